@@ -1,0 +1,80 @@
+"""blackbox_am: gradient-free activation maximisation, locally and as a service.
+
+    >>> import blackbox_am
+    >>> result = blackbox_am.maximise(
+    ...     oracle="cifar_cnn", generator="cifar_vae", targets=["head:3"],
+    ... )  # doctest: +SKIP
+
+Names are loaded when they are first used, so that a client starts without torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from blackbox_am.version import __version__
+
+if TYPE_CHECKING:
+    from blackbox_am.catalogue import Catalogue
+    from blackbox_am.client import connect
+    from blackbox_am.core.spec import Budget, ObjectiveSpec, SpaceSpec
+    from blackbox_am.errors import BlackboxError
+    from blackbox_am.generators.diffusers_vae import DiffusersVAE
+    from blackbox_am.generators.diffusers_vq import DiffusersVQ
+    from blackbox_am.generators.pixels import Pixels
+    from blackbox_am.objectives.mean import Mean
+    from blackbox_am.objectives.weighted import Weighted
+    from blackbox_am.oracles.remote import Remote
+    from blackbox_am.oracles.simulated import Simulated
+    from blackbox_am.oracles.torch_module import TorchModule
+    from blackbox_am.studies.local import Result, maximise
+
+__all__ = [
+    "BlackboxError",
+    "Budget",
+    "Catalogue",
+    "DiffusersVAE",
+    "DiffusersVQ",
+    "Mean",
+    "ObjectiveSpec",
+    "Pixels",
+    "Remote",
+    "Result",
+    "Simulated",
+    "SpaceSpec",
+    "TorchModule",
+    "Weighted",
+    "__version__",
+    "connect",
+    "maximise",
+]
+
+_HOMES = {
+    "BlackboxError": "errors",
+    "Budget": "core.spec",
+    "Catalogue": "catalogue",
+    "DiffusersVAE": "generators.diffusers_vae",
+    "DiffusersVQ": "generators.diffusers_vq",
+    "Mean": "objectives.mean",
+    "ObjectiveSpec": "core.spec",
+    "Pixels": "generators.pixels",
+    "Remote": "oracles.remote",
+    "Result": "studies.local",
+    "Simulated": "oracles.simulated",
+    "SpaceSpec": "core.spec",
+    "TorchModule": "oracles.torch_module",
+    "Weighted": "objectives.weighted",
+    "connect": "client",
+    "maximise": "studies.local",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,161 @@
+"""The catalogue: the oracles and generators that an operator has registered, by name.
+
+A request names an entry of the catalogue and nothing else: no code, file or URL ever
+comes from a caller. Entries are built when they are first used.
+"""
+
+from __future__ import annotations
+
+import threading
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from blackbox_am import plugins
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.errors import InvalidSpec, NotFound, did_you_mean
+
+T = TypeVar("T")
+
+SHIPPED: dict[str, dict[str, dict[str, Any]]] = {
+    "oracles": {
+        "cifar_cnn": {"kind": "torch_module", "model": "zoo:cifar_cnn"},
+        "cifar_vit": {"kind": "torch_module", "model": "zoo:cifar_vit"},
+    },
+    "generators": {
+        "cifar_vae": {"kind": "diffusers_vae", "weights": "zoo:cifar_vae"},
+        "cifar_vq": {"kind": "diffusers_vq", "weights": "zoo:cifar_vq"},
+        "cifar_vq_codes": {"kind": "diffusers_vq", "weights": "zoo:cifar_vq", "latent": "codes"},
+        "pixels_32": {"kind": "pixels", "shape": [3, 32, 32]},
+    },
+}
+"""What every installation has: the small models of the zoo."""
+
+
+@dataclass
+class _Shelf(Generic[T]):
+    """Entries of one kind: how to build each, and what has been built."""
+
+    noun: str
+    builders: dict[str, Callable[[], T]] = field(default_factory=dict)
+    built: dict[str, T] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def get(self, name: str) -> T:
+        with self.lock:
+            if name not in self.built:
+                if name not in self.builders:
+                    near = did_you_mean(name, self.builders)
+                    raise NotFound(
+                        f"no {self.noun} {name!r} in the catalogue{near}", field=self.noun
+                    )
+                self.built[name] = self.builders[name]()
+            return self.built[name]
+
+
+class Catalogue:
+    """Oracles and generators by name. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._oracles: _Shelf[Oracle] = _Shelf("oracle")
+        self._generators: _Shelf[Generator] = _Shelf("generator")
+
+    @classmethod
+    def default(cls) -> Catalogue:
+        """The shipped models."""
+        return cls.from_plain(SHIPPED)
+
+    @classmethod
+    def from_plain(cls, tables: Mapping[str, Any]) -> Catalogue:
+        """A catalogue from configuration tables.
+
+        Args:
+            tables: ``{"oracles": {name: {"kind": ..., **parameters}}, "generators": {...}}``.
+
+        Raises:
+            InvalidSpec: for an entry without a kind, an unknown kind or parameter.
+        """
+        catalogue = cls()
+        for name, entry in _entries(tables, "oracles"):
+            kind, parameters = _kind("oracles", name, entry)
+            plugins.oracles.get(kind)
+            catalogue._oracles.builders[name] = _builder(plugins.oracles, kind, parameters)
+        for name, entry in _entries(tables, "generators"):
+            kind, parameters = _kind("generators", name, entry)
+            plugins.generators.get(kind)
+            catalogue._generators.builders[name] = _builder(plugins.generators, kind, parameters)
+        return catalogue
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Catalogue:
+        """A catalogue from the `[oracles.*]` and `[generators.*]` tables of a TOML file.
+
+        Raises:
+            NotFound: where there is no such file.
+            InvalidSpec: where it is not TOML, or an entry is wrong.
+        """
+        try:
+            tables = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise NotFound(f"there is no configuration file {path}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InvalidSpec(f"{path} is not valid TOML: {error}") from error
+        return cls.from_plain(tables)
+
+    def oracle_names(self) -> list[str]:
+        """Names of the oracles, sorted."""
+        return sorted(self._oracles.builders)
+
+    def generator_names(self) -> list[str]:
+        """Names of the generators, sorted."""
+        return sorted(self._generators.builders)
+
+    def oracle(self, name: str) -> Oracle:
+        """The oracle called `name`.
+
+        Raises:
+            NotFound: where there is none; says which names are near.
+        """
+        return self._oracles.get(name)
+
+    def generator(self, name: str) -> Generator:
+        """The generator called `name`.
+
+        Raises:
+            NotFound: where there is none; says which names are near.
+        """
+        return self._generators.get(name)
+
+    def add_oracle(self, name: str, oracle: Oracle) -> None:
+        """Registers an oracle that exists already."""
+        self._oracles.builders[name] = lambda: oracle
+
+    def add_generator(self, name: str, generator: Generator) -> None:
+        """Registers a generator that exists already."""
+        self._generators.builders[name] = lambda: generator
+
+
+def _builder(
+    registry: plugins.Registry[T], kind: str, parameters: dict[str, Any]
+) -> Callable[[], T]:
+    return lambda: registry.build(kind, parameters)
+
+
+def _entries(tables: Mapping[str, Any], noun: str) -> list[tuple[str, Any]]:
+    entries = tables.get(noun, {})
+    if not isinstance(entries, dict):
+        raise InvalidSpec(f"[{noun}] must be tables, [{noun}.NAME], each with a kind", field=noun)
+    return list(entries.items())
+
+
+def _kind(noun: str, name: str, entry: Any) -> tuple[str, dict[str, Any]]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
+        raise InvalidSpec(
+            f"[{noun}.{name}] must be a table with a kind, such as kind = "
+            + ('"torch_module"' if noun == "oracles" else '"diffusers_vae"'),
+            field=f"{noun}.{name}",
+        )
+    return entry["kind"], {key: value for key, value in entry.items() if key != "kind"}

@@ -1,0 +1,210 @@
+"""A study while it runs: live in a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from blackbox_am.core.types import StudyProgress, StudyState, TargetProgress
+
+_WINDOW = 8.0
+_SHOWN_TARGETS = 16
+
+_COLOURS = {
+    StudyState.PENDING: "yellow",
+    StudyState.RUNNING: "cyan",
+    StudyState.PAUSED: "yellow",
+    StudyState.SUCCEEDED: "green",
+    StudyState.FAILED: "red",
+    StudyState.CANCELLED: "magenta",
+}
+
+
+class Meter:
+    """Queries a second, over the last few seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def add(self, rows: int) -> None:
+        """Notes that `rows` queries have been made in all."""
+        now = self._clock()
+        self._seen.append((now, rows))
+        while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW:
+            self._seen.popleft()
+
+    @property
+    def rate(self) -> float:
+        """Queries a second, 0 until two counts are known."""
+        if len(self._seen) < 2:
+            return 0.0
+        (start, before), (end, after) = self._seen[0], self._seen[-1]
+        return (after - before) / (end - start) if end > start else 0.0
+
+
+def wanted(progress: StudyProgress) -> int:
+    """Queries the study makes in all, if its targets use up their budget."""
+    return sum(
+        target.queries if target.finished else progress.queries_per_target
+        for target in progress.targets
+    )
+
+
+def state_text(state: StudyState) -> Text:
+    """The state's name in its colour."""
+    return Text(state.value, style=f"bold {_COLOURS[state]}")
+
+
+def gauge(done: int, total: int, rate: float) -> Table:
+    """A bar with queries, queries a second and the time left."""
+    left = f"ETA {_minutes((total - done) / rate)}" if rate > 0 and done < total else ""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(
+        ProgressBar(total=max(total, 1), completed=min(done, total), width=32),
+        f"{done:,} / {total:,} queries",
+        f"{rate:,.0f} queries/s" if rate > 0 else "",
+        left,
+    )
+    return grid
+
+
+def score_text(score: float | None) -> str:
+    """A score for a table; a dash where nothing was measured."""
+    return "-" if score is None else f"{score:,.4g}"
+
+
+def target_table(progress: StudyProgress) -> Table:
+    """The targets: all of few, the first of many."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("target", no_wrap=True)
+    table.add_column("queries", justify="right")
+    table.add_column("best score", justify="right", style="bold")
+    table.add_column("")
+    for target in progress.targets[:_SHOWN_TARGETS]:
+        table.add_row(
+            Text(target.title),
+            f"{target.queries:,}",
+            score_text(target.best_score),
+            _ending(target),
+        )
+    hidden = len(progress.targets) - _SHOWN_TARGETS
+    if hidden > 0:
+        table.add_row(Text(f"... and {hidden:,} more", style="dim"))
+    return table
+
+
+def study_view(progress: StudyProgress, rate: float) -> RenderableType:
+    """Everything about one study."""
+    head = Text.assemble(
+        (progress.study_id, "bold"), "  ", state_text(progress.state), f"  gen {progress.generation}"
+    )
+    parts: list[RenderableType] = [
+        head,
+        gauge(progress.search_rows, wanted(progress), rate),
+        target_table(progress),
+    ]
+    if progress.message:
+        parts.append(Text(progress.message, style="yellow"))
+    return Group(*parts)
+
+
+def study_line(progress: StudyProgress, rate: float) -> str:
+    """Everything about one study that fits into a log line."""
+    scores = [t.best_score for t in progress.targets if t.best_score is not None]
+    best = f", best {max(scores):.4g}" if scores else ""
+    return (
+        f"{progress.study_id}: {progress.state.value}, {progress.search_rows:,} of "
+        f"{wanted(progress):,} queries, {rate:,.0f} queries/s{best}"
+    )
+
+
+class LiveView:
+    """Something that changes, shown on a console.
+
+    In a terminal it is redrawn in place and stays as it was last. Elsewhere a line is
+    printed at most every `line_seconds`, so that log files stay readable.
+    """
+
+    def __init__(self, console: Console, *, line_seconds: float = 5.0) -> None:
+        self._console = console
+        self._line_seconds = line_seconds
+        self._last_line = -line_seconds
+        self._live = (
+            Live(console=console, refresh_per_second=8, transient=False)
+            if console.is_terminal
+            else None
+        )
+
+    def __enter__(self) -> LiveView:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, view: RenderableType, line: str, *, last: bool = False) -> None:
+        """Draws `view`, or prints `line` where it is time for one."""
+        if self._live is not None:
+            self._live.update(view, refresh=last)
+        elif last or time.monotonic() - self._last_line >= self._line_seconds:
+            self._last_line = time.monotonic()
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class StudyView:
+    """One study on a console: `with StudyView(out) as view: view.show(progress)`."""
+
+    def __init__(self, console: Console) -> None:
+        self._view = LiveView(console)
+        self._meter = Meter()
+
+    def __enter__(self) -> StudyView:
+        self._view.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._view.__exit__(kind, error, trace)
+
+    def show(self, progress: StudyProgress) -> None:
+        """Draws `progress`."""
+        self._meter.add(progress.search_rows)
+        rate = self._meter.rate
+        self._view.show(
+            study_view(progress, rate), study_line(progress, rate), last=not progress.state.active
+        )
+
+
+def short_titles(titles: Sequence[str]) -> list[str]:
+    """`titles`, each at most 32 characters."""
+    return [title if len(title) <= 32 else title[:31] + "…" for title in titles]
+
+
+def _ending(target: TargetProgress) -> Text:
+    return Text(target.stop_reason.value if target.finished else "", style="dim")
+
+
+def _minutes(seconds: float) -> str:
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"

@@ -1,0 +1,87 @@
+"""The contract of a generator: latents in, stimuli out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+
+from blackbox_am.core.space import Categorical, Space
+from blackbox_am.errors import InvalidInput, ShapeMismatch
+
+
+class Generator(ABC):
+    """Turns points of its latent space into stimuli a model can see.
+
+    A subclass is a frozen dataclass whose fields are its parameters. `space` and
+    `stimulus_shape` are known without loading weights.
+    """
+
+    kind: ClassVar[str]
+    """The name of its file, by which configurations call it."""
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether `render` carries gradients."""
+        return False
+
+    @property
+    @abstractmethod
+    def space(self) -> Space:
+        """Where its latents live."""
+
+    @property
+    @abstractmethod
+    def stimulus_shape(self) -> tuple[int, ...]:
+        """Shape of one stimulus, such as (3, 32, 32)."""
+
+    @abstractmethod
+    def render(self, latents: torch.Tensor) -> torch.Tensor:
+        """(N, *stimulus) float32 in [0, 1], for latents of shape (N, D)."""
+
+    def to(self, device: torch.device | str) -> None:
+        """Moves its weights. A generator without weights does nothing."""
+        del device
+
+
+def check_latent_shape(space: Space, latents: torch.Tensor) -> None:
+    """Checks shape and dtype of latents (N, D), at no cost to the device.
+
+    Raises:
+        ShapeMismatch: saying what was expected and what came.
+    """
+    if latents.ndim != 2 or latents.shape[1] != space.dim:
+        raise ShapeMismatch(
+            f"latents: expected shape (N, {space.dim}), got {tuple(latents.shape)}",
+            field="latents",
+        )
+    wants_codes = isinstance(space, Categorical)
+    if wants_codes == latents.is_floating_point():
+        expected = "int64 codes" if wants_codes else "floating-point numbers"
+        raise ShapeMismatch(f"latents: expected {expected}, got {latents.dtype}", field="latents")
+
+
+def check_latents(space: Space, latents: torch.Tensor) -> None:
+    """Checks latents (N, D) that come from outside: shape, dtype, and every value.
+
+    It waits for the device, so it belongs at the edge of the service, not in a loop.
+
+    Raises:
+        ShapeMismatch: for another shape or dtype.
+        InvalidInput: for a value that is not finite, or a code out of range.
+    """
+    check_latent_shape(space, latents)
+    if isinstance(space, Categorical):
+        bad = (latents < 0) | (latents >= space.spec.categories)
+        expected = f"codes 0 to {space.spec.categories - 1}"
+    else:
+        bad = ~latents.isfinite()
+        expected = "finite numbers"
+    if bad.any():
+        row, column = (int(i) for i in bad.nonzero()[0])
+        raise InvalidInput(
+            f"latents: expected {expected}, got {latents[row, column].item()} in row {row}, "
+            f"coordinate {column}",
+            field="latents",
+        )

@@ -1,0 +1,110 @@
+"""The contract of an optimizer: a pure pair of functions on a state of tensors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.errors import InvalidSpec, Unsupported
+
+State = TypeVar("State")
+
+CONTINUOUS = frozenset({"normal", "sphere", "box", "product"})
+MAX_POPULATION = 100_000
+
+
+class Optimizer(ABC, Generic[State]):
+    """Proposes latents and learns from scores, for K targets at once.
+
+    A subclass is a frozen dataclass: its fields are its parameters and its schema.
+    The space is configuration too, and is handed in with every call. What moves is the
+    state, a dataclass whose every field is a tensor with a leading K axis. The rows of
+    that axis never mix: target k does what it would do alone, to the last bit.
+
+    - `ask` is pure: asking twice with equal streams gives equal latents.
+    - `tell` may work in place: the old state is dead afterwards.
+    - A score of nan is a row that failed; so is a row that was never evaluated.
+    - Larger is better. Only the order of scores matters, unless `rank_based` is False.
+    """
+
+    name: ClassVar[str]
+    """The name of its file, by which users call it."""
+    order: ClassVar[int] = 0
+    """0: learns from scores. 1: also needs their gradients."""
+    rank_based: ClassVar[bool] = True
+    """Whether only the order of scores matters, so that an increasing function of them
+    changes nothing."""
+    exchangeable: ClassVar[bool] = True
+    """Whether the rows of a generation may be told in another order: the state
+    remembers no row. False for restarts, swarms and the like."""
+    spaces: ClassVar[frozenset[str]] = CONTINUOUS
+    """Kinds of space it can search."""
+    state_type: ClassVar[type[Any]]
+    """The class of its state."""
+
+    @abstractmethod
+    def population_size(self, space: Space) -> int:
+        """P: candidates a generation, for each target."""
+
+    @abstractmethod
+    def init(self, space: Space, targets: int, stream: Stream) -> State:
+        """The state of `targets` (K) searches that have seen nothing yet."""
+
+    @abstractmethod
+    def ask(self, space: Space, state: State, stream: Stream) -> torch.Tensor:
+        """(K, P, D) latents to evaluate next. They may lie outside the space: the study
+        projects them, and tells what was evaluated.
+        """
+
+    @abstractmethod
+    def tell(
+        self,
+        space: Space,
+        state: State,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> State:
+        """The state after a generation.
+
+        Args:
+            space: the space that the state was made for.
+            state: the state that was asked; dead afterwards.
+            latents: (K, P, D), as evaluated.
+            scores: (K, P), nan for rows that failed.
+            gradients: (K, P, D), of the scores with respect to latents; order 1 only.
+
+        Raises:
+            GradientUnavailable: of order 1, where `gradients` is None.
+        """
+
+    def check(self, space: Space) -> None:
+        """Checks that this optimizer can search `space`.
+
+        Raises:
+            Unsupported: for a kind of space it cannot search.
+            InvalidSpec: for a population out of range.
+        """
+        kinds = _kinds(space.spec)
+        if not kinds <= self.spaces:
+            bad = ", ".join(sorted(kinds - self.spaces))
+            raise Unsupported(
+                f"{self.name} cannot search a {bad} space, only {', '.join(sorted(self.spaces))}; "
+                "`random` searches every space",
+                field="optimizer.name",
+            )
+        population = self.population_size(space)
+        if not 1 <= population <= MAX_POPULATION:
+            raise InvalidSpec(
+                f"{self.name}: population must be 1 to {MAX_POPULATION}, got {population}",
+                field="optimizer.parameters.population",
+            )
+
+
+def _kinds(spec: SpaceSpec) -> set[str]:
+    return {spec.kind}.union(*(_kinds(part) for part in spec.parts))

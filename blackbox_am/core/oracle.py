@@ -1,0 +1,82 @@
+"""The contract of an oracle: stimuli in, activations of named units out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+
+from blackbox_am.core.types import Capability, OracleInfo
+from blackbox_am.core.units import Unit, check_unit
+from blackbox_am.errors import GradientUnavailable, ShapeMismatch
+
+
+class Oracle(ABC):
+    """A model that answers questions about its units, and nothing else.
+
+    A subclass is a frozen dataclass whose fields are its parameters.
+    """
+
+    kind: ClassVar[str]
+    """The name of its file, by which configurations call it."""
+    metered: ClassVar[bool] = False
+    """Whether a row costs something. Metered oracles never see padding rows."""
+
+    @abstractmethod
+    def describe(self) -> OracleInfo:
+        """Its layers, shapes and capability."""
+
+    @abstractmethod
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        """(N, U) float32 activations of `units` for stimuli (N, *stimulus) in [0, 1].
+
+        At capability GRADIENTS the result carries gradients where autograd is on.
+
+        Raises:
+            UnknownUnit: for a unit it does not have.
+            OracleError: where the model fails.
+        """
+
+    def close(self) -> None:  # noqa: B027  # most oracles hold nothing
+        """Gives back what it holds. An oracle that holds nothing does nothing."""
+
+
+def check_units(info: OracleInfo, units: Sequence[Unit]) -> None:
+    """Checks every unit against what the oracle has.
+
+    Raises:
+        UnknownUnit: naming the first that does not exist, and near names.
+        CapabilityMissing: for a request above what the oracle can answer.
+    """
+    for unit in units:
+        check_unit(info, unit)
+
+
+def check_gradients(info: OracleInfo, optimizer: str) -> None:
+    """Checks that the oracle has gradients for an optimizer of order 1.
+
+    Raises:
+        GradientUnavailable: naming what it has.
+    """
+    if info.capability < Capability.GRADIENTS:
+        raise GradientUnavailable(
+            f"{optimizer} climbs gradients, and this {info.kind} oracle has none: its capability "
+            f"is {info.capability.name} (C{int(info.capability)}), C3 is needed; "
+            "use a gradient-free optimizer such as 'cma'",
+            field="optimizer.name",
+        )
+
+
+def check_stimuli(info: OracleInfo, stimuli: torch.Tensor) -> None:
+    """Checks the shape of a batch of stimuli.
+
+    Raises:
+        ShapeMismatch: saying both shapes.
+    """
+    if tuple(stimuli.shape[1:]) != info.stimulus_shape:
+        expected = ", ".join(["N", *(str(n) for n in info.stimulus_shape)])
+        raise ShapeMismatch(
+            f"stimuli: expected shape ({expected}), got {tuple(stimuli.shape)}", field="stimuli"
+        )

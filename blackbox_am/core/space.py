@@ -1,0 +1,138 @@
+"""Latent spaces in torch: sample the prior, project back into the space."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.spec import SpaceSpec
+
+
+@dataclass(frozen=True)
+class Space(ABC):
+    """A latent space of dimension D.
+
+    Attributes:
+        spec: its description as plain data.
+    """
+
+    spec: SpaceSpec
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return self.spec.dimension
+
+    @property
+    def kind(self) -> str:
+        """`normal`, `sphere`, `box`, `categorical` or `product`."""
+        return self.spec.kind
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """The dtype of its latents where it must be one (int64 for codes), else None."""
+        return None
+
+    @abstractmethod
+    def sample(self, stream: Stream, n: int) -> torch.Tensor:
+        """(K, n, D) latents from the prior."""
+
+    @abstractmethod
+    def project(self, latents: torch.Tensor) -> torch.Tensor:
+        """(..., D) latents moved into the space. Inside it, the identity."""
+
+
+class Normal(Space):
+    """Standard normal prior, unbounded."""
+
+    def sample(self, stream: Stream, n: int) -> torch.Tensor:
+        return stream.normal(n, self.dim)
+
+    def project(self, latents: torch.Tensor) -> torch.Tensor:
+        return latents
+
+
+class Sphere(Space):
+    """Uniform on the sphere of radius R, by default the square root of D."""
+
+    @property
+    def radius(self) -> float:
+        """R."""
+        return math.sqrt(self.dim) if self.spec.radius is None else self.spec.radius
+
+    def sample(self, stream: Stream, n: int) -> torch.Tensor:
+        return self.project(stream.normal(n, self.dim))
+
+    def project(self, latents: torch.Tensor) -> torch.Tensor:
+        norms = latents.norm(dim=-1, keepdim=True)
+        scale: torch.Tensor = self.radius / norms.clamp_min(torch.finfo(latents.dtype).tiny)
+        return latents * scale
+
+
+class Box(Space):
+    """Uniform between per-coordinate bounds."""
+
+    def bounds(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Low and high, each (D,) or (1,), on the device and in the dtype of `like`."""
+        return like.new_tensor(self.spec.low), like.new_tensor(self.spec.high)
+
+    def sample(self, stream: Stream, n: int) -> torch.Tensor:
+        unit = stream.uniform(n, self.dim)
+        low, high = self.bounds(unit)
+        return low + unit * (high - low)
+
+    def project(self, latents: torch.Tensor) -> torch.Tensor:
+        low, high = self.bounds(latents)
+        return latents.clamp(low, high)
+
+
+class Categorical(Space):
+    """D positions, each one of `categories` codes, uniform. Latents are int64."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.int64
+
+    def sample(self, stream: Stream, n: int) -> torch.Tensor:
+        return stream.integers(self.spec.categories, n, self.dim)
+
+    def project(self, latents: torch.Tensor) -> torch.Tensor:
+        return latents.clamp(0, self.spec.categories - 1)
+
+
+class Product(Space):
+    """Parts one after the other. Parts of codes are not mixed with numbers."""
+
+    @property
+    def parts(self) -> tuple[Space, ...]:
+        """The parts, in order."""
+        return tuple(build_space(part) for part in self.spec.parts)
+
+    def split(self, latents: torch.Tensor) -> list[torch.Tensor]:
+        """(..., D) latents as one tensor a part."""
+        return list(torch.split(latents, [part.dimension for part in self.spec.parts], dim=-1))
+
+    def sample(self, stream: Stream, n: int) -> torch.Tensor:
+        return torch.cat([part.sample(stream, n) for part in self.parts], dim=-1)
+
+    def project(self, latents: torch.Tensor) -> torch.Tensor:
+        pieces = zip(self.parts, self.split(latents), strict=True)
+        return torch.cat([part.project(piece) for part, piece in pieces], dim=-1)
+
+
+_KINDS: dict[str, type[Space]] = {
+    "normal": Normal,
+    "sphere": Sphere,
+    "box": Box,
+    "categorical": Categorical,
+    "product": Product,
+}
+
+
+def build_space(spec: SpaceSpec) -> Space:
+    """The space that `spec` describes."""
+    return _KINDS[spec.kind](spec)

@@ -1,0 +1,250 @@
+"""Specifications: what a caller asks for. Frozen, validated, with a JSON schema.
+
+They are plain data (msgspec structs), the same in Python, on the wire and in the
+journal. `decode` and `from_plain` check types and ranges and name the field at fault.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+
+import msgspec
+
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import InvalidSpec, did_you_mean
+
+MAX_QUERIES = 10**9
+MAX_DIMENSION = 10**7
+MAX_TARGETS = 10**5
+
+SpaceKind = Literal["normal", "sphere", "box", "categorical", "product"]
+Dimension = Annotated[int, msgspec.Meta(ge=1, le=MAX_DIMENSION)]
+
+T = TypeVar("T")
+
+
+class SpaceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A latent space.
+
+    Attributes:
+        kind: the prior. `normal`: standard normal. `sphere`: uniform on the sphere of
+            `radius`. `box`: uniform between the bounds. `categorical`: codes
+            0..categories-1, uniform. `product`: the parts, one after the other.
+        dimension: D, the number of coordinates (of positions, for codes).
+        radius: of the sphere; the square root of the dimension where None.
+        low, high: bounds, one number each or one per coordinate.
+        categories: number of codes.
+        parts: of a product.
+        image_shape: the latent as an image, (channels, height, width), or empty.
+    """
+
+    kind: SpaceKind
+    dimension: Dimension
+    radius: float | None = None
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    categories: Annotated[int, msgspec.Meta(ge=0, le=10**6)] = 0
+    parts: tuple[SpaceSpec, ...] = ()
+    image_shape: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.image_shape and math.prod(self.image_shape) != self.dimension:
+            raise ValueError(
+                f"image_shape {self.image_shape} has {math.prod(self.image_shape)} values, "
+                f"the space has dimension {self.dimension}"
+            )
+        check = {
+            "sphere": self._check_sphere,
+            "box": self._check_box,
+            "categorical": self._check_categorical,
+            "product": self._check_product,
+        }.get(self.kind)
+        if check is not None:
+            check()
+
+    def _check_sphere(self) -> None:
+        if self.radius is not None and not (self.radius > 0 and math.isfinite(self.radius)):
+            raise ValueError(f"radius must be positive and finite, got {self.radius}")
+
+    def _check_box(self) -> None:
+        for name, bounds in (("low", self.low), ("high", self.high)):
+            if len(bounds) not in (1, self.dimension):
+                raise ValueError(
+                    f"{name} must hold 1 or {self.dimension} bounds, got {len(bounds)}"
+                )
+            if not all(math.isfinite(b) for b in bounds):
+                raise ValueError(f"{name} must be finite")
+        n = max(len(self.low), len(self.high))
+        low = self.low * n if len(self.low) == 1 else self.low
+        high = self.high * n if len(self.high) == 1 else self.high
+        for i, (a, b) in enumerate(zip(low, high, strict=True)):
+            if not a < b:
+                raise ValueError(f"bounds upside down at coordinate {i}: low {a}, high {b}")
+
+    def _check_categorical(self) -> None:
+        if self.categories < 2:
+            raise ValueError(f"categories must be at least 2, got {self.categories}")
+
+    def _check_product(self) -> None:
+        total = sum(part.dimension for part in self.parts)
+        if total != self.dimension:
+            raise ValueError(
+                f"the parts have {total} dimensions in all, the product says {self.dimension}"
+            )
+
+
+class ObjectiveSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An objective as a tree: leaves name units, `sum` and `product` join terms.
+
+    Attributes:
+        kind: registered name: `mean`, `weighted`, `sum`, `product`.
+        units: unit addresses, for a leaf.
+        weights: one a unit (`weighted`) or one a term (`sum`).
+        terms: children of an inner node.
+    """
+
+    kind: str
+    units: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    terms: tuple[ObjectiveSpec, ...] = ()
+
+
+class OptimizerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A registered optimizer and its parameters."""
+
+    name: str = "cma"
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When to stop.
+
+    Attributes:
+        queries_per_target: rows observed for each target.
+        seconds: time spent searching, over all runs.
+        target_score: a target is finished once its best score reaches this.
+        patience: a target is finished after so many generations without a better score.
+    """
+
+    queries_per_target: Annotated[int, msgspec.Meta(ge=1, le=MAX_QUERIES)]
+    seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    target_score: float | None = None
+    patience: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "target_score"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"{name} must be finite, got {value}; leave it out for no limit")
+
+
+class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One search.
+
+    Attributes:
+        targets: one objective per target, K in all.
+        budget: when to stop.
+        generator: registered generator, or None to search `space` itself.
+        space: the latent space where there is no generator.
+        oracle: registered oracle, or None where clients evaluate.
+        optimizer: which, and how.
+        seed: fixes every random number of the study.
+        keep_latents: what the journal keeps: `best` of each target, or `all`.
+        labels: free key-value pairs for the caller.
+    """
+
+    targets: tuple[ObjectiveSpec, ...]
+    budget: Budget
+    generator: str | None = None
+    space: SpaceSpec | None = None
+    oracle: str | None = None
+    optimizer: OptimizerSpec = OptimizerSpec()
+    seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] = 0
+    keep_latents: Literal["best", "all"] = "best"
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.targets) <= MAX_TARGETS:
+            raise ValueError(f"targets must be 1 to {MAX_TARGETS} objectives, got none or too many")
+        if (self.generator is None) == (self.space is None):
+            raise ValueError("name a generator or a space, one of the two")
+        if self.space is not None and self.oracle is not None:
+            raise ValueError(
+                "a study over a bare space has no stimuli for an oracle; "
+                "name a generator, or leave the oracle out and evaluate with ask and tell"
+            )
+
+
+def objective(target: str | ObjectiveSpec) -> ObjectiveSpec:
+    """An objective from its short form: a unit's address stands for its mean.
+
+    Raises:
+        InvalidInput: where the address is not in the grammar.
+    """
+    if isinstance(target, ObjectiveSpec):
+        return target
+    return ObjectiveSpec("mean", units=(str(Unit.parse(target)),))
+
+
+def from_plain(spec_type: type[T], plain: Any) -> T:
+    """A specification from dicts and lists.
+
+    Raises:
+        InvalidSpec: naming the field, what it expected and what came.
+    """
+    try:
+        return msgspec.convert(plain, spec_type, strict=True)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise InvalidSpec(*_explain(spec_type, plain, str(error))) from error
+
+
+def parameters_of(plug_in: type[T], name: str, parameters: dict[str, Any]) -> T:
+    """A plug-in built from its parameters, checked against its dataclass fields.
+
+    Raises:
+        InvalidSpec: for an unknown parameter ("did you mean") or a bad value.
+    """
+    known = (
+        [field.name for field in msgspec.structs.fields(plug_in)]
+        if issubclass(plug_in, msgspec.Struct)
+        else list(getattr(plug_in, "__dataclass_fields__", {}))
+    )
+    for key in parameters:
+        if key not in known:
+            near = did_you_mean(key, known)
+            raise InvalidSpec(f"{name} has no parameter {key!r}{near}", field=f"parameters.{key}")
+    hints = get_type_hints(plug_in)
+    whole = {key: _whole(value, hints[key]) for key, value in parameters.items()}
+    try:
+        return msgspec.convert(whole, plug_in, strict=True)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise InvalidSpec(f"{name}: {error}", field="parameters") from error
+
+
+def _whole(value: Any, hint: Any) -> Any:
+    """`value` with 20.0 made 20 where `hint` wants whole numbers: protobuf's Struct and
+    JavaScript know no integers.
+    """
+    inner = get_args(hint)
+    if isinstance(value, (list, tuple)):
+        return [_whole(item, inner[0] if inner else hint) for item in value]
+    wants = set(inner) or {hint}
+    if isinstance(value, float) and value.is_integer() and int in wants and float not in wants:
+        return int(value)
+    return value
+
+
+def to_plain(spec: Any) -> Any:
+    """A specification as dicts and lists."""
+    return msgspec.to_builtins(spec)
+
+
+def _explain(spec_type: type, plain: Any, message: str) -> tuple[str]:
+    name = spec_type.__name__
+    if isinstance(plain, dict) and "unknown field" in message:
+        known = [field.name for field in msgspec.structs.fields(spec_type)]
+        for key in plain:
+            if key not in known:
+                return (f"{name}: {message}{did_you_mean(str(key), known)}",)
+    return (f"{name}: {message}",)

@@ -1,0 +1,83 @@
+"""Dense arrays as bytes, and back, with every check. Needs numpy and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_am.errors import ShapeMismatch
+
+Array = NDArray[Any]
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    "float32": np.dtype("<f4"),
+    "float64": np.dtype("<f8"),
+    "float16": np.dtype("<f2"),
+    "uint8": np.dtype("|u1"),
+    "int32": np.dtype("<i4"),
+    "int64": np.dtype("<i8"),
+}
+
+
+def to_bytes(array: Array) -> bytes:
+    """Row-major little-endian bytes of `array`, whose dtype must be in `DTYPES`."""
+    return np.ascontiguousarray(array, dtype=DTYPES[array.dtype.name]).tobytes()
+
+
+def from_bytes(dtype: str, shape: tuple[int, ...], data: bytes, *, field: str = "tensor") -> Array:
+    """The array that `to_bytes` wrote. Read-only: it shares memory with `data`.
+
+    Raises:
+        ShapeMismatch: for an unknown dtype, a bad shape, or the wrong number of bytes.
+    """
+    if dtype not in DTYPES:
+        raise ShapeMismatch(
+            f"{field}: unknown dtype {dtype!r}; known: {', '.join(DTYPES)}", field=field
+        )
+    if any(n < 0 for n in shape):
+        raise ShapeMismatch(f"{field}: shape {shape} has a negative length", field=field)
+    expected = math.prod(shape) * DTYPES[dtype].itemsize
+    if len(data) != expected:
+        raise ShapeMismatch(
+            f"{field}: {dtype} of shape {shape} is {expected} bytes, got {len(data)}", field=field
+        )
+    return np.frombuffer(data, dtype=DTYPES[dtype]).reshape(shape)
+
+
+def check_shape(array: Array, shape: tuple[int | None, ...], what: str, *, field: str = "") -> None:
+    """Checks `array.shape` against `shape`, where None is any length.
+
+    Raises:
+        ShapeMismatch: saying both shapes.
+    """
+    fits = len(array.shape) == len(shape) and all(
+        want is None or want == got for want, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        words = ", ".join("any" if n is None else str(n) for n in shape)
+        raise ShapeMismatch(
+            f"{what}: expected shape ({words}), got {tuple(array.shape)}", field=field or what
+        )
+
+
+def checksum(array: Array) -> bytes:
+    """16 bytes that tell two arrays apart, whatever machine they were made on."""
+    return hashlib.blake2b(to_bytes(array), digest_size=16).digest()
+
+
+def to_uint8(stimuli: Array) -> NDArray[np.uint8]:
+    """Stimuli in [0, 1] to 0..255, rounded to nearest. uint8 passes through."""
+    if stimuli.dtype == np.uint8:
+        return stimuli
+    return np.rint(np.clip(stimuli, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def to_unit_interval(stimuli: Array) -> NDArray[np.float32]:
+    """uint8 stimuli to float32 in [0, 1]. Floats pass through as float32."""
+    if stimuli.dtype == np.uint8:
+        return (stimuli / np.float32(255.0)).astype(np.float32)
+    return stimuli.astype(np.float32, copy=False)

@@ -1,0 +1,224 @@
+"""Plain values that cross every boundary. Needs numpy and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_am.errors import InvalidInput
+
+FloatArray = NDArray[np.float64]
+ActivationArray = NDArray[np.float32]
+
+
+class Capability(IntEnum):
+    """What an oracle can answer. Each level includes those below it."""
+
+    SCORES = 0
+    """C0: labels or scores only."""
+    UNITS = 1
+    """C1: a vector of unit activations."""
+    MAPS = 2
+    """C2: spatial or token maps."""
+    GRADIENTS = 3
+    """C3: local gradients of activations with respect to stimuli."""
+    INTERVENTION = 4
+    """C4: ablate units, or add to them."""
+
+
+class StudyState(Enum):
+    """Where a study is in its life."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def active(self) -> bool:
+        """Whether the study wants measurements, now or once resumed."""
+        return self in (StudyState.PENDING, StudyState.RUNNING, StudyState.PAUSED)
+
+
+class StopReason(Enum):
+    """Why a study, or one of its targets, stopped."""
+
+    NONE = ""
+    TARGET = "target"
+    BUDGET = "budget"
+    TIME = "time"
+    PATIENCE = "patience"
+    USER = "user"
+    ORACLE = "oracle"
+
+
+class CandidateId(NamedTuple):
+    """One proposed latent: its place in a study, written `study/generation/target/row`."""
+
+    study: str
+    generation: int
+    target: int
+    row: int
+
+    def __str__(self) -> str:
+        return f"{self.study}/{self.generation}/{self.target}/{self.row}"
+
+    @classmethod
+    def parse(cls, text: str) -> CandidateId:
+        """The inverse of `str`.
+
+        Raises:
+            InvalidInput: where `text` is no candidate id.
+        """
+        parts = text.split("/")
+        if len(parts) == 4 and parts[0] and all(p.isascii() and p.isdigit() for p in parts[1:]):
+            return cls(parts[0], int(parts[1]), int(parts[2]), int(parts[3]))
+        raise InvalidInput(
+            f"{text!r} is not a candidate id; expected study/generation/target/row "
+            "as Ask returned it",
+            field="candidate_ids",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LayerInfo:
+    """One readable layer of a model.
+
+    Attributes:
+        name: dotted module name.
+        kind: `conv`, `linear`, `tokens`, `scores` or another word for what it computes.
+        shape: shape of its activation for one stimulus, such as (64, 8, 8).
+        axes: what each axis of `shape` is: `unit`, `height`, `width`, `token`, ...
+        after_nonlinearity: whether the values are read after the layer's nonlinearity.
+        labels: a name for each unit (class labels), or empty.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+    after_nonlinearity: bool = False
+    labels: tuple[str, ...] = ()
+
+    @property
+    def units(self) -> int:
+        """Number of units: the length of the `unit` axis."""
+        return self.shape[self.axes.index("unit")]
+
+
+@dataclass(frozen=True, slots=True)
+class OracleInfo:
+    """What an oracle says of itself.
+
+    Attributes:
+        kind: the plug-in's name.
+        capability: the highest level it answers at.
+        stimulus_shape: shape of one stimulus, such as (3, 32, 32).
+        layers: its readable layers, in the order of the computation.
+        deterministic: whether the same stimuli always give the same activations.
+        batch_size: rows it likes best in one call.
+    """
+
+    kind: str
+    capability: Capability
+    stimulus_shape: tuple[int, ...]
+    layers: tuple[LayerInfo, ...]
+    deterministic: bool = True
+    batch_size: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best candidate of one target so far.
+
+    Attributes:
+        target: index of the target in its study.
+        title: its objective in words.
+        score: its objective's value, larger is better.
+        candidate: where it came from.
+        latent: (D,) float32, or int64 codes.
+        stimulus: (*stimulus,) float32 in [0, 1], where it was rendered.
+    """
+
+    target: int
+    title: str
+    score: float
+    candidate: CandidateId
+    latent: NDArray[np.generic]
+    stimulus: NDArray[np.generic] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetProgress:
+    """How far one target is.
+
+    Attributes:
+        target: its index.
+        title: its objective in words.
+        queries: rows measured for it.
+        best_score: None until something was measured.
+        stop_reason: why it is finished, or NONE while it is not.
+    """
+
+    target: int
+    title: str
+    queries: int
+    best_score: float | None
+    stop_reason: StopReason = StopReason.NONE
+
+    @property
+    def finished(self) -> bool:
+        """Whether it dropped out of the batch."""
+        return self.stop_reason is not StopReason.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class StudyProgress:
+    """How far a study is: what people look at, whether it runs here or on a server.
+
+    Attributes:
+        study_id: its id.
+        state, stop_reason, message: where it stands, and why.
+        sequence: the last event folded in.
+        generation: the open generation, from 0.
+        targets: one entry a target.
+        queries_per_target: the budget.
+        search_rows: rows the search measured.
+        failed_rows: of those, how many were nan.
+        seconds: spent searching.
+    """
+
+    study_id: str
+    state: StudyState
+    stop_reason: StopReason
+    message: str
+    sequence: int
+    generation: int
+    targets: tuple[TargetProgress, ...]
+    queries_per_target: int
+    search_rows: int
+    failed_rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationScores:
+    """The scores of one closed generation.
+
+    Attributes:
+        generation: which, from 0.
+        targets: the targets that took part.
+        scores: (len(targets), rows) float64, nan where a row failed.
+        seconds: how long it took.
+    """
+
+    generation: int
+    targets: tuple[int, ...]
+    scores: FloatArray
+    seconds: float

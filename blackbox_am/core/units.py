@@ -1,0 +1,154 @@
+"""The one grammar by which a unit is named: `layer[:selector][@position][!reduce]`.
+
+Examples:
+    ``fc:3``                        unit 3 of a linear layer
+    ``layer4.1.conv2:121``          channel 121, mean over the map
+    ``layer4.1.conv2:121@center``   the same channel at the middle of the map
+    ``layer4.1.conv2:121@2,5``      ... at row 2, column 5
+    ``blocks.6.mlp.fc1:713@cls``    an MLP neuron at the class token
+    ``blocks.6.mlp.fc1:713@3``      ... at token 3
+    ``blocks.6.mlp.fc1:713!max``    ... its maximum over the patch tokens
+    ``layer2``                      the mean over every unit of the layer
+
+A layer is a dotted module name. Without a position, an activation with more axes
+than `unit` is reduced over them by `reduce`, `mean` unless said otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from blackbox_am.core.types import LayerInfo, OracleInfo
+from blackbox_am.errors import CapabilityMissing, InvalidInput, UnknownUnit, did_you_mean
+
+REDUCTIONS = ("mean", "max", "min", "sum")
+
+_GRAMMAR = re.compile(
+    r"(?P<layer>\w[\w\-]*(?:\.[\w\-]+)*)"
+    r"(?::(?P<index>\d+))?"
+    r"(?:@(?P<position>center|cls|\d+(?:,\d+)*))?"
+    r"(?:!(?P<reduce>[a-z]+))?"
+)
+
+Position = str | tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit's address.
+
+    Attributes:
+        layer: dotted module name.
+        index: position on the layer's `unit` axis; None for all of them.
+        position: "center", "cls", a tuple of indices on the other axes, or None.
+        reduce: how what is left is reduced to one number.
+    """
+
+    layer: str
+    index: int | None = None
+    position: Position = None
+    reduce: str = "mean"
+
+    def __str__(self) -> str:
+        text = self.layer
+        if self.index is not None:
+            text += f":{self.index}"
+        if isinstance(self.position, tuple):
+            text += "@" + ",".join(str(i) for i in self.position)
+        elif self.position is not None:
+            text += f"@{self.position}"
+        return text if self.reduce == "mean" else f"{text}!{self.reduce}"
+
+    @classmethod
+    def parse(cls, text: str) -> Unit:
+        """The inverse of `str`.
+
+        Raises:
+            InvalidInput: where `text` is not in the grammar.
+        """
+        match = _GRAMMAR.fullmatch(text)
+        if match is None:
+            raise InvalidInput(
+                f"{text!r} is not a unit; expected layer[:index][@position][!reduce], "
+                "such as 'fc:3', 'layer2.0.conv1:7@center' or 'blocks.6.mlp.fc1:713!max'",
+                field="units",
+            )
+        reduce = match["reduce"] or "mean"
+        if reduce not in REDUCTIONS:
+            raise InvalidInput(
+                f"{text!r}: unknown reduction {reduce!r}{did_you_mean(reduce, REDUCTIONS)}",
+                field="units",
+            )
+        index = None if match["index"] is None else int(match["index"])
+        position: Position = match["position"]
+        if isinstance(position, str) and position[0].isdigit():
+            position = tuple(int(i) for i in position.split(","))
+        return cls(match["layer"], index, position, reduce)
+
+
+def find_layer(info: OracleInfo, unit: Unit) -> LayerInfo:
+    """The layer that `unit` lies in.
+
+    Raises:
+        UnknownUnit: where the oracle has no such layer.
+    """
+    for layer in info.layers:
+        if layer.name == unit.layer:
+            return layer
+    near = did_you_mean(unit.layer, (layer.name for layer in info.layers))
+    raise UnknownUnit(f"unit {str(unit)!r}: no layer {unit.layer!r}{near}", field="units")
+
+
+def check_unit(info: OracleInfo, unit: Unit) -> None:
+    """Checks that the oracle described by `info` has `unit`.
+
+    Raises:
+        UnknownUnit: for a layer, index or position that does not exist.
+        CapabilityMissing: for a position on an oracle below C2.
+    """
+    layer = find_layer(info, unit)
+    if unit.index is not None and unit.index >= layer.units:
+        raise UnknownUnit(
+            f"unit {str(unit)!r}: layer {layer.name!r} has units 0 to {layer.units - 1}, "
+            f"got {unit.index}",
+            field="units",
+        )
+    if unit.position is None:
+        return
+    extents = [n for n, axis in zip(layer.shape, layer.axes, strict=True) if axis != "unit"]
+    if not extents:
+        raise UnknownUnit(
+            f"unit {str(unit)!r}: layer {layer.name!r} has one value a unit and no "
+            f"positions; leave out the '@'",
+            field="units",
+        )
+    if info.capability < 2:
+        raise CapabilityMissing(
+            f"unit {str(unit)!r}: a position needs an oracle of capability MAPS (C2); "
+            f"this one has {info.capability.name} (C{int(info.capability)})",
+            field="units",
+        )
+    _check_position(unit, layer, extents)
+
+
+def _check_position(unit: Unit, layer: LayerInfo, extents: list[int]) -> None:
+    tokens = "token" in layer.axes
+    if unit.position == "cls" and not tokens:
+        raise UnknownUnit(
+            f"unit {str(unit)!r}: layer {layer.name!r} has no tokens; use @center or @row,column",
+            field="units",
+        )
+    if unit.position == "center" and tokens:
+        raise UnknownUnit(
+            f"unit {str(unit)!r}: layer {layer.name!r} has tokens; use @cls or @token",
+            field="units",
+        )
+    if isinstance(unit.position, tuple) and (
+        len(unit.position) != len(extents)
+        or any(i >= n for i, n in zip(unit.position, extents, strict=True))
+    ):
+        raise UnknownUnit(
+            f"unit {str(unit)!r}: positions in layer {layer.name!r} have shape {tuple(extents)}",
+            field="units",
+        )

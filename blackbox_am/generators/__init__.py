@@ -1,0 +1,1 @@
+"""Generators: one file, one generator. The file's name is the generator's kind."""

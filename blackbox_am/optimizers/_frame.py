@@ -1,0 +1,80 @@
+"""A common frame for continuous spaces, in which the prior has mean 0 and deviation 1.
+
+Strategies search this frame, so that one initial step size means the same in every
+space: the prior's standard deviation is 1 for normal coordinates, R / sqrt(D) for those
+of a sphere of radius R, and width / sqrt(12) for those of a box.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from blackbox_am.core.space import Space
+from blackbox_am.core.spec import SpaceSpec
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An affine map, coordinate by coordinate.
+
+    Attributes:
+        centre: (D,) the prior's mean.
+        scale: (D,) the prior's standard deviation.
+        low, high: (D,) bounds inside the frame; infinite where there are none.
+    """
+
+    centre: torch.Tensor
+    scale: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+
+    def inward(self, latents: torch.Tensor) -> torch.Tensor:
+        """(..., D) latents in frame coordinates."""
+        return (latents - self.centre) / self.scale
+
+    def outward(self, points: torch.Tensor) -> torch.Tensor:
+        """(..., D) points of the frame as latents."""
+        return self.centre + self.scale * points
+
+    def clamp(self, points: torch.Tensor) -> torch.Tensor:
+        """(..., D) points of the frame moved between the bounds."""
+        return torch.minimum(torch.maximum(points, self.low), self.high)
+
+
+def frame_of(space: Space, like: torch.Tensor) -> Frame:
+    """The frame of a continuous `space`, on the device and in the dtype of `like`."""
+    return _frame(space.spec, like.device, like.dtype)
+
+
+@lru_cache(maxsize=64)
+def _frame(spec: SpaceSpec, device: torch.device, dtype: torch.dtype) -> Frame:
+    columns = torch.tensor(_columns(spec), dtype=torch.float64).to(device, dtype)
+    return Frame(*columns)
+
+
+def _columns(spec: SpaceSpec) -> list[list[float]]:
+    """Centre, scale, low and high, each D numbers."""
+    n = spec.dimension
+    if spec.kind == "product":
+        parts = [_columns(part) for part in spec.parts]
+        return [sum((part[i] for part in parts), []) for i in range(4)]
+    unbounded = [[-math.inf] * n, [math.inf] * n]
+    if spec.kind == "normal":
+        return [[0.0] * n, [1.0] * n, *unbounded]
+    if spec.kind == "sphere":
+        radius = math.sqrt(n) if spec.radius is None else spec.radius
+        return [[0.0] * n, [radius / math.sqrt(n)] * n, *unbounded]
+    low = spec.low * n if len(spec.low) == 1 else spec.low
+    high = spec.high * n if len(spec.high) == 1 else spec.high
+    pairs = list(zip(low, high, strict=True))
+    half = math.sqrt(3.0)  # half a width, in deviations of the uniform law
+    return [
+        [(a + b) / 2 for a, b in pairs],
+        [(b - a) / math.sqrt(12.0) for a, b in pairs],
+        [-half] * n,
+        [half] * n,
+    ]

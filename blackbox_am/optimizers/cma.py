@@ -1,0 +1,203 @@
+"""CMA-ES with a full covariance matrix."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.errors import Unsupported
+from blackbox_am.optimizers._evolution import (
+    EvolutionStrategy,
+    covariance_weights,
+    shorten,
+    steps_of,
+)
+from blackbox_am.optimizers._factor import factor, power_of_two
+from blackbox_am.optimizers._frame import frame_of
+from blackbox_am.optimizers._step_size import adapt, cumulate, is_steady, keep_effective
+from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
+from blackbox_am.optimizers._weights import Ranked, rank, rates
+
+
+@dataclass
+class CMAState:
+    """What moves, in the frame of the space (see `_frame`).
+
+    Attributes:
+        mean: (K, D).
+        sigma: (K,) step size.
+        path_sigma: (K, D) evolution path of the step size.
+        path_c: (K, D) evolution path of the covariance.
+        covariance: (K, D, D); only the lower triangle is kept up to date.
+        factor: (K, D, D) lower A, with A A^T the covariance when it was last factored.
+        generation: (K,) int64, generations told.
+    """
+
+    mean: torch.Tensor
+    sigma: torch.Tensor
+    path_sigma: torch.Tensor
+    path_c: torch.Tensor
+    covariance: torch.Tensor
+    factor: torch.Tensor
+    generation: torch.Tensor
+
+
+@dataclass(frozen=True)
+class CMA(EvolutionStrategy[CMAState]):
+    """CMA-ES: learns the mean, the step size and all pairwise covariances.
+
+    For up to some 500 dimensions. Above, few budgets suffice to learn anything of the
+    covariance, and `sep_cma` finds as much for a fraction of the memory.
+
+    Source: N. Hansen, "The CMA Evolution Strategy: A Tutorial" (arXiv:1604.00772v2, 2023),
+    with active (negative) weights. Ours differs in four things:
+
+    - A is the lower Cholesky factor of C, not its symmetric square root: steps are A z, and
+      the step-size path whitens with A^-1 by a triangular solve. The two differ by a
+      rotation, so each step has the same law and each whitened move the same length. Only
+      the accumulated path sees that the rotation turns while C changes, which is slow.
+    - A is renewed every max(1, floor(1 / (10 D (c_1 + c_mu)))) generations.
+    - Rows may be missing, see `_weights`; steps come from the latents as told.
+    - Where rounding has cost C its positive definiteness, its diagonal is raised, see
+      `_factor`. Powers of two move between sigma and C, so that neither overflows.
+
+    Attributes:
+        max_bytes: refuses to start where its matrices would need more.
+    """
+
+    name: ClassVar[str] = "cma"
+    state_type: ClassVar[type[CMAState]] = CMAState
+
+    max_bytes: int = 8 * 2**30
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_bytes < 1:
+            raise ValueError(f"max_bytes must be positive, got {self.max_bytes}")
+
+    def check(self, space: Space) -> None:
+        super().check(space)
+        self._check_memory(space, targets=1, itemsize=4)
+
+    def init(self, space: Space, targets: int, stream: Stream) -> CMAState:
+        mean = self._first_mean(space, stream)
+        self._check_memory(space, targets, mean.element_size())
+        identity = torch.eye(space.dim, device=mean.device, dtype=mean.dtype)
+        return CMAState(
+            mean=mean,
+            sigma=mean.new_full((targets,), self.sigma),
+            path_sigma=torch.zeros_like(mean),
+            path_c=torch.zeros_like(mean),
+            covariance=identity.repeat(targets, 1, 1),
+            factor=identity.repeat(targets, 1, 1),
+            generation=torch.zeros(targets, dtype=torch.int64, device=mean.device),
+        )
+
+    def ask(self, space: Space, state: CMAState, stream: Stream) -> torch.Tensor:
+        normal = stream.normal(self.population_size(space), space.dim)
+        steps = for_each(lambda z, a: z @ a.T, normal, state.factor)
+        points = state.mean.unsqueeze(1) + state.sigma.view(-1, 1, 1) * steps
+        return frame_of(space, state.mean).outward(points)
+
+    def tell(
+        self,
+        space: Space,
+        state: CMAState,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> CMAState:
+        del gradients
+        dim = space.dim
+        frame = frame_of(space, state.mean)
+        ranked = rank(scores, dim, state.mean.dtype, active=self.active, diagonal=False)
+        steps = steps_of(frame, latents, state.mean, state.sigma, ranked.valid)
+        white = for_each(_whitened, state.factor, steps)
+        squares = norms(white).square()
+        shrink = shorten(squares, dim)
+        steps, white = steps * shrink.unsqueeze(-1), white * shrink.unsqueeze(-1)
+        squares = squares * shrink.square()
+
+        mean, move = self._moved(frame, state.mean, state.sigma, ranked, steps)
+        white_move = weighted_sum(ranked.weights.clamp(min=0), white)
+        path_sigma = cumulate(state.path_sigma, ranked.c_sigma, ranked.mu_eff, white_move)
+        length = norms(path_sigma)
+        steady = is_steady(length, ranked, state.generation, dim)
+        drift = cumulate(state.path_c, ranked.c_c, ranked.mu_eff, steady.unsqueeze(-1) * move)
+        told = CMAState(
+            mean=mean,
+            sigma=adapt(state.sigma, length, ranked, dim),
+            path_sigma=path_sigma,
+            path_c=drift,
+            covariance=state.covariance,
+            factor=state.factor,
+            generation=state.generation + 1,
+        )
+        _learn(told, ranked, covariance_weights(ranked.weights, squares, dim), steps, steady)
+        self._refresh(told, scores.shape[-1])
+        told.sigma = keep_effective(told.sigma, told.mean)
+        return told
+
+    def _refresh(self, state: CMAState, population: int) -> None:
+        """Renews the factors that are due, in place.
+
+        Where that is not every generation, K numbers are read back to the host to know
+        whose turn it is: a factorisation costs far more.
+        """
+        dim = state.mean.shape[-1]
+        r = rates(population, dim, active=self.active, diagonal=False)
+        interval = max(1, math.floor(1 / (10 * dim * (r.c_1 + r.c_mu))))
+        if interval == 1:
+            due = torch.arange(len(state.mean), device=state.mean.device)
+        else:
+            due = (state.generation % interval == 0).nonzero()[:, 0]
+        if len(due) == 0:
+            return
+        covariance = state.covariance[due]
+        unit = power_of_two(covariance.diagonal(dim1=1, dim2=2).amax(-1).sqrt())
+        state.sigma[due] *= unit
+        state.path_c[due] /= unit.unsqueeze(-1)
+        covariance /= unit.square().view(-1, 1, 1)
+        state.factor[due] = factor(covariance)
+        state.covariance[due] = covariance
+
+    def _check_memory(self, space: Space, targets: int, itemsize: int) -> None:
+        """Two matrices a target are kept, and one a target is at work."""
+        needed = 3 * targets * space.dim**2 * itemsize
+        if needed > self.max_bytes:
+            raise Unsupported(
+                f"cma needs {needed} bytes of covariances for {targets} targets in "
+                f"{space.dim} dimensions, more than max_bytes = {self.max_bytes}; use "
+                "`sep_cma`, which learns as much at this dimension, or raise max_bytes",
+                field="optimizer.parameters.max_bytes",
+            )
+
+
+def _whitened(factor: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    """(P, D): A^-1 applied to every one of `steps` (P, D)."""
+    return torch.linalg.solve_triangular(factor, steps.T, upper=False).T
+
+
+def _learn(
+    state: CMAState,
+    ranked: Ranked,
+    weights: torch.Tensor,
+    steps: torch.Tensor,
+    steady: torch.Tensor,
+) -> None:
+    """The rank-one and the rank-mu update of C in place, each target as one matrix product.
+
+    Equation 47 of the tutorial. `weights` are those of `covariance_weights`; what C keeps of
+    itself is reckoned with the ones before.
+    """
+    late = (1 - steady) * ranked.c_c * (2 - ranked.c_c)
+    keep = 1 + ranked.c_1 * (late - 1) - ranked.c_mu * for_each(torch.sum, ranked.weights)
+    rows = torch.cat([steps, state.path_c.unsqueeze(1)], dim=1)
+    share = torch.cat([ranked.c_mu.unsqueeze(-1) * weights, ranked.c_1.unsqueeze(-1)], dim=1)
+    for k, covariance in enumerate(state.covariance):
+        covariance.mul_(keep[k]).addmm_((share[k].unsqueeze(-1) * rows[k]).T, rows[k])

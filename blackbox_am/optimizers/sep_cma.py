@@ -1,0 +1,125 @@
+"""CMA-ES with a diagonal covariance matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.optimizers._evolution import (
+    EvolutionStrategy,
+    covariance_weights,
+    shorten,
+    steps_of,
+)
+from blackbox_am.optimizers._factor import power_of_two
+from blackbox_am.optimizers._frame import frame_of
+from blackbox_am.optimizers._step_size import adapt, cumulate, is_steady, keep_effective
+from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
+from blackbox_am.optimizers._weights import rank
+
+MIN_RATIO = 1e-14
+"""Of the smallest to the largest variance: a ratio of steps of 1e-7."""
+
+
+@dataclass
+class SepCMAState:
+    """What moves, in the frame of the space (see `_frame`).
+
+    Attributes:
+        mean: (K, D).
+        sigma: (K,) step size.
+        path_sigma: (K, D) evolution path of the step size.
+        path_c: (K, D) evolution path of the variances.
+        variances: (K, D) diagonal of the covariance, the largest in [1, 4).
+        generation: (K,) int64, generations told.
+    """
+
+    mean: torch.Tensor
+    sigma: torch.Tensor
+    path_sigma: torch.Tensor
+    path_c: torch.Tensor
+    variances: torch.Tensor
+    generation: torch.Tensor
+
+
+@dataclass(frozen=True)
+class SepCMA(EvolutionStrategy[SepCMAState]):
+    """CMA-ES that learns one variance a coordinate: linear in time and memory.
+
+    The choice for latents of more than a few hundred dimensions. It learns some D / 3 times
+    faster than `cma`, and what it cannot learn, correlations, takes more queries at such
+    dimensions than most searches have.
+
+    Source: R. Ros and N. Hansen, "A Simple Modification in CMA-ES Achieving Linear Time and
+    Space Complexity" (PPSN 2008). Ours adds the negative weights of the later tutorial
+    (arXiv:1604.00772v2), and learns from the rows that came back, see `_weights`.
+    """
+
+    name: ClassVar[str] = "sep_cma"
+    state_type: ClassVar[type[SepCMAState]] = SepCMAState
+
+    def init(self, space: Space, targets: int, stream: Stream) -> SepCMAState:
+        mean = self._first_mean(space, stream)
+        return SepCMAState(
+            mean=mean,
+            sigma=mean.new_full((targets,), self.sigma),
+            path_sigma=torch.zeros_like(mean),
+            path_c=torch.zeros_like(mean),
+            variances=torch.ones_like(mean),
+            generation=torch.zeros(targets, dtype=torch.int64, device=mean.device),
+        )
+
+    def ask(self, space: Space, state: SepCMAState, stream: Stream) -> torch.Tensor:
+        normal = stream.normal(self.population_size(space), space.dim)
+        spread = state.sigma.unsqueeze(-1) * state.variances.sqrt()
+        points = state.mean.unsqueeze(1) + spread.unsqueeze(1) * normal
+        return frame_of(space, state.mean).outward(points)
+
+    def tell(
+        self,
+        space: Space,
+        state: SepCMAState,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> SepCMAState:
+        del gradients
+        dim = space.dim
+        frame = frame_of(space, state.mean)
+        ranked = rank(scores, dim, state.mean.dtype, active=self.active, diagonal=True)
+        steps = steps_of(frame, latents, state.mean, state.sigma, ranked.valid)
+        deviations = state.variances.sqrt()
+        squares = norms(steps / deviations.unsqueeze(1)).square()
+        shrink = shorten(squares, dim)
+        steps, squares = steps * shrink.unsqueeze(-1), squares * shrink.square()
+
+        mean, move = self._moved(frame, state.mean, state.sigma, ranked, steps)
+        path_sigma = cumulate(
+            state.path_sigma, ranked.c_sigma, ranked.mu_eff, move / deviations
+        )
+        length = norms(path_sigma)
+        steady = is_steady(length, ranked, state.generation, dim)
+        path_c = cumulate(state.path_c, ranked.c_c, ranked.mu_eff, steady.unsqueeze(-1) * move)
+
+        late = (1 - steady) * ranked.c_c * (2 - ranked.c_c)
+        keep = 1 + ranked.c_1 * (late - 1) - ranked.c_mu * for_each(torch.sum, ranked.weights)
+        learnt = weighted_sum(covariance_weights(ranked.weights, squares, dim), steps.square())
+        variances = (
+            keep.unsqueeze(-1) * state.variances
+            + ranked.c_1.unsqueeze(-1) * path_c.square()
+            + ranked.c_mu.unsqueeze(-1) * learnt
+        )
+        largest = variances.amax(dim=-1, keepdim=True)
+        unit = power_of_two(largest.sqrt())
+        return SepCMAState(
+            mean=mean,
+            sigma=keep_effective(adapt(state.sigma, length, ranked, dim) * unit[:, 0], mean),
+            path_sigma=path_sigma,
+            path_c=path_c / unit,
+            variances=torch.maximum(variances, MIN_RATIO * largest) / unit.square(),
+            generation=state.generation + 1,
+        )

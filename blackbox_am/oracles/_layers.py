@@ -1,0 +1,130 @@
+"""What the modules of a PyTorch model are, told from one dry run."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from blackbox_am.core.types import LayerInfo
+
+OUTPUT = "output"
+"""The name of the model's own output, among its layers."""
+
+_CLASS_TOKENS = frozenset({"cls_token", "class_token", "class_embedding"})
+_CONVOLUTIONS = (nn.modules.conv._ConvNd,)  # noqa: SLF001  # the base of all six has no public name
+_NORMS = (
+    nn.modules.batchnorm._NormBase,  # noqa: SLF001  # as above
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.LocalResponseNorm,
+)
+_ACTIVATION_NAME = re.compile(
+    r".*(relu|gelu|silu|swish|mish|sigmoid|tanh|elu|activation)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One module's last output in a dry run.
+
+    Attributes:
+        name: dotted name, `OUTPUT` for the model itself.
+        module: the module.
+        shape: of its output for one stimulus.
+    """
+
+    name: str
+    module: nn.Module
+    shape: tuple[int, ...]
+
+
+def layers_of(model: nn.Module, runs: Iterable[Run], labels: tuple[str, ...]) -> list[LayerInfo]:
+    """The readable layers, in the order of the computation.
+
+    Outputs of shape (D,) are (unit,); (T, D) is (token, unit), but (unit, length) in a model
+    with 1-D convolutions and no layer norm or attention; (C, H, W) is (unit, height, width);
+    (C, D, H, W) is (unit, depth, height, width). Other outputs are not readable.
+
+    Args:
+        model: the whole model.
+        runs: what the dry run saw.
+        labels: class names, for the model's output and its last linear layer.
+    """
+    signals = _has(model, nn.Conv1d) and not _has(model, nn.LayerNorm, nn.MultiheadAttention)
+    axes = {
+        1: ("unit",),
+        2: ("unit", "length") if signals else ("token", "unit"),
+        3: ("unit", "height", "width"),
+        4: ("unit", "depth", "height", "width"),
+    }
+    kept = [run for run in runs if len(run.shape) in axes and math.prod(run.shape) > 0]
+    scored = [run.name for run in kept if labels and run.shape == (len(labels),)]
+    heads = [run.name for run in kept if run.name in scored and isinstance(run.module, nn.Linear)]
+    labelled = {*heads[-1:], OUTPUT} & set(scored)
+    return [
+        LayerInfo(
+            run.name,
+            _kind(run, axes[len(run.shape)]),
+            run.shape,
+            axes[len(run.shape)],
+            is_activation(run.module),
+            labels if run.name in labelled else (),
+        )
+        for run in kept
+    ]
+
+
+def is_activation(module: nn.Module) -> bool:
+    """Whether the module is an activation function, by its class or its class's name."""
+    if isinstance(module, nn.MultiheadAttention) or any(True for _ in module.children()):
+        return False
+    ours = type(module).__module__ == "torch.nn.modules.activation"
+    return ours or _ACTIVATION_NAME.fullmatch(type(module).__name__) is not None
+
+
+def has_class_token(model: nn.Module, layer: LayerInfo) -> bool:
+    """Whether token 0 of a layer is a class token.
+
+    A model has one where it owns a parameter called cls_token, class_token or
+    class_embedding. Then every layer of tokens has it, but those whose number of tokens
+    is a square: these hold the patches of a square image and nothing else, as the patch
+    embedding does.
+    """
+    if "token" not in layer.axes:
+        return False
+    named = any(name.rsplit(".", 1)[-1] in _CLASS_TOKENS for name, _ in model.named_parameters())
+    tokens = layer.shape[layer.axes.index("token")]
+    return named and math.isqrt(tokens) ** 2 != tokens
+
+
+def tensor_of(output: object) -> torch.Tensor | None:
+    """A module's output, or the first of several where that is a tensor.
+
+    Attention returns (values, weights), and models of transformers a dict-like record.
+    """
+    if isinstance(output, dict):
+        output = next(iter(output.values()), None)
+    if isinstance(output, (tuple, list)) and output:
+        output = output[0]
+    return output if isinstance(output, torch.Tensor) else None
+
+
+def _kind(run: Run, axes: tuple[str, ...]) -> str:
+    if is_activation(run.module):
+        return "activation"
+    if isinstance(run.module, _CONVOLUTIONS):
+        return "conv"
+    if isinstance(run.module, nn.Linear):
+        return "linear"
+    if isinstance(run.module, _NORMS):
+        return "norm"
+    return "tokens" if "token" in axes else "other"
+
+
+def _has(model: nn.Module, *kinds: type[nn.Module]) -> bool:
+    return any(isinstance(module, kinds) for module in model.modules())

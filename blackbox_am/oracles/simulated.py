@@ -1,0 +1,157 @@
+"""A made-up model whose optimum is known: for tests, demonstrations and noise studies."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+
+from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
+from blackbox_am.core.rng import position_seed
+from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import InvalidSpec, UnknownUnit
+from blackbox_am.oracles._reading import LayerReading
+
+LAYER = "units"
+
+_COUNTING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Simulated(Oracle):
+    """Units that each want one planted stimulus, in a layer called `units`.
+
+    The activation of unit j for stimulus x is 1 - mean((x - x_j)^2): 1 at its planted
+    stimulus x_j, less everywhere else, never below 0 for stimuli in [0, 1]. The values of
+    x_j are uniform in [0, 1], fixed by the seed and j alone.
+
+    With noise, an activation a becomes a * (1 + noise * e), e standard normal. e is a
+    function of the seed, the stimulus and how often this oracle has seen that stimulus: so
+    repeats differ, as they do on a rig, and yet a run can be repeated, whatever shares its
+    batches. It remembers 16 bytes for every stimulus it has seen.
+
+    Attributes:
+        stimulus_shape: shape of one stimulus.
+        units: number of units.
+        seed: fixes the planted stimuli and the noise.
+        noise: deviation of the noise, relative to the activation.
+        latency_seconds: how long each call takes at least.
+        gradients: whether it offers gradients (capability GRADIENTS).
+        batch_size: rows it says it likes best.
+
+    Raises:
+        InvalidSpec: for a number out of range.
+    """
+
+    kind: ClassVar[str] = "simulated"
+
+    stimulus_shape: tuple[int, ...] = (3, 8, 8)
+    units: int = 10
+    seed: int = 0
+    noise: float = 0.0
+    latency_seconds: float = 0.0
+    gradients: bool = False
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stimulus_shape", tuple(self.stimulus_shape))
+        checks = {
+            "stimulus_shape": (
+                bool(self.stimulus_shape) and all(n > 0 for n in self.stimulus_shape),
+                "positive lengths",
+            ),
+            "units": (self.units >= 1, "1 or more"),
+            "batch_size": (self.batch_size >= 1, "1 or more"),
+            "noise": (0 <= self.noise < math.inf, "0 or more"),
+            "latency_seconds": (0 <= self.latency_seconds < math.inf, "0 or more"),
+        }
+        for field, (fits, expected) in checks.items():
+            if not fits:
+                raise InvalidSpec(
+                    f"{field}: expected {expected}, got {getattr(self, field)}", field=field
+                )
+
+    def describe(self) -> OracleInfo:
+        return OracleInfo(
+            self.kind,
+            Capability.GRADIENTS if self.gradients else Capability.UNITS,
+            self.stimulus_shape,
+            (self._layer,),
+            deterministic=self.noise == 0,
+            batch_size=self.batch_size,
+        )
+
+    def optimum(self, unit: int) -> torch.Tensor:
+        """(*stimulus,) float32: the planted stimulus of a unit, where it answers 1.
+
+        Raises:
+            UnknownUnit: where it has no such unit.
+        """
+        if not 0 <= unit < self.units:
+            raise UnknownUnit(f"units are 0 to {self.units - 1}, got {unit}", field="units")
+        generator = torch.Generator().manual_seed(position_seed(self.seed, "planted", 0, unit))
+        return torch.rand(self.stimulus_shape, generator=generator)
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        info = self.describe()
+        check_stimuli(info, stimuli)
+        check_units(info, units)
+        if self.latency_seconds:
+            time.sleep(self.latency_seconds)
+        with torch.set_grad_enabled(self.gradients and torch.is_grad_enabled()):
+            wanted = sorted({unit.index for unit in units if unit.index is not None})
+            if any(unit.index is None for unit in units):
+                wanted = list(range(self.units))
+            columns = dict.fromkeys(range(self.units), stimuli.new_zeros(len(stimuli)))
+            for j in wanted:
+                columns[j] = self._activation(stimuli, j)
+            activations = torch.stack(list(columns.values()), dim=1)
+            if self.noise:
+                activations = activations * (1 + self.noise * self._noise(stimuli))
+            if not units:
+                return activations[:, :0]
+            return LayerReading(self._layer, units, stimuli.device)(activations)
+
+    def _activation(self, stimuli: torch.Tensor, unit: int) -> torch.Tensor:
+        planted = self._planted(unit).to(stimuli.device)
+        axes = tuple(range(1, stimuli.ndim))
+        return 1 - (stimuli.to(torch.float32) - planted).square().mean(axes)
+
+    def _planted(self, unit: int) -> torch.Tensor:
+        if unit not in self._optima:
+            self._optima[unit] = self.optimum(unit)
+        return self._optima[unit]
+
+    def _noise(self, stimuli: torch.Tensor) -> torch.Tensor:
+        """(N, units) standard normal numbers."""
+        rows = []
+        for row in stimuli.detach().to("cpu", torch.float32).numpy():
+            key = hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+            with _COUNTING:
+                seen = self._seen[key]
+                self._seen[key] += 1
+            seed = position_seed(self.seed, f"noise|{key.hex()}", seen, 0)
+            generator = torch.Generator().manual_seed(seed)
+            rows.append(torch.randn(self.units, generator=generator))
+        return torch.stack(rows).to(stimuli.device) if rows else stimuli.new_zeros(0, self.units)
+
+    @property
+    def _layer(self) -> LayerInfo:
+        return LayerInfo(LAYER, "scores", (self.units,), ("unit",))
+
+    @cached_property
+    def _optima(self) -> dict[int, torch.Tensor]:
+        return {}
+
+    @cached_property
+    def _seen(self) -> Counter[bytes]:
+        return Counter()

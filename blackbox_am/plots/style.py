@@ -1,0 +1,49 @@
+"""One look for every figure: quiet greys, and two colours that everybody can tell apart.
+
+The colours are from Okabe and Ito, "Color Universal Design" (2008): distinct under the
+common kinds of colour blindness, and in grey print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+
+INK = "#1f2328"
+FAINT = "#6e7781"
+GRID = "#e3e6ea"
+
+SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+"""Colours of the searches in a figure, in order."""
+
+_SETTINGS = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "text.color": INK,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "savefig.facecolor": "white",
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Settings that hold while a figure is made."""
+    with mpl.rc_context(_SETTINGS):
+        yield
+
+
+def clean(axes: Axes) -> None:
+    """Leaves `axes` two spines and a faint grid."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(visible=True, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=3, width=0.8)

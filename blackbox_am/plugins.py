@@ -1,0 +1,193 @@
+"""The registry: which plug-ins there are, found by file name or entry point.
+
+A plug-in of ours is a file: ``optimizers/sep_cma.py`` holds the one public class
+``SepCMA``, called ``sep_cma``. Other packages add theirs through the entry point
+groups ``blackbox_am.optimizers``, ``blackbox_am.generators``, ``blackbox_am.oracles``
+and ``blackbox_am.objectives``. A plug-in is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.objective import Objective, Product, Sum
+from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.spec import ObjectiveSpec, OptimizerSpec, parameters_of
+from blackbox_am.errors import InvalidSpec, did_you_mean
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Registry(Generic[T]):
+    """The plug-ins of one kind.
+
+    Attributes:
+        noun: what they are, for messages: `optimizer`.
+        package: where ours live, and the entry point group of others.
+        base: the contract they fulfil.
+    """
+
+    noun: str
+    package: str
+    base: type[T]
+
+    def names(self) -> list[str]:
+        """Their names, sorted."""
+        return sorted(self._loaders())
+
+    def get(self, name: str) -> type[T]:
+        """The class called `name`.
+
+        Raises:
+            InvalidSpec: where there is none; says which names are near.
+        """
+        loaders = self._loaders()
+        if name not in loaders:
+            near = did_you_mean(name, loaders)
+            raise InvalidSpec(f"no {self.noun} is called {name!r}{near}", field=self.noun)
+        return loaders[name]()
+
+    def build(self, name: str, parameters: dict[str, Any]) -> T:
+        """The plug-in called `name`, with `parameters` checked against its fields.
+
+        Raises:
+            InvalidSpec: for an unknown name, an unknown parameter or a bad value.
+        """
+        return parameters_of(self.get(name), name, parameters)
+
+    def schema(self, name: str) -> dict[str, Any]:
+        """JSON schema of the plug-in's parameters."""
+        plug_in = self.get(name)
+        schema = msgspec.json.schema(plug_in)
+        return schema["$defs"][plug_in.__name__] if "$ref" in schema else schema
+
+    def summary(self, name: str) -> str:
+        """First paragraph of the plug-in's documentation, on one line."""
+        text = inspect.getdoc(self.get(name)) or ""
+        return " ".join(text.split("\n\n")[0].split())
+
+    def _loaders(self) -> dict[str, Callable[[], type[T]]]:
+        return _loaders(self.package, self.base)  # type: ignore[arg-type]  # types hash
+
+
+@cache
+def _loaders(package: str, base: type[T]) -> dict[str, Callable[[], type[T]]]:
+    folder = importlib.import_module(package)
+    loaders: dict[str, Callable[[], type[T]]] = {}
+    for module in pkgutil.iter_modules(folder.__path__):
+        if not module.name.startswith("_"):
+            loaders[module.name] = _file_loader(f"{package}.{module.name}", base)
+    for point in entry_points(group=package):
+        loaders.setdefault(point.name, point.load)
+    return loaders
+
+
+def _file_loader(module_name: str, base: type[T]) -> Callable[[], type[T]]:
+    def load() -> type[T]:
+        return public_class(importlib.import_module(module_name), base)
+
+    return load
+
+
+def public_class(module: Any, base: type[T]) -> type[T]:
+    """The one public class of `module` that fulfils `base`.
+
+    Raises:
+        InvalidSpec: where there is none, or more than one.
+    """
+    found = [
+        value
+        for name, value in vars(module).items()
+        if inspect.isclass(value)
+        and issubclass(value, base)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+    ]
+    if len(found) != 1:
+        raise InvalidSpec(
+            f"{module.__name__}: expected one public subclass of {base.__name__}, "
+            f"found {len(found)}"
+        )
+    return found[0]
+
+
+optimizers: Registry[Optimizer[Any]] = Registry(
+    "optimizer",
+    "blackbox_am.optimizers",
+    Optimizer,  # type: ignore[type-abstract]
+)
+generators: Registry[Generator] = Registry(
+    "generator",
+    "blackbox_am.generators",
+    Generator,  # type: ignore[type-abstract]
+)
+oracles: Registry[Oracle] = Registry(
+    "oracle",
+    "blackbox_am.oracles",
+    Oracle,  # type: ignore[type-abstract]
+)
+objectives: Registry[Objective] = Registry(
+    "objective",
+    "blackbox_am.objectives",
+    Objective,  # type: ignore[type-abstract]
+)
+
+
+def build_optimizer(spec: OptimizerSpec) -> Optimizer[Any]:
+    """The optimizer that `spec` names.
+
+    Raises:
+        InvalidSpec: for an unknown name or parameter, or a bad value.
+    """
+    return optimizers.build(spec.name, spec.parameters)
+
+
+def build_objective(spec: ObjectiveSpec) -> Objective:
+    """The objective that `spec` describes, with all its terms.
+
+    Raises:
+        InvalidInput: for an unknown kind, a bad unit, or weights that do not fit.
+    """
+    if spec.kind in ("sum", "product"):
+        return _build_joined(spec)
+    if spec.terms:
+        raise InvalidSpec(
+            f"objective {spec.kind!r} reads units and has no terms; sum and product join terms",
+            field="targets.terms",
+        )
+    parameters: dict[str, Any] = {"addresses": spec.units}
+    if spec.weights:
+        parameters["weights"] = spec.weights
+    return parameters_of(objectives.get(spec.kind), spec.kind, parameters)
+
+
+def _build_joined(spec: ObjectiveSpec) -> Objective:
+    if not spec.terms or spec.units:
+        raise InvalidSpec(
+            f"objective {spec.kind!r} joins terms and reads no units of its own; "
+            f"got {len(spec.terms)} terms and {len(spec.units)} units",
+            field="targets.terms",
+        )
+    terms = tuple(build_objective(term) for term in spec.terms)
+    if spec.kind == "product":
+        return Product(terms)
+    weights = spec.weights or (1.0,) * len(terms)
+    if len(weights) != len(terms):
+        raise InvalidSpec(
+            f"objective 'sum' has {len(terms)} terms and {len(weights)} weights; "
+            "give one weight a term, or none",
+            field="targets.weights",
+        )
+    return Sum(terms, weights)

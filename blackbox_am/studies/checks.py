@@ -1,0 +1,81 @@
+"""Everything that can be wrong with a study before it begins, found out then."""
+
+from __future__ import annotations
+
+from blackbox_am.core.batches import fixed_batch_size
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.oracle import Oracle, check_gradients, check_units
+from blackbox_am.core.space import build_space
+from blackbox_am.core.spec import SpaceSpec, StudySpec
+from blackbox_am.errors import GradientUnavailable, InvalidSpec, ShapeMismatch
+from blackbox_am.plugins import build_objective, build_optimizer
+from blackbox_am.studies.events import Created
+
+MAX_GENERATION_VALUES = 2**30
+"""K·P·D of one generation: 4 GiB of float32."""
+
+
+def created(spec: StudySpec, generator: Generator | None, oracle: Oracle | None) -> Created:
+    """The first event of a study by `spec`, everything checked and resolved.
+
+    Args:
+        spec: what the caller asked for.
+        generator: the one it names, or None over a bare space.
+        oracle: the one it names, or None where clients evaluate.
+
+    Raises:
+        InvalidInput: for a spec that cannot work, naming the field.
+        Unsupported: for an optimizer that cannot search this space or climb this oracle.
+    """
+    optimizer = build_optimizer(spec.optimizer)
+    objectives = [build_objective(target) for target in spec.targets]
+    space = build_space(generator.space.spec if generator is not None else _bare(spec))
+    optimizer.check(space)
+    population = optimizer.population_size(space)
+    rows = population * len(objectives)
+    if rows * space.dim > MAX_GENERATION_VALUES:
+        raise InvalidSpec(
+            f"a generation of {len(objectives)} targets x {population} candidates x "
+            f"{space.dim} dimensions does not fit into memory; use fewer targets or a "
+            "smaller population",
+            field="targets",
+        )
+    batch_size = 0
+    if oracle is not None:
+        info = oracle.describe()
+        check_units(info, [unit for objective in objectives for unit in objective.units()])
+        if generator is not None and generator.stimulus_shape != info.stimulus_shape:
+            raise ShapeMismatch(
+                f"generator {spec.generator!r} makes stimuli of shape "
+                f"{generator.stimulus_shape}, oracle {spec.oracle!r} takes "
+                f"{info.stimulus_shape}",
+                field="generator",
+            )
+        if optimizer.order == 1:
+            check_gradients(info, spec.optimizer.name)
+        batch_size = fixed_batch_size(rows, info.batch_size)
+    if optimizer.order == 1:
+        _check_climbable(spec, generator, oracle)
+    shape = () if generator is None else generator.stimulus_shape
+    return Created(spec, space.spec, shape, population, batch_size)
+
+
+def _bare(spec: StudySpec) -> SpaceSpec:
+    assert spec.space is not None  # StudySpec takes a generator or a space
+    return spec.space
+
+
+def _check_climbable(spec: StudySpec, generator: Generator | None, oracle: Oracle | None) -> None:
+    name = spec.optimizer.name
+    if oracle is None:
+        raise GradientUnavailable(
+            f"{name} climbs gradients, and clients that ask and tell bring none; "
+            "name an oracle, or use a gradient-free optimizer such as 'cma'",
+            field="optimizer.name",
+        )
+    if generator is not None and not generator.differentiable:
+        raise GradientUnavailable(
+            f"{name} climbs gradients, and generator {spec.generator!r} has none; "
+            "use a gradient-free optimizer",
+            field="optimizer.name",
+        )

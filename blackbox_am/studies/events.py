@@ -1,0 +1,161 @@
+"""What can happen to a study: the lines of its journal.
+
+Events are frozen msgspec structs, kept as msgpack. A study's state is the fold of its
+events and of nothing else. Arrays are bytes with a dtype and a shape.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_am.core import tensors
+from blackbox_am.core.spec import Budget, SpaceSpec, StudySpec
+from blackbox_am.core.types import StopReason, StudyState
+from blackbox_am.errors import StoreCorrupt
+
+
+class ArrayData(msgspec.Struct, frozen=True, array_like=True):
+    """An array inside an event."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> ArrayData:
+        """Packs `array`."""
+        return cls(array.dtype.name, array.shape, tensors.to_bytes(array))
+
+    def numpy(self) -> NDArray[Any]:
+        """The array, read-only."""
+        return tensors.from_bytes(self.dtype, self.shape, self.data)
+
+
+class Created(msgspec.Struct, frozen=True, tag="created"):
+    """The study began. What was resolved at creation is kept, so that recovery asks nobody.
+
+    Attributes:
+        spec: what the caller asked for.
+        space: the resolved latent space.
+        stimulus_shape: of one stimulus; empty where clients evaluate a bare space.
+        population: P, candidates a generation for each target.
+        batch_size: the one batch shape its evaluator runs.
+    """
+
+    spec: StudySpec
+    space: SpaceSpec
+    stimulus_shape: tuple[int, ...]
+    population: int
+    batch_size: int
+
+
+class StateChanged(msgspec.Struct, frozen=True, tag="state"):
+    """The study moved to another state."""
+
+    state: StudyState
+    stop_reason: StopReason = StopReason.NONE
+    message: str = ""
+
+
+class GenerationOpened(msgspec.Struct, frozen=True, tag="opened"):
+    """Candidates of a generation were handed to clients, with their latents (K, P, D)."""
+
+    generation: int
+    latents: ArrayData
+
+
+class RowsTold(msgspec.Struct, frozen=True, tag="told"):
+    """Measurements of some candidates of the open generation.
+
+    Attributes:
+        generation: which.
+        targets, rows: (N,) int32: which candidates.
+        activations: (N, U) float32, nan where a measurement failed.
+    """
+
+    generation: int
+    targets: ArrayData
+    rows: ArrayData
+    activations: ArrayData
+
+
+class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
+    """Every row of the generation is in, and the optimizer has learnt from it.
+
+    Attributes:
+        generation: which.
+        checksum: of its latents (K, P, D), to know a faithful replay from another.
+        seconds: how long it took.
+        improved: targets whose best got better.
+        best_latents: (len(improved), D), their new best latents.
+        latents: all of them, where the study keeps them.
+    """
+
+    generation: int
+    checksum: bytes
+    seconds: float
+    improved: tuple[int, ...]
+    best_latents: ArrayData
+    latents: ArrayData | None = None
+
+
+class BudgetChanged(msgspec.Struct, frozen=True, tag="budget"):
+    """The budget was raised."""
+
+    budget: Budget
+
+
+class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
+    """A process took the study up again.
+
+    Attributes:
+        generation: where it goes on.
+        exact: whether the optimizer's state is what it would have been uninterrupted.
+    """
+
+    generation: int
+    exact: bool
+    message: str = ""
+
+
+Event = (
+    Created
+    | StateChanged
+    | GenerationOpened
+    | RowsTold
+    | GenerationClosed
+    | BudgetChanged
+    | Resumed
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+
+
+def encode(event: Event) -> bytes:
+    """An event as bytes."""
+    return _encoder.encode(event)
+
+
+def decode(body: bytes) -> Event:
+    """The inverse of `encode`.
+
+    Raises:
+        StoreCorrupt: where the bytes hold no event.
+    """
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise StoreCorrupt(
+            f"the journal holds an event that cannot be read ({error}); "
+            "restore the store from a backup, or delete the study"
+        ) from error
+
+
+def int_array(values: NDArray[Any]) -> ArrayData:
+    """Candidate coordinates, packed."""
+    return ArrayData.of(values.astype(np.int32, copy=False))

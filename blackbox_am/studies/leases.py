@@ -1,0 +1,87 @@
+"""Who is measuring what: candidates held by clients for a while.
+
+Leases live in memory. After a restart every candidate is free again: at worst it is
+measured twice, and the first result counts.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from blackbox_am.errors import NotFound
+
+Key = tuple[int, int]
+"""(target, row) in the open generation."""
+
+
+@dataclass
+class Lease:
+    """Candidates held by one caller until `expires` on the book's clock."""
+
+    expires: float
+    keys: set[Key]
+
+
+@dataclass
+class LeaseBook:
+    """The leases of one study's open generation.
+
+    Attributes:
+        clock: monotonic seconds.
+    """
+
+    clock: Callable[[], float]
+    _leases: dict[str, Lease] = field(default_factory=dict)
+
+    def take(self, keys: Iterable[Key], seconds: float) -> str:
+        """Holds `keys` for `seconds`. Returns the lease's id."""
+        lease_id = secrets.token_hex(8)
+        self._leases[lease_id] = Lease(self.clock() + seconds, set(keys))
+        return lease_id
+
+    def renew(self, lease_id: str, seconds: float) -> int:
+        """Holds the lease's candidates for `seconds` from now. Returns how many are held.
+
+        Raises:
+            NotFound: where the lease has run out or its candidates are all measured.
+        """
+        self._expire()
+        lease = self._leases.get(lease_id)
+        if lease is None:
+            raise NotFound(
+                f"no lease {lease_id!r}: it has run out, or its candidates are measured; ask again",
+                field="lease_id",
+            )
+        lease.expires = self.clock() + seconds
+        return len(lease.keys)
+
+    def held(self) -> set[Key]:
+        """Everything that somebody holds."""
+        self._expire()
+        return {key for lease in self._leases.values() for key in lease.keys}
+
+    def next_expiry(self) -> float:
+        """Seconds until the first lease runs out; 0 where there is none."""
+        self._expire()
+        if not self._leases:
+            return 0.0
+        return min(lease.expires for lease in self._leases.values()) - self.clock()
+
+    def release(self, keys: Iterable[Key]) -> None:
+        """Lets go of `keys`: they are measured."""
+        done = set(keys)
+        for lease_id, lease in list(self._leases.items()):
+            lease.keys -= done
+            if not lease.keys:
+                del self._leases[lease_id]
+
+    def clear(self) -> None:
+        """Lets go of everything: a new generation."""
+        self._leases.clear()
+
+    def _expire(self) -> None:
+        now = self.clock()
+        for lease_id in [i for i, lease in self._leases.items() if lease.expires <= now]:
+            del self._leases[lease_id]

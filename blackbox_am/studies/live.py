@@ -1,0 +1,382 @@
+"""A study that is going on: the state machine, its journal and its optimizer, joined.
+
+Every change is written to the store first and folded in second. Where writing fails,
+the object is stale and refuses everything: it is taken up again from the store.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am.core.spec import Budget
+from blackbox_am.core.store import Store, StoredSnapshot
+from blackbox_am.core.types import StopReason, StudyState
+from blackbox_am.errors import SequenceTaken, StoreError, StudyExists
+from blackbox_am.studies import decisions
+from blackbox_am.studies.events import (
+    ArrayData,
+    Created,
+    Event,
+    GenerationClosed,
+    GenerationOpened,
+    Resumed,
+    RowsTold,
+    StateChanged,
+    decode,
+    encode,
+)
+from blackbox_am.studies.leases import LeaseBook
+from blackbox_am.studies.search import Search
+from blackbox_am.studies.study import Study
+
+Array = NDArray[Any]
+
+SNAPSHOT_GENERATIONS = 50
+SNAPSHOT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The open generation.
+
+    Attributes:
+        index: its number, from 0.
+        targets: the active targets, ascending.
+        latents: (len(targets), P, D), projected into the space.
+        rows: how many of the P rows are wanted; fewer than P where the budget ends.
+    """
+
+    index: int
+    targets: tuple[int, ...]
+    latents: torch.Tensor
+    rows: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of some measurements."""
+
+    accepted: int
+    repeated: int
+
+
+class LiveStudy:
+    """One study in one process. Safe to call from any thread.
+
+    Attributes:
+        study_id: its id in the store.
+        study: its state, for reading.
+        search: its optimizer at work.
+        leases: who is measuring what.
+        on_change: called after every append, on the thread that appended.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        study_id: str,
+        study: Study,
+        *,
+        device: torch.device | str = "cpu",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.store = store
+        self.study_id = study_id
+        self.study = study
+        self.search = Search(study, torch.device(device))
+        self.leases = LeaseBook(clock)
+        self.on_change: Callable[[], None] = lambda: None
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._stale = False
+        self._started = clock()
+        self._snapshot_time = clock()
+        self._snapshot_generation = 0
+        self._open: Generation | None = None
+
+    # Beginning
+
+    @classmethod
+    def create(cls, store: Store, study_id: str, created: Created, **options: Any) -> LiveStudy:
+        """Begins a study, or returns the one of that id where it began alike.
+
+        Args:
+            options: `device` and `clock`, as of the constructor.
+
+        Raises:
+            StudyExists: where a study of that id began with another specification.
+        """
+        study = Study.begin(created)
+        live = cls(store, study_id, study, **options)  # what fails, fails before it is written
+        try:
+            store.append(study_id, 1, [encode(created)])
+        except SequenceTaken:
+            existing = cls.recover(store, study_id, **options)
+            if existing.study.created.spec != created.spec:
+                raise StudyExists(
+                    f"a study {study_id!r} exists with another specification; "
+                    "choose another id, or delete that study first",
+                    field="study_id",
+                ) from None
+            return existing
+        return live
+
+    @classmethod
+    def recover(cls, store: Store, study_id: str, **options: Any) -> LiveStudy:
+        """Takes a study up again from its journal.
+
+        The optimizer's state is loaded from the last snapshot and led forward through the
+        generations since, each one asked again and compared by checksum.
+
+        Raises:
+            NotFound: where there is no such study.
+            StoreCorrupt: where the journal cannot be read.
+        """
+        records = store.read(study_id)
+        events = [decode(record.body) for record in records]
+        study = Study.fold(events[:1])
+        live = cls(store, study_id, study, **options)
+        snapshot = store.load_snapshot(study_id)
+        exact = live._replay(events[1:], snapshot)
+        if study.sequence > 1 and study.state.active:
+            message = (
+                ""
+                if exact
+                else (
+                    "latents could not be reproduced on this device; the search goes on from "
+                    "the last snapshot"
+                )
+            )
+            live._append([Resumed(study.generation, exact, message)])
+            live.conclude()
+        return live
+
+    # Searching
+
+    def generation(self) -> Generation:
+        """The open generation. Asking again gives the same one."""
+        with self._locked():
+            if self._open is None:
+                latents = self.search.ask(self.study)
+                self._open = Generation(
+                    self.study.generation, self.study.active, latents, self.study.rows
+                )
+                self._started = self._clock()
+            return self._open
+
+    def take(self, limit: int, seconds: float) -> tuple[Generation, list[tuple[int, int]], str]:
+        """Candidates for a client to measure, held for it under a lease.
+
+        The generation's latents are in the journal before the first candidate goes out.
+
+        Args:
+            limit: how many at most.
+            seconds: how long they are held.
+
+        Returns:
+            The generation, (target, row) of each candidate, and the lease's id. No candidates
+            where the study is paused or ended, or where others hold all that is left.
+        """
+        with self._locked():
+            self.start()
+            if self.study.state is not StudyState.RUNNING:
+                return Generation(self.study.generation, (), torch.empty(0), 0), [], ""
+            generation = self.generation()
+            held = self.leases.held()
+            free = [
+                (generation.targets[place], row)
+                for place, row in np.argwhere(~self.study.told).tolist()
+                if (generation.targets[place], row) not in held
+            ][:limit]
+            if not free:
+                return generation, [], ""
+            if self.study.opened is None:
+                latents = ArrayData.of(generation.latents.cpu().numpy())
+                self._append([GenerationOpened(generation.index, latents)])
+            return generation, free, self.leases.take(free, seconds)
+
+    def tell(self, generation: int, targets: Array, rows: Array, activations: Array) -> Told:
+        """Brings measurements of single candidates. Durable when it returns.
+
+        Args:
+            generation: of all the candidates.
+            targets, rows: (N,) int, which candidates.
+            activations: (N, U) float, nan where a measurement failed.
+
+        Raises:
+            StudyClosed, InvalidInput, ShapeMismatch: as `decisions.rows_told`.
+        """
+        with self._locked():
+            event, accepted = decisions.rows_told(
+                self.study, generation, targets, rows, activations
+            )
+            if event is not None:
+                self.start()
+                self._record(event, None)
+                self.leases.release(zip(targets.tolist(), rows.tolist(), strict=True))
+            return Told(accepted, len(targets) - accepted)
+
+    def tell_generation(
+        self,
+        generation: Generation,
+        activations: NDArray[np.float32],
+        gradients: torch.Tensor | None = None,
+    ) -> None:
+        """Brings the measurements of a whole generation.
+
+        Args:
+            generation: as `generation` returned it.
+            activations: (len(targets), rows, U), as the evaluator returned them. Rows that
+                clients have told meanwhile keep the clients' values.
+            gradients: (len(targets), rows, D), for an optimizer of order 1.
+
+        Raises:
+            StudyClosed: where the study has ended meanwhile.
+        """
+        with self._locked():
+            if generation.index != self.study.generation and self.study.state.active:
+                return  # clients were faster
+            places, rows = np.nonzero(~self.study.told)
+            targets = np.asarray(generation.targets)[places]
+            event, _ = decisions.rows_told(
+                self.study, generation.index, targets, rows, activations[places, rows]
+            )
+            if event is not None:
+                self._record(event, gradients)
+
+    # Steering
+
+    def start(self) -> None:
+        """Marks a pending study as running."""
+        with self._locked():
+            if self.study.state is StudyState.PENDING:
+                self._append([StateChanged(StudyState.RUNNING)])
+
+    def conclude(self) -> None:
+        """Ends the study where all its targets are finished."""
+        with self._locked():
+            self._append_if(decisions.concluded(self.study))
+
+    def pause(self) -> None:
+        """Hands out nothing more until resumed."""
+        with self._locked():
+            self._append_if(decisions.paused(self.study))
+
+    def suspend(self, message: str) -> None:
+        """Pauses because the oracle is gone; `message` says so."""
+        with self._locked():
+            if self.study.state.active:
+                self._append([StateChanged(StudyState.PAUSED, StopReason.ORACLE, message)])
+
+    def resume(self) -> None:
+        """Sets a paused or failed study going."""
+        with self._locked():
+            self._append_if(decisions.resumed(self.study))
+
+    def cancel(self) -> None:
+        """Ends the study for good."""
+        with self._locked():
+            self._append_if(decisions.cancelled(self.study))
+
+    def fail(self, message: str) -> None:
+        """Ends the study because it cannot go on; `message` says why."""
+        with self._locked():
+            if self.study.state.active:
+                self._append([StateChanged(StudyState.FAILED, StopReason.ORACLE, message)])
+
+    def extend(self, budget: Budget) -> None:
+        """Raises the budget."""
+        with self._locked():
+            self._append([decisions.extended(self.study, budget)])
+            self._open = None
+
+    # Inside
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._lock:
+            if self._stale:
+                raise StoreError(
+                    f"study {self.study_id!r} could not be written and is out of date here; "
+                    "it has to be taken up again from the store"
+                )
+            yield
+
+    def _record(self, event: RowsTold, gradients: torch.Tensor | None) -> None:
+        """Writes measurements; with the last row, the generation closes."""
+        merged, told = self.study.merged(event)
+        if not told.all():
+            self._append([event])
+            return
+        generation = self.generation()
+        closed = decisions.closed(
+            self.study, merged, generation.latents.cpu().numpy(), self._clock() - self._started
+        )
+        self._stale = True  # until it is written: the optimizer may already know
+        self.search.learn(self.study, generation.latents, self.study.scores(merged), gradients)
+        snapshot = self._snapshot(generation.index + 1)
+        self._stale = False
+        self._append([event, closed], snapshot)
+        self._open = None
+        self.leases.clear()
+        self.conclude()
+
+    def _snapshot(self, told: int) -> StoredSnapshot | None:
+        """A snapshot after `told` generations, where one is due.
+
+        Gradients are not in the journal, so an order-1 search cannot be led forward again:
+        it is kept every generation.
+        """
+        due = (
+            self.search.optimizer.order == 1
+            or told - self._snapshot_generation >= SNAPSHOT_GENERATIONS
+            or self._clock() - self._snapshot_time >= SNAPSHOT_SECONDS
+        )
+        if not due:
+            return None
+        self._snapshot_generation, self._snapshot_time = told, self._clock()
+        return StoredSnapshot(told, self.study.sequence + 2, self.search.snapshot())
+
+    def _append_if(self, event: Event | None) -> None:
+        if event is not None:
+            self._append([event])
+
+    def _append(self, events: Sequence[Event], snapshot: StoredSnapshot | None = None) -> None:
+        try:
+            self.store.append(
+                self.study_id,
+                self.study.sequence + 1,
+                [encode(event) for event in events],
+                snapshot,
+            )
+        except BaseException:
+            self._stale = True
+            raise
+        for event in events:
+            self.study.apply(event)
+        self.on_change()
+
+    # Recovering
+
+    def _replay(self, events: Sequence[Event], snapshot: StoredSnapshot | None) -> bool:
+        """Folds `events` in, leading the optimizer along. Returns whether it came along."""
+        start = 1
+        if snapshot is not None:
+            self.search.restore(snapshot.body)
+            self._snapshot_generation = snapshot.generation
+            start = snapshot.sequence
+        exact = True
+        for event in events:
+            if isinstance(event, GenerationClosed) and self.study.sequence >= start and exact:
+                exact = self.search.relearn(self.study, event)
+            self.study.apply(event)
+        return exact

@@ -1,0 +1,172 @@
+"""A whole study in one call, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.objective import Objective
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.spec import (
+    ObjectiveSpec,
+    StudySpec,
+    from_plain,
+    objective,
+    to_plain,
+)
+from blackbox_am.core.types import Best, GenerationScores, StudyProgress
+from blackbox_am.evaluation import Evaluator
+from blackbox_am.stores import SQLStore
+from blackbox_am.studies import checks, loop, reports
+from blackbox_am.studies.live import LiveStudy
+
+Target = str | ObjectiveSpec | Objective
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a study came to.
+
+    Attributes:
+        progress: how it ended.
+        best: the best of each target, with its stimulus.
+        history: scores by generation.
+    """
+
+    progress: StudyProgress
+    best: list[Best]
+    history: list[GenerationScores]
+
+
+def maximise(
+    *,
+    oracle: Oracle | str,
+    generator: Generator | str,
+    targets: Sequence[Target],
+    optimizer: str = "cma",
+    parameters: dict[str, Any] | None = None,
+    queries_per_target: int = 1000,
+    seconds: float | None = None,
+    target_score: float | None = None,
+    patience: int | None = None,
+    seed: int = 0,
+    store: str = ":memory:",
+    study_id: str = "local",
+    catalogue: Catalogue | None = None,
+    device: str = "auto",
+    on_generation: Callable[[StudyProgress], None] = lambda progress: None,
+) -> Result:
+    """Finds stimuli that maximise each target. All targets are searched at once.
+
+    Where `store` holds a study of this id and this specification, it goes on from where
+    it was left.
+
+    Args:
+        oracle: the model, or its name in the catalogue.
+        generator: what makes stimuli, or its name in the catalogue.
+        targets: units (``"head:3"``) or objectives, K of them.
+        optimizer: name of the optimizer, and its `parameters`.
+        queries_per_target: rows observed for each target.
+        seconds, target_score, patience: further limits, see `Budget`.
+        seed: fixes every random number.
+        store: path or URL of the journal.
+        study_id: the study's id in the store.
+        catalogue: where names are looked up; the shipped models where None.
+        device: of the optimizer's tensors: `cpu`, `cuda`, or `auto`.
+        on_generation: called after each generation, for progress.
+
+    Raises:
+        InvalidInput, Unsupported: for a study that cannot work.
+        OracleError: where the model fails.
+    """
+    catalogue = catalogue or Catalogue.default()
+    oracle_name, oracle = _entry(oracle, catalogue.oracle)
+    generator_name, generator = _entry(generator, catalogue.generator)
+    plain = {
+        "targets": [to_plain(_objective_spec(target)) for target in targets],
+        "budget": {
+            "queries_per_target": queries_per_target,
+            "seconds": seconds,
+            "target_score": target_score,
+            "patience": patience,
+        },
+        "generator": generator_name,
+        "oracle": oracle_name,
+        "optimizer": {"name": optimizer, "parameters": parameters or {}},
+        "seed": seed,
+    }
+    spec = from_plain(StudySpec, plain)
+    return run(
+        spec,
+        oracle=oracle,
+        generator=generator,
+        store=SQLStore(store),
+        study_id=study_id,
+        device=device,
+        on_generation=on_generation,
+    )
+
+
+def run(
+    spec: StudySpec,
+    *,
+    oracle: Oracle,
+    generator: Generator,
+    store: SQLStore,
+    study_id: str,
+    device: str = "auto",
+    on_generation: Callable[[StudyProgress], None] = lambda progress: None,
+) -> Result:
+    """Runs the study that `spec` describes to its end. Arguments as of `maximise`."""
+    created = checks.created(spec, generator, oracle)
+    live = LiveStudy.create(store, study_id, created, device=resolve_device(device))
+    evaluator = evaluator_of(live, generator, oracle)
+    loop.run(
+        live,
+        evaluator,
+        after_generation=lambda live: on_generation(reports.progress(study_id, live.study)),
+    )
+    return Result(
+        reports.progress(study_id, live.study),
+        with_stimuli(reports.best(study_id, live.study), generator),
+        list(reports.generations(store, study_id)),
+    )
+
+
+def evaluator_of(live: LiveStudy, generator: Generator, oracle: Oracle) -> Evaluator:
+    """The evaluator of a study's candidates."""
+    objectives = tuple(target.objective for target in live.study.targets)
+    return Evaluator(generator, oracle, objectives, live.study.created.batch_size)
+
+
+def with_stimuli(best: Sequence[Best], generator: Generator) -> list[Best]:
+    """`best`, each with its rendered stimulus."""
+    if not best:
+        return []
+    latents = torch.from_numpy(np.stack([entry.latent for entry in best]))
+    with torch.no_grad():
+        stimuli = generator.render(latents).float().cpu().numpy()
+    return [replace(entry, stimulus=s) for entry, s in zip(best, stimuli, strict=True)]
+
+
+def resolve_device(device: str) -> str:
+    """`auto` is CUDA where there is one, else the CPU."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _entry(thing: Any, lookup: Callable[[str], Any]) -> tuple[str, Any]:
+    if isinstance(thing, str):
+        return thing, lookup(thing)
+    return thing.kind, thing
+
+
+def _objective_spec(target: Target) -> ObjectiveSpec:
+    return target.spec() if isinstance(target, Objective) else objective(target)

@@ -1,0 +1,120 @@
+"""The optimizer's side of a study: its state, led along by the study's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from blackbox_am.core import state as states
+from blackbox_am.core import tensors
+from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space, build_space
+from blackbox_am.core.types import FloatArray
+from blackbox_am.plugins import build_optimizer
+from blackbox_am.studies.events import GenerationClosed
+from blackbox_am.studies.study import Study
+
+
+class Search:
+    """An optimizer at work for one study.
+
+    It keeps the state of all K targets. Finished ones rest in it, so that a raised
+    budget can wake them; only the active ones are asked and told.
+
+    Attributes:
+        optimizer: what searches.
+        space: where.
+        device: where its tensors live.
+    """
+
+    def __init__(self, study: Study, device: torch.device) -> None:
+        self.optimizer: Optimizer[Any] = build_optimizer(study.spec.optimizer)
+        self.space: Space = build_space(study.space)
+        self.device = device
+        targets = range(len(study.targets))
+        self._state = self.optimizer.init(
+            self.space, len(targets), self._stream(study, "init", targets)
+        )
+
+    def ask(self, study: Study) -> torch.Tensor:
+        """(active, P, D) latents of the open generation, inside the space. Pure.
+
+        What was handed to clients is taken from the journal, not asked again.
+        """
+        if study.opened is not None:
+            return torch.from_numpy(study.opened.copy()).to(self.device)
+        active = _some(study)
+        state = self._state if active is None else states.select(self._state, active)
+        with torch.no_grad():
+            latents = self.optimizer.ask(
+                self.space, state, self._stream(study, "ask", study.active)
+            )
+            return self.space.project(latents)
+
+    def learn(
+        self,
+        study: Study,
+        latents: torch.Tensor,
+        scores: FloatArray,
+        gradients: torch.Tensor | None = None,
+    ) -> None:
+        """Tells the optimizer the open generation.
+
+        Args:
+            study: before the generation is closed.
+            latents: (active, P, D).
+            scores: (active, rows). Rows the budget cut off count as failed.
+            gradients: (active, rows, D), for order 1.
+        """
+        missing = latents.shape[1] - scores.shape[1]
+        padded = np.pad(scores, ((0, 0), (0, missing)), constant_values=np.nan)
+        told = torch.from_numpy(padded).to(self.device, torch.float32)
+        if gradients is not None:
+            gradients = torch.nn.functional.pad(gradients, (0, 0, 0, missing), value=float("nan"))
+        active = _some(study)
+        with torch.no_grad():
+            if active is None:
+                self._state = self.optimizer.tell(self.space, self._state, latents, told, gradients)
+            else:
+                part = states.select(self._state, active)
+                part = self.optimizer.tell(self.space, part, latents, told, gradients)
+                self._state = states.merge(self._state, active, part)
+
+    def relearn(self, study: Study, event: GenerationClosed) -> bool:
+        """Tells the optimizer a generation out of the journal. Returns whether it could.
+
+        It cannot where the latents come out different (another device or library), unless
+        the journal keeps them, and for order 1, whose gradients the journal does not keep.
+        """
+        if self.optimizer.order == 1:
+            return False
+        if event.latents is not None:
+            latents = torch.from_numpy(event.latents.numpy().copy()).to(self.device)
+        else:
+            latents = self.ask(study)
+            if tensors.checksum(latents.cpu().numpy()) != event.checksum:
+                return False
+        self.learn(study, latents, study.scores())
+        return True
+
+    def snapshot(self) -> bytes:
+        """The optimizer's state, for `restore`."""
+        return states.to_bytes(self._state)
+
+    def restore(self, snapshot: bytes) -> None:
+        """Puts the state back to what it was at `snapshot`."""
+        self._state = states.from_bytes(self.optimizer.state_type, snapshot, self.device)
+
+    def _stream(self, study: Study, purpose: str, targets: Sequence[int]) -> Stream:
+        return Stream(study.spec.seed, purpose, study.generation, targets, device=self.device)
+
+
+def _some(study: Study) -> torch.Tensor | None:
+    """Positions of the active targets, or None where that is all of them."""
+    if len(study.active) == len(study.targets):
+        return None
+    return torch.tensor(study.active, dtype=torch.int64)

@@ -1,0 +1,1 @@
+"""Contract suites: run over every registered plug-in, and over yours."""

@@ -1,0 +1,339 @@
+"""The contract suite of optimizers, for pytest.
+
+Subclass it in a test module, and give it your optimizer::
+
+    class TestMine(OptimizerContract):
+        @pytest.fixture
+        def optimizer(self):
+            return Mine(population=8)
+
+Every promise of `blackbox_am.core.optimizer.Optimizer` is then tested, in every kind of
+space that the optimizer says it can search.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from blackbox_am.core import state as states
+from blackbox_am.core.optimizer import MAX_POPULATION, Optimizer
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space, build_space
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.errors import GradientUnavailable, Unsupported
+
+SPACES: tuple[SpaceSpec, ...] = (
+    SpaceSpec("normal", 7),
+    SpaceSpec("sphere", 6),
+    SpaceSpec("sphere", 5, radius=3.0),
+    SpaceSpec("box", 5, low=(-1.0,), high=(0.0, 1.0, 2.0, 3.0, 4.0)),
+    SpaceSpec("categorical", 6, categories=4),
+    SpaceSpec(
+        "product",
+        8,
+        parts=(SpaceSpec("normal", 5), SpaceSpec("box", 3, low=(0.0,), high=(1.0,))),
+    ),
+)
+"""One small space of every kind."""
+
+Scores = Callable[[torch.Tensor, int], torch.Tensor]
+"""Scores (P,) of latents (P, D) for a target of this number."""
+
+
+def searchable(optimizer: Optimizer[Any]) -> list[Space]:
+    """The spaces of `SPACES` that `optimizer` does not refuse."""
+    return [space for space in map(build_space, SPACES) if not refusal(optimizer, space)]
+
+
+def refusal(optimizer: Optimizer[Any], space: Space) -> str:
+    """Why `optimizer` will not search `space`, or an empty string."""
+    try:
+        optimizer.check(space)
+    except Unsupported as error:
+        return error.message
+    return ""
+
+
+def quadratic(latents: torch.Tensor, target: int) -> torch.Tensor:
+    """A hill whose top is elsewhere for each target."""
+    return -(latents.to(torch.float64) - _top(target)).square().sum(-1)
+
+
+def _slope(latents: torch.Tensor, target: int) -> torch.Tensor:
+    return (-2 * (latents.to(torch.float64) - _top(target))).to(latents.dtype)
+
+
+def _top(target: int) -> float:
+    return 0.3 + 0.1 * target
+
+
+@dataclasses.dataclass
+class Search:
+    """An optimizer at work on targets of its own, as a study would run it.
+
+    Attributes:
+        optimizer: what is tested.
+        space: where it searches.
+        targets: numbers of the K targets, which fix their random numbers and their hills.
+        score: what it climbs.
+        dtype: of latents and states.
+        seed: of all random numbers.
+    """
+
+    optimizer: Optimizer[Any]
+    space: Space
+    targets: tuple[int, ...] = (0, 1, 2)
+    score: Scores = quadratic
+    dtype: torch.dtype = torch.float32
+    seed: int = 11
+
+    def __post_init__(self) -> None:
+        self.generation = 0
+        self.told: list[torch.Tensor] = []
+        self.state = self.optimizer.init(self.space, len(self.targets), self._stream("init"))
+
+    def ask(self) -> torch.Tensor:
+        """(K, P, D), as the optimizer proposed it."""
+        return self.optimizer.ask(self.space, self.state, self._stream("ask"))
+
+    def tell(
+        self, latents: torch.Tensor, scores: torch.Tensor, rows: torch.Tensor | None = None
+    ) -> None:
+        """Ends a generation, with its rows in the order `rows` where that is given."""
+        gradients = torch.stack(
+            [_slope(x, target) for x, target in zip(latents, self.targets, strict=True)]
+        )
+        order = torch.arange(latents.shape[1]) if rows is None else rows
+        self.state = self.optimizer.tell(
+            self.space,
+            self.state,
+            latents[:, order],
+            scores[:, order],
+            gradients[:, order] if self.optimizer.order == 1 else None,
+        )
+        self.generation += 1
+
+    def scores(self, latents: torch.Tensor) -> torch.Tensor:
+        """(K, P), each target by itself."""
+        pairs = zip(latents, self.targets, strict=True)
+        return torch.stack([self.score(x, target) for x, target in pairs])
+
+    def run(self, generations: int) -> list[torch.Tensor]:
+        """The latents of every generation so far, after `generations` more."""
+        for _ in range(generations):
+            latents = self.space.project(self.ask())
+            self.told.append(latents)
+            self.tell(latents, self.scores(latents))
+        return self.told
+
+    def keep(self, positions: Sequence[int]) -> None:
+        """Drops every target but those at `positions`."""
+        self.targets = tuple(self.targets[i] for i in positions)
+        self.state = states.select(self.state, torch.tensor(positions))
+
+    def _stream(self, purpose: str) -> Stream:
+        return Stream(self.seed, purpose, self.generation, self.targets, dtype=self.dtype)
+
+
+def copy_of(state: Any) -> Any:
+    """A state that shares no memory with `state`."""
+    copies = {name: tensor.clone() for name, tensor in states.arrays(state).items()}
+    return dataclasses.replace(state, **copies)
+
+
+def same(state: Any, other: Any) -> bool:
+    """Whether two states are equal to the last bit."""
+    return states.to_bytes(state) == states.to_bytes(other)
+
+
+def finite(state: Any) -> bool:
+    """Whether nothing in `state` is nan or infinite."""
+    return all(bool(tensor.isfinite().all()) for tensor in states.arrays(state).values())
+
+
+class OptimizerContract:
+    """What every optimizer promises. Override `optimizer`."""
+
+    @pytest.fixture
+    def optimizer(self) -> Optimizer[Any]:
+        """The optimizer under test."""
+        raise NotImplementedError("override the fixture `optimizer`")
+
+    def test_is_a_frozen_dataclass_with_defaults_and_a_schema(
+        self, optimizer: Optimizer[Any]
+    ) -> None:
+        parameters = dataclasses.fields(optimizer)  # type: ignore[arg-type]
+        if parameters:
+            with pytest.raises(dataclasses.FrozenInstanceError):
+                setattr(optimizer, parameters[0].name, None)
+        type(optimizer)()
+        schema = msgspec.json.schema(type(optimizer))
+        properties = schema["$defs"][type(optimizer).__name__]["properties"]
+        assert set(properties) == {parameter.name for parameter in parameters}
+        assert optimizer.order in (0, 1)
+        assert type(optimizer).__doc__
+
+    def test_refuses_spaces_it_cannot_search_and_says_why(self, optimizer: Optimizer[Any]) -> None:
+        assert searchable(optimizer), "it refuses every space"
+        for space in map(build_space, SPACES):
+            if space.kind in optimizer.spaces:
+                assert not refusal(optimizer, space)
+            else:
+                message = refusal(optimizer, space)
+                assert optimizer.name in message
+                assert space.kind in message
+
+    def test_asks_for_latents_of_the_right_shape(self, optimizer: Optimizer[Any]) -> None:
+        for space in searchable(optimizer):
+            population = optimizer.population_size(space)
+            assert 1 <= population <= MAX_POPULATION
+            for dtype in (torch.float32, torch.float64):
+                latents = Search(optimizer, space, dtype=dtype).ask()
+                assert latents.shape == (3, population, space.dim), space.kind
+                assert latents.dtype == (space.dtype or dtype), space.kind
+                assert latents.isfinite().all()
+
+    def test_state_is_tensors_with_a_leading_target_axis(self, optimizer: Optimizer[Any]) -> None:
+        for space in searchable(optimizer):
+            search = Search(optimizer, space)
+            search.run(2)
+            assert type(search.state) is optimizer.state_type
+            for name, tensor in states.arrays(search.state).items():
+                assert isinstance(tensor, torch.Tensor), name
+                assert tensor.shape[:1] == (3,), name
+
+    def test_ask_is_pure(self, optimizer: Optimizer[Any]) -> None:
+        for space in searchable(optimizer):
+            search = Search(optimizer, space)
+            search.run(2)
+            before = copy_of(search.state)
+            first, second = search.ask(), search.ask()
+            assert torch.equal(first, second), space.kind
+            assert same(search.state, before), space.kind
+
+    def test_leaves_global_random_numbers_alone(self, optimizer: Optimizer[Any]) -> None:
+        before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+        Search(optimizer, searchable(optimizer)[0]).run(2)
+        assert torch.equal(before[0], torch.random.get_rng_state())
+        assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002
+
+    def test_seeds_make_searches_differ(self, optimizer: Optimizer[Any]) -> None:
+        for space in searchable(optimizer):
+            one = Search(optimizer, space, seed=1).run(3)
+            again = Search(optimizer, space, seed=1).run(3)
+            other = Search(optimizer, space, seed=2).run(3)
+            assert torch.equal(one[-1], again[-1]), space.kind
+            assert not torch.equal(one[-1], other[-1]), space.kind
+
+    def test_a_target_does_not_know_the_others(self, optimizer: Optimizer[Any]) -> None:
+        for space in searchable(optimizer):
+            together = torch.stack(Search(optimizer, space).run(30))
+            for k in range(3):
+                alone = torch.stack(Search(optimizer, space, targets=(k,)).run(30))
+                assert torch.equal(alone[:, 0], together[:, k]), f"{space.kind}, target {k}"
+
+    def test_dropping_a_target_does_not_change_the_others(self, optimizer: Optimizer[Any]) -> None:
+        for space in searchable(optimizer):
+            whole = torch.stack(Search(optimizer, space).run(15))
+            search = Search(optimizer, space)
+            search.run(7)
+            search.keep((0, 2))
+            part = torch.stack(search.run(8)[7:])
+            assert torch.equal(part, whole[7:, [0, 2]]), space.kind
+
+    def test_a_snapshot_continues_to_the_last_bit(self, optimizer: Optimizer[Any]) -> None:
+        for space in searchable(optimizer):
+            search = Search(optimizer, space)
+            search.run(5)
+            data = states.to_bytes(search.state)
+            whole = torch.stack(search.run(10)[5:])
+            resumed = Search(optimizer, space)
+            resumed.generation = 5
+            resumed.state = states.from_bytes(optimizer.state_type, data, torch.device("cpu"))
+            assert torch.equal(torch.stack(resumed.run(10)), whole), space.kind
+
+    @pytest.mark.parametrize("missing", ["none", "some", "half", "all but one", "all"])
+    def test_survives_missing_rows(self, optimizer: Optimizer[Any], missing: str) -> None:
+        for space in searchable(optimizer):
+            search = Search(optimizer, space)
+            for generation in range(12):
+                latents = search.ask()
+                scores = search.scores(space.project(latents))
+                scores[:, _missing(missing, scores.shape[1], generation)] = torch.nan
+                search.tell(space.project(latents), scores)
+            assert finite(search.state), space.kind
+            assert search.ask().isfinite().all()
+
+    @pytest.mark.parametrize(
+        "value", [0.0, -1e30, torch.inf, -torch.inf], ids=["zero", "huge", "inf", "-inf"]
+    )
+    def test_survives_flat_and_infinite_scores(
+        self, optimizer: Optimizer[Any], value: float
+    ) -> None:
+        for space in searchable(optimizer):
+            search = Search(optimizer, space)
+            for generation in range(12):
+                latents = space.project(search.ask())
+                scores = search.scores(latents)
+                scores[:, :: 1 + generation % 2] = value  # all of them, then every other one
+                search.tell(latents, scores)
+            assert finite(search.state), space.kind
+            assert search.ask().isfinite().all()
+
+    def test_only_the_order_of_scores_matters(self, optimizer: Optimizer[Any]) -> None:
+        if not optimizer.rank_based:
+            return
+        for space in searchable(optimizer):
+            raw = Search(optimizer, space).run(8)
+            ranks = Search(optimizer, space, score=_ranks).run(8)
+            assert torch.equal(raw[-1], ranks[-1]), space.kind
+
+    def test_the_order_of_rows_does_not_matter(self, optimizer: Optimizer[Any]) -> None:
+        if not optimizer.exchangeable:
+            return
+        for space in searchable(optimizer):
+            searches = [Search(optimizer, space, dtype=torch.float64) for _ in range(2)]
+            for _ in range(4):
+                latents = space.project(searches[0].ask())
+                scores = searches[0].scores(latents)
+                backwards = torch.arange(latents.shape[1]).flip(0)
+                for search, rows in zip(searches, (None, backwards), strict=True):
+                    search.tell(latents, scores, rows)
+            torch.testing.assert_close(
+                searches[0].ask(), searches[1].ask(), rtol=1e-6, atol=1e-8
+            )
+
+    def test_order_one_needs_gradients(self, optimizer: Optimizer[Any]) -> None:
+        if optimizer.order == 0:
+            return
+        space = searchable(optimizer)[0]
+        search = Search(optimizer, space)
+        latents = space.project(search.ask())
+        with pytest.raises(GradientUnavailable, match=optimizer.name):
+            optimizer.tell(space, search.state, latents, search.scores(latents))
+
+
+def _ranks(latents: torch.Tensor, target: int) -> torch.Tensor:
+    """The hill as a staircase: the same order, and other numbers."""
+    _, inverse = quadratic(latents, target).unique(return_inverse=True)
+    return 100.0 * inverse.to(torch.float64).exp().log1p() - 3.0
+
+
+def _missing(which: str, population: int, generation: int) -> torch.Tensor:
+    """(P,) bool: rows to lose, other ones each generation."""
+    place = (torch.arange(population) + generation) % population
+    lost = {
+        "none": 0,
+        "some": max(1, population // 8),
+        "half": population // 2,
+        "all but one": population - 1,
+        "all": population,
+    }[which]
+    return place < lost

@@ -1,0 +1,102 @@
+"""Command line of the trainings; run it with ``python -m blackbox_am.zoo.training``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from blackbox_am.errors import BlackboxError
+from blackbox_am.zoo.training.loop import Job
+
+
+def _cnn(job: Job) -> None:
+    from blackbox_am.zoo.training.classifiers import train_cnn
+
+    train_cnn(job)
+
+
+def _vit(job: Job) -> None:
+    from blackbox_am.zoo.training.classifiers import train_vit
+
+    train_vit(job)
+
+
+def _vae(job: Job) -> None:
+    from blackbox_am.zoo.training.vae import train_vae
+
+    train_vae(job)
+
+
+def _vq(job: Job) -> None:
+    from blackbox_am.zoo.training.vq import train_vq
+
+    train_vq(job)
+
+
+def _probe(job: Job) -> None:
+    from blackbox_am.zoo.training.probe import write_probe
+
+    write_probe(job)
+
+
+TASKS: dict[str, Callable[[Job], None]] = {
+    "cnn": _cnn,
+    "vit": _vit,
+    "vae": _vae,
+    "vq": _vq,
+    "probe": _probe,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m blackbox_am.zoo.training",
+        description="Train one model of the zoo and write its weights and metadata.",
+    )
+    parser.add_argument("task", choices=sorted(TASKS))
+    parser.add_argument("--data", type=Path, required=True, help="folder of the CIFAR-10 npz files")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--teacher", type=Path, help="safetensors weights of the ResNet-20 teacher")
+    parser.add_argument("--minutes", type=float, default=20.0, help="time budget (default 20)")
+    parser.add_argument("--epochs", type=int, default=1000, help="most passes over the images")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
+    parser.add_argument("--resume", action="store_true", help="start from the weights in --out")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one training.
+
+    Args:
+        argv: Arguments without the program name; the process's own by default.
+
+    Returns:
+        0, or 2 where data or teacher cannot be read (the reason is printed to stderr).
+    """
+    given = _parser().parse_args(argv)
+    chosen = given.device
+    if chosen == "auto":
+        chosen = "cuda" if torch.cuda.is_available() else "cpu"
+    job = Job(
+        data=given.data,
+        out=given.out,
+        teacher=given.teacher,
+        minutes=given.minutes,
+        epochs=given.epochs,
+        device=torch.device(chosen),
+        resume=given.resume,
+    )
+    try:
+        TASKS[given.task](job)
+    except BlackboxError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

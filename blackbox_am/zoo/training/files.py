@@ -1,0 +1,82 @@
+"""Writing weights and metadata so that a reader never sees half a file."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+
+def _replace(path: Path, suffix: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.{os.getpid()}{suffix}")
+
+
+def write_weights(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write a state as float16 safetensors, atomically; step counters are left out.
+
+    Half precision halves the package; readers widen to float32 again.
+    """
+    temporary = _replace(path, ".tmp")
+    narrow = {
+        name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
+        for name, value in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    save_file(narrow, temporary, metadata={"format": "pt"})
+    temporary.chmod(0o644)
+    temporary.replace(path)
+
+
+def read_weights(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """Weights to resume from, or ``None`` where the file is absent or is of another net."""
+    if not path.is_file():
+        return None
+    found = {name: value.float() for name, value in load_file(path).items()}
+    same = all(
+        name in found and found[name].shape == value.shape
+        for name, value in like.items()
+        if not name.endswith("num_batches_tracked")
+    )
+    return found if same else None
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write metadata as indented JSON, atomically."""
+    temporary = _replace(path, ".tmp")
+    temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write a compressed npz file, atomically."""
+    temporary = _replace(path, ".tmp.npz")
+    np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
+    temporary.replace(path)
+
+
+def rounded(values: Tensor, digits: int = 5) -> list[float]:
+    """A one-dimensional tensor as plain rounded numbers for JSON."""
+    return [round(float(v), digits) for v in values.detach().to(torch.float64).cpu()]
+
+
+def write_model(folder: Path, model: Any) -> None:
+    """Write a diffusers model in its ``save_pretrained`` layout, float16, file by file atomically.
+
+    The model itself is left in float32.
+    """
+    temporary = _replace(folder, ".tmp")
+    copy.deepcopy(model).half().save_pretrained(temporary, safe_serialization=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(temporary.iterdir()):
+        path.chmod(0o644)  # safetensors makes files that only the owner can read
+        path.replace(folder / path.name)
+    temporary.rmdir()

@@ -1,0 +1,139 @@
+"""What every training shares: a time budget, weight averaging, mixed precision, progress."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+SEED = 20240229
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the command line asked for.
+
+    Attributes:
+        data: Folder of the npz files.
+        out: Folder to write weights and metadata to.
+        teacher: Weights of the distillation teacher; ``None`` trains without it.
+        minutes: Time budget; the learning rate reaches zero when it is used up.
+        epochs: Most passes over the images; whichever limit comes first ends the training.
+        device: Where to compute.
+        resume: Start from the weights already in ``out`` where there are any.
+    """
+
+    data: Path
+    out: Path
+    teacher: Path | None
+    minutes: float
+    epochs: int
+    device: torch.device
+    resume: bool = False
+
+
+class Budget:
+    """Counts time and steps, and says which part of the training is over."""
+
+    def __init__(self, minutes: float, steps: int) -> None:
+        """Start the clock; ``steps`` is the most steps the training may take."""
+        self._start = time.monotonic()
+        self._seconds = max(minutes * 60.0, 1e-6)
+        self._steps = max(steps, 1)
+        self.step = 0
+
+    @property
+    def done(self) -> float:
+        """Part of the budget used, from 0 to 1, by time or by steps, whichever is further."""
+        by_time = (time.monotonic() - self._start) / self._seconds
+        return min(1.0, max(by_time, self.step / self._steps))
+
+    def rate(self, peak: float, warm_up: float = 0.04) -> float:
+        """Learning rate now: linear rise over the first ``warm_up``, then a half cosine to 0."""
+        done = self.done
+        if done < warm_up:
+            return peak * (0.02 + 0.98 * done / warm_up)
+        return peak * 0.5 * (1.0 + math.cos(math.pi * (done - warm_up) / (1.0 - warm_up)))
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every parameter group the same learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+class Average:
+    """Exponential moving average of a module's floating-point state.
+
+    Args:
+        module: The module to follow.
+        decay: Weight of the past; lower during the first steps so that the start is forgotten.
+    """
+
+    def __init__(self, module: nn.Module, decay: float = 0.995) -> None:
+        self._decay = decay
+        self._count = 0
+        self.state = {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Move the average one step towards the module's present state."""
+        self._count += 1
+        decay = min(self._decay, (1 + self._count) / (10 + self._count))
+        for name, value in module.state_dict().items():
+            kept = self.state[name]
+            if kept.is_floating_point():
+                kept.lerp_(value.detach(), 1.0 - decay)
+            else:
+                kept.copy_(value)
+
+
+def batches(count: int, size: int, device: torch.device) -> Iterator[Tensor]:
+    """One pass over ``count`` images in random order, as index tensors ``(size,)``.
+
+    The last images that do not fill a batch are left out, except where there is only one batch.
+    """
+    order = torch.randperm(count, device=device)
+    size = min(size, count)
+    for start in range(0, count - size + 1, size):
+        yield order[start : start + size]
+
+
+def half_precision(device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 autocast: twice as fast on processors with matrix units, and on GPUs."""
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+class Report:
+    """A rich progress bar over the budget, with one permanent line per epoch."""
+
+    def __init__(self, title: str) -> None:
+        """Name the bar; use the object as a context manager."""
+        self._bar = Progress(
+            TextColumn(title), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
+            TimeRemainingColumn(), TextColumn("{task.fields[state]}"),
+        )  # fmt: skip
+        self._task = self._bar.add_task(title, total=1.0, state="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, done: float, state: str) -> None:
+        """Move the bar to ``done`` (0 to 1) and show a short state text."""
+        self._bar.update(self._task, completed=done, state=state)
+
+    def line(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._bar.console.print(text, highlight=False)

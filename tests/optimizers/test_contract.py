@@ -1,0 +1,22 @@
+"""Every registered optimizer keeps the contract."""
+
+from typing import Any
+
+import pytest
+
+from blackbox_am import plugins
+from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.testing.optimizers import OptimizerContract
+
+
+class TestRegistered(OptimizerContract):
+    @pytest.fixture(params=plugins.optimizers.names())
+    def optimizer(self, request: pytest.FixtureRequest) -> Optimizer[Any]:
+        return plugins.optimizers.build(request.param, {})
+
+    def test_is_named_after_its_file(self, optimizer: Optimizer[Any]) -> None:
+        assert type(optimizer).__module__.rpartition(".")[2] == optimizer.name
+
+    def test_registry_describes_it(self, optimizer: Optimizer[Any]) -> None:
+        assert plugins.optimizers.summary(optimizer.name)
+        assert plugins.optimizers.schema(optimizer.name)["type"] == "object"

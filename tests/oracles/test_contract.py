@@ -1,0 +1,48 @@
+"""The contract of oracles, over every registered one."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from blackbox_am import plugins
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.oracles.simulated import Simulated
+from blackbox_am.oracles.torch_module import TorchModule
+from blackbox_am.testing.oracles import OracleContract
+
+
+def _net() -> Oracle:
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(3, 6, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(216, 5))
+    return TorchModule(nn.Sequential(*layers), (3, 8, 8), (0.5,), (0.25,), device="cpu")
+
+
+EXAMPLES: dict[str, Callable[[], Oracle]] = {
+    "simulated": Simulated,
+    "torch_module": _net,
+}
+
+
+class TestRegistered(OracleContract):
+    @pytest.fixture(params=plugins.oracles.names())
+    def oracle(self, request: pytest.FixtureRequest) -> Oracle:
+        if request.param not in EXAMPLES:
+            pytest.fail(f"oracle {request.param!r} has no example: add one to EXAMPLES here")
+        example = EXAMPLES[request.param]()
+        assert type(example) is plugins.oracles.get(request.param)
+        assert example.kind == request.param
+        return example
+
+
+class TestSimulatedWithGradients(OracleContract):
+    @pytest.fixture
+    def oracle(self) -> Oracle:
+        return Simulated(gradients=True)
+
+
+class TestSimulatedWithNoise(OracleContract):
+    @pytest.fixture
+    def oracle(self) -> Oracle:
+        return Simulated(noise=0.1)
