@@ -1,0 +1,271 @@
+"""A live study: begun once, fenced, extended, recovered."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from blackbox_am.core import state as states
+from blackbox_am.core.spec import Budget, ObjectiveSpec, OptimizerSpec, SpaceSpec, StudySpec
+from blackbox_am.core.types import StopReason, StudyState
+from blackbox_am.errors import (
+    GradientUnavailable,
+    InvalidInput,
+    InvalidSpec,
+    SequenceTaken,
+    ShapeMismatch,
+    StoreError,
+    StudyClosed,
+    StudyExists,
+    Unsupported,
+)
+from blackbox_am.stores import SQLStore
+from blackbox_am.studies import checks, reports
+from blackbox_am.studies.events import Resumed, decode
+from blackbox_am.studies.live import SNAPSHOT_GENERATIONS, LiveStudy
+
+
+def spec(queries: int = 40, targets: int = 2, optimizer: str = "cma", **budget) -> StudySpec:
+    return StudySpec(
+        targets=tuple(ObjectiveSpec("mean", units=(f"s{k}",)) for k in range(targets)),
+        budget=Budget(queries_per_target=queries, **budget),
+        space=SpaceSpec("normal", 4),
+        optimizer=OptimizerSpec(optimizer, {"population": 10}),
+    )
+
+
+def begin(store: SQLStore, study_spec: StudySpec | None = None, **options) -> LiveStudy:
+    return LiveStudy.create(
+        store, "s", checks.created(study_spec or spec(), None, None), **options
+    )
+
+
+def score(latents: np.ndarray) -> np.ndarray:
+    return -np.square(latents - 1).sum(axis=-1, keepdims=True).astype(np.float32)
+
+
+def step(live: LiveStudy) -> None:
+    generation = live.generation()
+    live.start()
+    live.tell_generation(generation, score(generation.latents[:, : generation.rows].numpy()))
+
+
+@pytest.fixture
+def store():
+    store = SQLStore(":memory:")
+    yield store
+    store.close()
+
+
+def test_the_same_spec_is_the_same_study(store):
+    step(begin(store))
+    again = begin(store)
+    assert again.study.generation == 1
+
+
+def test_another_spec_under_the_same_id_is_refused(store):
+    begin(store)
+    with pytest.raises(StudyExists, match="another specification"):
+        begin(store, spec(queries=50))
+
+
+def test_two_owners_are_fenced(store):
+    first = begin(store)
+    second = LiveStudy.recover(store, "s")
+    step(second)
+    with pytest.raises(SequenceTaken):
+        step(first)
+    with pytest.raises(StoreError, match="taken up again"):
+        first.generation()
+    assert reports.load(store, "s").fingerprint() == second.study.fingerprint()
+
+
+def test_asking_again_gives_the_same_latents(store):
+    live = begin(store)
+    assert live.generation() is live.generation()
+    latents = live.generation().latents
+    assert torch.equal(LiveStudy.recover(store, "s").generation().latents, latents)
+
+
+def test_the_budget_cuts_the_last_generation(store):
+    live = begin(store, spec(queries=25))
+    rows = []
+    while live.study.state.active:
+        rows.append(live.generation().rows)
+        step(live)
+    assert rows == [10, 10, 5]
+    assert [t.queries for t in live.study.targets] == [25, 25]
+    assert live.study.stop_reason is StopReason.BUDGET
+
+
+def test_a_budget_below_one_generation_runs_a_smaller_one(store):
+    live = begin(store, spec(queries=3))
+    step(live)
+    assert live.study.state is StudyState.SUCCEEDED
+    assert live.study.search_rows == 6
+
+
+def test_a_raised_budget_goes_on_where_it_ended(store):
+    live = begin(store, spec(queries=20))
+    while live.study.state.active:
+        step(live)
+    live.extend(Budget(queries_per_target=60))
+    assert live.study.state is StudyState.PENDING
+    while live.study.state.active:
+        step(live)
+    whole = begin(SQLStore(":memory:"), spec(queries=60))
+    while whole.study.state.active:
+        step(whole)
+    for extended, plain in zip(live.study.targets, whole.study.targets, strict=True):
+        assert extended.queries == plain.queries == 60
+        assert extended.best_score == plain.best_score
+        assert np.array_equal(extended.best_latent, plain.best_latent)
+
+
+def test_a_budget_cannot_shrink(store):
+    live = begin(store)
+    with pytest.raises(InvalidSpec, match="only be raised"):
+        live.extend(Budget(queries_per_target=10))
+
+
+def test_a_finished_target_drops_out_and_the_others_do_not_notice(store):
+    live = begin(store, spec(queries=200, target_score=-0.05))
+    while live.study.state.active:
+        step(live)
+    alone = [t.queries for t in live.study.targets]
+    assert {t.stop_reason for t in live.study.targets} == {StopReason.TARGET}
+    assert len(set(alone)) == 2, "they should finish at different times"
+    endless = begin(SQLStore(":memory:"), spec(queries=200))
+    while endless.study.state.active:
+        step(endless)
+    scores = {g.generation: g for g in reports.generations(endless.store, "s")}
+    for generation in reports.generations(store, "s"):
+        for place, target in enumerate(generation.targets):
+            same = scores[generation.generation].scores[target]
+            assert np.array_equal(generation.scores[place], same)
+
+
+def test_time_is_a_budget(store):
+    now = [0.0]
+    live = begin(store, spec(queries=1000, seconds=5.0), clock=lambda: now[0])
+    while live.study.state.active:
+        live.generation()
+        now[0] += 2.0
+        step(live)
+    assert live.study.stop_reason is StopReason.TIME
+    assert live.study.generation == 3
+
+
+def test_recovery_from_a_snapshot_equals_recovery_from_the_start(store):
+    budget = 10 * (SNAPSHOT_GENERATIONS + 7)
+    live = begin(store, spec(queries=budget))
+    for _ in range(SNAPSHOT_GENERATIONS + 3):
+        step(live)
+    assert store.load_snapshot("s").generation == SNAPSHOT_GENERATIONS
+    recovered = LiveStudy.recover(store, "s")
+    assert torch.equal(recovered.generation().latents, live.generation().latents)
+    last = decode(store.read("s")[-1].body)
+    assert last == Resumed(SNAPSHOT_GENERATIONS + 3, True)
+
+
+def test_latents_that_come_out_different_are_said_so(store, monkeypatch):
+    live = begin(store)
+    step(live)
+    step(live)
+    monkeypatch.setattr("blackbox_am.studies.search.tensors.checksum", lambda a: b"other")
+    recovered = LiveStudy.recover(store, "s")
+    last = decode(store.read("s")[-1].body)
+    assert isinstance(last, Resumed)
+    assert not last.exact
+    assert "could not be reproduced" in last.message
+    step(recovered)
+    assert recovered.study.generation == 3
+
+
+def test_keeping_all_latents_recovers_even_then(store, monkeypatch):
+    import msgspec
+
+    live = begin(store, msgspec.structs.replace(spec(), keep_latents="all"))
+    step(live)
+    step(live)
+    expected = live.generation().latents
+    monkeypatch.setattr("blackbox_am.studies.search.tensors.checksum", lambda a: b"other")
+    assert torch.equal(LiveStudy.recover(store, "s").generation().latents, expected)
+
+
+def test_a_failed_row_is_data_and_an_infinity_is_refused(store):
+    live = begin(store)
+    generation, keys, _ = live.take(3, 10)
+    targets, rows = np.array([t for t, _ in keys]), np.array([r for _, r in keys])
+    with pytest.raises(InvalidInput, match="infinity"):
+        live.tell(0, targets, rows, np.array([[1], [np.inf], [2]], np.float32))
+    told = live.tell(0, targets, rows, np.array([[1], [np.nan], [2]], np.float32))
+    assert told.accepted == 3
+
+
+@pytest.mark.parametrize(
+    ("generation", "target", "row"), [(1, 0, 0), (0, 2, 0), (0, 0, 10), (0, -1, 0), (0, 0, -1)]
+)
+def test_a_candidate_that_was_never_proposed_is_refused(store, generation, target, row):
+    live = begin(store)
+    with pytest.raises(InvalidInput, match="never"):
+        live.tell(generation, np.array([target]), np.array([row]), np.zeros((1, 1), np.float32))
+
+
+def test_wrong_shapes_and_dtypes_are_refused(store):
+    live = begin(store)
+    one = np.array([0])
+    with pytest.raises(ShapeMismatch, match=r"expected shape \(1, 1\), got \(1, 2\)"):
+        live.tell(0, one, one, np.zeros((1, 2), np.float32))
+    with pytest.raises(ShapeMismatch, match="float32 or float64, got int64"):
+        live.tell(0, one, one, np.zeros((1, 1), np.int64))
+
+
+def test_a_cancelled_study_takes_nothing_more(store):
+    live = begin(store)
+    live.cancel()
+    live.cancel()
+    with pytest.raises(StudyClosed):
+        live.tell(0, np.array([0]), np.array([0]), np.zeros((1, 1), np.float32))
+    with pytest.raises(StudyClosed):
+        live.pause()
+    with pytest.raises(StudyClosed):
+        live.extend(Budget(queries_per_target=100))
+
+
+def test_leases_hold_candidates_until_they_run_out(store):
+    now = [0.0]
+    live = begin(store, clock=lambda: now[0])
+    _, first, lease = live.take(15, 10.0)
+    _, second, _ = live.take(100, 10.0)
+    assert len(first) == 15
+    assert len(second) == 5
+    assert not set(first) & set(second)
+    now[0] = 9.0
+    assert live.leases.renew(lease, 10.0) == 15
+    now[0] = 11.0
+    assert sorted(live.take(100, 1.0)[1]) == sorted(second)
+
+
+def test_gradients_are_refused_where_there_are_none(store):
+    with pytest.raises(GradientUnavailable, match="ask and tell bring none"):
+        checks.created(spec(optimizer="adam"), None, None)
+
+
+def test_an_optimizer_that_cannot_search_a_space_says_so():
+    import msgspec
+
+    codes = msgspec.structs.replace(spec(), space=SpaceSpec("categorical", 4, categories=8))
+    with pytest.raises(Unsupported, match="cma cannot search a categorical space"):
+        checks.created(codes, None, None)
+
+
+def test_selecting_and_merging_states_are_inverse(store):
+    live = begin(store, spec(targets=4))
+    step(live)
+    state = live.search._state
+    keep = torch.tensor([1, 3])
+    before = {name: tensor.clone() for name, tensor in states.arrays(state).items()}
+    merged = states.merge(state, keep, states.select(state, keep))
+    assert all(torch.equal(t, before[n]) for n, t in states.arrays(merged).items())
