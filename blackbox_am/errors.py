@@ -23,10 +23,13 @@
     │   └── OutOfMemory         the batch does not fit
     ├── StoreError              the journal could not be read or written
     │   └── StoreCorrupt        the file is damaged, or is not ours
-    └── Denied                  the caller may not do this
-        ├── Unauthenticated
-        ├── Forbidden
-        └── QuotaExceeded
+    ├── Denied                  the caller may not do this
+    │   ├── Unauthenticated
+    │   ├── Forbidden
+    │   └── QuotaExceeded
+    └── ServerError             a blackbox_am server could not serve
+        ├── ServerUnavailable   it cannot be reached, or did not answer in time
+        └── ServerFailed        it failed in a way nobody foresaw: its log says more
 
 The tree knows nothing of transports; ``blackbox_am.rpc.status`` holds the one
 table that maps it to gRPC codes and back, so a remote caller catches the same
@@ -159,6 +162,18 @@ class Forbidden(Denied):
 
 class QuotaExceeded(Denied):
     """The caller has used up what they may use."""
+
+
+class ServerError(BlackboxError):
+    """A blackbox_am server could not serve."""
+
+
+class ServerUnavailable(ServerError):
+    """The server cannot be reached, or did not answer in time."""
+
+
+class ServerFailed(ServerError):
+    """The server failed in a way nobody foresaw: its log says more."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -14,12 +14,12 @@ from blackbox_am.errors import (
     InvalidInput,
     NotFound,
     OracleError,
+    ServerUnavailable,
     StoreError,
     Unsupported,
 )
 
 INTERRUPTED = 130
-SERVER_UNAVAILABLE = 6
 
 _CODES: tuple[tuple[type[BlackboxError], int], ...] = (
     (InvalidInput, 2),
@@ -28,26 +28,13 @@ _CODES: tuple[tuple[type[BlackboxError], int], ...] = (
     (Conflict, 3),
     (OracleError, 4),
     (StoreError, 5),
+    (ServerUnavailable, 6),
 )
 
 EXIT_CODES = """\
 Exit codes: 0 done; 1 something else failed; 2 the request is wrong or not supported; \
 3 not found, or clashes with what is there; 4 the model failed; 5 the store failed; \
 6 the server cannot be reached; 130 stopped with Ctrl-C."""
-
-
-class Failure(Exception):  # noqa: N818  # it is how a command ends, not an error of the library
-    """Ends a command with a sentence and an exit code of its own.
-
-    Attributes:
-        message: the sentence.
-        code: the exit code.
-    """
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
 
 
 def exit_code(error: BlackboxError) -> int:
@@ -73,9 +60,8 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (BlackboxError, Failure) as error:
+        except BlackboxError as error:
             if ctx.find_root().params.get("debug"):
                 raise
             complain(error.message)
-            code = error.code if isinstance(error, Failure) else exit_code(error)
-            raise typer.Exit(code) from error
+            raise typer.Exit(exit_code(error)) from error

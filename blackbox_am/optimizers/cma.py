@@ -14,6 +14,7 @@ from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._evolution import (
     EvolutionStrategy,
     covariance_weights,
+    kept_share,
     shorten,
     steps_of,
 )
@@ -138,7 +139,8 @@ class CMA(EvolutionStrategy[CMAState]):
             factor=state.factor,
             generation=state.generation + 1,
         )
-        _learn(told, ranked, covariance_weights(ranked.weights, squares, dim), steps, steady)
+        added, given_up = covariance_weights(ranked.weights, squares, dim)
+        _learn(told, ranked, added, kept_share(ranked, steady, given_up), steps)
         self._refresh(told, scores.shape[-1])
         told.sigma = keep_effective(told.sigma, told.mean)
         return told
@@ -184,20 +186,13 @@ def _whitened(factor: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
 
 
 def _learn(
-    state: CMAState,
-    ranked: Ranked,
-    weights: torch.Tensor,
-    steps: torch.Tensor,
-    steady: torch.Tensor,
+    state: CMAState, ranked: Ranked, added: torch.Tensor, kept: torch.Tensor, steps: torch.Tensor
 ) -> None:
     """The rank-one and the rank-mu update of C in place, each target as one matrix product.
 
-    Equation 47 of the tutorial. `weights` are those of `covariance_weights`; what C keeps of
-    itself is reckoned with the ones before.
+    Equation 47 of the tutorial; `added` and `kept` are those of `_evolution`.
     """
-    late = (1 - steady) * ranked.c_c * (2 - ranked.c_c)
-    keep = 1 + ranked.c_1 * (late - 1) - ranked.c_mu * for_each(torch.sum, ranked.weights)
     rows = torch.cat([steps, state.path_c.unsqueeze(1)], dim=1)
-    share = torch.cat([ranked.c_mu.unsqueeze(-1) * weights, ranked.c_1.unsqueeze(-1)], dim=1)
+    share = torch.cat([ranked.c_mu.unsqueeze(-1) * added, ranked.c_1.unsqueeze(-1)], dim=1)
     for k, covariance in enumerate(state.covariance):
-        covariance.mul_(keep[k]).addmm_((share[k].unsqueeze(-1) * rows[k]).T, rows[k])
+        covariance.mul_(kept[k]).addmm_((share[k].unsqueeze(-1) * rows[k]).T, rows[k])

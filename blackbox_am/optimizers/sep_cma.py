@@ -12,13 +12,14 @@ from blackbox_am.core.space import Space
 from blackbox_am.optimizers._evolution import (
     EvolutionStrategy,
     covariance_weights,
+    kept_share,
     shorten,
     steps_of,
 )
 from blackbox_am.optimizers._factor import power_of_two
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._step_size import adapt, cumulate, is_steady, keep_effective
-from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
+from blackbox_am.optimizers._targetwise import norms, weighted_sum
 from blackbox_am.optimizers._weights import rank
 
 MIN_RATIO = 1e-14
@@ -105,13 +106,12 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
         steady = is_steady(length, ranked, state.generation, dim)
         path_c = cumulate(state.path_c, ranked.c_c, ranked.mu_eff, steady.unsqueeze(-1) * move)
 
-        late = (1 - steady) * ranked.c_c * (2 - ranked.c_c)
-        keep = 1 + ranked.c_1 * (late - 1) - ranked.c_mu * for_each(torch.sum, ranked.weights)
-        learnt = weighted_sum(covariance_weights(ranked.weights, squares, dim), steps.square())
+        added, given_up = covariance_weights(ranked.weights, squares, dim)
+        kept = kept_share(ranked, steady, given_up)
         variances = (
-            keep.unsqueeze(-1) * state.variances
+            kept.unsqueeze(-1) * state.variances
             + ranked.c_1.unsqueeze(-1) * path_c.square()
-            + ranked.c_mu.unsqueeze(-1) * learnt
+            + ranked.c_mu.unsqueeze(-1) * weighted_sum(added, steps.square())
         )
         largest = variances.amax(dim=-1, keepdim=True)
         unit = power_of_two(largest.sqrt())

@@ -13,8 +13,7 @@ from torch import nn
 
 from blackbox_am.errors import BlackboxError, OracleFailed, OutOfMemory
 from blackbox_am.oracles._layers import OUTPUT, Run, tensor_of
-
-Reader = Callable[[torch.Tensor], torch.Tensor]
+from blackbox_am.oracles._reading import LayerReading
 
 DRY_ROWS = 3
 """Rows in the dry run: what has another first length is not one output a stimulus."""
@@ -53,15 +52,18 @@ class HookedModel:
         named.setdefault(OUTPUT, self.module)
         return named
 
-    def read(self, inputs: torch.Tensor, readers: Mapping[str, Reader]) -> dict[str, torch.Tensor]:
+    def read(
+        self, inputs: torch.Tensor, readers: Mapping[str, LayerReading]
+    ) -> dict[str, torch.Tensor]:
         """Runs the model and returns, for each named layer, what its reader made of its output.
 
         A reader is called as soon as the layer has its output, before anything can change
-        it in place. Where a layer runs several times, its last run counts.
+        it in place. Where a layer runs several times, its last run counts, of those with the
+        shape it was described with.
 
         Args:
             inputs: (N, ...), normalised.
-            readers: a function of a tensor for each layer to be read.
+            readers: how each layer is read.
 
         Raises:
             OracleFailed: where the model raises, or a layer did not run.
@@ -70,10 +72,11 @@ class HookedModel:
         found: dict[str, torch.Tensor] = {}
         modules = self.layers()
 
-        def hook(name: str, reader: Reader) -> Callable[..., None]:
+        def hook(name: str, reader: LayerReading) -> Callable[..., None]:
             def heard(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
                 tensor = tensor_of(output)
-                if tensor is not None:
+                # A module that runs twice may have another shape the first time.
+                if tensor is not None and tuple(tensor.shape[1:]) == reader.layer.shape:
                     found[name] = reader(tensor)
 
             return heard
@@ -86,8 +89,8 @@ class HookedModel:
         silent = [name for name in readers if name not in found]
         if silent:
             raise OracleFailed(
-                f"layers {', '.join(silent)} gave no tensor this time, though they did when "
-                "the model was described: its path depends on its input"
+                f"layers {', '.join(silent)} gave no output of the shape they had when the model "
+                f"was described; on inputs of shape {tuple(inputs.shape)} it took another path"
             )
         return found
 

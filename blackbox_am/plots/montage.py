@@ -75,7 +75,7 @@ def montage(
 
 
 def as_picture(stimulus: Picture) -> Picture:
-    """`stimulus` as matplotlib shows it: (H, W) or (H, W, 3), in [0, 1] or uint8.
+    """`stimulus` as matplotlib shows it: (H, W) or (H, W, 3), float32 in [0, 1].
 
     Raises:
         ShapeMismatch: for an array that is no picture.
@@ -90,9 +90,8 @@ def as_picture(stimulus: Picture) -> Picture:
             "pictures: expected shape (H, W), (1, H, W) or (3, H, W), got "
             f"{tuple(stimulus.shape)}; a montage shows images only"
         )
-    if picture.dtype == np.uint8:
-        return picture
-    return np.clip(np.nan_to_num(picture.astype(np.float32)), 0.0, 1.0)
+    scale = 255 if picture.dtype == np.uint8 else 1
+    return np.clip(np.nan_to_num(picture.astype(np.float32) / scale), 0.0, 1.0)
 
 
 @dataclass(frozen=True)

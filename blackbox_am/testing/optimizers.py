@@ -306,9 +306,7 @@ class OptimizerContract:
                 backwards = torch.arange(latents.shape[1]).flip(0)
                 for search, rows in zip(searches, (None, backwards), strict=True):
                     search.tell(latents, scores, rows)
-            torch.testing.assert_close(
-                searches[0].ask(), searches[1].ask(), rtol=1e-6, atol=1e-8
-            )
+            torch.testing.assert_close(searches[0].ask(), searches[1].ask(), rtol=1e-6, atol=1e-8)
 
     def test_order_one_needs_gradients(self, optimizer: Optimizer[Any]) -> None:
         if optimizer.order == 0:

@@ -123,7 +123,8 @@ def probe_images() -> tuple[np.ndarray, np.ndarray]:
     item = _entry_of("probe_images", "images")
     found = catalogue.file(item.name, item.files[0])
     try:
-        with np.load(found, allow_pickle=False) as archive:
+        # Opened here because numpy leaves its own handle open where the file is no archive.
+        with found.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             x, y = archive["x"], archive["y"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise StoreCorrupt(f"{found} is damaged ({error}); {item.cure}") from error

@@ -36,9 +36,7 @@ def spec(queries: int = 40, targets: int = 2, optimizer: str = "cma", **budget) 
 
 
 def begin(store: SQLStore, study_spec: StudySpec | None = None, **options) -> LiveStudy:
-    return LiveStudy.create(
-        store, "s", checks.created(study_spec or spec(), None, None), **options
-    )
+    return LiveStudy.create(store, "s", checks.created(study_spec or spec(), None, None), **options)
 
 
 def score(latents: np.ndarray) -> np.ndarray:

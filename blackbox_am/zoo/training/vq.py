@@ -38,6 +38,8 @@ CODES = 512
 FEATURES = 0.15
 COMMITMENT = 0.5
 NATURAL = 0.005
+NATURAL_FROM = 0.3
+PEAK_RATE = 1e-3
 REVIVE_EVERY = 40
 
 
@@ -190,21 +192,20 @@ def train_vq(job: Job) -> None:
     if job.resume and (found := read_weights(weights, vq.state_dict())) is not None:
         vq.load_state_dict(found)
     else:
-        trainer.seed_codes(train.x[:64])
+        trainer.seed_codes(train.x[torch.randperm(len(train.x))[:64]])
+    some = train.x[:: max(1, len(train.x) // 2000)]  # the file may be sorted by class
     average = Average(vq, 0.995)
     budget = Budget(job.minutes, job.epochs * max(1, len(train.x) // BATCH))
-    start = 0.0 if job.resume else 0.3
-    peak = 7e-4 if job.resume else 1.2e-3
     epoch = 0
     with Report("cifar_vq") as report:
         while budget.done < 1.0 and epoch < job.epochs:
             sums: dict[str, float] = {}
             for count, index in enumerate(batches(len(train.x), BATCH, job.device), 1):
-                natural = min(1.0, max(0.0, (budget.done - start) / 0.1))
+                natural = min(1.0, max(0.0, (budget.done - NATURAL_FROM) / 0.1))
                 # A revived code needs time to settle, so the last third revives none.
                 revive = budget.step % REVIVE_EVERY == REVIVE_EVERY - 1 and budget.done < 0.7
                 x = shift_and_flip(train.x[index], 2)
-                parts = trainer.step(x, budget.rate(peak), natural, revive)
+                parts = trainer.step(x, budget.rate(PEAK_RATE), natural, revive)
                 average.update(vq)
                 budget.step += 1
                 sums = {name: sums.get(name, 0.0) + value for name, value in parts.items()}
@@ -214,14 +215,14 @@ def train_vq(job: Job) -> None:
                     break
             epoch += 1
             report.line(f"epoch {epoch}: {state}")
-            _write(vq, average, job, train.x, test.x, epoch)
+            _write(vq, average, job, some, test.x, epoch)
 
 
 def _write(vq: Any, average: Average, job: Job, train: Tensor, test: Tensor, epoch: int) -> None:
     kept = copy.deepcopy(vq).eval()
     kept.load_state_dict(average.state)
     write_model(job.out / "cifar_vq", kept)
-    facts = measure(kept, train[:2000], test)
+    facts = measure(kept, train, test)
     facts |= {
         "codes": CODES,
         "epochs": epoch,

@@ -1,0 +1,179 @@
+"""`bench loop`: what a study costs beside the model itself.
+
+(a) The whole study with its journal on disk, against generator and oracle alone on the
+    same latents in the same batches. The two alternate, generation by generation.
+(b) The same study on a server, created and watched over loopback, against a local one.
+    The two alternate, study by study. Both times are those of a whole client's wait.
+(c) Ask and Tell over the wire: candidates a second, each durable before it is
+    acknowledged, against the same study in this process.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from blackbox_am.bench.measurement import Measurement, at_least, compare
+from blackbox_am.catalogue import Catalogue
+from blackbox_am.client import Client, connect
+from blackbox_am.core.spec import (
+    Budget,
+    ObjectiveSpec,
+    OptimizerSpec,
+    SpaceSpec,
+    StudySpec,
+    objective,
+)
+from blackbox_am.stores import SQLStore
+from blackbox_am.studies import checks, local
+from blackbox_am.studies.live import LiveStudy
+from blackbox_am.testing.server import ServerProcess
+
+Progress = Callable[[str], None]
+
+POPULATION = 16
+UNITS = [f"head:{k}" for k in range(10)] + [f"layer1.0.conv1:{k}" for k in range(6)]
+"""K = 16 units, so that a generation has K·P = 256 rows."""
+
+
+def study_overhead(generations: int, say: Progress) -> Measurement:
+    """(a): seconds a generation, whole study over evaluator alone."""
+    catalogue = Catalogue.default()
+    oracle, generator = catalogue.oracle("cifar_cnn"), catalogue.generator("cifar_vae")
+    spec = _spec((generations + 1) * POPULATION)
+    whole, alone = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        store = SQLStore(str(Path(folder) / "loop.sqlite3"))
+        live = LiveStudy.create(store, "loop", checks.created(spec, generator, oracle))
+        evaluator = local.evaluator_of(live, generator, oracle)
+        live.start()
+        for index in range(generations + 1):
+            latents, targets = live.generation().latents.clone(), live.generation().targets
+            started = time.perf_counter()
+            evaluator.evaluate(latents, targets)
+            between = time.perf_counter()
+            generation = live.generation()
+            result = evaluator.evaluate(generation.latents, generation.targets)
+            live.tell_generation(generation, result.activations)
+            live.generation()  # the next one is asked inside the clock
+            if index:  # the first warms up
+                alone.append(between - started)
+                whole.append(time.perf_counter() - between)
+            say(f"(a) generation {index} of {generations}")
+        store.close()
+    return compare(
+        "(a) whole study / oracle + generator alone", whole, alone, "s/generation", at_most=1.05
+    )
+
+
+def wire_overhead(repeats: int, generations: int, say: Progress) -> Measurement:
+    """(b): seconds a study, on a server over loopback against in this process."""
+    catalogue = Catalogue.default()
+    queries = generations * POPULATION
+    remote, here = [], []
+    with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder)) as server:
+        client = connect(server.address)
+        for index in range(repeats + 1):
+            store = str(Path(folder) / f"local{index}.sqlite3")
+            started = time.perf_counter()
+            local.maximise(
+                oracle="cifar_cnn",
+                generator="cifar_vae",
+                targets=UNITS,
+                parameters={"population": POPULATION},
+                queries_per_target=queries,
+                store=store,
+                catalogue=catalogue,
+            )
+            between = time.perf_counter()
+            _remote_study(client, f"wire{index}", queries)
+            if index:
+                here.append(between - started)
+                remote.append(time.perf_counter() - between)
+            say(f"(b) study {index} of {repeats}")
+        client.close()
+    return compare("(b) over loopback / in process", remote, here, "s/study", at_most=1.08)
+
+
+def ask_tell_rate(dimension: int, seconds: float, say: Progress) -> Measurement:
+    """(c): candidates a second through Ask and Tell at `dimension`."""
+    say(f"(c) ask and tell at D = {dimension}")
+    with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder)) as server:
+        client = connect(server.address)
+        study = client.create(
+            space=SpaceSpec("normal", dimension),
+            targets=[ObjectiveSpec("mean", units=("score",))] * 4,
+            optimizer="sep_cma",
+            parameters={"population": 40},
+            queries_per_target=10**8,
+        )
+        told, started = 0, time.perf_counter()
+        while time.perf_counter() - started < seconds:
+            candidates = study.ask()
+            study.tell(candidates, _score(candidates.latents))
+            told += len(candidates)
+        rate = told / (time.perf_counter() - started)
+        study.cancel()
+        client.close()
+        alone = _in_process_rate(Path(folder), dimension, seconds)
+    return at_least(f"(c) ask + tell, D = {dimension}", rate, "candidates/s", 500, alone)
+
+
+def _in_process_rate(folder: Path, dimension: int, seconds: float) -> float:
+    spec = StudySpec(
+        targets=(ObjectiveSpec("mean", units=("score",)),) * 4,
+        budget=Budget(queries_per_target=10**8),
+        space=SpaceSpec("normal", dimension),
+        optimizer=OptimizerSpec("sep_cma", {"population": 40}),
+    )
+    store = SQLStore(str(folder / "alone.sqlite3"))
+    live = LiveStudy.create(store, "alone", checks.created(spec, None, None))
+    told, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        generation, keys, _ = live.take(1000, 60.0)
+        latents = generation.latents.flatten(0, 1).numpy()
+        targets = np.array([target for target, _ in keys])
+        rows = np.array([row for _, row in keys])
+        live.tell(generation.index, targets, rows, _score(latents))
+        told += len(keys)
+    rate = told / (time.perf_counter() - started)
+    store.close()
+    return rate
+
+
+def _score(latents: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    return -np.square(latents - 0.5).mean(axis=1, keepdims=True).astype(np.float32)
+
+
+def _remote_study(client: Client, study_id: str, queries: int) -> None:
+    study = client.create(
+        oracle="cifar_cnn",
+        generator="cifar_vae",
+        targets=UNITS,
+        parameters={"population": POPULATION},
+        queries_per_target=queries,
+        study_id=study_id,
+    )
+    for _ in study.watch():
+        pass
+    study.best()
+
+
+def _spec(queries: int) -> StudySpec:
+    return StudySpec(
+        targets=tuple(objective(unit) for unit in UNITS),
+        budget=Budget(queries_per_target=queries),
+        generator="cifar_vae",
+        oracle="cifar_cnn",
+        optimizer=OptimizerSpec("cma", {"population": POPULATION}),
+    )
+
+
+def threads() -> int:
+    """Threads that torch computes with here."""
+    return torch.get_num_threads()

@@ -1,0 +1,103 @@
+"""What a benchmark says: a table for people, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One line of a benchmark.
+
+    Attributes:
+        name: what was measured.
+        value: the number, in `unit`.
+        unit: of `value` and `baseline`.
+        baseline: the same of what it is compared with, in the same run.
+        ratio: the figure that the target is about; see the benchmark's documentation.
+        target: what was aimed for, in words: `<= 1.05`.
+        met: whether the aim was reached; None where there was none.
+        low, high: interval of `ratio`: quartiles over repeats, nan where there is one.
+    """
+
+    name: str
+    value: float
+    unit: str
+    baseline: float = math.nan
+    ratio: float = math.nan
+    target: str = ""
+    met: bool | None = None
+    low: float = math.nan
+    high: float = math.nan
+
+
+def compare(
+    name: str, values: Sequence[float], baselines: Sequence[float], unit: str, *, at_most: float
+) -> Measurement:
+    """Paired repeats of something against its baseline: the median of their ratios.
+
+    Args:
+        values, baselines: one pair a repeat, taken close together in time.
+        at_most: the largest ratio that meets the aim.
+    """
+    ratios = np.asarray(values) / np.asarray(baselines)
+    low, ratio, high = (float(q) for q in np.percentile(ratios, [25, 50, 75]))
+    return Measurement(
+        name,
+        float(np.median(values)),
+        unit,
+        float(np.median(baselines)),
+        ratio,
+        f"<= {at_most:g}",
+        ratio <= at_most,
+        low,
+        high,
+    )
+
+
+def at_least(
+    name: str, value: float, unit: str, target: float, baseline: float = math.nan
+) -> Measurement:
+    """A number that should reach `target`; the ratio is value over baseline."""
+    return Measurement(
+        name, value, unit, baseline, value / baseline, f">= {target:g} {unit}", value >= target
+    )
+
+
+def show(title: str, measurements: Sequence[Measurement], json_file: Path | None) -> None:
+    """Prints the table, and writes the JSON where a file is named."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("measured")
+    for heading in ("value", "baseline", "ratio", "quartiles", "target"):
+        table.add_column(heading, justify="right")
+    table.add_column("met")
+    for line in measurements:
+        interval = "" if math.isnan(line.low) else f"{line.low:.3f} - {line.high:.3f}"
+        table.add_row(
+            line.name,
+            f"{line.value:.4g} {line.unit}",
+            "" if math.isnan(line.baseline) else f"{line.baseline:.4g} {line.unit}",
+            "" if math.isnan(line.ratio) else f"{line.ratio:.3f}",
+            interval,
+            line.target,
+            {True: "yes", False: "NO", None: ""}[line.met],
+        )
+    Console().print(table)
+    if json_file is not None:
+        json_file.write_text(json.dumps([_plain(line) for line in measurements], indent=2) + "\n")
+
+
+def _plain(line: Measurement) -> dict[str, object]:
+    """JSON knows no nan: what was not measured is null."""
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in asdict(line).items()
+    }

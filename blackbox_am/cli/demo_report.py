@@ -1,0 +1,99 @@
+"""What the demo leaves behind: a table, two pictures and a summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+from rich.text import Text
+
+from blackbox_am.plots import Curve, Row, convergence, montage, save
+
+Picture = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the demo's table.
+
+    Attributes:
+        unit: its address.
+        natural_max: its activation for the natural image that excites it most.
+        random_best: for the best of `queries` random stimuli.
+        best: for the best stimulus that the search found.
+        queries: model evaluations spent on it by each of the two searches.
+    """
+
+    unit: str
+    natural_max: float
+    random_best: float
+    best: float
+    queries: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that the demo measured, one entry a unit throughout.
+
+    Attributes:
+        titles: addresses, with the class name on a second line where there is one.
+        lines: the numbers.
+        stimuli, draws, naturals: the pictures that belong to them.
+        search, random: best score against queries.
+    """
+
+    titles: Sequence[str]
+    lines: Sequence[Line]
+    stimuli: Sequence[Picture | None]
+    draws: Sequence[Picture | None]
+    naturals: Sequence[Picture | None]
+    search: Sequence[Curve]
+    random: Sequence[Curve]
+
+
+def table(titles: Sequence[str], lines: Sequence[Line]) -> Table:
+    """The lines as people read them, the better of the two searches bold."""
+    shown = Table(box=None, header_style="dim", pad_edge=False)
+    shown.add_column("unit", no_wrap=True)
+    for name in ("natural max", "random best", "CMA-ES best", "queries"):
+        shown.add_column(name, justify="right")
+    for title, line in zip(titles, lines, strict=True):
+        address, _, label = title.partition("\n")
+        best, draw = Text(f"{line.best:.3f}"), Text(f"{line.random_best:.3f}")
+        (best if line.best > line.random_best else draw).stylize("bold green")
+        unit = Text.assemble(address, (f"  {label}", "dim"))
+        shown.add_row(unit, f"{line.natural_max:.3f}", draw, best, f"{line.queries:,}")
+    return shown
+
+
+def write(found: Found, folder: Path) -> list[Path]:
+    """Writes montage.png, convergence.png and summary.json into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    queries = max(line.queries for line in found.lines)
+    pictures = montage(
+        [
+            Row("CMA-ES", found.stimuli, [line.best for line in found.lines]),
+            Row("random\nsearch", found.draws, [line.random_best for line in found.lines]),
+            Row("natural\nimage", found.naturals, [line.natural_max for line in found.lines]),
+        ],
+        found.titles,
+        heading=f"What excites each unit most: {queries:,} queries, no gradients",
+    )
+    progress = convergence(
+        {"CMA-ES": found.search, "random search": found.random},
+        found.titles,
+        levels=[line.natural_max for line in found.lines],
+        heading="Best activation against queries spent",
+    )
+    summary = folder / "summary.json"
+    summary.write_text(json.dumps([asdict(line) for line in found.lines], indent=2) + "\n", "utf-8")
+    return [
+        save(pictures, folder / "montage.png"),
+        save(progress, folder / "convergence.png"),
+        summary,
+    ]

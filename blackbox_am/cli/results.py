@@ -1,0 +1,90 @@
+"""What a study found, as a table, as JSON and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from blackbox_am.core.types import Best, LayerInfo, StudyProgress
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import BlackboxError, InvalidInput
+
+
+def unit_title(title: str, layers: Sequence[LayerInfo]) -> str:
+    """A target's title, with the unit's name on a second line where its layer knows one."""
+    try:
+        unit = Unit.parse(title)
+    except InvalidInput:
+        return title  # a composed objective
+    for layer in layers:
+        if layer.name == unit.layer and unit.index is not None and unit.index < len(layer.labels):
+            return f"{title}\n{layer.labels[unit.index]}"
+    return title
+
+
+def best_table(best: Sequence[Best]) -> Table:
+    """The best score of each target, and where it came from."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("target", no_wrap=True)
+    table.add_column("best score", justify="right", style="bold")
+    table.add_column("candidate", style="dim")
+    for entry in best:
+        table.add_row(Text(entry.title), f"{entry.score:,.4g}", str(entry.candidate))
+    return table
+
+
+def best_plain(best: Sequence[Best]) -> list[dict[str, Any]]:
+    """The best of each target for JSON."""
+    return [
+        {
+            "target": entry.target,
+            "title": entry.title,
+            "score": entry.score,
+            "candidate": str(entry.candidate),
+            "latent": entry.latent.tolist(),
+        }
+        for entry in best
+    ]
+
+
+def progress_plain(progress: StudyProgress) -> dict[str, Any]:
+    """A study's progress for JSON."""
+    return {
+        "study": progress.study_id,
+        "state": progress.state.value,
+        "stop_reason": progress.stop_reason.value,
+        "message": progress.message,
+        "generation": progress.generation,
+        "queries": progress.search_rows,
+        "failed_queries": progress.failed_rows,
+        "queries_per_target": progress.queries_per_target,
+        "seconds": round(progress.seconds, 3),
+        "targets": [
+            {
+                "title": target.title,
+                "queries": target.queries,
+                "best_score": target.best_score,
+                "stop_reason": target.stop_reason.value,
+            }
+            for target in progress.targets
+        ],
+    }
+
+
+def save_montage(best: Sequence[Best], layers: Sequence[LayerInfo], path: Path) -> Path:
+    """Writes the best stimuli to a picture.
+
+    Raises:
+        BlackboxError: where there is none yet, or they are no images.
+    """
+    from blackbox_am.plots import Row, montage, save
+
+    if not best:
+        raise BlackboxError("nothing was measured yet, so there is nothing to draw")
+    titles = [unit_title(entry.title, layers) for entry in best]
+    row = Row("best", [entry.stimulus for entry in best], [entry.score for entry in best])
+    return save(montage([row], titles), path)

@@ -1,0 +1,115 @@
+"""`blackbox-am run`: a whole study in this process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from blackbox_am.cli import options
+from blackbox_am.cli.console import err, out, plain
+from blackbox_am.cli.failures import INTERRUPTED
+from blackbox_am.cli.progress import StudyView
+from blackbox_am.cli.results import best_plain, best_table, progress_plain, save_montage
+
+
+def run(
+    targets: options.Targets,
+    oracle: Annotated[
+        str, typer.Option("--oracle", help="The model, by its name in the catalogue.")
+    ] = "cifar_cnn",
+    generator: Annotated[
+        str, typer.Option("--generator", help="What makes the stimuli, by its name.")
+    ] = "cifar_vae",
+    optimizer: options.OptimizerName = "cma",
+    settings: options.Parameters = None,
+    queries: options.Queries = 2000,
+    seconds: options.Seconds = None,
+    target_score: options.TargetScore = None,
+    patience: options.Patience = None,
+    seed: options.Seed = 0,
+    store: Annotated[
+        str,
+        typer.Option("--store", help="File (or SQLAlchemy URL) of the journal; makes it resumable."),
+    ] = "blackbox-am.sqlite3",
+    study_id: Annotated[
+        str | None,
+        typer.Option(
+            "--id", help="The study's id in the store. Without it, the request is the id."
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write the best stimuli to this picture (.png, .pdf)."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="TOML file with your own \\[oracles] and \\[generators]."),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, or auto.")] = "auto",
+    as_json: options.AsJson = False,
+) -> None:
+    """Search here, without a server.
+
+    For each --target it looks for the stimulus that excites that unit most. Every
+    measurement goes into the --store first, so Ctrl-C (or a crash) loses nothing:
+    the same command again goes on where it stopped.
+
+    Example:
+
+        blackbox-am run -t head:3 -t layer2.0.conv1:7 --queries 2000 --out best.png
+    """
+    from blackbox_am.catalogue import Catalogue
+    from blackbox_am.studies.local import maximise
+
+    request: dict[str, Any] = {
+        "oracle": oracle,
+        "generator": generator,
+        "targets": targets,
+        "optimizer": optimizer,
+        "parameters": options.parameters_of(settings),
+        "queries_per_target": queries,
+        "seconds": seconds,
+        "target_score": target_score,
+        "patience": patience,
+        "seed": seed,
+    }
+    study_id = study_id or _id_of(request)
+    catalogue = Catalogue.default() if config is None else Catalogue.from_toml(config)
+    try:
+        with StudyView(err) as view:
+            result = maximise(
+                **request,
+                store=store,
+                study_id=study_id,
+                catalogue=catalogue,
+                device=device,
+                on_generation=view.show,
+            )
+    except KeyboardInterrupt:
+        err.print(f"\nStopped; nothing is lost. Go on with: {_again(sys.argv)}", markup=False)
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        found = {**progress_plain(result.progress), "best": best_plain(result.best)}
+        plain(json.dumps(found))
+    else:
+        out.print(best_table(result.best))
+    if picture is not None:
+        layers = catalogue.oracle(oracle).describe().layers
+        err.print(f"wrote {save_montage(result.best, layers, picture)}", markup=False)
+
+
+def _id_of(request: dict[str, Any]) -> str:
+    """An id that the same request always gets, and no other."""
+    text = json.dumps(request, sort_keys=True).encode()
+    return f"run-{hashlib.blake2b(text, digest_size=5).hexdigest()}"
+
+
+def _again(argv: Sequence[str]) -> str:
+    return shlex.join(["blackbox-am", *argv[1:]])

@@ -1,0 +1,57 @@
+"""The Python client: create studies on a server, watch them, evaluate for them.
+
+::
+
+    import blackbox_am.client as bam
+
+    with bam.connect("localhost:50051") as client:
+        study = client.create(targets=["conv4:7"], generator="cifar_vae", oracle="cifar_cnn")
+        print(study.wait().targets)
+
+Errors are the classes of `blackbox_am.errors`, those that the server raised. Importing this
+package imports neither torch nor the server.
+"""
+
+from blackbox_am.client.candidates import Candidates, Told
+from blackbox_am.client.client import Client, connect
+from blackbox_am.client.events import (
+    BudgetChanged,
+    Created,
+    GenerationClosed,
+    GenerationOpened,
+    Resumed,
+    RowsTold,
+    StateChanged,
+    StudyEvent,
+)
+from blackbox_am.client.listings import (
+    GeneratorListing,
+    OptimizerListing,
+    OracleListing,
+    PlugInListing,
+    Probe,
+    ServerInfo,
+)
+from blackbox_am.client.study import Study
+
+__all__ = [
+    "BudgetChanged",
+    "Candidates",
+    "Client",
+    "Created",
+    "GenerationClosed",
+    "GenerationOpened",
+    "GeneratorListing",
+    "OptimizerListing",
+    "OracleListing",
+    "PlugInListing",
+    "Probe",
+    "Resumed",
+    "RowsTold",
+    "ServerInfo",
+    "StateChanged",
+    "Study",
+    "StudyEvent",
+    "Told",
+    "connect",
+]

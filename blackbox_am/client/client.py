@@ -1,0 +1,312 @@
+"""A server, from the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import grpc
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blackbox_am.client import listings
+from blackbox_am.client.connection import Connection
+from blackbox_am.client.study import Study
+from blackbox_am.core.spec import ObjectiveSpec, SpaceSpec, StudySpec, from_plain, objective
+from blackbox_am.core.types import StudyProgress, StudyState
+from blackbox_am.errors import InvalidInput, ServerFailed
+from blackbox_am.rpc import names, pages, progress, specs, tensors
+from blackbox_am.rpc.chunks import Joiner
+from blackbox_am.rpc.status import from_rpc_error
+from blackbox_am.v1 import catalog_service_pb2 as catalog_pb
+from blackbox_am.v1 import study_service_pb2 as pb
+
+MAX_RENDER_BYTES = 2**32
+
+
+def connect(target: str = "localhost:50051", *, timeout: float = 30.0) -> Client:
+    """A client of the server at `target`, which must be there.
+
+    Args:
+        target: its address, `host:port`.
+        timeout: seconds that any one call may take.
+
+    Raises:
+        ServerUnavailable: where nobody answers at that address.
+    """
+    client = Client(Connection(target, timeout))
+    try:
+        client.server_info()
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+class Client:
+    """A connection to a server. Safe to use from any thread. Made by `connect`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection. Studies on the server go on."""
+        self._connection.close()
+
+    # Studies
+
+    def create(
+        self,
+        *,
+        targets: Sequence[str | ObjectiveSpec],
+        generator: str | None = None,
+        space: SpaceSpec | None = None,
+        oracle: str | None = None,
+        optimizer: str = "cma",
+        parameters: dict[str, Any] | None = None,
+        queries_per_target: int = 1000,
+        seconds: float | None = None,
+        target_score: float | None = None,
+        patience: int | None = None,
+        seed: int = 0,
+        study_id: str | None = None,
+        labels: dict[str, str] | None = None,
+        keep_latents: str = "best",
+        validate_only: bool = False,
+    ) -> Study:
+        """Creates a study. The same call again returns the study that is there.
+
+        Args:
+            targets: what to maximise: a unit's address (`conv4:7`) or an objective, each
+                one search of its own, all in lock-step.
+            generator: the registered generator whose latents are searched, or ...
+            space: ... a bare space, whose points clients evaluate.
+            oracle: the registered oracle that measures; None where clients do.
+            optimizer: a registered optimizer.
+            parameters: of the optimizer, the rest at its defaults.
+            queries_per_target: rows measured for each target at most.
+            seconds: time spent searching at most.
+            target_score: a target is finished once its best score reaches this.
+            patience: a target is finished after so many generations without a better score.
+            seed: fixes every random number.
+            study_id: a small letter, then small letters, digits, hyphens; 63 at most. The
+                server picks one where None.
+            labels: free key-value pairs.
+            keep_latents: what the journal keeps: `best` of each target, or `all`.
+            validate_only: check, and create nothing; the study returned has no id.
+
+        Raises:
+            InvalidInput: for a specification that cannot work, naming the field.
+            Unsupported: for an optimizer that cannot search this, or climb this oracle.
+            NotFound: for a generator or oracle that the server does not have.
+            StudyExists: where `study_id` is a study with another specification.
+        """
+        budget = {
+            "queries_per_target": queries_per_target,
+            "seconds": seconds,
+            "target_score": target_score,
+            "patience": patience,
+        }
+        spec = from_plain(
+            StudySpec,
+            {
+                "targets": [objective(target) for target in targets],
+                "generator": generator,
+                "space": space,
+                "oracle": oracle,
+                "optimizer": {"name": optimizer, "parameters": parameters or {}},
+                "budget": budget,
+                "seed": seed,
+                "labels": labels or {},
+                "keep_latents": keep_latents,
+            },
+        )
+        return self.create_from(spec, study_id=study_id, validate_only=validate_only)
+
+    def create_from(
+        self,
+        spec: StudySpec,
+        *,
+        study_id: str | None = None,
+        request_id: str = "",
+        validate_only: bool = False,
+    ) -> Study:
+        """Creates the study that `spec` describes.
+
+        Args:
+            spec: what to search for.
+            study_id: its id; the server picks one where None.
+            request_id: repeating a call with this id has no further effect.
+            validate_only: check, and create nothing; the study returned has no id.
+
+        Raises:
+            BlackboxError: as `create`.
+        """
+        request = pb.CreateStudyRequest(
+            spec=specs.study_to_proto(spec),
+            study_id=study_id or "",
+            request_id=request_id,
+            validate_only=validate_only,
+        )
+        message = self._connection.call(self._connection.studies.CreateStudy, request)
+        return Study(self._connection, names.study_id(message.name) if message.name else "")
+
+    def study(self, study_id: str) -> Study:
+        """The study of that id.
+
+        Raises:
+            NotFound: where there is none.
+        """
+        study = Study(self._connection, names.check_study_id(study_id))
+        study.progress()
+        return study
+
+    def studies(self, states: Sequence[StudyState] = ()) -> list[StudyProgress]:
+        """How far each study is, by id; only those in one of `states` where given."""
+        numbers = [progress.state_to_proto(state) for state in states]
+
+        def fetch(token: str) -> Any:
+            answer = self._connection.call(
+                self._connection.studies.ListStudies,
+                pb.ListStudiesRequest(page_size=1000, page_token=token, states=numbers),
+            )
+            return answer.studies, answer.next_page_token
+
+        return [progress.progress_from_proto(message) for message in pages.walk(fetch)]
+
+    # What the server has
+
+    def server_info(self) -> listings.ServerInfo:
+        """Version, device and limits of the server."""
+        answer = self._connection.call(
+            self._connection.catalog.GetServerInfo, catalog_pb.GetServerInfoRequest()
+        )
+        return listings.ServerInfo(answer.version, answer.device, answer.max_message_bytes)
+
+    def oracles(self) -> list[listings.OracleListing]:
+        """The oracles that the server has."""
+        stub = self._connection.catalog.ListOracles
+        return [
+            listings.oracle(message)
+            for message in self._list(stub, catalog_pb.ListOraclesRequest, "oracles")
+        ]
+
+    def generators(self) -> list[listings.GeneratorListing]:
+        """The generators that the server has."""
+        stub = self._connection.catalog.ListGenerators
+        return [
+            listings.generator(message)
+            for message in self._list(stub, catalog_pb.ListGeneratorsRequest, "generators")
+        ]
+
+    def optimizers(self) -> list[listings.OptimizerListing]:
+        """The optimizers that the server has, with their parameters."""
+        stub = self._connection.catalog.ListOptimizers
+        return [
+            listings.optimizer(message)
+            for message in self._list(stub, catalog_pb.ListOptimizersRequest, "optimizers")
+        ]
+
+    def objectives(self) -> list[listings.PlugInListing]:
+        """The objectives that the server has, with their parameters."""
+        stub = self._connection.catalog.ListObjectives
+        return [
+            listings.plug_in(message)
+            for message in self._list(stub, catalog_pb.ListObjectivesRequest, "objectives")
+        ]
+
+    def units(self, oracle: str, layer: str | None = None) -> list[str]:
+        """Addresses of an oracle's units, layer by layer; of one layer where given.
+
+        Raises:
+            NotFound: for an unknown oracle.
+            UnknownUnit: for an unknown layer.
+        """
+        stub = self._connection.catalog.ListUnits
+
+        def fetch(token: str) -> Any:
+            answer = self._connection.call(
+                stub,
+                catalog_pb.ListUnitsRequest(
+                    oracle=oracle, layer=layer or "", page_size=1000, page_token=token
+                ),
+            )
+            return answer.units, answer.next_page_token
+
+        return list(pages.walk(fetch))
+
+    def probe(self, oracle: str, units: Sequence[str] = ()) -> listings.Probe:
+        """Shows an oracle a few stimuli: whether it is alive, finite and repeatable.
+
+        Args:
+            oracle: a registered oracle.
+            units: to read; some of its last layer where empty.
+
+        Raises:
+            OracleError: where it cannot answer.
+        """
+        answer = self._connection.call(
+            self._connection.catalog.ProbeOracle,
+            catalog_pb.ProbeOracleRequest(oracle=oracle, units=units),
+        )
+        return listings.Probe(
+            answer.finite,
+            answer.repeat_difference,
+            tensors.from_proto(answer.activations, field="activations"),
+            answer.rows_per_second,
+        )
+
+    def render(self, generator: str, latents: ArrayLike, *, dtype: str = "uint8") -> NDArray[Any]:
+        """Stimuli (N, *stimulus) that a registered generator makes of latents.
+
+        Args:
+            generator: its name.
+            latents: (N, D).
+            dtype: `uint8` (0..255) or `float32` (0..1).
+
+        Raises:
+            NotFound: for an unknown generator.
+            ShapeMismatch: for latents of another shape.
+        """
+        array = np.asarray(latents)
+        if array.dtype.kind == "f":
+            array = array.astype(np.float32, copy=False)
+        elif array.dtype.kind in "iu":
+            array = array.astype(np.int64, copy=False)
+        else:
+            raise InvalidInput(f"latents: expected numbers, got {array.dtype}", field="latents")
+        request = catalog_pb.RenderRequest(
+            generator=generator,
+            latents=tensors.to_proto(array),
+            dtype=tensors.header(dtype, ()).dtype,
+        )
+        return self._rendered(request)
+
+    def _rendered(self, request: catalog_pb.RenderRequest) -> NDArray[Any]:
+        header, joiner = None, None
+        try:
+            stream = self._connection.catalog.Render(request, timeout=self._connection.timeout)
+            for part in stream:
+                if part.WhichOneof("part") == "header":
+                    header = part.header
+                    joiner = Joiner(tensors.size_of(header), limit=MAX_RENDER_BYTES)
+                elif joiner is not None:
+                    joiner.add(part.chunk)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self._connection.target) from error
+        if header is None or joiner is None:
+            raise ServerFailed("the server sent no stimuli")
+        return tensors.from_header(header, joiner.result(), field="stimuli")
+
+    def _list(self, method: Any, request_type: Any, field: str) -> Iterator[Any]:
+        def fetch(token: str) -> Any:
+            answer = self._connection.call(method, request_type(page_token=token))
+            return getattr(answer, field), answer.next_page_token
+
+        return pages.walk(fetch)

@@ -1,0 +1,91 @@
+"""Watching a study, across lost connections."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from blackbox_am.client.connection import Connection
+from blackbox_am.client.events import StateChanged, StudyEvent, from_proto
+from blackbox_am.errors import ServerUnavailable
+from blackbox_am.rpc.status import from_rpc_error
+from blackbox_am.v1 import study_service_pb2 as pb
+
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 2.0
+
+
+def events(
+    connection: Connection,
+    name: str,
+    after: int,
+    min_interval: float,
+    reconnect_seconds: float,
+    deadline: float | None = None,
+) -> Iterator[StudyEvent]:
+    """The events of a study after sequence number `after`, until it ends.
+
+    Args:
+        connection: to the server.
+        name: of the study.
+        after: a sequence number.
+        min_interval: seconds between events of generations.
+        reconnect_seconds: how long a server that went away is waited for.
+        deadline: on the monotonic clock, after which it stops early; None for never.
+
+    Raises:
+        BlackboxError: what the server raised; `ServerUnavailable` where it stayed away.
+    """
+    interval = Duration()
+    interval.FromNanoseconds(round(min_interval * 1e9))
+    pause, lost_since = FIRST_PAUSE_SECONDS, None
+    while True:
+        request = pb.WatchStudyRequest(name=name, after_sequence=after, min_interval=interval)
+        left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+        call = connection.studies.WatchStudy(request, timeout=left)
+        try:
+            for update in call:
+                pause, lost_since = FIRST_PAUSE_SECONDS, None
+                if update.event.sequence > after:
+                    after = update.event.sequence
+                    yield from_proto(update.event)
+            return
+        except grpc.RpcError as error:
+            if _expired(deadline):
+                return
+            problem = from_rpc_error(error, connection.target)
+            if not isinstance(problem, ServerUnavailable):
+                raise problem from error
+            lost_since = lost_since or time.monotonic()
+            if time.monotonic() + pause > lost_since + reconnect_seconds:
+                raise problem from error
+        finally:
+            call.cancel()
+        time.sleep(pause if deadline is None else min(pause, max(deadline - time.monotonic(), 0)))
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def wait_for_state(
+    connection: Connection,
+    name: str,
+    after: int,
+    deadline: float | None,
+    reconnect_seconds: float,
+) -> bool:
+    """Waits for the study's next change of state, or its end.
+
+    Returns:
+        False where the deadline came first.
+    """
+    # A generation a second is news enough for somebody who waits for the end.
+    for event in events(connection, name, after, 1.0, reconnect_seconds, deadline):
+        if isinstance(event, StateChanged):
+            return True
+    return not _expired(deadline)
+
+
+def _expired(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline

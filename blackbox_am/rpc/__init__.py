@@ -1,0 +1,1 @@
+"""The wire: how our values become protobuf messages and back. Never imports torch."""

@@ -1,0 +1,86 @@
+"""Long byte strings in pieces of 1 MiB, each with its offset and checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import google_crc32c
+
+from blackbox_am.errors import InvalidInput
+from blackbox_am.v1.tensor_pb2 import Chunk
+
+CHUNK_BYTES = 2**20
+STREAM_ABOVE_BYTES = 2 * 2**20
+"""What is larger than this travels in chunks."""
+MAX_STREAM_BYTES = 2**30
+"""What a receiver takes at most, unless it says otherwise."""
+
+
+def split(data: bytes, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """`data` in chunks. Nothing comes of nothing."""
+    for offset in range(0, len(data), chunk_bytes):
+        piece = data[offset : offset + chunk_bytes]
+        yield Chunk(
+            offset=offset,
+            data=piece,
+            crc32c=google_crc32c.value(piece),
+            total_size=len(data),
+        )
+
+
+class Joiner:
+    """Puts chunks together again, in order.
+
+    Args:
+        total: how many bytes are to come.
+        limit: how many are taken at most.
+
+    Raises:
+        InvalidInput: where `total` is above `limit`.
+    """
+
+    def __init__(self, total: int, *, limit: int = MAX_STREAM_BYTES) -> None:
+        if total > limit:
+            raise InvalidInput(
+                f"a stream of {total} bytes is announced, at most {limit} are taken; "
+                "send fewer rows at a time",
+                field="chunk",
+            )
+        self._total = total
+        self._data = bytearray()
+
+    def add(self, chunk: Chunk) -> None:
+        """Takes the next chunk.
+
+        Raises:
+            InvalidInput: where it is damaged, or not the next one.
+        """
+        if chunk.offset != len(self._data) or chunk.total_size != self._total:
+            raise InvalidInput(
+                f"expected the chunk at offset {len(self._data)} of {self._total} bytes, got "
+                f"offset {chunk.offset} of {chunk.total_size}; send the chunks in order",
+                field="chunk",
+            )
+        if len(self._data) + len(chunk.data) > self._total:
+            raise InvalidInput(
+                f"the chunks hold more than the {self._total} bytes announced", field="chunk"
+            )
+        if google_crc32c.value(chunk.data) != chunk.crc32c:
+            raise InvalidInput(
+                f"the chunk at offset {chunk.offset} is damaged: its crc32c does not match; "
+                "send it again",
+                field="chunk",
+            )
+        self._data += chunk.data
+
+    def result(self) -> bytes:
+        """The whole.
+
+        Raises:
+            InvalidInput: where some of it is missing.
+        """
+        if len(self._data) != self._total:
+            raise InvalidInput(
+                f"the stream ended after {len(self._data)} of {self._total} bytes", field="chunk"
+            )
+        return bytes(self._data)

@@ -1,0 +1,172 @@
+"""Errors on the wire: one table between our classes and gRPC's codes, used both ways.
+
+An error travels as a `google.rpc.Status`: code, sentence, and `ErrorInfo` with the name of
+its class, so that the Python client raises the class that the server raised. Clients in
+other languages read the code. A status without our `ErrorInfo` (a proxy's, or another
+program's) becomes the class that the table lists first for its code.
+"""
+
+from __future__ import annotations
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from blackbox_am import errors
+from blackbox_am.errors import BlackboxError
+
+DOMAIN = "blackbox_am"
+DETAILS_KEY = "grpc-status-details-bin"
+MAX_MESSAGE_BYTES = 1200
+"""A sentence travels in HTTP headers, three times over, and those hold 8 KiB in all."""
+
+CODES: dict[type[BlackboxError], grpc.StatusCode] = {
+    errors.InvalidInput: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.InvalidSpec: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.ShapeMismatch: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.UnknownUnit: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NotFound: grpc.StatusCode.NOT_FOUND,
+    errors.Conflict: grpc.StatusCode.ABORTED,
+    errors.StudyExists: grpc.StatusCode.ALREADY_EXISTS,
+    errors.StudyClosed: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.SequenceTaken: grpc.StatusCode.ABORTED,
+    errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,
+    errors.GradientUnavailable: grpc.StatusCode.UNIMPLEMENTED,
+    errors.CapabilityMissing: grpc.StatusCode.UNIMPLEMENTED,
+    errors.MissingExtra: grpc.StatusCode.UNIMPLEMENTED,
+    errors.Denied: grpc.StatusCode.PERMISSION_DENIED,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    errors.Forbidden: grpc.StatusCode.PERMISSION_DENIED,
+    errors.QuotaExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.ServerFailed: grpc.StatusCode.INTERNAL,
+    errors.ServerUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.ServerError: grpc.StatusCode.UNKNOWN,
+    errors.OracleError: grpc.StatusCode.INTERNAL,
+    errors.OracleFailed: grpc.StatusCode.INTERNAL,
+    errors.OracleUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.OracleTimeout: grpc.StatusCode.DEADLINE_EXCEEDED,
+    errors.OutOfMemory: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.StoreError: grpc.StatusCode.INTERNAL,
+    errors.StoreCorrupt: grpc.StatusCode.DATA_LOSS,
+    BlackboxError: grpc.StatusCode.UNKNOWN,
+}
+"""The table. A subclass that is not in it travels as its nearest base."""
+
+RETRY_SECONDS: dict[type[BlackboxError], int] = {
+    errors.OracleUnavailable: 5,
+    errors.QuotaExceeded: 60,
+}
+
+_CLASSES = {error_class.__name__: error_class for error_class in CODES}
+_BY_CODE = {code: error_class for error_class, code in reversed(CODES.items())}
+_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def code_of(error: BlackboxError) -> grpc.StatusCode:
+    """The gRPC code that `error` travels under."""
+    return CODES[_listed(error)]
+
+
+def to_status(error: BlackboxError) -> Status:
+    """`error` as it travels: code, sentence, class, field at fault, when to try again."""
+    listed = _listed(error)
+    message = _short(error.message)
+    status = Status(code=CODES[listed].value[0], message=message)
+    _attach(status, ErrorInfo(reason=listed.__name__, domain=DOMAIN))
+    if error.field:
+        violation = BadRequest.FieldViolation(field=_short(error.field), description=message)
+        _attach(status, BadRequest(field_violations=[violation]))
+    if listed in RETRY_SECONDS:
+        _attach(status, RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS[listed])))
+    return status
+
+
+def internal() -> Status:
+    """What a caller is told of a bug: nothing but where to look."""
+    return to_status(errors.ServerFailed("internal error; see the server's log"))
+
+
+def code_and_metadata(status: Status) -> tuple[grpc.StatusCode, tuple[tuple[str, bytes], ...]]:
+    """What a gRPC server aborts with to send `status`."""
+    return _BY_NUMBER[status.code], ((DETAILS_KEY, status.SerializeToString()),)
+
+
+def from_rpc_error(error: grpc.RpcError, address: str = "the server") -> BlackboxError:
+    """The error that a failed call means.
+
+    Args:
+        error: what grpc raised.
+        address: of the server, for the message.
+    """
+    status = _status_of(error)
+    if status is not None:
+        found = _from_status(status)
+        if found is not None:
+            return found
+    return _from_code(error.code(), str(error.details() or ""), address)
+
+
+def _from_status(status: Status) -> BlackboxError | None:
+    error_class: type[BlackboxError] | None = None
+    field = ""
+    for detail in status.details:
+        info, bad = ErrorInfo(), BadRequest()
+        if detail.Unpack(info) and info.domain == DOMAIN:
+            error_class = _CLASSES.get(info.reason)
+        elif detail.Unpack(bad) and bad.field_violations:
+            field = bad.field_violations[0].field
+    return None if error_class is None else error_class(status.message, field=field)
+
+
+def _from_code(code: grpc.StatusCode, details: str, address: str) -> BlackboxError:
+    match code:
+        case grpc.StatusCode.UNAVAILABLE:
+            return errors.ServerUnavailable(
+                f"cannot reach {address} ({details}); check that the server runs and that the "
+                "address is right"
+            )
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return errors.ServerUnavailable(
+                f"{address} did not answer in time; give it more time, or see what keeps it busy"
+            )
+        case grpc.StatusCode.CANCELLED:
+            return errors.ServerUnavailable(f"the call to {address} was cancelled ({details})")
+        case grpc.StatusCode.RESOURCE_EXHAUSTED if "larger than max" in details:
+            return errors.InvalidInput(
+                f"the message is too large for its receiver ({details}); send fewer rows at a "
+                "time, or raise the limit where it is received (max_message_bytes)"
+            )
+        case grpc.StatusCode.UNIMPLEMENTED:
+            return errors.Unsupported(f"{address} does not know this call ({details})")
+    error_class = _BY_CODE.get(code, errors.ServerFailed)
+    return error_class(details or f"{address} answered {code.name} and said nothing more")
+
+
+def _status_of(error: grpc.RpcError) -> Status | None:
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY:
+            try:
+                return Status.FromString(value)
+            except DecodeError:
+                return None
+    return None
+
+
+def _listed(error: BlackboxError) -> type[BlackboxError]:
+    return next(base for base in type(error).__mro__ if base in CODES)
+
+
+def _attach(status: Status, detail: ErrorInfo | BadRequest | RetryInfo) -> None:
+    packed = AnyMessage()
+    packed.Pack(detail)
+    status.details.append(packed)
+
+
+def _short(text: str) -> str:
+    data = text.encode("utf-8", "replace")
+    if len(data) <= MAX_MESSAGE_BYTES:
+        return data.decode("utf-8")
+    return data[:MAX_MESSAGE_BYTES].decode("utf-8", "ignore") + " ..."

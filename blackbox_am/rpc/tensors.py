@@ -1,0 +1,74 @@
+"""Arrays on the wire."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_am.core import tensors
+from blackbox_am.errors import ShapeMismatch
+from blackbox_am.v1.tensor_pb2 import DType, Tensor
+
+Array = NDArray[Any]
+
+_NUMBERS: dict[str, DType.ValueType] = {
+    name: DType.Value(f"DTYPE_{name.upper()}") for name in tensors.DTYPES
+}
+_NAMES = {number: name for name, number in _NUMBERS.items()}
+
+
+def to_proto(array: Array) -> Tensor:
+    """`array` as a message. Its dtype must be one of `core.tensors.DTYPES`."""
+    return Tensor(dtype=_NUMBERS[array.dtype.name], shape=array.shape, data=tensors.to_bytes(array))
+
+
+def header(dtype: str, shape: tuple[int, ...]) -> Tensor:
+    """A tensor whose data follows in chunks."""
+    return Tensor(dtype=_NUMBERS[dtype], shape=shape)
+
+
+def from_proto(message: Tensor, *, field: str = "tensor") -> Array:
+    """The array in `message`. Read-only: it shares memory with the message's bytes.
+
+    Raises:
+        ShapeMismatch: for an unknown dtype, a negative length, or the wrong number of bytes.
+    """
+    return from_header(message, message.data, field=field)
+
+
+def from_header(header: Tensor, data: bytes, *, field: str = "tensor") -> Array:
+    """The array of `header`'s dtype and shape in `data`.
+
+    Raises:
+        ShapeMismatch: as `from_proto`.
+    """
+    return tensors.from_bytes(_dtype(header, field), tuple(header.shape), data, field=field)
+
+
+def size_of(header: Tensor, *, field: str = "tensor") -> int:
+    """Bytes that a tensor of `header`'s dtype and shape has.
+
+    Raises:
+        ShapeMismatch: for an unknown dtype or a negative length.
+    """
+    dtype = np.dtype(tensors.DTYPES[_dtype(header, field)])
+    if any(n < 0 for n in header.shape):
+        raise ShapeMismatch(
+            f"{field}: shape {tuple(header.shape)} has a negative length", field=field
+        )
+    return math.prod(header.shape) * dtype.itemsize
+
+
+def _dtype(message: Tensor, field: str) -> str:
+    name = _NAMES.get(message.dtype)
+    if name is None:
+        came = "none" if message.dtype == DType.DTYPE_UNSPECIFIED else f"number {message.dtype}"
+        raise ShapeMismatch(
+            f"{field}: expected a dtype out of {', '.join(_NAMES.values())}, got {came}; "
+            "is the tensor filled in?",
+            field=field,
+        )
+    return name

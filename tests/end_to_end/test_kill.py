@@ -1,0 +1,22 @@
+"""SIGKILL at random moments: nothing that was finished is lost, and the end is the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from blackbox_am.bench.kill import kill
+
+
+def check(kills: int, queries: int) -> None:
+    for line in kill(kills, queries, seed=3, say=lambda text: None):
+        assert line.met in (True, None), f"{line.name}: {line.value} {line.unit}"
+
+
+def test_a_server_killed_twice_ends_as_if_it_had_not_been():
+    check(kills=2, queries=60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_server_killed_twenty_times_ends_as_if_it_had_not_been():
+    check(kills=20, queries=600)

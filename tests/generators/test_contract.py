@@ -1,0 +1,61 @@
+"""The contract of generators, over every registered one."""
+
+from collections.abc import Callable
+
+import pytest
+
+from blackbox_am import plugins
+from blackbox_am.core.generator import Generator
+from blackbox_am.errors import NotFound, StoreCorrupt
+from blackbox_am.generators.diffusers_vae import DiffusersVAE
+from blackbox_am.generators.diffusers_vq import DiffusersVQ
+from blackbox_am.generators.pixels import Pixels
+from blackbox_am.testing.generators import GeneratorContract, latents_for
+
+EXAMPLES: dict[str, Callable[[str, str], Generator]] = {
+    "diffusers_vae": lambda vae, vq: DiffusersVAE(vae),
+    "diffusers_vq": lambda vae, vq: DiffusersVQ(vq),
+    "pixels": lambda vae, vq: Pixels((3, 6, 5)),
+}
+
+
+class TestRegistered(GeneratorContract):
+    @pytest.fixture(params=plugins.generators.names())
+    def generator(
+        self, request: pytest.FixtureRequest, vae_folder: str, vq_folder: str
+    ) -> Generator:
+        if request.param not in EXAMPLES:
+            pytest.fail(f"generator {request.param!r} has no example: add one to EXAMPLES here")
+        example = EXAMPLES[request.param](vae_folder, vq_folder)
+        assert type(example) is plugins.generators.get(request.param)
+        assert example.kind == request.param
+        return example
+
+
+class TestCodes(GeneratorContract):
+    @pytest.fixture
+    def generator(self, vq_folder: str) -> Generator:
+        return DiffusersVQ(vq_folder, "codes")
+
+
+ZOO: dict[str, Callable[[], Generator]] = {
+    "vae": DiffusersVAE,
+    "vq": DiffusersVQ,
+    "codes": lambda: DiffusersVQ(latent="codes"),
+}
+
+
+@pytest.fixture(scope="module", params=ZOO)
+def from_the_zoo(request: pytest.FixtureRequest) -> Generator:
+    example = ZOO[request.param]()
+    try:
+        example.render(latents_for(example, 1))
+    except (NotFound, StoreCorrupt) as error:
+        pytest.skip(f"the zoo's weights are not here: {error}")
+    return example
+
+
+class TestZoo(GeneratorContract):
+    @pytest.fixture
+    def generator(self, from_the_zoo: Generator) -> Generator:
+        return from_the_zoo

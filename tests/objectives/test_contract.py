@@ -1,0 +1,42 @@
+"""The contract of objectives, over every registered one and the algebra's."""
+
+from collections.abc import Callable
+
+import pytest
+
+from blackbox_am import plugins
+from blackbox_am.core.objective import Objective
+from blackbox_am.objectives.mean import Mean
+from blackbox_am.objectives.weighted import Weighted
+from blackbox_am.testing.objectives import ObjectiveContract
+
+EXAMPLES: dict[str, Callable[[], Objective]] = {
+    "mean": lambda: Mean(("fc:1", "fc:4@center!max")),
+    "weighted": lambda: Weighted(("fc:1", "fc:2", "conv:0"), (1.0, -0.5, 2.0)),
+}
+
+JOINED: dict[str, Callable[[], Objective]] = {
+    "sum": lambda: Mean(("fc:1",)) + Mean(("fc:2", "fc:3")),
+    "difference": lambda: Mean(("fc:1",)) - Mean(("fc:2",)),
+    "product": lambda: Mean(("fc:1",)) * Mean(("fc:2",)),
+    "multiple": lambda: 2 * Mean(("fc:1",)),
+    "negative": lambda: -Mean(("fc:1",)),
+    "nested": lambda: Mean(("a:1",)) * (Weighted(("b:1", "b:2"), (1, -1)) - 3 * Mean(("c:1",))),
+}
+
+
+class TestRegistered(ObjectiveContract):
+    @pytest.fixture(params=plugins.objectives.names())
+    def objective(self, request: pytest.FixtureRequest) -> Objective:
+        if request.param not in EXAMPLES:
+            pytest.fail(f"objective {request.param!r} has no example: add one to EXAMPLES here")
+        example = EXAMPLES[request.param]()
+        assert type(example) is plugins.objectives.get(request.param)
+        assert example.spec().kind == request.param
+        return example
+
+
+class TestAlgebra(ObjectiveContract):
+    @pytest.fixture(params=JOINED)
+    def objective(self, request: pytest.FixtureRequest) -> Objective:
+        return JOINED[request.param]()

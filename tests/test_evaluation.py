@@ -1,0 +1,288 @@
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.objective import Objective
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import (
+    GradientUnavailable,
+    NotFound,
+    OracleFailed,
+    OracleUnavailable,
+    OutOfMemory,
+    ShapeMismatch,
+    StoreCorrupt,
+    UnknownUnit,
+)
+from blackbox_am.evaluation import Evaluator, check_evaluable
+from blackbox_am.generators.diffusers_vae import DiffusersVAE
+from blackbox_am.generators.pixels import Pixels
+from blackbox_am.objectives.mean import Mean
+from blackbox_am.objectives.weighted import Weighted
+from blackbox_am.oracles.simulated import Simulated
+from blackbox_am.oracles.torch_module import TorchModule
+
+PIXELS = Pixels((3, 8, 8))
+MIXED: tuple[Objective, ...] = (
+    Mean(("units:1",)),
+    Mean(("units:2", "units:0", "units:1")),
+    Weighted(("units:3", "units:4"), (1, -2)),
+    Mean(("units:4",)),
+    Mean(("units:5",)) * Mean(("units:6",)) - 0.5 * Mean(("units:1",)),
+)
+
+
+def net() -> TorchModule:
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(3, 8, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(288, 6))
+    return TorchModule(nn.Sequential(*layers), (3, 8, 8), (0.5,), (0.25,), device="cpu")
+
+
+def latents(targets: int, rows: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(targets, rows, 192, generator=generator)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorder(Oracle):
+    """A metered oracle that keeps what it was shown."""
+
+    kind: ClassVar[str] = "recorder"
+    metered: ClassVar[bool] = True
+
+    inner: Oracle = Simulated(gradients=True)
+    batches: list[torch.Tensor] = dataclasses.field(default_factory=list)
+    asked: list[tuple[Unit, ...]] = dataclasses.field(default_factory=list)
+
+    def describe(self) -> OracleInfo:
+        return self.inner.describe()
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        self.batches.append(stimuli.detach().clone())
+        self.asked.append(tuple(units))
+        return self.inner.observe(stimuli, units)
+
+
+class Unmetered(Recorder):
+    metered: ClassVar[bool] = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Answering(Oracle):
+    """An oracle that answers what it is told to."""
+
+    kind: ClassVar[str] = "answering"
+
+    answer: Callable[[torch.Tensor], torch.Tensor]
+
+    def describe(self) -> OracleInfo:
+        layer = LayerInfo("units", "scores", (10,), ("unit",))
+        return OracleInfo(self.kind, Capability.UNITS, (3, 8, 8), (layer,))
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        return self.answer(stimuli)
+
+
+def test_each_target_has_its_own_units_in_its_own_order() -> None:
+    oracle = Simulated()
+    x = latents(4, 3)
+    result = Evaluator(PIXELS, oracle, MIXED, 8).evaluate(x, [1, 2, 0, 4])
+    assert result.activations.shape == (4, 3, 3)
+    assert result.activations.dtype == np.float32
+    assert result.gradients is None
+    for row, target in enumerate([1, 2, 0, 4]):
+        units = MIXED[target].units()
+        expected = oracle.observe(PIXELS.render(x[row]), units).numpy()
+        np.testing.assert_allclose(result.activations[row, :, : len(units)], expected, rtol=1e-6)
+        assert np.isnan(result.activations[row, :, len(units) :]).all()
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 6, 64])
+def test_any_batch_size_measures_the_same(batch_size: int) -> None:
+    x = latents(3, 4)
+    result = Evaluator(PIXELS, Simulated(), MIXED, batch_size).evaluate(x, [0, 1, 2])
+    expected = Evaluator(PIXELS, Simulated(), MIXED, 12).evaluate(x, [0, 1, 2])
+    np.testing.assert_allclose(result.activations, expected.activations, rtol=1e-6)
+
+
+def _zoo() -> tuple[Oracle, Generator, tuple[Objective, ...]]:
+    oracle, generator = TorchModule("zoo:cifar_cnn", device="cpu"), DiffusersVAE()
+    try:
+        oracle.describe()
+        generator.render(torch.zeros(1, generator.space.dim))
+    except (NotFound, StoreCorrupt) as error:
+        pytest.skip(f"the zoo's weights are not here: {error}")
+    addresses = ("head:1", "layer2.0.conv1:7", "layer3.1.conv2:9@center")
+    return oracle, generator, tuple(Mean((address,)) for address in addresses)
+
+
+def _small() -> tuple[Oracle, Generator, tuple[Objective, ...]]:
+    return net(), PIXELS, (Mean(("3:1",)), Mean(("0:3",)), Mean(("0:4@center",)))
+
+
+@pytest.mark.parametrize("parts", [_small, _zoo])
+def test_an_activation_does_not_depend_on_who_shares_its_batch(
+    parts: Callable[[], tuple[Oracle, Generator, tuple[Objective, ...]]],
+) -> None:
+    oracle, generator, objectives = parts()
+    evaluator = Evaluator(generator, oracle, objectives, 8)
+    x = generator.space.sample(Stream(0, "test", 0, (0, 1, 2)), 3)
+    all_at_once = evaluator.evaluate(x, [0, 1, 2]).activations
+    for k in range(3):
+        alone = evaluator.evaluate(x[k : k + 1], [k]).activations
+        np.testing.assert_array_equal(alone[0], all_at_once[k])
+    two = evaluator.evaluate(x[[2, 1]], [2, 1]).activations
+    np.testing.assert_array_equal(two, all_at_once[[2, 1]])
+
+
+def test_the_model_sees_one_batch_shape_and_one_list_of_units() -> None:
+    oracle = Unmetered()
+    evaluator = Evaluator(PIXELS, oracle, MIXED, 4)
+    evaluator.evaluate(latents(2, 5), [0, 1])
+    evaluator.evaluate(latents(1, 1), [3])
+    assert [len(batch) for batch in oracle.batches] == [4] * 4
+    assert {len(asked) for asked in oracle.asked} == {7}
+    assert len(set(oracle.asked)) == 1
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_a_metered_oracle_sees_every_row_once_and_no_padding(gradients: bool) -> None:
+    oracle = Recorder()
+    x = latents(3, 5)
+    Evaluator(PIXELS, oracle, MIXED, 4).evaluate(x, [0, 1, 2], gradients=gradients)
+    assert [len(batch) for batch in oracle.batches] == [4, 4, 4, 3]
+    assert torch.equal(torch.cat(oracle.batches), x.reshape(15, 3, 8, 8))
+
+
+def test_gradients_are_finite_differences() -> None:
+    evaluator = Evaluator(
+        PIXELS,
+        Simulated(gradients=True),
+        MIXED,
+        4,
+    )
+    x = 0.2 + 0.6 * latents(5, 2)
+    targets = [0, 1, 2, 3, 4]
+    result = evaluator.evaluate(x, targets, gradients=True)
+    assert result.gradients is not None
+    assert result.gradients.shape == x.shape
+    direction = torch.randn(x.shape, generator=torch.Generator().manual_seed(5)) / 192**0.5
+
+    def scores(at: torch.Tensor) -> np.ndarray:
+        activations = evaluator.evaluate(at, targets).activations.astype(np.float64)
+        pairs = zip(targets, activations, strict=True)
+        return np.stack([MIXED[k].score(a[:, : len(MIXED[k].units())]) for k, a in pairs])
+
+    step = 0.05
+    measured = (scores(x + step * direction) - scores(x - step * direction)) / (2 * step)
+    followed = (result.gradients * direction).sum(-1).numpy()
+    np.testing.assert_allclose(followed, measured, rtol=0.01, atol=1e-5)
+
+
+def test_gradients_of_a_network_are_finite_differences() -> None:
+    objectives = (Mean(("3:1",)), Weighted(("3:2", "0:3"), (1, -1)))
+    evaluator = Evaluator(PIXELS, net(), objectives, 8)
+    x = 0.2 + 0.6 * latents(2, 3)
+    result = evaluator.evaluate(x, [0, 1], gradients=True)
+    assert result.gradients is not None
+    direction = torch.nn.functional.normalize(result.gradients, dim=-1)
+
+    def scores(at: torch.Tensor) -> np.ndarray:
+        activations = evaluator.evaluate(at, [0, 1]).activations.astype(np.float64)
+        return np.stack([o.score(a[:, : len(o.units())]) for o, a in zip(objectives, activations, strict=True)])  # fmt: skip  # noqa: E501
+
+    step = 0.01
+    measured = (scores(x + step * direction) - scores(x - step * direction)) / (2 * step)
+    np.testing.assert_allclose(result.gradients.norm(dim=-1).numpy(), measured, rtol=0.05)
+
+
+def test_gradients_come_with_the_same_activations() -> None:
+    evaluator = Evaluator(PIXELS, net(), (Mean(("3:1",)), Mean(("0:3",))), 8)
+    x = latents(2, 5)
+    climbed = evaluator.evaluate(x, [0, 1], gradients=True)
+    np.testing.assert_array_equal(climbed.activations, evaluator.evaluate(x, [0, 1]).activations)
+
+
+def test_gradients_do_not_depend_on_who_shares_the_batch() -> None:
+    evaluator = Evaluator(PIXELS, net(), (Mean(("3:1",)), Mean(("0:3",))), 8)
+    x = latents(2, 3)
+    together = evaluator.evaluate(x, [0, 1], gradients=True).gradients
+    alone = evaluator.evaluate(x[1:], [1], gradients=True).gradients
+    assert together is not None
+    assert alone is not None
+    assert torch.equal(alone[0], together[1])
+
+
+def test_nothing_is_remembered_for_gradients_unless_asked_for() -> None:
+    evaluator = Evaluator(PIXELS, net(), (Mean(("3:1",)),), 4)
+    x = latents(1, 4).requires_grad_()
+    assert evaluator.evaluate(x, [0]).gradients is None
+    assert x.grad is None
+
+
+def test_gradients_are_refused_where_there_are_none() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Flat(Pixels):
+        @property
+        def differentiable(self) -> bool:
+            return False
+
+    with pytest.raises(GradientUnavailable, match="simulated oracle"):
+        Evaluator(PIXELS, Simulated(), MIXED, 4).evaluate(latents(1, 2), [0], gradients=True)
+    with pytest.raises(GradientUnavailable, match="pixels generator"):
+        check_evaluable(Flat((3, 8, 8)), Simulated(gradients=True), MIXED, gradients=True)
+
+
+def test_infinite_activations_are_failed_rows() -> None:
+    def answer(stimuli: torch.Tensor) -> torch.Tensor:
+        values = torch.ones(len(stimuli), 1)
+        values[0], values[1], values[2] = torch.inf, -torch.inf, torch.nan
+        return values
+
+    result = Evaluator(PIXELS, Answering(answer), MIXED[:1], 4).evaluate(latents(1, 4), [0])
+    assert np.isnan(result.activations[0, :, 0]).tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (4, 2), (4,)])
+def test_answers_of_another_shape_are_failures(shape: tuple[int, ...]) -> None:
+    oracle = Answering(lambda stimuli: torch.ones(shape))
+    with pytest.raises(OracleFailed, match=r"expected \(4, 1\)"):
+        Evaluator(PIXELS, oracle, MIXED[:1], 4).evaluate(latents(1, 4), [0])
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (ValueError("broken"), OracleFailed),
+        (OracleUnavailable("gone"), OracleUnavailable),
+        (torch.cuda.OutOfMemoryError("full"), OutOfMemory),
+    ],
+)
+def test_failures_of_whole_batches(raised: Exception, expected: type[Exception]) -> None:
+    def answer(stimuli: torch.Tensor) -> torch.Tensor:
+        raise raised
+
+    with pytest.raises(expected):
+        Evaluator(PIXELS, Answering(answer), MIXED[:1], 4).evaluate(latents(1, 4), [0])
+
+
+def test_parts_that_do_not_fit_are_refused_at_once() -> None:
+    with pytest.raises(UnknownUnit, match="units:77"):
+        Evaluator(PIXELS, Simulated(), (Mean(("units:77",)),), 4)
+    with pytest.raises(ShapeMismatch, match=r"\(3, 9, 9\).*\(3, 8, 8\)"):
+        Evaluator(Pixels((3, 9, 9)), Simulated(), MIXED, 4)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 192), (1, 3, 191), (3, 192), (1, 0, 192)])
+def test_latents_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeMismatch, match="latents"):
+        Evaluator(PIXELS, Simulated(), MIXED, 4).evaluate(torch.rand(shape), [0])
