@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from blackbox_am.bench.measurement import Measurement
-from blackbox_am.client import connect
+from blackbox_am.client import Client, Study, connect
 from blackbox_am.core.types import StopReason
 from blackbox_am.errors import BlackboxError
 from blackbox_am.stores import SQLStore
@@ -70,7 +70,7 @@ def _kill_once(folder: Path, queries: int, delay: float) -> int:
     return int(active)
 
 
-def _study(client, queries: int):  # type: ignore[no-untyped-def]
+def _study(client: Client, queries: int) -> Study:
     return client.create(
         oracle="cifar_cnn",
         generator="cifar_vae",
@@ -118,7 +118,7 @@ def _verdict(calm: Path, killed: Path, mid_search: int) -> list[Measurement]:
     ]
 
 
-def _differ(one: list, other: list) -> int:  # type: ignore[type-arg]
+def _differ(one: Sequence[object], other: Sequence[object]) -> int:
     return abs(len(one) - len(other)) + sum(a != b for a, b in zip(one, other, strict=False))
 
 

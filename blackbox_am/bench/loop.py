@@ -14,9 +14,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from blackbox_am.bench.measurement import Measurement, at_least, compare
 from blackbox_am.catalogue import Catalogue
@@ -146,8 +148,9 @@ def _in_process_rate(folder: Path, dimension: int, seconds: float) -> float:
     return rate
 
 
-def _score(latents: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    return -np.square(latents - 0.5).mean(axis=1, keepdims=True).astype(np.float32)
+def _score(latents: NDArray[Any]) -> NDArray[np.float32]:
+    scores: NDArray[np.float32] = -np.square(latents - 0.5).mean(axis=1, keepdims=True, dtype="f4")
+    return scores
 
 
 def _remote_study(client: Client, study_id: str, queries: int) -> None:

@@ -1,15 +1,230 @@
-"""`blackbox-am catalog ...`: what there is to search with."""
+"""`blackbox-am catalog ...`: what there is to search with, here or on a server."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from blackbox_am.cli import options
 from blackbox_am.cli.console import out, plain
-from blackbox_am.cli.failures import Group
-from blackbox_am.core.types import OracleInfo
+from blackbox_am.client import (
+    GeneratorListing,
+    OptimizerListing,
+    OracleListing,
+    PlugInListing,
+    connect,
+)
+from blackbox_am.errors import NotFound, UnknownUnit, did_you_mean
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="List optimizers, generators, oracles, objectives and units.\n\n"
+    "What this installation has, or what a server has with --server.",
+)
+
+Server = Annotated[
+    str | None, typer.Option("--server", "-s", help="Ask this server, host:port, instead.")
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="TOML file with your own [oracles] and [generators]."),
+]
+Name = Annotated[str | None, typer.Argument(help="Show this one with its parameters.")]
+
+
+@app.command()
+def optimizers(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
+    """Searchers: which, for which spaces, and with NAME their parameters."""
+    if server is None:
+        from blackbox_am.cli import catalog_here
+
+        found = catalog_here.optimizers()
+    else:
+        with connect(server) as client:
+            found = client.optimizers()
+    _show_plug_ins(found, name, as_json)
+
+
+@app.command()
+def objectives(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
+    """What can be maximised besides a single unit; with NAME its parameters."""
+    if server is None:
+        from blackbox_am.cli import catalog_here
+
+        found = catalog_here.objectives()
+    else:
+        with connect(server) as client:
+            found = client.objectives()
+    _show_plug_ins(found, name, as_json)
+
+
+@app.command()
+def generators(
+    server: Server = None, config: Config = None, as_json: options.AsJson = False
+) -> None:
+    """What makes stimuli, and the latent space of each."""
+    if server is None:
+        from blackbox_am.cli import catalog_here
+
+        found = catalog_here.generators(config)
+    else:
+        with connect(server) as client:
+            found = client.generators()
+    if as_json:
+        _print_json(found)
+        return
+    table = _table("generator", "latent space", "stimulus", "gradients", "")
+    for entry in found:
+        table.add_row(
+            entry.name, _space(entry), _shape(entry.stimulus_shape),
+            "yes" if entry.differentiable else "no", _text(entry.summary, entry.problem),
+        )  # fmt: skip
+    out.print(table)
+
+
+@app.command()
+def oracles(server: Server = None, config: Config = None, as_json: options.AsJson = False) -> None:
+    """The models that can be asked, and what they can answer."""
+    found = _oracles(server, config)
+    if as_json:
+        _print_json(found)
+        return
+    table = _table("oracle", "kind", "capability", "stimulus", "layers", "")
+    for entry in found:
+        if entry.info is None:
+            table.add_row(entry.name, "", "", "", "", _text("", entry.problem))
+            continue
+        info = entry.info
+        table.add_row(
+            entry.name, info.kind, f"C{int(info.capability)} {info.capability.name.lower()}",
+            _shape(info.stimulus_shape), str(len(info.layers)), "",
+        )  # fmt: skip
+    out.print(table)
+
+
+@app.command()
+def units(
+    oracle: Annotated[str, typer.Argument(help="An oracle, by its name.")],
+    layer: Annotated[
+        str | None, typer.Option("--layer", "-l", help="List the units of this layer.")
+    ] = None,
+    server: Server = None,
+    config: Config = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """The layers of a model, or with --layer the units of one.
+
+    A unit is addressed as layer:index, such as head:3; in a layer with a map,
+    layer:index@center or layer:index@row,column is one place of it.
+    """
+    found = {entry.name: entry for entry in _oracles(server, config)}
+    if oracle not in found:
+        raise NotFound(f"no oracle {oracle!r} in the catalogue{did_you_mean(oracle, found)}")
+    info = found[oracle].info
+    if info is None:
+        raise NotFound(f"oracle {oracle!r} cannot be asked: {found[oracle].problem}")
+    if layer is None:
+        if as_json:
+            plain(json.dumps(msgspec.to_builtins(info.layers)))
+            return
+        table = _table("layer", "kind", "units", "shape")
+        for row in info.layers:
+            table.add_row(row.name, row.kind, f"{row.units:,}", _shape(row.shape))
+        out.print(table)
+        return
+    layers = {row.name: row for row in info.layers}
+    if layer not in layers:
+        raise UnknownUnit(f"oracle {oracle!r} has no layer {layer!r}{did_you_mean(layer, layers)}")
+    chosen = layers[layer]
+    labels = chosen.labels or ("",) * chosen.units
+    addresses = [f"{layer}:{index}" for index in range(chosen.units)]
+    if as_json:
+        plain(json.dumps(addresses))
+        return
+    for address, label in zip(addresses, labels, strict=True):
+        plain(f"{address}\t{label}" if label else address)
+
+
+def _oracles(server: str | None, config: Path | None) -> list[OracleListing]:
+    if server is None:
+        from blackbox_am.cli import catalog_here
+
+        return catalog_here.oracles(config)
+    with connect(server) as client:
+        return client.oracles()
+
+
+def _show_plug_ins(found: Sequence[PlugInListing], name: str | None, as_json: bool) -> None:
+    if name is not None:
+        chosen = [entry for entry in found if entry.name == name]
+        if not chosen:
+            near = did_you_mean(name, [entry.name for entry in found])
+            raise NotFound(f"there is no {name!r} in this list{near}")
+        found = chosen
+    if as_json:
+        _print_json(found)
+    elif name is None:
+        _list_plug_ins(found)
+    else:
+        _describe(found[0])
+
+
+def _list_plug_ins(found: Sequence[PlugInListing]) -> None:
+    searchers = any(isinstance(entry, OptimizerListing) for entry in found)
+    table = _table("name", *(["order", "spaces"] if searchers else []), "")
+    for entry in found:
+        cells: list[str] = []
+        if isinstance(entry, OptimizerListing):
+            cells = ["gradients" if entry.order else "scores", ", ".join(sorted(entry.spaces))]
+        table.add_row(entry.name, *cells, _text(entry.summary, entry.problem))
+    out.print(table)
+
+
+def _describe(entry: PlugInListing) -> None:
+    out.print(Text(entry.name, style="bold"), _text(entry.summary, entry.problem))
+    properties: dict[str, Any] = entry.schema.get("properties", {})
+    if not properties:
+        out.print(Text("no parameters", style="dim"))
+        return
+    table = _table("parameter", "type", "default")
+    for parameter, schema in properties.items():
+        table.add_row(parameter, _type(schema), json.dumps(schema.get("default")))
+    out.print(table)
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " | ".join(json.dumps(value) for value in schema["enum"])
+    if "anyOf" in schema:
+        return " | ".join(_type(part) for part in schema["anyOf"])
+    return str(schema.get("type", "any"))
+
+
+def _space(entry: GeneratorListing) -> str:
+    return "" if entry.space is None else f"{entry.space.kind}, {entry.space.dimension:,}"
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(str(n) for n in shape)
+
+
+def _text(summary: str, problem: str) -> Text:
+    return Text(problem, style="red") if problem else Text(summary, style="dim")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for place, name in enumerate(columns):
+        table.add_column(name, no_wrap=place == 0)
+    return table
+
+
+def _print_json(found: Sequence[Any]) -> None:
+    plain(json.dumps(msgspec.to_builtins(found)))

@@ -77,7 +77,7 @@ def _server(place: Path) -> Iterator[str]:
     ready, log = place / "address", place / "server.log"
     arguments = ["serve", "--address", "127.0.0.1:0", "--store", str(place / "studies.sqlite3")]
     with log.open("wb") as sink:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603  # our own command
             _command(*arguments, "--ready-file", str(ready)),
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -116,7 +116,7 @@ def _stop(process: subprocess.Popen[bytes], log: Path) -> None:
 
 def _client(arguments: list[str]) -> int:
     """Runs the client to its end, on this terminal: its exit code."""
-    with subprocess.Popen(_command(*arguments)) as process:
+    with subprocess.Popen(_command(*arguments)) as process:  # noqa: S603  # our own command
         try:
             return process.wait()
         except KeyboardInterrupt:  # the client has had it too

@@ -23,12 +23,12 @@ Targets = Annotated[
     typer.Option(
         "--target",
         "-t",
-        help="A unit to maximise, such as [cyan]head:3[/] or "
-        "[cyan]layer2.0.conv1:7@center[/]. Repeat it: all are searched at once.",
+        help="A unit to maximise, such as `head:3` or "
+        "`layer2.0.conv1:7@center`. Repeat it: all are searched at once.",
     ),
 ]
 OptimizerName = Annotated[
-    str, typer.Option("--optimizer", help="See [cyan]blackbox-am catalog optimizers[/].")
+    str, typer.Option("--optimizer", help="See `blackbox-am catalog optimizers`.")
 ]
 Parameters = Annotated[
     list[str] | None,

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -105,7 +106,10 @@ def target_table(progress: StudyProgress) -> Table:
 def study_view(progress: StudyProgress, rate: float) -> RenderableType:
     """Everything about one study."""
     head = Text.assemble(
-        (progress.study_id, "bold"), "  ", state_text(progress.state), f"  gen {progress.generation}"
+        (progress.study_id, "bold"),
+        "  ",
+        state_text(progress.state),
+        f"  gen {progress.generation}",
     )
     parts: list[RenderableType] = [
         head,
@@ -144,7 +148,7 @@ class LiveView:
             else None
         )
 
-    def __enter__(self) -> LiveView:
+    def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()
         return self
@@ -174,7 +178,7 @@ class StudyView:
         self._view = LiveView(console)
         self._meter = Meter()
 
-    def __enter__(self) -> StudyView:
+    def __enter__(self) -> Self:
         self._view.__enter__()
         return self
 

@@ -29,15 +29,17 @@ def run(
     ] = "cifar_vae",
     optimizer: options.OptimizerName = "cma",
     settings: options.Parameters = None,
-    queries: options.Queries = 2000,
+    queries: options.Queries = 1000,
     seconds: options.Seconds = None,
     target_score: options.TargetScore = None,
     patience: options.Patience = None,
     seed: options.Seed = 0,
     store: Annotated[
         str,
-        typer.Option("--store", help="File (or SQLAlchemy URL) of the journal; makes it resumable."),
-    ] = "blackbox-am.sqlite3",
+        typer.Option(
+            "--store", help="File (or SQLAlchemy URL) of the journal; makes it resumable."
+        ),
+    ] = "runs.sqlite3",
     study_id: Annotated[
         str | None,
         typer.Option(
@@ -50,7 +52,7 @@ def run(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", help="TOML file with your own \\[oracles] and \\[generators]."),
+        typer.Option("--config", help="TOML file with your own [oracles] and [generators]."),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, or auto.")] = "auto",
     as_json: options.AsJson = False,
@@ -61,11 +63,11 @@ def run(
     measurement goes into the --store first, so Ctrl-C (or a crash) loses nothing:
     the same command again goes on where it stopped.
 
-    Example:
+    For instance:
 
         blackbox-am run -t head:3 -t layer2.0.conv1:7 --queries 2000 --out best.png
     """
-    from blackbox_am.catalogue import Catalogue
+    from blackbox_am.cli.catalog_here import catalogue_of
     from blackbox_am.studies.local import maximise
 
     request: dict[str, Any] = {
@@ -81,7 +83,7 @@ def run(
         "seed": seed,
     }
     study_id = study_id or _id_of(request)
-    catalogue = Catalogue.default() if config is None else Catalogue.from_toml(config)
+    catalogue = catalogue_of(config)
     try:
         with StudyView(err) as view:
             result = maximise(

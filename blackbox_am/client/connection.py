@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import grpc
 
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from blackbox_am.v1.study_service_pb2_grpc import StudyServiceStub
-
-R = TypeVar("R")
 
 SEND_BYTES = 3 * 2**20
 """Requests are split below this, so that any server takes them."""
@@ -42,7 +41,7 @@ class Connection:
         self.studies = StudyServiceStub(self._channel)
         self.catalog = CatalogServiceStub(self._channel)
 
-    def call(self, method: grpc.UnaryUnaryMultiCallable[Any, R], request: Any) -> R:
+    def call(self, method: Callable[..., Any], request: Any) -> Any:
         """One unary call.
 
         Raises:

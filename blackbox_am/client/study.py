@@ -228,7 +228,7 @@ class Study:
         request = pb.RenewLeaseRequest(
             name=self._name, lease_id=candidates.lease_id, lease_duration=_duration(lease)
         )
-        return self._connection.call(self._stub.RenewLease, request).held
+        return int(self._connection.call(self._stub.RenewLease, request).held)
 
     # Steering
 
@@ -277,7 +277,10 @@ class Study:
         self._connection.call(self._stub.DeleteStudy, pb.DeleteStudyRequest(name=self._name))
 
     def _get(self) -> study_pb2.Study:
-        return self._connection.call(self._stub.GetStudy, pb.GetStudyRequest(name=self._name))
+        study: study_pb2.Study = self._connection.call(
+            self._stub.GetStudy, pb.GetStudyRequest(name=self._name)
+        )
+        return study
 
     def _steer(self, method: Any, request: Any) -> StudyProgress:
         return progress.progress_from_proto(self._connection.call(method, request))
@@ -286,7 +289,8 @@ class Study:
         request = pb.TellRequest(
             name=self._name, candidate_ids=ids, activations=tensors.to_proto(values)
         )
-        return self._connection.call(self._stub.Tell, request)
+        told: pb.TellResponse = self._connection.call(self._stub.Tell, request)
+        return told
 
 
 def _duration(seconds: float) -> Duration:

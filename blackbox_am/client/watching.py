@@ -52,7 +52,6 @@ def events(
                 if update.event.sequence > after:
                     after = update.event.sequence
                     yield from_proto(update.event)
-            return
         except grpc.RpcError as error:
             if _expired(deadline):
                 return
@@ -62,6 +61,8 @@ def events(
             lost_since = lost_since or time.monotonic()
             if time.monotonic() + pause > lost_since + reconnect_seconds:
                 raise problem from error
+        else:
+            return
         finally:
             call.cancel()
         time.sleep(pause if deadline is None else min(pause, max(deadline - time.monotonic(), 0)))

@@ -78,13 +78,12 @@ class Sum(_Joined):
     weights: tuple[float, ...]
 
     def score(self, activations: A) -> A:
-        first, *rest = [
-            weight * score
-            for weight, score in zip(self.weights, self._scores(activations), strict=True)
-        ]
-        for term in rest:
-            first = first + term
-        return first
+        pairs = zip(self.weights, self._scores(activations), strict=True)
+        terms: list[Any] = [weight * score for weight, score in pairs]
+        total: A = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total
 
     def spec(self) -> ObjectiveSpec:
         return ObjectiveSpec(

@@ -6,6 +6,7 @@ journal. `decode` and `from_plain` check types and ranges and name the field at 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
@@ -208,7 +209,7 @@ def parameters_of(plug_in: type[T], name: str, parameters: dict[str, Any]) -> T:
     known = (
         [field.name for field in msgspec.structs.fields(plug_in)]
         if issubclass(plug_in, msgspec.Struct)
-        else list(getattr(plug_in, "__dataclass_fields__", {}))
+        else [field.name for field in dataclasses.fields(plug_in)]  # type: ignore[arg-type]
     )
     for key in parameters:
         if key not in known:

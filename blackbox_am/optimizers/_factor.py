@@ -33,11 +33,11 @@ def _cholesky(covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     and another for several; which is used here is decided by D alone.
     """
     targets, dim = covariance.shape[:2]
-    if not covariance.is_cuda or (targets > 1 and dim <= BATCHED_UP_TO):
-        return torch.linalg.cholesky_ex(covariance)
-    if dim <= BATCHED_UP_TO:
-        result, info = torch.linalg.cholesky_ex(covariance.expand(2, dim, dim))
-        return result[:1], info[:1]
+    if not covariance.is_cuda or dim <= BATCHED_UP_TO:
+        lone = covariance.is_cuda and targets == 1
+        batch = covariance.expand(2, dim, dim) if lone else covariance
+        result, info = torch.linalg.cholesky_ex(batch)
+        return result[:targets], info[:targets]
     pairs = [torch.linalg.cholesky_ex(one) for one in covariance]
     return torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs])
 
@@ -48,6 +48,7 @@ def _repaired(covariance: torch.Tensor) -> torch.Tensor:
     variances = diagonal.clamp(min=1e-6 * float(diagonal.max()))
     for jitter in JITTERS:
         diagonal.copy_(variances * (1 + jitter))
+        result: torch.Tensor
         result, info = torch.linalg.cholesky_ex(covariance)
         if not int(info):
             return result

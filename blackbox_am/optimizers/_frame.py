@@ -8,8 +8,9 @@ of a sphere of radius R, and width / sqrt(12) for those of a box.
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import torch
 
@@ -61,7 +62,7 @@ def _columns(spec: SpaceSpec) -> list[list[float]]:
     n = spec.dimension
     if spec.kind == "product":
         parts = [_columns(part) for part in spec.parts]
-        return [sum((part[i] for part in parts), []) for i in range(4)]
+        return [reduce(operator.iadd, (part[i] for part in parts), []) for i in range(4)]
     unbounded = [[-math.inf] * n, [math.inf] * n]
     if spec.kind == "normal":
         return [[0.0] * n, [1.0] * n, *unbounded]

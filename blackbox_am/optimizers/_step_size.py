@@ -26,7 +26,8 @@ def cumulate(
     path: torch.Tensor, rate: torch.Tensor, mu_eff: torch.Tensor, move: torch.Tensor
 ) -> torch.Tensor:
     """(K, D): the evolution path after `move`, normalised so that random moves keep it
-    standard normal. `rate` and `mu_eff` are (K,), `path` and `move` (K, D)."""
+    standard normal. `rate` and `mu_eff` are (K,), `path` and `move` (K, D).
+    """
     gain = (rate * (2 - rate) * mu_eff).sqrt()
     return (1 - rate).unsqueeze(-1) * path + gain.unsqueeze(-1) * move
 
@@ -48,9 +49,7 @@ def is_steady(
     return (path_norm < limit * settled).to(path_norm.dtype)
 
 
-def adapt(
-    sigma: torch.Tensor, path_norm: torch.Tensor, ranked: Ranked, dim: int
-) -> torch.Tensor:
+def adapt(sigma: torch.Tensor, path_norm: torch.Tensor, ranked: Ranked, dim: int) -> torch.Tensor:
     """(K,): the step size after a generation."""
     surprise = path_norm / expected_norm(dim) - 1
     return sigma * torch.exp((ranked.c_sigma / ranked.d_sigma * surprise).clamp(max=1.0))
@@ -63,6 +62,6 @@ def keep_effective(sigma: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
     the state would wither. This only acts once a search has converged.
     """
     spacing = torch.finfo(mean.dtype).eps * mean.abs().amax(dim=-1)
-    return torch.minimum(torch.maximum(sigma, spacing.clamp(min=MIN_STEP)), sigma.new_tensor(MAX_STEP))
-
-
+    return torch.minimum(
+        torch.maximum(sigma, spacing.clamp(min=MIN_STEP)), sigma.new_tensor(MAX_STEP)
+    )

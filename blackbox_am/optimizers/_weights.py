@@ -54,9 +54,7 @@ def rates(population: int, dim: int, *, active: bool, diagonal: bool) -> Rates:
     mu_eff = sum(good) ** 2 / sum(w * w for w in good)
     boost = (dim + 2) / 3 if diagonal else 1.0
     c_1 = min(1.0, boost * 2 / ((dim + 1.3) ** 2 + mu_eff))
-    c_mu = min(
-        1 - c_1, boost * 2 * (0.25 + mu_eff + 1 / mu_eff - 2) / ((dim + 2) ** 2 + mu_eff)
-    )
+    c_mu = min(1 - c_1, boost * 2 * (0.25 + mu_eff + 1 / mu_eff - 2) / ((dim + 2) ** 2 + mu_eff))
     c_sigma = (mu_eff + 2) / (dim + mu_eff + 5)
     weight_of_bad = 0.0
     if active and c_mu > 0:
@@ -67,9 +65,7 @@ def rates(population: int, dim: int, *, active: bool, diagonal: bool) -> Rates:
             (1 - c_1 - c_mu) / (dim * c_mu),  # keeps C positive definite
         )
     return Rates(
-        weights=tuple(
-            w / sum(good) if w > 0 else -w * weight_of_bad / sum(bad) for w in raw
-        ),
+        weights=tuple(w / sum(good) if w > 0 else -w * weight_of_bad / sum(bad) for w in raw),
         mu_eff=mu_eff,
         c_sigma=c_sigma,
         d_sigma=1 + 2 * max(0.0, math.sqrt((mu_eff - 1) / (dim + 1)) - 1) + c_sigma,
@@ -110,7 +106,9 @@ def descending(scores: torch.Tensor) -> torch.Tensor:
     return by_score.gather(-1, by_presence)
 
 
-def rank(scores: torch.Tensor, dim: int, dtype: torch.dtype, *, active: bool, diagonal: bool) -> Ranked:
+def rank(
+    scores: torch.Tensor, dim: int, dtype: torch.dtype, *, active: bool, diagonal: bool
+) -> Ranked:
     """Weights and rates for scores (K, P), where nan is a row that is missing."""
     population = scores.shape[-1]
     weights, columns = _tables(population, dim, active, diagonal, scores.device, dtype)

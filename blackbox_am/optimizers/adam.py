@@ -82,7 +82,8 @@ class Adam(Optimizer[AdamState]):
                 raise ValueError(f"{name} must be in [0, 1), got {value}")
         if not 0 <= self.decay * self.learning_rate <= 1:
             raise ValueError(
-                f"decay times learning_rate must be in [0, 1], got {self.decay * self.learning_rate}"
+                "decay times learning_rate must be in [0, 1], "
+                f"got {self.decay * self.learning_rate}"
             )
 
     def population_size(self, space: Space) -> int:
@@ -130,7 +131,9 @@ class Adam(Optimizer[AdamState]):
             (power / _bias(self.beta2, steps, power)).sqrt() + self.epsilon
         )
         start = frame.inward(latents)
-        target = frame.clamp(start * (1 - self.learning_rate * self.decay) + self.learning_rate * step)
+        target = frame.clamp(
+            start * (1 - self.learning_rate * self.decay) + self.learning_rate * step
+        )
         return AdamState(
             position=torch.where(inside, target, state.position),
             momentum=torch.where(inside, momentum, state.momentum),

@@ -22,7 +22,7 @@ from blackbox_am.optimizers._factor import factor, power_of_two
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._step_size import adapt, cumulate, is_steady, keep_effective
 from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
-from blackbox_am.optimizers._weights import Ranked, rank, rates
+from blackbox_am.optimizers._weights import Ranked, rates
 
 
 @dataclass
@@ -72,6 +72,7 @@ class CMA(EvolutionStrategy[CMAState]):
     """
 
     name: ClassVar[str] = "cma"
+    diagonal: ClassVar[bool] = False
     state_type: ClassVar[type[CMAState]] = CMAState
 
     max_bytes: int = 8 * 2**30
@@ -116,7 +117,7 @@ class CMA(EvolutionStrategy[CMAState]):
         del gradients
         dim = space.dim
         frame = frame_of(space, state.mean)
-        ranked = rank(scores, dim, state.mean.dtype, active=self.active, diagonal=False)
+        ranked = self._rank(space, scores, state.mean.dtype)
         steps = steps_of(frame, latents, state.mean, state.sigma, ranked.valid)
         white = for_each(_whitened, state.factor, steps)
         squares = norms(white).square()
@@ -139,20 +140,22 @@ class CMA(EvolutionStrategy[CMAState]):
             factor=state.factor,
             generation=state.generation + 1,
         )
-        added, given_up = covariance_weights(ranked.weights, squares, dim)
-        _learn(told, ranked, added, kept_share(ranked, steady, given_up), steps)
-        self._refresh(told, scores.shape[-1])
+        added = covariance_weights(ranked.weights, squares, dim)
+        _learn(told, ranked, added, kept_share(ranked, steady), steps)
+        self._refresh(space, told, scores.shape[-1])
         told.sigma = keep_effective(told.sigma, told.mean)
         return told
 
-    def _refresh(self, state: CMAState, population: int) -> None:
+    def _refresh(self, space: Space, state: CMAState, population: int) -> None:
         """Renews the factors that are due, in place.
 
         Where that is not every generation, K numbers are read back to the host to know
         whose turn it is: a factorisation costs far more.
         """
-        dim = state.mean.shape[-1]
-        r = rates(population, dim, active=self.active, diagonal=False)
+        dim = space.dim
+        r = rates(
+            population, dim, active=self._uses_negative_weights(space), diagonal=self.diagonal
+        )
         interval = max(1, math.floor(1 / (10 * dim * (r.c_1 + r.c_mu))))
         if interval == 1:
             due = torch.arange(len(state.mean), device=state.mean.device)
@@ -182,7 +185,8 @@ class CMA(EvolutionStrategy[CMAState]):
 
 def _whitened(factor: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
     """(P, D): A^-1 applied to every one of `steps` (P, D)."""
-    return torch.linalg.solve_triangular(factor, steps.T, upper=False).T
+    white: torch.Tensor = torch.linalg.solve_triangular(factor, steps.T, upper=False)
+    return white.T
 
 
 def _learn(

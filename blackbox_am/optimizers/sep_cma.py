@@ -20,7 +20,6 @@ from blackbox_am.optimizers._factor import power_of_two
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._step_size import adapt, cumulate, is_steady, keep_effective
 from blackbox_am.optimizers._targetwise import norms, weighted_sum
-from blackbox_am.optimizers._weights import rank
 
 MIN_RATIO = 1e-14
 """Of the smallest to the largest variance: a ratio of steps of 1e-7."""
@@ -61,6 +60,7 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
     """
 
     name: ClassVar[str] = "sep_cma"
+    diagonal: ClassVar[bool] = True
     state_type: ClassVar[type[SepCMAState]] = SepCMAState
 
     def init(self, space: Space, targets: int, stream: Stream) -> SepCMAState:
@@ -91,7 +91,7 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
         del gradients
         dim = space.dim
         frame = frame_of(space, state.mean)
-        ranked = rank(scores, dim, state.mean.dtype, active=self.active, diagonal=True)
+        ranked = self._rank(space, scores, state.mean.dtype)
         steps = steps_of(frame, latents, state.mean, state.sigma, ranked.valid)
         deviations = state.variances.sqrt()
         squares = norms(steps / deviations.unsqueeze(1)).square()
@@ -99,15 +99,13 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
         steps, squares = steps * shrink.unsqueeze(-1), squares * shrink.square()
 
         mean, move = self._moved(frame, state.mean, state.sigma, ranked, steps)
-        path_sigma = cumulate(
-            state.path_sigma, ranked.c_sigma, ranked.mu_eff, move / deviations
-        )
+        path_sigma = cumulate(state.path_sigma, ranked.c_sigma, ranked.mu_eff, move / deviations)
         length = norms(path_sigma)
         steady = is_steady(length, ranked, state.generation, dim)
         path_c = cumulate(state.path_c, ranked.c_c, ranked.mu_eff, steady.unsqueeze(-1) * move)
 
-        added, given_up = covariance_weights(ranked.weights, squares, dim)
-        kept = kept_share(ranked, steady, given_up)
+        added = covariance_weights(ranked.weights, squares, dim)
+        kept = kept_share(ranked, steady)
         variances = (
             kept.unsqueeze(-1) * state.variances
             + ranked.c_1.unsqueeze(-1) * path_c.square()

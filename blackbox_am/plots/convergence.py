@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
@@ -85,8 +86,8 @@ def convergence(
     height = -(-len(titles) // width)
     with house_style():
         size = (max(width * _PANEL[0], 4.6), height * _PANEL[1] + 1.0)
-        figure = Figure(figsize=size, facecolor="white", layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)  # type: ignore[union-attr]
+        layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06)
+        figure = Figure(figsize=size, facecolor="white", layout=layout)
         grid = figure.subplots(height, width, squeeze=False)
         panels: list[Axes] = list(grid.flat)
         for index, title in enumerate(titles):
@@ -119,9 +120,7 @@ def _panel(axes: Axes, drawn: Sequence[Curve], level: float, title: str) -> None
     axes.margins(y=0.08)
 
 
-def _annotate(
-    figure: Figure, names: Sequence[str], level_name: str | None, heading: str
-) -> None:
+def _annotate(figure: Figure, names: Sequence[str], level_name: str | None, heading: str) -> None:
     handles = [
         Line2D([], [], color=SERIES[place % len(SERIES)], linewidth=2.2, label=name)
         for place, name in enumerate(names)

@@ -53,7 +53,7 @@ def montage(
 
     Args:
         rows: what to show, from the top.
-        titles: one a column; a second line after ``\\n`` is set smaller.
+        titles: one a column; a second line is set smaller.
         heading: a sentence above it all.
         columns: how many pictures side by side.
 
@@ -180,9 +180,7 @@ class _Grid:
         for spine in axes.spines.values():
             spine.set_color(GRID)
         if found is not None:
-            axes.imshow(
-                as_picture(found), cmap="gray", vmin=0, vmax=1, interpolation="nearest"
-            )
+            axes.imshow(as_picture(found), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
     def _text(
         self,

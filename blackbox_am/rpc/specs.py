@@ -206,7 +206,7 @@ def _objective(message: pb.Objective) -> dict[str, Any]:
 def _budget(message: pb.Budget) -> dict[str, Any]:
     plain: dict[str, Any] = {"queries_per_target": message.queries_per_target}
     for name in ("seconds", "target_score", "patience"):
-        if message.HasField(name):  # type: ignore[arg-type]  # one of its three optional fields
+        if message.HasField(name):
             plain[name] = getattr(message, name)
     return plain
 

@@ -299,6 +299,24 @@ class LiveStudy:
             self._append([decisions.extended(self.study, budget)])
             self._open = None
 
+    # Sharing
+
+    @property
+    def stale(self) -> bool:
+        """Whether it refuses everything, and has to be taken up again from the store."""
+        return self._stale
+
+    @contextmanager
+    def reading(self) -> Iterator[Study]:
+        """The study's state, held still while it is looked at."""
+        with self._locked():
+            yield self.study
+
+    def retire(self) -> None:
+        """Refuses everything from now on: the study is deleted, or taken up elsewhere."""
+        with self._lock:
+            self._stale = True
+
     # Inside
 
     @contextmanager

@@ -86,8 +86,8 @@ def maximise(
         OracleError: where the model fails.
     """
     catalogue = catalogue or Catalogue.default()
-    oracle_name, oracle = _entry(oracle, catalogue.oracle)
-    generator_name, generator = _entry(generator, catalogue.generator)
+    model = catalogue.oracle(oracle) if isinstance(oracle, str) else oracle
+    maker = catalogue.generator(generator) if isinstance(generator, str) else generator
     plain = {
         "targets": [to_plain(_objective_spec(target)) for target in targets],
         "budget": {
@@ -96,16 +96,16 @@ def maximise(
             "target_score": target_score,
             "patience": patience,
         },
-        "generator": generator_name,
-        "oracle": oracle_name,
+        "generator": generator if isinstance(generator, str) else generator.kind,
+        "oracle": oracle if isinstance(oracle, str) else oracle.kind,
         "optimizer": {"name": optimizer, "parameters": parameters or {}},
         "seed": seed,
     }
     spec = from_plain(StudySpec, plain)
     return run(
         spec,
-        oracle=oracle,
-        generator=generator,
+        oracle=model,
+        generator=maker,
         store=SQLStore(store),
         study_id=study_id,
         device=device,
@@ -160,12 +160,6 @@ def resolve_device(device: str) -> str:
     if device != "auto":
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _entry(thing: Any, lookup: Callable[[str], Any]) -> tuple[str, Any]:
-    if isinstance(thing, str):
-        return thing, lookup(thing)
-    return thing.kind, thing
 
 
 def _objective_spec(target: Target) -> ObjectiveSpec:

@@ -1,6 +1,6 @@
 """The contract of oracles, over every registered one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -8,6 +8,7 @@ from torch import nn
 
 from blackbox_am import plugins
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.oracles.remote import Remote
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.torch_module import TorchModule
 from blackbox_am.testing.oracles import OracleContract
@@ -19,21 +20,23 @@ def _net() -> Oracle:
     return TorchModule(nn.Sequential(*layers), (3, 8, 8), (0.5,), (0.25,), device="cpu")
 
 
-EXAMPLES: dict[str, Callable[[], Oracle]] = {
-    "simulated": Simulated,
-    "torch_module": _net,
+EXAMPLES: dict[str, Callable[[pytest.FixtureRequest], Oracle]] = {
+    "remote": lambda request: Remote(request.getfixturevalue("oracle_server")),
+    "simulated": lambda request: Simulated(),
+    "torch_module": lambda request: _net(),
 }
 
 
 class TestRegistered(OracleContract):
     @pytest.fixture(params=plugins.oracles.names())
-    def oracle(self, request: pytest.FixtureRequest) -> Oracle:
+    def oracle(self, request: pytest.FixtureRequest) -> Iterator[Oracle]:
         if request.param not in EXAMPLES:
             pytest.fail(f"oracle {request.param!r} has no example: add one to EXAMPLES here")
-        example = EXAMPLES[request.param]()
+        example = EXAMPLES[request.param](request)
         assert type(example) is plugins.oracles.get(request.param)
         assert example.kind == request.param
-        return example
+        yield example
+        example.close()
 
 
 class TestSimulatedWithGradients(OracleContract):

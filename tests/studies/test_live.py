@@ -194,7 +194,7 @@ def test_keeping_all_latents_recovers_even_then(store, monkeypatch):
 
 def test_a_failed_row_is_data_and_an_infinity_is_refused(store):
     live = begin(store)
-    generation, keys, _ = live.take(3, 10)
+    _generation, keys, _ = live.take(3, 10)
     targets, rows = np.array([t for t, _ in keys]), np.array([r for _, r in keys])
     with pytest.raises(InvalidInput, match="infinity"):
         live.tell(0, targets, rows, np.array([[1], [np.inf], [2]], np.float32))

@@ -39,8 +39,15 @@ def measure(generation: int, target: int, row: int, latent: np.ndarray) -> float
 def outcome(live: LiveStudy) -> list[tuple[object, ...]]:
     """What must not depend on who told what when."""
     return [
-        (t.queries, t.best_score, t.best_generation, t.best_row, t.stop_reason, t.stagnation)
-        + (None if t.best_latent is None else t.best_latent.tobytes(),)
+        (
+            t.queries,
+            t.best_score,
+            t.best_generation,
+            t.best_row,
+            t.stop_reason,
+            t.stagnation,
+            None if t.best_latent is None else t.best_latent.tobytes(),
+        )
         for t in live.study.targets
     ]
 

@@ -1,0 +1,66 @@
+"""All commands, joined."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from blackbox_am.bench.cli import app as bench
+from blackbox_am.cli import catalog, study
+from blackbox_am.cli.console import plain
+from blackbox_am.cli.demo import demo
+from blackbox_am.cli.demo_client import demo_client
+from blackbox_am.cli.failures import EXIT_CODES, Group
+from blackbox_am.cli.run import run
+from blackbox_am.cli.serve import serve
+from blackbox_am.version import __version__
+
+app = typer.Typer(
+    cls=Group,
+    name="blackbox-am",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    epilog=EXIT_CODES,
+)
+
+
+@app.callback()
+def _options(
+    debug: Annotated[  # read by Group
+        bool,
+        typer.Option("--debug", envvar="BLACKBOX_AM_DEBUG", help="Show tracebacks of errors."),
+    ] = False,
+) -> None:
+    """Find what any unit of any model responds to, without gradients.
+
+    A model is an oracle: it answers stimuli with activations. A generator turns points of
+    its latent space into stimuli. An optimizer searches that space for what excites a unit
+    most. One search, with its whole history, is a study.
+
+    Here and now:
+
+        blackbox-am run -t head:3 -t head:5 --out best.png
+
+    On a server:
+
+        blackbox-am serve
+        blackbox-am study create --oracle cifar_cnn -t head:3 --watch
+    """
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    plain(f"blackbox-am {__version__}")
+
+
+app.command()(run)
+app.command()(serve)
+app.command()(demo)
+app.command("demo-client", hidden=True)(demo_client)
+app.add_typer(study.app, name="study")
+app.add_typer(catalog.app, name="catalog")
+app.add_typer(bench, name="bench")

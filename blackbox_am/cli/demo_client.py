@@ -1,0 +1,204 @@
+"""The demo's client: a process of its own, with only the wire between it and the model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import grpc
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from blackbox_am.cli.console import err, out
+from blackbox_am.cli.demo import UNITS
+from blackbox_am.cli.demo_report import Found, Line, Picture, table, write
+from blackbox_am.cli.failures import INTERRUPTED
+from blackbox_am.cli.progress import LiveView, Meter, gauge, state_text, wanted
+from blackbox_am.cli.results import unit_title
+from blackbox_am.client import Client, Study, connect
+from blackbox_am.core.types import Best, StudyProgress, StudyState
+from blackbox_am.errors import BlackboxError, NotFound
+from blackbox_am.plots import curves
+from blackbox_am.rpc import tensors
+from blackbox_am.rpc.status import from_rpc_error
+from blackbox_am.v1 import oracle_service_pb2 as pb
+from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
+
+ORACLE = "cifar_cnn"
+GENERATOR = "cifar_vae"
+SEARCHES = {"demo-cma": "cma", "demo-random": "random"}
+
+_BATCH = 100
+_REDRAW_SECONDS = 0.2
+
+
+def demo_client(
+    server: Annotated[str, typer.Option("--server")],
+    folder: Annotated[Path, typer.Option("--out")],
+    queries: Annotated[int, typer.Option("--queries")],
+    units: Annotated[int, typer.Option("--units")],
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+) -> None:
+    """The half of the demo that only talks to the server."""
+    chosen = UNITS[:units]
+    try:
+        with connect(server) as client:
+            info = client.server_info()
+            err.print(f"connected to blackbox-am {info.version} at {server}", style="dim")
+            titles = _titles(client, chosen)
+            naturals, images = _natural_activations(server, chosen)
+            studies = [
+                client.create(
+                    targets=list(chosen),
+                    oracle=ORACLE,
+                    generator=GENERATOR,
+                    optimizer=optimizer,
+                    queries_per_target=queries,
+                    seed=seed,
+                    study_id=study_id,
+                )
+                for study_id, optimizer in SEARCHES.items()
+            ]
+            _follow(studies, titles, naturals.max(axis=0).tolist())
+            found = _collect(studies, titles, naturals, images)
+    except KeyboardInterrupt:
+        err.print("\nstopped; the demo's store is temporary, so the next one starts afresh")
+        raise typer.Exit(INTERRUPTED) from None
+    out.print(table(found.titles, found.lines))
+    for path in write(found, folder):
+        err.print(f"wrote {path}", markup=False)
+
+
+def _titles(client: Client, units: Sequence[str]) -> list[str]:
+    for listing in client.oracles():
+        if listing.name == ORACLE and listing.info is not None:
+            return [unit_title(unit, listing.info.layers) for unit in units]
+    raise NotFound(f"the server has no oracle {ORACLE!r}; start it with the shipped catalogue")
+
+
+def _natural_activations(
+    server: str, units: Sequence[str]
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Activations (N, U) of the shipped natural images, and those images (N, 3, 32, 32)."""
+    from blackbox_am.zoo.loading import probe_images
+
+    images = np.ascontiguousarray(probe_images()[0].transpose(0, 3, 1, 2))
+    answers = []
+    with grpc.insecure_channel(server) as channel:
+        observe = OracleServiceStub(channel).Observe
+        for start in range(0, len(images), _BATCH):
+            stimuli = tensors.to_proto(images[start : start + _BATCH])
+            request = pb.ObserveRequest(oracle=ORACLE, stimuli=stimuli, units=units)
+            try:
+                answer = observe(request, timeout=60)
+            except grpc.RpcError as error:
+                raise from_rpc_error(error, server) from error
+            answers.append(tensors.from_proto(answer.activations, field="activations"))
+    return np.concatenate(answers), images
+
+
+def _follow(studies: Sequence[Study], titles: Sequence[str], naturals: Sequence[float]) -> None:
+    """Shows both studies in one table until they end.
+
+    Raises:
+        BlackboxError: where one fails.
+    """
+    meter = Meter()
+    with LiveView(out) as view:
+        while True:
+            latest = [study.progress() for study in studies]
+            _draw(view, meter, latest, titles, naturals)
+            if not any(progress.state.active for progress in latest):
+                break
+            time.sleep(_REDRAW_SECONDS)
+    for progress in latest:
+        if progress.state is not StudyState.SUCCEEDED:
+            raise BlackboxError(
+                f"study {progress.study_id} {progress.state.value}: {progress.message}"
+            )
+
+
+def _draw(
+    view: LiveView,
+    meter: Meter,
+    latest: Sequence[StudyProgress],
+    titles: Sequence[str],
+    naturals: Sequence[float],
+) -> None:
+    done = sum(progress.search_rows for progress in latest)
+    total = sum(wanted(progress) for progress in latest)
+    meter.add(done)
+    head = Text("  ").join(
+        Text.assemble(progress.study_id, " ", state_text(progress.state)) for progress in latest
+    )
+    shown: RenderableType = Group(
+        head, gauge(done, total, meter.rate), _scores(latest, titles, naturals)
+    )
+    view.show(shown, f"{done:,} of {total:,} queries, {meter.rate:,.0f} queries/s")
+
+
+def _scores(
+    latest: Sequence[StudyProgress], titles: Sequence[str], naturals: Sequence[float]
+) -> RenderableType:
+    search, random = latest
+    nan = float("nan")
+    lines = [
+        Line(
+            one.title,
+            natural,
+            nan if other.best_score is None else other.best_score,
+            nan if one.best_score is None else one.best_score,
+            one.queries,
+        )
+        for one, other, natural in zip(search.targets, random.targets, naturals, strict=True)
+    ]
+    return table(titles, lines)
+
+
+def _collect(
+    studies: Sequence[Study],
+    titles: Sequence[str],
+    naturals: NDArray[np.float32],
+    images: NDArray[np.uint8],
+) -> Found:
+    search, random = studies
+    bests, draws = _by_target(search, len(titles)), _by_target(random, len(titles))
+    spent = [target.queries for target in search.progress().targets]
+    lines = [
+        Line(
+            title.partition("\n")[0],
+            float(naturals[:, k].max()),
+            draws[k].score,
+            bests[k].score,
+            spent[k],
+        )
+        for k, title in enumerate(titles)
+    ]
+    top: list[Picture] = [images[i] for i in naturals.argmax(axis=0)]
+    return Found(
+        titles=titles,
+        lines=lines,
+        stimuli=[best.stimulus for best in bests],
+        draws=[best.stimulus for best in draws],
+        naturals=top,
+        search=curves(search.generations(), len(titles)),
+        random=curves(random.generations(), len(titles)),
+    )
+
+
+def _by_target(study: Study, targets: int) -> list[Best]:
+    """The best of every target.
+
+    Raises:
+        BlackboxError: where a target has none, since all its rows failed.
+    """
+    found = {best.target: best for best in study.best(stimuli=True)}
+    missing = [str(k) for k in range(targets) if k not in found]
+    if missing:
+        raise BlackboxError(f"study {study.id} measured nothing for targets {', '.join(missing)}")
+    return [found[k] for k in range(targets)]

@@ -1,0 +1,81 @@
+"""`blackbox-am serve`: the server, until it is told to stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from blackbox_am.cli.console import err
+
+
+def serve(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="TOML file, as above.")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", "-a", help="host:port to listen on; port 0 picks a free one."),
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", help="File or SQLAlchemy URL of the journal.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Studies that run at once.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Where to compute: cpu, cuda, or auto.")
+    ] = None,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option("--ready-file", help="Write the address here once calls are taken."),
+    ] = None,
+) -> None:
+    """Serve oracles, generators and studies over gRPC.
+
+    Without --config it has the small models that ship. The store keeps every
+    measurement: studies that were running go on when the server starts again. Ctrl-C (or
+    SIGTERM) stops it cleanly. Options override the file, which looks like this:
+
+        [server]
+        address = "0.0.0.0:50051"
+        store = "studies.sqlite3"
+        workers = 4
+
+        [oracles.my_model]
+        kind = "remote"
+        target = "gpu-box:50052"
+
+        [generators.my_pixels]
+        kind = "pixels"
+        shape = [1, 28, 28]
+    """
+    from blackbox_am import service
+
+    given: dict[str, Any] = {
+        "address": address,
+        "store": store,
+        "workers": workers,
+        "device": device,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    base = service.Config() if config is None else service.load_config(config)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+    def ready(listening: str) -> None:
+        err.print(f"listening on {listening}; stop with Ctrl-C", markup=False, highlight=False)
+        if ready_file is not None:
+            _write_at_once(ready_file, listening)
+
+    service.serve(dataclasses.replace(base, **chosen), ready=ready)
+    err.print("stopped; studies that were running go on at the next start")
+
+
+def _write_at_once(path: Path, text: str) -> None:
+    """So that whoever waits for the file never reads half of it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text + "\n", "utf-8")
+    part.replace(path)

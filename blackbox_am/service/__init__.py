@@ -1,0 +1,6 @@
+"""The gRPC server: `serve(config)` until it is told to stop, `running(config)` in a thread."""
+
+from blackbox_am.service.config import Config, load_config
+from blackbox_am.service.server import Server, running, serve
+
+__all__ = ["Config", "Server", "load_config", "running", "serve"]

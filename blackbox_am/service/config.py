@@ -1,0 +1,130 @@
+"""How a server is set up: a TOML file, or the same in Python.
+
+::
+
+    [server]
+    address = "localhost:50051"
+    store = "studies.sqlite3"
+    workers = 2
+
+    [oracles.my_model]
+    kind = "remote"
+    target = "gpu-box:50052"
+
+    [generators.pixels]
+    kind = "pixels"
+    shape = [1, 28, 28]
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from blackbox_am.catalogue import SHIPPED, Catalogue
+from blackbox_am.core.spec import from_plain
+from blackbox_am.errors import InvalidSpec, NotFound, did_you_mean
+
+DEFAULT_ADDRESS = "localhost:50051"
+DEFAULT_STORE = "blackbox_am.sqlite3"
+DEFAULT_WORKERS = 2
+DEFAULT_MESSAGE_BYTES = 4 * 2**20
+
+_TABLES = ("server", "oracles", "generators")
+
+
+@dataclass(frozen=True)
+class Config:
+    """How a server is set up.
+
+    Attributes:
+        address: host:port to listen on; port 0 picks a free one.
+        store: path or URL of the journal.
+        workers: studies with an oracle that run at once; the others wait.
+        device: where optimizers and generators compute: `cpu`, `cuda`, or `auto`.
+        max_message_bytes: the largest request that is taken.
+        catalogue: the oracles and generators that callers may name.
+    """
+
+    address: str = DEFAULT_ADDRESS
+    store: str = DEFAULT_STORE
+    workers: int = DEFAULT_WORKERS
+    device: str = "auto"
+    max_message_bytes: int = DEFAULT_MESSAGE_BYTES
+    catalogue: Catalogue = field(default_factory=Catalogue.default)
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise InvalidSpec(f"workers must be 1 or more, got {self.workers}", field="workers")
+
+
+class _ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[server]` table. `shipped`: whether the models of the zoo are in the catalogue."""
+
+    address: str = DEFAULT_ADDRESS
+    store: str = DEFAULT_STORE
+    workers: Annotated[int, msgspec.Meta(ge=1, le=1024)] = DEFAULT_WORKERS
+    device: str = "auto"
+    max_message_bytes: Annotated[int, msgspec.Meta(ge=2**16, le=2**31 - 1)] = DEFAULT_MESSAGE_BYTES
+    shipped: bool = True
+
+
+def load_config(path: Path) -> Config:
+    """The configuration in a TOML file.
+
+    `[server]` takes the fields of `Config`, and `shipped` (true: the models of the zoo are
+    in the catalogue too; an entry of the same name takes their place).
+
+    Raises:
+        NotFound: where there is no such file.
+        InvalidSpec: where it is not TOML, or a key or value is wrong.
+    """
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no configuration file {path}") from error
+    except OSError as error:
+        raise InvalidSpec(f"cannot read the configuration {path}: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidSpec(f"{path} is not valid TOML: {error}") from error
+    try:
+        return _from_tables(tables)
+    except InvalidSpec as error:
+        raise InvalidSpec(f"{path}: {error.message}", field=error.field) from error
+
+
+def _from_tables(tables: dict[str, Any]) -> Config:
+    for key in tables:
+        if key not in _TABLES:
+            near = did_you_mean(key, _TABLES)
+            raise InvalidSpec(f"unknown table or key {key!r}{near}", field=key)
+    plain = tables.get("server", {})
+    if not isinstance(plain, dict):
+        raise InvalidSpec("[server] must be a table", field="server")
+    known = _ServerTable.__struct_fields__
+    for key in plain:
+        if key not in known:
+            near = did_you_mean(key, known)
+            raise InvalidSpec(f"[server] has no key {key!r}{near}", field=f"server.{key}")
+    server = from_plain(_ServerTable, plain)
+    return Config(
+        server.address,
+        server.store,
+        server.workers,
+        server.device,
+        server.max_message_bytes,
+        Catalogue.from_plain(_with_shipped(tables) if server.shipped else tables),
+    )
+
+
+def _with_shipped(tables: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(tables)
+    for noun, entries in SHIPPED.items():
+        own = tables.get(noun, {})
+        if isinstance(own, dict):  # anything else is refused by the catalogue
+            merged[noun] = {**entries, **own}
+    return merged

@@ -1,0 +1,214 @@
+"""Threads that evaluate studies with an oracle: one more client of each, in this process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.types import StudyState
+from blackbox_am.errors import (
+    BlackboxError,
+    NotFound,
+    OracleError,
+    OracleTimeout,
+    OracleUnavailable,
+    SequenceTaken,
+    StoreError,
+)
+from blackbox_am.service.registry import StudyRegistry
+from blackbox_am.studies import loop
+from blackbox_am.studies.local import evaluator_of
+
+log = logging.getLogger(__name__)
+
+RETRY_DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before each new attempt, while an oracle or the store is away."""
+
+_WANTED = (StudyState.PENDING, StudyState.RUNNING)
+_PASSING = (OracleUnavailable, OracleTimeout, SequenceTaken, StoreError)
+"""Troubles that may be over soon."""
+
+
+@dataclass
+class _Queue:
+    """Studies that wait for a thread, and those that have one."""
+
+    waiting: deque[str] = field(default_factory=deque)
+    running: set[str] = field(default_factory=set)
+    again: set[str] = field(default_factory=set)
+    """Running, and wanted once more: resumed before its thread had seen the pause."""
+
+
+class Workers:
+    """Runs studies, some at once, the others in turn.
+
+    Args:
+        registry: where studies are found.
+        generator, oracle: finds them by name.
+        threads: how many studies run at once.
+        retry_delays: seconds before each new attempt, after which the study is paused.
+    """
+
+    def __init__(
+        self,
+        registry: StudyRegistry,
+        generator: Callable[[str], Generator],
+        oracle: Callable[[str], Oracle],
+        threads: int,
+        retry_delays: Sequence[float] = RETRY_DELAYS,
+    ) -> None:
+        self._registry = registry
+        self._generator = generator
+        self._oracle = oracle
+        self._retry_delays = tuple(retry_delays)
+        self._stopping = threading.Event()
+        self._queue = _Queue()
+        self._changed = threading.Condition()
+        # Daemons: an oracle that never answers must not keep a stopped server alive.
+        self._threads = [
+            threading.Thread(target=self._work, name=f"worker-{i}", daemon=True)
+            for i in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, study_id: str) -> None:
+        """Sees to it that the study is run, if it has an oracle and is to go on."""
+        with self._changed:
+            if study_id in self._queue.running:
+                self._queue.again.add(study_id)
+            elif study_id not in self._queue.waiting:
+                self._queue.waiting.append(study_id)
+                self._changed.notify()
+
+    def submit_all(self) -> None:
+        """Sees to it that every pending or running study of the store is run."""
+        for study_id in self._registry.store.study_ids():
+            if self._stopping.is_set():
+                return
+            try:
+                with self._registry.reading(study_id) as study:
+                    wanted = study.state in _WANTED and study.spec.oracle is not None
+            except BlackboxError as error:
+                log.error("study %s is not taken up again: %s", study_id, error)  # noqa: TRY400
+                continue
+            if wanted:
+                self.submit(study_id)
+
+    def stop(self, timeout: float) -> None:
+        """Lets each running study finish its generation, then ends the threads.
+
+        Args:
+            timeout: seconds; what has not finished by then is left behind, and evaluated
+                again by whoever takes the study up.
+        """
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify_all()
+        share = timeout / len(self._threads)
+        for thread in self._threads:
+            thread.join(share)
+
+    def _work(self) -> None:
+        while (study_id := self._next()) is not None:
+            try:
+                self._run(study_id)
+            except Exception:
+                log.exception("study %s: a worker failed", study_id)
+            finally:
+                self._done(study_id)
+
+    def _next(self) -> str | None:
+        with self._changed:
+            while not self._stopping.is_set():
+                if self._queue.waiting:
+                    study_id = self._queue.waiting.popleft()
+                    self._queue.running.add(study_id)
+                    return study_id
+                self._changed.wait()
+        return None
+
+    def _done(self, study_id: str) -> None:
+        with self._changed:
+            self._queue.running.discard(study_id)
+            if study_id in self._queue.again:
+                self._queue.again.discard(study_id)
+                self._queue.waiting.append(study_id)
+                self._changed.notify()
+
+    def _run(self, study_id: str) -> None:
+        """Runs a study until it needs no worker any more."""
+        delays = _Delays(self._retry_delays)
+        while not self._stopping.is_set():
+            try:
+                with self._registry.reading(study_id) as study:
+                    wanted = study.state in _WANTED
+            except NotFound:
+                return  # deleted
+            if not wanted:
+                return
+            try:
+                self._evaluate(study_id, delays)
+            except _PASSING as error:
+                delay = delays.next()
+                if delay is None:
+                    self._give_up(study_id, error)
+                    return
+                log.warning("study %s: %s; trying again in %g s", study_id, error, delay)
+                self._stopping.wait(delay)
+            except BlackboxError as error:
+                log.warning("study %s failed: %s", study_id, error)
+                self._fail(study_id, error.message)
+            except Exception:
+                log.exception("study %s failed", study_id)
+                self._fail(study_id, "internal error; see the server's log")
+            else:
+                return
+
+    def _evaluate(self, study_id: str, delays: _Delays) -> None:
+        live = self._registry.live(study_id)
+        spec = live.study.spec
+        if spec.oracle is None or spec.generator is None:
+            return  # clients evaluate
+        evaluator = evaluator_of(live, self._generator(spec.generator), self._oracle(spec.oracle))
+        loop.run(
+            live,
+            evaluator,
+            stopped=self._stopping.is_set,
+            after_generation=lambda _: delays.start_over(),
+        )
+
+    def _give_up(self, study_id: str, error: BlackboxError) -> None:
+        if isinstance(error, OracleError):
+            log.warning("study %s is paused: %s", study_id, error)
+            message = f"paused after {len(self._retry_delays) + 1} attempts: {error.message}"
+            self._registry.act(study_id, lambda live: live.suspend(message))
+        else:
+            log.error("study %s is left as it is: %s", study_id, error)
+
+    def _fail(self, study_id: str, message: str) -> None:
+        self._registry.act(study_id, lambda live: live.fail(message))
+
+
+class _Delays:
+    """Seconds to wait before each new attempt, until there are no more."""
+
+    def __init__(self, delays: tuple[float, ...]) -> None:
+        self._delays = delays
+        self._used = 0
+
+    def next(self) -> float | None:
+        """The next one, or None."""
+        if self._used == len(self._delays):
+            return None
+        self._used += 1
+        return self._delays[self._used - 1]
+
+    def start_over(self) -> None:
+        """It worked: the next failure is a first one."""
+        self._used = 0

@@ -1,0 +1,40 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blackbox_am.core.batches import fixed_batch_size, in_fixed_batches
+
+
+@given(st.integers(1, 40), st.integers(1, 12))
+def test_every_row_once_in_batches_of_one_size(rows: int, batch_size: int) -> None:
+    sizes = []
+
+    def double(batch: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(batch))
+        return batch * 2
+
+    x = torch.arange(rows * 3, dtype=torch.float32).reshape(rows, 3)
+    assert torch.equal(in_fixed_batches(double, x, batch_size), x * 2)
+    assert sizes == [batch_size] * -(-rows // batch_size)
+
+
+def test_padding_is_the_last_row() -> None:
+    seen = []
+    in_fixed_batches(lambda batch: seen.append(batch) or batch, torch.tensor([1, 2, 3]), 5)
+    assert seen[0].tolist() == [1, 2, 3, 3, 3]
+
+
+def test_padding_adds_nothing_to_gradients() -> None:
+    x = torch.tensor([[1.0], [2.0], [3.0]], requires_grad=True)
+    in_fixed_batches(torch.square, x, 8).sum().backward()
+    assert x.grad is not None
+    assert x.grad.flatten().tolist() == [2, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("rows", "preferred", "size"),
+    [(1, 64, 8), (8, 64, 8), (9, 64, 16), (60, 64, 64), (1000, 64, 64), (20, 16, 16), (3, 1, 1)],
+)
+def test_small_generations_run_at_their_own_size(rows: int, preferred: int, size: int) -> None:
+    assert fixed_batch_size(rows, preferred) == size

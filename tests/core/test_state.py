@@ -1,0 +1,74 @@
+"""States are picked by target, written and read back."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from blackbox_am.core.state import arrays, from_bytes, select, to_bytes
+from blackbox_am.errors import StoreCorrupt
+
+CPU = torch.device("cpu")
+
+
+@dataclass
+class Walk:
+    place: torch.Tensor
+    steps: torch.Tensor
+
+
+@dataclass
+class Other:
+    weight: torch.Tensor
+
+
+def walk() -> Walk:
+    return Walk(torch.arange(12.0).reshape(4, 3) / 7, torch.tensor([5, 6, 7, 8]))
+
+
+def test_arrays_are_the_fields() -> None:
+    state = walk()
+    assert list(arrays(state)) == ["place", "steps"]
+    assert arrays(state)["place"] is state.place
+
+
+def test_select_picks_and_orders_targets() -> None:
+    part = select(walk(), torch.tensor([2, 0]))
+    assert isinstance(part, Walk)
+    assert part.steps.tolist() == [7, 5]
+    assert torch.equal(part.place, walk().place[[2, 0]])
+
+
+def test_select_copies() -> None:
+    state = walk()
+    part = select(state, torch.tensor([0, 1, 2, 3]))
+    part.place.zero_()
+    assert torch.equal(state.place, walk().place)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.bool])
+def test_bytes_round_trip(dtype: torch.dtype) -> None:
+    state = Walk((walk().place * 5).to(dtype), walk().steps)
+    back = from_bytes(Walk, to_bytes(state), CPU)
+    assert back.place.dtype == dtype
+    assert torch.equal(back.place, state.place)
+    assert torch.equal(back.steps, state.steps)
+
+
+def test_bytes_keep_special_numbers_and_views() -> None:
+    odd = torch.tensor([[float("nan"), float("inf"), -0.0], [1e-45, 1.0, -1.0]])
+    back = from_bytes(Walk, to_bytes(Walk(odd.T, odd[:, 1])), CPU)
+    assert back.place.numpy().tobytes() == odd.T.contiguous().numpy().tobytes()
+    assert torch.equal(back.steps, odd[:, 1])
+
+
+def test_equal_states_give_equal_bytes() -> None:
+    assert to_bytes(walk()) == to_bytes(walk())
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"nonsense", to_bytes(walk())[:-3], to_bytes(Other(torch.ones(2)))]
+)
+def test_damage_is_named(data: bytes) -> None:
+    with pytest.raises(StoreCorrupt, match="does not hold a Walk"):
+        from_bytes(Walk, data, CPU)

@@ -1,0 +1,89 @@
+"""The contract suite fails optimizers that break it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.optimizers._evolution import EvolutionStrategy
+from blackbox_am.optimizers.random import Random, RandomState
+from blackbox_am.optimizers.sep_cma import SepCMA, SepCMAState
+from blackbox_am.testing.optimizers import OptimizerContract
+
+SUITE = OptimizerContract()
+
+
+class MixesTargets(SepCMA):
+    def ask(self, space: Space, state: SepCMAState, stream: Stream) -> torch.Tensor:
+        asked = super().ask(space, state, stream)
+        return asked + 1e-6 * state.sigma.mean()
+
+
+class WritesWhileAsking(SepCMA):
+    def ask(self, space: Space, state: SepCMAState, stream: Stream) -> torch.Tensor:
+        state.sigma *= 0.9
+        return super().ask(space, state, stream)
+
+
+class ForgetsWhereItStands(SepCMA):
+    def __init__(self) -> None:
+        super().__init__()
+        object.__setattr__(self, "told", [])
+
+    def ask(self, space: Space, state: SepCMAState, stream: Stream) -> torch.Tensor:
+        return super().ask(space, state, stream) + len(self.told)  # type: ignore[attr-defined]
+
+    def tell(self, *told: Any) -> SepCMAState:
+        self.told.append(1)  # type: ignore[attr-defined]
+        return super().tell(*told)
+
+
+class SwallowsNan(SepCMA):
+    def tell(self, space: Space, state: SepCMAState, latents: Any, scores: Any, *_: Any) -> Any:
+        told = super().tell(space, state, latents, scores)
+        told.sigma = told.sigma * (1 + 0 * scores.mean(-1))
+        return told
+
+
+class WeighsByScore(SepCMA):
+    def tell(self, space: Space, state: SepCMAState, latents: Any, scores: Any, *_: Any) -> Any:
+        told = super().tell(space, state, latents, scores)
+        told.mean = told.mean + 1e-3 * scores.mean(-1, keepdim=True).float()
+        return told
+
+
+class LikesTheFirstRow(SepCMA):
+    def tell(self, space: Space, state: SepCMAState, latents: Any, scores: Any, *_: Any) -> Any:
+        told = super().tell(space, state, latents, scores)
+        told.mean = told.mean + 0.01 * latents[:, 0]
+        return told
+
+
+@dataclass(frozen=True)
+class UsesGlobalNumbers(Random):
+    def ask(self, space: Space, state: RandomState, stream: Stream) -> torch.Tensor:
+        return super().ask(space, state, stream) + torch.rand(())
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "test"),
+    [
+        (MixesTargets(), SUITE.test_dropping_a_target_does_not_change_the_others),
+        (MixesTargets(), SUITE.test_a_target_does_not_know_the_others),
+        (WritesWhileAsking(), SUITE.test_ask_is_pure),
+        (ForgetsWhereItStands(), SUITE.test_a_snapshot_continues_to_the_last_bit),
+        (SwallowsNan(), lambda o: SUITE.test_survives_missing_rows(o, "some")),
+        (SwallowsNan(), lambda o: SUITE.test_survives_flat_and_infinite_scores(o, torch.inf)),
+        (WeighsByScore(), SUITE.test_only_the_order_of_scores_matters),
+        (LikesTheFirstRow(), SUITE.test_the_order_of_rows_does_not_matter),
+        (UsesGlobalNumbers(), SUITE.test_leaves_global_random_numbers_alone),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, EvolutionStrategy | Random) else "",
+)
+def test_suite_catches(optimizer: Any, test: Callable[[Any], None]) -> None:
+    with pytest.raises(AssertionError):
+        test(optimizer)

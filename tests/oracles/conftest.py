@@ -1,0 +1,41 @@
+"""A server with one oracle, for the oracle that asks servers."""
+
+from collections.abc import Iterator
+from concurrent import futures
+
+import grpc
+import pytest
+import torch
+
+from blackbox_am.core.units import Unit
+from blackbox_am.oracles.simulated import Simulated
+from blackbox_am.rpc import progress, tensors
+from blackbox_am.v1 import oracle_service_pb2 as pb
+from blackbox_am.v1.oracle_service_pb2_grpc import (
+    OracleServiceServicer,
+    add_OracleServiceServicer_to_server,
+)
+
+
+class _Service(OracleServiceServicer):
+    oracle = Simulated()
+
+    def DescribeOracle(self, request, context):  # noqa: N802
+        return progress.oracle_to_proto("simulated", self.oracle.describe())
+
+    def Observe(self, request, context):  # noqa: N802
+        stimuli = torch.tensor(tensors.from_proto(request.stimuli))
+        units = [Unit.parse(address) for address in request.units]
+        answer = self.oracle.observe(stimuli, units)
+        return pb.ObserveResponse(activations=tensors.to_proto(answer.numpy()))
+
+
+@pytest.fixture
+def oracle_server() -> Iterator[str]:
+    """Its address."""
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    add_OracleServiceServicer_to_server(_Service(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None).wait()
