@@ -9,8 +9,7 @@ import typer
 from blackbox_am.bench.cli import app as bench
 from blackbox_am.cli import catalog, study
 from blackbox_am.cli.console import plain
-from blackbox_am.cli.demo import demo
-from blackbox_am.cli.demo_client import demo_client
+from blackbox_am.cli.demo import client_half, demo
 from blackbox_am.cli.failures import EXIT_CODES, Group
 from blackbox_am.cli.run import run
 from blackbox_am.cli.serve import serve
@@ -60,7 +59,7 @@ def version() -> None:
 app.command()(run)
 app.command()(serve)
 app.command()(demo)
-app.command("demo-client", hidden=True)(demo_client)
+app.command("demo-client", hidden=True)(client_half)
 app.add_typer(study.app, name="study")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(bench, name="bench")

@@ -67,6 +67,19 @@ def demo(
         raise typer.Exit(code)
 
 
+def client_half(
+    server: Annotated[str, typer.Option("--server")],
+    folder: Annotated[Path, typer.Option("--out")],
+    queries: Annotated[int, typer.Option("--queries")],
+    units: Annotated[int, typer.Option("--units")],
+    seed: Annotated[int, typer.Option("--seed")],
+) -> None:
+    """The half of the demo that only talks to the server, in the process that demo starts."""
+    from blackbox_am.cli.demo_client import attend
+
+    attend(server, UNITS[:units], queries, seed, folder)
+
+
 def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "blackbox_am.cli", *arguments]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import grpc
 import numpy as np
@@ -15,7 +14,6 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from blackbox_am.cli.console import err, out
-from blackbox_am.cli.demo import UNITS
 from blackbox_am.cli.demo_report import Found, Line, Picture, table, write
 from blackbox_am.cli.failures import INTERRUPTED
 from blackbox_am.cli.progress import LiveView, Meter, gauge, state_text, wanted
@@ -37,24 +35,28 @@ _BATCH = 100
 _REDRAW_SECONDS = 0.2
 
 
-def demo_client(
-    server: Annotated[str, typer.Option("--server")],
-    folder: Annotated[Path, typer.Option("--out")],
-    queries: Annotated[int, typer.Option("--queries")],
-    units: Annotated[int, typer.Option("--units")],
-    seed: Annotated[int, typer.Option("--seed")] = 0,
-) -> None:
-    """The half of the demo that only talks to the server."""
-    chosen = UNITS[:units]
+def attend(server: str, units: Sequence[str], queries: int, seed: int, folder: Path) -> None:
+    """Creates the demo's studies, shows them until they end, and writes what they found.
+
+    Args:
+        server: its address.
+        units: what to maximise.
+        queries: of each unit and search.
+        seed: of both studies.
+        folder: where the pictures and the table go.
+
+    Raises:
+        BlackboxError: where the server or a study fails.
+    """
     try:
         with connect(server) as client:
             info = client.server_info()
             err.print(f"connected to blackbox-am {info.version} at {server}", style="dim")
-            titles = _titles(client, chosen)
-            naturals, images = _natural_activations(server, chosen)
+            titles = _titles(client, units)
+            naturals, images = _natural_activations(server, units)
             studies = [
                 client.create(
-                    targets=list(chosen),
+                    targets=list(units),
                     oracle=ORACLE,
                     generator=GENERATOR,
                     optimizer=optimizer,

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from blackbox_am.client import listings
 from blackbox_am.client.connection import Connection
 from blackbox_am.client.study import Study
-from blackbox_am.core.spec import ObjectiveSpec, SpaceSpec, StudySpec, from_plain, objective
+from blackbox_am.core.spec import ObjectiveSpec, SpaceSpec, StudySpec, from_plain, objective, to_plain
 from blackbox_am.core.types import StudyProgress, StudyState
 from blackbox_am.errors import InvalidInput, ServerFailed
 from blackbox_am.rpc import names, pages, progress, specs, tensors
@@ -116,9 +116,9 @@ class Client:
         spec = from_plain(
             StudySpec,
             {
-                "targets": [objective(target) for target in targets],
+                "targets": [to_plain(objective(target)) for target in targets],
                 "generator": generator,
-                "space": space,
+                "space": to_plain(space),
                 "oracle": oracle,
                 "optimizer": {"name": optimizer, "parameters": parameters or {}},
                 "budget": budget,

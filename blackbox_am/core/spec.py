@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
@@ -23,6 +24,9 @@ SpaceKind = Literal["normal", "sphere", "box", "categorical", "product"]
 Dimension = Annotated[int, msgspec.Meta(ge=1, le=MAX_DIMENSION)]
 
 T = TypeVar("T")
+
+_FIELD = re.compile(r"`\$\.([^`]+)`")
+"""Where msgspec says in its messages which field it means."""
 
 
 class SpaceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -197,7 +201,9 @@ def from_plain(spec_type: type[T], plain: Any) -> T:
     try:
         return msgspec.convert(plain, spec_type, strict=True)
     except (msgspec.ValidationError, ValueError) as error:
-        raise InvalidSpec(*_explain(spec_type, plain, str(error))) from error
+        found = _FIELD.search(str(error))
+        field = "" if found is None else found[1]
+        raise InvalidSpec(*_explain(spec_type, plain, str(error)), field=field) from error
 
 
 def parameters_of(plug_in: type[T], name: str, parameters: dict[str, Any]) -> T:

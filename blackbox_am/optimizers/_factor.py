@@ -52,7 +52,7 @@ def _repaired(covariance: torch.Tensor) -> torch.Tensor:
         result, info = torch.linalg.cholesky_ex(covariance)
         if not int(info):
             return result
-    covariance.copy_(torch.diag(variances))
+    covariance.copy_(torch.diag(variances))  # both triangles
     return torch.diag(variances.sqrt())
 
 

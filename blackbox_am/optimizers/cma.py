@@ -34,7 +34,7 @@ class CMAState:
         sigma: (K,) step size.
         path_sigma: (K, D) evolution path of the step size.
         path_c: (K, D) evolution path of the covariance.
-        covariance: (K, D, D); only the lower triangle is kept up to date.
+        covariance: (K, D, D).
         factor: (K, D, D) lower A, with A A^T the covariance when it was last factored.
         generation: (K,) int64, generations told.
     """
@@ -163,7 +163,7 @@ class CMA(EvolutionStrategy[CMAState]):
             due = (state.generation % interval == 0).nonzero()[:, 0]
         if len(due) == 0:
             return
-        covariance = state.covariance[due]
+        covariance = _symmetric(state.covariance[due])
         unit = power_of_two(covariance.diagonal(dim1=1, dim2=2).amax(-1).sqrt())
         state.sigma[due] *= unit
         state.path_c[due] /= unit.unsqueeze(-1)
@@ -172,8 +172,8 @@ class CMA(EvolutionStrategy[CMAState]):
         state.covariance[due] = covariance
 
     def _check_memory(self, space: Space, targets: int, itemsize: int) -> None:
-        """Two matrices a target are kept, and one a target is at work."""
-        needed = 3 * targets * space.dim**2 * itemsize
+        """Two matrices a target are kept, and four more are at work while factors are renewed."""
+        needed = 6 * targets * space.dim**2 * itemsize
         if needed > self.max_bytes:
             raise Unsupported(
                 f"cma needs {needed} bytes of covariances for {targets} targets in "
@@ -187,6 +187,15 @@ def _whitened(factor: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
     """(P, D): A^-1 applied to every one of `steps` (P, D)."""
     white: torch.Tensor = torch.linalg.solve_triangular(factor, steps.T, upper=False)
     return white.T
+
+
+def _symmetric(covariance: torch.Tensor) -> torch.Tensor:
+    """(K, D, D): the lower triangle on both sides.
+
+    Products round the two triangles apart. With negative weights C multiplies what it was by
+    slightly more than 1, and so would the difference, which nothing else ever removes.
+    """
+    return covariance.tril() + covariance.tril(-1).mT
 
 
 def _learn(

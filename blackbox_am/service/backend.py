@@ -49,7 +49,9 @@ class Backend:
         self.changes = Changes(asyncio.get_running_loop())
         self.registry = StudyRegistry(self.store, self.device)
         self.registry.on_change = self.changes.notify
-        self.workers = Workers(self.registry, self.generator, self.oracle, config.workers)
+        self.workers = Workers(
+            self.registry, self.generator, self.oracle, config.workers, config.retry_delays
+        )
         self._moved: set[str] = set()
         self._moving = threading.Lock()
         self._calls = ThreadPoolExecutor(CALL_THREADS, "call")

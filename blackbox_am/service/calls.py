@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any, Protocol
 
 import grpc
@@ -35,7 +36,7 @@ def unary_model(method: Callable[[Any, Any], Any]) -> Any:
     return _unary(method, runs_models=True)
 
 
-def streaming(method: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
+def streaming(method: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Any:
     """`method` (servicer, request or requests) -> responses, as gRPC calls it."""
 
     @functools.wraps(method)
@@ -43,9 +44,11 @@ def streaming(method: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
         servicer: _Servicer, request: Any, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[Any]:
         try:
-            async for response in method(servicer, request):
-                yield response
-        except Exception as error:
+            # Closed at once where the caller goes away, not whenever it is collected.
+            async with aclosing(method(servicer, request)) as responses:
+                async for response in responses:
+                    yield response
+        except Exception as error:  # noqa: BLE001  # the last one that can answer
             await _abort(context, method.__name__, error)
 
     return answer
@@ -53,14 +56,12 @@ def streaming(method: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
 
 def _unary(method: Callable[[Any, Any], Any], *, runs_models: bool) -> Any:
     @functools.wraps(method)
-    async def answer(
-        servicer: _Servicer, request: Any, context: grpc.aio.ServicerContext
-    ) -> Any:
+    async def answer(servicer: _Servicer, request: Any, context: grpc.aio.ServicerContext) -> Any:
         try:
             return await servicer.backend.in_thread(
                 functools.partial(method, servicer, request), runs_models=runs_models
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the last one that can answer
             await _abort(context, method.__name__, error)
 
     return answer

@@ -33,6 +33,7 @@ DEFAULT_ADDRESS = "localhost:50051"
 DEFAULT_STORE = "blackbox_am.sqlite3"
 DEFAULT_WORKERS = 2
 DEFAULT_MESSAGE_BYTES = 4 * 2**20
+DEFAULT_RETRY_DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 _TABLES = ("server", "oracles", "generators")
 
@@ -47,6 +48,8 @@ class Config:
         workers: studies with an oracle that run at once; the others wait.
         device: where optimizers and generators compute: `cpu`, `cuda`, or `auto`.
         max_message_bytes: the largest request that is taken.
+        retry_delays: seconds before each new attempt while an oracle is away; then the study
+            is paused.
         catalogue: the oracles and generators that callers may name.
     """
 
@@ -55,6 +58,7 @@ class Config:
     workers: int = DEFAULT_WORKERS
     device: str = "auto"
     max_message_bytes: int = DEFAULT_MESSAGE_BYTES
+    retry_delays: tuple[float, ...] = DEFAULT_RETRY_DELAYS
     catalogue: Catalogue = field(default_factory=Catalogue.default)
 
     def __post_init__(self) -> None:
@@ -70,6 +74,7 @@ class _ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: Annotated[int, msgspec.Meta(ge=1, le=1024)] = DEFAULT_WORKERS
     device: str = "auto"
     max_message_bytes: Annotated[int, msgspec.Meta(ge=2**16, le=2**31 - 1)] = DEFAULT_MESSAGE_BYTES
+    retry_delays: tuple[Annotated[float, msgspec.Meta(ge=0)], ...] = DEFAULT_RETRY_DELAYS
     shipped: bool = True
 
 
@@ -117,6 +122,7 @@ def _from_tables(tables: dict[str, Any]) -> Config:
         server.workers,
         server.device,
         server.max_message_bytes,
+        server.retry_delays,
         Catalogue.from_plain(_with_shipped(tables) if server.shipped else tables),
     )
 

@@ -60,9 +60,7 @@ class StudyRegistry:
         with self._holding(study_id):
             existing = self._existing(study_id)
             if existing is None:
-                self._keep(
-                    LiveStudy.create(self.store, study_id, created, device=self.device)
-                )
+                self._keep(LiveStudy.create(self.store, study_id, created, device=self.device))
             elif existing.created.spec != created.spec:
                 raise StudyExists(
                     f"a study {study_id!r} exists with another specification; choose another id, "

@@ -78,9 +78,7 @@ class Narrator:
                 "from a backup, or delete the study"
             )
         event = decode(record.body)
-        message = pb.StudyEvent(
-            sequence=record.sequence, time=progress.time_to_proto(record.time)
-        )
+        message = pb.StudyEvent(sequence=record.sequence, time=progress.time_to_proto(record.time))
         if self.study is None:
             self.study, self.created_at = Study.fold([event]), record.time
             message.created.SetInParent()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 
 from blackbox_am.errors import InvalidInput, ServerUnavailable
@@ -23,7 +23,7 @@ _OF_GENERATIONS = frozenset({"generation_opened", "rows_told", "generation_close
 
 async def watch(
     backend: Backend, request: pb.WatchStudyRequest
-) -> AsyncIterator[pb.WatchStudyResponse]:
+) -> AsyncGenerator[pb.WatchStudyResponse, None]:
     """The updates that `request` asks for, until the study ends.
 
     Raises:

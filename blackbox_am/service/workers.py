@@ -26,9 +26,6 @@ from blackbox_am.studies.local import evaluator_of
 
 log = logging.getLogger(__name__)
 
-RETRY_DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before each new attempt, while an oracle or the store is away."""
-
 _WANTED = (StudyState.PENDING, StudyState.RUNNING)
 _PASSING = (OracleUnavailable, OracleTimeout, SequenceTaken, StoreError)
 """Troubles that may be over soon."""
@@ -51,7 +48,8 @@ class Workers:
         registry: where studies are found.
         generator, oracle: finds them by name.
         threads: how many studies run at once.
-        retry_delays: seconds before each new attempt, after which the study is paused.
+        retry_delays: seconds before each new attempt while an oracle or the store is away;
+            after the last, the study is paused.
     """
 
     def __init__(
@@ -60,7 +58,7 @@ class Workers:
         generator: Callable[[str], Generator],
         oracle: Callable[[str], Oracle],
         threads: int,
-        retry_delays: Sequence[float] = RETRY_DELAYS,
+        retry_delays: Sequence[float],
     ) -> None:
         self._registry = registry
         self._generator = generator

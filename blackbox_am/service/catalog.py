@@ -1,0 +1,206 @@
+"""CatalogService: what this server has, to be read before a study is created."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+
+from blackbox_am import plugins
+from blackbox_am.core.tensors import to_uint8
+from blackbox_am.core.types import LayerInfo
+from blackbox_am.core.units import Unit, find_layer
+from blackbox_am.errors import BlackboxError, InvalidInput
+from blackbox_am.rpc import chunks, pages, progress, specs, tensors
+from blackbox_am.service.backend import Backend
+from blackbox_am.service.calls import streaming, unary, unary_model
+from blackbox_am.service.oracles import observe
+from blackbox_am.service.rendering import render
+from blackbox_am.v1 import catalog_service_pb2 as pb
+from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
+from blackbox_am.v1 import tensor_pb2
+from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceServicer
+from blackbox_am.version import __version__
+
+PAGE = 100
+PAGE_OF_UNITS = 1000
+PROBE_ROWS = 8
+PROBE_UNITS = 16
+
+M = TypeVar("M", bound=Message)
+
+
+class CatalogService(CatalogServiceServicer):
+    """Lists plug-ins, oracles, generators and units; tries them out."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    @unary
+    def GetServerInfo(  # noqa: N802
+        self,
+        request: pb.GetServerInfoRequest,  # noqa: ARG002
+    ) -> pb.GetServerInfoResponse:
+        return pb.GetServerInfoResponse(
+            version=__version__,
+            device=self.backend.device,
+            max_message_bytes=self.backend.config.max_message_bytes,
+        )
+
+    @unary_model
+    def ListOptimizers(  # noqa: N802
+        self, request: pb.ListOptimizersRequest
+    ) -> pb.ListOptimizersResponse:
+        page, token = _page(request, plugins.optimizers.names(), _optimizer)
+        return pb.ListOptimizersResponse(optimizers=page, next_page_token=token)
+
+    @unary_model
+    def ListObjectives(  # noqa: N802
+        self, request: pb.ListObjectivesRequest
+    ) -> pb.ListObjectivesResponse:
+        page, token = _page(
+            request, plugins.objectives.names(), lambda name: _plug_in(plugins.objectives, name)
+        )
+        return pb.ListObjectivesResponse(objectives=page, next_page_token=token)
+
+    @unary_model
+    def ListGenerators(  # noqa: N802
+        self, request: pb.ListGeneratorsRequest
+    ) -> pb.ListGeneratorsResponse:
+        names = self.backend.config.catalogue.generator_names()
+        page, token = _page(request, names, self._generator)
+        return pb.ListGeneratorsResponse(generators=page, next_page_token=token)
+
+    @unary_model
+    def ListOracles(self, request: pb.ListOraclesRequest) -> pb.ListOraclesResponse:  # noqa: N802
+        names = self.backend.config.catalogue.oracle_names()
+        page, token = _page(request, names, self._oracle)
+        return pb.ListOraclesResponse(oracles=page, next_page_token=token)
+
+    @unary_model
+    def ListUnits(self, request: pb.ListUnitsRequest) -> pb.ListUnitsResponse:  # noqa: N802
+        info = self.backend.oracle(request.oracle).describe()
+        layers: tuple[LayerInfo, ...] = info.layers
+        if request.layer:
+            layers = (find_layer(info, Unit(request.layer)),)
+        scope = f"units:{request.oracle}:{request.layer}"
+        start = int(pages.decode(request.page_token, scope, 0))
+        size = pages.page_size(request.page_size, PAGE_OF_UNITS)
+        total = sum(layer.units for layer in layers)
+        end = min(start + size, total)
+        return pb.ListUnitsResponse(
+            units=_addresses(layers, start, end),
+            next_page_token=pages.encode(end, scope) if end < total else "",
+        )
+
+    @unary_model
+    def ProbeOracle(self, request: pb.ProbeOracleRequest) -> pb.ProbeOracleResponse:  # noqa: N802
+        oracle = self.backend.oracle(request.oracle)
+        info = oracle.describe()
+        units = list(request.units) or _addresses(info.layers[-1:], 0, PROBE_UNITS)
+        random = np.random.default_rng(0)
+        stimuli = random.random((PROBE_ROWS, *info.stimulus_shape), np.float32)
+        first = observe(oracle, stimuli, units)
+        started = time.perf_counter()
+        second = observe(oracle, stimuli, units)
+        seconds = time.perf_counter() - started
+        differences = np.abs(first - second)[np.isfinite(first) & np.isfinite(second)]
+        return pb.ProbeOracleResponse(
+            finite=bool(np.isfinite(first).all() and np.isfinite(second).all()),
+            repeat_difference=float(differences.max(initial=0.0)),
+            activations=tensors.to_proto(first),
+            rows_per_second=PROBE_ROWS / max(seconds, 1e-9),
+        )
+
+    @streaming
+    async def Render(  # noqa: N802
+        self, request: pb.RenderRequest
+    ) -> AsyncGenerator[pb.RenderResponse, None]:
+        dtype = request.dtype or tensor_pb2.DTYPE_UINT8
+        if dtype not in (tensor_pb2.DTYPE_UINT8, tensor_pb2.DTYPE_FLOAT32):
+            raise InvalidInput("dtype: stimuli are rendered as uint8 or float32", field="dtype")
+
+        def rendered() -> tensor_pb2.Tensor:
+            generator = self.backend.generator(request.generator)
+            latents = tensors.from_proto(request.latents, field="latents")
+            stimuli = render(generator, latents)
+            return tensors.to_proto(
+                to_uint8(stimuli) if dtype == tensor_pb2.DTYPE_UINT8 else stimuli
+            )
+
+        tensor = await self.backend.in_thread(rendered, runs_models=True)
+        header = tensor_pb2.Tensor(dtype=tensor.dtype, shape=tensor.shape)
+        yield pb.RenderResponse(header=header)
+        for chunk in chunks.split(tensor.data):
+            yield pb.RenderResponse(chunk=chunk)
+
+    def _generator(self, name: str) -> pb.GeneratorInfo:
+        try:
+            generator = self.backend.config.catalogue.generator(name)
+            return pb.GeneratorInfo(
+                name=name,
+                kind=generator.kind,
+                space=specs.space_to_proto(generator.space.spec),
+                stimulus_shape=generator.stimulus_shape,
+                differentiable=generator.differentiable,
+                summary=plugins.generators.summary(generator.kind),
+            )
+        except BlackboxError as error:
+            return pb.GeneratorInfo(name=name, message=error.message)
+
+    def _oracle(self, name: str) -> oracle_pb.DescribeOracleResponse:
+        try:
+            return progress.oracle_to_proto(name, self.backend.oracle(name).describe())
+        except BlackboxError as error:
+            return oracle_pb.DescribeOracleResponse(oracle=name, message=error.message)
+
+
+def _page(
+    request: pb.ListOptimizersRequest
+    | pb.ListObjectivesRequest
+    | pb.ListGeneratorsRequest
+    | pb.ListOraclesRequest,
+    names: list[str],
+    describe: Callable[[str], M],
+) -> tuple[list[M], str]:
+    scope = type(request).__name__
+    after = str(pages.decode(request.page_token, scope, ""))
+
+    def entries() -> Iterator[tuple[str, M]]:
+        for name in names:
+            if name > after:
+                yield name, describe(name)
+
+    return pages.fill(entries(), pages.page_size(request.page_size, PAGE), scope)
+
+
+def _plug_in(registry: plugins.Registry[Any], name: str) -> pb.PlugInInfo:
+    try:
+        schema = Struct()
+        schema.update(registry.schema(name))
+        return pb.PlugInInfo(name=name, summary=registry.summary(name), schema=schema)
+    except (BlackboxError, ImportError) as error:
+        return pb.PlugInInfo(name=name, message=f"cannot be loaded: {error}")
+
+
+def _optimizer(name: str) -> pb.OptimizerInfo:
+    info = pb.OptimizerInfo(plug_in=_plug_in(plugins.optimizers, name))
+    if not info.plug_in.message:
+        optimizer = plugins.optimizers.get(name)
+        info.order = optimizer.order
+        info.spaces.extend(sorted(optimizer.spaces))
+    return info
+
+
+def _addresses(layers: tuple[LayerInfo, ...], start: int, end: int) -> list[str]:
+    """Addresses of the units `start` to `end`, counted over all `layers`."""
+    found, first = [], 0
+    for layer in layers:
+        low, high = max(start - first, 0), min(end - first, layer.units)
+        found += [str(Unit(layer.name, index)) for index in range(low, high)]
+        first += layer.units
+    return found

@@ -1,0 +1,73 @@
+"""Creating studies: checked whole, then begun once."""
+
+from __future__ import annotations
+
+import secrets
+
+from blackbox_am.errors import InvalidInput, InvalidSpec
+from blackbox_am.rpc import names, specs
+from blackbox_am.rpc.pages import PAGE_BYTES
+from blackbox_am.service.backend import Backend
+from blackbox_am.service.views import study_to_proto
+from blackbox_am.studies import checks
+from blackbox_am.studies.study import Study
+from blackbox_am.v1 import study_pb2
+from blackbox_am.v1 import study_service_pb2 as pb
+
+LONGEST_REQUEST_ID = 128
+GROWTH_BYTES = 24
+"""What a target adds to its study's message as the search goes on."""
+
+
+def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
+    """The study that `request` asks for: new, or the one that began alike.
+
+    Raises:
+        InvalidInput: for a specification that cannot work, or a bad id.
+        NotFound: for an oracle or generator that is not in the catalogue.
+        Unsupported: for an optimizer that cannot search this space or climb this oracle.
+        StudyExists: where the id is taken by another specification.
+    """
+    if request.study_id:
+        names.check_study_id(request.study_id)
+    if len(request.request_id) > LONGEST_REQUEST_ID:
+        raise InvalidInput(
+            f"request_id must have at most {LONGEST_REQUEST_ID} characters, "
+            f"got {len(request.request_id)}",
+            field="request_id",
+        )
+    spec = specs.study_from_proto(request.spec)
+    generator = None if spec.generator is None else backend.generator(spec.generator)
+    oracle = None if spec.oracle is None else backend.oracle(spec.oracle)
+    created = checks.created(spec, generator, oracle)
+    preview = study_to_proto("", Study.begin(created), 0.0)
+    _check_size(preview, len(spec.targets))
+    if request.validate_only:
+        return preview
+    study_id = request.study_id or f"study-{secrets.token_hex(5)}"
+    if request.request_id:
+        study_id = backend.store.remember_request(request.request_id, study_id)
+    backend.registry.create(study_id, created)
+    backend.workers.submit(study_id)
+    return view(backend, study_id)
+
+
+def view(backend: Backend, study_id: str) -> study_pb2.Study:
+    """The study as a message.
+
+    Raises:
+        NotFound: where there is no such study.
+    """
+    created_at = backend.registry.created_at(study_id)
+    with backend.registry.reading(study_id) as study:
+        return study_to_proto(study_id, study, created_at)
+
+
+def _check_size(preview: study_pb2.Study, targets: int) -> None:
+    size = preview.ByteSize() + GROWTH_BYTES * targets
+    if size > PAGE_BYTES:
+        raise InvalidSpec(
+            f"a study of {targets} targets described at this length takes {size} bytes a "
+            f"message, more than {PAGE_BYTES}; split the targets over several studies",
+            field="targets",
+        )

@@ -1,0 +1,136 @@
+"""OracleService: the catalogue's oracles, for whoever asks; and how each is observed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am.core.batches import in_fixed_batches
+from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
+from blackbox_am.core.tensors import to_unit_interval
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import BlackboxError, InvalidInput, OracleFailed, ShapeMismatch
+from blackbox_am.rpc import chunks, progress, tensors
+from blackbox_am.service.backend import Backend
+from blackbox_am.service.calls import streaming, unary_model
+from blackbox_am.v1 import oracle_service_pb2 as pb
+from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceServicer
+
+Array = NDArray[Any]
+
+
+class OracleService(OracleServiceServicer):
+    """A model as an activation oracle."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    @unary_model
+    def DescribeOracle(  # noqa: N802
+        self, request: pb.DescribeOracleRequest
+    ) -> pb.DescribeOracleResponse:
+        info = self.backend.oracle(request.oracle).describe()
+        return progress.oracle_to_proto(request.oracle, info)
+
+    @unary_model
+    def Observe(self, request: pb.ObserveRequest) -> pb.ObserveResponse:  # noqa: N802
+        oracle = self.backend.oracle(request.oracle)
+        stimuli = tensors.from_proto(request.stimuli, field="stimuli")
+        activations = observe(oracle, stimuli, list(request.units))
+        return pb.ObserveResponse(activations=tensors.to_proto(activations))
+
+    @streaming
+    async def ObserveStream(  # noqa: N802
+        self, requests: AsyncIterator[pb.ObserveStreamRequest]
+    ) -> AsyncGenerator[pb.ObserveStreamResponse, None]:
+        header, stimuli = await _received(requests)
+
+        def answer() -> Array:
+            return observe(self.backend.oracle(header.oracle), stimuli, list(header.units))
+
+        activations = await self.backend.in_thread(answer, runs_models=True)
+        announced = tensors.header(activations.dtype.name, activations.shape)
+        yield pb.ObserveStreamResponse(header=pb.ObserveResponse(activations=announced))
+        for chunk in chunks.split(tensors.to_proto(activations).data):
+            yield pb.ObserveStreamResponse(chunk=chunk)
+
+
+def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> NDArray[np.float32]:
+    """(N, U) activations, observed in batches of the oracle's own size.
+
+    Args:
+        oracle: what is observed.
+        stimuli: (N, *stimulus), floats in [0, 1] or uint8.
+        addresses: of the units.
+
+    Raises:
+        ShapeMismatch, InvalidInput: for stimuli of another shape, dtype or range.
+        UnknownUnit: for a unit that the oracle lacks.
+        OracleError: where the oracle fails.
+    """
+    info = oracle.describe()
+    units = [Unit.parse(address) for address in addresses]
+    check_units(info, units)
+    rows = torch.from_numpy(np.array(_in_unit_interval(stimuli)))
+    check_stimuli(info, rows)
+    if not len(rows) or not units:
+        return np.zeros((len(rows), len(units)), np.float32)
+    try:
+        with torch.no_grad():
+            if oracle.metered:
+                pieces = [oracle.observe(p, units) for p in torch.split(rows, info.batch_size)]
+                found = torch.cat(pieces)
+            else:
+                found = in_fixed_batches(lambda p: oracle.observe(p, units), rows, info.batch_size)
+    except BlackboxError:
+        raise
+    except Exception as error:  # an oracle is anyone's code, and its failure is an answer
+        raise OracleFailed(
+            f"the {info.kind} oracle raised {type(error).__name__} on {len(rows)} stimuli: {error}"
+        ) from error
+    activations: NDArray[np.float32] = found.to("cpu", torch.float32).numpy()
+    return activations
+
+
+def _in_unit_interval(stimuli: Array) -> NDArray[np.float32]:
+    if stimuli.dtype != np.uint8 and stimuli.dtype.kind != "f":
+        raise ShapeMismatch(
+            f"stimuli: expected float32, float64 or uint8, got {stimuli.dtype.name}",
+            field="stimuli",
+        )
+    if not stimuli.ndim:
+        raise ShapeMismatch("stimuli: expected a batch (N, *stimulus), got one number")
+    values = to_unit_interval(stimuli)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise InvalidInput(
+            "stimuli: expected values in [0, 1], got values outside, or nan; send uint8 for "
+            "0 to 255",
+            field="stimuli",
+        )
+    return values
+
+
+async def _received(
+    requests: AsyncIterator[pb.ObserveStreamRequest],
+) -> tuple[pb.ObserveRequest, Array]:
+    header: pb.ObserveRequest | None = None
+    joiner: chunks.Joiner | None = None
+    async for request in requests:
+        part = request.WhichOneof("part")
+        if part == "header" and header is None:
+            header = request.header
+            joiner = chunks.Joiner(tensors.size_of(header.stimuli, field="stimuli"))
+        elif part == "chunk" and joiner is not None:
+            joiner.add(request.chunk)
+        else:
+            raise InvalidInput(
+                "expected a header first, then chunks; got "
+                + ("a second header" if part == "header" else f"{part or 'nothing'} before it")
+            )
+    if header is None or joiner is None:
+        raise InvalidInput("the stream held no header; send the header, then chunks")
+    return header, tensors.from_header(header.stimuli, joiner.result(), field="stimuli")

@@ -1,0 +1,200 @@
+"""The server: started, served, stopped in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from blackbox_am.errors import Conflict
+from blackbox_am.service.backend import Backend
+from blackbox_am.service.catalog import CatalogService
+from blackbox_am.service.config import Config
+from blackbox_am.service.oracles import OracleService
+from blackbox_am.service.studies import StudyService
+from blackbox_am.v1 import catalog_service_pb2, oracle_service_pb2, study_service_pb2
+from blackbox_am.v1.catalog_service_pb2_grpc import add_CatalogServiceServicer_to_server
+from blackbox_am.v1.oracle_service_pb2_grpc import add_OracleServiceServicer_to_server
+from blackbox_am.v1.study_service_pb2_grpc import add_StudyServiceServicer_to_server
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 2.0
+"""What calls have to finish once the server is told to stop."""
+WORKER_SECONDS = 10.0
+"""What running studies have to finish their generation."""
+
+SERVICES = (
+    study_service_pb2.DESCRIPTOR.services_by_name["StudyService"].full_name,
+    oracle_service_pb2.DESCRIPTOR.services_by_name["OracleService"].full_name,
+    catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name,
+)
+
+
+class Server:
+    """A server on the running event loop.
+
+    Args:
+        config: how it is set up.
+
+    Attributes:
+        address: where it listens, once started; with the real port where 0 was asked for.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.address = config.address
+        self._config = config
+        self._backend: Backend | None = None
+        self._server: grpc.aio.Server | None = None
+        self._health: health.aio.HealthServicer | None = None
+        self._search: asyncio.Task[None] | None = None
+
+    async def start(self) -> str:
+        """Starts serving, and takes up every study that is to go on. Returns the address.
+
+        Raises:
+            Conflict: where the address cannot be listened on.
+            StoreError: where the store cannot be opened.
+        """
+        server = grpc.aio.server(options=_options(self._config))
+        self.address = _bind(server, self._config.address)
+        try:
+            backend = Backend(self._config)
+        except BaseException:
+            await server.stop(None)  # gives the port back
+            raise
+        add_StudyServiceServicer_to_server(StudyService(backend), server)
+        add_OracleServiceServicer_to_server(OracleService(backend), server)
+        add_CatalogServiceServicer_to_server(CatalogService(backend), server)
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection(
+            (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+        )
+        await server.start()
+        self._backend, self._server = backend, server
+        for name in ("", *SERVICES):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._search = asyncio.create_task(backend.in_thread(backend.workers.submit_all))
+        log.info("serving on %s, store %s", self.address, self._config.store)
+        return self.address
+
+    async def stop(self) -> None:
+        """Stops. Running studies are left to be taken up again; watchers are told to come back."""
+        if self._server is None or self._backend is None or self._health is None:
+            return
+        log.info("stopping")
+        await self._health.enter_graceful_shutdown()
+        self._backend.changes.close()
+        stopped = asyncio.create_task(self._server.stop(GRACE_SECONDS))
+        await asyncio.to_thread(self._backend.close, WORKER_SECONDS)
+        await stopped
+        self._server = None
+
+
+def serve(config: Config, ready: Callable[[str], None] = lambda address: None) -> None:
+    """Serves until SIGTERM or SIGINT. To be called on the main thread.
+
+    Args:
+        config: how the server is set up.
+        ready: called with the address once it listens.
+
+    Raises:
+        Conflict: where the address cannot be listened on.
+        StoreError: where the store cannot be opened.
+    """
+
+    async def main() -> None:
+        told = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, told.set)
+        await _serve(config, ready, told)
+
+    asyncio.run(main())
+
+
+@contextmanager
+def running(config: Config) -> Iterator[str]:
+    """A server in a thread of this process, while the context lasts. Yields its address.
+
+    Raises:
+        Conflict: where the address cannot be listened on.
+        StoreError: where the store cannot be opened.
+    """
+    started = threading.Event()
+    found: list[str] = []
+    problems: list[BaseException] = []
+    handles: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def main() -> None:
+        told = asyncio.Event()
+        handles.append((asyncio.get_running_loop(), told))
+
+        def ready(address: str) -> None:
+            found.append(address)
+            started.set()
+
+        await _serve(config, ready, told)
+
+    def work() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:  # noqa: BLE001  # raised in the caller's thread
+            problems.append(error)
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=work, name="server")
+    thread.start()
+    started.wait()
+    try:
+        if found:
+            yield found[0]
+    finally:
+        with suppress(RuntimeError):  # it has ended by itself
+            for loop, told in handles:
+                loop.call_soon_threadsafe(told.set)
+        thread.join()
+    if problems:
+        raise problems[0]
+
+
+async def _serve(config: Config, ready: Callable[[str], None], told: asyncio.Event) -> None:
+    server = Server(config)
+    address = await server.start()
+    try:
+        ready(address)
+        await told.wait()
+    finally:
+        await server.stop()
+
+
+def _options(config: Config) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", config.max_message_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", 0),  # a port in use is an error, not a share of its calls
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+
+
+def _bind(server: grpc.aio.Server, address: str) -> str:
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise Conflict(
+            f"cannot listen on {address}: the port is in use, or the address is not one of this "
+            "machine; choose another, such as localhost:0 for any free port",
+            field="address",
+        ) from error
+    host, separator, asked = address.rpartition(":")
+    return f"{host}:{port}" if separator and asked == "0" else address

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(params=["here", "server"])
+def where(request):
+    """The same questions, asked of this installation and of a server."""
+    if request.param == "server":
+        return ["--server", request.getfixturevalue("server")]
+    return []
+
+
+def test_optimizers(from_json, where):
+    found = {entry["name"]: entry for entry in from_json("catalog", "optimizers", *where)}
+    assert {"cma", "sep_cma", "random", "adam"} <= set(found)
+    assert found["adam"]["order"] == 1
+    assert "categorical" in found["random"]["spaces"]
+    assert "population" in found["cma"]["schema"]["properties"]
+
+
+def test_one_optimizer_with_its_parameters(cli, where):
+    result = cli("catalog", "optimizers", "cma", *where)
+    assert result.exit_code == 0
+    assert "population" in result.stdout
+    assert "integer | null" in result.stdout
+    assert "adam" not in result.stdout
+
+
+def test_an_unknown_name_is_3_and_says_what_is_near(cli, where):
+    result = cli("catalog", "optimizers", "sepcma", *where)
+    assert result.exit_code == 3
+    assert "did you mean 'sep_cma'" in result.stderr
+
+
+def test_objectives(from_json, where):
+    assert {"mean", "weighted"} <= {e["name"] for e in from_json("catalog", "objectives", *where)}
+
+
+def _place(where, config):
+    return where or ["--config", str(config)]
+
+
+def test_generators(cli, from_json, where, config):
+    place = _place(where, config)
+    (found,) = from_json("catalog", "generators", *place)
+    assert found["name"] == "pixels"
+    assert found["space"]["dimension"] == 192
+    assert "box, 192" in cli("catalog", "generators", *place).stdout
+
+
+def test_oracles(cli, from_json, where, config):
+    place = _place(where, config)
+    assert [entry["name"] for entry in from_json("catalog", "oracles", *place)] == ["slow", "toy"]
+    text = cli("catalog", "oracles", *place).stdout
+    assert "C1 units" in text
+    assert "3 x 8 x 8" in text
+
+
+def test_layers_and_units(cli, from_json, where, config):
+    place = _place(where, config)
+    (layer,) = from_json("catalog", "units", "toy", *place)
+    assert (layer["name"], layer["shape"]) == ("units", [6])
+    units = cli("catalog", "units", "toy", "--layer", "units", *place).stdout.split()
+    assert units == [f"units:{k}" for k in range(6)]
+
+
+def test_an_unknown_oracle_or_layer(cli, where, config):
+    place = _place(where, config)
+    result = cli("catalog", "units", "toi", *place)
+    assert result.exit_code == 3
+    assert "did you mean 'toy'" in result.stderr
+    result = cli("catalog", "units", "toy", "-l", "unit", *place)
+    assert result.exit_code == 2
+    assert "did you mean 'units'" in result.stderr
+
+
+def test_the_shipped_models_are_the_default(cli):
+    text = cli("catalog", "units", "cifar_cnn", "--layer", "head").stdout
+    assert text.splitlines()[3].split() == ["head:3", "cat"]
+    assert "cifar_vae" in cli("catalog", "generators").stdout

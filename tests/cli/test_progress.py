@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+from rich.console import Console
+
+from blackbox_am.cli.progress import LiveView, Meter, StudyView, study_line, study_view, wanted
+from blackbox_am.core.types import StopReason, StudyProgress, StudyState, TargetProgress
+
+
+def _progress(targets, *, state=StudyState.RUNNING, queries=100, message=""):
+    rows = sum(target.queries for target in targets)
+    return StudyProgress(
+        "my-study", state, StopReason.NONE, message, 9, 4, tuple(targets), queries, rows, 0, 2.0
+    )
+
+
+def _target(index, queries, best, reason=StopReason.NONE):
+    return TargetProgress(index, f"head:{index}", queries, best, reason)
+
+
+def _text(view):
+    console = Console(file=io.StringIO(), width=120)
+    console.print(view)
+    return console.file.getvalue()
+
+
+def test_the_rate_is_over_the_last_seconds_only():
+    now = [0.0]
+    meter = Meter(lambda: now[0])
+    assert meter.rate == 0
+    for second in range(61):
+        now[0] = float(second)
+        meter.add(10 * second if second < 30 else 300 + 50 * (second - 30))
+    assert meter.rate == pytest.approx(50)
+
+
+def test_finished_targets_want_no_more():
+    progress = _progress([_target(0, 40, 1.0, StopReason.TARGET), _target(1, 60, 0.5)])
+    assert wanted(progress) == 140
+
+
+def test_the_view_tells_everything():
+    progress = _progress(
+        [_target(0, 40, 1.25, StopReason.TARGET), _target(1, 60, None)], message="waits for it"
+    )
+    text = _text(study_view(progress, rate=20.0))
+    for expected in ("my-study", "running", "100 / 140 queries", "20 queries/s", "ETA 0:02",
+                     "head:0", "1.25", "target", "head:1", "-", "waits for it"):  # fmt: skip
+        assert expected in text
+
+
+def test_no_time_left_without_a_rate():
+    assert "ETA" not in _text(study_view(_progress([_target(0, 1, 1.0)]), rate=0.0))
+
+
+def test_many_targets_are_cut_short():
+    text = _text(study_view(_progress([_target(k, 1, 1.0) for k in range(500)]), rate=1.0))
+    assert text.count("head:") == 16
+    assert "484 more" in text
+
+
+def test_a_title_is_never_markup():
+    target = TargetProgress(0, "a[red]b[/red]", 1, 1.0)
+    assert "a[red]b[/red]" in _text(study_view(_progress([target]), rate=1.0))
+
+
+def test_a_file_gets_a_line_now_and_then():
+    console = Console(file=io.StringIO(), width=80)
+    with LiveView(console, line_seconds=0.2) as view:
+        view.show("picture", "first")
+        view.show("picture", "too soon")
+        time.sleep(0.25)
+        view.show("picture", "second")
+        view.show("picture", "the end", last=True)
+    assert console.file.getvalue().splitlines() == ["first", "second", "the end"]
+
+
+def test_a_terminal_is_left_with_the_last_view():
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    with StudyView(console) as view:
+        view.show(_progress([_target(0, 40, 1.0)]))
+        view.show(_progress([_target(0, 100, 2.5)], state=StudyState.SUCCEEDED))
+    last = console.file.getvalue().rsplit("my-study", 1)[-1]
+    assert "succeeded" in last
+    assert "2.5" in last
+
+
+def test_a_line_has_the_numbers():
+    line = study_line(_progress([_target(0, 40, 1.0), _target(1, 10, 2.5)]), 12.0)
+    assert line == "my-study: running, 50 of 200 queries, 12 queries/s, best 2.5"
