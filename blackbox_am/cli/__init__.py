@@ -6,6 +6,10 @@ only talks to a server starts without torch.
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it logs of failed calls, we say ourselves
+
 from blackbox_am.cli.app import app
 
 __all__ = ["app", "main"]

@@ -6,8 +6,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,24 +13,21 @@ import typer
 
 from blackbox_am.cli.console import err
 from blackbox_am.cli.failures import INTERRUPTED
-from blackbox_am.errors import ServerUnavailable
+from blackbox_am.testing.server import ServerProcess
 
 UNITS = (
-    "head:3",
-    "layer3.1.conv1:9",
-    "head:9",
     "layer1.0.conv1:3",
-    "head:1",
-    "head:7",
     "layer2.1.conv1:5",
-    "head:8",
-    "head:5",
+    "layer3.1.conv1:9",
     "layer3:77",
+    "head:1",
+    "head:3",
+    "head:5",
+    "head:7",
+    "head:8",
+    "head:9",
 )
-"""What the demo looks for: class logits of the shipped classifier and hidden channels."""
-
-_START_SECONDS = 90.0
-_STOP_SECONDS = 15.0
+"""What the demo looks for: hidden channels of the shipped classifier, and class logits."""
 
 
 def demo(
@@ -58,11 +53,18 @@ def demo(
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="blackbox-am-demo-") as place:
-        with _server(Path(place)) as address:
-            arguments = ["demo-client", "--server", address, "--out", str(folder)]
+        err.print("server starting", style="dim")
+        with ServerProcess(Path(place)) as server:
+            arguments = ["demo-client", "--server", server.address, "--out", str(folder)]
             arguments += ["--queries", str(queries), "--units", str(units), "--seed", str(seed)]
             code = _client(arguments)
-        err.print(f"server stopped, {time.monotonic() - started:.0f} s in all", style="dim")
+            ended = server.stop()
+        said = f"; it said:\n{server.tail()}" if ended else ""
+        err.print(
+            f"server stopped with code {ended}, {time.monotonic() - started:.0f} s in all{said}",
+            style="dim",
+            markup=False,
+        )
     if code:
         raise typer.Exit(code)
 
@@ -80,62 +82,12 @@ def client_half(
     attend(server, UNITS[:units], queries, seed, folder)
 
 
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "blackbox_am.cli", *arguments]
-
-
-@contextmanager
-def _server(place: Path) -> Iterator[str]:
-    """A server on a free port while the context lasts: its address."""
-    ready, log = place / "address", place / "server.log"
-    arguments = ["serve", "--address", "127.0.0.1:0", "--store", str(place / "studies.sqlite3")]
-    with log.open("wb") as sink:
-        process = subprocess.Popen(  # noqa: S603  # our own command
-            _command(*arguments, "--ready-file", str(ready)),
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for us: the server is stopped in its turn
-        )
-    try:
-        err.print(f"server starting, process {process.pid}", style="dim")
-        yield _await_address(process, ready, log)
-    finally:
-        _stop(process, log)
-
-
-def _await_address(process: subprocess.Popen[bytes], ready: Path, log: Path) -> str:
-    deadline = time.monotonic() + _START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        if ready.exists():
-            return ready.read_text("utf-8").strip()
-        time.sleep(0.05)
-    what = "did not start" if process.poll() is not None else f"took over {_START_SECONDS:.0f} s"
-    raise ServerUnavailable(f"the server {what}; it said:\n{_tail(log)}")
-
-
-def _stop(process: subprocess.Popen[bytes], log: Path) -> None:
-    """Asks the server to end, as an operator would, and sees that it does."""
-    process.terminate()
-    try:
-        code = process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        err.print(f"the server did not stop within {_STOP_SECONDS:.0f} s and was killed")
-    else:
-        if code:
-            err.print(f"the server ended with code {code}; it said:\n{_tail(log)}", markup=False)
-
-
 def _client(arguments: list[str]) -> int:
     """Runs the client to its end, on this terminal: its exit code."""
-    with subprocess.Popen(_command(*arguments)) as process:  # noqa: S603  # our own command
+    command = [sys.executable, "-m", "blackbox_am.cli", *arguments]
+    with subprocess.Popen(command) as process:  # noqa: S603  # our own command
         try:
             return process.wait()
         except KeyboardInterrupt:  # the client has had it too
             process.wait()
             return INTERRUPTED
-
-
-def _tail(log: Path, lines: int = 15) -> str:
-    return "\n".join(log.read_text("utf-8", "replace").splitlines()[-lines:])

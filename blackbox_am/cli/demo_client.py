@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from blackbox_am.cli.background import iterate
 from blackbox_am.cli.console import err, out
 from blackbox_am.cli.demo_report import Found, Line, Picture, table, write
 from blackbox_am.cli.failures import INTERRUPTED
@@ -29,7 +31,10 @@ from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
 
 ORACLE = "cifar_cnn"
 GENERATOR = "cifar_vae"
-SEARCHES = {"demo-cma": "cma", "demo-random": "random"}
+SEARCHES: dict[str, dict[str, Any]] = {
+    "demo-cma": {"optimizer": "cma"},
+    "demo-random": {"optimizer": "random", "parameters": {"population": 20}},
+}
 
 _BATCH = 100
 _REDRAW_SECONDS = 0.2
@@ -59,12 +64,12 @@ def attend(server: str, units: Sequence[str], queries: int, seed: int, folder: P
                     targets=list(units),
                     oracle=ORACLE,
                     generator=GENERATOR,
-                    optimizer=optimizer,
+                    **search,
                     queries_per_target=queries,
                     seed=seed,
                     study_id=study_id,
                 )
-                for study_id, optimizer in SEARCHES.items()
+                for study_id, search in SEARCHES.items()
             ]
             _follow(studies, titles, naturals.max(axis=0).tolist())
             found = _collect(studies, titles, naturals, images)
@@ -90,18 +95,23 @@ def _natural_activations(
     from blackbox_am.zoo.loading import probe_images
 
     images = np.ascontiguousarray(probe_images()[0].transpose(0, 3, 1, 2))
-    answers = []
     with grpc.insecure_channel(server) as channel:
-        observe = OracleServiceStub(channel).Observe
-        for start in range(0, len(images), _BATCH):
-            stimuli = tensors.to_proto(images[start : start + _BATCH])
-            request = pb.ObserveRequest(oracle=ORACLE, stimuli=stimuli, units=units)
-            try:
-                answer = observe(request, timeout=60)
-            except grpc.RpcError as error:
-                raise from_rpc_error(error, server) from error
-            answers.append(tensors.from_proto(answer.activations, field="activations"))
+        answers = list(iterate(_observed(channel, images, units, server)))
     return np.concatenate(answers), images
+
+
+def _observed(
+    channel: grpc.Channel, images: NDArray[np.uint8], units: Sequence[str], server: str
+) -> Iterator[NDArray[np.float32]]:
+    observe = OracleServiceStub(channel).Observe
+    for start in range(0, len(images), _BATCH):
+        stimuli = tensors.to_proto(images[start : start + _BATCH])
+        request = pb.ObserveRequest(oracle=ORACLE, stimuli=stimuli, units=units)
+        try:
+            answer = observe(request, timeout=60)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, server) from error
+        yield tensors.from_proto(answer.activations, field="activations")
 
 
 def _follow(studies: Sequence[Study], titles: Sequence[str], naturals: Sequence[float]) -> None:
@@ -111,18 +121,25 @@ def _follow(studies: Sequence[Study], titles: Sequence[str], naturals: Sequence[
         BlackboxError: where one fails.
     """
     meter = Meter()
-    with LiveView(out) as view:
-        while True:
-            latest = [study.progress() for study in studies]
+    latest: list[StudyProgress] = []
+    with LiveView(out, keep=False) as view:
+        for latest in iterate(_until_all_end(studies)):
             _draw(view, meter, latest, titles, naturals)
-            if not any(progress.state.active for progress in latest):
-                break
-            time.sleep(_REDRAW_SECONDS)
     for progress in latest:
         if progress.state is not StudyState.SUCCEEDED:
             raise BlackboxError(
                 f"study {progress.study_id} {progress.state.value}: {progress.message}"
             )
+
+
+def _until_all_end(studies: Sequence[Study]) -> Iterator[list[StudyProgress]]:
+    """How far the studies are, a few times a second, and the last of it."""
+    active = True
+    while active:
+        latest = [study.progress() for study in studies]
+        active = any(progress.state.active for progress in latest)
+        yield latest
+        time.sleep(_REDRAW_SECONDS if active else 0)
 
 
 def _draw(

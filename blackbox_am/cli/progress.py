@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -70,7 +70,9 @@ def gauge(done: int, total: int, rate: float) -> Table:
     left = f"ETA {_minutes((total - done) / rate)}" if rate > 0 and done < total else ""
     grid = Table.grid(padding=(0, 2))
     grid.add_row(
-        ProgressBar(total=max(total, 1), completed=min(done, total), width=32),
+        ProgressBar(
+            total=max(total, 1), completed=min(done, total), width=32, complete_style="cyan"
+        ),
         f"{done:,} / {total:,} queries",
         f"{rate:,.0f} queries/s" if rate > 0 else "",
         left,
@@ -134,16 +136,21 @@ def study_line(progress: StudyProgress, rate: float) -> str:
 class LiveView:
     """Something that changes, shown on a console.
 
-    In a terminal it is redrawn in place and stays as it was last. Elsewhere a line is
-    printed at most every `line_seconds`, so that log files stay readable.
+    In a terminal it is redrawn in place. Elsewhere a line is printed at most every
+    `line_seconds`, so that log files stay readable.
+
+    Args:
+        console: where.
+        keep: whether a terminal keeps what was drawn last.
+        line_seconds: between two lines.
     """
 
-    def __init__(self, console: Console, *, line_seconds: float = 5.0) -> None:
+    def __init__(self, console: Console, *, keep: bool = True, line_seconds: float = 5.0) -> None:
         self._console = console
         self._line_seconds = line_seconds
         self._last_line = -line_seconds
         self._live = (
-            Live(console=console, refresh_per_second=8, transient=False)
+            Live(console=console, refresh_per_second=8, transient=not keep)
             if console.is_terminal
             else None
         )
@@ -174,8 +181,8 @@ class LiveView:
 class StudyView:
     """One study on a console: `with StudyView(out) as view: view.show(progress)`."""
 
-    def __init__(self, console: Console) -> None:
-        self._view = LiveView(console)
+    def __init__(self, console: Console, *, keep: bool = True) -> None:
+        self._view = LiveView(console, keep=keep)
         self._meter = Meter()
 
     def __enter__(self) -> Self:
@@ -197,11 +204,6 @@ class StudyView:
         self._view.show(
             study_view(progress, rate), study_line(progress, rate), last=not progress.state.active
         )
-
-
-def short_titles(titles: Sequence[str]) -> list[str]:
-    """`titles`, each at most 32 characters."""
-    return [title if len(title) <= 32 else title[:31] + "…" for title in titles]
 
 
 def _ending(target: TargetProgress) -> Text:

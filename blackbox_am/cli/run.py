@@ -85,7 +85,7 @@ def run(
     study_id = study_id or _id_of(request)
     catalogue = catalogue_of(config)
     try:
-        with StudyView(err) as view:
+        with StudyView(err, keep=False) as view:
             result = maximise(
                 **request,
                 store=store,
@@ -95,7 +95,12 @@ def run(
                 on_generation=view.show,
             )
     except KeyboardInterrupt:
-        err.print(f"\nStopped; nothing is lost. Go on with: {_again(sys.argv)}", markup=False)
+        err.print(
+            f"\nStopped; nothing is lost. Go on with: {_again(sys.argv)}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         found = {**progress_plain(result.progress), "best": best_plain(result.best)}

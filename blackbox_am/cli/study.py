@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from blackbox_am.cli import options
+from blackbox_am.cli.background import iterate
 from blackbox_am.cli.console import err, out, plain
 from blackbox_am.cli.failures import INTERRUPTED
 from blackbox_am.cli.options import DEFAULT_SERVER
@@ -235,7 +236,7 @@ def _watch(study: Study, server: str) -> None:
     progress: StudyProgress | None = None
     try:
         with StudyView(out) as view:
-            for progress in study.follow(min_interval=0.25):
+            for progress in iterate(study.follow(min_interval=0.25)):
                 view.show(progress)
     except KeyboardInterrupt:
         where = "" if server == DEFAULT_SERVER else f" --server {server}"

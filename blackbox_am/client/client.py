@@ -12,7 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from blackbox_am.client import listings
 from blackbox_am.client.connection import Connection
 from blackbox_am.client.study import Study
-from blackbox_am.core.spec import ObjectiveSpec, SpaceSpec, StudySpec, from_plain, objective, to_plain
+from blackbox_am.core.spec import (
+    ObjectiveSpec,
+    SpaceSpec,
+    StudySpec,
+    from_plain,
+    objective,
+    to_plain,
+)
 from blackbox_am.core.types import StudyProgress, StudyState
 from blackbox_am.errors import InvalidInput, ServerFailed
 from blackbox_am.rpc import names, pages, progress, specs, tensors
@@ -258,7 +265,7 @@ class Client:
         return listings.Probe(
             answer.finite,
             answer.repeat_difference,
-            tensors.from_proto(answer.activations, field="activations"),
+            tensors.from_proto(answer.activations, field="activations").copy(),
             answer.rows_per_second,
         )
 
@@ -302,7 +309,7 @@ class Client:
             raise from_rpc_error(error, self._connection.target) from error
         if header is None or joiner is None:
             raise ServerFailed("the server sent no stimuli")
-        return tensors.from_header(header, joiner.result(), field="stimuli")
+        return tensors.from_header(header, joiner.result(), field="stimuli").copy()
 
     def _list(self, method: Any, request_type: Any, field: str) -> Iterator[Any]:
         def fetch(token: str) -> Any:

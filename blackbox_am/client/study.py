@@ -165,8 +165,8 @@ class Study:
         answer = self._connection.call(self._stub.Ask, request)
         return Candidates(
             tuple(answer.candidate_ids),
-            tensors.from_proto(answer.latents, field="latents"),
-            tensors.from_proto(answer.stimuli, field="stimuli")
+            tensors.from_proto(answer.latents, field="latents").copy(),
+            tensors.from_proto(answer.stimuli, field="stimuli").copy()
             if answer.HasField("stimuli")
             else None,
             progress.state_from_proto(answer.state),

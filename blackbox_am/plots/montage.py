@@ -149,7 +149,9 @@ class _Grid:
         top = self._top + band * self._band_height
         middle = left + _CELL / 2
         name, _, label = self.titles[index].partition("\n")
-        self._text(figure, middle, top + (0.14 if label else 0.28), name, size=8.5, weight="bold")
+        two_lines = any("\n" in title for title in self.titles)
+        at = top + (0.14 if two_lines else 0.33)
+        self._text(figure, middle, at, name, size=8.5, weight="bold")
         if label:
             self._text(figure, middle, top + 0.33, label, size=8, color=FAINT)
         scores = [row.scores[index] for row in self.rows if row.scores is not None]

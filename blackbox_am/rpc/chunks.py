@@ -12,7 +12,7 @@ from blackbox_am.v1.tensor_pb2 import Chunk
 CHUNK_BYTES = 2**20
 STREAM_ABOVE_BYTES = 2 * 2**20
 """What is larger than this travels in chunks."""
-MAX_STREAM_BYTES = 2**30
+MAX_STREAM_BYTES = 2**29
 """What a receiver takes at most, unless it says otherwise."""
 
 

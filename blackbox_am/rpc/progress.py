@@ -130,8 +130,8 @@ def best_from_proto(message: pb.Best, study_id: str) -> Best:
         message.title,
         message.score,
         CandidateId(study_id, message.generation, message.target, message.row),
-        tensors.from_proto(message.latent, field="latent"),
-        tensors.from_proto(message.stimulus, field="stimulus")
+        tensors.from_proto(message.latent, field="latent").copy(),
+        tensors.from_proto(message.stimulus, field="stimulus").copy()
         if message.HasField("stimulus")
         else None,
     )
@@ -153,7 +153,7 @@ def generation_from_proto(message: service_pb.Generation) -> GenerationScores:
     return GenerationScores(
         message.generation,
         tuple(message.targets),
-        tensors.from_proto(message.scores, field="scores"),
+        tensors.from_proto(message.scores, field="scores").copy(),
         message.seconds,
     )
 

@@ -92,13 +92,8 @@ class Backend:
             name = names[0]
         return self.config.catalogue.oracle(name)
 
-    def close(self, timeout: float) -> None:
-        """Lets running studies finish their generation, and gives everything back.
-
-        Args:
-            timeout: seconds that running studies have.
-        """
-        self.workers.stop(timeout)
+    def close(self) -> None:
+        """Gives everything back, once calls and workers have ended."""
         for pool in (self._calls, self._models):
             pool.shutdown(wait=False, cancel_futures=True)
         self.store.close()

@@ -140,10 +140,13 @@ class StudyRegistry:
     def _current(self, study_id: str) -> LiveStudy | None:
         with self._lock:
             live = self._live.get(study_id)
-            if live is not None and live.stale:
-                del self._live[study_id]
-                return None
-            return live
+        # Not under our lock: it waits for the study's, whose holder may wait for ours.
+        if live is not None and live.stale:
+            with self._lock:
+                if self._live.get(study_id) is live:
+                    del self._live[study_id]
+            return None
+        return live
 
     def _held_still(self, study_id: str, stack: ExitStack) -> Study:
         live = self._current(study_id)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.batches import in_fixed_batches
 from blackbox_am.core.generator import Generator, check_latents
-from blackbox_am.core.space import build_space
 
 ROWS = 32
 """Rows a time: one batch shape, so that a stimulus does not depend on who else is rendered."""
@@ -31,9 +30,3 @@ def render(generator: Generator, latents: NDArray[Any]) -> NDArray[np.float32]:
         stimuli = in_fixed_batches(generator.render, tensor, ROWS)
     rendered: NDArray[np.float32] = stimuli.to("cpu", torch.float32).numpy()
     return rendered
-
-
-def latents_of(space_spec: Any, rows: NDArray[Any]) -> NDArray[Any]:
-    """`rows` in the dtype that latents of the space travel in: float32, or int64 codes."""
-    codes = build_space(space_spec).dtype is not None
-    return rows.astype(np.int64 if codes else np.float32, copy=False)

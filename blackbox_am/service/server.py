@@ -63,12 +63,14 @@ class Server:
             Conflict: where the address cannot be listened on.
             StoreError: where the store cannot be opened.
         """
+        # The store first: a port once bound is only given back by a server that ran.
+        backend = Backend(self._config)
         server = grpc.aio.server(options=_options(self._config))
-        self.address = _bind(server, self._config.address)
         try:
-            backend = Backend(self._config)
-        except BaseException:
-            await server.stop(None)  # gives the port back
+            self.address = _bind(server, self._config.address)
+        except Conflict:
+            backend.workers.stop(0.0)
+            backend.close()
             raise
         add_StudyServiceServicer_to_server(StudyService(backend), server)
         add_OracleServiceServicer_to_server(OracleService(backend), server)
@@ -93,9 +95,11 @@ class Server:
         log.info("stopping")
         await self._health.enter_graceful_shutdown()
         self._backend.changes.close()
-        stopped = asyncio.create_task(self._server.stop(GRACE_SECONDS))
-        await asyncio.to_thread(self._backend.close, WORKER_SECONDS)
-        await stopped
+        await asyncio.gather(
+            self._server.stop(GRACE_SECONDS),
+            asyncio.to_thread(self._backend.workers.stop, WORKER_SECONDS),
+        )
+        self._backend.close()
         self._server = None
 
 

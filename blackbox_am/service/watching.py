@@ -28,7 +28,7 @@ async def watch(
 
     Raises:
         NotFound: where there is no such study, or no more.
-        InvalidInput: for events that have not happened, or a negative interval.
+        InvalidInput: for a negative sequence number or interval.
         ServerUnavailable: where the server goes down.
     """
     study_id = names.study_id(request.name)
@@ -84,17 +84,10 @@ class _Journal:
 
         Raises:
             NotFound: where there is no such study.
-            InvalidInput: where the journal ends before that number.
         """
         records = self._store.read(self._study_id, self._narrator.sequence, READ_RECORDS)
         events = [self._narrator.tell(record) for record in records]
         self.more = len(records) == READ_RECORDS
-        if not self.more and self._narrator.sequence < self._after:
-            raise InvalidInput(
-                f"after_sequence: the study has had {self._narrator.sequence} events so far, "
-                f"got {self._after}",
-                field="after_sequence",
-            )
         return [event for event in events if event.sequence > self._after]
 
     def snapshot(self) -> study_pb2.Study:

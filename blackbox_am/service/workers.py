@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -90,13 +91,10 @@ class Workers:
             if self._stopping.is_set():
                 return
             try:
-                with self._registry.reading(study_id) as study:
-                    wanted = study.state in _WANTED and study.spec.oracle is not None
+                if self._wanted(study_id):
+                    self.submit(study_id)
             except BlackboxError as error:
                 log.error("study %s is not taken up again: %s", study_id, error)  # noqa: TRY400
-                continue
-            if wanted:
-                self.submit(study_id)
 
     def stop(self, timeout: float) -> None:
         """Lets each running study finish its generation, then ends the threads.
@@ -108,9 +106,9 @@ class Workers:
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
-        share = timeout / len(self._threads)
+        deadline = time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(share)
+            thread.join(max(deadline - time.monotonic(), 0.0))
 
     def _work(self) -> None:
         while (study_id := self._next()) is not None:
@@ -144,14 +142,8 @@ class Workers:
         delays = _Delays(self._retry_delays)
         while not self._stopping.is_set():
             try:
-                with self._registry.reading(study_id) as study:
-                    wanted = study.state in _WANTED
-            except NotFound:
-                return  # deleted
-            if not wanted:
-                return
-            try:
-                self._evaluate(study_id, delays)
+                if self._wanted(study_id):
+                    self._evaluate(study_id, delays)
             except _PASSING as error:
                 delay = delays.next()
                 if delay is None:
@@ -168,11 +160,18 @@ class Workers:
             else:
                 return
 
+    def _wanted(self, study_id: str) -> bool:
+        try:
+            with self._registry.reading(study_id) as study:
+                return study.state in _WANTED and study.spec.oracle is not None
+        except NotFound:
+            return False  # deleted
+
     def _evaluate(self, study_id: str, delays: _Delays) -> None:
         live = self._registry.live(study_id)
         spec = live.study.spec
-        if spec.oracle is None or spec.generator is None:
-            return  # clients evaluate
+        assert spec.oracle is not None  # it would not be wanted
+        assert spec.generator is not None  # StudySpec takes no oracle without one
         evaluator = evaluator_of(live, self._generator(spec.generator), self._oracle(spec.oracle))
         loop.run(
             live,

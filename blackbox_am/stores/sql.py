@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import sqlalchemy as sa
@@ -70,6 +71,9 @@ class SQLStore(Store):
         self.url = _as_url(url)
         self._clock = clock
         self._engine = _engine(self.url)
+        # In memory there is one connection for all threads, and it has one transaction.
+        shared = isinstance(self._engine.pool, StaticPool)
+        self._turn: AbstractContextManager[object] = RLock() if shared else nullcontext()
         self._writer = self._engine.execution_options(writes=True)
         with self._translated():
             self._prepare()
@@ -183,10 +187,11 @@ class SQLStore(Store):
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except exc.DatabaseError as error:
-            raise _store_error(self.url, error) from error
+        with self._turn:
+            try:
+                yield
+            except exc.DatabaseError as error:
+                raise _store_error(self.url, error) from error
 
 
 def _as_url(url: str) -> str:

@@ -42,6 +42,9 @@ Array = NDArray[Any]
 
 SNAPSHOT_GENERATIONS = 50
 SNAPSHOT_SECONDS = 10.0
+INEXACT = (
+    "latents could not be reproduced on this device; the search goes on from the last snapshot"
+)
 
 
 @dataclass(frozen=True)
@@ -148,15 +151,7 @@ class LiveStudy:
         snapshot = store.load_snapshot(study_id)
         exact = live._replay(events[1:], snapshot)
         if study.sequence > 1 and study.state.active:
-            message = (
-                ""
-                if exact
-                else (
-                    "latents could not be reproduced on this device; the search goes on from "
-                    "the last snapshot"
-                )
-            )
-            live._append([Resumed(study.generation, exact, message)])
+            live._append([Resumed(study.generation, exact, "" if exact else INEXACT)])
             live.conclude()
         return live
 
@@ -299,12 +294,11 @@ class LiveStudy:
             self._append([decisions.extended(self.study, budget)])
             self._open = None
 
-    # Sharing
-
     @property
     def stale(self) -> bool:
         """Whether it refuses everything, and has to be taken up again from the store."""
-        return self._stale
+        with self._lock:
+            return self._stale
 
     @contextmanager
     def reading(self) -> Iterator[Study]:
@@ -339,10 +333,12 @@ class LiveStudy:
         closed = decisions.closed(
             self.study, merged, generation.latents.cpu().numpy(), self._clock() - self._started
         )
-        self._stale = True  # until it is written: the optimizer may already know
-        self.search.learn(self.study, generation.latents, self.study.scores(merged), gradients)
-        snapshot = self._snapshot(generation.index + 1)
-        self._stale = False
+        try:
+            self.search.learn(self.study, generation.latents, self.study.scores(merged), gradients)
+            snapshot = self._snapshot(generation.index + 1)
+        except BaseException:
+            self._stale = True  # the optimizer may know what the journal does not
+            raise
         self._append([event, closed], snapshot)
         self._open = None
         self.leases.clear()

@@ -32,9 +32,7 @@ SPECS = {
     "product": StudySpec(
         (LEAF,),
         Budget(1),
-        space=SpaceSpec(
-            "product", 5, parts=(SpaceSpec("normal", 2), SpaceSpec("sphere", 3))
-        ),
+        space=SpaceSpec("product", 5, parts=(SpaceSpec("normal", 2), SpaceSpec("sphere", 3))),
     ),
 }
 

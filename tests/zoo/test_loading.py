@@ -88,10 +88,10 @@ def reconstruction_psnr(name, pixels):
     return -10 * float(torch.log10(((picture - x) / 2).pow(2).mean()))
 
 
-@pytest.mark.parametrize("name", ["cifar_vae", "cifar_vq"])
-def test_autoencoders_reconstruct_as_carded(name, probe):
+@pytest.mark.parametrize(("name", "least"), [("cifar_vae", 19.0), ("cifar_vq", 21.0)])
+def test_autoencoders_reconstruct_as_carded(name, least, probe):
     psnr = reconstruction_psnr(name, probe[0])
-    assert psnr >= 18.0
+    assert psnr >= least
     assert psnr == pytest.approx(catalogue.metadata(name)["psnr_test_1000"], abs=0.6)
 
 

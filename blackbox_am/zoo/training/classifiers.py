@@ -16,7 +16,7 @@ from blackbox_am.zoo.training.data import (
     read_images,
     shift_and_flip,
 )
-from blackbox_am.zoo.training.files import read_weights, write_json, write_weights
+from blackbox_am.zoo.training.files import epochs_before, read_weights, write_json, write_weights
 from blackbox_am.zoo.training.loop import (
     SEED,
     Average,
@@ -110,6 +110,7 @@ def _train(
     average = Average(net)
     frozen = type(net)().to(job.device)
     budget = Budget(job.minutes, job.epochs * max(1, len(train.x) // BATCH))
+    before = epochs_before(metadata, job.resume)
     epoch, score = 0, 0.0
     with Report(name) as report:
         while budget.done < 1.0 and epoch < job.epochs:
@@ -140,7 +141,7 @@ def _train(
         {
             "accuracy_test_1000": round(score, 4),
             "distilled": teacher is not None,
-            "epochs": epoch,
+            "epochs": before + epoch,
             "parameters": sum(p.numel() for p in net.parameters()),
         },
     )

@@ -49,6 +49,13 @@ def read_weights(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor] | 
     return found if same else None
 
 
+def epochs_before(path: Path, resume: bool) -> int:
+    """Passes over the images that the weights beside this metadata file already had."""
+    if not (resume and path.is_file()):
+        return 0
+    return int(json.loads(path.read_text(encoding="utf-8")).get("epochs", 0))
+
+
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write metadata as indented JSON, atomically."""
     temporary = _replace(path, ".tmp")

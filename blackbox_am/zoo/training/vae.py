@@ -12,6 +12,7 @@ from torch.nn import functional
 from blackbox_am.errors import NotFound
 from blackbox_am.zoo.training.data import TEST_FILE, TRAIN_FILE, read_images, shift_and_flip
 from blackbox_am.zoo.training.files import (
+    epochs_before,
     read_weights,
     rounded,
     write_json,
@@ -35,8 +36,8 @@ from blackbox_am.zoo.training.losses import (
     disturb,
     divergence,
     feature_distance,
-    moment_distance,
     pixel_distance,
+    statistics_distance,
 )
 from blackbox_am.zoo.training.teacher import Teacher, load_teacher
 
@@ -45,12 +46,13 @@ PRIOR_BATCH = 16
 WIDTHS = (24, 48, 96, 64)
 LATENT = (8, 4, 4)
 FEATURES = 0.15
-KL = 0.03
+KL = 0.04
 COVARIANCE = 0.005
-MOMENTS = 0.01
-NATURAL = 0.02
+SPREAD = 0.03
+NATURAL = 0.01
 NATURAL_FROM = 0.35
 PEAK_RATE = 1e-3
+RESUMED_RATE = 5e-4
 
 
 def build_vae() -> Any:
@@ -156,12 +158,12 @@ class _Trainer:
         loss = pixels + FEATURES * features + KL * nats / x[0].numel() + wall
         loss = loss + COVARIANCE * covariance_gap(latents)
         if natural:
-            moments = moment_distance(real[1:], [f[count:] for f in fake[1:]])
+            spread = statistics_distance(x, pictures[count:] / 2 + 0.5)
             self.critic.requires_grad_(False)
             with half_precision(self.device):
                 scores = self.critic(disturb(pictures)).float()
             self.critic.requires_grad_(True)
-            loss = loss + natural * (MOMENTS * moments - NATURAL * scores.mean())
+            loss = loss + natural * (SPREAD * spread - NATURAL * scores.mean())
         set_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -201,15 +203,15 @@ def train_vae(job: Job) -> None:
     some = train.x[:: max(1, len(train.x) // 2000)]  # the file may be sorted by class
     average = Average(vae, 0.998)
     budget = Budget(job.minutes, job.epochs * max(1, len(train.x) // BATCH))
-    epoch = 0
+    peak = RESUMED_RATE if job.resume else PEAK_RATE
+    start = 0.0 if job.resume else NATURAL_FROM
+    epoch, before = 0, epochs_before(job.out / "cifar_vae.json", job.resume)
     with Report("cifar_vae") as report:
         while budget.done < 1.0 and epoch < job.epochs:
             sums: dict[str, float] = {}
             for count, index in enumerate(batches(len(train.x), BATCH, job.device), 1):
-                natural = min(1.0, max(0.0, (budget.done - NATURAL_FROM) / 0.1))
-                parts = trainer.step(
-                    shift_and_flip(train.x[index], 2), budget.rate(PEAK_RATE), natural
-                )
+                natural = min(1.0, max(0.0, (budget.done - start) / 0.1))
+                parts = trainer.step(shift_and_flip(train.x[index], 2), budget.rate(peak), natural)
                 average.update(vae)
                 budget.step += 1
                 sums = {name: sums.get(name, 0.0) + value for name, value in parts.items()}
@@ -219,7 +221,7 @@ def train_vae(job: Job) -> None:
                     break
             epoch += 1
             report.line(f"epoch {epoch}: {state}")
-            _write(vae, average, job, some, test.x, epoch)
+            _write(vae, average, job, some, test.x, before + epoch)
 
 
 def _write(vae: Any, average: Average, job: Job, train: Tensor, test: Tensor, epoch: int) -> None:

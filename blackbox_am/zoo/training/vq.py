@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 from blackbox_am.errors import NotFound
 from blackbox_am.zoo.training.data import TEST_FILE, TRAIN_FILE, read_images, shift_and_flip
-from blackbox_am.zoo.training.files import read_weights, rounded, write_json, write_model
+from blackbox_am.zoo.training.files import (
+    epochs_before,
+    read_weights,
+    rounded,
+    write_json,
+    write_model,
+)
 from blackbox_am.zoo.training.loop import (
     SEED,
     Average,
@@ -196,7 +202,7 @@ def train_vq(job: Job) -> None:
     some = train.x[:: max(1, len(train.x) // 2000)]  # the file may be sorted by class
     average = Average(vq, 0.995)
     budget = Budget(job.minutes, job.epochs * max(1, len(train.x) // BATCH))
-    epoch = 0
+    epoch, before = 0, epochs_before(job.out / "cifar_vq.json", job.resume)
     with Report("cifar_vq") as report:
         while budget.done < 1.0 and epoch < job.epochs:
             sums: dict[str, float] = {}
@@ -215,7 +221,7 @@ def train_vq(job: Job) -> None:
                     break
             epoch += 1
             report.line(f"epoch {epoch}: {state}")
-            _write(vq, average, job, some, test.x, epoch)
+            _write(vq, average, job, some, test.x, before + epoch)
 
 
 def _write(vq: Any, average: Average, job: Job, train: Tensor, test: Tensor, epoch: int) -> None:

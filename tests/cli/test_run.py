@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def toys(config, tmp_path):
+    """Arguments of a small search."""
+    store = tmp_path / "runs.sqlite3"
+    return ["--generator", "pixels", "--config", config, "--store", store, "-t", "units:2"]
+
+
+def test_finds_and_draws(cli, toys, tmp_path):
+    picture = tmp_path / "best.png"
+    result = cli("run", *toys, "-t", "units:5", "--oracle", "toy", "-q", 60, "--out", picture)
+    assert result.exit_code == 0, result.stderr
+    assert "units:2" in result.stdout
+    assert "units:5" in result.stdout
+    assert "120 of 120 queries" in result.stderr
+    assert np.asarray(Image.open(picture)).std() > 10
+
+
+def test_more_queries_find_more(from_json, toys):
+    scores = [
+        from_json("run", *toys, "--oracle", "toy", "-q", queries)["best"][0]["score"]
+        for queries in (20, 600)
+    ]
+    assert scores[1] > scores[0]
+
+
+def test_the_same_command_again_gives_the_same_study(from_json, toys):
+    command = ["run", *toys, "--oracle", "toy", "-q", 40]
+    first = from_json(*command)
+    assert from_json(*command) == first
+    assert from_json(*command, "--seed", 1)["study"] != first["study"]
+
+
+def test_parameters_reach_the_optimizer(cli, from_json, toys):
+    command = ["run", *toys, "--oracle", "toy", "-q", 40]
+    assert from_json(*command, "--set", "population=10")["generation"] == 4
+    result = cli(*command, "--set", "populaton=10")
+    assert result.exit_code == 2
+    assert "did you mean 'population'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        (["--oracle", "toi"], 3, "did you mean 'toy'"),
+        (["--oracle", "toy", "-t", "units:99"], 2, "units 0 to 5"),
+        (["--oracle", "toy", "-t", "units:"], 2, "is not a unit"),
+        (["--oracle", "toy", "--optimizer", "cmaa"], 2, "did you mean 'cma'"),
+        (["--oracle", "toy", "--store", "/no/such/folder/x.db"], 5, "/no/such/folder"),
+        (["--oracle", "toy", "--config", "/no/such.toml"], 3, "/no/such.toml"),
+        (["--oracle", "toy", "-q", "5", "--out", "best.pnk"], 2, "did you mean 'png'"),
+    ],
+)
+def test_what_cannot_work_is_one_line_and_a_code(cli, toys, more, code, words):
+    result = cli("run", *toys, *more)
+    assert result.exit_code == code
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert words in last
+
+
+def test_a_store_that_is_something_else_is_5(cli, toys, tmp_path):
+    (tmp_path / "other.db").write_text("this is no database, and long enough to be noticed" * 20)
+    result = cli("run", *toys, "--oracle", "toy", "--store", tmp_path / "other.db")
+    assert result.exit_code == 5
+
+
+def test_ctrl_c_says_how_to_go_on_and_nothing_is_lost(from_json, spawn, toys, tmp_path):
+    command = ["run", *toys, "--oracle", "slow", "-q", 900, "--id", "stopped"]
+    process = spawn(*command)
+    deadline = time.monotonic() + 60
+    while "of 900 queries" not in (line := process.stderr.readline()):
+        assert time.monotonic() < deadline, line
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in said
+    (again,) = [line for line in said.splitlines() if "Go on with:" in line]
+    assert "blackbox-am run" in again
+    assert "--id stopped" in again
+
+    finished = from_json(*command)
+    assert finished["queries"] == 900
+    untouched = from_json(*command, "--store", tmp_path / "other.sqlite3")
+    assert json.dumps(finished["best"]) == json.dumps(untouched["best"])

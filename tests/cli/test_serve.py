@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import signal
+import socket
+import time
+
+import pytest
+
+from blackbox_am.client import connect
+
+
+def _address(path, process):
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return path.read_text().strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serves_until_told_to_stop(spawn, config, tmp_path, number):
+    ready, store = tmp_path / "address", tmp_path / "studies.sqlite3"
+    options = ["--address", "127.0.0.1:0", "--store", store, "--ready-file", ready]
+    process = spawn("serve", "--config", config, *options)
+    with connect(_address(ready, process)) as client:
+        assert [oracle.name for oracle in client.oracles()] == ["slow", "toy"]
+        study = client.create(
+            targets=["units:0"], oracle="slow", generator="pixels", queries_per_target=4000
+        )
+        while study.progress().search_rows == 0:
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    assert "listening on 127.0.0.1:" in said
+    assert "stopped; studies that were running go on" in said
+    assert "Traceback" not in said
+
+
+def test_what_was_running_goes_on_at_the_next_start(spawn, config, tmp_path):
+    store = tmp_path / "studies.sqlite3"
+    rows = []
+    for start in range(2):
+        ready = tmp_path / f"address-{start}"
+        options = ["--address", "127.0.0.1:0", "--store", store, "--ready-file", ready]
+        process = spawn("serve", "--config", config, *options)
+        with connect(_address(ready, process)) as client:
+            study = client.create(
+                targets=["units:0"],
+                oracle="slow",
+                generator="pixels",
+                queries_per_target=4000,
+                study_id="long",
+            )
+            before = rows[-1] if rows else 0
+            deadline = time.monotonic() + 30
+            while study.progress().search_rows <= before:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            rows.append(study.progress().search_rows)
+        process.terminate()
+        assert process.wait(30) == 0
+    assert rows[1] > rows[0] > 0
+
+
+def test_a_port_in_use_is_an_error_in_one_line(spawn, config, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = spawn(
+            "serve", "--config", config, "--address", f"127.0.0.1:{port}",
+            "--store", tmp_path / "s.sqlite3",
+        )  # fmt: skip
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert said.startswith(f"error: cannot listen on 127.0.0.1:{port}")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[server]\nadress = 'x:1'\n", "did you mean 'address'"),
+        ("[server\n", "not valid TOML"),
+        ("[oracles.x]\nkind = 'simulatd'\n", "did you mean 'simulated'"),
+        ("[server]\nworkers = 0\n", "workers"),
+    ],
+)
+def test_a_wrong_configuration_is_2_and_names_the_file(cli, tmp_path, text, words):
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    result = cli("serve", "--config", path)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert "wrong.toml" in result.stderr
+
+
+def test_a_missing_configuration_is_3(cli, tmp_path):
+    assert cli("serve", "--config", tmp_path / "none.toml").exit_code == 3

@@ -1,0 +1,31 @@
+"""The plug-in of CONTRIBUTING.md keeps the contract it is told about."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from blackbox_am import plugins
+from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.testing.optimizers import OptimizerContract
+
+TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text("utf-8")
+
+
+def _module():
+    """The module in the text, as if it were a file."""
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    module = ModuleType("hill")
+    sys.modules["hill"] = module  # where dataclasses look their types up
+    exec(compile(code, "CONTRIBUTING.md", "exec"), vars(module))
+    return module
+
+
+class TestHill(OptimizerContract):
+    @pytest.fixture
+    def optimizer(self):
+        return plugins.public_class(_module(), Optimizer)()

@@ -1,0 +1,80 @@
+"""The examples do what they say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+FOLDER = Path(__file__).parents[2] / "examples"
+EXAMPLES = sorted(FOLDER.glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    from blackbox_am.service import Config, running
+
+    store = tmp_path_factory.mktemp("server") / "studies.sqlite3"
+    with running(Config(address="127.0.0.1:0", store=str(store))) as address:
+        yield address
+
+
+def _run(name, *options):
+    (path,) = [path for path in EXAMPLES if path.stem.endswith(name)]
+    done = subprocess.run(
+        [sys.executable, str(path), *map(str, options)],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _is_picture(path):
+    return np.asarray(Image.open(path)).std() > 10
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_is_short_and_says_how_to_run_it(path):
+    text = path.read_text()
+    assert len(text.splitlines()) < 60
+    assert f"python examples/{path.name}" in text
+
+
+def test_there_are_three():
+    assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03"]
+
+
+def test_maximise_here(tmp_path):
+    picture = tmp_path / "here.png"
+    said = _run("maximise_here", "--queries", 36, "--out", picture)
+    assert "head:3: " in said
+    assert "layer3:77: " in said
+    assert "72 queries" in said
+    assert _is_picture(picture)
+
+
+def test_watch_remotely(server):
+    said = _run("watch_remotely", "--server", server, "--queries", 54)
+    assert [line.split(":")[0] for line in said.splitlines() if "generation" in line] == [
+        "generation 0",
+        "generation 1",
+        "generation 2",
+    ]
+    assert "head:8: " in said
+    assert "(3, 32, 32)" in said
+
+
+def test_your_own_model(server, tmp_path):
+    picture = tmp_path / "forest.png"
+    said = _run("your_own_model", "--server", server, "--queries", 600, "--out", picture)
+    votes = [int(line.split(": ")[1].split("%")[0]) for line in said.splitlines()[:10]]
+    # The best of 2,000 random images gets 20 to 44 % of the trees.
+    assert np.mean(votes) > 45
+    assert _is_picture(picture)

@@ -1,0 +1,213 @@
+"""Studies with an oracle: run some at a time, through trouble, and across restarts."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pytest
+import torch
+
+from blackbox_am.client import connect
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.types import StopReason, StudyState
+from blackbox_am.errors import (
+    OracleFailed,
+    OracleTimeout,
+    OracleUnavailable,
+    OutOfMemory,
+)
+from blackbox_am.oracles.simulated import Simulated
+from blackbox_am.service import running
+from blackbox_am.stores import SQLStore
+
+
+@dataclass(frozen=True)
+class Moody(Oracle):
+    """A simulated oracle whose calls raise what `script` says, one entry a call."""
+
+    kind: ClassVar[str] = "moody"
+    script: list
+    calls: list
+
+    def describe(self):
+        return Simulated().describe()
+
+    def observe(self, stimuli, units):
+        self.calls.append(threading.current_thread().name)
+        error = self.script.pop(0) if self.script else None
+        if error is not None:
+            raise error
+        return Simulated().observe(stimuli, units)
+
+
+@pytest.fixture
+def moody(config):
+    oracle = Moody([], [])
+    config.catalogue.add_oracle("moody", oracle)
+    return oracle
+
+
+@pytest.fixture
+def client(config, moody):
+    with running(config) as address, connect(address) as found:
+        yield found
+
+
+def search(client, oracle="moody", **changes):
+    wanted = {"targets": ["units:0"], "generator": "pixels", "queries_per_target": 100}
+    return client.create(oracle=oracle, **{**wanted, **changes})
+
+
+@pytest.mark.parametrize("error", [OracleUnavailable("no line"), OracleTimeout("too slow")])
+def test_a_short_absence_is_waited_for(client, moody, error):
+    moody.script.extend([None, error, error, None, error, error])
+    calm = search(client, "sim")
+    study = search(client)
+    end = study.wait(30)
+    assert (end.state, end.search_rows) == (StudyState.SUCCEEDED, 100)
+    assert moody.script == []
+    calm.wait(30)
+    assert study.best()[0].score == calm.best()[0].score
+
+
+def test_a_long_absence_pauses_the_study(client, moody):
+    moody.script.extend([None] + [OracleUnavailable("no line to the rig")] * 3)
+    study = search(client)
+    end = study.wait(30)
+    assert (end.state, end.stop_reason) == (StudyState.PAUSED, StopReason.ORACLE)
+    assert "no line to the rig" in end.message
+    assert "3 attempts" in end.message
+    study.resume()
+    assert study.wait(30).state is StudyState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "error", [OracleFailed("the model said no"), OutOfMemory("too big a batch")]
+)
+def test_an_oracle_that_fails_fails_the_study(client, moody, error):
+    moody.script.extend([None, error])
+    study = search(client)
+    end = study.wait(30)
+    assert (end.state, end.stop_reason) == (StudyState.FAILED, StopReason.ORACLE)
+    assert end.message == error.message
+    study.resume()
+    assert study.wait(30).state is StudyState.SUCCEEDED
+
+
+def test_an_oracle_with_a_bug_fails_the_study(client, moody):
+    moody.script.append(ZeroDivisionError("division by zero"))
+    end = search(client).wait(30)
+    assert end.state is StudyState.FAILED
+    assert "ZeroDivisionError" in end.message
+
+
+def test_a_bug_of_ours_is_logged_and_not_told(client, monkeypatch, caplog):
+    def boom(*_, **__):
+        raise KeyError("secret")
+
+    monkeypatch.setattr("blackbox_am.service.workers.loop.run", boom)
+    with caplog.at_level(logging.ERROR):
+        end = search(client).wait(30)
+    assert (end.state, end.message) == (
+        StudyState.FAILED,
+        "internal error; see the server's log",
+    )
+    assert "KeyError: 'secret'" in caplog.text
+
+
+def test_all_rows_nan_fail_the_study(client, config):
+    class Blind(Moody):
+        def observe(self, stimuli, units):
+            return torch.full((len(stimuli), len(units)), torch.nan)
+
+    config.catalogue.add_oracle("blind", Blind([], []))
+    end = search(client, "blind").wait(30)
+    assert end.state is StudyState.FAILED
+    assert "nan" in end.message
+
+
+def test_some_run_at_once_the_others_in_turn(client, moody):
+    studies = [search(client, seed=i) for i in range(5)]
+    assert [s.wait(30).state for s in studies] == [StudyState.SUCCEEDED] * 5
+    assert len({name for name in moody.calls if name.startswith("worker")}) <= 2
+
+
+def test_resumed_before_the_worker_saw_the_pause(client):
+    study = search(client, "slow", queries_per_target=300)
+    next(iter(study.watch(after_sequence=3)))
+    for _ in range(3):
+        study.pause()
+        study.resume()
+    assert study.wait(30).state is StudyState.SUCCEEDED
+
+
+def test_clients_and_a_worker_may_share_a_study(client):
+    study = search(client, "slow", queries_per_target=400)
+    told = 0
+    while (candidates := study.ask(2, stimuli=True)).state.active:
+        if len(candidates):
+            stimuli = torch.from_numpy(candidates.latents).reshape(-1, 3, 8, 8)
+            scores = 1 - (stimuli - Simulated().optimum(0)).square().mean((1, 2, 3))
+            try:
+                told += study.tell(candidates, scores.numpy()).accepted
+            except Exception:
+                break  # it ended meanwhile
+        else:
+            time.sleep(0.01)
+    assert study.wait(30).search_rows == 400
+
+
+@pytest.mark.parametrize("oracle", ["slow", "sim"])
+def test_a_stopped_server_leaves_studies_to_the_next(config, tmp_path, oracle):
+    stored = replace(config, store=str(tmp_path / "s.sqlite3"))
+    with running(stored) as address, connect(address) as client:
+        study = search(client, oracle, queries_per_target=600, study_id="mine")
+        next(iter(study.watch(after_sequence=6)))
+    with running(stored) as address, connect(address) as client:
+        end = client.study("mine").wait(30)
+        assert (end.state, end.search_rows) == (StudyState.SUCCEEDED, 600)
+        broken = client.study("mine").best()[0]
+        calm = search(client, "sim", queries_per_target=600)
+        calm.wait(30)
+        assert calm.best()[0].score == broken.score
+    store = SQLStore(stored.store)
+    records = store.read("mine")
+    store.close()
+    assert [r.sequence for r in records] == list(range(1, len(records) + 1))
+
+
+def test_a_study_whose_oracle_is_gone_fails_with_the_reason(config, tmp_path, moody):
+    stored = replace(config, store=str(tmp_path / "s.sqlite3"))
+    moody.script.extend([None, None, *[OracleTimeout("x")] * 100])
+    slow = replace(stored, retry_delays=(60.0,))
+    with running(slow) as address, connect(address) as client:
+        study = search(client, study_id="mine")
+        next(iter(study.watch(after_sequence=3)))
+    config.catalogue._oracles.builders.pop("moody")
+    config.catalogue._oracles.built.pop("moody", None)
+    with running(stored) as address, connect(address) as client:
+        end = client.study("mine").wait(30)
+        assert end.state is StudyState.FAILED
+        assert "no oracle 'moody'" in end.message
+
+
+def test_two_servers_on_one_store_do_not_spoil_a_journal(config, tmp_path):
+    stored = replace(config, store=str(tmp_path / "s.sqlite3"))
+    with (
+        running(stored) as one,
+        running(stored) as two,
+        connect(one) as first,
+        connect(two) as second,
+    ):
+        study = search(first, "slow", queries_per_target=300, study_id="mine")
+        other = second.study("mine")
+        other.pause()
+        assert other.progress().state is StudyState.PAUSED
+        other.resume()
+        end = other.wait(30)
+        assert end.state is StudyState.SUCCEEDED
+        assert end.search_rows == 300
+        sequences = [e.sequence for e in study.watch()]
+        assert sequences == list(range(1, end.sequence + 1))
