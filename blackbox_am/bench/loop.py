@@ -47,7 +47,7 @@ def study_overhead(generations: int, say: Progress) -> Measurement:
     """(a): seconds a generation, whole study over evaluator alone."""
     catalogue = Catalogue.default()
     oracle, generator = catalogue.oracle("cifar_cnn"), catalogue.generator("cifar_vae")
-    spec = _spec((generations + 1) * POPULATION)
+    spec = _spec((generations + 2) * POPULATION)
     whole, alone = [], []
     with tempfile.TemporaryDirectory() as folder:
         store = SQLStore(str(Path(folder) / "loop.sqlite3"))

@@ -29,6 +29,9 @@ UNITS = (
 )
 """What the demo looks for: hidden channels of the shipped classifier, and class logits."""
 
+QUERIES = 800
+"""Of each unit and search: a minute or so on two cores."""
+
 
 def demo(
     folder: Annotated[
@@ -36,7 +39,7 @@ def demo(
     ] = Path("demo"),
     queries: Annotated[
         int, typer.Option("--queries", "-q", min=1, help="Model evaluations a unit and search.")
-    ] = 1000,
+    ] = QUERIES,
     units: Annotated[
         int, typer.Option("--units", "-k", min=1, max=len(UNITS), help="How many units.")
     ] = len(UNITS),

@@ -17,7 +17,8 @@ from blackbox_am.rpc import names, progress, tensors
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.rendering import render
 from blackbox_am.studies import decisions
-from blackbox_am.studies.live import Generation, LiveStudy
+from blackbox_am.studies.candidates import Generation
+from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_service_pb2 as pb
 

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from numpy.typing import NDArray
 from blackbox_am.core.spec import Budget
 from blackbox_am.core.store import Store, StoredSnapshot
 from blackbox_am.core.types import StopReason, StudyState
-from blackbox_am.errors import SequenceTaken, StoreError, StudyExists
+from blackbox_am.errors import SequenceTaken, StoreError, StudyClosed, StudyExists
 from blackbox_am.studies import decisions
+from blackbox_am.studies.candidates import Generation, Told
 from blackbox_am.studies.events import (
     ArrayData,
     Created,
@@ -45,31 +45,6 @@ SNAPSHOT_SECONDS = 10.0
 INEXACT = (
     "latents could not be reproduced on this device; the search goes on from the last snapshot"
 )
-
-
-@dataclass(frozen=True)
-class Generation:
-    """The open generation.
-
-    Attributes:
-        index: its number, from 0.
-        targets: the active targets, ascending.
-        latents: (len(targets), P, D), projected into the space.
-        rows: how many of the P rows are wanted; fewer than P where the budget ends.
-    """
-
-    index: int
-    targets: tuple[int, ...]
-    latents: torch.Tensor
-    rows: int
-
-
-@dataclass(frozen=True)
-class Told:
-    """What became of some measurements."""
-
-    accepted: int
-    repeated: int
 
 
 class LiveStudy:
@@ -158,8 +133,14 @@ class LiveStudy:
     # Searching
 
     def generation(self) -> Generation:
-        """The open generation. Asking again gives the same one."""
+        """The open generation. Asking again gives the same one.
+
+        Raises:
+            StudyClosed: where every target is finished.
+        """
         with self._locked():
+            if self.study.exhausted:
+                raise StudyClosed("every target of the study is finished; extend its budget first")
             if self._open is None:
                 latents = self.search.ask(self.study)
                 self._open = Generation(

@@ -34,17 +34,21 @@ def run(
     live.start()
     gradients = live.search.optimizer.order == 1
     while live.study.state is StudyState.RUNNING and not stopped():
-        generation = live.generation()
-        result = evaluator.evaluate(
-            generation.latents[:, : generation.rows], generation.targets, gradients=gradients
-        )
-        if np.isnan(result.activations).all():
-            raise OracleFailed(
-                f"all {generation.rows * len(generation.targets)} rows of generation "
-                f"{generation.index} came back as nan; check the model on one stimulus first"
-            )
         try:
-            live.tell_generation(generation, result.activations, result.gradients)
+            _measure(live, evaluator, gradients=gradients)
         except StudyClosed:
-            return  # cancelled while it was being measured
+            return  # cancelled, or finished by clients, while it was being measured
         after_generation(live)
+
+
+def _measure(live: LiveStudy, evaluator: Evaluator, *, gradients: bool) -> None:
+    generation = live.generation()
+    result = evaluator.evaluate(
+        generation.latents[:, : generation.rows], generation.targets, gradients=gradients
+    )
+    if np.isnan(result.activations).all():
+        raise OracleFailed(
+            f"all {generation.rows * len(generation.targets)} rows of generation "
+            f"{generation.index} came back as nan; check the model on one stimulus first"
+        )
+    live.tell_generation(generation, result.activations, result.gradients)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from blackbox_am.errors import ServerUnavailable
 
@@ -37,7 +37,7 @@ class ServerProcess:
         self._folder = folder
         self._config = config
 
-    def __enter__(self) -> ServerProcess:
+    def __enter__(self) -> Self:
         ready = self._folder / "address"
         ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "blackbox_am.cli", "serve", "--address", "127.0.0.1:0"]
@@ -45,7 +45,7 @@ class ServerProcess:
         if self._config is not None:
             command += ["--config", str(self._config)]
         with self.log.open("ab") as sink:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603  # our own command
                 command,
                 stdout=sink,
                 stderr=subprocess.STDOUT,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blackbox_am.cli.demo import UNITS
+from blackbox_am.cli.demo import QUERIES, UNITS
 
 KEYS = {"unit", "natural_max", "random_best", "best", "queries"}
 
@@ -93,6 +93,6 @@ def test_ctrl_c_takes_the_server_along(tmp_path):
 @pytest.mark.timeout(600)
 def test_cma_beats_random_search_on_every_unit(tmp_path):
     done, seconds = _demo(tmp_path / "d", timeout=580)
-    for line in _check(tmp_path / "d", done.stdout, units=len(UNITS), queries=1000):
+    for line in _check(tmp_path / "d", done.stdout, units=len(UNITS), queries=QUERIES):
         assert line["best"] > line["random_best"], line
     assert seconds < 300  # under 120 on two free cores; a test machine is seldom free

@@ -129,7 +129,7 @@ def test_another_programs_database_is_refused(tmp_path):
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE customers (name TEXT)")
     connection.close()
-    with pytest.raises(StoreCorrupt, match="not a store of blackbox_am.*customers"):
+    with pytest.raises(StoreCorrupt, match=r"not a store of blackbox_am.*customers"):
         SQLStore(str(path))
 
 

@@ -132,7 +132,12 @@ def _train(
                 if budget.done >= 1.0:
                     break
             epoch += 1
-            frozen.load_state_dict(average.state)
+            # Rounded as they are stored, so that the accuracy is that of the file.
+            rounded = {
+                key: value.half().float() if value.is_floating_point() else value
+                for key, value in average.state.items()
+            }
+            frozen.load_state_dict(rounded)
             score = accuracy(frozen, test)
             report.line(f"epoch {epoch}: test accuracy {score:.3f}")
             write_weights(weights, average.state)

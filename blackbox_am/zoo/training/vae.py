@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -204,7 +205,9 @@ def train_vae(job: Job) -> None:
     average = Average(vae, 0.998)
     budget = Budget(job.minutes, job.epochs * max(1, len(train.x) // BATCH))
     peak = RESUMED_RATE if job.resume else PEAK_RATE
-    start = 0.0 if job.resume else NATURAL_FROM
+    # A resumed run polishes without the critic: left on for long it draws outlines into pictures
+    # of random latents.
+    start = math.inf if job.resume else NATURAL_FROM
     epoch, before = 0, epochs_before(job.out / "cifar_vae.json", job.resume)
     with Report("cifar_vae") as report:
         while budget.done < 1.0 and epoch < job.epochs:
