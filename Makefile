@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, and make. `make` alone says what there is.
 
 PYTHON ?= python3
-# More arguments for pip, such as --extra-index-url https://download.pytorch.org/whl/cpu
+# More arguments for pip, such as the index of PyTorch's CPU builds.
 PIP_ARGS ?=
 
 BIN := .venv/bin

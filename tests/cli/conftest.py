@@ -68,7 +68,10 @@ def from_json(cli):
 
 @pytest.fixture
 def spawn():
-    """Starts a command in a process of its own; ended with the test."""
+    """Starts a command in a process of its own; ended with the test.
+
+    It has as many threads as this one: with another number, matrix products round otherwise.
+    """
     started = []
 
     def start(*arguments, **options):
@@ -77,7 +80,7 @@ def spawn():
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+            env={**os.environ, "COLUMNS": "200"},
             **options,
         )
         started.append(process)

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 import blackbox_am.client as bam
 from blackbox_am.catalogue import Catalogue
@@ -23,8 +22,6 @@ from blackbox_am.errors import (
     ShapeMismatch,
 )
 from blackbox_am.service import Config, running
-
-torch.set_num_threads(1)
 
 TABLES = {
     "oracles": {

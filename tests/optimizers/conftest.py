@@ -14,14 +14,6 @@ from blackbox_am.core.space import Space
 Hill = Callable[[torch.Tensor], torch.Tensor]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def hills() -> dict[str, Hill]:
     """Functions of (..., D) whose maximum is 0."""

@@ -37,8 +37,6 @@ from blackbox_am.v1.oracle_service_pb2_grpc import (
 )
 from blackbox_am.v1.tensor_pb2 import DType, Tensor
 
-torch.set_num_threads(1)
-
 UNITS = [Unit.parse("units:0"), Unit.parse("units:7")]
 TABLES = {
     "oracles": {"sim": {"kind": "simulated"}, "deep": {"kind": "simulated", "gradients": True}},

@@ -2,7 +2,6 @@
 
 import grpc
 import pytest
-import torch
 
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.client import connect
@@ -11,8 +10,6 @@ from blackbox_am.v1 import study_pb2
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
 from blackbox_am.v1.study_service_pb2_grpc import StudyServiceStub
-
-torch.set_num_threads(1)
 
 TABLES = {
     "oracles": {

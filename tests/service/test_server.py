@@ -32,7 +32,6 @@ from blackbox_am.stores import SQLStore
 PROGRAM = """
 import sys, torch
 from pathlib import Path
-torch.set_num_threads(1)
 from blackbox_am.service import load_config, serve
 
 def ready(address):
