@@ -15,13 +15,21 @@ app = typer.Typer(
     help="Measure: every command prints a table of ratios against a baseline of the same run.",
 )
 
+console = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """Tells what is being measured. A spinner would take part in the measurement."""
+    console.print(text, style="dim")
+
+
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the table to this file.")]
 
 
 @app.command()
 def loop(
     generations: Annotated[int, typer.Option(help="Generations of (a).", min=2)] = 24,
-    repeats: Annotated[int, typer.Option(help="Studies of each kind in (b).", min=1)] = 5,
+    repeats: Annotated[int, typer.Option(help="Studies of each kind in (b).", min=1)] = 12,
     seconds: Annotated[float, typer.Option(help="For each rate of (c).", min=0.1)] = 10.0,
     json_file: JsonFile = None,
 ) -> None:
@@ -32,13 +40,12 @@ def loop(
     """
     from blackbox_am.bench import loop as bench
 
-    with Console(stderr=True).status("") as status:
-        lines = [
-            bench.study_overhead(generations, status.update),
-            bench.wire_overhead(repeats, 6, status.update),
-            bench.ask_tell_rate(512, seconds, status.update),
-            bench.ask_tell_rate(4096, seconds, status.update),
-        ]
+    lines = [
+        bench.study_overhead(generations, say),
+        bench.wire_overhead(repeats, 6, say),
+        bench.ask_tell_rate(512, seconds, say),
+        bench.ask_tell_rate(4096, seconds, say),
+    ]
     title = f"bench loop: K·P = 256 rows a generation, {bench.threads()} threads"
     measurement.show(title, lines, json_file)
 
@@ -53,6 +60,5 @@ def kill(
     """Kill the server at random moments; the end must be bit-identical to a study left alone."""
     from blackbox_am.bench import kill as bench
 
-    with Console(stderr=True).status("") as status:
-        lines = bench.kill(kills, queries, seed, status.update)
+    lines = bench.kill(kills, queries, seed, say)
     measurement.show(f"bench kill: SIGKILL x {kills}", lines, json_file)

@@ -81,22 +81,16 @@ def wire_overhead(repeats: int, generations: int, say: Progress) -> Measurement:
     with tempfile.TemporaryDirectory() as folder, ServerProcess(Path(folder)) as server:
         client = connect(server.address)
         for index in range(repeats + 1):
-            store = str(Path(folder) / f"local{index}.sqlite3")
-            started = time.perf_counter()
-            local.maximise(
-                oracle="cifar_cnn",
-                generator="cifar_vae",
-                targets=UNITS,
-                parameters={"population": POPULATION},
-                queries_per_target=queries,
-                store=store,
-                catalogue=catalogue,
-            )
-            between = time.perf_counter()
-            _remote_study(client, f"wire{index}", queries)
-            if index:
-                here.append(between - started)
-                remote.append(time.perf_counter() - between)
+            pair = {
+                "here": lambda i=index: _local_study(Path(folder), catalogue, i, queries),
+                "remote": lambda i=index: _remote_study(client, i, queries),
+            }
+            # Who goes first takes turns, so that a drift of the machine favours nobody.
+            order = list(pair) if index % 2 else list(reversed(pair))
+            seconds = {name: _seconds(pair[name]) for name in order}
+            if index:  # the first warms up
+                here.append(seconds["here"])
+                remote.append(seconds["remote"])
             say(f"(b) study {index} of {repeats}")
         client.close()
     return compare("(b) over loopback / in process", remote, here, "s/study", at_most=1.08)
@@ -153,14 +147,32 @@ def _score(latents: NDArray[Any]) -> NDArray[np.float32]:
     return scores
 
 
-def _remote_study(client: Client, study_id: str, queries: int) -> None:
+def _seconds(function: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def _local_study(folder: Path, catalogue: Catalogue, index: int, queries: int) -> None:
+    local.maximise(
+        oracle="cifar_cnn",
+        generator="cifar_vae",
+        targets=UNITS,
+        parameters={"population": POPULATION},
+        queries_per_target=queries,
+        store=str(folder / f"local{index}.sqlite3"),
+        catalogue=catalogue,
+    )
+
+
+def _remote_study(client: Client, index: int, queries: int) -> None:
     study = client.create(
         oracle="cifar_cnn",
         generator="cifar_vae",
         targets=UNITS,
         parameters={"population": POPULATION},
         queries_per_target=queries,
-        study_id=study_id,
+        study_id=f"wire{index}",
     )
     for _ in study.watch():
         pass

@@ -12,6 +12,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+WIDTH = 140
+"""Columns of a table that goes to a file or a pipe."""
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -75,9 +78,9 @@ def at_least(
 def show(title: str, measurements: Sequence[Measurement], json_file: Path | None) -> None:
     """Prints the table, and writes the JSON where a file is named."""
     table = Table(title=title, title_justify="left")
-    table.add_column("measured")
+    table.add_column("measured", no_wrap=True)
     for heading in ("value", "baseline", "ratio", "quartiles", "target"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("met")
     for line in measurements:
         interval = "" if math.isnan(line.low) else f"{line.low:.3f} - {line.high:.3f}"
@@ -90,7 +93,10 @@ def show(title: str, measurements: Sequence[Measurement], json_file: Path | None
             line.target,
             {True: "yes", False: "NO", None: ""}[line.met],
         )
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
+    console.print(table)
     if json_file is not None:
         json_file.write_text(json.dumps([_plain(line) for line in measurements], indent=2) + "\n")
 

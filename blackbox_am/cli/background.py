@@ -1,8 +1,8 @@
-"""Iterating on another thread."""
+"""Waiting for what is done on another thread."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -25,3 +25,8 @@ def iterate(items: Iterable[T]) -> Iterator[T]:
             yield item  # type: ignore[misc]  # what is not the end is an item
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def call(function: Callable[[], T]) -> T:
+    """What `function` returns or raises, called on another thread; see `iterate`."""
+    return next(iterate(function() for _ in range(1)))

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import grpc
 import numpy as np
 import typer
 from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from blackbox_am.cli.background import iterate
+from blackbox_am.cli.background import call, iterate
 from blackbox_am.cli.console import err, out
 from blackbox_am.cli.demo_report import Found, Line, Picture, table, write
 from blackbox_am.cli.failures import INTERRUPTED
@@ -24,10 +23,6 @@ from blackbox_am.client import Client, Study, connect
 from blackbox_am.core.types import Best, StudyProgress, StudyState
 from blackbox_am.errors import BlackboxError, NotFound
 from blackbox_am.plots import curves
-from blackbox_am.rpc import tensors
-from blackbox_am.rpc.status import from_rpc_error
-from blackbox_am.v1 import oracle_service_pb2 as pb
-from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
 
 ORACLE = "cifar_cnn"
 GENERATOR = "cifar_vae"
@@ -36,7 +31,6 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "demo-random": {"optimizer": "random", "parameters": {"population": 20}},
 }
 
-_BATCH = 100
 _REDRAW_SECONDS = 0.2
 
 
@@ -58,7 +52,7 @@ def attend(server: str, units: Sequence[str], queries: int, seed: int, folder: P
             info = client.server_info()
             err.print(f"connected to blackbox-am {info.version} at {server}", style="dim")
             titles = _titles(client, units)
-            naturals, images = _natural_activations(server, units)
+            naturals, images = _natural_activations(client, units)
             studies = [
                 client.create(
                     targets=list(units),
@@ -89,29 +83,13 @@ def _titles(client: Client, units: Sequence[str]) -> list[str]:
 
 
 def _natural_activations(
-    server: str, units: Sequence[str]
+    client: Client, units: Sequence[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Activations (N, U) of the shipped natural images, and those images (N, 3, 32, 32)."""
     from blackbox_am.zoo.loading import probe_images
 
     images = np.ascontiguousarray(probe_images()[0].transpose(0, 3, 1, 2))
-    with grpc.insecure_channel(server) as channel:
-        answers = list(iterate(_observed(channel, images, units, server)))
-    return np.concatenate(answers), images
-
-
-def _observed(
-    channel: grpc.Channel, images: NDArray[np.uint8], units: Sequence[str], server: str
-) -> Iterator[NDArray[np.float32]]:
-    observe = OracleServiceStub(channel).Observe
-    for start in range(0, len(images), _BATCH):
-        stimuli = tensors.to_proto(images[start : start + _BATCH])
-        request = pb.ObserveRequest(oracle=ORACLE, stimuli=stimuli, units=units)
-        try:
-            answer = observe(request, timeout=60)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, server) from error
-        yield tensors.from_proto(answer.activations, field="activations")
+    return call(lambda: client.observe(ORACLE, images, units)), images
 
 
 def _follow(studies: Sequence[Study], titles: Sequence[str], naturals: Sequence[float]) -> None:

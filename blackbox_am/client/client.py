@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blackbox_am.client import listings
-from blackbox_am.client.connection import Connection
+from blackbox_am.client.connection import SEND_BYTES, Connection
 from blackbox_am.client.study import Study
 from blackbox_am.core.spec import (
     ObjectiveSpec,
@@ -26,6 +26,7 @@ from blackbox_am.rpc import names, pages, progress, specs, tensors
 from blackbox_am.rpc.chunks import Joiner
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import catalog_service_pb2 as catalog_pb
+from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 from blackbox_am.v1 import study_service_pb2 as pb
 
 MAX_RENDER_BYTES = 2**32
@@ -268,6 +269,35 @@ class Client:
             tensors.from_proto(answer.activations, field="activations").copy(),
             answer.rows_per_second,
         )
+
+    def observe(self, oracle: str, stimuli: ArrayLike, units: Sequence[str]) -> NDArray[np.float32]:
+        """Activations (N, U) of an oracle's units for stimuli of your own.
+
+        Args:
+            oracle: a registered oracle.
+            stimuli: (N, *stimulus), uint8 (0..255) or float (0..1).
+            units: unit addresses, U of them.
+
+        Raises:
+            NotFound: for an unknown oracle.
+            UnknownUnit: for a unit it does not have.
+            ShapeMismatch: for stimuli of another shape.
+            OracleError: where it fails.
+        """
+        array = np.asarray(stimuli)
+        if array.dtype != np.uint8:
+            array = array.astype(np.float32, copy=False)
+        step = max(SEND_BYTES // max(array[:1].nbytes, 1), 1)
+        pieces = [np.zeros((0, len(units)), np.float32)]
+        for start in range(0, len(array), step):
+            request = oracle_pb.ObserveRequest(
+                oracle=oracle,
+                stimuli=tensors.to_proto(np.ascontiguousarray(array[start : start + step])),
+                units=units,
+            )
+            answer = self._connection.call(self._connection.oracles.Observe, request)
+            pieces.append(tensors.from_proto(answer.activations, field="activations"))
+        return np.concatenate(pieces)
 
     def render(self, generator: str, latents: ArrayLike, *, dtype: str = "uint8") -> NDArray[Any]:
         """Stimuli (N, *stimulus) that a registered generator makes of latents.

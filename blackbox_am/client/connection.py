@@ -9,6 +9,7 @@ import grpc
 
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
 from blackbox_am.v1.study_service_pb2_grpc import StudyServiceStub
 
 SEND_BYTES = 3 * 2**20
@@ -31,7 +32,7 @@ class Connection:
     Attributes:
         target: the server's address.
         timeout: seconds that a call may take.
-        studies, catalog: the services.
+        studies, oracles, catalog: the services.
     """
 
     def __init__(self, target: str, timeout: float) -> None:
@@ -39,6 +40,7 @@ class Connection:
         self.timeout = timeout
         self._channel = grpc.insecure_channel(target, options=_OPTIONS)
         self.studies = StudyServiceStub(self._channel)
+        self.oracles = OracleServiceStub(self._channel)
         self.catalog = CatalogServiceStub(self._channel)
 
     def call(self, method: Callable[..., Any], request: Any) -> Any:

@@ -20,6 +20,7 @@ from blackbox_am.errors import (
     NotFound,
     ServerUnavailable,
     ShapeMismatch,
+    UnknownUnit,
 )
 from blackbox_am.service import Config, running
 
@@ -240,3 +241,18 @@ def test_a_call_has_its_time(client):
     with pytest.raises(ServerUnavailable, match="in time"):
         impatient.probe("sleepy")
     impatient.close()
+
+
+def test_observes_stimuli_of_the_callers_own(client):
+    images = np.random.default_rng(0).random((5, *TABLES["generators"]["pixels"]["shape"]), "f4")
+    activations = client.observe("slow", images, ["units:0", "units:1"])
+    assert activations.shape == (5, 2)
+    assert np.array_equal(client.observe("slow", images[2:3], ["units:1"])[0], activations[2, 1:])
+    assert client.observe("slow", images[:0], ["units:0"]).shape == (0, 1)
+    rounded = client.observe("slow", (images * 255).round().astype(np.uint8), ["units:0"])
+    assert np.allclose(rounded[:, 0], activations[:, 0], atol=0.01)
+    assert not np.array_equal(rounded[:, 0], activations[:, 0])
+    with pytest.raises(ShapeMismatch, match="stimuli"):
+        client.observe("slow", images[:, :, :-1], ["units:0"])
+    with pytest.raises(UnknownUnit):
+        client.observe("slow", images, ["units:999"])
