@@ -7,10 +7,8 @@ comes from a caller. Entries are built when they are first used.
 from __future__ import annotations
 
 import threading
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from blackbox_am import plugins
@@ -88,22 +86,6 @@ class Catalogue:
             plugins.generators.get(kind)
             catalogue._generators.builders[name] = _builder(plugins.generators, kind, parameters)
         return catalogue
-
-    @classmethod
-    def from_toml(cls, path: Path) -> Catalogue:
-        """A catalogue from the `[oracles.*]` and `[generators.*]` tables of a TOML file.
-
-        Raises:
-            NotFound: where there is no such file.
-            InvalidSpec: where it is not TOML, or an entry is wrong.
-        """
-        try:
-            tables = tomllib.loads(path.read_text("utf-8"))
-        except FileNotFoundError as error:
-            raise NotFound(f"there is no configuration file {path}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InvalidSpec(f"{path} is not valid TOML: {error}") from error
-        return cls.from_plain(tables)
 
     def oracle_names(self) -> list[str]:
         """Names of the oracles, sorted."""

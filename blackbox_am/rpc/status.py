@@ -65,11 +65,6 @@ _BY_CODE = {code: error_class for error_class, code in reversed(CODES.items())}
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def code_of(error: BlackboxError) -> grpc.StatusCode:
-    """The gRPC code that `error` travels under."""
-    return CODES[_listed(error)]
-
-
 def to_status(error: BlackboxError) -> Status:
     """`error` as it travels: code, sentence, class, field at fault, when to try again."""
     listed = _listed(error)

@@ -152,11 +152,6 @@ class Study:
         """Whether every target is finished."""
         return not self.active
 
-    @property
-    def complete(self) -> bool:
-        """Whether every row of the open generation has been told."""
-        return bool(self.told.all())
-
     def scores(self, activations: NDArray[np.float32] | None = None) -> FloatArray:
         """(len(active), rows) scores of the open generation, nan where unknown or failed.
 
