@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -189,5 +190,9 @@ def _build_joined(spec: ObjectiveSpec) -> Objective:
             f"objective 'sum' has {len(terms)} terms and {len(weights)} weights; "
             "give one weight a term, or none",
             field="targets.weights",
+        )
+    if not all(math.isfinite(weight) for weight in weights):
+        raise InvalidSpec(
+            f"objective 'sum': expected finite weights, got {weights}", field="targets.weights"
         )
     return Sum(terms, weights)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from google.protobuf.duration_pb2 import Duration
 from numpy.typing import ArrayLike
 
 from blackbox_am.client import watching
@@ -160,7 +159,7 @@ class Study:
             name=self._name,
             max_candidates=n,
             with_stimuli=stimuli,
-            lease_duration=_duration(lease),
+            lease_duration=progress.duration_to_proto(lease, "lease_duration"),
         )
         answer = self._connection.call(self._stub.Ask, request)
         return Candidates(
@@ -226,7 +225,9 @@ class Study:
             NotFound: where the lease has run out, or all of them are measured.
         """
         request = pb.RenewLeaseRequest(
-            name=self._name, lease_id=candidates.lease_id, lease_duration=_duration(lease)
+            name=self._name,
+            lease_id=candidates.lease_id,
+            lease_duration=progress.duration_to_proto(lease, "lease_duration"),
         )
         return int(self._connection.call(self._stub.RenewLease, request).held)
 
@@ -291,12 +292,6 @@ class Study:
         )
         told: pb.TellResponse = self._connection.call(self._stub.Tell, request)
         return told
-
-
-def _duration(seconds: float) -> Duration:
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration
 
 
 def _pieces(ids: Sequence[str], row_bytes: int) -> Iterator[slice]:

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
 
 from blackbox_am.client.connection import Connection
 from blackbox_am.client.events import StateChanged, StudyEvent, from_proto
 from blackbox_am.errors import ServerUnavailable
+from blackbox_am.rpc.progress import duration_to_proto
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import study_service_pb2 as pb
 
@@ -39,8 +39,7 @@ def events(
     Raises:
         BlackboxError: what the server raised; `ServerUnavailable` where it stayed away.
     """
-    interval = Duration()
-    interval.FromNanoseconds(round(min_interval * 1e9))
+    interval = duration_to_proto(min_interval, "min_interval")
     pause, lost_since = FIRST_PAUSE_SECONDS, None
     while True:
         request = pb.WatchStudyRequest(name=name, after_sequence=after, min_interval=interval)

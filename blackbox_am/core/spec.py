@@ -19,6 +19,10 @@ from blackbox_am.errors import InvalidSpec, did_you_mean
 MAX_QUERIES = 10**9
 MAX_DIMENSION = 10**7
 MAX_TARGETS = 10**5
+MAX_DEPTH = 64
+"""Of a tree of objectives or spaces: protobuf reads no message nested above 100."""
+MAX_COORDINATE = 1e15
+"""Of a latent: the squares of 10^7 of them fit into float32."""
 
 SpaceKind = Literal["normal", "sphere", "box", "categorical", "product"]
 Dimension = Annotated[int, msgspec.Meta(ge=1, le=MAX_DIMENSION)]
@@ -51,9 +55,12 @@ class SpaceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     high: tuple[float, ...] = ()
     categories: Annotated[int, msgspec.Meta(ge=0, le=10**6)] = 0
     parts: tuple[SpaceSpec, ...] = ()
-    image_shape: tuple[int, ...] = ()
+    image_shape: Annotated[
+        tuple[Annotated[int, msgspec.Meta(ge=1)], ...], msgspec.Meta(max_length=8)
+    ] = ()
 
     def __post_init__(self) -> None:
+        _check_depth(self, "parts")
         if self.image_shape and math.prod(self.image_shape) != self.dimension:
             raise ValueError(
                 f"image_shape {self.image_shape} has {math.prod(self.image_shape)} values, "
@@ -69,8 +76,10 @@ class SpaceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             check()
 
     def _check_sphere(self) -> None:
-        if self.radius is not None and not (self.radius > 0 and math.isfinite(self.radius)):
-            raise ValueError(f"radius must be positive and finite, got {self.radius}")
+        if self.radius is not None and not 0 < self.radius <= MAX_COORDINATE:
+            raise ValueError(
+                f"radius must be above 0 and at most {MAX_COORDINATE:g}, got {self.radius}"
+            )
 
     def _check_box(self) -> None:
         for name, bounds in (("low", self.low), ("high", self.high)):
@@ -78,8 +87,8 @@ class SpaceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
                 raise ValueError(
                     f"{name} must hold 1 or {self.dimension} bounds, got {len(bounds)}"
                 )
-            if not all(math.isfinite(b) for b in bounds):
-                raise ValueError(f"{name} must be finite")
+            if not all(abs(b) <= MAX_COORDINATE for b in bounds):
+                raise ValueError(f"{name} must be finite, and within {MAX_COORDINATE:g} of 0")
         n = max(len(self.low), len(self.high))
         low = self.low * n if len(self.low) == 1 else self.low
         high = self.high * n if len(self.high) == 1 else self.high
@@ -114,6 +123,9 @@ class ObjectiveSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     weights: tuple[float, ...] = ()
     terms: tuple[ObjectiveSpec, ...] = ()
 
+    def __post_init__(self) -> None:
+        _check_depth(self, "terms")
+
 
 class OptimizerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A registered optimizer and its parameters."""
@@ -135,7 +147,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     queries_per_target: Annotated[int, msgspec.Meta(ge=1, le=MAX_QUERIES)]
     seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
     target_score: float | None = None
-    patience: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    patience: Annotated[int, msgspec.Meta(ge=1, le=MAX_QUERIES)] | None = None
 
     def __post_init__(self) -> None:
         for name in ("seconds", "target_score"):
@@ -200,7 +212,7 @@ def from_plain(spec_type: type[T], plain: Any) -> T:
     """
     try:
         return msgspec.convert(plain, spec_type, strict=True)
-    except (msgspec.ValidationError, ValueError) as error:
+    except (msgspec.ValidationError, ValueError, RecursionError) as error:
         found = _FIELD.search(str(error))
         field = "" if found is None else found[1]
         raise InvalidSpec(*_explain(spec_type, plain, str(error)), field=field) from error
@@ -245,6 +257,19 @@ def _whole(value: Any, hint: Any) -> Any:
 def to_plain(spec: Any) -> Any:
     """A specification as dicts and lists."""
     return msgspec.to_builtins(spec)
+
+
+def _check_depth(node: Any, children: str) -> None:
+    """Refuses the tree under `node` where it is deeper than `MAX_DEPTH`."""
+    level = [node]
+    for _ in range(MAX_DEPTH):
+        level = [child for parent in level for child in getattr(parent, children)]
+        if not level:
+            return
+    raise InvalidSpec(
+        f"{children} may be nested {MAX_DEPTH} deep at most; put more of them side by side",
+        field=children,
+    )
 
 
 def _explain(spec_type: type, plain: Any, message: str) -> tuple[str]:

@@ -23,6 +23,12 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 
 
+MAX_AXES = 32
+"""Of an array that comes from outside."""
+MAX_LENGTHS = 2**60
+"""The product of an array's lengths, not counting those of 0."""
+
+
 def to_bytes(array: Array) -> bytes:
     """Row-major little-endian bytes of `array`, whose dtype must be in `DTYPES`."""
     return np.ascontiguousarray(array, dtype=DTYPES[array.dtype.name]).tobytes()
@@ -38,14 +44,29 @@ def from_bytes(dtype: str, shape: tuple[int, ...], data: bytes, *, field: str = 
         raise ShapeMismatch(
             f"{field}: unknown dtype {dtype!r}; known: {', '.join(DTYPES)}", field=field
         )
-    if any(n < 0 for n in shape):
-        raise ShapeMismatch(f"{field}: shape {shape} has a negative length", field=field)
-    expected = math.prod(shape) * DTYPES[dtype].itemsize
+    expected = size_of(dtype, shape, field=field)
     if len(data) != expected:
         raise ShapeMismatch(
             f"{field}: {dtype} of shape {shape} is {expected} bytes, got {len(data)}", field=field
         )
+    if math.prod(max(n, 1) for n in shape) > MAX_LENGTHS:
+        raise ShapeMismatch(f"{field}: no array has the shape {shape}", field=field)
     return np.frombuffer(data, dtype=DTYPES[dtype]).reshape(shape)
+
+
+def size_of(dtype: str, shape: tuple[int, ...], *, field: str = "tensor") -> int:
+    """Bytes of an array of that dtype, which must be in `DTYPES`, and shape.
+
+    Raises:
+        ShapeMismatch: for a negative length, or more than `MAX_AXES` axes.
+    """
+    if len(shape) > MAX_AXES:  # before anything is done with that many numbers
+        raise ShapeMismatch(
+            f"{field}: expected at most {MAX_AXES} axes, got {len(shape)}", field=field
+        )
+    if any(n < 0 for n in shape):
+        raise ShapeMismatch(f"{field}: shape {shape} has a negative length", field=field)
+    return math.prod(shape) * DTYPES[dtype].itemsize
 
 
 def check_shape(array: Array, shape: tuple[int | None, ...], what: str, *, field: str = "") -> None:

@@ -77,13 +77,18 @@ class CandidateId(NamedTuple):
             InvalidInput: where `text` is no candidate id.
         """
         parts = text.split("/")
-        if len(parts) == 4 and parts[0] and all(p.isascii() and p.isdigit() for p in parts[1:]):
+        if len(parts) == 4 and parts[0] and all(_is_index(part) for part in parts[1:]):
             return cls(parts[0], int(parts[1]), int(parts[2]), int(parts[3]))
         raise InvalidInput(
-            f"{text!r} is not a candidate id; expected study/generation/target/row "
+            f"{text[:120]!r} is not a candidate id; expected study/generation/target/row "
             "as Ask returned it",
             field="candidate_ids",
         )
+
+
+def _is_index(text: str) -> bool:
+    # Python reads no number of thousands of digits, and nobody has proposed so many.
+    return text.isascii() and text.isdigit() and len(text) <= 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ REDUCTIONS = ("mean", "max", "min", "sum")
 
 _GRAMMAR = re.compile(
     r"(?P<layer>\w[\w\-]*(?:\.[\w\-]+)*)"
-    r"(?::(?P<index>\d+))?"
-    r"(?:@(?P<position>center|cls|\d+(?:,\d+)*))?"
+    r"(?::(?P<index>\d{1,18}))?"
+    r"(?:@(?P<position>center|cls|\d{1,18}(?:,\d{1,18})*))?"
     r"(?:!(?P<reduce>[a-z]+))?"
 )
 
@@ -70,7 +70,7 @@ class Unit:
         match = _GRAMMAR.fullmatch(text)
         if match is None:
             raise InvalidInput(
-                f"{text!r} is not a unit; expected layer[:index][@position][!reduce], "
+                f"{text[:120]!r} is not a unit; expected layer[:index][@position][!reduce], "
                 "such as 'fc:3', 'layer2.0.conv1:7@center' or 'blocks.6.mlp.fc1:713!max'",
                 field="units",
             )

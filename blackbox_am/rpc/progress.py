@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from blackbox_am.core.types import (
@@ -23,6 +24,8 @@ from blackbox_am.rpc import names, tensors
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 from blackbox_am.v1 import study_pb2 as pb
 from blackbox_am.v1 import study_service_pb2 as service_pb
+
+MAX_SECONDS = 1e9
 
 
 def state_to_proto(state: StudyState) -> pb.StudyState.ValueType:
@@ -221,6 +224,21 @@ def time_to_proto(seconds: float) -> Timestamp:
 def time_from_proto(stamp: Timestamp) -> datetime:
     """A timestamp as an aware datetime, UTC."""
     return stamp.ToDatetime(UTC)
+
+
+def duration_to_proto(seconds: float, field: str) -> Duration:
+    """Seconds as a duration.
+
+    Raises:
+        InvalidInput: for nan, and for more than some 30 years.
+    """
+    if not abs(seconds) <= MAX_SECONDS:
+        raise InvalidInput(
+            f"{field}: expected seconds, at most {MAX_SECONDS:g}, got {seconds}", field=field
+        )
+    duration = Duration()
+    duration.FromNanoseconds(round(seconds * 1e9))
+    return duration
 
 
 def _known(message: oracle_pb.DescribeOracleResponse) -> bool:

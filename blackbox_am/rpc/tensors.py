@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.core import tensors
@@ -52,14 +50,9 @@ def size_of(header: Tensor, *, field: str = "tensor") -> int:
     """Bytes that a tensor of `header`'s dtype and shape has.
 
     Raises:
-        ShapeMismatch: for an unknown dtype or a negative length.
+        ShapeMismatch: for an unknown dtype, a negative length, or too many axes.
     """
-    dtype = np.dtype(tensors.DTYPES[_dtype(header, field)])
-    if any(n < 0 for n in header.shape):
-        raise ShapeMismatch(
-            f"{field}: shape {tuple(header.shape)} has a negative length", field=field
-        )
-    return math.prod(header.shape) * dtype.itemsize
+    return tensors.size_of(_dtype(header, field), tuple(header.shape), field=field)
 
 
 def _dtype(message: Tensor, field: str) -> str:

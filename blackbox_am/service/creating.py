@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 
+from blackbox_am import plugins
+from blackbox_am.core.spec import OptimizerSpec
 from blackbox_am.errors import InvalidInput, InvalidSpec
 from blackbox_am.rpc import names, specs
 from blackbox_am.rpc.pages import PAGE_BYTES
@@ -37,6 +39,7 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
             field="request_id",
         )
     spec = specs.study_from_proto(request.spec)
+    _check_memory(spec.optimizer)
     generator = None if spec.generator is None else backend.generator(spec.generator)
     oracle = None if spec.oracle is None else backend.oracle(spec.oracle)
     created = checks.created(spec, generator, oracle)
@@ -61,6 +64,18 @@ def view(backend: Backend, study_id: str) -> study_pb2.Study:
     created_at = backend.registry.created_at(study_id)
     with backend.registry.reading(study_id) as study:
         return study_to_proto(study_id, study, created_at)
+
+
+def _check_memory(spec: OptimizerSpec) -> None:
+    """A caller may lower what an optimizer takes of the server's memory, and not raise it."""
+    asked = spec.parameters.get("max_bytes")
+    most = getattr(plugins.optimizers.get(spec.name), "max_bytes", None)
+    if isinstance(asked, int) and isinstance(most, int) and asked > most:
+        raise InvalidSpec(
+            f"{spec.name}: max_bytes can be at most {most} on a server, got {asked}; use fewer "
+            "targets, or an optimizer that needs less memory, such as 'sep_cma'",
+            field="optimizer.parameters.max_bytes",
+        )
 
 
 def _check_size(preview: study_pb2.Study, targets: int) -> None:

@@ -77,6 +77,12 @@ def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> NDArray
     check_units(info, units)
     rows = torch.from_numpy(np.array(_in_unit_interval(stimuli)))
     check_stimuli(info, rows)
+    if 4 * len(rows) * len(units) > chunks.MAX_STREAM_BYTES:
+        raise InvalidInput(
+            f"{len(units)} units of {len(rows)} stimuli are too many for one answer, which holds "
+            f"{chunks.MAX_STREAM_BYTES // 4} activations at most; send fewer rows at a time",
+            field="units",
+        )
     if not len(rows) or not units:
         return np.zeros((len(rows), len(units)), np.float32)
     try:

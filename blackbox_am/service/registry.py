@@ -11,13 +11,16 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from blackbox_am.core.store import Store
-from blackbox_am.errors import NotFound, SequenceTaken, StoreError, StudyExists
+from blackbox_am.errors import NotFound, SequenceTaken, StudyExists
 from blackbox_am.studies.events import Created, decode
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.stale import Stale
 from blackbox_am.studies.study import Study
 
 T = TypeVar("T")
 
+ATTEMPTS = 5
+"""How often an action is tried where other processes write to the same study."""
 FOLDS = 256
 """Studies that are kept in memory for reading alone."""
 
@@ -48,6 +51,7 @@ class StudyRegistry:
         self.on_change: Callable[[str], None] = lambda study_id: None
         self._lock = threading.Lock()
         self._live: dict[str, LiveStudy] = {}
+        self._overtaken: set[str] = set()
         self._folds: OrderedDict[str, _Fold] = OrderedDict()
         self._of_study: WeakValueDictionary[str, threading.RLock] = WeakValueDictionary()
 
@@ -70,15 +74,16 @@ class StudyRegistry:
         self.on_change(study_id)
 
     def act(self, study_id: str, action: Callable[[LiveStudy], T]) -> T:
-        """`action` on the live study, once more where another process was faster.
+        """`action` on the live study, again where another process was faster.
 
         Raises:
             NotFound: where there is no such study.
+            SequenceTaken, Stale: where others were faster every time.
         """
-        try:
-            return action(self.live(study_id))
-        except SequenceTaken:
-            return action(self.live(study_id))
+        for _ in range(ATTEMPTS - 1):
+            with suppress(SequenceTaken, Stale):
+                return action(self.live(study_id))
+        return action(self.live(study_id))
 
     def live(self, study_id: str) -> LiveStudy:
         """The live study, taken up from its journal where it is not.
@@ -89,7 +94,11 @@ class StudyRegistry:
         with self._holding(study_id):
             live = self._current(study_id)
             if live is None:
-                live = LiveStudy.recover(self.store, study_id, device=self.device)
+                with self._lock:
+                    overtaken = study_id in self._overtaken
+                live = LiveStudy.recover(
+                    self.store, study_id, catching_up=overtaken, device=self.device
+                )
                 self._keep(live)
             return live
 
@@ -125,6 +134,7 @@ class StudyRegistry:
             with self._lock:
                 live = self._live.pop(study_id, None)
                 self._folds.pop(study_id, None)
+                self._overtaken.discard(study_id)
             if live is not None:
                 live.retire()
             self.store.delete(study_id)
@@ -145,13 +155,15 @@ class StudyRegistry:
             with self._lock:
                 if self._live.get(study_id) is live:
                     del self._live[study_id]
+                if live.overtaken:
+                    self._overtaken.add(study_id)
             return None
         return live
 
     def _held_still(self, study_id: str, stack: ExitStack) -> Study:
         live = self._current(study_id)
         if live is not None:
-            with suppress(StoreError):  # it went stale just now: read the journal instead
+            with suppress(Stale):  # it went stale just now: read the journal instead
                 return stack.enter_context(live.reading())
         stack.enter_context(self._holding(study_id))
         return self._fold(study_id).study
@@ -173,6 +185,7 @@ class StudyRegistry:
         live.on_change = changed
         with self._lock:
             self._live[live.study_id] = live
+            self._overtaken.discard(live.study_id)
             self._folds.pop(live.study_id, None)
         self.on_change(live.study_id)
 

@@ -23,6 +23,8 @@ def render(generator: Generator, latents: NDArray[Any]) -> NDArray[np.float32]:
         InvalidInput: for values that are not in the generator's space.
     """
     tensor = torch.from_numpy(np.array(latents))
+    if tensor.is_floating_point():
+        tensor = tensor.float()  # what float32 cannot hold is refused as infinite
     check_latents(generator.space, tensor)
     if not len(tensor):
         return np.zeros((0, *generator.stimulus_shape), np.float32)

@@ -17,6 +17,7 @@ from blackbox_am.errors import Conflict
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.catalog import CatalogService
 from blackbox_am.service.config import Config
+from blackbox_am.service.decoding import Decoding
 from blackbox_am.service.oracles import OracleService
 from blackbox_am.service.studies import StudyService
 from blackbox_am.v1 import catalog_service_pb2, oracle_service_pb2, study_service_pb2
@@ -65,7 +66,7 @@ class Server:
         """
         # The store first: a port once bound is only given back by a server that ran.
         backend = Backend(self._config)
-        server = grpc.aio.server(options=_options(self._config))
+        server = grpc.aio.server(interceptors=(Decoding(SERVICES),), options=_options(self._config))
         try:
             self.address = _bind(server, self._config.address)
         except Conflict:

@@ -9,14 +9,15 @@ import numpy as np
 from google.protobuf.empty_pb2 import Empty
 
 from blackbox_am.core.spec import StudySpec
-from blackbox_am.core.types import Best
-from blackbox_am.errors import InvalidInput, NotFound, Unsupported
+from blackbox_am.core.types import Best, StudyState
+from blackbox_am.errors import InvalidInput, NotFound, StoreCorrupt, Unsupported
 from blackbox_am.rpc import names, pages, progress, specs
 from blackbox_am.service import asking, watching
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.calls import streaming, unary, unary_model
 from blackbox_am.service.creating import create, view
 from blackbox_am.service.rendering import render
+from blackbox_am.service.views import unreadable
 from blackbox_am.studies import decisions, reports
 from blackbox_am.studies.events import StateChanged
 from blackbox_am.studies.live import LiveStudy
@@ -59,6 +60,9 @@ class StudyService(StudyServiceServicer):
                         yield study_id, view(self.backend, study_id)
                 except NotFound:
                     continue  # deleted meanwhile
+                except StoreCorrupt as error:  # one bad journal hides no other
+                    if not states or StudyState.FAILED in states:
+                        yield study_id, unreadable(study_id, error)
 
         studies, token = pages.fill(entries(), size, scope)
         return pb.ListStudiesResponse(studies=studies, next_page_token=token)

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from blackbox_am.core.store import Record
-from blackbox_am.core.types import FloatArray
+from blackbox_am.core.types import FloatArray, StudyState
 from blackbox_am.errors import StoreCorrupt
 from blackbox_am.rpc import names, progress, specs
 from blackbox_am.studies import reports
@@ -44,6 +44,12 @@ def study_to_proto(study_id: str, study: Study, created_at: float) -> pb.Study:
     if created_at:
         message.create_time.CopyFrom(progress.time_to_proto(created_at))
     return message
+
+
+def unreadable(study_id: str, error: StoreCorrupt) -> pb.Study:
+    """What a listing says of a study whose journal is damaged."""
+    failed = progress.state_to_proto(StudyState.FAILED)
+    return pb.Study(name=names.study_name(study_id), state=failed, message=error.message)
 
 
 class Narrator:

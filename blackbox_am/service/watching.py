@@ -32,7 +32,7 @@ async def watch(
         ServerUnavailable: where the server goes down.
     """
     study_id = names.study_id(request.name)
-    interval = request.min_interval.ToTimedelta().total_seconds()
+    interval = request.min_interval.seconds + request.min_interval.nanos / 1e9
     if interval < 0 or request.after_sequence < 0:
         raise InvalidInput("after_sequence and min_interval must be 0 or more")
     journal = _Journal(backend, study_id, request.after_sequence)

@@ -19,6 +19,7 @@ from blackbox_am.errors import (
     OracleTimeout,
     OracleUnavailable,
     SequenceTaken,
+    StoreCorrupt,
     StoreError,
 )
 from blackbox_am.service.registry import StudyRegistry
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 _WANTED = (StudyState.PENDING, StudyState.RUNNING)
 _PASSING = (OracleUnavailable, OracleTimeout, SequenceTaken, StoreError)
 """Troubles that may be over soon."""
+AGAIN_SECONDS = 1.0
+"""Before a study that the store did not let on takes its place in the queue again."""
 
 
 @dataclass
@@ -50,7 +53,8 @@ class Workers:
         generator, oracle: finds them by name.
         threads: how many studies run at once.
         retry_delays: seconds before each new attempt while an oracle or the store is away;
-            after the last, the study is paused.
+            after the last, the study is paused where it was the oracle, and waits for its next
+            turn where it was the store.
     """
 
     def __init__(
@@ -87,7 +91,12 @@ class Workers:
 
     def submit_all(self) -> None:
         """Sees to it that every pending or running study of the store is run."""
-        for study_id in self._registry.store.study_ids():
+        try:
+            study_ids = self._registry.store.study_ids()
+        except BlackboxError as error:
+            log.error("no study is taken up again: %s", error)  # noqa: TRY400
+            return
+        for study_id in study_ids:
             if self._stopping.is_set():
                 return
             try:
@@ -114,6 +123,14 @@ class Workers:
         while (study_id := self._next()) is not None:
             try:
                 self._run(study_id)
+            except StoreCorrupt as error:
+                log.error("study %s is left as it is: %s", study_id, error)  # noqa: TRY400
+            except (StoreError, SequenceTaken) as error:
+                log.warning("study %s: %s; others have their turn first", study_id, error)
+                self._stopping.wait(AGAIN_SECONDS)
+                self.submit(study_id)
+            except NotFound:
+                pass  # deleted meanwhile
             except Exception:
                 log.exception("study %s: a worker failed", study_id)
             finally:
@@ -138,16 +155,26 @@ class Workers:
                 self._changed.notify()
 
     def _run(self, study_id: str) -> None:
-        """Runs a study until it needs no worker any more."""
+        """Runs a study until it needs no worker any more.
+
+        Raises:
+            StoreError, SequenceTaken: where the store stays away, or another process stays
+                faster, longer than it is tried again.
+        """
         delays = _Delays(self._retry_delays)
         while not self._stopping.is_set():
             try:
                 if self._wanted(study_id):
                     self._evaluate(study_id, delays)
+            except StoreCorrupt as error:  # of a model's file, or of the journal itself
+                log.error("study %s failed: %s", study_id, error)  # noqa: TRY400
+                self._fail(study_id, error.message)
             except _PASSING as error:
                 delay = delays.next()
                 if delay is None:
-                    self._give_up(study_id, error)
+                    if not isinstance(error, OracleError):
+                        raise
+                    self._suspend(study_id, error)
                     return
                 log.warning("study %s: %s; trying again in %g s", study_id, error, delay)
                 self._stopping.wait(delay)
@@ -180,13 +207,10 @@ class Workers:
             after_generation=lambda _: delays.start_over(),
         )
 
-    def _give_up(self, study_id: str, error: BlackboxError) -> None:
-        if isinstance(error, OracleError):
-            log.warning("study %s is paused: %s", study_id, error)
-            message = f"paused after {len(self._retry_delays) + 1} attempts: {error.message}"
-            self._registry.act(study_id, lambda live: live.suspend(message))
-        else:
-            log.error("study %s is left as it is: %s", study_id, error)
+    def _suspend(self, study_id: str, error: OracleError) -> None:
+        log.warning("study %s is paused: %s", study_id, error)
+        message = f"paused after {len(self._retry_delays) + 1} attempts: {error.message}"
+        self._registry.act(study_id, lambda live: live.suspend(message))
 
     def _fail(self, study_id: str, message: str) -> None:
         self._registry.act(study_id, lambda live: live.fail(message))

@@ -3,11 +3,15 @@
 SQLite runs in WAL mode with synchronous=FULL: a transaction is on the disk when
 `append` returns. The primary key (study, sequence) is the fence between processes:
 who comes second gets `SequenceTaken`.
+
+SQLite does not notice where a disk changes a value. So every value is sealed with a
+checksum of itself and of its place, and a measurement is never read as another.
 """
 
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -21,7 +25,9 @@ from sqlalchemy.pool import StaticPool
 from blackbox_am.core.store import Record, Store, StoredSnapshot
 from blackbox_am.errors import NotFound, SequenceTaken, StoreCorrupt, StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+SEAL_BYTES = 4
+CURE = "restore the store from a backup, or delete the study"
 
 _metadata = sa.MetaData()
 _meta = sa.Table(
@@ -87,8 +93,13 @@ class SQLStore(Store):
     ) -> None:
         now = self._clock()
         rows = [
-            {"study": study_id, "sequence": sequence + i, "time": now, "body": body}
-            for i, body in enumerate(events)
+            {
+                "study": study_id,
+                "sequence": place,
+                "time": now,
+                "body": _seal(body, study_id, place),
+            }
+            for place, body in enumerate(events, start=sequence)
         ]
         with self._translated(), self._writer.begin() as connection:
             self._check_position(connection, study_id, sequence)
@@ -110,7 +121,14 @@ class SQLStore(Store):
             rows = connection.execute(query).all()
             if not rows:
                 self._check_exists(connection, study_id)
-        return [Record(row.sequence, row.time, row.body) for row in rows]
+        records = []
+        for place, row in enumerate(rows, start=after + 1):
+            if row.sequence != place:
+                raise StoreCorrupt(
+                    f"the journal of study {study_id!r} has a gap: event {place} is missing; {CURE}"
+                )
+            records.append(Record(place, row.time, _unseal(row.body, study_id, place)))
+        return records
 
     def study_ids(self, after: str = "", limit: int | None = None) -> list[str]:
         query = (
@@ -132,7 +150,10 @@ class SQLStore(Store):
         query = sa.select(_snapshots).where(_snapshots.c.study == study_id)
         with self._translated(), self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else StoredSnapshot(row.generation, row.sequence, row.body)
+        if row is None:
+            return None
+        body = _unseal(row.body, study_id, row.sequence)
+        return StoredSnapshot(row.generation, row.sequence, body)
 
     def remember_request(self, request_id: str, study_id: str) -> str:
         with self._translated():
@@ -192,6 +213,12 @@ class SQLStore(Store):
                 yield
             except exc.DatabaseError as error:
                 raise _store_error(self.url, error) from error
+            except UnicodeDecodeError as error:  # of a name in a damaged page
+                raise StoreCorrupt(f"{self.url} is damaged ({error}); {CURE}") from error
+            except exc.TimeoutError as error:  # every connection waits for a slow disk
+                raise StoreError(
+                    f"the store {self.url} is too slow ({error}); try again"
+                ) from error
 
 
 def _as_url(url: str) -> str:
@@ -244,9 +271,28 @@ def _replace_snapshot(connection: sa.Connection, study_id: str, snapshot: Stored
         "study": study_id,
         "generation": snapshot.generation,
         "sequence": snapshot.sequence,
-        "body": snapshot.body,
+        "body": _seal(snapshot.body, study_id, snapshot.sequence),
     }
     connection.execute(_snapshots.insert(), [row])
+
+
+def _seal(body: bytes, study_id: str, sequence: int) -> bytes:
+    return body + _checksum(body, study_id, sequence)
+
+
+def _unseal(sealed: Any, study_id: str, sequence: int) -> bytes:
+    body = bytes(sealed or b"")[:-SEAL_BYTES]
+    if sealed != _seal(body, study_id, sequence):
+        raise StoreCorrupt(
+            f"the journal of study {study_id!r} cannot be read: what was written as event "
+            f"{sequence} has changed since; {CURE}"
+        )
+    return body
+
+
+def _checksum(body: bytes, study_id: str, sequence: int) -> bytes:
+    place = f"{study_id}/{sequence}".encode()
+    return zlib.crc32(body, zlib.crc32(place)).to_bytes(SEAL_BYTES, "little")
 
 
 def _taken(study_id: str, sequence: int, last: int | None = None) -> str:
@@ -268,5 +314,10 @@ def _store_error(url: str, error: exc.DatabaseError) -> StoreError:
         return StoreError(
             f"cannot write the store {url} ({text}); check the permissions of the file "
             "and of its folder"
+        )
+    if "full" in text or "disk I/O" in text:
+        return StoreError(
+            f"the store {url} could not be written ({text}); see that its disk has room and is "
+            "sound. What was told before is kept; what is refused now may be sent again"
         )
     return StoreError(f"the store {url} failed: {text}")

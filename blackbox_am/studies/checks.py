@@ -11,8 +11,9 @@ from blackbox_am.errors import GradientUnavailable, InvalidSpec, ShapeMismatch
 from blackbox_am.plugins import build_objective, build_optimizer
 from blackbox_am.studies.events import Created
 
-MAX_GENERATION_VALUES = 2**30
-"""K·P·D of one generation: 4 GiB of float32."""
+MAX_GENERATION_BYTES = 2**29
+"""Of the latents, and of the activations, of one generation. A store may have to take them
+as one value, and SQLite takes none of 10^9 bytes."""
 
 
 def created(spec: StudySpec, generator: Generator | None, oracle: Oracle | None) -> Created:
@@ -33,11 +34,14 @@ def created(spec: StudySpec, generator: Generator | None, oracle: Oracle | None)
     optimizer.check(space)
     population = optimizer.population_size(space)
     rows = population * len(objectives)
-    if rows * space.dim > MAX_GENERATION_VALUES:
+    units = max(len(objective.units()) for objective in objectives)
+    latent_bytes = (8 if space.kind == "categorical" else 4) * space.dim
+    if rows * max(latent_bytes, 4 * units) > MAX_GENERATION_BYTES:
         raise InvalidSpec(
             f"a generation of {len(objectives)} targets x {population} candidates x "
-            f"{space.dim} dimensions does not fit into memory; use fewer targets or a "
-            "smaller population",
+            f"{space.dim} dimensions, {units} units each, is too large: at most "
+            f"{MAX_GENERATION_BYTES} bytes of latents, and as many of activations; use fewer "
+            "targets, fewer units or a smaller population",
             field="targets",
         )
     batch_size = 0

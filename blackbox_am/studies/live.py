@@ -6,6 +6,7 @@ the object is stale and refuses everything: it is taken up again from the store.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from blackbox_am.core.spec import Budget
 from blackbox_am.core.store import Store, StoredSnapshot
 from blackbox_am.core.types import StopReason, StudyState
-from blackbox_am.errors import SequenceTaken, StoreError, StudyClosed, StudyExists
+from blackbox_am.errors import SequenceTaken, StoreCorrupt, StudyClosed, StudyExists
 from blackbox_am.studies import decisions
 from blackbox_am.studies.candidates import Generation, Told
 from blackbox_am.studies.events import (
@@ -36,15 +37,18 @@ from blackbox_am.studies.events import (
 )
 from blackbox_am.studies.leases import LeaseBook
 from blackbox_am.studies.search import Search
+from blackbox_am.studies.stale import Stale
 from blackbox_am.studies.study import Study
 
 Array = NDArray[Any]
 
+log = logging.getLogger(__name__)
+
 SNAPSHOT_GENERATIONS = 50
 SNAPSHOT_SECONDS = 10.0
-INEXACT = (
-    "latents could not be reproduced on this device; the search goes on from the last snapshot"
-)
+SNAPSHOT_BYTES = 2**29
+"""Larger ones are not kept: SQLite takes no value of 10^9 bytes."""
+INEXACT = "latents could not be reproduced on this device; going on from the last snapshot"
 
 
 class LiveStudy:
@@ -56,6 +60,7 @@ class LiveStudy:
         search: its optimizer at work.
         leases: who is measuring what.
         on_change: called after every append, on the thread that appended.
+        overtaken: whether it is out of date because another process was faster.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class LiveStudy:
         self.search = Search(study, torch.device(device))
         self.leases = LeaseBook(clock)
         self.on_change: Callable[[], None] = lambda: None
+        self.overtaken = False
         self._clock = clock
         self._lock = threading.RLock()
         self._stale = False
@@ -109,11 +115,18 @@ class LiveStudy:
         return live
 
     @classmethod
-    def recover(cls, store: Store, study_id: str, **options: Any) -> LiveStudy:
+    def recover(
+        cls, store: Store, study_id: str, *, catching_up: bool = False, **options: Any
+    ) -> LiveStudy:
         """Takes a study up again from its journal.
 
         The optimizer's state is loaded from the last snapshot and led forward through the
-        generations since, each one asked again and compared by checksum.
+        generations since, each asked again and compared by checksum.
+
+        Args:
+            catching_up: another process was faster, and is at work. Nothing is written then
+                that would overtake it in turn, or neither would ever close a generation.
+            options: `device` and `clock`, as of the constructor.
 
         Raises:
             NotFound: where there is no such study.
@@ -123,10 +136,15 @@ class LiveStudy:
         events = [decode(record.body) for record in records]
         study = Study.fold(events[:1])
         live = cls(store, study_id, study, **options)
-        snapshot = store.load_snapshot(study_id)
+        try:
+            snapshot = store.load_snapshot(study_id)
+        except StoreCorrupt as error:
+            log.warning("%s; the search is led forward from its beginning", error)
+            snapshot = None
         exact = live._replay(events[1:], snapshot)
         if study.sequence > 1 and study.state.active:
-            live._append([Resumed(study.generation, exact, "" if exact else INEXACT)])
+            if not (catching_up and exact):
+                live._append([Resumed(study.generation, exact, "" if exact else INEXACT)])
             live.conclude()
         return live
 
@@ -264,7 +282,7 @@ class LiveStudy:
             self._append_if(decisions.cancelled(self.study))
 
     def fail(self, message: str) -> None:
-        """Ends the study because it cannot go on; `message` says why."""
+        """Ends the study, which cannot go on; `message` says why."""
         with self._locked():
             if self.study.state.active:
                 self._append([StateChanged(StudyState.FAILED, StopReason.ORACLE, message)])
@@ -298,7 +316,7 @@ class LiveStudy:
     def _locked(self) -> Iterator[None]:
         with self._lock:
             if self._stale:
-                raise StoreError(
+                raise Stale(
                     f"study {self.study_id!r} could not be written and is out of date here; "
                     "it has to be taken up again from the store"
                 )
@@ -339,7 +357,10 @@ class LiveStudy:
         if not due:
             return None
         self._snapshot_generation, self._snapshot_time = told, self._clock()
-        return StoredSnapshot(told, self.study.sequence + 2, self.search.snapshot())
+        body = self.search.snapshot()
+        if len(body) > SNAPSHOT_BYTES:
+            return None
+        return StoredSnapshot(told, self.study.sequence + 2, body)
 
     def _append_if(self, event: Event | None) -> None:
         if event is not None:
@@ -353,8 +374,9 @@ class LiveStudy:
                 [encode(event) for event in events],
                 snapshot,
             )
-        except BaseException:
+        except BaseException as error:
             self._stale = True
+            self.overtaken = isinstance(error, SequenceTaken)
             raise
         for event in events:
             self.study.apply(event)
