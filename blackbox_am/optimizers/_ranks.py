@@ -1,4 +1,4 @@
-"""Weights that depend on the order of scores alone and sum to 0.
+"""Weights that depend on the order of scores alone.
 
 A generation of which n rows came back is ranked as a population of n. Fewer than two rows
 cannot be ranked, and weigh nothing.
@@ -6,25 +6,38 @@ cannot be ranked, and weigh nothing.
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from blackbox_am.optimizers._targetwise import for_each
 from blackbox_am.optimizers._weights import descending
 
 
-def log_utilities(scores: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def log_utilities(
+    scores: torch.Tensor, dtype: torch.dtype, *, centred: bool = True
+) -> torch.Tensor:
     """(K, P) utilities of natural evolution strategies, 0 for rows of scores (K, P) that are nan.
 
     The row of rank k, 1 the best, of n weighs max(0, log(n/2 + 1) - log k), divided by the sum
     of these over the rows, less 1/n: T. Glasmachers et al., "Exponential Natural Evolution
-    Strategies" (GECCO 2010), section 3.1.
+    Strategies" (GECCO 2010). Where not `centred`, 1/n is not taken off.
     """
     valid, rank, present = _ranks(scores)
     raw = (torch.log(present / 2 + 1) - torch.log(rank)).clamp(min=0)
     raw = torch.where(valid, raw, 0.0)
     total = for_each(torch.sum, raw).unsqueeze(-1)
-    weights = raw / total.clamp(min=1e-300) - 1 / present.clamp(min=1)
+    weights = raw / total.clamp(min=1e-300)
+    if centred:
+        weights = weights - 1 / present.clamp(min=1)
     return torch.where(valid & (present > 1), weights, 0.0).to(dtype)
+
+
+def sigma_rate(dim: int) -> float:
+    """The learning rate of step sizes in natural evolution strategies in `dim` dimensions:
+    D. Wierstra et al., "Natural Evolution Strategies" (JMLR 15, 2014), Table 1.
+    """
+    return (3 + math.log(dim)) / (5 * math.sqrt(dim))
 
 
 def centred_ranks(scores: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -14,6 +14,7 @@ from blackbox_am.core.space import Space
 from blackbox_am.optimizers._evolution import shorten, steps_of
 from blackbox_am.optimizers._factor import power_of_two
 from blackbox_am.optimizers._frame import frame_of
+from blackbox_am.optimizers._invertible import inverts_badly
 from blackbox_am.optimizers._memory import check_matrices
 from blackbox_am.optimizers._parameters import at_least, memory, positive
 from blackbox_am.optimizers._start import Start, first_mean
@@ -50,13 +51,14 @@ class CholeskyCMA(Optimizer[CholeskyCMAState]):
     """CMA-ES with rank-one updates of the covariance's factor, as used on living neurons.
 
     Sources: T. Suttorp, N. Hansen and C. Igel, "Efficient Covariance Matrix Update for Variable
-    Metric Evolution Strategies" (Machine Learning 75, 2009), the update of A and its inverse in
-    equations 8 and 11; B. Wang and C. R. Ponce, "High-Performance Evolutionary Algorithms for
+    Metric Evolution Strategies" (Machine Learning 75, 2009), the update of A and its inverse;
+    B. Wang and C. R. Ponce, "High-Performance Evolutionary Algorithms for
     Online Neuron Control" (GECCO 2022) for the learning rates and the update every 10
-    generations. Ours differs in four things: the first generation is a whole one, not the
+    generations. Ours differs in five things: the first generation is a whole one, not the
     starting point alone; rows may be missing, see `_weights`; steps come from the latents as
     told, shortened where they are too long to be samples; powers of two move between sigma and
-    A, so that neither overflows.
+    A, so that neither overflows; once the axes differ by more than the floating-point format
+    can follow, A is made the identity again.
 
     It learns far more slowly than `cma`, whose rates it does not use: in some thousand queries
     in hundreds of dimensions A stays close to a multiple of the identity.
@@ -160,6 +162,10 @@ class CholeskyCMA(Optimizer[CholeskyCMAState]):
                 continue
             factor, inverse, path = state.factor[k], state.inverse[k], state.path_c[k]
             add_direction(factor, inverse, path, c_1)
+            if bool(inverts_badly(factor, inverse)):
+                identity = torch.eye(len(path), device=path.device, dtype=path.dtype)
+                factor.copy_(identity)
+                inverse.copy_(identity)
             unit = power_of_two(factor.abs().amax())
             factor /= unit
             inverse *= unit

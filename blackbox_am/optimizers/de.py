@@ -37,8 +37,8 @@ class DE(Optimizer[DEState]):
     """Every row steps by the difference of two other rows, and stays where that did not help.
 
     Source: R. Storn and K. Price, "Differential Evolution: A Simple and Efficient Heuristic for
-    Global Optimization over Continuous Spaces" (Journal of Global Optimization 11, 1997),
-    equations 2-6 (rand/1/bin); current-to-best/1 after K. Price, R. Storn and J. Lampinen,
+    Global Optimization over Continuous Spaces" (Journal of Global Optimization 11, 1997), the
+    scheme DE/rand/1/bin; current-to-best/1 after K. Price, R. Storn and J. Lampinen,
     "Differential Evolution" (2005). Ours makes all trials of a generation from the same
     population, draws rows that have no score yet afresh from the prior, and leaves it to the
     space to move trials back inside.
@@ -56,7 +56,7 @@ class DE(Optimizer[DEState]):
     state_type: ClassVar[type[DEState]] = DEState
 
     population: int = 40
-    strategy: Literal["rand1bin", "current_to_best"] = "current_to_best"
+    strategy: Literal["rand1bin", "current_to_best"] = "rand1bin"
     weight: float = 0.5
     crossover: float = 0.9
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +13,7 @@ from blackbox_am.core.space import Space
 from blackbox_am.optimizers._evolution import shorten
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._parameters import at_least, positive
-from blackbox_am.optimizers._ranks import log_utilities
+from blackbox_am.optimizers._ranks import log_utilities, sigma_rate
 from blackbox_am.optimizers._start import Start, first_mean
 from blackbox_am.optimizers._step_size import MAX_STEP, MIN_STEP
 from blackbox_am.optimizers._targetwise import norms, weighted_sum
@@ -44,10 +43,13 @@ class SNES(Optimizer[SNESState]):
     Natural Evolution Strategies" (GECCO 2011), Algorithm 1 (SNES): for steps s_k with
     utilities u_k, mu <- mu + eta_mu sigma sum_k u_k s_k and
     sigma <- sigma exp(eta_sigma / 2 sum_k u_k (s_k^2 - 1)), coordinate by coordinate.
-    Utilities are those of `_ranks.log_utilities`. Ours differs in three things: the mean may
-    move by more than its natural gradient; steps are taken from the latents as told, and
-    shortened where they are too long to be samples; a generation changes no logarithm of a
-    step size by more than 1.
+    Utilities are those of `_ranks.log_utilities`. Ours differs in four things: the mean may
+    move by more than its natural gradient; the utilities that step sizes learn from are not
+    centred, since centred ones measure steps against those of the other rows, which spaces with
+    bounds or norms have projected too (measured: the step sizes on a sphere hardly shrink then;
+    in a normal space it makes no difference); steps are taken from the latents as told, and
+    shortened where they are too long to be samples; a generation changes no logarithm of a step
+    size by more than 1.
 
     Attributes:
         population: candidates a generation, at least 2. Without noise, small populations win
@@ -67,8 +69,8 @@ class SNES(Optimizer[SNESState]):
     state_type: ClassVar[type[SNESState]] = SNESState
 
     population: int = 20
-    sigma: float = 0.5
-    mean_learning_rate: float = 1.0
+    sigma: float = 1.0
+    mean_learning_rate: float = 1.5
     sigma_learning_rate: float | None = None
     start: Start = "prior"
 
@@ -108,13 +110,13 @@ class SNES(Optimizer[SNESState]):
         del gradients
         dim = space.dim
         frame = frame_of(space, state.mean)
-        weights = log_utilities(scores, state.mean.dtype)
+        dtype = state.mean.dtype
         steps = (frame.inward(latents) - state.mean.unsqueeze(1)) / state.sigma.unsqueeze(1)
         steps = torch.where(scores.isnan().unsqueeze(-1), 0.0, steps)
         steps = steps * shorten(norms(steps).square(), dim).unsqueeze(-1)
-        move = weighted_sum(weights, steps)
-        growth = weighted_sum(weights, steps.square())  # utilities sum to 0: the -1 drops out
-        rate = sigma_rate(dim) if self.sigma_learning_rate is None else self.sigma_learning_rate
+        move = weighted_sum(log_utilities(scores, dtype), steps)
+        growth = weighted_sum(log_utilities(scores, dtype, centred=False), steps.square() - 1)
+        rate = self.sigma_learning_rate or sigma_rate(dim)
         mean = frame.clamp(state.mean + self.mean_learning_rate * state.sigma * move)
         sigma = state.sigma * torch.exp((rate / 2 * growth).clamp(-1.0, 1.0))
         # Steps below the spacing of numbers at the mean would propose the mean for ever.
@@ -124,8 +126,3 @@ class SNES(Optimizer[SNESState]):
             sigma=torch.maximum(sigma, spacing).clamp(max=MAX_STEP),
             generation=state.generation + 1,
         )
-
-
-def sigma_rate(dim: int) -> float:
-    """The published learning rate of the step sizes in `dim` dimensions."""
-    return (3 + math.log(dim)) / (5 * math.sqrt(dim))

@@ -13,9 +13,10 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._evolution import shorten
 from blackbox_am.optimizers._frame import frame_of
+from blackbox_am.optimizers._invertible import inverts_badly
 from blackbox_am.optimizers._memory import check_matrices
 from blackbox_am.optimizers._parameters import at_least, memory, positive
-from blackbox_am.optimizers._ranks import log_utilities
+from blackbox_am.optimizers._ranks import log_utilities, sigma_rate
 from blackbox_am.optimizers._start import Start, first_mean
 from blackbox_am.optimizers._step_size import keep_effective
 from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
@@ -46,14 +47,16 @@ class XNES(Optimizer[XNESState]):
     For up to a few hundred dimensions: time grows with the cube of D. Above, use `snes`.
 
     Source: T. Glasmachers, T. Schaul, S. Yi, D. Wierstra and J. Schmidhuber, "Exponential
-    Natural Evolution Strategies" (GECCO 2010), Algorithm 1 (xNES), section 3. Ours differs in
-    four things:
+    Natural Evolution Strategies" (GECCO 2010), Algorithm 1. Ours differs in six things:
 
     - The exponential of the D x D gradient of B, which is a multiple of the identity and a
       part of rank P, is taken on that part, through a QR and a P x P eigenproblem.
     - Steps come from the latents as told, and are shortened where they are too long to be
       samples. A generation changes the logarithm of no axis by more than 1.
     - Rows may be missing, see `_ranks`.
+    - The step size learns faster than the shape, see `sigma_learning_rate`.
+    - The utilities that step size and shape learn from are not centred, as in `snes` (measured:
+      with centred ones the corner of a box is never reached).
     - Once the axes differ by more than the floating-point format can invert, B is made the
       identity again.
 
@@ -62,9 +65,9 @@ class XNES(Optimizer[XNESState]):
         sigma: first step size, in standard deviations of the prior, which are 1 for a
             normal space and width / sqrt(12) for a box.
         mean_learning_rate: eta_mu, 1 in the paper.
-        sigma_learning_rate: eta_sigma; where None the paper's
-            3 (3 + ln D) / (5 D sqrt(D)).
-        shape_learning_rate: eta_B; the same where None.
+        sigma_learning_rate: eta_sigma; that of `snes`, (3 + ln D) / (5 sqrt(D)), where None.
+            The paper's is eta_B, by which the step size takes D times longer to shrink.
+        shape_learning_rate: eta_B; the paper's 3 (3 + ln D) / (5 D sqrt(D)) where None.
         start: `prior` starts at the prior's mean, `sample` at a sample of the prior.
         max_bytes: refuses to start where its matrices would need more.
     """
@@ -127,7 +130,7 @@ class XNES(Optimizer[XNESState]):
         del gradients
         dim = space.dim
         frame = frame_of(space, state.mean)
-        weights = log_utilities(scores, state.mean.dtype)
+        weights = log_utilities(scores, state.mean.dtype, centred=False)
         moves = (frame.inward(latents) - state.mean.unsqueeze(1)) / state.sigma.view(-1, 1, 1)
         moves = torch.where(scores.isnan().unsqueeze(-1), 0.0, moves)
         shape, inverse = _inverted(state.shape)
@@ -136,16 +139,16 @@ class XNES(Optimizer[XNESState]):
         shrink = shorten(squares, dim)
         steps, squares = steps * shrink.unsqueeze(-1), squares * shrink.square()
 
-        ahead = weighted_sum(weights, steps)
+        ahead = weighted_sum(log_utilities(scores, steps.dtype), steps)
         turned = for_each(lambda b, s: (b * s).sum(-1), shape, ahead)
-        # Utilities sum to 0: the identities of G_M = sum_k u_k (s_k s_k' - I) cancel.
         trace = for_each(lambda u, q: (u * q).sum(), weights, squares) / dim
-        default = shape_rate(dim)
-        rate = default if self.sigma_learning_rate is None else self.sigma_learning_rate
+        rate = self.sigma_learning_rate or sigma_rate(dim)
         step = self.mean_learning_rate * state.sigma.unsqueeze(-1) * turned
         mean = frame.clamp(state.mean + step)
-        sigma = state.sigma * torch.exp((rate / 2 * trace).clamp(-1.0, 1.0))
-        rate = default if self.shape_learning_rate is None else self.shape_learning_rate
+        sigma = state.sigma * torch.exp(
+            (rate / 2 * (trace - for_each(torch.sum, weights))).clamp(-1.0, 1.0)
+        )
+        rate = self.shape_learning_rate or shape_rate(dim)
         return XNESState(
             mean=mean,
             sigma=keep_effective(sigma, mean),
@@ -166,17 +169,16 @@ class XNES(Optimizer[XNESState]):
 
 
 def shape_rate(dim: int) -> float:
-    """The published learning rate of the step size and of B in `dim` dimensions."""
+    """The published learning rate of B in `dim` dimensions."""
     return 3 * (3 + math.log(dim)) / (5 * dim * math.sqrt(dim))
 
 
 def _inverted(shape: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """B and its inverse (K, D, D); both the identity where B cannot be inverted well."""
     inverse = for_each(lambda b: torch.linalg.inv_ex(b)[0], shape)
-    spread = shape.abs().amax((1, 2)) * inverse.abs().amax((1, 2))
-    good = (spread < 0.1 / torch.finfo(shape.dtype).eps).view(-1, 1, 1)
+    bad = inverts_badly(shape, inverse).view(-1, 1, 1)
     identity = torch.eye(shape.shape[-1], device=shape.device, dtype=shape.dtype)
-    return torch.where(good, shape, identity), torch.where(good, inverse, identity)
+    return torch.where(bad, identity, shape), torch.where(bad, identity, inverse)
 
 
 def _turned(
