@@ -50,7 +50,8 @@ class OpenES(Optimizer[OpenESState]):
     shortened where they are too long to be samples.
 
     Attributes:
-        population: candidates a generation, an even number: row i + P/2 mirrors row i.
+        population: candidates a generation, an even number: row i + P/2 mirrors row i. Without
+            noise 20 finds more than 40 at equal queries.
         sigma: step size, in standard deviations of the prior, which are 1 for a normal space
             and width / sqrt(12) for a box.
         learning_rate: of Adam; about how far the mean moves in each coordinate and generation,
@@ -66,7 +67,7 @@ class OpenES(Optimizer[OpenESState]):
     name: ClassVar[str] = "open_es"
     state_type: ClassVar[type[OpenESState]] = OpenESState
 
-    population: int = 40
+    population: int = 20
     sigma: float = 0.5
     learning_rate: float = 0.2
     beta1: float = 0.9

@@ -59,7 +59,7 @@ class PSO(Optimizer[PSOState]):
     exchangeable: ClassVar[bool] = False
     state_type: ClassVar[type[PSOState]] = PSOState
 
-    population: int = 40
+    population: int = 20
     inertia: float = 0.7298
     cognitive: float = 1.49618
     social: float = 1.49618

@@ -45,8 +45,8 @@ class Sobol(Optimizer[SobolState]):
     Sources: I. M. Sobol (1967), with the direction numbers of S. Joe and F. Y. Kuo,
     "Constructing Sobol Sequences with Better Two-Dimensional Projections" (SIAM Journal on
     Scientific Computing 30, 2008), scrambled by random linear maps and a random shift of the
-    digits, all as in `torch.quasirandom.SobolEngine`. Points are shifted by half the spacing of the sequence's
-    grid, away from 0, which has no normal number.
+    digits, all as in `torch.quasirandom.SobolEngine`. Points are moved by half the spacing of
+    the sequence's grid, away from 0, which has no normal number.
 
     The sequence is computed on the CPU, a target at a time, and K numbers are read back to the
     host in every generation.

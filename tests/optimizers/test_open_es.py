@@ -53,6 +53,7 @@ def test_closes_in_on_a_top_while_sigma_shrinks(
         target=-1e-2,
         budget=budget,
         decay=0.97,
+        population=40,
         start="sample",
     )
     assert max(needed) < budget

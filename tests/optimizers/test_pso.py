@@ -76,11 +76,13 @@ def test_memory_never_gets_worse() -> None:
 @pytest.mark.parametrize(("dim", "budget"), [(16, 5_000), (64, 30_000)])
 def test_reaches_the_top(dim: int, budget: int, hills: Any, rows_to_reach: Rows) -> None:
     space = build_space(SpaceSpec("normal", dim))
-    needed = rows_to_reach("pso", space, hills["sphere"], target=-1e-2, budget=budget, targets=3)
+    needed = rows_to_reach(
+        "pso", space, hills["sphere"], target=-1e-2, budget=budget, targets=3, population=40
+    )
     assert sorted(needed)[1] < budget
 
 
 def test_finds_the_corner_of_a_box(rows_to_reach: Rows) -> None:
     space = build_space(SpaceSpec("box", 10, low=(0.0,), high=(1.0,)))
-    needed = rows_to_reach("pso", space, lambda x: (x - 1).sum(-1), budget=2_000)
+    needed = rows_to_reach("pso", space, lambda x: (x - 1).sum(-1), budget=2_000, population=40)
     assert max(needed) < 2_000

@@ -49,6 +49,15 @@ def test_shape_keeps_its_determinant() -> None:
     assert torch.linalg.det(search.state.shape).tolist() == pytest.approx([1.0] * 3)
 
 
+@pytest.mark.parametrize("dim", [1, 2])
+def test_shape_survives_steps_that_are_cut_short(dim: int) -> None:
+    """So few dimensions learn so fast that the gradient is limited."""
+    space = build_space(SpaceSpec("sphere", dim))
+    search = Search(XNES(), space, dtype=torch.float64)
+    search.run(100)
+    assert torch.linalg.det(search.state.shape).tolist() == pytest.approx([1.0] * 3, rel=1e-3)
+
+
 def test_published_rate() -> None:
     assert shape_rate(16) == pytest.approx((9 + 3 * math.log(16)) / (5 * 16 * 4))
 
@@ -56,9 +65,9 @@ def test_published_rate() -> None:
 @pytest.mark.parametrize(
     ("hill", "dim", "budget"),
     [
-        ("sphere", 16, 4_000),
-        pytest.param("sphere", 64, 15_000, marks=pytest.mark.slow),
-        pytest.param("ellipsoid", 16, 40_000, marks=pytest.mark.slow),
+        ("sphere", 16, 8_000),
+        ("ellipsoid", 16, 16_000),
+        pytest.param("ellipsoid", 32, 70_000, marks=pytest.mark.slow),
     ],
 )
 def test_reaches_the_top(hill: str, dim: int, budget: int, hills: Any, rows_to_reach: Rows) -> None:
@@ -90,9 +99,9 @@ def test_learns_correlations() -> None:
 def test_climbs_on_a_sphere_and_into_a_corner(rows_to_reach: Rows) -> None:
     sphere = build_space(SpaceSpec("sphere", 32))
     needed = rows_to_reach(
-        "xnes", sphere, lambda x: x[..., 0] / 32**0.5 - 1, target=-1e-3, budget=4_000
+        "xnes", sphere, lambda x: x[..., 0] / 32**0.5 - 1, target=-1e-2, budget=1_500
     )
-    assert max(needed) < 4_000
+    assert max(needed) < 1_500
     box = build_space(SpaceSpec("box", 10, low=(0.0,), high=(1.0,)))
     needed = rows_to_reach("xnes", box, lambda x: (x - 1).sum(-1), target=-1e-2, budget=4_000)
     assert max(needed) < 4_000
