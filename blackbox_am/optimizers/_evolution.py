@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 
@@ -12,7 +12,8 @@ from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.core.spec import SpaceSpec
-from blackbox_am.optimizers._frame import Frame, frame_of
+from blackbox_am.optimizers._frame import Frame
+from blackbox_am.optimizers._start import Start, first_mean
 from blackbox_am.optimizers._targetwise import for_each, weighted_sum
 from blackbox_am.optimizers._weights import Ranked, rank
 
@@ -51,7 +52,7 @@ class EvolutionStrategy(Optimizer[State]):
     sigma: float = 0.5
     mean_learning_rate: float = 1.5
     active: bool = True
-    start: Literal["prior", "sample"] = "prior"
+    start: Start = "prior"
 
     def __post_init__(self) -> None:
         if self.population is not None and self.population < 2:
@@ -77,10 +78,7 @@ class EvolutionStrategy(Optimizer[State]):
 
     def _first_mean(self, space: Space, stream: Stream) -> torch.Tensor:
         """(K, D) in the frame of `space`."""
-        if self.start == "sample":
-            sample = space.sample(stream, 1)[:, 0]
-            return frame_of(space, sample).inward(sample)
-        return torch.zeros(len(stream.targets), space.dim, device=stream.device, dtype=stream.dtype)
+        return first_mean(space, stream, self.start)
 
     def _moved(
         self,

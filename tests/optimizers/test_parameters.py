@@ -14,7 +14,8 @@ from blackbox_am.optimizers.sep_cma import SepCMA
 
 
 def test_names() -> None:
-    assert {"adam", "cma", "random", "sep_cma"} <= set(plugins.optimizers.names())
+    names = {"adam", "cholesky_cma", "cma", "de", "ga", "open_es", "pso", "random", "sep_cma"}
+    assert names | {"snes", "sobol", "sphere_cma", "xnes"} <= set(plugins.optimizers.names())
 
 
 def test_builds_from_plain_data() -> None:
@@ -46,6 +47,26 @@ def test_whole_numbers_may_come_as_floats_and_back() -> None:
         ("adam", {"learning_rate": 0.0}, "learning_rate must be positive"),
         ("adam", {"beta1": 1.0}, r"beta1 must be in \[0, 1\), got 1.0"),
         ("adam", {"decay": -0.1}, "decay"),
+        ("snes", {"population": 1}, "at least 2, since one row cannot be ranked; got 1"),
+        ("snes", {"sigma_learning_rate": 0.0}, "sigma_learning_rate must be positive"),
+        ("xnes", {"shape_learning_rate": -1.0}, "shape_learning_rate must be positive"),
+        ("xnes", {"max_bytes": 0}, "max_bytes must be positive, got 0"),
+        ("open_es", {"population": 7}, "population must be even.*got 7"),
+        ("open_es", {"beta2": 1.0}, r"beta2 must be in \[0, 1\), got 1.0"),
+        ("open_es", {"decay": 0.0}, "decay must be above 0 and at most 1"),
+        ("cholesky_cma", {"update_every": 0}, "update_every must be at least 1.*got 0"),
+        ("sphere_cma", {"population": 2}, "population must be at least 3"),
+        ("sphere_cma", {"schedule": "cosine"}, "schedule"),
+        ("sphere_cma", {"first_angle": 200.0}, "first_angle must be at most 180 degrees"),
+        ("sphere_cma", {"horizon": 0}, "horizon must be at least 1"),
+        ("ga", {"setting": "xdream"}, "setting"),
+        ("ga", {"mutation_rate": 1.5}, r"mutation_rate must be in \[0, 1\], got 1.5"),
+        ("ga", {"elites": 20}, "elites must be fewer than the population of 20.*got 20"),
+        ("ga", {"setting": "gecco", "population": 10}, "fewer than the population of 10"),
+        ("de", {"population": 3}, "at least 4, since a trial is made from three other rows"),
+        ("de", {"strategy": "best1bin"}, "strategy"),
+        ("pso", {"max_velocity": 0.0}, "max_velocity must be positive"),
+        ("sobol", {"population": 0}, "population must be at least 1"),
     ],
 )
 def test_explains_bad_parameters(name: str, parameters: dict[str, Any], message: str) -> None:

@@ -1,0 +1,23 @@
+"""Refuses searches whose matrices would not fit, before anything is allocated."""
+
+from __future__ import annotations
+
+from blackbox_am.errors import Unsupported
+
+
+def check_matrices(
+    name: str, *, matrices: int, targets: int, dim: int, itemsize: int, max_bytes: int
+) -> None:
+    """Checks that `matrices` of D x D for each of `targets` fit into `max_bytes`.
+
+    Raises:
+        Unsupported: where they do not, with what to use instead.
+    """
+    needed = matrices * targets * dim**2 * itemsize
+    if needed > max_bytes:
+        raise Unsupported(
+            f"{name} needs {needed} bytes of matrices for {targets} targets in {dim} dimensions, "
+            f"more than max_bytes = {max_bytes}; use `snes` or `sep_cma`, which are linear in "
+            "the dimension, or raise max_bytes",
+            field="optimizer.parameters.max_bytes",
+        )

@@ -1,0 +1,22 @@
+"""Where a search distribution begins."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.optimizers._frame import frame_of
+
+Start = Literal["prior", "sample"]
+"""At the prior's mean, or at a sample of the prior."""
+
+
+def first_mean(space: Space, stream: Stream, start: Start) -> torch.Tensor:
+    """(K, D) the first mean, in the frame of `space`."""
+    if start == "sample":
+        sample = space.sample(stream, 1)[:, 0]
+        return frame_of(space, sample).inward(sample)
+    return torch.zeros(len(stream.targets), space.dim, device=stream.device, dtype=stream.dtype)

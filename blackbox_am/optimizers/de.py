@@ -1,0 +1,129 @@
+"""Differential evolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+
+from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.optimizers._frame import frame_of
+from blackbox_am.optimizers._incumbents import best_row, comparable, improves, rows_at
+from blackbox_am.optimizers._parameters import at_least, positive, share
+
+
+@dataclass
+class DEState:
+    """What moves, in the frame of the space (see `_frame`).
+
+    Attributes:
+        population: (K, P, D) the best of each row so far; of no meaning where not known.
+        scores: (K, P) float64, of those.
+        known: (K, P) bool: rows of which a score has come back.
+        generation: (K,) int64, generations told.
+    """
+
+    population: torch.Tensor
+    scores: torch.Tensor
+    known: torch.Tensor
+    generation: torch.Tensor
+
+
+@dataclass(frozen=True)
+class DE(Optimizer[DEState]):
+    """Every row steps by the difference of two other rows, and stays where that did not help.
+
+    Source: R. Storn and K. Price, "Differential Evolution: A Simple and Efficient Heuristic for
+    Global Optimization over Continuous Spaces" (Journal of Global Optimization 11, 1997), the
+    scheme DE/rand/1/bin; current-to-best/1 after K. Price, R. Storn and J. Lampinen,
+    "Differential Evolution" (2005). Ours makes all trials of a generation from the same
+    population, draws rows that have no score yet afresh from the prior, and leaves it to the
+    space to move trials back inside.
+
+    Attributes:
+        population: candidates a generation, at least 4.
+        strategy: `rand1bin` steps from a random row, `current_to_best` from the row itself
+            and towards the best.
+        weight: F, the length of a step over that of the difference.
+        crossover: CR, the chance of a coordinate to take the step.
+    """
+
+    name: ClassVar[str] = "de"
+    exchangeable: ClassVar[bool] = False
+    state_type: ClassVar[type[DEState]] = DEState
+
+    population: int = 40
+    strategy: Literal["rand1bin", "current_to_best"] = "rand1bin"
+    weight: float = 0.5
+    crossover: float = 0.9
+
+    def __post_init__(self) -> None:
+        at_least(4, "a trial is made from three other rows", population=self.population)
+        positive(weight=self.weight)
+        share(crossover=self.crossover)
+
+    def population_size(self, space: Space) -> int:
+        del space
+        return self.population
+
+    def init(self, space: Space, targets: int, stream: Stream) -> DEState:
+        shape, device = (targets, self.population), stream.device
+        return DEState(
+            population=torch.zeros(*shape, space.dim, device=device, dtype=stream.dtype),
+            scores=torch.zeros(shape, dtype=torch.float64, device=device),
+            known=torch.zeros(shape, dtype=torch.bool, device=device),
+            generation=torch.zeros(targets, dtype=torch.int64, device=device),
+        )
+
+    def ask(self, space: Space, state: DEState, stream: Stream) -> torch.Tensor:
+        size, dim = self.population, space.dim
+        rows = state.population
+        one, two, three = (rows_at(rows, other) for other in donors(stream, size))
+        if self.strategy == "rand1bin":
+            mutant = one + self.weight * (two - three)
+        else:
+            best = best_row(rows, state.scores, state.known)
+            mutant = rows + self.weight * (best.unsqueeze(1) - rows) + self.weight * (one - two)
+        crosses = stream.uniform(size, dim) < self.crossover
+        crosses.scatter_(-1, stream.integers(dim, size, 1), value=True)  # one at the least
+        trial = frame_of(space, rows).outward(torch.where(crosses, mutant, rows))
+        # Drawn last, so that what one target draws does not depend on the others.
+        if not bool(state.known.all()):
+            trial = torch.where(state.known.unsqueeze(-1), trial, space.sample(stream, size))
+        return trial
+
+    def tell(
+        self,
+        space: Space,
+        state: DEState,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> DEState:
+        del gradients
+        better = improves(scores, state.scores, state.known)
+        moved = better | ~state.known  # a row without a score has no place to keep
+        points = frame_of(space, state.population).inward(latents)
+        return DEState(
+            population=torch.where(moved.unsqueeze(-1), points, state.population),
+            scores=torch.where(better, comparable(scores), state.scores),
+            known=state.known | better,
+            generation=state.generation + 1,
+        )
+
+
+def donors(stream: Stream, size: int) -> list[torch.Tensor]:
+    """Three (K, P) int64: for each row three others, all different."""
+    taken = torch.arange(size, device=stream.device).expand(len(stream.targets), size).unsqueeze(-1)
+    found = []
+    for _ in range(3):
+        free = size - taken.shape[-1]
+        row = stream.integers(free, size)
+        for other in taken.unbind(-1):  # in ascending order: numbers are counted past the taken
+            row = row + (row >= other).to(torch.int64)
+        found.append(row)
+        taken = torch.cat([taken, row.unsqueeze(-1)], dim=-1).sort(dim=-1).values
+    return found

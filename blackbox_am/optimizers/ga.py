@@ -1,0 +1,224 @@
+"""The genetic algorithm of XDream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+
+from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.optimizers._frame import frame_of
+from blackbox_am.optimizers._incumbents import rows_at
+from blackbox_am.optimizers._parameters import at_least, positive, share
+from blackbox_am.optimizers._targetwise import for_each
+from blackbox_am.optimizers._weights import descending
+
+FULL = 2**40
+"""The chance of the fittest row to be a parent, as a whole number: sums of those are exact."""
+
+
+class Setting(NamedTuple):
+    """A published set of parameters; see `GA`."""
+
+    population: int
+    mutation_rate: float
+    mutation_size: float
+    selectivity: float
+    heritability: float
+    elites: int
+    clips: bool
+
+
+SETTINGS = {
+    "xdream_fc6": Setting(20, 0.5, 0.5, 2.0, 0.5, 0, True),
+    "xdream_fc7": Setting(45, 0.6, 0.3, 1.25, 0.5, 0, True),
+    "xdream_fc8": Setting(20, 0.2, 0.6, 2.0, 0.5, 0, True),
+    "xdream_pool5": Setting(10, 0.6, 1.0, 2.5, 0.75, 0, True),
+    "xdream_conv4": Setting(10, 0.9, 0.75, 2.5, 0.5, 0, True),
+    "xdream_conv3": Setting(12, 0.65, 0.75, 2.25, 0.5, 0, True),
+    "xdream_norm2": Setting(10, 0.5, 0.7, 4.0, 0.5, 0, True),
+    "xdream_norm1": Setting(15, 1.0, 1.5, 2.0, 0.5, 0, True),
+    "gecco": Setting(40, 0.25, 0.75, 0.5, 0.75, 10, False),
+}
+
+
+@dataclass
+class GAState:
+    """What moves.
+
+    Attributes:
+        parents: (K, P, D) latents of the last generation that came back, best first.
+        fitness: (K, P) int64 weight of each as a parent, 0 for rows that failed. All 0 where
+            nothing has come back yet.
+        generation: (K,) int64, generations told.
+    """
+
+    parents: torch.Tensor
+    fitness: torch.Tensor
+    generation: torch.Tensor
+
+
+@dataclass(frozen=True)
+class GA(Optimizer[GAState]):
+    """Children mix the genes of two fit parents, coordinate by coordinate, and mutate.
+
+    A parent is drawn with a chance that falls off exponentially with its distance to the best
+    score, in units of the scores' standard deviation over `selectivity`.
+
+    Sources: C. R. Ponce et al., "Evolving Images for Visual Neurons Using a Deep Generative
+    Network Reveals Coding Principles and Neuronal Preferences" (Cell 177, 2019); W. Xiao and
+    G. Kreiman, "XDream: Finding Preferred Stimuli for Visual Neurons Using Generative Networks
+    and Gradient-Free Optimization" (PLoS Computational Biology 16, 2020), whose tuned
+    parameters for each generator are the settings `xdream_*`; B. Wang and C. R. Ponce (GECCO
+    2022) for `gecco`. Ours differs in three things: mutations are measured in deviations of the
+    prior, which is where the first generation comes from; rows that failed are no parents,
+    where XDream asks for them again; chances are rounded to 40 bits, so that they add up to the
+    same number on every device.
+
+    Attributes:
+        setting: where the parameters that are None come from.
+        population: candidates a generation.
+        mutation_rate: chance of a coordinate to mutate.
+        mutation_size: standard deviation of a mutation, in deviations of the prior.
+        selectivity: how sharply the best are preferred as parents.
+        heritability: chance of a coordinate to come from the first of the two parents.
+        elites: best rows that are proposed again as they are. They cost queries, and are
+            measured again.
+        clips: whether scores above the 95th percentile count as that percentile.
+    """
+
+    name: ClassVar[str] = "ga"
+    rank_based: ClassVar[bool] = False
+    state_type: ClassVar[type[GAState]] = GAState
+
+    setting: Literal[
+        "xdream_fc6",
+        "xdream_fc7",
+        "xdream_fc8",
+        "xdream_pool5",
+        "xdream_conv4",
+        "xdream_conv3",
+        "xdream_norm2",
+        "xdream_norm1",
+        "gecco",
+    ] = "xdream_fc6"
+    population: int | None = None
+    mutation_rate: float | None = None
+    mutation_size: float | None = None
+    selectivity: float | None = None
+    heritability: float | None = None
+    elites: int | None = None
+    clips: bool | None = None
+
+    def __post_init__(self) -> None:
+        at_least(2, "a child has two parents", population=self.population)
+        share(mutation_rate=self.mutation_rate, heritability=self.heritability)
+        positive(mutation_size=self.mutation_size, selectivity=self.selectivity)
+        at_least(0, "it counts rows", elites=self.elites)
+        used = self.parameters()
+        if used.elites >= used.population:
+            raise ValueError(
+                f"elites must be fewer than the population of {used.population}, "
+                f"or no child is ever made; got {used.elites}"
+            )
+
+    def parameters(self) -> Setting:
+        """The setting with what was given in its place."""
+        given = {name: getattr(self, name) for name in Setting._fields}
+        preset = SETTINGS[self.setting]
+        return preset._replace(**{k: v for k, v in given.items() if v is not None})
+
+    def population_size(self, space: Space) -> int:
+        del space
+        return self.parameters().population
+
+    def init(self, space: Space, targets: int, stream: Stream) -> GAState:
+        population, dim = self.parameters().population, space.dim
+        device = stream.device
+        return GAState(
+            parents=torch.zeros(targets, population, dim, device=device, dtype=stream.dtype),
+            fitness=torch.zeros(targets, population, dtype=torch.int64, device=device),
+            generation=torch.zeros(targets, dtype=torch.int64, device=device),
+        )
+
+    def ask(self, space: Space, state: GAState, stream: Stream) -> torch.Tensor:
+        used = self.parameters()
+        size, dim = used.population, space.dim
+        first, second = (
+            rows_at(state.parents, roulette(state.fitness, stream.uniform(size))) for _ in range(2)
+        )
+        children = torch.where(stream.uniform(size, dim) < used.heritability, first, second)
+        mutates = stream.uniform(size, dim) < used.mutation_rate
+        mutation = used.mutation_size * frame_of(space, children).scale * stream.normal(size, dim)
+        children = torch.where(mutates, children + mutation, children)
+        kept = (state.fitness > 0) & (torch.arange(size, device=children.device) < used.elites)
+        children = torch.where(kept.unsqueeze(-1), state.parents, children)
+        # Drawn last, so that what one target draws does not depend on the others.
+        empty = (state.fitness == 0).all(-1)
+        if bool(empty.any()):
+            children = torch.where(empty.view(-1, 1, 1), space.sample(stream, size), children)
+        return children
+
+    def tell(
+        self,
+        space: Space,
+        state: GAState,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> GAState:
+        del space, gradients
+        used = self.parameters()
+        order = descending(scores)
+        best_first = scores.gather(-1, order).to(torch.float64)
+        weigh = partial(fitness, selectivity=used.selectivity, clips=used.clips)
+        weights = for_each(weigh, best_first)
+        learns = (weights > 0).any(-1)
+        return GAState(
+            parents=torch.where(learns.view(-1, 1, 1), rows_at(latents, order), state.parents),
+            fitness=torch.where(learns.unsqueeze(-1), weights, state.fitness),
+            generation=state.generation + 1,
+        )
+
+
+def fitness(scores: torch.Tensor, *, selectivity: float, clips: bool) -> torch.Tensor:
+    """(P,) int64 weights as parents, `FULL` for the best of scores (P,) float64, best first and
+    nan last; 0 for nan.
+
+    exp((s - best) / T) with T = max(deviation / selectivity, 1e-8), the scores clipped at
+    their 95th percentile where `clips`. Infinite scores count as the outermost finite one.
+    """
+    present = ~scores.isnan()
+    count = present.sum()
+    known = scores.isfinite()
+    top = torch.where(known, scores, -torch.inf).amax()
+    bottom = torch.where(known, scores, torch.inf).amin()
+    values = torch.where(known, scores, torch.where(scores > 0, top, bottom))
+    values = torch.where(present & known.any(), values, 0.0)
+    mean = values.sum() / count.clamp(min=1)
+    variance = torch.where(present, (values - mean).square(), 0.0).sum() / count.clamp(min=1)
+    temperature = (variance.sqrt() / selectivity).clamp(min=1e-8)
+    if clips:
+        place = 0.05 * (count - 1).clamp(min=0)
+        above = place.floor().to(torch.int64)
+        below = (above + 1).clamp(max=len(values) - 1)
+        part = place - above
+        values = torch.minimum(values, values[above] * (1 - part) + values[below] * part)
+    best = torch.where(present, values, -torch.inf).amax()
+    chance = torch.exp((values - best) / temperature).nan_to_num(0.0)
+    return torch.where(present, (chance * FULL).to(torch.int64).clamp(1, FULL), 0)
+
+
+def roulette(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """(K, P) int64: rows drawn with chances in proportion to whole `weights` (K, P), by numbers
+    `uniform` (K, P) in [0, 1).
+    """
+    sums = weights.cumsum(-1)
+    total = sums[:, -1:]
+    mark = (uniform.to(torch.float64) * total).to(torch.int64)
+    mark = torch.minimum(mark, (total - 1).clamp(min=0))
+    return torch.searchsorted(sums, mark, right=True).clamp(max=weights.shape[-1] - 1)

@@ -1,0 +1,126 @@
+"""Particle swarm optimisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.optimizers._frame import frame_of
+from blackbox_am.optimizers._incumbents import best_row, comparable, improves
+from blackbox_am.optimizers._parameters import at_least, positive, share
+
+
+@dataclass
+class PSOState:
+    """What moves, in the frame of the space (see `_frame`).
+
+    Attributes:
+        position: (K, P, D) where the particles were last measured.
+        velocity: (K, P, D) how they came there.
+        memory: (K, P, D) the best place of each; of no meaning where not known.
+        scores: (K, P) float64, of those.
+        known: (K, P) bool: particles of which a score has come back.
+        generation: (K,) int64, generations told.
+    """
+
+    position: torch.Tensor
+    velocity: torch.Tensor
+    memory: torch.Tensor
+    scores: torch.Tensor
+    known: torch.Tensor
+    generation: torch.Tensor
+
+
+@dataclass(frozen=True)
+class PSO(Optimizer[PSOState]):
+    """Particles that fly on, pulled to the best place of their own and to that of the swarm.
+
+    Sources: J. Kennedy and R. Eberhart, "Particle Swarm Optimization" (ICNN 1995); the
+    coefficients are those of M. Clerc and J. Kennedy, "The Particle Swarm: Explosion,
+    Stability, and Convergence in a Multidimensional Complex Space" (IEEE Transactions on
+    Evolutionary Computation 6, 2002). Ours moves all particles of a generation at once; a
+    particle that the space moved back inside loses the velocity that carried it out; one whose
+    measurement failed flies on.
+
+    Attributes:
+        population: particles, at least 2.
+        inertia: share of its velocity that a particle keeps.
+        cognitive: most weight of the pull to the particle's own best.
+        social: most weight of the pull to the swarm's best.
+        max_velocity: limit of each coordinate's velocity, in deviations of the prior.
+    """
+
+    name: ClassVar[str] = "pso"
+    exchangeable: ClassVar[bool] = False
+    state_type: ClassVar[type[PSOState]] = PSOState
+
+    population: int = 20
+    inertia: float = 0.7298
+    cognitive: float = 1.49618
+    social: float = 1.49618
+    max_velocity: float = 2.0
+
+    def __post_init__(self) -> None:
+        at_least(2, "a swarm has more than one particle", population=self.population)
+        share(inertia=self.inertia)
+        positive(cognitive=self.cognitive, social=self.social, max_velocity=self.max_velocity)
+
+    def population_size(self, space: Space) -> int:
+        del space
+        return self.population
+
+    def init(self, space: Space, targets: int, stream: Stream) -> PSOState:
+        shape, device = (targets, self.population), stream.device
+        nowhere = torch.zeros(*shape, space.dim, device=device, dtype=stream.dtype)
+        return PSOState(
+            position=nowhere,
+            velocity=nowhere.clone(),
+            memory=nowhere.clone(),
+            scores=torch.zeros(shape, dtype=torch.float64, device=device),
+            known=torch.zeros(shape, dtype=torch.bool, device=device),
+            generation=torch.zeros(targets, dtype=torch.int64, device=device),
+        )
+
+    def ask(self, space: Space, state: PSOState, stream: Stream) -> torch.Tensor:
+        size, dim = self.population, space.dim
+        here, known = state.position, state.known.unsqueeze(-1)
+        to_own = torch.where(known, state.memory - here, 0.0)
+        best = best_row(state.memory, state.scores, state.known).unsqueeze(1)
+        to_best = torch.where(known.any(1, keepdim=True), best - here, 0.0)
+        velocity = (
+            self.inertia * state.velocity
+            + self.cognitive * stream.uniform(size, dim) * to_own
+            + self.social * stream.uniform(size, dim) * to_best
+        ).clamp(-self.max_velocity, self.max_velocity)
+        points = frame_of(space, here).outward(here + velocity)
+        # Drawn last, so that what one target draws does not depend on the others.
+        first = state.generation == 0
+        if bool(first.any()):
+            points = torch.where(first.view(-1, 1, 1), space.sample(stream, size), points)
+        return points
+
+    def tell(
+        self,
+        space: Space,
+        state: PSOState,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> PSOState:
+        del gradients
+        here = frame_of(space, state.position).inward(latents)
+        first = (state.generation == 0).view(-1, 1, 1)
+        better = improves(scores, state.scores, state.known)
+        return PSOState(
+            position=here,
+            velocity=torch.where(first, 0.0, here - state.position),
+            memory=torch.where(better.unsqueeze(-1), here, state.memory),
+            scores=torch.where(better, comparable(scores), state.scores),
+            known=state.known | better,
+            generation=state.generation + 1,
+        )
