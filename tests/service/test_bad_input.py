@@ -58,8 +58,7 @@ shape = [3, 8, 8]
 def refused(method, request):
     """The error of a call that must be refused as bad input."""
     with pytest.raises(grpc.RpcError) as found:
-        answer = method(request, timeout=20)
-        list(answer)
+        list(method(request, timeout=20))
     assert found.value.code() is grpc.StatusCode.INVALID_ARGUMENT, found.value.details()
     return status.from_rpc_error(found.value)
 
@@ -110,13 +109,18 @@ def test_trees_too_deep(raw, client):
     method = raw.channel.unary_unary("/blackbox_am.v1.StudyService/CreateStudy")
     assert "nested" in refused(method, b"\x0a" + _length(spec) + spec).message
     with pytest.raises(InvalidSpec, match="nested 64 deep"):
-        tree = ObjectiveSpec("mean", units=("u:0",))
-        for _ in range(1000):
-            tree = ObjectiveSpec("sum", terms=(tree,))
+        _tower(1000)
     part = study_pb2.Space(kind=study_pb2.Space.KIND_NORMAL, dimension=2)
     for _ in range(80):
         part = study_pb2.Space(kind=study_pb2.Space.KIND_PRODUCT, dimension=2, parts=[part])
     assert "nested 64 deep" in _creation(raw, space=part).message
+
+
+def _tower(height):
+    tree = ObjectiveSpec("mean", units=("u:0",))
+    for _ in range(height):
+        tree = ObjectiveSpec("sum", terms=(tree,))
+    return tree
 
 
 def _length(data):
@@ -341,7 +345,7 @@ def test_a_changed_measurement_is_noticed_and_hides_no_other_study(config, tmp_p
     with running(stored) as address, connect(address) as client:
         for study_id in ("bad", "good"):
             study = client.create(targets=["u:0"], space=SpaceSpec("normal", 2), study_id=study_id)
-            study.tell(study.ask(), np.ones(len(study.ask().ids) or 12)[:12])
+            study.tell(study.ask().ids[:12], np.ones(12))
     damage = sqlite3.connect(path)
     query = "select sequence, body from events where study = 'bad' order by sequence desc"
     sequence, body = next(
@@ -458,7 +462,7 @@ def test_told_while_it_is_deleted(client):
                 try:
                     study.tell(candidates.ids[:1], [1.0])
                 except Exception as error:
-                    problems.append(error)
+                    problems.append(error)  # noqa: B023
 
         thread = threading.Thread(target=tell)
         thread.start()
