@@ -30,6 +30,10 @@ class Optimizer(ABC, Generic[State]):
     - `tell` may work in place: the old state is dead afterwards.
     - A score of nan is a row that failed; so is a row that was never evaluated.
     - Larger is better. Only the order of scores matters, unless `rank_based` is False.
+
+    One that wraps a library may keep the library's live objects in its state, as a tuple of K
+    of them, if it is `replayed`. Its `ask` is pure within a generation: asking twice gives the
+    same, and leaves no trace.
     """
 
     name: ClassVar[str]
@@ -42,6 +46,12 @@ class Optimizer(ABC, Generic[State]):
     exchangeable: ClassVar[bool] = True
     """Whether the rows of a generation may be told in another order: the state
     remembers no row. False for restarts, swarms and the like."""
+    replayed: ClassVar[bool] = False
+    """Whether its state holds live objects, of which there are no snapshots. Such a search is
+    recovered by asking and telling every generation again, from the first."""
+    family: ClassVar[str] = ""
+    """Of one that stands for many: the parameter that says which. Users may then write
+    `name:member` for its name."""
     spaces: ClassVar[frozenset[str]] = CONTINUOUS
     """Kinds of space it can search."""
     state_type: ClassVar[type[Any]]

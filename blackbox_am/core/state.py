@@ -2,6 +2,9 @@
 
 A state is a dataclass whose every field is a tensor with a leading K axis. That is
 all it takes for targets to drop out of the batch, and for a snapshot to be generic.
+
+The state of an optimizer that is `replayed` may also hold tuples of K live objects. They
+are picked by target like rows of a tensor, but not copied, and they cannot be written.
 """
 
 from __future__ import annotations
@@ -19,15 +22,23 @@ S = TypeVar("S")
 
 
 def arrays(state: Any) -> dict[str, torch.Tensor]:
-    """The fields of `state`, by name."""
-    return {field.name: getattr(state, field.name) for field in fields(state)}
+    """The tensors among the fields of `state`, by name."""
+    return {n: value for n, value in _values(state).items() if isinstance(value, torch.Tensor)}
+
+
+def sessions(state: Any) -> dict[str, tuple[Any, ...]]:
+    """The tuples of K live objects among the fields of `state`, by name."""
+    return {n: value for n, value in _values(state).items() if isinstance(value, tuple)}
 
 
 def select(state: S, keep: torch.Tensor) -> S:
-    """The state of the targets at positions `keep` (int64) of the K axis."""
-    return replace(  # type: ignore[type-var]  # S is a dataclass, which typing cannot say
-        state, **{name: tensor[keep.to(tensor.device)] for name, tensor in arrays(state).items()}
-    )
+    """The state of the targets at positions `keep` (int64) of the K axis. Live objects are
+    shared with `state`.
+    """
+    picked: dict[str, Any] = {n: t[keep.to(t.device)] for n, t in arrays(state).items()}
+    places = keep.tolist()
+    picked.update({n: tuple(live[k] for k in places) for n, live in sessions(state).items()})
+    return replace(state, **picked)  # type: ignore[type-var]  # S is a dataclass
 
 
 def merge(whole: S, keep: torch.Tensor, part: S) -> S:
@@ -35,11 +46,17 @@ def merge(whole: S, keep: torch.Tensor, part: S) -> S:
     news = arrays(part)
     for name, tensor in arrays(whole).items():
         tensor[keep.to(tensor.device)] = news[name]
-    return whole
+    merged = {}
+    for name, live in sessions(whole).items():
+        new = dict(zip(keep.tolist(), sessions(part)[name], strict=True))
+        merged[name] = tuple(new.get(k, old) for k, old in enumerate(live))
+    return replace(whole, **merged) if merged else whole  # type: ignore[type-var]
 
 
 def to_bytes(state: Any) -> bytes:
-    """`state` as safetensors."""
+    """`state` as safetensors. It must hold no live objects, which nothing can write."""
+    live = sessions(state)
+    assert not live, f"{', '.join(live)} cannot be written: such a search is replayed"
     return save({name: t.detach().cpu().contiguous() for name, t in arrays(state).items()})
 
 
@@ -57,3 +74,7 @@ def from_bytes(state_type: type[S], data: bytes, device: torch.device) -> S:
             f"the snapshot does not hold a {state_type.__name__}: {error}; "
             "delete the snapshot and the study is replayed from its start"
         ) from error
+
+
+def _values(state: Any) -> dict[str, Any]:
+    return {field.name: getattr(state, field.name) for field in fields(state)}

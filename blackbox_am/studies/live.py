@@ -48,7 +48,6 @@ SNAPSHOT_GENERATIONS = 50
 SNAPSHOT_SECONDS = 10.0
 SNAPSHOT_BYTES = 2**29
 """Larger ones are not kept: SQLite takes no value of 10^9 bytes."""
-INEXACT = "latents could not be reproduced on this device; going on from the last snapshot"
 
 
 class LiveStudy:
@@ -120,8 +119,8 @@ class LiveStudy:
     ) -> LiveStudy:
         """Takes a study up again from its journal.
 
-        The optimizer's state is loaded from the last snapshot and led forward through the
-        generations since, each asked again and compared by checksum.
+        The optimizer's state is loaded from the last snapshot, if it makes any, and led forward
+        through the generations since, each asked again and compared by checksum.
 
         Args:
             catching_up: another process was faster, and is at work. Nothing is written then
@@ -144,7 +143,7 @@ class LiveStudy:
         exact = live._replay(events[1:], snapshot)
         if study.sequence > 1 and study.state.active:
             if not (catching_up and exact):
-                live._append([Resumed(study.generation, exact, "" if exact else INEXACT)])
+                live._append([Resumed(study.generation, exact, live.search.remark(exact))])
             live.conclude()
         return live
 
@@ -354,7 +353,7 @@ class LiveStudy:
             or told - self._snapshot_generation >= SNAPSHOT_GENERATIONS
             or self._clock() - self._snapshot_time >= SNAPSHOT_SECONDS
         )
-        if not due:
+        if self.search.optimizer.replayed or not due:
             return None
         self._snapshot_generation, self._snapshot_time = told, self._clock()
         body = self.search.snapshot()
@@ -396,4 +395,4 @@ class LiveStudy:
             if isinstance(event, GenerationClosed) and self.study.sequence >= start and exact:
                 exact = self.search.relearn(self.study, event)
             self.study.apply(event)
-        return exact
+        return exact and self.search.owns_opened(self.study)
