@@ -108,9 +108,11 @@ class LibraryOptimizer(Optimizer[Sessions]):
         return Sessions(tuple(begun))
 
     def ask(self, space: Space, state: Sessions, stream: Stream) -> torch.Tensor:
+        del space
         pairs = zip(state.sessions, stream.seeds, strict=True)
         latents = np.stack([session.ask(seed) for session, seed in pairs])
-        return torch.from_numpy(latents).to(stream.device, space.dtype or stream.dtype)
+        codes = latents.dtype.kind == "i"
+        return torch.from_numpy(latents).to(stream.device, torch.int64 if codes else stream.dtype)
 
     def tell(
         self,
