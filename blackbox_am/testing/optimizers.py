@@ -145,18 +145,23 @@ class Search:
 
 
 def copy_of(state: Any) -> Any:
-    """A state that shares no memory with `state`."""
+    """A state that shares no memory with `state`, but for live objects."""
     copies = {name: tensor.clone() for name, tensor in states.arrays(state).items()}
     return dataclasses.replace(state, **copies)
 
 
 def same(state: Any, other: Any) -> bool:
-    """Whether two states are equal to the last bit."""
-    return states.to_bytes(state) == states.to_bytes(other)
+    """Whether two states are equal to the last bit, as far as they are tensors."""
+    pairs = zip(states.arrays(state).values(), states.arrays(other).values(), strict=True)
+    return all(one.shape == two.shape and _bits(one) == _bits(two) for one, two in pairs)
+
+
+def _bits(tensor: torch.Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().numpy().tobytes()
 
 
 def finite(state: Any) -> bool:
-    """Whether nothing in `state` is nan or infinite."""
+    """Whether no tensor of `state` holds nan or infinities."""
     return all(bool(tensor.isfinite().all()) for tensor in states.arrays(state).values())
 
 
@@ -221,14 +226,12 @@ class OptimizerContract:
             search, once = Search(optimizer, space), Search(optimizer, space)
             search.run(2)
             once.run(2)
-            before = None if optimizer.replayed else copy_of(search.state)
-            for _ in range(2):
-                first, second = search.ask(), search.ask()
-                assert torch.equal(first, second), space.kind
-                assert before is None or same(search.state, before), space.kind
-                before = None
-                search.run(1)
-                once.run(1)
+            before = copy_of(search.state)
+            first, second = search.ask(), search.ask()
+            assert torch.equal(first, second), space.kind
+            assert same(search.state, before), space.kind
+            search.run(1)
+            once.run(1)
             assert torch.equal(search.ask(), once.ask()), f"{space.kind}: asking twice left a trace"
 
     def test_leaves_global_random_numbers_alone(self, optimizer: Optimizer[Any]) -> None:
@@ -247,10 +250,11 @@ class OptimizerContract:
             assert not torch.equal(one[-1], other[-1]), space.kind
 
     def test_a_target_does_not_know_the_others(self, optimizer: Optimizer[Any]) -> None:
+        generations = 8 if optimizer.replayed else 30  # libraries are slow, and work one by one
         for space in searchable(optimizer):
-            together = torch.stack(Search(optimizer, space).run(30))
+            together = torch.stack(Search(optimizer, space).run(generations))
             for k in range(3):
-                alone = torch.stack(Search(optimizer, space, targets=(k,)).run(30))
+                alone = torch.stack(Search(optimizer, space, targets=(k,)).run(generations))
                 assert torch.equal(alone[:, 0], together[:, k]), f"{space.kind}, target {k}"
 
     def test_dropping_a_target_does_not_change_the_others(self, optimizer: Optimizer[Any]) -> None:

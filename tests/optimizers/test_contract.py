@@ -8,8 +8,8 @@ from blackbox_am import plugins
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.testing.optimizers import OptimizerContract
 
-PARAMETERS: dict[str, dict[str, Any]] = {"nevergrad": {"population": 5}}
-"""Of optimizers that take long: nevergrad takes half a millisecond a candidate."""
+PARAMETERS: dict[str, dict[str, Any]] = {"nevergrad": {"optimizer": "DE", "population": 4}}
+"""Of optimizers that take long: nevergrad takes up to a millisecond a candidate."""
 
 
 class TestRegistered(OptimizerContract):
