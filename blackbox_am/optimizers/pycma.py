@@ -184,6 +184,8 @@ class _Search(Session):
             options["bounds"] = [
                 [float(x) if math.isfinite(x) else None for x in side] for side in (low, high)
             ]
+        if optimizer.variant in ("vd", "vkd"):  # these take their numbers from here alone
+            options["CMA_sampler_options"] = {"randn": options["randn"]}
         samplers = cma.restricted_gaussian_sampler
         if optimizer.variant == "vd":
             return dict(samplers.GaussVDSampler.extend_cma_options(options))
