@@ -59,8 +59,11 @@ def made(name: str, parametrization: Any, population: int, budget: int | None) -
         optimizer = chosen(parametrization, budget=budget, num_workers=workers)
         parts = list(_parts(optimizer))
     except Exception as error:
+        hint = "; it may need the parameter budget" if budget is None else ""
         raise _refused(
-            name, f"cannot be set up here ({said(error)}); some need the parameter budget, or more"
+            name,
+            f"cannot be set up for {parametrization.dimension} dimensions and a population of "
+            f"{population} ({said(error)}){hint}",
         ) from error
     for part in parts:
         _check_part(name, part, population, parametrization.dimension)
@@ -69,7 +72,7 @@ def made(name: str, parametrization: Any, population: int, budget: int | None) -
 
 def said(error: Exception) -> str:
     """What went wrong in nevergrad, on one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".removesuffix(": ")
 
 
 def _registry() -> Any:
@@ -103,7 +106,8 @@ def _check_part(name: str, part: Any, population: int, dimension: int) -> None:
             f"fits models to past points here ({part.name}, of the MetaModel family): it fails on "
             "numpy 2.4, and networks that train by the clock cannot be replayed",
         )
-    if part.recast or part.no_parallelization:
+    setting = getattr(part, "_configured_optimizer", part)
+    if part.recast or part.no_parallelization or setting.no_parallelization:
         raise _refused(
             name,
             f"hands over to {part.name} here, which proposes one candidate at a time and cannot "
@@ -111,16 +115,19 @@ def _check_part(name: str, part: Any, population: int, dimension: int) -> None:
         )
     if isinstance(part, optimizerlib.Portfolio):
         _check_portfolio(name, part, population, dimension)
-    if (
-        isinstance(part, optimizerlib._CMA)  # noqa: SLF001
-        and dimension >= TWO_POINT_DIMENSIONS
-        and part._popsize != population  # noqa: SLF001
-    ):
+    if isinstance(part, optimizerlib._CMA):  # noqa: SLF001
+        _check_cma(name, part, population, dimension)
+
+
+def _check_cma(name: str, part: Any, population: int, dimension: int) -> None:
+    if part._config.fcmaes or dimension == 1:  # noqa: SLF001
+        raise _refused(name, "runs the package fcmaes here, which is no part of this")
+    own = part._popsize  # noqa: SLF001
+    if dimension >= TWO_POINT_DIMENSIONS and own != population:
         raise _refused(
             name,
-            f"runs CMA with a population of {part._popsize}, "  # noqa: SLF001
-            f"and fails in {dimension} dimensions (from {TWO_POINT_DIMENSIONS} on) unless that is "
-            f"the batch, which is {population}",
+            f"runs CMA with a population of {own} here, and fails from {TWO_POINT_DIMENSIONS} "
+            f"dimensions on unless that is the batch, which is {population}",
         )
 
 
