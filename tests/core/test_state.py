@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from blackbox_am.core.state import arrays, from_bytes, select, to_bytes
+from blackbox_am.core.state import arrays, from_bytes, merge, select, sessions, to_bytes
 from blackbox_am.errors import StoreCorrupt
 
 CPU = torch.device("cpu")
@@ -15,6 +15,12 @@ CPU = torch.device("cpu")
 class Walk:
     place: torch.Tensor
     steps: torch.Tensor
+
+
+@dataclass
+class Sessions:
+    place: torch.Tensor
+    live: tuple[object, ...]
 
 
 @dataclass
@@ -44,6 +50,25 @@ def test_select_copies() -> None:
     part = select(state, torch.tensor([0, 1, 2, 3]))
     part.place.zero_()
     assert torch.equal(state.place, walk().place)
+
+
+def test_live_objects_are_picked_and_put_back_by_target() -> None:
+    live = tuple(object() for _ in range(4))
+    state = Sessions(torch.arange(4.0), live)
+    assert list(arrays(state)) == ["place"]
+    assert list(sessions(state)) == ["live"]
+    keep = torch.tensor([3, 1])
+    part = select(state, keep)
+    assert part.live == (live[3], live[1])
+    new = object()
+    merged = merge(state, keep, Sessions(part.place + 10, (new, live[1])))
+    assert merged.live == (*live[:3], new)
+    assert merged.place.tolist() == [0, 11, 2, 13]
+
+
+def test_live_objects_cannot_be_written() -> None:
+    with pytest.raises(AssertionError, match="live cannot be written"):
+        to_bytes(Sessions(torch.zeros(1), (object(),)))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.bool])
