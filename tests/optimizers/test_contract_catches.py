@@ -103,7 +103,7 @@ class KeepsOneSession(PyCMA):
 @pytest.mark.parametrize(
     ("optimizer", "test"),
     [
-        (Impatient("DE", population=4), SUITE.test_ask_is_pure),
+        (Impatient("HaltonSearch", population=4, budget=1000), SUITE.test_ask_is_pure),
         (CountsItsLife(), SUITE.test_a_replay_continues_to_the_last_bit),
         (KeepsOneSession(), SUITE.test_a_target_does_not_know_the_others),
         (KeepsOneSession(), SUITE.test_a_target_that_rested_goes_on_as_it_was),
