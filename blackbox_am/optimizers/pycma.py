@@ -49,8 +49,8 @@ class PyCMA(LibraryOptimizer):
       project. On a sphere the search is in the space around it, and the norm has no effect.
     - It is told ranks. Rows that failed are told the median of the others, which is pycma's own
       rule, and weigh next to nothing. A generation of which fewer than two came back is not told.
-    - Its stop conditions are ignored: the budget decides. Step sizes are kept between 1e-7 and
-      1e6. Where it breaks all the same, by an error or numbers that are not finite, that target
+    - Its stop conditions are ignored: the budget decides. The largest step is kept between 1e-7
+      and 1e6. Where it breaks all the same, by an error or numbers that are not finite, that target
       begins again from the start, and the log says so.
 
     A search is recovered by replay, so taking a study up again costs what its asking and telling
@@ -142,10 +142,19 @@ class _Search(Session):
         ranks[failed] = np.median(ranks[~failed])
         try:
             self._es.tell(self._points, ranks.tolist())
+            self._keep_effective()
         except _BREAKDOWNS as error:
             log.warning("pycma broke down (%s: %s) and begins again", type(error).__name__, error)
             assert self._seed is not None
             self._begin(self._seed + 1)
+
+    def _keep_effective(self) -> None:
+        """Keeps the largest step within bounds. pycma's own options `minstd` and `maxstd` would
+        take as long as all the rest of a generation, from some 1,000 dimensions on.
+        """
+        largest = float(self._es.stds.max())
+        if largest > 0 and not MIN_STEP <= largest <= MAX_STEP:
+            self._es.sigma *= min(max(largest, MIN_STEP), MAX_STEP) / largest
 
     def _ask(self, seed: int) -> list[Array]:
         self._random = np.random.default_rng(seed)
@@ -177,8 +186,6 @@ class _Search(Session):
             "CMA_diagonal": optimizer.variant == "sep",
             "CMA_mirrors": 0,
             "AdaptSigma": cma.sigma_adaptation.CMAAdaptSigmaCSA,
-            "minstd": MIN_STEP,
-            "maxstd": np.where(np.isfinite(high), (high - low) / 3, MAX_STEP),
         }
         if np.isfinite(low).any():
             options["bounds"] = [

