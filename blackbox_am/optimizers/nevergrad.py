@@ -17,17 +17,22 @@ from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers import _nevergrad_names as names
 from blackbox_am.optimizers._frame import frame_of
-from blackbox_am.optimizers._parameters import at_least, positive
+from blackbox_am.optimizers._memory import check_archive
+from blackbox_am.optimizers._parameters import at_least, memory, positive
 from blackbox_am.optimizers._sessions import (
     Array,
     LibraryOptimizer,
     Session,
+    Sessions,
     numpy_words,
     sealed,
 )
 
 WORST = 1e20
 """The largest loss that is told: nevergrad clips at 5e20."""
+ARCHIVED = 10
+"""How many times its shortest archive nevergrad lets one grow before it prunes it; the shortest
+is 100 candidates, or 7 generations."""
 CENTRE = 1e-6
 """In radii: how near to the centre of a sphere a latent has no direction."""
 
@@ -61,6 +66,7 @@ class Nevergrad(LibraryOptimizer):
         sigma: standard deviation of its first steps, in deviations of the prior; some of its
             optimizers scale it by factors of their own. Codes are not affected.
         budget: how many candidates it may count on. Some plan by it, and some need it.
+        max_bytes: refuses to start where nevergrad's archives of candidates could need more.
     """
 
     name: ClassVar[str] = "nevergrad"
@@ -72,11 +78,13 @@ class Nevergrad(LibraryOptimizer):
     population: int = 20
     sigma: float = 1.0
     budget: int | None = None
+    max_bytes: int = 8 * 2**30
 
     def __post_init__(self) -> None:
         at_least(2, "nevergrad's strategies compare rows", population=self.population)
         at_least(1, "it counts rows", budget=self.budget)
         positive(sigma=self.sigma)
+        memory(self.max_bytes)
         names.known(self.optimizer)
 
     def population_size(self, space: Space) -> int:
@@ -85,11 +93,23 @@ class Nevergrad(LibraryOptimizer):
 
     def check(self, space: Space) -> None:
         super().check(space)
+        self._check_memory(space, targets=1)
         with sealed(0):
             self.begin(space, 0)
 
+    def init(self, space: Space, targets: int, stream: Stream) -> Sessions:
+        self._check_memory(space, targets)
+        return super().init(space, targets, stream)
+
     def begin(self, space: Space, seed: int) -> Session:
         return _Search(self, space, seed)
+
+    def _check_memory(self, space: Space, targets: int) -> None:
+        archived = ARCHIVED * max(100, 7 * self.population)
+        rows = archived if self.budget is None else min(archived, self.budget)
+        check_archive(
+            "nevergrad", rows=rows, targets=targets, dim=space.dim, max_bytes=self.max_bytes
+        )
 
 
 class _Search(Session):

@@ -12,6 +12,7 @@ import torch
 from nevergrad.optimization import optimizerlib
 
 from blackbox_am import plugins
+from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec, Unsupported
@@ -182,6 +183,16 @@ def test_the_centre_of_a_sphere_is_never_proposed() -> None:
         search = Search(Nevergrad(name), space, score=lambda x, _: -x.square().sum(-1))
         for latents in search.run(15):
             torch.testing.assert_close(latents.norm(dim=-1), torch.full((3, 20), 6**0.5))
+
+
+def test_archives_that_do_not_fit_are_refused() -> None:
+    space = normal(4096)
+    Nevergrad("DE").check(space)
+    with pytest.raises(Unsupported, match=r"1400 candidates of each of 100 targets.*snes"):
+        Nevergrad("DE").init(space, 100, Stream(0, "init", 0, range(100)))
+    Nevergrad("DE", budget=40).init(space, 3, Stream(0, "init", 0, range(3)))
+    with pytest.raises(Unsupported, match="up to 2621440 bytes"):
+        Nevergrad("DE", budget=40, max_bytes=2**20).check(space)
 
 
 def _heard(monkeypatch: pytest.MonkeyPatch) -> list[float]:

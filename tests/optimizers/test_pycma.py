@@ -22,6 +22,7 @@ NORMAL = SpaceSpec("normal", 12)
 VARIANTS = ["full", "sep", "vd", "vkd"]
 
 
+@pytest.mark.slow
 class TestSeparable(OptimizerContract):
     @pytest.fixture
     def optimizer(self) -> PyCMA:

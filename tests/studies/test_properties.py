@@ -176,8 +176,8 @@ TestChaosWithNevergrad = ChaosWithNevergrad.TestCase
 for case, examples in (
     (TestChaos, 25),
     (TestChaosWithCMA, 25),
-    (TestChaosWithPyCMA, 12),
-    (TestChaosWithNevergrad, 8),
+    (TestChaosWithPyCMA, 8),
+    (TestChaosWithNevergrad, 5),
 ):
     case.settings = settings(
         max_examples=examples,
