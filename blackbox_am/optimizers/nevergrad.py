@@ -30,6 +30,8 @@ from blackbox_am.optimizers._sessions import (
 
 WORST = 1e20
 """The largest loss that is told: nevergrad clips at 5e20."""
+LARGEST = 1e30
+"""In the frame: what single precision, which latents are, can still compute with."""
 ARCHIVED = 10
 """How many times its shortest archive nevergrad lets one grow before it prunes it; the shortest
 is 100 candidates, or 7 generations."""
@@ -136,8 +138,8 @@ class _Search(Session):
         with self._answering("asked"):
             self._candidates = [self._optimizer.ask() for _ in range(self._population)]
             points = np.stack([_flat(candidate.value) for candidate in self._candidates])
-            if not np.isfinite(points).all():
-                raise FloatingPointError("it proposes numbers that are not finite")
+            if not (np.abs(points) <= LARGEST).all():
+                raise FloatingPointError("it proposes numbers that are not finite, or too large")
         if points.dtype.kind == "i":
             return self._space.project(torch.from_numpy(points)).numpy()
         frame = frame_of(self._space, torch.empty(0, dtype=torch.float64))

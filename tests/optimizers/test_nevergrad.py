@@ -235,8 +235,11 @@ def test_a_crash_inside_it_is_an_error_of_ours(being: str, monkeypatch: pytest.M
         search.run(1)
 
 
-def test_numbers_that_are_not_finite_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blackbox_am.optimizers.nevergrad._flat", lambda _: np.full(12, np.nan))
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e39])
+def test_numbers_that_are_not_finite_are_refused(
+    number: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blackbox_am.optimizers.nevergrad._flat", lambda _: np.full(12, number))
     with pytest.raises(Unsupported, match="not finite"):
         Search(Nevergrad(), normal()).ask()
 
@@ -272,6 +275,7 @@ def _run(name: str, population: int, budget: int) -> torch.Tensor:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # half-made ones
 def test_every_name_works_and_repeats_or_is_refused_with_a_sentence() -> None:
     """All of its registry, n = 12, budget 60."""
     works, refused, bad = [], [], []
