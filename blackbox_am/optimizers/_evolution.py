@@ -8,12 +8,11 @@ from typing import ClassVar, TypeVar
 
 import torch
 
-from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.optimizers._frame import Frame
-from blackbox_am.optimizers._start import Start, first_mean
+from blackbox_am.optimizers._start import Start, StartsAtMean, first_mean
 from blackbox_am.optimizers._targetwise import for_each, weighted_sum
 from blackbox_am.optimizers._weights import Ranked, rank
 
@@ -21,7 +20,7 @@ State = TypeVar("State")
 
 
 @dataclass(frozen=True)
-class EvolutionStrategy(Optimizer[State]):
+class EvolutionStrategy(StartsAtMean[State]):
     """A search distribution that moves towards its better half.
 
     Attributes:

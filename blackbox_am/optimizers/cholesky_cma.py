@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._evolution import shorten, steps_of
@@ -17,7 +16,7 @@ from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._invertible import inverts_badly
 from blackbox_am.optimizers._memory import check_matrices
 from blackbox_am.optimizers._parameters import at_least, memory, positive
-from blackbox_am.optimizers._start import Start, first_mean
+from blackbox_am.optimizers._start import Start, StartsAtMean, first_mean
 from blackbox_am.optimizers._step_size import adapt, cumulate, keep_effective
 from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
 from blackbox_am.optimizers._weights import Ranked, rank
@@ -47,7 +46,7 @@ class CholeskyCMAState:
 
 
 @dataclass(frozen=True)
-class CholeskyCMA(Optimizer[CholeskyCMAState]):
+class CholeskyCMA(StartsAtMean[CholeskyCMAState]):
     """CMA-ES with rank-one updates of the covariance's factor, as used on living neurons.
 
     Sources: T. Suttorp, N. Hansen and C. Igel, "Efficient Covariance Matrix Update for Variable

@@ -8,14 +8,13 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._evolution import shorten
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._ranks import centred_ranks
-from blackbox_am.optimizers._start import Start, first_mean
+from blackbox_am.optimizers._start import Start, StartsAtMean, first_mean
 from blackbox_am.optimizers._targetwise import norms, weighted_sum
 
 
@@ -39,7 +38,7 @@ class OpenESState:
 
 
 @dataclass(frozen=True)
-class OpenES(Optimizer[OpenESState]):
+class OpenES(StartsAtMean[OpenESState]):
     """Ascent along the gradient of the smoothed score, estimated from mirrored pairs of steps.
 
     Source: T. Salimans, J. Ho, X. Chen, S. Sidor and I. Sutskever, "Evolution Strategies as a

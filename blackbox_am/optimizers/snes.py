@@ -7,14 +7,13 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._evolution import shorten
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._ranks import log_utilities, sigma_rate
-from blackbox_am.optimizers._start import Start, first_mean
+from blackbox_am.optimizers._start import Start, StartsAtMean, first_mean
 from blackbox_am.optimizers._step_size import MAX_STEP, MIN_STEP
 from blackbox_am.optimizers._targetwise import norms, weighted_sum
 
@@ -35,7 +34,7 @@ class SNESState:
 
 
 @dataclass(frozen=True)
-class SNES(Optimizer[SNESState]):
+class SNES(StartsAtMean[SNESState]):
     """Separable natural evolution strategy: a mean and one step size a coordinate, both moved
     along the natural gradient of the expected rank. Linear in time and memory.
 

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._evolution import shorten
@@ -17,7 +16,7 @@ from blackbox_am.optimizers._invertible import inverts_badly
 from blackbox_am.optimizers._memory import check_matrices
 from blackbox_am.optimizers._parameters import at_least, memory, positive
 from blackbox_am.optimizers._ranks import log_utilities
-from blackbox_am.optimizers._start import Start, first_mean
+from blackbox_am.optimizers._start import Start, StartsAtMean, first_mean
 from blackbox_am.optimizers._step_size import keep_effective
 from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
 
@@ -40,7 +39,7 @@ class XNESState:
 
 
 @dataclass(frozen=True)
-class XNES(Optimizer[XNESState]):
+class XNES(StartsAtMean[XNESState]):
     """Exponential natural evolution strategy: learns the mean, the step size and all pairwise
     covariances along the natural gradient of the expected rank.
 
