@@ -29,8 +29,9 @@ def run(study):
 
 def first_latents(study):
     candidates = study.ask()
+    assert len(candidates) == 16
     return {
-        target: candidates.latents[candidates.targets == target]
+        target: candidates.latents[np.equal(candidates.targets, target)]
         for target in (0, 1)
     }
 
