@@ -10,27 +10,25 @@ import math
 
 import torch
 
-from blackbox_am.optimizers._targetwise import for_each
+from blackbox_am.optimizers._targetwise import row_sums
 from blackbox_am.optimizers._weights import descending
 
 
-def log_utilities(
-    scores: torch.Tensor, dtype: torch.dtype, *, centred: bool = True
-) -> torch.Tensor:
-    """(K, P) utilities of natural evolution strategies, 0 for rows of scores (K, P) that are nan.
+def log_utilities(scores: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """Utilities of natural evolution strategies, (K, P), centred and plain; 0 for rows of scores
+    (K, P) that are nan.
 
     The row of rank k, 1 the best, of n weighs max(0, log(n/2 + 1) - log k), divided by the sum
-    of these over the rows, less 1/n: T. Glasmachers et al., "Exponential Natural Evolution
-    Strategies" (GECCO 2010). Where not `centred`, 1/n is not taken off.
+    of these over the rows: T. Glasmachers et al., "Exponential Natural Evolution Strategies"
+    (GECCO 2010). Centred ones are less by 1/n, as there.
     """
     valid, rank, present = _ranks(scores)
     raw = (torch.log(present / 2 + 1) - torch.log(rank)).clamp(min=0)
-    raw = torch.where(valid, raw, 0.0)
-    total = for_each(torch.sum, raw).unsqueeze(-1)
-    weights = raw / total.clamp(min=1e-300)
-    if centred:
-        weights = weights - 1 / present.clamp(min=1)
-    return torch.where(valid & (present > 1), weights, 0.0).to(dtype)
+    counted = valid & (present > 1)
+    raw = torch.where(counted, raw, 0.0)
+    plain = raw / row_sums(raw).unsqueeze(-1).clamp(min=1e-300)
+    centred = torch.where(counted, plain - 1 / present.clamp(min=1), 0.0)
+    return centred.to(dtype), plain.to(dtype)
 
 
 def sigma_rate(dim: int) -> float:

@@ -100,10 +100,8 @@ def descending(scores: torch.Tensor) -> torch.Tensor:
 
     Equal scores keep the order of their rows, so the ranking is the same on every device.
     """
-    missing = scores.isnan()
-    by_score = torch.where(missing, torch.inf, -scores).argsort(dim=-1, stable=True)
-    by_presence = missing.gather(-1, by_score).to(torch.int8).argsort(dim=-1, stable=True)
-    return by_score.gather(-1, by_presence)
+    # nan sorts behind infinity; its sign bit, which the negation flips, must not count.
+    return torch.where(scores.isnan(), torch.nan, -scores).argsort(dim=-1, stable=True)
 
 
 def rank(

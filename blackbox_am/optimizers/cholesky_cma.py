@@ -11,7 +11,6 @@ import torch
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._evolution import shorten, steps_of
 from blackbox_am.optimizers._factor import power_of_two
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._invertible import inverts_badly
@@ -19,7 +18,8 @@ from blackbox_am.optimizers._memory import check_matrices
 from blackbox_am.optimizers._parameters import at_least, memory, positive
 from blackbox_am.optimizers._start import Start, first_mean
 from blackbox_am.optimizers._step_size import adapt, cumulate, keep_effective
-from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
+from blackbox_am.optimizers._targetwise import for_each, norms, row_sums, weighted_sum
+from blackbox_am.optimizers._told import proposals, shorten, steps_of
 from blackbox_am.optimizers._weights import Ranked, rank
 
 
@@ -116,8 +116,8 @@ class CholeskyCMA(Optimizer[CholeskyCMAState]):
     def ask(self, space: Space, state: CholeskyCMAState, stream: Stream) -> torch.Tensor:
         normal = stream.normal(self.population_size(space), space.dim)
         steps = for_each(torch.matmul, normal, state.factor)
-        points = state.mean.unsqueeze(1) + state.sigma.view(-1, 1, 1) * steps
-        return frame_of(space, state.mean).outward(points)
+        sigma = state.sigma.unsqueeze(-1)
+        return proposals(frame_of(space, state.mean), state.mean, sigma, steps)
 
     def tell(
         self,
@@ -131,11 +131,12 @@ class CholeskyCMA(Optimizer[CholeskyCMAState]):
         dim = space.dim
         frame = frame_of(space, state.mean)
         ranked = _published(rank(scores, dim, state.mean.dtype, active=False, diagonal=False), dim)
-        steps = steps_of(frame, latents, state.mean, state.sigma, ranked.valid)
+        sigma = state.sigma.unsqueeze(-1)
+        steps = steps_of(frame, latents, state.mean, sigma, ranked.valid)
         white = for_each(torch.matmul, steps, state.inverse)
-        shrink = shorten(norms(white).square(), dim).unsqueeze(-1)
-        move = weighted_sum(ranked.weights, steps * shrink)
-        white_move = weighted_sum(ranked.weights, white * shrink)
+        shrink, _ = shorten(row_sums(white.square()), dim)
+        move = weighted_sum(ranked.weights * shrink, steps)
+        white_move = weighted_sum(ranked.weights * shrink, white)
         mean_step = (self.mean_learning_rate * state.sigma).unsqueeze(-1) * move
         mean = frame.clamp(state.mean + mean_step)
         path_sigma = cumulate(state.path_sigma, ranked.c_sigma, ranked.mu_eff, white_move)
