@@ -14,7 +14,6 @@ from blackbox_am.core.space import Space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.optimizers._frame import Frame
 from blackbox_am.optimizers._start import Start, first_mean
-from blackbox_am.optimizers._targetwise import row_sums
 from blackbox_am.optimizers._weights import Ranked, rank
 
 State = TypeVar("State")
@@ -106,5 +105,4 @@ def covariance_weights(
 
 def kept_share(ranked: Ranked, steady: torch.Tensor) -> torch.Tensor:
     """(K,): the factor by which the old C enters the new one (equation 47)."""
-    late = (1 - steady) * ranked.c_c * (2 - ranked.c_c)
-    return 1 + ranked.c_1 * (late - 1) - ranked.c_mu * row_sums(ranked.weights)
+    return ranked.share_kept + (1 - steady) * ranked.share_late

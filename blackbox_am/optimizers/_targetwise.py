@@ -28,36 +28,41 @@ def for_each(function: Callable[..., torch.Tensor], *tensors: torch.Tensor) -> t
 
 def weighted_sum(weights: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """(K, D): the sum over P of weights (K, P) times rows (K, P, D), which are finite."""
-    population = rows.shape[1]
     if rows[0].numel() >= LARGE:
         return for_each(lambda w, x: torch.mv(x.T, w), weights, rows)
-    factors = weights.unsqueeze(-1)
-    total = factors[:, :BLOCK] * rows[:, :BLOCK]
-    for first in range(BLOCK, population, BLOCK):
-        block = slice(first, min(first + BLOCK, population))
-        total[:, : block.stop - first].addcmul_(factors[:, block], rows[:, block])
-    while total.shape[1] > 1:
-        half = (total.shape[1] + 1) // 2
-        total[:, : total.shape[1] - half] += total[:, half:]
-        total = total[:, :half]
-    return total[:, 0]
+    factors = torch.split(weights.unsqueeze(-1), BLOCK, dim=1)
+    blocks = torch.split(rows, BLOCK, dim=1)
+    total = factors[0] * blocks[0]
+    for factor, block in zip(factors[1:], blocks[1:], strict=True):
+        part = total if block.shape[1] == BLOCK else total[:, : block.shape[1]]
+        part.addcmul_(factor, block)
+    sums = total.unbind(dim=1)
+    while len(sums) > 1:
+        last = sums[-1:] if len(sums) % 2 else ()
+        sums = (*(a + b for a, b in zip(sums[::2], sums[1::2], strict=False)), *last)
+    return sums[0]
 
 
 def row_sums(rows: torch.Tensor) -> torch.Tensor:
-    """(K, ...): sums over the last axis of (K, ..., D).
-
-    The CPU adds up each row of a contiguous tensor alike, except that it shares the only row of
-    a tensor among its threads: such a row is given company. CUDA divides its threads by the
-    number of rows, and so gets a call for each target.
-    """
-    if rows.is_cuda:
-        return for_each(lambda x: x.sum(-1), rows)
-    rows = rows.contiguous()
-    if rows.shape[:-1].numel() == 1:
-        return torch.cat([rows, rows]).sum(-1)[:1]
-    return rows.sum(-1)
+    """(K, ...): sums over the last axis of (K, ..., D)."""
+    return _by_row(lambda x: x.sum(-1), rows)
 
 
 def norms(rows: torch.Tensor) -> torch.Tensor:
     """(K, ...): Euclidean norms over the last axis of (K, ..., D)."""
-    return row_sums(rows.square()).sqrt()
+    return _by_row(lambda x: torch.linalg.vector_norm(x, dim=-1), rows)
+
+
+def _by_row(function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
+    """A reduction over the last axis of `rows` (K, ..., D).
+
+    The CPU treats all rows of a contiguous tensor alike, except that it shares an only row among
+    its threads: that one is given company. CUDA divides its threads by the number of rows, and
+    so gets a call for each target.
+    """
+    if rows.is_cuda:
+        return for_each(function, rows)
+    rows = rows.contiguous()
+    if rows.shape[:-1].numel() == 1:
+        return function(torch.cat([rows, rows]))[:1]
+    return function(rows)

@@ -13,7 +13,7 @@ import math
 import torch
 
 from blackbox_am.optimizers._frame import Frame
-from blackbox_am.optimizers._targetwise import row_sums
+from blackbox_am.optimizers._targetwise import norms
 
 
 def proposals(
@@ -39,39 +39,28 @@ def steps_of(
     origin, unit = frame.outward(mean), frame.scale * spread
     steps = latents - origin.unsqueeze(1)
     steps /= unit.unsqueeze(1)
-    return _cleared(steps, valid)
+    return steps.masked_fill_(~valid.unsqueeze(-1), 0.0) if _some(valid) else steps
 
 
-def squares_of(steps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The squares (K, P, D) of `steps`, and their sums (K, P).
+def shorten(white: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Factors (K, P) that bring whitened steps (K, P, D) within reach, and the squared lengths
+    (K, P) that they then have.
 
-    A step whose square is beyond the floating-point format is cleared in place, and says
-    nothing.
+    A step whose length is beyond the floating-point format is cleared in place.
     """
-    squares = steps.square()
-    lengths = row_sums(squares)
+    lengths = norms(white)
     finite = lengths.isfinite()
-    _cleared(steps, finite)
-    return _cleared(squares, finite), torch.where(finite, lengths, 0.0)
-
-
-def shorten(squared: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Factors (K, P) that bring whitened steps within reach, and the squared lengths (K, P) of
-    the steps after that.
-
-    Args:
-        squared: (K, P) squared lengths of the whitened steps.
-        dim: D.
-    """
+    if _some(finite):
+        lengths = torch.where(finite, lengths, torch.inf)
+        white.masked_fill_(~finite.unsqueeze(-1), 0.0)
     reach = 2 * (math.sqrt(dim) + 3)
-    return reach / squared.sqrt().clamp(min=reach), squared.clamp(max=reach**2)
+    return reach / lengths.clamp(min=reach), lengths.clamp(max=reach).square()
 
 
-def _cleared(rows: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-    """`rows` (K, P, D) with those set to 0, in place, that are not `kept` (K, P).
+def _some(kept: torch.Tensor) -> bool:
+    """Whether rows may have to be cleared, of those `kept` (K, P).
 
-    There are hardly ever any, and the CPU looks before it passes over all of them.
+    There hardly ever are any. The CPU looks before it passes over all of them; on CUDA that
+    would cost more than it saves.
     """
-    if rows.is_cuda or not bool(kept.all()):
-        rows.masked_fill_(~kept.unsqueeze(-1), 0.0)
-    return rows
+    return kept.is_cuda or not bool(kept.all())

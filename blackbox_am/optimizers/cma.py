@@ -19,7 +19,7 @@ from blackbox_am.optimizers._evolution import (
 from blackbox_am.optimizers._factor import factor, power_of_two
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._step_size import adapt, cumulate, is_steady, keep_effective
-from blackbox_am.optimizers._targetwise import for_each, norms, row_sums, weighted_sum
+from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
 from blackbox_am.optimizers._told import proposals, shorten, steps_of
 from blackbox_am.optimizers._triangular import add_outer, times_factor
 from blackbox_am.optimizers._weights import Ranked, rates
@@ -121,16 +121,16 @@ class CMA(EvolutionStrategy[CMAState]):
         sigma = state.sigma.unsqueeze(-1)
         steps = steps_of(frame, latents, state.mean, sigma, ranked.valid)
         white = for_each(_whitened, state.factor, steps)
-        shrink, lengths = shorten(row_sums(white.square()), dim)
+        shrink, squared = shorten(white, dim)
 
         better = ranked.weights.clamp(min=0) * shrink
         move = weighted_sum(better, steps)
         mean = self._moved(frame, state.mean, state.sigma, move)
         white_move = weighted_sum(better, white)
-        path_sigma = cumulate(state.path_sigma, ranked.c_sigma, ranked.mu_eff, white_move)
+        path_sigma = cumulate(state.path_sigma, ranked.sigma_kept, ranked.sigma_gain, white_move)
         length = norms(path_sigma)
         steady = is_steady(length, ranked, state.generation, dim)
-        drift = cumulate(state.path_c, ranked.c_c, ranked.mu_eff, steady.unsqueeze(-1) * move)
+        drift = cumulate(state.path_c, ranked.c_kept, ranked.c_gain, steady.unsqueeze(-1) * move)
         told = CMAState(
             mean=mean,
             sigma=adapt(state.sigma, length, ranked, dim),
@@ -140,7 +140,7 @@ class CMA(EvolutionStrategy[CMAState]):
             factor=state.factor,
             generation=state.generation + 1,
         )
-        added = covariance_weights(ranked.weights, lengths, dim) * shrink.square()
+        added = covariance_weights(ranked.weights, squared, dim) * shrink.square()
         _learn(told, ranked, added, kept_share(ranked, steady), steps)
         self._refresh(space, told, scores.shape[-1])
         told.sigma = keep_effective(told.sigma, told.mean)

@@ -16,7 +16,7 @@ from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._ranks import centred_ranks
 from blackbox_am.optimizers._start import Start, first_mean
 from blackbox_am.optimizers._targetwise import weighted_sum
-from blackbox_am.optimizers._told import shorten, squares_of, steps_of
+from blackbox_am.optimizers._told import shorten, steps_of
 
 
 @dataclass
@@ -131,7 +131,7 @@ class OpenES(Optimizer[OpenESState]):
         valid = ~scores.isnan()
         present = valid.sum(-1, keepdim=True)
         steps = steps_of(frame, latents, state.mean, self._sigma(state), valid)
-        shrink, _ = shorten(squares_of(steps)[1], space.dim)
+        shrink, _ = shorten(steps, space.dim)
         # Adam divides any constant factor out again; only that sigma shrinks must not count.
         ranks = centred_ranks(scores, steps.dtype) * shrink
         slope = weighted_sum(ranks, steps) / present.clamp(min=1)

@@ -18,7 +18,7 @@ from blackbox_am.optimizers._factor import power_of_two
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._step_size import adapt, cumulate, is_steady, keep_effective
 from blackbox_am.optimizers._targetwise import norms, weighted_sum
-from blackbox_am.optimizers._told import proposals, shorten, squares_of, steps_of
+from blackbox_am.optimizers._told import proposals, shorten, steps_of
 
 MIN_RATIO = 1e-14
 """Of the smallest to the largest variance: a ratio of steps of 1e-7."""
@@ -93,21 +93,19 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
         deviations = state.variances.sqrt()
         spread = state.sigma.unsqueeze(-1) * deviations
         white = steps_of(frame, latents, state.mean, spread, ranked.valid)
-        squares, lengths = squares_of(white)
-        shrink, lengths = shorten(lengths, dim)
+        shrink, squared = shorten(white, dim)
 
         white_move = weighted_sum(ranked.weights.clamp(min=0) * shrink, white)
         move = deviations * white_move
         mean = self._moved(frame, state.mean, state.sigma, move)
-        path_sigma = cumulate(state.path_sigma, ranked.c_sigma, ranked.mu_eff, white_move)
+        path_sigma = cumulate(state.path_sigma, ranked.sigma_kept, ranked.sigma_gain, white_move)
         length = norms(path_sigma)
         steady = is_steady(length, ranked, state.generation, dim)
-        path_c = cumulate(state.path_c, ranked.c_c, ranked.mu_eff, steady.unsqueeze(-1) * move)
+        path_c = cumulate(state.path_c, ranked.c_kept, ranked.c_gain, steady.unsqueeze(-1) * move)
 
-        added = covariance_weights(ranked.weights, lengths, dim) * shrink.square()
-        learnt = kept_share(ranked, steady).unsqueeze(-1) + ranked.c_mu.unsqueeze(
-            -1
-        ) * weighted_sum(added, squares)
+        added = covariance_weights(ranked.weights, squared, dim) * shrink.square()
+        spread_of_rows = ranked.c_mu.unsqueeze(-1) * weighted_sum(added, white.square_())
+        learnt = kept_share(ranked, steady).unsqueeze(-1) + spread_of_rows
         variances = learnt * state.variances + ranked.c_1.unsqueeze(-1) * path_c.square()
         largest = variances.amax(dim=-1, keepdim=True)
         unit = power_of_two(largest.sqrt())

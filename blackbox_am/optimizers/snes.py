@@ -16,7 +16,7 @@ from blackbox_am.optimizers._ranks import log_utilities, sigma_rate
 from blackbox_am.optimizers._start import Start, first_mean
 from blackbox_am.optimizers._step_size import MAX_STEP, MIN_STEP
 from blackbox_am.optimizers._targetwise import row_sums, weighted_sum
-from blackbox_am.optimizers._told import proposals, shorten, squares_of, steps_of
+from blackbox_am.optimizers._told import proposals, shorten, steps_of
 
 
 @dataclass
@@ -111,10 +111,11 @@ class SNES(Optimizer[SNESState]):
         frame = frame_of(space, state.mean)
         utilities, plain = log_utilities(scores, state.mean.dtype)
         steps = steps_of(frame, latents, state.mean, state.sigma, ~scores.isnan())
-        squares, lengths = squares_of(steps)
-        shrink, _ = shorten(lengths, dim)
+        shrink, _ = shorten(steps, dim)
         move = weighted_sum(utilities * shrink, steps)
-        growth = weighted_sum(plain * shrink.square(), squares) - row_sums(plain).unsqueeze(-1)
+        growth = weighted_sum(plain * shrink.square(), steps.square_()) - row_sums(plain).unsqueeze(
+            -1
+        )
         rate = self.sigma_learning_rate or sigma_rate(dim)
         mean = frame.clamp(state.mean + self.mean_learning_rate * state.sigma * move)
         sigma = state.sigma * torch.exp((rate / 2 * growth).clamp(-1.0, 1.0))

@@ -19,7 +19,7 @@ from blackbox_am.optimizers._ranks import log_utilities
 from blackbox_am.optimizers._start import Start, first_mean
 from blackbox_am.optimizers._step_size import keep_effective
 from blackbox_am.optimizers._targetwise import for_each, row_sums, weighted_sum
-from blackbox_am.optimizers._told import proposals, shorten, squares_of, steps_of
+from blackbox_am.optimizers._told import proposals, shorten, steps_of
 
 
 @dataclass
@@ -136,7 +136,7 @@ class XNES(Optimizer[XNESState]):
         moves = steps_of(frame, latents, state.mean, sigma, ~scores.isnan())
         shape, inverse = _inverted(state.shape)
         steps = for_each(lambda s, b: s @ b.T, moves, inverse)
-        shrink, squares = shorten(squares_of(steps)[1], dim)
+        shrink, squares = shorten(steps, dim)
         steps = steps * shrink.unsqueeze(-1)
 
         ahead = weighted_sum(utilities, steps)

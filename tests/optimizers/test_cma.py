@@ -134,9 +134,7 @@ def test_factor_is_renewed_lazily() -> None:
     assert 1 < interval < 12
     assert renewed == [(g + 1) % interval == 0 for g in range(12)]
     a = search.state.factor[0]
-    torch.testing.assert_close(
-        (a @ a.T).tril(), search.state.covariance[0], rtol=1e-4, atol=1e-4
-    )
+    torch.testing.assert_close((a @ a.T).tril(), search.state.covariance[0], rtol=1e-4, atol=1e-4)
 
 
 def test_one_generation_by_hand() -> None:

@@ -17,9 +17,7 @@ SCORES = st.lists(
 def test_utilities_of_six_rows_by_hand() -> None:
     raw = [math.log(4) - math.log(k) for k in (1, 2, 3)] + [0.0] * 3
     expected = [r / sum(raw) - 1 / 6 for r in raw]
-    centred, plain = log_utilities(
-        torch.tensor([[9.0, 8.0, 7.0, 6.0, 5.0, 4.0]]), torch.float64
-    )
+    centred, plain = log_utilities(torch.tensor([[9.0, 8.0, 7.0, 6.0, 5.0, 4.0]]), torch.float64)
     assert centred[0].tolist() == pytest.approx(expected)
     assert plain[0].tolist() == pytest.approx([r / sum(raw) for r in raw])
     assert log_utilities(torch.tensor([[4.0, 9.0]]), torch.float64)[1].tolist() == [[0.0, 1.0]]
