@@ -42,19 +42,20 @@ class Rates:
     c_mu: float
 
 
-def rates(population: int, dim: int, *, active: bool, diagonal: bool) -> Rates:
+def rates(population: int, dim: int, *, active: bool, diagonal: bool, directions: int = 0) -> Rates:
     """The published constants for `population` rows in `dim` dimensions.
 
     Args:
         population: lambda, at least 2.
         dim: D.
         active: whether the worse half gets negative weights.
-        diagonal: whether only variances are learnt (sep-CMA-ES).
+        diagonal: whether only variances are learnt (sep-CMA-ES), and perhaps
+        directions: so many directions with them, at rates that are less in the same proportion.
     """
     raw = [math.log((population + 1) / 2) - math.log(i + 1) for i in range(population)]
     good, bad = [w for w in raw if w > 0], [w for w in raw if w < 0]
     mu_eff = sum(good) ** 2 / sum(w * w for w in good)
-    boost = (dim + 2) / 3 if diagonal else 1.0
+    boost = max(1.0, (dim + 2) / (3 + directions)) if diagonal else 1.0
     c_1 = min(1.0, boost * 2 / ((dim + 1.3) ** 2 + mu_eff))
     c_mu = min(1 - c_1, boost * 2 * (0.25 + mu_eff + 1 / mu_eff - 2) / ((dim + 2) ** 2 + mu_eff))
     c_sigma = (mu_eff + 2) / (dim + mu_eff + 5)
