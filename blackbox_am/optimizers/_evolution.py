@@ -100,7 +100,8 @@ def covariance_weights(
     whitened step, so that no step can take more than its share out of C (equation 46).
     """
     shortest = torch.finfo(weights.dtype).eps * dim
-    return torch.where(weights < 0, weights * (dim / squared_norms.clamp(min=shortest)), weights)
+    good = weights.clamp(min=0)
+    return good.addcdiv(weights - good, squared_norms.clamp(min=shortest), value=dim)
 
 
 def kept_share(ranked: Ranked, steady: torch.Tensor) -> torch.Tensor:

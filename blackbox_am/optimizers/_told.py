@@ -36,9 +36,9 @@ def steps_of(
     """(K, P, D): what was told, as steps from `mean` in units of `spread`, which is (K, D) or
     (K, 1); 0 where `valid` (K, P) is False.
     """
-    origin, unit = frame.outward(mean), frame.scale * spread
+    origin, inverse = frame.outward(mean), 1 / (frame.scale * spread)
     steps = latents - origin.unsqueeze(1)
-    steps /= unit.unsqueeze(1)
+    steps *= inverse.unsqueeze(1)
     return steps.masked_fill_(~valid.unsqueeze(-1), 0.0) if _some(valid) else steps
 
 
@@ -49,18 +49,19 @@ def shorten(white: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
     A step whose length is beyond the floating-point format is cleared in place.
     """
     lengths = norms(white)
-    finite = lengths.isfinite()
-    if _some(finite):
-        lengths = torch.where(finite, lengths, torch.inf)
-        white.masked_fill_(~finite.unsqueeze(-1), 0.0)
     reach = 2 * (math.sqrt(dim) + 3)
+    if not _some(lengths <= reach):
+        return torch.ones_like(lengths), lengths.square()
+    finite = lengths.isfinite()
+    lengths = torch.where(finite, lengths, torch.inf)
+    white.masked_fill_(~finite.unsqueeze(-1), 0.0)
     return reach / lengths.clamp(min=reach), lengths.clamp(max=reach).square()
 
 
-def _some(kept: torch.Tensor) -> bool:
-    """Whether rows may have to be cleared, of those `kept` (K, P).
+def _some(sound: torch.Tensor) -> bool:
+    """Whether rows may need treatment, of those that are `sound` (K, P).
 
     There hardly ever are any. The CPU looks before it passes over all of them; on CUDA that
     would cost more than it saves.
     """
-    return kept.is_cuda or not bool(kept.all())
+    return sound.is_cuda or not bool(sound.all())

@@ -131,7 +131,7 @@ def descending(scores: torch.Tensor) -> torch.Tensor:
 
 def by_rank(
     scores: torch.Tensor, table: Callable[[int], torch.Tensor]
-) -> tuple[list[int], torch.Tensor]:
+) -> tuple[torch.Tensor, list[int], torch.Tensor]:
     """Hands out numbers to the rows of scores (K, P), by rank and by how many rows came back.
 
     Reads K counts back to the host.
@@ -141,15 +141,22 @@ def by_rank(
         table: (T, P) numbers, best row first, for a generation of which so many rows came back.
 
     Returns:
-        How many rows of each target came back, and the numbers of all rows (T, K, P).
+        Which rows are missing (K, P), how many of each target came back, and the numbers of all
+        rows (T, K, P).
     """
-    counts = (~scores.isnan()).sum(-1).tolist()
+    missing = scores.isnan()
+    population = scores.shape[-1]
+    counts = [population - lost for lost in missing.sum(-1).tolist()]
     if counts.count(counts[0]) == len(counts):
         numbers = table(counts[0]).unsqueeze(1).expand(-1, len(counts), -1)
     else:
         numbers = torch.stack([table(n) for n in counts], dim=1)
-    order = descending(scores).expand(numbers.shape)
-    return counts, torch.empty_like(numbers).scatter_(-1, order, numbers)
+    if min(counts) < population:
+        order = descending(scores)
+    else:
+        order = scores.argsort(dim=-1, descending=True, stable=True)
+    by_row = torch.empty_like(numbers).scatter_(-1, order.expand(numbers.shape), numbers)
+    return missing, counts, by_row
 
 
 def rank(
@@ -167,9 +174,9 @@ def rank(
     def constants(present: int) -> tuple[torch.Tensor, torch.Tensor]:
         return _constants(present, population, dim, active, diagonal, law, scores.device, dtype)
 
-    counts, weights = by_rank(scores, lambda present: constants(present)[0])
+    missing, counts, weights = by_rank(scores, lambda present: constants(present)[0])
     numbers = torch.stack([constants(present)[1] for present in counts], dim=1)
-    return Ranked(~scores.isnan(), weights[0], *numbers.unbind())
+    return Ranked(~missing, weights[0], *numbers.unbind())
 
 
 @lru_cache(maxsize=256)

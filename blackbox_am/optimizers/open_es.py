@@ -156,6 +156,8 @@ class OpenES(Optimizer[OpenESState]):
 
     def _shrunk(self, state: OpenESState) -> torch.Tensor:
         """(K,): what is left of sigma and the learning rate."""
+        if self.decay == 1:
+            return state.mean.new_ones(len(state.mean))
         left = torch.exp(math.log(self.decay) * state.steps.to(state.mean.dtype))
         return left.clamp(min=self.floor)
 
