@@ -13,7 +13,6 @@ from blackbox_am.core.space import Space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.optimizers._frame import Frame
 from blackbox_am.optimizers._start import Start, StartsAtMean, first_mean
-from blackbox_am.optimizers._targetwise import for_each, weighted_sum
 from blackbox_am.optimizers._weights import Ranked, rank
 
 State = TypeVar("State")
@@ -80,17 +79,10 @@ class EvolutionStrategy(StartsAtMean[State]):
         return first_mean(space, stream, self.start)
 
     def _moved(
-        self,
-        frame: Frame,
-        mean: torch.Tensor,
-        sigma: torch.Tensor,
-        ranked: Ranked,
-        steps: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The mean after a generation and the move behind it, in units of sigma; both (K, D)."""
-        move = weighted_sum(ranked.weights.clamp(min=0), steps)
-        mean = mean + (self.mean_learning_rate * sigma).unsqueeze(-1) * move
-        return frame.clamp(mean), move
+        self, frame: Frame, mean: torch.Tensor, sigma: torch.Tensor, move: torch.Tensor
+    ) -> torch.Tensor:
+        """(K, D): the mean after a `move` (K, D) in units of sigma (K,)."""
+        return frame.clamp(mean + (self.mean_learning_rate * sigma).unsqueeze(-1) * move)
 
 
 def projects(spec: SpaceSpec) -> bool:
@@ -100,33 +92,6 @@ def projects(spec: SpaceSpec) -> bool:
     return spec.kind != "normal"
 
 
-def steps_of(
-    frame: Frame,
-    latents: torch.Tensor,
-    mean: torch.Tensor,
-    sigma: torch.Tensor,
-    valid: torch.Tensor,
-) -> torch.Tensor:
-    """(K, P, D): what was told, as steps from the mean in units of sigma; 0 where missing.
-
-    They are taken from the latents, not from what was asked: the space may have projected
-    those.
-    """
-    steps = (frame.inward(latents) - mean.unsqueeze(1)) / sigma.view(-1, 1, 1)
-    return torch.where(valid.unsqueeze(-1), steps, 0.0)
-
-
-def shorten(squared_norms: torch.Tensor, dim: int) -> torch.Tensor:
-    """(K, P) factors that bring whitened steps of these squared lengths within reach.
-
-    A sampled step is almost never longer than sqrt(D) + 3. A latent that the state did not
-    propose can be, and would take the covariance with it; it is pulled back to twice that
-    (the treatment of injected solutions: N. Hansen, arXiv:1110.4181, with a wider limit).
-    """
-    reach = 2 * (math.sqrt(dim) + 3)
-    return reach / squared_norms.sqrt().clamp(min=reach)
-
-
 def covariance_weights(
     weights: torch.Tensor, squared_norms: torch.Tensor, dim: int
 ) -> torch.Tensor:
@@ -134,10 +99,10 @@ def covariance_weights(
     whitened step, so that no step can take more than its share out of C (equation 46).
     """
     shortest = torch.finfo(weights.dtype).eps * dim
-    return torch.where(weights < 0, weights * (dim / squared_norms.clamp(min=shortest)), weights)
+    good = weights.clamp(min=0)
+    return good.addcdiv(weights - good, squared_norms.clamp(min=shortest), value=dim)
 
 
 def kept_share(ranked: Ranked, steady: torch.Tensor) -> torch.Tensor:
     """(K,): the factor by which the old C enters the new one (equation 47)."""
-    late = (1 - steady) * ranked.c_c * (2 - ranked.c_c)
-    return 1 + ranked.c_1 * (late - 1) - ranked.c_mu * for_each(torch.sum, ranked.weights)
+    return ranked.share_kept + (1 - steady) * ranked.share_late

@@ -10,12 +10,12 @@ import torch
 
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._evolution import shorten
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._ranks import centred_ranks
 from blackbox_am.optimizers._start import Start, StartsAtMean, first_mean
-from blackbox_am.optimizers._targetwise import norms, weighted_sum
+from blackbox_am.optimizers._targetwise import weighted_sum
+from blackbox_am.optimizers._told import shorten, steps_of
 
 
 @dataclass
@@ -106,10 +106,15 @@ class OpenES(StartsAtMean[OpenESState]):
         )
 
     def ask(self, space: Space, state: OpenESState, stream: Stream) -> torch.Tensor:
-        half = stream.normal(self.population // 2, space.dim)
-        sigma = self.sigma * self._shrunk(state)
-        steps = sigma.view(-1, 1, 1) * torch.cat([half, -half], dim=1)
-        return frame_of(space, state.mean).outward(state.mean.unsqueeze(1) + steps)
+        half = self.population // 2
+        steps = stream.normal(half, space.dim)
+        frame = frame_of(space, state.mean)
+        origin = frame.outward(state.mean).unsqueeze(1)
+        steps *= (frame.scale * self._sigma(state)).unsqueeze(1)
+        points = steps.new_empty(len(steps), self.population, space.dim)
+        torch.add(origin, steps, out=points[:, :half])
+        torch.sub(origin, steps, out=points[:, half:])
+        return points
 
     def tell(
         self,
@@ -124,12 +129,11 @@ class OpenES(StartsAtMean[OpenESState]):
         shrunk = self._shrunk(state)
         valid = ~scores.isnan()
         present = valid.sum(-1, keepdim=True)
-        sigma = (self.sigma * shrunk).view(-1, 1, 1)
-        steps = (frame.inward(latents) - state.mean.unsqueeze(1)) / sigma
-        steps = torch.where(valid.unsqueeze(-1), steps, 0.0)
-        steps = steps * shorten(norms(steps).square(), space.dim).unsqueeze(-1)
+        steps = steps_of(frame, latents, state.mean, self._sigma(state), valid)
+        shrink, _ = shorten(steps, space.dim)
         # Adam divides any constant factor out again; only that sigma shrinks must not count.
-        slope = weighted_sum(centred_ranks(scores, steps.dtype), steps) / present.clamp(min=1)
+        ranks = centred_ranks(scores, steps.dtype) * shrink
+        slope = weighted_sum(ranks, steps) / present.clamp(min=1)
         momentum = self.beta1 * state.momentum + (1 - self.beta1) * slope
         power = self.beta2 * state.power + (1 - self.beta2) * slope.square()
         steps_taken = state.steps + 1
@@ -145,8 +149,14 @@ class OpenES(StartsAtMean[OpenESState]):
             generation=state.generation + 1,
         )
 
+    def _sigma(self, state: OpenESState) -> torch.Tensor:
+        """(K, 1): the step size."""
+        return (self.sigma * self._shrunk(state)).unsqueeze(-1)
+
     def _shrunk(self, state: OpenESState) -> torch.Tensor:
         """(K,): what is left of sigma and the learning rate."""
+        if self.decay == 1:
+            return state.mean.new_ones(len(state.mean))
         left = torch.exp(math.log(self.decay) * state.steps.to(state.mean.dtype))
         return left.clamp(min=self.floor)
 

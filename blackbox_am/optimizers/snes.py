@@ -9,13 +9,13 @@ import torch
 
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._evolution import shorten
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._ranks import log_utilities, sigma_rate
 from blackbox_am.optimizers._start import Start, StartsAtMean, first_mean
 from blackbox_am.optimizers._step_size import MAX_STEP, MIN_STEP
-from blackbox_am.optimizers._targetwise import norms, weighted_sum
+from blackbox_am.optimizers._targetwise import row_sums, weighted_sum
+from blackbox_am.optimizers._told import proposals, shorten, steps_of
 
 
 @dataclass
@@ -95,8 +95,7 @@ class SNES(StartsAtMean[SNESState]):
 
     def ask(self, space: Space, state: SNESState, stream: Stream) -> torch.Tensor:
         normal = stream.normal(self.population, space.dim)
-        points = state.mean.unsqueeze(1) + state.sigma.unsqueeze(1) * normal
-        return frame_of(space, state.mean).outward(points)
+        return proposals(frame_of(space, state.mean), state.mean, state.sigma, normal)
 
     def tell(
         self,
@@ -109,12 +108,13 @@ class SNES(StartsAtMean[SNESState]):
         del gradients
         dim = space.dim
         frame = frame_of(space, state.mean)
-        dtype = state.mean.dtype
-        steps = (frame.inward(latents) - state.mean.unsqueeze(1)) / state.sigma.unsqueeze(1)
-        steps = torch.where(scores.isnan().unsqueeze(-1), 0.0, steps)
-        steps = steps * shorten(norms(steps).square(), dim).unsqueeze(-1)
-        move = weighted_sum(log_utilities(scores, dtype), steps)
-        growth = weighted_sum(log_utilities(scores, dtype, centred=False), steps.square() - 1)
+        utilities, plain = log_utilities(scores, state.mean.dtype)
+        steps = steps_of(frame, latents, state.mean, state.sigma, ~scores.isnan())
+        shrink, _ = shorten(steps, dim)
+        move = weighted_sum(utilities * shrink, steps)
+        growth = weighted_sum(plain * shrink.square(), steps.square_()) - row_sums(plain).unsqueeze(
+            -1
+        )
         rate = self.sigma_learning_rate or sigma_rate(dim)
         mean = frame.clamp(state.mean + self.mean_learning_rate * state.sigma * move)
         sigma = state.sigma * torch.exp((rate / 2 * growth).clamp(-1.0, 1.0))

@@ -10,7 +10,6 @@ import torch
 
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._evolution import shorten
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._invertible import inverts_badly
 from blackbox_am.optimizers._memory import check_matrices
@@ -18,7 +17,8 @@ from blackbox_am.optimizers._parameters import at_least, memory, positive
 from blackbox_am.optimizers._ranks import log_utilities
 from blackbox_am.optimizers._start import Start, StartsAtMean, first_mean
 from blackbox_am.optimizers._step_size import keep_effective
-from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
+from blackbox_am.optimizers._targetwise import for_each, row_sums, weighted_sum
+from blackbox_am.optimizers._told import proposals, shorten, steps_of
 
 
 @dataclass
@@ -116,8 +116,8 @@ class XNES(StartsAtMean[XNESState]):
     def ask(self, space: Space, state: XNESState, stream: Stream) -> torch.Tensor:
         normal = stream.normal(self.population_size(space), space.dim)
         steps = for_each(lambda s, b: s @ b.T, normal, state.shape)
-        points = state.mean.unsqueeze(1) + state.sigma.view(-1, 1, 1) * steps
-        return frame_of(space, state.mean).outward(points)
+        sigma = state.sigma.unsqueeze(-1)
+        return proposals(frame_of(space, state.mean), state.mean, sigma, steps)
 
     def tell(
         self,
@@ -130,24 +130,21 @@ class XNES(StartsAtMean[XNESState]):
         del gradients
         dim = space.dim
         frame = frame_of(space, state.mean)
-        weights = log_utilities(scores, state.mean.dtype, centred=False)
-        moves = (frame.inward(latents) - state.mean.unsqueeze(1)) / state.sigma.view(-1, 1, 1)
-        moves = torch.where(scores.isnan().unsqueeze(-1), 0.0, moves)
+        utilities, weights = log_utilities(scores, state.mean.dtype)
+        sigma = state.sigma.unsqueeze(-1)
+        moves = steps_of(frame, latents, state.mean, sigma, ~scores.isnan())
         shape, inverse = _inverted(state.shape)
         steps = for_each(lambda s, b: s @ b.T, moves, inverse)
-        squares = norms(steps).square()
-        shrink = shorten(squares, dim)
-        steps, squares = steps * shrink.unsqueeze(-1), squares * shrink.square()
+        shrink, squares = shorten(steps, dim)
+        steps = steps * shrink.unsqueeze(-1)
 
-        ahead = weighted_sum(log_utilities(scores, steps.dtype), steps)
+        ahead = weighted_sum(utilities, steps)
         turned = for_each(lambda b, s: (b * s).sum(-1), shape, ahead)
-        trace = for_each(lambda u, q: (u * q).sum(), weights, squares) / dim
+        trace = row_sums(weights * squares) / dim
         rate = self.sigma_learning_rate or 2 * shape_rate(dim)
         step = self.mean_learning_rate * state.sigma.unsqueeze(-1) * turned
         mean = frame.clamp(state.mean + step)
-        sigma = state.sigma * torch.exp(
-            (rate / 2 * (trace - for_each(torch.sum, weights))).clamp(-1.0, 1.0)
-        )
+        sigma = state.sigma * torch.exp((rate / 2 * (trace - row_sums(weights))).clamp(-1.0, 1.0))
         rate = self.shape_learning_rate or shape_rate(dim)
         return XNESState(
             mean=mean,
