@@ -13,6 +13,7 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.optimizers._frame import Frame
+from blackbox_am.optimizers._parameters import share
 from blackbox_am.optimizers._start import Start, first_mean
 from blackbox_am.optimizers._targetwise import for_each, weighted_sum
 from blackbox_am.optimizers._weights import Ranked, rank
@@ -43,6 +44,9 @@ class EvolutionStrategy(Optimizer[State]):
             drive C to collapse (measured: in the corner of a box `cma` never converges).
         start: `prior` starts at the prior's mean, `sample` at a sample of the prior, which
             makes several searches for one unit differ from their beginning.
+        prior_pull: share of its distance to the prior's mean that the mean loses each
+            generation, so that latents do not run away where longer ones always score higher.
+            0 leaves it alone.
     """
 
     diagonal: ClassVar[bool]
@@ -53,6 +57,7 @@ class EvolutionStrategy(Optimizer[State]):
     mean_learning_rate: float = 1.5
     active: bool = True
     start: Start = "prior"
+    prior_pull: float = 0.0
 
     def __post_init__(self) -> None:
         if self.population is not None and self.population < 2:
@@ -63,6 +68,7 @@ class EvolutionStrategy(Optimizer[State]):
         for name, value in (("sigma", self.sigma), ("mean_learning_rate", self.mean_learning_rate)):
             if not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name} must be positive and finite, got {value}")
+        share(prior_pull=self.prior_pull)
 
     def population_size(self, space: Space) -> int:
         if self.population is not None:
@@ -91,7 +97,7 @@ class EvolutionStrategy(Optimizer[State]):
         """The mean after a generation and the move behind it, in units of sigma; both (K, D)."""
         move = weighted_sum(ranked.weights.clamp(min=0), steps)
         mean = mean + (self.mean_learning_rate * sigma).unsqueeze(-1) * move
-        return frame.clamp(mean), move
+        return frame.settle(mean, self.prior_pull), move
 
 
 def projects(spec: SpaceSpec) -> bool:

@@ -45,6 +45,15 @@ class Frame:
         """(..., D) points of the frame moved between the bounds."""
         return torch.minimum(torch.maximum(points, self.low), self.high)
 
+    def settle(self, points: torch.Tensor, pull: float) -> torch.Tensor:
+        """(..., D) points of the frame drawn to the prior's mean by the share `pull` of their
+        distance, then moved between the bounds.
+
+        The decoupled weight decay of I. Loshchilov and F. Hutter (ICLR 2019), with a share a
+        generation that does not depend on the step size. A share of 0 changes no bit.
+        """
+        return self.clamp((1 - pull) * points)
+
 
 def frame_of(space: Space, like: torch.Tensor) -> Frame:
     """The frame of a continuous `space`, on the device and in the dtype of `like`."""
