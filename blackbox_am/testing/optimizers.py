@@ -145,7 +145,7 @@ class Search:
 def copy_of(state: Any) -> Any:
     """A state that shares no memory with `state`."""
     copies = {name: tensor.clone() for name, tensor in states.arrays(state).items()}
-    return dataclasses.replace(state, **copies)
+    return states.build(type(state), copies)
 
 
 def same(state: Any, other: Any) -> bool:
