@@ -320,8 +320,12 @@ class OptimizerContract:
 
 
 def _bent(latents: torch.Tensor, target: int) -> torch.Tensor:
-    """An increasing function of the hill: the same order, and other numbers."""
-    return 7.0 - 3.0 * (-quadratic(latents, target)).sqrt()
+    """An increasing function of the hill: the same order, and other numbers.
+
+    Squares move neighbouring numbers apart, so that rounding makes no two scores equal, as
+    roots would, nor different.
+    """
+    return -quadratic(latents, target).square()
 
 
 def _missing(which: str, population: int, generation: int) -> torch.Tensor:

@@ -12,6 +12,7 @@ from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec, Unsupported
 from blackbox_am.optimizers._gathering import STRATEGIES
+from blackbox_am.optimizers.cma import CMA
 from blackbox_am.optimizers.restarts import FLAT, Restarts
 from blackbox_am.testing.optimizers import OptimizerContract, Search
 
@@ -71,7 +72,7 @@ def test_a_gathered_generation_is_that_of_a_large_population() -> None:
     small = Search(Restarts(inner="cma", parameters={"population": rows}), space, targets=(0,))
     small.state.wanted[:] = 3
     latents = torch.cat(small.run(3), dim=1)
-    large = Search(STRATEGIES["cma"](population=3 * rows), space, targets=(0,))
+    large = Search(CMA(population=3 * rows), space, targets=(0,))
     large.tell(latents, large.scores(latents))
     for name, tensor in small.state.inner.items():
         assert torch.equal(tensor, getattr(large.state, name)), name
