@@ -174,11 +174,12 @@ class Gathering(Optimizer[G]):
     def _store(self, state: G, latents: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Puts the rows of an ask in their place; returns (K,) asks gathered with it."""
         population = latents.shape[1]
-        first = (state.asks * population).unsqueeze(-1)
-        rows = first + torch.arange(population, device=latents.device)
-        state.latents.scatter_(1, rows.unsqueeze(-1).expand_as(latents), latents)
-        state.scores.scatter_(1, rows, comparable(scores))
-        state.present.scatter_(1, rows, ~scores.isnan())
+        known, present = comparable(scores), ~scores.isnan()
+        for k, asks in enumerate(state.asks.tolist()):
+            rows = slice(asks * population, (asks + 1) * population)
+            state.latents[k, rows] = latents[k]
+            state.scores[k, rows] = known[k]
+            state.present[k, rows] = present[k]
         return state.asks + 1
 
     def _teach(self, space: Space, state: G, due: torch.Tensor, rows: int) -> None:
