@@ -46,7 +46,8 @@ class EvolutionStrategy(Optimizer[State]):
             makes several searches for one unit differ from their beginning.
         prior_pull: share of its distance to the prior's mean that the mean loses each
             generation, so that latents do not run away where longer ones always score higher.
-            0 leaves it alone.
+            0 leaves it alone; 0.003 shortens latents noticeably at little cost, see
+            `_frame`, and from 0.01 on scores suffer.
     """
 
     diagonal: ClassVar[bool]

@@ -72,7 +72,8 @@ class XNES(Optimizer[XNESState]):
         start: `prior` starts at the prior's mean, `sample` at a sample of the prior.
         prior_pull: share of its distance to the prior's mean that the mean loses each
             generation, so that latents do not run away where longer ones always score higher.
-            0 leaves it alone.
+            0 leaves it alone; 0.003 shortens latents noticeably at little cost, see
+            `_frame`, and from 0.01 on scores suffer.
         max_bytes: refuses to start where its matrices would need more.
     """
 
