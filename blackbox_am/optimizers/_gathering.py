@@ -8,7 +8,7 @@ generation, and `tell` learns from as many rows as it is told. Each target has i
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
@@ -34,6 +34,9 @@ Inner = Literal["cma", "sep_cma", "snes", "xnes", "cholesky_cma"]
 STRATEGIES: dict[str, type[Optimizer[Any]]] = {
     each.name: each for each in (CMA, SepCMA, SNES, XNES, CholeskyCMA)
 }
+_INNER_FIELDS = {
+    frozenset(each.name for each in fields(strategy.state_type)) for strategy in STRATEGIES.values()
+}
 
 
 @dataclass
@@ -55,6 +58,15 @@ class GatheringState:
     present: torch.Tensor
     asks: torch.Tensor
     wanted: torch.Tensor
+
+    def __post_init__(self) -> None:
+        """Refuses an inner state of other fields, as an older snapshot may hold.
+
+        Raises:
+            TypeError: as for unknown fields of its own.
+        """
+        if frozenset(self.inner) not in _INNER_FIELDS:
+            raise TypeError(f"no strategy has a state of {', '.join(sorted(self.inner))}")
 
 
 G = TypeVar("G", bound=GatheringState)

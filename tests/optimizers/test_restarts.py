@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from blackbox_am import plugins
+from blackbox_am.core import state as states
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
-from blackbox_am.errors import InvalidSpec, Unsupported
+from blackbox_am.errors import InvalidSpec, StoreCorrupt, Unsupported
 from blackbox_am.optimizers._gathering import STRATEGIES
 from blackbox_am.optimizers.cma import CMA
 from blackbox_am.optimizers.restarts import FLAT, Restarts
@@ -191,3 +192,11 @@ def test_explains_bad_parameters() -> None:
 def test_the_strategy_inside_checks_the_space_too() -> None:
     with pytest.raises(Unsupported, match="max_bytes = 1000"):
         Restarts(parameters={"max_bytes": 1000}).check(normal(100))
+
+
+def test_a_snapshot_of_another_inner_state_is_named() -> None:
+    search = Search(Restarts(inner="snes"), normal())
+    del search.state.inner["sigma"]
+    data = states.to_bytes(search.state)
+    with pytest.raises(StoreCorrupt, match="no strategy has a state of generation, mean"):
+        states.from_bytes(Restarts.state_type, data, torch.device("cpu"))
