@@ -15,7 +15,7 @@ from blackbox_am.optimizers.sep_cma import SepCMA
 
 def test_names() -> None:
     names = {"adam", "cholesky_cma", "cma", "de", "ga", "open_es", "pso", "random", "sep_cma"}
-    names |= {"noise_handling", "restarts", "umda"}
+    names |= {"noise_handling", "pbil", "restarts", "umda"}
     assert names | {"snes", "sobol", "sphere_cma", "xnes"} <= set(plugins.optimizers.names())
 
 
