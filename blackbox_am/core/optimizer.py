@@ -39,8 +39,9 @@ class Optimizer(ABC, Generic[State]):
 
     A subclass is a frozen dataclass: its fields are its parameters and its schema.
     The space is configuration too, and is handed in with every call. What moves is the
-    state, a dataclass whose every field is a tensor with a leading K axis. The rows of
-    that axis never mix: target k does what it would do alone, to the last bit.
+    state, a dataclass whose every field is a tensor with a leading K axis, or a dict of
+    such tensors, where one search is inside another. The rows of that axis never mix:
+    target k does what it would do alone, to the last bit.
 
     - `ask` is pure: asking twice with equal streams gives equal latents.
     - `tell` may work in place: the old state is dead afterwards.

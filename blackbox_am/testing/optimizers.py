@@ -149,7 +149,7 @@ class Search:
 def copy_of(state: Any) -> Any:
     """A state that shares no memory with `state`."""
     copies = {name: tensor.clone() for name, tensor in states.arrays(state).items()}
-    return dataclasses.replace(state, **copies)
+    return states.build(type(state), copies)
 
 
 def same(state: Any, other: Any) -> bool:
@@ -326,8 +326,12 @@ class OptimizerContract:
 
 
 def _bent(latents: torch.Tensor, target: int) -> torch.Tensor:
-    """An increasing function of the hill: the same order, and other numbers."""
-    return 7.0 - 3.0 * (-quadratic(latents, target)).sqrt()
+    """An increasing function of the hill: the same order, and other numbers.
+
+    Squares move neighbouring numbers apart, so that rounding makes no two scores equal, as
+    roots would, nor different.
+    """
+    return -quadratic(latents, target).square()
 
 
 def _missing(which: str, population: int, generation: int) -> torch.Tensor:

@@ -30,10 +30,7 @@ def run(study):
 def first_latents(study):
     candidates = study.ask()
     assert len(candidates) == 16
-    return {
-        target: candidates.latents[np.equal(candidates.targets, target)]
-        for target in (0, 1)
-    }
+    return {target: candidates.latents[np.equal(candidates.targets, target)] for target in (0, 1)}
 
 
 def test_a_search_begins_at_given_latents(client):
