@@ -33,6 +33,15 @@ def known(name: str) -> None:
         raise ValueError(f"nevergrad registers no optimizer called {name!r}{near}")
 
 
+def check(name: str) -> None:
+    """Refuses what can be known to fail wherever it is used.
+
+    Raises:
+        Unsupported: for what takes no batches.
+    """
+    _check_alone(name, _registry()[name])
+
+
 def made(name: str, parametrization: Any, population: int, budget: int | None) -> Any:
     """The optimizer `name` of nevergrad over `parametrization`, for batches of `population`.
 

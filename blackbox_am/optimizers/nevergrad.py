@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from blackbox_am.core.optimizer import CONTINUOUS
+from blackbox_am.core.optimizer import CONTINUOUS, Circumstances
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.core.spec import SpaceSpec
@@ -67,7 +68,8 @@ class Nevergrad(LibraryOptimizer):
         population: candidates a generation; nevergrad's `num_workers`.
         sigma: standard deviation of its first steps, in deviations of the prior; some of its
             optimizers scale it by factors of their own. Codes are not affected.
-        budget: how many candidates it may count on. Some plan by it, and some need it.
+        budget: how many candidates it may count on; the study's where None. Some plan by it, and
+            some fail beyond it, once a study's budget is raised.
         max_bytes: refuses to start where nevergrad's archives of candidates could need more.
     """
 
@@ -96,8 +98,17 @@ class Nevergrad(LibraryOptimizer):
     def check(self, space: Space) -> None:
         super().check(space)
         self._check_memory(space, targets=1)
-        with sealed(0):
-            self.begin(space, 0)
+        names.check(self.optimizer)
+        if self.budget is not None:
+            with sealed(0):
+                self.begin(space, 0)
+
+    def fitted(self, space: Space, circumstances: Circumstances) -> Nevergrad:
+        """With the budget in whole generations. What it chooses by the budget is checked now."""
+        generations = math.ceil(circumstances.queries_per_target / self.population)
+        settled = replace(self, budget=self.budget or generations * self.population)
+        settled.check(space)
+        return settled
 
     def init(self, space: Space, targets: int, stream: Stream) -> Sessions:
         self._check_memory(space, targets)

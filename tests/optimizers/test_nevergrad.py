@@ -12,6 +12,7 @@ import torch
 from nevergrad.optimization import optimizerlib
 
 from blackbox_am import plugins
+from blackbox_am.core.optimizer import Circumstances
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
@@ -79,7 +80,6 @@ def test_lists_do_not_import_it() -> None:
         ({"optimizer": "ChainCMAPowell"}, 12, "ChainCMAPowell proposes one candidate at a time"),
         ({"optimizer": "MetaModel"}, 12, "MetaModel fits models to past points"),
         ({"optimizer": "NGOpt", "budget": 600}, 7, r"NGOpt fits models .*\(MetaModel"),
-        ({"optimizer": "NGOpt"}, 7, r"NGOpt cannot be set up.*may need the parameter budget"),
         (
             {"optimizer": "NGOpt", "budget": 600},
             320,
@@ -95,18 +95,13 @@ def test_lists_do_not_import_it() -> None:
             8,
             "nothing but quasi-random search; a budget of 480 or more",
         ),
-        (
-            {"optimizer": "LHSSearch"},
-            12,
-            "plans all its points beforehand: set the parameter budget",
-        ),
     ],
 )
 def test_what_cannot_serve_is_refused_with_the_reason_and_others(
     parameters: dict[str, Any], dim: int, message: str
 ) -> None:
     with pytest.raises(Unsupported, match=message) as found:
-        Nevergrad(**parameters).check(normal(dim))
+        Nevergrad(**parameters).fitted(normal(dim), Circumstances(queries_per_target=1000))
     assert "nevergrad:DiagonalCMA" in found.value.message
     assert found.value.field == "optimizer.name"
 
