@@ -134,6 +134,7 @@ def test_rows_grow_with_the_dimension(name: str, dim: int, per_dimension: int) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("name", "share", "per_dimension"),
     [("sep_cma", 1e-2, 20), ("lowrank_cma", 1e-2, 25), ("snes", 0.15, 32), ("cma", 1.14, 0.5)],
@@ -182,6 +183,7 @@ def test_single_precision_keeps_the_optimum(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", CLOSING_IN)
 def test_single_precision_keeps_the_optimum_for_long(name: str) -> None:
     _keeps_what_it_found(name, 10_000)
