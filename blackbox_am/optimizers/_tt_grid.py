@@ -1,0 +1,137 @@
+"""Latents as multi-indices: what methods on tensors of all combinations search.
+
+A continuous coordinate becomes a grid of 2^bits points and each bit of the point's number a
+mode of size 2, the lowest first: the quantised tensor train of I. Oseledets (2010) and
+B. Khoromskij (2011). A position of codes becomes one mode, or its bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+
+from blackbox_am.core.space import Space
+from blackbox_am.errors import Unsupported
+from blackbox_am.optimizers._frame import Frame, frame_of
+
+Points = Literal["prior", "even"]
+"""Where the grid of an unbounded coordinate lies: at quantiles of the prior, or evenly."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The grid over one space.
+
+    Attributes:
+        space: the space.
+        bits: modes a coordinate.
+        size: n, what a mode can be: 2, or the number of categories.
+        levels: (2, 2^bits) points in the frame, for unbounded and bounded coordinates; empty
+            for codes.
+    """
+
+    space: Space
+    bits: int
+    size: int
+    levels: torch.Tensor
+
+    @property
+    def modes(self) -> int:
+        """M, the number of modes."""
+        return self.space.dim * self.bits
+
+    def latents(self, indices: torch.Tensor) -> torch.Tensor:
+        """(..., P, D) latents of multi-indices (..., M, P)."""
+        numbers = self._joined(indices)
+        if self.space.dtype is not None:
+            return numbers.to(self.space.dtype)
+        frame = self._frame()
+        free, bounded = self.levels[:, numbers]
+        return frame.outward(torch.where(frame.low.isfinite(), bounded, free))
+
+    def indices(self, latents: torch.Tensor) -> torch.Tensor:
+        """(..., M, P) int32: the multi-indices of the points nearest to latents (..., P, D)."""
+        if self.space.dtype is not None:
+            numbers = latents.to(torch.int32)
+        else:
+            frame = self._frame()
+            points = frame.inward(latents).contiguous()
+            edges = (self.levels[:, 1:] + self.levels[:, :-1]) / 2
+            free, bounded = (torch.bucketize(points, edge, out_int32=True) for edge in edges)
+            numbers = torch.where(frame.low.isfinite(), bounded, free)
+        if self.bits == 1:
+            return numbers.transpose(-1, -2).contiguous()
+        shifts = torch.arange(self.bits, dtype=torch.int32, device=numbers.device)
+        split = (numbers.unsqueeze(-1) >> shifts) & 1
+        return split.flatten(-2).transpose(-1, -2).contiguous()
+
+    def _joined(self, indices: torch.Tensor) -> torch.Tensor:
+        """(..., P, D) numbers of points or codes."""
+        if self.bits > 1:
+            pieces = indices.unflatten(-2, (self.space.dim, self.bits)).unbind(-2)
+            indices = pieces[0]
+            for place, piece in enumerate(pieces[1:], start=1):
+                indices = indices + (piece << place)
+        return indices.transpose(-1, -2).contiguous()
+
+    def _frame(self) -> Frame:
+        return frame_of(self.space, self.levels)
+
+
+def grid_of(
+    space: Space,
+    like: torch.Tensor,
+    *,
+    bits: int,
+    points: Points = "prior",
+    limit: float = 3.0,
+    split_codes: bool = False,
+) -> Grid:
+    """The grid over `space`, on the device and in the dtype of `like`.
+
+    Args:
+        space: what is searched.
+        like: a tensor of the state.
+        bits: modes a continuous coordinate.
+        points: where the points of unbounded coordinates lie.
+        limit: half the width of an even grid, in deviations of the prior.
+        split_codes: whether each code is its bits.
+    """
+    if space.kind == "categorical":
+        categories = space.spec.categories
+        split = split_codes and categories > 2
+        empty = torch.empty(2, 0, device=like.device, dtype=like.dtype)
+        return Grid(space, (categories - 1).bit_length() if split else 1, 2 if split else categories, empty)
+    return Grid(space, bits, 2, _levels(bits, points, limit, like.device, like.dtype))
+
+
+def check_codes(name: str, space: Space, *, split_codes: bool) -> None:
+    """Checks that codes that are to be split into bits are all the bits' values.
+
+    Raises:
+        Unsupported: where the number of categories is no power of 2.
+    """
+    categories = space.spec.categories
+    if split_codes and space.kind == "categorical" and categories & (categories - 1):
+        raise Unsupported(
+            f"{name} splits codes into bits only where the number of categories is a power of 2, "
+            f"and the space has {categories}; leave split_codes out",
+            field="optimizer.parameters.split_codes",
+        )
+
+
+@lru_cache(maxsize=64)
+def _levels(
+    bits: int, points: Points, limit: float, device: torch.device, dtype: torch.dtype
+) -> torch.Tensor:
+    """(2, 2^bits) points for unbounded and for bounded coordinates; the bounds are points."""
+    n = 2**bits
+    bounded = torch.linspace(-(3.0**0.5), 3.0**0.5, n, dtype=torch.float64)
+    if points == "even":
+        free = torch.linspace(-limit, limit, n, dtype=torch.float64)
+    else:
+        free = torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n)
+    return torch.stack((free, bounded)).to(device, dtype)
