@@ -15,7 +15,7 @@ import torch
 
 from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
-from blackbox_am.optimizers._frame import Frame, frame_of
+from blackbox_am.optimizers._frame import frame_of
 
 Points = Literal["prior", "even"]
 """Where the grid of an unbounded coordinate lies: at quantiles of the prior, or evenly."""
@@ -43,42 +43,40 @@ class Grid:
         """M, the number of modes."""
         return self.space.dim * self.bits
 
-    def latents(self, indices: torch.Tensor) -> torch.Tensor:
-        """(..., P, D) latents of multi-indices (..., M, P)."""
-        numbers = self._joined(indices)
+    def latents(self, numbers: torch.Tensor) -> torch.Tensor:
+        """(..., P, D) latents of numbers of points or codes (..., D, P)."""
+        numbers = numbers.transpose(-1, -2)
         if self.space.dtype is not None:
-            return numbers.to(self.space.dtype)
-        frame = self._frame()
-        free, bounded = self.levels[:, numbers]
-        return frame.outward(torch.where(frame.low.isfinite(), bounded, free))
+            return numbers.to(self.space.dtype).contiguous()
+        frame = frame_of(self.space, self.levels)
+        n = self.levels.shape[1]
+        places = numbers + n * frame.low.isfinite().to(numbers.dtype)
+        points = self.levels.flatten().index_select(0, places.flatten())
+        return frame.outward(points.view(places.shape))
 
     def indices(self, latents: torch.Tensor) -> torch.Tensor:
         """(..., M, P) int32: the multi-indices of the points nearest to latents (..., P, D)."""
         if self.space.dtype is not None:
             numbers = latents.to(torch.int32)
         else:
-            frame = self._frame()
+            frame = frame_of(self.space, self.levels)
             points = frame.inward(latents).contiguous()
             edges = (self.levels[:, 1:] + self.levels[:, :-1]) / 2
             free, bounded = (torch.bucketize(points, edge, out_int32=True) for edge in edges)
             numbers = torch.where(frame.low.isfinite(), bounded, free)
-        if self.bits == 1:
-            return numbers.transpose(-1, -2).contiguous()
         shifts = torch.arange(self.bits, dtype=torch.int32, device=numbers.device)
-        split = (numbers.unsqueeze(-1) >> shifts) & 1
+        split = (numbers.unsqueeze(-1) >> shifts) & 1 if self.bits > 1 else numbers.unsqueeze(-1)
         return split.flatten(-2).transpose(-1, -2).contiguous()
 
-    def _joined(self, indices: torch.Tensor) -> torch.Tensor:
-        """(..., P, D) numbers of points or codes."""
-        if self.bits > 1:
-            pieces = indices.unflatten(-2, (self.space.dim, self.bits)).unbind(-2)
-            indices = pieces[0]
-            for place, piece in enumerate(pieces[1:], start=1):
-                indices = indices + (piece << place)
-        return indices.transpose(-1, -2).contiguous()
 
-    def _frame(self) -> Frame:
-        return frame_of(self.space, self.levels)
+def joined(indices: torch.Tensor, bits: int) -> torch.Tensor:
+    """(..., M / bits, P): every `bits` modes of multi-indices (..., M, P) as one number, the
+    first the lowest.
+    """
+    if bits == 1:
+        return indices
+    shifts = torch.arange(bits, dtype=indices.dtype, device=indices.device).unsqueeze(-1)
+    return (indices.unflatten(-2, (-1, bits)) << shifts).sum(-2, dtype=indices.dtype)
 
 
 def grid_of(

@@ -67,8 +67,11 @@ def right_sweep(cores: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 @compiled
-def draw(cores: Floats, uniform: Floats, floor: float, out: NDArray[np.int32]) -> None:
-    """Fills `out` (M, P) with samples, by inverting their cumulative sums at `uniform` (M, P)."""
+def draw(
+    cores: Floats, uniform: Floats, floor: float, bits: int, out: NDArray[np.int32]
+) -> None:
+    """Fills `out` (M / bits, P) with samples, by inverting cumulative sums at `uniform` (M, P).
+    The values of `bits` modes make one number, the first the lowest."""
     modes, size, rank, _ = cores.shape
     count = uniform.shape[1]
     number = cores.dtype.type
@@ -82,6 +85,8 @@ def draw(cores: Floats, uniform: Floats, floor: float, out: NDArray[np.int32]) -
     sums = np.empty((size, count), cores.dtype)
     total = np.empty(count, cores.dtype)
     work = np.empty(count, cores.dtype)
+    picks = np.empty(count, np.int32)
+    out[:] = 0
     for j in range(modes):
         total[:] = 0
         for i in range(size):
@@ -95,12 +100,15 @@ def draw(cores: Floats, uniform: Floats, floor: float, out: NDArray[np.int32]) -
                 sums[i, s] = total[s]
         for s in range(count):
             work[s] = uniform[j, s] * total[s]
-            out[j, s] = 0
+            picks[s] = 0
         for i in range(size - 1):
             below = share * (i + 1)
             for s in range(count):
-                out[j, s] += work[s] >= kept * sums[i, s] + below * total[s]
-        _advance(cores[j], out[j], q, moved, work)
+                picks[s] += work[s] >= kept * sums[i, s] + below * total[s]
+        number_of, place = j // bits, j % bits
+        for s in range(count):
+            out[number_of, s] += picks[s] << place
+        _advance(cores[j], picks, q, moved, work)
 
 
 @compiled
@@ -113,7 +121,13 @@ def _advance(
     count = q.shape[1]
     number = core.dtype.type
     moved[:] = 0
-    if size <= BLENDED:
+    if size == 2:
+        for a in range(rank):
+            for b in range(rank):
+                c, d = core[0, a, b], core[1, a, b]
+                for s in range(count):
+                    moved[b, s] += q[a, s] * (d if picks[s] else c)
+    elif size <= BLENDED:
         for i in range(size):
             for a in range(rank):
                 for s in range(count):
@@ -139,81 +153,137 @@ def _advance(
 
 
 @compiled
-def ascent(
-    cores: Floats, picks: NDArray[np.int32], weights: Floats, floor: float, out: Floats
-) -> None:
-    """Fills `out` (M, n, r, r) with the gradient of the sum over samples of weights (E,) times
-    log-likelihoods of samples `picks` (M, E)."""
+def left_sweep(
+    cores: Floats, applied: Floats, picks: NDArray[np.int32]
+) -> tuple[Floats, Floats, Floats]:
+    """Left vectors (M, r, E) before each mode of samples `picks` (M, E), by what they are
+    multiplied after it (M, E), and the signed weights of its values (M, n, E)."""
     modes, size, rank, _ = cores.shape
     count = picks.shape[1]
-    number = cores.dtype.type
-    kept = number(1 - floor)
-    share = number(floor / size)
-    tiny = number(TINY)
-    applied, right, scale = right_sweep(cores)
-    # Left to right: left vectors before each mode, their scales, and the signed weights.
     left = np.empty((modes, rank, count), cores.dtype)
     scales = np.empty((modes, count), cores.dtype)
     signed = np.empty((modes, size, count), cores.dtype)
     q = np.zeros((rank, count), cores.dtype)
     q[0, :] = 1
     moved = np.empty((rank, count), cores.dtype)
+    work = np.empty(count, cores.dtype)
     for j in range(modes):
-        left[j] = q
+        for a in range(rank):
+            for s in range(count):
+                left[j, a, s] = q[a, s]
         for i in range(size):
-            signed[j, i, :] = 0
+            for s in range(count):
+                work[s] = 0
             for a in range(rank):
                 c = applied[j, i, a]
                 for s in range(count):
-                    signed[j, i, s] += q[a, s] * c
+                    work[s] += q[a, s] * c
+            for s in range(count):
+                signed[j, i, s] = work[s]
         _advance(cores[j], picks[j], q, moved, scales[j])
-    # Right to left: slopes of left vectors, and of the cores applied to right vectors.
-    slopes = np.zeros((modes, size, rank), cores.dtype)
-    total = np.empty(count, cores.dtype)
-    chosen = np.empty(count, cores.dtype)
-    factor = np.empty(count, cores.dtype)
-    slope = np.empty(count, cores.dtype)
-    later = np.zeros((rank, count), cores.dtype)
-    out[:] = 0
-    for j in range(modes - 1, -1, -1):
-        total[:] = 0
+    return left, scales, signed
+
+
+@compiled
+def slopes_of_weights(
+    signed: Floats, picks: NDArray[np.int32], weights: Floats, floor: float
+) -> None:
+    """Replaces signed weights (M, n, E) by the slopes of the sum of log-likelihoods along
+    them."""
+    modes, size, count = signed.shape
+    number = signed.dtype.type
+    kept = number(1 - floor)
+    share = number(floor / size)
+    tiny = number(TINY)
+    total = np.empty(count, signed.dtype)
+    chosen = np.empty(count, signed.dtype)
+    factor = np.empty(count, signed.dtype)
+    for j in range(modes):
+        for s in range(count):
+            total[s] = 0
+            chosen[s] = 0
         for i in range(size):
             for s in range(count):
-                total[s] += abs(signed[j, i, s]) + tiny
+                w = abs(signed[j, i, s]) + tiny
+                total[s] += w
+                chosen[s] += w if picks[j, s] == i else number(0)
         for s in range(count):
-            chosen[s] = (abs(signed[j, picks[j, s], s]) + tiny) / total[s]
+            chosen[s] /= total[s]
             factor[s] = weights[s] * kept / ((kept * chosen[s] + share) * total[s])
+        for i in range(size):
+            for s in range(count):
+                hit = number(1) if picks[j, s] == i else number(0)
+                slope = factor[s] * (hit - chosen[s])
+                signed[j, i, s] = slope if signed[j, i, s] >= 0 else -slope
+
+
+@compiled
+def back_sweep(
+    cores: Floats,
+    applied: Floats,
+    left: Floats,
+    scales: Floats,
+    slope: Floats,
+    picks: NDArray[np.int32],
+    out: Floats,
+) -> Floats:
+    """Right to left: fills `out` with what the cores owe to left vectors, and returns the
+    slopes of the applied cores (M, n, r)."""
+    modes, size, rank, _ = cores.shape
+    count = picks.shape[1]
+    slopes = np.zeros((modes, size, rank), cores.dtype)
+    later = np.zeros((rank, count), cores.dtype)
+    moved = np.zeros((rank, count), cores.dtype)
+    turned = np.zeros((count, rank), cores.dtype)
+    for j in range(modes - 1, -1, -1):
         for b in range(rank):
             for s in range(count):
                 moved[b, s] = later[b, s] * scales[j, s]
+                turned[s, b] = moved[b, s]
                 later[b, s] = 0
+        for i in range(size):
+            for a in range(rank):
+                for b in range(rank):
+                    out[j, i, a, b] = 0
         for s in range(count):
             i = picks[j, s]
             for a in range(rank):
                 x = left[j, a, s]
-                back = number(0)
                 for b in range(rank):
-                    out[j, i, a, b] += x * moved[b, s]
-                    back += cores[j, i, a, b] * moved[b, s]
-                later[a, s] = back
-        for i in range(size):
+                    out[j, i, a, b] += x * turned[s, b]
+        if size == 2:
+            for a in range(rank):
+                for b in range(rank):
+                    c, d = cores[j, 0, a, b], cores[j, 1, a, b]
+                    for s in range(count):
+                        later[a, s] += moved[b, s] * (d if picks[j, s] else c)
+        else:
             for s in range(count):
-                sign = number(1) if signed[j, i, s] >= 0 else number(-1)
-                hit = number(1) if picks[j, s] == i else number(0)
-                slope[s] = factor[s] * (hit - chosen[s]) * sign
+                for a in range(rank):
+                    for b in range(rank):
+                        later[a, s] += cores[j, picks[j, s], a, b] * moved[b, s]
+        for i in range(size):
             for a in range(rank):
                 c = applied[j, i, a]
-                dot = number(0)
+                dot = cores.dtype.type(0)
                 for s in range(count):
-                    later[a, s] += slope[s] * c
-                    dot += slope[s] * left[j, a, s]
+                    later[a, s] += slope[j, i, s] * c
+                    dot += slope[j, i, s] * left[j, a, s]
                 slopes[j, i, a] = dot
-    # Left to right: slopes of right vectors, which every core to their right has a part in.
+    return slopes
+
+
+@compiled
+def last_sweep(
+    cores: Floats, right: Floats, scale: Floats, slopes: Floats, out: Floats
+) -> None:
+    """Left to right: adds what the cores owe to right vectors to `out`."""
+    modes, size, rank, _ = cores.shape
     z = np.zeros(rank, cores.dtype)
-    passed = np.empty(rank, cores.dtype)
+    passed = np.zeros(rank, cores.dtype)
     for j in range(modes):
         for a in range(rank):
-            passed[a] = z[a] * scale[j] if j > 0 else number(0)
+            passed[a] = z[a] * scale[j] if j > 0 else cores.dtype.type(0)
             z[a] = 0
         for i in range(size):
             for a in range(rank):
@@ -221,3 +291,41 @@ def ascent(
                 for b in range(rank):
                     out[j, i, a, b] += h * right[j, b]
                     z[b] += h * cores[j, i, a, b]
+
+
+@compiled
+def adam(
+    point: Floats,
+    slope: Floats,
+    first: Floats,
+    second: Floats,
+    rate: float,
+    decay_1: float,
+    decay_2: float,
+    shrink: float,
+    epsilon: float,
+) -> None:
+    """One step of Adam up `slope`, in place; all arrays (N,)."""
+    number = point.dtype.type
+    step, keep, damp = number(rate), number(decay_1), number(decay_2)
+    fresh, sharp = number(1 - decay_1), number(1 - decay_2)
+    scale, least = number(shrink), number(epsilon)
+    for i in range(len(point)):
+        g = slope[i]
+        m = keep * first[i] + fresh * g
+        v = damp * second[i] + sharp * g * g
+        first[i] = m
+        second[i] = v
+        point[i] += step * m / (np.sqrt(v) * scale + least)
+
+
+def ascent(
+    cores: Floats, picks: NDArray[np.int32], weights: Floats, floor: float, out: Floats
+) -> None:
+    """Fills `out` (M, n, r, r) with the gradient of the sum over samples of weights (E,) times
+    log-likelihoods of samples `picks` (M, E)."""
+    applied, right, scale = right_sweep(cores)
+    left, scales, slope = left_sweep(cores, applied, picks)
+    slopes_of_weights(slope, picks, weights, floor)
+    slopes = back_sweep(cores, applied, left, scales, slope, picks, out)
+    last_sweep(cores, right, scale, slopes, out)

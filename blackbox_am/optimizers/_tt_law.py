@@ -17,21 +17,28 @@ from __future__ import annotations
 
 import torch
 
+from blackbox_am.optimizers._tt_grid import joined
+
 TINY = 1e-12
 """Added to every weight, so that weights that are all 0 have a distribution."""
 SHORTEST = 1e-30
 """Squares of lengths are taken to be this at least."""
 
 
-def draw(cores: torch.Tensor, uniform: torch.Tensor, floor: float) -> torch.Tensor:
-    """(K, M, P) int32: samples, made from numbers `uniform` (K, M, P) in [0, 1)."""
+def draw(
+    cores: torch.Tensor, uniform: torch.Tensor, floor: float, bits: int = 1
+) -> torch.Tensor:
+    """(K, M / bits, P) int32: samples, made from numbers `uniform` (K, M, P) in [0, 1). The
+    values of `bits` modes make one number, the first the lowest.
+    """
     if cores.device.type != "cpu":
-        return draw_by_torch(cores, uniform, floor)
+        return draw_by_torch(cores, uniform, floor, bits)
     from blackbox_am.optimizers import _tt_kernels as kernels  # it takes a second to import
 
-    out = torch.empty(uniform.shape, dtype=torch.int32)
+    targets, modes, population = uniform.shape
+    out = torch.empty(targets, modes // bits, population, dtype=torch.int32)
     for core, numbers, picks in zip(cores, uniform, out, strict=True):
-        kernels.draw(core.numpy(), numbers.numpy(), floor, picks.numpy())
+        kernels.draw(core.numpy(), numbers.numpy(), floor, bits, picks.numpy())
     return out
 
 
@@ -51,7 +58,9 @@ def ascent(
     return out
 
 
-def draw_by_torch(cores: torch.Tensor, uniform: torch.Tensor, floor: float) -> torch.Tensor:
+def draw_by_torch(
+    cores: torch.Tensor, uniform: torch.Tensor, floor: float, bits: int = 1
+) -> torch.Tensor:
     """`draw` on any device, for all samples and targets at once."""
     rank = cores.shape[-1]
     left = _first(uniform[:, 0], rank)
@@ -61,7 +70,7 @@ def draw_by_torch(cores: torch.Tensor, uniform: torch.Tensor, floor: float) -> t
         pick = (numbers.unsqueeze(-1) >= sums).sum(-1)
         left = _advance(core, left, pick)
         picks.append(pick)
-    return torch.stack(picks, 1).to(torch.int32)
+    return joined(torch.stack(picks, 1).to(torch.int32), bits)
 
 
 def log_likelihood(cores: torch.Tensor, picks: torch.Tensor, floor: float) -> torch.Tensor:

@@ -13,11 +13,9 @@ from blackbox_am.core.space import Space
 from blackbox_am.optimizers import _tt_law as law
 from blackbox_am.optimizers._incumbents import rows_at
 from blackbox_am.optimizers._parameters import at_least, positive
+from blackbox_am.optimizers._tt_adam import climb
 from blackbox_am.optimizers._tt_grid import Grid, Points, check_codes, grid_of
 from blackbox_am.optimizers._weights import descending
-
-BETAS = (0.9, 0.999)
-EPSILON = 1e-8
 
 
 @dataclass
@@ -81,7 +79,7 @@ class TensorTrain(Optimizer[TensorTrainState]):
     def ask(self, space: Space, state: TensorTrainState, stream: Stream) -> torch.Tensor:
         grid = self._grid(space, state.cores)
         uniform = stream.uniform(grid.modes, self.population)
-        return grid.latents(law.draw(state.cores, uniform, self._floor(grid)))
+        return grid.latents(law.draw(state.cores, uniform, self._floor(grid), grid.bits))
 
     def tell(
         self,
@@ -99,7 +97,16 @@ class TensorTrain(Optimizer[TensorTrainState]):
         learns = (weights > 0).any(-1)
         for _ in range(self.gradient_steps):
             slope = law.ascent(state.cores, picks, weights, self._floor(grid))
-            state = self._step(state, slope, learns)
+            state.steps += learns
+            climb(
+                state.cores,
+                slope,
+                state.first,
+                state.second,
+                state.steps,
+                learns,
+                self.learning_rate,
+            )
         state.generation += 1
         return state
 
@@ -110,24 +117,6 @@ class TensorTrain(Optimizer[TensorTrainState]):
         count = torch.where(present > 1, count, 0)
         places = torch.arange(self.elites, device=scores.device)
         return torch.where(places < count, 1 / count.clamp(min=1), 0.0)
-
-    def _step(
-        self, state: TensorTrainState, slope: torch.Tensor, learns: torch.Tensor
-    ) -> TensorTrainState:
-        """One step of Adam up `slope`, for the targets that learn."""
-        steps = state.steps + learns
-        wide = (-1, 1, 1, 1, 1)
-        dtype = slope.dtype
-        keep, damp = (torch.where(learns, beta, 1.0).to(dtype).view(wide) for beta in BETAS)
-        state.first.mul_(keep).add_(slope * (1 - keep))
-        state.second.mul_(damp).add_(slope.square_().mul_(1 - damp))
-        age = steps.clamp(min=1).to(torch.float64)
-        bias_1, bias_2 = (1 - beta**age for beta in BETAS)
-        rate = torch.where(learns, self.learning_rate / bias_1, 0.0).to(dtype).view(wide)
-        length = state.second.sqrt().div_(bias_2.sqrt().to(dtype).view(wide)).add_(EPSILON)
-        state.cores.add_(rate * state.first / length)
-        state.steps = steps
-        return state
 
     def _grid(self, space: Space, like: torch.Tensor) -> Grid:
         return grid_of(
