@@ -16,9 +16,12 @@ import torch
 from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._frame import frame_of
+from blackbox_am.optimizers._parameters import positive
 
 Points = Literal["prior", "even"]
 """Where the grid of an unbounded coordinate lies: at quantiles of the prior, or evenly."""
+
+MAX_BITS = 16
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,17 @@ def check_codes(name: str, space: Space, *, split_codes: bool) -> None:
             f"and the space has {categories}; leave split_codes out",
             field="optimizer.parameters.split_codes",
         )
+
+
+def check_grid(*, bits: int, limit: float) -> None:
+    """Checks the parameters of a grid.
+
+    Raises:
+        ValueError: naming the one that is out of range.
+    """
+    if not 1 <= bits <= MAX_BITS:
+        raise ValueError(f"bits must be in 1..{MAX_BITS}, got {bits}")
+    positive(limit=limit)
 
 
 @lru_cache(maxsize=64)
