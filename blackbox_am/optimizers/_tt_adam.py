@@ -32,7 +32,7 @@ def climb(
         learning_rate: of all of them.
     """
     if point.device.type != "cpu":
-        _climb_by_torch(point, slope, first, second, age, learns, learning_rate)
+        climb_by_torch(point, slope, first, second, age, learns, learning_rate)
         return
     from blackbox_am.optimizers import _tt_kernels as kernels  # it takes a second to import
 
@@ -40,11 +40,11 @@ def climb(
         steps = int(age[k])
         rate = learning_rate / (1 - BETAS[0] ** steps)
         shrink = 1 / math.sqrt(1 - BETAS[1] ** steps)
-        arrays = (tensor[k].view(-1).numpy() for tensor in (point, slope, first, second))
-        kernels.adam(*arrays, rate, *BETAS, shrink, EPSILON)
+        x, g, m, v = (tensor[k].view(-1).numpy() for tensor in (point, slope, first, second))
+        kernels.adam(x, g, m, v, rate, BETAS[0], BETAS[1], shrink, EPSILON)
 
 
-def _climb_by_torch(
+def climb_by_torch(
     point: torch.Tensor,
     slope: torch.Tensor,
     first: torch.Tensor,
@@ -53,10 +53,11 @@ def _climb_by_torch(
     learns: torch.Tensor,
     learning_rate: float,
 ) -> None:
+    """`climb` on any device, for all targets at once."""
     wide = (-1, *[1] * (point.ndim - 1))
     dtype = point.dtype
     steps = age.clamp(min=1).to(torch.float64)
-    keep, damp = (torch.where(learns, beta, 1.0).view(wide) for beta in BETAS)
+    keep, damp = ((1 - learns.to(torch.float64) * (1 - beta)).view(wide) for beta in BETAS)
     rate = torch.where(learns, learning_rate / (1 - BETAS[0] ** steps), 0.0).view(wide)
     shrink = (1 - BETAS[1] ** steps).rsqrt().view(wide)
     first.mul_(keep.to(dtype)).add_(slope * (1 - keep).to(dtype))

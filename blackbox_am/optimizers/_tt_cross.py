@@ -21,14 +21,13 @@ MAX_SWAPS = 1000
 def ranks(modes: int, size: int, rank: int) -> list[int]:
     """Members of the sets at boundaries 0 to M: `rank`, or as many as there are multi-indices."""
     fit = next((j for j in range(rank) if size**j >= rank), rank)
-    return [
-        min(rank, size ** min(j, fit), size ** min(modes - j, fit)) for j in range(modes + 1)
-    ]
+    return [min(rank, size ** min(j, fit), size ** min(modes - j, fit)) for j in range(modes + 1)]
 
 
 def prefixes(left: Indices, boundary: int, count: int) -> Indices:
     """(count, boundary) values of the first modes, from left sets (M + 1, r, 2) of pairs
-    (member of the set before, value)."""
+    (member of the set before, value).
+    """
     out = np.empty((count, boundary), np.int32)
     member = np.arange(count)
     for j in range(boundary, 0, -1):
@@ -39,7 +38,8 @@ def prefixes(left: Indices, boundary: int, count: int) -> Indices:
 
 def suffixes(right: Indices, boundary: int, count: int) -> Indices:
     """(count, M - boundary) values of the last modes, from right sets (M + 1, r, 2) of pairs
-    (member of the set after, value)."""
+    (member of the set after, value).
+    """
     modes = len(right) - 1
     out = np.empty((count, modes - boundary), np.int32)
     member = np.arange(count)
@@ -49,7 +49,9 @@ def suffixes(right: Indices, boundary: int, count: int) -> Indices:
     return out
 
 
-def maxvol(matrix: Floats, tolerance: float = TOLERANCE, swaps: int = MAX_SWAPS) -> NDArray[np.int64]:
+def maxvol(
+    matrix: Floats, tolerance: float = TOLERANCE, swaps: int = MAX_SWAPS
+) -> NDArray[np.int64]:
     """(r,) rows of `matrix` (N, r) of full column rank, N >= r, whose determinant is close to
     the largest: no exchange of one row makes it larger by more than `tolerance`.
 

@@ -79,7 +79,9 @@ def joined(indices: torch.Tensor, bits: int) -> torch.Tensor:
     if bits == 1:
         return indices
     shifts = torch.arange(bits, dtype=indices.dtype, device=indices.device).unsqueeze(-1)
-    return (indices.unflatten(-2, (-1, bits)) << shifts).sum(-2, dtype=indices.dtype)
+    *lead, modes, population = indices.shape
+    split = indices.reshape(*lead, modes // bits, bits, population)
+    return (split << shifts).sum(-2, dtype=indices.dtype)
 
 
 def grid_of(
@@ -89,7 +91,7 @@ def grid_of(
     bits: int,
     points: Points = "prior",
     limit: float = 3.0,
-    split_codes: bool = False,
+    split_codes: bool | None = None,
 ) -> Grid:
     """The grid over `space`, on the device and in the dtype of `like`.
 
@@ -99,29 +101,36 @@ def grid_of(
         bits: modes a continuous coordinate.
         points: where the points of unbounded coordinates lie.
         limit: half the width of an even grid, in deviations of the prior.
-        split_codes: whether each code is its bits.
+        split_codes: whether each code is its bits; where None, if it can be.
     """
     if space.kind == "categorical":
         categories = space.spec.categories
-        split = split_codes and categories > 2
+        split = _splits(categories) if split_codes is None else split_codes
         empty = torch.empty(2, 0, device=like.device, dtype=like.dtype)
-        return Grid(space, (categories - 1).bit_length() if split else 1, 2 if split else categories, empty)
+        if split:
+            return Grid(space, (categories - 1).bit_length(), 2, empty)
+        return Grid(space, 1, categories, empty)
     return Grid(space, bits, 2, _levels(bits, points, limit, like.device, like.dtype))
 
 
-def check_codes(name: str, space: Space, *, split_codes: bool) -> None:
+def check_codes(name: str, space: Space, *, split_codes: bool | None) -> None:
     """Checks that codes that are to be split into bits are all the bits' values.
 
     Raises:
         Unsupported: where the number of categories is no power of 2.
     """
     categories = space.spec.categories
-    if split_codes and space.kind == "categorical" and categories & (categories - 1):
+    if split_codes and space.kind == "categorical" and not _splits(categories):
         raise Unsupported(
             f"{name} splits codes into bits only where the number of categories is a power of 2, "
             f"and the space has {categories}; leave split_codes out",
             field="optimizer.parameters.split_codes",
         )
+
+
+def _splits(categories: int) -> bool:
+    """Whether codes are all the values that some bits take."""
+    return categories & (categories - 1) == 0
 
 
 def check_grid(*, bits: int, limit: float) -> None:

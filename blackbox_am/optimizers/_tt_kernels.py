@@ -21,7 +21,6 @@ Floats = NDArray[np.floating]
 F = TypeVar("F", bound=Callable[..., object])
 
 
-
 BLENDED = 8
 """Up to this size of a mode, all its matrices are applied and one product is kept, which is
 faster than to pick a matrix a sample."""
@@ -38,7 +37,8 @@ def compiled(function: F) -> F:
 @compiled
 def right_sweep(cores: Floats) -> tuple[Floats, Floats, Floats]:
     """Right vectors (M, r) and their inverse lengths (M,) before scaling, and the cores applied
-    to them (M, n, r)."""
+    to them (M, n, r).
+    """
     modes, size, rank, _ = cores.shape
     applied = np.empty((modes, size, rank), cores.dtype)
     right = np.empty((modes, rank), cores.dtype)
@@ -67,16 +67,15 @@ def right_sweep(cores: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 @compiled
-def draw(
-    cores: Floats, uniform: Floats, floor: float, bits: int, out: NDArray[np.int32]
-) -> None:
+def draw(cores: Floats, uniform: Floats, floor: float, bits: int, out: NDArray[np.int32]) -> None:
     """Fills `out` (M / bits, P) with samples, by inverting cumulative sums at `uniform` (M, P).
-    The values of `bits` modes make one number, the first the lowest."""
+    The values of `bits` modes make one number, the first the lowest.
+    """
     modes, size, rank, _ = cores.shape
     count = uniform.shape[1]
     number = cores.dtype.type
-    kept = number(1 - floor)
-    share = number(floor / size)
+    level, stretch = number(floor), number(1 / (1 - floor) if floor < 1 else 0)
+    redrawn = number(size / floor if floor > 0 else 0)
     tiny = number(TINY)
     applied, _, _ = right_sweep(cores)
     q = np.zeros((rank, count), cores.dtype)
@@ -86,6 +85,7 @@ def draw(
     total = np.empty(count, cores.dtype)
     work = np.empty(count, cores.dtype)
     picks = np.empty(count, np.int32)
+    values = np.empty(count, np.int32)
     out[:] = 0
     for j in range(modes):
         total[:] = 0
@@ -99,24 +99,28 @@ def draw(
                 total[s] += abs(work[s]) + tiny
                 sums[i, s] = total[s]
         for s in range(count):
-            work[s] = uniform[j, s] * total[s]
+            x = uniform[j, s] * redrawn
+            value = min(int(x), size - 1)
+            again = uniform[j, s] < level
+            values[s] = value if again else -1
+            work[s] = (x - value if again else (uniform[j, s] - level) * stretch) * total[s]
             picks[s] = 0
         for i in range(size - 1):
-            below = share * (i + 1)
             for s in range(count):
-                picks[s] += work[s] >= kept * sums[i, s] + below * total[s]
+                picks[s] += work[s] >= sums[i, s]
         number_of, place = j // bits, j % bits
         for s in range(count):
-            out[number_of, s] += picks[s] << place
+            out[number_of, s] += (picks[s] if values[s] < 0 else values[s]) << place
         _advance(cores[j], picks, q, moved, work)
 
 
 @compiled
-def _advance(
+def _advance(  # noqa: C901 - one branch for each layout of a mode
     core: Floats, picks: NDArray[np.int32], q: Floats, moved: Floats, work: Floats
 ) -> None:
     """Takes left vectors `q` (r, P) through the picked matrices, and scales them to length 1;
-    `work` (P,) then holds by what they were multiplied."""
+    `work` (P,) then holds by what they were multiplied.
+    """
     size, rank, _ = core.shape
     count = q.shape[1]
     number = core.dtype.type
@@ -157,7 +161,8 @@ def left_sweep(
     cores: Floats, applied: Floats, picks: NDArray[np.int32]
 ) -> tuple[Floats, Floats, Floats]:
     """Left vectors (M, r, E) before each mode of samples `picks` (M, E), by what they are
-    multiplied after it (M, E), and the signed weights of its values (M, n, E)."""
+    multiplied after it (M, E), and the signed weights of its values (M, n, E).
+    """
     modes, size, rank, _ = cores.shape
     count = picks.shape[1]
     left = np.empty((modes, rank, count), cores.dtype)
@@ -189,7 +194,8 @@ def slopes_of_weights(
     signed: Floats, picks: NDArray[np.int32], weights: Floats, floor: float
 ) -> None:
     """Replaces signed weights (M, n, E) by the slopes of the sum of log-likelihoods along
-    them."""
+    them.
+    """
     modes, size, count = signed.shape
     number = signed.dtype.type
     kept = number(1 - floor)
@@ -218,7 +224,7 @@ def slopes_of_weights(
 
 
 @compiled
-def back_sweep(
+def back_sweep(  # noqa: C901 - calls inside the sweep would cost more than its work
     cores: Floats,
     applied: Floats,
     left: Floats,
@@ -228,7 +234,8 @@ def back_sweep(
     out: Floats,
 ) -> Floats:
     """Right to left: fills `out` with what the cores owe to left vectors, and returns the
-    slopes of the applied cores (M, n, r)."""
+    slopes of the applied cores (M, n, r).
+    """
     modes, size, rank, _ = cores.shape
     count = picks.shape[1]
     slopes = np.zeros((modes, size, rank), cores.dtype)
@@ -274,9 +281,7 @@ def back_sweep(
 
 
 @compiled
-def last_sweep(
-    cores: Floats, right: Floats, scale: Floats, slopes: Floats, out: Floats
-) -> None:
+def last_sweep(cores: Floats, right: Floats, scale: Floats, slopes: Floats, out: Floats) -> None:
     """Left to right: adds what the cores owe to right vectors to `out`."""
     modes, size, rank, _ = cores.shape
     z = np.zeros(rank, cores.dtype)
@@ -323,7 +328,8 @@ def ascent(
     cores: Floats, picks: NDArray[np.int32], weights: Floats, floor: float, out: Floats
 ) -> None:
     """Fills `out` (M, n, r, r) with the gradient of the sum over samples of weights (E,) times
-    log-likelihoods of samples `picks` (M, E)."""
+    log-likelihoods of samples `picks` (M, E).
+    """
     applied, right, scale = right_sweep(cores)
     left, scales, slope = left_sweep(cores, applied, picks)
     slopes_of_weights(slope, picks, weights, floor)

@@ -4,13 +4,17 @@ Cores A_1..A_M, each n matrices of r x r, give a tensor of as many axes (modes) 
 cores, whose entry at a multi-index is e_1' A_1[i_1] ... A_M[i_M] e_1. With right vectors
 z_M = e_1, z_{j-1} = sum_i A_j[i] z_j scaled to length 1, and left vectors q_0 = e_1,
 q_j = q_{j-1} A_j[i_j] scaled to length 1, mode j takes the value i, given those before it, with
-probability
+probability p_j(i) = |q_{j-1} A_j[i] z_j| / sum_k |q_{j-1} A_j[k] z_j|.
 
-    (1 - floor) |q_{j-1} A_j[i] z_j| / sum_k |q_{j-1} A_j[k] z_j| + floor / n.
+With a floor, the values drawn are then redrawn uniformly, each with that probability, and a
+redrawn value has no influence on those after it. The likelihood of values allows for it mode by
+mode, as (1 - floor) p_j(i) + floor / n after the values as they are seen: what was there before a
+redraw is not known.
 
 Cores are (K, M, n, r, r). Row 1 of the first core and column 1 of the last are all that count.
 CPU tensors are swept by the compiled kernels of `_tt_kernels`, others by torch, mode by mode.
-The two agree to rounding.
+The two agree to rounding. Kernels take a target at a time, which so comes out the same to the
+last bit whatever the others are; sweeps by torch promise that to rounding only.
 """
 
 from __future__ import annotations
@@ -25,9 +29,7 @@ SHORTEST = 1e-30
 """Squares of lengths are taken to be this at least."""
 
 
-def draw(
-    cores: torch.Tensor, uniform: torch.Tensor, floor: float, bits: int = 1
-) -> torch.Tensor:
+def draw(cores: torch.Tensor, uniform: torch.Tensor, floor: float, bits: int = 1) -> torch.Tensor:
     """(K, M / bits, P) int32: samples, made from numbers `uniform` (K, M, P) in [0, 1). The
     values of `bits` modes make one number, the first the lowest.
     """
@@ -65,11 +67,18 @@ def draw_by_torch(
     rank = cores.shape[-1]
     left = _first(uniform[:, 0], rank)
     picks = []
-    for core, right, numbers in zip(cores.unbind(1), right_vectors(cores), uniform.unbind(1), strict=True):
-        sums = _chances(core, right, left, floor).cumsum(-1)[..., :-1]
-        pick = (numbers.unsqueeze(-1) >= sums).sum(-1)
+    for core, right, numbers in zip(
+        cores.unbind(1), right_vectors(cores), uniform.unbind(1), strict=True
+    ):
+        size = core.shape[1]
+        again = numbers < floor
+        scaled = numbers * (size / floor if floor > 0 else 0.0)
+        value = scaled.to(torch.int64).clamp(max=size - 1)
+        rest = torch.where(again, scaled - value, (numbers - floor) / (1 - floor or 1.0))
+        sums = _chances(core, right, left, 0.0).cumsum(-1)[..., :-1]
+        pick = (rest.unsqueeze(-1) >= sums).sum(-1)
         left = _advance(core, left, pick)
-        picks.append(pick)
+        picks.append(torch.where(again, value, pick))
     return joined(torch.stack(picks, 1).to(torch.int32), bits)
 
 

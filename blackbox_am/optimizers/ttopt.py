@@ -14,7 +14,7 @@ from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers import _tt_cross as cross
 from blackbox_am.optimizers._incumbents import comparable
-from blackbox_am.optimizers._parameters import at_least, positive
+from blackbox_am.optimizers._parameters import at_least
 from blackbox_am.optimizers._tt_cross import Floats, Indices
 from blackbox_am.optimizers._tt_grid import Grid, Points, check_codes, check_grid, grid_of, joined
 
@@ -71,7 +71,7 @@ class TTOpt(Optimizer[TTOptState]):
             `even` at equal distances. Those of a box are even, its bounds included.
         limit: half the width of an even grid, in deviations of the prior.
         split_codes: whether a code is its bits, each a mode, instead of one mode whose n is
-            the number of categories, which then must be a power of 2.
+            the number of categories, which then must be a power of 2. None splits where it is.
     """
 
     name: ClassVar[str] = "ttopt"
@@ -84,7 +84,7 @@ class TTOpt(Optimizer[TTOptState]):
     bits: int = 6
     grid: Points = "prior"
     limit: float = 3.0
-    split_codes: bool = False
+    split_codes: bool | None = None
 
     def __post_init__(self) -> None:
         at_least(1, "a set has members", rank=self.rank)
@@ -99,10 +99,10 @@ class TTOpt(Optimizer[TTOptState]):
         population = self.population_size(space)
         if population > MAX_BLOCK:
             raise Unsupported(
-                f"{self.name} measures {population} candidates at once for {space.spec.categories} "
-                f"categories at rank {self.rank}, and {MAX_BLOCK} at most; split_codes makes them "
-                "few where the categories are a power of 2, a lower rank helps, and "
-                "`tensor_train` searches any number of categories",
+                f"{self.name} measures {population} candidates at once for "
+                f"{space.spec.categories} categories at rank {self.rank}, and {MAX_BLOCK} at "
+                "most; codes of a power of 2 categories can be split into bits, a lower rank "
+                "helps, and `tensor_train` searches any number of categories",
                 field="optimizer.name",
             )
 
@@ -223,7 +223,11 @@ def _place(modes: int, generation: int) -> tuple[int, bool]:
 
 
 def _random_members(
-    sets: Indices, order: np.ndarray[tuple[int, int], np.dtype[np.floating]], next_count: int, size: int, count: int
+    sets: Indices,
+    order: np.ndarray[tuple[int, int], np.dtype[np.floating]],
+    next_count: int,
+    size: int,
+    count: int,
 ) -> None:
     """Fills sets (K, r, 2) with `count` different pairs (member of the next set, value)."""
     chosen = order[:, : next_count * size].argsort(-1, kind="stable")[:, :count]
