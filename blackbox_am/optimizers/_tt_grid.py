@@ -50,7 +50,7 @@ class Grid:
         """(..., P, D) latents of numbers of points or codes (..., D, P)."""
         numbers = numbers.transpose(-1, -2)
         if self.space.dtype is not None:
-            return numbers.to(self.space.dtype).contiguous()
+            return numbers.contiguous().to(self.space.dtype)
         frame = frame_of(self.space, self.levels)
         n = self.levels.shape[1]
         places = numbers + n * frame.low.isfinite().to(numbers.dtype)
