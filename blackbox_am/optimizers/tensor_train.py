@@ -82,11 +82,11 @@ class TensorTrain(Optimizer[TensorTrainState]):
     spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
     state_type: ClassVar[type[TensorTrainState]] = TensorTrainState
 
-    population: int = 100
-    elites: int = 10
+    population: int = 20
+    elites: int = 2
     rank: int = 5
     learning_rate: float = 0.05
-    gradient_steps: int = 1
+    gradient_steps: int = 30
     exploration: float = 1.0
     bits: int = 6
     grid: Points = "prior"

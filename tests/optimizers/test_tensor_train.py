@@ -147,15 +147,13 @@ def test_floor_is_drawn_from_a_law_that_has_collapsed() -> None:
 
 
 def test_exploration_keeps_a_search_from_ending() -> None:
-    """Redraws a candidate, in expectation, when every elite has been the same for long."""
-    space = build_space(CODES)
-    still = Search(TensorTrain(exploration=0.0, split_codes=False), space, targets=(0,))
-    moving = Search(TensorTrain(exploration=2.0, split_codes=False), space, targets=(0,))
-    for search, changes in ((still, 0.0), (moving, 2.0 * 3 / 4)):
-        latents = search.run(150)[-1][0]
-        common = latents.mode(0).values
-        found = (latents != common).sum(-1).double().mean().item()
-        assert found == pytest.approx(changes, abs=0.7)
+    """Without it all candidates are the same in the end."""
+    different = {}
+    for exploration in (0.0, 2.0):
+        search = Search(TensorTrain(exploration=exploration), build_space(CODES), targets=(0,))
+        different[exploration] = len(search.run(150)[-1][0].unique(dim=0))
+    assert different[0.0] <= 4
+    assert different[2.0] >= 10
 
 
 @pytest.mark.parametrize("split", [False, True])
@@ -170,10 +168,10 @@ def test_finds_a_planted_code(split: bool) -> None:
 
 
 def test_closes_in_on_a_hill() -> None:
-    """As near as the grid goes, whose points are 0.04 apart in the middle."""
-    search = Search(TensorTrain(), build_space(SpaceSpec("normal", 6)))
-    best = torch.stack([search.scores(rows).amax(-1) for rows in search.run(60)]).amax(0)
-    assert (best > -6 * 0.02**2 * 4).all(), best
+    """The best of as many random rows scores -4."""
+    search = Search(TensorTrain(), build_space(SpaceSpec("normal", 16)))
+    best = torch.stack([search.scores(rows).amax(-1) for rows in search.run(150)]).amax(0)
+    assert (best > -1.0).all(), best
 
 
 def test_learns_from_the_best_rows_that_came_back() -> None:
