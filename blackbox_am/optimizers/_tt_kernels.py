@@ -76,6 +76,7 @@ def draw(cores: Floats, uniform: Floats, floor: float, bits: int, out: NDArray[n
     number = cores.dtype.type
     level, stretch = number(floor), number(1 / (1 - floor) if floor < 1 else 0)
     redrawn = number(size / floor if floor > 0 else 0)
+    last, keep = np.int32(size - 1), np.int32(-1)
     tiny = number(TINY)
     applied, _, _ = right_sweep(cores)
     q = np.zeros((rank, count), cores.dtype)
@@ -100,14 +101,15 @@ def draw(cores: Floats, uniform: Floats, floor: float, bits: int, out: NDArray[n
                 sums[i, s] = total[s]
         for s in range(count):
             x = uniform[j, s] * redrawn
-            value = min(int(x), size - 1)
+            value = np.int32(x)
             again = uniform[j, s] < level
-            values[s] = value if again else -1
-            work[s] = (x - value if again else (uniform[j, s] - level) * stretch) * total[s]
+            values[s] = min(value, last) if again else keep
+            rest = x - number(value) if again else (uniform[j, s] - level) * stretch
+            work[s] = rest * total[s]
             picks[s] = 0
         for i in range(size - 1):
             for s in range(count):
-                picks[s] += work[s] >= sums[i, s]
+                picks[s] += np.int32(work[s] >= sums[i, s])
         number_of, place = j // bits, j % bits
         for s in range(count):
             out[number_of, s] += (picks[s] if values[s] < 0 else values[s]) << place
@@ -150,7 +152,7 @@ def _advance(  # noqa: C901 - one branch for each layout of a mode
         for s in range(count):
             work[s] += moved[b, s] * moved[b, s]
     for s in range(count):
-        work[s] = 1 / np.sqrt(max(work[s], number(SHORTEST)))
+        work[s] = number(1) / np.sqrt(max(work[s], number(SHORTEST)))
     for b in range(rank):
         for s in range(count):
             q[b, s] = moved[b, s] * work[s]

@@ -199,4 +199,6 @@ class TensorTrain(Optimizer[TensorTrainState]):
         )
 
     def _floor(self, grid: Grid) -> float:
-        return min(1.0, self.exploration / grid.modes)
+        """The chance of one mode to be redrawn; 0 below the spacing of uniform numbers."""
+        chance = min(1.0, self.exploration / grid.modes)
+        return chance if chance > 2.0**-24 else 0.0
