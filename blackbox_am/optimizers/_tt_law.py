@@ -26,7 +26,8 @@ from blackbox_am.optimizers._tt_grid import joined
 TINY = 1e-12
 """Added to every weight, so that weights that are all 0 have a distribution."""
 SHORTEST = 1e-30
-"""Squares of lengths are taken to be this at least."""
+"""Squares of lengths are taken to be this at least. Like `TINY`, it is compiled into
+`_tt_kernels`, which is compiled again only when its own file changes."""
 
 
 def draw(cores: torch.Tensor, uniform: torch.Tensor, floor: float, bits: int = 1) -> torch.Tensor:
