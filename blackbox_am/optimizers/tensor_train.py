@@ -51,9 +51,9 @@ class TensorTrain(Optimizer[TensorTrainState]):
     log-likelihood. Ours differs in six things: values are redrawn uniformly with a small chance
     (`exploration`, see `_tt_law`); population, elites and gradient steps are not the paper's
     100, 10 and 1, with which 3,000 queries for units of a CIFAR-10 ResNet behind 64 codes of 512
-    found no more than random draws, and with ours as much as a genetic algorithm; grids follow
-    the prior; codes are split into bits, for the same reason; a generation of which n of P rows
-    came back has n k / P elites, rounded down, and one at least; one row teaches nothing.
+    found no more than random draws, and with ours most of what a genetic algorithm did; grids
+    follow the prior; codes are split into bits, for the same reason; a generation of which n of
+    P rows came back has n k / P elites, rounded down, and one at least; one row teaches nothing.
 
     An ask takes time in proportion to modes x population x rank^2, a tell to modes x elites x
     rank^2 x gradient_steps, on one thread. Beyond some ten thousand modes fewer gradient steps
