@@ -22,9 +22,11 @@ from blackbox_am.testing.optimizers import Search, finite
 
 Rows = Callable[..., list[float]]
 
+OTHERS = {"auto", "noise_handling", "restarts", "encoding_model"}
+"""What chooses or wraps others of the table."""
 ORDER_0 = sorted(
     name
-    for name in plugins.optimizers.names()
+    for name in set(plugins.optimizers.names()) - OTHERS
     if (optimizer := plugins.optimizers.build(name, {})).order == 0 and "box" in optimizer.spaces
 )
 TEXTBOOK = {"mean_learning_rate": 1.0}
@@ -33,6 +35,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "cma": TEXTBOOK,
     "lowrank_cma": TEXTBOOK,
     "sep_cma": TEXTBOOK,
+    "nevergrad": {"population": 16},
     "snes": TEXTBOOK,
     "xnes": TEXTBOOK,
 }
