@@ -1,11 +1,14 @@
-"""A server with one oracle, for the oracle that asks servers."""
+"""What the tests of several oracles share: a server with one, and nets as ONNX."""
 
-from collections.abc import Iterator
+import io
+import warnings
+from collections.abc import Callable, Iterator
 from concurrent import futures
 
 import grpc
 import pytest
 import torch
+from torch import nn
 
 from blackbox_am.core.units import Unit
 from blackbox_am.oracles.simulated import Simulated
@@ -39,3 +42,30 @@ def oracle_server() -> Iterator[str]:
     server.start()
     yield f"127.0.0.1:{port}"
     server.stop(None).wait()
+
+
+@pytest.fixture(scope="session")
+def export() -> Callable[..., bytes]:
+    """`export(module, *stimulus_shape, rows=None)`: the module in eval mode as ONNX.
+
+    The input is called `x`, the output `scores`; rows None leaves the first axis open.
+    """
+
+    def run(module: nn.Module, *stimulus_shape: int, rows: int | None = None) -> bytes:
+        file = io.BytesIO()
+        free = {} if rows else {"x": {0: "n"}, "scores": {0: "n"}}
+        with warnings.catch_warnings():
+            # It speaks of the newer exporter, which needs a package more for the same graph.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                module.eval(),
+                (torch.rand(rows or 2, *stimulus_shape),),
+                file,
+                dynamo=False,
+                input_names=["x"],
+                output_names=["scores"],
+                dynamic_axes=free,
+            )
+        return file.getvalue()
+
+    return run

@@ -8,6 +8,7 @@ from torch import nn
 
 from blackbox_am import plugins
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.oracles.onnx import Onnx
 from blackbox_am.oracles.remote import Remote
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.torch_module import TorchModule
@@ -20,7 +21,14 @@ def _net() -> Oracle:
     return TorchModule(nn.Sequential(*layers), (3, 8, 8), (0.5,), (0.25,), device="cpu")
 
 
+def _onnx(request: pytest.FixtureRequest) -> Oracle:
+    net = _net()
+    assert isinstance(net, TorchModule)
+    return Onnx(request.getfixturevalue("export")(net.model, 3, 8, 8), threads=1)
+
+
 EXAMPLES: dict[str, Callable[[pytest.FixtureRequest], Oracle]] = {
+    "onnx": _onnx,
     "remote": lambda request: Remote(request.getfixturevalue("oracle_server")),
     "simulated": lambda request: Simulated(),
     "torch_module": lambda request: _net(),
