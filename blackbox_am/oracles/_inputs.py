@@ -1,4 +1,4 @@
-"""What arrives at a model: the shape of a stimulus, and its normalisation."""
+"""What an operator says of a model, checked; and how stimuli are normalised for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from blackbox_am.errors import InvalidSpec
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import InvalidInput, InvalidSpec
 
 
 def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
@@ -79,3 +80,11 @@ def check_labels(labels: Sequence[str], units: int) -> None:
             f"labels: expected {units}, one a unit of the answer, got {len(labels)}",
             field="labels",
         )
+
+
+def is_layer_name(name: str) -> bool:
+    """Whether units can be addressed in a layer of this name."""
+    try:
+        return Unit.parse(name) == Unit(name)
+    except InvalidInput:
+        return False

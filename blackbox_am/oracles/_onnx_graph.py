@@ -13,6 +13,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from blackbox_am.core.types import LayerInfo
 from blackbox_am.errors import InvalidSpec
+from blackbox_am.oracles._layers import AXES
 
 PROBE_ROWS = 7
 """Rows by which an open batch axis is followed through the graph."""
@@ -27,13 +28,6 @@ _READABLE = {
     TensorProto.UINT16,
     TensorProto.INT32,
     TensorProto.INT64,
-}
-_AXES = {
-    0: ("unit",),
-    1: ("unit",),
-    2: ("token", "unit"),
-    3: ("unit", "height", "width"),
-    4: ("unit", "depth", "height", "width"),
 }
 # What they put out says how large a tensor is and nothing of what is in it.
 _SHAPES = {"Shape", "Size"}
@@ -141,7 +135,7 @@ class OnnxGraph:
             name: shapes[name][1:]
             for name in makers
             if shapes[name][:1] == (rows,)
-            and len(shapes[name]) - 1 in _AXES
+            and len(shapes[name]) - 1 in (0, *AXES)
             and math.prod(shapes[name]) > 0
         }
         outputs = {value.name for value in self.model.graph.output}
@@ -153,7 +147,7 @@ class OnnxGraph:
         taken: set[str] = set()
         found = []
         for name, shape in kept.items():
-            axes = ("unit", "length") if signals and len(shape) == 2 else _AXES[len(shape)]
+            axes = ("unit", "length") if signals and len(shape) == 2 else AXES[len(shape) or 1]
             labelled = name in outputs and shape == (len(labels),)
             layer = LayerInfo(
                 _layer_name(name, taken),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -146,7 +146,7 @@ class Onnx(Oracle):
 
     def close(self) -> None:
         """Drops the sessions; the next call opens them anew."""
-        vars(self).pop("_session", None)
+        vars(self).pop("_sessions", None)
 
     @cached_property
     def _graph(self) -> OnnxGraph:
@@ -287,17 +287,15 @@ class Onnx(Oracle):
             for output in self._run(self._open(model), zeros)
         ]
 
-    @cached_property
-    def _session(self) -> Callable[[str], Any]:
-        opened = lru_cache(maxsize=_SESSIONS)(
-            lambda name: self._open(self._graph.ending_at([name]))
-        )
-
-        def session(name: str) -> Any:
-            with _OPENING:
-                return opened(name)
-
-        return session
+    def _session(self, name: str) -> Any:
+        """The session that ends at a tensor. The oldest goes where there are too many."""
+        opened: dict[str, Any] = vars(self).setdefault("_sessions", {})
+        with _OPENING:
+            if name not in opened:
+                if len(opened) >= _SESSIONS:
+                    del opened[next(iter(opened))]
+                opened[name] = self._open(self._graph.ending_at([name]))
+            return opened[name]
 
     def _open(self, model: bytes) -> Any:
         try:
