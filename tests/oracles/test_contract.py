@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from blackbox_am import plugins
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.oracles.function import Function
 from blackbox_am.oracles.onnx import Onnx
 from blackbox_am.oracles.remote import Remote
 from blackbox_am.oracles.simulated import Simulated
+from blackbox_am.oracles.sklearn import Sklearn
 from blackbox_am.oracles.torch_module import TorchModule
 from blackbox_am.testing.oracles import OracleContract
 
@@ -27,10 +31,21 @@ def _onnx(request: pytest.FixtureRequest) -> Oracle:
     return Onnx(request.getfixturevalue("export")(net.model, 3, 8, 8), threads=1)
 
 
+def _function(stimuli: np.ndarray) -> dict[str, np.ndarray]:
+    return {"rows": stimuli.mean(3), "scores": stimuli.reshape(len(stimuli), -1)[:, :4] ** 2}
+
+
+def _estimator() -> Oracle:
+    rows = np.random.default_rng(0).random((60, 12))
+    return Sklearn(LogisticRegression().fit(rows, np.arange(60) % 3), (3, 2, 2))
+
+
 EXAMPLES: dict[str, Callable[[pytest.FixtureRequest], Oracle]] = {
+    "function": lambda request: Function(_function, (3, 8, 8)),
     "onnx": _onnx,
     "remote": lambda request: Remote(request.getfixturevalue("oracle_server")),
     "simulated": lambda request: Simulated(),
+    "sklearn": lambda request: _estimator(),
     "torch_module": lambda request: _net(),
 }
 
