@@ -1,9 +1,11 @@
 """What the tests of several oracles share: a server with one, and nets as ONNX."""
 
 import io
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from pathlib import Path
 
 import grpc
 import pytest
@@ -69,3 +71,20 @@ def export() -> Callable[..., bytes]:
         return file.getvalue()
 
     return run
+
+
+JSON_PROGRAM = """
+import json, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    rows = request["stimuli"]
+    scores = [[sum(row), max(row), row[0] * row[-1]] for row in rows]
+    print(json.dumps({"scores": scores}), flush=True)
+"""
+
+
+@pytest.fixture
+def json_program(tmp_path: Path) -> list[str]:
+    """The command of a program that answers sum, maximum and the product of the ends."""
+    (tmp_path / "answers.py").write_text(JSON_PROGRAM)
+    return [sys.executable, "-S", str(tmp_path / "answers.py")]

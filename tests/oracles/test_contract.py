@@ -15,6 +15,7 @@ from blackbox_am.oracles.onnx import Onnx
 from blackbox_am.oracles.remote import Remote
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.sklearn import Sklearn
+from blackbox_am.oracles.subprocess import Subprocess
 from blackbox_am.oracles.torch_module import TorchModule
 from blackbox_am.testing.oracles import OracleContract
 
@@ -46,6 +47,9 @@ EXAMPLES: dict[str, Callable[[pytest.FixtureRequest], Oracle]] = {
     "remote": lambda request: Remote(request.getfixturevalue("oracle_server")),
     "simulated": lambda request: Simulated(),
     "sklearn": lambda request: _estimator(),
+    "subprocess": lambda request: Subprocess(
+        tuple(request.getfixturevalue("json_program")), (3, 4, 4), units=3
+    ),
     "torch_module": lambda request: _net(),
 }
 
