@@ -11,6 +11,7 @@ from torch import nn
 from blackbox_am import plugins
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.oracles.function import Function
+from blackbox_am.oracles.http import Http
 from blackbox_am.oracles.onnx import Onnx
 from blackbox_am.oracles.remote import Remote
 from blackbox_am.oracles.simulated import Simulated
@@ -43,6 +44,7 @@ def _estimator() -> Oracle:
 
 EXAMPLES: dict[str, Callable[[pytest.FixtureRequest], Oracle]] = {
     "function": lambda request: Function(_function, (3, 8, 8)),
+    "http": lambda request: Http(request.getfixturevalue("api") + "/scores", (3, 6, 6), units=4),
     "onnx": _onnx,
     "remote": lambda request: Remote(request.getfixturevalue("oracle_server")),
     "simulated": lambda request: Simulated(),

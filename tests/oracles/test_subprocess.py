@@ -296,8 +296,7 @@ BAD = {
         "not a line of JSON",
     ),
     "two answers": (
-        'sys.stdout.write(2 * (json.dumps({"scores": [[1, 2, 3]] * 5}) + chr(10)));'
-        " sys.stdout.flush()",
+        'print(2 * (json.dumps({"scores": [[1, 2, 3]] * 5}) + chr(10)), flush=True)',
         OracleFailed,
         "more than one answer",
     ),
