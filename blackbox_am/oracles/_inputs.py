@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import InvalidInput, InvalidSpec
+from blackbox_am.errors import InvalidInput, InvalidSpec, did_you_mean
 
 
 def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
@@ -88,3 +90,32 @@ def is_layer_name(name: str) -> bool:
         return Unit.parse(name) == Unit(name)
     except InvalidInput:
         return False
+
+
+def imported(field: str, path: str) -> Any:
+    """What `package.module:attribute` names: the operator of a server writes code there.
+
+    Raises:
+        InvalidSpec: where there is no such thing.
+    """
+    module_name, separator, attribute = path.partition(":")
+    if not separator or not module_name or not attribute:
+        raise InvalidSpec(
+            f"{field}: expected 'package.module:attribute', got {path!r}", field=field
+        )
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:  # importing runs the module, which may raise anything
+        raise InvalidSpec(
+            f"{field}: importing {module_name!r} raised {type(error).__name__}: {error}; is it "
+            "installed where the server runs?",
+            field=field,
+        ) from error
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            near = did_you_mean(name, (known for known in dir(found) if known[0] != "_"))
+            raise InvalidSpec(
+                f"{field}: {module_name!r} has no attribute {attribute!r}{near}", field=field
+            )
+        found = getattr(found, name)
+    return found

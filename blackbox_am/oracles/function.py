@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,14 @@ import torch
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import BlackboxError, InvalidSpec, OracleFailed, did_you_mean
-from blackbox_am.oracles._inputs import check_labels, check_positive, checked_shape, is_layer_name
+from blackbox_am.errors import BlackboxError, InvalidSpec, OracleFailed
+from blackbox_am.oracles._inputs import (
+    check_labels,
+    check_positive,
+    checked_shape,
+    imported,
+    is_layer_name,
+)
 from blackbox_am.oracles._layers import AXES
 from blackbox_am.oracles._reading import LayerReading
 
@@ -82,7 +87,7 @@ class Function(Oracle):
                 field="gradients",
             )
         if isinstance(self.function, str):
-            object.__setattr__(self, "function", _imported(self.function))
+            object.__setattr__(self, "function", imported("function", self.function))
         if not callable(self.function):
             raise InvalidSpec(
                 f"function: expected a callable, got {type(self.function).__name__}",
@@ -226,32 +231,3 @@ def _tensor(values: Any) -> torch.Tensor | None:
     except ValueError:  # lists of lists of several lengths
         return None
     return torch.from_numpy(np.array(array)) if array.dtype.kind in "fiub" else None
-
-
-def _imported(path: str) -> Any:
-    """What `package.module:attribute` names.
-
-    Raises:
-        InvalidSpec: where there is no such thing.
-    """
-    module_name, separator, attribute = path.partition(":")
-    if not separator or not module_name or not attribute:
-        raise InvalidSpec(
-            f"function: expected 'package.module:attribute', got {path!r}", field="function"
-        )
-    try:
-        found: Any = importlib.import_module(module_name)
-    except Exception as error:  # importing runs the module, which may raise anything
-        raise InvalidSpec(
-            f"function: importing {module_name!r} raised {type(error).__name__}: {error}; is it "
-            "installed where the server runs?",
-            field="function",
-        ) from error
-    for name in attribute.split("."):
-        if not hasattr(found, name):
-            near = did_you_mean(name, (known for known in dir(found) if known[0] != "_"))
-            raise InvalidSpec(
-                f"function: {module_name!r} has no attribute {attribute!r}{near}", field="function"
-            )
-        found = getattr(found, name)
-    return found
