@@ -59,14 +59,16 @@ class Process:
     @property
     def alive(self) -> bool:
         """Whether it runs. Leaves a dead one unburied, so that its number stays its own."""
-        if not self._end.alive:
-            return False
-        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, self._popen.pid, options) is None
+        return self._end.alive and _runs(self._popen)
 
     def end(self) -> None:
         """Ends it, and every process of its group."""
         self._end()
+
+    def stop(self) -> None:
+        """Ends its group and buries nobody: for a thread that did not ask it."""
+        if self._end.alive:
+            _stop(self._popen)
 
     def ask(
         self,
@@ -195,17 +197,27 @@ def _read(descriptor: int) -> bytes:
 
 
 def _end(popen: subprocess.Popen[bytes]) -> None:
-    """Asks the group to end, and makes it after a while. The dead leader is buried last."""
-    _signal(popen, signal.SIGTERM)
-    deadline = time.monotonic() + _GRACE_SECONDS
-    options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-    while time.monotonic() < deadline and os.waitid(os.P_PID, popen.pid, options) is None:
-        time.sleep(0.005)
-    _signal(popen, signal.SIGKILL)
+    _stop(popen)
     popen.wait()
     for stream in (popen.stdin, popen.stdout, popen.stderr):
         if stream is not None:
             stream.close()
+
+
+def _stop(popen: subprocess.Popen[bytes]) -> None:
+    """Asks the group to end, and makes it where its leader has not after a while."""
+    _signal(popen, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while time.monotonic() < deadline and _runs(popen):
+        time.sleep(0.005)
+    _signal(popen, signal.SIGKILL)
+
+
+def _runs(popen: subprocess.Popen[bytes]) -> bool:
+    try:
+        return os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:  # buried by another thread
+        return False
 
 
 def _signal(popen: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -190,11 +190,16 @@ class Onnx(Oracle):
                 "with zipmap off)",
                 field="model",
             )
+        layers = tuple(tensor.layer for tensor in self._tensors.values())
+        if self.labels and not any(layer.labels for layer in layers):
+            raise InvalidSpec(
+                f"labels: no output of the graph has {len(self.labels)} units", field="labels"
+            )
         return OracleInfo(
             self.kind,
             Capability.MAPS,
             shape,
-            tuple(tensor.layer for tensor in self._tensors.values()),
+            layers,
             graph.deterministic,
             self.batch_size,
         )

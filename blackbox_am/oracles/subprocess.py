@@ -154,7 +154,10 @@ class Subprocess(Oracle):
         return LayerReading(info.layers[0], units)(answer).to(stimuli.device)
 
     def close(self) -> None:
-        """Ends the program. The next call starts it anew."""
+        """Ends the program, and with it a call that waits for it. The next call starts it anew."""
+        process: Process | None = vars(self).get("_process")
+        if process is not None and self._lock.locked():
+            process.stop()
         with self._lock:
             self._end()
 

@@ -278,6 +278,11 @@ def test_graphs_that_are_no_oracle() -> None:
         of(graph([words], strings[:1], strings[1:])).describe()
 
 
+def test_labels_that_fit_no_output(export: Export) -> None:
+    with pytest.raises(InvalidSpec, match="no output of the graph has 2 units"):
+        of(export(Net(), 3, 8, 8), labels=("a", "b")).describe()
+
+
 def test_files_that_are_no_model(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"no file .*absent\.onnx"):
         of(str(tmp_path / "absent.onnx")).describe()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,20 @@ def test_close_ends_the_whole_group(of, tmp_path: Path) -> None:
         time.sleep(0.02)
     assert not alive(child)
     oracle.close()
+
+
+def test_close_ends_a_call_that_waits(of) -> None:
+    oracle = of(on_line("time.sleep(60)"))
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(oracle.observe, X, [SUM])
+        while "_process" not in vars(oracle):
+            time.sleep(0.01)
+        time.sleep(0.1)
+        started = time.monotonic()
+        oracle.close()
+        assert time.monotonic() - started < 10
+        with pytest.raises(OracleUnavailable, match="ended by signal 15"):
+            call.result()
 
 
 def test_nobody_is_left_behind_when_the_interpreter_ends(
