@@ -367,7 +367,9 @@ def test_mango_tells_images_apart() -> None:
 @pytest.mark.slow
 def test_mango_at_its_own_128_steps() -> None:
     oracle, x, y = mango(steps=128)
-    asked = [Unit(f"final_spiking.{what}", i) for what in ("rate", "first_spike") for i in range(10)]
+    asked = [
+        Unit(f"final_spiking.{what}", i) for what in ("rate", "first_spike") for i in range(10)
+    ]
     answer = torch.cat([oracle.observe(piece, asked) for piece in x[::10].split(50)])
     right = [(part.argmax(1).numpy() == y[::10]).sum() for part in answer.split(10, dim=1)]
     # 69 and 64 of 100. Nobody has written down how its images were normalised.
