@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import onnx
@@ -81,11 +81,16 @@ class GraphInput:
 class OnnxGraph:
     """A model with one input, the tensors of which can be listed and read.
 
+    Args:
+        model: the model.
+        rows: how many it takes, where its input leaves them open.
+
     Raises:
-        InvalidSpec: where the model has more than one input, or that one is no batch.
+        InvalidSpec: where the model has more than one input, that one is no batch, or is one
+            of another number of rows.
     """
 
-    def __init__(self, model: ModelProto) -> None:
+    def __init__(self, model: ModelProto, rows: int | None = None) -> None:
         self.model = model
         constants = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in model.graph.input if value.name not in constants]
@@ -97,6 +102,12 @@ class OnnxGraph:
                 field="model",
             )
         self.input = _input(inputs[0])
+        if rows is not None and self.input.rows not in (None, rows):
+            raise InvalidSpec(
+                f"rows: the graph takes {self.input.rows} rows at a time, got {rows}; leave it out",
+                field="rows",
+            )
+        self.input = replace(self.input, rows=rows or self.input.rows)
 
     @cached_property
     def mixes_rows(self) -> bool:

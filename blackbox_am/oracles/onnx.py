@@ -63,7 +63,8 @@ class Onnx(Oracle):
 
     Batches: a graph with a fixed number of rows gets its batches split, and the last filled
     up. Dynamic quantisation chooses its scales by the whole batch, so that a row's answer
-    would depend on its neighbours: such graphs are run one row at a time.
+    would depend on its neighbours: such graphs are run one row at a time. A graph that leaves
+    its rows open and has the number of the export somewhere inside is run with `rows`.
 
     Attributes:
         model: path of the file; in Python also its bytes or an `onnx.ModelProto`.
@@ -79,6 +80,7 @@ class Onnx(Oracle):
         provider_options: for each provider by name, its options.
         threads: that run one operator; ONNX Runtime's choice unless given.
         batch_size: rows it likes best in one call.
+        rows: in each run, where the graph leaves them open.
 
     Raises:
         InvalidSpec: for a model of another kind, or numbers that do not fit together.
@@ -97,12 +99,14 @@ class Onnx(Oracle):
     provider_options: dict[str, dict[str, str]] = field(default_factory=dict)
     threads: int | None = None
     batch_size: int = 64
+    rows: int | None = None
 
     def __post_init__(self) -> None:
         if self.stimulus_shape:
             object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
         check_positive("batch_size", self.batch_size)
         check_positive("threads", self.threads)
+        check_positive("rows", self.rows)
         if not self.providers:
             raise InvalidSpec(
                 "providers: expected one or more, such as 'CPUExecutionProvider', got none",
@@ -170,7 +174,7 @@ class Onnx(Oracle):
             ) from error
         if not isinstance(model, onnx.ModelProto) or not model.graph.node:
             raise InvalidSpec(f"model: expected an ONNX model, got {self._source}", field="model")
-        return OnnxGraph(model)
+        return OnnxGraph(model, self.rows)
 
     @cached_property
     def _info(self) -> OracleInfo:
@@ -278,9 +282,10 @@ class Onnx(Oracle):
                     f"a batch of {len(rows)} stimuli does not fit into the memory of "
                     f"{self.providers[0]}; give the oracle a smaller batch_size"
                 ) from error
+            hint = "; if it takes other numbers of rows only, give one as `rows`"
             raise OracleFailed(
                 f"ONNX Runtime raised {type(error).__name__} on inputs of shape {rows.shape}: "
-                f"{error}"
+                f"{error}{hint if self._graph.input.rows is None else ''}"
             ) from error
         return outputs
 
@@ -315,7 +320,7 @@ class Onnx(Oracle):
                     field="providers",
                 )
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what goes wrong is raised
         options.use_deterministic_compute = True
         options.intra_op_num_threads = self.threads or 0
         wanted = [(name, self.provider_options.get(name, {})) for name in self.providers]

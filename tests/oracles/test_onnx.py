@@ -278,6 +278,28 @@ def test_graphs_that_are_no_oracle() -> None:
         of(graph([words], strings[:1], strings[1:])).describe()
 
 
+def test_rows_that_the_export_has_left_inside() -> None:
+    # An open first axis, and a class token that somebody has copied for two rows.
+    model = onnx.load_model_from_string(
+        graph(
+            [helper.make_node("Concat", ["x", "token"], ["y"], axis=1)],
+            [value("x", ["n", 3])],
+            [value("y", ["n", 4])],
+        )
+    )
+    model.graph.initializer.append(helper.make_tensor("token", TensorProto.FLOAT, [2, 1], [5, 5]))
+    x = torch.rand(5, 3)
+    with pytest.raises((OracleFailed, InvalidSpec), match="rows"):
+        of(model).observe(x, units("y:0"))
+    answer = of(model, rows=2).observe(x, units("y:0", "y:3"))
+    assert torch.equal(answer, torch.stack([x[:, 0], torch.full((5,), 5.0)], dim=1))
+
+
+def test_rows_of_a_graph_that_has_its_own(export: Export) -> None:
+    with pytest.raises(InvalidSpec, match="takes 3 rows at a time, got 2"):
+        of(export(nn.Flatten(), 3, 8, 8, rows=3), rows=2).describe()
+
+
 def test_labels_that_fit_no_output(export: Export) -> None:
     with pytest.raises(InvalidSpec, match="no output of the graph has 2 units"):
         of(export(Net(), 3, 8, 8), labels=("a", "b")).describe()
@@ -367,6 +389,7 @@ def test_an_operator_writes_it_in_the_configuration(export: Export, tmp_path: Pa
     [
         ({"batch_size": 0}, "batch_size"),
         ({"threads": -1}, "threads"),
+        ({"rows": 0}, "rows"),
         ({"providers": ()}, "providers"),
         ({"stimulus_shape": (3, 0)}, "stimulus_shape"),
     ],
