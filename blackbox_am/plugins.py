@@ -155,6 +155,11 @@ def build_optimizer(spec: OptimizerSpec) -> Optimizer[Any]:
     return optimizers.build(spec.name, spec.parameters)
 
 
+def optimizer_spec(optimizer: Optimizer[Any]) -> OptimizerSpec:
+    """The specification that `optimizer` is built from, every parameter spelt out."""
+    return OptimizerSpec(optimizer.name, msgspec.to_builtins(optimizer))
+
+
 def build_objective(spec: ObjectiveSpec) -> Objective:
     """The objective that `spec` describes, with all its terms.
 

@@ -83,6 +83,8 @@ def progress_to_proto(progress: StudyProgress) -> pb.Study:
             search_rows=progress.search_rows, failed_rows=progress.failed_rows
         ),
         seconds=progress.seconds,
+        optimizer=pb.PlugIn(name=progress.optimizer),
+        remark=progress.remark,
     )
 
 
@@ -110,6 +112,8 @@ def progress_from_proto(study: pb.Study) -> StudyProgress:
         study.accounting.search_rows,
         study.accounting.failed_rows,
         study.seconds,
+        study.optimizer.name,
+        study.remark,
     )
 
 

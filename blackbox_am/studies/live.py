@@ -17,14 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blackbox_am.core.spec import Budget
+from blackbox_am.core.spec import ArrayData, Budget
 from blackbox_am.core.store import Store, StoredSnapshot
 from blackbox_am.core.types import StopReason, StudyState
 from blackbox_am.errors import SequenceTaken, StoreCorrupt, StudyClosed, StudyExists
 from blackbox_am.studies import decisions
 from blackbox_am.studies.candidates import Generation, Told
 from blackbox_am.studies.events import (
-    ArrayData,
     Created,
     Event,
     GenerationClosed,

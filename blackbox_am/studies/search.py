@@ -32,13 +32,16 @@ class Search:
     """
 
     def __init__(self, study: Study, device: torch.device) -> None:
-        self.optimizer: Optimizer[Any] = build_optimizer(study.spec.optimizer)
+        self.optimizer: Optimizer[Any] = build_optimizer(study.optimizer)
         self.space: Space = build_space(study.space)
         self.device = device
         targets = range(len(study.targets))
         self._state = self.optimizer.init(
             self.space, len(targets), self._stream(study, "init", targets)
         )
+        if study.created.start is not None:
+            start = torch.from_numpy(study.created.start.numpy().copy()).to(self.device)
+            self._state = self.optimizer.started_at(self.space, self._state, start)
 
     def ask(self, study: Study) -> torch.Tensor:
         """(active, P, D) latents of the open generation, inside the space. Pure.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from blackbox_am.core.state import arrays, from_bytes, select, to_bytes
+from blackbox_am.core.state import arrays, build, from_bytes, merge, select, to_bytes
 from blackbox_am.errors import StoreCorrupt
 
 CPU = torch.device("cpu")
@@ -20,6 +20,16 @@ class Walk:
 @dataclass
 class Other:
     weight: torch.Tensor
+
+
+@dataclass
+class Nested:
+    inner: dict[str, torch.Tensor]
+    asks: torch.Tensor
+
+
+def nested() -> Nested:
+    return Nested(arrays(walk()), torch.tensor([1, 2, 3, 4]))
 
 
 def walk() -> Walk:
@@ -72,3 +82,20 @@ def test_equal_states_give_equal_bytes() -> None:
 def test_damage_is_named(data: bytes) -> None:
     with pytest.raises(StoreCorrupt, match="does not hold a Walk"):
         from_bytes(Walk, data, CPU)
+
+
+def test_dicts_of_tensors_are_part_of_a_state() -> None:
+    state = nested()
+    assert list(arrays(state)) == ["inner.place", "inner.steps", "asks"]
+    part = select(state, torch.tensor([3, 1]))
+    assert part.inner["steps"].tolist() == [8, 6]
+    back = from_bytes(Nested, to_bytes(part), CPU)
+    assert torch.equal(back.inner["place"], part.inner["place"])
+    part.inner["steps"] += 10
+    assert merge(state, torch.tensor([3, 1]), part).inner["steps"].tolist() == [5, 16, 7, 18]
+    assert torch.equal(build(Walk, state.inner).place, walk().place)
+
+
+def test_bytes_of_a_dict_do_not_pass_for_a_tensor() -> None:
+    with pytest.raises(StoreCorrupt, match="does not hold a Walk"):
+        from_bytes(Walk, to_bytes(nested()), CPU)
