@@ -48,11 +48,13 @@ class BlackboxError(Exception):
 
     Attributes:
         field: dotted name of the request field at fault, or ``""``.
+        retry_after: seconds after which the same request may succeed; None where nobody said.
     """
 
-    def __init__(self, message: str, *, field: str = "") -> None:
+    def __init__(self, message: str, *, field: str = "", retry_after: float | None = None) -> None:
         super().__init__(message)
         self.field = field
+        self.retry_after = retry_after
 
     @property
     def message(self) -> str:
