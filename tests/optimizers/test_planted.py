@@ -44,12 +44,22 @@ ROWS_PER_DIMENSION = {
     "cma": 75,
     "lowrank_cma": 80,
     "sep_cma": 70,
+    "nevergrad": 70,
+    "pycma": 75,
     "snes": 110,
     "xnes": 180,
     "de": 320,
 }
 """Rows for each of 16 dimensions, in which these bring the distance to 1/1000."""
-SHARES = {"ga": 0.2, "open_es": 0.25, "pso": 0.05, "random": 0.95, "sobol": 0.95}
+SHARES = {
+    "ga": 0.2,
+    "open_es": 0.25,
+    "pso": 0.05,
+    "random": 0.95,
+    "sobol": 0.95,
+    "tensor_train": 0.1,
+    "ttopt": 0.1,
+}
 """What these, whose steps do not shrink with the distance, leave of it after 200 rows for each
 of 16 dimensions."""
 
