@@ -142,7 +142,8 @@ def resnet20(assets: Path) -> TorchModule:
         first, _, rest = key.partition(".")
         state[f"{ours.get(first, first)}.{rest}"] = value
     model.load_state_dict(state, strict=False)  # it lacks the counters of the batch norms
-    model.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
+    # A quarter faster on a CPU.
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return TorchModule(model, (3, 32, 32), MEAN, STD, device="cpu", batch_size=256)
 
 
@@ -230,7 +231,7 @@ class MangoVQ(Generator):
     def _loaded(self) -> tuple[MangoDecoder, torch.Tensor]:
         state = load_file(_there(self.assets / "mango_vqvae_cifar10.safetensors"))
         decoder = MangoDecoder().eval().requires_grad_(False)
-        decoder.to(memory_format=torch.channels_last)
+        decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         decoder.load_state_dict(
             {
                 new + key.removeprefix(old): value
