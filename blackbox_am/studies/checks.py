@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle, check_gradients, check_units
@@ -9,6 +11,7 @@ from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec, StudySpec
 from blackbox_am.errors import GradientUnavailable, InvalidSpec, ShapeMismatch
 from blackbox_am.plugins import build_objective, build_optimizer
+from blackbox_am.studies.equipment import no_network
 from blackbox_am.studies.events import Created
 
 MAX_GENERATION_BYTES = 2**29
@@ -16,22 +19,30 @@ MAX_GENERATION_BYTES = 2**29
 as one value, and SQLite takes none of 10^9 bytes."""
 
 
-def created(spec: StudySpec, generator: Generator | None, oracle: Oracle | None) -> Created:
+def created(
+    spec: StudySpec,
+    generator: Generator | None,
+    oracle: Oracle | None,
+    network: Callable[[str], Oracle] = no_network,
+) -> Created:
     """The first event of a study by `spec`, everything checked and resolved.
 
     Args:
         spec: what the caller asked for.
         generator: the one it names, or None over a bare space.
         oracle: the one it names, or None where clients evaluate.
+        network: finds the networks by name that an optimizer may use as prior knowledge.
 
     Raises:
         InvalidInput: for a spec that cannot work, naming the field.
+        NotFound: for a network that is not in the catalogue.
         Unsupported: for an optimizer that cannot search this space or climb this oracle.
     """
     optimizer = build_optimizer(spec.optimizer)
     objectives = [build_objective(target) for target in spec.targets]
     space = build_space(generator.space.spec if generator is not None else _bare(spec))
     optimizer.check(space)
+    optimizer = optimizer.equipped(generator, network)
     population = optimizer.population_size(space)
     rows = population * len(objectives)
     units = max(len(objective.units()) for objective in objectives)

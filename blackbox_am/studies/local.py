@@ -23,7 +23,7 @@ from blackbox_am.core.spec import (
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress
 from blackbox_am.evaluation import Evaluator
 from blackbox_am.stores import SQLStore
-from blackbox_am.studies import checks, loop, reports
+from blackbox_am.studies import checks, equipment, loop, reports
 from blackbox_am.studies.live import LiveStudy
 
 Target = str | ObjectiveSpec | Objective
@@ -109,6 +109,7 @@ def maximise(
         store=SQLStore(store),
         study_id=study_id,
         device=device,
+        network=catalogue.oracle,
         on_generation=on_generation,
     )
 
@@ -121,11 +122,20 @@ def run(
     store: SQLStore,
     study_id: str,
     device: str = "auto",
+    network: Callable[[str], Oracle] = equipment.no_network,
     on_generation: Callable[[StudyProgress], None] = lambda progress: None,
 ) -> Result:
-    """Runs the study that `spec` describes to its end. Arguments as of `maximise`."""
-    created = checks.created(spec, generator, oracle)
-    live = LiveStudy.create(store, study_id, created, device=resolve_device(device))
+    """Runs the study that `spec` describes to its end. Arguments as of `maximise`; `network`
+    finds the networks by name that the optimizer may use as prior knowledge.
+    """
+    created = checks.created(spec, generator, oracle, network)
+    live = LiveStudy.create(
+        store,
+        study_id,
+        created,
+        device=resolve_device(device),
+        equip=equipment.given(generator, network),
+    )
     evaluator = evaluator_of(live, generator, oracle)
     loop.run(
         live,
