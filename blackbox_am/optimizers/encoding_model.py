@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
@@ -35,8 +35,9 @@ FIRST_SHARE, LEAST_SHARE, LARGEST_SHARE = 0.25, 1 / 80, 0.5
 """Of a generation, proposed along the path."""
 SHORTEST, LONGEST = 0.1, 4.0
 """Length of a path, in typical lengths of a sample's step."""
-MORE, LONGER, LESS = 1.5, 1.3, 0.7
-"""By which share and length of the path grow where it wins, and shrink where it loses."""
+MORE, LONGER, LESS = 1.25, 1.3, 0.7
+"""By which share and length of the path grow where it wins, and shrink where it loses. Half of a
+generation wins half of the time by chance, and shrinks then."""
 
 
 @dataclass
@@ -86,8 +87,9 @@ class EncodingModel(Optimizer[EncodingModelState]):
       Jin, "Surrogate-assisted evolutionary computation", 2011);
     - plain samples of SNES, which keep the fit and the comparison honest.
 
-    All of them are told to SNES alike. While the readout explains next to nothing of rows left
-    out of its fit, a generation is one of plain SNES.
+    SNES moves its mean by all of them, and its step sizes by samples alone: those of a path lie
+    closely together, and would have it converge where it stands. While the readout explains next
+    to nothing of rows left out of its fit, a generation is one of plain SNES.
 
     The state keeps the features of the last `memory` rows: some megabytes a target. The network
     runs in each generation on `screening` times as many rows as the oracle, and in
@@ -172,9 +174,7 @@ class EncodingModel(Optimizer[EncodingModelState]):
         gradients: torch.Tensor | None = None,
     ) -> EncodingModelState:
         del gradients
-        told = self._snes.tell(
-            space, SNESState(state.mean, state.sigma, state.generation), latents, scores
-        )
+        told = self._told(space, state, latents, scores)
         # A call for each target: what the network makes of a row depends on the batch's shape.
         found = torch.stack([self._guide.features(rows) for rows in latents])
         known = found.isfinite().all(-1) & ~scores.isnan()
@@ -215,6 +215,22 @@ class EncodingModel(Optimizer[EncodingModelState]):
             sigma=self.sigma,
             mean_learning_rate=self.mean_learning_rate,
         )
+
+    def _told(
+        self,
+        space: Space,
+        state: EncodingModelState,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+    ) -> SNESState:
+        """What SNES makes of a generation: the mean of all rows, the step sizes of samples."""
+        before = SNESState(state.mean, state.sigma, state.generation)
+        samples = scores.clone()
+        for k in range(len(scores)):
+            samples[k, : self._path_rows(state, k)] = torch.nan
+        after = self._snes.tell(space, before, latents, scores)
+        sigma = self._snes.tell(space, before, latents, samples).sigma
+        return replace(after, sigma=sigma)
 
     def _propose(
         self, space: Space, state: EncodingModelState, k: int, steps: torch.Tensor
