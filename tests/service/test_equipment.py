@@ -8,6 +8,7 @@ from blackbox_am.client import connect
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import InvalidSpec, NotFound, ShapeMismatch, Unsupported
+from blackbox_am.generators.pixels import Pixels
 from blackbox_am.service import Config, running
 from blackbox_am.studies.local import maximise
 
@@ -45,14 +46,30 @@ def test_what_cannot_be_equipped_is_refused_at_creation(client, changes, error, 
         client.create(**wanted(**changes))
 
 
-def test_codes_have_no_gradients(config):
-    config.catalogue.add_generator(
-        "codes", Catalogue.from_plain({"generators": {"codes": CODES}}).generator("codes")
-    )
+class Opaque(Pixels):
+    """A generator that cannot be differentiated through."""
+
+    differentiable = False
+
+
+def test_a_generator_without_gradients_is_refused(config):
+    config.catalogue.add_generator("opaque", Opaque((3, 8, 8)))
     with (
         running(config) as address,
         connect(address) as client,
         pytest.raises(Unsupported, match="has no gradients"),
+    ):
+        client.create(**wanted(generator="opaque"))
+
+
+def test_codes_are_refused(config):
+    codes = Catalogue.from_plain({"generators": {"codes": CODES}}).generator("codes")
+    codes.to("cpu")  # loading takes longer than a call may
+    config.catalogue.add_generator("codes", codes)
+    with (
+        running(config) as address,
+        connect(address) as client,
+        pytest.raises(Unsupported, match="cannot search a categorical space"),
     ):
         client.create(**wanted(generator="codes", oracle=None))
 
