@@ -274,11 +274,19 @@ def test_refuses_to_work_unequipped() -> None:
         EncodingModel(network="a").init(SPACE, 1, Stream(0, "init", 0))
 
 
+def test_says_what_it_would_need_of_memory() -> None:
+    small = EncodingModel(max_bytes=2 * 400 * 6 * 4).equipped(CANVAS, lambda _: tiny_network())
+    small.init(SPACE, 2, Stream(0, "init", 0, (0, 1)))
+    with pytest.raises(Unsupported, match="28800 bytes to keep 6 features of 400 rows for 3 targ"):
+        small.init(SPACE, 3, Stream(0, "init", 0, (0, 1, 2)))
+
+
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
         ({"population": 7}, "population must be at least 8"),
-        ({"memory": 19}, "memory must be at least 20"),
+        ({"archive": 19}, "archive must be at least 20"),
+        ({"max_bytes": 0}, "max_bytes must be positive"),
         ({"screening": 0}, "screening must be at least 1"),
         ({"sigma": 0.0}, "sigma must be positive"),
         ({"network": ""}, "network must be the name of an oracle"),
