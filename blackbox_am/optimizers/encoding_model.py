@@ -91,8 +91,10 @@ class EncodingModel(Optimizer[EncodingModelState]):
     closely together, and would have it converge where it stands. While the readout explains next
     to nothing of rows left out of its fit, a generation is one of plain SNES.
 
-    Measured: units of a ResNet-20 behind `cifar_vae`, `network` the shipped `cifar_cnn`, 1,000
-    queries. PENDING
+    Measured on 6 units of a ResNet-20 behind `cifar_vae`, with the shipped `cifar_cnn` as the
+    network, 3 seeds: what SNES reached with 1,000 queries took 590 in the median (15 runs of 18
+    got there). The gain over the first generation was 1.30 times that of SNES at 300 queries
+    and 1.09 times at 1,000. With a network of random weights it was 0.97 times at 1,000.
 
     The state keeps the features of the last `archive` rows, 0.7 MB a target of `cifar_cnn`. In a
     generation, generator and network run forward on up to three times as many rows as the oracle,
