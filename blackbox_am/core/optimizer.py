@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import torch
 
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.core.spec import SpaceSpec
@@ -129,6 +132,24 @@ class Optimizer(ABC, Generic[State]):
             "`snes`, `sep_cma`, `cma` or `open_es`",
             field="start",
         )
+
+    def equipped(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
+        """The same optimizer, with what the study's process has at hand. Called before `init`;
+        most need nothing, and return themselves.
+
+        What it takes is no parameter: it is not in the specification, and never on the wire.
+
+        Args:
+            generator: the study's; None over a bare space.
+            network: finds a local network by its name in the catalogue.
+
+        Raises:
+            Unsupported: where something that it needs is missing, or has no gradients.
+            ShapeMismatch: where generator and network do not fit together.
+            NotFound, UnknownUnit: for a network, or a layer of it, that does not exist.
+        """
+        del generator, network
+        return self
 
     def check(self, space: Space) -> None:
         """Checks that this optimizer can search `space`.

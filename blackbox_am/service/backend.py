@@ -16,6 +16,7 @@ from blackbox_am.service.config import Config
 from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.service.workers import Workers
 from blackbox_am.stores import SQLStore
+from blackbox_am.studies import equipment
 from blackbox_am.studies.local import resolve_device
 
 T = TypeVar("T")
@@ -47,7 +48,8 @@ class Backend:
         self.device = resolve_device(config.device)
         self.store = SQLStore(config.store)
         self.changes = Changes(asyncio.get_running_loop())
-        self.registry = StudyRegistry(self.store, self.device)
+        equip = equipment.by_name(self.generator, self.oracle)
+        self.registry = StudyRegistry(self.store, self.device, equip)
         self.registry.on_change = self.changes.notify
         self.workers = Workers(
             self.registry, self.generator, self.oracle, config.workers, config.retry_delays

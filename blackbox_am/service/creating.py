@@ -26,7 +26,7 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
 
     Raises:
         InvalidInput: for a specification that cannot work, or a bad id.
-        NotFound: for an oracle or generator that is not in the catalogue.
+        NotFound: for an oracle, generator or network that is not in the catalogue.
         Unsupported: for an optimizer that cannot search this space or climb this oracle.
         StudyExists: where the id is taken by another specification.
     """
@@ -42,7 +42,7 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
     _check_memory(spec.optimizer)
     generator = None if spec.generator is None else backend.generator(spec.generator)
     oracle = None if spec.oracle is None else backend.oracle(spec.oracle)
-    created = checks.created(spec, generator, oracle, _source(backend, spec))
+    created = checks.created(spec, generator, oracle, backend.oracle, _source(backend, spec))
     preview = study_to_proto("", Study.begin(created), 0.0)
     _check_size(preview, len(spec.targets))
     if request.validate_only:

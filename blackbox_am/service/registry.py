@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from blackbox_am.core.store import Store
 from blackbox_am.errors import NotFound, SequenceTaken, StudyExists
+from blackbox_am.studies.equipment import Equip, nothing
 from blackbox_am.studies.events import Created, decode
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.stale import Stale
@@ -42,12 +43,14 @@ class StudyRegistry:
     Attributes:
         store: where the journals are.
         device: where optimizers compute.
+        equip: gives optimizers the models that they need.
         on_change: called with a study's id after each of its changes.
     """
 
-    def __init__(self, store: Store, device: str) -> None:
+    def __init__(self, store: Store, device: str, equip: Equip = nothing) -> None:
         self.store = store
         self.device = device
+        self.equip = equip
         self.on_change: Callable[[str], None] = lambda study_id: None
         self._lock = threading.Lock()
         self._live: dict[str, LiveStudy] = {}
@@ -64,7 +67,10 @@ class StudyRegistry:
         with self._holding(study_id):
             existing = self._existing(study_id)
             if existing is None:
-                self._keep(LiveStudy.create(self.store, study_id, created, device=self.device))
+                live = LiveStudy.create(
+                    self.store, study_id, created, device=self.device, equip=self.equip
+                )
+                self._keep(live)
             elif existing.created.spec != created.spec:
                 raise StudyExists(
                     f"a study {study_id!r} exists with another specification; choose another id, "
@@ -97,7 +103,11 @@ class StudyRegistry:
                 with self._lock:
                     overtaken = study_id in self._overtaken
                 live = LiveStudy.recover(
-                    self.store, study_id, catching_up=overtaken, device=self.device
+                    self.store,
+                    study_id,
+                    catching_up=overtaken,
+                    device=self.device,
+                    equip=self.equip,
                 )
                 self._keep(live)
             return live

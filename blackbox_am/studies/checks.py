@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.optimizer import Circumstances
@@ -10,6 +12,7 @@ from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec, StudySpec
 from blackbox_am.errors import GradientUnavailable, InvalidSpec, ShapeMismatch
 from blackbox_am.plugins import build_objective, build_optimizer, optimizer_spec
+from blackbox_am.studies.equipment import no_network
 from blackbox_am.studies.events import Created
 from blackbox_am.studies.starts import start_of
 from blackbox_am.studies.study import Study
@@ -23,6 +26,7 @@ def created(
     spec: StudySpec,
     generator: Generator | None,
     oracle: Oracle | None,
+    network: Callable[[str], Oracle] = no_network,
     source: Study | None = None,
 ) -> Created:
     """The first event of a study by `spec`, everything checked and resolved.
@@ -31,10 +35,12 @@ def created(
         spec: what the caller asked for.
         generator: the one it names, or None over a bare space.
         oracle: the one it names, or None where clients evaluate.
+        network: finds the networks by name that an optimizer may use as prior knowledge.
         source: the study whose best latents it begins at, where it names one.
 
     Raises:
         InvalidInput: for a spec that cannot work, naming the field.
+        NotFound: for a network that is not in the catalogue.
         Unsupported: for an optimizer that cannot search this space or climb this oracle.
     """
     asked = build_optimizer(spec.optimizer)
@@ -43,6 +49,7 @@ def created(
     asked.check(space)
     optimizer = asked.fitted(space, _circumstances(spec, oracle))
     optimizer.check(space)
+    optimizer = optimizer.equipped(generator, network)
     population = optimizer.population_size(space)
     rows = population * len(objectives)
     units = max(len(objective.units()) for objective in objectives)

@@ -23,6 +23,7 @@ from blackbox_am.core.types import StopReason, StudyState
 from blackbox_am.errors import SequenceTaken, StoreCorrupt, StudyClosed, StudyExists
 from blackbox_am.studies import decisions
 from blackbox_am.studies.candidates import Generation, Told
+from blackbox_am.studies.equipment import Equip, nothing
 from blackbox_am.studies.events import (
     Created,
     Event,
@@ -68,20 +69,20 @@ class LiveStudy:
         study: Study,
         *,
         device: torch.device | str = "cpu",
+        equip: Equip = nothing,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = store
         self.study_id = study_id
         self.study = study
-        self.search = Search(study, torch.device(device))
+        self.search = Search(study, torch.device(device), equip)
         self.leases = LeaseBook(clock)
         self.on_change: Callable[[], None] = lambda: None
         self.overtaken = False
         self._clock = clock
         self._lock = threading.RLock()
         self._stale = False
-        self._started = clock()
-        self._snapshot_time = clock()
+        self._started = self._snapshot_time = clock()
         self._snapshot_generation = 0
         self._open: Generation | None = None
 
@@ -92,7 +93,7 @@ class LiveStudy:
         """Begins a study, or returns the one of that id where it began alike.
 
         Args:
-            options: `device` and `clock`, as of the constructor.
+            options: `device`, `equip` and `clock`, as of the constructor.
 
         Raises:
             StudyExists: where a study of that id began with another specification.
@@ -124,7 +125,7 @@ class LiveStudy:
         Args:
             catching_up: another process was faster, and is at work. Nothing is written then
                 that would overtake it in turn, or neither would ever close a generation.
-            options: `device` and `clock`, as of the constructor.
+            options: `device`, `equip` and `clock`, as of the constructor.
 
         Raises:
             NotFound: where there is no such study.

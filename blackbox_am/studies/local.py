@@ -25,7 +25,7 @@ from blackbox_am.core.spec import (
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress
 from blackbox_am.evaluation import Evaluator
 from blackbox_am.stores import SQLStore
-from blackbox_am.studies import checks, loop, reports
+from blackbox_am.studies import checks, equipment, loop, reports
 from blackbox_am.studies.live import LiveStudy
 
 Target = str | ObjectiveSpec | Objective
@@ -115,6 +115,7 @@ def maximise(
         store=SQLStore(store),
         study_id=study_id,
         device=device,
+        network=catalogue.oracle,
         on_generation=on_generation,
     )
 
@@ -127,13 +128,22 @@ def run(
     store: SQLStore,
     study_id: str,
     device: str = "auto",
+    network: Callable[[str], Oracle] = equipment.no_network,
     on_generation: Callable[[StudyProgress], None] = lambda progress: None,
 ) -> Result:
-    """Runs the study that `spec` describes to its end. Arguments as of `maximise`."""
+    """Runs the study that `spec` describes to its end. Arguments as of `maximise`; `network`
+    finds the networks by name that the optimizer may use as prior knowledge.
+    """
     named = "" if spec.start is None else spec.start.study
     source = reports.load(store, named) if named else None
-    created = checks.created(spec, generator, oracle, source)
-    live = LiveStudy.create(store, study_id, created, device=resolve_device(device))
+    created = checks.created(spec, generator, oracle, network, source)
+    live = LiveStudy.create(
+        store,
+        study_id,
+        created,
+        device=resolve_device(device),
+        equip=equipment.given(generator, network),
+    )
     evaluator = evaluator_of(live, generator, oracle)
     loop.run(
         live,

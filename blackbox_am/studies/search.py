@@ -17,6 +17,7 @@ from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.types import FloatArray
 from blackbox_am.errors import Unsupported
 from blackbox_am.plugins import build_optimizer
+from blackbox_am.studies.equipment import Equip, nothing
 from blackbox_am.studies.events import GenerationClosed
 from blackbox_am.studies.study import Study
 
@@ -35,8 +36,9 @@ class Search:
         device: where its tensors live.
     """
 
-    def __init__(self, study: Study, device: torch.device) -> None:
-        self.optimizer: Optimizer[Any] = build_optimizer(study.optimizer)
+    def __init__(self, study: Study, device: torch.device, equip: Equip = nothing) -> None:
+        optimizer = build_optimizer(study.optimizer)
+        self.optimizer: Optimizer[Any] = equip(optimizer, study.spec)
         self.space: Space = build_space(study.space)
         self.device = device
         targets = range(len(study.targets))

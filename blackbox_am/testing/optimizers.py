@@ -28,6 +28,7 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import GradientUnavailable, Unsupported
+from blackbox_am.testing.local_models import Canvas, tiny_network
 
 SPACES: tuple[SpaceSpec, ...] = (
     SpaceSpec("normal", 7),
@@ -79,7 +80,8 @@ def _top(target: int) -> float:
 
 @dataclasses.dataclass
 class Search:
-    """An optimizer at work on targets of its own, as a study would run it.
+    """An optimizer at work on targets of its own, as a study would run it: with a tiny generator
+    and a tiny network at hand, whatever the network's name.
 
     Attributes:
         optimizer: what is tested.
@@ -101,6 +103,7 @@ class Search:
         self.optimizer = self.optimizer.fitted(self.space, CIRCUMSTANCES)
         self.generation = 0
         self.told: list[torch.Tensor] = []
+        self.optimizer = self.optimizer.equipped(Canvas(self.space.spec), lambda _: tiny_network())
         self.state = self.optimizer.init(self.space, len(self.targets), self._stream("init"))
 
     def ask(self) -> torch.Tensor:
@@ -373,7 +376,7 @@ class OptimizerContract:
         search = Search(optimizer, space)
         latents = space.project(search.ask())
         with pytest.raises(GradientUnavailable, match=optimizer.name):
-            optimizer.tell(space, search.state, latents, search.scores(latents))
+            search.optimizer.tell(space, search.state, latents, search.scores(latents))
 
 
 def _rounded(latents: torch.Tensor, target: int) -> torch.Tensor:
