@@ -8,6 +8,7 @@ and ``blackbox_am.objectives``. A plug-in is imported when it is first asked for
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import math
@@ -179,7 +180,9 @@ def build_optimizer(spec: OptimizerSpec) -> Optimizer[Any]:
 
 def optimizer_spec(optimizer: Optimizer[Any]) -> OptimizerSpec:
     """The specification that `optimizer` is built from, every parameter spelt out."""
-    return OptimizerSpec(optimizer.name, msgspec.to_builtins(optimizer))
+    names = [field.name for field in dataclasses.fields(optimizer)]  # type: ignore[arg-type]
+    values = {name: msgspec.to_builtins(getattr(optimizer, name)) for name in names}
+    return OptimizerSpec(optimizer.name, values)
 
 
 def build_objective(spec: ObjectiveSpec) -> Objective:

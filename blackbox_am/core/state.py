@@ -97,7 +97,9 @@ def from_bytes(state_type: type[S], data: bytes, device: torch.device) -> S:
     """
     try:
         tensors = load(data)
-        return build(state_type, {name: t.to(device) for name, t in tensors.items()})
+        # Copies begin where memory is aligned, as a search's own tensors do. Those just loaded
+        # begin anywhere, and kernels round otherwise where they have to begin elsewhere.
+        return build(state_type, {name: t.clone().to(device) for name, t in tensors.items()})
     except (SafetensorError, TypeError) as error:
         raise StoreCorrupt(
             f"the snapshot does not hold a {state_type.__name__}: {error}; "

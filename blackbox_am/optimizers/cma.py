@@ -170,7 +170,7 @@ class CMA(EvolutionStrategy[CMAState]):
         state.path_c[due] /= unit.unsqueeze(-1)
         covariance /= unit.square().view(-1, 1, 1)
         if everyone:
-            state.factor = factor(covariance)
+            state.factor = factor(covariance).contiguous()
         else:
             state.factor[due] = factor(covariance)
             state.covariance[due] = covariance

@@ -46,7 +46,7 @@ class Search:
             self.space, len(targets), self._stream(study, "init", targets)
         )
         if study.created.start is not None:
-            start = torch.from_numpy(study.created.start.numpy().copy()).to(self.device)
+            start = torch.tensor(study.created.start.numpy(), device=self.device)
             self._state = self.optimizer.started_at(self.space, self._state, start)
 
     def ask(self, study: Study) -> torch.Tensor:
@@ -55,7 +55,7 @@ class Search:
         What was handed to clients is taken from the journal, not asked again.
         """
         if study.opened is not None:
-            return torch.from_numpy(study.opened.copy()).to(self.device)
+            return torch.tensor(study.opened, device=self.device)
         return self._propose(study)
 
     def _propose(self, study: Study) -> torch.Tensor:
@@ -108,7 +108,7 @@ class Search:
         if self.optimizer.order == 1:
             return False
         if event.latents is not None and not self.optimizer.replayed:
-            latents = torch.from_numpy(event.latents.numpy().copy()).to(self.device)
+            latents = torch.tensor(event.latents.numpy(), device=self.device)
             self.learn(study, latents, study.scores())
             return True
         try:

@@ -220,6 +220,7 @@ class OptimizerContract:
             assert known == {field.name for field in dataclasses.fields(search.state)}
             assert optimizer.replayed or not sessions, "live objects cannot be written"
             for name, tensor in tensors.items():
+                assert tensor.is_contiguous(), f"{name}: a snapshot would change its layout"
                 assert tensor.shape[:1] == (3,), name
             for name, live in sessions.items():
                 assert len(live) == 3, name
