@@ -12,6 +12,7 @@ import torch
 
 from blackbox_am.core.batches import in_fixed_batches
 from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.metering import observed
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle, check_gradients, check_units
 from blackbox_am.core.spec import ObjectiveSpec
@@ -125,7 +126,7 @@ class Evaluator:
 
     def _ask(self, stimuli: torch.Tensor) -> torch.Tensor:
         try:
-            answer = self.oracle.observe(stimuli, self._units)
+            answer = observed(self.oracle, stimuli, self._units)
         except (BlackboxError, torch.cuda.OutOfMemoryError):
             raise
         except Exception as error:  # an oracle is anyone's code, and its failure is an answer

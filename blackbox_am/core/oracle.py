@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
@@ -10,7 +11,7 @@ import torch
 
 from blackbox_am.core.types import Capability, OracleInfo
 from blackbox_am.core.units import Unit, check_unit
-from blackbox_am.errors import GradientUnavailable, ShapeMismatch
+from blackbox_am.errors import GradientUnavailable, InvalidSpec, ShapeMismatch
 
 
 class Oracle(ABC):
@@ -23,6 +24,8 @@ class Oracle(ABC):
     """The name of its file, by which configurations call it."""
     metered: ClassVar[bool] = False
     """Whether a row costs something. Metered oracles never see padding rows."""
+    counts_itself: ClassVar[bool] = False
+    """Whether it counts its own calls (`metering.count`); else each `observe` is one call."""
 
     @abstractmethod
     def describe(self) -> OracleInfo:
@@ -39,8 +42,34 @@ class Oracle(ABC):
             OracleError: where the model fails.
         """
 
+    def identity(self) -> str:
+        """What its answers depend on: equal for oracles that answer alike, today and tomorrow.
+
+        Raises:
+            InvalidSpec: where a parameter is no plain value, such as a model at hand.
+        """
+        if not dataclasses.is_dataclass(self):
+            raise InvalidSpec(f"a {self.kind} oracle has no parameters to tell it from another")
+        fields = dataclasses.fields(self)
+        parts = [f"{f.name}={_plain(self, f.name, getattr(self, f.name))}" for f in fields]
+        return f"{self.kind}({', '.join(parts)})"
+
     def close(self) -> None:  # noqa: B027  # most oracles hold nothing
         """Gives back what it holds. An oracle that holds nothing does nothing."""
+
+
+def _plain(oracle: Oracle, field: str, value: object) -> str:
+    if isinstance(value, Oracle):
+        return value.identity()
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(_plain(oracle, field, item) for item in value)})"
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return repr(value)
+    raise InvalidSpec(
+        f"{field}: a {type(value).__name__} does not say by itself which model this "
+        f"{oracle.kind} oracle is; name it yourself: give the cache an `identity`",
+        field="identity",
+    )
 
 
 def check_units(info: OracleInfo, units: Sequence[Unit]) -> None:

@@ -11,6 +11,13 @@
     kind = "remote"
     target = "gpu-box:50052"
 
+    [[oracles.my_model.wrap]]       # around the model
+    kind = "cache"
+    path = "answers.sqlite3"
+
+    [[oracles.my_model.wrap]]       # around the cache: what it sees, the cache is asked
+    kind = "quantise"
+
     [generators.pixels]
     kind = "pixels"
     shape = [1, 28, 28]
