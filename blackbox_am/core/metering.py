@@ -22,21 +22,27 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """A sum that many threads may add to."""
+    """A sum that many threads may add to.
+
+    Attributes:
+        total: what was counted so far.
+        kept: of that, what need not be asked again if the evaluation fails: a cache has it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._total = Accounting()
-
-    @property
-    def total(self) -> Accounting:
-        """What was counted so far."""
-        return self._total
+        self.total = Accounting()
+        self.kept = Accounting()
 
     def add(self, counts: Accounting) -> None:
         """Adds `counts`."""
         with self._lock:
-            self._total += counts
+            self.total += counts
+
+    def keep(self, counts: Accounting) -> None:
+        """Marks `counts`, added before, as kept."""
+        with self._lock:
+            self.kept += counts
 
 
 _current: ContextVar[Meter | None] = ContextVar("meter", default=None)
@@ -44,13 +50,16 @@ _current: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 @contextmanager
 def metering() -> Iterator[Meter]:
-    """A meter for all that is counted within, and not also for the one around it."""
-    meter = Meter()
+    """A meter for all that is counted within; in the end, the meter around it gets it too."""
+    meter, outer = Meter(), _current.get()
     token = _current.set(meter)
     try:
         yield meter
     finally:
         _current.reset(token)
+        if outer is not None:
+            outer.add(meter.total)
+            outer.keep(meter.kept)
 
 
 def count(counts: Accounting) -> None:

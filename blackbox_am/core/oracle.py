@@ -11,7 +11,7 @@ import torch
 
 from blackbox_am.core.types import Capability, OracleInfo
 from blackbox_am.core.units import Unit, check_unit
-from blackbox_am.errors import GradientUnavailable, InvalidSpec, ShapeMismatch
+from blackbox_am.errors import GradientUnavailable, InvalidSpec, OracleFailed, ShapeMismatch
 
 
 class Oracle(ABC):
@@ -26,6 +26,8 @@ class Oracle(ABC):
     """Whether a row costs something. Metered oracles never see padding rows."""
     counts_itself: ClassVar[bool] = False
     """Whether it counts its own calls (`metering.count`); else each `observe` is one call."""
+    incidental: ClassVar[frozenset[str]] = frozenset()
+    """Parameters on which no answer depends."""
 
     @abstractmethod
     def describe(self) -> OracleInfo:
@@ -50,7 +52,7 @@ class Oracle(ABC):
         """
         if not dataclasses.is_dataclass(self):
             raise InvalidSpec(f"a {self.kind} oracle has no parameters to tell it from another")
-        fields = dataclasses.fields(self)
+        fields = [f for f in dataclasses.fields(self) if f.name not in self.incidental]
         parts = [f"{f.name}={_plain(self, f.name, getattr(self, f.name))}" for f in fields]
         return f"{self.kind}({', '.join(parts)})"
 
@@ -67,8 +69,8 @@ def _plain(oracle: Oracle, field: str, value: object) -> str:
         return repr(value)
     raise InvalidSpec(
         f"{field}: a {type(value).__name__} does not say by itself which model this "
-        f"{oracle.kind} oracle is; name it yourself: give the cache an `identity`",
-        field="identity",
+        f"{oracle.kind} oracle is; name it yourself, in the cache's parameter `model`",
+        field="model",
     )
 
 
@@ -108,4 +110,17 @@ def check_stimuli(info: OracleInfo, stimuli: torch.Tensor) -> None:
         expected = ", ".join(["N", *(str(n) for n in info.stimulus_shape)])
         raise ShapeMismatch(
             f"stimuli: expected shape ({expected}), got {tuple(stimuli.shape)}", field="stimuli"
+        )
+
+
+def check_answer(answer: torch.Tensor, rows: int, units: int) -> None:
+    """Checks the shape of what an oracle answered.
+
+    Raises:
+        OracleFailed: saying both shapes.
+    """
+    if tuple(answer.shape) != (rows, units):
+        raise OracleFailed(
+            f"the oracle answered with shape {tuple(answer.shape)}; expected {(rows, units)}, "
+            "one row a stimulus and one column a unit"
         )

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 
 from blackbox_am.core.metering import observed
-from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.oracle import Oracle, check_answer
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec
@@ -59,8 +59,14 @@ class Wrapper(Oracle):
         return self.ask(stimuli, units)
 
     def ask(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
-        """(N, U): what `inner` answers. The call is counted."""
-        return observed(self.inner, stimuli, units)
+        """(N, U): what `inner` answers. The call is counted.
+
+        Raises:
+            OracleFailed: where the answer has another shape.
+        """
+        answer = observed(self.inner, stimuli, units)
+        check_answer(answer, len(stimuli), len(units))
+        return answer
 
     def identity(self) -> str:
         return super().identity() if self.changes_answers else str(self.inner.identity())

@@ -56,6 +56,7 @@ class Remote(Oracle):
 
     kind: ClassVar[str] = "remote"
     metered: ClassVar[bool] = True
+    incidental: ClassVar[frozenset[str]] = frozenset({"timeout_seconds"})
 
     target: str
     oracle: str = ""

@@ -18,12 +18,13 @@ from blackbox_am.oracles.torch_module import TorchModule
 from blackbox_am.testing.oracles import OracleContract
 
 PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "cache": lambda folder: {"path": str(folder / "answers.sqlite3"), "model": "mine"},
     "noise": lambda folder: {"multiplicative": 0.1, "additive": 0.01},
     "quantise": lambda folder: {},
     "repeat": lambda folder: {"presentations": 3},
     "transform": lambda folder: {"channels": "bgr", "resize": [8, 8]},
 }
-LOWERED = {"quantise"}
+LOWERED = {"cache", "quantise"}
 """Wrappers through which no gradient passes."""
 
 
