@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 class Meter:
     """A sum that many threads may add to.
 
+    Args:
+        outer: another meter, which gets all of it too.
+
     Attributes:
         total: what was counted so far.
         kept: of that, what need not be asked again if the evaluation fails: a cache has it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outer: Meter | None = None) -> None:
+        self._outer = outer
         self._lock = threading.Lock()
         self.total = Accounting()
         self.kept = Accounting()
@@ -38,11 +42,24 @@ class Meter:
         """Adds `counts`."""
         with self._lock:
             self.total += counts
+        if self._outer is not None:
+            self._outer.add(counts)
+
+    def lost(self) -> Accounting:
+        """What has to be asked again, and is not yet counted as a retry, if all this failed."""
+        first_calls = self.total.calls - self.total.retries
+        first_rows = self.total.rows - self.total.retried_rows
+        return Accounting(
+            retries=first_calls - (self.kept.calls - self.kept.retries),
+            retried_rows=first_rows - (self.kept.rows - self.kept.retried_rows),
+        )
 
     def keep(self, counts: Accounting) -> None:
         """Marks `counts`, added before, as kept."""
         with self._lock:
             self.kept += counts
+        if self._outer is not None:
+            self._outer.keep(counts)
 
 
 _current: ContextVar[Meter | None] = ContextVar("meter", default=None)
@@ -50,16 +67,13 @@ _current: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 @contextmanager
 def metering() -> Iterator[Meter]:
-    """A meter for all that is counted within; in the end, the meter around it gets it too."""
-    meter, outer = Meter(), _current.get()
+    """A meter for all that is counted within. The meter around it, if any, gets it too."""
+    meter = Meter(_current.get())
     token = _current.set(meter)
     try:
         yield meter
     finally:
         _current.reset(token)
-        if outer is not None:
-            outer.add(meter.total)
-            outer.keep(meter.kept)
 
 
 def count(counts: Accounting) -> None:

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.tensors import to_uint8
-from blackbox_am.core.types import Capability, OracleInfo
+from blackbox_am.core.types import Accounting, Capability, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     BlackboxError,
@@ -56,6 +57,7 @@ class Remote(Oracle):
 
     kind: ClassVar[str] = "remote"
     metered: ClassVar[bool] = True
+    counts_itself: ClassVar[bool] = True
     incidental: ClassVar[frozenset[str]] = frozenset({"timeout_seconds"})
 
     target: str
@@ -141,6 +143,7 @@ class Remote(Oracle):
 
     def _observe(self, stimuli: Array, units: list[str]) -> Array:
         request = pb.ObserveRequest(oracle=self.oracle, units=units)
+        count(Accounting(calls=1, rows=len(stimuli)))
         try:
             if stimuli.nbytes > chunks.STREAM_ABOVE_BYTES:
                 answer = self._stream(request, stimuli)

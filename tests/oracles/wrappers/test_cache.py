@@ -320,7 +320,7 @@ def test_other_files_are_left_alone(tmp_path):
     connection = sqlite3.connect(other)
     connection.execute("CREATE TABLE mine (x)")
     connection.close()
-    with pytest.raises(StoreCorrupt, match="no cache of this version"):
+    with pytest.raises(StoreCorrupt, match="not written by this version"):
         Cache(Simulated(), str(other)).describe()
     with pytest.raises(StoreError, match="unable to open"):
         Cache(Simulated(), str(tmp_path / "no" / "folder.sqlite3")).describe()

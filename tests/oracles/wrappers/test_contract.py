@@ -19,9 +19,16 @@ from blackbox_am.testing.oracles import OracleContract
 
 PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "cache": lambda folder: {"path": str(folder / "answers.sqlite3"), "model": "mine"},
+    "circuit_breaker": lambda folder: {},
+    "concurrency": lambda folder: {"calls": 2},
+    "halving": lambda folder: {},
     "noise": lambda folder: {"multiplicative": 0.1, "additive": 0.01},
     "quantise": lambda folder: {},
+    "quota": lambda folder: {"rows": 1000, "path": str(folder / "used.sqlite3")},
+    "rate_limit": lambda folder: {"rows_per_second": 1e6, "rows_per_day": 10**6},
     "repeat": lambda folder: {"presentations": 3},
+    "retry": lambda folder: {"first_seconds": 0.01},
+    "timeout": lambda folder: {"seconds": 20},
     "transform": lambda folder: {"channels": "bgr", "resize": [8, 8]},
 }
 LOWERED = {"cache", "quantise"}
