@@ -265,11 +265,11 @@ class LiveStudy:
         with self._locked():
             self._append_if(decisions.paused(self.study))
 
-    def suspend(self, message: str) -> None:
-        """Pauses because the oracle is gone; `message` says so."""
+    def suspend(self, message: str, reason: StopReason = StopReason.ORACLE) -> None:
+        """Pauses because the oracle is gone, or its quota used up; `message` says which."""
         with self._locked():
             if self.study.state.active:
-                self._append([StateChanged(StudyState.PAUSED, StopReason.ORACLE, message)])
+                self._append([StateChanged(StudyState.PAUSED, reason, message)])
 
     def resume(self) -> None:
         """Sets a paused or failed study going."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from blackbox_am.core.types import StudyState
-from blackbox_am.errors import OracleFailed, StudyClosed
+from blackbox_am.core.types import StopReason, StudyState
+from blackbox_am.errors import OracleFailed, QuotaExceeded, StudyClosed
 from blackbox_am.evaluation import Evaluator
 from blackbox_am.studies.live import LiveStudy
 
@@ -20,6 +20,8 @@ def run(
     after_generation: Callable[[LiveStudy], None] = lambda live: None,
 ) -> None:
     """Evaluates generation after generation until the study ends, or is paused.
+
+    Where the oracle's quota is used up, it pauses the study itself.
 
     Args:
         live: the study.
@@ -38,6 +40,9 @@ def run(
             _measure(live, evaluator, gradients=gradients)
         except StudyClosed:
             return  # cancelled, or finished by clients, while it was being measured
+        except QuotaExceeded as error:
+            live.suspend(error.message, StopReason.BUDGET)
+            return
         after_generation(live)
 
 
