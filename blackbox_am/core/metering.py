@@ -66,9 +66,9 @@ _current: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 
 @contextmanager
-def metering() -> Iterator[Meter]:
-    """A meter for all that is counted within. The meter around it, if any, gets it too."""
-    meter = Meter(_current.get())
+def metering(meter: Meter | None = None) -> Iterator[Meter]:
+    """A meter for all that is counted within: a new one, which the one around it hears of."""
+    meter = meter or Meter(_current.get())
     token = _current.set(meter)
     try:
         yield meter

@@ -228,6 +228,7 @@ class StudyProgress:
         search_rows: rows the search measured.
         failed_rows: of those, how many were nan.
         seconds: spent searching.
+        spent: what was asked of the oracle for it.
     """
 
     study_id: str
@@ -241,6 +242,7 @@ class StudyProgress:
     search_rows: int
     failed_rows: int
     seconds: float
+    spent: Accounting = Accounting()
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ def progress(study_id: str, study: Study) -> StudyProgress:
         study.search_rows,
         study.failed_rows,
         study.seconds,
+        study.spent,
     )
 
 
