@@ -213,6 +213,16 @@ class Accounting:
             self.cost + other.cost,
         )
 
+    def __neg__(self) -> Accounting:
+        return Accounting(
+            -self.calls,
+            -self.rows,
+            -self.retries,
+            -self.retried_rows,
+            -self.cache_hits,
+            -self.cost,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StudyProgress:

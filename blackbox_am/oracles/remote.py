@@ -37,6 +37,9 @@ from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
 Array = NDArray[Any]
 R = TypeVar("R")
 
+_NEVER_SENT = ("failed to connect to all addresses", "DNS resolution failed")
+"""What gRPC says where no connection was made: the oracle saw nothing of the call."""
+
 
 @dataclass(frozen=True)
 class Remote(Oracle):
@@ -143,7 +146,8 @@ class Remote(Oracle):
 
     def _observe(self, stimuli: Array, units: list[str]) -> Array:
         request = pb.ObserveRequest(oracle=self.oracle, units=units)
-        count(Accounting(calls=1, rows=len(stimuli)))
+        asked = Accounting(calls=1, rows=len(stimuli))
+        count(asked)
         try:
             if stimuli.nbytes > chunks.STREAM_ABOVE_BYTES:
                 answer = self._stream(request, stimuli)
@@ -152,6 +156,8 @@ class Remote(Oracle):
                 message = self._stub.Observe(request, timeout=self.timeout_seconds)
                 answer = tensors.from_proto(message.activations, field="activations")
         except grpc.RpcError as error:
+            if any(words in str(error.details()) for words in _NEVER_SENT):
+                count(-asked)
             raise self._problem(error) from error
         except InvalidInput as error:
             raise OracleFailed(

@@ -119,7 +119,7 @@ class SharedFile:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
             raise StoreError(f"{self._name} cannot be used: {error}") from error
         except sqlite3.DatabaseError as error:
             raise StoreCorrupt(
