@@ -29,6 +29,7 @@ PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "repeat": lambda folder: {"presentations": 3},
     "retry": lambda folder: {"first_seconds": 0.01},
     "timeout": lambda folder: {"seconds": 20},
+    "verify": lambda folder: {},
     "transform": lambda folder: {"channels": "bgr", "resize": [8, 8]},
 }
 LOWERED = {"cache", "quantise"}
