@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -49,7 +48,12 @@ class Wrapper(Oracle):
         return bool(self.inner.metered)
 
     def describe(self) -> OracleInfo:
-        return self._info
+        # No cached_property: its lock is one for all wrappers, and a model may be slow to say.
+        known: OracleInfo | None = vars(self).get("_info")
+        if known is None:
+            known = self.around(replace(self.inner.describe(), kind=self.kind))
+            vars(self)["_info"] = known
+        return known
 
     def around(self, info: OracleInfo) -> OracleInfo:
         """What it says of itself, where `inner` says `info`. Override what it changes."""
@@ -74,7 +78,3 @@ class Wrapper(Oracle):
     def close(self) -> None:
         """Closes the oracle within."""
         self.inner.close()
-
-    @cached_property
-    def _info(self) -> OracleInfo:
-        return self.around(replace(self.inner.describe(), kind=self.kind))

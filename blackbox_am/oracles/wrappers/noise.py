@@ -61,6 +61,7 @@ class Noise(Wrapper):
                 "noise: say how much; give one of multiplicative, additive and poisson",
                 field="multiplicative",
             )
+        _ = self._seen  # made before threads can race for it
 
     def around(self, info: OracleInfo) -> OracleInfo:
         highest = Capability.MAPS if self.poisson else info.capability

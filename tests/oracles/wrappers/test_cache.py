@@ -28,6 +28,7 @@ from blackbox_am.oracles.remote import Remote
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.torch_module import TorchModule
 from blackbox_am.oracles.wrappers._answers import AnswerBook
+from blackbox_am.oracles.wrappers._shared_file import SharedFile
 from blackbox_am.oracles.wrappers.cache import Cache
 from blackbox_am.oracles.wrappers.noise import Noise
 from blackbox_am.oracles.wrappers.quantise import Quantise
@@ -228,6 +229,50 @@ def test_rows_are_counted_where_they_are_answered(shop, cache):
     total = meter.total
     assert (total.calls, total.rows, total.cache_hits) == (2, 4, 3)
     assert meter.kept == meter.total.__class__(calls=2, rows=4)
+
+
+def test_padding_is_no_hit(path):
+    cache = Cache(Free(), path)
+    x = images(2)
+    for hits in (0, 2):
+        with metering() as meter:
+            cache.observe(x[[0, 1, 1, 1]], UNITS)
+        assert meter.total.cache_hits == hits
+    cache.close()
+
+
+def test_what_came_between_looking_and_asking_is_not_bought(shop, cache, monkeypatch):
+    x = images()
+    read, looked = AnswerBook.read, []
+
+    def slow(self, stimuli, units):
+        found = read(self, stimuli, units)
+        looked.append(None)
+        if len(looked) == 1:
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(cache.observe, x, UNITS).result()
+        return found
+
+    monkeypatch.setattr(AnswerBook, "read", slow)
+    assert torch.equal(cache.observe(x, UNITS), Simulated().observe(x, UNITS))
+    assert shop.rows == 6
+
+
+def test_what_cannot_be_written_whole_is_not_written(path):
+    file = SharedFile(path, "cache", 1, 1, ("CREATE TABLE IF NOT EXISTS t (x)",))
+    for error in (ZeroDivisionError, None):
+        try:
+            with file.writing() as connection:
+                connection.execute("INSERT INTO t VALUES (1)")
+                if error is not None:
+                    raise error
+        except ZeroDivisionError:
+            pass
+    with file.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (1,)
+    file.close()
+    with pytest.raises(StoreError, match="closed"), file.reading() as connection:
+        connection.execute("SELECT 1")
 
 
 def test_threads_that_want_the_same_at_once_buy_it_once(path):
