@@ -37,8 +37,12 @@ from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
 Array = NDArray[Any]
 R = TypeVar("R")
 
-_NEVER_SENT = ("failed to connect to all addresses", "DNS resolution failed")
-"""What gRPC says where no connection was made: the oracle saw nothing of the call."""
+_NEVER_ARRIVED = (
+    "failed to connect to all addresses",
+    "DNS resolution failed",
+    "larger than max",
+)
+"""What gRPC says where the oracle saw nothing of a call: no connection, or refused at once."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,7 @@ class Remote(Oracle):
                 message = self._stub.Observe(request, timeout=self.timeout_seconds)
                 answer = tensors.from_proto(message.activations, field="activations")
         except grpc.RpcError as error:
-            if any(words in str(error.details()) for words in _NEVER_SENT):
+            if any(words in str(error.details()) for words in _NEVER_ARRIVED):
                 count(-asked)
             raise self._problem(error) from error
         except InvalidInput as error:
