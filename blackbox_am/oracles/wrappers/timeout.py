@@ -128,7 +128,10 @@ class _Runners:
     def _work(self, calls: SimpleQueue[_Call]) -> None:
         while True:
             call = calls.get()
-            call.run()
+            with self._lock:
+                wanted = not call.given_up  # before it began: the machine is busy
+            if wanted:
+                call.run()
             with self._lock:
                 self._given_up -= call.given_up
                 self._idle.append(calls)

@@ -1,8 +1,6 @@
 """The cache: never buys twice, whoever asks, and believes nothing that is not its own."""
 
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,14 +19,11 @@ from blackbox_am.errors import (
     InvalidSpec,
     OracleFailed,
     OracleUnavailable,
-    StoreCorrupt,
-    StoreError,
 )
 from blackbox_am.oracles.remote import Remote
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.torch_module import TorchModule
 from blackbox_am.oracles.wrappers._answers import AnswerBook
-from blackbox_am.oracles.wrappers._shared_file import SharedFile
 from blackbox_am.oracles.wrappers.cache import Cache
 from blackbox_am.oracles.wrappers.noise import Noise
 from blackbox_am.oracles.wrappers.quantise import Quantise
@@ -258,23 +253,6 @@ def test_what_came_between_looking_and_asking_is_not_bought(shop, cache, monkeyp
     assert shop.rows == 6
 
 
-def test_what_cannot_be_written_whole_is_not_written(path):
-    file = SharedFile(path, "cache", 1, 1, ("CREATE TABLE IF NOT EXISTS t (x)",))
-    for error in (ZeroDivisionError, None):
-        try:
-            with file.writing() as connection:
-                connection.execute("INSERT INTO t VALUES (1)")
-                if error is not None:
-                    raise error
-        except ZeroDivisionError:
-            pass
-    with file.reading() as connection:
-        assert connection.execute("SELECT count(*) FROM t").fetchone() == (1,)
-    file.close()
-    with pytest.raises(StoreError, match="closed"), file.reading() as connection:
-        connection.execute("SELECT 1")
-
-
 def test_threads_that_want_the_same_at_once_buy_it_once(path):
     shop = Shop(seconds=0.05)
     cache = Cache(shop, path)
@@ -311,33 +289,6 @@ def test_who_waited_for_another_in_vain_asks_for_himself(path):
     cache.close()
 
 
-WRITER = """
-import sys
-import numpy as np
-from blackbox_am.oracles.wrappers._answers import AnswerBook
-path, name = sys.argv[1:]
-book = AnswerBook(path)
-for i in range(40):
-    mine, shared = f"{name}-{i}".encode(), f"shared-{i}".encode()
-    book.write({key: np.array([i, i + 1], "f4") for key in (mine, shared)}, ["a", f"b-{name}"])
-    assert book.read([shared], ["a"])[shared] == i
-book.close()
-"""
-
-
-def test_processes_share_the_file(path):
-    names = ["one", "two", "three"]
-    command = [sys.executable, "-c", WRITER, path]
-    writers = [subprocess.Popen([*command, name]) for name in names]
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
-    book = AnswerBook(path)
-    for name in names:
-        keys = [f"{who}-{i}".encode() for who in (name, "shared") for i in range(40)]
-        found = book.read(keys, ["a", f"b-{name}"])
-        assert [row.tolist() for row in found.values()] == [[i, i + 1] for i in range(40)] * 2
-    book.close()
-
-
 def test_a_damaged_answer_is_bought_again(shop, path, caplog):
     x = images(3)
     cache = Cache(shop, path)
@@ -354,23 +305,6 @@ def test_a_damaged_answer_is_bought_again(shop, path, caplog):
     assert shop.rows == 4
     assert "damaged" in caplog.text
     cache.close()
-
-
-def test_other_files_are_left_alone(tmp_path):
-    text = tmp_path / "notes.txt"
-    text.write_text("no database at all, but long enough to be read as one" * 40)
-    with pytest.raises(StoreCorrupt, match="choose another path"):
-        Cache(Simulated(), str(text)).describe()
-    other = tmp_path / "other.sqlite3"
-    connection = sqlite3.connect(other)
-    connection.execute("CREATE TABLE mine (x)")
-    connection.close()
-    with pytest.raises(StoreCorrupt, match="not written by this version"):
-        Cache(Simulated(), str(other)).describe()
-    with pytest.raises(StoreError, match="unable to open"):
-        Cache(Simulated(), str(tmp_path / "no" / "folder.sqlite3")).describe()
-    with pytest.raises(InvalidSpec, match="path"):
-        Cache(Simulated(), "")
 
 
 def test_quantised_outside_of_the_cache_like_images_are_bought_once(shop, path):

@@ -26,7 +26,7 @@ from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.wrappers.cache import Cache
 from blackbox_am.oracles.wrappers.circuit_breaker import CircuitBreaker
 from blackbox_am.oracles.wrappers.retry import Retry
-from blackbox_am.oracles.wrappers.timeout import Timeout
+from blackbox_am.oracles.wrappers.timeout import Timeout, _Call
 
 AWAY = OracleUnavailable("no line")
 
@@ -150,6 +150,16 @@ def test_so_many_may_hang_and_no_more(told, images, units):
         time.sleep(0.001)
     patient = Timeout(told, 30, stuck=2)
     assert patient.observe(images, units).shape == (6, 10)
+    assert oracle._runners._given_up == 0
+
+
+def test_a_call_given_up_before_it_began_is_not_made(told, images, units):
+    oracle = Timeout(told, 0.05)
+    call = _Call(lambda: told.observe(images, units))
+    assert oracle._runners.give_up(call)  # as if the time were over before its thread began
+    oracle._runners.start(call, stuck=2)
+    assert call.done.wait(10)
+    assert told.batches == []
     assert oracle._runners._given_up == 0
 
 
