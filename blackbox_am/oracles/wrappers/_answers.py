@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
+import time
+import uuid
 import zlib
 from collections.abc import Sequence
 
@@ -31,12 +34,20 @@ _ANSWERS = """CREATE TABLE IF NOT EXISTS answers (
     PRIMARY KEY (stimulus, units)
 ) WITHOUT ROWID"""
 
+_CLAIMS = """CREATE TABLE IF NOT EXISTS claims (
+    stimulus BLOB PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL
+) WITHOUT ROWID"""
+CLAIM_SECONDS = 600.0
+"""After which nobody waits for a claim any more, whatever became of its owner."""
+
 
 class AnswerBook:
     """Activations by stimulus and unit. Safe to use from any thread, and in many processes.
 
     Units that were bought together lie together, in one value sealed with a checksum of
     itself and its place: an answer that the disk has changed is bought again, not believed.
+    Who is about to buy an answer claims it first, so that nobody else buys it too; the claims
+    of a process that has died are void.
 
     Args:
         path: of the file, or `:memory:`.
@@ -49,7 +60,9 @@ class AnswerBook:
     def __init__(self, path: str) -> None:
         self._path = path
         self._unit_sets: dict[int, list[str]] = {}
-        self._file = SharedFile(path, "cache", APPLICATION, VERSION, (_UNIT_SETS, _ANSWERS))
+        self._owner = f"{os.getpid()}-{uuid.uuid4().hex}"
+        schema = (_UNIT_SETS, _ANSWERS, _CLAIMS)
+        self._file = SharedFile(path, "cache", APPLICATION, VERSION, schema)
 
     def read(self, stimuli: Sequence[bytes], units: Sequence[str]) -> Answers:
         """(len(units),) float32 for each of `stimuli`, nan where nothing is known."""
@@ -74,6 +87,30 @@ class AnswerBook:
                     (key, number, _seal(values.astype("<f4").tobytes(), key, number))
                     for key, values in answers.items()
                 ],
+            )
+
+    def claim(self, stimuli: Sequence[bytes]) -> list[bytes]:
+        """Those of `stimuli` that are now ours to buy; the others are somebody else's."""
+        now = time.time()
+        with self._file.writing() as connection:
+            query = "SELECT owner, until FROM claims WHERE stimulus = ?"
+            ours = []
+            for key in stimuli:
+                found = connection.execute(query, (key,)).fetchone()
+                if found is None or found[1] < now or not _alive(found[0]):
+                    ours.append(key)
+            connection.executemany(
+                "INSERT OR REPLACE INTO claims VALUES (?, ?, ?)",
+                [(key, self._owner, now + CLAIM_SECONDS) for key in ours],
+            )
+        return ours
+
+    def release(self, stimuli: Sequence[bytes]) -> None:
+        """Gives claims back: the answers are written, or will not come."""
+        with self._file.writing() as connection:
+            connection.executemany(
+                "DELETE FROM claims WHERE stimulus = ? AND owner = ?",
+                [(key, self._owner) for key in stimuli],
             )
 
     def close(self) -> None:
@@ -108,6 +145,19 @@ class AnswerBook:
             ).fetchone()
             self._unit_sets[number] = json.loads(text)
         return self._unit_sets[number]
+
+
+def _alive(owner: str) -> bool:
+    """Whether the process of that owner runs. It is on this machine: SQLite's file is."""
+    if os.name != "posix":
+        return True  # signal 0 is no question there
+    try:
+        os.kill(int(owner.partition("-")[0]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # it runs, as another user
+    return True
 
 
 def _number_of(connection: sqlite3.Connection, units: Sequence[str]) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -24,6 +25,8 @@ from blackbox_am.oracles.wrappers._answers import AnswerBook, Answers
 from blackbox_am.oracles.wrappers._ranges import check
 
 _OPENING = threading.Lock()
+POLL_SECONDS = 0.05
+"""Between two looks whether another has the answer that it went for."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class Cache(Wrapper):
     oracle within: its kind and its parameters, but for those on which no answer depends.
     Wrappers that only see to it that an answer comes, such as `retry`, make no difference.
     It holds across studies, restarts, and processes that share the file; a stimulus that
-    stands in a batch twice, or that two studies of this process want at the same time, is
-    bought once. (Two processes that want it at the same moment may both buy it.)
+    stands in a batch twice, or that two studies want at the same time, is bought once: the
+    second waits for the first, in another process too where rows cost something.
 
     Rows that failed (nan) are not kept. It answers at capability MAPS at most: gradients are
     not kept. An oracle that costs nothing sees the misses in batches of one shape, filled up.
@@ -105,16 +108,13 @@ class Cache(Wrapper):
         missing = _missing(known)
         bought = 0
         while missing:
-            mine, others = shelf.flights.board(missing)
-            try:
+            with shelf.boarding(missing, claim=self.metered) as (mine, others):
                 known |= shelf.book.read(mine, names)  # it may have come just before
                 wanted = {k: stimuli[place[k]] for k in mine if np.isnan(known[k]).any()}
                 known |= self._buy(wanted, known, names, len(stimuli))
                 bought += len(wanted)
-            finally:
-                shelf.flights.land(mine)
             for other in others:
-                other.wait()
+                other.wait(POLL_SECONDS)
             # What others could not get is for us to ask.
             done = set(mine)
             missing = [key for key in missing if key not in done]
@@ -183,7 +183,7 @@ class Cache(Wrapper):
 
 
 class _Flights:
-    """Stimuli that are being asked for right now, so that nobody else asks for them too."""
+    """Stimuli that this process asks for right now, so that no other thread does too."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -211,6 +211,30 @@ class _Shelf:
 
     book: AnswerBook
     flights: _Flights
+
+    @contextmanager
+    def boarding(
+        self, keys: Sequence[bytes], *, claim: bool
+    ) -> Iterator[tuple[list[bytes], list[threading.Event]]]:
+        """Those of `keys` that nobody else asks for meanwhile, and what to wait for else.
+
+        Args:
+            claim: whether other processes are to be kept from it too.
+        """
+        mine, others = self.flights.board(keys)
+        try:
+            if not claim or not mine:
+                yield mine, others
+                return
+            ours = self.book.claim(mine)
+            if len(ours) < len(mine):
+                others.append(threading.Event())  # nobody tells us: look again after a while
+            try:
+                yield ours, others
+            finally:
+                self.book.release(ours)
+        finally:
+            self.flights.land(mine)
 
 
 def _missing(known: Answers) -> list[bytes]:

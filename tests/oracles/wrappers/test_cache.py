@@ -267,6 +267,22 @@ def test_threads_that_want_the_same_at_once_buy_it_once(path):
     cache.close()
 
 
+def test_caches_that_share_a_file_buy_once_at_the_same_time(path):
+    shop = Shop(seconds=0.03)
+    caches = [Cache(shop, path) for _ in range(4)]
+    x = images(8)
+    expected = Simulated().observe(x, UNITS)
+    rows = [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7], [0, 1, 6, 7]]
+    with ThreadPoolExecutor(4) as pool:
+        jobs = zip(caches * 3, rows * 3, strict=True)
+        answers = list(pool.map(lambda job: job[0].observe(x[job[1]], UNITS), jobs))
+    for row, answer in zip(rows * 3, answers, strict=True):
+        assert torch.equal(answer, expected[row])
+    assert shop.rows == 8
+    for cache in caches:
+        cache.close()
+
+
 def test_who_waited_for_another_in_vain_asks_for_himself(path):
     shop = Shop(seconds=0.1, script=[OracleUnavailable("gone")])
     cache = Cache(shop, path)
