@@ -51,16 +51,23 @@ class Registry(Generic[T]):
         return sorted(self._loaders())
 
     def get(self, name: str) -> type[T]:
-        """The class called `name`.
+        """The class called `name`; that of a family where `name` is `family:member`.
 
         Raises:
             InvalidSpec: where there is none; says which names are near.
         """
         loaders = self._loaders()
-        if name not in loaders:
-            near = did_you_mean(name, loaders)
-            raise InvalidSpec(f"no {self.noun} is called {name!r}{near}", field=self.noun)
-        return loaders[name]()
+        root, colon, _ = name.partition(":")
+        if root not in loaders:
+            near = did_you_mean(root, loaders)
+            raise InvalidSpec(f"no {self.noun} is called {root!r}{near}", field=self.noun)
+        plug_in = loaders[root]()
+        if colon and not _family(plug_in):
+            raise InvalidSpec(
+                f"{root} is one {self.noun} and has no members; write {root!r} for {name!r}",
+                field=self.noun,
+            )
+        return plug_in
 
     def build(self, name: str, parameters: dict[str, Any]) -> T:
         """The plug-in called `name`, with `parameters` checked against its fields.
@@ -68,7 +75,18 @@ class Registry(Generic[T]):
         Raises:
             InvalidSpec: for an unknown name, an unknown parameter or a bad value.
         """
-        return parameters_of(self.get(name), name, parameters)
+        plug_in = self.get(name)
+        _, colon, member = name.partition(":")
+        if colon:
+            family = _family(plug_in)
+            if parameters.get(family, member) != member:
+                raise InvalidSpec(
+                    f"{name} says which {family}, and the parameter {family} says "
+                    f"{parameters[family]!r}; leave one of them out",
+                    field=f"parameters.{family}",
+                )
+            parameters = parameters | {family: member}
+        return parameters_of(plug_in, name, parameters)
 
     def schema(self, name: str) -> dict[str, Any]:
         """JSON schema of the plug-in's parameters."""
@@ -83,6 +101,10 @@ class Registry(Generic[T]):
 
     def _loaders(self) -> dict[str, Callable[[], type[T]]]:
         return _loaders(self.package, self.base)  # type: ignore[arg-type]  # types hash
+
+
+def _family(plug_in: type[Any]) -> str:
+    return getattr(plug_in, "family", "")
 
 
 @cache
@@ -156,6 +178,11 @@ def build_optimizer(spec: OptimizerSpec) -> Optimizer[Any]:
         InvalidSpec: for an unknown name or parameter, or a bad value.
     """
     return optimizers.build(spec.name, spec.parameters)
+
+
+def optimizer_spec(optimizer: Optimizer[Any]) -> OptimizerSpec:
+    """The specification that `optimizer` is built from, every parameter spelt out."""
+    return OptimizerSpec(optimizer.name, msgspec.to_builtins(optimizer))
 
 
 def wrap(inner: Oracle, kind: str, parameters: dict[str, Any]) -> Wrapper:

@@ -51,6 +51,68 @@ def loop(
 
 
 @app.command()
+def optimizers(
+    part: Annotated[
+        list[str] | None,
+        typer.Option("--part", help="overhead, or efficiency; both without. Repeatable."),
+    ] = None,
+    problem: Annotated[
+        list[str] | None,
+        typer.Option("--problem", help="What is searched, such as cnn+vae. Repeatable."),
+    ] = None,
+    optimizer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--optimizer", "-o", help="NAME or NAME,PARAMETER=VALUE. Repeatable; some without."
+        ),
+    ] = None,
+    noise: Annotated[
+        list[str] | None,
+        typer.Option("--noise", help="0, .2, .5 (of a factor), or poisson. Repeatable."),
+    ] = None,
+    units: Annotated[int, typer.Option(help="Units of each problem.", min=1)] = 4,
+    seeds: Annotated[int, typer.Option(help="Searches for each unit.", min=1)] = 5,
+    queries: Annotated[int, typer.Option(help="Budget of each search.", min=100)] = 1000,
+    dimension: Annotated[
+        list[int] | None, typer.Option("--dimension", help="D of the overhead. Repeatable.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Processes at once.", min=1)] = 1,
+    assets: Annotated[
+        Path | None, typer.Option(help="Folder with further models, see bench/problems.py.")
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="File that collects what was found; what it holds is not run again."),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Also write the tables into this Markdown page.")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Also draw the curves (.png).")] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Which optimizer costs what, and which finds most for a number of queries.
+
+    overhead: ask + tell alone, next to pycma, nevergrad and the limits of the machine.
+    efficiency: units of real networks behind real decoders, many seeds, all peers in one run.
+    """
+    from blackbox_am.bench import optimizers as bench
+
+    request = bench.Request(
+        parts=tuple(part or bench.PARTS),
+        problems=tuple(problem or bench.PROBLEMS),
+        optimizers=tuple(optimizer or bench.OPTIMIZERS),
+        noises=tuple(noise or ("0",)),
+        units=units,
+        seeds=seeds,
+        queries=queries,
+        dimensions=tuple(dimension or bench.DIMENSIONS),
+        jobs=jobs,
+        assets=assets,
+    )
+    bench.run(request, results=results, page=page, picture=picture, json_file=json_file, say=say)
+
+
+@app.command()
 def kill(
     kills: Annotated[int, typer.Option(help="How often the server is killed.", min=1)] = 20,
     queries: Annotated[int, typer.Option(help="Queries of each of four targets.")] = 1000,

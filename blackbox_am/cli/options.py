@@ -28,7 +28,11 @@ Targets = Annotated[
     ),
 ]
 OptimizerName = Annotated[
-    str, typer.Option("--optimizer", help="See `blackbox-am catalog optimizers`.")
+    str,
+    typer.Option(
+        "--optimizer",
+        help="See `blackbox-am catalog optimizers`; `auto` chooses by space, budget and noise.",
+    ),
 ]
 Parameters = Annotated[
     list[str] | None,
@@ -53,6 +57,12 @@ Patience = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Fixes every random number.")]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        "--start", metavar="STUDY", help="Begin at the best latents of this study, not the prior."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs to read.")]
 
 

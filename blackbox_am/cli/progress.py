@@ -112,12 +112,15 @@ def study_view(progress: StudyProgress, rate: float) -> RenderableType:
         "  ",
         state_text(progress.state),
         f"  gen {progress.generation}",
+        (f"  {progress.optimizer}", "dim"),
     )
     parts: list[RenderableType] = [
         head,
         gauge(progress.search_rows, wanted(progress), rate),
         target_table(progress),
     ]
+    if progress.remark:
+        parts.append(Text(progress.remark, style="dim"))
     if progress.spent.calls or progress.spent.cache_hits:
         parts.append(Text(spent_text(progress.spent), style="dim"))
     if progress.message:

@@ -59,6 +59,8 @@ def progress_plain(progress: StudyProgress) -> dict[str, Any]:
         "state": progress.state.value,
         "stop_reason": progress.stop_reason.value,
         "message": progress.message,
+        "optimizer": progress.optimizer,
+        "remark": progress.remark,
         "generation": progress.generation,
         "queries": progress.search_rows,
         "failed_queries": progress.failed_rows,

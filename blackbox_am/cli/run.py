@@ -28,13 +28,14 @@ def run(
     generator: Annotated[
         str, typer.Option("--generator", help="What makes the stimuli, by its name.")
     ] = "cifar_vae",
-    optimizer: options.OptimizerName = "cma",
+    optimizer: options.OptimizerName = "auto",
     settings: options.Parameters = None,
     queries: options.Queries = 1000,
     seconds: options.Seconds = None,
     target_score: options.TargetScore = None,
     patience: options.Patience = None,
     seed: options.Seed = 0,
+    start: options.Start = None,
     store: Annotated[
         str,
         typer.Option(
@@ -82,6 +83,7 @@ def run(
         "target_score": target_score,
         "patience": patience,
         "seed": seed,
+        "start": start,
     }
     study_id = study_id or _id_of(request)
     catalogue = catalogue_of(config)

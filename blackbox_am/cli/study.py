@@ -42,13 +42,14 @@ def create(
     generator: Annotated[
         str, typer.Option("--generator", help="What makes the stimuli, by its name.")
     ] = "cifar_vae",
-    optimizer: options.OptimizerName = "cma",
+    optimizer: options.OptimizerName = "auto",
     settings: options.Parameters = None,
     queries: options.Queries = 1000,
     seconds: options.Seconds = None,
     target_score: options.TargetScore = None,
     patience: options.Patience = None,
     seed: options.Seed = 0,
+    start: options.Start = None,
     study_id: Annotated[
         str | None, typer.Option("--id", help="Its id; the server picks one without.")
     ] = None,
@@ -83,6 +84,7 @@ def create(
             target_score=target_score,
             patience=patience,
             seed=seed,
+            start=start,
             study_id=study_id,
             labels=_labels(labels),
             validate_only=dry_run,

@@ -18,6 +18,7 @@ from blackbox_am.core.spec import (
     StudySpec,
     from_plain,
     objective,
+    start_spec,
     to_plain,
 )
 from blackbox_am.core.types import StudyProgress, StudyState
@@ -76,13 +77,14 @@ class Client:
         generator: str | None = None,
         space: SpaceSpec | None = None,
         oracle: str | None = None,
-        optimizer: str = "cma",
+        optimizer: str = "auto",
         parameters: dict[str, Any] | None = None,
         queries_per_target: int = 1000,
         seconds: float | None = None,
         target_score: float | None = None,
         patience: int | None = None,
         seed: int = 0,
+        start: str | NDArray[Any] | None = None,
         study_id: str | None = None,
         labels: dict[str, str] | None = None,
         keep_latents: str = "best",
@@ -96,13 +98,15 @@ class Client:
             generator: the registered generator whose latents are searched, or ...
             space: ... a bare space, whose points clients evaluate.
             oracle: the registered oracle that measures; None where clients do.
-            optimizer: a registered optimizer.
+            optimizer: a registered optimizer; `auto` chooses by space, budget and noise.
             parameters: of the optimizer, the rest at its defaults.
             queries_per_target: rows measured for each target at most.
             seconds: time spent searching at most.
             target_score: a target is finished once its best score reaches this.
             patience: a target is finished after so many generations without a better score.
             seed: fixes every random number.
+            start: where to begin: the id of a study that has found something, or latents (K, D)
+                or (D,); the prior where None.
             study_id: a small letter, then small letters, digits, hyphens; 63 at most. The
                 server picks one where None.
             labels: free key-value pairs.
@@ -131,6 +135,7 @@ class Client:
                 "optimizer": {"name": optimizer, "parameters": parameters or {}},
                 "budget": budget,
                 "seed": seed,
+                "start": to_plain(start_spec(start)),
                 "labels": labels or {},
                 "keep_latents": keep_latents,
             },

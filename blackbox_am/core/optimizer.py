@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -18,18 +19,38 @@ CONTINUOUS = frozenset({"normal", "sphere", "box", "product"})
 MAX_POPULATION = 100_000
 
 
+@dataclass(frozen=True)
+class Circumstances:
+    """What is known of a study before it begins.
+
+    Attributes:
+        queries_per_target: the budget.
+        targets: K.
+        noisy: whether the same stimuli may give other activations next time.
+    """
+
+    queries_per_target: int
+    targets: int = 1
+    noisy: bool = False
+
+
 class Optimizer(ABC, Generic[State]):
     """Proposes latents and learns from scores, for K targets at once.
 
     A subclass is a frozen dataclass: its fields are its parameters and its schema.
     The space is configuration too, and is handed in with every call. What moves is the
-    state, a dataclass whose every field is a tensor with a leading K axis. The rows of
-    that axis never mix: target k does what it would do alone, to the last bit.
+    state, a dataclass whose every field is a tensor with a leading K axis, or a dict of
+    such tensors, where one search is inside another. The rows of that axis never mix:
+    target k does what it would do alone, to the last bit.
 
     - `ask` is pure: asking twice with equal streams gives equal latents.
     - `tell` may work in place: the old state is dead afterwards.
     - A score of nan is a row that failed; so is a row that was never evaluated.
     - Larger is better. Only the order of scores matters, unless `rank_based` is False.
+
+    One that wraps a library may keep the library's live objects in its state, as a tuple of K
+    of them, if it is `replayed`. Its `ask` is pure within a generation: asking twice gives the
+    same, and leaves no trace.
     """
 
     name: ClassVar[str]
@@ -42,6 +63,12 @@ class Optimizer(ABC, Generic[State]):
     exchangeable: ClassVar[bool] = True
     """Whether the rows of a generation may be told in another order: the state
     remembers no row. False for restarts, swarms and the like."""
+    replayed: ClassVar[bool] = False
+    """Whether its state holds live objects, of which there are no snapshots. Such a search is
+    recovered by asking and telling every generation again, from the first."""
+    family: ClassVar[str] = ""
+    """Of one that stands for many: the parameter that says which. Users may then write
+    `name:member` for its name."""
     spaces: ClassVar[frozenset[str]] = CONTINUOUS
     """Kinds of space it can search."""
     state_type: ClassVar[type[Any]]
@@ -82,6 +109,26 @@ class Optimizer(ABC, Generic[State]):
         Raises:
             GradientUnavailable: of order 1, where `gradients` is None.
         """
+
+    def fitted(self, space: Space, circumstances: Circumstances) -> Optimizer[Any]:
+        """The same optimizer, with what it left open settled for a study: a schedule's
+        length by the budget, say. A study writes the result into its journal and uses no other.
+        """
+        del space, circumstances
+        return self
+
+    def started_at(self, space: Space, state: State, latents: torch.Tensor) -> State:
+        """`state`, which has seen nothing yet, moved to begin at latents (K, D).
+
+        Raises:
+            Unsupported: where it has no place to begin at.
+        """
+        del space, state, latents
+        raise Unsupported(
+            f"{self.name} does not begin at given latents; use one that moves a mean, such as "
+            "`snes`, `sep_cma`, `cma` or `open_es`",
+            field="start",
+        )
 
     def check(self, space: Space) -> None:
         """Checks that this optimizer can search `space`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
@@ -53,7 +54,12 @@ class Oracle(ABC):
         if not dataclasses.is_dataclass(self):
             raise InvalidSpec(f"a {self.kind} oracle has no parameters to tell it from another")
         fields = [f for f in dataclasses.fields(self) if f.name not in self.incidental]
-        parts = [f"{f.name}={_plain(self, f.name, getattr(self, f.name))}" for f in fields]
+        parts = []
+        for field in fields:
+            text = _plain(self, field.name, getattr(self, field.name))
+            if not field.repr:  # a secret
+                text = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+            parts.append(f"{field.name}={text}")
         return f"{self.kind}({', '.join(parts)})"
 
     def close(self) -> None:  # noqa: B027  # most oracles hold nothing
@@ -65,6 +71,9 @@ def _plain(oracle: Oracle, field: str, value: object) -> str:
         return value.identity()
     if isinstance(value, (tuple, list)):
         return f"({', '.join(_plain(oracle, field, item) for item in value)})"
+    if isinstance(value, dict):
+        items = (f"{key!r}: {_plain(oracle, field, value[key])}" for key in sorted(value))
+        return f"{{{', '.join(items)}}}"
     if value is None or isinstance(value, (str, int, float, bool)):
         return repr(value)
     raise InvalidSpec(

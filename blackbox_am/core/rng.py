@@ -25,6 +25,10 @@ class Stream:
     Every draw has a leading K axis, filled from K independent generators, so it is
     the same for a target whatever the others are. Two streams of equal position
     give equal numbers; successive draws from one stream differ.
+
+    Attributes:
+        targets: numbers of the targets.
+        seeds: 63 bits for each of them, fixed by its position: for generators of other libraries.
     """
 
     def __init__(
@@ -40,10 +44,8 @@ class Stream:
         self.targets = tuple(targets)
         self.device = torch.device(device)
         self.dtype = dtype
-        self._generators = [
-            torch.Generator(self.device).manual_seed(position_seed(seed, purpose, generation, k))
-            for k in self.targets
-        ]
+        self.seeds = tuple(position_seed(seed, purpose, generation, k) for k in self.targets)
+        self._generators = [torch.Generator(self.device).manual_seed(s) for s in self.seeds]
 
     def normal(self, *shape: int) -> torch.Tensor:
         """(K, *shape) standard normal numbers."""

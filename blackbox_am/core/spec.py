@@ -12,7 +12,10 @@ import re
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
+from blackbox_am.core import tensors
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, did_you_mean
 
@@ -127,10 +130,54 @@ class ObjectiveSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
         _check_depth(self, "terms")
 
 
+class ArrayData(msgspec.Struct, frozen=True, array_like=True):
+    """An array inside a specification or an event."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> ArrayData:
+        """Packs `array`."""
+        return cls(array.dtype.name, array.shape, tensors.to_bytes(array))
+
+    def numpy(self) -> NDArray[Any]:
+        """The array, read-only."""
+        return tensors.from_bytes(self.dtype, self.shape, self.data)
+
+
+class StartSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a search begins, other than at the prior: one of the two.
+
+    Attributes:
+        study: a study of the same store that has found something: its best latents. It has
+            as many targets as this one, or one, with which all begin.
+        latents: (K, D) or (1, D) float32.
+    """
+
+    study: str = ""
+    latents: ArrayData | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.study) == (self.latents is not None):
+            raise ValueError("start: name a study, or give latents, one of the two")
+        if self.latents is None:
+            return
+        values = self.latents.numpy()
+        if values.ndim != 2 or values.dtype != np.float32:
+            raise ValueError(
+                "start.latents: expected float32 of shape (targets, dimension), got "
+                f"{values.dtype.name} of shape {values.shape}"
+            )
+        if not (np.abs(values) <= MAX_COORDINATE).all():
+            raise ValueError(f"start.latents must be finite, and within {MAX_COORDINATE:g} of 0")
+
+
 class OptimizerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A registered optimizer and its parameters."""
 
-    name: str = "cma"
+    name: str = "auto"
     parameters: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
@@ -167,6 +214,7 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         oracle: registered oracle, or None where clients evaluate.
         optimizer: which, and how.
         seed: fixes every random number of the study.
+        start: latents to begin at; the prior where None.
         keep_latents: what the journal keeps: `best` of each target, or `all`.
         labels: free key-value pairs for the caller.
     """
@@ -178,6 +226,7 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     oracle: str | None = None
     optimizer: OptimizerSpec = OptimizerSpec()
     seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] = 0
+    start: StartSpec | None = None
     keep_latents: Literal["best", "all"] = "best"
     labels: dict[str, str] = msgspec.field(default_factory=dict)
 
@@ -202,6 +251,20 @@ def objective(target: str | ObjectiveSpec) -> ObjectiveSpec:
     if isinstance(target, ObjectiveSpec):
         return target
     return ObjectiveSpec("mean", units=(str(Unit.parse(target)),))
+
+
+def start_spec(start: str | NDArray[Any] | None) -> StartSpec | None:
+    """Where to begin, from its short form: a study's id, or latents (K, D) or (D,).
+
+    Raises:
+        InvalidSpec: for numbers that are not finite, or of too many axes.
+    """
+    if start is None:
+        return None
+    if isinstance(start, str):
+        return from_plain(StartSpec, {"study": start})
+    rows = np.atleast_2d(np.asarray(start, dtype=np.float32))
+    return from_plain(StartSpec, {"latents": to_plain(ArrayData.of(rows))})
 
 
 def from_plain(spec_type: type[T], plain: Any) -> T:

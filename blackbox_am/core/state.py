@@ -1,12 +1,16 @@
 """Optimizer states as plain tensors: picked by target, written, and read back.
 
-A state is a dataclass whose every field is a tensor with a leading K axis. That is
-all it takes for targets to drop out of the batch, and for a snapshot to be generic.
+A state is a dataclass whose every field is a tensor with a leading K axis, or a dict of
+such tensors: the state of a search inside another. That is all it takes for targets to
+drop out of the batch, and for a snapshot to be generic.
+
+The state of an optimizer that is `replayed` may also hold tuples of K live objects. They
+are picked by target like rows of a tensor, but not copied, and they cannot be written.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import torch
@@ -19,14 +23,50 @@ S = TypeVar("S")
 
 
 def arrays(state: Any) -> dict[str, torch.Tensor]:
-    """The fields of `state`, by name."""
-    return {field.name: getattr(state, field.name) for field in fields(state)}
+    """The tensors of `state`, by field; those of a field that is a dict as `field.key`."""
+    found: dict[str, torch.Tensor] = {}
+    for name, value in _values(state).items():
+        if isinstance(value, dict):
+            found |= {f"{name}.{key}": tensor for key, tensor in value.items()}
+        elif isinstance(value, torch.Tensor):
+            found[name] = value
+    return found
+
+
+def sessions(state: Any) -> dict[str, tuple[Any, ...]]:
+    """The tuples of K live objects among the fields of `state`, by name."""
+    return {n: value for n, value in _values(state).items() if isinstance(value, tuple)}
+
+
+def build(
+    state_type: type[S],
+    tensors: dict[str, torch.Tensor],
+    live: dict[str, tuple[Any, ...]] | None = None,
+) -> S:
+    """The state of which `arrays` are `tensors`, and `sessions` are `live`.
+
+    Raises:
+        TypeError: where `state_type` has other fields.
+    """
+    values: dict[str, Any] = dict(live or {})
+    for name, tensor in tensors.items():
+        field, dot, key = name.partition(".")
+        if dot:
+            values.setdefault(field, {})[key] = tensor
+        else:
+            values[field] = tensor
+    return state_type(**values)
 
 
 def select(state: S, keep: torch.Tensor) -> S:
-    """The state of the targets at positions `keep` (int64) of the K axis."""
-    return replace(  # type: ignore[type-var]  # S is a dataclass, which typing cannot say
-        state, **{name: tensor[keep.to(tensor.device)] for name, tensor in arrays(state).items()}
+    """The state of the targets at positions `keep` (int64) of the K axis. Live objects are
+    shared with `state`.
+    """
+    places = keep.tolist()
+    return build(
+        type(state),
+        {name: tensor[keep.to(tensor.device)] for name, tensor in arrays(state).items()},
+        {name: tuple(live[k] for k in places) for name, live in sessions(state).items()},
     )
 
 
@@ -35,11 +75,17 @@ def merge(whole: S, keep: torch.Tensor, part: S) -> S:
     news = arrays(part)
     for name, tensor in arrays(whole).items():
         tensor[keep.to(tensor.device)] = news[name]
-    return whole
+    merged = {}
+    for name, live in sessions(whole).items():
+        new = dict(zip(keep.tolist(), sessions(part)[name], strict=True))
+        merged[name] = tuple(new.get(k, old) for k, old in enumerate(live))
+    return build(type(whole), arrays(whole), merged) if merged else whole
 
 
 def to_bytes(state: Any) -> bytes:
-    """`state` as safetensors."""
+    """`state` as safetensors. It must hold no live objects, which nothing can write."""
+    live = sessions(state)
+    assert not live, f"{', '.join(live)} cannot be written: such a search is replayed"
     return save({name: t.detach().cpu().contiguous() for name, t in arrays(state).items()})
 
 
@@ -51,9 +97,13 @@ def from_bytes(state_type: type[S], data: bytes, device: torch.device) -> S:
     """
     try:
         tensors = load(data)
-        return state_type(**{name: t.to(device) for name, t in tensors.items()})
+        return build(state_type, {name: t.to(device) for name, t in tensors.items()})
     except (SafetensorError, TypeError) as error:
         raise StoreCorrupt(
             f"the snapshot does not hold a {state_type.__name__}: {error}; "
             "delete the snapshot and the study is replayed from its start"
         ) from error
+
+
+def _values(state: Any) -> dict[str, Any]:
+    return {field.name: getattr(state, field.name) for field in fields(state)}

@@ -238,6 +238,8 @@ class StudyProgress:
         search_rows: rows the search measured.
         failed_rows: of those, how many were nan.
         seconds: spent searching.
+        optimizer: the one that searches: what `auto` chose, for one.
+        remark: what its owner should know of it from the beginning; often empty.
         spent: what was asked of the oracle for it.
     """
 
@@ -252,6 +254,8 @@ class StudyProgress:
     search_rows: int
     failed_rows: int
     seconds: float
+    optimizer: str = ""
+    remark: str = ""
     spent: Accounting = Accounting()
 
 

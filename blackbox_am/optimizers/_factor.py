@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from blackbox_am.optimizers._triangular import factor_in_panels
+
 JITTERS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 BATCHED_UP_TO = 512
-"""On CUDA, the largest D at which one batched kernel beats a call for each matrix."""
+"""The largest D at which one batched call beats a call for each matrix."""
 
 
 def factor(covariance: torch.Tensor) -> torch.Tensor:
@@ -29,16 +31,19 @@ def factor(covariance: torch.Tensor) -> torch.Tensor:
 def _cholesky(covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Factors and failures, whose bits do not depend on K.
 
-    On the CPU a batch is factored matrix by matrix. CUDA has one kernel for a single matrix
-    and another for several; which is used here is decided by D alone.
+    On the CPU a batch is factored matrix by matrix, large ones in panels. CUDA has one kernel for
+    a single matrix and another for several; which is used here is decided by D alone.
     """
     targets, dim = covariance.shape[:2]
-    if not covariance.is_cuda or dim <= BATCHED_UP_TO:
+    if dim <= BATCHED_UP_TO:
         lone = covariance.is_cuda and targets == 1
         batch = covariance.expand(2, dim, dim) if lone else covariance
         result, info = torch.linalg.cholesky_ex(batch)
         return result[:targets], info[:targets]
-    pairs = [torch.linalg.cholesky_ex(one) for one in covariance]
+    one = torch.linalg.cholesky_ex if covariance.is_cuda else factor_in_panels
+    pairs = [one(matrix) for matrix in covariance]
+    if targets == 1:
+        return pairs[0][0].unsqueeze(0), pairs[0][1].unsqueeze(0)
     return torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs])
 
 

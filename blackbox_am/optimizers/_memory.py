@@ -1,4 +1,4 @@
-"""Refuses searches whose matrices would not fit, before anything is allocated."""
+"""Refuses searches whose memory would not fit, before anything is allocated."""
 
 from __future__ import annotations
 
@@ -19,5 +19,22 @@ def check_matrices(
             f"{name} needs {needed} bytes of matrices for {targets} targets in {dim} dimensions, "
             f"more than max_bytes = {max_bytes}; use `snes` or `sep_cma`, which are linear in "
             "the dimension, or raise max_bytes",
+            field="optimizer.parameters.max_bytes",
+        )
+
+
+def check_archive(name: str, *, rows: int, targets: int, dim: int, max_bytes: int) -> None:
+    """Checks that an archive of `rows` latents for each of `targets`, each kept twice in double
+    precision, fits into `max_bytes`.
+
+    Raises:
+        Unsupported: where it does not, with what to use instead.
+    """
+    needed = 16 * rows * targets * dim
+    if needed > max_bytes:
+        raise Unsupported(
+            f"{name} needs up to {needed} bytes to remember {rows} candidates of each of {targets} "
+            f"targets in {dim} dimensions, more than max_bytes = {max_bytes}; use fewer targets, "
+            "or `snes` or `sep_cma`, which remember none, or raise max_bytes",
             field="optimizer.parameters.max_bytes",
         )

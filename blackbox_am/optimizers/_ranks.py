@@ -7,30 +7,24 @@ cannot be ranked, and weigh nothing.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 
-from blackbox_am.optimizers._targetwise import for_each
-from blackbox_am.optimizers._weights import descending
+from blackbox_am.optimizers._weights import by_rank
 
 
-def log_utilities(
-    scores: torch.Tensor, dtype: torch.dtype, *, centred: bool = True
-) -> torch.Tensor:
-    """(K, P) utilities of natural evolution strategies, 0 for rows of scores (K, P) that are nan.
+def log_utilities(scores: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """Utilities of natural evolution strategies, (K, P), centred and plain; 0 for rows of scores
+    (K, P) that are nan.
 
     The row of rank k, 1 the best, of n weighs max(0, log(n/2 + 1) - log k), divided by the sum
-    of these over the rows, less 1/n: T. Glasmachers et al., "Exponential Natural Evolution
-    Strategies" (GECCO 2010). Where not `centred`, 1/n is not taken off.
+    of these over the rows: T. Glasmachers et al., "Exponential Natural Evolution Strategies"
+    (GECCO 2010). Centred ones are less by 1/n, as there.
     """
-    valid, rank, present = _ranks(scores)
-    raw = (torch.log(present / 2 + 1) - torch.log(rank)).clamp(min=0)
-    raw = torch.where(valid, raw, 0.0)
-    total = for_each(torch.sum, raw).unsqueeze(-1)
-    weights = raw / total.clamp(min=1e-300)
-    if centred:
-        weights = weights - 1 / present.clamp(min=1)
-    return torch.where(valid & (present > 1), weights, 0.0).to(dtype)
+    size = scores.shape[-1]
+    _, _, weights = by_rank(scores, lambda n: _log_table(n, size, scores.device, dtype))
+    return weights[0], weights[1]
 
 
 def sigma_rate(dim: int) -> float:
@@ -44,16 +38,30 @@ def centred_ranks(scores: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """(K, P) ranks spread evenly from 1/2 for the best row to -1/2 for the worst, 0 for rows of
     scores (K, P) that are nan.
     """
-    valid, rank, present = _ranks(scores)
-    weights = 0.5 - (rank - 1) / (present - 1).clamp(min=1)
-    return torch.where(valid & (present > 1), weights, 0.0).to(dtype)
+    size = scores.shape[-1]
+    _, _, weights = by_rank(scores, lambda n: _even_table(n, size, scores.device, dtype))
+    return weights[0]
 
 
-def _ranks(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Which rows came back (K, P), their ranks (K, P) from 1 for the best, how many (K, 1)."""
-    order = descending(scores)
-    places = torch.arange(1, scores.shape[-1] + 1, device=scores.device).expand_as(order)
-    rank = torch.empty_like(order).scatter(-1, order, places)
-    valid = ~scores.isnan()
-    present = valid.sum(-1, keepdim=True)
-    return valid, rank.to(torch.float64), present.to(torch.float64)
+@lru_cache(maxsize=256)
+def _log_table(
+    present: int, population: int, device: torch.device, dtype: torch.dtype
+) -> torch.Tensor:
+    """(2, P): centred and plain utilities, best first, where `present` rows came back."""
+    table = torch.zeros(2, population, dtype=torch.float64)
+    if present >= 2:
+        raw = (math.log(present / 2 + 1) - torch.arange(1, present + 1).double().log()).clamp(min=0)
+        table[1, :present] = raw / raw.sum()
+        table[0, :present] = table[1, :present] - 1 / present
+    return table.to(device, dtype)
+
+
+@lru_cache(maxsize=256)
+def _even_table(
+    present: int, population: int, device: torch.device, dtype: torch.dtype
+) -> torch.Tensor:
+    """(1, P): ranks from 1/2 to -1/2, best first, where `present` rows came back."""
+    table = torch.zeros(1, population, dtype=torch.float64)
+    if present >= 2:
+        table[0, :present] = 0.5 - torch.arange(present, dtype=torch.float64) / (present - 1)
+    return table.to(device, dtype)

@@ -23,13 +23,12 @@ def expected_norm(dim: int) -> float:
 
 
 def cumulate(
-    path: torch.Tensor, rate: torch.Tensor, mu_eff: torch.Tensor, move: torch.Tensor
+    path: torch.Tensor, kept: torch.Tensor, gain: torch.Tensor, move: torch.Tensor
 ) -> torch.Tensor:
     """(K, D): the evolution path after `move`, normalised so that random moves keep it
-    standard normal. `rate` and `mu_eff` are (K,), `path` and `move` (K, D).
+    standard normal. `kept` and `gain` are those of `Ranked`, `path` and `move` (K, D).
     """
-    gain = (rate * (2 - rate) * mu_eff).sqrt()
-    return (1 - rate).unsqueeze(-1) * path + gain.unsqueeze(-1) * move
+    return kept.unsqueeze(-1) * path + gain.unsqueeze(-1) * move
 
 
 def is_steady(
@@ -43,8 +42,7 @@ def is_steady(
         generation: (K,) generations before this one.
         dim: D.
     """
-    exponent = 2 * (generation + 1).to(path_norm.dtype)
-    settled = (1 - torch.exp(exponent * torch.log(1 - ranked.c_sigma))).sqrt()
+    settled = (1 - torch.exp((generation + 1) * ranked.sigma_fade)).sqrt()
     limit = (1.4 + 2 / (dim + 1)) * expected_norm(dim)
     return (path_norm < limit * settled).to(path_norm.dtype)
 
@@ -52,7 +50,7 @@ def is_steady(
 def adapt(sigma: torch.Tensor, path_norm: torch.Tensor, ranked: Ranked, dim: int) -> torch.Tensor:
     """(K,): the step size after a generation."""
     surprise = path_norm / expected_norm(dim) - 1
-    return sigma * torch.exp((ranked.c_sigma / ranked.d_sigma * surprise).clamp(max=1.0))
+    return sigma * torch.exp((ranked.sigma_rate * surprise).clamp(max=1.0))
 
 
 def keep_effective(sigma: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
@@ -61,7 +59,6 @@ def keep_effective(sigma: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
     A step below the spacing of numbers at the mean proposes the mean again and again, and
     the state would wither. This only acts once a search has converged.
     """
-    spacing = torch.finfo(mean.dtype).eps * mean.abs().amax(dim=-1)
-    return torch.minimum(
-        torch.maximum(sigma, spacing.clamp(min=MIN_STEP)), sigma.new_tensor(MAX_STEP)
-    )
+    reach = torch.linalg.vector_norm(mean, math.inf, dim=-1)
+    spacing = (torch.finfo(mean.dtype).eps * reach).clamp(min=MIN_STEP)
+    return torch.maximum(sigma, spacing).clamp(max=MAX_STEP)

@@ -1,9 +1,10 @@
-"""Sums and products taken one target at a time.
+"""Sums and products whose bits do not depend on K.
 
 Elementwise arithmetic gives a target the same bits whatever the size of the batch it
 is in. Reductions and matrix products do not: their kernels choose a blocking, and so an
-order of summation, by the whole shape. Here each target is reduced by a call of its own,
-whose shape does not know K.
+order of summation, by the whole shape. Here the order is a function of P and D alone:
+small sums are spelt out as elementwise additions of whole blocks of rows, for all targets at
+once; large ones take a call for each target, whose cost they hide.
 """
 
 from __future__ import annotations
@@ -11,6 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+
+LARGE = 2**15
+"""Elements of a target from which a call of its own costs less than it saves."""
+BLOCK = 4
+"""Rows that small weighted sums add at a time."""
 
 
 def for_each(function: Callable[..., torch.Tensor], *tensors: torch.Tensor) -> torch.Tensor:
@@ -21,10 +27,42 @@ def for_each(function: Callable[..., torch.Tensor], *tensors: torch.Tensor) -> t
 
 
 def weighted_sum(weights: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """(K, D): the sum over P of weights (K, P) times rows (K, P, D)."""
-    return for_each(lambda w, x: (w.unsqueeze(-1) * x).sum(0), weights, rows)
+    """(K, D): the sum over P of weights (K, P) times rows (K, P, D), which are finite."""
+    if rows[0].numel() >= LARGE:
+        return for_each(lambda w, x: torch.mv(x.T, w), weights, rows)
+    factors = torch.split(weights.unsqueeze(-1), BLOCK, dim=1)
+    blocks = torch.split(rows, BLOCK, dim=1)
+    total = factors[0] * blocks[0]
+    for factor, block in zip(factors[1:], blocks[1:], strict=True):
+        part = total if block.shape[1] == BLOCK else total[:, : block.shape[1]]
+        part.addcmul_(factor, block)
+    sums = total.unbind(dim=1)
+    while len(sums) > 1:
+        last = sums[-1:] if len(sums) % 2 else ()
+        sums = (*(a + b for a, b in zip(sums[::2], sums[1::2], strict=False)), *last)
+    return sums[0]
+
+
+def row_sums(rows: torch.Tensor) -> torch.Tensor:
+    """(K, ...): sums over the last axis of (K, ..., D)."""
+    return _by_row(lambda x: x.sum(-1), rows)
 
 
 def norms(rows: torch.Tensor) -> torch.Tensor:
     """(K, ...): Euclidean norms over the last axis of (K, ..., D)."""
-    return for_each(lambda x: x.square().sum(-1), rows).sqrt()
+    return _by_row(lambda x: torch.linalg.vector_norm(x, dim=-1), rows)
+
+
+def _by_row(function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
+    """A reduction over the last axis of `rows` (K, ..., D).
+
+    The CPU treats all rows of a contiguous tensor alike, except that it shares an only row among
+    its threads: that one is given company. CUDA divides its threads by the number of rows, and
+    so gets a call for each target.
+    """
+    if rows.is_cuda:
+        return for_each(function, rows)
+    rows = rows.contiguous()
+    if rows.shape[:-1].numel() == 1:
+        return function(torch.cat([rows, rows]))[:1]
+    return function(rows)

@@ -13,8 +13,10 @@ fewer than two rows nothing can be ranked, and every rate is 0.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import torch
 
@@ -40,19 +42,20 @@ class Rates:
     c_mu: float
 
 
-def rates(population: int, dim: int, *, active: bool, diagonal: bool) -> Rates:
+def rates(population: int, dim: int, *, active: bool, diagonal: bool, directions: int = 0) -> Rates:
     """The published constants for `population` rows in `dim` dimensions.
 
     Args:
         population: lambda, at least 2.
         dim: D.
         active: whether the worse half gets negative weights.
-        diagonal: whether only variances are learnt (sep-CMA-ES).
+        diagonal: whether only variances are learnt (sep-CMA-ES), and perhaps
+        directions: so many directions with them, at rates that are less in the same proportion.
     """
     raw = [math.log((population + 1) / 2) - math.log(i + 1) for i in range(population)]
     good, bad = [w for w in raw if w > 0], [w for w in raw if w < 0]
     mu_eff = sum(good) ** 2 / sum(w * w for w in good)
-    boost = (dim + 2) / 3 if diagonal else 1.0
+    boost = max(1.0, (dim + 2) / (3 + directions)) if diagonal else 1.0
     c_1 = min(1.0, boost * 2 / ((dim + 1.3) ** 2 + mu_eff))
     c_mu = min(1 - c_1, boost * 2 * (0.25 + mu_eff + 1 / mu_eff - 2) / ((dim + 2) ** 2 + mu_eff))
     c_sigma = (mu_eff + 2) / (dim + mu_eff + 5)
@@ -79,20 +82,42 @@ def rates(population: int, dim: int, *, active: bool, diagonal: bool) -> Rates:
 class Ranked:
     """What one generation taught, and how much to believe of it.
 
+    Every field is a number for each target, (K,), or one for each of its rows, (K, P). What
+    follows from the rates alone has been worked out once.
+
     Attributes:
         valid: (K, P) rows that came back.
         weights: (K, P) in the order of the rows, 0 for those that did not.
-        mu_eff, c_sigma, d_sigma, c_c, c_1, c_mu: (K,), see `Rates`.
+        sigma_kept, sigma_gain: factors on the path of the step size and on the move it is
+            continued with.
+        sigma_fade: 2 log(1 - c_sigma).
+        sigma_rate: c_sigma / d_sigma.
+        c_kept, c_gain: factors on the path of C and on the move it is continued with.
+        c_1, c_mu: see `Rates`.
+        share_kept: what C keeps of itself where its path moved on, equation 47.
+        share_late: how much more it keeps where the path was halted.
     """
 
     valid: torch.Tensor
     weights: torch.Tensor
-    mu_eff: torch.Tensor
-    c_sigma: torch.Tensor
-    d_sigma: torch.Tensor
-    c_c: torch.Tensor
+    sigma_kept: torch.Tensor
+    sigma_gain: torch.Tensor
+    sigma_fade: torch.Tensor
+    sigma_rate: torch.Tensor
+    c_kept: torch.Tensor
+    c_gain: torch.Tensor
     c_1: torch.Tensor
     c_mu: torch.Tensor
+    share_kept: torch.Tensor
+    share_late: torch.Tensor
+
+
+class Law(Protocol):
+    """The constants for `population` rows in `dim` dimensions; `rates` is one."""
+
+    def __call__(self, population: int, dim: int, *, active: bool, diagonal: bool) -> Rates: ...
+
+    def __hash__(self) -> int: ...
 
 
 def descending(scores: torch.Tensor) -> torch.Tensor:
@@ -100,40 +125,89 @@ def descending(scores: torch.Tensor) -> torch.Tensor:
 
     Equal scores keep the order of their rows, so the ranking is the same on every device.
     """
+    # nan sorts behind infinity; its sign bit, which the negation flips, must not count.
+    return torch.where(scores.isnan(), torch.nan, -scores).argsort(dim=-1, stable=True)
+
+
+def by_rank(
+    scores: torch.Tensor, table: Callable[[int], torch.Tensor]
+) -> tuple[torch.Tensor, list[int], torch.Tensor]:
+    """Hands out numbers to the rows of scores (K, P), by rank and by how many rows came back.
+
+    Reads K counts back to the host.
+
+    Args:
+        scores: (K, P), nan for rows that are missing.
+        table: (T, P) numbers, best row first, for a generation of which so many rows came back.
+
+    Returns:
+        Which rows are missing (K, P), how many of each target came back, and the numbers of all
+        rows (T, K, P).
+    """
     missing = scores.isnan()
-    by_score = torch.where(missing, torch.inf, -scores).argsort(dim=-1, stable=True)
-    by_presence = missing.gather(-1, by_score).to(torch.int8).argsort(dim=-1, stable=True)
-    return by_score.gather(-1, by_presence)
+    population = scores.shape[-1]
+    counts = [population - lost for lost in missing.sum(-1).tolist()]
+    if counts.count(counts[0]) == len(counts):
+        numbers = table(counts[0]).unsqueeze(1).expand(-1, len(counts), -1)
+    else:
+        numbers = torch.stack([table(n) for n in counts], dim=1)
+    if min(counts) < population:
+        order = descending(scores)
+    else:
+        order = scores.argsort(dim=-1, descending=True, stable=True)
+    by_row = torch.empty_like(numbers).scatter_(-1, order.expand(numbers.shape), numbers)
+    return missing, counts, by_row
 
 
 def rank(
-    scores: torch.Tensor, dim: int, dtype: torch.dtype, *, active: bool, diagonal: bool
+    scores: torch.Tensor,
+    dim: int,
+    dtype: torch.dtype,
+    *,
+    active: bool,
+    diagonal: bool,
+    law: Law = rates,
 ) -> Ranked:
     """Weights and rates for scores (K, P), where nan is a row that is missing."""
     population = scores.shape[-1]
-    weights, columns = _tables(population, dim, active, diagonal, scores.device, dtype)
-    valid = ~scores.isnan()
-    present = valid.sum(-1)
-    by_row = torch.zeros_like(weights[present]).scatter(-1, descending(scores), weights[present])
-    return Ranked(valid, by_row, *columns[:, present])
+
+    def constants(present: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return _constants(present, population, dim, active, diagonal, law, scores.device, dtype)
+
+    missing, counts, weights = by_rank(scores, lambda present: constants(present)[0])
+    numbers = torch.stack([constants(present)[1] for present in counts], dim=1)
+    return Ranked(~missing, weights[0], *numbers.unbind())
 
 
-@lru_cache(maxsize=64)
-def _tables(
+@lru_cache(maxsize=256)
+def _constants(
+    present: int,
     population: int,
     dim: int,
     active: bool,
     diagonal: bool,
+    law: Law,
     device: torch.device,
     dtype: torch.dtype,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights (P+1, P) and rates (6, P+1), by how many rows came back."""
-    weights = [[0.0] * population] * 2
-    columns = [[1.0, 0.0, 1.0, 0.0, 0.0, 0.0]] * 2
-    for n in range(2, population + 1):
-        r = rates(n, dim, active=active, diagonal=diagonal)
-        weights.append([*r.weights, *[0.0] * (population - n)])
-        columns.append([r.mu_eff, r.c_sigma, r.d_sigma, r.c_c, r.c_1, r.c_mu])
-    table = torch.tensor(weights, dtype=torch.float64)
-    by_rate = torch.tensor(columns, dtype=torch.float64).T
-    return table.to(device, dtype), by_rate.to(device, dtype)
+    """Weights (1, P) best first, and the ten numbers (10,) of `Ranked`, where `present` rows
+    came back. With fewer than two, paths and C stay what they are.
+    """
+    weights = torch.zeros(1, population, dtype=torch.float64)
+    numbers = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    if present >= 2:
+        r = law(present, dim, active=active, diagonal=diagonal)
+        weights[0, :present] = torch.tensor(r.weights, dtype=torch.float64)
+        numbers = [
+            1 - r.c_sigma,
+            math.sqrt(r.c_sigma * (2 - r.c_sigma) * r.mu_eff),
+            2 * math.log1p(-r.c_sigma),
+            r.c_sigma / r.d_sigma,
+            1 - r.c_c,
+            math.sqrt(r.c_c * (2 - r.c_c) * r.mu_eff),
+            r.c_1,
+            r.c_mu,
+            1 - r.c_1 - r.c_mu * math.fsum(r.weights),
+            r.c_1 * r.c_c * (2 - r.c_c),
+        ]
+    return weights.to(device, dtype), torch.tensor(numbers, dtype=torch.float64).to(device, dtype)

@@ -8,19 +8,18 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._evolution import shorten, steps_of
 from blackbox_am.optimizers._factor import power_of_two
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._invertible import inverts_badly
 from blackbox_am.optimizers._memory import check_matrices
-from blackbox_am.optimizers._parameters import at_least, memory, positive
-from blackbox_am.optimizers._start import Start, first_mean
+from blackbox_am.optimizers._parameters import at_least, memory, positive, share
+from blackbox_am.optimizers._start import Start, StartsAtMean, first_mean
 from blackbox_am.optimizers._step_size import adapt, cumulate, keep_effective
 from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
-from blackbox_am.optimizers._weights import Ranked, rank
+from blackbox_am.optimizers._told import proposals, shorten, steps_of
+from blackbox_am.optimizers._weights import Rates, rank, rates
 
 
 @dataclass
@@ -47,7 +46,7 @@ class CholeskyCMAState:
 
 
 @dataclass(frozen=True)
-class CholeskyCMA(Optimizer[CholeskyCMAState]):
+class CholeskyCMA(StartsAtMean[CholeskyCMAState]):
     """CMA-ES with rank-one updates of the covariance's factor, as used on living neurons.
 
     Sources: T. Suttorp, N. Hansen and C. Igel, "Efficient Covariance Matrix Update for Variable
@@ -71,6 +70,10 @@ class CholeskyCMA(Optimizer[CholeskyCMAState]):
             half; 1 in the sources, above it extrapolates.
         update_every: generations from one update of A to the next.
         start: `prior` starts at the prior's mean, `sample` at a sample of the prior.
+        prior_pull: share of its distance to the prior's mean that the mean loses each
+            generation, so that latents do not run away where longer ones always score higher.
+            0 leaves it alone; 0.003 shortens latents noticeably at little cost, see
+            `_frame`, and from 0.01 on scores suffer.
         max_bytes: refuses to start where its matrices would need more.
     """
 
@@ -82,6 +85,7 @@ class CholeskyCMA(Optimizer[CholeskyCMAState]):
     mean_learning_rate: float = 1.0
     update_every: int = 10
     start: Start = "prior"
+    prior_pull: float = 0.0
     max_bytes: int = 8 * 2**30
 
     def __post_init__(self) -> None:
@@ -89,6 +93,7 @@ class CholeskyCMA(Optimizer[CholeskyCMAState]):
         positive(sigma=self.sigma, mean_learning_rate=self.mean_learning_rate)
         at_least(1, "it counts generations", update_every=self.update_every)
         memory(self.max_bytes)
+        share(prior_pull=self.prior_pull)
 
     def population_size(self, space: Space) -> int:
         if self.population is not None:
@@ -116,8 +121,8 @@ class CholeskyCMA(Optimizer[CholeskyCMAState]):
     def ask(self, space: Space, state: CholeskyCMAState, stream: Stream) -> torch.Tensor:
         normal = stream.normal(self.population_size(space), space.dim)
         steps = for_each(torch.matmul, normal, state.factor)
-        points = state.mean.unsqueeze(1) + state.sigma.view(-1, 1, 1) * steps
-        return frame_of(space, state.mean).outward(points)
+        sigma = state.sigma.unsqueeze(-1)
+        return proposals(frame_of(space, state.mean), state.mean, sigma, steps)
 
     def tell(
         self,
@@ -130,20 +135,23 @@ class CholeskyCMA(Optimizer[CholeskyCMAState]):
         del gradients
         dim = space.dim
         frame = frame_of(space, state.mean)
-        ranked = _published(rank(scores, dim, state.mean.dtype, active=False, diagonal=False), dim)
-        steps = steps_of(frame, latents, state.mean, state.sigma, ranked.valid)
+        ranked = rank(
+            scores, dim, state.mean.dtype, active=False, diagonal=False, law=published_rates
+        )
+        sigma = state.sigma.unsqueeze(-1)
+        steps = steps_of(frame, latents, state.mean, sigma, ranked.valid)
         white = for_each(torch.matmul, steps, state.inverse)
-        shrink = shorten(norms(white).square(), dim).unsqueeze(-1)
-        move = weighted_sum(ranked.weights, steps * shrink)
-        white_move = weighted_sum(ranked.weights, white * shrink)
+        shrink, _ = shorten(white, dim)
+        move = weighted_sum(ranked.weights * shrink, steps)
+        white_move = weighted_sum(ranked.weights * shrink, white)
         mean_step = (self.mean_learning_rate * state.sigma).unsqueeze(-1) * move
-        mean = frame.clamp(state.mean + mean_step)
-        path_sigma = cumulate(state.path_sigma, ranked.c_sigma, ranked.mu_eff, white_move)
+        mean = frame.settle(state.mean + mean_step, self.prior_pull)
+        path_sigma = cumulate(state.path_sigma, ranked.sigma_kept, ranked.sigma_gain, white_move)
         told = CholeskyCMAState(
             mean=mean,
             sigma=adapt(state.sigma, norms(path_sigma), ranked, dim),
             path_sigma=path_sigma,
-            path_c=cumulate(state.path_c, ranked.c_c, ranked.mu_eff, move),
+            path_c=cumulate(state.path_c, ranked.c_kept, ranked.c_gain, move),
             factor=state.factor,
             inverse=state.inverse,
             generation=state.generation + 1,
@@ -207,15 +215,10 @@ def add_direction(
     inverse.addr_(back * (-ratio / (root * (root + 1))), v).div_(keep)
 
 
-def _published(ranked: Ranked, dim: int) -> Ranked:
-    """`ranked` with the rates of the sources, and with none where nothing was ranked."""
-    learns = (ranked.c_sigma > 0).to(ranked.mu_eff.dtype)
-    root = ranked.mu_eff.sqrt()
-    c_sigma = learns * root / (root + math.sqrt(dim))
-    excess = ((ranked.mu_eff - 1).clamp(min=0) / (dim + 1)).sqrt() - 1
-    return replace(
-        ranked,
-        c_sigma=c_sigma,
-        d_sigma=1 + c_sigma + 2 * excess.clamp(min=0),
-        c_c=learns * (4 / (dim + 4)),
-    )
+def published_rates(population: int, dim: int, *, active: bool, diagonal: bool) -> Rates:
+    """The constants of `_weights.rates`, with the sources' for the step size and the path."""
+    r = rates(population, dim, active=active, diagonal=diagonal)
+    root = math.sqrt(r.mu_eff)
+    c_sigma = root / (root + math.sqrt(dim))
+    excess = max(0.0, math.sqrt((r.mu_eff - 1) / (dim + 1)) - 1)
+    return replace(r, c_sigma=c_sigma, d_sigma=1 + c_sigma + 2 * excess, c_c=4 / (dim + 4))

@@ -15,13 +15,13 @@ from blackbox_am.optimizers._evolution import (
     EvolutionStrategy,
     covariance_weights,
     kept_share,
-    shorten,
-    steps_of,
 )
 from blackbox_am.optimizers._factor import factor, power_of_two
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._step_size import adapt, cumulate, is_steady, keep_effective
 from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
+from blackbox_am.optimizers._told import proposals, shorten, steps_of
+from blackbox_am.optimizers._triangular import add_outer, times_factor
 from blackbox_am.optimizers._weights import Ranked, rates
 
 
@@ -34,7 +34,7 @@ class CMAState:
         sigma: (K,) step size.
         path_sigma: (K, D) evolution path of the step size.
         path_c: (K, D) evolution path of the covariance.
-        covariance: (K, D, D).
+        covariance: (K, D, D), whose lower triangle counts; above the diagonal is nothing of use.
         factor: (K, D, D) lower A, with A A^T the covariance when it was last factored.
         generation: (K,) int64, generations told.
     """
@@ -102,9 +102,9 @@ class CMA(EvolutionStrategy[CMAState]):
 
     def ask(self, space: Space, state: CMAState, stream: Stream) -> torch.Tensor:
         normal = stream.normal(self.population_size(space), space.dim)
-        steps = for_each(lambda z, a: z @ a.T, normal, state.factor)
-        points = state.mean.unsqueeze(1) + state.sigma.view(-1, 1, 1) * steps
-        return frame_of(space, state.mean).outward(points)
+        steps = for_each(times_factor, normal, state.factor)
+        sigma = state.sigma.unsqueeze(-1)
+        return proposals(frame_of(space, state.mean), state.mean, sigma, steps)
 
     def tell(
         self,
@@ -118,19 +118,19 @@ class CMA(EvolutionStrategy[CMAState]):
         dim = space.dim
         frame = frame_of(space, state.mean)
         ranked = self._rank(space, scores, state.mean.dtype)
-        steps = steps_of(frame, latents, state.mean, state.sigma, ranked.valid)
+        sigma = state.sigma.unsqueeze(-1)
+        steps = steps_of(frame, latents, state.mean, sigma, ranked.valid)
         white = for_each(_whitened, state.factor, steps)
-        squares = norms(white).square()
-        shrink = shorten(squares, dim)
-        steps, white = steps * shrink.unsqueeze(-1), white * shrink.unsqueeze(-1)
-        squares = squares * shrink.square()
+        shrink, squared = shorten(white, dim)
 
-        mean, move = self._moved(frame, state.mean, state.sigma, ranked, steps)
-        white_move = weighted_sum(ranked.weights.clamp(min=0), white)
-        path_sigma = cumulate(state.path_sigma, ranked.c_sigma, ranked.mu_eff, white_move)
+        better = ranked.weights.clamp(min=0) * shrink
+        move = weighted_sum(better, steps)
+        mean = self._moved(frame, state.mean, state.sigma, move)
+        white_move = weighted_sum(better, white)
+        path_sigma = cumulate(state.path_sigma, ranked.sigma_kept, ranked.sigma_gain, white_move)
         length = norms(path_sigma)
         steady = is_steady(length, ranked, state.generation, dim)
-        drift = cumulate(state.path_c, ranked.c_c, ranked.mu_eff, steady.unsqueeze(-1) * move)
+        drift = cumulate(state.path_c, ranked.c_kept, ranked.c_gain, steady.unsqueeze(-1) * move)
         told = CMAState(
             mean=mean,
             sigma=adapt(state.sigma, length, ranked, dim),
@@ -140,7 +140,7 @@ class CMA(EvolutionStrategy[CMAState]):
             factor=state.factor,
             generation=state.generation + 1,
         )
-        added = covariance_weights(ranked.weights, squares, dim)
+        added = covariance_weights(ranked.weights, squared, dim) * shrink.square()
         _learn(told, ranked, added, kept_share(ranked, steady), steps)
         self._refresh(space, told, scores.shape[-1])
         told.sigma = keep_effective(told.sigma, told.mean)
@@ -163,17 +163,21 @@ class CMA(EvolutionStrategy[CMAState]):
             due = (state.generation % interval == 0).nonzero()[:, 0]
         if len(due) == 0:
             return
-        covariance = _symmetric(state.covariance[due])
+        everyone = len(due) == len(state.mean)
+        covariance = (state.covariance if everyone else state.covariance[due]).tril_()
         unit = power_of_two(covariance.diagonal(dim1=1, dim2=2).amax(-1).sqrt())
         state.sigma[due] *= unit
         state.path_c[due] /= unit.unsqueeze(-1)
         covariance /= unit.square().view(-1, 1, 1)
-        state.factor[due] = factor(covariance)
-        state.covariance[due] = covariance
+        if everyone:
+            state.factor = factor(covariance)
+        else:
+            state.factor[due] = factor(covariance)
+            state.covariance[due] = covariance
 
     def _check_memory(self, space: Space, targets: int, itemsize: int) -> None:
-        """Two matrices a target are kept, and four more are at work while factors are renewed."""
-        needed = 6 * targets * space.dim**2 * itemsize
+        """Two matrices a target are kept, and two more are at work while factors are renewed."""
+        needed = 4 * targets * space.dim**2 * itemsize
         if needed > self.max_bytes:
             raise Unsupported(
                 f"cma needs {needed} bytes of covariances for {targets} targets in "
@@ -189,23 +193,15 @@ def _whitened(factor: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
     return white.T
 
 
-def _symmetric(covariance: torch.Tensor) -> torch.Tensor:
-    """(K, D, D): the lower triangle on both sides.
-
-    Products round the two triangles apart. With negative weights C multiplies what it was by
-    slightly more than 1, and so would the difference, which nothing else ever removes.
-    """
-    return covariance.tril() + covariance.tril(-1).mT
-
-
 def _learn(
     state: CMAState, ranked: Ranked, added: torch.Tensor, kept: torch.Tensor, steps: torch.Tensor
 ) -> None:
     """The rank-one and the rank-mu update of C in place, each target as one matrix product.
 
-    Equation 47 of the tutorial; `added` and `kept` are those of `_evolution`.
+    Equation 47 of the tutorial; `added` and `kept` are those of `_evolution`. K numbers are read
+    back to the host, so that the product scales the old C on its way.
     """
     rows = torch.cat([steps, state.path_c.unsqueeze(1)], dim=1)
     share = torch.cat([ranked.c_mu.unsqueeze(-1) * added, ranked.c_1.unsqueeze(-1)], dim=1)
-    for k, covariance in enumerate(state.covariance):
-        covariance.mul_(kept[k]).addmm_((share[k].unsqueeze(-1) * rows[k]).T, rows[k])
+    for k, old in enumerate(kept.tolist()):
+        add_outer(state.covariance[k], old, share[k], rows[k])

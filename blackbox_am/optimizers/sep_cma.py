@@ -13,13 +13,12 @@ from blackbox_am.optimizers._evolution import (
     EvolutionStrategy,
     covariance_weights,
     kept_share,
-    shorten,
-    steps_of,
 )
 from blackbox_am.optimizers._factor import power_of_two
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._step_size import adapt, cumulate, is_steady, keep_effective
 from blackbox_am.optimizers._targetwise import norms, weighted_sum
+from blackbox_am.optimizers._told import proposals, shorten, steps_of
 
 MIN_RATIO = 1e-14
 """Of the smallest to the largest variance: a ratio of steps of 1e-7."""
@@ -77,8 +76,7 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
     def ask(self, space: Space, state: SepCMAState, stream: Stream) -> torch.Tensor:
         normal = stream.normal(self.population_size(space), space.dim)
         spread = state.sigma.unsqueeze(-1) * state.variances.sqrt()
-        points = state.mean.unsqueeze(1) + spread.unsqueeze(1) * normal
-        return frame_of(space, state.mean).outward(points)
+        return proposals(frame_of(space, state.mean), state.mean, spread, normal)
 
     def tell(
         self,
@@ -92,25 +90,23 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
         dim = space.dim
         frame = frame_of(space, state.mean)
         ranked = self._rank(space, scores, state.mean.dtype)
-        steps = steps_of(frame, latents, state.mean, state.sigma, ranked.valid)
         deviations = state.variances.sqrt()
-        squares = norms(steps / deviations.unsqueeze(1)).square()
-        shrink = shorten(squares, dim)
-        steps, squares = steps * shrink.unsqueeze(-1), squares * shrink.square()
+        spread = state.sigma.unsqueeze(-1) * deviations
+        white = steps_of(frame, latents, state.mean, spread, ranked.valid)
+        shrink, squared = shorten(white, dim)
 
-        mean, move = self._moved(frame, state.mean, state.sigma, ranked, steps)
-        path_sigma = cumulate(state.path_sigma, ranked.c_sigma, ranked.mu_eff, move / deviations)
+        white_move = weighted_sum(ranked.weights.clamp(min=0) * shrink, white)
+        move = deviations * white_move
+        mean = self._moved(frame, state.mean, state.sigma, move)
+        path_sigma = cumulate(state.path_sigma, ranked.sigma_kept, ranked.sigma_gain, white_move)
         length = norms(path_sigma)
         steady = is_steady(length, ranked, state.generation, dim)
-        path_c = cumulate(state.path_c, ranked.c_c, ranked.mu_eff, steady.unsqueeze(-1) * move)
+        path_c = cumulate(state.path_c, ranked.c_kept, ranked.c_gain, steady.unsqueeze(-1) * move)
 
-        added = covariance_weights(ranked.weights, squares, dim)
-        kept = kept_share(ranked, steady)
-        variances = (
-            kept.unsqueeze(-1) * state.variances
-            + ranked.c_1.unsqueeze(-1) * path_c.square()
-            + ranked.c_mu.unsqueeze(-1) * weighted_sum(added, steps.square())
-        )
+        added = covariance_weights(ranked.weights, squared, dim) * shrink.square()
+        spread_of_rows = ranked.c_mu.unsqueeze(-1) * weighted_sum(added, white.square_())
+        learnt = kept_share(ranked, steady).unsqueeze(-1) + spread_of_rows
+        variances = learnt * state.variances + ranked.c_1.unsqueeze(-1) * path_c.square()
         largest = variances.amax(dim=-1, keepdim=True)
         unit = power_of_two(largest.sqrt())
         return SepCMAState(

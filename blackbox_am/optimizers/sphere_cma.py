@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
 
-from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.optimizer import Circumstances, Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
@@ -16,6 +16,9 @@ from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._start import first_mean
 from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
 from blackbox_am.optimizers._weights import rank
+
+HORIZON = 75
+"""Generations, where nobody says how long a search will last: that of the paper."""
 
 
 @dataclass
@@ -36,8 +39,8 @@ class SphereCMAState:
 @dataclass(frozen=True)
 class SphereCMA(Optimizer[SphereCMAState]):
     """A population on a sphere around a centre, which moves along the great circle towards the
-    weighted mean of the better half. The angle to the centre shrinks over a fixed horizon: tell
-    it the budget, as queries divided by `population`.
+    weighted mean of the better half. The angle to the centre shrinks over a fixed horizon, the
+    study's budget where nothing else is said.
 
     For spaces where the length of a latent means little: spheres, and normal spaces, whose
     samples are all about sqrt(D) long.
@@ -55,6 +58,7 @@ class SphereCMA(Optimizer[SphereCMAState]):
         learning_rate: how far along the arc to the weighted mean the centre moves; above 1 it
             goes beyond.
         horizon: generations over which the angle shrinks; its last value is held afterwards.
+            Where None, as many as the study's budget lasts, or 75 outside of a study.
         schedule: `exp` shrinks the angle by equal factors, `lin` by equal amounts, `inv` as
             15 + 1 / (0.0017 g + 0.0146) degrees, g running from 0 to 74 over the horizon.
         first_angle: degrees at the start, for `exp` and `lin`.
@@ -69,7 +73,7 @@ class SphereCMA(Optimizer[SphereCMAState]):
 
     population: int = 40
     learning_rate: float = 1.5
-    horizon: int = 75
+    horizon: int | None = None
     schedule: Literal["exp", "lin", "inv"] = "exp"
     first_angle: float = 50.0
     last_angle: float = 7.33
@@ -92,6 +96,22 @@ class SphereCMA(Optimizer[SphereCMAState]):
     def population_size(self, space: Space) -> int:
         del space
         return self.population
+
+    def fitted(self, space: Space, circumstances: Circumstances) -> SphereCMA:
+        del space
+        lasts = math.ceil(circumstances.queries_per_target / self.population)
+        return self if self.horizon is not None else replace(self, horizon=lasts)
+
+    def started_at(
+        self, space: Space, state: SphereCMAState, latents: torch.Tensor
+    ) -> SphereCMAState:
+        points = frame_of(space, state.centre).inward(latents.to(state.centre))
+        begun = norms(points) > 0
+        return replace(
+            state,
+            centre=torch.where(begun.unsqueeze(-1), _unit(points), state.centre),
+            started=begun,
+        )
 
     def init(self, space: Space, targets: int, stream: Stream) -> SphereCMAState:
         centre = first_mean(space, stream, "sample")
@@ -138,7 +158,7 @@ class SphereCMA(Optimizer[SphereCMAState]):
 
         The first generation is all over the sphere; the schedule begins with the second.
         """
-        last = max(self.horizon - 2, 1)
+        last = max((self.horizon or HORIZON) - 2, 1)
         progress = (generation - 1).clamp(0, last).to(torch.float64) / last
         if self.schedule == "inv":
             return 15 + 1 / (0.0017 * 74 * progress + 0.0146)

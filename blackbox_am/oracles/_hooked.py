@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,6 +14,8 @@ from torch import nn
 from blackbox_am.errors import BlackboxError, OracleFailed, OutOfMemory
 from blackbox_am.oracles._layers import OUTPUT, Run, tensor_of
 from blackbox_am.oracles._reading import LayerReading
+
+Ear = Callable[[nn.Module, torch.Tensor], None]
 
 DRY_ROWS = 3
 """Rows in the dry run: what has another first length is not one output a stimulus."""
@@ -70,22 +72,16 @@ class HookedModel:
             OutOfMemory: where the batch does not fit.
         """
         found: dict[str, torch.Tensor] = {}
-        modules = self.layers()
 
-        def hook(name: str, reader: LayerReading) -> Callable[..., None]:
-            def heard(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
-                tensor = tensor_of(output)
+        def ear(name: str, reader: LayerReading) -> Ear:
+            def hear(module: nn.Module, output: torch.Tensor) -> None:  # noqa: ARG001
                 # A module that runs twice may have another shape the first time.
-                if tensor is not None and tuple(tensor.shape[1:]) == reader.layer.shape:
-                    found[name] = reader(tensor)
+                if tuple(output.shape[1:]) == reader.layer.shape:
+                    found[name] = reader(output)
 
-            return heard
+            return hear
 
-        with self._lock, ExitStack() as hooks:
-            for name, reader in readers.items():
-                handle = modules[name].register_forward_hook(hook(name, reader))
-                hooks.callback(handle.remove)
-            self._forward(inputs)
+        self.listen([inputs], {name: ear(name, reader) for name, reader in readers.items()})
         silent = [name for name in readers if name not in found]
         if silent:
             raise OracleFailed(
@@ -93,6 +89,42 @@ class HookedModel:
                 f"was described; on inputs of shape {tuple(inputs.shape)} it took another path"
             )
         return found
+
+    def listen(
+        self,
+        inputs: Iterable[torch.Tensor],
+        ears: Mapping[str, Ear],
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        """Runs the model on each of several inputs; no other thread runs it meanwhile.
+
+        Args:
+            inputs: (N, ...) each, normalised.
+            ears: for each named layer, what is called with the module and its output as soon
+                as it has one.
+            prepare: called before the first run.
+
+        Raises:
+            OracleFailed: where the model raises.
+            OutOfMemory: where the batch does not fit.
+        """
+        modules = self.layers()
+
+        def hook(ear: Ear) -> Callable[..., None]:
+            def heard(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
+                tensor = tensor_of(output)
+                if tensor is not None:
+                    ear(module, tensor)
+
+            return heard
+
+        with self._lock, ExitStack() as hooks:
+            for name, ear in ears.items():
+                hooks.callback(modules[name].register_forward_hook(hook(ear)).remove)
+            if prepare is not None:
+                prepare()
+            for batch in inputs:
+                self._forward(batch)
 
     def dry_run(self, stimulus_shape: tuple[int, ...]) -> list[Run]:
         """Every module with a tensor output, in the order in which they were last done."""

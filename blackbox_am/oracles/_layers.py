@@ -15,6 +15,14 @@ from blackbox_am.core.types import LayerInfo
 OUTPUT = "output"
 """The name of the model's own output, among its layers."""
 
+AXES = {
+    1: ("unit",),
+    2: ("token", "unit"),
+    3: ("unit", "height", "width"),
+    4: ("unit", "depth", "height", "width"),
+}
+"""What the axes of an activation are, by how many there are."""
+
 _CLASS_TOKENS = frozenset({"cls_token", "class_token", "class_embedding"})
 _CONVOLUTIONS = (nn.modules.conv._ConvNd,)  # noqa: SLF001  # the base of all six has no public name
 _NORMS = (
@@ -56,12 +64,7 @@ def layers_of(model: nn.Module, runs: Iterable[Run], labels: tuple[str, ...]) ->
         labels: class names, for the model's output and its last linear layer.
     """
     signals = _has(model, nn.Conv1d) and not _has(model, nn.LayerNorm, nn.MultiheadAttention)
-    axes = {
-        1: ("unit",),
-        2: ("unit", "length") if signals else ("token", "unit"),
-        3: ("unit", "height", "width"),
-        4: ("unit", "depth", "height", "width"),
-    }
+    axes = {**AXES, 2: ("unit", "length")} if signals else AXES
     kept = [run for run in runs if len(run.shape) in axes and math.prod(run.shape) > 0]
     scored = [run.name for run in kept if labels and run.shape == (len(labels),)]
     heads = [run.name for run in kept if run.name in scored and isinstance(run.module, nn.Linear)]

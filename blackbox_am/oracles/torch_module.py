@@ -16,6 +16,7 @@ from blackbox_am.core.types import Capability, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles._hooked import HookedModel
+from blackbox_am.oracles._inputs import check_normalisation, checked_shape
 from blackbox_am.oracles._layers import has_class_token, layers_of
 from blackbox_am.oracles._reading import LayerReading
 from blackbox_am.zoo import catalogue, loading
@@ -78,8 +79,8 @@ class TorchModule(Oracle):
                 f"model: expected a torch.nn.Module or 'zoo:NAME', got {type(self.model).__name__}",
                 field="model",
             )
-        self._check_shape()
-        self._check_normalisation()
+        object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
+        check_normalisation(self.stimulus_shape, self.mean, self.std)
         if self.dtype not in ("float32", "bfloat16", "float64"):
             raise InvalidSpec(
                 f"dtype: expected float32, bfloat16 or float64, got {self.dtype!r}", field="dtype"
@@ -197,25 +198,3 @@ class TorchModule(Oracle):
         for field, value in known.items():
             if not getattr(self, field):
                 object.__setattr__(self, field, value)
-
-    def _check_shape(self) -> None:
-        object.__setattr__(self, "stimulus_shape", tuple(self.stimulus_shape))
-        if not self.stimulus_shape or any(n < 1 for n in self.stimulus_shape):
-            raise InvalidSpec(
-                "stimulus_shape: expected the shape of one stimulus, such as (3, 32, 32), "
-                f"got {self.stimulus_shape}",
-                field="stimulus_shape",
-            )
-
-    def _check_normalisation(self) -> None:
-        channels = self.stimulus_shape[0]
-        for field in ("mean", "std"):
-            numbers = getattr(self, field)
-            if len(numbers) not in (0, 1, channels):
-                raise InvalidSpec(
-                    f"{field}: expected 1 or {channels} numbers, one a channel of stimuli of "
-                    f"shape {self.stimulus_shape}, got {len(numbers)}",
-                    field=field,
-                )
-        if any(deviation <= 0 for deviation in self.std):
-            raise InvalidSpec(f"std: expected positive numbers, got {self.std}", field="std")

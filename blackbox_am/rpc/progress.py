@@ -91,6 +91,8 @@ def progress_to_proto(progress: StudyProgress) -> pb.Study:
             cost=progress.spent.cost,
         ),
         seconds=progress.seconds,
+        optimizer=pb.PlugIn(name=progress.optimizer),
+        remark=progress.remark,
     )
 
 
@@ -118,6 +120,8 @@ def progress_from_proto(study: pb.Study) -> StudyProgress:
         study.accounting.search_rows,
         study.accounting.failed_rows,
         study.seconds,
+        study.optimizer.name,
+        study.remark,
         Accounting(
             calls=study.accounting.oracle_calls,
             rows=study.accounting.oracle_rows,

@@ -12,14 +12,18 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 
 from blackbox_am.core.spec import (
+    ArrayData,
     Budget,
     ObjectiveSpec,
+    OptimizerSpec,
     SpaceSpec,
+    StartSpec,
     StudySpec,
     from_plain,
     to_plain,
 )
 from blackbox_am.errors import InvalidSpec
+from blackbox_am.rpc import names, tensors
 from blackbox_am.v1 import study_pb2 as pb
 
 EXACT_INTEGERS = 2**53
@@ -45,14 +49,22 @@ def study_to_proto(spec: StudySpec) -> pb.StudySpec:
         space=None if spec.space is None else space_to_proto(spec.space),
         oracle=spec.oracle or "",
         targets=[objective_to_proto(target) for target in spec.targets],
-        optimizer=pb.PlugIn(
-            name=spec.optimizer.name, parameters=struct_to_proto(spec.optimizer.parameters)
-        ),
+        optimizer=optimizer_to_proto(spec.optimizer),
         budget=budget_to_proto(spec.budget),
         seed=spec.seed,
         keep_latents=_KEEP[spec.keep_latents],
         labels=spec.labels,
+        start=None if spec.start is None else _start_to_proto(spec.start),
     )
+
+
+def optimizer_to_proto(spec: OptimizerSpec) -> pb.PlugIn:
+    """An optimizer and its parameters as a message.
+
+    Raises:
+        InvalidSpec: for a parameter that the wire cannot carry.
+    """
+    return pb.PlugIn(name=spec.name, parameters=struct_to_proto(spec.parameters))
 
 
 def space_to_proto(spec: SpaceSpec) -> pb.Space:
@@ -134,6 +146,8 @@ def study_from_proto(message: pb.StudySpec) -> StudySpec:
             "name": message.optimizer.name,
             "parameters": struct_from_proto(message.optimizer.parameters),
         }
+    if message.HasField("start"):
+        plain["start"] = _start(message.start)
     if message.keep_latents != pb.KEEP_LATENTS_UNSPECIFIED:
         plain["keep_latents"] = _enum_word(pb.KeepLatents, message.keep_latents, "keep_latents")
     return from_plain(StudySpec, plain)
@@ -192,6 +206,22 @@ def _whole(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _whole(item) for key, item in value.items()}
     return value
+
+
+def _start_to_proto(spec: StartSpec) -> pb.Start:
+    if spec.latents is None:
+        return pb.Start(study=names.study_name(spec.study))
+    return pb.Start(latents=tensors.to_proto(spec.latents.numpy()))
+
+
+def _start(message: pb.Start) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    if message.study:
+        plain["study"] = names.study_id(message.study)
+    if message.HasField("latents"):
+        latents = tensors.from_proto(message.latents, field="start.latents")
+        plain["latents"] = to_plain(ArrayData.of(latents))
+    return plain
 
 
 def _objective(message: pb.Objective) -> dict[str, Any]:

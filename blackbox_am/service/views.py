@@ -40,6 +40,7 @@ def study_to_proto(study_id: str, study: Study, created_at: float) -> pb.Study:
     message.space.CopyFrom(specs.space_to_proto(study.space))
     message.stimulus_shape.extend(study.created.stimulus_shape)
     message.population = study.population
+    message.optimizer.CopyFrom(specs.optimizer_to_proto(study.optimizer))
     message.name = names.study_name(study_id) if study_id else ""
     if created_at:
         message.create_time.CopyFrom(progress.time_to_proto(created_at))

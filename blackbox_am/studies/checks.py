@@ -4,33 +4,44 @@ from __future__ import annotations
 
 from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.generator import Generator
+from blackbox_am.core.optimizer import Circumstances
 from blackbox_am.core.oracle import Oracle, check_gradients, check_units
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec, StudySpec
 from blackbox_am.errors import GradientUnavailable, InvalidSpec, ShapeMismatch
-from blackbox_am.plugins import build_objective, build_optimizer
+from blackbox_am.plugins import build_objective, build_optimizer, optimizer_spec
 from blackbox_am.studies.events import Created
+from blackbox_am.studies.starts import start_of
+from blackbox_am.studies.study import Study
 
 MAX_GENERATION_BYTES = 2**29
 """Of the latents, and of the activations, of one generation. A store may have to take them
 as one value, and SQLite takes none of 10^9 bytes."""
 
 
-def created(spec: StudySpec, generator: Generator | None, oracle: Oracle | None) -> Created:
+def created(
+    spec: StudySpec,
+    generator: Generator | None,
+    oracle: Oracle | None,
+    source: Study | None = None,
+) -> Created:
     """The first event of a study by `spec`, everything checked and resolved.
 
     Args:
         spec: what the caller asked for.
         generator: the one it names, or None over a bare space.
         oracle: the one it names, or None where clients evaluate.
+        source: the study whose best latents it begins at, where it names one.
 
     Raises:
         InvalidInput: for a spec that cannot work, naming the field.
         Unsupported: for an optimizer that cannot search this space or climb this oracle.
     """
-    optimizer = build_optimizer(spec.optimizer)
+    asked = build_optimizer(spec.optimizer)
     objectives = [build_objective(target) for target in spec.targets]
     space = build_space(generator.space.spec if generator is not None else _bare(spec))
+    asked.check(space)
+    optimizer = asked.fitted(space, _circumstances(spec, oracle))
     optimizer.check(space)
     population = optimizer.population_size(space)
     rows = population * len(objectives)
@@ -56,12 +67,35 @@ def created(spec: StudySpec, generator: Generator | None, oracle: Oracle | None)
                 field="generator",
             )
         if optimizer.order == 1:
-            check_gradients(info, spec.optimizer.name)
+            check_gradients(info, optimizer.name)
         batch_size = fixed_batch_size(rows, info.batch_size)
     if optimizer.order == 1:
         _check_climbable(spec, generator, oracle)
     shape = () if generator is None else generator.stimulus_shape
-    return Created(spec, space.spec, shape, population, batch_size)
+    return Created(
+        spec,
+        space.spec,
+        shape,
+        population,
+        batch_size,
+        optimizer_spec(optimizer),
+        start_of(spec, space, source),
+        _remark(optimizer.name, population, spec.budget.queries_per_target),
+    )
+
+
+def _circumstances(spec: StudySpec, oracle: Oracle | None) -> Circumstances:
+    noisy = oracle is not None and not oracle.describe().deterministic
+    return Circumstances(spec.budget.queries_per_target, len(spec.targets), noisy)
+
+
+def _remark(name: str, population: int, queries: int) -> str:
+    if queries >= population:
+        return ""
+    return (
+        f"{queries} queries a target are less than a generation of {name}, which has "
+        f"{population}: one of {queries} is measured"
+    )
 
 
 def _bare(spec: StudySpec) -> SpaceSpec:

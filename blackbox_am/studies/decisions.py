@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.core import tensors
-from blackbox_am.core.spec import Budget
+from blackbox_am.core.spec import ArrayData, Budget
 from blackbox_am.core.types import StopReason, StudyState
 from blackbox_am.errors import InvalidInput, InvalidSpec, ShapeMismatch, StudyClosed
 from blackbox_am.studies.events import (
-    ArrayData,
     BudgetChanged,
     GenerationClosed,
     RowsTold,

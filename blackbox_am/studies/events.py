@@ -12,27 +12,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.core import tensors
-from blackbox_am.core.spec import Budget, SpaceSpec, StudySpec
+from blackbox_am.core.spec import ArrayData, Budget, OptimizerSpec, SpaceSpec, StudySpec
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import StoreCorrupt
-
-
-class ArrayData(msgspec.Struct, frozen=True, array_like=True):
-    """An array inside an event."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    data: bytes
-
-    @classmethod
-    def of(cls, array: NDArray[Any]) -> ArrayData:
-        """Packs `array`."""
-        return cls(array.dtype.name, array.shape, tensors.to_bytes(array))
-
-    def numpy(self) -> NDArray[Any]:
-        """The array, read-only."""
-        return tensors.from_bytes(self.dtype, self.shape, self.data)
 
 
 class Created(msgspec.Struct, frozen=True, tag="created"):
@@ -44,6 +26,10 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
         stimulus_shape: of one stimulus; empty where clients evaluate a bare space.
         population: P, candidates a generation for each target.
         batch_size: the one batch shape its evaluator runs.
+        optimizer: the one that searches, all its parameters settled: what `auto` chose, say.
+            None in journals that are older than this field.
+        start: (K, D) latents to begin at.
+        remark: what its owner should know of it from the beginning.
     """
 
     spec: StudySpec
@@ -51,6 +37,9 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
     stimulus_shape: tuple[int, ...]
     population: int
     batch_size: int
+    optimizer: OptimizerSpec | None = None
+    start: ArrayData | None = None
+    remark: str = ""
 
 
 class StateChanged(msgspec.Struct, frozen=True, tag="state"):

@@ -18,14 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blackbox_am.core.spec import Budget
+from blackbox_am.core.spec import ArrayData, Budget
 from blackbox_am.core.store import Store, StoredSnapshot
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import SequenceTaken, StoreCorrupt, StudyClosed, StudyExists
 from blackbox_am.studies import decisions
 from blackbox_am.studies.candidates import Generation, Told
 from blackbox_am.studies.events import (
-    ArrayData,
     Created,
     Event,
     GenerationClosed,
@@ -45,8 +44,6 @@ from blackbox_am.studies.study import Study
 Array = NDArray[Any]
 
 log = logging.getLogger(__name__)
-
-INEXACT = "latents could not be reproduced on this device; going on from the last snapshot"
 
 
 class LiveStudy:
@@ -117,8 +114,8 @@ class LiveStudy:
     ) -> LiveStudy:
         """Takes a study up again from its journal.
 
-        The optimizer's state is loaded from the last snapshot and led forward through the
-        generations since, each asked again and compared by checksum.
+        The optimizer's state is loaded from the last snapshot, if it makes any, and led forward
+        through the generations since, each asked again and compared by checksum.
 
         Args:
             catching_up: another process was faster, and is at work. Nothing is written then
@@ -141,7 +138,7 @@ class LiveStudy:
         exact = live._replay(events[1:], snapshot)
         if study.sequence > 1 and study.state.active:
             if not (catching_up and exact):
-                live._append([Resumed(study.generation, exact, "" if exact else INEXACT)])
+                live._append([Resumed(study.generation, exact, live.search.remark(exact))])
             live.conclude()
         return live
 
@@ -386,4 +383,4 @@ class LiveStudy:
             if isinstance(event, GenerationClosed) and self.study.sequence >= start and exact:
                 exact = self.search.relearn(self.study, event)
             self.study.apply(event)
-        return exact
+        return exact and self.search.owns_opened(self.study)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.generator import Generator
@@ -18,6 +19,7 @@ from blackbox_am.core.spec import (
     StudySpec,
     from_plain,
     objective,
+    start_spec,
     to_plain,
 )
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
@@ -49,13 +51,14 @@ def maximise(
     oracle: Oracle | str,
     generator: Generator | str,
     targets: Sequence[Target],
-    optimizer: str = "cma",
+    optimizer: str = "auto",
     parameters: dict[str, Any] | None = None,
     queries_per_target: int = 1000,
     seconds: float | None = None,
     target_score: float | None = None,
     patience: int | None = None,
     seed: int = 0,
+    start: str | NDArray[Any] | None = None,
     store: str = ":memory:",
     study_id: str = "local",
     catalogue: Catalogue | None = None,
@@ -72,10 +75,12 @@ def maximise(
         oracle: the model, or its name in the catalogue.
         generator: what makes stimuli, or its name in the catalogue.
         targets: units (``"head:3"``) or objectives, K of them.
-        optimizer: name of the optimizer, and its `parameters`.
+        optimizer: name of the optimizer, and its `parameters`; `auto` chooses.
         queries_per_target: rows observed for each target.
         seconds, target_score, patience: further limits, see `Budget`.
         seed: fixes every random number.
+        start: where to begin: the id of a study in `store` that has found something, or latents
+            (K, D) or (D,); the prior where None.
         store: path or URL of the journal.
         study_id: the study's id in the store.
         catalogue: where names are looked up; the shipped models where None.
@@ -101,6 +106,7 @@ def maximise(
         "oracle": oracle if isinstance(oracle, str) else oracle.kind,
         "optimizer": {"name": optimizer, "parameters": parameters or {}},
         "seed": seed,
+        "start": to_plain(start_spec(start)),
     }
     spec = from_plain(StudySpec, plain)
     return run(
@@ -125,7 +131,9 @@ def run(
     on_generation: Callable[[StudyProgress], None] = lambda progress: None,
 ) -> Result:
     """Runs the study that `spec` describes to its end. Arguments as of `maximise`."""
-    created = checks.created(spec, generator, oracle)
+    named = "" if spec.start is None else spec.start.study
+    source = reports.load(store, named) if named else None
+    created = checks.created(spec, generator, oracle, source)
     live = LiveStudy.create(store, study_id, created, device=resolve_device(device))
     if live.study.state is StudyState.PAUSED:
         live.resume()  # to call it again is to want it to go on

@@ -40,6 +40,8 @@ def progress(study_id: str, study: Study) -> StudyProgress:
         study.search_rows,
         study.failed_rows,
         study.seconds,
+        study.optimizer.name,
+        study.created.remark,
         study.spent,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,9 +15,12 @@ from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.types import FloatArray
+from blackbox_am.errors import Unsupported
 from blackbox_am.plugins import build_optimizer
 from blackbox_am.studies.events import GenerationClosed
 from blackbox_am.studies.study import Study
+
+log = logging.getLogger(__name__)
 
 
 class Search:
@@ -32,13 +36,16 @@ class Search:
     """
 
     def __init__(self, study: Study, device: torch.device) -> None:
-        self.optimizer: Optimizer[Any] = build_optimizer(study.spec.optimizer)
+        self.optimizer: Optimizer[Any] = build_optimizer(study.optimizer)
         self.space: Space = build_space(study.space)
         self.device = device
         targets = range(len(study.targets))
         self._state = self.optimizer.init(
             self.space, len(targets), self._stream(study, "init", targets)
         )
+        if study.created.start is not None:
+            start = torch.from_numpy(study.created.start.numpy().copy()).to(self.device)
+            self._state = self.optimizer.started_at(self.space, self._state, start)
 
     def ask(self, study: Study) -> torch.Tensor:
         """(active, P, D) latents of the open generation, inside the space. Pure.
@@ -47,6 +54,9 @@ class Search:
         """
         if study.opened is not None:
             return torch.from_numpy(study.opened.copy()).to(self.device)
+        return self._propose(study)
+
+    def _propose(self, study: Study) -> torch.Tensor:
         active = _some(study)
         state = self._state if active is None else states.select(self._state, active)
         with torch.no_grad():
@@ -75,6 +85,8 @@ class Search:
         told = torch.from_numpy(padded).to(self.device, torch.float32)
         if gradients is not None:
             gradients = torch.nn.functional.pad(gradients, (0, 0, 0, missing), value=float("nan"))
+        if self.optimizer.replayed:
+            self._propose(study)  # what the journal handed out, a library was not asked for yet
         active = _some(study)
         with torch.no_grad():
             if active is None:
@@ -88,18 +100,50 @@ class Search:
         """Tells the optimizer a generation out of the journal. Returns whether it could.
 
         It cannot where the latents come out different (another device or library), unless
-        the journal keeps them, and for order 1, whose gradients the journal does not keep.
+        the journal keeps them and the optimizer takes them from there; and for order 1, whose
+        gradients the journal does not keep.
         """
         if self.optimizer.order == 1:
             return False
-        if event.latents is not None:
+        if event.latents is not None and not self.optimizer.replayed:
             latents = torch.from_numpy(event.latents.numpy().copy()).to(self.device)
-        else:
-            latents = self.ask(study)
+            self.learn(study, latents, study.scores())
+            return True
+        try:
+            latents = self._propose(study)
             if tensors.checksum(latents.cpu().numpy()) != event.checksum:
                 return False
-        self.learn(study, latents, study.scores())
+            self.learn(study, latents, study.scores())
+        except Unsupported as error:  # another version of a library may fail where one did not
+            log.warning("generation %d cannot be replayed: %s", event.generation, error)
+            return False
         return True
+
+    def owns_opened(self, study: Study) -> bool:
+        """Whether the latents handed out for the open generation are those it would propose.
+
+        It matters to a library, which only hears of its own proposals.
+        """
+        if study.opened is None or not self.optimizer.replayed:
+            return True
+        try:
+            return bool(np.array_equal(self._propose(study).cpu().numpy(), study.opened))
+        except Unsupported as error:
+            log.warning("generation %d cannot be replayed: %s", study.generation, error)
+            return False
+
+    def remark(self, exact: bool) -> str:
+        """Where a search goes on from that could not be led forward to its end; nothing to be
+        said of one that is `exact`.
+        """
+        if exact:
+            return ""
+        if self.optimizer.replayed:
+            return (
+                "latents could not be reproduced on this device, or with this version of the "
+                "library; going on from the last generation that could"
+            )
+        return "latents could not be reproduced on this device; going on from the last snapshot"
 
     def snapshot(self) -> bytes:
         """The optimizer's state, for `restore`."""

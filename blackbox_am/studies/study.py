@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.core.objective import Objective
-from blackbox_am.core.spec import Budget, SpaceSpec, StudySpec
+from blackbox_am.core.spec import ArrayData, Budget, OptimizerSpec, SpaceSpec, StudySpec
 from blackbox_am.core.types import Accounting, FloatArray, StopReason, StudyState
 from blackbox_am.errors import InvalidInput
 from blackbox_am.plugins import build_objective
 from blackbox_am.studies.events import (
-    ArrayData,
     BudgetChanged,
     Created,
     Event,
@@ -128,6 +127,11 @@ class Study:
     def spec(self) -> StudySpec:
         """What the caller asked for."""
         return self.created.spec
+
+    @property
+    def optimizer(self) -> OptimizerSpec:
+        """What searches, all its parameters settled."""
+        return self.created.optimizer or self.spec.optimizer
 
     @property
     def space(self) -> SpaceSpec:

@@ -27,7 +27,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62lackbox_am/v1/study.proto\x12\x0e\x62lackbox_am.v1\x1a\x1b\x62lackbox_am/v1/tensor.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x02\n\x05Space\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.blackbox_am.v1.Space.Kind\x12\x11\n\tdimension\x18\x02 \x01(\x03\x12\x0e\n\x06radius\x18\x03 \x01(\x01\x12\x0b\n\x03low\x18\x04 \x03(\x01\x12\x0c\n\x04high\x18\x05 \x03(\x01\x12\x12\n\ncategories\x18\x06 \x01(\x03\x12$\n\x05parts\x18\x07 \x03(\x0b\x32\x15.blackbox_am.v1.Space\x12\x13\n\x0bimage_shape\x18\x08 \x03(\x03\"t\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_NORMAL\x10\x01\x12\x0f\n\x0bKIND_SPHERE\x10\x02\x12\x0c\n\x08KIND_BOX\x10\x03\x12\x14\n\x10KIND_CATEGORICAL\x10\x04\x12\x10\n\x0cKIND_PRODUCT\x10\x05\"c\n\tObjective\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x03(\t\x12\x0f\n\x07weights\x18\x03 \x03(\x01\x12(\n\x05terms\x18\x04 \x03(\x0b\x32\x19.blackbox_am.v1.Objective\"\x96\x01\n\x06\x42udget\x12\x1a\n\x12queries_per_target\x18\x01 \x01(\x03\x12\x14\n\x07seconds\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0ctarget_score\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08patience\x18\x04 \x01(\x03H\x02\x88\x01\x01\x42\n\n\x08_secondsB\x0f\n\r_target_scoreB\x0b\n\t_patience\"C\n\x06PlugIn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xfa\x02\n\tStudySpec\x12\x11\n\tgenerator\x18\x01 \x01(\t\x12$\n\x05space\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.Space\x12\x0e\n\x06oracle\x18\x03 \x01(\t\x12*\n\x07targets\x18\x04 \x03(\x0b\x32\x19.blackbox_am.v1.Objective\x12)\n\toptimizer\x18\x05 \x01(\x0b\x32\x16.blackbox_am.v1.PlugIn\x12&\n\x06\x62udget\x18\x06 \x01(\x0b\x32\x16.blackbox_am.v1.Budget\x12\x0c\n\x04seed\x18\x07 \x01(\x03\x12\x31\n\x0ckeep_latents\x18\x08 \x01(\x0e\x32\x1b.blackbox_am.v1.KeepLatents\x12\x35\n\x06labels\x18\t \x03(\x0b\x32%.blackbox_am.v1.StudySpec.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa7\x01\n\x04\x42\x65st\x12\x0e\n\x06target\x18\x01 \x01(\x05\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x12\n\ngeneration\x18\x04 \x01(\x03\x12\x0b\n\x03row\x18\x05 \x01(\x05\x12&\n\x06latent\x18\x06 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12(\n\x08stimulus\x18\x07 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\"\xd7\x01\n\nAccounting\x12\x13\n\x0bsearch_rows\x18\x01 \x01(\x03\x12\x14\n\x0crecheck_rows\x18\x02 \x01(\x03\x12\x15\n\rbaseline_rows\x18\x03 \x01(\x03\x12\x14\n\x0cretried_rows\x18\x04 \x01(\x03\x12\x13\n\x0b\x66\x61iled_rows\x18\x05 \x01(\x03\x12\x14\n\x0coracle_calls\x18\x06 \x01(\x03\x12\x13\n\x0boracle_rows\x18\x07 \x01(\x03\x12\x0f\n\x07retries\x18\x08 \x01(\x03\x12\x12\n\ncache_hits\x18\t \x01(\x03\x12\x0c\n\x04\x63ost\x18\n \x01(\x01\"\xab\x01\n\x0eTargetProgress\x12\x0e\n\x06target\x18\x01 \x01(\x05\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08\x66inished\x18\x03 \x01(\x08\x12/\n\x0bstop_reason\x18\x04 \x01(\x0e\x32\x1a.blackbox_am.v1.StopReason\x12\x0f\n\x07queries\x18\x05 \x01(\x03\x12\x17\n\nbest_score\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_best_score\"\xc6\x03\n\x05Study\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04spec\x18\x02 \x01(\x0b\x32\x19.blackbox_am.v1.StudySpec\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12/\n\x0bstop_reason\x18\x04 \x01(\x0e\x32\x1a.blackbox_am.v1.StopReason\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x10\n\x08sequence\x18\x06 \x01(\x03\x12\x12\n\ngeneration\x18\x07 \x01(\x03\x12/\n\x07targets\x18\x08 \x03(\x0b\x32\x1e.blackbox_am.v1.TargetProgress\x12.\n\naccounting\x18\t \x01(\x0b\x32\x1a.blackbox_am.v1.Accounting\x12$\n\x05space\x18\n \x01(\x0b\x32\x15.blackbox_am.v1.Space\x12\x16\n\x0estimulus_shape\x18\x0b \x03(\x03\x12\x0f\n\x07seconds\x18\x0c \x01(\x01\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\npopulation\x18\x0e \x01(\x03\"\x96\x08\n\nStudyEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x07\x63reated\x18\x03 \x01(\x0b\x32\".blackbox_am.v1.StudyEvent.CreatedH\x00\x12@\n\rstate_changed\x18\x04 \x01(\x0b\x32\'.blackbox_am.v1.StudyEvent.StateChangedH\x00\x12H\n\x11generation_opened\x18\x05 \x01(\x0b\x32+.blackbox_am.v1.StudyEvent.GenerationOpenedH\x00\x12\x38\n\trows_told\x18\x06 \x01(\x0b\x32#.blackbox_am.v1.StudyEvent.RowsToldH\x00\x12H\n\x11generation_closed\x18\x07 \x01(\x0b\x32+.blackbox_am.v1.StudyEvent.GenerationClosedH\x00\x12\x42\n\x0e\x62udget_changed\x18\x08 \x01(\x0b\x32(.blackbox_am.v1.StudyEvent.BudgetChangedH\x00\x12\x35\n\x07resumed\x18\t \x01(\x0b\x32\".blackbox_am.v1.StudyEvent.ResumedH\x00\x1a\t\n\x07\x43reated\x1a{\n\x0cStateChanged\x12)\n\x05state\x18\x01 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12/\n\x0bstop_reason\x18\x02 \x01(\x0e\x32\x1a.blackbox_am.v1.StopReason\x12\x0f\n\x07message\x18\x03 \x01(\t\x1a:\n\x10GenerationOpened\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x12\n\ncandidates\x18\x02 \x01(\x03\x1a<\n\x08RowsTold\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x1a\x86\x01\n\x10GenerationClosed\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x0f\n\x07targets\x18\x02 \x03(\x05\x12\x13\n\x0b\x62\x65st_scores\x18\x03 \x03(\x01\x12\x13\n\x0bmean_scores\x18\x04 \x03(\x01\x12\x12\n\ntotal_rows\x18\x05 \x01(\x03\x12\x0f\n\x07seconds\x18\x06 \x01(\x01\x1a\x37\n\rBudgetChanged\x12&\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.Budget\x1a=\n\x07Resumed\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\r\n\x05\x65xact\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\tB\x07\n\x05\x65vent*\xc1\x01\n\nStudyState\x12\x1b\n\x17STUDY_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13STUDY_STATE_PENDING\x10\x01\x12\x17\n\x13STUDY_STATE_RUNNING\x10\x02\x12\x16\n\x12STUDY_STATE_PAUSED\x10\x03\x12\x19\n\x15STUDY_STATE_SUCCEEDED\x10\x04\x12\x16\n\x12STUDY_STATE_FAILED\x10\x05\x12\x19\n\x15STUDY_STATE_CANCELLED\x10\x06*\xb7\x01\n\nStopReason\x12\x1b\n\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12STOP_REASON_TARGET\x10\x01\x12\x16\n\x12STOP_REASON_BUDGET\x10\x02\x12\x14\n\x10STOP_REASON_TIME\x10\x03\x12\x18\n\x14STOP_REASON_PATIENCE\x10\x04\x12\x14\n\x10STOP_REASON_USER\x10\x05\x12\x16\n\x12STOP_REASON_ORACLE\x10\x06*X\n\x0bKeepLatents\x12\x1c\n\x18KEEP_LATENTS_UNSPECIFIED\x10\x00\x12\x15\n\x11KEEP_LATENTS_BEST\x10\x01\x12\x14\n\x10KEEP_LATENTS_ALL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62lackbox_am/v1/study.proto\x12\x0e\x62lackbox_am.v1\x1a\x1b\x62lackbox_am/v1/tensor.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x02\n\x05Space\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.blackbox_am.v1.Space.Kind\x12\x11\n\tdimension\x18\x02 \x01(\x03\x12\x0e\n\x06radius\x18\x03 \x01(\x01\x12\x0b\n\x03low\x18\x04 \x03(\x01\x12\x0c\n\x04high\x18\x05 \x03(\x01\x12\x12\n\ncategories\x18\x06 \x01(\x03\x12$\n\x05parts\x18\x07 \x03(\x0b\x32\x15.blackbox_am.v1.Space\x12\x13\n\x0bimage_shape\x18\x08 \x03(\x03\"t\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_NORMAL\x10\x01\x12\x0f\n\x0bKIND_SPHERE\x10\x02\x12\x0c\n\x08KIND_BOX\x10\x03\x12\x14\n\x10KIND_CATEGORICAL\x10\x04\x12\x10\n\x0cKIND_PRODUCT\x10\x05\"c\n\tObjective\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x03(\t\x12\x0f\n\x07weights\x18\x03 \x03(\x01\x12(\n\x05terms\x18\x04 \x03(\x0b\x32\x19.blackbox_am.v1.Objective\"\x96\x01\n\x06\x42udget\x12\x1a\n\x12queries_per_target\x18\x01 \x01(\x03\x12\x14\n\x07seconds\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0ctarget_score\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08patience\x18\x04 \x01(\x03H\x02\x88\x01\x01\x42\n\n\x08_secondsB\x0f\n\r_target_scoreB\x0b\n\t_patience\"C\n\x06PlugIn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"?\n\x05Start\x12\r\n\x05study\x18\x01 \x01(\t\x12\'\n\x07latents\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\"\xa0\x03\n\tStudySpec\x12\x11\n\tgenerator\x18\x01 \x01(\t\x12$\n\x05space\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.Space\x12\x0e\n\x06oracle\x18\x03 \x01(\t\x12*\n\x07targets\x18\x04 \x03(\x0b\x32\x19.blackbox_am.v1.Objective\x12)\n\toptimizer\x18\x05 \x01(\x0b\x32\x16.blackbox_am.v1.PlugIn\x12&\n\x06\x62udget\x18\x06 \x01(\x0b\x32\x16.blackbox_am.v1.Budget\x12\x0c\n\x04seed\x18\x07 \x01(\x03\x12\x31\n\x0ckeep_latents\x18\x08 \x01(\x0e\x32\x1b.blackbox_am.v1.KeepLatents\x12\x35\n\x06labels\x18\t \x03(\x0b\x32%.blackbox_am.v1.StudySpec.LabelsEntry\x12$\n\x05start\x18\n \x01(\x0b\x32\x15.blackbox_am.v1.Start\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa7\x01\n\x04\x42\x65st\x12\x0e\n\x06target\x18\x01 \x01(\x05\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x12\n\ngeneration\x18\x04 \x01(\x03\x12\x0b\n\x03row\x18\x05 \x01(\x05\x12&\n\x06latent\x18\x06 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12(\n\x08stimulus\x18\x07 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\"\xd7\x01\n\nAccounting\x12\x13\n\x0bsearch_rows\x18\x01 \x01(\x03\x12\x14\n\x0crecheck_rows\x18\x02 \x01(\x03\x12\x15\n\rbaseline_rows\x18\x03 \x01(\x03\x12\x14\n\x0cretried_rows\x18\x04 \x01(\x03\x12\x13\n\x0b\x66\x61iled_rows\x18\x05 \x01(\x03\x12\x14\n\x0coracle_calls\x18\x06 \x01(\x03\x12\x13\n\x0boracle_rows\x18\x07 \x01(\x03\x12\x0f\n\x07retries\x18\x08 \x01(\x03\x12\x12\n\ncache_hits\x18\t \x01(\x03\x12\x0c\n\x04\x63ost\x18\n \x01(\x01\"\xab\x01\n\x0eTargetProgress\x12\x0e\n\x06target\x18\x01 \x01(\x05\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08\x66inished\x18\x03 \x01(\x08\x12/\n\x0bstop_reason\x18\x04 \x01(\x0e\x32\x1a.blackbox_am.v1.StopReason\x12\x0f\n\x07queries\x18\x05 \x01(\x03\x12\x17\n\nbest_score\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_best_score\"\x81\x04\n\x05Study\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04spec\x18\x02 \x01(\x0b\x32\x19.blackbox_am.v1.StudySpec\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12/\n\x0bstop_reason\x18\x04 \x01(\x0e\x32\x1a.blackbox_am.v1.StopReason\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x10\n\x08sequence\x18\x06 \x01(\x03\x12\x12\n\ngeneration\x18\x07 \x01(\x03\x12/\n\x07targets\x18\x08 \x03(\x0b\x32\x1e.blackbox_am.v1.TargetProgress\x12.\n\naccounting\x18\t \x01(\x0b\x32\x1a.blackbox_am.v1.Accounting\x12$\n\x05space\x18\n \x01(\x0b\x32\x15.blackbox_am.v1.Space\x12\x16\n\x0estimulus_shape\x18\x0b \x03(\x03\x12\x0f\n\x07seconds\x18\x0c \x01(\x01\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\npopulation\x18\x0e \x01(\x03\x12)\n\toptimizer\x18\x0f \x01(\x0b\x32\x16.blackbox_am.v1.PlugIn\x12\x0e\n\x06remark\x18\x10 \x01(\t\"\x96\x08\n\nStudyEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x07\x63reated\x18\x03 \x01(\x0b\x32\".blackbox_am.v1.StudyEvent.CreatedH\x00\x12@\n\rstate_changed\x18\x04 \x01(\x0b\x32\'.blackbox_am.v1.StudyEvent.StateChangedH\x00\x12H\n\x11generation_opened\x18\x05 \x01(\x0b\x32+.blackbox_am.v1.StudyEvent.GenerationOpenedH\x00\x12\x38\n\trows_told\x18\x06 \x01(\x0b\x32#.blackbox_am.v1.StudyEvent.RowsToldH\x00\x12H\n\x11generation_closed\x18\x07 \x01(\x0b\x32+.blackbox_am.v1.StudyEvent.GenerationClosedH\x00\x12\x42\n\x0e\x62udget_changed\x18\x08 \x01(\x0b\x32(.blackbox_am.v1.StudyEvent.BudgetChangedH\x00\x12\x35\n\x07resumed\x18\t \x01(\x0b\x32\".blackbox_am.v1.StudyEvent.ResumedH\x00\x1a\t\n\x07\x43reated\x1a{\n\x0cStateChanged\x12)\n\x05state\x18\x01 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12/\n\x0bstop_reason\x18\x02 \x01(\x0e\x32\x1a.blackbox_am.v1.StopReason\x12\x0f\n\x07message\x18\x03 \x01(\t\x1a:\n\x10GenerationOpened\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x12\n\ncandidates\x18\x02 \x01(\x03\x1a<\n\x08RowsTold\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x1a\x86\x01\n\x10GenerationClosed\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x0f\n\x07targets\x18\x02 \x03(\x05\x12\x13\n\x0b\x62\x65st_scores\x18\x03 \x03(\x01\x12\x13\n\x0bmean_scores\x18\x04 \x03(\x01\x12\x12\n\ntotal_rows\x18\x05 \x01(\x03\x12\x0f\n\x07seconds\x18\x06 \x01(\x01\x1a\x37\n\rBudgetChanged\x12&\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.Budget\x1a=\n\x07Resumed\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\r\n\x05\x65xact\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\tB\x07\n\x05\x65vent*\xc1\x01\n\nStudyState\x12\x1b\n\x17STUDY_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13STUDY_STATE_PENDING\x10\x01\x12\x17\n\x13STUDY_STATE_RUNNING\x10\x02\x12\x16\n\x12STUDY_STATE_PAUSED\x10\x03\x12\x19\n\x15STUDY_STATE_SUCCEEDED\x10\x04\x12\x16\n\x12STUDY_STATE_FAILED\x10\x05\x12\x19\n\x15STUDY_STATE_CANCELLED\x10\x06*\xb7\x01\n\nStopReason\x12\x1b\n\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12STOP_REASON_TARGET\x10\x01\x12\x16\n\x12STOP_REASON_BUDGET\x10\x02\x12\x14\n\x10STOP_REASON_TIME\x10\x03\x12\x18\n\x14STOP_REASON_PATIENCE\x10\x04\x12\x14\n\x10STOP_REASON_USER\x10\x05\x12\x16\n\x12STOP_REASON_ORACLE\x10\x06*X\n\x0bKeepLatents\x12\x1c\n\x18KEEP_LATENTS_UNSPECIFIED\x10\x00\x12\x15\n\x11KEEP_LATENTS_BEST\x10\x01\x12\x14\n\x10KEEP_LATENTS_ALL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,12 +36,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STUDYSPEC_LABELSENTRY']._loaded_options = None
   _globals['_STUDYSPEC_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_STUDYSTATE']._serialized_start=3222
-  _globals['_STUDYSTATE']._serialized_end=3415
-  _globals['_STOPREASON']._serialized_start=3418
-  _globals['_STOPREASON']._serialized_end=3601
-  _globals['_KEEPLATENTS']._serialized_start=3603
-  _globals['_KEEPLATENTS']._serialized_end=3691
+  _globals['_STUDYSTATE']._serialized_start=3384
+  _globals['_STUDYSTATE']._serialized_end=3577
+  _globals['_STOPREASON']._serialized_start=3580
+  _globals['_STOPREASON']._serialized_end=3763
+  _globals['_KEEPLATENTS']._serialized_start=3765
+  _globals['_KEEPLATENTS']._serialized_end=3853
   _globals['_SPACE']._serialized_start=139
   _globals['_SPACE']._serialized_end=447
   _globals['_SPACE_KIND']._serialized_start=331
@@ -52,32 +52,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BUDGET']._serialized_end=701
   _globals['_PLUGIN']._serialized_start=703
   _globals['_PLUGIN']._serialized_end=770
-  _globals['_STUDYSPEC']._serialized_start=773
-  _globals['_STUDYSPEC']._serialized_end=1151
-  _globals['_STUDYSPEC_LABELSENTRY']._serialized_start=1106
-  _globals['_STUDYSPEC_LABELSENTRY']._serialized_end=1151
-  _globals['_BEST']._serialized_start=1154
-  _globals['_BEST']._serialized_end=1321
-  _globals['_ACCOUNTING']._serialized_start=1324
-  _globals['_ACCOUNTING']._serialized_end=1539
-  _globals['_TARGETPROGRESS']._serialized_start=1542
-  _globals['_TARGETPROGRESS']._serialized_end=1713
-  _globals['_STUDY']._serialized_start=1716
-  _globals['_STUDY']._serialized_end=2170
-  _globals['_STUDYEVENT']._serialized_start=2173
-  _globals['_STUDYEVENT']._serialized_end=3219
-  _globals['_STUDYEVENT_CREATED']._serialized_start=2697
-  _globals['_STUDYEVENT_CREATED']._serialized_end=2706
-  _globals['_STUDYEVENT_STATECHANGED']._serialized_start=2708
-  _globals['_STUDYEVENT_STATECHANGED']._serialized_end=2831
-  _globals['_STUDYEVENT_GENERATIONOPENED']._serialized_start=2833
-  _globals['_STUDYEVENT_GENERATIONOPENED']._serialized_end=2891
-  _globals['_STUDYEVENT_ROWSTOLD']._serialized_start=2893
-  _globals['_STUDYEVENT_ROWSTOLD']._serialized_end=2953
-  _globals['_STUDYEVENT_GENERATIONCLOSED']._serialized_start=2956
-  _globals['_STUDYEVENT_GENERATIONCLOSED']._serialized_end=3090
-  _globals['_STUDYEVENT_BUDGETCHANGED']._serialized_start=3092
-  _globals['_STUDYEVENT_BUDGETCHANGED']._serialized_end=3147
-  _globals['_STUDYEVENT_RESUMED']._serialized_start=3149
-  _globals['_STUDYEVENT_RESUMED']._serialized_end=3210
+  _globals['_START']._serialized_start=772
+  _globals['_START']._serialized_end=835
+  _globals['_STUDYSPEC']._serialized_start=838
+  _globals['_STUDYSPEC']._serialized_end=1254
+  _globals['_STUDYSPEC_LABELSENTRY']._serialized_start=1209
+  _globals['_STUDYSPEC_LABELSENTRY']._serialized_end=1254
+  _globals['_BEST']._serialized_start=1257
+  _globals['_BEST']._serialized_end=1424
+  _globals['_ACCOUNTING']._serialized_start=1427
+  _globals['_ACCOUNTING']._serialized_end=1642
+  _globals['_TARGETPROGRESS']._serialized_start=1645
+  _globals['_TARGETPROGRESS']._serialized_end=1816
+  _globals['_STUDY']._serialized_start=1819
+  _globals['_STUDY']._serialized_end=2332
+  _globals['_STUDYEVENT']._serialized_start=2335
+  _globals['_STUDYEVENT']._serialized_end=3381
+  _globals['_STUDYEVENT_CREATED']._serialized_start=2859
+  _globals['_STUDYEVENT_CREATED']._serialized_end=2868
+  _globals['_STUDYEVENT_STATECHANGED']._serialized_start=2870
+  _globals['_STUDYEVENT_STATECHANGED']._serialized_end=2993
+  _globals['_STUDYEVENT_GENERATIONOPENED']._serialized_start=2995
+  _globals['_STUDYEVENT_GENERATIONOPENED']._serialized_end=3053
+  _globals['_STUDYEVENT_ROWSTOLD']._serialized_start=3055
+  _globals['_STUDYEVENT_ROWSTOLD']._serialized_end=3115
+  _globals['_STUDYEVENT_GENERATIONCLOSED']._serialized_start=3118
+  _globals['_STUDYEVENT_GENERATIONCLOSED']._serialized_end=3252
+  _globals['_STUDYEVENT_BUDGETCHANGED']._serialized_start=3254
+  _globals['_STUDYEVENT_BUDGETCHANGED']._serialized_end=3309
+  _globals['_STUDYEVENT_RESUMED']._serialized_start=3311
+  _globals['_STUDYEVENT_RESUMED']._serialized_end=3372
 # @@protoc_insertion_point(module_scope)

@@ -261,6 +261,33 @@ class PlugIn(google.protobuf.message.Message):
 global___PlugIn = PlugIn
 
 @typing.final
+class Start(google.protobuf.message.Message):
+    """Where a search begins, other than at the prior. One of the two."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STUDY_FIELD_NUMBER: builtins.int
+    LATENTS_FIELD_NUMBER: builtins.int
+    study: builtins.str
+    """`studies/{study_id}` of a study of this server: its best latents. It has as many targets,
+    or one, with which all begin.
+    """
+    @property
+    def latents(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """(targets, dimension) or (1, dimension), FLOAT32."""
+
+    def __init__(
+        self,
+        *,
+        study: builtins.str = ...,
+        latents: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["latents", b"latents"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["latents", b"latents", "study", b"study"]) -> None: ...
+
+global___Start = Start
+
+@typing.final
 class StudySpec(google.protobuf.message.Message):
     """What the caller asks for. Immutable once created, but for the budget."""
 
@@ -291,6 +318,7 @@ class StudySpec(google.protobuf.message.Message):
     SEED_FIELD_NUMBER: builtins.int
     KEEP_LATENTS_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
+    START_FIELD_NUMBER: builtins.int
     generator: builtins.str
     """Registered generator. Exactly one of `generator` and `space`."""
     oracle: builtins.str
@@ -306,11 +334,17 @@ class StudySpec(google.protobuf.message.Message):
         """One objective per target: K searches in lock-step."""
 
     @property
-    def optimizer(self) -> global___PlugIn: ...
+    def optimizer(self) -> global___PlugIn:
+        """Unset: `auto`, which chooses by space, budget and noise."""
+
     @property
     def budget(self) -> global___Budget: ...
     @property
     def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    @property
+    def start(self) -> global___Start:
+        """Unset: at the prior."""
+
     def __init__(
         self,
         *,
@@ -323,9 +357,10 @@ class StudySpec(google.protobuf.message.Message):
         seed: builtins.int = ...,
         keep_latents: global___KeepLatents.ValueType = ...,
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        start: global___Start | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["budget", b"budget", "optimizer", b"optimizer", "space", b"space"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["budget", b"budget", "generator", b"generator", "keep_latents", b"keep_latents", "labels", b"labels", "optimizer", b"optimizer", "oracle", b"oracle", "seed", b"seed", "space", b"space", "targets", b"targets"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["budget", b"budget", "optimizer", b"optimizer", "space", b"space", "start", b"start"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["budget", b"budget", "generator", b"generator", "keep_latents", b"keep_latents", "labels", b"labels", "optimizer", b"optimizer", "oracle", b"oracle", "seed", b"seed", "space", b"space", "start", b"start", "targets", b"targets"]) -> None: ...
 
 global___StudySpec = StudySpec
 
@@ -476,6 +511,8 @@ class Study(google.protobuf.message.Message):
     SECONDS_FIELD_NUMBER: builtins.int
     CREATE_TIME_FIELD_NUMBER: builtins.int
     POPULATION_FIELD_NUMBER: builtins.int
+    OPTIMIZER_FIELD_NUMBER: builtins.int
+    REMARK_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`studies/{study_id}`."""
     state: global___StudyState.ValueType
@@ -489,6 +526,8 @@ class Study(google.protobuf.message.Message):
     """Seconds spent searching, over all runs."""
     population: builtins.int
     """Candidates in a full generation, per target."""
+    remark: builtins.str
+    """What its owner should know of it from the beginning; often empty."""
     @property
     def spec(self) -> global___StudySpec: ...
     @property
@@ -503,6 +542,10 @@ class Study(google.protobuf.message.Message):
     def stimulus_shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
     @property
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def optimizer(self) -> global___PlugIn:
+        """What searches, all its parameters settled: what `auto` chose, for one."""
+
     def __init__(
         self,
         *,
@@ -520,9 +563,11 @@ class Study(google.protobuf.message.Message):
         seconds: builtins.float = ...,
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         population: builtins.int = ...,
+        optimizer: global___PlugIn | None = ...,
+        remark: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["accounting", b"accounting", "create_time", b"create_time", "space", b"space", "spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accounting", b"accounting", "create_time", b"create_time", "generation", b"generation", "message", b"message", "name", b"name", "population", b"population", "seconds", b"seconds", "sequence", b"sequence", "space", b"space", "spec", b"spec", "state", b"state", "stimulus_shape", b"stimulus_shape", "stop_reason", b"stop_reason", "targets", b"targets"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["accounting", b"accounting", "create_time", b"create_time", "optimizer", b"optimizer", "space", b"space", "spec", b"spec"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["accounting", b"accounting", "create_time", b"create_time", "generation", b"generation", "message", b"message", "name", b"name", "optimizer", b"optimizer", "population", b"population", "remark", b"remark", "seconds", b"seconds", "sequence", b"sequence", "space", b"space", "spec", b"spec", "state", b"state", "stimulus_shape", b"stimulus_shape", "stop_reason", b"stop_reason", "targets", b"targets"]) -> None: ...
 
 global___Study = Study
 

@@ -80,3 +80,9 @@ def test_seeds_do_not_run_into_one_another() -> None:
     """Digits that move from one part of the position to the next make another seed."""
     positions = [(1, 23, 4), (12, 3, 4), (1, 2, 34), (123, 4, 0)]
     assert len({position_seed(s, "ask", g, k) for s, g, k in positions}) == len(positions)
+
+
+def test_seeds_for_other_libraries_are_those_of_the_position() -> None:
+    stream = Stream(5, "ask", 3, (2, 7))
+    assert stream.seeds == tuple(position_seed(5, "ask", 3, k) for k in (2, 7))
+    assert Stream(5, "ask", 4, (2,)).seeds[0] not in stream.seeds

@@ -38,7 +38,7 @@ def study(**changes: Any) -> dict[str, Any]:
 def test_a_study_from_plain_data() -> None:
     spec = from_plain(StudySpec, study())
     assert spec == StudySpec((HEAD,), BUDGET, generator="vae", oracle="cnn")
-    assert spec.optimizer == OptimizerSpec("cma")
+    assert spec.optimizer == OptimizerSpec("auto")
 
 
 spaces = st.one_of(

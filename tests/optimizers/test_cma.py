@@ -108,7 +108,7 @@ def _stays_sound(generations: int) -> None:
         assert finite(search.state)
         assert search.ask().isfinite().all()
         covariance = search.state.covariance
-        torch.testing.assert_close(covariance, covariance.mT, rtol=0, atol=1e-5)
+        assert not covariance.triu(1).any()
         torch.linalg.cholesky(covariance)
 
 
@@ -134,9 +134,7 @@ def test_factor_is_renewed_lazily() -> None:
     assert 1 < interval < 12
     assert renewed == [(g + 1) % interval == 0 for g in range(12)]
     a = search.state.factor[0]
-    torch.testing.assert_close(
-        (a @ a.T).tril(), search.state.covariance[0].tril(), rtol=1e-4, atol=1e-4
-    )
+    torch.testing.assert_close((a @ a.T).tril(), search.state.covariance[0], rtol=1e-4, atol=1e-4)
 
 
 def test_one_generation_by_hand() -> None:
@@ -208,7 +206,7 @@ def test_a_latent_from_elsewhere_does_not_take_over() -> None:
 
 def test_refuses_matrices_that_do_not_fit() -> None:
     space = build_space(SpaceSpec("normal", 4096))
-    with pytest.raises(Unsupported, match=r"needs 6442450944 bytes.*16 targets.*sep_cma"):
+    with pytest.raises(Unsupported, match=r"needs 4294967296 bytes.*16 targets.*sep_cma"):
         CMA(max_bytes=2**31).init(space, 16, Stream(0, "init", 0, range(16)))
     with pytest.raises(Unsupported, match="sep_cma"):
         CMA(max_bytes=2**20).check(space)

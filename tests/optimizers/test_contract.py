@@ -8,11 +8,14 @@ from blackbox_am import plugins
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.testing.optimizers import OptimizerContract
 
+PARAMETERS: dict[str, dict[str, Any]] = {"nevergrad": {"optimizer": "DE", "population": 4}}
+"""Of optimizers that take long: nevergrad takes up to a millisecond a candidate."""
+
 
 class TestRegistered(OptimizerContract):
     @pytest.fixture(params=plugins.optimizers.names())
     def optimizer(self, request: pytest.FixtureRequest) -> Optimizer[Any]:
-        return plugins.optimizers.build(request.param, {})
+        return plugins.optimizers.build(request.param, PARAMETERS.get(request.param, {}))
 
     def test_is_named_after_its_file(self, optimizer: Optimizer[Any]) -> None:
         assert type(optimizer).__module__.rpartition(".")[2] == optimizer.name

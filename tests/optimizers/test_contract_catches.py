@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 import torch
 
+from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._evolution import EvolutionStrategy
+from blackbox_am.optimizers._sessions import Sessions
+from blackbox_am.optimizers.nevergrad import Nevergrad
+from blackbox_am.optimizers.pycma import PyCMA
 from blackbox_am.optimizers.random import Random, RandomState
 from blackbox_am.optimizers.sep_cma import SepCMA, SepCMAState
 from blackbox_am.testing.optimizers import OptimizerContract
@@ -69,9 +72,41 @@ class UsesGlobalNumbers(Random):
         return super().ask(space, state, stream) + torch.rand(())
 
 
+class Impatient(Nevergrad):
+    """Asks the library whenever it is asked."""
+
+    def ask(self, space: Space, state: Sessions, stream: Stream) -> torch.Tensor:
+        for session in state.sessions:
+            session._proposed = None
+        return super().ask(space, state, stream)
+
+
+class CountsItsLife(PyCMA):
+    """Remembers outside of its sessions, which a replay begins anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        object.__setattr__(self, "asked", [])
+
+    def ask(self, space: Space, state: Sessions, stream: Stream) -> torch.Tensor:
+        self.asked.append(stream.seeds)  # type: ignore[attr-defined]
+        many = len(set(self.asked))  # type: ignore[attr-defined]
+        return super().ask(space, state, stream) + many
+
+
+class KeepsOneSession(PyCMA):
+    def init(self, space: Space, targets: int, stream: Stream) -> Sessions:
+        state = super().init(space, targets, stream)
+        return Sessions(state.sessions[:1] * targets)
+
+
 @pytest.mark.parametrize(
     ("optimizer", "test"),
     [
+        (Impatient("HaltonSearch", population=4, budget=1000), SUITE.test_ask_is_pure),
+        (CountsItsLife(), SUITE.test_a_replay_continues_to_the_last_bit),
+        (KeepsOneSession(), SUITE.test_a_target_does_not_know_the_others),
+        (KeepsOneSession(), SUITE.test_a_target_that_rested_goes_on_as_it_was),
         (MixesTargets(), SUITE.test_dropping_a_target_does_not_change_the_others),
         (MixesTargets(), SUITE.test_a_target_does_not_know_the_others),
         (WritesWhileAsking(), SUITE.test_ask_is_pure),
@@ -82,7 +117,7 @@ class UsesGlobalNumbers(Random):
         (LikesTheFirstRow(), SUITE.test_the_order_of_rows_does_not_matter),
         (UsesGlobalNumbers(), SUITE.test_leaves_global_random_numbers_alone),
     ],
-    ids=lambda value: type(value).__name__ if isinstance(value, EvolutionStrategy | Random) else "",
+    ids=lambda value: type(value).__name__ if isinstance(value, Optimizer) else "",
 )
 def test_suite_catches(optimizer: Any, test: Callable[[Any], None]) -> None:
     with pytest.raises(AssertionError):

@@ -15,6 +15,7 @@ from blackbox_am.optimizers.sep_cma import SepCMA
 
 def test_names() -> None:
     names = {"adam", "cholesky_cma", "cma", "de", "ga", "open_es", "pso", "random", "sep_cma"}
+    names |= {"noise_handling", "pbil", "restarts", "umda"}
     assert names | {"snes", "sobol", "sphere_cma", "xnes"} <= set(plugins.optimizers.names())
 
 
@@ -66,6 +67,8 @@ def test_whole_numbers_may_come_as_floats_and_back() -> None:
         ("de", {"population": 3}, "at least 4, since a trial is made from three other rows"),
         ("de", {"strategy": "best1bin"}, "strategy"),
         ("pso", {"max_velocity": 0.0}, "max_velocity must be positive"),
+        ("cma", {"prior_pull": 1.5}, r"prior_pull must be in \[0, 1\], got 1.5"),
+        ("snes", {"prior_pull": -0.1}, r"prior_pull must be in \[0, 1\], got -0.1"),
         ("sobol", {"population": 0}, "population must be at least 1"),
     ],
 )

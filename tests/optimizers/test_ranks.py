@@ -17,10 +17,14 @@ SCORES = st.lists(
 def test_utilities_of_six_rows_by_hand() -> None:
     raw = [math.log(4) - math.log(k) for k in (1, 2, 3)] + [0.0] * 3
     expected = [r / sum(raw) - 1 / 6 for r in raw]
-    found = log_utilities(torch.tensor([[9.0, 8.0, 7.0, 6.0, 5.0, 4.0]]), torch.float64)
-    assert found[0].tolist() == pytest.approx(expected)
-    plain = log_utilities(torch.tensor([[4.0, 9.0]]), torch.float64, centred=False)
-    assert plain.tolist() == [[0.0, 1.0]]
+    centred, plain = log_utilities(torch.tensor([[9.0, 8.0, 7.0, 6.0, 5.0, 4.0]]), torch.float64)
+    assert centred[0].tolist() == pytest.approx(expected)
+    assert plain[0].tolist() == pytest.approx([r / sum(raw) for r in raw])
+    assert log_utilities(torch.tensor([[4.0, 9.0]]), torch.float64)[1].tolist() == [[0.0, 1.0]]
+
+
+def centred_utilities(scores: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return log_utilities(scores, dtype)[0]
 
 
 def test_centred_ranks_by_hand() -> None:
@@ -28,7 +32,7 @@ def test_centred_ranks_by_hand() -> None:
     assert found.tolist() == [[0.0, -0.5, 0.5, 0.0, 0.25, -0.25]]
 
 
-@pytest.mark.parametrize("weigh", [log_utilities, centred_ranks])
+@pytest.mark.parametrize("weigh", [centred_utilities, centred_ranks])
 @given(scores=SCORES)
 def test_missing_rows_leave_a_smaller_population(weigh: object, scores: list[float]) -> None:
     assert callable(weigh)
@@ -43,7 +47,7 @@ def test_missing_rows_leave_a_smaller_population(weigh: object, scores: list[flo
         assert (whole == 0).all()
 
 
-@pytest.mark.parametrize("weigh", [log_utilities, centred_ranks])
+@pytest.mark.parametrize("weigh", [centred_utilities, centred_ranks])
 @given(scores=SCORES)
 def test_better_rows_never_weigh_less(weigh: object, scores: list[float]) -> None:
     assert callable(weigh)

@@ -76,8 +76,11 @@ def test_missing_rows_leave_the_weights_of_a_smaller_population() -> None:
     best_first = ranked.weights[0, [2, 5, 0, 3]]
     assert best_first.tolist() == pytest.approx(list(small.weights))
     assert ranked.weights[0, [1, 4]].tolist() == [0, 0]
-    assert ranked.mu_eff.item() == pytest.approx(small.mu_eff)
     assert ranked.c_mu.item() == pytest.approx(small.c_mu)
+    assert ranked.sigma_rate.item() == pytest.approx(small.c_sigma / small.d_sigma)
+    assert ranked.sigma_gain.item() ** 2 == pytest.approx(
+        small.c_sigma * (2 - small.c_sigma) * small.mu_eff
+    )
 
 
 @pytest.mark.parametrize("present", [0, 1])
@@ -86,8 +89,10 @@ def test_too_few_rows_teach_nothing(present: int) -> None:
     scores[0, :present] = 1.0
     ranked = rank(scores, 8, torch.float64, active=True, diagonal=False)
     assert ranked.weights.eq(0).all()
-    for rate in (ranked.c_sigma, ranked.c_c, ranked.c_1, ranked.c_mu):
-        assert rate.item() == 0
+    for nothing in (ranked.sigma_gain, ranked.sigma_rate, ranked.c_gain, ranked.c_1, ranked.c_mu):
+        assert nothing.item() == 0
+    for everything in (ranked.sigma_kept, ranked.c_kept, ranked.share_kept):
+        assert everything.item() == 1
 
 
 def test_order_of_special_scores() -> None:

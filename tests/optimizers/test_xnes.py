@@ -32,7 +32,7 @@ def test_one_generation_by_hand(dim: int, population: int) -> None:
 
     shape, sigma, mean = before.shape[0], before.sigma[0], before.mean[0]
     steps = torch.linalg.solve(shape, (latents[0] - mean).T / sigma).T
-    centred, u = (log_utilities(scores, torch.float64, centred=c)[0] for c in (True, False))
+    centred, u = (u[0] for u in log_utilities(scores, torch.float64))
     identity = torch.eye(dim, dtype=torch.float64)
     g_m = sum(u[k] * (torch.outer(steps[k], steps[k]) - identity) for k in range(population))
     g_sigma = g_m.trace() / dim

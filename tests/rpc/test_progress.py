@@ -49,6 +49,8 @@ def test_progress_comes_back(state, reason):
         120,
         4,
         1.25,
+        "cma",
+        "a remark",
         Accounting(7, 130, 2, 10, 5, 0.75),
     )
     wire = progress.progress_to_proto(there).SerializeToString()

@@ -238,3 +238,36 @@ def test_every_method_is_served():
     served = {name for name in vars(StudyService) if name[0].isupper()}
     methods = pb.DESCRIPTOR.services_by_name["StudyService"].methods
     assert served == {method.name for method in methods}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "error", "message"),
+    [
+        ("nevergrad:TwoPointDE", errors.InvalidSpec, "did you mean 'TwoPointsDE'"),
+        ("nevergrad:Nope", errors.InvalidSpec, "no optimizer called 'Nope'; known: "),
+        ("nevergrad:MetaModel", errors.Unsupported, "use another, such as nevergrad:DiagonalCMA"),
+        ("cma:PSO", errors.InvalidSpec, "cma is one optimizer and has no members"),
+    ],
+)
+def test_members_of_a_family_that_cannot_be_had(client, optimizer, error, message):
+    with pytest.raises(error, match=message):
+        client.create(
+            oracle="sim",
+            generator="pixels",
+            targets=["units:0"],
+            optimizer=optimizer,
+            queries_per_target=100,
+        )
+
+
+def test_a_member_of_a_family_searches(client):
+    study = client.create(
+        oracle="sim",
+        generator="pixels",
+        targets=["units:0"],
+        optimizer="nevergrad:TwoPointsDE",
+        parameters={"population": 8},
+        queries_per_target=40,
+    )
+    study.wait()
+    assert study.progress().state.value == "succeeded"

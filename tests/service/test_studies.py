@@ -58,7 +58,10 @@ def test_the_whole_study_is_shown(raw, spec):
     study = raw.studies.CreateStudy(pb.CreateStudyRequest(spec=spec, study_id="whole"))
     assert study.name == "studies/whole"
     assert study.spec.oracle == "sim"
-    assert study.spec.optimizer.name == "cma"
+    assert study.spec.optimizer.name == "auto"
+    assert study.optimizer.name == "snes"
+    assert study.optimizer.parameters["population"] == study.population
+    assert not study.remark
     assert study.space.kind == study_pb2.Space.KIND_BOX
     assert study.space.dimension == 192
     assert list(study.stimulus_shape) == [3, 8, 8]

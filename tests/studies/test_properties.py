@@ -159,11 +159,28 @@ class ChaosWithCMA(Chaos):
     optimizer = "cma"
 
 
+class ChaosWithPyCMA(Chaos):
+    """Live objects of a library, replayed at every kill."""
+
+    optimizer = "pycma"
+
+
+class ChaosWithNevergrad(Chaos):
+    optimizer = "nevergrad:TwoPointsDE"
+
+
 TestChaos = Chaos.TestCase
 TestChaosWithCMA = ChaosWithCMA.TestCase
-for case in (TestChaos, TestChaosWithCMA):
+TestChaosWithPyCMA = ChaosWithPyCMA.TestCase
+TestChaosWithNevergrad = ChaosWithNevergrad.TestCase
+for case, examples in (
+    (TestChaos, 25),
+    (TestChaosWithCMA, 25),
+    (TestChaosWithPyCMA, 8),
+    (TestChaosWithNevergrad, 5),
+):
     case.settings = settings(
-        max_examples=25,
+        max_examples=examples,
         stateful_step_count=30,
         deadline=None,
         suppress_health_check=list(HealthCheck),

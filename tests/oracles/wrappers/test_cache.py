@@ -20,6 +20,7 @@ from blackbox_am.errors import (
     OracleFailed,
     OracleUnavailable,
 )
+from blackbox_am.oracles.http import Http
 from blackbox_am.oracles.remote import Remote
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.torch_module import TorchModule
@@ -149,6 +150,17 @@ def test_what_only_sees_to_an_answer_makes_no_other_model(shop):
     assert Remote("here:1", timeout_seconds=5).identity() == Remote("here:1").identity()
     assert Remote("here:1", dtype="uint8").identity() != Remote("here:1").identity()
     assert Quantise(shop).identity() != shop.identity()
+
+
+def test_an_api_is_told_from_another_and_no_secret_is_written():
+    def api(**changes):
+        common = {"stimulus_shape": (3, 8, 8), "labels": ("cat",), "headers": {"key": "secret"}}
+        return Http("https://api.test/v1", **{**common, **changes}).identity()
+
+    assert api() == api(timeout_seconds=5, parallel=4)
+    assert api() != api(template={"model": "large", "image": "$image"})
+    assert api() != api(headers={"key": "another"})
+    assert "secret" not in api()
 
 
 def test_a_model_at_hand_has_to_be_named(path):

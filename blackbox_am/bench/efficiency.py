@@ -1,0 +1,284 @@
+"""What optimizers find for a number of queries, on units of real networks.
+
+A cell is one optimizer on one problem at one noise: all units and all seeds are the K targets
+of one search, so that one forward pass serves them all. What is reported at n queries is the
+noise-free activation of the stimulus that scored best among the first n, as the optimizer was
+told the scores, over the unit's natural maximum.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am.bench import problems
+from blackbox_am.core.batches import fixed_batch_size
+from blackbox_am.core.optimizer import Circumstances
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.spec import OptimizerSpec
+from blackbox_am.errors import BlackboxError, InvalidInput
+from blackbox_am.evaluation import Evaluator
+from blackbox_am.objectives.mean import Mean
+from blackbox_am.plugins import build_optimizer
+
+Floats = NDArray[np.float64]
+Say = Callable[[str], None]
+
+SPIKES = 20.0
+"""Of the Poisson noise: mean count at a unit's natural maximum."""
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One search of a benchmark.
+
+    Attributes:
+        problem: its name, see `problems`.
+        optimizer: its label: a name, and parameters where not at their defaults:
+            `snes,population=40`.
+        noise: `0`, `.5` and the like are the deviation of a factor around 1; `poisson` counts
+            spikes, `SPIKES` of them at the natural maximum.
+        units, seeds: how many of each.
+        queries: the budget of each target.
+    """
+
+    problem: str
+    optimizer: str
+    noise: str
+    units: int
+    seeds: int
+    queries: int
+
+    @property
+    def key(self) -> str:
+        """By which a result is found again."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a cell came to.
+
+    Attributes:
+        cell: which.
+        at: numbers of queries at which was looked.
+        found: (len(at), units, seeds) reported activation over natural maximum.
+        seconds: how long it took.
+        failure: why there is nothing, where the optimizer refused or failed.
+    """
+
+    cell: Cell
+    at: tuple[int, ...]
+    found: Floats
+    seconds: float
+    failure: str = ""
+
+
+def optimizer_spec(label: str) -> OptimizerSpec:
+    """The optimizer that a label names: `snes,population=40`.
+
+    Raises:
+        InvalidInput: for a parameter without a value.
+    """
+    name, *settings = label.split(",")
+    parameters: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not (key and equals):
+            raise InvalidInput(f"{label}: expected NAME,PARAMETER=VALUE,..., got {setting!r}")
+        try:
+            parameters[key] = json.loads(text)
+        except json.JSONDecodeError:
+            parameters[key] = text
+    return OptimizerSpec(name, parameters)
+
+
+def check_label(label: str) -> None:
+    """Checks that an optimizer can be built from its label.
+
+    Raises:
+        InvalidSpec: for a name or parameter that there is not ("did you mean").
+    """
+    build_optimizer(optimizer_spec(label))
+
+
+def checkpoints(queries: int) -> tuple[int, ...]:
+    """Where curves are looked at: about 12 a factor of ten, and the whole budget."""
+    steps = np.unique(np.geomspace(50, queries, max(2, round(12 * math.log10(queries / 50)))))
+    return tuple(sorted({int(step) for step in steps} | {queries} | _round_numbers(queries)))
+
+
+def _round_numbers(queries: int) -> set[int]:
+    return {n for n in (300, 1000, 3000, 10_000, 30_000) if n <= queries}
+
+
+def run(cell: Cell, assets: Path | None) -> Outcome:
+    """Searches, and looks at what was found."""
+    torch.set_num_threads(1)
+    started = time.perf_counter()
+    problem = problems.problem(cell.problem, cell.units, assets)
+    at = checkpoints(cell.queries)
+    try:
+        found = _search(cell, problem, at)
+    except BlackboxError as error:
+        return Outcome(cell, at, np.empty(0), time.perf_counter() - started, error.message)
+    return Outcome(cell, at, found, time.perf_counter() - started)
+
+
+def _search(cell: Cell, problem: problems.Problem, at: Sequence[int]) -> Floats:
+    targets = cell.units * cell.seeds
+    space = problem.generator.space
+    asked = build_optimizer(optimizer_spec(cell.optimizer))
+    asked.check(space)
+    circumstances = Circumstances(cell.queries, targets, noisy=level(cell.noise) != 0)
+    optimizer = asked.fitted(space, circumstances)
+    objectives = tuple(Mean((str(unit),)) for unit in problem.units for _ in range(cell.seeds))
+    population = optimizer.population_size(space)
+    evaluator = Evaluator(
+        problem.generator, problem.oracle, objectives, fixed_batch_size(population * targets, BATCH)
+    )
+    maxima = problem.natural_maxima.repeat_interleave(cell.seeds).unsqueeze(1)
+    report = _Report(targets)
+    state = optimizer.init(space, targets, Stream(0, "init", 0, range(targets)))
+    climbs = optimizer.order == 1
+    for generation in range(math.ceil(cell.queries / population)):
+        with torch.no_grad():
+            asked_for = optimizer.ask(space, state, Stream(0, "ask", generation, range(targets)))
+            latents = space.project(asked_for)
+        evaluation = evaluator.evaluate(latents, range(targets), gradients=climbs)
+        clean = torch.from_numpy(evaluation.activations[..., 0]).to(torch.float64) / maxima
+        told = noisy(clean, cell.noise, Stream(0, "noise", generation, range(targets)))
+        report.add(clean, told)
+        with torch.no_grad():
+            state = optimizer.tell(
+                space, state, latents, told.to(torch.float32), evaluation.gradients
+            )
+    return report.at(at).reshape(len(at), cell.units, cell.seeds)
+
+
+def level(noise: str) -> float:
+    """The deviation of the factor; nan for Poisson.
+
+    Raises:
+        InvalidInput: for another word.
+    """
+    if noise == "poisson":
+        return math.nan
+    try:
+        deviation = float(noise)
+    except ValueError:
+        deviation = -1.0
+    if not 0 <= deviation < math.inf:
+        raise InvalidInput(
+            f"noise: expected a number from 0, such as 0.5, or 'poisson', got {noise!r}"
+        )
+    return deviation
+
+
+def noisy(clean: torch.Tensor, noise: str, stream: Stream) -> torch.Tensor:
+    """(K, P) measurements of `clean` activations (K, P), where 1 is the natural maximum."""
+    spread = level(noise)
+    if math.isnan(spread):
+        rates = (clean * SPIKES).clamp(min=0).numpy()
+        seeds = stream.integers(2**62, 1)[:, 0].tolist()
+        counts = [
+            np.random.default_rng(seed).poisson(row) for seed, row in zip(seeds, rates, strict=True)
+        ]
+        return torch.from_numpy(np.stack(counts) / SPIKES)
+    if spread == 0:
+        return clean
+    return clean * (1 + spread * stream.normal(clean.shape[1]).to(torch.float64))
+
+
+class _Report:
+    """The noise-free activation of the best of all rows so far, query by query."""
+
+    def __init__(self, targets: int) -> None:
+        self._best_told = torch.full((targets,), -torch.inf, dtype=torch.float64)
+        self._best_clean = torch.full((targets,), torch.nan, dtype=torch.float64)
+        self._rows: list[torch.Tensor] = []
+
+    def add(self, clean: torch.Tensor, told: torch.Tensor) -> None:
+        """A generation: (K, P) each."""
+        for row in range(clean.shape[1]):
+            better = told[:, row] > self._best_told
+            self._best_told = torch.where(better, told[:, row], self._best_told)
+            self._best_clean = torch.where(better, clean[:, row], self._best_clean)
+            self._rows.append(self._best_clean)
+
+    def at(self, queries: Sequence[int]) -> Floats:
+        """(len(queries), K)."""
+        return torch.stack([self._rows[n - 1] for n in queries]).numpy()
+
+
+def run_all(
+    cells: Sequence[Cell], assets: Path | None, results: Path | None, jobs: int, say: Say
+) -> list[Outcome]:
+    """The outcomes of `cells`, in their order.
+
+    Args:
+        cells: what to run.
+        assets: the folder of assets, or None.
+        results: a file that takes each outcome as it comes; what it holds is not run again.
+        jobs: processes at once.
+        say: told of each outcome.
+    """
+    known = {outcome.cell.key: outcome for outcome in _load(results)}
+    missing = [cell for cell in cells if cell.key not in known]
+    say(f"{len(cells) - len(missing)} of {len(cells)} searches are in the results already")
+    for number, outcome in enumerate(_run_missing(missing, assets, jobs), 1):
+        known[outcome.cell.key] = outcome
+        if results is not None:
+            with results.open("a") as file:
+                file.write(json.dumps(plain(outcome)) + "\n")
+        what = outcome.failure or f"{np.median(outcome.found[-1]):.3f}"
+        cell = outcome.cell
+        say(
+            f"[{number} of {len(missing)}] {cell.problem}, noise {cell.noise}, {cell.optimizer}: "
+            f"{what} ({outcome.seconds:.0f} s)"
+        )
+    return [known[cell.key] for cell in cells]
+
+
+def _run_missing(cells: Sequence[Cell], assets: Path | None, jobs: int) -> Iterable[Outcome]:
+    if jobs == 1:
+        yield from (run(cell, assets) for cell in cells)
+        return
+    # Forked processes would share torch's threads and locks.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(run, cell, assets) for cell in cells]):
+            yield future.result()
+
+
+def plain(outcome: Outcome) -> dict[str, Any]:
+    return {**asdict(outcome), "found": outcome.found.tolist()}
+
+
+def _load(results: Path | None) -> list[Outcome]:
+    if results is None or not results.exists():
+        return []
+    outcomes = []
+    for line in results.read_text().splitlines():
+        plain = json.loads(line)
+        outcomes.append(
+            Outcome(
+                Cell(**plain["cell"]),
+                tuple(plain["at"]),
+                np.asarray(plain["found"], dtype=np.float64),
+                plain["seconds"],
+                plain["failure"],
+            )
+        )
+    return outcomes

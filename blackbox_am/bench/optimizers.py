@@ -1,0 +1,134 @@
+"""The benchmark of optimizers, from the request to the tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blackbox_am import plots
+from blackbox_am.bench import efficiency, optimizer_sheets, overhead, problems, sheets
+from blackbox_am.errors import InvalidInput
+from blackbox_am.plots.style import SERIES
+
+PARTS = ("overhead", "efficiency")
+PROBLEMS = ("cnn+vae",)
+OPTIMIZERS = (
+    "auto", "snes", "sep_cma", "cma", "lowrank_cma", "sphere_cma", "open_es", "ga", "de", "pso",
+    "random", "pycma,variant=sep", "nevergrad,optimizer=DiagonalCMA",
+    "nevergrad,optimizer=TwoPointsDE", "adam,population=4",
+)  # fmt: skip
+DIMENSIONS = (128, 512, 1024, 4096)
+POPULATIONS = (32, 64, 256)
+TARGETS = (1, 64)
+COMMAND = "blackbox-am bench optimizers"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to measure; see the options of the command."""
+
+    parts: tuple[str, ...]
+    problems: tuple[str, ...]
+    optimizers: tuple[str, ...]
+    noises: tuple[str, ...]
+    units: int
+    seeds: int
+    queries: int
+    dimensions: tuple[int, ...]
+    jobs: int
+    assets: Path | None
+
+    def cells(self) -> list[efficiency.Cell]:
+        """The searches, in the order in which they are run."""
+        return [
+            efficiency.Cell(problem, optimizer, noise, self.units, self.seeds, self.queries)
+            for problem in self.problems
+            for noise in self.noises
+            for optimizer in self.optimizers
+        ]
+
+    def check(self) -> None:
+        """Finds out what cannot be measured before hours have gone into the rest.
+
+        Raises:
+            InvalidInput: naming the part, problem, optimizer or noise that there is not.
+        """
+        for part in self.parts:
+            if part not in PARTS:
+                raise InvalidInput(f"part: expected {' or '.join(PARTS)}, got {part!r}")
+        for name in self.problems:
+            problems.problem(name, self.units, self.assets)
+        for label in self.optimizers:
+            efficiency.check_label(label)
+        for noise in self.noises:
+            efficiency.level(noise)
+
+
+def run(
+    request: Request,
+    *,
+    results: Path | None,
+    page: Path | None,
+    picture: Path | None,
+    json_file: Path | None,
+    say: Callable[[str], None],
+) -> None:
+    """Measures what `request` asks for, prints it, and writes it where files are named."""
+    request.check()
+    tables: list[sheets.Sheet] = []
+    plain: dict[str, Any] = {}
+    if "overhead" in request.parts:
+        limits, costs = overhead.measure(request.dimensions, POPULATIONS, TARGETS, say)
+        tables.append(optimizer_sheets.cost_sheet(limits, costs))
+        plain["machine"] = asdict(limits)
+        plain["overhead"] = [_numbers(asdict(cost)) for cost in costs]
+    if "efficiency" in request.parts:
+        cells = request.cells()
+        outcomes = efficiency.run_all(cells, request.assets, results, request.jobs, say)
+        tables += optimizer_sheets.found_sheets(outcomes)
+        plain["efficiency"] = [efficiency.plain(outcome) for outcome in outcomes]
+        if picture is not None:
+            _draw(outcomes, picture)
+    sheets.show(tables)
+    if page is not None:
+        sheets.write_between_marks(page, COMMAND, tables)
+    if json_file is not None:
+        json_file.write_text(json.dumps(plain, indent=1) + "\n")
+
+
+def _draw(outcomes: list[efficiency.Outcome], path: Path) -> None:
+    """A panel for each problem and noise, with the curves of the optimizers that came first."""
+    worked = [outcome for outcome in outcomes if not outcome.failure]
+    panels = sorted({(o.cell.problem, o.cell.noise) for o in worked})
+    found = {(o.cell.optimizer, o.cell.problem, o.cell.noise): o for o in worked}
+    names = optimizer_sheets.by_rank(worked)[: len(SERIES)]
+    searches = {name: [_curve(found.get((name, *panel))) for panel in panels] for name in names}
+    titles = [f"{problem}\nnoise {noise}" for problem, noise in panels]
+    figure = plots.convergence(
+        searches,
+        titles,
+        levels=[1.0] * len(titles),
+        level_name="natural maximum",
+        heading="activation over natural maximum, median",
+        columns=3,
+    )
+    plots.save(figure, path)
+
+
+def _curve(outcome: efficiency.Outcome | None) -> plots.Curve:
+    if outcome is None:
+        return plots.Curve(np.empty(0, dtype=np.int64), np.empty(0))
+    return plots.Curve(np.asarray(outcome.at), np.median(outcome.found, axis=(1, 2)))
+
+
+def _numbers(plain: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows no nan: what was not measured is null."""
+    return {
+        key: None if isinstance(value, float) and np.isnan(value) else value
+        for key, value in plain.items()
+    }

@@ -1,0 +1,274 @@
+"""What an optimizer costs beside the oracle: ask and tell alone, next to peers and to what
+the machine can do at all.
+
+One thread. A time is the least over repeats, since other work on the machine only ever adds.
+Peers are driven as their documentation says, not through our plug-ins.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from blackbox_am.core.optimizer import Circumstances
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import build_space
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.errors import Unsupported
+from blackbox_am.optimizers._weights import rates
+from blackbox_am.plugins import optimizers
+
+Say = Callable[[str], None]
+Generation = Callable[[], object]
+
+OURS = ("snes", "sep_cma", "open_es", "cma")
+COUNTERPART = {
+    "pycma sep": "sep_cma",
+    "pycma full": "cma",
+    "nevergrad DiagonalCMA": "sep_cma",
+    "cmaes sep": "sep_cma",
+}
+"""Peers, and which of ours does the same."""
+SECONDS = 0.5
+"""For each figure; at least three generations."""
+GEMM = 2048
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Ask and tell of one generation.
+
+    Attributes:
+        name: who.
+        dimension, population, targets: D, P, K.
+        seconds: a generation of all targets; factorisations spread over those between them.
+        floor: seconds of what it cannot do without on this machine: drawing its normal numbers,
+            and the products and the factorisation of full covariances. nan for peers.
+        loop: seconds of the same K targets as single searches, one after the other; nan where
+            that was not measured.
+    """
+
+    name: str
+    dimension: int
+    population: int
+    targets: int
+    seconds: float
+    floor: float = math.nan
+    loop: float = math.nan
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What one thread can do.
+
+    Attributes:
+        normals: float32 normal numbers a second.
+        flops: float32 operations a second, in a matrix product.
+    """
+
+    normals: float
+    flops: float
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Computes with one thread in it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def least_seconds(generation: Generation, batch: int = 1) -> float:
+    """The shortest mean of `batch` runs of `generation`, of at least three such batches."""
+    generation()
+    best, spent, runs = math.inf, 0.0, 0
+    while runs < 3 or spent < SECONDS:
+        started = time.perf_counter()
+        for _ in range(batch):
+            generation()
+        took = time.perf_counter() - started
+        best, spent, runs = min(best, took / batch), spent + took, runs + 1
+    return best
+
+
+def machine() -> Machine:
+    """Measures this machine."""
+    numbers = torch.empty(2**18)
+    generator = torch.Generator().manual_seed(0)
+    a, b, c = (torch.rand(GEMM, GEMM) for _ in range(3))
+    return Machine(
+        numbers.numel() / least_seconds(lambda: numbers.normal_(generator=generator)),
+        2 * GEMM**3 / least_seconds(lambda: torch.mm(a, b, out=c)),
+    )
+
+
+def measure(
+    dimensions: Sequence[int], populations: Sequence[int], targets: Sequence[int], say: Say
+) -> tuple[Machine, list[Cost]]:
+    """Every optimizer of `OURS`, and every peer that is installed, at every size."""
+    costs = []
+    with one_thread():
+        limits = machine()
+        for dimension in dimensions:
+            decomposition = _decomposition_seconds(dimension)
+            for population in populations:
+                say(f"overhead at D = {dimension}, P = {population}")
+                for name in OURS:
+                    for number in targets:
+                        costs += _ours(name, dimension, population, number, limits)
+                costs += _peers(dimension, population, decomposition)
+    return limits, costs
+
+
+def _ours(name: str, dimension: int, population: int, targets: int, limits: Machine) -> list[Cost]:
+    """One cost, or none where it does not fit into memory."""
+    try:
+        batched = _generation_of(name, dimension, population, targets)
+    except Unsupported:
+        return []
+    batch = _gap(dimension, population) if name == "cma" else 1
+    seconds = least_seconds(batched, batch)
+    loop = math.nan
+    if targets > 1:
+        loop = targets * least_seconds(_generation_of(name, dimension, population, 1), batch)
+    floor = targets * _floor(name, dimension, population, limits)
+    return [Cost(name, dimension, population, targets, seconds, floor, loop)]
+
+
+def _generation_of(name: str, dimension: int, population: int, targets: int) -> Generation:
+    """Asks and tells a generation each time it is called."""
+    space = build_space(SpaceSpec("normal", dimension))
+    built = optimizers.build(name, {"population": population})
+    optimizer = built.fitted(space, Circumstances(10_000, targets))
+    keys = range(targets)
+    state = optimizer.init(space, targets, Stream(0, "init", 0, keys))
+    scores = torch.rand(targets, population, generator=torch.Generator().manual_seed(0))
+    generation = 0
+
+    def run() -> None:
+        nonlocal state, generation
+        with torch.no_grad():
+            latents = optimizer.ask(space, state, Stream(0, "ask", generation, keys))
+            state = optimizer.tell(space, state, latents, scores)
+        generation += 1
+
+    return run
+
+
+def _gap(dimension: int, population: int) -> int:
+    """Generations between two factorisations of `cma`."""
+    r = rates(population, dimension, active=True, diagonal=False)
+    return max(1, math.floor(1 / (10 * dimension * (r.c_1 + r.c_mu))))
+
+
+def _floor(name: str, dimension: int, population: int, limits: Machine) -> float:
+    """Seconds a target and generation."""
+    drawn = population * dimension / (2 if name == "open_es" else 1)
+    seconds = drawn / limits.normals
+    if name == "cma":
+        parents = population // 2
+        products = 2 * (population + parents + 1) * dimension**2
+        factorisation = dimension**3 / 3 / _gap(dimension, population)
+        seconds = (products + factorisation) / limits.flops
+    return seconds
+
+
+# Peers
+
+
+def _peers(dimension: int, population: int, decomposition: float) -> list[Cost]:
+    found: dict[str, Callable[[], float]] = {
+        "pycma sep": lambda: least_seconds(_pycma(dimension, population, diagonal=True)),
+        "pycma full": lambda: _pycma_full(dimension, population, decomposition),
+    }
+    if importlib.util.find_spec("nevergrad") is not None:
+        found["nevergrad DiagonalCMA"] = lambda: least_seconds(_nevergrad(dimension, population))
+    if importlib.util.find_spec("cmaes") is not None:
+        found["cmaes sep"] = lambda: least_seconds(_cmaes(dimension, population))
+    return [Cost(name, dimension, population, 1, seconds()) for name, seconds in found.items()]
+
+
+def _pycma(dimension: int, population: int, *, diagonal: bool) -> Generation:
+    strategy = _pycma_strategy(dimension, population, diagonal=diagonal)
+    if not diagonal:  # its decompositions are counted apart, see `_pycma_full`
+        strategy.sm.update_now = _nothing
+    scores = np.random.default_rng(0).random(population)
+
+    def run() -> None:
+        strategy.tell(strategy.ask(), scores)
+
+    return run
+
+
+def _nothing(*_: object) -> None:
+    """In the place of a decomposition."""
+
+
+def _pycma_strategy(dimension: int, population: int, *, diagonal: bool) -> Any:
+    import cma
+
+    options = {
+        "popsize": population,
+        "verbose": -9,
+        "seed": math.nan,
+        "randn": lambda *shape: np.random.default_rng(0).standard_normal(shape),
+        "CMA_diagonal": diagonal,
+    }
+    strategy: Any = cma.CMAEvolutionStrategy
+    return strategy(np.zeros(dimension), 1.0, options)
+
+
+def _pycma_full(dimension: int, population: int, decomposition: float) -> float:
+    """Seconds a generation with its share of a decomposition."""
+    gap = float(_pycma_strategy(dimension, population, diagonal=False).sm.lazy_update_gap)
+    plain = least_seconds(_pycma(dimension, population, diagonal=False))
+    return plain + decomposition / max(1.0, gap)
+
+
+def _decomposition_seconds(dimension: int) -> float:
+    """Of one decomposition as pycma makes it: float64, by numpy."""
+    factor = np.random.default_rng(0).standard_normal((dimension, dimension))
+    matrix = factor @ factor.T
+    started = time.perf_counter()
+    np.linalg.eigh(matrix)
+    return time.perf_counter() - started
+
+
+def _nevergrad(dimension: int, population: int) -> Generation:
+    import nevergrad as ng
+
+    optimizer = ng.families.ParametrizedCMA(popsize=population, diagonal=True)(
+        ng.p.Array(shape=(dimension,)), budget=10**6, num_workers=population
+    )
+    losses = np.random.default_rng(0).random(population)
+
+    def run() -> None:
+        for loss, candidate in zip(
+            losses, [optimizer.ask() for _ in range(population)], strict=True
+        ):
+            optimizer.tell(candidate, loss)
+
+    return run
+
+
+def _cmaes(dimension: int, population: int) -> Generation:
+    import cmaes
+
+    optimizer = cmaes.SepCMA(mean=np.zeros(dimension), sigma=1.0, population_size=population)
+    losses = np.random.default_rng(0).random(population)
+
+    def run() -> None:
+        optimizer.tell([(optimizer.ask(), float(loss)) for loss in losses])
+
+    return run

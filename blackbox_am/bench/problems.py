@@ -1,0 +1,256 @@
+"""What optimizers are compared on: units of real networks behind real decoders.
+
+The shipped models are always there. With a folder of assets come a ResNet-20 that classifies
+CIFAR-10 (`cifar10_resnet20.safetensors`, in the layout of akamaster/pytorch_resnet_cifar10)
+and the vector-quantised autoencoder of MANGO (`mango_vqvae_cifar10.safetensors`, in the layout
+of zalandoresearch's notebook), and the test images that natural maxima are taken over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.space import Space, build_space
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import InvalidInput, NotFound
+from blackbox_am.oracles.torch_module import TorchModule
+from blackbox_am.zoo.nets import CifarResNet
+
+RESNET_UNITS = (
+    "head:0", "layer3.1.conv2:7@center", "layer2.1.conv2:5@center", "layer1.1.conv2:3@center",
+    "head:3", "layer3.1.conv2:23@center", "layer2.1.conv2:12@center", "layer1.1.conv2:8@center",
+    "head:5", "layer3.2.conv1:41@center", "layer2.2.conv1:17@center", "layer1.2.conv1:1@center",
+    "head:7", "layer3.2.conv1:11@center", "layer2.2.conv1:29@center", "layer1.2.conv1:12@center",
+    "head:9", "layer3.1.conv2:55@center", "layer2.1.conv2:24@center", "layer1.1.conv2:14@center",
+)  # fmt: skip
+"""Logits and channels of three stages, so ordered that any first few of them are a mixture."""
+SHIPPED_UNITS = {
+    "cifar_cnn": ("head:3", "layer3.1.conv1:9@center", "layer2.1.conv1:5@center", "head:8",
+                  "layer1.0.conv1:3@center", "head:1", "layer3.1.conv1:30@center", "head:6"),
+    "cifar_vit": ("head:3", "blocks.3.mlp.fc1:7@cls", "head:8", "blocks.1.mlp.fc1:19@cls",
+                  "head:1", "blocks.2.mlp.fc1:40@cls", "head:6", "head:0"),
+}  # fmt: skip
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+NATURAL_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Units of an oracle behind a generator.
+
+    Attributes:
+        name: of oracle and generator.
+        oracle, generator: as they are searched.
+        units: what is maximised, one target each.
+        images: (N, 3, 32, 32) natural images in [0, 1].
+    """
+
+    name: str
+    oracle: Oracle
+    generator: Generator
+    units: tuple[Unit, ...]
+    images: torch.Tensor
+
+    @cached_property
+    def natural_maxima(self) -> torch.Tensor:
+        """(units,) float64: the largest activation of each unit over the natural images."""
+        with torch.no_grad():
+            batches = [
+                self.oracle.observe(batch, self.units)
+                for batch in torch.split(self.images, NATURAL_BATCH)
+            ]
+        return torch.cat(batches).amax(0).to(torch.float64)
+
+
+def names(assets: Path | None) -> list[str]:
+    """The problems there are, with or without assets."""
+    return sorted(_SHIPPED) + (sorted(_WITH_ASSETS) if assets is not None else [])
+
+
+def problem(name: str, units: int, assets: Path | None) -> Problem:
+    """The problem called `name`, with the first `units` of its units.
+
+    Raises:
+        InvalidInput: where there is none of that name, or not so many units.
+        NotFound: where the assets lack a file.
+    """
+    builders = {**_SHIPPED, **(_WITH_ASSETS if assets is not None else {})}
+    if name not in builders:
+        raise InvalidInput(
+            f"there is no problem {name!r}; with what is here there are {', '.join(names(assets))}"
+            + ("" if assets is not None else "; more with --assets"),
+            field="problem",
+        )
+    found = builders[name](assets or Path())
+    if not 1 <= units <= len(found.units):
+        raise InvalidInput(f"{name} has 1 to {len(found.units)} units, got {units}", field="units")
+    return Problem(name, found.oracle, found.generator, found.units[:units], found.images)
+
+
+def _shipped(oracle: str, generator: str) -> Callable[[Path], Problem]:
+    def build(assets: Path) -> Problem:
+        del assets
+        catalogue = Catalogue.default()
+        units = tuple(Unit.parse(unit) for unit in SHIPPED_UNITS[oracle])
+        source = files("blackbox_am") / "zoo" / "weights" / "probe_images.npz"
+        with as_file(source) as path:
+            images = _images(path)
+        return Problem("", catalogue.oracle(oracle), catalogue.generator(generator), units, images)
+
+    return build
+
+
+def _resnet(generator: Callable[[Path], Generator]) -> Callable[[Path], Problem]:
+    def build(assets: Path) -> Problem:
+        units = tuple(Unit.parse(unit) for unit in RESNET_UNITS)
+        images = _images(_there(assets / "cifar10_test_1000.npz"))
+        return Problem("", resnet20(assets), generator(assets), units, images)
+
+    return build
+
+
+def resnet20(assets: Path) -> TorchModule:
+    """The ResNet-20 of `assets`, on the CPU.
+
+    Raises:
+        NotFound: where its weights are not there.
+    """
+    model = CifarResNet((16, 32, 64), (3, 3, 3), shortcut="pad")
+    ours = {"conv1": "stem", "bn1": "stem_bn", "linear": "head"}
+    state = {}
+    for key, value in load_file(_there(assets / "cifar10_resnet20.safetensors")).items():
+        first, _, rest = key.partition(".")
+        state[f"{ours.get(first, first)}.{rest}"] = value
+    model.load_state_dict(state, strict=False)  # it lacks the counters of the batch norms
+    return TorchModule(model, (3, 32, 32), MEAN, STD, device="cpu", batch_size=256)
+
+
+class MangoDecoder(nn.Module):
+    """The decoder of MANGO's vector-quantised autoencoder: (N, 64, 8, 8) to (N, 3, 32, 32)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(64, 128, 3, padding=1)
+        self.residuals = nn.ModuleList(_residual() for _ in range(2))
+        self.up_1 = nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1)
+        self.up_2 = nn.ConvTranspose2d(64, 3, 4, stride=2, padding=1)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Images about [-0.5, 0.5], as it was trained."""
+        hidden = self.first(hidden)
+        for residual in self.residuals:
+            hidden = hidden + residual(hidden)
+        image: torch.Tensor = self.up_2(self.up_1(hidden.relu()).relu())
+        return image
+
+
+def _residual() -> nn.Module:
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(128, 32, 3, padding=1, bias=False),
+        nn.ReLU(),
+        nn.Conv2d(32, 128, 1, bias=False),
+    )
+
+
+_MANGO_NAMES = (
+    ("_decoder._conv_1", "first"),
+    ("_decoder._residual_stack._layers.0._block", "residuals.0"),
+    ("_decoder._residual_stack._layers.1._block", "residuals.1"),
+    ("_decoder._conv_trans_1", "up_1"),
+    ("_decoder._conv_trans_2", "up_2"),
+)
+
+
+@dataclass(frozen=True)
+class MangoVQ(Generator):
+    """MANGO's autoencoder for CIFAR-10, in one of two spaces: 64 codes of 512, or 4,096 numbers,
+    which are latents before quantisation, whitened by the codebook's statistics channel by
+    channel, and decoded as they are.
+
+    Attributes:
+        assets: where the weights are.
+        latent: `codes` or `continuous`.
+    """
+
+    kind: ClassVar[str] = "mango_vq"
+
+    assets: Path
+    latent: Literal["codes", "continuous"]
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether `render` carries gradients: for continuous latents."""
+        return self.latent == "continuous"
+
+    @property
+    def space(self) -> Space:
+        if self.latent == "codes":
+            return build_space(SpaceSpec("categorical", 64, categories=512))
+        return build_space(SpaceSpec("normal", 4096, image_shape=(64, 8, 8)))
+
+    @property
+    def stimulus_shape(self) -> tuple[int, ...]:
+        return (3, 32, 32)
+
+    def render(self, latents: torch.Tensor) -> torch.Tensor:
+        check_latent_shape(self.space, latents)
+        decoder, codebook = self._loaded
+        if self.latent == "codes":
+            hidden = codebook[latents].reshape(-1, 8, 8, 64).permute(0, 3, 1, 2)
+        else:
+            mean, std = (part.view(1, 64, 1, 1) for part in (codebook.mean(0), codebook.std(0)))
+            hidden = latents.to(torch.float32).reshape(-1, 64, 8, 8) * std + mean
+        stimuli: torch.Tensor = (decoder(hidden) + 0.5).clamp(0.0, 1.0)
+        return stimuli
+
+    @cached_property
+    def _loaded(self) -> tuple[MangoDecoder, torch.Tensor]:
+        state = load_file(_there(self.assets / "mango_vqvae_cifar10.safetensors"))
+        decoder = MangoDecoder().eval().requires_grad_(False)
+        decoder.load_state_dict(
+            {
+                new + key.removeprefix(old): value
+                for old, new in _MANGO_NAMES
+                for key, value in state.items()
+                if key.startswith(old + ".")
+            }
+        )
+        return decoder, state["_vq_vae._embedding.weight"]
+
+
+def _images(path: Path) -> torch.Tensor:
+    return torch.from_numpy(np.load(path)["x"]).permute(0, 3, 1, 2).float() / 255
+
+
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise NotFound(f"the assets lack {path.name}; --assets names the folder that holds it")
+    return path
+
+
+_SHIPPED = {
+    "cnn+vae": _shipped("cifar_cnn", "cifar_vae"),
+    "vit+vae": _shipped("cifar_vit", "cifar_vae"),
+    "cnn+vq_codes": _shipped("cifar_cnn", "cifar_vq_codes"),
+}
+_WITH_ASSETS = {
+    "resnet20+vae": _resnet(lambda _: Catalogue.default().generator("cifar_vae")),
+    "resnet20+mango_codes": _resnet(lambda assets: MangoVQ(assets, "codes")),
+    "resnet20+mango_4096": _resnet(lambda assets: MangoVQ(assets, "continuous")),
+}

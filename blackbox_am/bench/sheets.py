@@ -1,0 +1,81 @@
+"""Tables that are printed, and written as Markdown between two marks of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from blackbox_am.bench.measurement import WIDTH
+from blackbox_am.errors import InvalidInput
+
+BEGIN = "<!-- begin: {command} -->"
+END = "<!-- end: {command} -->"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table.
+
+    Attributes:
+        title: what it shows.
+        headings: of the columns, the first of which is text and the others numbers.
+        rows: as many texts each.
+        notes: sentences below.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def show(sheets: Sequence[Sheet]) -> None:
+    """Prints tables."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
+    for sheet in sheets:
+        table = Table(title=sheet.title, title_justify="left")
+        for number, heading in enumerate(sheet.headings):
+            table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+        for row in sheet.rows:
+            table.add_row(*row)
+        console.print(table)
+        for note in sheet.notes:
+            console.print(note, markup=False)
+        console.print()
+
+
+def markdown(sheets: Sequence[Sheet]) -> str:
+    """Tables as Markdown."""
+    parts = []
+    for sheet in sheets:
+        lines = [f"**{sheet.title}**", "", _line(sheet.headings)]
+        lines.append(_line(["---", *["---:"] * (len(sheet.headings) - 1)]))
+        lines += [_line(row) for row in sheet.rows]
+        lines += [""] + [f"{note}\n" for note in sheet.notes]
+        parts.append("\n".join(lines))
+    return "\n".join(parts)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def write_between_marks(path: Path, command: str, sheets: Sequence[Sheet]) -> None:
+    """Puts tables between the marks of `command` in the file at `path`.
+
+    Raises:
+        InvalidInput: where the file has no such marks.
+    """
+    begin, end = (mark.format(command=command) for mark in (BEGIN, END))
+    text = path.read_text()
+    head, first, rest = text.partition(begin)
+    _, second, tail = rest.partition(end)
+    if not (first and second):
+        raise InvalidInput(f"{path} lacks the lines {begin} and {end}, between which tables go")
+    path.write_text(f"{head}{begin}\n\n{markdown(sheets)}\n{end}{tail}")

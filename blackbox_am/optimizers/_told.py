@@ -1,0 +1,67 @@
+"""What a generation told, as steps from the mean.
+
+Steps are taken from the latents, not from what was asked: the space may have projected
+those. A sampled step is almost never longer than sqrt(D) + 3. A latent that the state did not
+propose can be, and would take the state with it; it is pulled back to twice that (the treatment
+of injected solutions: N. Hansen, arXiv:1110.4181, with a wider limit).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from blackbox_am.optimizers._frame import Frame
+from blackbox_am.optimizers._targetwise import norms
+
+
+def proposals(
+    frame: Frame, mean: torch.Tensor, spread: torch.Tensor, normal: torch.Tensor
+) -> torch.Tensor:
+    """(K, P, D) latents: mean (K, D) plus spread (K, D) or (K, 1) times `normal` (K, P, D),
+    which is overwritten.
+    """
+    origin, unit = frame.outward(mean), frame.scale * spread
+    return normal.mul_(unit.unsqueeze(1)).add_(origin.unsqueeze(1))
+
+
+def steps_of(
+    frame: Frame,
+    latents: torch.Tensor,
+    mean: torch.Tensor,
+    spread: torch.Tensor,
+    valid: torch.Tensor,
+) -> torch.Tensor:
+    """(K, P, D): what was told, as steps from `mean` in units of `spread`, which is (K, D) or
+    (K, 1); 0 where `valid` (K, P) is False.
+    """
+    origin, inverse = frame.outward(mean), 1 / (frame.scale * spread)
+    steps = latents - origin.unsqueeze(1)
+    steps *= inverse.unsqueeze(1)
+    return steps.masked_fill_(~valid.unsqueeze(-1), 0.0) if _some(valid) else steps
+
+
+def shorten(white: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Factors (K, P) that bring whitened steps (K, P, D) within reach, and the squared lengths
+    (K, P) that they then have.
+
+    A step whose length is beyond the floating-point format is cleared in place.
+    """
+    lengths = norms(white)
+    reach = 2 * (math.sqrt(dim) + 3)
+    if not _some(lengths <= reach):
+        return torch.ones_like(lengths), lengths.square()
+    finite = lengths.isfinite()
+    lengths = torch.where(finite, lengths, torch.inf)
+    white.masked_fill_(~finite.unsqueeze(-1), 0.0)
+    return reach / lengths.clamp(min=reach), lengths.clamp(max=reach).square()
+
+
+def _some(sound: torch.Tensor) -> bool:
+    """Whether rows may need treatment, of those that are `sound` (K, P).
+
+    There hardly ever are any. The CPU looks before it passes over all of them; on CUDA that
+    would cost more than it saves.
+    """
+    return sound.is_cuda or not bool(sound.all())

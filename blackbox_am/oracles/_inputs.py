@@ -1,0 +1,121 @@
+"""What an operator says of a model, checked; and how stimuli are normalised for it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import InvalidInput, InvalidSpec, did_you_mean
+
+
+def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """`shape` as a tuple.
+
+    Raises:
+        InvalidSpec: where it is no shape of a stimulus.
+    """
+    if not shape or any(n < 1 for n in shape):
+        raise InvalidSpec(
+            "stimulus_shape: expected the shape of one stimulus, such as (3, 32, 32), "
+            f"got {tuple(shape)}",
+            field="stimulus_shape",
+        )
+    return tuple(shape)
+
+
+def check_normalisation(
+    shape: tuple[int, ...], mean: tuple[float, ...], std: tuple[float, ...]
+) -> None:
+    """Checks that there is one number, or one a channel (first axis of `shape`), or none.
+
+    Raises:
+        InvalidSpec: where the numbers do not fit, or a deviation is not positive.
+    """
+    for field, numbers in (("mean", mean), ("std", std)):
+        if len(numbers) not in (0, 1, shape[0]):
+            raise InvalidSpec(
+                f"{field}: expected 1 or {shape[0]} numbers, one a channel of stimuli of "
+                f"shape {shape}, got {len(numbers)}",
+                field=field,
+            )
+    if any(not deviation > 0 for deviation in std):
+        raise InvalidSpec(f"std: expected positive numbers, got {std}", field="std")
+
+
+def normalised(
+    stimuli: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]
+) -> torch.Tensor:
+    """(stimuli - mean) / std in float32, for stimuli (N, channels, ...)."""
+    values = stimuli.to(torch.float32)
+    if not mean and not std:
+        return values
+    shape = (-1, *(1 for _ in stimuli.shape[2:]))
+    shift, scale = (
+        torch.tensor(numbers, device=stimuli.device, dtype=torch.float32).reshape(shape)
+        for numbers in (mean or (0.0,), std or (1.0,))
+    )
+    return (values - shift) / scale
+
+
+def check_positive(field: str, value: float | None) -> None:
+    """Checks a number of rows, threads or seconds; None, for the default, passes.
+
+    Raises:
+        InvalidSpec: where it is not above 0, or not finite.
+    """
+    if value is not None and not 0 < value < float("inf"):
+        raise InvalidSpec(f"{field}: expected a positive number, got {value}", field=field)
+
+
+def check_labels(labels: Sequence[str], units: int) -> None:
+    """Checks that there is a label a unit, or none.
+
+    Raises:
+        InvalidSpec: saying both numbers.
+    """
+    if labels and len(labels) != units:
+        raise InvalidSpec(
+            f"labels: expected {units}, one a unit of the answer, got {len(labels)}",
+            field="labels",
+        )
+
+
+def is_layer_name(name: str) -> bool:
+    """Whether units can be addressed in a layer of this name."""
+    try:
+        return Unit.parse(name) == Unit(name)
+    except InvalidInput:
+        return False
+
+
+def imported(field: str, path: str) -> Any:
+    """What `package.module:attribute` names: the operator of a server writes code there.
+
+    Raises:
+        InvalidSpec: where there is no such thing.
+    """
+    module_name, separator, attribute = path.partition(":")
+    if not separator or not module_name or not attribute:
+        raise InvalidSpec(
+            f"{field}: expected 'package.module:attribute', got {path!r}", field=field
+        )
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:  # importing runs the module, which may raise anything
+        raise InvalidSpec(
+            f"{field}: importing {module_name!r} raised {type(error).__name__}: {error}; is it "
+            "installed where the server runs?",
+            field=field,
+        ) from error
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            near = did_you_mean(name, (known for known in dir(found) if known[0] != "_"))
+            raise InvalidSpec(
+                f"{field}: {module_name!r} has no attribute {attribute!r}{near}", field=field
+            )
+        found = getattr(found, name)
+    return found

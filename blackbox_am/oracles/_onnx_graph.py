@@ -1,0 +1,324 @@
+"""An ONNX graph as a set of readable tensors. Needs the package `onnx`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import onnx
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+from blackbox_am.core.types import LayerInfo
+from blackbox_am.errors import InvalidSpec
+from blackbox_am.oracles._layers import AXES
+
+PROBE_ROWS = 7
+"""Rows by which an open batch axis is followed through the graph."""
+
+_READABLE = {
+    TensorProto.FLOAT,
+    TensorProto.FLOAT16,
+    TensorProto.DOUBLE,
+    TensorProto.INT8,
+    TensorProto.UINT8,
+    TensorProto.INT16,
+    TensorProto.UINT16,
+    TensorProto.INT32,
+    TensorProto.INT64,
+}
+# What they put out says how large a tensor is and nothing of what is in it.
+_SHAPES = {"Shape", "Size"}
+_RANDOM = {
+    "Bernoulli",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+}
+_CONVOLUTION = re.compile(r"(QLinear|Fused|Nhwc)?Conv(Transpose|Integer)?")
+_LINEAR = re.compile(r"Gemm|QGemm|.*MatMul.*")
+_NORM = re.compile(r".*Normalization|LRN")
+_ACTIVATION = re.compile(
+    r"(QLinear)?(Leaky|P|Thresholded)?Relu|(H|Fast|Bias|Quick)?Gelu|Elu|Selu|Celu|Mish|Swish"
+    r"|(QLinear)?(Hard)?Sigmoid|HardSwish|Tanh|Softplus|Softsign|(Log)?(QLinear)?Softmax"
+)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One readable tensor.
+
+    Attributes:
+        name: in the graph.
+        layer: how it is described.
+    """
+
+    name: str
+    layer: LayerInfo
+
+
+@dataclass(frozen=True)
+class GraphInput:
+    """Where stimuli go in.
+
+    Attributes:
+        name: in the graph.
+        dtype: an element type of `TensorProto`.
+        rows: how many it takes, or None for any number.
+        shape: of one stimulus, None where the graph leaves a length open.
+    """
+
+    name: str
+    dtype: int
+    rows: int | None
+    shape: tuple[int | None, ...]
+
+
+class OnnxGraph:
+    """A model with one input, the tensors of which can be listed and read.
+
+    Args:
+        model: the model.
+        rows: how many it takes, where its input leaves them open.
+
+    Raises:
+        InvalidSpec: where the model has more than one input, that one is no batch, or is one
+            of another number of rows.
+    """
+
+    def __init__(self, model: ModelProto, rows: int | None = None) -> None:
+        self.model = model
+        constants = {tensor.name for tensor in model.graph.initializer}
+        inputs = [value for value in model.graph.input if value.name not in constants]
+        if len(inputs) != 1:
+            names = ", ".join(repr(value.name) for value in inputs) or "none"
+            raise InvalidSpec(
+                f"model: expected an ONNX graph with one input, the stimuli, got {names}; "
+                "make the others constants of the graph",
+                field="model",
+            )
+        self.input = _input(inputs[0])
+        if rows is not None and self.input.rows not in (None, rows):
+            raise InvalidSpec(
+                f"rows: the graph takes {self.input.rows} rows at a time, got {rows}; leave it out",
+                field="rows",
+            )
+        self.input = replace(self.input, rows=rows or self.input.rows)
+
+    @cached_property
+    def mixes_rows(self) -> bool:
+        """Whether it is quantised dynamically: by scales that the whole batch decides."""
+        return any(node.op_type.startswith("DynamicQuantize") for node in self._every_node())
+
+    @cached_property
+    def deterministic(self) -> bool:
+        """Whether nothing in it draws random numbers."""
+        return not any(node.op_type in _RANDOM for node in self._every_node())
+
+    def tensors(
+        self,
+        stimulus_shape: tuple[int, ...],
+        labels: tuple[str, ...],
+        measure: Callable[[bytes, int], Sequence[tuple[int, ...]]],
+    ) -> list[Tensor]:
+        """The readable tensors, in the order of the computation, outputs among them.
+
+        Readable is what holds numbers, depends on the stimuli, and has one entry a stimulus
+        on its first axis.
+
+        Args:
+            stimulus_shape: in the graph's own order of axes.
+            labels: for outputs of as many units.
+            measure: runs a serialised model on that many rows of zeros; the shapes of its
+                outputs. Asked for what shape inference leaves open.
+        """
+        rows = self.input.rows or PROBE_ROWS
+        makers = self._makers()
+        shapes = self._inferred(rows, stimulus_shape)
+        unknown = [name for name in makers if name not in shapes]
+        if unknown:
+            shapes.update(zip(unknown, measure(self.ending_at(unknown), rows), strict=True))
+        kept = {
+            name: shapes[name][1:]
+            for name in makers
+            if shapes[name][:1] == (rows,)
+            and len(shapes[name]) - 1 in (0, *AXES)
+            and math.prod(shapes[name]) > 0
+        }
+        outputs = {value.name for value in self.model.graph.output}
+        ops = {node.op_type for node in self.model.graph.node}
+        signals = "LayerNormalization" not in ops and any(
+            _CONVOLUTION.fullmatch(makers[name].op_type) and len(shape) == 2
+            for name, shape in kept.items()
+        )
+        taken: set[str] = set()
+        found = []
+        for name, shape in kept.items():
+            axes = ("unit", "length") if signals and len(shape) == 2 else AXES[len(shape) or 1]
+            labelled = name in outputs and shape == (len(labels),)
+            layer = LayerInfo(
+                _layer_name(name, taken),
+                _kind(makers[name].op_type, axes),
+                shape or (1,),
+                axes,
+                _ACTIVATION.fullmatch(makers[name].op_type) is not None,
+                labels if labelled else (),
+            )
+            found.append(Tensor(name, layer))
+        return found
+
+    def ending_at(self, names: Sequence[str]) -> bytes:
+        """The model that computes the tensors `names` and nothing else, serialised.
+
+        Raises:
+            InvalidSpec: where it is above the 2 GiB that the format can hold in one piece.
+        """
+        graph = self.model.graph
+        wanted, nodes = set(names), []
+        for node in reversed(graph.node):
+            if wanted.intersection(node.output):
+                nodes.append(node)
+                wanted.update(_needs(node))
+        cut = ModelProto()
+        cut.CopyFrom(_without_graph(self.model))
+        cut.graph.name = graph.name
+        cut.graph.node.extend(reversed(nodes))
+        cut.graph.input.extend(value for value in graph.input if value.name in wanted)
+        if self.input.name not in wanted:
+            cut.graph.input.extend(v for v in graph.input if v.name == self.input.name)
+        cut.graph.initializer.extend(t for t in graph.initializer if t.name in wanted)
+        cut.graph.sparse_initializer.extend(
+            t for t in graph.sparse_initializer if t.values.name in wanted
+        )
+        declared = {value.name: value for value in graph.output}
+        for name in names:
+            cut.graph.output.append(declared.get(name, ValueInfoProto(name=name)))
+        try:
+            return cut.SerializeToString()
+        except ValueError as error:
+            raise InvalidSpec(
+                f"model: up to {names[0]!r} it is above 2 GiB, which an ONNX model in memory "
+                "cannot be; quantise it, or serve it with a program of its own",
+                field="model",
+            ) from error
+
+    def _makers(self) -> dict[str, NodeProto]:
+        """Every tensor that depends on the stimuli, with the node that makes it."""
+        dependent = {self.input.name}
+        makers = {}
+        for node in self.model.graph.node:
+            if node.op_type not in _SHAPES and dependent.intersection(_needs(node)):
+                named = [name for name in node.output if name]
+                dependent.update(named)
+                makers.update(dict.fromkeys(named, node))
+        return makers
+
+    def _inferred(self, rows: int, stimulus_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        """Shapes by name, as far as the graph alone tells them; () for what is unreadable."""
+        model = ModelProto()
+        model.CopyFrom(self.model)
+        for value in model.graph.input:
+            if value.name == self.input.name:
+                for axis, length in zip(
+                    value.type.tensor_type.shape.dim, (rows, *stimulus_shape), strict=True
+                ):
+                    axis.dim_value = length
+        # What the exporter wrote down speaks of its own batch, which may be another.
+        del model.graph.value_info[:]
+        for output in model.graph.output:
+            if output.type.HasField("tensor_type"):
+                output.type.tensor_type.ClearField("shape")
+        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        shapes: dict[str, tuple[int, ...]] = {}
+        for value in (*model.graph.value_info, *model.graph.output):
+            tensor = value.type.tensor_type
+            kind = value.type.WhichOneof("value")
+            if kind is not None and (kind != "tensor_type" or tensor.elem_type not in _READABLE):
+                shapes[value.name] = ()
+            elif tensor.HasField("shape") and all(
+                axis.HasField("dim_value") for axis in tensor.shape.dim
+            ):
+                shapes[value.name] = tuple(axis.dim_value for axis in tensor.shape.dim)
+        return shapes
+
+    def _every_node(self) -> Iterator[NodeProto]:
+        pending = [*self.model.graph.node]
+        for function in self.model.functions:
+            pending.extend(function.node)
+        while pending:
+            node = pending.pop()
+            yield node
+            for inner in _inner_graphs(node):
+                pending.extend(inner.node)
+
+
+def _input(value: ValueInfoProto) -> GraphInput:
+    tensor = value.type.tensor_type
+    axes = [axis.dim_value if axis.HasField("dim_value") else None for axis in tensor.shape.dim]
+    if len(axes) < 2:
+        raise InvalidSpec(
+            f"model: expected an input of stimuli in rows, got {value.name!r} with "
+            f"{len(axes)} axes",
+            field="model",
+        )
+    # Some exporters write 0 or -1 for a length left open.
+    lengths = [length if length is not None and length > 0 else None for length in axes]
+    return GraphInput(value.name, tensor.elem_type, lengths[0], tuple(lengths[1:]))
+
+
+def _needs(node: NodeProto) -> set[str]:
+    """The tensors a node reads, those that its inner graphs take from outside too."""
+    needed = {name for name in node.input if name}
+    for graph in _inner_graphs(node):
+        own = {value.name for value in graph.input} | {t.name for t in graph.initializer}
+        inner: set[str] = {value.name for value in graph.output}
+        for step in graph.node:
+            inner |= _needs(step)
+            own.update(step.output)
+        needed |= inner - own
+    return needed
+
+
+def _inner_graphs(node: NodeProto) -> list[GraphProto]:
+    """The bodies of an If, a Loop or a Scan."""
+    graphs = []
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            graphs.append(attribute.g)
+        graphs.extend(attribute.graphs)
+    return graphs
+
+
+def _without_graph(model: ModelProto) -> ModelProto:
+    bare = ModelProto(ir_version=model.ir_version)
+    bare.opset_import.extend(model.opset_import)
+    bare.functions.extend(model.functions)
+    bare.metadata_props.extend(model.metadata_props)
+    return bare
+
+
+def _layer_name(name: str, taken: set[str]) -> str:
+    """`name` in the grammar of units: `/layer1/conv/Conv_output_0` loses its slashes."""
+    words = [re.sub(r"[^\w\-]", "_", word).lstrip("-") for word in re.split(r"[./]+", name)]
+    plain = ".".join(word for word in words if word) or "tensor"
+    unique, number = plain, 2
+    while unique in taken:
+        unique, number = f"{plain}_{number}", number + 1
+    taken.add(unique)
+    return unique
+
+
+def _kind(op: str, axes: tuple[str, ...]) -> str:
+    for pattern, kind in (
+        (_CONVOLUTION, "conv"),
+        (_LINEAR, "linear"),
+        (_NORM, "norm"),
+        (_ACTIVATION, "activation"),
+    ):
+        if pattern.fullmatch(op):
+            return kind
+    return "tokens" if "token" in axes else "other"

@@ -1,0 +1,61 @@
+"""Where a search begins, other than at the prior."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am.core.space import Space
+from blackbox_am.core.spec import ArrayData, StudySpec
+from blackbox_am.errors import InvalidSpec, ShapeMismatch
+from blackbox_am.studies.study import Study
+
+Array = NDArray[Any]
+
+
+def start_of(spec: StudySpec, space: Space, source: Study | None) -> ArrayData | None:
+    """(K, D) float32 latents of `space` that the study by `spec` begins at; None for the prior.
+
+    Args:
+        spec: of the study.
+        space: where it searches.
+        source: the study that `spec.start` names, where it names one.
+
+    Raises:
+        InvalidSpec: where `source` has found nothing yet, or for codes, which have no means.
+        ShapeMismatch: for latents of another dimension or number.
+    """
+    if spec.start is None:
+        return None
+    if space.dtype is not None:
+        raise InvalidSpec(
+            "a search of codes cannot begin at given latents; leave `start` out", field="start"
+        )
+    if spec.start.latents is not None:
+        rows, field = spec.start.latents.numpy(), "start.latents"
+    else:
+        assert source is not None  # whoever checks a spec looks up the study it names
+        rows, field = _bests(source, spec.start.study), "start.study"
+    targets = len(spec.targets)
+    if rows.shape[1] != space.dim or len(rows) not in (1, targets):
+        raise ShapeMismatch(
+            f"{field}: expected latents of shape ({targets}, {space.dim}) or (1, {space.dim}), "
+            f"got {rows.shape}",
+            field=field,
+        )
+    whole = np.broadcast_to(rows, (targets, space.dim)).copy()
+    return ArrayData.of(space.project(torch.from_numpy(whole)).numpy())
+
+
+def _bests(source: Study, name: str) -> Array:
+    """(K, D) float32: the best latent of each target of `source`."""
+    bests = [target.best_latent for target in source.targets if target.best_latent is not None]
+    if len(bests) < len(source.targets):
+        raise InvalidSpec(
+            f"start.study: study {name!r} has targets of which nothing was measured yet",
+            field="start.study",
+        )
+    return np.stack(bests).astype(np.float32)

@@ -1,0 +1,137 @@
+"""The benchmark of optimizers, at its smallest."""
+
+import json
+
+import numpy as np
+import pytest
+
+from blackbox_am.bench import efficiency, optimizer_sheets, optimizers, overhead, sheets
+from blackbox_am.core.rng import Stream
+from blackbox_am.errors import InvalidInput, InvalidSpec
+
+
+def request_of(**changes):
+    wanted = {
+        "parts": ("efficiency",),
+        "problems": ("cnn+vae",),
+        "optimizers": ("snes,population=10", "random,population=10"),
+        "noises": ("0", "poisson"),
+        "units": 1,
+        "seeds": 2,
+        "queries": 100,
+        "dimensions": (16,),
+        "jobs": 1,
+        "assets": None,
+    }
+    return optimizers.Request(**{**wanted, **changes})
+
+
+def outcome_of(label, found, at=(50, 100)):
+    found = np.asarray(found, dtype=np.float64)
+    cell = efficiency.Cell("p", label, "0", found.shape[1], found.shape[2], at[-1])
+    return efficiency.Outcome(cell, at, found, 1.0)
+
+
+def test_it_measures_prints_and_writes(tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "before\n" + sheets.BEGIN.format(command=optimizers.COMMAND) + "\nold\n"
+        + sheets.END.format(command=optimizers.COMMAND) + "\nafter\n"
+    )  # fmt: skip
+    files = {
+        "results": tmp_path / "results.jsonl",
+        "page": page,
+        "picture": tmp_path / "curves.png",
+        "json_file": tmp_path / "all.json",
+    }
+    told = []
+    optimizers.run(request_of(), **files, say=told.append)
+    printed = capsys.readouterr().out
+    assert "cnn+vae, noise 0" in printed
+    assert "snes,population=10" in printed
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "| snes,population=10 |" in text
+    assert files["picture"].stat().st_size > 10_000
+    plain = json.loads(files["json_file"].read_text())
+    assert [o["cell"]["noise"] for o in plain["efficiency"]] == ["0", "0", "poisson", "poisson"]
+    # Run again, nothing is searched: all is in the results.
+    told.clear()
+    optimizers.run(request_of(), **{**files, "page": None}, say=told.append)
+    assert told == ["4 of 4 searches are in the results already"]
+
+
+def test_curves_only_rise_and_repeat():
+    cell = efficiency.Cell("cnn+vae", "sep_cma,population=16", "0", 2, 2, 120)
+    one, again = efficiency.run(cell, None), efficiency.run(cell, None)
+    np.testing.assert_array_equal(one.found, again.found)
+    assert (np.diff(one.found, axis=0) >= 0).all()
+    assert one.found.shape == (len(one.at), 2, 2)
+
+
+def test_an_optimizer_that_refuses_is_reported_not_dropped(tmp_path, capsys):
+    optimizers.run(
+        request_of(problems=("cnn+vq_codes",), optimizers=("snes", "random"), noises=("0",)),
+        results=None,
+        page=None,
+        picture=None,
+        json_file=None,
+        say=lambda _: None,
+    )
+    assert "snes: snes cannot search a categorical space" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"parts": ("speed",)}, InvalidInput, "overhead or efficiency"),
+        ({"problems": ("cnn",)}, InvalidInput, r"no problem 'cnn'.*cnn\+vae"),
+        ({"optimizers": ("snse",)}, InvalidSpec, "did you mean 'snes'"),
+        ({"optimizers": ("snes,population",)}, InvalidInput, "PARAMETER=VALUE"),
+        ({"noises": ("loud",)}, InvalidInput, "poisson"),
+        ({"noises": ("-1",)}, InvalidInput, "from 0"),
+        ({"units": 50}, InvalidInput, "1 to 8 units"),
+    ],
+)
+def test_bad_requests_are_refused_before_anything_is_run(changes, error, words):
+    with pytest.raises(error, match=words):
+        request_of(**changes).check()
+
+
+def test_noise_leaves_the_mean_alone():
+    import torch
+
+    clean = torch.full((2, 20_000), 0.8, dtype=torch.float64)
+    for noise in ("0.5", "poisson"):
+        told = efficiency.noisy(clean, noise, Stream(0, "noise", 0, (0, 1)))
+        assert abs(float(told.mean()) - 0.8) < 0.01
+        assert not torch.equal(told[0], told[1])
+        assert float(told.std()) > 0.1
+    assert torch.equal(efficiency.noisy(clean, "0", Stream(0, "noise", 0, (0, 1))), clean)
+
+
+def test_ranks_and_queries_are_counted_rightly():
+    good = outcome_of("good", [[[0.5, 0.5]], [[2.0, 1.0]]])
+    poor = outcome_of("poor", [[[0.2, 0.2]], [[0.5, 1.0]]])
+    assert optimizer_sheets.mean_ranks([good, poor], 100) == {"good": 1.25, "poor": 1.75}
+    np.testing.assert_array_equal(optimizer_sheets.queries_to(poor, np.ones(1)), [[np.inf, 100.0]])
+    low, high = optimizer_sheets.bootstrap(good.found[-1])
+    assert 1.0 <= low <= 1.5 <= high <= 2.0
+
+
+def test_overhead_knows_peers_and_floors(monkeypatch):
+    monkeypatch.setattr(overhead, "SECONDS", 0.0)
+    limits, costs = overhead.measure((16,), (8,), (1, 3), lambda _: None)
+    names = {cost.name for cost in costs}
+    assert set(overhead.OURS) | {"pycma sep", "pycma full", "nevergrad DiagonalCMA"} <= names
+    assert limits.normals > 0
+    for cost in costs:
+        assert cost.seconds > 0
+        if cost.name in overhead.OURS:
+            assert cost.floor > 0
+            assert (cost.loop > 0) == (cost.targets == 3)
+    assert optimizer_sheets.cost_sheet(limits, costs).rows

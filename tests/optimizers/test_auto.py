@@ -1,0 +1,39 @@
+"""The rule that chooses, and what it is told."""
+
+import pytest
+
+from blackbox_am.core.optimizer import Circumstances
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import build_space
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.errors import Unsupported
+from blackbox_am.optimizers.auto import Auto
+from blackbox_am.optimizers.sphere_cma import SphereCMA
+
+NORMAL = build_space(SpaceSpec("normal", 128))
+
+
+def test_noise_is_what_the_oracle_says_unless_the_user_knows_better():
+    quiet, loud = Circumstances(1000), Circumstances(1000, noisy=True)
+    assert Auto().fitted(NORMAL, quiet) == Auto(noise="none").fitted(NORMAL, loud)
+    assert Auto().fitted(NORMAL, loud) == Auto(noise="some").fitted(NORMAL, quiet)
+    assert Auto().fitted(NORMAL, loud) != Auto().fitted(NORMAL, quiet)
+
+
+def test_a_population_that_is_given_is_kept():
+    for spec in (SpaceSpec("normal", 128), SpaceSpec("categorical", 9, categories=4)):
+        space = build_space(spec)
+        for noisy in (False, True):
+            chosen = Auto(population=7).fitted(space, Circumstances(1000, noisy=noisy))
+            assert chosen.population_size(space) == 7
+
+
+def test_auto_itself_searches_nothing():
+    with pytest.raises(Unsupported, match="fitted"):
+        Auto().init(NORMAL, 1, Stream(0, "init", 0))
+
+
+def test_the_schedule_of_the_sphere_lasts_as_long_as_the_budget():
+    fitted = SphereCMA(population=40).fitted(NORMAL, Circumstances(1000))
+    assert fitted.horizon == 25
+    assert SphereCMA(horizon=7).fitted(NORMAL, Circumstances(1000)).horizon == 7

@@ -1,0 +1,103 @@
+"""Where a search begins and what searches it, settled when it is created."""
+
+import numpy as np
+import pytest
+
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.errors import InvalidSpec, NotFound, ShapeMismatch, Unsupported
+
+D = 6
+
+
+def create(client, study_id, **changes):
+    wanted = {
+        "targets": ["u:0", "u:1"],
+        "space": SpaceSpec("normal", D),
+        "optimizer": "snes",
+        "parameters": {"population": 8, "sigma": 0.01},
+        "queries_per_target": 16,
+        "study_id": study_id,
+    }
+    return client.create(**{**wanted, **changes})
+
+
+def run(study):
+    while (candidates := study.ask()).state.active:
+        study.tell(candidates, -np.square(candidates.latents - 1).sum(1))
+    return study
+
+
+def first_latents(study):
+    candidates = study.ask()
+    assert len(candidates) == 16
+    return {target: candidates.latents[np.equal(candidates.targets, target)] for target in (0, 1)}
+
+
+def test_a_search_begins_at_given_latents(client):
+    start = np.stack([np.full(D, 3.0), np.full(D, -3.0)]).astype(np.float32)
+    found = first_latents(create(client, "given", start=start))
+    np.testing.assert_allclose(found[0], 3.0, atol=0.1)
+    np.testing.assert_allclose(found[1], -3.0, atol=0.1)
+
+
+def test_one_latent_serves_all_targets(client):
+    found = first_latents(create(client, "one", start=np.full(D, 2.0, np.float32)))
+    for target in (0, 1):
+        np.testing.assert_allclose(found[target], 2.0, atol=0.1)
+
+
+def test_a_search_begins_where_another_ended(client):
+    run(create(client, "source", parameters={"population": 8, "sigma": 1.0}))
+    best = {entry.target: entry.latent for entry in client.study("source").best()}
+    found = first_latents(create(client, "follower", start="source"))
+    for target, latents in found.items():
+        np.testing.assert_allclose(latents, np.broadcast_to(best[target], latents.shape), atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("start", "error", "words"),
+    [
+        ("nobody", NotFound, "nobody"),
+        ("empty", InvalidSpec, "nothing was measured yet"),
+        (np.zeros((2, D + 1), np.float32), ShapeMismatch, rf"\(2, {D}\) or \(1, {D}\)"),
+        (np.zeros((3, D), np.float32), ShapeMismatch, r"got \(3, 6\)"),
+        (np.full((2, D), np.nan, np.float32), InvalidSpec, "finite"),
+        (np.zeros((1, 1, D), np.float32), InvalidSpec, "shape"),
+    ],
+    ids=["unknown", "empty", "dimension", "number", "nan", "axes"],
+)
+def test_a_start_that_cannot_be_is_refused(client, start, error, words):
+    create(client, "empty")
+    with pytest.raises(error, match=words):
+        create(client, "refused", start=start)
+    with pytest.raises(NotFound):
+        client.study("refused").progress()
+
+
+def test_an_optimizer_that_begins_nowhere_in_particular_says_so(client):
+    with pytest.raises(Unsupported, match=r"ga does not begin at given latents; use .*snes"):
+        create(client, "ga", optimizer="ga", parameters={}, start=np.zeros(D, np.float32))
+
+
+def test_auto_is_what_searches_where_nobody_is_named(client):
+    study = client.create(
+        targets=["u:0"], space=SpaceSpec("normal", D), queries_per_target=40, study_id="unnamed"
+    )
+    progress = run(study).progress()
+    assert progress.optimizer == "snes"
+    assert progress.remark == ""
+
+
+def test_a_budget_below_a_generation_runs_a_smaller_one_and_says_so(client):
+    study = create(client, "small", queries_per_target=5)
+    assert run(study).progress().search_rows == 2 * 5
+    assert "5 queries a target are less than a generation of snes, which has 8" in (
+        study.progress().remark
+    )
+
+
+def test_auto_leaves_the_population_to_who_names_it(client):
+    study = create(client, "own", optimizer="auto", parameters={"population": 6})
+    assert len(study.ask()) == 12
+    with pytest.raises(InvalidSpec, match="auto has no parameter 'sigma'"):
+        create(client, "wrong", optimizer="auto")
