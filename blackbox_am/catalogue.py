@@ -72,17 +72,21 @@ class Catalogue:
 
         Args:
             tables: ``{"oracles": {name: {"kind": ..., **parameters}}, "generators": {...}}``.
+                An oracle may have ``"wrap": [{"kind": ..., **parameters}, ...]``, what is put
+                around it: the first around the model, the last outermost.
 
         Raises:
             InvalidSpec: for an entry without a kind, an unknown kind or parameter.
         """
         catalogue = cls()
         for name, entry in _entries(tables, "oracles"):
-            kind, parameters = _kind("oracles", name, entry)
+            kind, parameters = _kind("oracles", name, entry, "torch_module")
             plugins.oracles.get(kind)
-            catalogue._oracles.builders[name] = _builder(plugins.oracles, kind, parameters)
+            wraps = _wraps(name, parameters.pop("wrap", []))
+            build = _builder(plugins.oracles, kind, parameters)
+            catalogue._oracles.builders[name] = _wrapper(build, wraps)
         for name, entry in _entries(tables, "generators"):
-            kind, parameters = _kind("generators", name, entry)
+            kind, parameters = _kind("generators", name, entry, "diffusers_vae")
             plugins.generators.get(kind)
             catalogue._generators.builders[name] = _builder(plugins.generators, kind, parameters)
         return catalogue
@@ -126,6 +130,30 @@ def _builder(
     return lambda: registry.build(kind, parameters)
 
 
+def _wraps(name: str, entries: Any) -> list[tuple[str, dict[str, Any]]]:
+    if not isinstance(entries, list):
+        raise InvalidSpec(
+            f"[oracles.{name}]: expected wrap to be a list of tables, [[oracles.{name}.wrap]]",
+            field=f"oracles.{name}.wrap",
+        )
+    wraps = [_kind("oracles", f"{name}.wrap", entry, "cache") for entry in entries]
+    for kind, _ in wraps:
+        plugins.wrappers.get(kind)
+    return wraps
+
+
+def _wrapper(
+    build: Callable[[], Oracle], wraps: list[tuple[str, dict[str, Any]]]
+) -> Callable[[], Oracle]:
+    def wrapped() -> Oracle:
+        oracle = build()
+        for kind, parameters in wraps:
+            oracle = plugins.wrap(oracle, kind, parameters)
+        return oracle
+
+    return wrapped
+
+
 def _entries(tables: Mapping[str, Any], noun: str) -> list[tuple[str, Any]]:
     entries = tables.get(noun, {})
     if not isinstance(entries, dict):
@@ -133,11 +161,10 @@ def _entries(tables: Mapping[str, Any], noun: str) -> list[tuple[str, Any]]:
     return list(entries.items())
 
 
-def _kind(noun: str, name: str, entry: Any) -> tuple[str, dict[str, Any]]:
+def _kind(noun: str, name: str, entry: Any, example: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
         raise InvalidSpec(
-            f"[{noun}.{name}] must be a table with a kind, such as kind = "
-            + ('"torch_module"' if noun == "oracles" else '"diffusers_vae"'),
+            f'[{noun}.{name}] must be a table with a kind, such as kind = "{example}"',
             field=f"{noun}.{name}",
         )
     return entry["kind"], {key: value for key, value in entry.items() if key != "kind"}

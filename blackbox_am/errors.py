@@ -6,7 +6,8 @@
     ├── InvalidInput            the caller's request can never succeed as it stands
     │   ├── InvalidSpec         a field of a specification is wrong
     │   ├── ShapeMismatch       an array has another shape or dtype than expected
-    │   └── UnknownUnit         no such layer or unit in the oracle
+    │   ├── UnknownUnit         no such layer or unit in the oracle
+    │   └── MessageTooLarge     more bytes at once than the receiver takes
     ├── NotFound                no such study, oracle, generator or file
     ├── Conflict                the request clashes with what is already there
     │   ├── StudyExists         same id, other specification
@@ -76,6 +77,10 @@ class ShapeMismatch(InvalidInput):
 
 class UnknownUnit(InvalidInput):
     """No such layer or unit in the oracle."""
+
+
+class MessageTooLarge(InvalidInput):
+    """The message holds more bytes than its receiver takes at once."""
 
 
 class NotFound(BlackboxError):

@@ -12,8 +12,9 @@ import torch
 
 from blackbox_am.core.batches import in_fixed_batches
 from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.metering import observed
 from blackbox_am.core.objective import Objective
-from blackbox_am.core.oracle import Oracle, check_gradients, check_units
+from blackbox_am.core.oracle import Oracle, check_answer, check_gradients, check_units
 from blackbox_am.core.spec import ObjectiveSpec
 from blackbox_am.core.types import ActivationArray
 from blackbox_am.core.units import Unit
@@ -125,19 +126,14 @@ class Evaluator:
 
     def _ask(self, stimuli: torch.Tensor) -> torch.Tensor:
         try:
-            answer = self.oracle.observe(stimuli, self._units)
+            answer = observed(self.oracle, stimuli, self._units)
         except (BlackboxError, torch.cuda.OutOfMemoryError):
             raise
         except Exception as error:  # an oracle is anyone's code, and its failure is an answer
             raise OracleFailed(
                 f"the oracle raised {type(error).__name__} on {len(stimuli)} stimuli: {error}"
             ) from error
-        expected = (len(stimuli), len(self._units))
-        if tuple(answer.shape) != expected:
-            raise OracleFailed(
-                f"the oracle answered with shape {tuple(answer.shape)}; expected {expected}, "
-                "one row a stimulus and one column a unit"
-            )
+        check_answer(answer, len(stimuli), len(self._units))
         return answer
 
     def _own(self, observed: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

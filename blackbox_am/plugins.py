@@ -2,8 +2,9 @@
 
 A plug-in of ours is a file: ``optimizers/sep_cma.py`` holds the one public class
 ``SepCMA``, called ``sep_cma``. Other packages add theirs through the entry point
-groups ``blackbox_am.optimizers``, ``blackbox_am.generators``, ``blackbox_am.oracles``
-and ``blackbox_am.objectives``. A plug-in is imported when it is first asked for.
+groups ``blackbox_am.optimizers``, ``blackbox_am.generators``, ``blackbox_am.oracles``,
+``blackbox_am.oracles.wrappers`` and ``blackbox_am.objectives``. A plug-in is imported when
+it is first asked for.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from blackbox_am.core.objective import Objective, Product, Sum
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import ObjectiveSpec, OptimizerSpec, parameters_of
+from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec, did_you_mean
 
 T = TypeVar("T")
@@ -111,7 +113,7 @@ def _loaders(package: str, base: type[T]) -> dict[str, Callable[[], type[T]]]:
     folder = importlib.import_module(package)
     loaders: dict[str, Callable[[], type[T]]] = {}
     for module in pkgutil.iter_modules(folder.__path__):
-        if not module.name.startswith("_"):
+        if not module.name.startswith("_") and not module.ispkg:
             loaders[module.name] = _file_loader(f"{package}.{module.name}", base)
     for point in entry_points(group=package):
         loaders.setdefault(point.name, point.load)
@@ -162,6 +164,7 @@ oracles: Registry[Oracle] = Registry(
     "blackbox_am.oracles",
     Oracle,  # type: ignore[type-abstract]
 )
+wrappers: Registry[Wrapper] = Registry("wrapper", "blackbox_am.oracles.wrappers", Wrapper)
 objectives: Registry[Objective] = Registry(
     "objective",
     "blackbox_am.objectives",
@@ -183,6 +186,20 @@ def optimizer_spec(optimizer: Optimizer[Any]) -> OptimizerSpec:
     names = [field.name for field in dataclasses.fields(optimizer)]  # type: ignore[arg-type]
     values = {name: msgspec.to_builtins(getattr(optimizer, name)) for name in names}
     return OptimizerSpec(optimizer.name, values)
+
+
+def wrap(inner: Oracle, kind: str, parameters: dict[str, Any]) -> Wrapper:
+    """The wrapper called `kind`, put around `inner`.
+
+    Raises:
+        InvalidSpec: for an unknown name or parameter, or a bad value.
+    """
+    if "inner" in parameters:
+        raise InvalidSpec(
+            f"{kind} has no parameter 'inner': it is put around the oracle that it stands under",
+            field="parameters.inner",
+        )
+    return wrappers.build(kind, {"inner": inner, **parameters})
 
 
 def build_objective(spec: ObjectiveSpec) -> Objective:

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from blackbox_am.core.types import StudyProgress, StudyState, TargetProgress
+from blackbox_am.core.types import Accounting, StudyProgress, StudyState, TargetProgress
 
 _WINDOW = 8.0
 _SHOWN_TARGETS = 16
@@ -121,9 +121,23 @@ def study_view(progress: StudyProgress, rate: float) -> RenderableType:
     ]
     if progress.remark:
         parts.append(Text(progress.remark, style="dim"))
+    if progress.spent.calls or progress.spent.cache_hits:
+        parts.append(Text(spent_text(progress.spent), style="dim"))
     if progress.message:
         parts.append(Text(progress.message, style="yellow"))
     return Group(*parts)
+
+
+def spent_text(spent: Accounting) -> str:
+    """What was asked of the oracle, in a line."""
+    text = f"oracle: {spent.rows:,} rows in {spent.calls:,} calls"
+    if spent.retries:
+        text += f", {spent.retried_rows:,} rows in {spent.retries:,} of them again"
+    if spent.cache_hits:
+        text += f"; {spent.cache_hits:,} rows from the cache"
+    if spent.cost:
+        text += f"; cost {spent.cost:,.10g}"
+    return text
 
 
 def study_line(progress: StudyProgress, rate: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def progress_plain(progress: StudyProgress) -> dict[str, Any]:
         "failed_queries": progress.failed_rows,
         "queries_per_target": progress.queries_per_target,
         "seconds": round(progress.seconds, 3),
+        "oracle": dataclasses.asdict(progress.spent),
         "targets": [
             {
                 "title": target.title,

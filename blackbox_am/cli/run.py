@@ -17,6 +17,7 @@ from blackbox_am.cli.console import err, out, plain
 from blackbox_am.cli.failures import INTERRUPTED
 from blackbox_am.cli.progress import StudyView
 from blackbox_am.cli.results import best_plain, best_table, progress_plain, save_montage
+from blackbox_am.core.types import StudyState
 
 
 def run(
@@ -104,6 +105,8 @@ def run(
             soft_wrap=True,
         )
         raise typer.Exit(INTERRUPTED) from None
+    if result.progress.state is StudyState.PAUSED:
+        err.print(f"paused: {result.progress.message}", markup=False, soft_wrap=True)
     if as_json:
         found = {**progress_plain(result.progress), "best": best_plain(result.best)}
         plain(json.dumps(found))

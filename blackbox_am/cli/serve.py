@@ -49,6 +49,14 @@ def serve(
         kind = "remote"
         target = "gpu-box:50052"
 
+        [[oracles.my_model.wrap]]    # next to the model: each call gets 5 attempts
+        kind = "retry"
+        attempts = 5
+
+        [[oracles.my_model.wrap]]    # around both: what it knows is not asked
+        kind = "cache"
+        path = "answers.sqlite3"
+
         [generators.my_pixels]
         kind = "pixels"
         shape = [1, 28, 28]

@@ -184,6 +184,47 @@ class TargetProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Accounting:
+    """What was asked of an oracle, counted where it was asked.
+
+    Attributes:
+        calls: calls that were made, whatever came of them.
+        rows: stimuli in these calls.
+        retries: of the calls, those made again because an answer was lost.
+        retried_rows: stimuli in those.
+        cache_hits: stimuli that a cache answered, so that no call was made.
+        cost: what the rows cost, in the currency of the operator.
+    """
+
+    calls: int = 0
+    rows: int = 0
+    retries: int = 0
+    retried_rows: int = 0
+    cache_hits: int = 0
+    cost: float = 0.0
+
+    def __add__(self, other: Accounting) -> Accounting:
+        return Accounting(
+            self.calls + other.calls,
+            self.rows + other.rows,
+            self.retries + other.retries,
+            self.retried_rows + other.retried_rows,
+            self.cache_hits + other.cache_hits,
+            self.cost + other.cost,
+        )
+
+    def __neg__(self) -> Accounting:
+        return Accounting(
+            -self.calls,
+            -self.rows,
+            -self.retries,
+            -self.retried_rows,
+            -self.cache_hits,
+            -self.cost,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StudyProgress:
     """How far a study is: what people look at, whether it runs here or on a server.
 
@@ -199,6 +240,7 @@ class StudyProgress:
         seconds: spent searching.
         optimizer: the one that searches: what `auto` chose, for one.
         remark: what its owner should know of it from the beginning; often empty.
+        spent: what was asked of the oracle for it.
     """
 
     study_id: str
@@ -214,6 +256,7 @@ class StudyProgress:
     seconds: float
     optimizer: str = ""
     remark: str = ""
+    spent: Accounting = Accounting()
 
 
 @dataclass(frozen=True, slots=True)

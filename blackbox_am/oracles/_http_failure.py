@@ -7,12 +7,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from blackbox_am.errors import OracleError, OracleFailed, OracleTimeout, OracleUnavailable
+from blackbox_am.errors import (
+    BlackboxError,
+    MessageTooLarge,
+    OracleFailed,
+    OracleTimeout,
+    OracleUnavailable,
+)
 
 _SHOWN = 200
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes) -> OracleError:
+def refusal(status: int, headers: Mapping[str, str], body: bytes) -> BlackboxError:
     """The error for an answer that is no success.
 
     Args:
@@ -24,7 +30,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> OracleError
     if status in (401, 403):
         return OracleFailed(f"{said}; see whether the headers hold the right secret")
     if status == 413:
-        return OracleFailed(f"{said}; give the oracle a smaller batch_size")
+        return MessageTooLarge(f"{said}; give the oracle a smaller batch_size")
     if status in (408, 504):
         return OracleTimeout(said)
     if status in (429, 502, 503):

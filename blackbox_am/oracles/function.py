@@ -62,6 +62,7 @@ class Function(Oracle):
     """
 
     kind: ClassVar[str] = "function"
+    incidental: ClassVar[frozenset[str]] = frozenset({"deterministic"})
     metered: ClassVar[bool] = True
 
     function: Any

@@ -23,6 +23,7 @@ from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     InvalidSpec,
+    MessageTooLarge,
     MissingExtra,
     OracleError,
     OracleFailed,
@@ -106,6 +107,9 @@ class Http(Oracle):
     """
 
     kind: ClassVar[str] = "http"
+    incidental: ClassVar[frozenset[str]] = frozenset(
+        {"timeout_seconds", "max_answer_bytes", "parallel", "ca_file", "deterministic"}
+    )
     metered: ClassVar[bool] = True
 
     url: str
@@ -204,7 +208,7 @@ class Http(Oracle):
         try:
             text = self._send(self._writer.content(rows), headers)
             return self._read(text, len(rows))
-        except OracleError as error:
+        except (OracleError, MessageTooLarge) as error:
             message = f"{self._name}: {error.message}"
             for secret in secrets:
                 message = message.replace(secret, "***")

@@ -87,6 +87,7 @@ class Onnx(Oracle):
     """
 
     kind: ClassVar[str] = "onnx"
+    incidental: ClassVar[frozenset[str]] = frozenset({"threads"})
 
     model: Any
     stimulus_shape: tuple[int, ...] = ()

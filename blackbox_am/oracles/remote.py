@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.tensors import to_uint8
-from blackbox_am.core.types import Capability, OracleInfo
+from blackbox_am.core.types import Accounting, Capability, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     BlackboxError,
@@ -35,6 +36,13 @@ from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
 
 Array = NDArray[Any]
 R = TypeVar("R")
+
+_NEVER_ARRIVED = (
+    "failed to connect to all addresses",
+    "DNS resolution failed",
+    "larger than max",
+)
+"""What gRPC says where the oracle saw nothing of a call: no connection, or refused at once."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,8 @@ class Remote(Oracle):
 
     kind: ClassVar[str] = "remote"
     metered: ClassVar[bool] = True
+    counts_itself: ClassVar[bool] = True
+    incidental: ClassVar[frozenset[str]] = frozenset({"timeout_seconds"})
 
     target: str
     oracle: str = ""
@@ -140,6 +150,8 @@ class Remote(Oracle):
 
     def _observe(self, stimuli: Array, units: list[str]) -> Array:
         request = pb.ObserveRequest(oracle=self.oracle, units=units)
+        asked = Accounting(calls=1, rows=len(stimuli))
+        count(asked)
         try:
             if stimuli.nbytes > chunks.STREAM_ABOVE_BYTES:
                 answer = self._stream(request, stimuli)
@@ -148,6 +160,8 @@ class Remote(Oracle):
                 message = self._stub.Observe(request, timeout=self.timeout_seconds)
                 answer = tensors.from_proto(message.activations, field="activations")
         except grpc.RpcError as error:
+            if any(words in str(error.details()) for words in _NEVER_ARRIVED):
+                count(-asked)
             raise self._problem(error) from error
         except InvalidInput as error:
             raise OracleFailed(

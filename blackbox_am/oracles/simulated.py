@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -19,11 +17,10 @@ from blackbox_am.core.rng import position_seed
 from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, UnknownUnit
+from blackbox_am.oracles._presentations import presentation_seeds
 from blackbox_am.oracles._reading import LayerReading
 
 LAYER = "units"
-
-_COUNTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,7 @@ class Simulated(Oracle):
     """
 
     kind: ClassVar[str] = "simulated"
+    incidental: ClassVar[frozenset[str]] = frozenset({"latency_seconds", "batch_size"})
 
     stimulus_shape: tuple[int, ...] = (3, 8, 8)
     units: int = 10
@@ -134,12 +132,7 @@ class Simulated(Oracle):
     def _noise(self, stimuli: torch.Tensor) -> torch.Tensor:
         """(N, units) standard normal numbers."""
         rows = []
-        for row in stimuli.detach().to("cpu", torch.float32).numpy():
-            key = hashlib.blake2b(row.tobytes(), digest_size=16).digest()
-            with _COUNTING:
-                seen = self._seen[key]
-                self._seen[key] += 1
-            seed = position_seed(self.seed, f"noise|{key.hex()}", seen, 0)
+        for seed in presentation_seeds(stimuli, self._seen, self.seed):
             generator = torch.Generator().manual_seed(seed)
             rows.append(torch.randn(self.units, generator=generator))
         return torch.stack(rows).to(stimuli.device) if rows else stimuli.new_zeros(0, self.units)

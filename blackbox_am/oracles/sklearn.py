@@ -57,6 +57,7 @@ class Sklearn(Oracle):
     """
 
     kind: ClassVar[str] = "sklearn"
+    incidental: ClassVar[frozenset[str]] = frozenset({"trusted"})
 
     estimator: Any
     stimulus_shape: tuple[int, ...] = ()

@@ -76,6 +76,9 @@ class Subprocess(Oracle):
     """
 
     kind: ClassVar[str] = "subprocess"
+    incidental: ClassVar[frozenset[str]] = frozenset(
+        {"timeout_seconds", "start_seconds", "deterministic"}
+    )
     metered: ClassVar[bool] = True
 
     command: tuple[str, ...]

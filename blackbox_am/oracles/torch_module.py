@@ -59,6 +59,7 @@ class TorchModule(Oracle):
     """
 
     kind: ClassVar[str] = "torch_module"
+    incidental: ClassVar[frozenset[str]] = frozenset({"batch_size", "labels"})
 
     model: Any
     stimulus_shape: tuple[int, ...] = ()

@@ -8,6 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from blackbox_am.core.types import (
+    Accounting,
     Best,
     CandidateId,
     Capability,
@@ -80,7 +81,14 @@ def progress_to_proto(progress: StudyProgress) -> pb.Study:
             for target in progress.targets
         ],
         accounting=pb.Accounting(
-            search_rows=progress.search_rows, failed_rows=progress.failed_rows
+            search_rows=progress.search_rows,
+            failed_rows=progress.failed_rows,
+            oracle_calls=progress.spent.calls,
+            oracle_rows=progress.spent.rows,
+            retries=progress.spent.retries,
+            retried_rows=progress.spent.retried_rows,
+            cache_hits=progress.spent.cache_hits,
+            cost=progress.spent.cost,
         ),
         seconds=progress.seconds,
         optimizer=pb.PlugIn(name=progress.optimizer),
@@ -114,6 +122,14 @@ def progress_from_proto(study: pb.Study) -> StudyProgress:
         study.seconds,
         study.optimizer.name,
         study.remark,
+        Accounting(
+            calls=study.accounting.oracle_calls,
+            rows=study.accounting.oracle_rows,
+            retries=study.accounting.retries,
+            retried_rows=study.accounting.retried_rows,
+            cache_hits=study.accounting.cache_hits,
+            cost=study.accounting.cost,
+        ),
     )
 
 

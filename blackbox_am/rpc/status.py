@@ -28,6 +28,7 @@ CODES: dict[type[BlackboxError], grpc.StatusCode] = {
     errors.InvalidSpec: grpc.StatusCode.INVALID_ARGUMENT,
     errors.ShapeMismatch: grpc.StatusCode.INVALID_ARGUMENT,
     errors.UnknownUnit: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.MessageTooLarge: grpc.StatusCode.INVALID_ARGUMENT,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.Conflict: grpc.StatusCode.ABORTED,
     errors.StudyExists: grpc.StatusCode.ALREADY_EXISTS,
@@ -59,6 +60,10 @@ RETRY_SECONDS: dict[type[BlackboxError], int] = {
     errors.OracleUnavailable: 5,
     errors.QuotaExceeded: 60,
 }
+"""What a caller is told where the error itself says nothing."""
+
+MAX_RETRY_SECONDS = 1e9
+"""Longer waits than 30 years need no exact number."""
 
 _CLASSES = {error_class.__name__: error_class for error_class in CODES}
 _BY_CODE = {code: error_class for error_class, code in reversed(CODES.items())}
@@ -74,8 +79,11 @@ def to_status(error: BlackboxError) -> Status:
     if error.field:
         violation = BadRequest.FieldViolation(field=_short(error.field), description=message)
         _attach(status, BadRequest(field_violations=[violation]))
-    if listed in RETRY_SECONDS:
-        _attach(status, RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS[listed])))
+    seconds = RETRY_SECONDS.get(listed) if error.retry_after is None else error.retry_after
+    if seconds is not None:
+        delay = Duration()
+        delay.FromMilliseconds(round(1000 * min(seconds, MAX_RETRY_SECONDS)))
+        _attach(status, RetryInfo(retry_delay=delay))
     return status
 
 
@@ -97,11 +105,12 @@ def from_rpc_error(error: grpc.RpcError, address: str = "the server") -> Blackbo
         address: of the server, for the message.
     """
     status = _status_of(error)
+    found = None if status is None else _from_status(status)
+    if found is None:
+        found = _from_code(error.code(), str(error.details() or ""), address)
     if status is not None:
-        found = _from_status(status)
-        if found is not None:
-            return found
-    return _from_code(error.code(), str(error.details() or ""), address)
+        found.retry_after = _retry_after(status)
+    return found
 
 
 def _from_status(status: Status) -> BlackboxError | None:
@@ -114,6 +123,15 @@ def _from_status(status: Status) -> BlackboxError | None:
         elif detail.Unpack(bad) and bad.field_violations:
             field = bad.field_violations[0].field
     return None if error_class is None else error_class(status.message, field=field)
+
+
+def _retry_after(status: Status) -> float | None:
+    """Seconds, where the server said so."""
+    for detail in status.details:
+        retry = RetryInfo()
+        if detail.Unpack(retry):
+            return float(retry.retry_delay.ToMilliseconds() / 1000)
+    return None
 
 
 def _from_code(code: grpc.StatusCode, details: str, address: str) -> BlackboxError:
@@ -130,7 +148,7 @@ def _from_code(code: grpc.StatusCode, details: str, address: str) -> BlackboxErr
         case grpc.StatusCode.CANCELLED:
             return errors.ServerUnavailable(f"the call to {address} was cancelled ({details})")
         case grpc.StatusCode.RESOURCE_EXHAUSTED if "larger than max" in details:
-            return errors.InvalidInput(
+            return errors.MessageTooLarge(
                 f"the message is too large for its receiver ({details}); send fewer rows at a "
                 "time, or raise the limit where it is received (max_message_bytes)"
             )

@@ -11,9 +11,24 @@
     kind = "remote"
     target = "gpu-box:50052"
 
+    [[oracles.my_model.wrap]]       # the first stands next to the model ...
+    kind = "retry"
+
+    [[oracles.my_model.wrap]]
+    kind = "cache"
+    path = "answers.sqlite3"
+
+    [[oracles.my_model.wrap]]       # ... and the last is what a study speaks to
+    kind = "quantise"
+
     [generators.pixels]
     kind = "pixels"
     shape = [1, 28, 28]
+
+The order of wrappers matters. Here a stimulus is rounded first, then looked up, and only what
+is not known is asked, several times if need be. A `quota` next to the model pays for each
+attempt, around `retry` for each call, around `cache` for hits too. A `timeout` belongs inside
+of `retry`, a `circuit_breaker` outside of it.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.core.spec import ArrayData, Budget, OptimizerSpec, SpaceSpec, StudySpec
-from blackbox_am.core.types import StopReason, StudyState
+from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import StoreCorrupt
 
 
@@ -43,11 +43,17 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
 
 
 class StateChanged(msgspec.Struct, frozen=True, tag="state"):
-    """The study moved to another state."""
+    """The study moved to another state, or only has something to add to its accounts.
+
+    Attributes:
+        state, stop_reason, message: where it stands from now on.
+        spent: what was asked of the oracle since that was last told, in vain.
+    """
 
     state: StudyState
     stop_reason: StopReason = StopReason.NONE
     message: str = ""
+    spent: Accounting | None = None
 
 
 class GenerationOpened(msgspec.Struct, frozen=True, tag="opened"):
@@ -64,12 +70,14 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
         generation: which.
         targets, rows: (N,) int32: which candidates.
         activations: (N, U) float32, nan where a measurement failed.
+        spent: what was asked of the oracle since that was last told; None for clients' rows.
     """
 
     generation: int
     targets: ArrayData
     rows: ArrayData
     activations: ArrayData
+    spent: Accounting | None = None
 
 
 class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):

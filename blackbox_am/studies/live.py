@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core.spec import ArrayData, Budget
 from blackbox_am.core.store import Store, StoredSnapshot
-from blackbox_am.core.types import StopReason, StudyState
+from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import SequenceTaken, StoreCorrupt, StudyClosed, StudyExists
 from blackbox_am.studies import decisions
 from blackbox_am.studies.candidates import Generation, Told
@@ -37,17 +38,13 @@ from blackbox_am.studies.events import (
 )
 from blackbox_am.studies.leases import LeaseBook
 from blackbox_am.studies.search import Search
+from blackbox_am.studies.snapshots import Snapshots
 from blackbox_am.studies.stale import Stale
 from blackbox_am.studies.study import Study
 
 Array = NDArray[Any]
 
 log = logging.getLogger(__name__)
-
-SNAPSHOT_GENERATIONS = 50
-SNAPSHOT_SECONDS = 10.0
-SNAPSHOT_BYTES = 2**29
-"""Larger ones are not kept: SQLite takes no value of 10^9 bytes."""
 
 
 class LiveStudy:
@@ -82,8 +79,8 @@ class LiveStudy:
         self._clock = clock
         self._lock = threading.RLock()
         self._stale = False
-        self._started = self._snapshot_time = clock()
-        self._snapshot_generation = 0
+        self._started = clock()
+        self._snapshots = Snapshots(self.search, clock)
         self._open: Generation | None = None
 
     # Beginning
@@ -223,7 +220,8 @@ class LiveStudy:
         generation: Generation,
         activations: NDArray[np.float32],
         gradients: torch.Tensor | None = None,
-    ) -> None:
+        spent: Accounting | None = None,
+    ) -> bool:
         """Brings the measurements of a whole generation.
 
         Args:
@@ -231,20 +229,25 @@ class LiveStudy:
             activations: (len(targets), rows, U), as the evaluator returned them. Rows that
                 clients have told meanwhile keep the clients' values.
             gradients: (len(targets), rows, D), for an optimizer of order 1.
+            spent: what was asked of the oracle for them.
+
+        Returns:
+            Whether there was news in it. If not, clients were faster, and nothing is written.
 
         Raises:
             StudyClosed: where the study has ended meanwhile.
         """
         with self._locked():
             if generation.index != self.study.generation and self.study.state.active:
-                return  # clients were faster
+                return False
             places, rows = np.nonzero(~self.study.told)
             targets = np.asarray(generation.targets)[places]
             event, _ = decisions.rows_told(
                 self.study, generation.index, targets, rows, activations[places, rows]
             )
             if event is not None:
-                self._record(event, gradients)
+                self._record(msgspec.structs.replace(event, spent=spent), gradients)
+            return event is not None
 
     # Steering
 
@@ -264,11 +267,17 @@ class LiveStudy:
         with self._locked():
             self._append_if(decisions.paused(self.study))
 
-    def suspend(self, message: str) -> None:
-        """Pauses because the oracle is gone; `message` says so."""
+    def suspend(self, message: str, reason: StopReason = StopReason.ORACLE) -> None:
+        """Pauses because the oracle is gone, or its quota used up; `message` says which."""
         with self._locked():
             if self.study.state.active:
-                self._append([StateChanged(StudyState.PAUSED, StopReason.ORACLE, message)])
+                self._append([StateChanged(StudyState.PAUSED, reason, message)])
+
+    def bill(self, spent: Accounting) -> None:
+        """Adds what was asked of the oracle in vain. The study stays as it is."""
+        with self._locked():
+            study = self.study
+            self._append([StateChanged(study.state, study.stop_reason, study.message, spent)])
 
     def resume(self) -> None:
         """Sets a paused or failed study going."""
@@ -333,7 +342,7 @@ class LiveStudy:
         )
         try:
             self.search.learn(self.study, generation.latents, self.study.scores(merged), gradients)
-            snapshot = self._snapshot(generation.index + 1)
+            snapshot = self._snapshots.due(generation.index + 1, self.study.sequence + 2)
         except BaseException:
             self._stale = True  # the optimizer may know what the journal does not
             raise
@@ -341,25 +350,6 @@ class LiveStudy:
         self._open = None
         self.leases.clear()
         self.conclude()
-
-    def _snapshot(self, told: int) -> StoredSnapshot | None:
-        """A snapshot after `told` generations, where one is due.
-
-        Gradients are not in the journal, so an order-1 search cannot be led forward again:
-        it is kept every generation.
-        """
-        due = (
-            self.search.optimizer.order == 1
-            or told - self._snapshot_generation >= SNAPSHOT_GENERATIONS
-            or self._clock() - self._snapshot_time >= SNAPSHOT_SECONDS
-        )
-        if self.search.optimizer.replayed or not due:
-            return None
-        self._snapshot_generation, self._snapshot_time = told, self._clock()
-        body = self.search.snapshot()
-        if len(body) > SNAPSHOT_BYTES:
-            return None
-        return StoredSnapshot(told, self.study.sequence + 2, body)
 
     def _append_if(self, event: Event | None) -> None:
         if event is not None:
@@ -388,7 +378,7 @@ class LiveStudy:
         start = 1
         if snapshot is not None:
             self.search.restore(snapshot.body)
-            self._snapshot_generation = snapshot.generation
+            self._snapshots.generation = snapshot.generation
             start = snapshot.sequence
         exact = True
         for event in events:

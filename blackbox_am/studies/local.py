@@ -22,7 +22,7 @@ from blackbox_am.core.spec import (
     start_spec,
     to_plain,
 )
-from blackbox_am.core.types import Best, GenerationScores, StudyProgress
+from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
 from blackbox_am.evaluation import Evaluator
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import checks, equipment, loop, reports
@@ -68,7 +68,8 @@ def maximise(
     """Finds stimuli that maximise each target. All targets are searched at once.
 
     Where `store` holds a study of this id and this specification, it goes on from where
-    it was left.
+    it was left. Where the oracle has a quota and that is used up, the study comes back
+    paused, with the bill in its message.
 
     Args:
         oracle: the model, or its name in the catalogue.
@@ -144,6 +145,8 @@ def run(
         device=resolve_device(device),
         equip=equipment.given(generator, network),
     )
+    if live.study.state is StudyState.PAUSED:
+        live.resume()  # to call it again is to want it to go on
     evaluator = evaluator_of(live, generator, oracle)
     loop.run(
         live,

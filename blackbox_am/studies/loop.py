@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
-from blackbox_am.core.types import StudyState
-from blackbox_am.errors import OracleFailed, StudyClosed
-from blackbox_am.evaluation import Evaluator
+from blackbox_am.core.metering import Meter, metering
+from blackbox_am.core.types import Accounting, StopReason, StudyState
+from blackbox_am.errors import (
+    OracleFailed,
+    QuotaExceeded,
+    SequenceTaken,
+    StoreError,
+    StudyClosed,
+)
+from blackbox_am.evaluation import Evaluation, Evaluator
+from blackbox_am.studies.candidates import Generation
 from blackbox_am.studies.live import LiveStudy
+
+
+class Owed:
+    """What was asked of the oracle for a study, and is not in its journal yet.
+
+    Attributes:
+        total: the sum.
+    """
+
+    def __init__(self) -> None:
+        self.total = Accounting()
+
+    def settle(self, live: LiveStudy) -> None:
+        """Writes it to the journal, where there is anything."""
+        if self.total != Accounting():
+            live.bill(self.total)
+            self.total = Accounting()
 
 
 def run(
@@ -18,8 +44,11 @@ def run(
     *,
     stopped: Callable[[], bool] = lambda: False,
     after_generation: Callable[[LiveStudy], None] = lambda live: None,
+    owed: Owed | None = None,
 ) -> None:
     """Evaluates generation after generation until the study ends, or is paused.
+
+    Where the oracle's quota is used up, it pauses the study itself.
 
     Args:
         live: the study.
@@ -27,22 +56,57 @@ def run(
         stopped: asked before each generation; True leaves the study as it is, to be
             resumed by whoever takes it up again.
         after_generation: called after each, for progress.
+        owed: what an earlier attempt could not write, and where this one leaves what it cannot.
 
     Raises:
         OracleError: where the oracle fails, or every row of a generation is nan.
     """
+    owed = owed or Owed()
     live.start()
     gradients = live.search.optimizer.order == 1
-    while live.study.state is StudyState.RUNNING and not stopped():
-        try:
-            _measure(live, evaluator, gradients=gradients)
-        except StudyClosed:
-            return  # cancelled, or finished by clients, while it was being measured
-        after_generation(live)
+    with _settled(live, owed):
+        while live.study.state is StudyState.RUNNING and not stopped():
+            try:
+                _measure(live, evaluator, owed, gradients=gradients)
+            except StudyClosed:
+                return  # cancelled, or finished by clients, while it was being measured
+            except QuotaExceeded as error:
+                owed.settle(live)  # so that the bill is complete when the study stops
+                live.suspend(error.message, StopReason.BUDGET)
+                return
+            after_generation(live)
 
 
-def _measure(live: LiveStudy, evaluator: Evaluator, *, gradients: bool) -> None:
+@contextmanager
+def _settled(live: LiveStudy, owed: Owed) -> Iterator[None]:
+    """Has what is owed written in the end, whatever that is; the store may not be able to."""
+    try:
+        yield
+    finally:
+        with suppress(StoreError, SequenceTaken):
+            owed.settle(live)
+
+
+def _measure(live: LiveStudy, evaluator: Evaluator, owed: Owed, *, gradients: bool) -> None:
     generation = live.generation()
+    meter = Meter()
+    try:
+        with metering(meter):
+            result = _evaluated(evaluator, generation, gradients=gradients)
+        told = live.tell_generation(
+            generation, result.activations, result.gradients, owed.total + meter.total
+        )
+    except StudyClosed:
+        owed.total += meter.total
+        raise
+    except BaseException:
+        # It is asked again from the beginning, by this process or another.
+        owed.total += meter.total + meter.lost()
+        raise
+    owed.total = Accounting() if told else owed.total + meter.total
+
+
+def _evaluated(evaluator: Evaluator, generation: Generation, *, gradients: bool) -> Evaluation:
     result = evaluator.evaluate(
         generation.latents[:, : generation.rows], generation.targets, gradients=gradients
     )
@@ -51,4 +115,4 @@ def _measure(live: LiveStudy, evaluator: Evaluator, *, gradients: bool) -> None:
             f"all {generation.rows * len(generation.targets)} rows of generation "
             f"{generation.index} came back as nan; check the model on one stimulus first"
         )
-    live.tell_generation(generation, result.activations, result.gradients)
+    return result

@@ -42,6 +42,7 @@ def progress(study_id: str, study: Study) -> StudyProgress:
         study.seconds,
         study.optimizer.name,
         study.created.remark,
+        study.spent,
     )
 
 

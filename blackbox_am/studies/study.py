@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.spec import ArrayData, Budget, OptimizerSpec, SpaceSpec, StudySpec
-from blackbox_am.core.types import FloatArray, StopReason, StudyState
+from blackbox_am.core.types import Accounting, FloatArray, StopReason, StudyState
 from blackbox_am.errors import InvalidInput
 from blackbox_am.plugins import build_objective
 from blackbox_am.studies.events import (
@@ -81,6 +81,7 @@ class Study:
         opened: latents handed to clients for the open generation, (len(active), P, D).
         seconds: spent searching.
         failed_rows: measurements that were nan.
+        spent: what was asked of the oracle.
     """
 
     created: Created
@@ -98,6 +99,7 @@ class Study:
     opened: Array | None = None
     seconds: float = 0.0
     failed_rows: int = 0
+    spent: Accounting = field(default_factory=Accounting)
 
     # Reading
 
@@ -187,10 +189,12 @@ class Study:
             case StateChanged():
                 self.state, self.stop_reason = event.state, event.stop_reason
                 self.message = event.message
+                self.spent += event.spent or Accounting()
             case GenerationOpened():
                 self.opened = event.latents.numpy()
             case RowsTold():
                 self.activations, self.told = self.merged(event)
+                self.spent += event.spent or Accounting()
             case GenerationClosed():
                 self._close(event)
             case BudgetChanged():
@@ -212,7 +216,7 @@ class Study:
                 "told": ArrayData.of(self.told.astype(np.uint8)),
                 "activations": ArrayData.of(self.activations),
                 "opened": None if self.opened is None else ArrayData.of(self.opened),
-                "spent": [self.seconds, self.failed_rows],
+                "spent": [self.seconds, self.failed_rows, self.spent],
                 "targets": [
                     [
                         t.queries,

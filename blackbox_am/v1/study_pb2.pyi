@@ -409,7 +409,7 @@ global___Best = Best
 
 @typing.final
 class Accounting(google.protobuf.message.Message):
-    """Rows the oracle served, by purpose."""
+    """What was measured, by purpose, and what was asked of the oracle for it."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -418,13 +418,28 @@ class Accounting(google.protobuf.message.Message):
     BASELINE_ROWS_FIELD_NUMBER: builtins.int
     RETRIED_ROWS_FIELD_NUMBER: builtins.int
     FAILED_ROWS_FIELD_NUMBER: builtins.int
+    ORACLE_CALLS_FIELD_NUMBER: builtins.int
+    ORACLE_ROWS_FIELD_NUMBER: builtins.int
+    RETRIES_FIELD_NUMBER: builtins.int
+    CACHE_HITS_FIELD_NUMBER: builtins.int
+    COST_FIELD_NUMBER: builtins.int
     search_rows: builtins.int
+    """Each candidate counts once, whatever it took to measure it."""
     recheck_rows: builtins.int
     baseline_rows: builtins.int
     retried_rows: builtins.int
-    """Rows that reached the oracle again because an answer was lost."""
+    """Rows that went to the oracle again because an answer was lost."""
     failed_rows: builtins.int
     """Rows whose measurement failed (nan)."""
+    oracle_calls: builtins.int
+    """Calls to the oracle and rows in them, whatever came of them; those made again included."""
+    oracle_rows: builtins.int
+    retries: builtins.int
+    """Of the calls, those made again because an answer was lost."""
+    cache_hits: builtins.int
+    """Rows that a cache answered, so that the oracle was not asked."""
+    cost: builtins.float
+    """Of the rows, in the operator's currency, where the oracle has a price."""
     def __init__(
         self,
         *,
@@ -433,8 +448,13 @@ class Accounting(google.protobuf.message.Message):
         baseline_rows: builtins.int = ...,
         retried_rows: builtins.int = ...,
         failed_rows: builtins.int = ...,
+        oracle_calls: builtins.int = ...,
+        oracle_rows: builtins.int = ...,
+        retries: builtins.int = ...,
+        cache_hits: builtins.int = ...,
+        cost: builtins.float = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["baseline_rows", b"baseline_rows", "failed_rows", b"failed_rows", "recheck_rows", b"recheck_rows", "retried_rows", b"retried_rows", "search_rows", b"search_rows"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["baseline_rows", b"baseline_rows", "cache_hits", b"cache_hits", "cost", b"cost", "failed_rows", b"failed_rows", "oracle_calls", b"oracle_calls", "oracle_rows", b"oracle_rows", "recheck_rows", b"recheck_rows", "retried_rows", b"retried_rows", "retries", b"retries", "search_rows", b"search_rows"]) -> None: ...
 
 global___Accounting = Accounting
 

@@ -19,6 +19,16 @@ kind = "simulated"
 stimulus_shape = [3, 8, 8]
 units = 6
 
+[oracles.priced]
+kind = "simulated"
+stimulus_shape = [3, 8, 8]
+
+[[oracles.priced.wrap]]
+kind = "quota"
+rows = 45
+cost_per_row = 0.5
+currency = "EUR"
+
 [oracles.slow]
 kind = "simulated"
 stimulus_shape = [3, 8, 8]

@@ -51,7 +51,8 @@ def test_generators(cli, from_json, where, config):
 
 def test_oracles(cli, from_json, where, config):
     place = _place(where, config)
-    assert [entry["name"] for entry in from_json("catalog", "oracles", *place)] == ["slow", "toy"]
+    found = from_json("catalog", "oracles", *place)
+    assert [entry["name"] for entry in found] == ["priced", "slow", "toy"]
     text = cli("catalog", "oracles", *place).stdout
     assert "C1 units" in text
     assert "3 x 8 x 8" in text

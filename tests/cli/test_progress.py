@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import time
 
@@ -7,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from blackbox_am.cli.progress import LiveView, Meter, StudyView, study_line, study_view, wanted
-from blackbox_am.core.types import StopReason, StudyProgress, StudyState, TargetProgress
+from blackbox_am.core.types import Accounting, StopReason, StudyProgress, StudyState, TargetProgress
 
 
 def _progress(targets, *, state=StudyState.RUNNING, queries=100, message=""):
@@ -50,6 +51,18 @@ def test_the_view_tells_everything():
     for expected in ("my-study", "running", "100 / 140 queries", "20 queries/s", "ETA 0:02",
                      "head:0", "1.25", "target", "head:1", "-", "waits for it"):  # fmt: skip
         assert expected in text
+
+
+def test_the_view_tells_what_was_asked_of_the_oracle():
+    progress = _progress([_target(0, 40, 1.0)])
+    assert "oracle:" not in _text(study_view(progress, rate=0.0)), "clients measured"
+    spent = Accounting(
+        calls=1200, rows=34000, retries=3, retried_rows=96, cache_hits=5000, cost=12.5
+    )
+    text = _text(study_view(dataclasses.replace(progress, spent=spent), rate=0.0))
+    assert "oracle: 34,000 rows in 1,200 calls, 96 rows in 3 of them again" in text
+    assert "5,000 rows from the cache" in text
+    assert "cost 12.5" in text
 
 
 def test_no_time_left_without_a_rate():

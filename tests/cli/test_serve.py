@@ -24,7 +24,7 @@ def test_serves_until_told_to_stop(spawn, config, tmp_path, number):
     options = ["--address", "127.0.0.1:0", "--store", store, "--ready-file", ready]
     process = spawn("serve", "--config", config, *options)
     with connect(_address(ready, process)) as client:
-        assert [oracle.name for oracle in client.oracles()] == ["slow", "toy"]
+        assert [oracle.name for oracle in client.oracles()] == ["priced", "slow", "toy"]
         study = client.create(
             targets=["units:0"], oracle="slow", generator="pixels", queries_per_target=4000
         )

@@ -145,6 +145,18 @@ def test_pause_resume_extend_cancel_delete(call, ask, name):
     assert name in gone.stderr
 
 
+def test_show_tells_the_bill_of_a_study_that_used_up_its_quota(call, ask, name):
+    _create(call, name, oracle="priced", queries=500)
+    found = _wait(ask, name, "paused")
+    assert found["stop_reason"] == "budget"
+    assert found["queries"] == found["oracle"]["rows"] <= 45
+    assert found["oracle"]["cost"] == found["queries"] / 2
+    text = call("show", name).output
+    assert f"oracle: {found['queries']} rows" in text
+    assert f"cost {found['queries'] / 2:g}" in text
+    assert "of 45 rows were asked" in text
+
+
 def test_extend_wants_something_to_raise(call, name):
     _create(call, name)
     result = call("extend", name)

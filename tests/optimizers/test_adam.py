@@ -6,7 +6,7 @@ import torch
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.optimizers.adam import Adam
-from blackbox_am.testing.optimizers import Search
+from blackbox_am.testing.searches import Search
 
 
 def test_equals_torch() -> None:

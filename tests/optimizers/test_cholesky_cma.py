@@ -16,7 +16,7 @@ from blackbox_am.optimizers.cholesky_cma import (
     learning_rate,
     published_rates,
 )
-from blackbox_am.testing.optimizers import Search, finite
+from blackbox_am.testing.searches import Search, finite
 
 Rows = Callable[..., list[float]]
 FROM_A_SAMPLE = {"sigma": 1.0, "start": "sample"}

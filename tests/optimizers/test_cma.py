@@ -15,7 +15,7 @@ from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._weights import rates
 from blackbox_am.optimizers.cma import CMA, CMAState
-from blackbox_am.testing.optimizers import Search, copy_of, finite
+from blackbox_am.testing.searches import Search, copy_of, finite
 
 Rows = Callable[..., list[float]]
 TEXTBOOK = {"sigma": 1.0, "mean_learning_rate": 1.0}

@@ -10,7 +10,7 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.optimizers.de import DE, donors
-from blackbox_am.testing.optimizers import Search
+from blackbox_am.testing.searches import Search
 
 Rows = Callable[..., list[float]]
 SIX = SpaceSpec("normal", 6)

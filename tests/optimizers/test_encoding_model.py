@@ -24,7 +24,7 @@ from blackbox_am.optimizers.encoding_model import EncodingModel
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.studies.equipment import no_network
 from blackbox_am.testing.local_models import STIMULUS, Canvas, tiny_network
-from blackbox_am.testing.optimizers import Search, finite
+from blackbox_am.testing.searches import Search, finite
 
 SPACE = build_space(SpaceSpec("normal", 32))
 CANVAS = Canvas(SPACE.spec)

@@ -14,7 +14,7 @@ from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.optimizers._weights import rates
 from blackbox_am.optimizers.lowrank_cma import LowRankCMA, LowRankRates
 from blackbox_am.optimizers.sep_cma import SepCMA
-from blackbox_am.testing.optimizers import Search, copy_of, finite
+from blackbox_am.testing.searches import Search, copy_of, finite
 
 Rows = Callable[..., list[float]]
 Hill = Callable[[torch.Tensor], torch.Tensor]

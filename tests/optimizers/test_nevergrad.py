@@ -19,7 +19,8 @@ from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec, Unsupported
 from blackbox_am.optimizers.nevergrad import WORST, Nevergrad
 from blackbox_am.optimizers.random import Random
-from blackbox_am.testing.optimizers import OptimizerContract, Search
+from blackbox_am.testing.optimizers import OptimizerContract
+from blackbox_am.testing.searches import Search
 
 
 def normal(dim: int = 12) -> Space:

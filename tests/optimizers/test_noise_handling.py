@@ -11,7 +11,7 @@ from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.optimizers.noise_handling import NoiseHandling, disorder
-from blackbox_am.testing.optimizers import Search, quadratic
+from blackbox_am.testing.searches import Search, quadratic
 
 
 def space(dim: int = 6) -> Space:

@@ -10,7 +10,7 @@ from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.optimizers._ranks import centred_ranks
 from blackbox_am.optimizers.open_es import OpenES
-from blackbox_am.testing.optimizers import Search, finite
+from blackbox_am.testing.searches import Search, finite
 
 Rows = Callable[..., list[float]]
 SIX = SpaceSpec("normal", 6)

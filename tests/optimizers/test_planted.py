@@ -18,7 +18,7 @@ from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.units import Unit
 from blackbox_am.oracles.simulated import Simulated
-from blackbox_am.testing.optimizers import Search, finite
+from blackbox_am.testing.searches import Search, finite
 
 Rows = Callable[..., list[float]]
 

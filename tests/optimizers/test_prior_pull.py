@@ -9,7 +9,7 @@ from blackbox_am import plugins
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.testing.optimizers import Search
+from blackbox_am.testing.searches import Search
 
 STRATEGIES = ("cma", "sep_cma", "snes", "xnes", "cholesky_cma", "open_es")
 

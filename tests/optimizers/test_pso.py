@@ -10,7 +10,7 @@ import torch
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.optimizers.pso import PSO
-from blackbox_am.testing.optimizers import Search
+from blackbox_am.testing.searches import Search
 
 Rows = Callable[..., list[float]]
 SIX = SpaceSpec("normal", 6)

@@ -15,7 +15,8 @@ from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers.pycma import MIN_STEP, PyCMA
-from blackbox_am.testing.optimizers import OptimizerContract, Search
+from blackbox_am.testing.optimizers import OptimizerContract
+from blackbox_am.testing.searches import Search
 
 Rows = Callable[..., list[float]]
 NORMAL = SpaceSpec("normal", 12)

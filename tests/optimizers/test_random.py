@@ -6,7 +6,7 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.optimizers.random import Random
-from blackbox_am.testing.optimizers import Search
+from blackbox_am.testing.searches import Search
 
 
 def test_is_the_prior() -> None:

@@ -15,7 +15,8 @@ from blackbox_am.errors import InvalidSpec, StoreCorrupt, Unsupported
 from blackbox_am.optimizers._gathering import STRATEGIES
 from blackbox_am.optimizers.cma import CMA
 from blackbox_am.optimizers.restarts import FLAT, Restarts
-from blackbox_am.testing.optimizers import OptimizerContract, Search
+from blackbox_am.testing.optimizers import OptimizerContract
+from blackbox_am.testing.searches import Search
 
 Scores = Callable[[torch.Tensor, int], torch.Tensor]
 

@@ -10,7 +10,7 @@ import torch
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.optimizers.sep_cma import SepCMA
-from blackbox_am.testing.optimizers import Search, finite
+from blackbox_am.testing.searches import Search, finite
 
 Rows = Callable[..., list[float]]
 TEXTBOOK = {"sigma": 1.0, "mean_learning_rate": 1.0, "start": "sample"}

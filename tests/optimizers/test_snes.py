@@ -10,7 +10,7 @@ from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.optimizers._ranks import log_utilities
 from blackbox_am.optimizers.snes import SNES
-from blackbox_am.testing.optimizers import Search, finite
+from blackbox_am.testing.searches import Search, finite
 
 Rows = Callable[..., list[float]]
 PAPER = {"sigma": 1.0, "mean_learning_rate": 1.0, "start": "sample"}

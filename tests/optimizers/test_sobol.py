@@ -8,7 +8,7 @@ from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers.random import Random
 from blackbox_am.optimizers.sobol import MAX_DIMENSION, Sobol, sequence
-from blackbox_am.testing.optimizers import Search
+from blackbox_am.testing.searches import Search
 
 UNIT = SpaceSpec("box", 4, low=(0.0,), high=(1.0,))
 

@@ -10,7 +10,7 @@ from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers.sphere_cma import SphereCMA, scattered, slerp
-from blackbox_am.testing.optimizers import Search
+from blackbox_am.testing.searches import Search
 
 Rows = Callable[..., list[float]]
 

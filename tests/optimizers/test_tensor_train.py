@@ -15,7 +15,7 @@ from blackbox_am.errors import InvalidSpec, Unsupported
 from blackbox_am.optimizers import _tt_adam, _tt_law
 from blackbox_am.optimizers._tt_grid import grid_of, joined
 from blackbox_am.optimizers.tensor_train import TensorTrain
-from blackbox_am.testing.optimizers import SPACES, Search, same
+from blackbox_am.testing.searches import SPACES, Search, same
 
 SIZES = [(2, 7), (3, 5), (12, 4)]
 CODES = SpaceSpec("categorical", 12, categories=4)

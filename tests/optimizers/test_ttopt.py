@@ -12,7 +12,7 @@ from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec, Unsupported
 from blackbox_am.optimizers import _tt_cross as cross
 from blackbox_am.optimizers.ttopt import TTOpt
-from blackbox_am.testing.optimizers import Search, quadratic
+from blackbox_am.testing.searches import Search, quadratic
 
 CODES = SpaceSpec("categorical", 12, categories=4)
 

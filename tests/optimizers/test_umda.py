@@ -10,7 +10,7 @@ from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.optimizers.umda import UMDA
-from blackbox_am.testing.optimizers import Search
+from blackbox_am.testing.searches import Search
 
 
 def codes(positions: int = 12, categories: int = 16) -> Space:

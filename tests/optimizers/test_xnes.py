@@ -13,7 +13,7 @@ from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._ranks import log_utilities
 from blackbox_am.optimizers.xnes import XNES, shape_rate
-from blackbox_am.testing.optimizers import Search, finite
+from blackbox_am.testing.searches import Search, finite
 
 Rows = Callable[..., list[float]]
 

@@ -15,6 +15,7 @@ from blackbox_am.core.types import Capability
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     InvalidSpec,
+    MessageTooLarge,
     MissingExtra,
     OracleError,
     OracleFailed,
@@ -201,7 +202,7 @@ def test_secrets_that_are_not_there(
     ("path", "error", "message"),
     [
         ("away", OracleUnavailable, "answered 503"),
-        ("large", OracleFailed, r"413: 'too large'; give the oracle a smaller batch_size"),
+        ("large", MessageTooLarge, r"413: 'too large'; give the oracle a smaller batch_size"),
         ("broken", OracleFailed, "answered 500: 'Traceback"),
         ("garbage", OracleFailed, "expected JSON, got '<html>'"),
         ("huge", OracleFailed, "more than 5000 bytes; raise max_answer_bytes"),

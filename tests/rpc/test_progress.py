@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from blackbox_am.core.types import (
+    Accounting,
     Best,
     CandidateId,
     Capability,
@@ -48,6 +49,9 @@ def test_progress_comes_back(state, reason):
         120,
         4,
         1.25,
+        "cma",
+        "a remark",
+        Accounting(7, 130, 2, 10, 5, 0.75),
     )
     wire = progress.progress_to_proto(there).SerializeToString()
     assert progress.progress_from_proto(pb.Study.FromString(wire)) == there

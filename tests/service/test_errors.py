@@ -105,7 +105,7 @@ def test_a_message_too_long_for_headers_is_shortened(raising, client):
         (grpc.StatusCode.DEADLINE_EXCEEDED, "", errors.ServerUnavailable),
         (grpc.StatusCode.CANCELLED, "", errors.ServerUnavailable),
         (grpc.StatusCode.UNIMPLEMENTED, "no method", errors.Unsupported),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max (9 vs. 4)", errors.InvalidInput),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max (9 vs. 4)", errors.MessageTooLarge),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "slow down", errors.QuotaExceeded),
         (grpc.StatusCode.NOT_FOUND, "", errors.NotFound),
         (grpc.StatusCode.PERMISSION_DENIED, "", errors.Denied),

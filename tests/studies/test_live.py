@@ -23,7 +23,8 @@ from blackbox_am.errors import (
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import checks, reports
 from blackbox_am.studies.events import Resumed, decode
-from blackbox_am.studies.live import SNAPSHOT_GENERATIONS, LiveStudy
+from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.snapshots import SNAPSHOT_GENERATIONS
 
 
 def spec(queries: int = 40, targets: int = 2, optimizer: str = "cma", **budget) -> StudySpec:

@@ -17,7 +17,8 @@ from blackbox_am.optimizers._sessions import Session
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import checks, reports
 from blackbox_am.studies.events import GenerationClosed, Resumed, decode
-from blackbox_am.studies.live import SNAPSHOT_GENERATIONS, LiveStudy
+from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.snapshots import SNAPSHOT_GENERATIONS
 
 LIBRARIES = ["pycma", "nevergrad:DiagonalCMA", "nevergrad:TwoPointsDE"]
 POPULATION = 6

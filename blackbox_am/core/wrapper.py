@@ -1,0 +1,80 @@
+"""The contract of a wrapper: an oracle around another oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+
+from blackbox_am.core.metering import observed
+from blackbox_am.core.oracle import Oracle, check_answer
+from blackbox_am.core.types import OracleInfo
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import InvalidSpec
+
+
+@dataclass(frozen=True)
+class Wrapper(Oracle):
+    """An oracle that passes questions on to another, and does something on the way.
+
+    Wrappers are put around any oracle, and around each other:
+    ``Retry(Cache(Remote("host:50052"), path="answers.sqlite3"))``.
+
+    Attributes:
+        inner: the oracle that it is put around.
+
+    Raises:
+        InvalidSpec: where `inner` is no oracle.
+    """
+
+    counts_itself: ClassVar[bool] = True
+    changes_answers: ClassVar[bool] = False
+    """Whether an answer may differ from that of `inner`: if not, both are one to a cache."""
+
+    inner: Any
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.inner, Oracle):
+            raise InvalidSpec(
+                f"inner: {self.kind!r} is put around an oracle, got {type(self.inner).__name__}",
+                field="inner",
+            )
+
+    @property
+    def metered(self) -> bool:  # type: ignore[override]  # as the oracle within
+        """Whether a row costs something."""
+        return bool(self.inner.metered)
+
+    def describe(self) -> OracleInfo:
+        # No cached_property: its lock is one for all wrappers, and a model may be slow to say.
+        known: OracleInfo | None = vars(self).get("_info")
+        if known is None:
+            known = self.around(replace(self.inner.describe(), kind=self.kind))
+            vars(self)["_info"] = known
+        return known
+
+    def around(self, info: OracleInfo) -> OracleInfo:
+        """What it says of itself, where `inner` says `info`. Override what it changes."""
+        return info
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        return self.ask(stimuli, units)
+
+    def ask(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        """(N, U): what `inner` answers. The call is counted.
+
+        Raises:
+            OracleFailed: where the answer has another shape.
+        """
+        answer = observed(self.inner, stimuli, units)
+        check_answer(answer, len(stimuli), len(units))
+        return answer
+
+    def identity(self) -> str:
+        return super().identity() if self.changes_answers else str(self.inner.identity())
+
+    def close(self) -> None:
+        """Closes the oracle within."""
+        self.inner.close()

@@ -1,0 +1,182 @@
+"""Answers on disk: activations by stimulus and unit."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import time
+import uuid
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_am.oracles.wrappers._shared_file import SharedFile
+
+log = logging.getLogger(__name__)
+
+APPLICATION = 0x62626163  # "bbac"
+VERSION = 1
+SEAL_BYTES = 4
+AT_ONCE = 500
+"""Keys in one query: older SQLites take 999 parameters at most."""
+
+Answers = dict[bytes, NDArray[np.float32]]
+
+_UNIT_SETS = """CREATE TABLE IF NOT EXISTS unit_sets (
+    id INTEGER PRIMARY KEY, addresses TEXT NOT NULL UNIQUE
+)"""
+_ANSWERS = """CREATE TABLE IF NOT EXISTS answers (
+    stimulus BLOB NOT NULL, units INTEGER NOT NULL, activations BLOB NOT NULL,
+    PRIMARY KEY (stimulus, units)
+) WITHOUT ROWID"""
+
+_CLAIMS = """CREATE TABLE IF NOT EXISTS claims (
+    stimulus BLOB PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL
+) WITHOUT ROWID"""
+CLAIM_SECONDS = 600.0
+"""After which nobody waits for a claim any more, whatever became of its owner."""
+
+
+class AnswerBook:
+    """Activations by stimulus and unit. Safe to use from any thread, and in many processes.
+
+    Units that were bought together lie together, in one value sealed with a checksum of
+    itself and its place: an answer that the disk has changed is bought again, not believed.
+    Who is about to buy an answer claims it first, so that nobody else buys it too; the claims
+    of a process that has died are void.
+
+    Args:
+        path: of the file, or `:memory:`.
+
+    Raises:
+        StoreError: where it cannot be opened.
+        StoreCorrupt: where it is another program's file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._unit_sets: dict[int, list[str]] = {}
+        self._owner = f"{os.getpid()}-{uuid.uuid4().hex}"
+        schema = (_UNIT_SETS, _ANSWERS, _CLAIMS)
+        self._file = SharedFile(path, "cache", APPLICATION, VERSION, schema)
+
+    def read(self, stimuli: Sequence[bytes], units: Sequence[str]) -> Answers:
+        """(len(units),) float32 for each of `stimuli`, nan where nothing is known."""
+        column = {unit: place for place, unit in enumerate(units)}
+        found = {key: np.full(len(units), np.nan, np.float32) for key in stimuli}
+        keys = list(found)
+        with self._file.reading() as connection:
+            for start in range(0, len(keys), AT_ONCE):
+                piece = keys[start : start + AT_ONCE]
+                marks = ",".join("?" * len(piece))
+                query = f"SELECT * FROM answers WHERE stimulus IN ({marks})"  # noqa: S608  # marks
+                self._place(connection, connection.execute(query, piece), column, found)
+        return found
+
+    def write(self, answers: Answers, units: Sequence[str]) -> None:
+        """Keeps `answers`, (len(units),) each. On disk when it returns."""
+        with self._file.writing() as connection:
+            number = _number_of(connection, units)
+            connection.executemany(
+                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)",
+                [
+                    (key, number, _seal(values.astype("<f4").tobytes(), key, number))
+                    for key, values in answers.items()
+                ],
+            )
+
+    def claim(self, stimuli: Sequence[bytes]) -> list[bytes]:
+        """Those of `stimuli` that are now ours to buy; the others are somebody else's."""
+        now = time.time()
+        with self._file.writing() as connection:
+            query = "SELECT owner, until FROM claims WHERE stimulus = ?"
+            ours = []
+            for key in stimuli:
+                found = connection.execute(query, (key,)).fetchone()
+                if found is None or found[1] < now or not _alive(found[0]):
+                    ours.append(key)
+            connection.executemany(
+                "INSERT OR REPLACE INTO claims VALUES (?, ?, ?)",
+                [(key, self._owner, now + CLAIM_SECONDS) for key in ours],
+            )
+        return ours
+
+    def release(self, stimuli: Sequence[bytes]) -> None:
+        """Gives claims back: the answers are written, or will not come."""
+        with self._file.writing() as connection:
+            connection.executemany(
+                "DELETE FROM claims WHERE stimulus = ? AND owner = ?",
+                [(key, self._owner) for key in stimuli],
+            )
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _place(
+        self,
+        connection: sqlite3.Connection,
+        rows: sqlite3.Cursor,
+        column: dict[str, int],
+        found: Answers,
+    ) -> None:
+        """Puts what `rows` hold of the units in `column` where it belongs in `found`."""
+        places: dict[int, tuple[list[int], list[int]]] = {}
+        for key, number, sealed in rows.fetchall():
+            data = _unseal(sealed, key, number)
+            if data is None:
+                log.warning("an answer in %s is damaged; it is bought again", self._path)
+                continue
+            if number not in places:
+                known = self._addresses(connection, number)
+                pairs = [(i, column[unit]) for i, unit in enumerate(known) if unit in column]
+                places[number] = ([i for i, _ in pairs], [j for _, j in pairs])
+            there, here = places[number]
+            found[key][here] = np.frombuffer(data, "<f4")[there]
+
+    def _addresses(self, connection: sqlite3.Connection, number: int) -> list[str]:
+        if number not in self._unit_sets:
+            (text,) = connection.execute(
+                "SELECT addresses FROM unit_sets WHERE id = ?", (number,)
+            ).fetchone()
+            self._unit_sets[number] = json.loads(text)
+        return self._unit_sets[number]
+
+
+def _alive(owner: str) -> bool:
+    """Whether the process of that owner runs. It is on this machine: SQLite's file is."""
+    if os.name != "posix":
+        return True  # signal 0 is no question there
+    try:
+        os.kill(int(owner.partition("-")[0]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # it runs, as another user
+    return True
+
+
+def _number_of(connection: sqlite3.Connection, units: Sequence[str]) -> int:
+    text = json.dumps(list(units))
+    connection.execute("INSERT OR IGNORE INTO unit_sets (addresses) VALUES (?)", (text,))
+    (number,) = connection.execute(
+        "SELECT id FROM unit_sets WHERE addresses = ?", (text,)
+    ).fetchone()
+    return int(number)
+
+
+def _seal(data: bytes, key: bytes, number: int) -> bytes:
+    return data + _sum(data, key, number)
+
+
+def _unseal(sealed: bytes, key: bytes, number: int) -> bytes | None:
+    data, seal = sealed[:-SEAL_BYTES], sealed[-SEAL_BYTES:]
+    return data if seal == _sum(data, key, number) else None
+
+
+def _sum(data: bytes, key: bytes, number: int) -> bytes:
+    return zlib.crc32(data, zlib.crc32(key, number)).to_bytes(SEAL_BYTES, "little")

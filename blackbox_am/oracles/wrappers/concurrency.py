@@ -1,0 +1,54 @@
+"""Not more calls at once than a model can bear."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+
+from blackbox_am.core.units import Unit
+from blackbox_am.core.wrapper import Wrapper
+from blackbox_am.errors import OracleUnavailable
+from blackbox_am.oracles.wrappers._ranges import check
+
+
+@dataclass(frozen=True)
+class Concurrency(Wrapper):
+    """Lets so many calls run at once, over all studies that use it; the others wait.
+
+    Attributes:
+        calls: at once.
+        wait_seconds: after which a call that waits raises `OracleUnavailable`; None: never.
+    """
+
+    kind: ClassVar[str] = "concurrency"
+
+    calls: int = 1
+    wait_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.calls >= 1, "calls", "1 or more", self.calls)
+        wait = self.wait_seconds
+        check(wait is None or 0 < wait < math.inf, "wait_seconds", "a positive number", wait)
+        _ = self._places  # made before threads can race for it
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        if not self._places.acquire(timeout=self.wait_seconds):
+            raise OracleUnavailable(
+                f"no place was free within {self.wait_seconds:g} s: {self.calls} calls are "
+                "running; raise `calls` or `wait_seconds`"
+            )
+        try:
+            return self.ask(stimuli, units)
+        finally:
+            self._places.release()
+
+    @cached_property
+    def _places(self) -> threading.Semaphore:
+        return threading.Semaphore(self.calls)

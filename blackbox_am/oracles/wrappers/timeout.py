@@ -1,0 +1,139 @@
+"""A limit on how long one call may take."""
+
+from __future__ import annotations
+
+import contextvars
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from queue import SimpleQueue
+from typing import ClassVar
+
+import torch
+
+from blackbox_am.core.units import Unit
+from blackbox_am.core.wrapper import Wrapper
+from blackbox_am.errors import OracleTimeout, OracleUnavailable
+from blackbox_am.oracles.wrappers._ranges import check
+
+Job = Callable[[], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Timeout(Wrapper):
+    """Gives a call up after a while: `OracleTimeout`.
+
+    The call runs in a thread of its own and cannot be stopped: what was given up goes on until
+    it returns, and its answer is dropped. Such threads keep no process from ending. While
+    `stuck` of them have not returned, new calls are refused with `OracleUnavailable`.
+
+    Attributes:
+        seconds: for one call.
+        stuck: given-up calls that may go on at once.
+    """
+
+    kind: ClassVar[str] = "timeout"
+
+    seconds: float = 60.0
+    stuck: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fits = 0 < self.seconds <= threading.TIMEOUT_MAX and self.seconds < math.inf
+        check(fits, "seconds", "a positive number", self.seconds)
+        check(self.stuck >= 1, "stuck", "1 or more", self.stuck)
+        _ = self._runners  # made before threads can race for it
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        grad = torch.is_grad_enabled()  # is each thread's own
+        context = contextvars.copy_context()
+
+        def job() -> torch.Tensor:
+            with torch.set_grad_enabled(grad):
+                return context.run(self.ask, stimuli, units)
+
+        call = _Call(job)
+        self._runners.start(call, self.stuck)
+        if not call.done.wait(self.seconds) and self._runners.give_up(call):
+            raise OracleTimeout(
+                f"the oracle did not answer {len(stimuli)} rows within {self.seconds:g} s; raise "
+                "`seconds`, or see what keeps it busy"
+            )
+        return call.result()
+
+    @cached_property
+    def _runners(self) -> _Runners:
+        return _Runners()
+
+
+class _Call:
+    """Something to run, and what came of it."""
+
+    def __init__(self, job: Job) -> None:
+        self.done = threading.Event()
+        self.given_up = False
+        self._job = job
+        self._answer: torch.Tensor | None = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._answer = self._job()
+        except BaseException as error:  # noqa: BLE001  # raised again in the thread that asked
+            self._error = error
+
+    def result(self) -> torch.Tensor:
+        if self._error is not None:
+            raise self._error
+        assert self._answer is not None  # it ran to its end
+        return self._answer
+
+
+class _Runners:
+    """Threads that wait for calls. One is made where none is idle.
+
+    They are daemons, and are used again: a new thread for each call would have torch make
+    new threads below it each time.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[SimpleQueue[_Call]] = []
+        self._given_up = 0
+
+    def start(self, call: _Call, stuck: int) -> None:
+        with self._lock:
+            if self._given_up >= stuck:
+                raise OracleUnavailable(
+                    f"{self._given_up} calls that were given up have not returned; the oracle "
+                    "hangs, and gets no new call until one returns"
+                )
+            calls = self._idle.pop() if self._idle else None
+        if calls is None:
+            calls = SimpleQueue()
+            threading.Thread(target=self._work, args=(calls,), name="timeout", daemon=True).start()
+        calls.put(call)
+
+    def give_up(self, call: _Call) -> bool:
+        """Leaves the call to itself; False where it has returned just now."""
+        with self._lock:
+            if call.done.is_set():
+                return False
+            call.given_up = True
+            self._given_up += 1
+            return True
+
+    def _work(self, calls: SimpleQueue[_Call]) -> None:
+        while True:
+            call = calls.get()
+            with self._lock:
+                wanted = not call.given_up  # before it began: the machine is busy
+            if wanted:
+                call.run()
+            with self._lock:
+                self._given_up -= call.given_up
+                self._idle.append(calls)
+                call.done.set()
+            del call  # and with it the answer, while this thread waits

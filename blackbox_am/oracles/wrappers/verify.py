@@ -1,0 +1,95 @@
+"""An oracle that is tried out before it is believed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+
+from blackbox_am.core.types import OracleInfo
+from blackbox_am.core.units import Unit
+from blackbox_am.core.wrapper import Wrapper
+from blackbox_am.errors import OracleFailed
+from blackbox_am.oracles.wrappers._ranges import check
+
+log = logging.getLogger(__name__)
+
+UNITS = 16
+ALIKE, APART = 1e-3, 1e-2
+"""Two answers are of one stimulus, or are not, by their distance over the spread of rows."""
+
+
+@dataclass(frozen=True)
+class Verify(Wrapper):
+    """Tries the oracle once, when it is first described: at the first study's creation.
+
+    It is shown `rows` random stimuli together, the same again, and each alone, which is
+    3 * rows rows. Rows that come back in another order than they were sent in are an error: a
+    search on them would learn from others' scores. One that says it is deterministic and
+    answers differently the second time is believed no more: a warning in the log says by how
+    much, and it is described as not deterministic, so that a cache around it refuses it.
+
+    Attributes:
+        rows: stimuli it is tried with.
+
+    Raises:
+        OracleFailed: when it is described, for rows in another order.
+    """
+
+    kind: ClassVar[str] = "verify"
+
+    rows: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(2 <= self.rows <= 1024, "rows", "2 to 1024", self.rows)
+
+    def around(self, info: OracleInfo) -> OracleInfo:
+        layer = info.layers[-1]
+        units = [Unit(layer.name, index) for index in range(min(layer.units, UNITS))]
+        generator = torch.Generator().manual_seed(0)
+        stimuli = torch.rand(self.rows, *info.stimulus_shape, generator=generator)
+        with torch.no_grad():
+            together = self._answers(stimuli, units)
+            again = self._answers(stimuli, units)
+            alone = torch.cat([self._answers(row[None], units) for row in stimuli])
+        if not (together.isfinite() & again.isfinite() & alone.isfinite()).all():
+            log.warning("the %s oracle answers random stimuli with nan", self.inner.kind)
+            return info
+        for answers, how in ((again, "sent again"), (alone, "sent alone")):
+            if _shuffled(together, answers):
+                raise OracleFailed(
+                    f"the {self.inner.kind} oracle answers {self.rows} stimuli in another order "
+                    f"than they were sent in: {how}, they answer as others did before; have it "
+                    "answer row by row"
+                )
+        difference = (again - together).abs().max().item()
+        if difference and info.deterministic:
+            log.warning(
+                "the %s oracle says it is deterministic, and answers the same stimuli "
+                "differently: by up to %.3g, where answers are up to %.3g",
+                self.inner.kind,
+                difference,
+                together.abs().max().item(),
+            )
+            return replace(info, deterministic=False)
+        return info
+
+    def _answers(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        return self.ask(stimuli, units).to("cpu", torch.float64)
+
+
+def _shuffled(before: torch.Tensor, after: torch.Tensor) -> bool:
+    """Whether rows (N, U) answered `after` are those of `before`, in another order.
+
+    All of them must be there, and at least one clearly in another's place: noise alone
+    brings no row so near to another.
+    """
+    spread = (before - before.mean(0)).abs().max()
+    distances = (after[:, None] - before[None]).abs().amax(2)
+    nearest, own = distances.amin(1), distances.diagonal()
+    moved = (own > APART * spread) & (own > 10 * nearest)
+    return bool((nearest <= ALIKE * spread).all() and moved.any())

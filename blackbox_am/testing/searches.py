@@ -1,0 +1,154 @@
+"""Searches without a study: optimizers at work in small spaces, for tests."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from blackbox_am.core import state as states
+from blackbox_am.core.optimizer import Circumstances, Optimizer
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space, build_space
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.errors import Unsupported
+from blackbox_am.testing.local_models import Canvas, tiny_network
+
+SPACES: tuple[SpaceSpec, ...] = (
+    SpaceSpec("normal", 7),
+    SpaceSpec("sphere", 6),
+    SpaceSpec("sphere", 5, radius=3.0),
+    SpaceSpec("box", 5, low=(-1.0,), high=(0.0, 1.0, 2.0, 3.0, 4.0)),
+    SpaceSpec("categorical", 6, categories=4),
+    SpaceSpec(
+        "product",
+        8,
+        parts=(SpaceSpec("normal", 5), SpaceSpec("box", 3, low=(0.0,), high=(1.0,))),
+    ),
+)
+"""One small space of every kind."""
+
+CIRCUMSTANCES = Circumstances(queries_per_target=2000, targets=3)
+"""What the optimizers are told of the studies they are tested in."""
+
+Scores = Callable[[torch.Tensor, int], torch.Tensor]
+"""Scores (P,) of latents (P, D) for a target of this number."""
+
+
+def searchable(optimizer: Optimizer[Any]) -> list[Space]:
+    """The spaces of `SPACES` that `optimizer` does not refuse."""
+    return [space for space in map(build_space, SPACES) if not refusal(optimizer, space)]
+
+
+def refusal(optimizer: Optimizer[Any], space: Space) -> str:
+    """Why `optimizer` will not search `space`, or an empty string."""
+    try:
+        optimizer.check(space)
+    except Unsupported as error:
+        return error.message
+    return ""
+
+
+def quadratic(latents: torch.Tensor, target: int) -> torch.Tensor:
+    """A hill whose top is elsewhere for each target."""
+    return -(latents.to(torch.float64) - _top(target)).square().sum(-1)
+
+
+def _slope(latents: torch.Tensor, target: int) -> torch.Tensor:
+    return (-2 * (latents.to(torch.float64) - _top(target))).to(latents.dtype)
+
+
+def _top(target: int) -> float:
+    return 0.3 + 0.1 * target
+
+
+@dataclasses.dataclass
+class Search:
+    """An optimizer at work on targets of its own, as a study would run it: with a tiny generator
+    and a tiny network at hand, whatever the network's name.
+
+    Attributes:
+        optimizer: what is tested.
+        space: where it searches.
+        targets: numbers of the K targets, which fix their random numbers and their hills.
+        score: what it climbs.
+        dtype: of latents and states.
+        seed: of all random numbers.
+    """
+
+    optimizer: Optimizer[Any]
+    space: Space
+    targets: tuple[int, ...] = (0, 1, 2)
+    score: Scores = quadratic
+    dtype: torch.dtype = torch.float32
+    seed: int = 11
+
+    def __post_init__(self) -> None:
+        self.optimizer = self.optimizer.fitted(self.space, CIRCUMSTANCES)
+        self.generation = 0
+        self.told: list[torch.Tensor] = []
+        self.optimizer = self.optimizer.equipped(Canvas(self.space.spec), lambda _: tiny_network())
+        self.state = self.optimizer.init(self.space, len(self.targets), self._stream("init"))
+
+    def ask(self) -> torch.Tensor:
+        """(K, P, D), as the optimizer proposed it."""
+        return self.optimizer.ask(self.space, self.state, self._stream("ask"))
+
+    def tell(
+        self, latents: torch.Tensor, scores: torch.Tensor, rows: torch.Tensor | None = None
+    ) -> None:
+        """Ends a generation, with its rows in the order `rows` where that is given."""
+        gradients = torch.stack(
+            [_slope(x, target) for x, target in zip(latents, self.targets, strict=True)]
+        )
+        order = torch.arange(latents.shape[1]) if rows is None else rows
+        self.state = self.optimizer.tell(
+            self.space,
+            self.state,
+            latents[:, order],
+            scores[:, order],
+            gradients[:, order] if self.optimizer.order == 1 else None,
+        )
+        self.generation += 1
+
+    def scores(self, latents: torch.Tensor) -> torch.Tensor:
+        """(K, P), each target by itself."""
+        pairs = zip(latents, self.targets, strict=True)
+        return torch.stack([self.score(x, target) for x, target in pairs])
+
+    def run(self, generations: int) -> list[torch.Tensor]:
+        """The latents of every generation so far, after `generations` more."""
+        for _ in range(generations):
+            latents = self.space.project(self.ask())
+            self.told.append(latents)
+            self.tell(latents, self.scores(latents))
+        return self.told
+
+    def keep(self, positions: Sequence[int]) -> Any:
+        """Drops every target but those at `positions`. Returns the state of them all."""
+        whole = self.state
+        self.targets = tuple(self.targets[i] for i in positions)
+        self.state = states.select(self.state, torch.tensor(positions))
+        return whole
+
+    def _stream(self, purpose: str) -> Stream:
+        return Stream(self.seed, purpose, self.generation, self.targets, dtype=self.dtype)
+
+
+def copy_of(state: Any) -> Any:
+    """A state that shares no memory with `state`, but for live objects."""
+    copies = {name: tensor.clone() for name, tensor in states.arrays(state).items()}
+    return states.build(type(state), copies, states.sessions(state))
+
+
+def same(state: Any, other: Any) -> bool:
+    """Whether two states are equal to the last bit, as far as they are tensors."""
+    pairs = zip(states.arrays(state).values(), states.arrays(other).values(), strict=True)
+    return all(a.shape == b.shape and a.numpy().tobytes() == b.numpy().tobytes() for a, b in pairs)
+
+
+def finite(state: Any) -> bool:
+    """Whether no tensor of `state` holds nan or infinities."""
+    return all(bool(tensor.isfinite().all()) for tensor in states.arrays(state).values())
