@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.bench import problems
+from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.optimizer import Circumstances
 from blackbox_am.core.rng import Stream
@@ -143,7 +144,8 @@ def _search(cell: Cell, problem: problems.Problem, at: Sequence[int]) -> Floats:
     asked = build_optimizer(optimizer_spec(cell.optimizer))
     asked.check(space)
     circumstances = Circumstances(cell.queries, targets, noisy=level(cell.noise) != 0)
-    optimizer = asked.fitted(space, circumstances)
+    fitted = asked.fitted(space, circumstances)
+    optimizer = fitted.equipped(problem.generator, Catalogue.default().oracle)
     objectives = tuple(Mean((str(unit),)) for unit in problem.units for _ in range(cell.seeds))
     population = optimizer.population_size(space)
     evaluator = Evaluator(

@@ -9,9 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from blackbox_am.bench.measurement import WIDTH
 from blackbox_am.errors import InvalidInput
 
+WIDTH = 220
+"""Columns of a table that goes to a file or a pipe."""
 BEGIN = "<!-- begin: {command} -->"
 END = "<!-- end: {command} -->"
 
