@@ -22,10 +22,10 @@ demo: $(INSTALLED) ## Search 10 units over gRPC in under 2 minutes; writes demo/
 	$(BIN)/blackbox-am demo --out demo
 
 test: $(INSTALLED) ## Run the fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: $(INSTALLED) ## Run all tests, the slow ones too
-	$(BIN)/python -m pytest -m "" --timeout 900
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "" --timeout 900
 
 check: lint types layers stubs-fresh ## Check format, lint, types, layers and stubs
 

@@ -33,6 +33,15 @@ def test_there_are_three_blocks_of_some_15_lines():
     assert [len(block.splitlines()) <= 16 for block in BLOCKS] == [True] * 3
 
 
+def test_the_configuration_is_one(tmp_path):
+    from blackbox_am.service.config import load_config
+
+    (block,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+    file = tmp_path / "models.toml"
+    file.write_text(block)
+    assert "classifier" in load_config(file).catalogue.oracle_names()
+
+
 def test_here(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     _run(BLOCKS[0])
