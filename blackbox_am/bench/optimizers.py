@@ -80,23 +80,24 @@ def run(
 ) -> None:
     """Measures what `request` asks for, prints it, and writes it where files are named."""
     request.check()
-    tables: list[sheets.Sheet] = []
+    tables: dict[str, list[sheets.Sheet]] = {}
     plain: dict[str, Any] = {}
     if "overhead" in request.parts:
         limits, costs = overhead.measure(request.dimensions, POPULATIONS, TARGETS, say)
-        tables.append(optimizer_sheets.cost_sheet(limits, costs))
+        tables["overhead"] = [optimizer_sheets.cost_sheet(limits, costs)]
         plain["machine"] = asdict(limits)
         plain["overhead"] = [_numbers(asdict(cost)) for cost in costs]
     if "efficiency" in request.parts:
         cells = request.cells()
         outcomes = efficiency.run_all(cells, request.assets, results, request.jobs, say)
-        tables += optimizer_sheets.found_sheets(outcomes)
+        tables[f"{request.queries} queries"] = optimizer_sheets.found_sheets(outcomes)
         plain["efficiency"] = [efficiency.plain(outcome) for outcome in outcomes]
         if picture is not None:
             _draw(outcomes, picture)
-    sheets.show(tables)
+    sheets.show([sheet for part in tables.values() for sheet in part])
     if page is not None:
-        sheets.write_between_marks(page, COMMAND, tables)
+        for part, found in tables.items():
+            sheets.write_between_marks(page, f"{COMMAND}, {part}", found)
     if json_file is not None:
         json_file.write_text(json.dumps(plain, indent=1) + "\n")
 

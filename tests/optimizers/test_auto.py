@@ -37,3 +37,33 @@ def test_the_schedule_of_the_sphere_lasts_as_long_as_the_budget():
     fitted = SphereCMA(population=40).fitted(NORMAL, Circumstances(1000))
     assert fitted.horizon == 25
     assert SphereCMA(horizon=7).fitted(NORMAL, Circumstances(1000)).horizon == 7
+
+
+@pytest.mark.parametrize(
+    ("spec", "queries", "noisy", "name"),
+    [
+        (SpaceSpec("normal", 128), 10_000, False, "snes"),
+        (SpaceSpec("normal", 4096), 1000, False, "snes"),
+        (SpaceSpec("normal", 16), 1600, False, "restarts"),
+        (SpaceSpec("normal", 16), 1599, False, "snes"),
+        (SpaceSpec("normal", 16), 1600, True, "snes"),
+        (SpaceSpec("sphere", 128), 1000, False, "sphere_cma"),
+        (SpaceSpec("sphere", 128), 1000, True, "snes"),
+        (SpaceSpec("categorical", 64, categories=512), 1000, False, "umda"),
+        (SpaceSpec("categorical", 64, categories=512), 2000, False, "pbil"),
+        (SpaceSpec("categorical", 64, categories=512), 1000, True, "pbil"),
+    ],
+)
+def test_the_rule(spec, queries, noisy, name):
+    space = build_space(spec)
+    chosen = Auto().fitted(space, Circumstances(queries, noisy=noisy))
+    assert chosen.name == name
+    chosen.check(space)
+
+
+def test_noise_takes_larger_generations_and_large_ones_move_further():
+    quiet = Auto().fitted(NORMAL, Circumstances(3000))
+    loud = Auto().fitted(NORMAL, Circumstances(3000, noisy=True))
+    assert loud.population_size(NORMAL) > quiet.population_size(NORMAL)
+    assert loud.mean_learning_rate == 1.0
+    assert Auto(population=250).fitted(NORMAL, Circumstances(3000)).mean_learning_rate == 6.25
