@@ -33,10 +33,10 @@ def outcome_of(label, found, at=(50, 100)):
 
 
 def test_it_measures_prints_and_writes(tmp_path, capsys):
-    page = tmp_path / "page.md"
+    page, command = tmp_path / "page.md", f"{optimizers.COMMAND}, 100 queries"
     page.write_text(
-        "before\n" + sheets.BEGIN.format(command=optimizers.COMMAND) + "\nold\n"
-        + sheets.END.format(command=optimizers.COMMAND) + "\nafter\n"
+        "before\n" + sheets.BEGIN.format(command=command) + "\nold\n"
+        + sheets.END.format(command=command) + "\nafter\n"
     )  # fmt: skip
     files = {
         "results": tmp_path / "results.jsonl",
