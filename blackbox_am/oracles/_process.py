@@ -121,7 +121,10 @@ class Process:
             came = (
                 "before it had read the whole request" if pending else "with more than one answer"
             )
-            raise self.problem(f"answered {came}: {shown(answer)}")
+            raise self.problem(
+                f"answered {came}: {shown(answer)}; it has to write one answer to each request, "
+                "and everything else to standard error"
+            )
         return bytes(answer)
 
     def _refuse_early(self) -> None:
