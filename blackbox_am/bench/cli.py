@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from blackbox_am.bench import measurement
+from blackbox_am.errors import InvalidInput
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -88,6 +89,9 @@ def optimizers(
         Path | None, typer.Option(help="Also write the tables into this Markdown page.")
     ] = None,
     picture: Annotated[Path | None, typer.Option(help="Also draw the curves (.png).")] = None,
+    only_show: Annotated[
+        bool, typer.Option("--only-show", help="Measure nothing; show what --results holds.")
+    ] = False,
     json_file: JsonFile = None,
 ) -> None:
     """Which optimizer costs what, and which finds most for a number of queries.
@@ -97,6 +101,11 @@ def optimizers(
     """
     from blackbox_am.bench import optimizers as bench
 
+    if only_show:
+        if results is None:
+            raise InvalidInput("--only-show needs --results, the file to show")
+        bench.show(results, page=page, picture=picture, json_file=json_file)
+        return
     request = bench.Request(
         parts=tuple(part or bench.PARTS),
         problems=tuple(problem or bench.PROBLEMS),

@@ -237,7 +237,7 @@ def run_all(
         jobs: processes at once.
         say: told of each outcome.
     """
-    known = {outcome.cell.key: outcome for outcome in _load(results)}
+    known = {outcome.cell.key: outcome for outcome in load(results)}
     missing = [cell for cell in cells if cell.key not in known]
     say(f"{len(cells) - len(missing)} of {len(cells)} searches are in the results already")
     for number, outcome in enumerate(_run_missing(missing, assets, jobs), 1):
@@ -268,7 +268,8 @@ def plain(outcome: Outcome) -> dict[str, Any]:
     return {**asdict(outcome), "found": outcome.found.tolist()}
 
 
-def _load(results: Path | None) -> list[Outcome]:
+def load(results: Path | None) -> list[Outcome]:
+    """The outcomes that a file holds; none where there is no file."""
     if results is None or not results.exists():
         return []
     outcomes = []

@@ -78,6 +78,21 @@ def found_sheets(outcomes: Sequence[Outcome]) -> list[Sheet]:
     return [_found_sheet(list(group)) for _, group in groupby(ordered, key=place)]
 
 
+def by_budget(outcomes: Sequence[Outcome]) -> dict[int, list[Outcome]]:
+    """Outcomes by their budget. Ascents of gradients stand beside every search of the same
+    problem and noise.
+    """
+    ascents = [outcome for outcome in outcomes if _climbs(outcome)]
+    found: dict[int, list[Outcome]] = {}
+    for outcome in outcomes:
+        if not _climbs(outcome):
+            found.setdefault(outcome.cell.queries, []).append(outcome)
+    for part in found.values():
+        places = {(o.cell.problem, o.cell.noise) for o in part}
+        part += [o for o in ascents if (o.cell.problem, o.cell.noise) in places]
+    return found
+
+
 def _found_sheet(outcomes: list[Outcome]) -> Sheet:
     cell = outcomes[0].cell
     worked = [outcome for outcome in outcomes if not outcome.failure]
@@ -100,7 +115,12 @@ def _found_sheet(outcomes: list[Outcome]) -> Sheet:
         for outcome in searches
     ]
     rows += [
-        (o.cell.optimizer, *(_interval(o, n) for n in budgets), "", "", "")
+        (
+            f"{o.cell.optimizer} (gradients; {o.cell.queries:,} queries, {o.cell.seeds} seeds)",
+            *("" for _ in budgets[1:]),
+            _interval(o, o.cell.queries),
+            *("", "", ""),
+        )
         for o in worked
         if _climbs(o)
     ]

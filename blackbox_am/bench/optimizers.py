@@ -94,6 +94,33 @@ def run(
         plain["efficiency"] = [efficiency.plain(outcome) for outcome in outcomes]
         if picture is not None:
             _draw(outcomes, picture)
+    _publish(tables, plain, page, json_file)
+
+
+def show(results: Path, *, page: Path | None, picture: Path | None, json_file: Path | None) -> None:
+    """Prints what the file `results` holds, and writes it where files are named.
+
+    Raises:
+        InvalidInput: where there is nothing in it.
+    """
+    outcomes = efficiency.load(results)
+    if not outcomes:
+        raise InvalidInput(f"{results} holds no results; run without --only-show first")
+    tables = {
+        f"{queries} queries": optimizer_sheets.found_sheets(part)
+        for queries, part in optimizer_sheets.by_budget(outcomes).items()
+    }
+    _publish(tables, {"efficiency": [efficiency.plain(o) for o in outcomes]}, page, json_file)
+    if picture is not None:
+        _draw(outcomes, picture)
+
+
+def _publish(
+    tables: dict[str, list[sheets.Sheet]],
+    plain: dict[str, Any],
+    page: Path | None,
+    json_file: Path | None,
+) -> None:
     sheets.show([sheet for part in tables.values() for sheet in part])
     if page is not None:
         for part, found in tables.items():

@@ -29,7 +29,7 @@ from blackbox_am.plugins import optimizers
 Say = Callable[[str], None]
 Generation = Callable[[], object]
 
-OURS = ("snes", "sep_cma", "open_es", "cma")
+OURS = ("snes", "sep_cma", "open_es", "lowrank_cma", "cma")
 COUNTERPART = {
     "pycma sep": "sep_cma",
     "pycma full": "cma",

@@ -61,6 +61,11 @@ def test_it_measures_prints_and_writes(tmp_path, capsys):
     told.clear()
     optimizers.run(request_of(), **{**files, "page": None}, say=told.append)
     assert told == ["4 of 4 searches are in the results already"]
+    capsys.readouterr()
+    optimizers.show(files["results"], page=page, picture=None, json_file=None)
+    assert "cnn+vae, noise poisson" in capsys.readouterr().out
+    with pytest.raises(InvalidInput, match="holds no results"):
+        optimizers.show(tmp_path / "none.jsonl", page=None, picture=None, json_file=None)
 
 
 def test_curves_only_rise_and_repeat():
