@@ -218,11 +218,12 @@ def _nothing(*_: object) -> None:
 def _pycma_strategy(dimension: int, population: int, *, diagonal: bool) -> Any:
     import cma
 
+    random = np.random.default_rng(0)
     options = {
         "popsize": population,
         "verbose": -9,
         "seed": math.nan,
-        "randn": lambda *shape: np.random.default_rng(0).standard_normal(shape),
+        "randn": lambda *shape: random.standard_normal(shape),
         "CMA_diagonal": diagonal,
     }
     strategy: Any = cma.CMAEvolutionStrategy
