@@ -100,6 +100,8 @@ class Server:
             self._server.stop(GRACE_SECONDS),
             asyncio.to_thread(self._backend.workers.stop, WORKER_SECONDS),
         )
+        if self._search is not None:  # it reads the store, which is about to be closed
+            await asyncio.wait([self._search], timeout=WORKER_SECONDS)
         self._backend.close()
         self._server = None
 

@@ -168,7 +168,8 @@ class SQLStore(Store):
             return study_id
 
     def close(self) -> None:
-        self._engine.dispose()
+        with self._turn:  # another thread may be in the middle of a statement
+            self._engine.dispose()
 
     def _prepare(self) -> None:
         with self._writer.begin() as connection:
