@@ -27,7 +27,7 @@ from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.optimizer import Circumstances
 from blackbox_am.core.rng import Stream
-from blackbox_am.core.spec import OptimizerSpec
+from blackbox_am.core.spec import OptimizerSpec, read_setting
 from blackbox_am.errors import BlackboxError, InvalidInput
 from blackbox_am.evaluation import Evaluator
 from blackbox_am.objectives.mean import Mean
@@ -38,6 +38,8 @@ Say = Callable[[str], None]
 
 SPIKES = 20.0
 """Of the Poisson noise: mean count at a unit's natural maximum."""
+BUDGETS = (300, 1000, 3000, 10_000, 30_000)
+"""Numbers of queries at which every curve that is long enough is looked at."""
 BATCH = 256
 
 
@@ -96,13 +98,10 @@ def optimizer_spec(label: str) -> OptimizerSpec:
     name, *settings = label.split(",")
     parameters: dict[str, Any] = {}
     for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not (key and equals):
+        found = read_setting(setting)
+        if found is None:
             raise InvalidInput(f"{label}: expected NAME,PARAMETER=VALUE,..., got {setting!r}")
-        try:
-            parameters[key] = json.loads(text)
-        except json.JSONDecodeError:
-            parameters[key] = text
+        parameters[found[0]] = found[1]
     return OptimizerSpec(name, parameters)
 
 
@@ -118,11 +117,8 @@ def check_label(label: str) -> None:
 def checkpoints(queries: int) -> tuple[int, ...]:
     """Where curves are looked at: about 12 a factor of ten, and the whole budget."""
     steps = np.unique(np.geomspace(50, queries, max(2, round(12 * math.log10(queries / 50)))))
-    return tuple(sorted({int(step) for step in steps} | {queries} | _round_numbers(queries)))
-
-
-def _round_numbers(queries: int) -> set[int]:
-    return {n for n in (300, 1000, 3000, 10_000, 30_000) if n <= queries}
+    budgets = {n for n in BUDGETS if n <= queries}
+    return tuple(sorted({int(step) for step in steps} | {queries} | budgets))
 
 
 def run(cell: Cell, assets: Path | None) -> Outcome:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -98,12 +99,14 @@ def show(title: str, measurements: Sequence[Measurement], json_file: Path | None
         console.width = WIDTH
     console.print(table)
     if json_file is not None:
-        json_file.write_text(json.dumps([_plain(line) for line in measurements], indent=2) + "\n")
+        json_file.write_text(
+            json.dumps([without_nan(asdict(line)) for line in measurements], indent=2) + "\n"
+        )
 
 
-def _plain(line: Measurement) -> dict[str, object]:
+def without_nan(plain: dict[str, Any]) -> dict[str, Any]:
     """JSON knows no nan: what was not measured is null."""
     return {
         key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in asdict(line).items()
+        for key, value in plain.items()
     }

@@ -9,16 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.bench.efficiency import Floats, Outcome
+from blackbox_am.bench.efficiency import BUDGETS, Floats, Outcome
 from blackbox_am.bench.overhead import COUNTERPART, Cost, Machine
 from blackbox_am.bench.sheets import Sheet
 
-BUDGETS = (300, 1000, 3000, 10_000, 30_000)
 RESAMPLES = 2000
 GRADIENT = "adam"
 OF_GRADIENT = 0.95
-LEAST = 1e-3
-"""Of an activation over its natural maximum, where logarithms are taken."""
 
 
 # Costs

@@ -12,6 +12,7 @@ import numpy as np
 
 from blackbox_am import plots
 from blackbox_am.bench import efficiency, optimizer_sheets, overhead, problems, sheets
+from blackbox_am.bench.measurement import without_nan
 from blackbox_am.errors import InvalidInput
 from blackbox_am.plots.style import SERIES
 
@@ -86,7 +87,7 @@ def run(
         limits, costs = overhead.measure(request.dimensions, POPULATIONS, TARGETS, say)
         tables["overhead"] = [optimizer_sheets.cost_sheet(limits, costs)]
         plain["machine"] = asdict(limits)
-        plain["overhead"] = [_numbers(asdict(cost)) for cost in costs]
+        plain["overhead"] = [without_nan(asdict(cost)) for cost in costs]
     if "efficiency" in request.parts:
         cells = request.cells()
         outcomes = efficiency.run_all(cells, request.assets, results, request.jobs, say)
@@ -152,11 +153,3 @@ def _curve(outcome: efficiency.Outcome | None) -> plots.Curve:
     if outcome is None:
         return plots.Curve(np.empty(0, dtype=np.int64), np.empty(0))
     return plots.Curve(np.asarray(outcome.at), np.median(outcome.found, axis=(1, 2)))
-
-
-def _numbers(plain: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows no nan: what was not measured is null."""
-    return {
-        key: None if isinstance(value, float) and np.isnan(value) else value
-        for key, value in plain.items()
-    }

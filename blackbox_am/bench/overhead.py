@@ -24,6 +24,7 @@ from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._weights import rates
+from blackbox_am.optimizers.cma import generations_between_factors
 from blackbox_am.plugins import optimizers
 
 Say = Callable[[str], None]
@@ -169,7 +170,7 @@ def _generation_of(name: str, dimension: int, population: int, targets: int) -> 
 def _gap(dimension: int, population: int) -> int:
     """Generations between two factorisations of `cma`."""
     r = rates(population, dimension, active=True, diagonal=False)
-    return max(1, math.floor(1 / (10 * dimension * (r.c_1 + r.c_mu))))
+    return generations_between_factors(r, dimension)
 
 
 def _floor(name: str, dimension: int, population: int, limits: Machine) -> float:

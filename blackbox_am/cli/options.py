@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
+from blackbox_am.core.spec import read_setting
 from blackbox_am.errors import InvalidInput
 
 DEFAULT_SERVER = "localhost:50051"
@@ -74,11 +74,8 @@ def parameters_of(settings: Sequence[str] | None) -> dict[str, Any]:
     """
     parameters: dict[str, Any] = {}
     for setting in settings or ():
-        name, equals, text = setting.partition("=")
-        if not equals or not name:
+        found = read_setting(setting)
+        if found is None:
             raise InvalidInput(f"--set {setting}: expected NAME=VALUE, such as population=40")
-        try:
-            parameters[name] = json.loads(text)
-        except json.JSONDecodeError:
-            parameters[name] = text
+        parameters[found[0]] = found[1]
     return parameters

@@ -7,6 +7,7 @@ journal. `decode` and `from_plain` check types and ranges and name the field at 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
@@ -315,6 +316,19 @@ def _whole(value: Any, hint: Any) -> Any:
     if isinstance(value, float) and value.is_integer() and int in wants and float not in wants:
         return int(value)
     return value
+
+
+def read_setting(text: str) -> tuple[str, Any] | None:
+    """A parameter from `NAME=VALUE`, the value read as JSON, else taken as text; None where
+    `text` is not of that form.
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        return None
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
 
 
 def to_plain(spec: Any) -> Any:

@@ -22,7 +22,7 @@ from blackbox_am.optimizers._step_size import adapt, cumulate, is_steady, keep_e
 from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
 from blackbox_am.optimizers._told import proposals, shorten, steps_of
 from blackbox_am.optimizers._triangular import add_outer, times_factor
-from blackbox_am.optimizers._weights import Ranked, rates
+from blackbox_am.optimizers._weights import Ranked, Rates, rates
 
 
 @dataclass
@@ -156,7 +156,7 @@ class CMA(EvolutionStrategy[CMAState]):
         r = rates(
             population, dim, active=self._uses_negative_weights(space), diagonal=self.diagonal
         )
-        interval = max(1, math.floor(1 / (10 * dim * (r.c_1 + r.c_mu))))
+        interval = generations_between_factors(r, dim)
         if interval == 1:
             due = torch.arange(len(state.mean), device=state.mean.device)
         else:
@@ -205,3 +205,8 @@ def _learn(
     share = torch.cat([ranked.c_mu.unsqueeze(-1) * added, ranked.c_1.unsqueeze(-1)], dim=1)
     for k, old in enumerate(kept.tolist()):
         add_outer(state.covariance[k], old, share[k], rows[k])
+
+
+def generations_between_factors(r: Rates, dim: int) -> int:
+    """How long A is kept before it is renewed, at the rates `r` in `dim` dimensions."""
+    return max(1, math.floor(1 / (10 * dim * (r.c_1 + r.c_mu))))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 
 from blackbox_am import plugins
-from blackbox_am.core.spec import OptimizerSpec, StudySpec
+from blackbox_am.core.spec import OptimizerSpec
 from blackbox_am.errors import InvalidInput, InvalidSpec
 from blackbox_am.rpc import names, specs
 from blackbox_am.rpc.pages import PAGE_BYTES
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.views import study_to_proto
-from blackbox_am.studies import checks, reports
+from blackbox_am.studies import checks
+from blackbox_am.studies.starts import source_of
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
@@ -42,7 +43,9 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
     _check_memory(spec.optimizer)
     generator = None if spec.generator is None else backend.generator(spec.generator)
     oracle = None if spec.oracle is None else backend.oracle(spec.oracle)
-    created = checks.created(spec, generator, oracle, backend.oracle, _source(backend, spec))
+    created = checks.created(
+        spec, generator, oracle, backend.oracle, source_of(spec, backend.store)
+    )
     preview = study_to_proto("", Study.begin(created), 0.0)
     _check_size(preview, len(spec.targets))
     if request.validate_only:
@@ -53,13 +56,6 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
     backend.registry.create(study_id, created)
     backend.workers.submit(study_id)
     return view(backend, study_id)
-
-
-def _source(backend: Backend, spec: StudySpec) -> Study | None:
-    """The study whose best latents `spec` begins at, as it is now."""
-    if spec.start is None or not spec.start.study:
-        return None
-    return reports.load(backend.store, names.check_study_id(spec.start.study, field="start.study"))
 
 
 def view(backend: Backend, study_id: str) -> study_pb2.Study:

@@ -27,6 +27,7 @@ from blackbox_am.evaluation import Evaluator
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import checks, equipment, loop, reports
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.starts import source_of
 
 Target = str | ObjectiveSpec | Objective
 
@@ -135,9 +136,7 @@ def run(
     """Runs the study that `spec` describes to its end. Arguments as of `maximise`; `network`
     finds the networks by name that the optimizer may use as prior knowledge.
     """
-    named = "" if spec.start is None else spec.start.study
-    source = reports.load(store, named) if named else None
-    created = checks.created(spec, generator, oracle, network, source)
+    created = checks.created(spec, generator, oracle, network, source_of(spec, store))
     live = LiveStudy.create(
         store,
         study_id,

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.space import Space
 from blackbox_am.core.spec import ArrayData, StudySpec
+from blackbox_am.core.store import Store
 from blackbox_am.errors import InvalidSpec, ShapeMismatch
+from blackbox_am.studies import reports
 from blackbox_am.studies.study import Study
 
 Array = NDArray[Any]
@@ -48,6 +50,17 @@ def start_of(spec: StudySpec, space: Space, source: Study | None) -> ArrayData |
         )
     whole = np.broadcast_to(rows, (targets, space.dim)).copy()
     return ArrayData.of(space.project(torch.from_numpy(whole)).numpy())
+
+
+def source_of(spec: StudySpec, store: Store) -> Study | None:
+    """The study of `store` at whose best latents the one by `spec` begins, as it is now.
+
+    Raises:
+        NotFound: where there is no such study.
+    """
+    if spec.start is None or not spec.start.study:
+        return None
+    return reports.load(store, spec.start.study)
 
 
 def _bests(source: Study, name: str) -> Array:
