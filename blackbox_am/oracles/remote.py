@@ -29,7 +29,7 @@ from blackbox_am.errors import (
     ServerUnavailable,
     Unsupported,
 )
-from blackbox_am.rpc import chunks, progress, tensors
+from blackbox_am.rpc import chunks, parts, progress, tensors
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import oracle_service_pb2 as pb
 from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
@@ -145,6 +145,14 @@ class Remote(Oracle):
         return channel, OracleServiceStub(channel)
 
     @property
+    def _observe_stream(self) -> grpc.StreamStreamMultiCallable:
+        """The method of the stub; it takes parts that are bytes already."""
+        return self._connection[0].stream_stream(
+            "/blackbox_am.v1.OracleService/ObserveStream",
+            response_deserializer=parts.reader(pb.ObserveStreamResponse.FromString),
+        )
+
+    @property
     def _stub(self) -> OracleServiceStub:
         return self._connection[1]
 
@@ -179,13 +187,12 @@ class Remote(Oracle):
     def _stream(self, request: pb.ObserveRequest, stimuli: Array) -> Array:
         request.stimuli.CopyFrom(tensors.header(stimuli.dtype.name, stimuli.shape))
 
-        def outgoing() -> Iterator[pb.ObserveStreamRequest]:
-            yield pb.ObserveStreamRequest(header=request)
-            for chunk in chunks.split(tensors.to_proto(stimuli).data):
-                yield pb.ObserveStreamRequest(chunk=chunk)
+        def outgoing() -> Iterator[bytes]:
+            yield pb.ObserveStreamRequest(header=request).SerializeToString()
+            yield from parts.split(np.ascontiguousarray(stimuli))
 
         header, joiner = None, None
-        for part in self._stub.ObserveStream(outgoing(), timeout=self.timeout_seconds):
+        for part in self._observe_stream(outgoing(), timeout=self.timeout_seconds):
             if part.WhichOneof("part") == "header":
                 header = part.header.activations
                 joiner = chunks.Joiner(tensors.size_of(header, field="activations"))

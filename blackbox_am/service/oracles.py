@@ -75,7 +75,7 @@ def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> NDArray
     info = oracle.describe()
     units = [Unit.parse(address) for address in addresses]
     check_units(info, units)
-    rows = torch.from_numpy(np.array(_in_unit_interval(stimuli)))
+    rows = torch.from_numpy(_in_unit_interval(stimuli))
     check_stimuli(info, rows)
     if 4 * len(rows) * len(units) > chunks.MAX_STREAM_BYTES:
         raise InvalidInput(
@@ -111,13 +111,14 @@ def _in_unit_interval(stimuli: Array) -> NDArray[np.float32]:
     if not stimuli.ndim:
         raise ShapeMismatch("stimuli: expected a batch (N, *stimulus), got one number")
     values = to_unit_interval(stimuli)
-    if not ((values >= 0) & (values <= 1)).all():
+    # A nan is the smallest of all to numpy, and then it is not at least 0.
+    if stimuli.dtype != np.uint8 and values.size and not (values.min() >= 0 and values.max() <= 1):
         raise InvalidInput(
             "stimuli: expected values in [0, 1], got values outside, or nan; send uint8 for "
             "0 to 255",
             field="stimuli",
         )
-    return values
+    return values if values.flags.writeable else values.copy()  # torch may write what it gets
 
 
 async def _received(

@@ -1,0 +1,189 @@
+"""The other end of the wire in a process of its own, for `bench oracle`.
+
+Three ends: bare gRPC, which carries the same bytes and looks at none of them; a server of ours
+with oracles that cost next to nothing; and an HTTP API. What they are is in `_raw`, `_service`
+and `_api`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import subprocess
+import sys
+from base64 import b64decode
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar, Self
+
+import grpc
+import numpy as np
+import torch
+from PIL import Image
+
+from blackbox_am.bench.problems import resnet20
+from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
+from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import ServerUnavailable
+from blackbox_am.service import Config, serve
+
+SINK, ECHO, CALL = "/raw/Sink", "/raw/Echo", "/raw/Call"
+"""Methods of bare gRPC: a stream of bytes answered with its length, the same stream back, and
+one message answered with `ANSWER_BYTES`."""
+ANSWER_BYTES = 32
+CLASSES = 10
+ENDS = ("raw", "service", "api")
+
+
+@dataclass(frozen=True)
+class FirstNumbers(Oracle):
+    """Answers with the first numbers of each stimulus: what it takes, it takes to be carried.
+
+    Attributes:
+        stimulus_shape: shape of one stimulus.
+        units: how many numbers.
+        batch_size: rows in one call.
+    """
+
+    kind: ClassVar[str] = "first_numbers"
+
+    stimulus_shape: tuple[int, ...]
+    units: int = 2
+    batch_size: int = 256
+
+    def describe(self) -> OracleInfo:
+        layer = LayerInfo("numbers", "scores", (self.units,), ("unit",))
+        return OracleInfo(
+            self.kind, Capability.UNITS, self.stimulus_shape, (layer,), batch_size=self.batch_size
+        )
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        info = self.describe()
+        check_stimuli(info, stimuli)
+        check_units(info, units)
+        return stimuli.flatten(1)[:, [unit.index for unit in units]]
+
+
+class FarSide:
+    """One end in a process of its own while the context lasts.
+
+    Args:
+        end: one of `ENDS`.
+        arguments: what it is told besides.
+
+    Attributes:
+        address: host:port.
+    """
+
+    def __init__(self, end: str, *arguments: str) -> None:
+        self._command = [sys.executable, "-m", "blackbox_am.bench.far_side", end, *arguments]
+        self.address = ""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(  # noqa: S603  # our own command
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        self.address = self._process.stdout.readline().strip()
+        if not self.address:
+            self.__exit__()
+            raise ServerUnavailable(f"{' '.join(self._command)} ended before it listened")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+def _listening(address: str) -> None:
+    print(address, flush=True)  # whoever started this process waits for it
+
+
+def _raw() -> None:
+    async def sink(parts: AsyncIterator[bytes], context: object) -> bytes:
+        del context
+        length = 0
+        async for part in parts:
+            length += len(part)
+        return str(length).encode()
+
+    async def echo(parts: AsyncIterator[bytes], context: object) -> AsyncIterator[bytes]:
+        del context
+        async for part in parts:
+            yield part
+
+    async def call(message: bytes, context: object) -> bytes:
+        del message, context
+        return bytes(ANSWER_BYTES)
+
+    async def main() -> None:
+        server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
+        methods = {
+            "Sink": grpc.stream_unary_rpc_method_handler(sink),
+            "Echo": grpc.stream_stream_rpc_method_handler(echo),
+            "Call": grpc.unary_unary_rpc_method_handler(call),
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("raw", methods),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        _listening(f"127.0.0.1:{port}")
+        await server.wait_for_termination()
+
+    asyncio.run(main())
+
+
+def _service(size: int, rows: int, assets: Path | None) -> None:
+    catalogue = Catalogue()
+    catalogue.add_oracle("large", FirstNumbers((3, size, size), batch_size=rows))
+    catalogue.add_oracle("small", FirstNumbers((3, 32, 32)))
+    if assets is not None:
+        catalogue.add_oracle("resnet20", resnet20(assets))
+    config = Config("127.0.0.1:0", store=":memory:", device="cpu", catalogue=catalogue)
+    serve(config, _listening)
+
+
+def _api(assets: Path) -> None:
+    oracle = resnet20(assets)
+    units = [Unit("head", index) for index in range(CLASSES)]
+
+    class Api(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_POST(self) -> None:  # as the base class calls it
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            files = [Image.open(io.BytesIO(b64decode(text))) for text in body["images"]]
+            pixels = np.stack([np.asarray(file) for file in files])
+            images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+            with torch.no_grad():
+                scores = oracle.observe(images, units)
+            answer = json.dumps({"scores": scores.tolist()}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    _listening(f"127.0.0.1:{server.server_port}")
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    end, *arguments = sys.argv[1:]
+    if end == "raw":
+        _raw()
+    elif end == "service":
+        size, rows, *folder = arguments
+        _service(int(size), int(rows), Path(folder[0]) if folder else None)
+    else:
+        _api(Path(arguments[0]))
