@@ -54,7 +54,7 @@ class FirstNumbers(Oracle):
 
     stimulus_shape: tuple[int, ...]
     units: int = 2
-    batch_size: int = 256
+    batch_size: int = 1
 
     def describe(self) -> OracleInfo:
         layer = LayerInfo("numbers", "scores", (self.units,), ("unit",))
@@ -142,7 +142,7 @@ def _raw() -> None:
 def _service(size: int, rows: int, assets: Path | None) -> None:
     catalogue = Catalogue()
     catalogue.add_oracle("large", FirstNumbers((3, size, size), batch_size=rows))
-    catalogue.add_oracle("small", FirstNumbers((3, 32, 32)))
+    catalogue.add_oracle("small", FirstNumbers((3, 32, 32), batch_size=1))
     if assets is not None:
         catalogue.add_oracle("resnet20", resnet20(assets))
     config = Config("127.0.0.1:0", store=":memory:", device="cpu", catalogue=catalogue)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -54,7 +54,7 @@ def check(parts: Sequence[str]) -> None:
 def stream(repeats: int, rows: int, size: int, say: Say) -> list[Measurement]:
     """(a) for `rows` stimuli of 3 x `size` x `size`."""
     stimuli = torch.rand(rows, 3, size, size, generator=torch.Generator().manual_seed(0))
-    data = memoryview(stimuli.numpy()).cast("B")
+    data = memoryview(stimuli.numpy().data).cast("B")
     with FarSide("raw") as bare, FarSide("service", str(size), str(rows)) as service:
         channel = grpc.insecure_channel(bare.address, options=_UNLIMITED)
         sink, echo = channel.stream_unary(SINK), channel.stream_stream(ECHO)
@@ -70,8 +70,8 @@ def stream(repeats: int, rows: int, size: int, say: Say) -> list[Measurement]:
         exact.close()
         rounded.close()
         channel.close()
-    megabytes = {name: data.nbytes / 1e6 / np.array(seconds) for name, seconds in found.items()}
-    per_second = {name: rows / np.array(seconds) for name, seconds in found.items()}
+    megabytes = _rates(found, data.nbytes / 1e6)
+    per_second = _rates(found, rows)
     floats = compare(
         "(a) ObserveStream / bare sink", megabytes["float32"], megabytes["sink"], "MB/s",
         at_least=0.7,
@@ -103,11 +103,10 @@ def small_call(repeats: int, say: Say) -> Measurement:
         found = _in_turn(ways, repeats, "(b) small call", say, calls=CALLS)
         oracle.close()
         channel.close()
-    milliseconds = {name: 1e3 * np.array(seconds) for name, seconds in found.items()}
-    ratio = compare("", milliseconds["ours"], milliseconds["bare"], "ms")
-    more = float(np.median(milliseconds["ours"] - milliseconds["bare"]))
+    ratio = compare("", found["ours"], found["bare"], "s")
+    more = 1e3 * float(np.median(np.subtract(found["ours"], found["bare"])))
     return Measurement(
-        "(b) a call's time over a bare one", more, "ms", ratio.baseline, ratio.ratio,
+        "(b) a call's time over a bare one", more, "ms", 1e3 * ratio.baseline, ratio.ratio,
         "<= 1 ms", more <= 1, ratio.low, ratio.high,
     )  # fmt: skip
 
@@ -128,7 +127,7 @@ def cache_hit(repeats: int, rows: int, say: Say) -> Measurement:
         if not torch.equal(cached.observe(images, units), bought):
             raise OracleFailed("the cache answered with something else than what was bought")
         cached.close()
-    rates = {name: rows / np.array(seconds) for name, seconds in found.items()}
+    rates = _rates(found, rows)
     return compare("(c) cache hit / forward", rates["hit"], rates["forward"], "rows/s", at_least=20)
 
 
@@ -148,7 +147,7 @@ def _carried(oracle: Remote, stimuli: torch.Tensor, tolerance: float) -> None:
 
 
 def _in_turn(
-    ways: Mapping[str, Callable[[], object]],
+    ways: dict[str, Callable[[], object]],
     repeats: int,
     title: str,
     say: Say,
@@ -172,3 +171,7 @@ def _in_turn(
                 found[name].append(float(np.median(took)))
         say(f"{title}: {index} of {repeats}")
     return found
+
+
+def _rates(found: dict[str, list[float]], amount: float) -> dict[str, list[float]]:
+    return {name: [amount / seconds for seconds in each] for name, each in found.items()}

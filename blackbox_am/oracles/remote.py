@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.tensors import to_uint8
+from blackbox_am.core.tensors import to_bytes, to_uint8
 from blackbox_am.core.types import Accounting, Capability, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
@@ -105,8 +105,6 @@ class Remote(Oracle):
         check_stimuli(self._info, stimuli)
         check_units(self._info, units)
         array = stimuli.detach().to("cpu", torch.float32).numpy()
-        if self.dtype == "uint8":
-            array = to_uint8(array)
         names = [str(unit) for unit in units]
         size = self._info.batch_size
         pieces = [
@@ -160,11 +158,13 @@ class Remote(Oracle):
         request = pb.ObserveRequest(oracle=self.oracle, units=units)
         asked = Accounting(calls=1, rows=len(stimuli))
         count(asked)
+        size = stimuli.nbytes if self.dtype == "float32" else stimuli.size
         try:
-            if stimuli.nbytes > chunks.STREAM_ABOVE_BYTES:
+            if size > chunks.STREAM_ABOVE_BYTES:
                 answer = self._stream(request, stimuli)
             else:
-                request.stimuli.CopyFrom(tensors.to_proto(stimuli))
+                sent = stimuli if self.dtype == "float32" else to_uint8(stimuli)
+                request.stimuli.CopyFrom(tensors.to_proto(sent))
                 message = self._stub.Observe(request, timeout=self.timeout_seconds)
                 answer = tensors.from_proto(message.activations, field="activations")
         except grpc.RpcError as error:
@@ -185,11 +185,18 @@ class Remote(Oracle):
         return answer.astype(np.float32)
 
     def _stream(self, request: pb.ObserveRequest, stimuli: Array) -> Array:
-        request.stimuli.CopyFrom(tensors.header(stimuli.dtype.name, stimuli.shape))
+        request.stimuli.CopyFrom(tensors.header(self.dtype, stimuli.shape))
+        total = tensors.size_of(request.stimuli)
+        numbers = np.ascontiguousarray(stimuli).reshape(-1)
+        # A million numbers are rounded while the server reads those before.
+        step = chunks.CHUNK_BYTES * len(numbers) // total
+        blocks = (numbers[start : start + step] for start in range(0, len(numbers), step))
+        rounded = self.dtype == "uint8"
+        pieces = (to_bytes(to_uint8(b) if rounded else b) for b in blocks)
 
         def outgoing() -> Iterator[bytes]:
             yield pb.ObserveStreamRequest(header=request).SerializeToString()
-            yield from parts.split(np.ascontiguousarray(stimuli))
+            yield from parts.split(pieces, total)
 
         header, joiner = None, None
         for part in self._observe_stream(outgoing(), timeout=self.timeout_seconds):

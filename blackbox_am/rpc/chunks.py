@@ -63,7 +63,7 @@ class Joiner:
             )
         self._total = total
         # Of the size announced, but memory is only taken where something is written.
-        self._data = memoryview(np.empty(total, np.uint8))
+        self._data = np.empty(total, np.uint8).data
         self._end = 0
 
     def add(self, chunk: AnyChunk) -> None:

@@ -10,14 +10,11 @@ them. What is laid out in another way is read as the message that it is.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 import google_crc32c
-from typing_extensions import Buffer
-
-from blackbox_am.rpc.chunks import CHUNK_BYTES
 
 M = TypeVar("M")
 
@@ -48,25 +45,15 @@ class Piece:
     total_size: int
 
 
-class _Message(Protocol):
-    def SerializeToString(self) -> bytes: ...  # noqa: N802
-
-
-def split(data: Buffer, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """The parts that carry `data`, a contiguous buffer, as bytes on the wire."""
-    view = memoryview(data).cast("B")
-    for offset in range(0, len(view), chunk_bytes):
-        piece = bytes(view[offset : offset + chunk_bytes])  # checksums are made of nothing else
-        checksum = _FIXED32.pack(google_crc32c.value(piece))
+def split(pieces: Iterable[bytes], total: int) -> Iterator[bytes]:
+    """The parts that carry `pieces`, `total` bytes in all, as bytes on the wire."""
+    offset = 0
+    for piece in pieces:
         before = (_OFFSET, _varint(offset), _DATA, _varint(len(piece)))
-        after = (_CRC, checksum, _TOTAL, _varint(len(view)))
-        length = sum(map(len, before)) + len(piece) + sum(map(len, after))
+        after = (_CRC, _FIXED32.pack(google_crc32c.value(piece)), _TOTAL, _varint(total))
+        length = sum(map(len, (*before, piece, *after)))
         yield b"".join((_CHUNK_FIELD, _varint(length), *before, piece, *after))
-
-
-def written(part: bytes | _Message) -> bytes:
-    """A part as bytes on the wire: those of `split` are already."""
-    return part if isinstance(part, bytes) else part.SerializeToString()
+        offset += len(piece)
 
 
 def reader(message: Callable[[bytes], M]) -> Callable[[bytes], M | Part]:
