@@ -16,7 +16,7 @@ from blackbox_am.core.types import Capability, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles._hooked import HookedModel
-from blackbox_am.oracles._inputs import check_normalisation, checked_shape
+from blackbox_am.oracles._inputs import by_channel, check_normalisation, checked_shape
 from blackbox_am.oracles._layers import has_class_token, layers_of
 from blackbox_am.oracles._reading import LayerReading
 from blackbox_am.zoo import catalogue, loading
@@ -45,7 +45,8 @@ class TorchModule(Oracle):
     Attributes:
         model: the `torch.nn.Module`, or `zoo:NAME` for one that ships with the package.
         stimulus_shape: shape of one stimulus; known for the zoo.
-        mean: subtracted from stimuli in [0, 1], one number or one a channel (first axis) ...
+        mean: subtracted from stimuli in [0, 1], one number or one a channel (the first axis; of
+            clips (frames, channels, height, width) the second) ...
         std: ... and then divided by this. Both known for the zoo.
         device: such as `cpu` or `cuda:0`; `auto` is CUDA where there is one.
         dtype: what the model computes in. Activations are float32 in any case.
@@ -139,10 +140,11 @@ class TorchModule(Oracle):
 
     @cached_property
     def _normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
-        shape = (-1, *(1 for _ in self.stimulus_shape[1:]))
         wide = torch.float64 if self.dtype == "float64" else torch.float32
         return tuple(  # type: ignore[return-value]  # two of them
-            torch.tensor(numbers, device=self._hooked.device, dtype=wide).reshape(shape)
+            by_channel(
+                torch.tensor(numbers, device=self._hooked.device, dtype=wide), self.stimulus_shape
+            )
             for numbers in (self.mean or (0.0,), self.std or (1.0,))
         )
 
