@@ -1,25 +1,22 @@
 """The other end of the wire in a process of its own, for `bench oracle`.
 
-Three ends: bare gRPC, which carries the same bytes and looks at none of them; a server of ours
-with oracles that cost next to nothing; and an HTTP API. What they are is in `_raw`, `_service`
-and `_api`.
+Three ends: a server of ours with oracles that cost next to nothing, an HTTP API, and, in `bare`,
+gRPC that looks at nothing of what it carries.
 """
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import subprocess
 import sys
 from base64 import b64decode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar, Self
 
-import grpc
 import numpy as np
 import torch
 from PIL import Image
@@ -32,12 +29,8 @@ from blackbox_am.core.units import Unit
 from blackbox_am.errors import ServerUnavailable
 from blackbox_am.service import Config, serve
 
-SINK, ECHO, CALL = "/raw/Sink", "/raw/Echo", "/raw/Call"
-"""Methods of bare gRPC: a stream of bytes answered with its length, the same stream back, and
-one message answered with `ANSWER_BYTES`."""
-ANSWER_BYTES = 32
 CLASSES = 10
-ENDS = ("raw", "service", "api")
+ENDS = ("bare", "service", "api")
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,9 @@ class FarSide:
     """
 
     def __init__(self, end: str, *arguments: str) -> None:
-        self._command = [sys.executable, "-m", "blackbox_am.bench.far_side", end, *arguments]
+        program = ["bare"] if end == "bare" else ["far_side", end]  # the former starts at once
+        self._command = [sys.executable, "-m", f"blackbox_am.bench.{program[0]}", *program[1:]]
+        self._command += arguments
         self.address = ""
 
     def __enter__(self) -> Self:
@@ -104,39 +99,6 @@ class FarSide:
 
 def _listening(address: str) -> None:
     print(address, flush=True)  # whoever started this process waits for it
-
-
-def _raw() -> None:
-    async def sink(parts: AsyncIterator[bytes], context: object) -> bytes:
-        del context
-        length = 0
-        async for part in parts:
-            length += len(part)
-        return str(length).encode()
-
-    async def echo(parts: AsyncIterator[bytes], context: object) -> AsyncIterator[bytes]:
-        del context
-        async for part in parts:
-            yield part
-
-    async def call(message: bytes, context: object) -> bytes:
-        del message, context
-        return bytes(ANSWER_BYTES)
-
-    async def main() -> None:
-        server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
-        methods = {
-            "Sink": grpc.stream_unary_rpc_method_handler(sink),
-            "Echo": grpc.stream_stream_rpc_method_handler(echo),
-            "Call": grpc.unary_unary_rpc_method_handler(call),
-        }
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("raw", methods),))
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        _listening(f"127.0.0.1:{port}")
-        await server.wait_for_termination()
-
-    asyncio.run(main())
 
 
 def _service(size: int, rows: int, assets: Path | None) -> None:
@@ -180,9 +142,7 @@ def _api(assets: Path) -> None:
 
 if __name__ == "__main__":
     end, *arguments = sys.argv[1:]
-    if end == "raw":
-        _raw()
-    elif end == "service":
+    if end == "service":
         size, rows, *folder = arguments
         _service(int(size), int(rows), Path(folder[0]) if folder else None)
     else:
