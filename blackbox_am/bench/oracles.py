@@ -85,7 +85,7 @@ def stream(repeats: int, rows: int, size: int, say: Say) -> list[Measurement]:
             megabytes["echo"],
             "MB/s",
             at_least=0.7,
-        ),  # fmt: skip
+        ),
         Measurement(
             "(a) ObserveStream", floats.value, "MB/s", target=">= 400 MB/s", met=floats.value >= 400
         ),

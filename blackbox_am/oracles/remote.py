@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, TypeVar
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.tensors import to_bytes, to_uint8
+from blackbox_am.core.tensors import to_uint8
 from blackbox_am.core.types import Accounting, Capability, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
@@ -29,7 +29,7 @@ from blackbox_am.errors import (
     ServerUnavailable,
     Unsupported,
 )
-from blackbox_am.rpc import chunks, parts, progress, tensors
+from blackbox_am.rpc import chunks, observing, progress, tensors
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import oracle_service_pb2 as pb
 from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
@@ -143,14 +143,6 @@ class Remote(Oracle):
         return channel, OracleServiceStub(channel)
 
     @property
-    def _observe_stream(self) -> grpc.StreamStreamMultiCallable:
-        """The method of the stub; it takes parts that are bytes already."""
-        return self._connection[0].stream_stream(
-            "/blackbox_am.v1.OracleService/ObserveStream",
-            response_deserializer=parts.reader(pb.ObserveStreamResponse.FromString),
-        )
-
-    @property
     def _stub(self) -> OracleServiceStub:
         return self._connection[1]
 
@@ -185,29 +177,9 @@ class Remote(Oracle):
         return answer.astype(np.float32)
 
     def _stream(self, request: pb.ObserveRequest, stimuli: Array) -> Array:
-        request.stimuli.CopyFrom(tensors.header(self.dtype, stimuli.shape))
-        total = tensors.size_of(request.stimuli)
-        numbers = np.ascontiguousarray(stimuli).reshape(-1)
-        # A million numbers are rounded while the server reads those before.
-        step = chunks.CHUNK_BYTES * len(numbers) // total
-        blocks = (numbers[start : start + step] for start in range(0, len(numbers), step))
-        rounded = self.dtype == "uint8"
-        pieces = (to_bytes(to_uint8(b) if rounded else b) for b in blocks)
-
-        def outgoing() -> Iterator[bytes]:
-            yield pb.ObserveStreamRequest(header=request).SerializeToString()
-            yield from parts.split(pieces, total)
-
-        header, joiner = None, None
-        for part in self._observe_stream(outgoing(), timeout=self.timeout_seconds):
-            if part.WhichOneof("part") == "header":
-                header = part.header.activations
-                joiner = chunks.Joiner(tensors.size_of(header, field="activations"))
-            elif joiner is not None:
-                joiner.add(part.chunk)
-        if header is None or joiner is None:
-            raise InvalidInput("the stream held no header")
-        return tensors.from_header(header, joiner.result(), field="activations")
+        method = observing.method(self._connection[0])
+        parts = observing.outgoing(request, stimuli, self.dtype)
+        return observing.incoming(method(parts, timeout=self.timeout_seconds))
 
     def _problem(self, error: grpc.RpcError) -> BlackboxError:
         """The error to raise for a failed call: in a study, the far server is an oracle."""

@@ -12,10 +12,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from blackbox_am.errors import InvalidInput
-from blackbox_am.rpc import parts
-
-CHUNKED = "/blackbox_am.v1.OracleService/ObserveStream"
-"""The method whose requests carry much."""
+from blackbox_am.rpc import observing, parts
 
 
 class Unreadable:
@@ -44,7 +41,7 @@ class Decoding(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc.aio ha
         if handler is None or not handler_call_details.method.startswith(self._prefixes):
             return handler
         decode = handler.request_deserializer
-        if handler_call_details.method == CHUNKED:
+        if handler_call_details.method == observing.METHOD:
             decode = parts.reader(decode)
         return handler._replace(request_deserializer=_forgiving(decode))
 

@@ -35,7 +35,7 @@ from blackbox_am.core.spec import objective
 from blackbox_am.core.tensors import to_uint8
 from blackbox_am.core.types import StudyState
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import InvalidSpec
+from blackbox_am.errors import InvalidSpec, ShapeMismatch
 from blackbox_am.generators.pixels import Pixels
 from blackbox_am.oracles.function import Function
 from blackbox_am.oracles.http import Http
@@ -438,3 +438,16 @@ def test_a_client_measures_what_it_is_sent(client: Client, kind: str) -> None:
     assert best.stimulus is not None
     assert best.stimulus.shape == shape
     assert best.score == pytest.approx(np.asarray(best.stimulus).reshape(-1)[1], abs=STEP)
+
+
+def test_a_stimulus_too_large_for_a_message_is_observed() -> None:
+    shape = (16, 3, 160, 160)
+    stimuli = np.random.default_rng(0).random((2, *shape), np.float32)
+    assert stimuli[0].nbytes > 4 * 2**20
+    ends = Function(lambda clips: clips.reshape(len(clips), -1)[:, [0, 1, -1]], shape)
+    with serving(far=ends) as address, connect(address) as client:
+        units = ["scores:2", "scores:0"]
+        received = client.observe("far", stimuli, units)
+        np.testing.assert_array_equal(received, stimuli.reshape(2, -1)[:, [-1, 0]])
+        with pytest.raises(ShapeMismatch, match="expected shape"):
+            client.observe("far", stimuli.swapaxes(1, 2), units)
