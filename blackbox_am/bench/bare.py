@@ -1,9 +1,10 @@
-"""Bare gRPC as a baseline for `bench oracle`: a server that looks at nothing of what it carries."""
+"""Bare gRPC as a baseline for `bench oracle`: it looks at nothing of what it carries."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import grpc
 
@@ -11,6 +12,45 @@ SINK, ECHO, CALL = "/bare/Sink", "/bare/Echo", "/bare/Call"
 """A stream of bytes answered with its length, the same stream back, and one message answered
 with `ANSWER_BYTES`."""
 ANSWER_BYTES = 32
+PIECE_BYTES = 2**20
+"""As in the streams that this is compared with."""
+
+
+class Bare:
+    """A client of it.
+
+    Args:
+        address: host:port.
+    """
+
+    def __init__(self, address: str) -> None:
+        unlimited = ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)
+        self._channel = grpc.insecure_channel(address, options=unlimited)
+        self._sink: Any = self._channel.stream_unary(SINK)
+        self._echo: Any = self._channel.stream_stream(ECHO)
+        self._call: Any = self._channel.unary_unary(CALL)
+
+    def sink(self, data: memoryview) -> int:
+        """Sends `data` in pieces; how many bytes arrived."""
+        return int(self._sink(_pieces(data)))
+
+    def echo(self, data: memoryview) -> int:
+        """Sends `data` in pieces; how many bytes came back."""
+        return sum(map(len, self._echo(_pieces(data))))
+
+    def call(self, message: bytes) -> bytes:
+        """The answer to one message."""
+        answer: bytes = self._call(message)
+        return answer
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+
+def _pieces(data: memoryview) -> Iterator[bytes]:
+    for start in range(0, len(data), PIECE_BYTES):
+        yield bytes(data[start : start + PIECE_BYTES])
 
 
 async def sink(parts: AsyncIterator[bytes], context: object) -> bytes:

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import grpc
 import numpy as np
 import torch
 
-from blackbox_am.bench.bare import ANSWER_BYTES, CALL, ECHO, SINK
+from blackbox_am.bench.bare import ANSWER_BYTES, Bare
 from blackbox_am.bench.far_side import CLASSES, FarSide
 from blackbox_am.bench.measurement import Measurement, compare
 from blackbox_am.catalogue import Catalogue
@@ -27,7 +26,6 @@ from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, OracleFailed, did_you_mean
 from blackbox_am.oracles.remote import Remote
 from blackbox_am.oracles.wrappers.cache import Cache
-from blackbox_am.rpc.chunks import CHUNK_BYTES
 
 Say = Callable[[str], None]
 
@@ -56,21 +54,20 @@ def stream(repeats: int, rows: int, size: int, say: Say) -> list[Measurement]:
     """(a) for `rows` stimuli of 3 x `size` x `size`."""
     stimuli = torch.rand(rows, 3, size, size, generator=torch.Generator().manual_seed(0))
     data = memoryview(stimuli.numpy().data).cast("B")
-    with FarSide("bare") as bare, FarSide("service", str(size), str(rows)) as service:
-        channel = grpc.insecure_channel(bare.address, options=_UNLIMITED)
-        sink, echo = channel.stream_unary(SINK), channel.stream_stream(ECHO)
+    with FarSide("bare") as bare_end, FarSide("service", str(size), str(rows)) as service:
+        bare = Bare(bare_end.address)
         exact = Remote(service.address, "large")
         rounded = Remote(service.address, "large", dtype="uint8")
         ways: dict[str, Callable[[], object]] = {
-            "sink": lambda: sink(_pieces(data)),
+            "sink": lambda: bare.sink(data),
             "float32": lambda: _carried(exact, stimuli, 0.0),
-            "echo": lambda: sum(map(len, echo(_pieces(data)))),
+            "echo": lambda: bare.echo(data),
             "uint8": lambda: _carried(rounded, stimuli, 0.5 / 255),
         }
         found = _in_turn(ways, repeats, "(a) stream", say)
         exact.close()
         rounded.close()
-        channel.close()
+        bare.close()
     megabytes = _rates(found, data.nbytes / 1e6)
     per_second = _rates(found, rows)
     floats = compare(
@@ -99,17 +96,16 @@ def small_call(repeats: int, say: Say) -> Measurement:
     """(b) for one stimulus of 3 x 32 x 32."""
     stimulus = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     payload = bytes(4 * stimulus.numel() + ANSWER_BYTES)
-    with FarSide("bare") as bare, FarSide("service", "32", "1") as service:
-        channel = grpc.insecure_channel(bare.address, options=_UNLIMITED)
-        call = channel.unary_unary(CALL)
+    with FarSide("bare") as bare_end, FarSide("service", "32", "1") as service:
+        bare = Bare(bare_end.address)
         oracle = Remote(service.address, "small")
         ways: dict[str, Callable[[], object]] = {
-            "bare": lambda: call(payload),
+            "bare": lambda: bare.call(payload),
             "ours": lambda: oracle.observe(stimulus, NUMBERS),
         }
         found = _in_turn(ways, repeats, "(b) small call", say, calls=CALLS)
         oracle.close()
-        channel.close()
+        bare.close()
     ratio = compare("", found["ours"], found["bare"], "s")
     more = 1e3 * float(np.median(np.subtract(found["ours"], found["bare"])))
     return Measurement(
@@ -136,14 +132,6 @@ def cache_hit(repeats: int, rows: int, say: Say) -> Measurement:
         cached.close()
     rates = _rates(found, rows)
     return compare("(c) cache hit / forward", rates["hit"], rates["forward"], "rows/s", at_least=20)
-
-
-_UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
-
-
-def _pieces(data: memoryview) -> Iterator[bytes]:
-    for start in range(0, len(data), CHUNK_BYTES):
-        yield bytes(data[start : start + CHUNK_BYTES])
 
 
 def _carried(oracle: Remote, stimuli: torch.Tensor, tolerance: float) -> None:
