@@ -1,90 +1,52 @@
-"""Bare gRPC as a baseline for `bench oracle`: it looks at nothing of what it carries."""
+"""The modules inside the shipped generators, called as directly as can be: what rendering is
+measured against.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import grpc
+import torch
 
-SINK, ECHO, CALL = "/bare/Sink", "/bare/Echo", "/bare/Call"
-"""A stream of bytes answered with its length, the same stream back, and one message answered
-with `ANSWER_BYTES`."""
-ANSWER_BYTES = 32
-PIECE_BYTES = 2**20
-"""As in the streams that this is compared with."""
+from blackbox_am.zoo import loading
+
+Module = Callable[[torch.Tensor], Any]
 
 
-class Bare:
-    """A client of it.
-
-    Args:
-        address: host:port.
-    """
-
-    def __init__(self, address: str) -> None:
-        unlimited = ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)
-        self._channel = grpc.insecure_channel(address, options=unlimited)
-        self._sink: Any = self._channel.stream_unary(SINK)
-        self._echo: Any = self._channel.stream_stream(ECHO)
-        self._call: Any = self._channel.unary_unary(CALL)
-
-    def sink(self, data: memoryview) -> int:
-        """Sends `data` in pieces; how many bytes arrived."""
-        return int(self._sink(_pieces(data)))
-
-    def echo(self, data: memoryview) -> int:
-        """Sends `data` in pieces; how many bytes came back."""
-        return sum(map(len, self._echo(_pieces(data))))
-
-    def call(self, message: bytes) -> bytes:
-        """The answer to one message."""
-        answer: bytes = self._call(message)
-        return answer
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._channel.close()
+def module(name: str) -> Module | None:
+    """What the shipped generator `name` wraps; None where it is a formula of its own."""
+    build = _MODULES.get(name)
+    return None if build is None else build()
 
 
-def _pieces(data: memoryview) -> Iterator[bytes]:
-    for start in range(0, len(data), PIECE_BYTES):
-        yield bytes(data[start : start + PIECE_BYTES])
+def _vae() -> Module:
+    model = loading.load_autoencoder("cifar_vae")
+    shape = (-1, *_shape("cifar_vae"))
+    return lambda latents: model.decode(latents.reshape(shape)).sample
 
 
-async def sink(parts: AsyncIterator[bytes], context: object) -> bytes:
-    del context
-    length = 0
-    async for part in parts:
-        length += len(part)
-    return str(length).encode()
+def _vq() -> Module:
+    model = loading.load_autoencoder("cifar_vq")
+    shape = (-1, *_shape("cifar_vq"))
+    return lambda latents: model.decode(latents.reshape(shape)).sample
 
 
-async def echo(parts: AsyncIterator[bytes], context: object) -> AsyncIterator[bytes]:
-    del context
-    async for part in parts:
-        yield part
+def _vq_codes() -> Module:
+    model = loading.load_autoencoder("cifar_vq")
+    side = _shape("cifar_vq")[-1]
+
+    def decode(codes: torch.Tensor) -> Any:
+        chosen = model.quantize.embedding(codes.reshape(-1, side, side)).permute(0, 3, 1, 2)
+        return model.decode(chosen, force_not_quantize=True).sample
+
+    return decode
 
 
-async def call(message: bytes, context: object) -> bytes:
-    del message, context
-    return bytes(ANSWER_BYTES)
+def _shape(name: str) -> tuple[int, ...]:
+    from blackbox_am.zoo import catalogue
+
+    return catalogue.entry(name).latent_shape
 
 
-async def main() -> None:
-    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
-    methods = {
-        "Sink": grpc.stream_unary_rpc_method_handler(sink),
-        "Echo": grpc.stream_stream_rpc_method_handler(echo),
-        "Call": grpc.unary_unary_rpc_method_handler(call),
-    }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bare", methods),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    print(f"127.0.0.1:{port}", flush=True)  # whoever started this process waits for it
-    await server.wait_for_termination()
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
+_MODULES: dict[str, Callable[[], Module]] = {"vae": _vae, "vq": _vq, "vq_codes": _vq_codes}

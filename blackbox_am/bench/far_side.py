@@ -1,7 +1,7 @@
 """The other end of the wire in a process of its own, for `bench oracle`.
 
-Three ends: a server of ours with oracles that cost next to nothing, an HTTP API, and, in `bare`,
-gRPC that looks at nothing of what it carries.
+Three ends: a server of ours with oracles that cost next to nothing, an HTTP API, and, in
+`bare_grpc`, gRPC that looks at nothing of what it carries.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class FarSide:
     """
 
     def __init__(self, end: str, *arguments: str) -> None:
-        program = ["bare"] if end == "bare" else ["far_side", end]  # the former starts at once
+        program = ["bare_grpc"] if end == "bare" else ["far_side", end]  # the former starts at once
         self._command = [sys.executable, "-m", f"blackbox_am.bench.{program[0]}", *program[1:]]
         self._command += arguments
         self.address = ""

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from blackbox_am.bench.bare import ANSWER_BYTES, Bare
+from blackbox_am.bench.bare_grpc import ANSWER_BYTES, Bare
 from blackbox_am.bench.far_side import CLASSES, FarSide
 from blackbox_am.bench.measurement import Measurement, compare
 from blackbox_am.catalogue import Catalogue
