@@ -7,15 +7,14 @@ Three ends: a server of ours with oracles that cost next to nothing, an HTTP API
 from __future__ import annotations
 
 import io
-import json
 import subprocess
 import sys
+import threading
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -28,6 +27,7 @@ from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import ServerUnavailable
 from blackbox_am.service import Config, serve
+from blackbox_am.testing.json_api import json_api
 
 CLASSES = 10
 ENDS = ("bare", "service", "api")
@@ -115,29 +115,16 @@ def _api(assets: Path) -> None:
     oracle = resnet20(assets)
     units = [Unit("head", index) for index in range(CLASSES)]
 
-    class Api(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+    def answer(request: dict[str, list[str]]) -> dict[str, Any]:
+        files = [Image.open(io.BytesIO(b64decode(text))) for text in request["images"]]
+        pixels = np.stack([np.asarray(file) for file in files])
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+        with torch.no_grad():
+            return {"scores": oracle.observe(images, units).tolist()}
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def do_POST(self) -> None:  # as the base class calls it
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            files = [Image.open(io.BytesIO(b64decode(text))) for text in body["images"]]
-            pixels = np.stack([np.asarray(file) for file in files])
-            images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-            with torch.no_grad():
-                scores = oracle.observe(images, units)
-            answer = json.dumps({"scores": scores.tolist()}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    _listening(f"127.0.0.1:{server.server_port}")
-    server.serve_forever()
+    with json_api(answer) as address:
+        _listening(address)
+        threading.Event().wait()  # until this process is ended
 
 
 if __name__ == "__main__":

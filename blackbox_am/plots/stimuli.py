@@ -20,7 +20,7 @@ _WIDE = 4
 """Two axes are a series where the second is at least so many times the first."""
 
 
-def draw(axes: Axes, stimulus: Stimulus | None) -> None:
+def draw(axes: Axes, stimulus: Stimulus | None, *, words: bool = True) -> None:
     """Draws a stimulus, float in [0, 1] or uint8; of None, an empty frame.
 
     ====================  ==========================================================
@@ -35,27 +35,31 @@ def draw(axes: Axes, stimulus: Stimulus | None) -> None:
     more axes             a line through all numbers
     ====================  ==========================================================
 
-    What that leaves open stands above it.
+    What that leaves open stands above it, where words are wanted.
     """
-    if stimulus is not None:
-        _draw(axes, in_unit_interval(stimulus))
+    unsaid = "" if stimulus is None else _draw(axes, in_unit_interval(stimulus))
+    if unsaid and words:
+        _note(axes, unsaid)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_color(GRID)
 
 
-def _draw(axes: Axes, values: Numbers) -> None:
+def _draw(axes: Axes, values: Numbers) -> str:
+    """Draws, and returns what that leaves open."""
     if is_series(values.shape):
         _draw_series(axes, values)
-    elif values.ndim == 1 and len(values) <= _BARS:
+        return f"{len(values)} channels" if len(values) > 1 else ""
+    if values.ndim == 1 and len(values) <= _BARS:
         _draw_bars(axes, values)
-    elif values.ndim in (2, 3, 4):
-        _draw_picture(axes, values)
-    else:
-        _draw_series(axes, values.reshape(1, -1))
-        if values.ndim > 1:
-            _note(axes, " x ".join(map(str, values.shape)))
+        return ""
+    if values.ndim in (2, 3, 4):
+        picture, unsaid = as_picture(values)
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        return unsaid
+    _draw_series(axes, values.reshape(1, -1))
+    return " x ".join(map(str, values.shape)) if values.ndim > 1 else ""
 
 
 def is_series(shape: tuple[int, ...]) -> bool:
@@ -112,20 +116,11 @@ def _tiled(tiles: list[Numbers]) -> Numbers:
     return canvas
 
 
-def _draw_picture(axes: Axes, values: Numbers) -> None:
-    picture, unsaid = as_picture(values)
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    if unsaid:
-        _note(axes, unsaid)
-
-
 def _draw_series(axes: Axes, values: Numbers) -> None:
     for channel, numbers in enumerate(values):
         axes.plot(numbers, color=SERIES[channel % len(SERIES)], linewidth=0.9)
     axes.set_xlim(0, max(values.shape[1] - 1, 1))
     axes.set_ylim(-0.04, 1.04)
-    if len(values) > 1:
-        _note(axes, f"{len(values)} channels")
 
 
 def _draw_bars(axes: Axes, values: Numbers) -> None:

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,6 +45,7 @@ from blackbox_am.oracles.subprocess import Subprocess
 from blackbox_am.oracles.torch_module import TorchModule
 from blackbox_am.rpc import chunks
 from blackbox_am.service import Config, running
+from blackbox_am.testing.json_api import json_api
 
 Shape = tuple[int, ...]
 
@@ -111,45 +110,19 @@ while header := sys.stdin.buffer.read(8):
 """
 
 
-@contextmanager
-def api(shape: Shape, *, channels_last: bool = False) -> Iterator[str]:
-    """The address of an API that takes PNG files or lists, and answers with the numbers in them."""
-
-    class Api(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-        def do_POST(self) -> None:
-            image = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["image"]
-            if isinstance(image, str):
-                file = Image.open(io.BytesIO(base64.b64decode(image)))
-                assert file.mode == {1: "L", 3: "RGB", 4: "RGBA"}[shape[0]]
-                assert file.size == (shape[2], shape[1])
-                numbers = np.atleast_3d(np.asarray(file)).transpose(2, 0, 1) / 255
-            else:
-                numbers = np.array(image)
-                if channels_last:
-                    numbers = np.moveaxis(numbers, -1, CHANNELS_AT[len(shape)])
-            scores = read_places(shape, numbers[None])[0]
-            answer = json.dumps({"scores": scores.tolist()}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def scores(request: dict[str, Any], *, shape: Shape, channels_last: bool) -> dict[str, Any]:
+    """What an API answers that takes PNG files or lists: the numbers in them."""
+    image = request["image"]
+    if isinstance(image, str):
+        file = Image.open(io.BytesIO(base64.b64decode(image)))
+        assert file.mode == {1: "L", 3: "RGB", 4: "RGBA"}[shape[0]]
+        assert file.size == (shape[2], shape[1])
+        numbers = np.atleast_3d(np.asarray(file)).transpose(2, 0, 1) / 255
+    else:
+        numbers = np.array(image)
+        if channels_last:
+            numbers = np.moveaxis(numbers, -1, CHANNELS_AT[len(shape)])
+    return {"scores": read_places(shape, numbers[None])[0].tolist()}
 
 
 def far_end(shape: Shape) -> Function:
@@ -267,8 +240,10 @@ def http(
     shape: Shape, folder: Path, *, image: str, channels_last: bool = False
 ) -> Iterator[Oracle]:
     pytest.importorskip("httpx")
-    with api(shape, channels_last=channels_last) as url:
-        oracle = Http(url, shape, units=prod(shape), image=image, channels_last=channels_last)
+    with json_api(partial(scores, shape=shape, channels_last=channels_last)) as address:
+        oracle = Http(
+            f"http://{address}", shape, units=prod(shape), image=image, channels_last=channels_last
+        )
         yield oracle
         oracle.close()
 
