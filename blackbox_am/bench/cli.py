@@ -162,8 +162,11 @@ def oracle(
 
     stream: a large batch through ObserveStream, against bare gRPC that carries the same bytes
     (sink: to the server; echo: there and back), and uint8 against float32.
+
     call: a small Observe, against a bare call with messages of the same size.
+
     cache: answers out of the cache, against the shipped network's forward pass.
+
     resnet: test images that one ResNet-20 gets right behind each kind of oracle.
 
     Servers run in processes of their own, on this machine. Each number stands next to its
