@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from blackbox_am.oracles._stand_ins import Program, StandIn
 
 _KEPT = 64
 _ATTENTION = "aten::scaled_dot_product_attention"
+_FORWARD = re.compile(r"forward\d*")
+"""The method that is called; in a trace each further call has a method of its own."""
 _REWRITING = threading.Lock()
 
 
@@ -157,14 +160,15 @@ class _Inliner:
             if child is not None:
                 name = f"{path}.{node.s('name')}".lstrip(".")
                 self.modules[node.output().unique()] = (name, child)
-        elif node.kind() == _ATTENTION:
-            owner = self.owners[-1][0] if self.owners else ""
-            self.found.append(_Value(owner, node.output(), heads=True))
+        elif node.kind() == _ATTENTION and self.owners:
+            # Without an owner, as in a frozen program, one attention is not told from another.
+            self.found.append(_Value(self.owners[-1][0], node.output(), heads=True))
 
     def _inline(self, node: Any) -> str:
         path, module = self.modules[node.inputsAt(0).unique()]
         self.graph.setInsertPoint(node)
-        given = self.graph.insertGraph(getattr(module, node.s("name")).graph, list(node.inputs()))
+        method = module._c._get_method(node.s("name"))  # noqa: SLF001  # of any kind of program
+        given = self.graph.insertGraph(method.graph, list(node.inputs()))
         new = next(iter(given)) if isinstance(given, (list, tuple)) else given
         old = node.output()
         gone = old.unique()
@@ -172,7 +176,7 @@ class _Inliner:
             replace(found, value=new) if found.value.unique() == gone else found
             for found in self.found
         ]
-        if node.s("name") == "forward":
+        if _FORWARD.fullmatch(node.s("name")):
             self.found.append(_Value(path, new))
         old.replaceAllUsesWith(new)
         node.destroy()
