@@ -117,7 +117,7 @@ def stimuli() -> torch.Tensor:
 
 
 class TestPrograms(OracleContract):
-    @pytest.fixture
+    @pytest.fixture(scope="module")
     def oracle(self, program: str) -> Oracle:
         return TorchModule(program, SHAPE, (0.5,), (0.25,), device="cpu")
 
