@@ -52,11 +52,10 @@ def places_of(model: nn.Module) -> dict[str, Place]:
         }
     else:
         named = dict(model.named_modules())
-        places = {name: Place(module, output_of) for name, module in named.items() if name}
-        for name, module in named.items():
-            found = heads_of(module)
-            if found is not None:
-                places.setdefault(f"{name}.{HEADS}".lstrip("."), found)
+        heads = {name: heads_of(module) for name, module in named.items()}
+        # Heads come first: they are computed before the projection by which they are heard.
+        places = {f"{name}.{HEADS}".lstrip("."): place for name, place in heads.items() if place}
+        places |= {name: Place(module, output_of) for name, module in named.items() if name}
     places.setdefault(OUTPUT, Place(model, output_of))
     return places
 

@@ -219,6 +219,11 @@ class Timm(Source):
     def load(self, device: str) -> nn.Module:  # noqa: ARG002
         options = self.options
         weights = options.weights
+        if not weights and not self._settings.hf_hub_id:
+            raise InvalidSpec(
+                f"weights: there are none to download for timm's {self.model!r}; name a file",
+                field="weights",
+            )
         if not weights:
             folder = _transformers.folder_of(self._settings.hf_hub_id, download=options.download)
             weights = str(folder / "model.safetensors")

@@ -57,6 +57,7 @@ class TorchModule(Oracle):
     leave a class token out; whether token 0 is one is told from the model: it owns a
     parameter called cls_token, class_token or class_embedding, and the layer's number of
     tokens is not a square (a square is patches alone). `class_token` overrides this.
+    Further tokens, such as registers, count as patches.
 
     Programs have fewer layers than the model that they were made of. Of `torch.export`: every
     module that computes one thing; of TorchScript: those that are called whatever the input,

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from blackbox_am.core.oracle import Oracle, check_gradients
@@ -18,9 +17,7 @@ from blackbox_am.core.units import Unit
 from blackbox_am.errors import GradientUnavailable, InvalidSpec, NotFound, OracleFailed
 from blackbox_am.oracles.torch_module import TorchModule
 from blackbox_am.testing.oracles import OracleContract
-from blackbox_am.zoo.nets import CifarResNet
 
-ASSETS = Path(__file__).parents[3] / "shared" / "assets"
 SHAPE = (3, 8, 8)
 
 
@@ -277,28 +274,22 @@ def test_programs_with_several_inputs_are_refused() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [script, trace, export, lambda net, shape: export(net, 64, shape)])
-def test_resnet20_of_the_assets(make: Callable[..., object], tmp_path: Path) -> None:
-    weights = ASSETS / "cifar10_resnet20.safetensors"
-    if not weights.is_file():
-        pytest.skip(f"needs {weights.name}, which is not in {ASSETS}")
-    model = CifarResNet((16, 32, 64), (3, 3, 3), shortcut="pad")
-    names = {"conv1.": "stem.", "bn1.": "stem_bn.", "linear.": "head."}
-    state = {}
-    for key, value in load_file(weights).items():
-        old = next((one for one in names if key.startswith(one)), "")
-        state[names.get(old, "") + key.removeprefix(old)] = value
-    model.load_state_dict(state, strict=False)
+def test_resnet20_of_the_assets(
+    make: Callable[..., object],
+    resnet20: nn.Module,
+    cifar_test: tuple[torch.Tensor, np.ndarray],
+    tmp_path: Path,
+) -> None:
     shape = {"shape": (3, 32, 32)} if make is not script else {}
     oracle = TorchModule(
-        saved(make(model, **shape), tmp_path),
+        saved(make(resnet20, **shape), tmp_path),
         (3, 32, 32),
         (0.485, 0.456, 0.406),
         (0.229, 0.224, 0.225),
         device="cpu",
     )
-    data = np.load(ASSETS / "cifar10_test_1000.npz")
-    x = torch.from_numpy(data["x"]).permute(0, 3, 1, 2).float() / 255
+    x, classes = cifar_test
     asked = units(*(f"head:{i}" for i in range(10)))
     with torch.no_grad():
         scores = torch.cat([oracle.observe(part, asked) for part in x.split(100)])
-    assert (scores.argmax(1).numpy() == data["y"]).sum() == 912
+    assert (scores.argmax(1).numpy() == classes).sum() == 912
