@@ -113,10 +113,15 @@ def stimuli() -> torch.Tensor:
     return torch.rand(7, *SHAPE, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.fixture(scope="module")
+def normalising(program: str) -> Oracle:
+    return TorchModule(program, SHAPE, (0.5,), (0.25,), device="cpu")
+
+
 class TestPrograms(OracleContract):
-    @pytest.fixture(scope="module")
-    def oracle(self, program: str) -> Oracle:
-        return TorchModule(program, SHAPE, (0.5,), (0.25,), device="cpu")
+    @pytest.fixture
+    def oracle(self, normalising: Oracle) -> Oracle:
+        return normalising
 
 
 def units(*addresses: str) -> list[Unit]:
