@@ -77,9 +77,8 @@ class Scripted(Program):
 
 def _with_outputs(script: Any, wanted: tuple[str, ...], *, whole: bool) -> Any:
     graph, exposed = _exposed(script)
-    values = {
-        found.name: found.value for found in exposed
-    }  # a module that is called twice is read at its last call
+    # A module that is called twice is read at its last call.
+    values = {found.name: found.value for found in exposed}
     first = next(iter(graph.nodes()), None)
     if first is not None:
         graph.setInsertPoint(first)

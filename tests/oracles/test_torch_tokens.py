@@ -251,3 +251,32 @@ def test_a_frozen_program_has_no_modules() -> None:
     program = torch.jit.freeze(_traced(zoo_net()))
     oracle = TorchModule(program, (3, 32, 32), device="cpu", rows=3)
     assert list(layers(oracle)) == ["output"]
+
+
+class SelfAttention(nn.Module):
+    """Attention whose projection is somebody else's, as in transformers before version 5."""
+
+    num_attention_heads = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(16, 16) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+        q, k, v = (
+            part(x).unflatten(2, (2, 8)).transpose(1, 2)
+            for part in (self.query, self.key, self.value)
+        )
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v)
+        return (mixed.transpose(1, 2).flatten(2),)
+
+
+def test_heads_of_attention_without_a_projection() -> None:
+    torch.manual_seed(0)
+    attention = SelfAttention()
+    oracle = TorchModule(attention, (9, 16), device="cpu")
+    assert [name for name in layers(oracle) if "heads" in name] == ["heads.0", "heads.1"]
+    x = torch.rand(5, 9, 16)
+    answer = oracle.observe(x, units("heads.1:3@4", "heads.0:7@8"))
+    (whole,) = attention(x)
+    torch.testing.assert_close(answer, torch.stack([whole[:, 4, 11], whole[:, 8, 7]], dim=1))
