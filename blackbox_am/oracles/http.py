@@ -31,9 +31,10 @@ from blackbox_am.errors import (
 )
 from blackbox_am.oracles._http_answer import AnswerReader, Form, brief
 from blackbox_am.oracles._http_failure import excerpt, refusal, unreachable
-from blackbox_am.oracles._http_request import ONE, Body, Encoding, RequestWriter, resolved
+from blackbox_am.oracles._http_request import ONE, Body, Encoding, RequestWriter
 from blackbox_am.oracles._inputs import check_labels, check_positive, checked_shape
 from blackbox_am.oracles._reading import LayerReading
+from blackbox_am.oracles._secrets import resolved_headers, struck_out
 from blackbox_am.version import __version__
 
 if TYPE_CHECKING:
@@ -204,28 +205,19 @@ class Http(Oracle):
 
     def _ask(self, rows: Matrix) -> Matrix:
         """(N, units) for one request's stimuli."""
-        headers, secrets = self._headers()
+        headers, secrets = resolved_headers(self.headers)
         try:
             text = self._send(self._writer.content(rows), headers)
             return self._read(text, len(rows))
         except (OracleError, MessageTooLarge) as error:
-            message = f"{self._name}: {error.message}"
-            for secret in secrets:
-                message = message.replace(secret, "***")
+            message = struck_out(f"{self._name}: {error.message}", secrets)
             # Without its cause: a traceback would show what was just struck out.
             raise type(error)(message, retry_after=error.retry_after) from None
-
-    def _headers(self) -> tuple[dict[str, str], list[str]]:
-        headers, secrets = {"Accept-Encoding": "identity"}, []
-        for name, text in self.headers.items():
-            headers[name], found = resolved(f"headers.{name}", text)
-            secrets += found
-        return headers, secrets
 
     def _send(self, content: dict[str, Any], headers: dict[str, str]) -> bytes:
         import httpx
 
-        headers = {**content.pop("headers", {}), **headers}
+        headers = {"Accept-Encoding": "identity", **content.pop("headers", {}), **headers}
         deadline = time.monotonic() + self.timeout_seconds
         url = self.url
         try:
