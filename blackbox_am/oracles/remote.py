@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -21,6 +19,7 @@ from blackbox_am.core.tensors import to_uint8
 from blackbox_am.core.types import Accounting, Capability, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, InvalidSpec, OracleFailed
+from blackbox_am.oracles._at_once import at_once
 from blackbox_am.oracles._endpoints import Endpoint, Endpoints, Metadata, too_long
 from blackbox_am.oracles._grpc_access import Access
 from blackbox_am.rpc import chunks, tensors
@@ -141,10 +140,7 @@ class Remote(Oracle):
         names = [str(unit) for unit in units]
         size = info.batch_size // len(addresses)
         pieces = [array[start : start + size] for start in range(0, len(array), size)]
-        if len(addresses) > 1 and len(pieces) > 1:
-            answers = self._at_once(pieces, names)
-        else:
-            answers = [self._observe(piece, names) for piece in pieces]
+        answers = at_once(lambda piece: self._observe(piece, names), pieces, len(addresses))
         joined = np.concatenate(answers) if answers else np.zeros((0, len(units)), np.float32)
         return torch.from_numpy(joined).to(stimuli.device)
 
@@ -177,18 +173,6 @@ class Remote(Oracle):
             capability=min(info.capability, Capability.MAPS),
             batch_size=info.batch_size * len(self._addresses),
         )
-
-    def _at_once(self, pieces: Sequence[Array], units: list[str]) -> list[Array]:
-        """The answers to some pieces, as many at the same time as there are servers."""
-        with ThreadPoolExecutor(len(self._addresses)) as threads:
-            asked = [
-                threads.submit(copy_context().run, self._observe, piece, units) for piece in pieces
-            ]
-            try:
-                return [answer.result() for answer in asked]
-            except BaseException:
-                threads.shutdown(wait=False, cancel_futures=True)
-                raise
 
     def _observe(self, stimuli: Array, units: list[str]) -> Array:
         request = pb.ObserveRequest(oracle=self.oracle, units=units)
