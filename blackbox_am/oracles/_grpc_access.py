@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 
 from blackbox_am.errors import InvalidSpec
+from blackbox_am.oracles._certificates import untrusted
 from blackbox_am.oracles._secrets import resolved_headers
 
 MAX_MESSAGE_BYTES = 32 * 2**20
@@ -90,15 +91,7 @@ class Access:
         """What gRPC's words for a connection that failed mean, and what to do; often nothing."""
         if self.tls and "CERTIFICATE_VERIFY_FAILED" in details:
             why = details.partition("CERTIFICATE_VERIFY_FAILED: ")[2].partition(": ")[0]
-            if "expired" in why or "not yet valid" in why:
-                return (
-                    f"its certificate is out of date ({why}); have it renewed, or set the clock "
-                    "right"
-                )
-            return (
-                f"its certificate is not trusted ({why}); where an authority of your own has "
-                "signed it, name that in ca_file"
-            )
+            return untrusted(why)
         if self.tls and "Hostname Verification" in details:
             return (
                 "its certificate is for another name than "
