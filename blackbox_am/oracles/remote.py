@@ -172,6 +172,7 @@ class Remote(Oracle):
             kind=self.kind,
             capability=min(info.capability, Capability.MAPS),
             batch_size=info.batch_size * len(self._addresses),
+            wrappers=(),  # what is around the model over there is part of it from here
         )
 
     def _observe(self, stimuli: Array, units: list[str]) -> Array:
