@@ -58,6 +58,11 @@ _notes = sa.Table(
     sa.Column("study", sa.String(63), primary_key=True),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
+# SQLite and PostgreSQL read this alike; before each call to an oracle two statements are many.
+_NOTE = sa.text(
+    "INSERT INTO notes (study, body) VALUES (:study, :body) "
+    "ON CONFLICT (study) DO UPDATE SET body = excluded.body"
+)
 _requests = sa.Table(
     "requests",
     _metadata,
@@ -171,11 +176,7 @@ class SQLStore(Store):
             return
         row = {"study": study_id, "body": _seal(body, study_id, 0)}
         with self._translated(), self._noter.begin() as connection:
-            changed = connection.execute(
-                _notes.update().where(_notes.c.study == study_id).values(body=row["body"])
-            )
-            if not changed.rowcount:
-                connection.execute(_notes.insert(), [row])
+            connection.execute(_NOTE, row)
 
     def noted(self, study_id: str) -> bytes | None:
         query = sa.select(_notes.c.body).where(_notes.c.study == study_id)
