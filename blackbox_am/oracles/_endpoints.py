@@ -137,7 +137,8 @@ class Endpoints:
         found = []
         for endpoint in self._all:
             try:
-                found.append(self._check(endpoint))
+                with endpoint.checking:
+                    found.append(self._check(endpoint))
             except (OracleUnavailable, OracleTimeout) as error:
                 self._failed(endpoint, error)
                 problems.append(error)
@@ -164,8 +165,9 @@ class Endpoints:
                 count(meter.lost())
                 meter = None
             try:
-                if not endpoint.checked:
-                    self._check(endpoint)
+                with endpoint.checking:
+                    if not endpoint.checked:
+                        self._check(endpoint)
                 with metering() as meter:
                     answer = self._call(endpoint, call)
             except OracleUnavailable as error:
@@ -175,7 +177,8 @@ class Endpoints:
                 self._failed(endpoint, error)
                 raise  # what took too long here would take as long elsewhere
             else:
-                endpoint.failures = 0
+                with self._lock:
+                    endpoint.failures, endpoint.again = 0, 0.0
                 return answer
             finally:
                 with self._lock:
@@ -204,11 +207,14 @@ class Endpoints:
     def _failed(self, endpoint: Endpoint, error: BlackboxError) -> None:
         with self._lock:
             endpoint.checked = False
-            wait = min(FIRST_SECONDS * 2**endpoint.failures, LONGEST_SECONDS)
-            endpoint.failures = min(endpoint.failures + 1, 16)
-            endpoint.again = self._clock() + max(wait, error.retry_after or 0.0)
+            now = self._clock()
+            if endpoint.again <= now:  # not where several calls failed at once
+                wait = min(FIRST_SECONDS * 2**endpoint.failures, LONGEST_SECONDS)
+                endpoint.failures = min(endpoint.failures + 1, 16)
+                endpoint.again = now + max(wait, error.retry_after or 0.0)
+            left = endpoint.again - now
         if len(self._all) > 1:
-            log.warning("%s; others are asked instead for %.3g s", error, wait)
+            log.warning("%s; others are asked instead for %.3g s", error, left)
 
     def _none(self, problems: Sequence[OracleUnavailable | OracleTimeout]) -> BlackboxError:
         if len(problems) == 1:
@@ -221,22 +227,21 @@ class Endpoints:
         )
 
     def _check(self, endpoint: Endpoint) -> OracleInfo:
-        """Sees that an endpoint is healthy and has the model of the others."""
-        with endpoint.checking:
-            self._call(endpoint, self._healthy)
-            info = self._call(endpoint, self._described)
-            with self._lock:
-                self._first = self._first or (endpoint.address, info)
-                first, known = self._first
-            differences = _differences(known, info)
-            if differences:
-                before = "it was" if first == endpoint.address else f"that at {first} is"
-                raise OracleFailed(
-                    f"the oracle at {endpoint.address} is another model than {before}: "
-                    f"{differences}; give addresses of servers that have the same model"
-                )
-            endpoint.checked = True
-            return info
+        """Sees that an endpoint is healthy and has the model of the others. Under its lock."""
+        self._call(endpoint, self._healthy)
+        info = self._call(endpoint, self._described)
+        with self._lock:
+            self._first = self._first or (endpoint.address, info)
+            first, known = self._first
+        differences = _differences(known, info)
+        if differences:
+            before = "it was" if first == endpoint.address else f"that at {first} is"
+            raise OracleFailed(
+                f"the oracle at {endpoint.address} is another model than {before}: "
+                f"{differences}; give addresses of servers that have the same model"
+            )
+        endpoint.checked = True
+        return info
 
     def _healthy(self, endpoint: Endpoint, metadata: Metadata) -> None:
         name = f"oracle at {endpoint.address}"
