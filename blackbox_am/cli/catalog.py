@@ -100,14 +100,15 @@ def oracles(server: Server = None, config: Config = None, as_json: options.AsJso
     if as_json:
         _print_json(found)
         return
-    table = _table("oracle", "kind", "capability", "stimulus", "layers", "")
+    table = _table("oracle", "kind", "wrapped in", "capability", "stimulus", "layers", "")
     for entry in found:
         if entry.info is None:
-            table.add_row(entry.name, "", "", "", "", _text("", entry.problem))
+            table.add_row(entry.name, "", "", "", "", "", _text("", entry.problem))
             continue
         info = entry.info
         table.add_row(
-            entry.name, info.kind, f"C{int(info.capability)} {info.capability.name.lower()}",
+            entry.name, info.kind, ", ".join(info.wrappers),
+            f"C{int(info.capability)} {info.capability.name.lower()}",
             _shape(info.stimulus_shape), str(len(info.layers)), "",
         )  # fmt: skip
     out.print(table)

@@ -15,7 +15,7 @@ from torch import nn
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import InvalidSpec, MissingExtra, OracleFailed
+from blackbox_am.errors import InvalidSpec, OracleFailed
 from blackbox_am.oracles._hooked import HookedModel
 from blackbox_am.oracles._inputs import (
     check_normalisation,
@@ -225,13 +225,7 @@ class Snn(Oracle):
 
 def _module(model: Any) -> nn.Module:
     if isinstance(model, str):
-        try:
-            model = imported("model", model)
-        except InvalidSpec as error:
-            cause = error.__cause__
-            if isinstance(cause, ModuleNotFoundError) and cause.name == "snntorch":
-                raise MissingExtra.of("snntorch", "snn") from error
-            raise
+        model = imported("model", model)
         if not isinstance(model, nn.Module) and callable(model):
             model = model()
     if not isinstance(model, nn.Module):

@@ -192,6 +192,12 @@ class Api(BaseHTTPRequestHandler):
         scores = [self.of_file(base64.b64decode(text)) for text in instances]
         self.reply({"predictions": [{"p": row} for row in scores]})
 
+    def on_picky(self, body):
+        if len(json.loads(body)["instances"]) > 3:
+            self.reply(b"Payload Too Large", 413)
+        else:
+            self.on_batch(body)
+
     def on_top(self, body):
         scores = self.of_file(base64.b64decode(json.loads(body)["image"]))
         pairs = sorted(zip(CLASSES, scores, strict=True), key=lambda pair: -pair[1])[:2]
