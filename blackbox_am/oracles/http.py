@@ -79,13 +79,15 @@ class Http(Oracle):
 
     Attributes:
         url: where requests go, by POST.
-        stimulus_shape: shape of one stimulus; (1 or 3, height, width) for files of images.
+        stimulus_shape: shape of one stimulus; for files of images (1 or 3, height, width), or
+            (4, ...) where the fourth channel is the opacity of a png file.
         labels: names of the units.
         units: how many, where there are no labels.
         image: how a stimulus is encoded: a `png` file (rounded to 1/255) or a `jpeg` one
             (lossy), in base64 within JSON; `floats` from 0 to 1 or `bytes` from 0 to 255,
             in nested lists.
-        channels_last: whether such lists are (height, width, channels).
+        channels_last: whether such lists are (height, width, channels), or (frames, height,
+            width, channels).
         body: `json`; `multipart`, where texts in the template are fields and `$image` is a
             file; or `raw`, where the body is the file and nothing else.
         template: of the request.
