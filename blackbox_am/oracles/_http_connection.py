@@ -87,7 +87,7 @@ class HttpConnection:
             raise unreachable(error) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise OracleFailed(f"{type(error).__name__}: {error}") from error
-        raise OracleFailed(f"redirected {_REDIRECTS + 1} times; give the last address as url")
+        raise OracleFailed(f"redirected {_REDIRECTS + 1} times; give the last address")
 
     def open(self) -> httpx.Client:
         """The client, made at the first call.
@@ -158,10 +158,10 @@ def _redirected(url: str, answer: httpx.Response) -> str:
     if (here.scheme, here.netloc) != (there.scheme, there.netloc):
         raise OracleFailed(
             f"it redirects to another host, {place}, which is refused; if you trust that "
-            "host, give it as url"
+            "host, give its address"
         )
     if answer.status_code not in (307, 308):
         raise OracleFailed(
-            f"it answered {answer.status_code} and redirects to {place}; give that as url"
+            f"it answered {answer.status_code} and redirects to {place}; give that address"
         )
     return str(target)
