@@ -5,12 +5,15 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from blackbox_am.errors import InvalidSpec, MissingExtra, OracleFailed, OracleTimeout
+from blackbox_am.core.metering import count
+from blackbox_am.core.types import Accounting
+from blackbox_am.errors import InvalidSpec, MissingExtra, OracleError, OracleFailed, OracleTimeout
 from blackbox_am.oracles._http_failure import refusal, unreachable
 from blackbox_am.version import __version__
 
@@ -149,6 +152,21 @@ class HttpConnection:
             f"it did not answer within {self._timeout_seconds:g} s; raise timeout_seconds, or see "
             "what keeps it busy"
         )
+
+
+@contextmanager
+def counted(rows: int) -> Iterator[None]:
+    """Counts one exchange of that many rows, unless there was no connection."""
+    asked = Accounting(calls=1, rows=rows)
+    count(asked)
+    try:
+        yield
+    except OracleError as error:
+        import httpx
+
+        if isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout)):
+            count(-asked)  # nothing of it arrived
+        raise
 
 
 def _redirected(url: str, answer: httpx.Response) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
@@ -15,7 +14,6 @@ from blackbox_am.core.metering import count
 from blackbox_am.core.types import Accounting
 from blackbox_am.errors import (
     BlackboxError,
-    InvalidSpec,
     MessageTooLarge,
     NotFound,
     OracleFailed,
@@ -23,6 +21,8 @@ from blackbox_am.errors import (
     OracleUnavailable,
     OutOfMemory,
 )
+from blackbox_am.oracles._endpoints import too_long
+from blackbox_am.oracles._grpc_access import Access
 from blackbox_am.oracles._http_failure import retry_after
 from blackbox_am.oracles._oip_protocol import (
     DATATYPES,
@@ -44,7 +44,7 @@ _SERVICE = "/inference.GRPCInferenceService/"
 _NEVER_ARRIVED = (
     "failed to connect to all addresses",
     "DNS resolution failed",
-    "Received message larger than max",
+    "SERVER: Received message larger than max",
 )
 """What gRPC says where the model saw nothing of a call: no connection, or refused at once."""
 
@@ -71,31 +71,28 @@ class GrpcTransport:
 
     Args:
         address: host:port.
-        secure: whether to speak TLS.
+        access: how it is spoken to.
         model: its name.
         version: of the model, or empty.
         timeout_seconds: how long one call may take.
         max_answer_bytes: the longest answer that is taken.
-        ca_file: certificates of the authorities to trust instead of the public ones.
     """
 
     def __init__(
         self,
         address: str,
-        secure: bool,
+        access: Access,
         model: str,
         version: str,
         timeout_seconds: float,
         max_answer_bytes: int,
-        ca_file: str,
     ) -> None:
         self._address = address
-        self._secure = secure
+        self._access = access
         self._model = model
         self._version = version
         self._timeout_seconds = timeout_seconds
         self._max_answer_bytes = max_answer_bytes
-        self._ca_file = ca_file
         self._lock = threading.Lock()
         self._channel: grpc.Channel | None = None
         self._methods: dict[str, Callable[..., Any]] = {}
@@ -155,7 +152,8 @@ class GrpcTransport:
                 request, timeout=self._timeout_seconds, metadata=metadata
             )
         except grpc.RpcError as error:
-            if never_arrived is not None and self._refused_outside(error):
+            details = str(error.details())
+            if never_arrived and any(words in details for words in _NEVER_ARRIVED):
                 never_arrived()
             raise self._problem(error, method) from error
         return found
@@ -163,7 +161,7 @@ class GrpcTransport:
     def _method(self, name: str, request: type[Message], answer: type[M]) -> Callable[..., Any]:
         with self._lock:
             if self._channel is None:
-                self._channel = self._open()
+                self._channel = self._access.channel(self._address, self._max_answer_bytes)
             if name not in self._methods:
                 self._methods[name] = self._channel.unary_unary(
                     _SERVICE + name,
@@ -171,36 +169,6 @@ class GrpcTransport:
                     response_deserializer=answer.FromString,
                 )
             return self._methods[name]
-
-    def _open(self) -> grpc.Channel:
-        options = (
-            ("grpc.max_send_message_length", -1),
-            ("grpc.max_receive_message_length", self._max_answer_bytes),
-            ("grpc.max_reconnect_backoff_ms", 2000),
-        )
-        if not self._secure:
-            return grpc.insecure_channel(self._address, options=options)
-        trusted = None
-        if self._ca_file:
-            try:
-                trusted = Path(self._ca_file).read_bytes()
-            except OSError as error:
-                raise InvalidSpec(
-                    f"ca_file: cannot read certificates from {self._ca_file}: {error.strerror}",
-                    field="ca_file",
-                ) from error
-        credentials = grpc.ssl_channel_credentials(trusted)
-        return grpc.secure_channel(self._address, credentials, options=options)
-
-    def _ours(self, details: str) -> bool:
-        """Whether a message that was too large is an answer, refused here."""
-        return details.startswith("CLIENT") or (
-            not details.startswith("SERVER") and f"vs. {self._max_answer_bytes})" in details
-        )
-
-    def _refused_outside(self, error: grpc.RpcError) -> bool:
-        details = str(error.details())
-        return any(words in details for words in _NEVER_ARRIVED) and not self._ours(details)
 
     def _problem(self, error: grpc.RpcError, method: str) -> BlackboxError:
         code, details = error.code(), str(error.details() or "")
@@ -212,14 +180,16 @@ class GrpcTransport:
                     "timeout_seconds, or see what keeps it busy"
                 )
             case grpc.StatusCode.RESOURCE_EXHAUSTED if "larger than max" in details:
-                if self._ours(details):
+                if too_long(details):
                     return OracleFailed(
                         f"it answered with more than {self._max_answer_bytes} bytes; raise "
                         "max_answer_bytes if that is right"
                     )
                 return MessageTooLarge(f"{said}; give the oracle a smaller batch_size")
             case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
-                return OracleUnavailable(said + self._hint(details), retry_after=_wait(error))
+                meaning = self._access.meaning(details)
+                hint = meaning or "see whether it runs and the target is right"
+                return OracleUnavailable(f"{said}; {hint}", retry_after=_wait(error))
             case grpc.StatusCode.RESOURCE_EXHAUSTED:
                 wait = _wait(error)
                 if wait is not None:
@@ -234,14 +204,6 @@ class GrpcTransport:
             case grpc.StatusCode.UNIMPLEMENTED:
                 return OracleFailed(f"{said}; see whether the Open Inference Protocol is at target")
         return OracleFailed(said)
-
-    def _hint(self, details: str) -> str:
-        if "CERTIFICATE_VERIFY_FAILED" in details or "certificate" in details.lower():
-            return (
-                "; its certificate is not trusted: where an authority of your own has signed it, "
-                "name that in ca_file"
-            )
-        return "; see whether it runs and the target is right"
 
 
 def _wait(error: grpc.RpcError) -> float | None:

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.errors import OracleFailed
+from blackbox_am.errors import InvalidSpec, OracleFailed
 
 Array = NDArray[Any]
 Headers = Mapping[str, str]
@@ -139,6 +140,36 @@ def from_numbers(name: str, datatype: str, shape: Sequence[int], numbers: Any) -
             f"{array.size}"
         )
     return array.reshape(tuple(shape))
+
+
+def check_target(target: str, *, over_grpc: bool) -> None:
+    """Checks an address: `host:port`; over HTTP a path may follow.
+
+    Raises:
+        InvalidSpec: where it is none, or holds a secret.
+    """
+    try:
+        parts = urlsplit(f"//{target}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if (
+        not host
+        or "://" in target
+        or (over_grpc and (port is None or parts.path))
+        or parts.query
+        or parts.fragment
+    ):
+        raise InvalidSpec(
+            f"target: expected host:port{'' if over_grpc else ', or host/path'}, got "
+            f"{target!r}; for https, set tls = true",
+            field="target",
+        )
+    if "@" in parts.netloc or "${" in target:
+        raise InvalidSpec(
+            "target: it stands in logs and errors, and can hold no secret; use headers",
+            field="target",
+        )
 
 
 def _length(name: str, shape: Sequence[int]) -> int:

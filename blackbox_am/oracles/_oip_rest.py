@@ -7,16 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from blackbox_am.core.metering import count
-from blackbox_am.core.types import Accounting
-from blackbox_am.errors import (
-    MessageTooLarge,
-    OracleError,
-    OracleFailed,
-    OracleTimeout,
-    OracleUnavailable,
-)
-from blackbox_am.oracles._http_connection import HttpAnswer, HttpConnection
+from blackbox_am.errors import OracleFailed
+from blackbox_am.oracles._http_connection import HttpAnswer, HttpConnection, counted
 from blackbox_am.oracles._http_failure import excerpt
 from blackbox_am.oracles._oip_protocol import (
     DATATYPES,
@@ -41,23 +33,23 @@ class RestTransport:
 
     Args:
         base: the address, up to where `/v2` begins.
+        binary: whether to send bytes; None where the server is to say whether it takes them.
+        ca_file: certificates of the authorities to trust instead of the public ones.
         model: its name.
         version: of the model, or empty.
-        binary: whether to send bytes; None where the server is to say whether it takes them.
         timeout_seconds: how long one exchange may take.
         max_answer_bytes: the longest answer that is read.
-        ca_file: certificates of the authorities to trust instead of the public ones.
     """
 
     def __init__(
         self,
         base: str,
+        binary: bool | None,
+        ca_file: str,
         model: str,
         version: str,
-        binary: bool | None,
         timeout_seconds: float,
         max_answer_bytes: int,
-        ca_file: str,
     ) -> None:
         self._base = f"{base}/v2"
         self._model = f"{self._base}/models/{quote(model, safe='')}"
@@ -91,14 +83,8 @@ class RestTransport:
         if binary is None:
             binary = _EXTENSION in self._extensions_of(headers)
         content, more = _request(question, binary=binary)
-        asked = Accounting(calls=1, rows=question.rows)
-        count(asked)
-        try:
+        with counted(question.rows):
             answer = self._exchange("POST", f"{self._model}/infer", {**headers, **more}, content)
-        except (OracleError, MessageTooLarge) as error:
-            if _never_arrived(error):
-                count(-asked)
-            raise
         return _outputs(answer)
 
     def close(self) -> None:
@@ -175,17 +161,6 @@ def _outputs(answer: HttpAnswer) -> dict[str, Array]:
             else from_raw(info.name, info.datatype, info.shape, data)
         )
     return found
-
-
-def _never_arrived(error: Exception) -> bool:
-    """Whether the model saw nothing of a request: no connection, or refused at once."""
-    if isinstance(error, MessageTooLarge):
-        return True
-    import httpx
-
-    return isinstance(error, (OracleUnavailable, OracleTimeout)) and isinstance(
-        error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout)
-    )
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Secrets in headers, by reference: where they are read, and struck out again."""
+"""Secrets by reference: a configuration says where one stands, and never what it is."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,27 +14,32 @@ _REFERENCE = re.compile(r"\$\{(file:)?([^{}]+)\}")
 
 
 def resolved_headers(headers: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """`headers` with their references replaced, and the secrets that came in.
+    """Headers with what their texts refer to put in, and the secrets that came with it.
 
     Raises:
-        InvalidSpec: as `resolved`.
+        InvalidSpec: as `resolved`, naming the header.
     """
-    whole, secrets = {}, []
+    found, secrets = {}, []
     for name, text in headers.items():
-        whole[name], found = resolved(f"headers.{name}", text)
-        secrets += found
-    return whole, secrets
+        found[name], mine = resolved(f"headers.{name}", text)
+        secrets += mine
+    return found, secrets
+
+
+def struck_out(text: str, secrets: Iterable[str]) -> str:
+    """A text in which no secret is left."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
 
 
 @contextmanager
-def without_secrets(name: str, secrets: Sequence[str]) -> Iterator[None]:
-    """Errors of what is done within begin with `name`, and hold `***` for a secret."""
+def without_secrets(name: str, secrets: Iterable[str]) -> Iterator[None]:
+    """Errors of what is done within begin with `name`, and no secret is left in them."""
     try:
         yield
     except (OracleError, MessageTooLarge, NotFound) as error:
-        message = f"{name}: {error.message}"
-        for secret in secrets:
-            message = message.replace(secret, "***")
+        message = struck_out(f"{name}: {error.message}", secrets)
         # Without its cause: a traceback would show what was just struck out.
         raise type(error)(message, retry_after=error.retry_after) from None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -19,8 +18,9 @@ from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, MissingExtra, OracleFailed
+from blackbox_am.oracles._at_once import at_once
 from blackbox_am.oracles._http_answer import AnswerReader, Form, brief
-from blackbox_am.oracles._http_connection import HttpConnection
+from blackbox_am.oracles._http_connection import HttpConnection, counted
 from blackbox_am.oracles._http_failure import excerpt
 from blackbox_am.oracles._http_request import ONE, Body, Encoding, RequestWriter
 from blackbox_am.oracles._inputs import check_labels, check_positive, checked_shape
@@ -95,6 +95,7 @@ class Http(Oracle):
         {"timeout_seconds", "max_answer_bytes", "parallel", "ca_file", "deterministic"}
     )
     metered: ClassVar[bool] = True
+    counts_itself: ClassVar[bool] = True
 
     url: str
     stimulus_shape: tuple[int, ...]
@@ -174,11 +175,7 @@ class Http(Oracle):
         rows = stimuli.detach().to("cpu", torch.float32).numpy()
         size = self.batch_size if self._writer.batched else 1
         batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-        if self.parallel > 1 and len(batches) > 1:
-            with ThreadPoolExecutor(self.parallel) as threads:
-                pieces = list(threads.map(self._ask, batches))
-        else:
-            pieces = [self._ask(batch) for batch in batches]
+        pieces = at_once(self._ask, batches, self.parallel)
         answer = torch.from_numpy(np.concatenate(pieces))
         return LayerReading(info.layers[0], units)(answer).to(stimuli.device)
 
@@ -192,7 +189,8 @@ class Http(Oracle):
         with without_secrets(self._name, secrets):
             content = self._writer.content(rows)
             headers = {**content.pop("headers", {}), **headers}
-            answer = self._connection.exchange("POST", self.url, headers, content)
+            with counted(len(rows)):
+                answer = self._connection.exchange("POST", self.url, headers, content)
             return self._read(answer.body, len(rows))
 
     def _read(self, body: bytes, rows: int) -> Matrix:

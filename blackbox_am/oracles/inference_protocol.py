@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
-from urllib.parse import urlsplit
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Capability, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, OracleFailed, OracleUnavailable, did_you_mean
+from blackbox_am.oracles._grpc_access import Access
 from blackbox_am.oracles._inputs import (
     check_normalisation,
     check_positive,
@@ -32,6 +32,7 @@ from blackbox_am.oracles._oip_protocol import (
     Headers,
     Question,
     Transport,
+    check_target,
 )
 from blackbox_am.oracles._oip_rest import RestTransport
 from blackbox_am.oracles._reading import LayerReading
@@ -61,7 +62,8 @@ class InferenceProtocol(Oracle):
         [oracles.over_http]
         kind = "inference_protocol"
         protocol = "http"
-        target = "https://models.example.com"
+        target = "models.example.com"
+        tls = true
         model = "resnet50"
         headers = { Authorization = "Bearer ${TOKEN}" }
 
@@ -78,8 +80,7 @@ class InferenceProtocol(Oracle):
     variable and ``${file:/run/secrets/key}`` what a file holds. Over gRPC headers are metadata.
 
     Attributes:
-        target: `host:port`, with `https://` before it for TLS; over http a path may follow, up
-            to where `/v2` begins.
+        target: `host:port`; over http a path may follow, up to where `/v2` begins.
         model: its name there.
         version: of the model; the server's choice unless given.
         protocol: `grpc` or `http`.
@@ -99,7 +100,10 @@ class InferenceProtocol(Oracle):
             that its shapes have fixed, up to which a last request is filled; or else 64, over
             gRPC no more than fit in 4 MiB.
         headers: of each call.
+        tls: whether the connection is encrypted.
         ca_file: certificates of the authorities to trust instead of the public ones.
+        certificate_file, key_file: what this client shows of itself, in PEM, where the server
+            asks for it; over grpc alone.
         timeout_seconds: how long one call may take.
         max_answer_bytes: the longest answer that is taken.
         deterministic: whether the same stimuli always give the same activations.
@@ -112,7 +116,15 @@ class InferenceProtocol(Oracle):
     metered: ClassVar[bool] = True
     counts_itself: ClassVar[bool] = True
     incidental: ClassVar[frozenset[str]] = frozenset(
-        {"timeout_seconds", "max_answer_bytes", "ca_file", "deterministic"}
+        {
+            "timeout_seconds",
+            "max_answer_bytes",
+            "tls",
+            "ca_file",
+            "certificate_file",
+            "key_file",
+            "deterministic",
+        }
     )
 
     target: str
@@ -131,7 +143,10 @@ class InferenceProtocol(Oracle):
     binary: bool | None = None
     batch_size: int | None = None
     headers: dict[str, str] = field(default_factory=dict, repr=False)
+    tls: bool = False
     ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
     timeout_seconds: float = 60.0
     max_answer_bytes: int = 2**28
     deterministic: bool = True
@@ -153,7 +168,13 @@ class InferenceProtocol(Oracle):
                 f"max_answer_bytes: expected less than 2 GiB, got {self.max_answer_bytes}",
                 field="max_answer_bytes",
             )
-        self._check_target()
+        check_target(self.target, over_grpc=self.protocol == "grpc")
+        _ = self._access  # checks the files and the names of headers
+        if self.certificate_file and self.protocol == "http":
+            raise InvalidSpec(
+                "certificate_file: means nothing over http; use protocol = 'grpc'",
+                field="certificate_file",
+            )
 
     def describe(self) -> OracleInfo:
         """What the server says of the model, asked once.
@@ -315,55 +336,20 @@ class InferenceProtocol(Oracle):
         return transport
 
     def _opener(self) -> Callable[[], Transport]:
-        scheme, address = self._place
-        limits = (self.timeout_seconds, self.max_answer_bytes, self.ca_file)
+        limits = (self.model, self.version, self.timeout_seconds, self.max_answer_bytes)
         if self.protocol == "grpc":
-            secure = scheme == "https"
-            return lambda: GrpcTransport(address, secure, self.model, self.version, *limits)
-        base = f"{scheme}://{address}".rstrip("/")
-        return lambda: RestTransport(base, self.model, self.version, self.binary, *limits)
+            return lambda: GrpcTransport(self.target, self._access, *limits)
+        base = f"{'https' if self.tls else 'http'}://{self.target.rstrip('/')}"
+        return lambda: RestTransport(base, self.binary, self.ca_file, *limits)
 
     @property
-    def _place(self) -> tuple[str, str]:
-        """Scheme and address."""
-        scheme, separator, address = self.target.partition("://")
-        return (scheme, address) if separator else ("http", self.target)
+    def _access(self) -> Access:
+        files = (self.ca_file, self.certificate_file, self.key_file)
+        return Access(self.tls, *files, headers=self.headers)
 
     @property
     def _name(self) -> str:
         return f"the model {self.model!r} at {self.target}"
-
-    def _check_target(self) -> None:
-        scheme, address = self._place
-        try:
-            parts = urlsplit(f"{scheme}://{address}")
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port = None, None
-        over_grpc = self.protocol == "grpc"
-        if (
-            scheme not in ("http", "https")
-            or not host
-            or (over_grpc and (port is None or parts.path.strip("/")))
-            or parts.query
-            or parts.fragment
-        ):
-            raise InvalidSpec(
-                "target: expected host:port, with https:// before it for TLS"
-                f"{'' if over_grpc else ', and a path after it if there is one'}, got "
-                f"{self.target!r}",
-                field="target",
-            )
-        if "@" in parts.netloc or "${" in self.target:
-            raise InvalidSpec(
-                "target: it stands in logs and errors, and can hold no secret; use headers",
-                field="target",
-            )
-        if self.ca_file and scheme != "https":
-            raise InvalidSpec(
-                "ca_file: there are no certificates without TLS; write https:// before the target",
-                field="ca_file",
-            )
 
 
 def _checked(found: Mapping[str, Array], output: Output, taken: Input, rows: int) -> Array:

@@ -273,6 +273,12 @@ class LiveStudy:
             if self.study.state.active:
                 self._append([StateChanged(StudyState.PAUSED, reason, message)])
 
+    def note(self, message: str) -> None:
+        """Says what a running study waits for, or no more; it stays as it is."""
+        with self._locked():
+            if self.study.state is StudyState.RUNNING and self.study.message != message:
+                self._append([StateChanged(StudyState.RUNNING, self.study.stop_reason, message)])
+
     def bill(self, spent: Accounting) -> None:
         """Adds what was asked of the oracle in vain. The study stays as it is."""
         with self._locked():
