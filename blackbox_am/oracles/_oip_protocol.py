@@ -129,6 +129,8 @@ def from_numbers(name: str, datatype: str, shape: Sequence[int], numbers: Any) -
     Raises:
         OracleFailed: for anything else than the numbers that its shape needs.
     """
+    if numbers is None:
+        raise OracleFailed(f"output {name!r} came without data")
     dtype = np.dtype(np.float64) if datatype in ("BF16", "FP16") else DATATYPES[datatype]
     try:
         array = np.asarray(numbers, dtype)

@@ -16,6 +16,7 @@ from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Capability, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, OracleFailed, OracleUnavailable, did_you_mean
+from blackbox_am.oracles._at_once import at_once
 from blackbox_am.oracles._grpc_access import Access
 from blackbox_am.oracles._inputs import (
     check_normalisation,
@@ -99,6 +100,7 @@ class InferenceProtocol(Oracle):
         batch_size: rows in a request. Unless given, the most that the server takes; a number
             that its shapes have fixed, up to which a last request is filled; or else 64, over
             gRPC no more than fit in 4 MiB.
+        parallel: requests at the same time.
         headers: of each call.
         tls: whether the connection is encrypted.
         ca_file: certificates of the authorities to trust instead of the public ones.
@@ -119,6 +121,7 @@ class InferenceProtocol(Oracle):
         {
             "timeout_seconds",
             "max_answer_bytes",
+            "parallel",
             "tls",
             "ca_file",
             "certificate_file",
@@ -142,6 +145,7 @@ class InferenceProtocol(Oracle):
     parameters: dict[str, bool | int | str] = field(default_factory=dict)
     binary: bool | None = None
     batch_size: int | None = None
+    parallel: int = 1
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     tls: bool = False
     ca_file: str = ""
@@ -161,7 +165,7 @@ class InferenceProtocol(Oracle):
                 raise InvalidSpec(f"{name}: there is no {value!r} here{near}", field=name)
         if self.stimulus_shape:
             object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
-        for name in ("batch_size", "timeout_seconds", "max_answer_bytes"):
+        for name in ("batch_size", "parallel", "timeout_seconds", "max_answer_bytes"):
             check_positive(name, getattr(self, name))
         if self.max_answer_bytes >= 2**31:
             raise InvalidSpec(
@@ -211,14 +215,14 @@ class InferenceProtocol(Oracle):
             name: LayerReading(outputs[name].layer, [units[c] for c in members])
             for name, members in columns.items()
         }
-        answer = torch.empty(len(stimuli), len(units))
         size = info.batch_size if taken.has_rows else 1
-        for start in range(0, len(rows), size):
-            piece = rows[start : start + size]
-            found = self._ask(piece, taken, [outputs[name] for name in columns])
-            for name, members in columns.items():
-                values = torch.from_numpy(found[outputs[name].name])
-                answer[start : start + len(piece), members] = readings[name](values)
+        pieces = [rows[start : start + size] for start in range(0, len(rows), size)]
+        wanted = [outputs[name] for name in columns]
+        answers = at_once(lambda piece: self._ask(piece, taken, wanted), pieces, self.parallel)
+        answer = torch.empty(len(stimuli), len(units))
+        for name, members in columns.items():
+            values = np.concatenate([found[outputs[name].name] for found in answers])
+            answer[:, members] = readings[name](torch.from_numpy(values))
         return answer.to(stimuli.device)
 
     def close(self) -> None:

@@ -81,6 +81,17 @@ class InferenceServer:
         self._signal(signal.SIGKILL)
         self._process.wait()
 
+    def survivors(self) -> list[int]:
+        """Processes that still run of those it has started, by what they have in their command."""
+        mark = str(self.python.parent.parent)
+        found = []
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                command = (place / "cmdline").read_bytes().decode("utf-8", "replace")
+                if mark in command and str(self._ports[0]) in command:
+                    found.append(int(place.name))
+        return found
+
     def tail(self, lines: int = 15) -> str:
         """The last of what it said."""
         return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
