@@ -44,7 +44,7 @@ _SERVICE = "/inference.GRPCInferenceService/"
 _NEVER_ARRIVED = (
     "failed to connect to all addresses",
     "DNS resolution failed",
-    "SERVER: Received message larger than max",
+    "eceived message larger than max",
 )
 """What gRPC says where the model saw nothing of a call: no connection, or refused at once."""
 
@@ -109,7 +109,12 @@ class GrpcTransport:
 
     def most_rows(self, headers: Headers) -> int | None:
         request = pb.InferenceServerMetadataRequest()
-        server = self._call("ServerMetadata", request, pb.InferenceServerMetadataResponse, headers)
+        try:
+            server = self._call(
+                "ServerMetadata", request, pb.InferenceServerMetadataResponse, headers
+            )
+        except (OracleFailed, NotFound):  # a gateway may know of models alone
+            return None
         if "model_configuration" not in server.extensions:
             return None
         asked = pb.InferenceModelConfigRequest(name=self._model, version=self._version)
@@ -153,7 +158,8 @@ class GrpcTransport:
             )
         except grpc.RpcError as error:
             details = str(error.details())
-            if never_arrived and any(words in details for words in _NEVER_ARRIVED):
+            arrived = too_long(details) or not any(words in details for words in _NEVER_ARRIVED)
+            if never_arrived and not arrived:
                 never_arrived()
             raise self._problem(error, method) from error
         return found

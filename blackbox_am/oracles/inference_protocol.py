@@ -184,9 +184,9 @@ class InferenceProtocol(Oracle):
         """What the server says of the model, asked once.
 
         Raises:
-            NotFound: where the server has no such model.
-            OracleError: where it cannot be asked, the model is not ready, or the answer makes
-                no sense.
+            NotFound: where the server says, over grpc, that it has no such model.
+            OracleError: where it cannot be asked, the model is not there or not ready, or the
+                answer makes no sense.
             InvalidSpec: where parameters do not fit the model.
             MissingExtra: where `httpx` is not installed, over http.
         """

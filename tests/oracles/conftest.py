@@ -315,14 +315,20 @@ class Inference:
 
     Attributes:
         seen: model, shape, datatype, wanted outputs and headers of each request for inference.
-        extensions: what it says that it can do.
+        extensions: what it says that it can do; None where it is behind a gateway that knows
+            of models alone.
         classifier: the model `resnet`, for images of (3, 32, 32).
     """
 
     def __init__(self) -> None:
         self.classifier: nn.Module | None = None
         self.seen: list[tuple[str, tuple[int, ...], str, list[str], dict[str, str]]] = []
-        self.extensions = ["model_configuration", "binary_tensor_data"]
+        self.extensions: list[str] | None = ["model_configuration", "binary_tensor_data"]
+
+    def server(self) -> list[str]:
+        if self.extensions is None:
+            raise Trouble(CODES.UNIMPLEMENTED, 404)
+        return self.extensions
 
     def find(self, name: str) -> None:
         if name == "nothing":
@@ -424,7 +430,7 @@ class _InferenceOverGrpc(grpc.GenericRpcHandler):
         return oip.InferenceModelReadyResponse(ready=request.name != "unready")
 
     def ServerMetadata(self, request, context):  # noqa: N802
-        return oip.InferenceServerMetadataResponse(extensions=self._models.extensions)
+        return oip.InferenceServerMetadataResponse(extensions=self._models.server())
 
     def ModelConfig(self, request, context):  # noqa: N802
         return oip.InferenceModelConfigResponse(config={"max_batch_size": 3})
@@ -475,7 +481,7 @@ class _InferenceOverHttp(Api):
 
     def _get(self, parts):
         if parts == []:
-            return self.reply({"name": "ours", "extensions": self.models.extensions})
+            return self.reply({"name": "ours", "extensions": self.models.server()})
         name = parts[1]
         if parts[-1] == "ready":
             self.models.find(name)

@@ -1,8 +1,13 @@
 import math
+import ssl
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent import futures
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 import torch
@@ -175,6 +180,13 @@ def test_batches_fit_into_a_message(of: Of, inference, protocol: str) -> None:
         of("net", batch_size=4).describe()
 
 
+def test_a_gateway_that_knows_of_models_alone(of: Of, inference) -> None:
+    inference.extensions = None
+    oracle = of("net")
+    assert oracle.describe().batch_size == 64
+    same(oracle.observe(X, UNITS))
+
+
 def test_large_stimuli_fill_no_message_over_grpc() -> None:
     from blackbox_am.oracles._oip_model import Input
 
@@ -310,15 +322,11 @@ def test_a_server_that_went_away_was_asked_nothing(
 
 
 def test_messages_that_are_too_large_are_halved(inference) -> None:
-    from concurrent import futures
-
-    import grpc
-
     server = grpc.server(
         futures.ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", 1200)]
     )
-    conftest = sys.modules[type(inference).__module__]
-    server.add_generic_rpc_handlers((conftest._InferenceOverGrpc(inference),))
+    servers = sys.modules[type(inference).__module__]
+    server.add_generic_rpc_handlers((servers._InferenceOverGrpc(inference),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     oracle = InferenceProtocol(f"127.0.0.1:{port}", "net")
@@ -350,21 +358,52 @@ def test_secrets_stand_nowhere_but_in_the_request(
         of("net", headers={"Authorization": "${NO_SUCH_TOKEN}"}).describe()
 
 
-def test_tls(secure_api: tuple[str, Path]) -> None:
-    url, certificate = secure_api
-    target = url.removeprefix("https://")
-    for protocol in ("grpc", "http"):
-        oracle = InferenceProtocol(target, "net", protocol=protocol, tls=True)
-        with pytest.raises(OracleUnavailable, match=r"not trusted .*ca_file"):
-            oracle.describe()
-        oracle.close()
-        oracle = InferenceProtocol(
-            target, "net", protocol=protocol, tls=True, ca_file=str(certificate)
-        )
-        with pytest.raises(BlackboxError) as found:  # trusted, and no inference server
-            oracle.describe()
-        assert "trusted" not in str(found.value)
-        oracle.close()
+@pytest.fixture
+def secure_inference(
+    secure_api: tuple[str, Path], inference, tmp_path: Path, protocol: str
+) -> Iterator[tuple[str, Path]]:
+    """The address of the test server behind TLS, and its certificate."""
+    certificate, key = secure_api[1], tmp_path / "key.pem"
+    servers = sys.modules[type(inference).__module__]
+    if protocol == "grpc":
+        server = grpc.server(futures.ThreadPoolExecutor(2))
+        server.add_generic_rpc_handlers((servers._InferenceOverGrpc(inference),))
+        pair = (key.read_bytes(), certificate.read_bytes())
+        port = server.add_secure_port("localhost:0", grpc.ssl_server_credentials([pair]))
+        server.start()
+        yield f"localhost:{port}", certificate
+        server.stop(None).wait()
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    servers._InferenceOverHttp.models = inference
+    web = ThreadingHTTPServer(("127.0.0.1", 0), servers._InferenceOverHttp)
+    web.socket = context.wrap_socket(web.socket, server_side=True)
+    web.handle_error = lambda *args: None  # clients that turn away are the point
+    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"localhost:{web.server_port}", certificate
+    web.shutdown()
+    thread.join()
+    web.server_close()
+
+
+def test_tls(secure_inference: tuple[str, Path], protocol: str) -> None:
+    target, certificate = secure_inference
+    oracle = InferenceProtocol(target, "net", protocol=protocol, tls=True)
+    with pytest.raises(OracleUnavailable, match=r"not trusted .*ca_file"):
+        oracle.describe()
+    oracle.close()
+    oracle = InferenceProtocol(target, "net", protocol=protocol, tls=True, ca_file=str(certificate))
+    same(oracle.observe(X, UNITS))
+    oracle.close()
+    oracle = InferenceProtocol(target, "net", protocol=protocol, timeout_seconds=5)
+    with pytest.raises((OracleUnavailable, OracleFailed)):
+        oracle.describe()
+    oracle.close()
+    oracle = InferenceProtocol(target, "net", protocol=protocol, tls=True, ca_file="/no/such")
+    with pytest.raises(InvalidSpec, match="ca_file: cannot read certificates"):
+        oracle.describe()
 
 
 def test_missing_extras_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
