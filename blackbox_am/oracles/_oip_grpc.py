@@ -26,6 +26,7 @@ from blackbox_am.oracles._grpc_access import Access
 from blackbox_am.oracles._http_failure import retry_after
 from blackbox_am.oracles._oip_protocol import (
     DATATYPES,
+    Addressee,
     Array,
     Headers,
     Metadata,
@@ -72,38 +73,24 @@ class GrpcTransport:
     Args:
         address: host:port.
         access: how it is spoken to.
-        model: its name.
-        version: of the model, or empty.
-        timeout_seconds: how long one call may take.
-        max_answer_bytes: the longest answer that is taken.
+        to: which model is asked.
     """
 
-    def __init__(
-        self,
-        address: str,
-        access: Access,
-        model: str,
-        version: str,
-        timeout_seconds: float,
-        max_answer_bytes: int,
-    ) -> None:
+    def __init__(self, address: str, access: Access, to: Addressee) -> None:
         self._address = address
         self._access = access
-        self._model = model
-        self._version = version
-        self._timeout_seconds = timeout_seconds
-        self._max_answer_bytes = max_answer_bytes
+        self._to = to
         self._lock = threading.Lock()
         self._channel: grpc.Channel | None = None
         self._methods: dict[str, Callable[..., Any]] = {}
 
     def ready(self, headers: Headers) -> bool:
-        request = pb.InferenceModelReadyRequest(name=self._model, version=self._version)
+        request = pb.InferenceModelReadyRequest(name=self._to.model, version=self._to.version)
         answer = self._call("ModelReady", request, pb.InferenceModelReadyResponse, headers)
         return answer.ready
 
     def metadata(self, headers: Headers) -> Metadata:
-        request = pb.InferenceModelMetadataRequest(name=self._model, version=self._version)
+        request = pb.InferenceModelMetadataRequest(name=self._to.model, version=self._to.version)
         answer = self._call("ModelMetadata", request, pb.InferenceModelMetadataResponse, headers)
         return Metadata(_tensors(answer.inputs), _tensors(answer.outputs))
 
@@ -117,12 +104,12 @@ class GrpcTransport:
             return None
         if "model_configuration" not in server.extensions:
             return None
-        asked = pb.InferenceModelConfigRequest(name=self._model, version=self._version)
+        asked = pb.InferenceModelConfigRequest(name=self._to.model, version=self._to.version)
         answer = self._call("ModelConfig", asked, pb.InferenceModelConfigResponse, headers)
         return answer.config.max_batch_size or None
 
     def infer(self, question: Question, headers: Headers) -> dict[str, Array]:
-        request = pb.InferenceRequest(model_name=self._model, model_version=self._version)
+        request = pb.InferenceRequest(model_name=self._to.model, model_version=self._to.version)
         tensor = request.inputs.add(name=question.name, datatype=question.datatype)
         tensor.shape.extend(question.array.shape)
         request.raw_input_contents.append(question.array.tobytes())
@@ -154,7 +141,7 @@ class GrpcTransport:
         metadata = tuple((name.lower(), value) for name, value in headers.items())
         try:
             found: M = self._method(method, type(request), answer)(
-                request, timeout=self._timeout_seconds, metadata=metadata
+                request, timeout=self._to.timeout_seconds, metadata=metadata
             )
         except grpc.RpcError as error:
             details = str(error.details())
@@ -167,7 +154,7 @@ class GrpcTransport:
     def _method(self, name: str, request: type[Message], answer: type[M]) -> Callable[..., Any]:
         with self._lock:
             if self._channel is None:
-                self._channel = self._access.channel(self._address, self._max_answer_bytes)
+                self._channel = self._access.channel(self._address, self._to.max_answer_bytes)
             if name not in self._methods:
                 self._methods[name] = self._channel.unary_unary(
                     _SERVICE + name,
@@ -182,13 +169,13 @@ class GrpcTransport:
         match code:
             case grpc.StatusCode.DEADLINE_EXCEEDED:
                 return OracleTimeout(
-                    f"it did not answer within {self._timeout_seconds:g} s; raise "
+                    f"it did not answer within {self._to.timeout_seconds:g} s; raise "
                     "timeout_seconds, or see what keeps it busy"
                 )
             case grpc.StatusCode.RESOURCE_EXHAUSTED if "larger than max" in details:
                 if too_long(details):
                     return OracleFailed(
-                        f"it answered with more than {self._max_answer_bytes} bytes; raise "
+                        f"it answered with more than {self._to.max_answer_bytes} bytes; raise "
                         "max_answer_bytes if that is right"
                     )
                 return MessageTooLarge(f"{said}; give the oracle a smaller batch_size")
@@ -206,7 +193,7 @@ class GrpcTransport:
             case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
                 return OracleFailed(f"{said}; see whether the headers hold the right secret")
             case grpc.StatusCode.NOT_FOUND:
-                return NotFound(f"it has no model {self._model!r}: {details[:400]}")
+                return NotFound(f"it has no model {self._to.model!r}: {details[:400]}")
             case grpc.StatusCode.UNIMPLEMENTED:
                 return OracleFailed(f"{said}; see whether the Open Inference Protocol is at target")
         return OracleFailed(said)

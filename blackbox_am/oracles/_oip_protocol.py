@@ -38,6 +38,23 @@ STIMULI = ("FP32", "FP16", "FP64", "UINT8")
 
 
 @dataclass(frozen=True)
+class Addressee:
+    """Which model is asked, and what its answers may take.
+
+    Attributes:
+        model: its name.
+        version: of the model, or empty.
+        timeout_seconds: how long one call may take.
+        max_answer_bytes: the longest answer that is taken.
+    """
+
+    model: str
+    version: str
+    timeout_seconds: float
+    max_answer_bytes: int
+
+
+@dataclass(frozen=True)
 class TensorInfo:
     """What a server says of an input or an output.
 

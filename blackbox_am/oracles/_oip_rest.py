@@ -12,6 +12,7 @@ from blackbox_am.oracles._http_connection import HttpAnswer, HttpConnection, cou
 from blackbox_am.oracles._http_failure import excerpt
 from blackbox_am.oracles._oip_protocol import (
     DATATYPES,
+    Addressee,
     Array,
     Headers,
     Metadata,
@@ -35,29 +36,17 @@ class RestTransport:
         base: the address, up to where `/v2` begins.
         binary: whether to send bytes; None where the server is to say whether it takes them.
         ca_file: certificates of the authorities to trust instead of the public ones.
-        model: its name.
-        version: of the model, or empty.
-        timeout_seconds: how long one exchange may take.
-        max_answer_bytes: the longest answer that is read.
+        to: which model is asked.
     """
 
-    def __init__(
-        self,
-        base: str,
-        binary: bool | None,
-        ca_file: str,
-        model: str,
-        version: str,
-        timeout_seconds: float,
-        max_answer_bytes: int,
-    ) -> None:
+    def __init__(self, base: str, binary: bool | None, ca_file: str, to: Addressee) -> None:
         self._base = f"{base}/v2"
-        self._model = f"{self._base}/models/{quote(model, safe='')}"
-        if version:
-            self._model += f"/versions/{quote(version, safe='')}"
+        self._model = f"{self._base}/models/{quote(to.model, safe='')}"
+        if to.version:
+            self._model += f"/versions/{quote(to.version, safe='')}"
         self._binary = binary
         self._extensions: frozenset[str] | None = None
-        self._connection = HttpConnection(timeout_seconds, max_answer_bytes, ca_file)
+        self._connection = HttpConnection(to.timeout_seconds, to.max_answer_bytes, ca_file)
 
     def ready(self, headers: Headers) -> bool:
         answer = self._exchange("GET", f"{self._model}/ready", headers)

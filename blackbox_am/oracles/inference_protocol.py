@@ -29,6 +29,7 @@ from blackbox_am.oracles._oip_model import Input, Output, input_of, outputs_of
 from blackbox_am.oracles._oip_protocol import (
     DATATYPES,
     STIMULI,
+    Addressee,
     Array,
     Headers,
     Question,
@@ -340,11 +341,11 @@ class InferenceProtocol(Oracle):
         return transport
 
     def _opener(self) -> Callable[[], Transport]:
-        limits = (self.model, self.version, self.timeout_seconds, self.max_answer_bytes)
+        to = Addressee(self.model, self.version, self.timeout_seconds, self.max_answer_bytes)
         if self.protocol == "grpc":
-            return lambda: GrpcTransport(self.target, self._access, *limits)
+            return lambda: GrpcTransport(self.target, self._access, to)
         base = f"{'https' if self.tls else 'http'}://{self.target.rstrip('/')}"
-        return lambda: RestTransport(base, self.binary, self.ca_file, *limits)
+        return lambda: RestTransport(base, self.binary, self.ca_file, to)
 
     @property
     def _access(self) -> Access:
