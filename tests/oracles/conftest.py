@@ -1,5 +1,7 @@
 """What the tests of several oracles share: servers, programs, and nets as ONNX."""
 
+from __future__ import annotations
+
 import base64
 import gzip
 import io
@@ -13,7 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -245,18 +247,47 @@ class Api(BaseHTTPRequestHandler):
         self.close_connection = True
 
 
+@contextmanager
+def over_http(
+    handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None = None
+) -> Iterator[int]:
+    """Serves with `handler` on this machine, behind TLS with a context, and yields the port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *args: None  # clients that turn away are the point
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@contextmanager
+def over_grpc(
+    models: Inference, credentials: grpc.ServerCredentials | None = None, **options: int
+) -> Iterator[int]:
+    """Serves inference over gRPC, behind TLS with credentials, and yields the port."""
+    pairs = [(f"grpc.{name}", value) for name, value in options.items()]
+    server = grpc.server(futures.ThreadPoolExecutor(3), options=pairs)
+    server.add_generic_rpc_handlers((_InferenceOverGrpc(models),))
+    if credentials is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("localhost:0", credentials)
+    server.start()
+    yield port
+    server.stop(None).wait()
+
+
 @pytest.fixture
 def api() -> Iterator[str]:
     """Its address."""
     Api.seen.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with over_http(Api) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -279,15 +310,8 @@ def secure_api(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     subprocess.run(command, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.handle_error = lambda *args: None  # clients that turn away are the point
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"https://localhost:{server.server_port}", certificate
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with over_http(Api, context) as port:
+        yield f"https://localhost:{port}", certificate
 
 
 class Trouble(Exception):
@@ -554,23 +578,13 @@ def inference() -> Inference:
 @pytest.fixture
 def inference_over_grpc(inference: Inference) -> Iterator[str]:
     """Its address."""
-    server = grpc.server(futures.ThreadPoolExecutor(3))
-    server.add_generic_rpc_handlers((_InferenceOverGrpc(inference),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"127.0.0.1:{port}"
-    server.stop(None).wait()
+    with over_grpc(inference) as port:
+        yield f"127.0.0.1:{port}"
 
 
 @pytest.fixture
 def inference_over_http(inference: Inference) -> Iterator[str]:
     """Its address."""
     _InferenceOverHttp.models = inference
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _InferenceOverHttp)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with over_http(_InferenceOverHttp) as port:
+        yield f"127.0.0.1:{port}"

@@ -1,10 +1,7 @@
 import math
 import ssl
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from concurrent import futures
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import grpc
@@ -322,22 +319,16 @@ def test_a_server_that_went_away_was_asked_nothing(
 
 
 def test_messages_that_are_too_large_are_halved(inference) -> None:
-    server = grpc.server(
-        futures.ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", 1200)]
-    )
     servers = sys.modules[type(inference).__module__]
-    server.add_generic_rpc_handlers((servers._InferenceOverGrpc(inference),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    oracle = InferenceProtocol(f"127.0.0.1:{port}", "net")
-    with pytest.raises(MessageTooLarge, match="give the oracle a smaller batch_size"):
-        oracle.observe(X[:3], UNITS)
-    with metering() as meter:
-        same(Halving(oracle).observe(X, UNITS))
+    with servers.over_grpc(inference, max_receive_message_length=1200) as port:
+        oracle = InferenceProtocol(f"127.0.0.1:{port}", "net")
+        with pytest.raises(MessageTooLarge, match="give the oracle a smaller batch_size"):
+            oracle.observe(X[:3], UNITS)
+        with metering() as meter:
+            same(Halving(oracle).observe(X, UNITS))
+        oracle.close()
     assert max(shape[0] for _, shape, *_ in inference.seen) == 2
     assert meter.total.rows == 5
-    oracle.close()
-    server.stop(None).wait()
 
 
 def test_secrets_stand_nowhere_but_in_the_request(
@@ -366,26 +357,15 @@ def secure_inference(
     certificate, key = secure_api[1], tmp_path / "key.pem"
     servers = sys.modules[type(inference).__module__]
     if protocol == "grpc":
-        server = grpc.server(futures.ThreadPoolExecutor(2))
-        server.add_generic_rpc_handlers((servers._InferenceOverGrpc(inference),))
         pair = (key.read_bytes(), certificate.read_bytes())
-        port = server.add_secure_port("localhost:0", grpc.ssl_server_credentials([pair]))
-        server.start()
+        serving = servers.over_grpc(inference, grpc.ssl_server_credentials([pair]))
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        servers._InferenceOverHttp.models = inference
+        serving = servers.over_http(servers._InferenceOverHttp, context)
+    with serving as port:
         yield f"localhost:{port}", certificate
-        server.stop(None).wait()
-        return
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    servers._InferenceOverHttp.models = inference
-    web = ThreadingHTTPServer(("127.0.0.1", 0), servers._InferenceOverHttp)
-    web.socket = context.wrap_socket(web.socket, server_side=True)
-    web.handle_error = lambda *args: None  # clients that turn away are the point
-    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"localhost:{web.server_port}", certificate
-    web.shutdown()
-    thread.join()
-    web.server_close()
 
 
 def test_tls(secure_inference: tuple[str, Path], protocol: str) -> None:
