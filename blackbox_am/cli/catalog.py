@@ -126,7 +126,8 @@ def units(
     """The layers of a model, or with --layer the units of one.
 
     A unit is addressed as layer:index, such as head:3; in a layer with a map,
-    layer:index@center or layer:index@row,column is one place of it.
+    layer:index@center or layer:index@row,column is one place of it; in a layer of
+    tokens, layer:index@cls or layer:index@token. Attention heads are layers.
     """
     found = {entry.name: entry for entry in _oracles(server, config)}
     if oracle not in found:
@@ -138,9 +139,10 @@ def units(
         if as_json:
             plain(json.dumps(msgspec.to_builtins(info.layers)))
             return
-        table = _table("layer", "kind", "units", "shape")
+        table = _table("layer", "kind", "units", "shape", "")
         for row in info.layers:
-            table.add_row(row.name, row.kind, f"{row.units:,}", _shape(row.shape))
+            side = "after its nonlinearity" if row.after_nonlinearity else ""
+            table.add_row(row.name, row.kind, f"{row.units:,}", _shape(row.shape), _text(side, ""))
         out.print(table)
         return
     layers = {row.name: row for row in info.layers}
