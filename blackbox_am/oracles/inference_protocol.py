@@ -107,6 +107,8 @@ class InferenceProtocol(Oracle):
         ca_file: certificates of the authorities to trust instead of the public ones.
         certificate_file, key_file: what this client shows of itself, in PEM, where the server
             asks for it; over grpc alone.
+        server_name: the name in the server's certificate, where it is not in its address; over
+            grpc alone.
         timeout_seconds: how long one call may take.
         max_answer_bytes: the longest answer that is taken.
         deterministic: whether the same stimuli always give the same activations.
@@ -127,6 +129,7 @@ class InferenceProtocol(Oracle):
             "ca_file",
             "certificate_file",
             "key_file",
+            "server_name",
             "deterministic",
         }
     )
@@ -152,6 +155,7 @@ class InferenceProtocol(Oracle):
     ca_file: str = ""
     certificate_file: str = ""
     key_file: str = ""
+    server_name: str = ""
     timeout_seconds: float = 60.0
     max_answer_bytes: int = 2**28
     deterministic: bool = True
@@ -175,11 +179,11 @@ class InferenceProtocol(Oracle):
             )
         check_target(self.target, over_grpc=self.protocol == "grpc")
         _ = self._access  # checks the files and the names of headers
-        if self.certificate_file and self.protocol == "http":
-            raise InvalidSpec(
-                "certificate_file: means nothing over http; use protocol = 'grpc'",
-                field="certificate_file",
-            )
+        for name in ("certificate_file", "server_name"):
+            if getattr(self, name) and self.protocol == "http":
+                raise InvalidSpec(
+                    f"{name}: means nothing over http; use protocol = 'grpc'", field=name
+                )
 
     def describe(self) -> OracleInfo:
         """What the server says of the model, asked once.
@@ -349,8 +353,8 @@ class InferenceProtocol(Oracle):
 
     @property
     def _access(self) -> Access:
-        files = (self.ca_file, self.certificate_file, self.key_file)
-        return Access(self.tls, *files, headers=self.headers)
+        names = (self.ca_file, self.certificate_file, self.key_file, self.server_name)
+        return Access(self.tls, *names, headers=self.headers)
 
     @property
     def _name(self) -> str:
