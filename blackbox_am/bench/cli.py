@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from blackbox_am.bench import measurement
-from blackbox_am.errors import InvalidInput
+from blackbox_am.errors import InvalidInput, did_you_mean
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -271,3 +271,42 @@ def kill(
 
     lines = bench.kill(kills, queries, seed, say)
     measurement.show(f"bench kill: SIGKILL x {kills}", lines, json_file)
+
+
+@app.command()
+def inference_servers(
+    server: Annotated[
+        list[str] | None,
+        typer.Option("--server", help="mlserver, kserve or triton; all without. Repeatable."),
+    ] = None,
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option("--protocol", help="grpc or http; both without. Repeatable."),
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(help="Stimuli of 3 x 32 x 32 in a request.", min=1, max=32)
+    ] = 32,
+    repeats: Annotated[int, typer.Option(help="Turns of each client.", min=1)] = 9,
+    requests: Annotated[int, typer.Option(help="Requests in a turn.", min=1)] = 40,
+    json_file: JsonFile = None,
+) -> None:
+    """The oracle inference_protocol next to the clients of MLServer, KServe and Triton.
+
+    Rows a second of ours (value) and of theirs (baseline), by turns, on real servers that run
+    here on the processor. The first run installs each server into an environment of its own, of
+    some 100 MB to 1 GB and a minute or two, in the user's cache folder or where
+    BLACKBOX_AM_INFERENCE_SERVERS says. A ratio above 1 means that ours is faster.
+
+    Example: blackbox-am bench inference-servers --server triton --protocol grpc --rows 1
+    """
+    from blackbox_am.bench import inference_servers as bench
+    from blackbox_am.testing.inference_servers.environments import PACKAGES
+
+    kinds, ways = tuple(server or PACKAGES), tuple(protocol or ("grpc", "http"))
+    for given, known, name in ((kinds, PACKAGES, "server"), (ways, ("grpc", "http"), "protocol")):
+        for one in given:
+            if one not in known:
+                raise InvalidInput(f"--{name}: there is no {one!r}{did_you_mean(one, known)}")
+    lines = bench.measure(kinds, ways, rows, repeats, requests, say)
+    title = f"bench inference-servers: {repeats} turns of {requests} requests"
+    measurement.show(title, lines, json_file)

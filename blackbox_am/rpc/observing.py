@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -13,6 +13,7 @@ from blackbox_am.core.tensors import to_bytes, to_uint8
 from blackbox_am.errors import InvalidInput
 from blackbox_am.rpc import chunks, parts, tensors
 from blackbox_am.v1 import oracle_service_pb2 as pb
+from blackbox_am.v1.tensor_pb2 import Tensor
 
 Array = NDArray[Any]
 
@@ -46,19 +47,28 @@ def outgoing(request: pb.ObserveRequest, stimuli: Array, dtype: str) -> Iterator
     yield from parts.split(pieces, total)
 
 
-def incoming(answer: Iterator[Any]) -> Array:
+def incoming(answer: Iterator[Any], check: Callable[[Tensor], None] | None = None) -> Array:
     """The activations in the parts of an answer.
+
+    Args:
+        answer: the parts.
+        check: told of the header, before anything more is read.
 
     Raises:
         InvalidInput: for damaged chunks, another order, or no header.
     """
     header, joiner = None, None
     for part in answer:
-        if part.WhichOneof("part") == "header":
+        if part.WhichOneof("part") == "header" and header is None:
             header = part.header.activations
-            joiner = chunks.Joiner(tensors.size_of(header, field="activations"))
-        elif joiner is not None:
+            total = tensors.size_of(header, field="activations")
+            if check is not None:
+                check(header)
+            joiner = chunks.Joiner(total)
+        elif joiner is not None and part.WhichOneof("part") == "chunk":
             joiner.add(part.chunk)
+        else:
+            raise InvalidInput("expected a header first, then chunks")
     if header is None or joiner is None:
         raise InvalidInput("the stream held no header")
     return tensors.from_header(header, joiner.result(), field="activations")
