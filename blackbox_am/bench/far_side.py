@@ -1,7 +1,7 @@
 """The other end of the wire in a process of its own, for `bench oracle`.
 
-Three ends: a server of ours with oracles that cost next to nothing, an HTTP API, and, in
-`bare_grpc`, gRPC that looks at nothing of what it carries.
+Four ends: a server of ours with oracles that cost next to nothing, an HTTP API, a server of the
+Open Inference Protocol, and, in `bare_grpc`, gRPC that looks at nothing of what it carries.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import subprocess
 import sys
 import threading
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from blackbox_am.bench.problems import resnet20
@@ -27,10 +28,11 @@ from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import ServerUnavailable
 from blackbox_am.service import Config, serve
+from blackbox_am.testing.inference_model import inference_model
 from blackbox_am.testing.json_api import json_api
 
 CLASSES = 10
-ENDS = ("bare", "service", "api")
+ENDS = ("bare", "service", "api", "inference")
 
 
 @dataclass(frozen=True)
@@ -112,19 +114,35 @@ def _service(size: int, rows: int, assets: Path | None) -> None:
 
 
 def _api(assets: Path) -> None:
-    oracle = resnet20(assets)
-    units = [Unit("head", index) for index in range(CLASSES)]
+    scores = _scores(assets)
 
     def answer(request: dict[str, list[str]]) -> dict[str, Any]:
         files = [Image.open(io.BytesIO(b64decode(text))) for text in request["images"]]
         pixels = np.stack([np.asarray(file) for file in files])
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-        with torch.no_grad():
-            return {"scores": oracle.observe(images, units).tolist()}
+        images = pixels.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+        return {"scores": scores(images).tolist()}
 
     with json_api(answer) as address:
         _listening(address)
         threading.Event().wait()  # until this process is ended
+
+
+def _inference(assets: Path) -> None:
+    with inference_model(_scores(assets), (3, 32, 32), CLASSES) as address:
+        _listening(address)
+        threading.Event().wait()  # until this process is ended
+
+
+def _scores(assets: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """From images (N, 3, 32, 32) in [0, 1] to what ResNet-20 says of the classes."""
+    oracle = resnet20(assets)
+    units = [Unit("head", index) for index in range(CLASSES)]
+
+    def scores(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.no_grad():
+            return oracle.observe(torch.tensor(images), units).numpy()
+
+    return scores
 
 
 if __name__ == "__main__":
@@ -133,4 +151,4 @@ if __name__ == "__main__":
         size, rows, *folder = arguments
         _service(int(size), int(rows), Path(folder[0]) if folder else None)
     else:
-        _api(Path(arguments[0]))
+        {"api": _api, "inference": _inference}[end](Path(arguments[0]))

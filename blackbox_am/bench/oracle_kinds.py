@@ -23,9 +23,10 @@ from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import MissingExtra
 from blackbox_am.oracles.http import Http
+from blackbox_am.oracles.inference_protocol import InferenceProtocol
 from blackbox_am.oracles.onnx import Onnx
 from blackbox_am.oracles.remote import Remote
-from blackbox_am.plugins import oracles
+from blackbox_am.testing.inference_model import MODEL, OUTPUT
 
 Say = Callable[[str], None]
 Build = Callable[[Path, ExitStack], tuple[Oracle, str]]
@@ -49,10 +50,6 @@ def resnet(assets: Path, images: int, say: Say) -> list[Measurement]:
     stimuli = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
     lines: list[Measurement] = []
     for name, build in KINDS.items():
-        if build is None:
-            there = "its bench is still to be written" if name in oracles.names() else "not here"
-            say(f"(d) {name}: {there}, left out")
-            continue
         say(f"(d) {name}")
         with ExitStack() as stack:
             try:
@@ -102,12 +99,17 @@ def _http(assets: Path, stack: ExitStack) -> tuple[Oracle, str]:
     return Http(url, (3, 32, 32), units=CLASSES, template=template, batch_size=50), "scores"
 
 
-KINDS: dict[str, Build | None] = {
+def _inference_protocol(assets: Path, stack: ExitStack) -> tuple[Oracle, str]:
+    end = stack.enter_context(FarSide("inference", str(assets)))
+    return InferenceProtocol(end.address, MODEL, batch_size=BATCH), OUTPUT
+
+
+KINDS: dict[str, Build] = {
     "torch_module": _torch_module,
     "onnx": _onnx,
     "remote": _remote,
     "http": _http,
-    "inference_protocol": None,
+    "inference_protocol": _inference_protocol,
 }
 """How each kind gets the model, and in which layer of it the scores are."""
 

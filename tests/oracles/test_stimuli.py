@@ -37,6 +37,7 @@ from blackbox_am.errors import InvalidSpec, ShapeMismatch
 from blackbox_am.generators.pixels import Pixels
 from blackbox_am.oracles.function import Function
 from blackbox_am.oracles.http import Http
+from blackbox_am.oracles.inference_protocol import InferenceProtocol
 from blackbox_am.oracles.onnx import Onnx
 from blackbox_am.oracles.remote import Remote
 from blackbox_am.oracles.sklearn import Sklearn
@@ -45,6 +46,7 @@ from blackbox_am.oracles.subprocess import Subprocess
 from blackbox_am.oracles.torch_module import TorchModule
 from blackbox_am.rpc import chunks
 from blackbox_am.service import Config, running
+from blackbox_am.testing.inference_model import MODEL, inference_model
 from blackbox_am.testing.json_api import json_api
 
 Shape = tuple[int, ...]
@@ -259,6 +261,14 @@ def remote(shape: Shape, folder: Path, *, dtype: str, streamed: bool) -> Iterato
         oracle.close()
 
 
+@contextmanager
+def inference_protocol(shape: Shape, folder: Path) -> Iterator[Oracle]:
+    with inference_model(partial(read_places, shape), shape, prod(shape)) as address:
+        oracle = InferenceProtocol(address, MODEL, batch_size=2)
+        yield oracle
+        oracle.close()
+
+
 def is_picture(shape: Shape) -> bool:
     return len(shape) == 3 and shape[0] in (1, 3, 4)
 
@@ -276,6 +286,7 @@ TRANSPORTS: dict[str, Transport] = {
     "http, PNG": Transport(partial(http, image="png"), error=STEP, carries=is_picture),
     "http, numbers": Transport(partial(http, image="floats")),
     "http, numbers, channels last": Transport(partial(http, image="floats", channels_last=True)),
+    "inference_protocol": Transport(inference_protocol),
     "remote": Transport(partial(remote, dtype="float32", streamed=False)),
     "remote, streamed": Transport(partial(remote, dtype="float32", streamed=True)),
     "remote, uint8": Transport(partial(remote, dtype="uint8", streamed=False), error=STEP),
@@ -329,10 +340,7 @@ def test_each_channel_has_its_own_mean(kind: str, shape: Shape, along: int, tmp_
 
 def test_no_transport_is_forgotten() -> None:
     tried = {name.partition(",")[0] for name in TRANSPORTS}
-    without = {
-        "simulated",  # no model at its far end: it carries nothing
-        "inference_protocol",  # not here yet
-    }
+    without = {"simulated"}  # no model at its far end: it carries nothing
     assert set(plugins.oracles.names()) <= tried | without
 
 
