@@ -18,6 +18,8 @@ from blackbox_am.zoo import catalogue
 
 ZOO = "zoo:"
 LOADING = threading.Lock()
+UNREADABLE = "Unable to load weights"
+"""What diffusers says of a file that is there, in the error of one that is not."""
 SHOWN = 4
 """Keys of weights that a message names."""
 
@@ -114,6 +116,10 @@ def load_part(weights: str, part: str, owner: Any) -> torch.nn.Module:
             **({"low_cpu_mem_usage": False} if ours else {}),
         )
     except OSError as error:
+        if UNREADABLE in str(error):
+            raise InvalidSpec(
+                f"{where}: the weights are damaged: {error}", field="weights"
+            ) from error
         raise NotFound(
             f"{where}: expected {'diffusion_pytorch_' if ours else ''}model.safetensors beside "
             f"config.json, as save_pretrained writes them: {error}",
