@@ -113,6 +113,7 @@ def load_part(weights: str, part: str, owner: Any) -> torch.nn.Module:
             subfolder=part,
             local_files_only=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # told, and refused below
             **({"low_cpu_mem_usage": False} if ours else {}),
         )
     except OSError as error:
@@ -162,7 +163,7 @@ def diffusers_class(weights: str, name: Any, method: str) -> Any:
 def _check_keys(where: str, told: dict[str, Any]) -> None:
     """Refuses weights of which some are made up, left out or of another shape."""
     faults = [
-        f"{word} {_first(sorted(str(key) for key in told[name]))}"
+        f"{word} {_first(sorted(_name(key) for key in told[name]))}"
         for name, word in (
             ("missing_keys", "lacking"),
             ("unexpected_keys", "not known to the configuration:"),
@@ -175,6 +176,11 @@ def _check_keys(where: str, told: dict[str, Any]) -> None:
             f"{where}: the weights do not fit their configuration; {'; '.join(faults)}",
             field="weights",
         )
+
+
+def _name(key: Any) -> str:
+    """A key, or that of (key, shape found, shape expected)."""
+    return str(key if isinstance(key, str) else key[0])
 
 
 def _first(keys: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -24,6 +25,7 @@ def encode(weights: str, prompts: Sequence[str]) -> torch.Tensor:
         from transformers import CLIPTextModel, CLIPTokenizer
     except ImportError as error:
         raise MissingExtra.of("transformers", "hf") from error
+    _diffusers.read_json(weights, "tokenizer/tokenizer_config.json")
     folder = _diffusers.place(weights, "text_encoder/config.json")
     try:
         tokenizer = CLIPTokenizer.from_pretrained(
@@ -35,6 +37,13 @@ def encode(weights: str, prompts: Sequence[str]) -> torch.Tensor:
             f"writes it: {error}",
             field="weights",
         ) from error
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        # Transformers makes an empty one where the vocabulary is missing.
+        raise NotFound(
+            f"weights {weights!r}: expected tokenizer.json, or vocab.json and merges.txt, in "
+            "tokenizer/; there are none",
+            field="weights",
+        )
     length = tokenizer.model_max_length
     for prompt in prompts:
         tokens = len(tokenizer(prompt).input_ids)
@@ -44,7 +53,13 @@ def encode(weights: str, prompts: Sequence[str]) -> torch.Tensor:
                 "shorten it",
                 field="prompt",
             )
-    encoder = _diffusers.load_part(weights, "text_encoder", CLIPTextModel)
+    encoder: Any = _diffusers.load_part(weights, "text_encoder", CLIPTextModel)
+    if len(tokenizer) > encoder.config.vocab_size:
+        raise InvalidSpec(
+            f"weights {weights!r}: the tokenizer has {len(tokenizer)} tokens, the text encoder "
+            f"knows {encoder.config.vocab_size}; they are not of one model",
+            field="weights",
+        )
     read = tokenizer(list(prompts), padding="max_length", max_length=length, return_tensors="pt")
     masked = getattr(encoder.config, "use_attention_mask", False)
     with torch.no_grad():
