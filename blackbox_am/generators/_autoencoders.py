@@ -62,7 +62,8 @@ def read_config(weights: str, class_name: str = "", size: int | None = None) -> 
     found = values.get("_class_name")
     if class_name and found != class_name:
         raise InvalidSpec(
-            f"weights {weights!r}: expected an {class_name}, found {found!r}", field="weights"
+            f"weights {weights!r}: expected a model of class {class_name}, found {found!r}",
+            field="weights",
         )
     if not class_name and found != "AutoencoderKL":
         if found == "VQModel":

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from blackbox_am import plugins
 from blackbox_am.errors import InvalidSpec, NotFound
 from blackbox_am.generators.diffusers_unconditional import DiffusersUnconditional
+from blackbox_am.zoo import catalogue as zoo
 
 N = 3 * 8 * 8
 # Some of diffusers' schedulers hand tensors to numpy as its version 1 liked it.
@@ -172,6 +173,19 @@ def test_the_name_of_a_downloaded_model_does_as_well(
     assert torch.equal(DiffusersUnconditional("me/tiny", steps=2).render(latents), expected)
     with pytest.raises(NotFound, match="downloaded before"):
         _ = DiffusersUnconditional("me/other").space
+
+
+def test_a_pipeline_of_the_zoo(
+    ddpm_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ddpm_folder, tmp_path / "weights" / "made")
+    files = ("weights/made/unet/diffusion_pytorch_model.safetensors",)
+    made = zoo.Entry("made", "autoencoder", "a pipeline", files, "none")
+    monkeypatch.setattr(zoo, "ROOT", tmp_path)
+    monkeypatch.setattr(zoo, "_ENTRIES", (made,))
+    latents = noises(1)
+    expected = DiffusersUnconditional(ddpm_folder, steps=2).render(latents)
+    assert torch.equal(DiffusersUnconditional("zoo:made", steps=2).render(latents), expected)
 
 
 def test_slices_and_checkpoints_change_nothing(ddpm_folder: str) -> None:
