@@ -25,7 +25,15 @@ SHOWN = 4
 
 
 class Loaded(Generator):
-    """A generator whose network is read from files when it is first used, and then moved."""
+    """A generator whose network is read from files when it is first used, and then moved.
+
+    It renders in slices of at most `rows` rows, where it has such a parameter.
+    """
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether `render` carries gradients: unless latents are codes."""
+        return getattr(self, "latent", "") != "codes"
 
     def to(self, device: torch.device | str) -> None:
         self._net.to(device)
@@ -44,7 +52,7 @@ class Loaded(Generator):
 
     @cached_property
     def _slices(self) -> Slices:
-        return Slices()
+        return Slices(getattr(self, "rows", 0))
 
 
 def read_json(weights: str, file: str) -> dict[str, Any]:

@@ -74,6 +74,15 @@ def read_unet(weights: str) -> tuple[dict[str, Any], tuple[int, int, int]]:
     return values, (channels, sides[0], sides[1])
 
 
+def read_scheduler(weights: str) -> dict[str, Any]:
+    """scheduler/scheduler_config.json.
+
+    Raises:
+        NotFound: where it is not there.
+    """
+    return _diffusers.read_json(weights, "scheduler/scheduler_config.json")
+
+
 def check_choices(owner: Any) -> None:
     """Checks the parameters that diffusion generators share.
 

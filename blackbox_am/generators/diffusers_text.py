@@ -18,7 +18,6 @@ from blackbox_am.generators import _autoencoders, _diffusers, _pipelines, _promp
 from blackbox_am.generators._diffusers import Loaded, to_stimuli
 from blackbox_am.generators._pipelines import Denoiser, Precision, Prior
 from blackbox_am.generators._sampling import SamplerName, Sampling
-from blackbox_am.generators._slices import Slices
 
 PIPELINES = ("StableDiffusionPipeline",)
 LATENTS = ("noise", "prompt", "both")
@@ -172,10 +171,6 @@ class DiffusersText(Loaded):
             )
 
     @property
-    def differentiable(self) -> bool:
-        return True
-
-    @property
     def space(self) -> Space:
         """Of the noise, of the offset (normal), or their product.
 
@@ -202,13 +197,8 @@ class DiffusersText(Loaded):
 
     @cached_property
     def sampling(self) -> Sampling:
-        """The sampler, from scheduler/scheduler_config.json.
-
-        Raises:
-            NotFound: where that is not there.
-            InvalidSpec: where the settings do not fit it.
-        """
-        values = _diffusers.read_json(self.weights, "scheduler/scheduler_config.json")
+        """The saved sampler, corrected as the pipeline does it."""
+        values = _pipelines.read_scheduler(self.weights)
         values |= {key: value for key, value in _CORRECTED.items() if key in values}
         return Sampling(values, self.steps, self.sampler)
 
@@ -259,14 +249,10 @@ class DiffusersText(Loaded):
         colours = int(vae.get("out_channels", 3))
         return (channels, height, width), (colours, height * scale, width * scale)
 
-    @cached_property
-    def _slices(self) -> Slices:
-        return Slices(self.rows)
-
     def _load(self) -> torch.nn.Module:
         from diffusers import UNet2DConditionModel
 
-        _ = self.sampling.scheduler  # refused before the weights are read
+        _ = self.space, self.sampling.scheduler  # refused before the weights are read
         named = _diffusers.read_json(self.weights, "vae/config.json").get("_class_name")
         owner = _diffusers.diffusers_class(self.weights, named, "decode")
         vae = _diffusers.load_part(self.weights, "vae", owner)

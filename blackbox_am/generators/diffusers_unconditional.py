@@ -16,7 +16,6 @@ from blackbox_am.generators import _diffusers, _pipelines
 from blackbox_am.generators._diffusers import Loaded, to_stimuli
 from blackbox_am.generators._pipelines import Denoiser, Precision, Prior
 from blackbox_am.generators._sampling import SamplerName, Sampling
-from blackbox_am.generators._slices import Slices
 
 PIPELINES = (
     "DDPMPipeline",
@@ -118,10 +117,6 @@ class DiffusersUnconditional(Loaded):
             )
 
     @property
-    def differentiable(self) -> bool:
-        return True
-
-    @property
     def space(self) -> Space:
         """A sphere, or normal, with the noises one after the other as an image.
 
@@ -146,13 +141,8 @@ class DiffusersUnconditional(Loaded):
 
     @cached_property
     def sampling(self) -> Sampling:
-        """The sampler, from scheduler/scheduler_config.json.
-
-        Raises:
-            NotFound: where that is not there.
-            InvalidSpec: where the settings do not fit it.
-        """
-        values = _diffusers.read_json(self.weights, "scheduler/scheduler_config.json")
+        """The saved sampler, or the one that takes its place."""
+        values = _pipelines.read_scheduler(self.weights)
         return Sampling(values, self.steps, self.sampler, self.eta)
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
@@ -180,13 +170,9 @@ class DiffusersUnconditional(Loaded):
             )
         return values, shape
 
-    @cached_property
-    def _slices(self) -> Slices:
-        return Slices(self.rows)
-
     def _load(self) -> torch.nn.Module:
         from diffusers import UNet2DModel
 
-        _ = self.sampling.scheduler  # refused before the weights are read
+        _ = self.space, self.sampling.scheduler  # refused before the weights are read
         unet = _diffusers.load_part(self.weights, "unet", UNet2DModel)
         return _Sampler(Denoiser(unet, self.dtype, checkpointing=self.checkpointing), self)

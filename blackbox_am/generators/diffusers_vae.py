@@ -105,10 +105,6 @@ class DiffusersVAE(Loaded):
         return build_space(SpaceSpec("normal", math.prod(shape), image_shape=shape))
 
     @property
-    def differentiable(self) -> bool:
-        return True
-
-    @property
     def stimulus_shape(self) -> tuple[int, ...]:
         return self._config.stimulus_shape
 

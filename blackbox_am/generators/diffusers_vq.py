@@ -63,11 +63,6 @@ class DiffusersVQ(Loaded):
         check_latent(self.latent)
 
     @property
-    def differentiable(self) -> bool:
-        """Whether `render` carries gradients: for continuous latents."""
-        return self.latent == "continuous"
-
-    @property
     def space(self) -> Space:
         """Categorical over the grid's positions, or normal.
 

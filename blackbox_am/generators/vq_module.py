@@ -114,11 +114,6 @@ class VQModule(Loaded):
                 )
 
     @property
-    def differentiable(self) -> bool:
-        """Whether `render` carries gradients: for continuous latents."""
-        return self.latent == "continuous"
-
-    @property
     def space(self) -> Space:
         """Categorical over the grid's positions, or normal."""
         codes, channels = self.codebook.shape

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from blackbox_am.core.generator import Generator
+
 
 def _write(model: torch.nn.Module, folder: Path) -> str:
     model.eval().save_pretrained(folder)
@@ -201,3 +203,23 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
         requires_safety_checker=False,
     ).save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture
+def slopes_of():
+    """The slope of the mean square of a stimulus along a direction: by the gradient, and by
+    differences.
+    """
+
+    def slopes(
+        generator: Generator, latents: torch.Tensor, direction: torch.Tensor
+    ) -> tuple[float, float]:
+        leaf = latents.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(generator.render(leaf).square().mean(), leaf)
+
+        def value(step: float) -> float:
+            return float(generator.render(latents + step * direction).double().square().mean())
+
+        return float((slope * direction).sum()), (value(1e-2) - value(-1e-2)) / 2e-2
+
+    return slopes
