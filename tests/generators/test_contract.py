@@ -7,14 +7,22 @@ import pytest
 from blackbox_am import plugins
 from blackbox_am.core.generator import Generator
 from blackbox_am.errors import NotFound, StoreCorrupt
+from blackbox_am.generators.cppn import CPPN
+from blackbox_am.generators.dct import DCT
 from blackbox_am.generators.diffusers_vae import DiffusersVAE
 from blackbox_am.generators.diffusers_vq import DiffusersVQ
+from blackbox_am.generators.fourier import Fourier
+from blackbox_am.generators.maco import Maco
 from blackbox_am.generators.pixels import Pixels
 from blackbox_am.testing.generators import GeneratorContract, latents_for
 
 EXAMPLES: dict[str, Callable[[str, str], Generator]] = {
+    "cppn": lambda vae, vq: CPPN((3, 6, 5)),
+    "dct": lambda vae, vq: DCT((3, 6, 5), lowest=12),
     "diffusers_vae": lambda vae, vq: DiffusersVAE(vae),
     "diffusers_vq": lambda vae, vq: DiffusersVQ(vq),
+    "fourier": lambda vae, vq: Fourier((3, 6, 5)),
+    "maco": lambda vae, vq: Maco((3, 6, 5), lowest=9),
     "pixels": lambda vae, vq: Pixels((3, 6, 5)),
 }
 
