@@ -57,7 +57,7 @@ class Fourier(Generator):
         check_image(self.shape, self.contrast, self.colours)
         check(0 <= self.decay <= 10, "decay", "0 to 10", self.decay)
         if self.lowest is not None:
-            most = self.shape[1] * (self.shape[2] // 2 + 1)
+            most = len(Waves.of(*self.shape[1:]))
             check(1 <= self.lowest <= most, "lowest", f"1 to {most} frequencies", self.lowest)
 
     @property
