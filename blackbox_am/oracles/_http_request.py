@@ -1,14 +1,12 @@
-"""From stimuli to the body of a request: encodings, templates, and secrets by reference."""
+"""From stimuli to the body of a request: encodings and templates."""
 
 from __future__ import annotations
 
 import base64
 import io
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -24,8 +22,6 @@ Body = Literal["json", "multipart", "raw"]
 
 ONE = "$image"
 MANY = "$images"
-
-_REFERENCE = re.compile(r"\$\{(file:)?([^{}]+)\}")
 
 
 @dataclass(frozen=True)
@@ -169,36 +165,3 @@ def filled(template: Any, word: str, value: Any) -> Any:
     if isinstance(template, Sequence):
         return [filled(inner, word, value) for inner in template]
     return template
-
-
-def resolved(field: str, text: str) -> tuple[str, list[str]]:
-    """A text with ``${NAME}`` and ``${file:PATH}`` replaced by what they name, and the latter.
-
-    Raises:
-        InvalidSpec: where there is no such variable or file, or what it holds cannot stand in
-            a header. Says which, and never what it holds.
-    """
-    secrets: list[str] = []
-
-    def value(match: re.Match[str]) -> str:
-        name = match[2]
-        try:
-            secret = Path(name).read_text("utf-8") if match[1] else os.environ[name]
-        except KeyError as error:
-            raise InvalidSpec(
-                f"{field}: the environment variable {name!r} is not set", field=field
-            ) from error
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8"
-            raise InvalidSpec(f"{field}: cannot read {name}: {reason}", field=field) from error
-        secret = secret.strip()
-        if not secret or not secret.isascii() or not secret.isprintable():
-            raise InvalidSpec(
-                f"{field}: what {match[0]} names is empty, or holds characters that a header "
-                "cannot",
-                field=field,
-            ) from None
-        secrets.append(secret)
-        return secret
-
-    return _REFERENCE.sub(value, text), secrets

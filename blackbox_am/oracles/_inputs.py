@@ -9,7 +9,19 @@ from typing import Any
 import torch
 
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import InvalidInput, InvalidSpec, did_you_mean
+from blackbox_am.errors import InvalidInput, InvalidSpec, MissingExtra, did_you_mean
+
+_EXTRAS = {
+    "jmespath": "http",
+    "httpx": "http",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "skops": "sklearn",
+    "sklearn": "sklearn",
+    "snntorch": "snn",
+    "transformers": "hf",
+}
+"""Packages that an operator's code may need, and the extra that brings each."""
 
 
 def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
@@ -96,6 +108,7 @@ def imported(field: str, path: str) -> Any:
     """What `package.module:attribute` names: the operator of a server writes code there.
 
     Raises:
+        MissingExtra: where it needs a package that an extra brings, and that is not installed.
         InvalidSpec: where there is no such thing.
     """
     module_name, separator, attribute = path.partition(":")
@@ -105,12 +118,13 @@ def imported(field: str, path: str) -> Any:
         )
     try:
         found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in _EXTRAS:
+            raise MissingExtra.of(package, _EXTRAS[package]) from error
+        raise _not_imported(field, module_name, error) from error
     except Exception as error:  # importing runs the module, which may raise anything
-        raise InvalidSpec(
-            f"{field}: importing {module_name!r} raised {type(error).__name__}: {error}; is it "
-            "installed where the server runs?",
-            field=field,
-        ) from error
+        raise _not_imported(field, module_name, error) from error
     for name in attribute.split("."):
         if not hasattr(found, name):
             near = did_you_mean(name, (known for known in dir(found) if known[0] != "_"))
@@ -119,3 +133,11 @@ def imported(field: str, path: str) -> Any:
             )
         found = getattr(found, name)
     return found
+
+
+def _not_imported(field: str, module_name: str, error: Exception) -> InvalidSpec:
+    return InvalidSpec(
+        f"{field}: importing {module_name!r} raised {type(error).__name__}: {error}; is it "
+        "installed where the server runs?",
+        field=field,
+    )

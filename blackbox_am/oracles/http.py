@@ -8,7 +8,6 @@ import ssl
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,8 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.types import Accounting, Capability, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     InvalidSpec,
@@ -29,11 +29,13 @@ from blackbox_am.errors import (
     OracleFailed,
     OracleTimeout,
 )
+from blackbox_am.oracles._at_once import at_once
 from blackbox_am.oracles._http_answer import AnswerReader, Form, brief
 from blackbox_am.oracles._http_failure import excerpt, refusal, unreachable
-from blackbox_am.oracles._http_request import ONE, Body, Encoding, RequestWriter, resolved
+from blackbox_am.oracles._http_request import ONE, Body, Encoding, RequestWriter
 from blackbox_am.oracles._inputs import check_labels, check_positive, checked_shape
 from blackbox_am.oracles._reading import LayerReading
+from blackbox_am.oracles._secrets import resolved_headers, struck_out
 from blackbox_am.version import __version__
 
 if TYPE_CHECKING:
@@ -111,6 +113,7 @@ class Http(Oracle):
         {"timeout_seconds", "max_answer_bytes", "parallel", "ca_file", "deterministic"}
     )
     metered: ClassVar[bool] = True
+    counts_itself: ClassVar[bool] = True
 
     url: str
     stimulus_shape: tuple[int, ...]
@@ -188,11 +191,7 @@ class Http(Oracle):
         rows = stimuli.detach().to("cpu", torch.float32).numpy()
         size = self.batch_size if self._writer.batched else 1
         batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-        if self.parallel > 1 and len(batches) > 1:
-            with ThreadPoolExecutor(self.parallel) as threads:
-                pieces = list(threads.map(self._ask, batches))
-        else:
-            pieces = [self._ask(batch) for batch in batches]
+        pieces = at_once(self._ask, batches, self.parallel)
         answer = torch.from_numpy(np.concatenate(pieces))
         return LayerReading(info.layers[0], units)(answer).to(stimuli.device)
 
@@ -204,28 +203,32 @@ class Http(Oracle):
 
     def _ask(self, rows: Matrix) -> Matrix:
         """(N, units) for one request's stimuli."""
-        headers, secrets = self._headers()
+        headers, secrets = resolved_headers(self.headers)
         try:
-            text = self._send(self._writer.content(rows), headers)
+            text = self._counted(rows, headers)
             return self._read(text, len(rows))
         except (OracleError, MessageTooLarge) as error:
-            message = f"{self._name}: {error.message}"
-            for secret in secrets:
-                message = message.replace(secret, "***")
+            message = struck_out(f"{self._name}: {error.message}", secrets)
             # Without its cause: a traceback would show what was just struck out.
             raise type(error)(message, retry_after=error.retry_after) from None
 
-    def _headers(self) -> tuple[dict[str, str], list[str]]:
-        headers, secrets = {"Accept-Encoding": "identity"}, []
-        for name, text in self.headers.items():
-            headers[name], found = resolved(f"headers.{name}", text)
-            secrets += found
-        return headers, secrets
+    def _counted(self, rows: Matrix, headers: dict[str, str]) -> bytes:
+        import httpx
+
+        asked = Accounting(calls=1, rows=len(rows))
+        count(asked)
+        try:
+            return self._send(self._writer.content(rows), headers)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            count(-asked)  # nothing of it arrived
+            if isinstance(error, httpx.ConnectTimeout):
+                raise self._late() from None
+            raise unreachable(error) from None
 
     def _send(self, content: dict[str, Any], headers: dict[str, str]) -> bytes:
         import httpx
 
-        headers = {**content.pop("headers", {}), **headers}
+        headers = {"Accept-Encoding": "identity", **content.pop("headers", {}), **headers}
         deadline = time.monotonic() + self.timeout_seconds
         url = self.url
         try:
@@ -234,6 +237,8 @@ class Http(Oracle):
                     if not 300 <= answer.status_code < 400:
                         return self._body(answer, deadline)
                     url = self._redirected(url, answer)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise
         except httpx.TimeoutException:
             raise self._late() from None
         except httpx.TransportError as error:

@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import nn
 
 from blackbox_am.core.units import Unit
@@ -34,6 +35,7 @@ from blackbox_am.v1.oracle_service_pb2_grpc import (
     OracleServiceServicer,
     add_OracleServiceServicer_to_server,
 )
+from blackbox_am.zoo.nets import CifarResNet
 
 
 class _Service(OracleServiceServicer):
@@ -104,6 +106,33 @@ def json_program(tmp_path: Path) -> list[str]:
     return [sys.executable, "-S", str(tmp_path / "answers.py")]
 
 
+ASSETS = Path(__file__).parents[3] / "shared" / "assets"
+
+
+@pytest.fixture
+def resnet20() -> nn.Module:
+    """ResNet-20 of the assets, 912 of whose answers to `cifar_test` are right."""
+    weights = ASSETS / "cifar10_resnet20.safetensors"
+    if not weights.is_file():
+        pytest.skip(f"needs {weights.name}, which is not in {ASSETS}")
+    model = CifarResNet((16, 32, 64), (3, 3, 3), shortcut="pad")
+    # The same net under other names: the first layers and the last are called otherwise.
+    other = {"conv1.": "stem.", "bn1.": "stem_bn.", "linear.": "head."}
+    renamed = {}
+    for key, value in load_file(weights).items():
+        first = next((old for old in other if key.startswith(old)), None)
+        renamed[other[first] + key.removeprefix(first) if first else key] = value
+    model.load_state_dict(renamed, strict=False)
+    return model.eval()
+
+
+@pytest.fixture
+def cifar_test() -> tuple[torch.Tensor, np.ndarray]:
+    """1,000 test images of CIFAR-10 in [0, 1], (1000, 3, 32, 32), and their classes."""
+    data = np.load(ASSETS / "cifar10_test_1000.npz")
+    return torch.from_numpy(data["x"]).permute(0, 3, 1, 2).float() / 255, data["y"]
+
+
 CLASSES = ("cat", "dog", "owl", "bee")
 with torch.random.fork_rng():
     torch.manual_seed(0)
@@ -162,6 +191,12 @@ class Api(BaseHTTPRequestHandler):
         instances = [item["b64"].partition(",")[2] for item in request["instances"]]
         scores = [self.of_file(base64.b64decode(text)) for text in instances]
         self.reply({"predictions": [{"p": row} for row in scores]})
+
+    def on_picky(self, body):
+        if len(json.loads(body)["instances"]) > 3:
+            self.reply(b"Payload Too Large", 413)
+        else:
+            self.on_batch(body)
 
     def on_top(self, body):
         scores = self.of_file(base64.b64decode(json.loads(body)["image"]))
