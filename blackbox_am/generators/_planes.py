@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
+from functools import cached_property
 from typing import Literal
 
 import torch
 
+from blackbox_am.core.generator import Generator
 from blackbox_am.core.ranges import check
+from blackbox_am.core.space import Space, build_space
+from blackbox_am.core.spec import SpaceSpec
 
 Colours = Literal["decorrelated", "independent"]
 COLOURS = ("decorrelated", "independent")
@@ -15,6 +20,36 @@ COLOURS = ("decorrelated", "independent")
 CORRELATIONS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 """Square root of the covariance of natural colours, as Lucid has it: rows are red, green and
 blue, columns about brightness, blue against red, and green against the two."""
+
+
+class Drawn(Generator):
+    """A generator that computes images from normal latents, without weights.
+
+    Attributes:
+        shape: (channels, height, width).
+    """
+
+    shape: tuple[int, ...]
+
+    @property
+    def space(self) -> Space:
+        return self._space
+
+    @property
+    def differentiable(self) -> bool:
+        return True
+
+    @property
+    def stimulus_shape(self) -> tuple[int, ...]:
+        return self.shape
+
+    @abstractmethod
+    def dimension(self) -> int:
+        """D."""
+
+    @cached_property
+    def _space(self) -> Space:
+        return build_space(SpaceSpec("normal", self.dimension()))
 
 
 def check_image(shape: tuple[int, ...], contrast: float, colours: str) -> None:

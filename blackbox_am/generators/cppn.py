@@ -11,18 +11,16 @@ from typing import ClassVar
 import torch
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import check_latent_shape
 from blackbox_am.core.ranges import check
-from blackbox_am.core.space import Space, build_space
-from blackbox_am.core.spec import SpaceSpec
-from blackbox_am.generators._planes import check_image
+from blackbox_am.generators._planes import Drawn, check_image
 
 INPUTS = 3
 """x, y and the distance from the middle."""
 
 
 @dataclass(frozen=True)
-class CPPN(Generator):
+class CPPN(Drawn):
     """Images of a compositional pattern-producing network; a latent is its weights.
 
     The network maps x, y and the distance r from the middle to channels (Stanley,
@@ -61,18 +59,6 @@ class CPPN(Generator):
         check(self.layers >= 1, "layers", "1 or more", self.layers)
         check(0 < self.gain < math.inf, "gain", "a positive number", self.gain)
 
-    @property
-    def space(self) -> Space:
-        return self._space
-
-    @property
-    def differentiable(self) -> bool:
-        return True
-
-    @property
-    def stimulus_shape(self) -> tuple[int, ...]:
-        return self.shape
-
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self._space, latents)
         (points,) = self._points.on(latents.device)
@@ -88,9 +74,8 @@ class CPPN(Generator):
                 hidden = _turns(hidden)
         return torch.sigmoid(hidden).reshape(-1, *self.shape)
 
-    @cached_property
-    def _space(self) -> Space:
-        return build_space(SpaceSpec("normal", sum(self._pieces)))
+    def dimension(self) -> int:
+        return sum(self._pieces)
 
     @property
     def _sizes(self) -> list[tuple[int, int]]:

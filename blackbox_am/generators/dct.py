@@ -10,17 +10,15 @@ from typing import ClassVar, Literal
 import torch
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import check_latent_shape
 from blackbox_am.core.ranges import check
-from blackbox_am.core.space import Space, build_space
-from blackbox_am.core.spec import SpaceSpec
-from blackbox_am.generators._planes import Colours, check_image, colour_matrix
+from blackbox_am.generators._planes import Colours, Drawn, check_image, colour_matrix
 
 SQUASHES = ("sigmoid", "clip")
 
 
 @dataclass(frozen=True)
-class DCT(Generator):
+class DCT(Drawn):
     """Images from K coefficients of the cosine transform a channel, those of lowest frequency.
 
     The transform is the orthonormal type II (Ahmed, Natarajan, Rao, "Discrete Cosine
@@ -60,18 +58,6 @@ class DCT(Generator):
         if self.lowest is not None:
             check(1 <= self.lowest <= most, "lowest", f"1 to {most} coefficients", self.lowest)
 
-    @property
-    def space(self) -> Space:
-        return self._space
-
-    @property
-    def differentiable(self) -> bool:
-        return True
-
-    @property
-    def stimulus_shape(self) -> tuple[int, ...]:
-        return self.shape
-
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self._space, latents)
         matrix, amplitudes, places, vertical, horizontal = self._constants.on(latents.device)
@@ -85,10 +71,9 @@ class DCT(Generator):
             return (0.5 + made / 4).clamp(0, 1)
         return torch.sigmoid(made)
 
-    @cached_property
-    def _space(self) -> Space:
+    def dimension(self) -> int:
         count = math.prod(self.shape[1:]) if self.lowest is None else self.lowest
-        return build_space(SpaceSpec("normal", self.shape[0] * count))
+        return self.shape[0] * count
 
     @cached_property
     def _constants(self) -> Constants:

@@ -9,16 +9,14 @@ from typing import ClassVar
 import torch
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import check_latent_shape
 from blackbox_am.core.ranges import check
-from blackbox_am.core.space import Space, build_space
-from blackbox_am.core.spec import SpaceSpec
-from blackbox_am.generators._planes import Colours, check_image, colour_matrix
+from blackbox_am.generators._planes import Colours, Drawn, check_image, colour_matrix
 from blackbox_am.generators._spectrum import Waves, planes
 
 
 @dataclass(frozen=True)
-class Fourier(Generator):
+class Fourier(Drawn):
     """Images from Fourier coefficients with a 1/f spectrum, decorrelated colours, a sigmoid.
 
     The parametrisation of Lucid (Olah, Mordvintsev, Schubert, "Feature Visualization", 2017):
@@ -60,18 +58,6 @@ class Fourier(Generator):
             most = len(Waves.of(*self.shape[1:]))
             check(1 <= self.lowest <= most, "lowest", f"1 to {most} frequencies", self.lowest)
 
-    @property
-    def space(self) -> Space:
-        return self._space
-
-    @property
-    def differentiable(self) -> bool:
-        return True
-
-    @property
-    def stimulus_shape(self) -> tuple[int, ...]:
-        return self.shape
-
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self._space, latents)
         matrix, real_at, imaginary_at, scale = self._constants.on(latents.device)
@@ -79,11 +65,9 @@ class Fourier(Generator):
         made = planes(torch.matmul(matrix, shaped), real_at, imaginary_at, scale, self.shape[1:])
         return torch.sigmoid(made)
 
-    @cached_property
-    def _space(self) -> Space:
+    def dimension(self) -> int:
         waves = self._waves
-        coefficients = len(waves) + int(waves.paired.sum())
-        return build_space(SpaceSpec("normal", self.shape[0] * coefficients))
+        return self.shape[0] * (len(waves) + int(waves.paired.sum()))
 
     @cached_property
     def _waves(self) -> Waves:

@@ -10,15 +10,13 @@ import numpy as np
 import torch
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import check_latent_shape
 from blackbox_am.core.images import brightness, resized
 from blackbox_am.core.ranges import check
 from blackbox_am.core.rng import position_seed
-from blackbox_am.core.space import Space, build_space
-from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._arrays import read_array
-from blackbox_am.generators._planes import check_image, colour_matrix
+from blackbox_am.generators._planes import Drawn, check_image, colour_matrix
 from blackbox_am.generators._spectrum import Waves, planes
 from blackbox_am.zoo import loading
 
@@ -28,7 +26,7 @@ TINY = 1e-20
 
 
 @dataclass(frozen=True)
-class Maco(Generator):
+class Maco(Drawn):
     """Images whose Fourier magnitudes are those of natural images; their phases are searched.
 
     Magnitude-constrained optimisation (Fel et al., "Unlocking Feature Visualization for Deeper
@@ -88,18 +86,6 @@ class Maco(Generator):
                 field="magnitude",
             )
 
-    @property
-    def space(self) -> Space:
-        return self._space
-
-    @property
-    def differentiable(self) -> bool:
-        return True
-
-    @property
-    def stimulus_shape(self) -> tuple[int, ...]:
-        return self.shape
-
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         matrix = self._constants.on(latents.device)[0]
         made = torch.matmul(matrix, self.planes(latents).flatten(2))
@@ -120,10 +106,9 @@ class Maco(Generator):
         whole[:, : free[0], :, : free[1]] = phases
         return planes(whole.flatten(2), real_at, imaginary_at, scale, self.shape[1:])
 
-    @cached_property
-    def _space(self) -> Space:
+    def dimension(self) -> int:
         count, lowest = self._searched
-        return build_space(SpaceSpec("normal", count * 2 * lowest))
+        return count * 2 * lowest
 
     @cached_property
     def _searched(self) -> tuple[int, int]:
