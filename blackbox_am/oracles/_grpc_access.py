@@ -61,14 +61,18 @@ class Access:
                     field="headers",
                 )
 
-    def channel(self, address: str) -> grpc.Channel:
+    def channel(self, address: str, max_message_bytes: int = MAX_MESSAGE_BYTES) -> grpc.Channel:
         """A channel, which connects at its first call.
+
+        Args:
+            address: host:port.
+            max_message_bytes: the longest message that is read.
 
         Raises:
             InvalidSpec: for files that cannot be read, or hold no certificate or no key.
         """
         options: list[tuple[str, int | str]] = [
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", -1),
             ("grpc.max_reconnect_backoff_ms", 2000),
         ]

@@ -16,12 +16,16 @@ from PIL import Image
 from blackbox_am.core.tensors import to_uint8
 from blackbox_am.errors import InvalidSpec, did_you_mean
 from blackbox_am.oracles._http_answer import brief
+from blackbox_am.oracles._inputs import channel_axis
 
 Encoding = Literal["png", "jpeg", "floats", "bytes"]
 Body = Literal["json", "multipart", "raw"]
 
 ONE = "$image"
 MANY = "$images"
+
+CHANNELS: dict[str, tuple[int, ...]] = {"png": (1, 3, 4), "jpeg": (1, 3)}
+"""How many each kind of file holds: grey, red, green and blue, and opacity as the fourth."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +78,14 @@ class RequestWriter:
             if value not in known:
                 near = did_you_mean(str(value), known)
                 raise InvalidSpec(f"{field}: there is no {value!r}{near}", field=field)
-        files = self.image in ("png", "jpeg")
+        files = self.image in CHANNELS
         shape = self.shape
-        if files and (len(shape) != 3 or shape[0] not in (1, 3)):
+        held = CHANNELS.get(self.image, ())
+        if files and (len(shape) != 3 or shape[0] not in held):
             raise InvalidSpec(
-                f"image: a {self.image} file holds stimuli of shape (1 or 3, height, width), got "
-                f"{shape}; use 'floats' for numbers in lists",
+                f"image: a {self.image} file holds stimuli of shape ("
+                f"{', '.join(map(str, held[:-1]))} or {held[-1]}, height, width), got {shape}; "
+                "use 'floats' for numbers in lists",
                 field="image",
             )
         if self.body != "json" and not files:
@@ -121,13 +127,14 @@ def encoded(stimulus: NDArray[np.float32], encoding: Encoding, *, channels_last:
     """One stimulus in [0, 1] as a file of an image, or as nested lists.
 
     Args:
-        stimulus: (1 or 3, height, width) for files; any shape for lists.
+        stimulus: (channels, height, width) for files, see `CHANNELS`; any shape for lists.
         encoding: `png` and `jpeg` are bytes of such a file; `floats` and `bytes` are lists of
             numbers from 0 to 1, and of whole numbers from 0 to 255.
         channels_last: whether lists run over channels last.
     """
     if encoding in ("floats", "bytes"):
-        turned = np.moveaxis(stimulus, 0, -1) if channels_last else stimulus
+        axis = channel_axis(stimulus.shape)
+        turned = np.moveaxis(stimulus, axis, -1) if channels_last else stimulus
         return (to_uint8(turned) if encoding == "bytes" else turned).tolist()
     pixels = np.moveaxis(to_uint8(stimulus), 0, -1)
     file = io.BytesIO()

@@ -39,18 +39,28 @@ def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(shape)
 
 
+def channel_axis(shape: Sequence[int | None]) -> int:
+    """Where stimuli of this shape have their channels.
+
+    It is the first axis, of images (channels, height, width) as of series (channels, time); of
+    clips (frames, channels, height, width), and only of those, the second.
+    """
+    return 1 if len(shape) == 4 else 0
+
+
 def check_normalisation(
     shape: tuple[int, ...], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> None:
-    """Checks that there is one number, or one a channel (first axis of `shape`), or none.
+    """Checks that there is one number, or one a channel, or none.
 
     Raises:
         InvalidSpec: where the numbers do not fit, or a deviation is not positive.
     """
+    channels = shape[channel_axis(shape)]
     for field, numbers in (("mean", mean), ("std", std)):
-        if len(numbers) not in (0, 1, shape[0]):
+        if len(numbers) not in (0, 1, channels, shape[0]):
             raise InvalidSpec(
-                f"{field}: expected 1 or {shape[0]} numbers, one a channel of stimuli of "
+                f"{field}: expected 1 or {channels} numbers, one a channel of stimuli of "
                 f"shape {shape}, got {len(numbers)}",
                 field=field,
             )
@@ -58,16 +68,29 @@ def check_normalisation(
         raise InvalidSpec(f"std: expected positive numbers, got {std}", field="std")
 
 
+def by_channel(numbers: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """One number, or one a channel, shaped to be broadcast to stimuli (N, *shape).
+
+    Volumes (channels, depth, height, width) are told from clips by how many numbers there are;
+    where both would fit, it is a clip.
+    """
+    axis = channel_axis(shape)
+    if len(numbers) != shape[axis]:
+        axis = 0
+    return numbers.reshape(-1, *(1 for _ in shape[axis + 1 :]))
+
+
 def normalised(
     stimuli: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> torch.Tensor:
-    """(stimuli - mean) / std in float32, for stimuli (N, channels, ...)."""
+    """(stimuli - mean) / std in float32, for stimuli (N, *shape)."""
     values = stimuli.to(torch.float32)
     if not mean and not std:
         return values
-    shape = (-1, *(1 for _ in stimuli.shape[2:]))
     shift, scale = (
-        torch.tensor(numbers, device=stimuli.device, dtype=torch.float32).reshape(shape)
+        by_channel(
+            torch.tensor(numbers, device=values.device, dtype=values.dtype), stimuli.shape[1:]
+        )
         for numbers in (mean or (0.0,), std or (1.0,))
     )
     return (values - shift) / scale

@@ -82,6 +82,22 @@ def layers_of(model: nn.Module, runs: Iterable[Run], labels: tuple[str, ...]) ->
     ]
 
 
+def layer_name(name: str, taken: set[str]) -> str:
+    """`name` in the grammar of units: `/layer1/conv/Conv_output_0` loses its slashes.
+
+    Args:
+        name: of a tensor.
+        taken: names that are; the new one is added.
+    """
+    words = [re.sub(r"[^\w\-]", "_", word).lstrip("-") for word in re.split(r"[./]+", name)]
+    plain = ".".join(word for word in words if word) or "tensor"
+    unique, number = plain, 2
+    while unique in taken:
+        unique, number = f"{plain}_{number}", number + 1
+    taken.add(unique)
+    return unique
+
+
 def is_activation(module: nn.Module) -> bool:
     """Whether the module is an activation function, by its class or its class's name."""
     composite = module.composite if isinstance(module, StandIn) else any(module.children())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from blackbox_am.errors import InvalidSpec
+from blackbox_am.errors import InvalidSpec, MessageTooLarge, NotFound, OracleError
 
 _REFERENCE = re.compile(r"\$\{(file:)?([^{}]+)\}")
 
@@ -30,6 +31,17 @@ def struck_out(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
+
+
+@contextmanager
+def without_secrets(name: str, secrets: Iterable[str]) -> Iterator[None]:
+    """Errors of what is done within begin with `name`, and no secret is left in them."""
+    try:
+        yield
+    except (OracleError, MessageTooLarge, NotFound) as error:
+        message = struck_out(f"{name}: {error.message}", secrets)
+        # Without its cause: a traceback would show what was just struck out.
+        raise type(error)(message, retry_after=error.retry_after) from None
 
 
 def resolved(field: str, text: str) -> tuple[str, list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -22,8 +22,9 @@ from blackbox_am.errors import InvalidInput, InvalidSpec, OracleFailed
 from blackbox_am.oracles._at_once import at_once
 from blackbox_am.oracles._endpoints import Endpoint, Endpoints, Metadata, too_long
 from blackbox_am.oracles._grpc_access import Access
-from blackbox_am.rpc import chunks, tensors
+from blackbox_am.rpc import chunks, observing, tensors
 from blackbox_am.v1 import oracle_service_pb2 as pb
+from blackbox_am.v1.tensor_pb2 import Tensor
 
 Array = NDArray[Any]
 
@@ -135,8 +136,6 @@ class Remote(Oracle):
         check_stimuli(info, stimuli)
         check_units(info, units)
         array = stimuli.detach().to("cpu", torch.float32).numpy()
-        if self.dtype == "uint8":
-            array = to_uint8(array)
         names = [str(unit) for unit in units]
         size = info.batch_size // len(addresses)
         pieces = [array[start : start + size] for start in range(0, len(array), size)]
@@ -178,10 +177,12 @@ class Remote(Oracle):
     def _observe(self, stimuli: Array, units: list[str]) -> Array:
         request = pb.ObserveRequest(oracle=self.oracle, units=units)
         expected = (len(stimuli), len(units))
-        longest = max(stimuli.nbytes, _LARGEST_NUMBER * math.prod(expected))
+        sent = stimuli.nbytes if self.dtype == "float32" else stimuli.size
+        longest = max(sent, _LARGEST_NUMBER * math.prod(expected))
         streamed = longest > chunks.STREAM_ABOVE_BYTES
         if not streamed:
-            request.stimuli.CopyFrom(tensors.to_proto(stimuli))
+            small = stimuli if self.dtype == "float32" else to_uint8(stimuli)
+            request.stimuli.CopyFrom(tensors.to_proto(small))
 
         def call(endpoint: Endpoint, metadata: Metadata) -> Array:
             asked = Accounting(calls=1, rows=len(stimuli))
@@ -216,34 +217,18 @@ class Remote(Oracle):
         stimuli: Array,
         expected: tuple[int, int],
     ) -> Array:
-        request.stimuli.CopyFrom(tensors.header(stimuli.dtype.name, stimuli.shape))
+        def check(header: Tensor) -> None:
+            # Before anything of an answer that is none is read.
+            _check("float", tuple(header.shape), expected, endpoint)
 
-        def outgoing() -> Iterator[pb.ObserveStreamRequest]:
-            yield pb.ObserveStreamRequest(header=request)
-            for chunk in chunks.split(tensors.to_proto(stimuli).data):
-                yield pb.ObserveStreamRequest(chunk=chunk)
-
-        header, joiner = None, None
-        parts = endpoint.stub.ObserveStream(
-            outgoing(), timeout=self.timeout_seconds, metadata=metadata
+        outgoing = observing.outgoing(request, stimuli, self.dtype)
+        answer = observing.method(endpoint.channel)(
+            outgoing, timeout=self.timeout_seconds, metadata=metadata
         )
         try:
-            for part in parts:
-                if part.WhichOneof("part") == "header" and header is None:
-                    header = part.header.activations
-                    total = tensors.size_of(header, field="activations")
-                    # Before anything of an answer that is none is read.
-                    _check("float", tuple(header.shape), expected, endpoint)
-                    joiner = chunks.Joiner(total)
-                elif joiner is not None and part.WhichOneof("part") == "chunk":
-                    joiner.add(part.chunk)
-                else:
-                    raise InvalidInput("expected a header first, then chunks")
+            return observing.incoming(answer, check)
         finally:
-            parts.cancel()
-        if header is None or joiner is None:
-            raise InvalidInput("the stream held no header")
-        return tensors.from_header(header, joiner.result(), field="activations")
+            answer.cancel()
 
 
 def _check(

@@ -68,7 +68,7 @@ class Snn(Oracle):
         encoding: how a stimulus becomes input: `constant` current; spikes at a `rate`; one
             spike each, its `latency` shorter for larger values.
         mean: for constant currents, subtracted from stimuli in [0, 1], one number or one a
-            channel (first axis) ...
+            channel (the first axis; of clips (frames, channels, height, width) the second) ...
         std: ... and then divided by this.
         seed: fixes the spikes of `rate`.
         device: such as `cpu` or `cuda:0`; `auto` is CUDA where there is one.

@@ -17,6 +17,7 @@ from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles._facts import Facts
 from blackbox_am.oracles._hooked import HookedModel
 from blackbox_am.oracles._inputs import (
+    by_channel,
     check_normalisation,
     check_positive,
     checked_shape,
@@ -75,7 +76,8 @@ class TorchModule(Oracle):
             the operator's own code.
         stimulus_shape: shape of one stimulus; known for the zoo, transformers, timm and
             exported programs.
-        mean: subtracted from stimuli in [0, 1], one number or one a channel (first axis) ...
+        mean: subtracted from stimuli in [0, 1], one number or one a channel (the first axis; of
+            clips (frames, channels, height, width) the second) ...
         std: ... and then divided by this. Both known for the zoo, timm, and transformers where
             a preprocessor_config.json lies beside the model.
         device: such as `cpu` or `cuda:0`; `auto` is CUDA where there is one.
@@ -185,10 +187,11 @@ class TorchModule(Oracle):
 
     @cached_property
     def _normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
-        shape = (-1, *(1 for _ in self.stimulus_shape[1:]))
         wide = torch.float64 if self.dtype == "float64" else torch.float32
         return tuple(  # type: ignore[return-value]  # two of them
-            torch.tensor(numbers, device=self._hooked.device, dtype=wide).reshape(shape)
+            by_channel(
+                torch.tensor(numbers, device=self._hooked.device, dtype=wide), self.stimulus_shape
+            )
             for numbers in (self.mean or (0.0,), self.std or (1.0,))
         )
 
