@@ -27,6 +27,10 @@ SHIPPED: dict[str, dict[str, dict[str, Any]]] = {
         "cifar_vae": {"kind": "diffusers_vae", "weights": "zoo:cifar_vae"},
         "cifar_vq": {"kind": "diffusers_vq", "weights": "zoo:cifar_vq"},
         "cifar_vq_codes": {"kind": "diffusers_vq", "weights": "zoo:cifar_vq", "latent": "codes"},
+        "cppn_32": {"kind": "cppn", "shape": [3, 32, 32]},
+        "dct_32": {"kind": "dct", "shape": [3, 32, 32]},
+        "fourier_32": {"kind": "fourier", "shape": [3, 32, 32], "lowest": 128},
+        "maco_32": {"kind": "maco", "shape": [3, 32, 32]},
         "pixels_32": {"kind": "pixels", "shape": [3, 32, 32]},
     },
 }

@@ -9,10 +9,14 @@ from torch import nn
 from blackbox_am import plugins
 from blackbox_am.core.generator import Generator
 from blackbox_am.errors import NotFound, StoreCorrupt
+from blackbox_am.generators.cppn import CPPN
+from blackbox_am.generators.dct import DCT
 from blackbox_am.generators.diffusers_text import DiffusersText
 from blackbox_am.generators.diffusers_unconditional import DiffusersUnconditional
 from blackbox_am.generators.diffusers_vae import DiffusersVAE
 from blackbox_am.generators.diffusers_vq import DiffusersVQ
+from blackbox_am.generators.fourier import Fourier
+from blackbox_am.generators.maco import Maco
 from blackbox_am.generators.pixels import Pixels
 from blackbox_am.generators.vq_module import VQModule
 from blackbox_am.testing.generators import GeneratorContract, latents_for
@@ -38,6 +42,10 @@ EXAMPLES: dict[str, Callable[[Folders], Generator]] = {
     "diffusers_vq": lambda folder: DiffusersVQ(folder("vq_folder")),
     "pixels": lambda folder: Pixels((3, 6, 5)),
     "vq_module": _vq_module,
+    "cppn": lambda folder: CPPN((3, 6, 5)),
+    "dct": lambda folder: DCT((3, 6, 5), lowest=12),
+    "fourier": lambda folder: Fourier((3, 6, 5)),
+    "maco": lambda folder: Maco((3, 6, 5), lowest=9),
 }
 
 
