@@ -22,11 +22,14 @@ SHIPPED: dict[str, dict[str, dict[str, Any]]] = {
     "oracles": {
         "cifar_cnn": {"kind": "torch_module", "model": "zoo:cifar_cnn"},
         "cifar_vit": {"kind": "torch_module", "model": "zoo:cifar_vit"},
+        "cbf_cnn": {"kind": "torch_module", "model": "zoo:cbf_cnn"},
     },
     "generators": {
         "cifar_vae": {"kind": "diffusers_vae", "weights": "zoo:cifar_vae"},
         "cifar_vq": {"kind": "diffusers_vq", "weights": "zoo:cifar_vq"},
         "cifar_vq_codes": {"kind": "diffusers_vq", "weights": "zoo:cifar_vq", "latent": "codes"},
+        "cifar_sngan": {"kind": "gan", "weights": "zoo:cifar_sngan"},
+        "cbf_vae": {"kind": "series_vae", "weights": "zoo:cbf_vae"},
         "pixels_32": {"kind": "pixels", "shape": [3, 32, 32]},
     },
 }

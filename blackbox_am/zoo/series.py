@@ -64,7 +64,7 @@ class SeriesArchitecture(Architecture):
         InvalidSpec: For values no net can be built from.
     """
 
-    latent: int = 8
+    latent: int = 6
     widths: tuple[int, ...] = (64, 64, 48, 32, 16)
     channels: int = 1
 
