@@ -122,6 +122,69 @@ def optimizers(
 
 
 @app.command()
+def generators(
+    part: Annotated[
+        list[str] | None,
+        typer.Option("--part", help="speed, or search; both without. Repeatable."),
+    ] = None,
+    generator: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--generator",
+            "-g",
+            help="By its name, without cifar_. Repeatable; the shipped without.",
+        ),
+    ] = None,
+    oracle: Annotated[
+        str, typer.Option(help="cnn, vit, or with --assets resnet20: whose units are searched.")
+    ] = "cnn",
+    optimizer: Annotated[
+        str, typer.Option("--optimizer", "-o", help="NAME or NAME,PARAMETER=VALUE.")
+    ] = "sep_cma",
+    units: Annotated[int, typer.Option(help="Units of the oracle.", min=1)] = 8,
+    seeds: Annotated[int, typer.Option(help="Searches for each unit.", min=1)] = 3,
+    queries: Annotated[int, typer.Option(help="Budget of each search.", min=100)] = 1000,
+    repeats: Annotated[int, typer.Option(help="Of the measurement of speed.", min=3)] = 9,
+    jobs: Annotated[int, typer.Option(help="Searches at once.", min=1)] = 1,
+    assets: Annotated[
+        Path | None, typer.Option(help="Folder with further models, see bench/problems.py.")
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="File that collects what was found; what it holds is not run again."),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Also write the tables into this Markdown page.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also show the best stimuli of all generators (.png).")
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """How fast generators render, and what a search finds in the space of each.
+
+    speed: rows a second next to the bare module, in turn. search: the same units, optimizer and
+    budget for all; activation over natural maximum, and how strange what was found looks.
+    """
+    from blackbox_am.bench import generators as bench
+    from blackbox_am.bench import problems
+
+    request = bench.Request(
+        parts=tuple(part or bench.PARTS),
+        oracle=oracle,
+        generators=tuple(generator or problems.rendering((3, 32, 32))),
+        optimizer=optimizer,
+        units=units,
+        seeds=seeds,
+        queries=queries,
+        repeats=repeats,
+        jobs=jobs,
+        assets=assets,
+    )
+    bench.run(request, results=results, page=page, picture=picture, json_file=json_file, say=say)
+
+
+@app.command()
 def kill(
     kills: Annotated[int, typer.Option(help="How often the server is killed.", min=1)] = 20,
     queries: Annotated[int, typer.Option(help="Queries of each of four targets.")] = 1000,

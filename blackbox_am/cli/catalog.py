@@ -69,7 +69,10 @@ def objectives(name: Name = None, server: Server = None, as_json: options.AsJson
 def generators(
     server: Server = None, config: Config = None, as_json: options.AsJson = False
 ) -> None:
-    """What makes stimuli, and the latent space of each."""
+    """What makes stimuli, and the latent space of each.
+
+    See what one makes with `blackbox-am sample NAME --out grid.png`.
+    """
     if server is None:
         from blackbox_am.cli import catalog_here
 
@@ -80,11 +83,12 @@ def generators(
     if as_json:
         _print_json(found)
         return
-    table = _table("generator", "latent space", "stimulus", "gradients", "")
+    table = _table("generator", "latent space", "stimulus", "gradients", "licence", "")
     for entry in found:
         table.add_row(
             entry.name, _space(entry), _shape(entry.stimulus_shape),
-            "yes" if entry.differentiable else "no", _text(entry.summary, entry.problem),
+            "yes" if entry.differentiable else "no", entry.licence,
+            _text(entry.summary, entry.problem),
         )  # fmt: skip
     out.print(table)
 

@@ -16,15 +16,24 @@ MAX_STREAM_BYTES = 2**29
 """What a receiver takes at most, unless it says otherwise."""
 
 
-def split(data: bytes, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
-    """`data` in chunks. Nothing comes of nothing."""
+def split(
+    data: bytes, chunk_bytes: int = CHUNK_BYTES, *, start: int = 0, total: int | None = None
+) -> Iterator[Chunk]:
+    """`data` in chunks. Nothing comes of nothing.
+
+    Args:
+        data: the bytes, or some of them.
+        chunk_bytes: length of a chunk.
+        start: where in the whole `data` begins.
+        total: length of the whole; that of `data` where None.
+    """
     for offset in range(0, len(data), chunk_bytes):
         piece = data[offset : offset + chunk_bytes]
         yield Chunk(
-            offset=offset,
+            offset=start + offset,
             data=piece,
             crc32c=google_crc32c.value(piece),
-            total_size=len(data),
+            total_size=len(data) if total is None else total,
         )
 
 
