@@ -33,8 +33,8 @@ class Decoder(Generator):
 
     Attributes:
         weights: `zoo:NAME`, or a safetensors file NAME.safetensors. Beside it lies NAME.json,
-            an object with `architecture` and, where the latents have them, `latent_mean` and
-            `latent_std`, D numbers each.
+            an object with `architecture`; where the latents have them, `latent_mean` and
+            `latent_std`, D numbers each; and, if you like, `licence`.
         prior: `normal`, N(0, I), or `sphere` of radius sqrt(D), where nearly all of it lies.
     """
 
@@ -49,6 +49,12 @@ class Decoder(Generator):
             raise InvalidSpec(
                 f"prior: expected 'normal' or 'sphere', got {self.prior!r}", field="prior"
             )
+
+    @property
+    def licence(self) -> str:
+        if self.weights.startswith(ZOO):
+            return catalogue.LICENCE
+        return str(self._files[1].get("licence", ""))
 
     @property
     def space(self) -> Space:

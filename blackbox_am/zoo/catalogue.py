@@ -14,6 +14,9 @@ ROOT = Path(__file__).parent
 
 Kind = Literal["classifier", "autoencoder", "decoder", "images"]
 
+LICENCE = "Apache-2.0"
+"""Of all weights that ship; what they were trained on has its own, see the cards."""
+
 CIFAR10 = (
     "airplane",
     "automobile",

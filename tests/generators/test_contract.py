@@ -9,13 +9,17 @@ from blackbox_am.core.generator import Generator
 from blackbox_am.errors import NotFound, StoreCorrupt
 from blackbox_am.generators.diffusers_vae import DiffusersVAE
 from blackbox_am.generators.diffusers_vq import DiffusersVQ
+from blackbox_am.generators.gan import Gan
 from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.series_vae import SeriesVAE
 from blackbox_am.testing.generators import GeneratorContract, latents_for
 
 EXAMPLES: dict[str, Callable[[str, str], Generator]] = {
     "diffusers_vae": lambda vae, vq: DiffusersVAE(vae),
     "diffusers_vq": lambda vae, vq: DiffusersVQ(vq),
+    "gan": lambda vae, vq: Gan(),
     "pixels": lambda vae, vq: Pixels((3, 6, 5)),
+    "series_vae": lambda vae, vq: SeriesVAE(),
 }
 
 
@@ -36,6 +40,12 @@ class TestCodes(GeneratorContract):
     @pytest.fixture
     def generator(self, vq_folder: str) -> Generator:
         return DiffusersVQ(vq_folder, "codes")
+
+
+class TestDCGAN(GeneratorContract):
+    @pytest.fixture
+    def generator(self, dcgan_weights: str) -> Generator:
+        return Gan(dcgan_weights, "sphere", truncation=0.7)
 
 
 ZOO: dict[str, Callable[[], Generator]] = {
