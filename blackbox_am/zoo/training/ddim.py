@@ -13,7 +13,7 @@ import copy
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from blackbox_am.zoo.training.data import TRAIN_FILE, read_images, shift_and_flip
@@ -24,8 +24,8 @@ from blackbox_am.zoo.training.loop import (
     Average,
     Job,
     channels_last,
+    descend,
     half_precision,
-    set_rate,
 )
 
 NAME = "cifar_ddim"
@@ -90,11 +90,7 @@ class _Trainer:
         with half_precision(self.device):
             said = self.unet(noisy.contiguous(memory_format=torch.channels_last), times).sample
         loss = functional.mse_loss(said.float(), wanted)
-        set_rate(self.optimizer, rate)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.unet.parameters(), 1.0)
-        self.optimizer.step()
+        descend(self.optimizer, loss, rate, 1.0)
         self.average.update(self.unet)
         return {"loss": float(loss.detach())}
 

@@ -50,7 +50,7 @@ class Budget:
         it was stopped.
         """
         self._start = time.monotonic() - seconds
-        self._seconds = max(minutes * 60.0, 1e-6)
+        self._seconds = max(minutes * 60.0, 1e-9)
         self._steps = max(steps, 1)
         self.step = step
 
@@ -77,6 +77,19 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give every parameter group the same learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = rate
+
+
+def descend(
+    optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, longest: float = math.inf
+) -> None:
+    """One step down a loss, at this learning rate, for a gradient clipped to this length."""
+    set_rate(optimizer, rate)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if longest < math.inf:
+        owned = [p for group in optimizer.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(owned, longest)
+    optimizer.step()
 
 
 class Average:

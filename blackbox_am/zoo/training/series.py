@@ -12,7 +12,7 @@ from blackbox_am.errors import Unsupported
 from blackbox_am.zoo.cbf import MEAN, NOISE, STD, cylinder_bell_funnel
 from blackbox_am.zoo.series import SeriesArchitecture, SeriesCNN, SeriesEncoder
 from blackbox_am.zoo.training.files import rounded, write_json, write_weights
-from blackbox_am.zoo.training.loop import SEED, Average, Budget, Job, Report, batches, set_rate
+from blackbox_am.zoo.training.loop import SEED, Average, Budget, Job, Report, batches, descend
 from blackbox_am.zoo.training.losses import divergence
 from blackbox_am.zoo.training.teacher import Normalise
 
@@ -48,11 +48,7 @@ def _train(
             total = 0.0
             for seen, index in enumerate(batches(TRAIN, BATCH, job.device), 1):
                 loss = loss_of(x[index], y[index])
-                set_rate(optimizer, budget.rate(RATE))
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(nets.parameters(), 5.0)
-                optimizer.step()
+                descend(optimizer, loss, budget.rate(RATE), 5.0)
                 average.update(nets)
                 budget.step += 1
                 total += float(loss.detach())

@@ -24,8 +24,8 @@ from blackbox_am.zoo.training.loop import (
     Average,
     Job,
     channels_last,
+    descend,
     half_precision,
-    set_rate,
 )
 from blackbox_am.zoo.training.losses import critic_loss
 from blackbox_am.zoo.training.teacher import Teacher, load_teacher
@@ -140,22 +140,15 @@ class _Trainer:
             fake = self.generator(self.latents(count)).float()
             scores = self.discriminator(augment(torch.cat([x, fake.detach()])))
         doubts = [critic_loss(score[:count], score[count:]) for score in scores]
-        self._update("discriminator", torch.stack(doubts).sum(), 2 * rate)
+        descend(self.optimizers["discriminator"], torch.stack(doubts).sum(), 2 * rate)
         self.discriminator.requires_grad_(False)
         with half_precision(self.device):
             liked = torch.stack([score.mean() for score in self.discriminator(augment(fake))])
         self.discriminator.requires_grad_(True)
-        self._update("generator", -liked.sum(), rate)
+        descend(self.optimizers["generator"], -liked.sum(), rate)
         self.average.update(self.generator)
         parts = {f"doubt{i}": float(doubt.detach()) for i, doubt in enumerate(doubts)}
         return parts | {f"liked{i}": float(one) for i, one in enumerate(liked.detach())}
-
-    def _update(self, name: str, loss: Tensor, rate: float) -> None:
-        optimizer = self.optimizers[name]
-        set_rate(optimizer, rate)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
 
     @torch.no_grad()
     def kept(self) -> nn.Module:
