@@ -5,6 +5,9 @@ Meng, Ermon, ICLR 2021). The net predicts v (Salimans, Ho, "Progressive Distilla
 Sampling of Diffusion Models", ICLR 2022) over a schedule whose last step is pure noise, and the
 sampler's steps are counted from that end (Lin et al., "Common Diffusion Noise Schedules and Sample
 Steps are Flawed", WACV 2024): with few steps, both matter more than the size of the net.
+
+No weights of it ship. Such a net needs tens of thousands of steps; the few hundred that a shared
+processor made in half an hour gave clouds of coloured noise. Train it where there is a GPU.
 """
 
 from __future__ import annotations
