@@ -286,14 +286,16 @@ class Client:
         array = np.asarray(stimuli)
         if array.dtype != np.uint8:
             array = array.astype(np.float32, copy=False)
+        array = np.ascontiguousarray(array)
         step = max(SEND_BYTES // max(array[:1].nbytes, 1), 1)
         pieces = [np.zeros((0, len(units)), np.float32)]
         for start in range(0, len(array), step):
-            request = oracle_pb.ObserveRequest(
-                oracle=oracle,
-                stimuli=tensors.to_proto(np.ascontiguousarray(array[start : start + step])),
-                units=units,
-            )
+            request = oracle_pb.ObserveRequest(oracle=oracle, units=units)
+            rows = array[start : start + step]
+            if rows.nbytes > SEND_BYTES:  # one stimulus, and too large for a message
+                pieces.append(self._connection.stream(request, rows))
+                continue
+            request.stimuli.CopyFrom(tensors.to_proto(rows))
             answer = self._connection.call(self._connection.oracles.Observe, request)
             pieces.append(tensors.from_proto(answer.activations, field="activations"))
         return np.concatenate(pieces)

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import json
-import threading
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import check_latent_shape
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec, NotFound, StoreCorrupt
+from blackbox_am.generators._diffusers import ZOO, Loaded
+from blackbox_am.generators._pipelines import PRIORS, Prior, check_word
 from blackbox_am.zoo import catalogue, loading
 from blackbox_am.zoo.architecture import Architecture
 
-ZOO = "zoo:"
-Prior = Literal["normal", "sphere"]
 Decode = Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]
-
-_LOADING = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Decoder(Generator):
+class Decoder(Loaded):
     """What the generators that are one plain net share.
 
     Attributes:
@@ -45,10 +42,7 @@ class Decoder(Generator):
     prior: Prior = "normal"
 
     def __post_init__(self) -> None:
-        if self.prior not in ("normal", "sphere"):
-            raise InvalidSpec(
-                f"prior: expected 'normal' or 'sphere', got {self.prior!r}", field="prior"
-            )
+        check_word("prior", self.prior, PRIORS)
 
     @property
     def licence(self) -> str:
@@ -67,21 +61,13 @@ class Decoder(Generator):
         return build_space(SpaceSpec(self.prior, self._architecture.latent))
 
     @property
-    def differentiable(self) -> bool:
-        return True
-
-    @property
     def stimulus_shape(self) -> tuple[int, ...]:
         return self._architecture.stimulus_shape
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self.space, latents)
         network = self._net
-        stimuli: torch.Tensor = network(latents.to(network.mean.device, torch.float32))
-        return stimuli
-
-    def to(self, device: torch.device | str) -> None:
-        self._net.to(device)
+        return self._slices.render(network, latents.to(network.mean.device, torch.float32))
 
     @abstractmethod
     def _decode(self, net: torch.nn.Module, latents: torch.Tensor) -> torch.Tensor:
@@ -123,14 +109,6 @@ class Decoder(Generator):
         except InvalidSpec as error:
             raise InvalidSpec(f"weights {self.weights!r}: {error}", field="weights") from error
 
-    @cached_property
-    def _net(self) -> Any:
-        with _LOADING:
-            known = vars(self)
-            if "_net" not in known:
-                known["_net"] = _Whole(self._decode, self._load(), *self._statistics)
-            return known["_net"]
-
     @property
     def _statistics(self) -> tuple[list[float], list[float]]:
         """Mean and deviation of each coordinate of the net's latents over natural stimuli."""
@@ -157,7 +135,7 @@ class Decoder(Generator):
             if self.weights.startswith(ZOO):
                 raise
             raise InvalidSpec(f"weights {self.weights!r}: {error}", field="weights") from error
-        return net
+        return _Whole(self._decode, net, *self._statistics)
 
 
 class _Whole(torch.nn.Module):
@@ -173,7 +151,6 @@ class _Whole(torch.nn.Module):
         self.net, self.decode = net, decode
         self.register_buffer("mean", torch.tensor(mean))
         self.register_buffer("std", torch.tensor(std))
-        self.eval().requires_grad_(False)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         return self.decode(self.net, self.mean + self.std * latents)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from blackbox_am.errors import InvalidInput
-from blackbox_am.plots.montage import Picture, as_picture
+from blackbox_am.plots.montage import Picture
+from blackbox_am.plots.stimuli import draw
 from blackbox_am.plots.style import house_style
 
 _CELL = 0.9
@@ -23,7 +24,6 @@ def sheet(stimuli: Sequence[Picture], *, columns: int = 8) -> Figure:
 
     Raises:
         InvalidInput: where there is nothing to show.
-        ShapeMismatch: for an array that cannot be shown.
     """
     if not len(stimuli) or columns < 1:
         raise InvalidInput("a sheet needs at least one stimulus and one column")
@@ -39,5 +39,5 @@ def sheet(stimuli: Sequence[Picture], *, columns: int = 8) -> Figure:
                 (left / width, 1 - (top + _CELL) / height, _CELL / width, _CELL / height)
             )
             axes.set_axis_off()
-            axes.imshow(as_picture(stimulus), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            draw(axes, stimulus, words=False)
     return figure

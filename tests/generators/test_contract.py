@@ -3,34 +3,54 @@
 from collections.abc import Callable
 
 import pytest
+import torch
+from torch import nn
 
 from blackbox_am import plugins
 from blackbox_am.core.generator import Generator
 from blackbox_am.errors import NotFound, StoreCorrupt
+from blackbox_am.generators.diffusers_text import DiffusersText
+from blackbox_am.generators.diffusers_unconditional import DiffusersUnconditional
 from blackbox_am.generators.diffusers_vae import DiffusersVAE
 from blackbox_am.generators.diffusers_vq import DiffusersVQ
 from blackbox_am.generators.gan import Gan
 from blackbox_am.generators.pixels import Pixels
 from blackbox_am.generators.series_vae import SeriesVAE
+from blackbox_am.generators.vq_module import VQModule
 from blackbox_am.testing.generators import GeneratorContract, latents_for
 
-EXAMPLES: dict[str, Callable[[str, str], Generator]] = {
-    "diffusers_vae": lambda vae, vq: DiffusersVAE(vae),
-    "diffusers_vq": lambda vae, vq: DiffusersVQ(vq),
-    "gan": lambda vae, vq: Gan(),
-    "pixels": lambda vae, vq: Pixels((3, 6, 5)),
-    "series_vae": lambda vae, vq: SeriesVAE(),
+Folders = Callable[[str], str]
+
+
+def _vq_module(folders: Folders) -> VQModule:
+    del folders
+    torch.manual_seed(0)
+    decoder = nn.Sequential(nn.ConvTranspose2d(5, 3, 2, stride=2), nn.Tanh())
+    return VQModule(decoder, torch.randn(12, 5), (3, 4), (3, 6, 8))
+
+
+EXAMPLES: dict[str, Callable[[Folders], Generator]] = {
+    "diffusers_text": lambda folder: DiffusersText(
+        folder("text_folder"), "a red cat", latent="both", steps=2, directions=4
+    ),
+    "diffusers_unconditional": lambda folder: DiffusersUnconditional(
+        folder("ddpm_folder"), steps=3
+    ),
+    "diffusers_vae": lambda folder: DiffusersVAE(folder("vae_folder")),
+    "diffusers_vq": lambda folder: DiffusersVQ(folder("vq_folder")),
+    "gan": lambda folder: Gan(),
+    "pixels": lambda folder: Pixels((3, 6, 5)),
+    "series_vae": lambda folder: SeriesVAE(),
+    "vq_module": _vq_module,
 }
 
 
 class TestRegistered(GeneratorContract):
     @pytest.fixture(params=plugins.generators.names())
-    def generator(
-        self, request: pytest.FixtureRequest, vae_folder: str, vq_folder: str
-    ) -> Generator:
+    def generator(self, request: pytest.FixtureRequest) -> Generator:
         if request.param not in EXAMPLES:
             pytest.fail(f"generator {request.param!r} has no example: add one to EXAMPLES here")
-        example = EXAMPLES[request.param](vae_folder, vq_folder)
+        example = EXAMPLES[request.param](request.getfixturevalue)
         assert type(example) is plugins.generators.get(request.param)
         assert example.kind == request.param
         return example
@@ -42,10 +62,25 @@ class TestCodes(GeneratorContract):
         return DiffusersVQ(vq_folder, "codes")
 
 
-class TestDCGAN(GeneratorContract):
-    @pytest.fixture
-    def generator(self, dcgan_weights: str) -> Generator:
-        return Gan(dcgan_weights, "sphere", truncation=0.7)
+VARIANTS: dict[str, Callable[[Folders], Generator]] = {
+    "dcgan": lambda file: Gan(file("dcgan_weights"), "sphere", truncation=0.7),
+    "consistency": lambda folder: DiffusersUnconditional(
+        folder("consistency_folder"), steps=3, step_noises=2, label=1
+    ),
+    "ancestral": lambda folder: DiffusersUnconditional(
+        folder("ddpm_folder"), steps=3, sampler="ddpm", prior="normal", rows=3
+    ),
+    "noise": lambda folder: DiffusersText(folder("text_folder"), steps=2, checkpointing=True),
+    "prompt": lambda folder: DiffusersText(
+        folder("text_folder"), "a dog", latent="prompt", steps=2, directions=3, scale=3.0
+    ),
+}
+
+
+class TestVariants(GeneratorContract):
+    @pytest.fixture(params=VARIANTS)
+    def generator(self, request: pytest.FixtureRequest) -> Generator:
+        return VARIANTS[request.param](request.getfixturevalue)
 
 
 ZOO: dict[str, Callable[[], Generator]] = {

@@ -53,7 +53,7 @@ def test_truncation_out_of_range_is_refused(truncation):
 
 
 def test_an_unknown_prior_is_refused():
-    with pytest.raises(InvalidSpec, match="'normal' or 'sphere'") as caught:
+    with pytest.raises(InvalidSpec, match="expected sphere or normal, got 'box'") as caught:
         Gan(prior="box")
     assert caught.value.field == "prior"
 

@@ -34,3 +34,10 @@ def test_row_by_row():
 def test_nothing_to_show():
     with pytest.raises(InvalidInput, match="at least one"):
         sheet([])
+
+
+def test_every_kind_without_words():
+    stimuli = [np.full(shape, 0.5) for shape in ((9,), (2, 30), (7, 4, 4), (2, 3, 4, 4))]
+    figure = sheet(stimuli)
+    assert not any(axes.texts for axes in figure.axes)
+    assert _pixels(figure).std() > 10
