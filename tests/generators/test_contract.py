@@ -16,8 +16,10 @@ from blackbox_am.generators.diffusers_unconditional import DiffusersUnconditiona
 from blackbox_am.generators.diffusers_vae import DiffusersVAE
 from blackbox_am.generators.diffusers_vq import DiffusersVQ
 from blackbox_am.generators.fourier import Fourier
+from blackbox_am.generators.gan import Gan
 from blackbox_am.generators.maco import Maco
 from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.series_vae import SeriesVAE
 from blackbox_am.generators.vq_module import VQModule
 from blackbox_am.testing.generators import GeneratorContract, latents_for
 
@@ -40,7 +42,9 @@ EXAMPLES: dict[str, Callable[[Folders], Generator]] = {
     ),
     "diffusers_vae": lambda folder: DiffusersVAE(folder("vae_folder")),
     "diffusers_vq": lambda folder: DiffusersVQ(folder("vq_folder")),
+    "gan": lambda folder: Gan(),
     "pixels": lambda folder: Pixels((3, 6, 5)),
+    "series_vae": lambda folder: SeriesVAE(),
     "vq_module": _vq_module,
     "cppn": lambda folder: CPPN((3, 6, 5)),
     "dct": lambda folder: DCT((3, 6, 5), lowest=12),
@@ -67,6 +71,7 @@ class TestCodes(GeneratorContract):
 
 
 VARIANTS: dict[str, Callable[[Folders], Generator]] = {
+    "dcgan": lambda file: Gan(file("dcgan_weights"), "sphere", truncation=0.7),
     "consistency": lambda folder: DiffusersUnconditional(
         folder("consistency_folder"), steps=3, step_noises=2, label=1
     ),
