@@ -9,12 +9,14 @@ from blackbox_am.core.generator import Generator
 from blackbox_am.errors import NotFound, StoreCorrupt
 from blackbox_am.generators.diffusers_vae import DiffusersVAE
 from blackbox_am.generators.diffusers_vq import DiffusersVQ
+from blackbox_am.generators.pca import PCA
 from blackbox_am.generators.pixels import Pixels
 from blackbox_am.testing.generators import GeneratorContract, latents_for
 
 EXAMPLES: dict[str, Callable[[str, str], Generator]] = {
     "diffusers_vae": lambda vae, vq: DiffusersVAE(vae),
     "diffusers_vq": lambda vae, vq: DiffusersVQ(vq),
+    "pca": lambda vae, vq: PCA(components=6),
     "pixels": lambda vae, vq: Pixels((3, 6, 5)),
 }
 

@@ -1,0 +1,111 @@
+"""Stimuli out of files: what a generator learns its space from, or starts at."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am.errors import InvalidSpec, NotFound, did_you_mean
+from blackbox_am.zoo import loading
+
+Array = NDArray[Any]
+
+PROBES = "zoo:probe_images"
+
+
+def stimuli_of(
+    field: str, source: Any, array: str = "", *, channels_last: bool = False
+) -> NDArray[np.float32]:
+    """Stimuli (N, *stimulus), float32 in [0, 1].
+
+    Args:
+        field: the parameter that names them, for messages.
+        source: `zoo:probe_images`, the path of a .npz, .npy or .safetensors file, or, in
+            Python, an array. uint8 is divided by 255.
+        array: its name, in a file of several.
+        channels_last: whether entries are (height, width, channels), to be turned round.
+
+    Raises:
+        NotFound: where there is no such file.
+        InvalidSpec: where it cannot be read, or holds something else.
+    """
+    values = _read(field, source, array)
+    channels_last = channels_last or _probes(source)
+    if values.ndim < 2 or not values.size or values.dtype.kind not in "fu":
+        raise InvalidSpec(
+            f"{field}: expected stimuli, floating-point or uint8, one a row, got "
+            f"{values.dtype.name} of shape {values.shape}",
+            field=field,
+        )
+    if channels_last:
+        values = np.moveaxis(values, -1, 1)
+    if values.dtype.kind == "u":
+        values = values / np.float32(np.iinfo(values.dtype).max)
+    stimuli = np.ascontiguousarray(values, dtype=np.float32)
+    if not (np.isfinite(stimuli).all() and stimuli.min() >= 0 and stimuli.max() <= 1):
+        raise InvalidSpec(
+            f"{field}: expected numbers in [0, 1], as stimuli are, got {stimuli.min():g} to "
+            f"{stimuli.max():g}; scale them as the model's oracle does",
+            field=field,
+        )
+    return stimuli
+
+
+def checksum(array: Array) -> str:
+    """32 hexadecimal digits that depend on every value and the shape."""
+    digest = hashlib.blake2b(f"{array.dtype.str}{array.shape}".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _read(field: str, source: Any, array: str) -> Array:
+    if isinstance(source, torch.Tensor):
+        return source.detach().cpu().numpy()
+    if not isinstance(source, (str, Path)):
+        return np.asarray(source)
+    if _probes(source):
+        return loading.probe_images()[0]
+    path = Path(source)
+    if not path.is_file():
+        raise NotFound(f"{field}: there is no file {path}", field=field)
+    try:
+        found = _arrays(path)
+    except Exception as error:  # numpy's, zipfile's and safetensors' own
+        raise InvalidSpec(
+            f"{field}: cannot read {path} as .npz, .npy or .safetensors without pickled objects: "
+            f"{error}",
+            field=field,
+        ) from error
+    if array and array not in found:
+        raise InvalidSpec(
+            f"array: {path} has none called {array!r}{did_you_mean(array, found)}", field="array"
+        )
+    if not array and len(found) != 1:
+        raise InvalidSpec(
+            f"array: {path} holds {len(found)} arrays, say which: {', '.join(sorted(found))}",
+            field="array",
+        )
+    return found[array] if array else next(iter(found.values()))
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    if path.suffix == ".safetensors":
+        from safetensors.numpy import load_file
+
+        return load_file(path)
+    # Opened here because numpy leaves its own handle open where the file is damaged.
+    with path.open("rb") as stream:
+        found: Any = np.load(stream, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return {"": found}
+        with found as archive:
+            return {name: archive[name] for name in archive.files}
+
+
+def _probes(source: Any) -> bool:
+    return isinstance(source, str) and source == PROBES
