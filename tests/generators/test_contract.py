@@ -11,6 +11,7 @@ from blackbox_am.generators.diffusers_vae import DiffusersVAE
 from blackbox_am.generators.diffusers_vq import DiffusersVQ
 from blackbox_am.generators.pca import PCA
 from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.series import Series
 from blackbox_am.testing.generators import GeneratorContract, latents_for
 
 EXAMPLES: dict[str, Callable[[str, str], Generator]] = {
@@ -18,6 +19,7 @@ EXAMPLES: dict[str, Callable[[str, str], Generator]] = {
     "diffusers_vq": lambda vae, vq: DiffusersVQ(vq),
     "pca": lambda vae, vq: PCA(components=6),
     "pixels": lambda vae, vq: Pixels((3, 6, 5)),
+    "series": lambda vae, vq: Series(2, 24, coefficients=6),
 }
 
 

@@ -28,6 +28,7 @@ PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "rate_limit": lambda folder: {"rows_per_second": 1e6, "rows_per_day": 10**6},
     "repeat": lambda folder: {"presentations": 3},
     "retry": lambda folder: {"first_seconds": 0.01},
+    "roughness": lambda folder: {},
     "timeout": lambda folder: {"seconds": 20},
     "verify": lambda folder: {},
     "transform": lambda folder: {"channels": "bgr", "resize": [8, 8]},
