@@ -12,6 +12,7 @@ from blackbox_am.generators.diffusers_vq import DiffusersVQ
 from blackbox_am.generators.pca import PCA
 from blackbox_am.generators.pixels import Pixels
 from blackbox_am.generators.series import Series
+from blackbox_am.generators.table import Column, Table
 from blackbox_am.testing.generators import GeneratorContract, latents_for
 
 EXAMPLES: dict[str, Callable[[str, str], Generator]] = {
@@ -20,6 +21,9 @@ EXAMPLES: dict[str, Callable[[str, str], Generator]] = {
     "pca": lambda vae, vq: PCA(components=6),
     "pixels": lambda vae, vq: Pixels((3, 6, 5)),
     "series": lambda vae, vq: Series(2, 24, coefficients=6),
+    "table": lambda vae, vq: Table(
+        (Column("a", low=0, high=5), Column("b", categories=("x", "y")))
+    ),
 }
 
 
