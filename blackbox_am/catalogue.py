@@ -72,23 +72,17 @@ class Catalogue:
 
         Args:
             tables: ``{"oracles": {name: {"kind": ..., **parameters}}, "generators": {...}}``.
-                An oracle may have ``"wrap": [{"kind": ..., **parameters}, ...]``, what is put
+                An entry may have ``"wrap": [{"kind": ..., **parameters}, ...]``, what is put
                 around it: the first around the model, the last outermost.
 
         Raises:
             InvalidSpec: for an entry without a kind, an unknown kind or parameter.
         """
         catalogue = cls()
-        for name, entry in _entries(tables, "oracles"):
-            kind, parameters = _kind("oracles", name, entry, "torch_module")
-            plugins.oracles.get(kind)
-            wraps = _wraps(name, parameters.pop("wrap", []))
-            build = _builder(plugins.oracles, kind, parameters)
-            catalogue._oracles.builders[name] = _wrapper(build, wraps)
-        for name, entry in _entries(tables, "generators"):
-            kind, parameters = _kind("generators", name, entry, "diffusers_vae")
-            plugins.generators.get(kind)
-            catalogue._generators.builders[name] = _builder(plugins.generators, kind, parameters)
+        for kind in (_ORACLES, _GENERATORS):
+            shelf: _Shelf[Any] = getattr(catalogue, f"_{kind.noun}")
+            for name, entry in _entries(tables, kind.noun):
+                shelf.builders[name] = kind.builder(name, entry)
         return catalogue
 
     def oracle_names(self) -> list[str]:
@@ -124,34 +118,66 @@ class Catalogue:
         self._generators.builders[name] = lambda: generator
 
 
-def _builder(
-    registry: plugins.Registry[T], kind: str, parameters: dict[str, Any]
-) -> Callable[[], T]:
-    return lambda: registry.build(kind, parameters)
+@dataclass(frozen=True)
+class _Kind(Generic[T]):
+    """How entries of one kind are read.
+
+    Attributes:
+        noun: the table that holds them.
+        registry, example: their plug-ins, and one of them for messages.
+        wrappers, wrapper: what can be put around them, and one of them for messages.
+        wrap: puts it around.
+    """
+
+    noun: str
+    registry: plugins.Registry[T]
+    example: str
+    wrappers: plugins.Registry[Any]
+    wrapper: str
+    wrap: Callable[[T, str, dict[str, Any]], T]
+
+    def builder(self, name: str, entry: Any) -> Callable[[], T]:
+        """Builds what `entry` describes.
+
+        Raises:
+            InvalidSpec: for an entry without a kind, or an unknown kind.
+        """
+        kind, parameters = _kind(self.noun, name, entry, self.example)
+        self.registry.get(kind)
+        wraps = self._wraps(name, parameters.pop("wrap", []))
+
+        def built() -> T:
+            made = self.registry.build(kind, parameters)
+            for wrapper, settings in wraps:
+                made = self.wrap(made, wrapper, settings)
+            return made
+
+        return built
+
+    def _wraps(self, name: str, entries: Any) -> list[tuple[str, dict[str, Any]]]:
+        path = f"{self.noun}.{name}.wrap"
+        if not isinstance(entries, list):
+            raise InvalidSpec(
+                f"[{self.noun}.{name}]: expected wrap to be a list of tables, [[{path}]]",
+                field=path,
+            )
+        wraps = [_kind(self.noun, f"{name}.wrap", entry, self.wrapper) for entry in entries]
+        for kind, _ in wraps:
+            self.wrappers.get(kind)
+        return wraps
 
 
-def _wraps(name: str, entries: Any) -> list[tuple[str, dict[str, Any]]]:
-    if not isinstance(entries, list):
-        raise InvalidSpec(
-            f"[oracles.{name}]: expected wrap to be a list of tables, [[oracles.{name}.wrap]]",
-            field=f"oracles.{name}.wrap",
-        )
-    wraps = [_kind("oracles", f"{name}.wrap", entry, "cache") for entry in entries]
-    for kind, _ in wraps:
-        plugins.wrappers.get(kind)
-    return wraps
-
-
-def _wrapper(
-    build: Callable[[], Oracle], wraps: list[tuple[str, dict[str, Any]]]
-) -> Callable[[], Oracle]:
-    def wrapped() -> Oracle:
-        oracle = build()
-        for kind, parameters in wraps:
-            oracle = plugins.wrap(oracle, kind, parameters)
-        return oracle
-
-    return wrapped
+_ORACLES: _Kind[Oracle] = _Kind(
+    "oracles", plugins.oracles, "torch_module", plugins.wrappers, "cache", plugins.wrap
+)
+_GENERATORS: _Kind[Generator] = _Kind(
+    "generators",
+    plugins.generators,
+    "diffusers_vae",
+    plugins.generator_wrappers,
+    "resize",
+    plugins.wrap_generator,
+)
 
 
 def _entries(tables: Mapping[str, Any], noun: str) -> list[tuple[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from blackbox_am.core.batches import in_fixed_batches
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import Generator, check_fit, check_latent_shape
 from blackbox_am.core.metering import observed
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle, check_answer, check_gradients, check_units
@@ -214,12 +214,7 @@ def check_evaluable(
     """
     info = oracle.describe()
     check_units(info, [unit for objective in objectives for unit in objective.units()])
-    if generator.stimulus_shape != info.stimulus_shape:
-        raise ShapeMismatch(
-            f"the generator makes stimuli of shape {generator.stimulus_shape}, the oracle takes "
-            f"{info.stimulus_shape}",
-            field="generator",
-        )
+    check_fit(generator, info, "the generator", "the oracle")
     if not gradients:
         return
     check_gradients(info, "an optimizer of order 1")

@@ -2,9 +2,9 @@
 
 A plug-in of ours is a file: ``optimizers/sep_cma.py`` holds the one public class
 ``SepCMA``, called ``sep_cma``. Other packages add theirs through the entry point
-groups ``blackbox_am.optimizers``, ``blackbox_am.generators``, ``blackbox_am.oracles``,
-``blackbox_am.oracles.wrappers`` and ``blackbox_am.objectives``. A plug-in is imported when
-it is first asked for.
+groups ``blackbox_am.optimizers``, ``blackbox_am.generators``,
+``blackbox_am.generators.wrappers``, ``blackbox_am.oracles``, ``blackbox_am.oracles.wrappers``
+and ``blackbox_am.objectives``. A plug-in is imported when it is first asked for.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from blackbox_am.core.generator import Generator
+from blackbox_am.core.generator_wrapper import GeneratorWrapper
 from blackbox_am.core.objective import Objective, Product, Sum
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.oracle import Oracle
@@ -97,11 +98,16 @@ class Registry(Generic[T]):
 
     def summary(self, name: str) -> str:
         """First paragraph of the plug-in's documentation, on one line."""
-        text = inspect.getdoc(self.get(name)) or ""
-        return " ".join(text.split("\n\n")[0].split())
+        return summary_of(self.get(name))
 
     def _loaders(self) -> dict[str, Callable[[], type[T]]]:
         return _loaders(self.package, self.base)  # type: ignore[arg-type]  # types hash
+
+
+def summary_of(plug_in: type[Any]) -> str:
+    """First paragraph of a plug-in's documentation, on one line."""
+    text = inspect.getdoc(plug_in) or ""
+    return " ".join(text.split("\n\n")[0].split())
 
 
 def _family(plug_in: type[Any]) -> str:
@@ -165,6 +171,11 @@ oracles: Registry[Oracle] = Registry(
     Oracle,  # type: ignore[type-abstract]
 )
 wrappers: Registry[Wrapper] = Registry("wrapper", "blackbox_am.oracles.wrappers", Wrapper)
+generator_wrappers: Registry[GeneratorWrapper] = Registry(
+    "wrapper",
+    "blackbox_am.generators.wrappers",
+    GeneratorWrapper,  # type: ignore[type-abstract]
+)
 objectives: Registry[Objective] = Registry(
     "objective",
     "blackbox_am.objectives",
@@ -189,17 +200,32 @@ def optimizer_spec(optimizer: Optimizer[Any]) -> OptimizerSpec:
 
 
 def wrap(inner: Oracle, kind: str, parameters: dict[str, Any]) -> Wrapper:
-    """The wrapper called `kind`, put around `inner`.
+    """The wrapper called `kind`, put around the oracle `inner`.
 
     Raises:
         InvalidSpec: for an unknown name or parameter, or a bad value.
     """
+    return _around(wrappers, "oracle", inner, kind, parameters)
+
+
+def wrap_generator(inner: Generator, kind: str, parameters: dict[str, Any]) -> GeneratorWrapper:
+    """The wrapper called `kind`, put around the generator `inner`.
+
+    Raises:
+        InvalidSpec: for an unknown name or parameter, or a bad value.
+    """
+    return _around(generator_wrappers, "generator", inner, kind, parameters)
+
+
+def _around(
+    registry: Registry[T], noun: str, inner: object, kind: str, parameters: dict[str, Any]
+) -> T:
     if "inner" in parameters:
         raise InvalidSpec(
-            f"{kind} has no parameter 'inner': it is put around the oracle that it stands under",
+            f"{kind} has no parameter 'inner': it is put around the {noun} that it stands under",
             field="parameters.inner",
         )
-    return wrappers.build(kind, {"inner": inner, **parameters})
+    return registry.build(kind, {"inner": inner, **parameters})
 
 
 def build_objective(spec: ObjectiveSpec) -> Objective:

@@ -71,7 +71,7 @@ def _generator(name: str, build: Callable[[str], Any]) -> GeneratorListing:
         space, shape = made.space.spec, tuple(made.stimulus_shape)
     except BlackboxError as error:
         return GeneratorListing(name, "", None, (), False, "", error.message)
-    summary = plugins.generators.summary(made.kind)
+    summary = plugins.summary_of(type(made))
     return GeneratorListing(name, made.kind, space, shape, made.differentiable, summary, "")
 
 

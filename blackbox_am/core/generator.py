@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from blackbox_am.core.space import Categorical, Space
+from blackbox_am.core.types import OracleInfo
 from blackbox_am.errors import InvalidInput, ShapeMismatch
 
 
@@ -43,6 +44,44 @@ class Generator(ABC):
     def to(self, device: torch.device | str) -> None:
         """Moves its weights. A generator without weights does nothing."""
         del device
+
+
+def check_fit(generator: Generator, info: OracleInfo, making: str, taking: str) -> None:
+    """Checks that an oracle takes the stimuli that a generator makes.
+
+    Args:
+        generator: makes them.
+        info: what the oracle says of itself.
+        making, taking: what to call the two.
+
+    Raises:
+        ShapeMismatch: saying both shapes, and which wrappers make them fit.
+    """
+    made, taken = tuple(generator.stimulus_shape), info.stimulus_shape
+    if made != taken:
+        raise ShapeMismatch(
+            f"{making} makes stimuli of shape {made}, {taking} takes {taken}; {_cure(made, taken)}",
+            field="generator",
+        )
+
+
+def _cure(made: tuple[int, ...], taken: tuple[int, ...]) -> str:
+    """What to put around the generator, where that helps."""
+    wraps = []
+    if len(made) == len(taken) and len(made) in (2, 3) and made[1:] != taken[1:]:
+        wraps.append(f'kind = "resize" and size = {list(taken[1:])}')
+    colours = {(3, 1): "grey", (1, 3): "rgb"}
+    channels = (made[0], taken[0]) if len(made) == len(taken) == 3 else ()
+    if channels in colours:
+        wraps.append(f'kind = "colour" and channels = "{colours[channels]}"')
+    elif made[:1] != taken[:1]:
+        wraps = []
+    if not wraps:
+        return "name another generator"
+    return (
+        "put a wrapper around the generator, [[generators.NAME.wrap]] with "
+        + ", and another with ".join(wraps)
+    )
 
 
 def check_latent_shape(space: Space, latents: torch.Tensor) -> None:

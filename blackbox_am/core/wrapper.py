@@ -36,11 +36,7 @@ class Wrapper(Oracle):
     inner: Any
 
     def __post_init__(self) -> None:
-        if not isinstance(self.inner, Oracle):
-            raise InvalidSpec(
-                f"inner: {self.kind!r} is put around an oracle, got {type(self.inner).__name__}",
-                field="inner",
-            )
+        check_inner(self.kind, self.inner, Oracle, "an oracle")
 
     @property
     def metered(self) -> bool:  # type: ignore[override]  # as the oracle within
@@ -78,3 +74,15 @@ class Wrapper(Oracle):
     def close(self) -> None:
         """Closes the oracle within."""
         self.inner.close()
+
+
+def check_inner(kind: str, inner: object, base: type, noun: str) -> None:
+    """Checks what a wrapper is put around.
+
+    Raises:
+        InvalidSpec: where it is no `base`, called `noun` in the message.
+    """
+    if not isinstance(inner, base):
+        raise InvalidSpec(
+            f"inner: {kind!r} is put around {noun}, got {type(inner).__name__}", field="inner"
+        )

@@ -1,105 +1,76 @@
-"""Stimuli out of files: what a generator learns its space from, or starts at."""
+"""Arrays in an operator's configuration: written there, or lying in a file."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from blackbox_am.errors import InvalidSpec, NotFound, did_you_mean
-from blackbox_am.zoo import loading
+from blackbox_am.errors import InvalidSpec, NotFound
 
-Array = NDArray[Any]
-
-PROBES = "zoo:probe_images"
+Given = str | float | bool | tuple[Any, ...]
+"""A number, nested lists, or the path of a file."""
 
 
-def stimuli_of(
-    field: str, source: Any, array: str = "", *, channels_last: bool = False
-) -> NDArray[np.float32]:
-    """Stimuli (N, *stimulus), float32 in [0, 1].
+def read_array(field: str, given: Any, name: str = "") -> NDArray[Any]:
+    """The array that parameter `field` gives: numbers and nested lists, an array, or a file.
 
-    Args:
-        field: the parameter that names them, for messages.
-        source: `zoo:probe_images`, the path of a .npz, .npy or .safetensors file, or, in
-            Python, an array. uint8 is divided by 255.
-        array: its name, in a file of several.
-        channels_last: whether entries are (height, width, channels), to be turned round.
+    Of a file that holds several arrays, the one called `name` is taken, which is `field`
+    unless given. No code in a file is run.
 
     Raises:
         NotFound: where there is no such file.
-        InvalidSpec: where it cannot be read, or holds something else.
+        InvalidSpec: where it is no such file, or there are no numbers in it.
     """
-    values = _read(field, source, array)
-    channels_last = channels_last or _probes(source)
-    if values.ndim < 2 or not values.size or values.dtype.kind not in "fu":
-        raise InvalidSpec(
-            f"{field}: expected stimuli, floating-point or uint8, one a row, got "
-            f"{values.dtype.name} of shape {values.shape}",
-            field=field,
-        )
-    if channels_last:
-        values = np.moveaxis(values, -1, 1)
-    if values.dtype.kind == "u":
-        values = values / np.float32(np.iinfo(values.dtype).max)
-    stimuli = np.ascontiguousarray(values, dtype=np.float32)
-    if not (np.isfinite(stimuli).all() and stimuli.min() >= 0 and stimuli.max() <= 1):
-        raise InvalidSpec(
-            f"{field}: expected numbers in [0, 1], as stimuli are, got {stimuli.min():g} to "
-            f"{stimuli.max():g}; scale them as the model's oracle does",
-            field=field,
-        )
-    return stimuli
+    if isinstance(given, (str, Path)):
+        array = _from_file(field, str(given), name)
+    else:
+        array = _as_array(field, given)
+    if array.dtype.kind not in "biuf":
+        raise InvalidSpec(f"{field}: expected numbers, got {array.dtype}", field=field)
+    return array
 
 
-def checksum(array: Array) -> str:
-    """32 hexadecimal digits that depend on every value and the shape."""
-    digest = hashlib.blake2b(f"{array.dtype.str}{array.shape}".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
-def _read(field: str, source: Any, array: str) -> Array:
-    if isinstance(source, torch.Tensor):
-        return source.detach().cpu().numpy()
-    if not isinstance(source, (str, Path)):
-        return np.asarray(source)
-    if _probes(source):
-        return loading.probe_images()[0]
-    path = Path(source)
-    if not path.is_file():
-        raise NotFound(f"{field}: there is no file {path}", field=field)
+def _as_array(field: str, given: Any) -> NDArray[Any]:
     try:
-        found = _arrays(path)
-    except Exception as error:  # numpy's, zipfile's and safetensors' own
+        return np.asarray(given)
+    except (ValueError, TypeError) as error:
         raise InvalidSpec(
-            f"{field}: cannot read {path} as .npz, .npy or .safetensors without pickled objects: "
-            f"{error}",
-            field=field,
+            f"{field}: expected lists of equal lengths, one in another: {error}", field=field
         ) from error
-    if array and array not in found:
+
+
+def _from_file(field: str, path: str, name: str) -> NDArray[Any]:
+    readers = {".npy": _from_numpy, ".npz": _from_numpy, ".safetensors": _from_safetensors}
+    reader = readers.get(Path(path).suffix)
+    if reader is None:
         raise InvalidSpec(
-            f"array: {path} has none called {array!r}{did_you_mean(array, found)}", field="array"
+            f"{field}: expected numbers, or a file {', '.join(readers)}, got {path!r}",
+            field=field,
         )
-    if not array and len(found) != 1:
+    try:
+        arrays = reader(path)
+    except FileNotFoundError as error:
+        raise NotFound(f"{field}: there is no file {path!r}", field=field) from error
+    except Exception as error:  # every reader of files has its own errors
+        raise InvalidSpec(f"{field}: cannot read {path!r}: {error}", field=field) from error
+    if len(arrays) == 1 and not name:
+        return next(iter(arrays.values()))
+    wanted = name or field
+    if wanted not in arrays:
         raise InvalidSpec(
-            f"array: {path} holds {len(found)} arrays, say which: {', '.join(sorted(found))}",
-            field="array",
+            f"{field}: expected one array in {path!r}, or one called {wanted!r}; "
+            f"got {', '.join(sorted(arrays)) or 'none'}",
+            field=field,
         )
-    return found[array] if array else next(iter(found.values()))
+    return arrays[wanted]
 
 
-def _arrays(path: Path) -> dict[str, Array]:
-    if path.suffix == ".safetensors":
-        from safetensors.numpy import load_file
-
-        return load_file(path)
+def _from_numpy(path: str) -> dict[str, NDArray[Any]]:
     # Opened here because numpy leaves its own handle open where the file is damaged.
-    with path.open("rb") as stream:
+    with Path(path).open("rb") as stream:
         found: Any = np.load(stream, allow_pickle=False)
         if isinstance(found, np.ndarray):
             return {"": found}
@@ -107,5 +78,7 @@ def _arrays(path: Path) -> dict[str, Array]:
             return {name: archive[name] for name in archive.files}
 
 
-def _probes(source: Any) -> bool:
-    return isinstance(source, str) and source == PROBES
+def _from_safetensors(path: str) -> dict[str, NDArray[Any]]:
+    from safetensors.numpy import load_file
+
+    return load_file(path)

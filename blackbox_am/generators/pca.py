@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.constants import Constants
 from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.generators._arrays import PROBES, checksum, stimuli_of
 from blackbox_am.generators._kept import Tensors, cache_folder, kept
+from blackbox_am.generators._stimuli import PROBES, checksum, stimuli_of
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,7 @@ class PCA(Generator):
     cache: str = ""
 
     def __post_init__(self) -> None:
-        if self.components < 1:
-            raise InvalidSpec(
-                f"components: expected 1 or more, got {self.components}", field="components"
-            )
+        check(self.components >= 1, "components", "1 or more", self.components)
 
     @property
     def space(self) -> Space:
@@ -83,14 +82,9 @@ class PCA(Generator):
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self.space, latents)
-        basis = self._basis
-        scaled = latents.to(basis["mean"].device, torch.float32) * basis["deviations"]
-        flat = torch.addmm(basis["mean"], scaled, basis["components"])
+        mean, components = self._map.on(latents.device)
+        flat = torch.addmm(mean, latents.to(torch.float32), components)
         return flat.clamp(0, 1).reshape(-1, *self.stimulus_shape)
-
-    def to(self, device: torch.device | str) -> None:
-        basis = self._basis
-        basis.update({name: tensor.to(device) for name, tensor in basis.items()})
 
     @cached_property
     def _stimuli(self) -> NDArray[np.float32]:
@@ -103,6 +97,13 @@ class PCA(Generator):
                 field="components",
             )
         return stimuli
+
+    @cached_property
+    def _map(self) -> Constants:
+        """The mean (n,), and the components (d, n) by their deviations."""
+        basis = self._basis
+        scaled = basis["components"] * basis["deviations"][:, None]
+        return Constants(lambda: (basis["mean"], scaled))
 
     @cached_property
     def _basis(self) -> Tensors:

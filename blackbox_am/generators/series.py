@@ -9,11 +9,13 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
+from blackbox_am.core.constants import Constants
 from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.generators._arrays import stimuli_of
+from blackbox_am.generators._stimuli import stimuli_of
 
 BASES = ("samples", "dct", "spline")
 STEEPEST = 8.0
@@ -74,11 +76,11 @@ class Series(Generator):
             raise InvalidSpec(
                 f"basis: expected one of {', '.join(BASES)}, got {self.basis!r}", field="basis"
             )
-        _check("channels", self.channels >= 1, "1 or more", self.channels)
-        _check("length", self.length >= 2, "2 or more", self.length)
-        _check("decay", 0 <= self.decay <= STEEPEST, f"0 to {STEEPEST:g}", self.decay)
-        _check("mean", 0 <= self.mean <= 1, "a number in [0, 1]", self.mean)
-        _check("deviation", 0 < self.deviation <= 1, "above 0, at most 1", self.deviation)
+        check(self.channels >= 1, "channels", "1 or more", self.channels)
+        check(self.length >= 2, "length", "2 or more", self.length)
+        check(0 <= self.decay <= STEEPEST, "decay", f"0 to {STEEPEST:g}", self.decay)
+        check(0 <= self.mean <= 1, "mean", "a number in [0, 1]", self.mean)
+        check(0 < self.deviation <= 1, "deviation", "above 0, at most 1", self.deviation)
         if self.coefficients is not None:
             if self.basis == "samples":
                 fits, expected = self.coefficients == self.length, f"{self.length}, the length"
@@ -86,9 +88,9 @@ class Series(Generator):
                 least = 4 if self.basis == "spline" else 1
                 fits = least <= self.coefficients <= self.length
                 expected = f"{least} to {self.length}, the length"
-            _check("coefficients", fits, f"for {self.basis} {expected}", self.coefficients)
+            check(fits, "coefficients", f"for {self.basis} {expected}", self.coefficients)
         elif self.basis == "spline" and self.length < 4:
-            _check("length", False, "4 or more for splines", self.length)
+            check(False, "length", "4 or more for splines", self.length)
 
     @property
     def space(self) -> Space:
@@ -115,12 +117,9 @@ class Series(Generator):
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self.space, latents)
-        map_, mean, deviation = self._tensors
-        shaped = latents.to(map_.device, torch.float32).reshape(-1, self.channels, self._count)
+        map_, mean, deviation = self._tensors.on(latents.device)
+        shaped = latents.to(torch.float32).reshape(-1, self.channels, self._count)
         return (mean + deviation * (shaped @ map_)).clamp(0, 1)
-
-    def to(self, device: torch.device | str) -> None:
-        vars(self)["_tensors"] = tuple(tensor.to(device) for tensor in self._tensors)
 
     @property
     def _count(self) -> int:
@@ -129,10 +128,11 @@ class Series(Generator):
         return self.length if self.basis == "samples" else min(32, self.length)
 
     @cached_property
-    def _tensors(self) -> tuple[torch.Tensor, ...]:
-        """(K, T), (C, 1) and (C, 1), float32."""
+    def _tensors(self) -> Constants:
+        """The map (K, T), mean (C, 1) and deviation (C, 1), float32."""
         mean, deviation, decay = self._prior
-        return self._map(decay).T.float(), mean[:, None].float(), deviation[:, None].float()
+        tensors = (self._map(decay).T.float(), mean[:, None].float(), deviation[:, None].float())
+        return Constants(lambda: tensors)
 
     def _map(self, decay: float) -> torch.Tensor:
         """(T, K) float64, so that B x has mean variance 1 for x of N(0, I)."""
@@ -222,8 +222,3 @@ def cubic_splines(length: int, count: int) -> torch.Tensor:
     columns = piece.long()[:, None] + torch.arange(4)
     zeros = torch.zeros(length, count, dtype=torch.float64)
     return zeros.scatter(1, columns, weights / 6)
-
-
-def _check(field: str, fits: bool, expected: str, value: float) -> None:
-    if not fits:
-        raise InvalidSpec(f"{field}: expected {expected}, got {value}", field=field)

@@ -147,7 +147,7 @@ class CatalogService(CatalogServiceServicer):
                 space=specs.space_to_proto(generator.space.spec),
                 stimulus_shape=generator.stimulus_shape,
                 differentiable=generator.differentiable,
-                summary=plugins.generators.summary(generator.kind),
+                summary=plugins.summary_of(type(generator)),
             )
         except BlackboxError as error:
             return pb.GeneratorInfo(name=name, message=error.message)

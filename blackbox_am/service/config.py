@@ -25,6 +25,17 @@
     kind = "pixels"
     shape = [1, 28, 28]
 
+    [generators.grey]
+    kind = "diffusers_vae"
+
+    [[generators.grey.wrap]]        # the first changes what the generator makes ...
+    kind = "resize"
+    size = [28, 28]
+
+    [[generators.grey.wrap]]        # ... and the last makes what the oracle sees
+    kind = "colour"
+    channels = "grey"
+
 The order of wrappers matters. Here a stimulus is rounded first, then looked up, and only what
 is not known is asked, several times if need be. A `quota` next to the model pays for each
 attempt, around `retry` for each call, around `cache` for hits too. A `timeout` belongs inside

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from blackbox_am.core.batches import fixed_batch_size
-from blackbox_am.core.generator import Generator
+from blackbox_am.core.generator import Generator, check_fit
 from blackbox_am.core.optimizer import Circumstances
 from blackbox_am.core.oracle import Oracle, check_gradients, check_units
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec, StudySpec
-from blackbox_am.errors import GradientUnavailable, InvalidSpec, ShapeMismatch
+from blackbox_am.errors import GradientUnavailable, InvalidSpec
 from blackbox_am.plugins import build_objective, build_optimizer, optimizer_spec
 from blackbox_am.studies.equipment import no_network
 from blackbox_am.studies.events import Created
@@ -66,13 +66,8 @@ def created(
     if oracle is not None:
         info = oracle.describe()
         check_units(info, [unit for objective in objectives for unit in objective.units()])
-        if generator is not None and generator.stimulus_shape != info.stimulus_shape:
-            raise ShapeMismatch(
-                f"generator {spec.generator!r} makes stimuli of shape "
-                f"{generator.stimulus_shape}, oracle {spec.oracle!r} takes "
-                f"{info.stimulus_shape}",
-                field="generator",
-            )
+        if generator is not None:
+            check_fit(generator, info, f"generator {spec.generator!r}", f"oracle {spec.oracle!r}")
         if optimizer.order == 1:
             check_gradients(info, optimizer.name)
         batch_size = fixed_batch_size(rows, info.batch_size)

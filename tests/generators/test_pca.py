@@ -61,9 +61,11 @@ def test_files(tmp_path: Path) -> None:
         PCA(str(tmp_path / "one.safetensors"), components=3),
     ):
         torch.testing.assert_close(made.render(latents), expected)
-    with pytest.raises(InvalidSpec, match="holds 2 arrays, say which: x, y"):
+    with pytest.raises(
+        InvalidSpec, match=r"expected one array in .*, or one called 'data'; got x, y"
+    ):
         _ = PCA(str(tmp_path / "many.npz")).space
-    with pytest.raises(InvalidSpec, match="none called 'z'"):
+    with pytest.raises(InvalidSpec, match="or one called 'z'; got x, y"):
         _ = PCA(str(tmp_path / "many.npz"), array="z").space
 
 
@@ -75,7 +77,7 @@ def test_bad_files(tmp_path: Path) -> None:
         with pytest.raises(InvalidSpec, match="cannot read"):
             _ = PCA(str(tmp_path / name)).space
     np.save(tmp_path / "pickled.npy", np.array([{"a": 1}, {"b": 2}], dtype=object))
-    with pytest.raises(InvalidSpec, match="without pickled objects"):
+    with pytest.raises(InvalidSpec, match=r"cannot read .*allow_pickle=False"):
         _ = PCA(str(tmp_path / "pickled.npy")).space
 
 
@@ -83,7 +85,7 @@ def test_bad_files(tmp_path: Path) -> None:
     ("data", "message"),
     [
         (np.zeros(4, np.float32), "expected stimuli"),
-        (np.array([["a", "b"]]), "expected stimuli"),
+        (np.array([["a", "b"]]), "expected numbers, got"),
         (np.full((5, 3), np.nan), r"expected numbers in \[0, 1\]"),
         (np.full((5, 3), 200.0), "got 200 to 200"),
         (np.random.default_rng(0).random((5, 3)), "have 3 at most, got 64"),

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from blackbox_am.core.batches import in_fixed_batches
 from blackbox_am.core.metering import count, metering
 from blackbox_am.core.oracle import check_stimuli, check_units
+from blackbox_am.core.ranges import check
 from blackbox_am.core.types import Accounting, Capability, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles.wrappers._answers import AnswerBook, Answers
 from blackbox_am.oracles.wrappers._flights import Flights, Shelf
-from blackbox_am.oracles.wrappers._ranges import check
 
 _OPENING = threading.Lock()
 POLL_SECONDS = 0.05

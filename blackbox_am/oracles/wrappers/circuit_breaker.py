@@ -12,11 +12,11 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.ranges import check
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import BlackboxError, OracleError, OracleUnavailable
 from blackbox_am.oracles.wrappers._clock import Clock
-from blackbox_am.oracles.wrappers._ranges import check
 
 log = logging.getLogger(__name__)
 

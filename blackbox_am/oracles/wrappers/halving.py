@@ -13,10 +13,10 @@ import torch
 
 from blackbox_am.core.batches import in_fixed_batches
 from blackbox_am.core.metering import count, metering
+from blackbox_am.core.ranges import check
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import MessageTooLarge, OutOfMemory
-from blackbox_am.oracles.wrappers._ranges import check
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.ranges import check
 from blackbox_am.core.types import Capability, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
-from blackbox_am.oracles.wrappers._ranges import check
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from typing import ClassVar
 import torch
 
 from blackbox_am.core.metering import count
+from blackbox_am.core.ranges import check
 from blackbox_am.core.types import Accounting, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec, QuotaExceeded
 from blackbox_am.oracles.wrappers._ledger import Ledger
-from blackbox_am.oracles.wrappers._ranges import check
 
 _OPENING = threading.Lock()
 

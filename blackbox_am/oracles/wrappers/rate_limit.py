@@ -11,13 +11,13 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.ranges import check
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec, OracleUnavailable
 from blackbox_am.oracles.wrappers._clock import Clock
 from blackbox_am.oracles.wrappers._ledger import Ledger
-from blackbox_am.oracles.wrappers._ranges import check
 
 _DAY_SECONDS = 86400
 _OPENING = threading.Lock()

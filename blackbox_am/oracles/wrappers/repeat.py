@@ -8,9 +8,10 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.ranges import check
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
-from blackbox_am.oracles.wrappers._ranges import check
+from blackbox_am.oracles.wrappers._shown import gathered
 
 
 @dataclass(frozen=True)
@@ -53,5 +54,4 @@ class Repeat(Wrapper):
 
     def _shown(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
         """(presentations, N, U), infinities as nan."""
-        shown = torch.stack([self.ask(stimuli, units) for _ in range(self.presentations)])
-        return torch.where(shown.isfinite(), shown, torch.nan)
+        return gathered(self.ask(stimuli, units) for _ in range(self.presentations))

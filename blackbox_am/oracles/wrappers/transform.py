@@ -9,15 +9,13 @@ from typing import ClassVar, Literal
 import torch
 from torch.nn import functional
 
+from blackbox_am.core.images import MODES, Mode, brightness, middle, resized
 from blackbox_am.core.oracle import check_stimuli
+from blackbox_am.core.ranges import check
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.oracles.wrappers._ranges import check
-
-GREY = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in brightness (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Transform(Wrapper):
     stimulus_shape: tuple[int, ...] = ()
     channels: Literal["same", "bgr", "grey"] = "same"
     resize: tuple[int, ...] = ()
-    mode: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
+    mode: Mode = "bilinear"
     crop: tuple[int, ...] = ()
     pad: tuple[int, ...] = ()
     fill: float = 0.0
@@ -69,8 +67,7 @@ class Transform(Wrapper):
             fits = len(size) in (0, 2) and all(n > 0 for n in size)
             check(fits, field, "(height, width)", size)
         check(self.channels in ("same", "bgr", "grey"), "channels", "bgr or grey", self.channels)
-        modes = ("bilinear", "bicubic", "nearest")
-        check(self.mode in modes, "mode", ", ".join(modes), self.mode)
+        check(self.mode in MODES, "mode", ", ".join(MODES), self.mode)
         check(0 <= self.fill <= 1, "fill", "0 to 1", self.fill)
         check(all(s > 0 for s in self.std), "std", "positive numbers", self.std)
 
@@ -99,9 +96,9 @@ class Transform(Wrapper):
         """What the model sees of `images` (N, C, H, W); it takes so many `channels`."""
         images = self._coloured(images.to(torch.float32), channels)
         if self.resize:
-            images = self._resized(images)
+            images = resized(images, self.resize, self.mode)
         if self.crop:
-            images = _cropped(images, self.crop)
+            images = middle(images, self.crop)
         if self.pad:
             images = self._padded(images)
         if self.mean or self.std:
@@ -117,17 +114,8 @@ class Transform(Wrapper):
             return images
         check(images.shape[1] in (1, 3), "channels", "1 or 3 for grey", images.shape[1])
         if images.shape[1] == 3:
-            weights = images.new_tensor(GREY).reshape(1, 3, 1, 1)
-            images = (images * weights).sum(1, keepdim=True)
+            images = brightness(images)
         return images.expand(-1, channels, -1, -1)
-
-    def _resized(self, images: torch.Tensor) -> torch.Tensor:
-        if self.mode == "nearest":
-            return functional.interpolate(images, self.resize, mode="nearest-exact")
-        images = functional.interpolate(
-            images, self.resize, mode=self.mode, align_corners=False, antialias=True
-        )
-        return images.clamp(0, 1) if self.mode == "bicubic" else images
 
     def _padded(self, images: torch.Tensor) -> torch.Tensor:
         height, width = (size - have for size, have in zip(self.pad, images.shape[2:], strict=True))
@@ -141,11 +129,3 @@ class Transform(Wrapper):
         fits = len(numbers) in (1, images.shape[1])
         check(fits, field, f"1 or {images.shape[1]} numbers", numbers)
         return images.new_tensor(numbers).reshape(1, -1, 1, 1)
-
-
-def _cropped(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
-    height, width = size
-    fits = height <= images.shape[2] and width <= images.shape[3]
-    check(fits, "crop", f"at most the image's {tuple(images.shape[2:])}", size)
-    top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
-    return images[:, :, top : top + height, left : left + width]

@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.ranges import check
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import OracleFailed
-from blackbox_am.oracles.wrappers._ranges import check
 
 log = logging.getLogger(__name__)
 

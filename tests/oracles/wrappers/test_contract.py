@@ -27,6 +27,7 @@ PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "quota": lambda folder: {"rows": 1000, "path": str(folder / "used.sqlite3")},
     "rate_limit": lambda folder: {"rows_per_second": 1e6, "rows_per_day": 10**6},
     "repeat": lambda folder: {"presentations": 3},
+    "robust": lambda folder: {"transforms": 3},
     "retry": lambda folder: {"first_seconds": 0.01},
     "roughness": lambda folder: {},
     "timeout": lambda folder: {"seconds": 20},

@@ -1,4 +1,4 @@
-"""Checks of a wrapper's parameters."""
+"""Checks of a plug-in's parameters."""
 
 from __future__ import annotations
 

@@ -1,0 +1,39 @@
+"""Tensors that never change: made once, and moved once to each device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+
+Tensors = tuple[torch.Tensor, ...]
+
+
+class Constants:
+    """Tensors that a computation needs each time, there before it asks.
+
+    Safe to use from any thread: two that ask at once for a new device both move them, and
+    what they get is equal.
+
+    Args:
+        make: makes them, on the CPU; called when they are first asked for.
+    """
+
+    def __init__(self, make: Callable[[], Tensors]) -> None:
+        self._make = make
+        self._there: dict[torch.device, Tensors] = {}
+
+    def on(self, device: torch.device) -> Tensors:
+        """The tensors on `device`."""
+        found = self._there.get(device)
+        if found is None:
+            # What is made in inference mode could never take part in a gradient.
+            with torch.inference_mode(False), torch.no_grad():
+                found = tuple(tensor.to(device) for tensor in self._made)
+            self._there[device] = found
+        return found
+
+    @cached_property
+    def _made(self) -> Tensors:
+        return self._make()

@@ -1,0 +1,70 @@
+"""The contract of a generator's wrapper: a generator around another generator."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.space import Space
+from blackbox_am.core.wrapper import check_inner
+
+
+@dataclass(frozen=True)
+class GeneratorWrapper(Generator):
+    """A generator that changes the stimuli of another; the latent space stays.
+
+    Wrappers are put around any generator, and around each other:
+    ``Colour(Resize(DiffusersVAE(), (28, 28)), "grey")``.
+
+    Attributes:
+        inner: the generator that it is put around.
+
+    Raises:
+        InvalidSpec: where `inner` is no generator.
+    """
+
+    inner: Any
+
+    def __post_init__(self) -> None:
+        check_inner(self.kind, self.inner, Generator, "a generator")
+
+    @property
+    def space(self) -> Space:
+        space: Space = self.inner.space
+        return space
+
+    @property
+    def differentiable(self) -> bool:
+        return bool(self.inner.differentiable)
+
+    @property
+    def stimulus_shape(self) -> tuple[int, ...]:
+        """Shape of one stimulus.
+
+        Raises:
+            InvalidSpec: where the stimuli within are none that this can change.
+        """
+        return self.around(tuple(self.inner.stimulus_shape))
+
+    def around(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of its stimuli, where those of `inner` have `shape`. Override what it changes.
+
+        Raises:
+            InvalidSpec: where it cannot change such stimuli.
+        """
+        return shape
+
+    def render(self, latents: torch.Tensor) -> torch.Tensor:
+        return self.changed(self.inner.render(latents))
+
+    @abstractmethod
+    def changed(self, stimuli: torch.Tensor) -> torch.Tensor:
+        """(N, *stimulus_shape) float32 in [0, 1], from what `inner` rendered."""
+
+    def to(self, device: torch.device | str) -> None:
+        """Moves the generator within."""
+        self.inner.to(device)

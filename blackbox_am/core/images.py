@@ -1,0 +1,50 @@
+"""Changes of images (N, channels, height, width) that generators and oracles share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch.nn import functional
+
+from blackbox_am.core.ranges import check
+
+Mode = Literal["bilinear", "bicubic", "nearest"]
+MODES = ("bilinear", "bicubic", "nearest")
+
+GREY = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in brightness (ITU-R BT.601)."""
+
+
+def brightness(images: torch.Tensor) -> torch.Tensor:
+    """(N, 1, H, W) brightness of images (N, 3, H, W) in red, green and blue (ITU-R BT.601)."""
+    red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
+    return GREY[0] * red + GREY[1] * green + GREY[2] * blue
+
+
+def resized(images: torch.Tensor, size: tuple[int, ...], mode: Mode) -> torch.Tensor:
+    """(N, C, *size): `images` stretched to (height, width).
+
+    Args:
+        images: (N, C, H, W).
+        size: (height, width).
+        mode: `bilinear` and `bicubic` are antialiased: a smaller image is a weighted mean, not
+            a choice of pixels. Bicubic values are clipped to [0, 1].
+    """
+    if mode == "nearest":
+        return functional.interpolate(images, size, mode="nearest-exact")
+    images = functional.interpolate(images, size, mode=mode, align_corners=False, antialias=True)
+    return images.clamp(0, 1) if mode == "bicubic" else images
+
+
+def middle(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    """(N, C, *size): the middle of `images`.
+
+    Raises:
+        InvalidSpec: where they are smaller.
+    """
+    height, width = size
+    fits = height <= images.shape[2] and width <= images.shape[3]
+    check(fits, "crop", f"at most the image's {tuple(images.shape[2:])}", size)
+    top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
+    return images[:, :, top : top + height, left : left + width]

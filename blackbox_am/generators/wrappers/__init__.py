@@ -1,0 +1,1 @@
+"""What can be put around any generator. One file is one wrapper."""

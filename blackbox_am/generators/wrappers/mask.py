@@ -1,0 +1,113 @@
+"""Inputs that stay as they are, while the others are searched."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from blackbox_am.core.constants import Constants
+from blackbox_am.core.generator_wrapper import GeneratorWrapper
+from blackbox_am.core.ranges import check
+from blackbox_am.errors import InvalidSpec
+from blackbox_am.generators._arrays import Given, read_array
+
+
+@dataclass(frozen=True)
+class Mask(GeneratorWrapper):
+    """A stimulus of which only some inputs come from the generator: of images, series, rows.
+
+    With `compact` the generator makes only the free inputs, so that no coordinate of its
+    latents is wasted on what nobody sees: its stimuli have as many values as are free, and
+    take their places in the order of the axes, the last one fastest.
+
+    Attributes:
+        base: what stays, in [0, 1] (0 to 255 for uint8 files): a number, nested lists, or the
+            path of a `.npy` or `.safetensors` file. Fewer axes stand for equal copies, as in
+            numpy: (32, 32) means each channel of (3, 32, 32).
+        free: true, or 1, where the generator's values are seen; in the same forms.
+        compact: whether the generator makes the free inputs only.
+
+    Raises:
+        NotFound: where there is no such file.
+        InvalidSpec: for values out of range, or where nothing is free; for its shape, where
+            `base` and `free` do not fit the stimuli within.
+    """
+
+    kind: ClassVar[str] = "mask"
+
+    base: Given = 0.5
+    free: Given = True
+    compact: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # Read now, so that a wrong file is said when the generator is built.
+        base, free = self._given
+        fits = bool(torch.isfinite(base).all()) and 0 <= float(base.min()) <= float(base.max()) <= 1
+        check(fits, "base", "values in [0, 1]", f"{float(base.min())} to {float(base.max())}")
+        check(bool(free.any()), "free", "at least one free input", "none")
+
+    def around(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        base, free = self._given
+        if not self.compact:
+            for field, given in (("base", base), ("free", free)):
+                self._check_copies(field, tuple(given.shape), shape)
+            return shape
+        try:
+            whole = np.broadcast_shapes(tuple(base.shape), tuple(free.shape))
+        except ValueError as error:
+            raise InvalidSpec(
+                f"free: expected the shape of base, {tuple(base.shape)}, got {tuple(free.shape)}",
+                field="free",
+            ) from error
+        count = int(free.expand(whole).sum())
+        check(
+            math.prod(shape) == count,
+            "free",
+            f"a generator of {count} values, as many as are free of {whole}",
+            shape,
+        )
+        return whole
+
+    def changed(self, stimuli: torch.Tensor) -> torch.Tensor:
+        base, free, places = self._there.on(stimuli.device)
+        if not self.compact:
+            return torch.where(free, stimuli, base)
+        values = stimuli.flatten(1)
+        whole = base.flatten().expand(len(values), -1).index_copy(1, places, values)
+        return whole.reshape(-1, *base.shape)
+
+    @staticmethod
+    def _check_copies(field: str, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
+        trailing = shape[len(shape) - len(given) :] if len(given) <= len(shape) else None
+        fits = trailing is not None and all(
+            n in (1, m) for n, m in zip(given, trailing, strict=True)
+        )
+        check(fits, field, f"the shape of the stimuli within, {shape}", given)
+
+    @cached_property
+    def _given(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """`base` as float32, and `free` as booleans, in the shapes they came in."""
+        base, free = read_array("base", self.base), read_array("free", self.free)
+        check(base.size > 0, "base", "values", "none")
+        if base.dtype == np.uint8:
+            base = base / 255
+        if free.dtype != np.bool_:
+            known = bool(np.isin(free, (0, 1)).all())
+            check(known, "free", "true or false, 1 or 0", "other numbers")
+        return torch.tensor(base.astype(np.float32)), torch.tensor(free.astype(np.bool_))
+
+    @cached_property
+    def _there(self) -> Constants:
+        """Base and free in the shape of the stimuli, and the places of the free inputs."""
+        return Constants(self._laid_out)
+
+    def _laid_out(self) -> tuple[Any, ...]:
+        shape = self.stimulus_shape
+        base, free = (given.expand(shape).contiguous() for given in self._given)
+        return base, free, free.flatten().nonzero().squeeze(1)
