@@ -80,6 +80,16 @@ class DiffusersVAE(Generator):
         stimuli: torch.Tensor = decoder(shaped.reshape(-1, *self._config.latent_shape))
         return stimuli
 
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, D) latents that are decoded to about `images` (N, *stimulus) in [0, 1]: the mean
+        of the model's posterior, whitened.
+        """
+        decoder = self._decoder
+        pictures = images.to(decoder.mean.device, torch.float32) * 2 - 1
+        codes = decoder.model.encode(pictures).latent_dist.mean
+        whitened: torch.Tensor = ((codes - decoder.mean) / decoder.std).flatten(1)
+        return whitened
+
     def to(self, device: torch.device | str) -> None:
         self._decoder.to(device)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from blackbox_am import plugins
@@ -9,7 +10,9 @@ from blackbox_am.core.generator import Generator
 from blackbox_am.errors import NotFound, StoreCorrupt
 from blackbox_am.generators.diffusers_vae import DiffusersVAE
 from blackbox_am.generators.diffusers_vq import DiffusersVQ
+from blackbox_am.generators.neighbourhood import Neighbourhood
 from blackbox_am.generators.pca import PCA
+from blackbox_am.generators.perturbation import Perturbation
 from blackbox_am.generators.pixels import Pixels
 from blackbox_am.generators.series import Series
 from blackbox_am.generators.table import Column, Table
@@ -18,7 +21,9 @@ from blackbox_am.testing.generators import GeneratorContract, latents_for
 EXAMPLES: dict[str, Callable[[str, str], Generator]] = {
     "diffusers_vae": lambda vae, vq: DiffusersVAE(vae),
     "diffusers_vq": lambda vae, vq: DiffusersVQ(vq),
+    "neighbourhood": lambda vae, vq: Neighbourhood(np.full((1, 3, 16, 16), 0.5), weights=vae),
     "pca": lambda vae, vq: PCA(components=6),
+    "perturbation": lambda vae, vq: Perturbation(np.full((1, 3, 8, 9), 0.5), basis="dct", size=4),
     "pixels": lambda vae, vq: Pixels((3, 6, 5)),
     "series": lambda vae, vq: Series(2, 24, coefficients=6),
     "table": lambda vae, vq: Table(
