@@ -9,7 +9,11 @@ import pytest
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.errors import InvalidSpec, NotFound
 from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.wrappers.colour import Colour
+from blackbox_am.generators.wrappers.resize import Resize
 from blackbox_am.oracles.simulated import Simulated
+
+PIXELS = {"kind": "pixels", "shape": [3, 8, 8]}
 
 
 def test_what_ships_is_there():
@@ -51,6 +55,10 @@ def test_an_unknown_name_is_not_found():
         ({"oracles": {"a": {"model": "x"}}}, r"\[oracles.a\] must be a table with a kind"),
         ({"generators": {"a": "diffusers_vae"}}, 'kind = "diffusers_vae"'),
         ({"oracles": {"a": {"kind": "torch_modul"}}}, "did you mean 'torch_module'"),
+        ({"generators": {"a": PIXELS | {"wrap": 3}}}, r"\[\[generators.a.wrap\]\]"),
+        ({"generators": {"a": PIXELS | {"wrap": [{}]}}}, r'a.wrap\] must .* kind = "resize"'),
+        ({"generators": {"a": PIXELS | {"wrap": [{"kind": "cache"}]}}}, "no wrapper .*'cache'"),
+        ({"oracles": {"a": {"kind": "simulated", "wrap": [{"kind": "colour"}]}}}, "'colour'"),
     ],
 )
 def test_a_wrong_entry_is_said_at_once(tables, words):
@@ -62,3 +70,17 @@ def test_a_wrong_parameter_is_said_when_it_is_built():
     catalogue = Catalogue.from_plain({"oracles": {"a": {"kind": "simulated", "unit": 3}}})
     with pytest.raises(InvalidSpec, match="did you mean 'units'"):
         catalogue.oracle("a")
+
+
+def test_wrappers_stand_around_generators_in_order():
+    wraps = [{"kind": "resize", "size": [5, 4]}, {"kind": "colour", "channels": "grey"}]
+    catalogue = Catalogue.from_plain({"generators": {"a": PIXELS | {"wrap": wraps}}})
+    assert catalogue.generator("a") == Colour(Resize(Pixels((3, 8, 8)), (5, 4)))
+    assert catalogue.generator("a").stimulus_shape == (1, 5, 4)
+
+
+def test_a_wrong_parameter_of_a_wrapper_is_said_when_it_is_built():
+    wraps = [{"kind": "resize", "sise": [5, 4]}]
+    catalogue = Catalogue.from_plain({"generators": {"a": PIXELS | {"wrap": wraps}}})
+    with pytest.raises(InvalidSpec, match="did you mean 'size'"):
+        catalogue.generator("a")

@@ -21,7 +21,9 @@ from blackbox_am.objectives.weighted import Weighted
 REGISTRIES = {
     "optimizers": plugins.optimizers,
     "generators": plugins.generators,
+    "generators/wrappers": plugins.generator_wrappers,
     "oracles": plugins.oracles,
+    "oracles/wrappers": plugins.wrappers,
     "objectives": plugins.objectives,
 }
 EVERY = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry.names()]

@@ -52,7 +52,7 @@ class TestAroundPixels(GeneratorContract):
             wrapper(nn.Linear(2, 2), **PARAMETERS[name])
 
     def test_plain_parameters_name_no_generator(self, name: str) -> None:
-        with pytest.raises(InvalidSpec, match="no parameter 'inner'.*the generator"):
+        with pytest.raises(InvalidSpec, match=r"no parameter 'inner'.*the generator"):
             plugins.wrap_generator(Pixels(), name, {"inner": "other"})
 
     def test_constants_made_in_inference_mode_carry_gradients_later(self, name: str) -> None:

@@ -77,7 +77,7 @@ class Loud:
 
 def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     np.save(tmp_path / "loud.npy", np.array([Loud()], object), allow_pickle=True)
-    with pytest.raises(InvalidSpec, match="cannot read .*loud"):
+    with pytest.raises(InvalidSpec, match=r"cannot read .*loud"):
         Mask(Pixels((1,)), str(tmp_path / "loud.npy"))
 
 
