@@ -110,12 +110,10 @@ class Perturbation(Around):
         """U(z), (N, *stimulus), for latents (N, *latent)."""
         if self.basis == "tiles":
             rows, columns = self._places.on(shaped.device)
-            tiles: torch.Tensor = shaped[..., rows, :][..., columns]
-            return tiles
-        if self.basis == "dct":
+            shaped = shaped[..., rows, :][..., columns]
+        elif self.basis == "dct":
             rows, columns = self._places.on(shaped.device)
-            waves: torch.Tensor = rows @ shaped @ columns.T
-            return waves
+            shaped = rows @ shaped @ columns.T
         return shaped
 
     def _shortened(self, change: torch.Tensor) -> torch.Tensor:
@@ -126,7 +124,8 @@ class Perturbation(Around):
         norms = flat.double().norm(dim=1, keepdim=True).clamp_min(1e-30)
         within = (self.radius - values**0.5 * 2**-24) / (1 + 2**-20)
         factor = within * torch.tanh(norms / values**0.5) / norms
-        return (flat * factor).float().reshape(change.shape)
+        short: torch.Tensor = (flat * factor).float().reshape(change.shape)
+        return short
 
     def _replaced(self, clean: torch.Tensor, shaped: torch.Tensor) -> torch.Tensor:
         """`clean` with new values where the latents are largest."""
