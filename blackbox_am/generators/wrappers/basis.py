@@ -23,7 +23,7 @@ from blackbox_am.errors import GradientUnavailable
 from blackbox_am.generators._kept import Tensors, cache_folder, kept
 from blackbox_am.generators.wrappers._metric import exact_metric, probed_metric
 
-EXACT = 256
+EXACT = 64
 """Dimensions up to which the metric is computed column by column unless asked otherwise."""
 FINGERPRINTS = 8
 
@@ -66,7 +66,7 @@ class Basis(GeneratorWrapper):
         floor: least eigenvalue that the scales know, as a share of the largest.
         samples: latents of the prior that the metric is averaged over.
         probes: for each, random probes: J' v for v of N(0, I), whose outer products have J' J as
-            mean. 0 is exact. Unless given, exact up to D = 256, and 4 D / samples above.
+            mean. 0 is exact. Unless given, exact up to D = 64, and 8 D / samples above.
         batch_size: latents worked on at once meanwhile; the exact metric keeps D stimuli of each.
         cache: folder where results are kept; the user's cache folder unless given.
 
@@ -162,7 +162,7 @@ class Basis(GeneratorWrapper):
         dim = self.inner.space.dim
         probes = self.probes
         if probes is None:
-            probes = 0 if dim <= EXACT else math.ceil(4 * dim / self.samples)
+            probes = 0 if dim <= EXACT else math.ceil(8 * dim / self.samples)
         key = {
             "generator": fingerprint(self.inner),
             "samples": self.samples,
