@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from blackbox_am.client import connect
     from blackbox_am.core.spec import Budget, ObjectiveSpec, SpaceSpec
     from blackbox_am.errors import BlackboxError
+    from blackbox_am.generators.diffusers_text import DiffusersText
+    from blackbox_am.generators.diffusers_unconditional import DiffusersUnconditional
     from blackbox_am.generators.diffusers_vae import DiffusersVAE
     from blackbox_am.generators.diffusers_vq import DiffusersVQ
     from blackbox_am.generators.pixels import Pixels
+    from blackbox_am.generators.vq_module import VQModule
     from blackbox_am.objectives.mean import Mean
     from blackbox_am.objectives.weighted import Weighted
     from blackbox_am.oracles.remote import Remote
@@ -34,6 +37,8 @@ __all__ = [
     "BlackboxError",
     "Budget",
     "Catalogue",
+    "DiffusersText",
+    "DiffusersUnconditional",
     "DiffusersVAE",
     "DiffusersVQ",
     "Mean",
@@ -44,6 +49,7 @@ __all__ = [
     "Simulated",
     "SpaceSpec",
     "TorchModule",
+    "VQModule",
     "Weighted",
     "__version__",
     "connect",
@@ -54,6 +60,8 @@ _HOMES = {
     "BlackboxError": "errors",
     "Budget": "core.spec",
     "Catalogue": "catalogue",
+    "DiffusersText": "generators.diffusers_text",
+    "DiffusersUnconditional": "generators.diffusers_unconditional",
     "DiffusersVAE": "generators.diffusers_vae",
     "DiffusersVQ": "generators.diffusers_vq",
     "Mean": "objectives.mean",
@@ -64,6 +72,7 @@ _HOMES = {
     "Simulated": "oracles.simulated",
     "SpaceSpec": "core.spec",
     "TorchModule": "oracles.torch_module",
+    "VQModule": "generators.vq_module",
     "Weighted": "objectives.weighted",
     "connect": "client",
     "maximise": "studies.local",

@@ -8,12 +8,13 @@ told the scores, over the unit's natural maximum.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blackbox_am.bench import problems
+from blackbox_am.bench import plausibility, problems
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.optimizer import Circumstances
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.spec import OptimizerSpec, read_setting
+from blackbox_am.core.tensors import to_uint8
 from blackbox_am.errors import BlackboxError, InvalidInput
 from blackbox_am.evaluation import Evaluator
 from blackbox_am.objectives.mean import Mean
@@ -80,6 +82,9 @@ class Outcome:
         found: (len(at), units, seeds) reported activation over natural maximum.
         seconds: how long it took.
         failure: why there is nothing, where the optimizer refused or failed.
+        strange: (units, seeds) distance of what was reported at the end to the nearest natural
+            image; see `plausibility`. Empty where it was not looked at.
+        pictures: (units, *stimulus) uint8, the best of all seeds. Empty likewise.
     """
 
     cell: Cell
@@ -87,6 +92,8 @@ class Outcome:
     found: Floats
     seconds: float
     failure: str = ""
+    strange: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    pictures: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
 
 
 def optimizer_spec(label: str) -> OptimizerSpec:
@@ -128,13 +135,30 @@ def run(cell: Cell, assets: Path | None) -> Outcome:
     problem = problems.problem(cell.problem, cell.units, assets)
     at = checkpoints(cell.queries)
     try:
-        found = _search(cell, problem, at)
+        report = _search(cell, problem)
+        stimuli = _rendered(problem, report.best)
+        strange = plausibility.strangeness(stimuli, problem.images)
     except BlackboxError as error:
         return Outcome(cell, at, np.empty(0), time.perf_counter() - started, error.message)
-    return Outcome(cell, at, found, time.perf_counter() - started)
+    shape = (cell.units, cell.seeds)
+    found = report.at(at).reshape(len(at), *shape)
+    shown = stimuli.reshape(*shape, *stimuli.shape[1:])[range(cell.units), found[-1].argmax(1)]
+    return Outcome(
+        cell,
+        at,
+        found,
+        time.perf_counter() - started,
+        strange=strange.numpy().reshape(shape).astype(np.float64),
+        pictures=to_uint8(shown.numpy()),
+    )
 
 
-def _search(cell: Cell, problem: problems.Problem, at: Sequence[int]) -> Floats:
+def _rendered(problem: problems.Problem, latents: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return torch.cat([problem.generator.render(part) for part in torch.split(latents, BATCH)])
+
+
+def _search(cell: Cell, problem: problems.Problem) -> _Report:
     targets = cell.units * cell.seeds
     space = problem.generator.space
     asked = build_optimizer(optimizer_spec(cell.optimizer))
@@ -158,12 +182,12 @@ def _search(cell: Cell, problem: problems.Problem, at: Sequence[int]) -> Floats:
         evaluation = evaluator.evaluate(latents, range(targets), gradients=climbs)
         clean = torch.from_numpy(evaluation.activations[..., 0]).to(torch.float64) / maxima
         told = noisy(clean, cell.noise, Stream(0, "noise", generation, range(targets)))
-        report.add(clean, told)
+        report.add(clean, told, latents)
         with torch.no_grad():
             state = optimizer.tell(
                 space, state, latents, told.to(torch.float32), evaluation.gradients
             )
-    return report.at(at).reshape(len(at), cell.units, cell.seeds)
+    return report
 
 
 def level(noise: str) -> float:
@@ -201,17 +225,25 @@ def noisy(clean: torch.Tensor, noise: str, stream: Stream) -> torch.Tensor:
 
 
 class _Report:
-    """The noise-free activation of the best of all rows so far, query by query."""
+    """The noise-free activation of the best of all rows so far, query by query.
+
+    Attributes:
+        best: (K, D), the latents of the best of all rows.
+    """
 
     def __init__(self, targets: int) -> None:
+        self.best = torch.empty(0)
         self._best_told = torch.full((targets,), -torch.inf, dtype=torch.float64)
         self._best_clean = torch.full((targets,), torch.nan, dtype=torch.float64)
         self._rows: list[torch.Tensor] = []
 
-    def add(self, clean: torch.Tensor, told: torch.Tensor) -> None:
-        """A generation: (K, P) each."""
+    def add(self, clean: torch.Tensor, told: torch.Tensor, latents: torch.Tensor) -> None:
+        """A generation: (K, P) each, and latents (K, P, D)."""
+        if not len(self.best):
+            self.best = latents[:, 0].clone()
         for row in range(clean.shape[1]):
             better = told[:, row] > self._best_told
+            self.best = torch.where(better[:, None], latents[:, row], self.best)
             self._best_told = torch.where(better, told[:, row], self._best_told)
             self._best_clean = torch.where(better, clean[:, row], self._best_clean)
             self._rows.append(self._best_clean)
@@ -261,7 +293,15 @@ def _run_missing(cells: Sequence[Cell], assets: Path | None, jobs: int) -> Itera
 
 
 def plain(outcome: Outcome) -> dict[str, Any]:
-    return {**asdict(outcome), "found": outcome.found.tolist()}
+    return {
+        **asdict(outcome),
+        "found": outcome.found.tolist(),
+        "strange": outcome.strange.tolist(),
+        "pictures": {
+            "shape": outcome.pictures.shape,
+            "base64": base64.b64encode(outcome.pictures.tobytes()).decode(),
+        },
+    }
 
 
 def load(results: Path | None) -> list[Outcome]:
@@ -278,6 +318,14 @@ def load(results: Path | None) -> list[Outcome]:
                 np.asarray(plain["found"], dtype=np.float64),
                 plain["seconds"],
                 plain["failure"],
+                np.asarray(plain.get("strange", [[]]), dtype=np.float64),
+                _pictures(plain.get("pictures")),
             )
         )
     return outcomes
+
+
+def _pictures(plain: dict[str, Any] | None) -> NDArray[np.uint8]:
+    if plain is None:
+        return np.empty(0, np.uint8)
+    return np.frombuffer(base64.b64decode(plain["base64"]), np.uint8).reshape(plain["shape"])

@@ -44,13 +44,19 @@ class Measurement:
 
 
 def compare(
-    name: str, values: Sequence[float], baselines: Sequence[float], unit: str, *, at_most: float
+    name: str,
+    values: Sequence[float],
+    baselines: Sequence[float],
+    unit: str,
+    *,
+    at_most: float = math.inf,
+    at_least: float = 0.0,
 ) -> Measurement:
     """Paired repeats of something against its baseline: the median of their ratios.
 
     Args:
         values, baselines: one pair a repeat, taken close together in time.
-        at_most: the largest ratio that meets the aim.
+        at_most, at_least: the ratios that meet the aim; none where neither is given.
     """
     ratios = np.asarray(values) / np.asarray(baselines)
     low, ratio, high = (float(q) for q in np.percentile(ratios, [25, 50, 75]))
@@ -60,8 +66,8 @@ def compare(
         unit,
         float(np.median(baselines)),
         ratio,
-        f"<= {at_most:g}",
-        ratio <= at_most,
+        f"<= {at_most:g}" if at_most < math.inf else f">= {at_least:g}" if at_least else "",
+        at_least <= ratio <= at_most if at_most < math.inf or at_least else None,
         low,
         high,
     )

@@ -104,10 +104,10 @@ def _found_sheet(outcomes: list[Outcome]) -> Sheet:
     rows = [
         (
             outcome.cell.optimizer,
-            *(_interval(outcome, n) for n in budgets),
+            *(interval(outcome, n) for n in budgets),
             f"{ranks[outcome.cell.optimizer]:.1f}",
-            _median_queries(outcome, np.ones(outcome.cell.units)),
-            "" if gradient is None else _median_queries(outcome, OF_GRADIENT * gradient),
+            median_queries(outcome, np.ones(outcome.cell.units)),
+            "" if gradient is None else median_queries(outcome, OF_GRADIENT * gradient),
         )
         for outcome in searches
     ]
@@ -115,7 +115,7 @@ def _found_sheet(outcomes: list[Outcome]) -> Sheet:
         (
             f"{o.cell.optimizer} (gradients; {o.cell.queries:,} queries, {o.cell.seeds} seeds)",
             *("" for _ in budgets[1:]),
-            _interval(o, o.cell.queries),
+            interval(o, o.cell.queries),
             *("", "", ""),
         )
         for o in worked
@@ -154,7 +154,8 @@ def at_budget(outcome: Outcome, queries: int) -> Floats | None:
     return found
 
 
-def _interval(outcome: Outcome, queries: int) -> str:
+def interval(outcome: Outcome, queries: int) -> str:
+    """What was found by then: the median, and its 95 % interval."""
     found = at_budget(outcome, queries)
     if found is None:
         return ""
@@ -225,6 +226,7 @@ def queries_to(outcome: Outcome, levels: Floats) -> Floats:
     return first
 
 
-def _median_queries(outcome: Outcome, levels: Floats) -> str:
+def median_queries(outcome: Outcome, levels: Floats) -> str:
+    """The median over units and seeds of `queries_to`."""
     median = float(np.median(queries_to(outcome, levels)))
     return f"{median:,.0f}" if np.isfinite(median) else f"> {outcome.cell.queries:,}"

@@ -122,10 +122,7 @@ def _publish(
     page: Path | None,
     json_file: Path | None,
 ) -> None:
-    sheets.show([sheet for part in tables.values() for sheet in part])
-    if page is not None:
-        for part, found in tables.items():
-            sheets.write_between_marks(page, f"{COMMAND}, {part}", found)
+    sheets.publish(tables, COMMAND, page)
     if json_file is not None:
         json_file.write_text(json.dumps(plain, indent=1) + "\n")
 

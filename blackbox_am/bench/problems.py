@@ -8,7 +8,6 @@ of zalandoresearch's notebook), and the test images that natural maxima are take
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import as_file, files
@@ -30,6 +29,9 @@ from blackbox_am.errors import InvalidInput, NotFound
 from blackbox_am.oracles.torch_module import TorchModule
 from blackbox_am.zoo.nets import CifarResNet
 
+SHIPPED = "cifar_"
+"""What the names of shipped models begin with; names of problems leave it out."""
+RESNET = "resnet20"
 RESNET_UNITS = (
     "head:0", "layer3.1.conv2:7@center", "layer2.1.conv2:5@center", "layer1.1.conv2:3@center",
     "head:3", "layer3.1.conv2:23@center", "layer2.1.conv2:12@center", "layer1.1.conv2:8@center",
@@ -82,9 +84,26 @@ class Problem:
         return torch.cat(batches).amax(0).to(torch.float64)
 
 
-def names(assets: Path | None) -> list[str]:
-    """The problems there are, with or without assets."""
-    return sorted(_SHIPPED) + (sorted(_WITH_ASSETS) if assets is not None else [])
+def names(assets: Path | None) -> str:
+    """What there is to combine, for messages."""
+    generators = [name.removeprefix(SHIPPED) for name in Catalogue.default().generator_names()]
+    oracles = list(SHIPPED_UNITS)
+    if assets is not None:
+        generators += _MANGO
+        oracles.append(SHIPPED + RESNET)
+    words = [oracle.removeprefix(SHIPPED) for oracle in oracles]
+    return f"ORACLE+GENERATOR, of {', '.join(words)} and of {', '.join(generators)}"
+
+
+def rendering(shape: tuple[int, ...]) -> list[str]:
+    """The shipped generators of continuous latents whose stimuli have that shape."""
+    catalogue = Catalogue.default()
+    found = {name: catalogue.generator(name) for name in catalogue.generator_names()}
+    return [
+        name.removeprefix(SHIPPED)
+        for name, made in found.items()
+        if made.stimulus_shape == shape and made.space.kind != "categorical"
+    ]
 
 
 def problem(name: str, units: int, assets: Path | None) -> Problem:
@@ -94,39 +113,64 @@ def problem(name: str, units: int, assets: Path | None) -> Problem:
         InvalidInput: where there is none of that name, or not so many units.
         NotFound: where the assets lack a file.
     """
-    builders = {**_SHIPPED, **(_WITH_ASSETS if assets is not None else {})}
-    if name not in builders:
+    oracle, _, rendered = name.partition("+")
+    if not rendered:
+        raise _nothing(name, assets)
+    made = generator(rendered, assets)
+    asked = _resnet(assets) if oracle == RESNET else _shipped(oracle)
+    if asked is None:
+        raise _nothing(name, assets)
+    model, addresses, images = asked
+    if made.stimulus_shape != model.describe().stimulus_shape:
         raise InvalidInput(
-            f"there is no problem {name!r}; with what is here there are {', '.join(names(assets))}"
-            + ("" if assets is not None else "; more with --assets"),
+            f"{name}: {rendered} makes stimuli of shape {made.stimulus_shape}, {oracle} takes "
+            f"{model.describe().stimulus_shape}",
             field="problem",
         )
-    found = builders[name](assets or Path())
-    if not 1 <= units <= len(found.units):
-        raise InvalidInput(f"{name} has 1 to {len(found.units)} units, got {units}", field="units")
-    return Problem(name, found.oracle, found.generator, found.units[:units], found.images)
+    if not 1 <= units <= len(addresses):
+        raise InvalidInput(f"{name} has 1 to {len(addresses)} units, got {units}", field="units")
+    chosen = tuple(Unit.parse(unit) for unit in addresses[:units])
+    return Problem(name, model, made, chosen, images)
 
 
-def _shipped(oracle: str, generator: str) -> Callable[[Path], Problem]:
-    def build(assets: Path) -> Problem:
-        del assets
-        catalogue = Catalogue.default()
-        units = tuple(Unit.parse(unit) for unit in SHIPPED_UNITS[oracle])
-        source = files("blackbox_am") / "zoo" / "weights" / "probe_images.npz"
-        with as_file(source) as path:
-            images = _images(path)
-        return Problem("", catalogue.oracle(oracle), catalogue.generator(generator), units, images)
+def generator(name: str, assets: Path | None) -> Generator:
+    """The generator that problems call `name`.
 
-    return build
+    Raises:
+        InvalidInput: where there is none.
+    """
+    if name in _MANGO and assets is not None:
+        return MangoVQ(assets, _MANGO[name])
+    catalogue = Catalogue.default()
+    for known in (SHIPPED + name, name):
+        if known in catalogue.generator_names():
+            return catalogue.generator(known)
+    raise _nothing(name, assets)
 
 
-def _resnet(generator: Callable[[Path], Generator]) -> Callable[[Path], Problem]:
-    def build(assets: Path) -> Problem:
-        units = tuple(Unit.parse(unit) for unit in RESNET_UNITS)
-        images = _images(_there(assets / "cifar10_test_1000.npz"))
-        return Problem("", resnet20(assets), generator(assets), units, images)
+def _nothing(name: str, assets: Path | None) -> InvalidInput:
+    return InvalidInput(
+        f"there is no problem {name!r}; with what is here there are {names(assets)}"
+        + ("" if assets is not None else "; more with --assets"),
+        field="problem",
+    )
 
-    return build
+
+_Asked = tuple[Oracle, tuple[str, ...], torch.Tensor]
+
+
+def _shipped(name: str) -> _Asked | None:
+    units = SHIPPED_UNITS.get(SHIPPED + name)
+    if units is None:
+        return None
+    with as_file(files("blackbox_am") / "zoo" / "weights" / "probe_images.npz") as path:
+        return Catalogue.default().oracle(SHIPPED + name), units, _images(path)
+
+
+def _resnet(assets: Path | None) -> _Asked | None:
+    if assets is None:
+        return None
+    return resnet20(assets), RESNET_UNITS, _images(_there(assets / "cifar10_test_1000.npz"))
 
 
 def resnet20(assets: Path) -> TorchModule:
@@ -182,6 +226,12 @@ _MANGO_NAMES = (
     ("_decoder._conv_trans_1", "up_1"),
     ("_decoder._conv_trans_2", "up_2"),
 )
+
+
+_MANGO: dict[str, Literal["codes", "continuous"]] = {
+    "mango_codes": "codes",
+    "mango_4096": "continuous",
+}
 
 
 @dataclass(frozen=True)
@@ -251,15 +301,3 @@ def _there(path: Path) -> Path:
     if not path.is_file():
         raise NotFound(f"the assets lack {path.name}; --assets names the folder that holds it")
     return path
-
-
-_SHIPPED = {
-    "cnn+vae": _shipped("cifar_cnn", "cifar_vae"),
-    "vit+vae": _shipped("cifar_vit", "cifar_vae"),
-    "cnn+vq_codes": _shipped("cifar_cnn", "cifar_vq_codes"),
-}
-_WITH_ASSETS = {
-    "resnet20+vae": _resnet(lambda _: Catalogue.default().generator("cifar_vae")),
-    "resnet20+mango_codes": _resnet(lambda assets: MangoVQ(assets, "codes")),
-    "resnet20+mango_4096": _resnet(lambda assets: MangoVQ(assets, "continuous")),
-}

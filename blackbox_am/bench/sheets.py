@@ -51,6 +51,14 @@ def show(sheets: Sequence[Sheet]) -> None:
         console.print()
 
 
+def publish(tables: dict[str, list[Sheet]], command: str, page: Path | None) -> None:
+    """Prints tables, and puts those of each part between the part's marks in `page`."""
+    show([sheet for part in tables.values() for sheet in part])
+    if page is not None:
+        for part, found in tables.items():
+            write_between_marks(page, f"{command}, {part}", found)
+
+
 def markdown(sheets: Sequence[Sheet]) -> str:
     """Tables as Markdown."""
     parts = []

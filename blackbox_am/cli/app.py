@@ -13,6 +13,7 @@ from blackbox_am.cli.demo import client_half, demo
 from blackbox_am.cli.failures import EXIT_CODES, Group
 from blackbox_am.cli.run import run
 from blackbox_am.cli.serve import serve
+from blackbox_am.cli.stimuli import interpolate, sample
 from blackbox_am.version import __version__
 
 app = typer.Typer(
@@ -58,6 +59,8 @@ def version() -> None:
 
 app.command()(run)
 app.command()(serve)
+app.command()(sample)
+app.command()(interpolate)
 app.command()(demo)
 app.command("demo-client", hidden=True)(client_half)
 app.add_typer(study.app, name="study")

@@ -69,7 +69,10 @@ def objectives(name: Name = None, server: Server = None, as_json: options.AsJson
 def generators(
     server: Server = None, config: Config = None, as_json: options.AsJson = False
 ) -> None:
-    """What makes stimuli, and the latent space of each."""
+    """What makes stimuli, and the latent space of each.
+
+    See what one makes with `blackbox-am sample NAME --out grid.png`.
+    """
     if server is None:
         from blackbox_am.cli import catalog_here
 
@@ -80,11 +83,12 @@ def generators(
     if as_json:
         _print_json(found)
         return
-    table = _table("generator", "latent space", "stimulus", "gradients", "")
+    table = _table("generator", "latent space", "stimulus", "gradients", "licence", "")
     for entry in found:
         table.add_row(
             entry.name, _space(entry), _shape(entry.stimulus_shape),
-            "yes" if entry.differentiable else "no", _text(entry.summary, entry.problem),
+            "yes" if entry.differentiable else "no", entry.licence,
+            _text(entry.summary, entry.problem),
         )  # fmt: skip
     out.print(table)
 
@@ -96,14 +100,15 @@ def oracles(server: Server = None, config: Config = None, as_json: options.AsJso
     if as_json:
         _print_json(found)
         return
-    table = _table("oracle", "kind", "capability", "stimulus", "layers", "")
+    table = _table("oracle", "kind", "wrapped in", "capability", "stimulus", "layers", "")
     for entry in found:
         if entry.info is None:
-            table.add_row(entry.name, "", "", "", "", _text("", entry.problem))
+            table.add_row(entry.name, "", "", "", "", "", _text("", entry.problem))
             continue
         info = entry.info
         table.add_row(
-            entry.name, info.kind, f"C{int(info.capability)} {info.capability.name.lower()}",
+            entry.name, info.kind, ", ".join(info.wrappers),
+            f"C{int(info.capability)} {info.capability.name.lower()}",
             _shape(info.stimulus_shape), str(len(info.layers)), "",
         )  # fmt: skip
     out.print(table)
@@ -122,7 +127,8 @@ def units(
     """The layers of a model, or with --layer the units of one.
 
     A unit is addressed as layer:index, such as head:3; in a layer with a map,
-    layer:index@center or layer:index@row,column is one place of it.
+    layer:index@center or layer:index@row,column is one place of it; in a layer of
+    tokens, layer:index@cls or layer:index@token. Attention heads are layers.
     """
     found = {entry.name: entry for entry in _oracles(server, config)}
     if oracle not in found:
@@ -134,9 +140,10 @@ def units(
         if as_json:
             plain(json.dumps(msgspec.to_builtins(info.layers)))
             return
-        table = _table("layer", "kind", "units", "shape")
+        table = _table("layer", "kind", "units", "shape", "")
         for row in info.layers:
-            table.add_row(row.name, row.kind, f"{row.units:,}", _shape(row.shape))
+            side = "after its nonlinearity" if row.after_nonlinearity else ""
+            table.add_row(row.name, row.kind, f"{row.units:,}", _shape(row.shape), _text(side, ""))
         out.print(table)
         return
     layers = {row.name: row for row in info.layers}

@@ -72,7 +72,9 @@ def _generator(name: str, build: Callable[[str], Any]) -> GeneratorListing:
     except BlackboxError as error:
         return GeneratorListing(name, "", None, (), False, "", error.message)
     summary = plugins.summary_of(type(made))
-    return GeneratorListing(name, made.kind, space, shape, made.differentiable, summary, "")
+    return GeneratorListing(
+        name, made.kind, space, shape, made.differentiable, summary, "", made.licence
+    )
 
 
 def _oracle(name: str, build: Callable[[str], Any]) -> OracleListing:

@@ -83,7 +83,7 @@ def save_montage(best: Sequence[Best], layers: Sequence[LayerInfo], path: Path) 
     """Writes the best stimuli to a picture.
 
     Raises:
-        BlackboxError: where there is none yet, or they are no images.
+        BlackboxError: where there is none yet.
     """
     from blackbox_am.plots import Row, montage, save
 

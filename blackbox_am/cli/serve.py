@@ -57,6 +57,11 @@ def serve(
         kind = "cache"
         path = "answers.sqlite3"
 
+        [oracles.my_resnet]          # on Triton, KServe or MLServer, which say what it is
+        kind = "inference_protocol"
+        target = "triton:8001"
+        model = "resnet50"
+
         [generators.my_pixels]
         kind = "pixels"
         shape = [1, 28, 28]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
-import grpc
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blackbox_am.client import listings
+from blackbox_am.client import listings, rendering
 from blackbox_am.client.connection import SEND_BYTES, Connection
 from blackbox_am.client.study import Study
 from blackbox_am.core.spec import (
@@ -22,15 +21,10 @@ from blackbox_am.core.spec import (
     to_plain,
 )
 from blackbox_am.core.types import StudyProgress, StudyState
-from blackbox_am.errors import InvalidInput, ServerFailed
 from blackbox_am.rpc import names, pages, progress, specs, tensors
-from blackbox_am.rpc.chunks import Joiner
-from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import catalog_service_pb2 as catalog_pb
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 from blackbox_am.v1 import study_service_pb2 as pb
-
-MAX_RENDER_BYTES = 2**32
 
 
 def connect(target: str = "localhost:50051", *, timeout: float = 30.0) -> Client:
@@ -292,59 +286,54 @@ class Client:
         array = np.asarray(stimuli)
         if array.dtype != np.uint8:
             array = array.astype(np.float32, copy=False)
+        array = np.ascontiguousarray(array)
         step = max(SEND_BYTES // max(array[:1].nbytes, 1), 1)
         pieces = [np.zeros((0, len(units)), np.float32)]
         for start in range(0, len(array), step):
-            request = oracle_pb.ObserveRequest(
-                oracle=oracle,
-                stimuli=tensors.to_proto(np.ascontiguousarray(array[start : start + step])),
-                units=units,
-            )
+            request = oracle_pb.ObserveRequest(oracle=oracle, units=units)
+            rows = array[start : start + step]
+            if rows.nbytes > SEND_BYTES:  # one stimulus, and too large for a message
+                pieces.append(self._connection.stream(request, rows))
+                continue
+            request.stimuli.CopyFrom(tensors.to_proto(rows))
             answer = self._connection.call(self._connection.oracles.Observe, request)
             pieces.append(tensors.from_proto(answer.activations, field="activations"))
         return np.concatenate(pieces)
 
-    def render(self, generator: str, latents: ArrayLike, *, dtype: str = "uint8") -> NDArray[Any]:
+    def sample(self, generator: str, n: int, *, seed: int = 0) -> NDArray[Any]:
+        """Latents (n, D) from a generator's prior: float32, or int64 codes.
+
+        Args:
+            generator: its name.
+            n: how many, up to 65,536.
+            seed: fixes them.
+
+        Raises:
+            NotFound: for an unknown generator.
+        """
+        return rendering.sample(self._connection, generator, n, seed)
+
+    def render(
+        self,
+        generator: str,
+        latents: ArrayLike,
+        *,
+        dtype: str = "uint8",
+        on_rows: Callable[[int], None] | None = None,
+    ) -> NDArray[Any]:
         """Stimuli (N, *stimulus) that a registered generator makes of latents.
 
         Args:
             generator: its name.
             latents: (N, D).
             dtype: `uint8` (0..255) or `float32` (0..1).
+            on_rows: called with how many stimuli have come, as they come.
 
         Raises:
             NotFound: for an unknown generator.
             ShapeMismatch: for latents of another shape.
         """
-        array = np.asarray(latents)
-        if array.dtype.kind == "f":
-            array = array.astype(np.float32, copy=False)
-        elif array.dtype.kind in "iu":
-            array = array.astype(np.int64, copy=False)
-        else:
-            raise InvalidInput(f"latents: expected numbers, got {array.dtype}", field="latents")
-        request = catalog_pb.RenderRequest(
-            generator=generator,
-            latents=tensors.to_proto(array),
-            dtype=tensors.header(dtype, ()).dtype,
-        )
-        return self._rendered(request)
-
-    def _rendered(self, request: catalog_pb.RenderRequest) -> NDArray[Any]:
-        header, joiner = None, None
-        try:
-            stream = self._connection.catalog.Render(request, timeout=self._connection.timeout)
-            for part in stream:
-                if part.WhichOneof("part") == "header":
-                    header = part.header
-                    joiner = Joiner(tensors.size_of(header), limit=MAX_RENDER_BYTES)
-                elif joiner is not None:
-                    joiner.add(part.chunk)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, self._connection.target) from error
-        if header is None or joiner is None:
-            raise ServerFailed("the server sent no stimuli")
-        return tensors.from_header(header, joiner.result(), field="stimuli").copy()
+        return rendering.render(self._connection, generator, latents, dtype, on_rows)
 
     def _list(self, method: Any, request_type: Any, field: str) -> Iterator[Any]:
         def fetch(token: str) -> Any:

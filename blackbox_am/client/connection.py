@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+from numpy.typing import NDArray
 
+from blackbox_am.rpc import observing
 from blackbox_am.rpc.status import from_rpc_error
+from blackbox_am.v1 import oracle_service_pb2 as pb
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
 from blackbox_am.v1.study_service_pb2_grpc import StudyServiceStub
@@ -51,6 +54,18 @@ class Connection:
         """
         try:
             return method(request, timeout=self.timeout)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.target) from error
+
+    def stream(self, request: pb.ObserveRequest, stimuli: NDArray[Any]) -> NDArray[Any]:
+        """The activations that `request` asks for, of stimuli too large for a message.
+
+        Raises:
+            BlackboxError: as `call`.
+        """
+        parts = observing.outgoing(request, stimuli, stimuli.dtype.name)
+        try:
+            return observing.incoming(observing.method(self._channel)(parts, timeout=self.timeout))
         except grpc.RpcError as error:
             raise from_rpc_error(error, self.target) from error
 

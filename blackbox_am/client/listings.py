@@ -71,6 +71,7 @@ class GeneratorListing:
         differentiable: whether gradients go through it.
         summary: what it is.
         problem: why it cannot be built; empty where it can.
+        licence: terms of its weights; empty where it has none, or where nobody says.
     """
 
     name: str
@@ -80,6 +81,7 @@ class GeneratorListing:
     differentiable: bool
     summary: str
     problem: str
+    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ def generator(message: pb.GeneratorInfo) -> GeneratorListing:
         message.differentiable,
         message.summary,
         message.message,
+        message.licence,
     )
 
 

@@ -7,9 +7,32 @@ of one size; a short batch is filled up with copies of its last row.
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable
 
 import torch
+
+log = logging.getLogger(__name__)
+
+
+class BatchLimit:
+    """The largest batch that may fit into memory, found out by trying. Safe from any thread.
+
+    Attributes:
+        known: rows; None while everything did fit.
+    """
+
+    def __init__(self, known: int | None = None) -> None:
+        self._lock = threading.Lock()
+        self.known = known
+
+    def shrink(self, size: int, reason: Exception) -> None:
+        """Remembers that no more than `size` rows may fit. It never grows again."""
+        with self._lock:
+            if self.known is None or size < self.known:
+                log.warning("%s; batches of %d from now on", reason, size)
+                self.known = size
 
 
 def in_fixed_batches(

@@ -28,6 +28,11 @@ class Generator(ABC):
         return False
 
     @property
+    def licence(self) -> str:
+        """Terms of its weights; empty where it has none, or where nobody says."""
+        return ""
+
+    @property
     @abstractmethod
     def space(self) -> Space:
         """Where its latents live."""

@@ -42,6 +42,10 @@ class GeneratorWrapper(Generator):
         return bool(self.inner.differentiable)
 
     @property
+    def licence(self) -> str:
+        return str(self.inner.licence)
+
+    @property
     def stimulus_shape(self) -> tuple[int, ...]:
         """Shape of one stimulus.
 

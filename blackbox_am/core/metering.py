@@ -7,7 +7,7 @@ any thread that runs in the same context (`contextvars`). Without a meter nothin
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -26,14 +26,19 @@ class Meter:
 
     Args:
         outer: another meter, which gets all of it too.
+        on_call: told before each call that is made (it has been added), and after one that
+            turned out not to have been; one thread at a time.
 
     Attributes:
         total: what was counted so far.
         kept: of that, what need not be asked again if the evaluation fails: a cache has it.
     """
 
-    def __init__(self, outer: Meter | None = None) -> None:
+    def __init__(
+        self, outer: Meter | None = None, on_call: Callable[[Meter], None] | None = None
+    ) -> None:
         self._outer = outer
+        self._on_call = on_call
         self._lock = threading.Lock()
         self.total = Accounting()
         self.kept = Accounting()
@@ -42,6 +47,8 @@ class Meter:
         """Adds `counts`."""
         with self._lock:
             self.total += counts
+            if self._on_call is not None and counts.calls:
+                self._on_call(self)
         if self._outer is not None:
             self._outer.add(counts)
 

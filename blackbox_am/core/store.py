@@ -85,6 +85,18 @@ class Store(ABC):
         """The study's snapshot, or None."""
 
     @abstractmethod
+    def note(self, study_id: str, body: bytes) -> None:
+        """Keeps `body` in the place of what was noted for the study before.
+
+        For what is written too often to wait for a disk each time: it outlives the process,
+        killed or not, but perhaps not a loss of power.
+        """
+
+    @abstractmethod
+    def noted(self, study_id: str) -> bytes | None:
+        """What was noted last for the study, or None."""
+
+    @abstractmethod
     def remember_request(self, request_id: str, study_id: str) -> str:
         """Binds a create request to a study, once.
 

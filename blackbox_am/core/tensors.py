@@ -34,8 +34,10 @@ def to_bytes(array: Array) -> bytes:
     return np.ascontiguousarray(array, dtype=DTYPES[array.dtype.name]).tobytes()
 
 
-def from_bytes(dtype: str, shape: tuple[int, ...], data: bytes, *, field: str = "tensor") -> Array:
-    """The array that `to_bytes` wrote. Read-only: it shares memory with `data`.
+def from_bytes(
+    dtype: str, shape: tuple[int, ...], data: bytes | memoryview, *, field: str = "tensor"
+) -> Array:
+    """The array that `to_bytes` wrote. It shares memory with `data`: of bytes, it is read-only.
 
     Raises:
         ShapeMismatch: for an unknown dtype, a bad shape, or the wrong number of bytes.
@@ -90,15 +92,27 @@ def checksum(array: Array) -> bytes:
     return hashlib.blake2b(to_bytes(array), digest_size=16).digest()
 
 
+_BLOCK = 2**16
+"""Numbers that are converted at a time: few enough to stay in a core's cache meanwhile."""
+
+
 def to_uint8(stimuli: Array) -> NDArray[np.uint8]:
     """Stimuli in [0, 1] to 0..255, rounded to nearest. uint8 passes through."""
     if stimuli.dtype == np.uint8:
         return stimuli
-    return np.rint(np.clip(stimuli, 0.0, 1.0) * 255.0).astype(np.uint8)
+    flat = np.ascontiguousarray(stimuli).reshape(-1)
+    found = np.empty(flat.shape, np.uint8)
+    scaled = np.empty(min(_BLOCK, len(flat)), flat.dtype)
+    for start in range(0, len(flat), _BLOCK):
+        block = flat[start : start + _BLOCK]
+        part = np.clip(block, 0.0, 1.0, out=scaled[: len(block)])
+        part *= 255.0
+        found[start : start + _BLOCK] = np.rint(part, out=part)
+    return found.reshape(stimuli.shape)
 
 
 def to_unit_interval(stimuli: Array) -> NDArray[np.float32]:
     """uint8 stimuli to float32 in [0, 1]. Floats pass through as float32."""
     if stimuli.dtype == np.uint8:
-        return (stimuli / np.float32(255.0)).astype(np.float32)
+        return np.divide(stimuli, np.float32(255.0), dtype=np.float32)
     return stimuli.astype(np.float32, copy=False)

@@ -122,12 +122,13 @@ class OracleInfo:
     """What an oracle says of itself.
 
     Attributes:
-        kind: the plug-in's name.
+        kind: the plug-in's name; of a wrapped oracle, that of the innermost.
         capability: the highest level it answers at.
         stimulus_shape: shape of one stimulus, such as (3, 32, 32).
         layers: its readable layers, in the order of the computation.
         deterministic: whether the same stimuli always give the same activations.
         batch_size: rows it likes best in one call.
+        wrappers: kinds of what is put around it, the outermost first.
     """
 
     kind: str
@@ -136,6 +137,7 @@ class OracleInfo:
     layers: tuple[LayerInfo, ...]
     deterministic: bool = True
     batch_size: int = 64
+    wrappers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

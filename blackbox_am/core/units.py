@@ -8,9 +8,11 @@ Examples:
     ``blocks.6.mlp.fc1:713@cls``    an MLP neuron at the class token
     ``blocks.6.mlp.fc1:713@3``      ... at token 3
     ``blocks.6.mlp.fc1:713!max``    ... its maximum over the patch tokens
+    ``blocks.6.attn.heads.3:17@5``  what attention head 3 writes to its channel 17 at token 5
     ``layer2``                      the mean over every unit of the layer
 
-A layer is a dotted module name. Without a position, an activation with more axes
+A layer is a dotted module name; attention heads are layers of their own, called by their number
+behind `heads`. Without a position, an activation with more axes
 than `unit` is reduced over them by `reduce`, `mean` unless said otherwise.
 """
 

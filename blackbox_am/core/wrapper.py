@@ -47,7 +47,8 @@ class Wrapper(Oracle):
         # No cached_property: its lock is one for all wrappers, and a model may be slow to say.
         known: OracleInfo | None = vars(self).get("_info")
         if known is None:
-            known = self.around(replace(self.inner.describe(), kind=self.kind))
+            info = self.inner.describe()
+            known = self.around(replace(info, wrappers=(self.kind, *info.wrappers)))
             vars(self)["_info"] = known
         return known
 

@@ -1,151 +1,219 @@
-"""Autoencoders in diffusers' layout: where they lie, what their configuration says."""
+"""Models in diffusers' layout: where they lie, what their files say, how they are loaded."""
 
 from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass
+from abc import abstractmethod
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from blackbox_am.errors import InvalidSpec, NotFound
-from blackbox_am.zoo import catalogue, loading
+from blackbox_am.core.generator import Generator
+from blackbox_am.errors import InvalidSpec, NotFound, did_you_mean
+from blackbox_am.generators._slices import Slices
+from blackbox_am.zoo import catalogue
 
 ZOO = "zoo:"
 LOADING = threading.Lock()
+UNREADABLE = "Unable to load weights"
+"""What diffusers says of a file that is there, in the error of one that is not."""
+SHOWN = 4
+"""Keys of weights that a message names."""
 
-_NEEDED = ("out_channels", "latent_channels", "sample_size", "block_out_channels")
 
+class Loaded(Generator):
+    """A generator whose network is read from files when it is first used, and then moved.
 
-@dataclass(frozen=True)
-class Config:
-    """What is known of an autoencoder before its weights are read.
-
-    Attributes:
-        latent_shape: (channels, height, width).
-        stimulus_shape: (channels, height, width).
-        values: all of config.json.
-        mean: per-channel mean of the model's latents over natural images; may be empty.
-        std: per-channel deviation of the same.
+    It renders in slices of at most `rows` rows, where it has such a parameter.
     """
 
-    latent_shape: tuple[int, int, int]
-    stimulus_shape: tuple[int, int, int]
-    values: dict[str, Any]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    @property
+    def differentiable(self) -> bool:
+        """Whether `render` carries gradients: unless latents are codes."""
+        return getattr(self, "latent", "") != "codes"
+
+    def to(self, device: torch.device | str) -> None:
+        self._net.to(device)
+
+    @abstractmethod
+    def _load(self) -> torch.nn.Module:
+        """The whole decoder, from latents to stimuli, on the CPU."""
+
+    @cached_property
+    def _net(self) -> Any:
+        with LOADING:
+            known = vars(self)
+            if "_net" not in known:
+                known["_net"] = self._load().eval().requires_grad_(False)
+            return known["_net"]
+
+    @cached_property
+    def _slices(self) -> Slices:
+        return Slices(getattr(self, "rows", 0))
 
 
-def read_config(weights: str, class_name: str) -> Config:
-    """The configuration of `weights`, which must be of diffusers' class `class_name`.
+def read_json(weights: str, file: str) -> dict[str, Any]:
+    """What `file`, such as `unet/config.json`, of the model `weights` holds.
 
-    Statistics of the latents come from `latents_mean` and `latents_std` in config.json, or,
-    in the zoo, from the model's metadata.
+    Args:
+        weights: `zoo:NAME`, a folder in `save_pretrained`'s layout, or the name of a model
+            on the hub that was downloaded before.
+        file: its path in the model's folder.
 
     Raises:
-        NotFound: where there is no such folder, zoo entry or downloaded model.
-        InvalidSpec: where it is of another class, or its configuration lacks something.
+        NotFound: where there is no such folder, zoo entry, downloaded model or file.
+        InvalidSpec: where the file is no JSON object.
     """
-    values = _values(weights, class_name)
-    found = values.get("_class_name")
-    if found != class_name:
-        raise InvalidSpec(
-            f"weights {weights!r}: expected an {class_name}, found {found!r}", field="weights"
-        )
-    missing = [key for key in _NEEDED if key not in values]
-    if missing:
-        raise InvalidSpec(
-            f"weights {weights!r}: config.json says nothing of {', '.join(missing)}",
-            field="weights",
-        )
-    size = int(values["sample_size"])
-    channels = int(values["latent_channels"])
-    side = size // 2 ** (len(values["block_out_channels"]) - 1)
-    mean, std = _statistics(weights, values)
-    if not len(mean) == len(std) or len(mean) not in (0, channels) or any(s <= 0 for s in std):
-        raise InvalidSpec(
-            f"weights {weights!r}: expected a mean and a positive deviation for each of "
-            f"{channels} latent channels, got {len(mean)} and {len(std)}",
-            field="weights",
-        )
-    return Config(
-        (channels, side, side), (int(values["out_channels"]), size, size), values, mean, std
-    )
-
-
-def load_model(weights: str, class_name: str) -> Any:
-    """The model in float32, eval mode, on the CPU, its parameters frozen.
-
-    Raises:
-        NotFound: where weights are missing.
-        InvalidSpec: where they cannot be read.
-    """
-    if weights.startswith(ZOO):
-        return loading.load_autoencoder(weights.removeprefix(ZOO))
-    import diffusers
-
+    path = _local_file(weights, file)
     try:
-        model = getattr(diffusers, class_name).from_pretrained(
-            weights, local_files_only=True, torch_dtype=torch.float32, low_cpu_mem_usage=False
-        )
-    except OSError as error:
-        raise NotFound(
-            f"weights {weights!r}: expected diffusion_pytorch_model.safetensors beside "
-            f"config.json, as save_pretrained writes them: {error}",
-            field="weights",
-        ) from error
-    except Exception as error:  # every reader of weights has its own errors
-        raise InvalidSpec(
-            f"weights {weights!r}: the weights do not fit their configuration, or are damaged: "
-            f"{error}",
-            field="weights",
-        ) from error
-    return model.eval().requires_grad_(False)
-
-
-def _values(weights: str, class_name: str) -> dict[str, Any]:
-    zoo = weights.removeprefix(ZOO)
-    folder = Path(weights) if zoo == weights else catalogue.path(zoo)
-    if not folder.is_dir():
-        return _downloaded(weights, class_name)
-    try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotFound(
-            f"weights {weights!r}: expected a folder with config.json, as save_pretrained "
+            f"weights {weights!r}: expected a folder with {file}, as save_pretrained "
             "writes it; there is none",
             field="weights",
         ) from error
     except ValueError as error:
         raise InvalidSpec(
-            f"weights {weights!r}: config.json is no JSON: {error}", field="weights"
+            f"weights {weights!r}: {file} is no JSON: {error}", field="weights"
         ) from error
-    return dict(values)
+    if not isinstance(values, dict):
+        raise InvalidSpec(
+            f"weights {weights!r}: expected {file} to hold a JSON object, got "
+            f"{type(values).__name__}",
+            field="weights",
+        )
+    return values
 
 
-def _downloaded(weights: str, class_name: str) -> dict[str, Any]:
-    import diffusers
+def place(weights: str, file: str) -> str:
+    """What `from_pretrained` takes for `weights`: the folder that holds `file`, or the hub's
+    name.
+    """
+    if not weights.startswith(ZOO):
+        return weights
+    return str(_local_file(weights, file).parents[file.count("/")])
 
+
+def load_part(weights: str, part: str, owner: Any) -> torch.nn.Module:
+    """The model in the folder `part` (empty: the model's own) of `weights`: float32, eval
+    mode, on the CPU, its parameters frozen.
+
+    Args:
+        weights: as for `read_json`.
+        part: the folder inside it.
+        owner: its class, with diffusers' or transformers' `from_pretrained`.
+
+    Raises:
+        NotFound: where weights are missing.
+        InvalidSpec: where they cannot be read, or do not fit the configuration; says which
+            tensors.
+    """
+    where = f"weights {weights!r}" + (f", {part}" if part else "")
+    ours = owner.__module__.startswith("diffusers")
+    folder = place(weights, f"{part}/config.json" if part else "config.json")
     try:
-        return dict(getattr(diffusers, class_name).load_config(weights, local_files_only=True))
+        model, told = owner.from_pretrained(
+            folder,
+            subfolder=part,
+            local_files_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # told, and refused below
+            **({"low_cpu_mem_usage": False} if ours else {}),
+        )
     except OSError as error:
+        if UNREADABLE in str(error):
+            raise InvalidSpec(
+                f"{where}: the weights are damaged: {error}", field="weights"
+            ) from error
         raise NotFound(
-            f"weights {weights!r}: expected zoo:NAME, a folder in save_pretrained's layout, or "
-            "the name of a model that was downloaded before",
+            f"{where}: expected {'diffusion_pytorch_' if ours else ''}model.safetensors beside "
+            f"config.json, as save_pretrained writes them: {error}",
             field="weights",
         ) from error
+    except Exception as error:  # every reader of weights has its own errors
+        raise InvalidSpec(
+            f"{where}: the weights do not fit their configuration, or are damaged: {error}",
+            field="weights",
+        ) from error
+    _check_keys(where, told)
+    loaded: torch.nn.Module = model.float().eval().requires_grad_(False)
+    return loaded
 
 
-def _statistics(
-    weights: str, values: dict[str, Any]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    mean, std = values.get("latents_mean"), values.get("latents_std")
-    if mean is None and weights.startswith(ZOO):
-        facts = catalogue.metadata(weights.removeprefix(ZOO))
-        mean, std = facts.get("latent_mean"), facts.get("latent_std")
-    return tuple(map(float, mean or ())), tuple(map(float, std or ()))
+def diffusers_class(weights: str, name: Any, method: str) -> Any:
+    """Diffusers' class called `name`, which must have a `method`.
+
+    Raises:
+        InvalidSpec: where there is none of that name, or it has no such method.
+    """
+    import diffusers
+
+    found = getattr(diffusers, name, None) if isinstance(name, str) else None
+    if not isinstance(found, type):
+        near = did_you_mean(str(name), dir(diffusers))
+        raise InvalidSpec(
+            f"weights {weights!r}: their configuration names the class {name!r}, and diffusers "
+            f"has none of that name{near}",
+            field="weights",
+        )
+    if not hasattr(found, method):
+        raise InvalidSpec(
+            f"weights {weights!r}: their configuration names {name}, which cannot {method}",
+            field="weights",
+        )
+    return found
+
+
+def _check_keys(where: str, told: dict[str, Any]) -> None:
+    """Refuses weights of which some are made up, left out or of another shape."""
+    faults = [
+        f"{word} {_first(sorted(_name(key) for key in told[name]))}"
+        for name, word in (
+            ("missing_keys", "lacking"),
+            ("unexpected_keys", "not known to the configuration:"),
+            ("mismatched_keys", "of another shape:"),
+        )
+        if told.get(name)
+    ]
+    if faults:
+        raise InvalidSpec(
+            f"{where}: the weights do not fit their configuration; {'; '.join(faults)}",
+            field="weights",
+        )
+
+
+def _name(key: Any) -> str:
+    """A key, or that of (key, shape found, shape expected)."""
+    return str(key if isinstance(key, str) else key[0])
+
+
+def _first(keys: list[str]) -> str:
+    rest = len(keys) - SHOWN
+    return ", ".join(keys[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _local_file(weights: str, file: str) -> Path:
+    if weights.startswith(ZOO):
+        found = catalogue.path(weights.removeprefix(ZOO))
+        # A pipeline's weights lie in a folder of it.
+        homes = [found, *found.parents[:2]]
+        return next((home / file for home in homes if (home / file).is_file()), found / file)
+    if Path(weights).is_dir():
+        return Path(weights) / file
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(weights, file, local_files_only=True))
+    except (OSError, ValueError) as error:
+        raise NotFound(
+            f"weights {weights!r}: expected zoo:NAME, a folder in save_pretrained's layout, or "
+            f"the name of a model that was downloaded before, with {file}",
+            field="weights",
+        ) from error
 
 
 def per_channel(numbers: tuple[float, ...]) -> torch.Tensor:

@@ -19,6 +19,7 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import BlackboxError, InvalidSpec, NotFound
+from blackbox_am.generators._slices import Slices
 
 SLACK = 0.05
 """How far numbers may lie outside their range, as a share of it, before that is a mistake."""
@@ -163,11 +164,17 @@ class FromFile(Generator):
         values = latents.to(device, torch.float32)
         shaped = values.reshape(-1, *(self.latent_shape or (self.dimension,)))
         if self.rows is None:
-            return self._checked(self.compute(computation, shaped), len(shaped))
+            return self._slices.render(
+                lambda piece: self._checked(self.compute(computation, piece), len(piece)), shaped
+            )
         rows = self.rows
         return in_fixed_batches(
             lambda piece: self._checked(self.compute(computation, piece), rows), shaped, rows
         )
+
+    @cached_property
+    def _slices(self) -> Slices:
+        return Slices()
 
     def _checked(self, made: Any, rows: int) -> torch.Tensor:
         if not isinstance(made, torch.Tensor) or not made.is_floating_point():

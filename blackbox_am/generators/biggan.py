@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 import torch
 
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import check_latent_shape
 from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
@@ -22,6 +21,7 @@ from blackbox_am.generators._biggan import (
     at_truncation,
     truncated_normal,
 )
+from blackbox_am.generators._diffusers import Loaded, to_stimuli
 from blackbox_am.generators._weights import fill, read_state
 
 _CURE = (
@@ -30,11 +30,9 @@ _CURE = (
 )
 _FILES = ("model.safetensors", "pytorch_model.bin")
 
-_LOADING = threading.Lock()
-
 
 @dataclass(frozen=True)
-class BigGAN(Generator):
+class BigGAN(Loaded):
     """ImageNet pictures from BigGAN-deep's noise and class embedding, in a product space.
 
     The latent is the noise, then the class: both have the prior N(0, I). The noise becomes
@@ -87,29 +85,25 @@ class BigGAN(Generator):
         return build_space(SpaceSpec("product", whole, parts=parts))
 
     @property
-    def differentiable(self) -> bool:
-        return True
-
-    @property
     def stimulus_shape(self) -> tuple[int, ...]:
         return (3, self._config.output_dim, self._config.output_dim)
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self.space, latents)
-        network = self._network
+        values = latents.to(self._net.embeddings.weight.device, torch.float32)
+        return self._slices.render(self._images, values)
+
+    def _images(self, values: torch.Tensor) -> torch.Tensor:
+        network, size = self._net, self._config.z_dim
         classes = network.embeddings.weight
-        values = latents.to(classes.device, torch.float32)
-        noise = truncated_normal(values[:, : self._config.z_dim], self.truncation)
+        noise = truncated_normal(values[:, :size], self.truncation)
         if self.label is None:
             deviation, mean = torch.std_mean(classes, dim=1, correction=0)
-            embedding = mean + deviation * values[:, self._config.z_dim :]
+            embedding = mean + deviation * values[:, size:]
         else:
             embedding = classes[:, self.label].expand(len(values), -1)
         images: torch.Tensor = network(noise, embedding)
-        return (images / 2 + 0.5).clamp(0, 1)
-
-    def to(self, device: torch.device | str) -> None:
-        self._network.to(device)
+        return to_stimuli(images)
 
     @cached_property
     def _config(self) -> BigGANConfig:
@@ -126,15 +120,7 @@ class BigGAN(Generator):
                 field="weights",
             ) from error
 
-    @cached_property
-    def _network(self) -> Any:
-        with _LOADING:
-            known = vars(self)
-            if "_network" not in known:
-                known["_network"] = self._loaded()
-            return known["_network"]
-
-    def _loaded(self) -> Any:
+    def _load(self) -> torch.nn.Module:
         folder = Path(self.weights)
         path = str(next((folder / n for n in _FILES if (folder / n).is_file()), folder / _FILES[0]))
         state = read_state(path, _CURE)

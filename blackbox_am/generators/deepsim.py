@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import check_latent_shape
 from blackbox_am.core.images import middle
 from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._arrays import Given, read_array
+from blackbox_am.generators._diffusers import Loaded
 from blackbox_am.generators._weights import fill, read_state
 
 MEAN = (104.0, 117.0, 123.0)
@@ -43,11 +43,9 @@ _CONVOLUTIONS = (
 )
 """Layers after the dense ones, with the sides of their kernels: 4 doubles the image's side."""
 
-_LOADING = threading.Lock()
-
 
 @dataclass(frozen=True)
-class DeePSim(Generator):
+class DeePSim(Loaded):
     """Natural-looking images from the features of CaffeNet's layer fc6 (or fc7).
 
     Dosovitskiy and Brox, "Generating images with perceptual similarity metrics based on deep
@@ -98,7 +96,7 @@ class DeePSim(Generator):
             NotFound: where there is no such file; says where weights come from.
             InvalidSpec: where the weights are of another network, or bounds do not fit it.
         """
-        features = self._network.defc7.in_features
+        features = self._net.defc7.in_features
         high = read_array("bounds", self.bounds).astype(np.float64).reshape(-1)
         positive = high.size in (1, features) and bool(np.isfinite(high).all() and (high > 0).all())
         check(positive, "bounds", f"1 or {features} positive numbers", f"{high.size} numbers")
@@ -107,12 +105,8 @@ class DeePSim(Generator):
         )
 
     @property
-    def differentiable(self) -> bool:
-        return True
-
-    @property
     def stimulus_shape(self) -> tuple[int, ...]:
-        whole = self._network.side
+        whole = self._net.side
         if self.crop is None:
             return (3, whole, whole)
         check(self.crop <= whole, "crop", f"{whole} at most", self.crop)
@@ -121,28 +115,21 @@ class DeePSim(Generator):
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         space = self._space
         check_latent_shape(space, latents)
-        network = self._network
+        network = self._net
         weight = network.defc7.weight
-        made = network(space.project(latents.to(weight.device, torch.float32)))
+        codes = space.project(latents.to(weight.device, torch.float32))
+        made = self._slices.render(network, codes)
         images = (made + made.new_tensor(self.mean).reshape(1, 3, 1, 1)) / 255
         return middle(images.flip(1).clamp(0, 1), self.stimulus_shape[1:])
-
-    def to(self, device: torch.device | str) -> None:
-        self._network.to(device)
 
     @cached_property
     def _space(self) -> Space:
         return self.space
 
-    @cached_property
-    def _network(self) -> Any:
-        with _LOADING:
-            known = vars(self)
-            if "_network" not in known:
-                state = read_state(self.weights, _CURE)
-                state = {key.removeprefix("G."): value for key, value in state.items()}
-                known["_network"] = fill(_UpConvolutional(state, self.weights), state, self.weights)
-            return known["_network"]
+    def _load(self) -> nn.Module:
+        state = read_state(self.weights, _CURE)
+        state = {key.removeprefix("G."): value for key, value in state.items()}
+        return fill(_UpConvolutional(state, self.weights), state, self.weights)
 
 
 class _UpConvolutional(nn.Module):

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal, NamedTuple
 
 import torch
 
-from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.optimizer import CONTINUOUS, Optimizer
 from blackbox_am.core.rng import Stream
-from blackbox_am.core.space import Space
+from blackbox_am.core.space import Categorical, Space
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import rows_at
 from blackbox_am.optimizers._parameters import at_least, positive, share
@@ -51,7 +51,8 @@ class GAState:
     """What moves.
 
     Attributes:
-        parents: (K, P, D) latents of the last generation that came back, best first.
+        parents: (K, P, D) latents of the last generation that came back, best first; int64 in
+            a space of codes.
         fitness: (K, P) int64 weight of each as a parent, 0 for rows that failed. All 0 where
             nothing has come back yet.
         generation: (K,) int64, generations told.
@@ -79,6 +80,11 @@ class GA(Optimizer[GAState]):
     where XDream asks for them again; chances are rounded to 40 bits, so that they add up to the
     same number on every device.
 
+    In a space of codes a mutation is a code drawn anew, whatever was there and however large
+    `mutation_size`. The published rates were tuned for small steps of many coordinates; here,
+    unless `mutation_rate` is given, it is 1 / D: one code a child on average (H. Muehlenbein,
+    "How genetic algorithms really work: mutation and hillclimbing", PPSN 1992).
+
     Attributes:
         setting: where the parameters that are None come from.
         population: candidates a generation.
@@ -93,6 +99,8 @@ class GA(Optimizer[GAState]):
 
     name: ClassVar[str] = "ga"
     rank_based: ClassVar[bool] = False
+    exchangeable: ClassVar[bool] = False  # codes often score the same; those told first lead
+    spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
     state_type: ClassVar[type[GAState]] = GAState
 
     setting: Literal[
@@ -140,7 +148,9 @@ class GA(Optimizer[GAState]):
         population, dim = self.parameters().population, space.dim
         device = stream.device
         return GAState(
-            parents=torch.zeros(targets, population, dim, device=device, dtype=stream.dtype),
+            parents=torch.zeros(
+                targets, population, dim, device=device, dtype=space.dtype or stream.dtype
+            ),
             fitness=torch.zeros(targets, population, dtype=torch.int64, device=device),
             generation=torch.zeros(targets, dtype=torch.int64, device=device),
         )
@@ -152,9 +162,7 @@ class GA(Optimizer[GAState]):
             rows_at(state.parents, roulette(state.fitness, stream.uniform(size))) for _ in range(2)
         )
         children = torch.where(stream.uniform(size, dim) < used.heritability, first, second)
-        mutates = stream.uniform(size, dim) < used.mutation_rate
-        mutation = used.mutation_size * frame_of(space, children).scale * stream.normal(size, dim)
-        children = torch.where(mutates, children + mutation, children)
+        children = self._mutated(space, children, stream)
         kept = (state.fitness > 0) & (torch.arange(size, device=children.device) < used.elites)
         children = torch.where(kept.unsqueeze(-1), state.parents, children)
         # Drawn last, so that what one target draws does not depend on the others.
@@ -162,6 +170,17 @@ class GA(Optimizer[GAState]):
         if bool(empty.any()):
             children = torch.where(empty.view(-1, 1, 1), space.sample(stream, size), children)
         return children
+
+    def _mutated(self, space: Space, children: torch.Tensor, stream: Stream) -> torch.Tensor:
+        """Children (K, P, D) with some of their coordinates changed."""
+        used, (size, dim) = self.parameters(), children.shape[1:]
+        if isinstance(space, Categorical):
+            rate = 1 / dim if self.mutation_rate is None else self.mutation_rate
+            mutates = stream.uniform(size, dim) < rate
+            return torch.where(mutates, space.sample(stream, size), children)
+        mutates = stream.uniform(size, dim) < used.mutation_rate
+        mutation = used.mutation_size * frame_of(space, children).scale * stream.normal(size, dim)
+        return torch.where(mutates, children + mutation, children)
 
     def tell(
         self,

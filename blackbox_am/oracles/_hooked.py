@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from blackbox_am.errors import BlackboxError, OracleFailed, OutOfMemory
-from blackbox_am.oracles._layers import OUTPUT, Run, tensor_of
+from blackbox_am.oracles._layers import Run
+from blackbox_am.oracles._places import OUTPUT, Place, further_outputs, head_of, places_of
 from blackbox_am.oracles._reading import LayerReading
 
 Ear = Callable[[nn.Module, torch.Tensor], None]
@@ -35,24 +36,35 @@ class HookedModel:
     """Takes a module over: moves it, puts it into eval mode, freezes its parameters.
 
     Safe to call from any thread: one forward pass at a time.
+
+    Args:
+        module: the model.
+        device: where it runs.
+        dtype: what it computes in.
+        rows: how many stimuli it takes at once, the fewest and the most; None for any number.
+
+    Attributes:
+        places: where each layer is read, by its name.
     """
 
-    def __init__(self, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        device: torch.device,
+        dtype: torch.dtype,
+        rows: tuple[int, int | None] = (1, None),
+    ) -> None:
         self.module = module.to(device=device, dtype=dtype).eval().requires_grad_(False)
         self.device = device
         self.dtype = dtype
+        self.rows = rows
+        self.places = places_of(module)
         self._lock = _lock_of(module)
         if any(isinstance(m, nn.MultiheadAttention) for m in module.modules()):
             # PyTorch's fused attention is taken or not according to hooks and autograd, and
             # runs no hooks inside: the same stimulus would read other last bits from call to
             # call. The switch is global to the process.
             torch.backends.mha.set_fastpath_enabled(False)
-
-    def layers(self) -> dict[str, nn.Module]:
-        """The modules by dotted name, with `OUTPUT` for the model itself."""
-        named = {name: module for name, module in self.module.named_modules() if name}
-        named.setdefault(OUTPUT, self.module)
-        return named
 
     def read(
         self, inputs: torch.Tensor, readers: Mapping[str, LayerReading]
@@ -61,7 +73,8 @@ class HookedModel:
 
         A reader is called as soon as the layer has its output, before anything can change
         it in place. Where a layer runs several times, its last run counts, of those with the
-        shape it was described with.
+        shape it was described with. Where the model takes a certain number of rows only, the
+        batch is split, and the last part filled up with zeros.
 
         Args:
             inputs: (N, ...), normalised.
@@ -71,6 +84,20 @@ class HookedModel:
             OracleFailed: where the model raises, or a layer did not run.
             OutOfMemory: where the batch does not fit.
         """
+        fewest, most = self.rows
+        parts = []
+        for piece in torch.split(inputs, most) if most else [inputs]:
+            missing = max(fewest - len(piece), 0)
+            filled = torch.cat([piece, piece.new_zeros(missing, *piece.shape[1:])])
+            found = self._read(filled if missing else piece, readers)
+            parts.append({name: values[: len(piece)] for name, values in found.items()})
+        if len(parts) == 1:
+            return parts[0]
+        return {name: torch.cat([part[name] for part in parts]) for name in readers}
+
+    def _read(
+        self, inputs: torch.Tensor, readers: Mapping[str, LayerReading]
+    ) -> dict[str, torch.Tensor]:
         found: dict[str, torch.Tensor] = {}
 
         def ear(name: str, reader: LayerReading) -> Ear:
@@ -108,11 +135,10 @@ class HookedModel:
             OracleFailed: where the model raises.
             OutOfMemory: where the batch does not fit.
         """
-        modules = self.layers()
 
-        def hook(ear: Ear) -> Callable[..., None]:
-            def heard(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
-                tensor = tensor_of(output)
+        def hook(place: Place, ear: Ear) -> Callable[..., None]:
+            def heard(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+                tensor = place.read(args, kwargs, output)
                 if tensor is not None:
                     ear(module, tensor)
 
@@ -120,32 +146,77 @@ class HookedModel:
 
         with self._lock, ExitStack() as hooks:
             for name, ear in ears.items():
-                hooks.callback(modules[name].register_forward_hook(hook(ear)).remove)
+                place = self.places[name]
+                hooks.callback(_listen(place.module, hook(place, ear)))
             if prepare is not None:
                 prepare()
             for batch in inputs:
                 self._forward(batch)
 
     def dry_run(self, stimulus_shape: tuple[int, ...]) -> list[Run]:
-        """Every module with a tensor output, in the order in which they were last done."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        modules = self.layers()
+        """Every place with a tensor of one row a stimulus, in the order they were last done.
 
-        def hook(name: str) -> Callable[..., None]:
-            def heard(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
-                tensor = tensor_of(output)
-                if tensor is not None and tensor.ndim and len(tensor) == DRY_ROWS:
-                    shapes.pop(name, None)
-                    shapes[name] = tuple(tensor.shape[1:])
+        Attention heads get a place each, and so does each further output of the model.
+        """
+        fewest, most = self.rows
+        rows = max(fewest, min(DRY_ROWS, most or DRY_ROWS))
+        shapes: dict[str, tuple[int, ...]] = {}
+
+        def keep(name: str, tensor: torch.Tensor | None) -> bool:
+            kept = tensor is not None and tensor.ndim > 0 and len(tensor) == rows
+            if tensor is not None and kept:
+                shapes.pop(name, None)
+                shapes[name] = tuple(tensor.shape[1:])
+            return kept
+
+        def hook(name: str, place: Place) -> Callable[..., None]:
+            def heard(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG001
+                keep(name, place.read(args, kwargs, output))
 
             return heard
 
-        inputs = torch.zeros(DRY_ROWS, *stimulus_shape, device=self.device, dtype=self.dtype)
+        def finish(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG001
+            for name, place, value in further_outputs(module, output):
+                if name not in places and keep(name, value):
+                    self.places[name] = place
+
+        places = dict(self.places)
+        inputs = torch.zeros(rows, *stimulus_shape, device=self.device, dtype=self.dtype)
         with self._lock, ExitStack() as hooks, torch.no_grad():
-            for name, module in modules.items():
-                hooks.callback(module.register_forward_hook(hook(name)).remove)
+            for name, place in places.items():
+                hooks.callback(_listen(place.module, hook(name, place)))
+            hooks.callback(_listen(self.module, finish))
             self._forward(inputs)
-        return [Run(name, modules[name], shape) for name, shape in shapes.items()]
+        return [run for name, shape in shapes.items() for run in self._runs(name, shape)]
+
+    def has_gradients(self, stimulus_shape: tuple[int, ...]) -> bool:
+        """Whether the model's output can be differentiated by its stimuli.
+
+        Raises:
+            OracleFailed: where the model raises.
+        """
+        fewest, _ = self.rows
+        inputs = torch.zeros(
+            fewest, *stimulus_shape, device=self.device, dtype=self.dtype, requires_grad=True
+        )
+        heard: list[torch.Tensor] = []
+        with torch.enable_grad():
+            self.listen([inputs], {OUTPUT: lambda _, output: heard.append(output)})
+            try:
+                torch.autograd.grad(heard[-1].sum(), inputs)
+            except (RuntimeError, IndexError):  # autograd has no errors of its own
+                return False
+        return True
+
+    def _runs(self, name: str, shape: tuple[int, ...]) -> list[Run]:
+        place = self.places[name]
+        if not place.heads:
+            return [Run(name, place.module, shape)]
+        if len(shape) != 3:
+            return []
+        each = [f"{name}.{head}" for head in range(shape[0])]
+        self.places.update({one: head_of(place, head) for head, one in enumerate(each)})
+        return [Run(one, place.module, shape[1:], head=True) for one in each]
 
     def _forward(self, inputs: torch.Tensor) -> None:
         try:
@@ -162,3 +233,8 @@ class HookedModel:
                 f"the model raised {type(error).__name__} on inputs of shape "
                 f"{tuple(inputs.shape)}: {error}"
             ) from error
+
+
+def _listen(module: nn.Module, hook: Callable[..., None]) -> Callable[[], None]:
+    """Puts a hook on a module; what is returned takes it off."""
+    return module.register_forward_hook(hook, with_kwargs=True).remove

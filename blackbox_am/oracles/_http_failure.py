@@ -14,6 +14,7 @@ from blackbox_am.errors import (
     OracleTimeout,
     OracleUnavailable,
 )
+from blackbox_am.oracles._certificates import untrusted
 
 _SHOWN = 200
 
@@ -61,10 +62,7 @@ def unreachable(error: Exception) -> OracleUnavailable:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return OracleUnavailable(
-                f"its certificate is not trusted ({cause.verify_message}); where an authority of "
-                "your own has signed it, name that in ca_file"
-            )
+            return OracleUnavailable(untrusted(cause.verify_message))
         if isinstance(cause, ssl.SSLError):
             return OracleUnavailable(
                 f"no secure connection ({cause.reason or cause}); see whether https is right"

@@ -1,14 +1,12 @@
-"""From stimuli to the body of a request: encodings, templates, and secrets by reference."""
+"""From stimuli to the body of a request: encodings and templates."""
 
 from __future__ import annotations
 
 import base64
 import io
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,6 +16,7 @@ from PIL import Image
 from blackbox_am.core.tensors import to_uint8
 from blackbox_am.errors import InvalidSpec, did_you_mean
 from blackbox_am.oracles._http_answer import brief
+from blackbox_am.oracles._inputs import channel_axis
 
 Encoding = Literal["png", "jpeg", "floats", "bytes"]
 Body = Literal["json", "multipart", "raw"]
@@ -25,7 +24,8 @@ Body = Literal["json", "multipart", "raw"]
 ONE = "$image"
 MANY = "$images"
 
-_REFERENCE = re.compile(r"\$\{(file:)?([^{}]+)\}")
+CHANNELS: dict[str, tuple[int, ...]] = {"png": (1, 3, 4), "jpeg": (1, 3)}
+"""How many each kind of file holds: grey, red, green and blue, and opacity as the fourth."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,14 @@ class RequestWriter:
             if value not in known:
                 near = did_you_mean(str(value), known)
                 raise InvalidSpec(f"{field}: there is no {value!r}{near}", field=field)
-        files = self.image in ("png", "jpeg")
+        files = self.image in CHANNELS
         shape = self.shape
-        if files and (len(shape) != 3 or shape[0] not in (1, 3)):
+        held = CHANNELS.get(self.image, ())
+        if files and (len(shape) != 3 or shape[0] not in held):
             raise InvalidSpec(
-                f"image: a {self.image} file holds stimuli of shape (1 or 3, height, width), got "
-                f"{shape}; use 'floats' for numbers in lists",
+                f"image: a {self.image} file holds stimuli of shape ("
+                f"{', '.join(map(str, held[:-1]))} or {held[-1]}, height, width), got {shape}; "
+                "use 'floats' for numbers in lists",
                 field="image",
             )
         if self.body != "json" and not files:
@@ -125,13 +127,14 @@ def encoded(stimulus: NDArray[np.float32], encoding: Encoding, *, channels_last:
     """One stimulus in [0, 1] as a file of an image, or as nested lists.
 
     Args:
-        stimulus: (1 or 3, height, width) for files; any shape for lists.
+        stimulus: (channels, height, width) for files, see `CHANNELS`; any shape for lists.
         encoding: `png` and `jpeg` are bytes of such a file; `floats` and `bytes` are lists of
             numbers from 0 to 1, and of whole numbers from 0 to 255.
         channels_last: whether lists run over channels last.
     """
     if encoding in ("floats", "bytes"):
-        turned = np.moveaxis(stimulus, 0, -1) if channels_last else stimulus
+        axis = channel_axis(stimulus.shape)
+        turned = np.moveaxis(stimulus, axis, -1) if channels_last else stimulus
         return (to_uint8(turned) if encoding == "bytes" else turned).tolist()
     pixels = np.moveaxis(to_uint8(stimulus), 0, -1)
     file = io.BytesIO()
@@ -169,36 +172,3 @@ def filled(template: Any, word: str, value: Any) -> Any:
     if isinstance(template, Sequence):
         return [filled(inner, word, value) for inner in template]
     return template
-
-
-def resolved(field: str, text: str) -> tuple[str, list[str]]:
-    """A text with ``${NAME}`` and ``${file:PATH}`` replaced by what they name, and the latter.
-
-    Raises:
-        InvalidSpec: where there is no such variable or file, or what it holds cannot stand in
-            a header. Says which, and never what it holds.
-    """
-    secrets: list[str] = []
-
-    def value(match: re.Match[str]) -> str:
-        name = match[2]
-        try:
-            secret = Path(name).read_text("utf-8") if match[1] else os.environ[name]
-        except KeyError as error:
-            raise InvalidSpec(
-                f"{field}: the environment variable {name!r} is not set", field=field
-            ) from error
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8"
-            raise InvalidSpec(f"{field}: cannot read {name}: {reason}", field=field) from error
-        secret = secret.strip()
-        if not secret or not secret.isascii() or not secret.isprintable():
-            raise InvalidSpec(
-                f"{field}: what {match[0]} names is empty, or holds characters that a header "
-                "cannot",
-                field=field,
-            ) from None
-        secrets.append(secret)
-        return secret
-
-    return _REFERENCE.sub(value, text), secrets

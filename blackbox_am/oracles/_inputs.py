@@ -9,7 +9,19 @@ from typing import Any
 import torch
 
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import InvalidInput, InvalidSpec, did_you_mean
+from blackbox_am.errors import InvalidInput, InvalidSpec, MissingExtra, did_you_mean
+
+_EXTRAS = {
+    "jmespath": "http",
+    "httpx": "http",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "skops": "sklearn",
+    "sklearn": "sklearn",
+    "snntorch": "snn",
+    "transformers": "hf",
+}
+"""Packages that an operator's code may need, and the extra that brings each."""
 
 
 def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
@@ -27,18 +39,28 @@ def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(shape)
 
 
+def channel_axis(shape: Sequence[int | None]) -> int:
+    """Where stimuli of this shape have their channels.
+
+    It is the first axis, of images (channels, height, width) as of series (channels, time); of
+    clips (frames, channels, height, width), and only of those, the second.
+    """
+    return 1 if len(shape) == 4 else 0
+
+
 def check_normalisation(
     shape: tuple[int, ...], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> None:
-    """Checks that there is one number, or one a channel (first axis of `shape`), or none.
+    """Checks that there is one number, or one a channel, or none.
 
     Raises:
         InvalidSpec: where the numbers do not fit, or a deviation is not positive.
     """
+    channels = shape[channel_axis(shape)]
     for field, numbers in (("mean", mean), ("std", std)):
-        if len(numbers) not in (0, 1, shape[0]):
+        if len(numbers) not in (0, 1, channels, shape[0]):
             raise InvalidSpec(
-                f"{field}: expected 1 or {shape[0]} numbers, one a channel of stimuli of "
+                f"{field}: expected 1 or {channels} numbers, one a channel of stimuli of "
                 f"shape {shape}, got {len(numbers)}",
                 field=field,
             )
@@ -46,16 +68,29 @@ def check_normalisation(
         raise InvalidSpec(f"std: expected positive numbers, got {std}", field="std")
 
 
+def by_channel(numbers: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """One number, or one a channel, shaped to be broadcast to stimuli (N, *shape).
+
+    Volumes (channels, depth, height, width) are told from clips by how many numbers there are;
+    where both would fit, it is a clip.
+    """
+    axis = channel_axis(shape)
+    if len(numbers) != shape[axis]:
+        axis = 0
+    return numbers.reshape(-1, *(1 for _ in shape[axis + 1 :]))
+
+
 def normalised(
     stimuli: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> torch.Tensor:
-    """(stimuli - mean) / std in float32, for stimuli (N, channels, ...)."""
+    """(stimuli - mean) / std in float32, for stimuli (N, *shape)."""
     values = stimuli.to(torch.float32)
     if not mean and not std:
         return values
-    shape = (-1, *(1 for _ in stimuli.shape[2:]))
     shift, scale = (
-        torch.tensor(numbers, device=stimuli.device, dtype=torch.float32).reshape(shape)
+        by_channel(
+            torch.tensor(numbers, device=values.device, dtype=values.dtype), stimuli.shape[1:]
+        )
         for numbers in (mean or (0.0,), std or (1.0,))
     )
     return (values - shift) / scale
@@ -96,6 +131,7 @@ def imported(field: str, path: str) -> Any:
     """What `package.module:attribute` names: the operator of a server writes code there.
 
     Raises:
+        MissingExtra: where it needs a package that an extra brings, and that is not installed.
         InvalidSpec: where there is no such thing.
     """
     module_name, separator, attribute = path.partition(":")
@@ -105,12 +141,13 @@ def imported(field: str, path: str) -> Any:
         )
     try:
         found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in _EXTRAS:
+            raise MissingExtra.of(package, _EXTRAS[package]) from error
+        raise _not_imported(field, module_name, error) from error
     except Exception as error:  # importing runs the module, which may raise anything
-        raise InvalidSpec(
-            f"{field}: importing {module_name!r} raised {type(error).__name__}: {error}; is it "
-            "installed where the server runs?",
-            field=field,
-        ) from error
+        raise _not_imported(field, module_name, error) from error
     for name in attribute.split("."):
         if not hasattr(found, name):
             near = did_you_mean(name, (known for known in dir(found) if known[0] != "_"))
@@ -119,3 +156,11 @@ def imported(field: str, path: str) -> Any:
             )
         found = getattr(found, name)
     return found
+
+
+def _not_imported(field: str, module_name: str, error: Exception) -> InvalidSpec:
+    return InvalidSpec(
+        f"{field}: importing {module_name!r} raised {type(error).__name__}: {error}; is it "
+        "installed where the server runs?",
+        field=field,
+    )

@@ -7,13 +7,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from blackbox_am.core.types import LayerInfo
-
-OUTPUT = "output"
-"""The name of the model's own output, among its layers."""
+from blackbox_am.oracles._places import OUTPUT
+from blackbox_am.oracles._stand_ins import StandIn
 
 AXES = {
     1: ("unit",),
@@ -38,17 +36,19 @@ _ACTIVATION_NAME = re.compile(
 
 @dataclass(frozen=True)
 class Run:
-    """One module's last output in a dry run.
+    """What was last read at one place in a dry run.
 
     Attributes:
-        name: dotted name, `OUTPUT` for the model itself.
-        module: the module.
-        shape: of its output for one stimulus.
+        name: of the layer: a dotted module name, `OUTPUT` for the model itself.
+        module: the module that was listened to.
+        shape: of what was read, for one stimulus.
+        head: whether it is one attention head.
     """
 
     name: str
     module: nn.Module
     shape: tuple[int, ...]
+    head: bool = False
 
 
 def layers_of(model: nn.Module, runs: Iterable[Run], labels: tuple[str, ...]) -> list[LayerInfo]:
@@ -67,7 +67,7 @@ def layers_of(model: nn.Module, runs: Iterable[Run], labels: tuple[str, ...]) ->
     axes = {**AXES, 2: ("unit", "length")} if signals else AXES
     kept = [run for run in runs if len(run.shape) in axes and math.prod(run.shape) > 0]
     scored = [run.name for run in kept if labels and run.shape == (len(labels),)]
-    heads = [run.name for run in kept if run.name in scored and isinstance(run.module, nn.Linear)]
+    heads = [run.name for run in kept if run.name in scored and _is_a(run.module, nn.Linear)]
     labelled = {*heads[-1:], OUTPUT} & set(scored)
     return [
         LayerInfo(
@@ -82,12 +82,30 @@ def layers_of(model: nn.Module, runs: Iterable[Run], labels: tuple[str, ...]) ->
     ]
 
 
+def layer_name(name: str, taken: set[str]) -> str:
+    """`name` in the grammar of units: `/layer1/conv/Conv_output_0` loses its slashes.
+
+    Args:
+        name: of a tensor.
+        taken: names that are; the new one is added.
+    """
+    words = [re.sub(r"[^\w\-]", "_", word).lstrip("-") for word in re.split(r"[./]+", name)]
+    plain = ".".join(word for word in words if word) or "tensor"
+    unique, number = plain, 2
+    while unique in taken:
+        unique, number = f"{plain}_{number}", number + 1
+    taken.add(unique)
+    return unique
+
+
 def is_activation(module: nn.Module) -> bool:
     """Whether the module is an activation function, by its class or its class's name."""
-    if isinstance(module, nn.MultiheadAttention) or any(True for _ in module.children()):
+    composite = module.composite if isinstance(module, StandIn) else any(module.children())
+    if composite or _is_a(module, nn.MultiheadAttention):
         return False
-    ours = type(module).__module__ == "torch.nn.modules.activation"
-    return ours or _ACTIVATION_NAME.fullmatch(type(module).__name__) is not None
+    ours = _class_of(module).__module__ == "torch.nn.modules.activation"
+    name = module.original_name if isinstance(module, StandIn) else type(module).__name__
+    return ours or _ACTIVATION_NAME.fullmatch(name) is not None
 
 
 def has_class_token(model: nn.Module, layer: LayerInfo) -> bool:
@@ -105,29 +123,31 @@ def has_class_token(model: nn.Module, layer: LayerInfo) -> bool:
     return named and math.isqrt(tokens) ** 2 != tokens
 
 
-def tensor_of(output: object) -> torch.Tensor | None:
-    """A module's output, or the first of several where that is a tensor.
-
-    Attention returns (values, weights), and models of transformers a dict-like record.
-    """
-    if isinstance(output, dict):
-        output = next(iter(output.values()), None)
-    if isinstance(output, (tuple, list)) and output:
-        output = output[0]
-    return output if isinstance(output, torch.Tensor) else None
-
-
 def _kind(run: Run, axes: tuple[str, ...]) -> str:
+    if run.head:
+        return "head"
     if is_activation(run.module):
         return "activation"
-    if isinstance(run.module, _CONVOLUTIONS):
+    if _is_a(run.module, *_CONVOLUTIONS):
         return "conv"
-    if isinstance(run.module, nn.Linear):
+    if _is_a(run.module, nn.Linear):
         return "linear"
-    if isinstance(run.module, _NORMS):
+    if _is_a(run.module, *_NORMS):
         return "norm"
     return "tokens" if "token" in axes else "other"
 
 
 def _has(model: nn.Module, *kinds: type[nn.Module]) -> bool:
-    return any(isinstance(module, kinds) for module in model.modules())
+    return any(_is_a(module, *kinds) for module in model.modules())
+
+
+def _is_a(module: nn.Module, *kinds: type[nn.Module]) -> bool:
+    return issubclass(_class_of(module), kinds)
+
+
+def _class_of(module: nn.Module) -> type[nn.Module]:
+    """Its class; for a stand-in that of the original, where it is one of PyTorch's."""
+    if isinstance(module, StandIn):
+        known = getattr(nn, module.original_name, None)
+        return known if isinstance(known, type) and issubclass(known, nn.Module) else StandIn
+    return type(module)

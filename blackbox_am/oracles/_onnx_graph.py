@@ -13,7 +13,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from blackbox_am.core.types import LayerInfo
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.oracles._layers import AXES
+from blackbox_am.oracles._layers import AXES, layer_name
 
 PROBE_ROWS = 7
 """Rows by which an open batch axis is followed through the graph."""
@@ -161,7 +161,7 @@ class OnnxGraph:
             axes = ("unit", "length") if signals and len(shape) == 2 else AXES[len(shape) or 1]
             labelled = name in outputs and shape == (len(labels),)
             layer = LayerInfo(
-                _layer_name(name, taken),
+                layer_name(name, taken),
                 _kind(makers[name].op_type, axes),
                 shape or (1,),
                 axes,
@@ -299,17 +299,6 @@ def _without_graph(model: ModelProto) -> ModelProto:
     bare.functions.extend(model.functions)
     bare.metadata_props.extend(model.metadata_props)
     return bare
-
-
-def _layer_name(name: str, taken: set[str]) -> str:
-    """`name` in the grammar of units: `/layer1/conv/Conv_output_0` loses its slashes."""
-    words = [re.sub(r"[^\w\-]", "_", word).lstrip("-") for word in re.split(r"[./]+", name)]
-    plain = ".".join(word for word in words if word) or "tensor"
-    unique, number = plain, 2
-    while unique in taken:
-        unique, number = f"{plain}_{number}", number + 1
-    taken.add(unique)
-    return unique
 
 
 def _kind(op: str, axes: tuple[str, ...]) -> str:

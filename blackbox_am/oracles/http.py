@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import ssl
-import threading
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urljoin, urlsplit
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch
@@ -21,31 +17,19 @@ from numpy.typing import NDArray
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import (
-    InvalidSpec,
-    MessageTooLarge,
-    MissingExtra,
-    OracleError,
-    OracleFailed,
-    OracleTimeout,
-)
+from blackbox_am.errors import InvalidSpec, MissingExtra, OracleFailed
+from blackbox_am.oracles._at_once import at_once
 from blackbox_am.oracles._http_answer import AnswerReader, Form, brief
-from blackbox_am.oracles._http_failure import excerpt, refusal, unreachable
-from blackbox_am.oracles._http_request import ONE, Body, Encoding, RequestWriter, resolved
+from blackbox_am.oracles._http_connection import HttpConnection, counted
+from blackbox_am.oracles._http_failure import excerpt
+from blackbox_am.oracles._http_request import ONE, Body, Encoding, RequestWriter
 from blackbox_am.oracles._inputs import check_labels, check_positive, checked_shape
 from blackbox_am.oracles._reading import LayerReading
-from blackbox_am.version import __version__
-
-if TYPE_CHECKING:
-    import httpx
+from blackbox_am.oracles._secrets import resolved_headers, without_secrets
 
 Matrix = NDArray[np.float32]
 
 LAYER = "scores"
-
-_REDIRECTS = 3
-
-_OPENING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -77,13 +61,15 @@ class Http(Oracle):
 
     Attributes:
         url: where requests go, by POST.
-        stimulus_shape: shape of one stimulus; (1 or 3, height, width) for files of images.
+        stimulus_shape: shape of one stimulus; for files of images (1 or 3, height, width), or
+            (4, ...) where the fourth channel is the opacity of a png file.
         labels: names of the units.
         units: how many, where there are no labels.
         image: how a stimulus is encoded: a `png` file (rounded to 1/255) or a `jpeg` one
             (lossy), in base64 within JSON; `floats` from 0 to 1 or `bytes` from 0 to 255,
             in nested lists.
-        channels_last: whether such lists are (height, width, channels).
+        channels_last: whether such lists are (height, width, channels), or (frames, height,
+            width, channels).
         body: `json`; `multipart`, where texts in the template are fields and `$image` is a
             file; or `raw`, where the body is the file and nothing else.
         template: of the request.
@@ -111,6 +97,7 @@ class Http(Oracle):
         {"timeout_seconds", "max_answer_bytes", "parallel", "ca_file", "deterministic"}
     )
     metered: ClassVar[bool] = True
+    counts_itself: ClassVar[bool] = True
 
     url: str
     stimulus_shape: tuple[int, ...]
@@ -134,6 +121,7 @@ class Http(Oracle):
     batch_size: int = 16
 
     def __post_init__(self) -> None:
+        _ = self._connection  # made before threads can race for it
         object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
         object.__setattr__(self, "units", self.units or len(self.labels))
         if self.units < 1:
@@ -160,7 +148,8 @@ class Http(Oracle):
             MissingExtra: where `httpx` or `jmespath` is not installed.
             InvalidSpec: for an expression that is not JMESPath, or unreadable certificates.
         """
-        _ = self._expression, self._client
+        _ = self._expression
+        self._connection.open()
         layer = LayerInfo(LAYER, "scores", (self.units,), ("unit",), labels=self.labels)
         return OracleInfo(
             self.kind,
@@ -188,91 +177,23 @@ class Http(Oracle):
         rows = stimuli.detach().to("cpu", torch.float32).numpy()
         size = self.batch_size if self._writer.batched else 1
         batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-        if self.parallel > 1 and len(batches) > 1:
-            with ThreadPoolExecutor(self.parallel) as threads:
-                pieces = list(threads.map(self._ask, batches))
-        else:
-            pieces = [self._ask(batch) for batch in batches]
+        pieces = at_once(self._ask, batches, self.parallel)
         answer = torch.from_numpy(np.concatenate(pieces))
         return LayerReading(info.layers[0], units)(answer).to(stimuli.device)
 
     def close(self) -> None:
         """Closes the connections. The next call opens them anew."""
-        client = vars(self).pop("_opened", None)
-        if client is not None:
-            client.close()
+        self._connection.close()
 
     def _ask(self, rows: Matrix) -> Matrix:
         """(N, units) for one request's stimuli."""
-        headers, secrets = self._headers()
-        try:
-            text = self._send(self._writer.content(rows), headers)
-            return self._read(text, len(rows))
-        except (OracleError, MessageTooLarge) as error:
-            message = f"{self._name}: {error.message}"
-            for secret in secrets:
-                message = message.replace(secret, "***")
-            # Without its cause: a traceback would show what was just struck out.
-            raise type(error)(message, retry_after=error.retry_after) from None
-
-    def _headers(self) -> tuple[dict[str, str], list[str]]:
-        headers, secrets = {"Accept-Encoding": "identity"}, []
-        for name, text in self.headers.items():
-            headers[name], found = resolved(f"headers.{name}", text)
-            secrets += found
-        return headers, secrets
-
-    def _send(self, content: dict[str, Any], headers: dict[str, str]) -> bytes:
-        import httpx
-
-        headers = {**content.pop("headers", {}), **headers}
-        deadline = time.monotonic() + self.timeout_seconds
-        url = self.url
-        try:
-            for _ in range(_REDIRECTS + 1):
-                with self._client.stream("POST", url, headers=headers, **content) as answer:
-                    if not 300 <= answer.status_code < 400:
-                        return self._body(answer, deadline)
-                    url = self._redirected(url, answer)
-        except httpx.TimeoutException:
-            raise self._late() from None
-        except httpx.TransportError as error:
-            raise unreachable(error) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise OracleFailed(f"{type(error).__name__}: {error}") from None
-        raise OracleFailed(f"redirected {_REDIRECTS + 1} times; give the last address as url")
-
-    def _body(self, answer: httpx.Response, deadline: float) -> bytes:
-        if answer.headers.get("Content-Encoding", "identity") != "identity":
-            raise OracleFailed("it answered with compressed data, for which it was not asked")
-        body = bytearray()
-        for part in answer.iter_raw():
-            body += part
-            if len(body) > self.max_answer_bytes:
-                raise OracleFailed(
-                    f"it answered with more than {self.max_answer_bytes} bytes; raise "
-                    "max_answer_bytes if that is right"
-                )
-            if time.monotonic() > deadline:
-                raise self._late()
-        if not answer.is_success:
-            raise refusal(answer.status_code, answer.headers, bytes(body))
-        return bytes(body)
-
-    def _redirected(self, url: str, answer: httpx.Response) -> str:
-        target = urljoin(url, answer.headers.get("Location", ""))
-        here, there = urlsplit(url), urlsplit(target)
-        place = f"{there.scheme}://{there.netloc.rpartition('@')[2]}{there.path}"
-        if (here.scheme, here.netloc) != (there.scheme, there.netloc):
-            raise OracleFailed(
-                f"it redirects to another host, {place}, which is refused; if you trust that "
-                "host, give it as url"
-            )
-        if answer.status_code not in (307, 308):
-            raise OracleFailed(
-                f"it answered {answer.status_code} and redirects to {place}; give that as url"
-            )
-        return str(target)
+        headers, secrets = resolved_headers(self.headers)
+        with without_secrets(self._name, secrets):
+            content = self._writer.content(rows)
+            headers = {**content.pop("headers", {}), **headers}
+            with counted(len(rows)):
+                answer = self._connection.exchange("POST", self.url, headers, content)
+            return self._read(answer.body, len(rows))
 
     def _read(self, body: bytes, rows: int) -> Matrix:
         try:
@@ -294,12 +215,6 @@ class Http(Oracle):
                 f"got {brief(found)}"
             )
         return np.stack([self._reader.row(one) for one in answers])
-
-    def _late(self) -> OracleTimeout:
-        return OracleTimeout(
-            f"it did not answer within {self.timeout_seconds:g} s; raise timeout_seconds, or see "
-            "what keeps it busy"
-        )
 
     @cached_property
     def _writer(self) -> RequestWriter:
@@ -329,30 +244,9 @@ class Http(Oracle):
                 f"scores: {self.scores!r} is not JMESPath: {error}", field="scores"
             ) from error
 
-    @property
-    def _client(self) -> httpx.Client:
-        try:
-            import httpx
-        except ImportError as error:
-            raise MissingExtra.of("httpx", "http") from error
-        with _OPENING:
-            if "_opened" not in vars(self):
-                trusted: ssl.SSLContext | bool = True
-                if self.ca_file:
-                    try:
-                        trusted = ssl.create_default_context(cafile=self.ca_file)
-                    except (OSError, ssl.SSLError) as error:
-                        raise InvalidSpec(
-                            f"ca_file: cannot read certificates from {self.ca_file}: {error}",
-                            field="ca_file",
-                        ) from error
-                vars(self)["_opened"] = httpx.Client(
-                    verify=trusted,
-                    timeout=self.timeout_seconds,
-                    headers={"User-Agent": f"blackbox-am/{__version__}"},
-                )
-            client: httpx.Client = vars(self)["_opened"]
-        return client
+    @cached_property
+    def _connection(self) -> HttpConnection:
+        return HttpConnection(self.timeout_seconds, self.max_answer_bytes, self.ca_file)
 
     @property
     def _name(self) -> str:

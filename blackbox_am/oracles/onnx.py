@@ -26,6 +26,7 @@ from blackbox_am.errors import (
     did_you_mean,
 )
 from blackbox_am.oracles._inputs import (
+    channel_axis,
     check_normalisation,
     check_positive,
     checked_shape,
@@ -70,10 +71,12 @@ class Onnx(Oracle):
     Attributes:
         model: path of the file; in Python also its bytes or an `onnx.ModelProto`.
         stimulus_shape: shape of one stimulus, where the graph leaves it open.
-        mean: subtracted from stimuli in [0, 1], one number or one a channel (first axis) ...
+        mean: subtracted from stimuli in [0, 1], one number or one a channel (the first axis; of
+            clips (frames, channels, height, width) the second) ...
         std: ... and then divided by this. An input of uint8 takes stimuli times 255 instead.
-        channels_last: whether the graph takes (height, width, channels); stimuli are
-            (channels, height, width) in any case.
+        channels_last: whether the graph takes (height, width, channels), or clips (frames,
+            height, width, channels); stimuli are (channels, height, width), or (frames,
+            channels, height, width), in any case.
         class_token: whether token 0 is a class token in every layer of tokens, which `@cls`
             reads and reductions leave out.
         labels: class names, for graph outputs of as many units.
@@ -214,14 +217,15 @@ class Onnx(Oracle):
     def _tensors(self) -> dict[str, Tensor]:
         """By the name of the layer."""
         shape = self._shape(self._graph)
-        own = (*shape[1:], shape[0]) if self.channels_last else shape
+        own = _channels_last(shape) if self.channels_last else shape
         found = self._graph.tensors(own, self.labels, self._measure)
         return {tensor.layer.name: tensor for tensor in found}
 
     def _shape(self, graph: OnnxGraph) -> tuple[int, ...]:
         known = graph.input.shape
         if self.channels_last:
-            known = (known[-1], *known[:-1])
+            place = channel_axis(known)
+            known = (*known[:place], known[-1], *known[place:-1])
         given = self.stimulus_shape or known
         fits = len(given) == len(known) and all(
             length == fixed or fixed is None for length, fixed in zip(given, known, strict=True)
@@ -243,7 +247,7 @@ class Onnx(Oracle):
         else:
             values = normalised(stimuli, self.mean, self.std)
         if self.channels_last:
-            values = values.movedim(1, -1)
+            values = values.movedim(1 + channel_axis(stimuli.shape[1:]), -1)
         return np.ascontiguousarray(values.numpy(), dtype)
 
     def _read(self, rows: Array, layer: str, units: list[Unit]) -> torch.Tensor:
@@ -319,3 +323,8 @@ class Onnx(Oracle):
         if isinstance(self.model, (str, Path)):
             return repr(str(self.model))
         return f"the {type(self.model).__name__} given"
+
+
+def _channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
+    place = channel_axis(shape)
+    return (*shape[:place], *shape[place + 1 :], shape[place])

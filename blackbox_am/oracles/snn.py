@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, OracleFailed
+from blackbox_am.errors import InvalidSpec, OracleFailed
 from blackbox_am.oracles._hooked import HookedModel
 from blackbox_am.oracles._inputs import (
     check_normalisation,
@@ -37,6 +35,7 @@ from blackbox_am.oracles._spiking import (
     put_to_rest,
     together,
 )
+from blackbox_am.oracles._weights import fill
 
 _TAKING = threading.Lock()
 
@@ -64,11 +63,12 @@ class Snn(Oracle):
             callable that makes one, imported when the oracle is first used.
         stimulus_shape: shape of one stimulus.
         steps: how many times the network is called.
-        weights: path of a safetensors file with the module's state, or none.
+        weights: path of a file with the module's state, safetensors or what `torch.load` reads with
+            weights_only; or none.
         encoding: how a stimulus becomes input: `constant` current; spikes at a `rate`; one
             spike each, its `latency` shorter for larger values.
         mean: for constant currents, subtracted from stimuli in [0, 1], one number or one a
-            channel (first axis) ...
+            channel (the first axis; of clips (frames, channels, height, width) the second) ...
         std: ... and then divided by this.
         seed: fixes the spikes of `rate`.
         device: such as `cpu` or `cuda:0`; `auto` is CUDA where there is one.
@@ -112,7 +112,7 @@ class Snn(Oracle):
             )
         object.__setattr__(self, "model", _module(self.model))
         if self.weights:
-            _load(self.model, Path(self.weights))
+            fill(self.model, Path(self.weights))
 
     def describe(self) -> OracleInfo:
         return self._info
@@ -198,7 +198,7 @@ class Snn(Oracle):
         plain = {
             layer.name: layer for layer in layers_of(self._hooked.module, self._runs, self.labels)
         }
-        last = [name for name in plain if is_neuron(self._hooked.layers()[name])][-1:]
+        last = [name for name in plain if is_neuron(self._hooked.places[name].module)][-1:]
         layers = []
         for name, (module, what) in self._sources.items():
             layer = plain.get(module)
@@ -225,13 +225,7 @@ class Snn(Oracle):
 
 def _module(model: Any) -> nn.Module:
     if isinstance(model, str):
-        try:
-            model = imported("model", model)
-        except InvalidSpec as error:
-            cause = error.__cause__
-            if isinstance(cause, ModuleNotFoundError) and cause.name == "snntorch":
-                raise MissingExtra.of("snntorch", "snn") from error
-            raise
+        model = imported("model", model)
         if not isinstance(model, nn.Module) and callable(model):
             model = model()
     if not isinstance(model, nn.Module):
@@ -246,15 +240,3 @@ def _module(model: Any) -> nn.Module:
             field="model",
         )
     return model
-
-
-def _load(model: nn.Module, path: Path) -> None:
-    if not path.is_file():
-        raise NotFound(f"weights: there is no file {path}", field="weights")
-    try:
-        model.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError, OSError) as error:
-        raise InvalidSpec(
-            f"weights: {path} does not hold the state of {type(model).__name__}: {error}",
-            field="weights",
-        ) from error

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from blackbox_am.errors import InvalidInput, ShapeMismatch
-from blackbox_am.plots.style import FAINT, GRID, INK, SERIES, house_style
+from blackbox_am.errors import InvalidInput
+from blackbox_am.plots.stimuli import draw
+from blackbox_am.plots.style import FAINT, INK, SERIES, house_style
 
 Picture = NDArray[np.generic]
 
@@ -30,8 +31,8 @@ class Row:
 
     Attributes:
         label: what its pictures have in common.
-        pictures: one a column: (H, W), (1, H, W) or (3, H, W), float in [0, 1] or uint8.
-            None leaves the place empty.
+        pictures: one a column: stimuli of any shape, float in [0, 1] or uint8, drawn as
+            `plots.stimuli.draw` says. None leaves the place empty.
         scores: written below the pictures; None for no numbers.
     """
 
@@ -59,7 +60,6 @@ def montage(
 
     Raises:
         InvalidInput: where there is nothing to show, or a row has another length.
-        ShapeMismatch: for an array that is no picture.
     """
     if not rows or not titles:
         raise InvalidInput("a montage needs at least one row and one column")
@@ -72,26 +72,6 @@ def montage(
     width = min(columns, len(titles))
     bands = -(-len(titles) // width)
     return _Grid(rows, titles, width, bands, heading).draw()
-
-
-def as_picture(stimulus: Picture) -> Picture:
-    """`stimulus` as matplotlib shows it: (H, W) or (H, W, 3), float32 in [0, 1].
-
-    Raises:
-        ShapeMismatch: for an array that is no picture.
-    """
-    if stimulus.ndim == 3 and stimulus.shape[0] in (1, 3):
-        moved = np.moveaxis(stimulus, 0, -1)
-        picture = moved[..., 0] if moved.shape[-1] == 1 else moved
-    elif stimulus.ndim == 2:
-        picture = stimulus
-    else:
-        raise ShapeMismatch(
-            "pictures: expected shape (H, W), (1, H, W) or (3, H, W), got "
-            f"{tuple(stimulus.shape)}; a montage shows images only"
-        )
-    scale = 255 if picture.dtype == np.uint8 else 1
-    return np.clip(np.nan_to_num(picture.astype(np.float32) / scale), 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -177,12 +157,7 @@ class _Grid:
         axes: Axes = figure.add_axes(
             (left / width, 1 - (top + _CELL) / height, _CELL / width, _CELL / height)
         )
-        axes.set_xticks([])
-        axes.set_yticks([])
-        for spine in axes.spines.values():
-            spine.set_color(GRID)
-        if found is not None:
-            axes.imshow(as_picture(found), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        draw(axes, found)
 
     def _text(
         self,

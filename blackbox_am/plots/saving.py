@@ -28,13 +28,7 @@ def save(figure: Figure, path: Path | str, *, dpi: int = 160) -> Path:
             written.
     """
     path = Path(path)
-    known = FigureCanvasAgg(figure).get_supported_filetypes()
-    ending = path.suffix.lower().removeprefix(".")
-    if ending not in known:
-        raise InvalidInput(
-            f"{path}: expected a picture's ending, such as .png or .pdf, got {path.suffix!r}"
-            f"{did_you_mean(ending, known)}"
-        )
+    check_ending(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=dpi, facecolor="white")
@@ -43,3 +37,18 @@ def save(figure: Figure, path: Path | str, *, dpi: int = 160) -> Path:
             f"{path} cannot be written: {error.strerror}; choose another place"
         ) from error
     return path
+
+
+def check_ending(path: Path) -> None:
+    """Whether `save` can write such a file.
+
+    Raises:
+        InvalidInput: for an ending that matplotlib cannot write.
+    """
+    known = FigureCanvasAgg.get_supported_filetypes()
+    ending = path.suffix.lower().removeprefix(".")
+    if ending not in known:
+        raise InvalidInput(
+            f"{path}: expected a picture's ending, such as .png or .pdf, got {path.suffix!r}"
+            f"{did_you_mean(ending, known)}"
+        )

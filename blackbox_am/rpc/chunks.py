@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import google_crc32c
+import numpy as np
 
 from blackbox_am.errors import InvalidInput
 from blackbox_am.v1.tensor_pb2 import Chunk
@@ -16,15 +18,37 @@ MAX_STREAM_BYTES = 2**29
 """What a receiver takes at most, unless it says otherwise."""
 
 
-def split(data: bytes, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
-    """`data` in chunks. Nothing comes of nothing."""
+class AnyChunk(Protocol):
+    """A `Chunk`, or what holds the same."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def crc32c(self) -> int: ...
+    @property
+    def total_size(self) -> int: ...
+
+
+def split(
+    data: bytes, chunk_bytes: int = CHUNK_BYTES, *, start: int = 0, total: int | None = None
+) -> Iterator[Chunk]:
+    """`data` in chunks. Nothing comes of nothing.
+
+    Args:
+        data: the bytes, or some of them.
+        chunk_bytes: length of a chunk.
+        start: where in the whole `data` begins.
+        total: length of the whole; that of `data` where None.
+    """
     for offset in range(0, len(data), chunk_bytes):
         piece = data[offset : offset + chunk_bytes]
         yield Chunk(
-            offset=offset,
+            offset=start + offset,
             data=piece,
             crc32c=google_crc32c.value(piece),
-            total_size=len(data),
+            total_size=len(data) if total is None else total,
         )
 
 
@@ -47,40 +71,45 @@ class Joiner:
                 field="chunk",
             )
         self._total = total
-        self._data = bytearray()
+        # Of the size announced, but memory is only taken where something is written.
+        self._data = np.empty(total, np.uint8).data
+        self._end = 0
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: AnyChunk) -> None:
         """Takes the next chunk.
 
         Raises:
             InvalidInput: where it is damaged, or not the next one.
         """
-        if chunk.offset != len(self._data) or chunk.total_size != self._total:
+        data = chunk.data  # a message copies it each time it is looked at
+        end = self._end + len(data)
+        if chunk.offset != self._end or chunk.total_size != self._total:
             raise InvalidInput(
-                f"expected the chunk at offset {len(self._data)} of {self._total} bytes, got "
+                f"expected the chunk at offset {self._end} of {self._total} bytes, got "
                 f"offset {chunk.offset} of {chunk.total_size}; send the chunks in order",
                 field="chunk",
             )
-        if len(self._data) + len(chunk.data) > self._total:
+        if end > self._total:
             raise InvalidInput(
                 f"the chunks hold more than the {self._total} bytes announced", field="chunk"
             )
-        if google_crc32c.value(chunk.data) != chunk.crc32c:
+        if google_crc32c.value(data) != chunk.crc32c:
             raise InvalidInput(
                 f"the chunk at offset {chunk.offset} is damaged: its crc32c does not match; "
                 "send it again",
                 field="chunk",
             )
-        self._data += chunk.data
+        self._data[self._end : end] = data
+        self._end = end
 
-    def result(self) -> bytes:
-        """The whole.
+    def result(self) -> memoryview:
+        """The whole: (total,) bytes that nobody else holds.
 
         Raises:
             InvalidInput: where some of it is missing.
         """
-        if len(self._data) != self._total:
+        if self._end != self._total:
             raise InvalidInput(
-                f"the stream ended after {len(self._data)} of {self._total} bytes", field="chunk"
+                f"the stream ended after {self._end} of {self._total} bytes", field="chunk"
             )
-        return bytes(self._data)
+        return self._data

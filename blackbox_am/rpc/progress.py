@@ -202,6 +202,7 @@ def oracle_to_proto(name: str, info: OracleInfo) -> oracle_pb.DescribeOracleResp
             for layer in info.layers
         ],
         batch_size=info.batch_size,
+        wrappers=info.wrappers,
     )
 
 
@@ -231,6 +232,7 @@ def oracle_from_proto(message: oracle_pb.DescribeOracleResponse) -> OracleInfo:
         tuple(_layer(layer) for layer in message.layers),
         message.deterministic,
         max(message.batch_size, 1),
+        tuple(message.wrappers),
     )
 
 

@@ -37,7 +37,7 @@ def from_proto(message: Tensor, *, field: str = "tensor") -> Array:
     return from_header(message, message.data, field=field)
 
 
-def from_header(header: Tensor, data: bytes, *, field: str = "tensor") -> Array:
+def from_header(header: Tensor, data: bytes | memoryview, *, field: str = "tensor") -> Array:
     """The array of `header`'s dtype and shape in `data`.
 
     Raises:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
+from numpy.typing import NDArray
 
 from blackbox_am import plugins
 from blackbox_am.core.tensors import to_uint8
@@ -19,7 +22,7 @@ from blackbox_am.rpc import chunks, pages, progress, specs, tensors
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.calls import streaming, unary, unary_model
 from blackbox_am.service.oracles import observe
-from blackbox_am.service.rendering import render
+from blackbox_am.service.rendering import batches, checked, sample
 from blackbox_am.v1 import catalog_service_pb2 as pb
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 from blackbox_am.v1 import tensor_pb2
@@ -117,26 +120,41 @@ class CatalogService(CatalogServiceServicer):
         )
 
     @streaming
+    async def Sample(  # noqa: N802
+        self, request: pb.SampleRequest
+    ) -> AsyncGenerator[pb.SampleResponse, None]:
+        def drawn() -> tensor_pb2.Tensor:
+            generator = self.backend.config.catalogue.generator(request.generator)
+            return tensors.to_proto(sample(generator.space, request.count, request.seed))
+
+        tensor = await self.backend.in_thread(drawn)
+        yield pb.SampleResponse(header=tensor_pb2.Tensor(dtype=tensor.dtype, shape=tensor.shape))
+        for chunk in chunks.split(tensor.data):
+            yield pb.SampleResponse(chunk=chunk)
+
+    @streaming
     async def Render(  # noqa: N802
         self, request: pb.RenderRequest
     ) -> AsyncGenerator[pb.RenderResponse, None]:
         dtype = request.dtype or tensor_pb2.DTYPE_UINT8
         if dtype not in (tensor_pb2.DTYPE_UINT8, tensor_pb2.DTYPE_FLOAT32):
             raise InvalidInput("dtype: stimuli are rendered as uint8 or float32", field="dtype")
+        compact = dtype == tensor_pb2.DTYPE_UINT8
 
-        def rendered() -> tensor_pb2.Tensor:
+        def prepared() -> tuple[tuple[int, ...], Iterator[NDArray[np.float32]]]:
             generator = self.backend.generator(request.generator)
-            latents = tensors.from_proto(request.latents, field="latents")
-            stimuli = render(generator, latents)
-            return tensors.to_proto(
-                to_uint8(stimuli) if dtype == tensor_pb2.DTYPE_UINT8 else stimuli
-            )
+            latents = checked(generator, tensors.from_proto(request.latents, field="latents"))
+            return (len(latents), *generator.stimulus_shape), batches(generator, latents)
 
-        tensor = await self.backend.in_thread(rendered, runs_models=True)
-        header = tensor_pb2.Tensor(dtype=tensor.dtype, shape=tensor.shape)
-        yield pb.RenderResponse(header=header)
-        for chunk in chunks.split(tensor.data):
-            yield pb.RenderResponse(chunk=chunk)
+        shape, rendered = await self.backend.in_thread(prepared, runs_models=True)
+        yield pb.RenderResponse(header=tensor_pb2.Tensor(dtype=dtype, shape=shape))
+        start, total = 0, math.prod(shape) * (1 if compact else 4)
+        while start < total:
+            stimuli = await self.backend.in_thread(partial(next, rendered), runs_models=True)
+            data = (to_uint8(stimuli) if compact else stimuli).tobytes()
+            for chunk in chunks.split(data, start=start, total=total):
+                yield pb.RenderResponse(chunk=chunk)
+            start += len(data)
 
     def _generator(self, name: str) -> pb.GeneratorInfo:
         try:
@@ -148,6 +166,7 @@ class CatalogService(CatalogServiceServicer):
                 stimulus_shape=generator.stimulus_shape,
                 differentiable=generator.differentiable,
                 summary=plugins.summary_of(type(generator)),
+                licence=generator.licence,
             )
         except BlackboxError as error:
             return pb.GeneratorInfo(name=name, message=error.message)

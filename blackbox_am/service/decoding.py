@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from blackbox_am.errors import InvalidInput
+from blackbox_am.rpc import observing, parts
 
 
 class Unreadable:
@@ -39,7 +40,10 @@ class Decoding(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc.aio ha
         handler = await continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith(self._prefixes):
             return handler
-        return handler._replace(request_deserializer=_forgiving(handler.request_deserializer))
+        decode = handler.request_deserializer
+        if handler_call_details.method == observing.METHOD:
+            decode = parts.reader(decode)
+        return handler._replace(request_deserializer=_forgiving(decode))
 
 
 def _forgiving(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

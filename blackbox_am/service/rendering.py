@@ -1,8 +1,8 @@
-"""Latents to stimuli, for callers."""
+"""Latents from a prior, and latents to stimuli, for callers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,31 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.batches import in_fixed_batches
 from blackbox_am.core.generator import Generator, check_latents
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.errors import InvalidInput
 
 ROWS = 32
 """Rows a time: one batch shape, so that a stimulus does not depend on who else is rendered."""
+MAX_SAMPLES = 2**16
 
 
-def render(
-    generator: Generator, latents: NDArray[Any], targets: Sequence[int] | None = None
-) -> NDArray[np.float32]:
-    """(N, *stimulus) float32 in [0, 1], for latents (N, D).
+def sample(space: Space, count: int, seed: int) -> NDArray[Any]:
+    """(count, D) latents from the prior: float32, or int64 codes.
 
-    Args:
-        generator: makes them.
-        latents: (N, D).
-        targets: of a study, the target of each row; the first of all where None.
+    Raises:
+        InvalidInput: for a count out of range.
+    """
+    if not 1 <= count <= MAX_SAMPLES:
+        raise InvalidInput(
+            f"count: expected 1 to {MAX_SAMPLES:,} latents, got {count:,}", field="count"
+        )
+    latents: NDArray[Any] = space.sample(Stream(seed, "sample", 0), count)[0].numpy()
+    return latents
+
+
+def checked(generator: Generator, latents: NDArray[Any]) -> torch.Tensor:
+    """`latents` (N, D) as a tensor that the generator takes.
 
     Raises:
         ShapeMismatch: for latents of another shape or dtype.
@@ -34,10 +45,35 @@ def render(
     if tensor.is_floating_point():
         tensor = tensor.float()  # what float32 cannot hold is refused as infinite
     check_latents(generator.space, tensor)
-    if not len(tensor):
-        return np.zeros((0, *generator.stimulus_shape), np.float32)
-    with torch.no_grad():
-        wanted = torch.tensor([0] * len(tensor) if targets is None else targets)
-        stimuli = in_fixed_batches(generator.render_targets, tensor, ROWS, wanted)
-    rendered: NDArray[np.float32] = stimuli.to("cpu", torch.float32).numpy()
-    return rendered
+    return tensor
+
+
+def batches(
+    generator: Generator, latents: torch.Tensor, targets: Sequence[int] | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Stimuli of checked `latents` (N, D), some rows at a time: float32 in [0, 1].
+
+    Args:
+        generator: makes them.
+        latents: (N, D).
+        targets: of a study, the target of each row; the first of all where None.
+    """
+    wanted = torch.tensor([0] * len(latents) if targets is None else targets)
+    for start in range(0, len(latents), ROWS):
+        rows, mine = latents[start : start + ROWS], wanted[start : start + ROWS]
+        with torch.no_grad():
+            stimuli = in_fixed_batches(generator.render_targets, rows, ROWS, mine)
+        yield stimuli.to("cpu", torch.float32).numpy()
+
+
+def render(
+    generator: Generator, latents: NDArray[Any], targets: Sequence[int] | None = None
+) -> NDArray[np.float32]:
+    """(N, *stimulus) float32 in [0, 1], for latents (N, D), and targets as for `batches`.
+
+    Raises:
+        ShapeMismatch: for latents of another shape or dtype.
+        InvalidInput: for values that are not in the generator's space.
+    """
+    none = np.zeros((0, *generator.stimulus_shape), np.float32)
+    return np.concatenate([none, *batches(generator, checked(generator, latents), targets)])

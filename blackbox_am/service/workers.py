@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from blackbox_am.core.generator import Generator
@@ -24,6 +25,7 @@ from blackbox_am.errors import (
 )
 from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.studies import loop
+from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.local import evaluator_of
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,10 @@ _PASSING = (OracleUnavailable, OracleTimeout, SequenceTaken, StoreError)
 """Troubles that may be over soon."""
 AGAIN_SECONDS = 1.0
 """Before a study that the store did not let on takes its place in the queue again."""
+LONGEST_WAIT_SECONDS = 300.0
+"""A study whose oracle wants to be left alone for longer is paused, and gives its thread back."""
+LOOK_SECONDS = 1.0
+"""How often a study that waits for its oracle is looked at: it may be paused meanwhile."""
 
 
 @dataclass
@@ -52,9 +58,9 @@ class Workers:
         registry: where studies are found.
         generator, oracle: finds them by name.
         threads: how many studies run at once.
-        retry_delays: seconds before each new attempt while an oracle or the store is away;
-            after the last, the study is paused where it was the oracle, and waits for its next
-            turn where it was the store.
+        retry_delays: seconds before each new attempt while an oracle or the store is away,
+            or more where the oracle says when to come back; after the last, the study is
+            paused where it was the oracle, and waits for its next turn where it was the store.
     """
 
     def __init__(
@@ -170,14 +176,8 @@ class Workers:
                 log.error("study %s failed: %s", study_id, error)  # noqa: TRY400
                 self._fail(study_id, error.message)
             except _PASSING as error:
-                delay = delays.next()
-                if delay is None:
-                    if not isinstance(error, OracleError):
-                        raise
-                    self._suspend(study_id, error)
+                if not self._waited(study_id, delays, error):
                     return
-                log.warning("study %s: %s; trying again in %g s", study_id, error, delay)
-                self._stopping.wait(delay)
             except BlackboxError as error:
                 log.warning("study %s failed: %s", study_id, error)
                 self._fail(study_id, error.message)
@@ -200,17 +200,52 @@ class Workers:
         assert spec.oracle is not None  # it would not be wanted
         assert spec.generator is not None  # StudySpec takes no oracle without one
         evaluator = evaluator_of(live, self._generator(spec.generator), self._oracle(spec.oracle))
+
+        def went_on(live: LiveStudy) -> None:
+            delays.start_over()
+            live.note("")
+
         loop.run(
             live,
             evaluator,
             stopped=self._stopping.is_set,
-            after_generation=lambda _: delays.start_over(),
+            after_generation=went_on,
             owed=owed,
         )
 
-    def _suspend(self, study_id: str, error: OracleError) -> None:
-        log.warning("study %s is paused: %s", study_id, error)
-        message = f"paused after {len(self._retry_delays) + 1} attempts: {error.message}"
+    def _waited(self, study_id: str, delays: _Delays, error: BlackboxError) -> bool:
+        """Waits for what is away. Returns False where the study is paused instead.
+
+        Raises:
+            BlackboxError: `error`, where it is the store that stays away.
+        """
+        delay, wanted = delays.next(), error.retry_after or 0.0
+        if not isinstance(error, OracleError):
+            if delay is None:
+                raise error
+        elif delay is None:
+            attempts = len(self._retry_delays) + 1
+            self._suspend(study_id, f"paused after {attempts} attempts: {error.message}")
+            return False
+        elif wanted > LONGEST_WAIT_SECONDS:
+            self._suspend(study_id, f"paused: {error.message}; resume it in {wanted:.4g} s")
+            return False
+        wait = max(delay, wanted)
+        log.warning("study %s: %s; trying again in %g s", study_id, error, wait)
+        if error.retry_after is not None:
+            self._note(study_id, f"waiting {wait:.4g} s for the oracle: {error.message}")
+        deadline = time.monotonic() + wait
+        while (left := deadline - time.monotonic()) > 0 and self._wanted(study_id):
+            if self._stopping.wait(min(left, LOOK_SECONDS)):
+                break
+        return True
+
+    def _note(self, study_id: str, message: str) -> None:
+        with suppress(StoreError, SequenceTaken):  # there are other chances to say it
+            self._registry.act(study_id, lambda live: live.note(message))
+
+    def _suspend(self, study_id: str, message: str) -> None:
+        log.warning("study %s is %s", study_id, message)
         self._registry.act(study_id, lambda live: live.suspend(message))
 
     def _fail(self, study_id: str, message: str) -> None:

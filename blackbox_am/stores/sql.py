@@ -1,8 +1,9 @@
 """The journal in a SQL database: SQLite by default, PostgreSQL by URL.
 
 SQLite runs in WAL mode with synchronous=FULL: a transaction is on the disk when
-`append` returns. The primary key (study, sequence) is the fence between processes:
-who comes second gets `SequenceTaken`.
+`append` returns. Notes go with synchronous=NORMAL: they are with the operating system. The
+primary key (study, sequence) is the fence between processes: who comes second gets
+`SequenceTaken`.
 
 SQLite does not notice where a disk changes a value. So every value is sealed with a
 checksum of itself and of its place, and a measurement is never read as another.
@@ -51,6 +52,17 @@ _snapshots = sa.Table(
     sa.Column("sequence", sa.Integer, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
+_notes = sa.Table(
+    "notes",
+    _metadata,
+    sa.Column("study", sa.String(63), primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+# SQLite and PostgreSQL read this alike; before each call to an oracle two statements are many.
+_NOTE = sa.text(
+    "INSERT INTO notes (study, body) VALUES (:study, :body) "
+    "ON CONFLICT (study) DO UPDATE SET body = excluded.body"
+)
 _requests = sa.Table(
     "requests",
     _metadata,
@@ -81,6 +93,8 @@ class SQLStore(Store):
         shared = isinstance(self._engine.pool, StaticPool)
         self._turn: AbstractContextManager[object] = RLock() if shared else nullcontext()
         self._writer = self._engine.execution_options(writes=True)
+        # A memory that dies with the process has nothing to keep beyond it.
+        self._noter = None if shared else _engine(self.url, "NORMAL").execution_options(writes=True)
         with self._translated():
             self._prepare()
 
@@ -103,6 +117,8 @@ class SQLStore(Store):
         ]
         with self._translated(), self._writer.begin() as connection:
             self._check_position(connection, study_id, sequence)
+            if sequence == 1:  # of a study of that name that was deleted
+                connection.execute(_notes.delete().where(_notes.c.study == study_id))
             try:
                 connection.execute(_events.insert(), rows)
             except exc.IntegrityError as error:
@@ -143,7 +159,7 @@ class SQLStore(Store):
     def delete(self, study_id: str) -> None:
         with self._translated(), self._writer.begin() as connection:
             self._check_exists(connection, study_id)
-            for table in (_events, _snapshots, _requests):
+            for table in (_events, _snapshots, _notes, _requests):
                 connection.execute(table.delete().where(table.c.study == study_id))
 
     def load_snapshot(self, study_id: str) -> StoredSnapshot | None:
@@ -154,6 +170,19 @@ class SQLStore(Store):
             return None
         body = _unseal(row.body, study_id, row.sequence)
         return StoredSnapshot(row.generation, row.sequence, body)
+
+    def note(self, study_id: str, body: bytes) -> None:
+        if self._noter is None:
+            return
+        row = {"study": study_id, "body": _seal(body, study_id, 0)}
+        with self._translated(), self._noter.begin() as connection:
+            connection.execute(_NOTE, row)
+
+    def noted(self, study_id: str) -> bytes | None:
+        query = sa.select(_notes.c.body).where(_notes.c.study == study_id)
+        with self._translated(), self._engine.connect() as connection:
+            sealed = connection.scalar(query)
+        return None if sealed is None else _unseal(sealed, study_id, 0)
 
     def remember_request(self, request_id: str, study_id: str) -> str:
         with self._translated():
@@ -170,6 +199,8 @@ class SQLStore(Store):
     def close(self) -> None:
         with self._turn:  # another thread may be in the middle of a statement
             self._engine.dispose()
+            if self._noter is not None:
+                self._noter.dispose()
 
     def _prepare(self) -> None:
         with self._writer.begin() as connection:
@@ -193,6 +224,9 @@ class SQLStore(Store):
                 f"{self.url} is a store of schema version {version}, this program reads "
                 f"version {SCHEMA_VERSION}; use the version of blackbox_am that wrote it"
             )
+        if "notes" not in tables:  # a store from before there were any
+            with self._writer.begin() as connection:
+                _notes.create(connection, checkfirst=True)
 
     def _check_position(self, connection: sa.Connection, study_id: str, sequence: int) -> None:
         query = sa.select(sa.func.max(_events.c.sequence)).where(_events.c.study == study_id)
@@ -228,7 +262,7 @@ def _as_url(url: str) -> str:
     return url if "://" in url else f"sqlite:///{url}"
 
 
-def _engine(url: str) -> sa.Engine:
+def _engine(url: str, synchronous: str = "FULL") -> sa.Engine:
     try:
         parsed = sa.make_url(url)
     except exc.ArgumentError as error:
@@ -244,7 +278,13 @@ def _engine(url: str) -> sa.Engine:
     else:
         _check_folder(Path(str(parsed.database)))
     engine = sa.create_engine(parsed, **options)
-    sa.event.listen(engine, "connect", _set_pragmas)
+
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+
+    sa.event.listen(engine, "connect", set_pragmas)
     sa.event.listen(engine, "begin", _begin)
     return engine
 
@@ -252,12 +292,6 @@ def _engine(url: str) -> sa.Engine:
 def _check_folder(path: Path) -> None:
     if not path.parent.is_dir():
         raise StoreError(f"cannot open the store {path}: there is no folder {path.parent}")
-
-
-def _set_pragmas(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
 
 
 def _begin(connection: sa.Connection) -> None:

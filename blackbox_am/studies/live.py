@@ -23,6 +23,7 @@ from blackbox_am.core.store import Store, StoredSnapshot
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import SequenceTaken, StoreCorrupt, StudyClosed, StudyExists
 from blackbox_am.studies import decisions
+from blackbox_am.studies.asked import left_behind
 from blackbox_am.studies.candidates import Generation, Told
 from blackbox_am.studies.equipment import Equip, nothing
 from blackbox_am.studies.events import (
@@ -141,6 +142,10 @@ class LiveStudy:
         if study.sequence > 1 and study.state.active:
             if not (catching_up and exact):
                 live._append([Resumed(study.generation, exact, live.search.remark(exact))])
+            if not catching_up:  # what the other process asked, it tells itself
+                lost = left_behind(store, study_id, study.spent)
+                if lost != Accounting():
+                    live.bill(lost)
             live.conclude()
         return live
 
@@ -272,6 +277,12 @@ class LiveStudy:
         with self._locked():
             if self.study.state.active:
                 self._append([StateChanged(StudyState.PAUSED, reason, message)])
+
+    def note(self, message: str) -> None:
+        """Says what a running study waits for, or no more; it stays as it is."""
+        with self._locked():
+            if self.study.state is StudyState.RUNNING and self.study.message != message:
+                self._append([StateChanged(StudyState.RUNNING, self.study.stop_reason, message)])
 
     def bill(self, spent: Accounting) -> None:
         """Adds what was asked of the oracle in vain. The study stays as it is."""

@@ -17,6 +17,7 @@ from blackbox_am.errors import (
     StudyClosed,
 )
 from blackbox_am.evaluation import Evaluation, Evaluator
+from blackbox_am.studies.asked import noting
 from blackbox_am.studies.candidates import Generation
 from blackbox_am.studies.live import LiveStudy
 
@@ -90,6 +91,8 @@ def _settled(live: LiveStudy, owed: Owed) -> Iterator[None]:
 def _measure(live: LiveStudy, evaluator: Evaluator, owed: Owed, *, gradients: bool) -> None:
     generation = live.generation()
     meter = Meter()
+    if evaluator.oracle.metered:
+        meter = noting(live.store, live.study_id, live.study.spent + owed.total)
     try:
         with metering(meter):
             result = _evaluated(evaluator, generation, gradients=gradients)

@@ -117,12 +117,15 @@ class GeneratorInfo(google.protobuf.message.Message):
     DIFFERENTIABLE_FIELD_NUMBER: builtins.int
     SUMMARY_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
+    LICENCE_FIELD_NUMBER: builtins.int
     name: builtins.str
     kind: builtins.str
     differentiable: builtins.bool
     summary: builtins.str
     message: builtins.str
     """Why it cannot be built; empty where it can."""
+    licence: builtins.str
+    """Terms of its weights; empty where it has none, or where nobody says."""
     @property
     def space(self) -> blackbox_am.v1.study_pb2.Space: ...
     @property
@@ -137,9 +140,10 @@ class GeneratorInfo(google.protobuf.message.Message):
         differentiable: builtins.bool = ...,
         summary: builtins.str = ...,
         message: builtins.str = ...,
+        licence: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["space", b"space"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["differentiable", b"differentiable", "kind", b"kind", "message", b"message", "name", b"name", "space", b"space", "stimulus_shape", b"stimulus_shape", "summary", b"summary"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["differentiable", b"differentiable", "kind", b"kind", "licence", b"licence", "message", b"message", "name", b"name", "space", b"space", "stimulus_shape", b"stimulus_shape", "summary", b"summary"]) -> None: ...
 
 global___GeneratorInfo = GeneratorInfo
 
@@ -386,6 +390,52 @@ class ProbeOracleResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["activations", b"activations", "finite", b"finite", "repeat_difference", b"repeat_difference", "rows_per_second", b"rows_per_second"]) -> None: ...
 
 global___ProbeOracleResponse = ProbeOracleResponse
+
+@typing.final
+class SampleRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GENERATOR_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    SEED_FIELD_NUMBER: builtins.int
+    generator: builtins.str
+    count: builtins.int
+    """How many, 1 to 65,536."""
+    seed: builtins.int
+    def __init__(
+        self,
+        *,
+        generator: builtins.str = ...,
+        count: builtins.int = ...,
+        seed: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["count", b"count", "generator", b"generator", "seed", b"seed"]) -> None: ...
+
+global___SampleRequest = SampleRequest
+
+@typing.final
+class SampleResponse(google.protobuf.message.Message):
+    """First message: the header, with the dtype and shape (N, D) of the latents and no data."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: builtins.int
+    CHUNK_FIELD_NUMBER: builtins.int
+    @property
+    def header(self) -> blackbox_am.v1.tensor_pb2.Tensor: ...
+    @property
+    def chunk(self) -> blackbox_am.v1.tensor_pb2.Chunk: ...
+    def __init__(
+        self,
+        *,
+        header: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        chunk: blackbox_am.v1.tensor_pb2.Chunk | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["part", b"part"]) -> typing.Literal["header", "chunk"] | None: ...
+
+global___SampleResponse = SampleResponse
 
 @typing.final
 class RenderRequest(google.protobuf.message.Message):

@@ -70,6 +70,11 @@ class CatalogServiceStub(object):
                 request_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ProbeOracleRequest.SerializeToString,
                 response_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ProbeOracleResponse.FromString,
                 _registered_method=True)
+        self.Sample = channel.unary_stream(
+                '/blackbox_am.v1.CatalogService/Sample',
+                request_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.SampleRequest.SerializeToString,
+                response_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.SampleResponse.FromString,
+                _registered_method=True)
         self.Render = channel.unary_stream(
                 '/blackbox_am.v1.CatalogService/Render',
                 request_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.RenderRequest.SerializeToString,
@@ -124,8 +129,15 @@ class CatalogServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Sample(self, request, context):
+        """Latents drawn from a generator's prior: the same for the same seed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Render(self, request, context):
-        """Latents to stimuli.
+        """Latents to stimuli, sent as they are rendered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,6 +180,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ProbeOracle,
                     request_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ProbeOracleRequest.FromString,
                     response_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ProbeOracleResponse.SerializeToString,
+            ),
+            'Sample': grpc.unary_stream_rpc_method_handler(
+                    servicer.Sample,
+                    request_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.SampleRequest.FromString,
+                    response_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.SampleResponse.SerializeToString,
             ),
             'Render': grpc.unary_stream_rpc_method_handler(
                     servicer.Render,
@@ -365,6 +382,33 @@ class CatalogService(object):
             '/blackbox_am.v1.CatalogService/ProbeOracle',
             blackbox__am_dot_v1_dot_catalog__service__pb2.ProbeOracleRequest.SerializeToString,
             blackbox__am_dot_v1_dot_catalog__service__pb2.ProbeOracleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Sample(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/blackbox_am.v1.CatalogService/Sample',
+            blackbox__am_dot_v1_dot_catalog__service__pb2.SampleRequest.SerializeToString,
+            blackbox__am_dot_v1_dot_catalog__service__pb2.SampleResponse.FromString,
             options,
             channel_credentials,
             insecure,

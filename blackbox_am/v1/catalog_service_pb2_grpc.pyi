@@ -57,11 +57,17 @@ class CatalogServiceStub:
     ]
     """Observes a few stimuli and says whether the oracle is alive, finite and deterministic."""
 
+    Sample: grpc.UnaryStreamMultiCallable[
+        blackbox_am.v1.catalog_service_pb2.SampleRequest,
+        blackbox_am.v1.catalog_service_pb2.SampleResponse,
+    ]
+    """Latents drawn from a generator's prior: the same for the same seed."""
+
     Render: grpc.UnaryStreamMultiCallable[
         blackbox_am.v1.catalog_service_pb2.RenderRequest,
         blackbox_am.v1.catalog_service_pb2.RenderResponse,
     ]
-    """Latents to stimuli."""
+    """Latents to stimuli, sent as they are rendered."""
 
 class CatalogServiceAsyncStub:
     """What this server has: read before you create."""
@@ -102,11 +108,17 @@ class CatalogServiceAsyncStub:
     ]
     """Observes a few stimuli and says whether the oracle is alive, finite and deterministic."""
 
+    Sample: grpc.aio.UnaryStreamMultiCallable[
+        blackbox_am.v1.catalog_service_pb2.SampleRequest,
+        blackbox_am.v1.catalog_service_pb2.SampleResponse,
+    ]
+    """Latents drawn from a generator's prior: the same for the same seed."""
+
     Render: grpc.aio.UnaryStreamMultiCallable[
         blackbox_am.v1.catalog_service_pb2.RenderRequest,
         blackbox_am.v1.catalog_service_pb2.RenderResponse,
     ]
-    """Latents to stimuli."""
+    """Latents to stimuli, sent as they are rendered."""
 
 class CatalogServiceServicer(metaclass=abc.ABCMeta):
     """What this server has: read before you create."""
@@ -162,11 +174,19 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         """Observes a few stimuli and says whether the oracle is alive, finite and deterministic."""
 
     @abc.abstractmethod
+    def Sample(
+        self,
+        request: blackbox_am.v1.catalog_service_pb2.SampleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[blackbox_am.v1.catalog_service_pb2.SampleResponse], collections.abc.AsyncIterator[blackbox_am.v1.catalog_service_pb2.SampleResponse]]:
+        """Latents drawn from a generator's prior: the same for the same seed."""
+
+    @abc.abstractmethod
     def Render(
         self,
         request: blackbox_am.v1.catalog_service_pb2.RenderRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[blackbox_am.v1.catalog_service_pb2.RenderResponse], collections.abc.AsyncIterator[blackbox_am.v1.catalog_service_pb2.RenderResponse]]:
-        """Latents to stimuli."""
+        """Latents to stimuli, sent as they are rendered."""
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -126,8 +126,10 @@ class DescribeOracleResponse(google.protobuf.message.Message):
     LAYERS_FIELD_NUMBER: builtins.int
     BATCH_SIZE_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
+    WRAPPERS_FIELD_NUMBER: builtins.int
     oracle: builtins.str
     kind: builtins.str
+    """What answers: the oracle within everything that is put around it."""
     capability: global___Capability.ValueType
     deterministic: builtins.bool
     batch_size: builtins.int
@@ -140,6 +142,10 @@ class DescribeOracleResponse(google.protobuf.message.Message):
 
     @property
     def layers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Layer]: ...
+    @property
+    def wrappers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What is put around it (`cache`, `retry`), the outermost first."""
+
     def __init__(
         self,
         *,
@@ -151,8 +157,9 @@ class DescribeOracleResponse(google.protobuf.message.Message):
         layers: collections.abc.Iterable[global___Layer] | None = ...,
         batch_size: builtins.int = ...,
         message: builtins.str = ...,
+        wrappers: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["batch_size", b"batch_size", "capability", b"capability", "deterministic", b"deterministic", "kind", b"kind", "layers", b"layers", "message", b"message", "oracle", b"oracle", "stimulus_shape", b"stimulus_shape"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["batch_size", b"batch_size", "capability", b"capability", "deterministic", b"deterministic", "kind", b"kind", "layers", b"layers", "message", b"message", "oracle", b"oracle", "stimulus_shape", b"stimulus_shape", "wrappers", b"wrappers"]) -> None: ...
 
 global___DescribeOracleResponse = DescribeOracleResponse
 

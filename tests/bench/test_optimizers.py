@@ -94,7 +94,7 @@ def test_an_optimizer_that_refuses_is_reported_not_dropped(tmp_path, capsys):
     ("changes", "error", "words"),
     [
         ({"parts": ("speed",)}, InvalidInput, "overhead or efficiency"),
-        ({"problems": ("cnn",)}, InvalidInput, r"no problem 'cnn'.*cnn\+vae"),
+        ({"problems": ("cnn",)}, InvalidInput, "no problem 'cnn'.*of cnn, vit and of vae"),
         ({"optimizers": ("snse",)}, InvalidSpec, "did you mean 'snes'"),
         ({"optimizers": ("snes,population",)}, InvalidInput, "PARAMETER=VALUE"),
         ({"noises": ("loud",)}, InvalidInput, "poisson"),

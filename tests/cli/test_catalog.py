@@ -53,8 +53,13 @@ def test_oracles(cli, from_json, where, config):
     place = _place(where, config)
     found = from_json("catalog", "oracles", *place)
     assert [entry["name"] for entry in found] == ["priced", "slow", "toy"]
+    described = {entry["name"]: entry["info"] for entry in found}
+    assert described["priced"]["kind"] == described["toy"]["kind"] == "simulated"
+    assert described["priced"]["wrappers"] == ["quota"]
+    assert described["toy"]["wrappers"] == []
     text = cli("catalog", "oracles", *place).stdout
     assert "C1 units" in text
+    assert text.count("quota") == 1
     assert "3 x 8 x 8" in text
 
 

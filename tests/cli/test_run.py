@@ -95,3 +95,18 @@ def test_ctrl_c_says_how_to_go_on_and_nothing_is_lost(from_json, spawn, toys, tm
     assert finished["queries"] == 900
     untouched = from_json(*command, "--store", tmp_path / "other.sqlite3")
     assert json.dumps(finished["best"]) == json.dumps(untouched["best"])
+
+
+@pytest.mark.parametrize(
+    "shape", [[1, 6, 5], [4, 6, 5], [7, 6, 5], [3, 3, 6, 5], [2, 24], [9], [2, 2, 2, 2, 2]]
+)
+def test_every_kind_of_stimulus_is_drawn(cli, tmp_path, shape):
+    config, picture = tmp_path / "kinds.toml", tmp_path / "best.png"
+    config.write_text(
+        f'[oracles.toy]\nkind = "simulated"\nstimulus_shape = {shape}\nunits = 2\n'
+        f'[generators.raw]\nkind = "pixels"\nshape = {shape}\n'
+    )
+    toys = ["--config", config, "--store", tmp_path / "r.sqlite3", "--generator", "raw"]
+    result = cli("run", *toys, "-t", "units:1", "--oracle", "toy", "-q", 20, "-o", picture)
+    assert result.exit_code == 0, result.output
+    assert np.asarray(Image.open(picture).convert("L")).std() > 10

@@ -1,10 +1,13 @@
-"""Small untrained autoencoders in diffusers' layout, made once."""
+"""Small untrained models in diffusers' layout, made once."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+
+from blackbox_am.core.generator import Generator
 
 
 def _write(model: torch.nn.Module, folder: Path) -> str:
@@ -62,10 +65,167 @@ def with_config(tmp_path: Path):
     """A copy of a model's folder with some values of config.json changed."""
 
     def change(folder: str, **values: object) -> str:
-        for path in Path(folder).iterdir():
-            (tmp_path / path.name).write_bytes(path.read_bytes())
-        config = json.loads((tmp_path / "config.json").read_text())
-        (tmp_path / "config.json").write_text(json.dumps(config | values))
-        return str(tmp_path)
+        return str(rewritten(folder, tmp_path, "config.json", values))
 
     return change
+
+
+@pytest.fixture
+def with_file(tmp_path: Path):
+    """A copy of a pipeline's folder with some values of one of its files changed."""
+
+    def change(folder: str, file: str, **values: object) -> str:
+        return str(rewritten(folder, tmp_path / "changed", file, values))
+
+    return change
+
+
+def rewritten(folder: str, copy: Path, file: str, values: dict[str, object]) -> Path:
+    """The copy, in which `file` holds `values`; those that are None are left out."""
+    shutil.copytree(folder, copy, dirs_exist_ok=True)
+    changed = json.loads((copy / file).read_text()) | values
+    kept = {key: value for key, value in changed.items() if value is not None}
+    (copy / file).write_text(json.dumps(kept))
+    return copy
+
+
+def _unet(**changes: object):
+    from diffusers import UNet2DModel
+
+    torch.manual_seed(0)
+    return UNet2DModel(
+        **{
+            "sample_size": 8,
+            "block_out_channels": (8, 8),
+            "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
+            "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
+            "layers_per_block": 1,
+            "norm_num_groups": 4,
+            "attention_head_dim": 4,
+            **changes,
+        }
+    ).eval()
+
+
+@pytest.fixture(scope="session")
+def ddpm_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A DDPMPipeline of 8x8 pictures, of the larger variance."""
+    from diffusers import DDPMPipeline, DDPMScheduler
+
+    folder = tmp_path_factory.mktemp("ddpm")
+    DDPMPipeline(_unet(), DDPMScheduler(variance_type="fixed_large")).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def consistency_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A ConsistencyModelPipeline of 8x8 pictures in three classes."""
+    from diffusers import CMStochasticIterativeScheduler, ConsistencyModelPipeline
+
+    folder = tmp_path_factory.mktemp("consistency")
+    unet = _unet(num_class_embeds=3, class_embed_type=None)
+    ConsistencyModelPipeline(unet, CMStochasticIterativeScheduler()).save_pretrained(folder)
+    return str(folder)
+
+
+WORDS = ("a", "red", "green", "cat", "dog", "on", "the", "moon", "of", "cheese", "blue", "tree")
+
+
+def _tokenizer(folder: Path):
+    """CLIP's tokenizer, of twelve words in letters and in one piece."""
+    from transformers import CLIPTokenizer
+
+    merges, pieces = [], set()
+    for word in WORDS:
+        parts = [*word[:-1], word[-1] + "</w>"]
+        pieces.update(parts, (part.removesuffix("</w>") for part in parts))
+        while len(parts) > 1:
+            merges.append(f"{parts[0]} {parts[1]}")
+            parts[:2] = [parts[0] + parts[1]]
+            pieces.add(parts[0])
+    tokens = [*sorted(pieces), "<|startoftext|>", "<|endoftext|>"]
+    folder.mkdir()
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *dict.fromkeys(merges)]))
+    return CLIPTokenizer(
+        str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=12
+    )
+
+
+@pytest.fixture(scope="session")
+def text_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A StableDiffusionPipeline of 16x16 pictures from noise (4, 8, 8)."""
+    from diffusers import (
+        AutoencoderKL,
+        DDIMScheduler,
+        StableDiffusionPipeline,
+        UNet2DConditionModel,
+    )
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    folder = tmp_path_factory.mktemp("text")
+    tokenizer = _tokenizer(tmp_path_factory.mktemp("vocabulary") / "clip")
+    torch.manual_seed(0)
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=12,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(8, 8),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        layers_per_block=1,
+        norm_num_groups=4,
+        attention_head_dim=2,
+        cross_attention_dim=16,
+    )
+    vae = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(4, 8),
+        norm_num_groups=2,
+        sample_size=16,
+    )
+    scheduler = DDIMScheduler(
+        beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False, steps_offset=1
+    )
+    StableDiffusionPipeline(
+        vae=vae.eval(),
+        text_encoder=CLIPTextModel(text).eval(),
+        tokenizer=tokenizer,
+        unet=unet.eval(),
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def slopes_of():
+    """The slope of the mean square of a stimulus along a direction: by the gradient, and by
+    differences.
+    """
+
+    def slopes(
+        generator: Generator, latents: torch.Tensor, direction: torch.Tensor
+    ) -> tuple[float, float]:
+        leaf = latents.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(generator.render(leaf).square().mean(), leaf)
+
+        def value(step: float) -> float:
+            return float(generator.render(latents + step * direction).double().square().mean())
+
+        return float((slope * direction).sum()), (value(1e-2) - value(-1e-2)) / 2e-2
+
+    return slopes

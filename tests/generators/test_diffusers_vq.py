@@ -78,6 +78,41 @@ def test_codes_from_outside_are_checked_at_the_edge(vq_folder: str) -> None:
         check_latents(space, codes.float())
 
 
+def test_codes_out_of_range_are_not_wrapped_around(vq_folder: str) -> None:
+    codes = torch.zeros(1, 64, dtype=torch.int64)
+    for code in (-1, 20):
+        with pytest.raises(IndexError):
+            DiffusersVQ(vq_folder, "codes").render(codes + code)
+
+
+def test_latents_have_the_channels_of_the_codebook(tmp_path: Path) -> None:
+    from diffusers import VQModel
+
+    torch.manual_seed(0)
+    VQModel(
+        block_out_channels=(4,), latent_channels=3, vq_embed_dim=5, num_vq_embeddings=7,
+        norm_num_groups=2, sample_size=4,
+    ).save_pretrained(tmp_path)  # fmt: skip
+    generator = DiffusersVQ(str(tmp_path))
+    assert generator.space.spec.image_shape == (5, 4, 4)
+    latents = torch.randn(2, 80)
+    model = _model(str(tmp_path))
+    book = model.quantize.embedding.weight.detach()
+    mean, std = (part[:, None, None] for part in (book.mean(0), book.std(0)))
+    with torch.no_grad():
+        pictures = model.decode(latents.reshape(2, 5, 4, 4) * std + mean).sample
+    torch.testing.assert_close(generator.render(latents), (pictures / 2 + 0.5).clamp(0, 1))
+
+
+def test_bad_configurations(vq_folder: str, vae_folder: str, with_config) -> None:
+    with pytest.raises(
+        InvalidSpec, match="expected a model of class VQModel, found 'AutoencoderKL'"
+    ):
+        _ = DiffusersVQ(vae_folder).space
+    with pytest.raises(InvalidSpec, match="says nothing of num_vq_embeddings"):
+        _ = DiffusersVQ(with_config(vq_folder, num_vq_embeddings=None)).space
+
+
 def test_unknown_latents_are_refused() -> None:
     with pytest.raises(InvalidSpec, match="latent"):
         plugins.generators.build("diffusers_vq", {"latent": "both"})

@@ -143,3 +143,32 @@ def test_published_settings() -> None:
     assert GA(setting="gecco").parameters() == (40, 0.25, 0.75, 0.5, 0.75, 10, False)
     mine = GA(setting="gecco", population=12, elites=0)
     assert mine.parameters() == (12, 0.25, 0.75, 0.5, 0.75, 0, False)
+
+
+CODES = SpaceSpec("categorical", 12, categories=16)
+
+
+def test_finds_planted_codes() -> None:
+    def matches(latents: torch.Tensor, target: int) -> torch.Tensor:
+        del target
+        return (latents == torch.arange(12)).sum(-1).to(torch.float32)
+
+    search = Search(GA(), build_space(CODES), score=matches, targets=(0,))
+    found = search.scores(search.run(300)[-1]).max()
+    assert search.state.parents.dtype == torch.int64
+    assert found >= 11
+
+
+def test_one_code_a_child_mutates_unless_a_rate_is_given() -> None:
+    space = build_space(SpaceSpec("categorical", 200, categories=1000))
+    for rate, expected in ((None, 1.0), (0.25, 50.0)):
+        search = Search(
+            GA(mutation_rate=rate, heritability=1.0, population=100), space, targets=(0,)
+        )
+        latents = search.ask()
+        scores = torch.full((1, 100), torch.nan)
+        scores[:, :2] = 1.0
+        search.tell(latents, scores)
+        parents = latents[0, :2]
+        changed = (search.ask()[0, :, None] != parents).sum(-1).amin(1)
+        assert changed.to(torch.float32).mean() == pytest.approx(expected, rel=0.4)

@@ -13,6 +13,7 @@ from blackbox_am import plugins
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.oracles.function import Function
 from blackbox_am.oracles.http import Http
+from blackbox_am.oracles.inference_protocol import InferenceProtocol
 from blackbox_am.oracles.onnx import Onnx
 from blackbox_am.oracles.remote import Remote
 from blackbox_am.oracles.simulated import Simulated
@@ -54,6 +55,9 @@ def _spiking() -> Oracle:
 EXAMPLES: dict[str, Callable[[pytest.FixtureRequest], Oracle]] = {
     "function": lambda request: Function(_function, (3, 8, 8)),
     "http": lambda request: Http(request.getfixturevalue("api") + "/scores", (3, 6, 6), units=4),
+    "inference_protocol": lambda request: InferenceProtocol(
+        request.getfixturevalue("inference_over_grpc"), "net"
+    ),
     "onnx": _onnx,
     "remote": lambda request: Remote(request.getfixturevalue("oracle_server")),
     "simulated": lambda request: Simulated(),
@@ -88,3 +92,11 @@ class TestSimulatedWithNoise(OracleContract):
     @pytest.fixture
     def oracle(self) -> Oracle:
         return Simulated(noise=0.1)
+
+
+class TestInferenceProtocolOverHttp(OracleContract):
+    @pytest.fixture
+    def oracle(self, inference_over_http: str) -> Iterator[Oracle]:
+        oracle = InferenceProtocol(inference_over_http, "net", protocol="http")
+        yield oracle
+        oracle.close()

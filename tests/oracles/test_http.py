@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from blackbox_am import plugins
-from blackbox_am.core.types import Capability
+from blackbox_am.core.metering import metering
+from blackbox_am.core.types import Accounting, Capability
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     InvalidSpec,
@@ -24,6 +25,7 @@ from blackbox_am.errors import (
 )
 from blackbox_am.oracles._http_failure import retry_after
 from blackbox_am.oracles.http import Http
+from blackbox_am.oracles.wrappers.halving import Halving
 from blackbox_am.service.config import load_config
 
 Of = Callable[..., Http]
@@ -94,6 +96,25 @@ def test_many_stimuli_in_one_request(of: Of, requests_seen: Seen) -> None:
     )
     torch.testing.assert_close(oracle.observe(X, UNITS), expected(rounded(X)))
     assert [len(json.loads(body)["instances"]) for _, _, body in requests_seen] == [2, 2, 1]
+
+
+def test_a_batch_that_an_api_refuses_as_too_large_is_halved(of: Of, requests_seen: Seen) -> None:
+    api = of(
+        "picky",
+        template={"signature": "serving", "instances": "$images"},
+        item={"b64": "data:image/png;base64,$image"},
+        scores="predictions[].p",
+    )
+    with pytest.raises(MessageTooLarge, match="answered 413: 'Payload Too Large'"):
+        api.observe(X, UNITS)
+    requests_seen.clear()
+    oracle = Halving(api)
+    with metering() as meter:
+        torch.testing.assert_close(oracle.observe(X, UNITS), expected(rounded(X)))
+        assert oracle.observe(X[:4], UNITS).shape == (4, 4)
+    sizes = [len(json.loads(body)["instances"]) for _, _, body in requests_seen]
+    assert sizes == [5, 2, 2, 1, 2, 2], "it remembers what fits"
+    assert meter.total == Accounting(calls=6, rows=14, retries=1, retried_rows=5)
 
 
 def test_requests_at_the_same_time(of: Of, requests_seen: Seen) -> None:

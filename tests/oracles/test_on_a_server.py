@@ -21,6 +21,8 @@ UNITS = {
     "program": "scores:0",
     "api": "scores:3",
     "code": "rows:1",
+    "inference": "logits:3",
+    "inference_http": "conv.maps:1@1,2",
 }
 
 
@@ -30,6 +32,8 @@ def configuration(
     export: Callable[..., bytes],
     json_program: list[str],
     api: str,
+    inference_over_grpc: str,
+    inference_over_http: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     torch.manual_seed(0)
@@ -53,6 +57,10 @@ def configuration(
         "stimulus_shape = [3, 6, 6]\nparallel = 4\n"
         '[oracles.code]\nkind = "function"\nfunction = "operators_code:rows"\n'
         "stimulus_shape = [3, 6, 6]\n"
+        f'[oracles.inference]\nkind = "inference_protocol"\ntarget = "{inference_over_grpc}"\n'
+        'model = "net"\n'
+        f'[oracles.inference_http]\nkind = "inference_protocol"\nprotocol = "http"\n'
+        f'target = "{inference_over_http}"\nmodel = "pixels"\nparallel = 2\n'
         '[generators.pixels]\nkind = "pixels"\nshape = [3, 6, 6]\n'
     )
     return path

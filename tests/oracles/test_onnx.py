@@ -19,7 +19,6 @@ from blackbox_am.oracles.onnx import Onnx
 from blackbox_am.oracles.torch_module import TorchModule
 from blackbox_am.service.config import load_config
 from blackbox_am.testing.oracles import OracleContract
-from blackbox_am.zoo.nets import CifarResNet
 
 ASSETS = Path(__file__).parents[3] / "shared" / "assets"
 Export = Callable[..., bytes]
@@ -399,27 +398,16 @@ def test_bad_parameters(parameters: dict[str, object], message: str) -> None:
         plugins.oracles.build("onnx", {"model": "net.onnx", **parameters})
 
 
-def test_resnet20_of_the_assets(export: Export) -> None:
-    from safetensors.torch import load_file
-
-    weights = ASSETS / "cifar10_resnet20.safetensors"
-    if not weights.is_file():
-        pytest.skip(f"needs {weights.name}, which is not in {ASSETS}")
-    model = CifarResNet((16, 32, 64), (3, 3, 3), shortcut="pad")
-    other = {"conv1.": "stem.", "bn1.": "stem_bn.", "linear.": "head."}
-    renamed = {}
-    for key, tensor in load_file(weights).items():
-        first = next((old for old in other if key.startswith(old)), None)
-        renamed[other[first] + key.removeprefix(first) if first else key] = tensor
-    model.load_state_dict(renamed, strict=False)
+def test_resnet20_of_the_assets(
+    export: Export, resnet20: nn.Module, cifar_test: tuple[torch.Tensor, np.ndarray]
+) -> None:
     normalisation = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-    oracle = of(export(model, 3, 32, 32), **normalisation)
-    data = np.load(ASSETS / "cifar10_test_1000.npz")
-    x = torch.from_numpy(data["x"]).permute(0, 3, 1, 2).float() / 255
+    oracle = of(export(resnet20, 3, 32, 32), **normalisation)
+    x, classes = cifar_test
     asked = units(*(f"scores:{i}" for i in range(10)))
     scores = torch.cat([oracle.observe(piece, asked) for piece in x.split(100)])
-    assert (scores.argmax(1).numpy() == data["y"]).sum() == 912
-    reference = TorchModule(model, (3, 32, 32), device="cpu", **normalisation)
+    assert (scores.argmax(1).numpy() == classes).sum() == 912
+    reference = TorchModule(resnet20, (3, 32, 32), device="cpu", **normalisation)
     heads = units(*(f"head:{i}" for i in range(10)))
     torch.testing.assert_close(
         scores[:100], reference.observe(x[:100], heads), rtol=1e-3, atol=1e-3

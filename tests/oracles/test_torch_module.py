@@ -13,7 +13,7 @@ from blackbox_am.core.types import Capability, LayerInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, NotFound, OracleFailed, OutOfMemory, UnknownUnit
 from blackbox_am.oracles.torch_module import TorchModule
-from blackbox_am.zoo.nets import CifarResNet, CifarViT
+from blackbox_am.zoo.nets import CifarViT
 
 ASSETS = Path(__file__).parents[3] / "shared" / "assets"
 
@@ -402,28 +402,15 @@ def test_zoo_classifiers(name: str) -> None:
     assert right > 0.5, "stimuli in [0, 1] are not normalised as the net was trained"
 
 
-def test_resnet20_of_the_assets() -> None:
-    from safetensors.torch import load_file
-
-    weights = ASSETS / "cifar10_resnet20.safetensors"
-    if not weights.is_file():
-        pytest.skip(f"needs {weights.name}, which is not in {ASSETS}")
-    state = load_file(weights)
-    model = CifarResNet((16, 32, 64), (3, 3, 3), shortcut="pad")
-    # The same net under other names: the first layers and the last are called otherwise.
-    other = {"conv1.": "stem.", "bn1.": "stem_bn.", "linear.": "head."}
-    renamed = {}
-    for key, value in state.items():
-        first = next((old for old in other if key.startswith(old)), None)
-        renamed[other[first] + key.removeprefix(first) if first else key] = value
-    model.load_state_dict(renamed, strict=False)
+def test_resnet20_of_the_assets(
+    resnet20: nn.Module, cifar_test: tuple[torch.Tensor, np.ndarray]
+) -> None:
     oracle = TorchModule(
-        model, (3, 32, 32), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), device="cpu"
+        resnet20, (3, 32, 32), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), device="cpu"
     )
-    data = np.load(ASSETS / "cifar10_test_1000.npz")
-    x = torch.from_numpy(data["x"][::10]).permute(0, 3, 1, 2).float() / 255
+    x, classes = (values[::10] for values in cifar_test)
     with torch.no_grad():
         scores = oracle.observe(x, units(*(f"head:{i}" for i in range(10))))
         maps = oracle.observe(x, units("layer3.2.conv2:5@center", "layer3.2.conv2:5"))
-    assert (scores.argmax(1).numpy() == data["y"][::10]).mean() > 0.85
+    assert (scores.argmax(1).numpy() == classes).mean() > 0.85
     assert maps.min() < 0, "read before the ReLU"

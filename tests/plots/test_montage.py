@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blackbox_am.errors import InvalidInput, ShapeMismatch
+from blackbox_am.errors import InvalidInput
 from blackbox_am.plots import Row, montage, save
-from blackbox_am.plots.montage import as_picture
 
 
 def _pixels(figure):
@@ -60,18 +59,6 @@ def test_uint8_and_float_look_alike():
         _pixels(montage([Row("a", [picture])], ["x"])),
         _pixels(montage([Row("a", [picture / 255])], ["x"])),
     )
-
-
-def test_refuses_what_is_no_picture():
-    with pytest.raises(ShapeMismatch, match=r"\(5, 8, 8\)"):
-        as_picture(np.zeros((5, 8, 8)))
-    with pytest.raises(ShapeMismatch, match=r"\(12,\)"):
-        as_picture(np.zeros(12))
-
-
-def test_values_out_of_range_are_clipped_and_nan_is_black():
-    found = as_picture(np.array([[-1.0, 2.0], [np.nan, 0.5]]))
-    assert found.tolist() == [[0.0, 1.0], [0.0, 0.5]]
 
 
 def test_refuses_rows_of_another_length():

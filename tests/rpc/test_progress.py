@@ -1,5 +1,7 @@
 """What people look at survives the wire; a stranger's description is checked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,8 @@ def test_generations_come_back():
 
 def test_oracles_come_back():
     assert progress.oracle_from_proto(progress.oracle_to_proto("x", INFO)) == INFO
+    wrapped = replace(INFO, wrappers=("retry", "cache"))
+    assert progress.oracle_from_proto(progress.oracle_to_proto("x", wrapped)) == wrapped
 
 
 @pytest.mark.parametrize(

@@ -288,6 +288,77 @@ with running(Config(address=f"127.0.0.1:{port}", store=":memory:", device="cpu",
 """
 
 
+ONE_STUDY = """
+import sys, time
+from pathlib import Path
+from blackbox_am.client import connect
+from blackbox_am.service import running
+from blackbox_am.service.config import load_config
+
+with running(load_config(Path(sys.argv[1]))) as address, connect(address) as client:
+    client.create(study_id="mine", oracle="far", generator="pixels", seed=1,
+                  targets=["units:0", "units:3"], queries_per_target=100)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_what_was_asked_when_the_server_was_killed_is_on_the_bill(far, tmp_path, wrapped):
+    """SIGKILL in the middle of a generation, of which some calls were already answered."""
+    oracle = far(6, "hold")
+    path = tmp_path / "server.toml"
+    path.write_text(
+        f"""
+        [server]
+        address = "127.0.0.1:0"
+        store = "{tmp_path / "s.sqlite3"}"
+        device = "cpu"
+        shipped = false
+
+        [oracles.far]
+        kind = "remote"
+        target = "{oracle.address}"
+
+        [generators.pixels]
+        kind = "pixels"
+        shape = [3, 8, 8]
+        """
+        + """
+        [[oracles.far.wrap]]
+        kind = "quota"
+        rows = 100000
+        cost_per_row = 0.5
+
+        [[oracles.far.wrap]]
+        kind = "retry"
+        """
+        * wrapped
+    )
+    with subprocess.Popen([sys.executable, "-c", ONE_STUDY, str(path)]) as server:
+        deadline = time.monotonic() + 60
+        while len(oracle.calls) < 6 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        server.kill()
+    before = oracle.calls
+    assert len(before) == 6
+    oracle.let_go()
+    with running(load_config(path)) as address, connect(address) as client:
+        end = client.study("mine").wait(60)
+        rows = [generation.scores.size for generation in client.study("mine").generations()]
+        events = len(list(client.study("mine").watch()))
+    assert end.state is StudyState.SUCCEEDED
+    assert (end.spent.calls, end.spent.rows) == (len(oracle.calls), sum(oracle.calls))
+    finished = 0
+    while finished + rows[0] <= sum(before[:-1]):
+        finished += rows.pop(0)
+    assert end.spent.retried_rows == sum(before) - finished > before[-1], "two calls at least"
+    assert end.spent.rows - end.spent.retried_rows == end.search_rows == 200
+    assert end.spent.cost == (0.5 * end.spent.rows if wrapped else 0)
+    assert events == end.sequence
+    with running(load_config(path)) as address, connect(address) as client:
+        assert client.study("mine").progress().spent == end.spent, "and is on it once"
+
+
 @pytest.mark.slow
 def test_a_server_that_drops_delays_lies_and_dies_has_the_same_counts(tmp_path):
     with socket.socket() as probe:

@@ -232,3 +232,27 @@ def test_latents_that_cannot_be_rendered(client, latents, error, says):
 def test_stimuli_are_uint8_or_float32(client):
     with pytest.raises(InvalidInput, match="uint8 or float32"):
         client.render("pixels", np.zeros((1, 192)), dtype="float64")
+
+
+def test_latents_of_the_prior_are_the_same_for_a_seed(client):
+    drawn = client.sample("small", 5, seed=3)
+    assert drawn.shape == (5, 16)
+    assert ((drawn >= 0) & (drawn <= 1)).all()
+    np.testing.assert_array_equal(drawn, client.sample("small", 5, seed=3))
+    np.testing.assert_array_equal(drawn[:2], client.sample("small", 2, seed=3))
+    assert not np.array_equal(drawn, client.sample("small", 5, seed=4))
+    assert client.sample("pixels", 10_000).shape == (10_000, 192)  # 7.7 MB, streamed
+
+
+@pytest.mark.parametrize("count", [0, -1, 2**16 + 1])
+def test_how_many_latents(client, count):
+    with pytest.raises(InvalidInput, match=r"expected 1 to 65,536 latents"):
+        client.sample("small", count)
+
+
+def test_says_how_many_stimuli_have_come(client):
+    seen = []
+    client.render("pixels", np.zeros((150, 192)), on_rows=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 150
+    assert len(seen) > 2

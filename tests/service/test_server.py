@@ -239,7 +239,7 @@ def test_the_limit_of_a_message_is_the_operators(config):
     with running(small) as address, connect(address) as client:
         assert client.server_info().max_message_bytes == 2**16
         with pytest.raises(InvalidInput, match="too large"):
-            client.render("pixels", np.zeros((100, 192)))
+            client.observe("sim", np.zeros((100, 3, 32, 32)), ["u:0"])
 
 
 def test_health_and_reflection(config):

@@ -4,20 +4,23 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
 import torch
 
 from blackbox_am.client import connect
+from blackbox_am.client.events import StateChanged
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.types import StopReason, StudyState
+from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import (
     OracleFailed,
     OracleTimeout,
     OracleUnavailable,
     OutOfMemory,
 )
+from blackbox_am.oracles.http import Http
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.service import running
 from blackbox_am.stores import SQLStore
@@ -211,3 +214,86 @@ def test_two_servers_on_one_store_do_not_spoil_a_journal(config, tmp_path):
         assert end.search_rows == 300
         sequences = [e.sequence for e in study.watch()]
         assert sequences == list(range(1, end.sequence + 1))
+
+
+class Limited(BaseHTTPRequestHandler):
+    """An API that lets nobody ask twice, and then says when to come back."""
+
+    protocol_version = "HTTP/1.1"
+    retry_after: ClassVar[str] = "2"
+    asked: ClassVar[list[tuple[float, int]]] = []
+
+    def log_message(self, *args):
+        pass
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        status = 429 if len(self.asked) == 1 else 200
+        self.asked.append((time.monotonic(), status))
+        body = b'{"scores": [0.5]}' if status == 200 else b"slow down"
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        if status == 429:
+            self.send_header("Retry-After", self.retry_after)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def limited(config):
+    """The handler; oracle "limited" asks it."""
+    Limited.asked = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Limited) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        oracle = Http(f"http://127.0.0.1:{server.server_port}", (3, 8, 8), units=1)
+        config.catalogue.add_oracle("limited", oracle)
+        yield Limited
+        oracle.close()
+        server.shutdown()
+        thread.join()
+
+
+def test_an_api_that_says_when_to_come_back_is_obeyed_and_the_study_says_so(
+    config, limited, monkeypatch
+):
+    monkeypatch.setattr(limited, "retry_after", "2")
+    with running(config) as address, connect(address) as client:
+        study = search(client, "limited", targets=["scores:0"], queries_per_target=4)
+        said = [event.message for event in study.watch() if isinstance(event, StateChanged)]
+        end = study.wait(30)
+    assert end.state is StudyState.SUCCEEDED
+    url = config.catalogue.oracle("limited").url
+    times = [at for at, _ in limited.asked]
+    assert [status for _, status in limited.asked] == [200, 429, 200, 200, 200, 200]
+    assert times[2] - times[1] >= 2
+    (note,) = [message for message in said if message]
+    assert note == (
+        f"waiting 2 s for the oracle: the API at {url}: it answered 429: 'slow down'; "
+        "it says to come back in 2 s"
+    )
+    assert end.message == "", "it waits no more"
+    assert end.spent == Accounting(calls=6, rows=6, retries=2, retried_rows=2)
+
+
+def test_an_api_that_wants_to_be_left_alone_for_long_pauses_the_study(config, limited, monkeypatch):
+    monkeypatch.setattr(limited, "retry_after", "7200")
+    with running(config) as address, connect(address) as client:
+        study = search(client, "limited", targets=["scores:0"], queries_per_target=4)
+        end = study.wait(30)
+    assert (end.state, end.stop_reason) == (StudyState.PAUSED, StopReason.ORACLE)
+    assert "slow down" in end.message
+    assert end.message.endswith("it says to come back in 7200 s; resume it in 7200 s")
+    assert len(limited.asked) == 2
+
+
+def test_a_study_that_waits_may_be_cancelled(config, limited, monkeypatch):
+    monkeypatch.setattr(limited, "retry_after", "60")
+    with running(config) as address, connect(address) as client:
+        study = search(client, "limited", targets=["scores:0"], queries_per_target=4)
+        while "waiting 60 s for the oracle" not in study.progress().message:
+            time.sleep(0.02)
+        study.cancel()
+        monkeypatch.setattr(limited, "asked", [(0, 200)] * 2)
+        others = [search(client, seed=i, oracle="sim") for i in range(2)]
+        assert [s.wait(10).state for s in others] == [StudyState.SUCCEEDED] * 2

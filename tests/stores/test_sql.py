@@ -70,6 +70,33 @@ def test_lists_and_deletes(store):
             forgotten("b")
 
 
+def test_keeps_the_last_note_and_none_in_memory(store, request):
+    store.append("a", 1, [b"1"])
+    assert store.noted("a") is None
+    store.note("a", b"first")
+    store.note("a", b"second")
+    kept = None if store.url == "sqlite://" else b"second"
+    assert store.noted("a") == kept
+    store.delete("a")
+    store.note("a", b"late")
+    store.append("a", 1, [b"1"])
+    assert store.noted("a") is None, "it was another study's"
+
+
+def test_a_store_from_before_there_were_notes(tmp_path):
+    path = str(tmp_path / "s.sqlite3")
+    old = SQLStore(path)
+    old.append("a", 1, [b"1"])
+    old.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE notes")
+    connection.close()
+    store = SQLStore(path)
+    store.note("a", b"x")
+    assert store.noted("a") == b"x"
+    store.close()
+
+
 def test_a_request_is_bound_once(store):
     assert store.remember_request("r1", "a") == "a"
     assert store.remember_request("r1", "b") == "a"
@@ -103,7 +130,7 @@ def test_survives_a_killed_process(tmp_path):
         "import os, sys; from blackbox_am.stores import SQLStore\n"
         "s = SQLStore(sys.argv[1])\n"
         "for i in range(1, 10**6):\n"
-        "    s.append('a', i, [b'x' * 1000]); print(i, flush=True)\n"
+        "    s.append('a', i, [b'x' * 1000]); s.note('a', str(i).encode()); print(i, flush=True)\n"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True
@@ -119,8 +146,9 @@ def test_survives_a_killed_process(tmp_path):
         durable = int(line) if line.endswith("\n") else durable
     child.wait()
     child.stdout.close()
-    records = SQLStore(str(path)).read("a")
-    assert len(records) >= durable
+    store = SQLStore(str(path))
+    records, noted = store.read("a"), int(store.noted("a"))
+    assert len(records) >= noted >= durable
     assert [r.sequence for r in records] == list(range(1, len(records) + 1))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,14 +9,12 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.batches import in_fixed_batches
+from blackbox_am.core.batches import BatchLimit, in_fixed_batches
 from blackbox_am.core.metering import count, metering
 from blackbox_am.core.ranges import check
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import MessageTooLarge, OutOfMemory
-
-log = logging.getLogger(__name__)
 
 _TOO_LARGE = (OutOfMemory, MessageTooLarge, MemoryError, torch.cuda.OutOfMemoryError)
 
@@ -69,19 +65,5 @@ class Halving(Wrapper):
         return in_fixed_batches(lambda piece: self.ask(piece, units), rows, size)
 
     @cached_property
-    def _size(self) -> _Size:
-        return _Size()
-
-
-class _Size:
-    """The largest batch that may fit; None while all did."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.known: int | None = None
-
-    def shrink(self, size: int, error: Exception) -> None:
-        with self._lock:
-            if self.known is None or size < self.known:
-                log.warning("%s; batches of %d from now on", error, size)
-                self.known = size
+    def _size(self) -> BatchLimit:
+        return BatchLimit()

@@ -15,6 +15,7 @@ from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.torch_module import TorchModule
+from blackbox_am.oracles.wrappers.retry import Retry
 from blackbox_am.testing.oracles import OracleContract
 
 PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -65,6 +66,10 @@ class TestAroundASimulation(OracleContract):
     @pytest.fixture
     def oracle(self, name: str, tmp_path: Path) -> Oracle:
         return plugins.wrap(Simulated(), name, PARAMETERS[name](tmp_path))
+
+    def test_the_kind_is_that_of_the_model_within(self, oracle: Oracle, name: str) -> None:
+        info = Retry(oracle).describe()
+        assert (info.kind, info.wrappers) == ("simulated", ("retry", name))
 
     def test_capability_is_never_raised(self, oracle: Oracle) -> None:
         assert oracle.describe().capability is Capability.UNITS

@@ -1,0 +1,52 @@
+"""The modules inside the shipped generators, called as directly as can be: what rendering is
+measured against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from blackbox_am.zoo import loading
+
+Module = Callable[[torch.Tensor], Any]
+
+
+def module(name: str) -> Module | None:
+    """What the shipped generator `name` wraps; None where it is a formula of its own."""
+    build = _MODULES.get(name)
+    return None if build is None else build()
+
+
+def _vae() -> Module:
+    model = loading.load_autoencoder("cifar_vae")
+    shape = (-1, *_shape("cifar_vae"))
+    return lambda latents: model.decode(latents.reshape(shape)).sample
+
+
+def _vq() -> Module:
+    model = loading.load_autoencoder("cifar_vq")
+    shape = (-1, *_shape("cifar_vq"))
+    return lambda latents: model.decode(latents.reshape(shape)).sample
+
+
+def _vq_codes() -> Module:
+    model = loading.load_autoencoder("cifar_vq")
+    side = _shape("cifar_vq")[-1]
+
+    def decode(codes: torch.Tensor) -> Any:
+        chosen = model.quantize.embedding(codes.reshape(-1, side, side)).permute(0, 3, 1, 2)
+        return model.decode(chosen, force_not_quantize=True).sample
+
+    return decode
+
+
+def _shape(name: str) -> tuple[int, ...]:
+    from blackbox_am.zoo import catalogue
+
+    return catalogue.entry(name).latent_shape
+
+
+_MODULES: dict[str, Callable[[], Module]] = {"vae": _vae, "vq": _vq, "vq_codes": _vq_codes}

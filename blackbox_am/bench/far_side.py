@@ -1,0 +1,154 @@
+"""The other end of the wire in a process of its own, for `bench oracle`.
+
+Four ends: a server of ours with oracles that cost next to nothing, an HTTP API, a server of the
+Open Inference Protocol, and, in `bare_grpc`, gRPC that looks at nothing of what it carries.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import threading
+from base64 import b64decode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from blackbox_am.bench.problems import resnet20
+from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
+from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import ServerUnavailable
+from blackbox_am.service import Config, serve
+from blackbox_am.testing.inference_model import inference_model
+from blackbox_am.testing.json_api import json_api
+
+CLASSES = 10
+ENDS = ("bare", "service", "api", "inference")
+
+
+@dataclass(frozen=True)
+class FirstNumbers(Oracle):
+    """Answers with the first numbers of each stimulus: what it takes, it takes to be carried.
+
+    Attributes:
+        stimulus_shape: shape of one stimulus.
+        units: how many numbers.
+        batch_size: rows in one call.
+    """
+
+    kind: ClassVar[str] = "first_numbers"
+
+    stimulus_shape: tuple[int, ...]
+    units: int = 2
+    batch_size: int = 1
+
+    def describe(self) -> OracleInfo:
+        layer = LayerInfo("numbers", "scores", (self.units,), ("unit",))
+        return OracleInfo(
+            self.kind, Capability.UNITS, self.stimulus_shape, (layer,), batch_size=self.batch_size
+        )
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        info = self.describe()
+        check_stimuli(info, stimuli)
+        check_units(info, units)
+        return stimuli.flatten(1)[:, [unit.index for unit in units]]
+
+
+class FarSide:
+    """One end in a process of its own while the context lasts.
+
+    Args:
+        end: one of `ENDS`.
+        arguments: what it is told besides.
+
+    Attributes:
+        address: host:port.
+    """
+
+    def __init__(self, end: str, *arguments: str) -> None:
+        program = ["bare_grpc"] if end == "bare" else ["far_side", end]  # the former starts at once
+        self._command = [sys.executable, "-m", f"blackbox_am.bench.{program[0]}", *program[1:]]
+        self._command += arguments
+        self.address = ""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(  # noqa: S603  # our own command
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        self.address = self._process.stdout.readline().strip()
+        if not self.address:
+            self.__exit__()
+            raise ServerUnavailable(f"{' '.join(self._command)} ended before it listened")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+def _listening(address: str) -> None:
+    print(address, flush=True)  # whoever started this process waits for it
+
+
+def _service(size: int, rows: int, assets: Path | None) -> None:
+    catalogue = Catalogue()
+    catalogue.add_oracle("large", FirstNumbers((3, size, size), batch_size=rows))
+    catalogue.add_oracle("small", FirstNumbers((3, 32, 32), batch_size=1))
+    if assets is not None:
+        catalogue.add_oracle("resnet20", resnet20(assets))
+    config = Config("127.0.0.1:0", store=":memory:", device="cpu", catalogue=catalogue)
+    serve(config, _listening)
+
+
+def _api(assets: Path) -> None:
+    scores = _scores(assets)
+
+    def answer(request: dict[str, list[str]]) -> dict[str, Any]:
+        files = [Image.open(io.BytesIO(b64decode(text))) for text in request["images"]]
+        pixels = np.stack([np.asarray(file) for file in files])
+        images = pixels.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+        return {"scores": scores(images).tolist()}
+
+    with json_api(answer) as address:
+        _listening(address)
+        threading.Event().wait()  # until this process is ended
+
+
+def _inference(assets: Path) -> None:
+    with inference_model(_scores(assets), (3, 32, 32), CLASSES) as address:
+        _listening(address)
+        threading.Event().wait()  # until this process is ended
+
+
+def _scores(assets: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """From images (N, 3, 32, 32) in [0, 1] to what ResNet-20 says of the classes."""
+    oracle = resnet20(assets)
+    units = [Unit("head", index) for index in range(CLASSES)]
+
+    def scores(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.no_grad():
+            return oracle.observe(torch.tensor(images), units).numpy()
+
+    return scores
+
+
+if __name__ == "__main__":
+    end, *arguments = sys.argv[1:]
+    if end == "service":
+        size, rows, *folder = arguments
+        _service(int(size), int(rows), Path(folder[0]) if folder else None)
+    else:
+        {"api": _api, "inference": _inference}[end](Path(arguments[0]))

@@ -1,0 +1,99 @@
+"""What the benchmark of generators says, as tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from blackbox_am.bench.efficiency import BUDGETS, Outcome
+from blackbox_am.bench.optimizer_sheets import interval, median_queries
+from blackbox_am.bench.sheets import Sheet
+
+if TYPE_CHECKING:
+    from blackbox_am.bench.generators import Speed
+
+AIM = 0.95
+"""Of the bare module's rows a second."""
+
+
+def speed_sheet(speeds: Sequence[Speed]) -> Sheet:
+    """Rows a second of each generator, next to its module alone."""
+    rows = tuple(
+        (
+            found.name,
+            f"{found.dimension:,}",
+            "yes" if found.differentiable else "no",
+            f"{found.rows_per_second:,.0f}",
+            _over(found.bare, ",.0f"),
+            "" if math.isnan(found.ratio) else _ratio(found),
+        )
+        for found in speeds
+    )
+    return Sheet(
+        "rendering 64 latents at a time",
+        ("generator", "D", "gradients", "rows/s", "bare module", f"ratio (aim {AIM:g})"),
+        rows,
+        ("Ratio: bare module's time over ours, median [quartiles] of pairs run in turn.",),
+    )
+
+
+def _ratio(found: Speed) -> str:
+    mark = "" if found.ratio >= AIM else " (missed)"
+    return f"{found.ratio:.3f} [{found.low:.2f}, {found.high:.2f}]{mark}"
+
+
+def _over(value: float, form: str) -> str:
+    return "" if math.isnan(value) else format(value, form)
+
+
+def generator_of(outcome: Outcome) -> str:
+    """The generator's part of the problem's name."""
+    return outcome.cell.problem.partition("+")[2]
+
+
+def search_sheet(outcomes: Sequence[Outcome]) -> Sheet:
+    """What was found in each generator's space, the best first."""
+    cell = outcomes[0].cell
+    worked = [outcome for outcome in outcomes if not outcome.failure]
+    worked.sort(key=lambda outcome: -float(np.median(outcome.found[-1])))
+    budgets = sorted({n for o in worked for n in o.at if n in BUDGETS} | {cell.queries})
+    rows = tuple(
+        (
+            generator_of(outcome),
+            *(interval(outcome, n) for n in budgets),
+            f"{np.mean(outcome.found[-1] > 1):.0%}",
+            median_queries(outcome, np.ones(outcome.cell.units)),
+            _quartiles(outcome),
+        )
+        for outcome in worked
+    )
+    return Sheet(
+        f"{cell.problem.partition('+')[0]}, {cell.optimizer}: activation over natural maximum, "
+        f"median of {cell.units} units x {cell.seeds} seeds [95 % interval]",
+        (
+            "generator",
+            *(f"{n:,} queries" for n in budgets),
+            "above natural max",
+            "queries to natural max",
+            "strangeness",
+        ),
+        rows,
+        (
+            (
+                "Strangeness: distance to the nearest natural image in the class token of the "
+                "shipped vision transformer, over the median distance between natural neighbours; "
+                "median [quartiles]."
+            ),
+            *(f"{generator_of(o)}: {o.failure}." for o in outcomes if o.failure),
+        ),
+    )
+
+
+def _quartiles(outcome: Outcome) -> str:
+    if not outcome.strange.size:
+        return ""
+    low, middle, high = np.percentile(outcome.strange, [25, 50, 75])
+    return f"{middle:.2f} [{low:.2f}, {high:.2f}]"

@@ -1,0 +1,172 @@
+"""`bench oracle`: what an oracle costs beside its model.
+
+(a) A large batch through `ObserveStream` to a server in another process, against bare gRPC that
+    carries the same bytes in the same pieces and looks at none of them. The two alternate.
+(b) A small call, against a bare gRPC call with messages of the same size.
+(c) An answer out of the cache, against the forward pass of the shipped network.
+
+(d) is in `oracle_kinds`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from blackbox_am.bench.bare_grpc import ANSWER_BYTES, Bare
+from blackbox_am.bench.far_side import CLASSES, FarSide
+from blackbox_am.bench.measurement import Measurement, compare
+from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import InvalidInput, OracleFailed, did_you_mean
+from blackbox_am.oracles.remote import Remote
+from blackbox_am.oracles.wrappers.cache import Cache
+
+Say = Callable[[str], None]
+
+NUMBERS = [Unit("numbers", 0), Unit("numbers", 1)]
+PARTS = ("stream", "call", "cache", "resnet")
+CALLS = 40
+"""Small calls in a row, of which the median is taken."""
+
+
+def check(parts: Sequence[str]) -> None:
+    """Checks the names of parts.
+
+    Raises:
+        InvalidInput: naming the first that there is not.
+    """
+    for part in parts:
+        if part not in PARTS:
+            raise InvalidInput(
+                f"there is no part {part!r}{did_you_mean(part, PARTS)}; the parts are "
+                f"{', '.join(PARTS)}",
+                field="part",
+            )
+
+
+def stream(repeats: int, rows: int, size: int, say: Say) -> list[Measurement]:
+    """(a) for `rows` stimuli of 3 x `size` x `size`."""
+    stimuli = torch.rand(rows, 3, size, size, generator=torch.Generator().manual_seed(0))
+    data = memoryview(stimuli.numpy().data).cast("B")
+    with FarSide("bare") as bare_end, FarSide("service", str(size), str(rows)) as service:
+        bare = Bare(bare_end.address)
+        exact = Remote(service.address, "large")
+        rounded = Remote(service.address, "large", dtype="uint8")
+        ways: dict[str, Callable[[], object]] = {
+            "sink": lambda: bare.sink(data),
+            "float32": lambda: _carried(exact, stimuli, 0.0),
+            "echo": lambda: bare.echo(data),
+            "uint8": lambda: _carried(rounded, stimuli, 0.5 / 255),
+        }
+        found = _in_turn(ways, repeats, "(a) stream", say)
+        exact.close()
+        rounded.close()
+        bare.close()
+    megabytes = _rates(found, data.nbytes / 1e6)
+    per_second = _rates(found, rows)
+    floats = compare(
+        "(a) ObserveStream / bare sink", megabytes["float32"], megabytes["sink"], "MB/s",
+        at_least=0.7,
+    )  # fmt: skip
+    return [
+        floats,
+        compare(
+            "(a) ObserveStream / bare echo",
+            megabytes["float32"],
+            megabytes["echo"],
+            "MB/s",
+            at_least=0.7,
+        ),
+        Measurement(
+            "(a) ObserveStream", floats.value, "MB/s", target=">= 400 MB/s", met=floats.value >= 400
+        ),
+        compare(
+            "(a) uint8 / float32", per_second["uint8"], per_second["float32"], "rows/s", at_least=4
+        ),
+    ]
+
+
+def small_call(repeats: int, say: Say) -> Measurement:
+    """(b) for one stimulus of 3 x 32 x 32."""
+    stimulus = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    payload = bytes(4 * stimulus.numel() + ANSWER_BYTES)
+    with FarSide("bare") as bare_end, FarSide("service", "32", "1") as service:
+        bare = Bare(bare_end.address)
+        oracle = Remote(service.address, "small")
+        ways: dict[str, Callable[[], object]] = {
+            "bare": lambda: bare.call(payload),
+            "ours": lambda: oracle.observe(stimulus, NUMBERS),
+        }
+        found = _in_turn(ways, repeats, "(b) small call", say, calls=CALLS)
+        oracle.close()
+        bare.close()
+    ratio = compare("", found["ours"], found["bare"], "s")
+    more = 1e3 * float(np.median(np.subtract(found["ours"], found["bare"])))
+    return Measurement(
+        "(b) a call's time over a bare one", more, "ms", 1e3 * ratio.baseline, ratio.ratio,
+        "<= 1 ms", more <= 1, ratio.low, ratio.high,
+    )  # fmt: skip
+
+
+def cache_hit(repeats: int, rows: int, say: Say) -> Measurement:
+    """(c) for `rows` images of 3 x 32 x 32."""
+    model = Catalogue.default().oracle("cifar_cnn")
+    images = torch.rand(rows, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    units = [Unit("head", index) for index in range(CLASSES)]
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        cached = Cache(model, str(Path(folder) / "answers.sqlite3"))
+        bought = cached.observe(images, units)
+        ways: dict[str, Callable[[], object]] = {
+            "forward": lambda: model.observe(images, units),
+            "hit": lambda: cached.observe(images, units),
+        }
+        found = _in_turn(ways, repeats, "(c) cache", say)
+        if not torch.equal(cached.observe(images, units), bought):
+            raise OracleFailed("the cache answered with something else than what was bought")
+        cached.close()
+    rates = _rates(found, rows)
+    return compare("(c) cache hit / forward", rates["hit"], rates["forward"], "rows/s", at_least=20)
+
+
+def _carried(oracle: Remote, stimuli: torch.Tensor, tolerance: float) -> None:
+    """Observes, and checks that every row has arrived where it should."""
+    answer = oracle.observe(stimuli, NUMBERS)
+    if not torch.allclose(answer, stimuli.flatten(1)[:, :2], rtol=0, atol=tolerance + 1e-6):
+        raise OracleFailed("the stimuli did not arrive as they were sent")
+
+
+def _in_turn(
+    ways: dict[str, Callable[[], object]],
+    repeats: int,
+    title: str,
+    say: Say,
+    *,
+    calls: int = 1,
+) -> dict[str, list[float]]:
+    """Seconds of each way, the median of `calls` in a row, in each repeat.
+
+    They take turns, and who goes first too, so that a drift of the machine favours nobody. One
+    more round before is not counted.
+    """
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for index in range(repeats + 1):
+        for name in list(ways) if index % 2 else list(reversed(ways)):
+            took = []
+            for _ in range(calls):
+                started = time.perf_counter()
+                ways[name]()
+                took.append(time.perf_counter() - started)
+            if index:  # the first warms up
+                found[name].append(float(np.median(took)))
+        say(f"{title}: {index} of {repeats}")
+    return found
+
+
+def _rates(found: dict[str, list[float]], amount: float) -> dict[str, list[float]]:
+    return {name: [amount / seconds for seconds in each] for name, each in found.items()}

@@ -1,0 +1,197 @@
+"""What the Open Inference Protocol says, whichever way it travels: tensors, questions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_am.errors import InvalidSpec, OracleFailed
+
+Array = NDArray[Any]
+Headers = Mapping[str, str]
+
+DATATYPES: dict[str, np.dtype[Any]] = {
+    "FP32": np.dtype("<f4"),
+    "FP16": np.dtype("<f2"),
+    "FP64": np.dtype("<f8"),
+    "UINT8": np.dtype("|u1"),
+    "UINT16": np.dtype("<u2"),
+    "UINT32": np.dtype("<u4"),
+    "UINT64": np.dtype("<u8"),
+    "INT8": np.dtype("|i1"),
+    "INT16": np.dtype("<i2"),
+    "INT32": np.dtype("<i4"),
+    "INT64": np.dtype("<i8"),
+    "BOOL": np.dtype("|b1"),
+    "BF16": np.dtype("<u2"),  # the upper half of a float32, which numpy has no name for
+}
+"""Datatypes of numbers, by the protocol's name. `BYTES`, for texts, is none."""
+
+STIMULI = ("FP32", "FP16", "FP64", "UINT8")
+"""Those that can hold a stimulus."""
+
+
+@dataclass(frozen=True)
+class Addressee:
+    """Which model is asked, and what its answers may take.
+
+    Attributes:
+        model: its name.
+        version: of the model, or empty.
+        timeout_seconds: how long one call may take.
+        max_answer_bytes: the longest answer that is taken.
+    """
+
+    model: str
+    version: str
+    timeout_seconds: float
+    max_answer_bytes: int
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """What a server says of an input or an output.
+
+    Attributes:
+        name: its name.
+        datatype: a name of `DATATYPES`, or another.
+        shape: its lengths; -1 is any.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a server says of a model. Some say nothing: then there is no input or output.
+
+    Attributes:
+        inputs, outputs: in its order.
+    """
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request for inference.
+
+    Attributes:
+        name: of the input.
+        datatype: of the input.
+        array: of that dtype; its first axis is rows where `rows` is more than 1.
+        rows: stimuli in it.
+        outputs: names of those that are wanted; all for none.
+        parameters: of the request.
+    """
+
+    name: str
+    datatype: str
+    array: Array
+    rows: int
+    outputs: tuple[str, ...] = ()
+    parameters: Mapping[str, bool | int | str] | None = None
+
+
+class Transport(Protocol):
+    """A way to one model on one server. Each call raises errors of `blackbox_am.errors`."""
+
+    def ready(self, headers: Headers) -> bool:
+        """Whether the model takes requests."""
+
+    def metadata(self, headers: Headers) -> Metadata:
+        """What the server says of the model."""
+
+    def most_rows(self, headers: Headers) -> int | None:
+        """Rows in a request at most; None where the server does not say."""
+
+    def infer(self, question: Question, headers: Headers) -> dict[str, Array]:
+        """The numeric outputs by name, in their shapes. The call and its rows are counted."""
+
+    def close(self) -> None:
+        """Closes the connection. The next call opens it anew."""
+
+
+def from_raw(name: str, datatype: str, shape: Sequence[int], data: bytes | memoryview) -> Array:
+    """An output from its bytes: row-major, little-endian.
+
+    Raises:
+        OracleFailed: for another number of bytes than its shape needs.
+    """
+    dtype = DATATYPES[datatype]
+    expected = _length(name, shape) * dtype.itemsize
+    if len(data) != expected:
+        raise OracleFailed(
+            f"output {name!r}: {datatype} of shape {tuple(shape)} is {expected} bytes, got "
+            f"{len(data)}"
+        )
+    array = np.frombuffer(data, dtype)
+    if datatype == "BF16":
+        array = (array.astype(np.uint32) << 16).view(np.float32)
+    return array.reshape(tuple(shape))
+
+
+def from_numbers(name: str, datatype: str, shape: Sequence[int], numbers: Any) -> Array:
+    """An output from its numbers, in one list or in nested ones; None is nan.
+
+    Raises:
+        OracleFailed: for anything else than the numbers that its shape needs.
+    """
+    if numbers is None:
+        raise OracleFailed(f"output {name!r} came without data")
+    dtype = np.dtype(np.float64) if datatype in ("BF16", "FP16") else DATATYPES[datatype]
+    try:
+        array = np.asarray(numbers, dtype)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise OracleFailed(f"output {name!r}: expected numbers of {datatype}: {error}") from None
+    if array.size != _length(name, shape):
+        raise OracleFailed(
+            f"output {name!r}: shape {tuple(shape)} is {_length(name, shape)} numbers, got "
+            f"{array.size}"
+        )
+    return array.reshape(tuple(shape))
+
+
+def check_target(target: str, *, over_grpc: bool) -> None:
+    """Checks an address: `host:port`; over HTTP a path may follow.
+
+    Raises:
+        InvalidSpec: where it is none, or holds a secret.
+    """
+    try:
+        parts = urlsplit(f"//{target}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if (
+        not host
+        or "://" in target
+        or (over_grpc and (port is None or parts.path))
+        or parts.query
+        or parts.fragment
+    ):
+        raise InvalidSpec(
+            f"target: expected host:port{'' if over_grpc else ', or host/path'}, got "
+            f"{target!r}; for https, set tls = true",
+            field="target",
+        )
+    if "@" in parts.netloc or "${" in target:
+        raise InvalidSpec(
+            "target: it stands in logs and errors, and can hold no secret; use headers",
+            field="target",
+        )
+
+
+def _length(name: str, shape: Sequence[int]) -> int:
+    if any(n < 0 for n in shape) or len(shape) > 32:
+        raise OracleFailed(f"output {name!r}: no array has the shape {tuple(shape)[:40]}")
+    return math.prod(shape)

@@ -1,0 +1,90 @@
+"""Files of TorchScript and of `torch.export`, read without running Python code of theirs."""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+
+from blackbox_am.errors import BlackboxError, InvalidSpec, NotFound
+
+
+def read_script(file: Path, device: str) -> Any:
+    """The program in a file of `torch.jit.save`.
+
+    Reading runs nothing. Running it runs PyTorch's operations, of which some read and write
+    files: PyTorch does not promise that a program by a stranger does no harm.
+
+    Raises:
+        NotFound: where there is no such file.
+        InvalidSpec: where it holds no such program.
+    """
+    with _reading(file, "TorchScript"), warnings.catch_warnings():
+        # That TorchScript is superseded is known to whoever has such a file.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.load(file, map_location=device)  # type: ignore[no-untyped-call]
+
+
+def read_exported(file: Path) -> ExportedProgram:
+    """The program in a file of `torch.export.save`.
+
+    A graph of PyTorch's operations and arrays, no code. Archives with objects in them that
+    only pickle could read, which would run code, are refused.
+
+    Raises:
+        NotFound: where there is no such file.
+        InvalidSpec: where it holds no such program, or such objects.
+    """
+    with _reading(file, "torch.export"):
+        _check_pickles(file)
+        return torch.export.load(file)
+
+
+@contextmanager
+def _reading(file: Path, what: str) -> Iterator[None]:
+    if not file.is_file():
+        raise NotFound(f"model: there is no file {file}", field="model")
+    try:
+        yield
+    except BlackboxError:
+        raise
+    except Exception as error:  # the readers have no errors of their own
+        raise InvalidSpec(
+            f"model: {file} cannot be read as a program of {what}: {error}", field="model"
+        ) from error
+
+
+def _check_pickles(file: Path) -> None:
+    """Refuses archives with objects that only an unsafe pickle could read.
+
+    `torch.export.load` reads tensors that are no plain arrays, constants and sample inputs with
+    pickle, and where its safe reader fails, with the unsafe one.
+    """
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        raw = set()
+        for name in names:
+            if name.endswith("_config.json"):
+                entries = json.loads(archive.read(name)).get("config", {}).values()
+                raw |= {one.get("path_name") for one in entries if not one.get("use_pickle", True)}
+        for name in names:
+            start = archive.read(name)
+            pickled = start[:4] == b"PK\x03\x04" or start[:1] == b"\x80"
+            if not pickled or name.rsplit("/", 1)[-1] in raw:
+                continue
+            try:
+                torch.load(io.BytesIO(start), weights_only=True, map_location="cpu")
+            except Exception as error:  # whatever keeps the safe reader from reading
+                raise InvalidSpec(
+                    f"model: {file} holds objects in {name} that only pickle could read, which "
+                    f"runs code of the file; export the module again without them: {error}",
+                    field="model",
+                ) from error

@@ -1,0 +1,77 @@
+"""Secrets by reference: a configuration says where one stands, and never what it is."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from blackbox_am.errors import InvalidSpec, MessageTooLarge, NotFound, OracleError
+
+_REFERENCE = re.compile(r"\$\{(file:)?([^{}]+)\}")
+
+
+def resolved_headers(headers: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Headers with what their texts refer to put in, and the secrets that came with it.
+
+    Raises:
+        InvalidSpec: as `resolved`, naming the header.
+    """
+    found, secrets = {}, []
+    for name, text in headers.items():
+        found[name], mine = resolved(f"headers.{name}", text)
+        secrets += mine
+    return found, secrets
+
+
+def struck_out(text: str, secrets: Iterable[str]) -> str:
+    """A text in which no secret is left."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+@contextmanager
+def without_secrets(name: str, secrets: Iterable[str]) -> Iterator[None]:
+    """Errors of what is done within begin with `name`, and no secret is left in them."""
+    try:
+        yield
+    except (OracleError, MessageTooLarge, NotFound) as error:
+        message = struck_out(f"{name}: {error.message}", secrets)
+        # Without its cause: a traceback would show what was just struck out.
+        raise type(error)(message, retry_after=error.retry_after) from None
+
+
+def resolved(field: str, text: str) -> tuple[str, list[str]]:
+    """A text with ``${NAME}`` and ``${file:PATH}`` replaced by what they name, and the latter.
+
+    Raises:
+        InvalidSpec: where there is no such variable or file, or what it holds cannot stand in
+            a header. Says which, and never what it holds.
+    """
+    secrets: list[str] = []
+
+    def value(match: re.Match[str]) -> str:
+        name = match[2]
+        try:
+            secret = Path(name).read_text("utf-8") if match[1] else os.environ[name]
+        except KeyError as error:
+            raise InvalidSpec(
+                f"{field}: the environment variable {name!r} is not set", field=field
+            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise InvalidSpec(f"{field}: cannot read {name}: {reason}", field=field) from error
+        secret = secret.strip()
+        if not secret or not secret.isascii() or not secret.isprintable():
+            raise InvalidSpec(
+                f"{field}: what {match[0]} names is empty, or holds characters that a header "
+                "cannot",
+                field=field,
+            ) from None
+        secrets.append(secret)
+        return secret
+
+    return _REFERENCE.sub(value, text), secrets

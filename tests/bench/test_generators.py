@@ -1,0 +1,91 @@
+"""The benchmark of generators, at its smallest."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from blackbox_am.bench import efficiency, generators, plausibility, problems, sheets
+from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound
+from blackbox_am.zoo import loading
+
+
+def request_of(**changes):
+    wanted = {
+        "parts": ("speed", "search"),
+        "oracle": "cnn",
+        "generators": ("vae", "pixels_32"),
+        "optimizer": "snes,population=10",
+        "units": 1,
+        "seeds": 2,
+        "queries": 60,
+        "repeats": 2,
+        "jobs": 1,
+        "assets": None,
+    }
+    return generators.Request(**{**wanted, **changes})
+
+
+def test_it_measures_prints_and_writes(tmp_path, capsys):
+    page = tmp_path / "page.md"
+    marks = [f"{generators.COMMAND}, {part}" for part in generators.PARTS]
+    page.write_text(
+        "\n".join(mark.format(command=c) for c in marks for mark in (sheets.BEGIN, sheets.END))
+    )
+    files = {
+        "results": tmp_path / "results.jsonl",
+        "page": page,
+        "picture": tmp_path / "found.png",
+        "json_file": tmp_path / "all.json",
+    }
+    told = []
+    generators.run(request_of(), **files, say=told.append)
+    printed = capsys.readouterr().out
+    assert "strangeness" in printed
+    assert "| vae | 128 | yes |" in page.read_text()
+    assert files["picture"].stat().st_size > 10_000
+    plain = json.loads(files["json_file"].read_text())
+    vae, pixels = plain["speed"]
+    assert vae["ratio"] > 0.3  # it measures the module that the generator runs
+    assert pixels["ratio"] is None
+    (found, _) = (efficiency.load(files["results"])[i] for i in (0, 1))
+    assert found.strange.shape == (1, 2)
+    assert (found.strange > 0).all()
+    assert found.pictures.shape == (1, 3, 32, 32)
+    # Shown again, the picture of each unit has the activation that was reported.
+    problem = problems.problem("cnn+vae", 1, None)
+    activations = problem.oracle.observe(
+        torch.from_numpy(found.pictures.astype(np.float32) / 255), problem.units
+    )
+    reported = found.found[-1].max(1) * problem.natural_maxima.numpy()
+    np.testing.assert_allclose(activations.diagonal().numpy(), reported, rtol=0.05)
+    # Run again, nothing is searched: all is in the results.
+    generators.run(request_of(parts=("search",)), **{**files, "page": None}, say=told.append)
+    assert "2 of 2 searches are in the results already" in told[-1]
+
+
+def test_natural_images_are_less_strange_than_noise():
+    images = torch.from_numpy(loading.probe_images()[0]).permute(0, 3, 1, 2).float() / 255
+    noise = torch.rand(20, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    kept = torch.arange(200) % 10 != 0
+    assert plausibility.strangeness(images[~kept], images[kept]).median() < 1.1
+    assert plausibility.strangeness(noise, images).median() > 1.2
+    assert plausibility.strangeness(images[:5], images).max() < 1e-2  # they are among them
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says"),
+    [
+        ({"parts": ("sped",)}, InvalidInput, "speed or search"),
+        ({"generators": ("vea",)}, InvalidInput, "there is no problem 'vea'"),
+        ({"oracle": "resnet20"}, InvalidInput, "more with --assets"),
+        ({"oracle": "resnet20", "assets": Path("nowhere")}, NotFound, "the assets lack"),
+        ({"units": 9}, InvalidInput, "has 1 to 8 units"),
+        ({"optimizer": "sepcma"}, InvalidSpec, "did you mean"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_anything_is(changes, error, says):
+    with pytest.raises(error, match=says):
+        request_of(**changes).check()

@@ -1,0 +1,82 @@
+"""The benchmark of oracles, at its smallest."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from blackbox_am.bench import oracle_kinds
+from blackbox_am.bench.cli import app
+from blackbox_am.bench.measurement import compare
+
+ASSETS = Path(__file__).parents[3] / "shared" / "assets"
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["oracle", *map(str, arguments)])
+
+
+def test_it_measures_the_wire_and_writes(tmp_path):
+    file = tmp_path / "all.json"
+    result = run(
+        "--part", "stream", "--repeats", 1, "--rows", 16, "--json", file,
+        "--part", "resnet", "--assets", tmp_path,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert "left out" in said
+    assert "cifar10_resnet20.safetensors" in said
+    lines = {line["name"]: line for line in json.loads(file.read_text())}
+    assert list(lines) == [
+        "(a) ObserveStream / bare sink",
+        "(a) ObserveStream / bare echo",
+        "(a) ObserveStream",
+        "(a) uint8 / float32",
+    ]
+    for line in lines.values():
+        assert line["value"] > 0
+        if line["baseline"] is not None:
+            assert line["low"] == line["ratio"] == line["high"]
+            assert line["ratio"] == pytest.approx(line["value"] / line["baseline"])
+    assert "ObserveStream / bare sink" in said
+
+
+@pytest.mark.slow
+def test_it_measures_calls_and_the_cache():
+    result = run("--part", "call", "--part", "cache", "--repeats", 1)
+    assert result.exit_code == 0, result.output
+    assert "a call's time over a bare one" in result.output
+    assert "cache hit / forward" in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(oracle_kinds.missing(ASSETS)), reason="needs the assets")
+def test_one_model_is_one_number_behind_each_kind(tmp_path):
+    file = tmp_path / "all.json"
+    result = run("--part", "resnet", "--images", 60, "--assets", ASSETS, "--json", file)
+    assert result.exit_code == 0, result.output
+    lines = json.loads(file.read_text())
+    assert len(lines) == 4
+    assert all(line["met"] for line in lines)
+    assert len({line["value"] for line in lines}) == 1
+    assert lines[0]["value"] > 48
+
+
+def test_parts_that_there_are_not_are_refused():
+    result = run("--part", "streams")
+    assert "did you mean 'stream'" in str(result.exception)
+
+
+def test_help_teaches():
+    said = " ".join(run("--help").output.split())
+    for word in ("stream", "echo", "call", "cache", "resnet", "baseline", "quartiles"):
+        assert word in said
+
+
+def test_aims_from_both_sides():
+    assert compare("", [3, 3], [1, 1], "s", at_least=2).met
+    assert compare("", [3, 3], [1, 1], "s", at_least=4).met is False
+    assert compare("", [3, 3], [1, 1], "s", at_most=2).met is False
+    assert compare("", [3, 3], [1, 1], "s").met is None
+    assert compare("", [3, 3], [1, 1], "s", at_least=2).target == ">= 2"
