@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from blackbox_am.zoo import loading
+from blackbox_am.zoo import catalogue, loading
+from blackbox_am.zoo.gans import GanArchitecture
 
 Module = Callable[[torch.Tensor], Any]
 
@@ -43,10 +44,21 @@ def _vq_codes() -> Module:
     return decode
 
 
-def _shape(name: str) -> tuple[int, ...]:
-    from blackbox_am.zoo import catalogue
+def _sngan() -> Module:
+    entry = catalogue.entry("cifar_sngan")
+    facts = catalogue.metadata("cifar_sngan")
+    net = GanArchitecture.from_plain(facts["architecture"]).build()
+    loading.fill(net, catalogue.path("cifar_sngan"), entry.cure)
+    return net
 
+
+def _shape(name: str) -> tuple[int, ...]:
     return catalogue.entry(name).latent_shape
 
 
-_MODULES: dict[str, Callable[[], Module]] = {"vae": _vae, "vq": _vq, "vq_codes": _vq_codes}
+_MODULES: dict[str, Callable[[], Module]] = {
+    "vae": _vae,
+    "vq": _vq,
+    "vq_codes": _vq_codes,
+    "sngan": _sngan,
+}
