@@ -22,12 +22,19 @@ SHIPPED: dict[str, dict[str, dict[str, Any]]] = {
     "oracles": {
         "cifar_cnn": {"kind": "torch_module", "model": "zoo:cifar_cnn"},
         "cifar_vit": {"kind": "torch_module", "model": "zoo:cifar_vit"},
+        "cbf_cnn": {"kind": "torch_module", "model": "zoo:cbf_cnn"},
     },
     "generators": {
         "cifar_pca": {"kind": "pca", "data": "zoo:probe_images", "components": 64},
         "cifar_vae": {"kind": "diffusers_vae", "weights": "zoo:cifar_vae"},
         "cifar_vq": {"kind": "diffusers_vq", "weights": "zoo:cifar_vq"},
         "cifar_vq_codes": {"kind": "diffusers_vq", "weights": "zoo:cifar_vq", "latent": "codes"},
+        "cppn_32": {"kind": "cppn", "shape": [3, 32, 32]},
+        "dct_32": {"kind": "dct", "shape": [3, 32, 32]},
+        "fourier_32": {"kind": "fourier", "shape": [3, 32, 32], "lowest": 128},
+        "maco_32": {"kind": "maco", "shape": [3, 32, 32]},
+        "cifar_sngan": {"kind": "gan", "weights": "zoo:cifar_sngan"},
+        "cbf_vae": {"kind": "series_vae", "weights": "zoo:cbf_vae"},
         "pixels_32": {"kind": "pixels", "shape": [3, 32, 32]},
     },
 }

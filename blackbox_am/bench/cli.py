@@ -274,6 +274,31 @@ def kill(
 
 
 @app.command()
+def kid(
+    assets: Annotated[
+        Path, typer.Option(help="Folder of the CIFAR-10 pictures and the ResNet-20.")
+    ],
+    generator: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--generator", "-g", help="By its name. Repeatable; the shipped of pictures without."
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option(help="Pictures of each.", min=4, max=10000)] = 1000,
+    page: Annotated[
+        Path | None, typer.Option(help="Also write the table into this Markdown page.")
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """How far generated pictures are from natural ones: the kernel inception distance."""
+    from blackbox_am.bench import kid as bench
+    from blackbox_am.bench import problems
+
+    names = generator or problems.rendering((3, 32, 32))
+    bench.run(names, assets, count, page, json_file, say)
+
+
+@app.command()
 def inference_servers(
     server: Annotated[
         list[str] | None,

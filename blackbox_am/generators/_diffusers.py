@@ -122,7 +122,7 @@ def load_part(weights: str, part: str, owner: Any) -> torch.nn.Module:
             local_files_only=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # told, and refused below
-            **({"low_cpu_mem_usage": False} if ours else {}),
+            **({"low_cpu_mem_usage": False, "torch_dtype": torch.float32} if ours else {}),
         )
     except OSError as error:
         if UNREADABLE in str(error):
@@ -140,7 +140,7 @@ def load_part(weights: str, part: str, owner: Any) -> torch.nn.Module:
             field="weights",
         ) from error
     _check_keys(where, told)
-    loaded: torch.nn.Module = model.float().eval().requires_grad_(False)
+    loaded: torch.nn.Module = (model if ours else model.float()).eval().requires_grad_(False)
     return loaded
 
 

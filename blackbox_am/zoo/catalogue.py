@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from blackbox_am.errors import NotFound, StoreCorrupt, did_you_mean
+from blackbox_am.zoo import cbf
 
 ROOT = Path(__file__).parent
 
-Kind = Literal["classifier", "autoencoder", "images"]
+Kind = Literal["classifier", "autoencoder", "decoder", "images"]
+
+LICENCE = "Apache-2.0"
+"""Of all weights that ship; what they were trained on has its own, see the cards."""
 
 CIFAR10 = (
     "airplane",
@@ -33,12 +37,13 @@ class Entry:
 
     Attributes:
         name: What users call it.
-        kind: ``"classifier"``, ``"autoencoder"`` or ``"images"``.
+        kind: ``"classifier"``, ``"autoencoder"`` (in diffusers' layout), ``"decoder"`` (a plain
+            net, from latents to stimuli) or ``"images"``.
         summary: One line for listings.
         files: Paths relative to the zoo folder; the first one holds the weights or images.
         task: The word that retrains it with ``python -m blackbox_am.zoo.training``.
-        input_shape: One input, channels first.
-        mean: Subtract this per channel from pixels in [0, 1] ...
+        input_shape: One input, channels first; of a decoder, one stimulus.
+        mean: Subtract this per channel from values in [0, 1] ...
         std: ... and divide by this. Autoencoders take pixels in [-1, 1], hence 0.5 and 0.5.
         labels: Class names in the order of the logits; empty where there are no classes.
         latent_shape: Shape of one latent, channels first; empty where there is none.
@@ -50,19 +55,25 @@ class Entry:
     summary: str
     files: tuple[str, ...]
     task: str
-    input_shape: tuple[int, int, int] = (3, 32, 32)
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    input_shape: tuple[int, ...] = (3, 32, 32)
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
     labels: tuple[str, ...] = ()
     latent_shape: tuple[int, ...] = ()
     codes: int = 0
+
+    @property
+    def needs_pictures(self) -> bool:
+        """Whether its training reads CIFAR-10; series are made by their recipe."""
+        return len(self.input_shape) == 3
 
     @property
     def cure(self) -> str:
         """What to do about a missing or damaged file, as the end of an error message."""
         return (
             "reinstall the package, or retrain with: python -m blackbox_am.zoo.training "
-            f"{self.task} --data DIR --out {ROOT / 'weights'} --teacher FILE"
+            f"{self.task} --out {ROOT / 'weights'}"
+            + (" --data DIR --teacher FILE" if self.needs_pictures else "")
         )
 
 
@@ -114,6 +125,36 @@ _ENTRIES = (
         task="vq",
         latent_shape=(4, 8, 8),
         codes=512,
+    ),
+    Entry(
+        name="cifar_sngan",
+        kind="decoder",
+        summary="adversarial generator of 32x32 pictures, 128 latent values",
+        files=("weights/cifar_sngan.safetensors", "weights/cifar_sngan.json"),
+        task="sngan",
+        latent_shape=(128,),
+    ),
+    Entry(
+        name="cbf_cnn",
+        kind="classifier",
+        summary="convolutional net for cylinder-bell-funnel series, 0.02 M parameters",
+        files=("weights/cbf_cnn.safetensors", "weights/cbf_cnn.json"),
+        task="cbf_cnn",
+        input_shape=(1, cbf.LENGTH),
+        mean=(cbf.MEAN,),
+        std=(cbf.STD,),
+        labels=cbf.LABELS,
+    ),
+    Entry(
+        name="cbf_vae",
+        kind="decoder",
+        summary="generator of cylinder-bell-funnel series, 6 latent values",
+        files=("weights/cbf_vae.safetensors", "weights/cbf_vae.json"),
+        task="cbf_vae",
+        input_shape=(1, cbf.LENGTH),
+        mean=(),
+        std=(),
+        latent_shape=(6,),
     ),
     Entry(
         name="probe_images",

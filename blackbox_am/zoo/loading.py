@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,10 @@ from blackbox_am.zoo import catalogue
 from blackbox_am.zoo.catalogue import Entry, Kind
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
+
+_COUNTER = "num_batches_tracked"
+_SHOWN = 4
 
 
 def _entry_of(name: str, kind: Kind) -> Entry:
@@ -28,43 +32,58 @@ def _entry_of(name: str, kind: Kind) -> Entry:
     return item
 
 
-def _read_state(item: Entry) -> dict[str, Tensor]:
+def fill(net: nn.Module, weights: Path, cure: str) -> None:
+    """Load a safetensors file into a net, which is then in evaluation mode and frozen.
+
+    Values are widened to float32: the zoo's are stored in half precision to keep the package
+    small. Batch norm's step counters may be absent: they play no part in evaluation.
+
+    Args:
+        net: On the CPU.
+        weights: The file.
+        cure: What to do where it does not fit, as the end of the message.
+
+    Raises:
+        StoreCorrupt: The file cannot be read, or holds other tensors; says which.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    found = catalogue.file(item.name, item.files[0])
     try:
-        state = load_file(found)
+        stored = load_file(weights)
     except (SafetensorError, OSError) as error:
-        raise StoreCorrupt(f"{found} is damaged ({error}); {item.cure}") from error
-    # Stored in half precision to keep the package small.
-    return {key: value.float() for key, value in state.items()}
-
-
-def _fill(item: Entry, net: nn.Module) -> None:
-    state = _read_state(item)
-    # Batch norm's step counters are not stored: they play no part in evaluation.
-    wanted = {key for key in net.state_dict() if not key.endswith("num_batches_tracked")}
-    found = catalogue.file(item.name, item.files[0])
+        raise StoreCorrupt(f"{weights} is damaged ({error}); {cure}") from error
+    state = {key: value.float() for key, value in stored.items() if not key.endswith(_COUNTER)}
+    wanted = {key for key in net.state_dict() if not key.endswith(_COUNTER)}
     if wanted != set(state):
-        odd = sorted(wanted ^ set(state))[:3]
-        raise StoreCorrupt(f"{found} holds other tensors than expected, e.g. {odd}; {item.cure}")
+        parts = (("lacks", wanted - set(state)), ("knows no", set(state) - wanted))
+        odd = "; ".join(f"{word} {_few(keys)}" for word, keys in parts if keys)
+        raise StoreCorrupt(f"{weights} holds other tensors than expected: {odd}; {cure}")
     try:
         net.load_state_dict(state, strict=False)
     except RuntimeError as error:
-        raise StoreCorrupt(f"{found} does not fit the net ({error}); {item.cure}") from error
+        raise StoreCorrupt(f"{weights} does not fit the net ({error}); {cure}") from error
     net.eval().requires_grad_(False)
+
+
+def _few(keys: set[str]) -> str:
+    rest = len(keys) - _SHOWN
+    return ", ".join(sorted(keys)[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _fill(item: Entry, net: nn.Module) -> None:
+    fill(net, catalogue.file(item.name, item.files[0]), item.cure)
 
 
 def load_classifier(name: str) -> nn.Module:
     """Load a classifier in evaluation mode, float32, on the CPU, parameters frozen.
 
     Args:
-        name: ``"cifar_cnn"`` or ``"cifar_vit"``.
+        name: ``"cifar_cnn"``, ``"cifar_vit"`` or ``"cbf_cnn"``.
 
     Returns:
-        A module from images ``(B, 3, 32, 32)``, normalised by the entry's mean and std, to logits
-        ``(B, 10)``. Gradients still flow to the images.
+        A module from stimuli ``(B, *input_shape)``, normalised by the entry's mean and std, to
+        one logit for each of its labels. Gradients still flow to the stimuli.
 
     Raises:
         NotFound: Unknown name, no classifier, or the weights are absent.
@@ -72,8 +91,13 @@ def load_classifier(name: str) -> nn.Module:
     """
     item = _entry_of(name, "classifier")
     from blackbox_am.zoo.nets import CifarResNet, CifarViT
+    from blackbox_am.zoo.series import SeriesCNN
 
-    builders: dict[str, Callable[[], nn.Module]] = {"cifar_cnn": CifarResNet, "cifar_vit": CifarViT}
+    builders: dict[str, Callable[[], nn.Module]] = {
+        "cifar_cnn": CifarResNet,
+        "cifar_vit": CifarViT,
+        "cbf_cnn": SeriesCNN,
+    }
     net = builders[name]()
     _fill(item, net)
     return net

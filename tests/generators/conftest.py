@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from blackbox_am.core.generator import Generator
+from blackbox_am.zoo.architecture import Architecture
+from blackbox_am.zoo.gans import GanArchitecture
+from blackbox_am.zoo.series import SeriesArchitecture
 
 
 def _write(model: torch.nn.Module, folder: Path) -> str:
@@ -68,6 +72,33 @@ def with_config(tmp_path: Path):
         return str(rewritten(folder, tmp_path, "config.json", values))
 
     return change
+
+
+def _write_net(architecture: Architecture, path: Path) -> str:
+    torch.manual_seed(0)
+    net = architecture.build()
+    kept = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
+    save_file(kept, path)
+    path.with_suffix(".json").write_text(json.dumps({"architecture": architecture.plain()}))
+    return str(path)
+
+
+@pytest.fixture
+def gan_weights(tmp_path: Path) -> str:
+    """A residual generator of 8x8 pictures from 5 latent values."""
+    return _write_net(GanArchitecture(5, "sngan", (8, 4)), tmp_path / "gan.safetensors")
+
+
+@pytest.fixture
+def dcgan_weights(tmp_path: Path) -> str:
+    """A DCGAN of grey 16x16 pictures from 7 latent values."""
+    return _write_net(GanArchitecture(7, "dcgan", (8, 6, 4), 1), tmp_path / "dcgan.safetensors")
+
+
+@pytest.fixture
+def series_weights(tmp_path: Path) -> str:
+    """A decoder of series of length 16 from 2 latent values."""
+    return _write_net(SeriesArchitecture(2, (6, 4)), tmp_path / "series.safetensors")
 
 
 @pytest.fixture

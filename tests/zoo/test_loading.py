@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from blackbox_am.errors import NotFound, StoreCorrupt
+from blackbox_am.generators.gan import Gan
+from blackbox_am.generators.series_vae import SeriesVAE
 from blackbox_am.zoo import catalogue, loading
+from blackbox_am.zoo.cbf import cylinder_bell_funnel
 
 
 def normalised(name, pixels):
@@ -65,6 +68,16 @@ def test_classifiers_are_frozen_float32_and_differentiable_in_the_image(name):
 def test_units_have_the_documented_names(name, units):
     modules = dict(loading.load_classifier(name).named_modules())
     assert set(units) <= set(modules)
+
+
+def test_the_series_classifier_is_as_accurate_as_carded():
+    item = catalogue.entry("cbf_cnn")
+    x, y = cylinder_bell_funnel(600, seed=7)
+    net = loading.load_classifier("cbf_cnn")
+    with torch.no_grad():
+        logits = net((torch.from_numpy(x) - item.mean[0]) / item.std[0])
+    assert float((logits.argmax(1).numpy() == y).mean()) >= 0.98
+    assert {"conv1", "act3", "head"} <= set(dict(net.named_modules()))
 
 
 def test_outputs_do_not_depend_on_the_rest_of_the_batch(probe):
@@ -151,6 +164,9 @@ LOADERS = {
     "cifar_vit": lambda: loading.load_classifier("cifar_vit"),
     "cifar_vae": lambda: loading.load_autoencoder("cifar_vae"),
     "cifar_vq": lambda: loading.load_autoencoder("cifar_vq"),
+    "cifar_sngan": lambda: Gan().render(torch.zeros(1, 128)),
+    "cbf_cnn": lambda: loading.load_classifier("cbf_cnn"),
+    "cbf_vae": lambda: SeriesVAE().render(torch.zeros(1, 6)),
     "probe_images": loading.probe_images,
 }
 

@@ -9,7 +9,6 @@ from safetensors.torch import load_file, save_file
 
 from blackbox_am.errors import NotFound, StoreCorrupt
 from blackbox_am.zoo.nets import CifarResNet
-from blackbox_am.zoo.training.__main__ import main
 from blackbox_am.zoo.training.data import cut_out, mix_up, read_images, shift_and_flip
 from blackbox_am.zoo.training.files import read_weights, write_weights
 from blackbox_am.zoo.training.loop import Average, Budget, batches
@@ -25,37 +24,8 @@ from blackbox_am.zoo.training.teacher import load_teacher
 from blackbox_am.zoo.training.vae import build_vae, standardise
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    draw = np.random.default_rng(0)
-    for name, count in (("cifar10_train_10000.npz", 40), ("cifar10_test_1000.npz", 40)):
-        x = draw.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-        np.savez(folder / name, x=x, y=np.arange(count) % 10)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory):
-    theirs = {"stem": "conv1", "stem_bn": "bn1", "head": "linear"}
-    torch.manual_seed(0)
-    state = CifarResNet((16, 32, 64), (3, 3, 3), shortcut="pad").state_dict()
-    renamed = {}
-    for name, value in state.items():
-        first, _, rest = name.partition(".")
-        renamed[f"{theirs.get(first, first)}.{rest}"] = value
-    target = tmp_path_factory.mktemp("teacher") / "teacher.safetensors"
-    save_file(renamed, target)
-    return target
-
-
-def train(task, data, out, teacher, *more):
-    arguments = [task, "--data", str(data), "--out", str(out), "--device", "cpu", *more]
-    return main([*arguments, "--teacher", str(teacher)] if teacher else arguments)
-
-
 @pytest.mark.parametrize("task", ["cnn", "vit"])
-def test_classifier_trainings_write_weights_and_accuracy(task, data, teacher, tmp_path):
+def test_classifier_trainings_write_weights_and_accuracy(train, task, data, teacher, tmp_path):
     assert train(task, data, tmp_path, teacher, "--minutes", "0.02", "--epochs", "1") == 0
     facts = json.loads((tmp_path / f"cifar_{task}.json").read_text())
     assert 0.0 <= facts["accuracy_test_1000"] <= 1.0
@@ -64,7 +34,7 @@ def test_classifier_trainings_write_weights_and_accuracy(task, data, teacher, tm
     assert all(value.dtype == torch.float16 for value in state.values())
 
 
-def test_classifiers_train_without_a_teacher_and_resume(data, tmp_path):
+def test_classifiers_train_without_a_teacher_and_resume(train, data, tmp_path):
     more = ("--epochs", "1", "--resume")
     assert train("vit", data, tmp_path, None, *more) == 0
     first = load_file(tmp_path / "cifar_vit.safetensors")["head.weight"]
@@ -75,7 +45,9 @@ def test_classifiers_train_without_a_teacher_and_resume(data, tmp_path):
 
 
 @pytest.mark.parametrize("task", ["vae", "vq"])
-def test_autoencoder_trainings_write_a_diffusers_folder(task, data, teacher, tmp_path, monkeypatch):
+def test_autoencoder_trainings_write_a_diffusers_folder(
+    train, task, data, teacher, tmp_path, monkeypatch
+):
     # From the first step on, so that the short run passes through the critic as well.
     monkeypatch.setattr(f"blackbox_am.zoo.training.{task}.NATURAL_FROM", -1.0)
     assert train(task, data, tmp_path, teacher, "--minutes", "0.02", "--epochs", "1") == 0
@@ -90,19 +62,19 @@ def test_autoencoder_trainings_write_a_diffusers_folder(task, data, teacher, tmp
 
 
 @pytest.mark.parametrize("task", ["vae", "vq"])
-def test_autoencoder_trainings_need_a_teacher(task, data, tmp_path, capsys):
+def test_autoencoder_trainings_need_a_teacher(train, task, data, tmp_path, capsys):
     assert train(task, data, tmp_path, None) == 2
     assert "--teacher FILE" in capsys.readouterr().err
 
 
-def test_probe_images_are_drawn_from_the_test_file(data, tmp_path):
+def test_probe_images_are_drawn_from_the_test_file(train, data, tmp_path):
     assert train("probe", data, tmp_path, None) == 0
     with np.load(tmp_path / "probe_images.npz", allow_pickle=False) as archive:
         assert archive["x"].dtype == np.uint8
         assert np.bincount(archive["y"]).tolist() == [4] * 10
 
 
-def test_missing_data_is_reported(tmp_path, capsys):
+def test_missing_data_is_reported(train, tmp_path, capsys):
     assert train("cnn", tmp_path, tmp_path, None) == 2
     assert "cifar10_train_10000.npz does not exist" in capsys.readouterr().err
 

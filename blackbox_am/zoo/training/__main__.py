@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -12,44 +13,18 @@ import torch
 from blackbox_am.errors import BlackboxError
 from blackbox_am.zoo.training.loop import Job
 
-
-def _cnn(job: Job) -> None:
-    from blackbox_am.zoo.training.classifiers import train_cnn
-
-    train_cnn(job)
-
-
-def _vit(job: Job) -> None:
-    from blackbox_am.zoo.training.classifiers import train_vit
-
-    train_vit(job)
-
-
-def _vae(job: Job) -> None:
-    from blackbox_am.zoo.training.vae import train_vae
-
-    train_vae(job)
-
-
-def _vq(job: Job) -> None:
-    from blackbox_am.zoo.training.vq import train_vq
-
-    train_vq(job)
-
-
-def _probe(job: Job) -> None:
-    from blackbox_am.zoo.training.probe import write_probe
-
-    write_probe(job)
-
-
-TASKS: dict[str, Callable[[Job], None]] = {
-    "cnn": _cnn,
-    "vit": _vit,
-    "vae": _vae,
-    "vq": _vq,
-    "probe": _probe,
+TASKS = {
+    "cnn": "classifiers.train_cnn",
+    "vit": "classifiers.train_vit",
+    "vae": "vae.train_vae",
+    "vq": "vq.train_vq",
+    "sngan": "sngan.train_sngan",
+    "ddim": "ddim.train_ddim",
+    "cbf_cnn": "series.train_cbf_cnn",
+    "cbf_vae": "series.train_cbf_vae",
+    "probe": "probe.write_probe",
 }
+"""The module and function of each training; a module is imported when it is asked for."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,7 +33,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Train one model of the zoo and write its weights and metadata.",
     )
     parser.add_argument("task", choices=sorted(TASKS))
-    parser.add_argument("--data", type=Path, required=True, help="folder of the CIFAR-10 npz files")
+    parser.add_argument(
+        "--data", type=Path, default=Path(), help="folder of the CIFAR-10 npz files (not for cbf_*)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--teacher", type=Path, help="safetensors weights of the ResNet-20 teacher")
     parser.add_argument("--minutes", type=float, default=20.0, help="time budget (default 20)")
@@ -91,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         resume=given.resume,
     )
     try:
-        TASKS[given.task](job)
+        module, function = TASKS[given.task].split(".")
+        getattr(import_module(f"blackbox_am.zoo.training.{module}"), function)(job)
     except BlackboxError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

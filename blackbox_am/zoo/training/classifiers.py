@@ -24,8 +24,8 @@ from blackbox_am.zoo.training.loop import (
     Job,
     Report,
     batches,
+    descend,
     half_precision,
-    set_rate,
 )
 from blackbox_am.zoo.training.teacher import Normalise, Teacher, load_teacher
 
@@ -121,11 +121,7 @@ def _train(
                     x = mix_up(x)
                 x = cut_out(x, hole) if hole else x
                 loss = _loss(student, teacher, x, train.y[index])
-                set_rate(optimizer, budget.rate(peak))
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(student.parameters(), 2.0)
-                optimizer.step()
+                descend(optimizer, loss, budget.rate(peak), 2.0)
                 average.update(net)
                 budget.step += 1
                 report.show(budget.done, f"loss {float(loss.detach()):.3f}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 
-def _replace(path: Path, suffix: str) -> Path:
+def temporary_name(path: Path, suffix: str) -> Path:
+    """A name beside ``path`` to write to before replacing it; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}{suffix}")
 
@@ -25,7 +27,7 @@ def write_weights(path: Path, state: Mapping[str, Tensor]) -> None:
 
     Half precision halves the package; readers widen to float32 again.
     """
-    temporary = _replace(path, ".tmp")
+    temporary = temporary_name(path, ".tmp")
     narrow = {
         name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for name, value in state.items()
@@ -58,14 +60,14 @@ def epochs_before(path: Path, resume: bool) -> int:
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write metadata as indented JSON, atomically."""
-    temporary = _replace(path, ".tmp")
+    temporary = temporary_name(path, ".tmp")
     temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     temporary.replace(path)
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write a compressed npz file, atomically."""
-    temporary = _replace(path, ".tmp.npz")
+    temporary = temporary_name(path, ".tmp.npz")
     np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
     temporary.replace(path)
 
@@ -80,10 +82,30 @@ def write_model(folder: Path, model: Any) -> None:
 
     The model itself is left in float32.
     """
-    temporary = _replace(folder, ".tmp")
+    temporary = temporary_name(folder, ".tmp")
     copy.deepcopy(model).half().save_pretrained(temporary, safe_serialization=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(temporary.iterdir()):
-        path.chmod(0o644)  # safetensors makes files that only the owner can read
-        path.replace(folder / path.name)
-    temporary.rmdir()
+    _move(temporary, folder)
+
+
+def write_pipeline(folder: Path, unet: Any, scheduler: Any) -> None:
+    """Write an unconditional pipeline as DDIMPipeline's ``save_pretrained`` does, float16.
+
+    That is ``model_index.json``, ``unet/`` and ``scheduler/``; file by file atomically.
+    """
+    from diffusers import DDIMPipeline
+
+    build: Any = DDIMPipeline
+    temporary = temporary_name(folder, ".tmp")
+    build(copy.deepcopy(unet).half(), scheduler).save_pretrained(temporary)
+    _move(temporary, folder)
+
+
+def _move(source: Path, folder: Path) -> None:
+    """Move every file below ``source`` to the same place below ``folder``, replacing."""
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            path.chmod(0o644)  # safetensors makes files that only the owner can read
+            target = folder / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+    shutil.rmtree(source)

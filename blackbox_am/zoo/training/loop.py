@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -43,17 +43,26 @@ class Job:
 class Budget:
     """Counts time and steps, and says which part of the training is over."""
 
-    def __init__(self, minutes: float, steps: int) -> None:
-        """Start the clock; ``steps`` is the most steps the training may take."""
-        self._start = time.monotonic()
-        self._seconds = max(minutes * 60.0, 1e-6)
+    def __init__(self, minutes: float, steps: int, seconds: float = 0.0, step: int = 0) -> None:
+        """Start the clock; ``steps`` is the most steps the training may take.
+
+        A training that goes on from a checkpoint gives the ``seconds`` and the ``step`` at which
+        it was stopped.
+        """
+        self._start = time.monotonic() - seconds
+        self._seconds = max(minutes * 60.0, 1e-9)
         self._steps = max(steps, 1)
-        self.step = 0
+        self.step = step
+
+    @property
+    def seconds(self) -> float:
+        """Time used."""
+        return time.monotonic() - self._start
 
     @property
     def done(self) -> float:
         """Part of the budget used, from 0 to 1, by time or by steps, whichever is further."""
-        by_time = (time.monotonic() - self._start) / self._seconds
+        by_time = self.seconds / self._seconds
         return min(1.0, max(by_time, self.step / self._steps))
 
     def rate(self, peak: float, warm_up: float = 0.04) -> float:
@@ -68,6 +77,19 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give every parameter group the same learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = rate
+
+
+def descend(
+    optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, longest: float = math.inf
+) -> None:
+    """One step down a loss, at this learning rate, for a gradient clipped to this length."""
+    set_rate(optimizer, rate)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if longest < math.inf:
+        owned = [p for group in optimizer.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(owned, longest)
+    optimizer.step()
 
 
 class Average:
@@ -110,6 +132,15 @@ def batches(count: int, size: int, device: torch.device) -> Iterator[Tensor]:
 def half_precision(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 autocast: twice as fast on processors with matrix units, and on GPUs."""
     return torch.autocast(device.type, torch.bfloat16)
+
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def channels_last(net: Net) -> Net:
+    """The same module, its convolutions' weights in the order that is fastest on processors."""
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
 
 
 class Report:

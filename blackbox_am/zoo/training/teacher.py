@@ -18,18 +18,26 @@ STD = (0.229, 0.224, 0.225)
 
 
 class Normalise(nn.Module):
-    """Subtract a per-channel mean and divide by a per-channel deviation, ``(B, 3, H, W)``."""
+    """Subtract a per-channel mean and divide by a per-channel deviation.
+
+    Args:
+        mean: One number for each channel.
+        std: The same.
+        dims: Axes behind the channels: 2 of pictures ``(B, C, H, W)``, 1 of series ``(B, C, T)``.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD) -> None:
+    def __init__(
+        self, mean: tuple[float, ...] = MEAN, std: tuple[float, ...] = STD, dims: int = 2
+    ) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean)[None, :, None, None])
-        self.register_buffer("std", torch.tensor(std)[None, :, None, None])
+        self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, *(1,) * dims))
+        self.register_buffer("std", torch.tensor(std).reshape(1, -1, *(1,) * dims))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise images given in [0, 1]."""
+        """Normalise pictures or series given in [0, 1]."""
         return (x - self.mean) / self.std
 
 
