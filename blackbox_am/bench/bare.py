@@ -43,10 +43,24 @@ def _vq_codes() -> Module:
     return decode
 
 
+def _sngan() -> Module:
+    return loading.load_decoder("cifar_sngan")
+
+
+def _cbf_vae() -> Module:
+    return loading.load_decoder("cbf_vae")
+
+
 def _shape(name: str) -> tuple[int, ...]:
     from blackbox_am.zoo import catalogue
 
     return catalogue.entry(name).latent_shape
 
 
-_MODULES: dict[str, Callable[[], Module]] = {"vae": _vae, "vq": _vq, "vq_codes": _vq_codes}
+_MODULES: dict[str, Callable[[], Module]] = {
+    "vae": _vae,
+    "vq": _vq,
+    "vq_codes": _vq_codes,
+    "sngan": _sngan,
+    "cbf_vae": _cbf_vae,
+}
