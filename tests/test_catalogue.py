@@ -18,10 +18,14 @@ PIXELS = {"kind": "pixels", "shape": [3, 8, 8]}
 
 def test_what_ships_is_there():
     catalogue = Catalogue.default()
-    assert catalogue.oracle_names() == ["cifar_cnn", "cifar_vit"]
+    assert catalogue.oracle_names() == ["cbf_cnn", "cifar_cnn", "cifar_vit"]
+    shapes = {
+        name: catalogue.oracle(name).describe().stimulus_shape for name in catalogue.oracle_names()
+    }
     for name in catalogue.generator_names():
-        generator = catalogue.generator(name)
-        assert generator.stimulus_shape == (3, 32, 32)
+        # Each has an oracle that takes what it makes.
+        taken = shapes["cbf_cnn"] if name == "cbf_vae" else shapes["cifar_cnn"]
+        assert catalogue.generator(name).stimulus_shape == taken
     assert catalogue.generator("cifar_vq_codes").space.kind == "categorical"
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from blackbox_am.zoo import catalogue, loading
-from blackbox_am.zoo.gans import GanArchitecture
 
 Module = Callable[[torch.Tensor], Any]
 
@@ -45,11 +44,11 @@ def _vq_codes() -> Module:
 
 
 def _sngan() -> Module:
-    entry = catalogue.entry("cifar_sngan")
-    facts = catalogue.metadata("cifar_sngan")
-    net = GanArchitecture.from_plain(facts["architecture"]).build()
-    loading.fill(net, catalogue.path("cifar_sngan"), entry.cure)
-    return net
+    return loading.load_decoder("cifar_sngan")
+
+
+def _cbf_vae() -> Module:
+    return loading.load_decoder("cbf_vae")
 
 
 def _shape(name: str) -> tuple[int, ...]:
@@ -61,4 +60,5 @@ _MODULES: dict[str, Callable[[], Module]] = {
     "vq": _vq,
     "vq_codes": _vq_codes,
     "sngan": _sngan,
+    "cbf_vae": _cbf_vae,
 }

@@ -124,17 +124,16 @@ class Decoder(Loaded):
         return mean, std
 
     def _load(self) -> torch.nn.Module:
-        net, path = self._architecture.build(), self._files[0]
         if self.weights.startswith(ZOO):
-            cure = catalogue.entry(self.weights.removeprefix(ZOO)).cure
+            net = loading.load_decoder(self.weights.removeprefix(ZOO))
         else:
+            net = self._architecture.build()
+            path = self._files[0]
             cure = f"check the architecture in {path.with_suffix('.json').name}"
-        try:
-            loading.fill(net, path, cure)
-        except StoreCorrupt as error:
-            if self.weights.startswith(ZOO):
-                raise
-            raise InvalidSpec(f"weights {self.weights!r}: {error}", field="weights") from error
+            try:
+                loading.fill(net, path, cure)
+            except StoreCorrupt as error:
+                raise InvalidSpec(f"weights {self.weights!r}: {error}", field="weights") from error
         return _Whole(self._decode, net, *self._statistics)
 
 

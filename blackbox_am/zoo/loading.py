@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blackbox_am.errors import NotFound, StoreCorrupt
+from blackbox_am.errors import InvalidSpec, NotFound, StoreCorrupt
 from blackbox_am.zoo import catalogue
 from blackbox_am.zoo.catalogue import Entry, Kind
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from blackbox_am.zoo.architecture import Architecture
 
 _COUNTER = "num_batches_tracked"
 _SHOWN = 4
@@ -128,6 +130,37 @@ def load_autoencoder(name: str) -> Any:
         config = json.loads(found.read_text(encoding="utf-8"))
         net = builder.from_config(config)
     except (OSError, ValueError, TypeError, KeyError) as error:
+        raise StoreCorrupt(f"{found} is damaged ({error}); {item.cure}") from error
+    _fill(item, net)
+    return net
+
+
+def load_decoder(name: str) -> nn.Module:
+    """Load a decoder in evaluation mode, float32, on the CPU, parameters frozen.
+
+    Args:
+        name: ``"cifar_sngan"`` or ``"cbf_vae"``.
+
+    Returns:
+        A module from latents ``(B, D)`` to pictures ``(B, 3, 32, 32)`` in [-1, 1], or to series
+        ``(B, 1, 128)`` in [0, 1].
+
+    Raises:
+        NotFound: Unknown name, no decoder, or a file is absent.
+        StoreCorrupt: The weights or what lies beside them are damaged.
+    """
+    item = _entry_of(name, "decoder")
+    from blackbox_am.zoo.gans import GanArchitecture
+    from blackbox_am.zoo.series import SeriesArchitecture
+
+    kinds: dict[str, type[Architecture]] = {
+        "cifar_sngan": GanArchitecture,
+        "cbf_vae": SeriesArchitecture,
+    }
+    try:
+        net = kinds[name].from_plain(catalogue.metadata(name).get("architecture")).build()
+    except InvalidSpec as error:
+        found = catalogue.file(name, item.files[-1])
         raise StoreCorrupt(f"{found} is damaged ({error}); {item.cure}") from error
     _fill(item, net)
     return net

@@ -83,7 +83,7 @@ def test_autoencoder_cards_state_the_measured_error(name):
 def test_unknown_name_suggests_the_nearest():
     with pytest.raises(NotFound, match=r"cifar_cn'.*did you mean .*'cifar_cnn'"):
         catalogue.entry("cifar_cn")
-    with pytest.raises(NotFound, match="known: cifar_cnn"):
+    with pytest.raises(NotFound, match="known: cbf_cnn"):
         catalogue.card("imagenet")
 
 

@@ -7,8 +7,6 @@ import pytest
 import torch
 
 from blackbox_am.errors import NotFound, StoreCorrupt
-from blackbox_am.generators.gan import Gan
-from blackbox_am.generators.series_vae import SeriesVAE
 from blackbox_am.zoo import catalogue, loading
 from blackbox_am.zoo.cbf import cylinder_bell_funnel
 
@@ -164,9 +162,9 @@ LOADERS = {
     "cifar_vit": lambda: loading.load_classifier("cifar_vit"),
     "cifar_vae": lambda: loading.load_autoencoder("cifar_vae"),
     "cifar_vq": lambda: loading.load_autoencoder("cifar_vq"),
-    "cifar_sngan": lambda: Gan().render(torch.zeros(1, 128)),
+    "cifar_sngan": lambda: loading.load_decoder("cifar_sngan"),
     "cbf_cnn": lambda: loading.load_classifier("cbf_cnn"),
-    "cbf_vae": lambda: SeriesVAE().render(torch.zeros(1, 6)),
+    "cbf_vae": lambda: loading.load_decoder("cbf_vae"),
     "probe_images": loading.probe_images,
 }
 
@@ -216,6 +214,29 @@ def test_a_damaged_configuration_is_reported(monkeypatch, tmp_path):
     place(tmp_path, item.files[1], json.dumps(config | {"latent_channels": 5}).encode())
     with pytest.raises(StoreCorrupt, match="does not fit the net"):
         loading.load_autoencoder("cifar_vae")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("name", "low"), [("cifar_sngan", -1.0), ("cbf_vae", 0.0)])
+def test_decoders_make_what_they_are_carded_for(name, low):
+    item = catalogue.entry(name)
+    net = loading.load_decoder(name)
+    assert not net.training
+    assert all(p.dtype == torch.float32 and not p.requires_grad for p in net.parameters())
+    made = net(torch.randn(4, *item.latent_shape, generator=torch.Generator().manual_seed(0)))
+    assert made.shape == (4, *item.input_shape)
+    assert float(made.min()) >= low
+    assert float(made.max()) <= 1.0
+
+
+def test_a_damaged_architecture_is_reported(monkeypatch, tmp_path):
+    original = catalogue.ROOT
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    weights, beside = catalogue.entry("cbf_vae").files
+    place(tmp_path, weights, (original / weights).read_bytes())
+    place(tmp_path, beside, b'{"architecture": {"latent": 0}}')
+    with pytest.raises(StoreCorrupt, match=r"cbf_vae\.json is damaged \(latent: .*reinstall"):
+        loading.load_decoder("cbf_vae")
 
 
 def test_weights_of_another_net_are_reported(monkeypatch, tmp_path):
