@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from blackbox_am.core.batches import in_fixed_batches
-from blackbox_am.core.generator import Generator, check_fit, check_latent_shape
+from blackbox_am.core.generator import Generator, check_fit, check_latent_shape, check_targets
 from blackbox_am.core.metering import observed
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle, check_answer, check_gradients, check_units
@@ -108,20 +108,21 @@ class Evaluator:
                     slopes.append(slope)
                 else:
                     with torch.no_grad():
-                        observed = self._observe(rows)
+                        observed = self._observe(rows, mine)
                 activations.append(self._own(observed, mine))
         joined = torch.cat(activations).reshape(*latents.shape[:2], -1)
         return Evaluation(
             joined.cpu().numpy(), torch.cat(slopes).reshape(latents.shape) if slopes else None
         )
 
-    def _observe(self, latents: torch.Tensor) -> torch.Tensor:
-        """(N, all units) for latents (N, D), N at most the batch size."""
+    def _observe(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """(N, all units) for latents (N, D) of targets (N,), N at most the batch size."""
+        render = self.generator.render_targets
         if self.oracle.metered:
-            stimuli = in_fixed_batches(self.generator.render, latents, self.batch_size)
+            stimuli = in_fixed_batches(render, latents, self.batch_size, targets)
             return self._ask(stimuli)
         return in_fixed_batches(
-            lambda rows: self._ask(self.generator.render(rows)), latents, self.batch_size
+            lambda rows, mine: self._ask(render(rows, mine)), latents, self.batch_size, targets
         )
 
     def _ask(self, stimuli: torch.Tensor) -> torch.Tensor:
@@ -148,7 +149,7 @@ class Evaluator:
         """Activations (N, all units), and gradients (N, D) of each row's own score."""
         with torch.enable_grad():
             leaves = latents.clone().requires_grad_()
-            observed = self._observe(leaves)
+            observed = self._observe(leaves, targets)
             total = observed.new_zeros(())
             kinds = self._kinds[targets]
             for kind in sorted(set(kinds.tolist())):
@@ -210,11 +211,13 @@ def check_evaluable(
         UnknownUnit: where the oracle lacks a unit of an objective.
         CapabilityMissing: where it cannot read a unit that way.
         ShapeMismatch: where the generator's stimuli do not fit the oracle.
+        InvalidSpec: where the generator is made for another number of targets.
         GradientUnavailable: where gradients are wanted and oracle or generator has none.
     """
     info = oracle.describe()
     check_units(info, [unit for objective in objectives for unit in objective.units()])
     check_fit(generator, info, "the generator", "the oracle")
+    check_targets(generator, len(objectives))
     if not gradients:
         return
     check_gradients(info, "an optimizer of order 1")

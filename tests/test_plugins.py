@@ -65,7 +65,7 @@ def test_plug_ins_are_built_from_plain_parameters() -> None:
     ("name", "parameters", "message"),
     [
         ("pixel", {}, "no generator is called 'pixel'; did you mean 'pixels'"),
-        ("nothing_like_it", {}, "known: .*pixels"),
+        ("nothing_like_it", {}, "known: .*cppn"),
         ("pixels", {"shap": [1]}, "pixels has no parameter 'shap'; did you mean 'shape'"),
         ("pixels", {"shape": "3"}, "shape"),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from blackbox_am.zoo import loading
+from blackbox_am.zoo import catalogue, loading
 
 Module = Callable[[torch.Tensor], Any]
 
@@ -52,8 +52,6 @@ def _cbf_vae() -> Module:
 
 
 def _shape(name: str) -> tuple[int, ...]:
-    from blackbox_am.zoo import catalogue
-
     return catalogue.entry(name).latent_shape
 
 

@@ -28,7 +28,7 @@ from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.optimizer import Circumstances
 from blackbox_am.core.rng import Stream
-from blackbox_am.core.spec import OptimizerSpec, read_setting
+from blackbox_am.core.spec import OptimizerSpec
 from blackbox_am.core.tensors import to_uint8
 from blackbox_am.errors import BlackboxError, InvalidInput
 from blackbox_am.evaluation import Evaluator
@@ -102,14 +102,7 @@ def optimizer_spec(label: str) -> OptimizerSpec:
     Raises:
         InvalidInput: for a parameter without a value.
     """
-    name, *settings = label.split(",")
-    parameters: dict[str, Any] = {}
-    for setting in settings:
-        found = read_setting(setting)
-        if found is None:
-            raise InvalidInput(f"{label}: expected NAME,PARAMETER=VALUE,..., got {setting!r}")
-        parameters[found[0]] = found[1]
-    return OptimizerSpec(name, parameters)
+    return OptimizerSpec(*problems.parsed_label(label))
 
 
 def check_label(label: str) -> None:

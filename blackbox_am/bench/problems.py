@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from blackbox_am import plugins
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.generator import Generator, check_latent_shape
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.space import Space, build_space
-from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.core.spec import SpaceSpec, read_setting
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, NotFound
 from blackbox_am.oracles.torch_module import TorchModule
@@ -134,11 +135,37 @@ def problem(name: str, units: int, assets: Path | None) -> Problem:
 
 
 def generator(name: str, assets: Path | None) -> Generator:
-    """The generator that problems call `name`.
+    """The generator that problems call `name`: `vae`, or with wrappers `vae/basis,power=0.25`.
 
     Raises:
         InvalidInput: where there is none.
+        InvalidSpec: for a wrapper that there is not, or a bad parameter of it.
     """
+    name, *wrappers = name.split("/")
+    found = _unwrapped(name, assets)
+    for label in wrappers:
+        kind, parameters = parsed_label(label)
+        found = plugins.wrap_generator(found, kind, parameters)
+    return found
+
+
+def parsed_label(label: str) -> tuple[str, dict[str, Any]]:
+    """Name and parameters of a plug-in's label: `snes,population=40`.
+
+    Raises:
+        InvalidInput: for a parameter without a value.
+    """
+    name, *settings = label.split(",")
+    parameters: dict[str, Any] = {}
+    for setting in settings:
+        found = read_setting(setting)
+        if found is None:
+            raise InvalidInput(f"{label}: expected NAME,PARAMETER=VALUE,..., got {setting!r}")
+        parameters[found[0]] = found[1]
+    return name, parameters
+
+
+def _unwrapped(name: str, assets: Path | None) -> Generator:
     if name in _MANGO and assets is not None:
         return MangoVQ(assets, _MANGO[name])
     catalogue = Catalogue.default()

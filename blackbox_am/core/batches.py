@@ -36,20 +36,31 @@ class BatchLimit:
 
 
 def in_fixed_batches(
-    function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor, batch_size: int
+    function: Callable[..., torch.Tensor],
+    rows: torch.Tensor,
+    batch_size: int,
+    *others: torch.Tensor,
 ) -> torch.Tensor:
     """`function` over `rows` (N, ...), called with exactly `batch_size` rows a time.
+
+    Args:
+        function: takes as many tensors as are given.
+        rows: (N, ...).
+        batch_size: rows in each call.
+        others: further tensors (N, ...), of the same rows.
 
     Returns:
         (N, ...): what it returned for the N rows; what it returned for padding is dropped.
     """
     pieces = []
     for start in range(0, len(rows), batch_size):
-        piece = rows[start : start + batch_size]
-        missing = batch_size - len(piece)
+        batch = [tensor[start : start + batch_size] for tensor in (rows, *others)]
+        missing = batch_size - len(batch[0])
         if missing:
-            piece = torch.cat([piece, piece[-1:].expand(missing, *piece.shape[1:])])
-        pieces.append(function(piece)[: batch_size - missing])
+            batch = [
+                torch.cat([piece, piece[-1:].expand(missing, *piece.shape[1:])]) for piece in batch
+            ]
+        pieces.append(function(*batch)[: batch_size - missing])
     return torch.cat(pieces)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from blackbox_am.core.space import Categorical, Space
 from blackbox_am.core.types import OracleInfo
-from blackbox_am.errors import InvalidInput, ShapeMismatch
+from blackbox_am.errors import InvalidInput, InvalidSpec, ShapeMismatch
 
 
 class Generator(ABC):
@@ -46,9 +46,39 @@ class Generator(ABC):
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         """(N, *stimulus) float32 in [0, 1], for latents of shape (N, D)."""
 
+    @property
+    def targets(self) -> int | None:
+        """How many targets it tells apart, as a search around K inputs does; None: none."""
+        return None
+
+    def render_targets(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """As `render`, for rows of known targets; override both this and `targets`.
+
+        Args:
+            latents: (N, D).
+            targets: (N,) int64, the number in its study of each row's target. `render` alone
+                means target 0.
+        """
+        del targets
+        return self.render(latents)
+
     def to(self, device: torch.device | str) -> None:
         """Moves its weights. A generator without weights does nothing."""
         del device
+
+
+def check_targets(generator: Generator, targets: int) -> None:
+    """Checks that a generator made for K targets has K of them.
+
+    Raises:
+        InvalidSpec: saying both numbers.
+    """
+    if generator.targets not in (None, targets):
+        raise InvalidSpec(
+            f"this {generator.kind} generator is made for {generator.targets} targets, each with "
+            f"its own stimuli, and the study has {targets}; give it as many, or one for all",
+            field="targets",
+        )
 
 
 def check_fit(generator: Generator, info: OracleInfo, making: str, taking: str) -> None:

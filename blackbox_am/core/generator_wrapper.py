@@ -65,6 +65,14 @@ class GeneratorWrapper(Generator):
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         return self.changed(self.inner.render(latents))
 
+    @property
+    def targets(self) -> int | None:
+        known: int | None = self.inner.targets
+        return known
+
+    def render_targets(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return self.changed(self.inner.render_targets(latents, targets))
+
     @abstractmethod
     def changed(self, stimuli: torch.Tensor) -> torch.Tensor:
         """(N, *stimulus_shape) float32 in [0, 1], from what `inner` rendered."""

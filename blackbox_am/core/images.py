@@ -19,7 +19,7 @@ GREY = (0.299, 0.587, 0.114)
 def brightness(images: torch.Tensor) -> torch.Tensor:
     """(N, 1, H, W) brightness of images (N, 3, H, W) in red, green and blue (ITU-R BT.601)."""
     red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
-    return GREY[0] * red + GREY[1] * green + GREY[2] * blue
+    return (GREY[0] * red).add(green, alpha=GREY[1]).add(blue, alpha=GREY[2])
 
 
 def resized(images: torch.Tensor, size: tuple[int, ...], mode: Mode) -> torch.Tensor:

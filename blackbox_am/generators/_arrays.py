@@ -14,17 +14,20 @@ Given = str | float | bool | tuple[Any, ...]
 """A number, nested lists, or the path of a file."""
 
 
-def read_array(field: str, given: Any) -> NDArray[Any]:
+def read_array(field: str, given: Any, name: str = "") -> NDArray[Any]:
     """The array that parameter `field` gives: numbers and nested lists, an array, or a file.
 
-    Of a `.safetensors` file that holds several arrays, the one called `field` is taken. No
-    code in a file is run.
+    Of a file that holds several arrays, the one called `name` is taken, which is `field`
+    unless given. No code in a file is run.
 
     Raises:
         NotFound: where there is no such file.
         InvalidSpec: where it is no such file, or there are no numbers in it.
     """
-    array = _from_file(field, given) if isinstance(given, str) else _as_array(field, given)
+    if isinstance(given, (str, Path)):
+        array = _from_file(field, str(given), name)
+    else:
+        array = _as_array(field, given)
     if array.dtype.kind not in "biuf":
         raise InvalidSpec(f"{field}: expected numbers, got {array.dtype}", field=field)
     return array
@@ -39,41 +42,43 @@ def _as_array(field: str, given: Any) -> NDArray[Any]:
         ) from error
 
 
-def _from_file(field: str, path: str) -> NDArray[Any]:
-    readers = {".npy": _from_numpy, ".safetensors": _from_safetensors}
+def _from_file(field: str, path: str, name: str) -> NDArray[Any]:
+    readers = {".npy": _from_numpy, ".npz": _from_numpy, ".safetensors": _from_safetensors}
     reader = readers.get(Path(path).suffix)
     if reader is None:
         raise InvalidSpec(
-            f"{field}: expected numbers, or a file {' or '.join(readers)}, got {path!r}",
+            f"{field}: expected numbers, or a file {', '.join(readers)}, got {path!r}",
             field=field,
         )
     try:
-        return reader(field, path)
+        arrays = reader(path)
     except FileNotFoundError as error:
         raise NotFound(f"{field}: there is no file {path!r}", field=field) from error
-    except InvalidSpec:
-        raise
     except Exception as error:  # every reader of files has its own errors
         raise InvalidSpec(f"{field}: cannot read {path!r}: {error}", field=field) from error
-
-
-def _from_numpy(field: str, path: str) -> NDArray[Any]:
-    del field
-    with Path(path).open("rb") as stream:
-        array: NDArray[Any] = np.load(stream, allow_pickle=False)
-    return array
-
-
-def _from_safetensors(field: str, path: str) -> NDArray[Any]:
-    from safetensors.numpy import load_file
-
-    arrays = load_file(path)
-    if len(arrays) == 1:
+    if len(arrays) == 1 and not name:
         return next(iter(arrays.values()))
-    if field not in arrays:
+    wanted = name or field
+    if wanted not in arrays:
         raise InvalidSpec(
-            f"{field}: expected one array in {path!r}, or one called {field!r}; "
+            f"{field}: expected one array in {path!r}, or one called {wanted!r}; "
             f"got {', '.join(sorted(arrays)) or 'none'}",
             field=field,
         )
-    return arrays[field]
+    return arrays[wanted]
+
+
+def _from_numpy(path: str) -> dict[str, NDArray[Any]]:
+    # Opened here because numpy leaves its own handle open where the file is damaged.
+    with Path(path).open("rb") as stream:
+        found: Any = np.load(stream, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return {"": found}
+        with found as archive:
+            return {name: archive[name] for name in archive.files}
+
+
+def _from_safetensors(path: str) -> dict[str, NDArray[Any]]:
+    from safetensors.numpy import load_file
+
+    return load_file(path)

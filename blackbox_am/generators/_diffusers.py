@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from abc import abstractmethod
 from functools import cached_property
@@ -20,6 +21,8 @@ ZOO = "zoo:"
 LOADING = threading.Lock()
 UNREADABLE = "Unable to load weights"
 """What diffusers says of a file that is there, in the error of one that is not."""
+_CARD_LICENCE = re.compile(r"\A---\n(?:.*\n)*?license: *(\S+)")
+"""In the first lines of a model card."""
 SHOWN = 4
 """Keys of weights that a message names."""
 
@@ -34,6 +37,19 @@ class Loaded(Generator):
     def differentiable(self) -> bool:
         """Whether `render` carries gradients: unless latents are codes."""
         return getattr(self, "latent", "") != "codes"
+
+    @property
+    def licence(self) -> str:
+        """Of zoo weights, the zoo's; of a folder, what its model card says (`license: ...`)."""
+        weights = getattr(self, "weights", "")
+        if weights.startswith(ZOO):
+            return catalogue.LICENCE
+        try:
+            card = (Path(weights) / "README.md").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        found = _CARD_LICENCE.search(card)
+        return found[1] if found else ""
 
     def to(self, device: torch.device | str) -> None:
         self._net.to(device)
@@ -122,7 +138,7 @@ def load_part(weights: str, part: str, owner: Any) -> torch.nn.Module:
             local_files_only=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # told, and refused below
-            **({"low_cpu_mem_usage": False} if ours else {}),
+            **({"low_cpu_mem_usage": False, "torch_dtype": torch.float32} if ours else {}),
         )
     except OSError as error:
         if UNREADABLE in str(error):
@@ -140,7 +156,7 @@ def load_part(weights: str, part: str, owner: Any) -> torch.nn.Module:
             field="weights",
         ) from error
     _check_keys(where, told)
-    loaded: torch.nn.Module = model.float().eval().requires_grad_(False)
+    loaded: torch.nn.Module = (model if ours else model.float()).eval().requires_grad_(False)
     return loaded
 
 

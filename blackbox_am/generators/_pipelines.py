@@ -131,7 +131,7 @@ class Denoiser(torch.nn.Module):
     def __init__(self, unet: Any, precision: Precision, *, checkpointing: bool) -> None:
         super().__init__()
         self.precision = PRECISIONS[precision]
-        self.unet = unet.to(self.precision)
+        self.unet = unet if precision == "float32" else unet.to(self.precision)
         self.checkpointing = checkpointing
 
     def forward(

@@ -114,6 +114,17 @@ class DiffusersVAE(Loaded):
         shaped = latents.to(decoder.mean.device, torch.float32)
         return self._slices.render(decoder, shaped.reshape(-1, *self._config.latent_shape))
 
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, D) latents that are decoded to about `images` (N, *stimulus) in [0, 1]: the mean
+        of the model's posterior, where it has one, whitened.
+        """
+        decoder = self._net
+        pictures = images.to(decoder.mean.device, torch.float32) * 2 - 1
+        encoded = decoder.model.encode(pictures)
+        codes = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mean
+        whitened: torch.Tensor = ((codes - decoder.mean) / decoder.std).flatten(1)
+        return whitened
+
     @cached_property
     def _config(self) -> Config:
         config = _autoencoders.read_config(self.weights, size=self.size)

@@ -109,6 +109,12 @@ def surrogate(
             "generator has no gradients; use an optimizer such as 'snes'",
             field="optimizer.name",
         )
+    if generator.targets is not None:
+        raise Unsupported(
+            f"{name} learns of all targets in one go, and this {generator.kind} generator makes "
+            "other stimuli for each; use an optimizer such as 'snes'",
+            field="optimizer.name",
+        )
     found = network(network_name)
     info = found.describe()
     if info.capability < Capability.GRADIENTS:

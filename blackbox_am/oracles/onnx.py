@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.onnx_session import open_session
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Capability, OracleInfo
 from blackbox_am.core.units import Unit
@@ -313,36 +314,9 @@ class Onnx(Oracle):
             return opened[name]
 
     def _open(self, model: bytes) -> Any:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingExtra.of("onnxruntime", "onnx") from error
-        available = onnxruntime.get_available_providers()
-        for name in self.providers:
-            if name not in available:
-                raise InvalidSpec(
-                    f"providers: this onnxruntime has no {name!r}{did_you_mean(name, available)}",
-                    field="providers",
-                )
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # what goes wrong is raised
-        options.use_deterministic_compute = True
-        options.intra_op_num_threads = self.threads or 0
-        wanted = [(name, self.provider_options.get(name, {})) for name in self.providers]
-        try:
-            session = onnxruntime.InferenceSession(model, options, providers=wanted)
-        except Exception as error:  # as in _run
-            raise InvalidSpec(
-                f"model: ONNX Runtime cannot run {self._source}: {error}", field="model"
-            ) from error
-        # It goes on with the processor where a provider's libraries are missing.
-        missing = [name for name in self.providers if name not in session.get_providers()]
-        if missing:
-            raise OracleFailed(
-                f"ONNX Runtime could not start {', '.join(missing)} (is its driver there?); "
-                "leave it out of the providers to go without"
-            )
-        return session
+        return open_session(
+            model, self._source, self.providers, self.provider_options, self.threads
+        )
 
     @property
     def _source(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,20 +48,32 @@ def checked(generator: Generator, latents: NDArray[Any]) -> torch.Tensor:
     return tensor
 
 
-def batches(generator: Generator, latents: torch.Tensor) -> Iterator[NDArray[np.float32]]:
-    """Stimuli of checked `latents` (N, D), some rows at a time: float32 in [0, 1]."""
+def batches(
+    generator: Generator, latents: torch.Tensor, targets: Sequence[int] | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Stimuli of checked `latents` (N, D), some rows at a time: float32 in [0, 1].
+
+    Args:
+        generator: makes them.
+        latents: (N, D).
+        targets: of a study, the target of each row; the first of all where None.
+    """
+    wanted = torch.tensor([0] * len(latents) if targets is None else targets)
     for start in range(0, len(latents), ROWS):
+        rows, mine = latents[start : start + ROWS], wanted[start : start + ROWS]
         with torch.no_grad():
-            stimuli = in_fixed_batches(generator.render, latents[start : start + ROWS], ROWS)
+            stimuli = in_fixed_batches(generator.render_targets, rows, ROWS, mine)
         yield stimuli.to("cpu", torch.float32).numpy()
 
 
-def render(generator: Generator, latents: NDArray[Any]) -> NDArray[np.float32]:
-    """(N, *stimulus) float32 in [0, 1], for latents (N, D).
+def render(
+    generator: Generator, latents: NDArray[Any], targets: Sequence[int] | None = None
+) -> NDArray[np.float32]:
+    """(N, *stimulus) float32 in [0, 1], for latents (N, D), and targets as for `batches`.
 
     Raises:
         ShapeMismatch: for latents of another shape or dtype.
         InvalidInput: for values that are not in the generator's space.
     """
     none = np.zeros((0, *generator.stimulus_shape), np.float32)
-    return np.concatenate([none, *batches(generator, checked(generator, latents))])
+    return np.concatenate([none, *batches(generator, checked(generator, latents), targets)])

@@ -187,6 +187,7 @@ class StudyService(StudyServiceServicer):
         generator = self.backend.generator(spec.generator)
         for start in range(0, len(best), 32):
             piece = best[start : start + 32]
-            stimuli = render(generator, np.stack([b.latent for b in piece]))
+            latents = np.stack([b.latent for b in piece])
+            stimuli = render(generator, latents, [b.target for b in piece])
             for b, stimulus in zip(piece, stimuli, strict=True):
                 yield replace(b, stimulus=stimulus)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from blackbox_am.core.batches import fixed_batch_size
-from blackbox_am.core.generator import Generator, check_fit
+from blackbox_am.core.generator import Generator, check_fit, check_targets
 from blackbox_am.core.optimizer import Circumstances
 from blackbox_am.core.oracle import Oracle, check_gradients, check_units
 from blackbox_am.core.space import build_space
@@ -45,6 +45,8 @@ def created(
     """
     asked = build_optimizer(spec.optimizer)
     objectives = [build_objective(target) for target in spec.targets]
+    if generator is not None:
+        check_targets(generator, len(objectives))
     space = build_space(generator.space.spec if generator is not None else _bare(spec))
     asked.check(space)
     optimizer = asked.fitted(space, _circumstances(spec, oracle))

@@ -171,7 +171,8 @@ def with_stimuli(best: Sequence[Best], generator: Generator) -> list[Best]:
         return []
     latents = torch.from_numpy(np.stack([entry.latent for entry in best]))
     with torch.no_grad():
-        stimuli = generator.render(latents).float().cpu().numpy()
+        targets = torch.tensor([entry.target for entry in best])
+        stimuli = generator.render_targets(latents, targets).float().cpu().numpy()
     return [replace(entry, stimulus=s) for entry, s in zip(best, stimuli, strict=True)]
 
 

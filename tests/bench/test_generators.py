@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from blackbox_am.bench import efficiency, generators, plausibility, problems, sheets
+from blackbox_am.bench import bare, efficiency, generators, plausibility, problems, sheets
+from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound
 from blackbox_am.zoo import loading
 
@@ -82,6 +83,8 @@ def test_natural_images_are_less_strange_than_noise():
         ({"generators": ("vea",)}, InvalidInput, "there is no problem 'vea'"),
         ({"oracle": "resnet20"}, InvalidInput, "more with --assets"),
         ({"oracle": "resnet20", "assets": Path("nowhere")}, NotFound, "the assets lack"),
+        ({"generators": ("vae/bases",)}, InvalidSpec, "did you mean 'basis'"),
+        ({"generators": ("vae/basis,power",)}, InvalidInput, "PARAMETER=VALUE"),
         ({"units": 9}, InvalidInput, "has 1 to 8 units"),
         ({"optimizer": "sepcma"}, InvalidSpec, "did you mean"),
     ],
@@ -89,3 +92,20 @@ def test_natural_images_are_less_strange_than_noise():
 def test_what_cannot_be_measured_is_said_before_anything_is(changes, error, says):
     with pytest.raises(error, match=says):
         request_of(**changes).check()
+
+
+@pytest.mark.parametrize("name", ["vae", "vq_codes", "sngan"])
+def test_the_bare_module_makes_the_same_pictures(name):
+    generator = problems.generator(name, None)
+    latents = generator.space.sample(Stream(0, "test", 0), 2)[0]
+    module = bare.module(name)
+    with torch.no_grad():
+        pictures = module(latents) / 2 + 0.5
+    # The shipped generators undo the whitening, which is nearly 1: the same work, near the same.
+    assert (pictures.clamp(0, 1) - generator.render(latents)).abs().mean() < 0.02
+
+
+def test_a_problem_may_have_wrappers():
+    found = problems.problem("cnn+pixels_32/antialias,sigma=1.5", 1, None)
+    assert found.generator.kind == "antialias"
+    assert found.generator.sigma == 1.5

@@ -25,6 +25,12 @@ def test_padding_is_the_last_row() -> None:
     assert seen[0].tolist() == [1, 2, 3, 3, 3]
 
 
+def test_other_tensors_of_the_same_rows_go_along() -> None:
+    x, places = torch.rand(7, 2), torch.arange(7)
+    made = in_fixed_batches(lambda rows, mine: rows[:, 0] + mine, x, 3, places)
+    assert torch.equal(made, x[:, 0] + places)
+
+
 def test_padding_adds_nothing_to_gradients() -> None:
     x = torch.tensor([[1.0], [2.0], [3.0]], requires_grad=True)
     in_fixed_batches(torch.square, x, 8).sum().backward()

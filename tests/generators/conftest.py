@@ -19,6 +19,12 @@ def _write(model: torch.nn.Module, folder: Path) -> str:
     return str(folder)
 
 
+@pytest.fixture(autouse=True)
+def user_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test writes into the user's own cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
 @pytest.fixture(scope="session")
 def vae_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """An AutoencoderKL of 16x16 pictures with latents (2, 4, 4) and a scaling factor of 0.5."""

@@ -21,6 +21,8 @@ from blackbox_am.errors import (
     OracleUnavailable,
     QuotaExceeded,
 )
+from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.wrappers.resize import Resize
 from blackbox_am.oracles.remote import Remote
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.wrappers.cache import Cache
@@ -179,3 +181,17 @@ def test_what_a_wrapper_finds_out_is_told_when_a_study_is_created(config, tmp_pa
         listed = {entry.name: entry for entry in client.oracles()}
     assert not listed["wavering"].info.deterministic
     assert "another order" in listed["backwards"].problem
+
+
+def test_a_wrapped_generator_is_listed_and_searched(config):
+    config.catalogue.add_generator("wide", Resize(Pixels((3, 16, 16)), (8, 8)))
+    with running(config) as address, connect(address) as client:
+        listed = {entry.name: entry for entry in client.generators()}["wide"]
+        study = client.create(
+            oracle="sim", generator="wide", targets=["units:0"], queries_per_target=40
+        )
+        assert study.wait(30).state is StudyState.SUCCEEDED
+        assert study.best(stimuli=True)[0].stimulus.shape == (3, 8, 8)
+    assert (listed.kind, listed.stimulus_shape, listed.problem) == ("resize", (3, 8, 8), "")
+    assert listed.space.dimension == 3 * 16 * 16
+    assert listed.summary.startswith("Makes images")

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import ClassVar
 
 import torch
-from torch.nn import functional
 
 from blackbox_am.core.constants import Constants
 from blackbox_am.core.generator_wrapper import GeneratorWrapper
@@ -49,30 +48,28 @@ class Antialias(GeneratorWrapper):
         return shape
 
     def changed(self, stimuli: torch.Tensor) -> torch.Tensor:
-        (kernel,) = self._kernel.on(stimuli.device)
-        reach = len(kernel) // 2
-        # Every channel is filtered alike, so channels are rows of the batch.
-        images = stimuli.reshape(-1, 1, *stimuli.shape[2:])
-        if stimuli.ndim == 3:
-            padded = functional.pad(images, (reach, reach), mode="replicate")
-            return self._bounded(functional.conv1d(padded, kernel[None, None]), stimuli)
-        padded = functional.pad(images, (reach,) * 4, mode="replicate")
-        across = functional.conv2d(padded, kernel[None, None, None])
-        return self._bounded(functional.conv2d(across, kernel[None, None, :, None]), stimuli)
-
-    @staticmethod
-    def _bounded(filtered: torch.Tensor, stimuli: torch.Tensor) -> torch.Tensor:
-        """A mean of numbers in [0, 1] is one too, but for the last bit."""
-        return filtered.reshape(stimuli.shape).clamp(0, 1)
+        # Products with small matrices: many times the speed of a convolution of few channels.
+        matrices = self._matrices.on(stimuli.device)
+        made = torch.matmul(stimuli, matrices[-1].T)
+        if len(matrices) == 2:
+            made = torch.matmul(matrices[0], made)
+        return made.clamp(0, 1)  # a mean of numbers in [0, 1] is one too, but for the last bit
 
     @cached_property
-    def _kernel(self) -> Constants:
-        return Constants(lambda: (gaussian(self.sigma),))
+    def _matrices(self) -> Constants:
+        """One a side: (height, height) and (width, width), or (steps, steps)."""
+        return Constants(lambda: tuple(blur(n, self.sigma) for n in self.stimulus_shape[1:]))
 
 
-def gaussian(sigma: float) -> torch.Tensor:
-    """(2 r + 1,) float32, sum 1: a Gaussian of deviation `sigma` out to r = ceil(3 sigma)."""
+def blur(side: int, sigma: float) -> torch.Tensor:
+    """(side, side) float32: row i is the Gaussian about i, sum 1.
+
+    It ends at `REACH` deviations; what it has beyond the edges counts for the edges.
+    """
     reach = math.ceil(REACH * sigma)
-    steps = torch.arange(-reach, reach + 1, dtype=torch.float64)
-    weights = torch.exp(-(steps**2) / (2 * sigma**2))
-    return (weights / weights.sum()).to(torch.float32)
+    steps = torch.arange(-reach, reach + 1)
+    weights = torch.exp(-(steps.double() ** 2) / (2 * sigma**2))
+    places = (torch.arange(side)[:, None] + steps).clamp(0, side - 1)
+    matrix = torch.zeros(side, side, dtype=torch.float64)
+    matrix.scatter_add_(1, places, (weights / weights.sum()).expand(side, -1))
+    return matrix.to(torch.float32)

@@ -91,7 +91,7 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
         (0.5, (0, 2), "true or false, 1 or 0"),
         (((0.5, 0.5), (0.5,)), True, "lists of equal lengths"),
         (("a", "b"), True, "base: expected numbers"),
-        ("base.png", True, r"a file .npy or .safetensors, got 'base.png'"),
+        ("base.png", True, r"a file .npy, .npz, .safetensors, got 'base.png'"),
     ],
 )
 def test_bad_values_are_said(base, free, message: str) -> None:

@@ -1,0 +1,61 @@
+"""Sessions of ONNX Runtime, opened the same way for models and for generators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from blackbox_am.errors import InvalidSpec, MissingExtra, OracleFailed, did_you_mean
+
+
+def open_session(
+    model: Any,
+    source: str,
+    providers: Sequence[str],
+    provider_options: Mapping[str, Mapping[str, str]],
+    threads: int | None,
+) -> Any:
+    """An `onnxruntime.InferenceSession` for a file's path or its bytes.
+
+    Args:
+        model: path or bytes.
+        source: what to call it in messages.
+        providers: execution providers, the preferred first.
+        provider_options: for each provider by name, its options.
+        threads: that run one operator; ONNX Runtime's choice where None.
+
+    Raises:
+        MissingExtra: where `onnxruntime` is not installed.
+        InvalidSpec: where it has no such provider, or cannot run the model.
+        OracleFailed: where a provider does not start.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtra.of("onnxruntime", "onnx") from error
+    available = onnxruntime.get_available_providers()
+    for name in providers:
+        if name not in available:
+            raise InvalidSpec(
+                f"providers: this onnxruntime has no {name!r}{did_you_mean(name, available)}",
+                field="providers",
+            )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised
+    options.use_deterministic_compute = True
+    options.intra_op_num_threads = threads or 0
+    wanted = [(name, dict(provider_options.get(name, {}))) for name in providers]
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=wanted)
+    except Exception as error:  # ONNX Runtime's errors have no common class of their own
+        raise InvalidSpec(
+            f"model: ONNX Runtime cannot run {source}: {error}", field="model"
+        ) from error
+    # It goes on with the processor where a provider's libraries are missing.
+    missing = [name for name in providers if name not in session.get_providers()]
+    if missing:
+        raise OracleFailed(
+            f"ONNX Runtime could not start {', '.join(missing)} (is its driver there?); "
+            "leave it out of the providers to go without"
+        )
+    return session

@@ -1,0 +1,224 @@
+"""What generators that come as one file share: what the operator says of it, checked once."""
+
+from __future__ import annotations
+
+import math
+import threading
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from blackbox_am.core.batches import in_fixed_batches
+from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.ranges import check
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space, build_space
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.errors import BlackboxError, InvalidSpec, NotFound
+from blackbox_am.generators._slices import Slices
+
+SLACK = 0.05
+"""How far numbers may lie outside their range, as a share of it, before that is a mistake."""
+
+_LOADING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class FromFile(Generator):
+    """A generator that is a computation in a file, from one tensor to one tensor.
+
+    Attributes:
+        path: of the file. It is the operator's: some formats hold code.
+        dimension: D, the number of latent coordinates.
+        shape: shape of one stimulus.
+        prior: what it was trained with: `normal`, `sphere` (of radius sqrt(D)) or `box`.
+        low, high: of the box.
+        latent_shape: of one latent as the computation takes it, such as (100, 1, 1); (D,)
+            unless given.
+        output_range: what the computation calls black and white; it becomes [0, 1].
+        clip: whether numbers further outside of it than rounding are expected, and cut off.
+        rows: the one number of rows it takes, where it was exported for that; any unless given.
+
+    Raises:
+        InvalidSpec: for numbers that do not fit together.
+    """
+
+    path: str
+    dimension: int
+    shape: tuple[int, ...]
+    prior: Literal["normal", "sphere", "box"] = "normal"
+    low: float = -1.0
+    high: float = 1.0
+    latent_shape: tuple[int, ...] = ()
+    output_range: tuple[float, float] = (-1.0, 1.0)
+    clip: bool = False
+    rows: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("shape", "latent_shape", "output_range"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+        check(self.dimension >= 1, "dimension", "1 or more", self.dimension)
+        positive = bool(self.shape) and all(n >= 1 for n in self.shape)
+        check(positive, "shape", "positive lengths, such as (3, 32, 32)", self.shape)
+        check(
+            self.prior in ("normal", "sphere", "box"),
+            "prior",
+            "normal or sphere or box",
+            self.prior,
+        )
+        check(-math.inf < self.low < self.high < math.inf, "low", "less than high", self.low)
+        if self.latent_shape:
+            fits = math.prod(self.latent_shape) == self.dimension
+            expected = f"lengths whose product is the dimension, {self.dimension}"
+            check(fits, "latent_shape", expected, self.latent_shape)
+        low, high = self.output_range
+        check(
+            -math.inf < low < high < math.inf,
+            "output_range",
+            "two numbers, low and high",
+            (low, high),
+        )
+        if self.rows is not None:
+            check(self.rows >= 1, "rows", "1 or more", self.rows)
+
+    @property
+    def space(self) -> Space:
+        if self.prior != "box":
+            return build_space(SpaceSpec(self.prior, self.dimension))
+        return build_space(SpaceSpec("box", self.dimension, low=(self.low,), high=(self.high,)))
+
+    @property
+    def stimulus_shape(self) -> tuple[int, ...]:
+        return self.shape
+
+    def render(self, latents: torch.Tensor) -> torch.Tensor:
+        check_latent_shape(self.space, latents)
+        return self._scaled(self._computed(self.computation, latents)).clamp(0, 1)
+
+    @cached_property
+    def computation(self) -> Any:
+        """What was loaded, tried once.
+
+        Raises:
+            NotFound: where there is no such file.
+            InvalidSpec: where it is of another format, or does something else than was said.
+        """
+        with _LOADING:
+            known = vars(self)
+            if "computation" not in known:
+                if not Path(self.path).is_file():
+                    raise NotFound(f"path: there is no file {self.path!r}", field="path")
+                loaded = self.load()
+                self._try(loaded)
+                known["computation"] = loaded
+            return known["computation"]
+
+    def to(self, device: torch.device | str) -> None:
+        known = vars(self)
+        known["computation"] = self.moved(self.computation, torch.device(device))
+        known["_device"] = torch.device(device)
+
+    @abstractmethod
+    def load(self) -> Any:
+        """Reads the file.
+
+        Raises:
+            InvalidSpec: where it is of another format.
+        """
+
+    @abstractmethod
+    def compute(self, computation: Any, latents: torch.Tensor) -> Any:
+        """What the computation makes of latents (N, *latent_shape) float32."""
+
+    def moved(self, computation: Any, device: torch.device) -> Any:
+        """The computation on `device`; override where it has weights there."""
+        del device
+        return computation
+
+    def carries_gradients(self) -> bool:
+        """Whether the computation's output depends on the latents for autograd."""
+        known: bool | None = vars(self).get("_carries_gradients")
+        if known is None:
+            with torch.inference_mode(False), torch.enable_grad():
+                latents = torch.zeros(1, self.dimension, requires_grad=True)
+                known = self.render(latents).requires_grad
+            vars(self)["_carries_gradients"] = known
+        return known
+
+    def unreadable(self, expected: str, error: Exception) -> InvalidSpec:
+        """The error for a file that cannot be read as what was `expected`."""
+        lines = str(error).strip().splitlines()
+        return InvalidSpec(
+            f"path: cannot read {self.path!r} as {expected}: {type(error).__name__}: "
+            f"{lines[0] if lines else 'no more is known'}",
+            field="path",
+        )
+
+    def _computed(self, computation: Any, latents: torch.Tensor) -> torch.Tensor:
+        """(N, *shape), in the output's own range."""
+        device = vars(self).get("_device", torch.device("cpu"))
+        values = latents.to(device, torch.float32)
+        shaped = values.reshape(-1, *(self.latent_shape or (self.dimension,)))
+        if self.rows is None:
+            return self._slices.render(
+                lambda piece: self._checked(self.compute(computation, piece), len(piece)), shaped
+            )
+        rows = self.rows
+        return in_fixed_batches(
+            lambda piece: self._checked(self.compute(computation, piece), rows), shaped, rows
+        )
+
+    @cached_property
+    def _slices(self) -> Slices:
+        return Slices()
+
+    def _checked(self, made: Any, rows: int) -> torch.Tensor:
+        if not isinstance(made, torch.Tensor) or not made.is_floating_point():
+            what = made.dtype if isinstance(made, torch.Tensor) else type(made).__name__
+            raise InvalidSpec(
+                f"path: {self.path!r} makes {what}; expected one tensor of floating-point numbers",
+                field="path",
+            )
+        if made.shape != (rows, *self.shape):
+            raise InvalidSpec(
+                f"shape: {self.path!r} makes {tuple(made.shape)} of {rows} latents; expected "
+                f"{(rows, *self.shape)}",
+                field="shape",
+            )
+        return made.to(torch.float32)
+
+    def _scaled(self, made: torch.Tensor) -> torch.Tensor:
+        low, high = self.output_range
+        return (made - low) / (high - low)
+
+    def _try(self, computation: Any) -> None:
+        latents = self.space.sample(Stream(0, "trial", 0), 3)[0]
+        try:
+            with torch.no_grad():
+                made = self._computed(computation, latents)
+        except BlackboxError:
+            raise
+        except Exception as error:  # what is in the file is anyone's
+            taken = tuple(self.latent_shape or (self.dimension,))
+            raise InvalidSpec(
+                f"path: {self.path!r} failed on 3 latents of shape {taken}: {error}; if it takes "
+                "other shapes, set dimension and latent_shape, and rows if it takes so many only",
+                field="path",
+            ) from error
+        if not made.isfinite().all():
+            raise InvalidSpec(
+                f"path: {self.path!r} makes numbers that are not finite of random latents",
+                field="path",
+            )
+        scaled = self._scaled(made)
+        if not self.clip and not -SLACK <= float(scaled.min()) <= float(scaled.max()) <= 1 + SLACK:
+            raise InvalidSpec(
+                f"output_range: {self.path!r} makes numbers from {float(made.min()):.4g} to "
+                f"{float(made.max()):.4g} of random latents, outside of {self.output_range}; "
+                "set output_range to what it makes, or clip to cut them off",
+                field="output_range",
+            )

@@ -1,0 +1,68 @@
+"""What took long to compute, kept on disk under a checksum of all it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+log = logging.getLogger(__name__)
+
+Tensors = dict[str, torch.Tensor]
+
+
+def kept(folder: Path, name: str, key: Mapping[str, Any], build: Callable[[], Tensors]) -> Tensors:
+    """What `build` returns: from disk where it was kept, else computed and kept.
+
+    A file that is damaged, or was written for another key, is computed anew and replaced,
+    with a warning in the log; so is one that cannot be written. None of it is an error.
+
+    Args:
+        folder: where files lie; made where it is missing.
+        name: begins the file's name.
+        key: all that the tensors depend on, as plain data.
+        build: computes them.
+    """
+    text = json.dumps(key, sort_keys=True)
+    digest = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+    path = folder / f"{name}-{digest}.safetensors"
+    try:
+        with safe_open(path, framework="pt") as file:
+            if (file.metadata() or {}).get("key") == text:
+                return {entry: file.get_tensor(entry) for entry in file.keys()}  # noqa: SIM118  # no dict
+        log.warning("%s was written for something else; it is computed again", path)
+    except FileNotFoundError:
+        pass
+    except (SafetensorError, OSError) as error:
+        log.warning("%s is damaged (%s); it is computed again", path, error)
+    tensors = build()
+    _write(path, tensors, text)
+    return tensors
+
+
+def cache_folder(given: str) -> Path:
+    """`given`, or the user's cache folder: `$XDG_CACHE_HOME/blackbox_am`."""
+    if given:
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "blackbox_am"
+
+
+def _write(path: Path, tensors: Tensors, key: str) -> None:
+    held = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Under another name first: a reader never finds half a file.
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            save_file(held, Path(scratch) / path.name, metadata={"key": key})
+            (Path(scratch) / path.name).replace(path)
+    except (SafetensorError, OSError) as error:
+        log.warning("%s could not be written (%s); it will be computed again", path, error)

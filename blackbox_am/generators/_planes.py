@@ -1,0 +1,77 @@
+"""Images from unbounded planes: decorrelated colours, then values in [0, 1]."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from functools import cached_property
+from typing import Literal
+
+import torch
+
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.ranges import check
+from blackbox_am.core.space import Space, build_space
+from blackbox_am.core.spec import SpaceSpec
+
+Colours = Literal["decorrelated", "independent"]
+COLOURS = ("decorrelated", "independent")
+
+CORRELATIONS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+"""Square root of the covariance of natural colours, as Lucid has it: rows are red, green and
+blue, columns about brightness, blue against red, and green against the two."""
+
+
+class Drawn(Generator):
+    """A generator that computes images from normal latents, without weights.
+
+    Attributes:
+        shape: (channels, height, width).
+    """
+
+    shape: tuple[int, ...]
+
+    @property
+    def space(self) -> Space:
+        return self._space
+
+    @property
+    def differentiable(self) -> bool:
+        return True
+
+    @property
+    def stimulus_shape(self) -> tuple[int, ...]:
+        return self.shape
+
+    @abstractmethod
+    def dimension(self) -> int:
+        """D."""
+
+    @cached_property
+    def _space(self) -> Space:
+        return build_space(SpaceSpec("normal", self.dimension()))
+
+
+def check_image(shape: tuple[int, ...], contrast: float, colours: str) -> None:
+    """Checks the parameters that generators of planes share.
+
+    Raises:
+        InvalidSpec: naming the field.
+    """
+    fits = len(shape) == 3 and all(n >= 1 for n in shape)
+    check(fits, "shape", "(channels, height, width), such as (3, 32, 32)", shape)
+    check(0 < contrast < math.inf, "contrast", "a positive number", contrast)
+    check(colours in COLOURS, "colours", " or ".join(COLOURS), colours)
+
+
+def colour_matrix(channels: int, colours: Colours) -> torch.Tensor:
+    """(C, C) float32: what planes are multiplied with to be channels.
+
+    For three decorrelated channels Lucid's matrix over the largest norm of its columns, else
+    the identity.
+    """
+    if channels != 3 or colours == "independent":
+        return torch.eye(channels)
+    matrix = torch.tensor(CORRELATIONS, dtype=torch.float64)
+    scaled: torch.Tensor = matrix / matrix.norm(dim=0).max()
+    return scaled.to(torch.float32)

@@ -1,0 +1,64 @@
+"""Stimuli out of files: what a generator learns its space from, or starts at."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_am.errors import InvalidSpec
+from blackbox_am.generators._arrays import read_array
+from blackbox_am.zoo import loading
+
+Array = NDArray[Any]
+
+PROBES = "zoo:probe_images"
+
+
+def stimuli_of(
+    field: str, source: Any, array: str = "", *, channels_last: bool = False
+) -> NDArray[np.float32]:
+    """Stimuli (N, *stimulus), float32 in [0, 1].
+
+    Args:
+        field: the parameter that names them, for messages.
+        source: `zoo:probe_images`, the path of a .npz, .npy or .safetensors file, or, in
+            Python, an array. uint8 is divided by 255.
+        array: its name, in a file of several.
+        channels_last: whether entries are (height, width, channels), to be turned round.
+
+    Raises:
+        NotFound: where there is no such file.
+        InvalidSpec: where it cannot be read, or holds something else.
+    """
+    if isinstance(source, str) and source == PROBES:
+        values, channels_last = loading.probe_images()[0], True
+    else:
+        values = read_array(field, source, array)
+    if values.ndim < 2 or not values.size or values.dtype.kind not in "fu":
+        raise InvalidSpec(
+            f"{field}: expected stimuli, floating-point or uint8, one a row, got "
+            f"{values.dtype.name} of shape {values.shape}",
+            field=field,
+        )
+    if channels_last:
+        values = np.moveaxis(values, -1, 1)
+    if values.dtype.kind == "u":
+        values = values / np.float32(np.iinfo(values.dtype).max)
+    stimuli = np.ascontiguousarray(values, dtype=np.float32)
+    if not (np.isfinite(stimuli).all() and stimuli.min() >= 0 and stimuli.max() <= 1):
+        raise InvalidSpec(
+            f"{field}: expected numbers in [0, 1], as stimuli are, got {stimuli.min():g} to "
+            f"{stimuli.max():g}; scale them as the model's oracle does",
+            field=field,
+        )
+    return stimuli
+
+
+def checksum(array: Array) -> str:
+    """32 hexadecimal digits that depend on every value and the shape."""
+    digest = hashlib.blake2b(f"{array.dtype.str}{array.shape}".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

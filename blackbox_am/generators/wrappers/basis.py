@@ -1,0 +1,238 @@
+"""The latent space turned and scaled along the directions that change the stimulus most."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from blackbox_am.core.constants import Constants
+from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator_wrapper import GeneratorWrapper
+from blackbox_am.core.ranges import check
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Box, Normal, Product, Space, Sphere, build_space
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.errors import GradientUnavailable
+from blackbox_am.generators._kept import Tensors, cache_folder, kept
+from blackbox_am.generators.wrappers._metric import exact_metric, probed_metric
+
+EXACT = 64
+"""Dimensions up to which the metric is computed column by column unless asked otherwise."""
+FINGERPRINTS = 8
+
+_COMPUTING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Basis(GeneratorWrapper):
+    """Searches in the eigenbasis of the generator's average metric tensor E[J' J].
+
+    J is the generator's own Jacobian, of all values of the stimulus by all coordinates of the
+    latent, averaged over the prior; the oracle stays black. Its eigenvectors q_i, of largest
+    eigenvalue a_i first, are the directions in which the stimulus changes most; in most
+    generators a few of them do nearly everything (Wang and Ponce, "The geometry of deep
+    generative image models and its applications", 2021, with a perceptual distance where this
+    has the squared distance of values). A latent x of the prior N(0, I) in d dimensions stands
+    for u = sum over i of s_i x_i q_i with
+
+        s_i in proportion to max(a_i, floor a_1)^-power * exp(-i / growth)
+
+    and mean square 1, so that |u|^2 is d on average; the latent within is mean + deviation * u,
+    of each coordinate's prior, projected into its space (onto the sphere, or into the box).
+
+    With `power` 1/2 each coordinate changes the stimulus alike; 0 is a mere rotation, which
+    changes nothing for an optimizer that is invariant to rotations. `dimensions` cuts the rest
+    off for good. `growth` lets a search begin with few coordinates and find the others
+    later: not by a schedule, as what is rendered must depend on the latent alone, but by
+    scales that fall smoothly, so that an optimizer moves along the first before it has
+    adapted to the last.
+
+    Cost: `samples` times D Jacobian-vector products for the exact metric (each some 2 to 3
+    times the work of rendering), or `samples` times `probes`
+    vector-Jacobian products (a forward and a backward pass each), once. What comes out is
+    kept on disk, under a checksum of the weights and of what the generator renders.
+
+    Attributes:
+        dimensions: d; all D unless given.
+        power: of the eigenvalues, in the scales.
+        growth: coordinates over which the scales fall by a factor e; no fall unless given.
+        floor: least eigenvalue that the scales know, as a share of the largest.
+        samples: latents of the prior that the metric is averaged over.
+        probes: for each, random probes: J' v for v of N(0, I), whose outer products have J' J as
+            mean. 0 is exact. Unless given, exact up to D = 64, and 8 D / samples above.
+        batch_size: latents worked on at once meanwhile; the exact metric keeps D stimuli of each.
+        cache: folder where results are kept; the user's cache folder unless given.
+
+    Raises:
+        InvalidSpec: for numbers out of range.
+        GradientUnavailable: where the generator within has no gradients.
+    """
+
+    kind: ClassVar[str] = "basis"
+
+    dimensions: int | None = None
+    power: float = 0.5
+    growth: float | None = None
+    floor: float = 1e-3
+    samples: int = 64
+    probes: int | None = None
+    batch_size: int = 8
+    cache: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.inner.differentiable:
+            raise GradientUnavailable(
+                f"basis: it needs the Jacobian of the generator within, and this "
+                f"{self.inner.kind} generator has no gradients",
+                field="inner",
+            )
+        whole = self.inner.space.dim
+        if self.dimensions is not None:
+            fits = 1 <= self.dimensions <= whole
+            check(fits, "dimensions", f"1 to {whole}, those of the latent within", self.dimensions)
+        check(0 <= self.power <= 1, "power", "0 to 1", self.power)
+        if self.growth is not None:
+            check(0 < self.growth < math.inf, "growth", "a positive number", self.growth)
+        check(0 < self.floor <= 1, "floor", "above 0, at most 1", self.floor)
+        check(self.samples >= 1, "samples", "1 or more", self.samples)
+        check(self.batch_size >= 1, "batch_size", "1 or more", self.batch_size)
+        if self.probes is not None:
+            check(self.probes >= 0, "probes", "0 for exact, or more", self.probes)
+
+    @property
+    def space(self) -> Space:
+        return build_space(SpaceSpec("normal", self.dimensions or self.inner.space.dim))
+
+    @property
+    def eigenvalues(self) -> torch.Tensor:
+        """(D,) float32, largest first: mean squared change of the stimulus, summed over its
+        values, by a step of one prior deviation along each direction.
+        """
+        return self._spectrum["values"]
+
+    def render(self, latents: torch.Tensor) -> torch.Tensor:
+        check_latent_shape(self.space, latents)
+        return self.changed(self.inner.render(self.latents_within(latents)))
+
+    def render_targets(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        check_latent_shape(self.space, latents)
+        return self.changed(self.inner.render_targets(self.latents_within(latents), targets))
+
+    def latents_within(self, latents: torch.Tensor) -> torch.Tensor:
+        """(N, D) latents of the generator within, for latents (N, d)."""
+        directions, mean, deviation = self._map.on(latents.device)
+        standard = latents.to(torch.float32) @ directions
+        within: torch.Tensor = self.inner.space.project(mean + deviation * standard)
+        return within
+
+    def changed(self, stimuli: torch.Tensor) -> torch.Tensor:
+        return stimuli
+
+    @cached_property
+    def _map(self) -> Constants:
+        """Directions by their scales (d, D), then the prior's mean and deviation (D,)."""
+        with _COMPUTING:
+            found: Constants | None = vars(self).get("_map")
+            if found is None:
+                # Whoever asks first may be rendering without gradients.
+                with torch.inference_mode(False), torch.enable_grad():
+                    tensors = (self._directions().detach(), *moments(self.inner.space))
+                found = vars(self)["_map"] = Constants(lambda: tensors)
+            return found
+
+    def _directions(self) -> torch.Tensor:
+        values = self._spectrum["values"][: self.space.dim].double()
+        scales = values.clamp_min(self.floor * float(values[0])) ** -self.power
+        if self.growth is not None:
+            scales = scales * torch.exp(-torch.arange(len(scales)) / self.growth)
+        scales = scales / scales.square().mean().sqrt()
+        return (scales[:, None] * self._spectrum["vectors"][: len(scales)]).float()
+
+    @cached_property
+    def _spectrum(self) -> Tensors:
+        """Eigenvalues (D,), and eigenvectors (D, D) as rows."""
+        dim = self.inner.space.dim
+        probes = self.probes
+        if probes is None:
+            probes = 0 if dim <= EXACT else math.ceil(8 * dim / self.samples)
+        key = {
+            "generator": fingerprint(self.inner),
+            "samples": self.samples,
+            "probes": probes,
+            "version": 1,
+        }
+        with torch.inference_mode(False), torch.enable_grad():
+            return kept(cache_folder(self.cache), "basis", key, lambda: self._decomposed(probes))
+
+    def _decomposed(self, probes: int) -> Tensors:
+        inner: Generator = self.inner
+        mean, deviation = moments(inner.space)
+        drawn = inner.space.sample(Stream(0, "basis", 0), self.samples)[0]
+        points = (drawn - mean) / deviation
+
+        def render(standard: torch.Tensor) -> torch.Tensor:
+            return inner.render(inner.space.project(mean + deviation * standard))
+
+        if probes:
+            metric = probed_metric(render, points, probes, self.batch_size)
+        else:
+            metric = exact_metric(render, points, self.batch_size)
+        values, vectors = torch.linalg.eigh(metric)
+        rows = vectors.T.flip(0)
+        # Of the two signs the one with which the largest entry is positive.
+        largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
+        rows = rows * torch.where(largest < 0, -1.0, 1.0)
+        return {"values": values.flip(0).clamp_min(0).float(), "vectors": rows.float()}
+
+
+def moments(space: Space) -> tuple[torch.Tensor, torch.Tensor]:
+    """(D,) mean and (D,) deviation of each coordinate of the prior.
+
+    Raises:
+        GradientUnavailable: for codes.
+    """
+    if isinstance(space, Product):
+        pairs = [moments(part) for part in space.parts]
+        means, deviations = zip(*pairs, strict=True)
+        return torch.cat(means), torch.cat(deviations)
+    zeros = torch.zeros(space.dim)
+    if isinstance(space, Normal):
+        return zeros, zeros + 1
+    if isinstance(space, Sphere):
+        return zeros, zeros + space.radius / space.dim**0.5
+    if isinstance(space, Box):
+        low, high = space.bounds(zeros)
+        return zeros + (low + high) / 2, zeros + (high - low) / 12**0.5
+    raise GradientUnavailable(f"basis: a space of kind {space.kind!r} has no directions")
+
+
+def fingerprint(generator: Generator) -> str:
+    """32 hexadecimal digits that depend on the weights and on what is rendered."""
+    digest = hashlib.blake2b(generator.kind.encode(), digest_size=16)
+    points = generator.space.sample(Stream(0, "fingerprint", 0), FINGERPRINTS)[0]
+    with torch.no_grad():
+        digest.update(generator.render(points).float().cpu().contiguous().numpy().data)
+    for module in _modules(generator):
+        for name, tensor in sorted(module.state_dict().items()):
+            digest.update(name.encode())
+            flat = tensor.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _modules(generator: Generator) -> list[nn.Module]:
+    """The networks that a generator holds, in itself or in one that it is put around."""
+    found = [value for value in vars(generator).values() if isinstance(value, nn.Module)]
+    for field in fields(generator):  # type: ignore[arg-type]  # generators are dataclasses
+        value = getattr(generator, field.name)
+        if isinstance(value, Generator):
+            found += _modules(value)
+    return found
