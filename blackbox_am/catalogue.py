@@ -25,6 +25,7 @@ SHIPPED: dict[str, dict[str, dict[str, Any]]] = {
         "cbf_cnn": {"kind": "torch_module", "model": "zoo:cbf_cnn"},
     },
     "generators": {
+        "cifar_pca": {"kind": "pca", "data": "zoo:probe_images", "components": 64},
         "cifar_vae": {"kind": "diffusers_vae", "weights": "zoo:cifar_vae"},
         "cifar_vq": {"kind": "diffusers_vq", "weights": "zoo:cifar_vq"},
         "cifar_vq_codes": {"kind": "diffusers_vq", "weights": "zoo:cifar_vq", "latent": "codes"},

@@ -90,7 +90,7 @@ def generators(
             "yes" if entry.differentiable else "no", entry.licence,
             _text(entry.summary, entry.problem),
         )  # fmt: skip
-    out.print(table)
+    _show(table, {entry.name: entry.problem for entry in found})
 
 
 @app.command()
@@ -111,7 +111,7 @@ def oracles(server: Server = None, config: Config = None, as_json: options.AsJso
             f"C{int(info.capability)} {info.capability.name.lower()}",
             _shape(info.stimulus_shape), str(len(info.layers)), "",
         )  # fmt: skip
-    out.print(table)
+    _show(table, {entry.name: entry.problem for entry in found})
 
 
 @app.command()
@@ -191,7 +191,7 @@ def _list_plug_ins(found: Sequence[PlugInListing]) -> None:
         if isinstance(entry, OptimizerListing):
             cells = ["gradients" if entry.order else "scores", ", ".join(sorted(entry.spaces))]
         table.add_row(entry.name, *cells, _text(entry.summary, entry.problem))
-    out.print(table)
+    _show(table, {entry.name: entry.problem for entry in found})
 
 
 def _describe(entry: PlugInListing) -> None:
@@ -223,14 +223,25 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _text(summary: str, problem: str) -> Text:
-    return Text(problem, style="red") if problem else Text(summary, style="dim")
+    return Text("cannot be used, see below", style="red") if problem else Text(summary, style="dim")
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, header_style="dim", expand="" in columns)
     for place, name in enumerate(columns):
-        table.add_column(name, no_wrap=place == 0)
+        if name:
+            table.add_column(name, no_wrap=place == 0)
+        else:  # a summary: as much of one line as there is room for
+            table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1)
     return table
+
+
+def _show(table: Table, problems: dict[str, str]) -> None:
+    """A table, and below it in full why some of its entries cannot be used."""
+    out.print(table)
+    for name, problem in problems.items():
+        if problem:
+            out.print(Text(f"{name}: {problem}", style="red"), soft_wrap=True)
 
 
 def _print_json(found: Sequence[Any]) -> None:

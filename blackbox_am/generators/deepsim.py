@@ -89,6 +89,10 @@ class DeePSim(Loaded):
         check(fits, "mean", "three numbers in 0 to 255", self.mean)
 
     @property
+    def licence(self) -> str:
+        return "research only, not to be handed on (authors' weights)"
+
+    @property
     def space(self) -> Space:
         """The box [0, u].
 

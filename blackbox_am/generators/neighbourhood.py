@@ -69,6 +69,10 @@ class Neighbourhood(Around):
     def differentiable(self) -> bool:
         return True
 
+    @property
+    def licence(self) -> str:
+        return self._decoder.licence
+
     def render_targets(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self.space, latents)
         codes = self.mine(targets, self._codes, latents.device)

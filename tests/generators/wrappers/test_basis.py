@@ -143,7 +143,8 @@ def test_is_kept_by_what_the_weights_are(
     vae_folder: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def made(**parameters: Any) -> Basis:
-        basis = Basis(DiffusersVAE(vae_folder), cache=str(tmp_path), samples=2, **parameters)
+        given = {"samples": 2, "probes": 1} | parameters
+        basis = Basis(DiffusersVAE(vae_folder), cache=str(tmp_path), **given)
         basis.render(torch.zeros(1, 32))
         return basis
 
@@ -161,10 +162,10 @@ def test_is_kept_by_what_the_weights_are(
     assert "damaged" in caplog.text
 
     other = DiffusersVAE(vae_folder)
-    weights = next(other._decoder.model.decoder.parameters())
+    weights = next(other._net.model.decoder.parameters())
     with torch.no_grad():
         weights.add_(1.0)
-    Basis(other, cache=str(tmp_path), samples=2).render(torch.zeros(1, 32))
+    Basis(other, cache=str(tmp_path), samples=2, probes=1).render(torch.zeros(1, 32))
     assert len(list(tmp_path.iterdir())) == 3
 
 
