@@ -14,6 +14,7 @@ from blackbox_am.core.generator import check_latent_shape
 from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.core.weights import fill, read_state
 from blackbox_am.errors import InvalidSpec, NotFound
 from blackbox_am.generators._biggan import (
     BigGANConfig,
@@ -22,7 +23,6 @@ from blackbox_am.generators._biggan import (
     truncated_normal,
 )
 from blackbox_am.generators._diffusers import Loaded, to_stimuli
-from blackbox_am.generators._weights import fill, read_state
 
 _CURE = (
     "expected a folder of a published BigGAN-deep with config.json and pytorch_model.bin or "
@@ -122,7 +122,7 @@ class BigGAN(Loaded):
 
     def _load(self) -> torch.nn.Module:
         folder = Path(self.weights)
-        path = str(next((folder / n for n in _FILES if (folder / n).is_file()), folder / _FILES[0]))
+        path = next((folder / n for n in _FILES if (folder / n).is_file()), folder / _FILES[0])
         state = read_state(path, _CURE)
         with torch.device("meta"):
             network = BigGANDeep(self._config)
@@ -135,4 +135,5 @@ class BigGAN(Loaded):
                 f"that belong to them: {error}",
                 field="weights",
             ) from error
-        return fill(network, ready, path)
+        fill(network, ready, path)
+        return network.float()

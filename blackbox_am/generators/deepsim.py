@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,10 +17,10 @@ from blackbox_am.core.images import middle
 from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.core.weights import fill, read_state
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._arrays import Given, read_array
 from blackbox_am.generators._diffusers import Loaded
-from blackbox_am.generators._weights import fill, read_state
 
 MEAN = (104.0, 117.0, 123.0)
 """What CaffeNet subtracts from blue, green and red, in 0 to 255."""
@@ -131,9 +132,12 @@ class DeePSim(Loaded):
         return self.space
 
     def _load(self) -> nn.Module:
-        state = read_state(self.weights, _CURE)
-        state = {key.removeprefix("G."): value for key, value in state.items()}
-        return fill(_UpConvolutional(state, self.weights), state, self.weights)
+        path = Path(self.weights)
+        found = read_state(path, _CURE)
+        state = {key.removeprefix("G."): value for key, value in found.items()}
+        network = _UpConvolutional(state, self.weights)
+        fill(network, state, path)
+        return network.float()
 
 
 class _UpConvolutional(nn.Module):

@@ -27,13 +27,13 @@ from torch import nn
 from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
 
+from blackbox_am.core.weights import load
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, did_you_mean
 from blackbox_am.oracles import _program_files, _transformers
 from blackbox_am.oracles._exported import Exported
 from blackbox_am.oracles._facts import Facts
 from blackbox_am.oracles._inputs import imported
 from blackbox_am.oracles._torchscript import Scripted
-from blackbox_am.oracles._weights import fill
 from blackbox_am.zoo import catalogue, loading
 
 KINDS = (
@@ -122,7 +122,7 @@ class Given(Source):
 
     def load(self, device: str) -> nn.Module:  # noqa: ARG002
         if self.options.weights:
-            fill(self._made, Path(self.options.weights))
+            load(self._made, Path(self.options.weights))
         return self._made
 
     @cached_property
@@ -151,7 +151,7 @@ class Imported(Source):
                 field="model",
             )
         if self.options.weights:
-            fill(found, Path(self.options.weights))
+            load(found, Path(self.options.weights))
         return found
 
     def _call(self, maker: Any) -> Any:
@@ -235,7 +235,7 @@ class Timm(Source):
             raise InvalidSpec(
                 f"model: timm cannot make {self.model!r}: {error}", field="model"
             ) from error
-        fill(model, Path(weights))
+        load(model, Path(weights))
         return model
 
     @cached_property

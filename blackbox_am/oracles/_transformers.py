@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from blackbox_am.core.weights import few
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, did_you_mean
 from blackbox_am.oracles._facts import Facts
-from blackbox_am.oracles._weights import few
 
 _FILES = ["*.json", "*.safetensors"]
 _UNNAMED = re.compile(r"LABEL_\d+")

@@ -15,6 +15,7 @@ from torch import nn
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
+from blackbox_am.core.weights import load
 from blackbox_am.errors import InvalidSpec, OracleFailed
 from blackbox_am.oracles._hooked import HookedModel
 from blackbox_am.oracles._inputs import (
@@ -35,7 +36,6 @@ from blackbox_am.oracles._spiking import (
     put_to_rest,
     together,
 )
-from blackbox_am.oracles._weights import fill
 
 _TAKING = threading.Lock()
 
@@ -112,7 +112,7 @@ class Snn(Oracle):
             )
         object.__setattr__(self, "model", _module(self.model))
         if self.weights:
-            fill(self.model, Path(self.weights))
+            load(self.model, Path(self.weights))
 
     def describe(self) -> OracleInfo:
         return self._info

@@ -16,18 +16,51 @@ _COUNTER = "num_batches_tracked"
 """Of batch norm: it plays no part in evaluation, and files may lack it."""
 
 
-def fill(module: nn.Module, path: Path) -> None:
-    """Loads the state of `module` from a file.
+def read_state(path: Path, cure: str = "") -> dict[str, torch.Tensor]:
+    """The tensors of a state dict in a file, by name.
 
     `.safetensors` files hold nothing but arrays. All others are read by `torch.load` with
     `weights_only`, which makes tensors and plain containers and runs no code of the file; the
     state may lie under `state_dict` or `model`, as training scripts write it.
 
+    Args:
+        path: of the file.
+        cure: what to do where there is none, as the end of the message.
+
     Raises:
         NotFound: where there is no such file.
-        InvalidSpec: where it cannot be read, or holds the state of another module.
+        InvalidSpec: where it cannot be read, or holds anything else.
     """
-    state = _read(path)
+    if not path.is_file():
+        hint = f"; {cure}" if cure else ""
+        raise NotFound(f"weights: there is no file {str(path)!r}{hint}", field="weights")
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the readers have no common class of errors
+        raise InvalidSpec(
+            f"weights: {path} cannot be read as a state dict; expected a .safetensors file, or "
+            f"one that torch.load reads with weights_only: {error}",
+            field="weights",
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    if not isinstance(found, dict) or not all(isinstance(v, torch.Tensor) for v in found.values()):
+        raise InvalidSpec(
+            f"weights: {path} holds no state dict, tensors by name, but a {type(found).__name__}",
+            field="weights",
+        )
+    return found
+
+
+def fill(module: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
+    """Loads the `state` that was read from `path` into `module`.
+
+    Raises:
+        InvalidSpec: where it is the state of another module; names keys and shapes.
+    """
     wanted = module.state_dict()
     missing = [key for key in wanted if key not in state and not key.endswith(_COUNTER)]
     unknown = [key for key in state if key not in wanted]
@@ -50,31 +83,12 @@ def fill(module: nn.Module, path: Path) -> None:
     module.load_state_dict(state, strict=False)
 
 
+def load(module: nn.Module, path: Path) -> None:
+    """Loads a file into `module`; see `read_state` and `fill`."""
+    fill(module, read_state(path), path)
+
+
 def few(names: list[str]) -> str:
     """The first few of them, and how many there are beyond."""
     shown = ", ".join(names[:_SHOWN])
     return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-
-
-def _read(path: Path) -> dict[str, torch.Tensor]:
-    if not path.is_file():
-        raise NotFound(f"weights: there is no file {path}", field="weights")
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the readers have no common class of errors
-        raise InvalidSpec(
-            f"weights: {path} cannot be read as a state dict; expected a .safetensors file, or "
-            f"one that torch.load reads with weights_only: {error}",
-            field="weights",
-        ) from error
-    for key in ("state_dict", "model"):
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
-    if not isinstance(found, dict) or not all(isinstance(v, torch.Tensor) for v in found.values()):
-        raise InvalidSpec(
-            f"weights: {path} holds no state dict, tensors by name, but a {type(found).__name__}",
-            field="weights",
-        )
-    return found
