@@ -44,6 +44,14 @@ def progress_bar(steps: int) -> Iterator[Callable[[str], None]]:
         yield tell
 
 
+Assets = Annotated[
+    Path | None, typer.Option(help="Folder with further models, see bench/problems.py.")
+]
+Results = Annotated[
+    Path | None,
+    typer.Option(help="File that collects what was found; what it holds is not run again."),
+]
+Page = Annotated[Path | None, typer.Option(help="Also write the tables into this Markdown page.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the table to this file.")]
 
 
@@ -98,16 +106,9 @@ def optimizers(
         list[int] | None, typer.Option("--dimension", help="D of the overhead. Repeatable.")
     ] = None,
     jobs: Annotated[int, typer.Option(help="Processes at once.", min=1)] = 1,
-    assets: Annotated[
-        Path | None, typer.Option(help="Folder with further models, see bench/problems.py.")
-    ] = None,
-    results: Annotated[
-        Path | None,
-        typer.Option(help="File that collects what was found; what it holds is not run again."),
-    ] = None,
-    page: Annotated[
-        Path | None, typer.Option(help="Also write the tables into this Markdown page.")
-    ] = None,
+    assets: Assets = None,
+    results: Results = None,
+    page: Page = None,
     picture: Annotated[Path | None, typer.Option(help="Also draw the curves (.png).")] = None,
     only_show: Annotated[
         bool, typer.Option("--only-show", help="Measure nothing; show what --results holds.")
@@ -221,16 +222,9 @@ def generators(
     queries: Annotated[int, typer.Option(help="Budget of each search.", min=100)] = 1000,
     repeats: Annotated[int, typer.Option(help="Of the measurement of speed.", min=3)] = 9,
     jobs: Annotated[int, typer.Option(help="Searches at once.", min=1)] = 1,
-    assets: Annotated[
-        Path | None, typer.Option(help="Folder with further models, see bench/problems.py.")
-    ] = None,
-    results: Annotated[
-        Path | None,
-        typer.Option(help="File that collects what was found; what it holds is not run again."),
-    ] = None,
-    page: Annotated[
-        Path | None, typer.Option(help="Also write the tables into this Markdown page.")
-    ] = None,
+    assets: Assets = None,
+    results: Results = None,
+    page: Page = None,
     picture: Annotated[
         Path | None, typer.Option(help="Also show the best stimuli of all generators (.png).")
     ] = None,
@@ -285,9 +279,7 @@ def kid(
         ),
     ] = None,
     count: Annotated[int, typer.Option(help="Pictures of each.", min=4, max=10000)] = 1000,
-    page: Annotated[
-        Path | None, typer.Option(help="Also write the table into this Markdown page.")
-    ] = None,
+    page: Page = None,
     json_file: JsonFile = None,
 ) -> None:
     """How far generated pictures are from natural ones: the kernel inception distance."""
