@@ -19,6 +19,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background, a shell has it ignored, and so would every process of the tests.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What needs CUDA is skipped where there is none."""
+    if item.get_closest_marker("cuda"):
+        import torch  # not above: the number of threads has to be set first
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device; torch sees none")
+
+
 FAR = """
 import os, signal, sys, time
 from concurrent import futures

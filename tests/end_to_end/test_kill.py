@@ -12,6 +12,7 @@ def check(kills: int, queries: int) -> None:
         assert line.met in (True, None), f"{line.name}: {line.value} {line.unit}"
 
 
+@pytest.mark.slow
 def test_a_server_killed_twice_ends_as_if_it_had_not_been():
     check(kills=2, queries=60)
 

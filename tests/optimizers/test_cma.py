@@ -112,6 +112,7 @@ def _stays_sound(generations: int) -> None:
         torch.linalg.cholesky(covariance)
 
 
+@pytest.mark.slow
 def test_single_precision_stays_sound() -> None:
     _stays_sound(2_000)
 

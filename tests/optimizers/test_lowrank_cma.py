@@ -182,6 +182,7 @@ def _stays_sound(generations: int) -> None:
         assert (search.state.deviations > 0).all()
 
 
+@pytest.mark.slow
 def test_single_precision_stays_sound() -> None:
     _stays_sound(400)
 

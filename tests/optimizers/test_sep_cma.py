@@ -84,6 +84,7 @@ def _stays_sound(generations: int) -> None:
         assert (search.state.variances > 0).all()
 
 
+@pytest.mark.slow
 def test_single_precision_stays_sound() -> None:
     _stays_sound(2_000)
 

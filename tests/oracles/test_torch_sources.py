@@ -321,7 +321,7 @@ def test_what_does_not_fit(
 
 
 def test_absent_weights(code: str) -> None:
-    with pytest.raises(NotFound, match=r"no file absent\.pt"):
+    with pytest.raises(NotFound, match=r"no file 'absent\.pt'"):
         TorchModule(code, (3, 8, 8), weights="absent.pt").describe()
 
 

@@ -493,7 +493,7 @@ def _slower():
     return Simulated(latency_seconds=0.15)
 
 
-@pytest.mark.parametrize("optimizer", ["cma", "adam"])
+@pytest.mark.parametrize("optimizer", ["cma", pytest.param("adam", marks=pytest.mark.slow)])
 def test_killed_where_targets_end_at_different_times(tmp_path, optimizer):
     toml = tmp_path / "server.toml"
     toml.write_text(TOYS.replace('"simulated"\n', '"simulated"\ngradients = true\n'))
