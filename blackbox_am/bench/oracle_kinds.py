@@ -18,7 +18,7 @@ import torch
 
 from blackbox_am.bench.far_side import CLASSES, FarSide
 from blackbox_am.bench.measurement import Measurement
-from blackbox_am.bench.problems import MEAN, STD, resnet20
+from blackbox_am.bench.problems import MEAN, STD, as_stimuli, resnet20
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import MissingExtra
@@ -47,7 +47,7 @@ def resnet(assets: Path, images: int, say: Say) -> list[Measurement]:
     """(d) for the first `images` of the test images, of assets that lack nothing."""
     with np.load(assets / FILES[1]) as file:
         pixels, labels = file["x"][:images], file["y"][:images]
-    stimuli = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    stimuli = as_stimuli(pixels)
     lines: list[Measurement] = []
     for name, build in KINDS.items():
         say(f"(d) {name}")

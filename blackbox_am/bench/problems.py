@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
 
@@ -28,6 +28,7 @@ from blackbox_am.core.spec import SpaceSpec, read_setting
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, NotFound
 from blackbox_am.oracles.torch_module import TorchModule
+from blackbox_am.zoo import loading
 from blackbox_am.zoo.nets import CifarResNet
 
 SHIPPED = "cifar_"
@@ -190,14 +191,14 @@ def _shipped(name: str) -> _Asked | None:
     units = SHIPPED_UNITS.get(SHIPPED + name)
     if units is None:
         return None
-    with as_file(files("blackbox_am") / "zoo" / "weights" / "probe_images.npz") as path:
-        return Catalogue.default().oracle(SHIPPED + name), units, _images(path)
+    return Catalogue.default().oracle(SHIPPED + name), units, as_stimuli(loading.probe_images()[0])
 
 
 def _resnet(assets: Path | None) -> _Asked | None:
     if assets is None:
         return None
-    return resnet20(assets), RESNET_UNITS, _images(_there(assets / "cifar10_test_1000.npz"))
+    with np.load(_there(assets / "cifar10_test_1000.npz")) as archive:
+        return resnet20(assets), RESNET_UNITS, as_stimuli(archive["x"])
 
 
 def resnet20(assets: Path) -> TorchModule:
@@ -320,8 +321,9 @@ class MangoVQ(Generator):
         return decoder, state["_vq_vae._embedding.weight"]
 
 
-def _images(path: Path) -> torch.Tensor:
-    return torch.from_numpy(np.load(path)["x"]).permute(0, 3, 1, 2).float() / 255
+def as_stimuli(images: NDArray[np.uint8]) -> torch.Tensor:
+    """(N, C, H, W) float32 in [0, 1], from images (N, H, W, C)."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
 
 
 def _there(path: Path) -> Path:

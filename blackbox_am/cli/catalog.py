@@ -195,7 +195,10 @@ def _list_plug_ins(found: Sequence[PlugInListing]) -> None:
 
 
 def _describe(entry: PlugInListing) -> None:
-    out.print(Text(entry.name, style="bold"), _text(entry.summary, entry.problem))
+    if entry.problem:
+        _show(Text(entry.name, style="bold"), {entry.name: entry.problem})
+        return
+    out.print(Text(entry.name, style="bold"), _text(entry.summary, ""))
     properties: dict[str, Any] = entry.schema.get("properties", {})
     if not properties:
         out.print(Text("no parameters", style="dim"))
@@ -236,9 +239,9 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _show(table: Table, problems: dict[str, str]) -> None:
-    """A table, and below it in full why some of its entries cannot be used."""
-    out.print(table)
+def _show(shown: Table | Text, problems: dict[str, str]) -> None:
+    """What is listed, and below it in full why some of it cannot be used."""
+    out.print(shown)
     for name, problem in problems.items():
         if problem:
             out.print(Text(f"{name}: {problem}", style="red"), soft_wrap=True)

@@ -18,7 +18,7 @@ from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._arrays import read_array
 from blackbox_am.generators._planes import Drawn, check_image, colour_matrix
 from blackbox_am.generators._spectrum import Waves, planes
-from blackbox_am.zoo import loading
+from blackbox_am.generators._stimuli import PROBES, stimuli_of
 
 PROBE = "zoo:probe_images"
 TINY = 1e-20
@@ -170,9 +170,8 @@ def probe_magnitudes(channels: int, height: int, width: int) -> torch.Tensor:
     Raises:
         NotFound, StoreCorrupt: where the images are missing or damaged.
     """
-    pixels, _ = loading.probe_images()
-    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-    images = resized(images, (height, width), "bilinear")
+    natural = torch.from_numpy(stimuli_of("magnitude", PROBES))
+    images = resized(natural, (height, width), "bilinear")
     if channels == 1:
         images = brightness(images)
     else:

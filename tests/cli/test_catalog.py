@@ -85,3 +85,15 @@ def test_the_shipped_models_are_the_default(cli):
     text = cli("catalog", "units", "cifar_cnn", "--layer", "head").stdout
     assert text.splitlines()[3].split() == ["head:3", "cat"]
     assert "cifar_vae" in cli("catalog", "generators").stdout
+
+
+def test_what_cannot_be_loaded_says_why_by_itself_too(cli, monkeypatch):
+    from blackbox_am import plugins
+
+    def broken(registry, name):
+        raise ImportError("it needs a package that is not there")
+
+    monkeypatch.setattr(plugins.Registry, "schema", broken)
+    for arguments in (["cma"], []):
+        shown = cli("catalog", "optimizers", *arguments).stdout
+        assert "cma: it needs a package that is not there" in shown
