@@ -201,14 +201,15 @@ def oracle(
 def generators(
     part: Annotated[
         list[str] | None,
-        typer.Option("--part", help="speed, or search; both without. Repeatable."),
+        typer.Option("--part", help="speed, search or basis; the first two without."),
     ] = None,
     generator: Annotated[
         list[str] | None,
         typer.Option(
             "--generator",
             "-g",
-            help="By its name, without cifar_. Repeatable; the shipped without.",
+            help="By its name, without cifar_; NAME+OPTIMIZER for another than the rest is "
+            "searched with: vq_codes+ga. Repeatable; the shipped without.",
         ),
     ] = None,
     oracle: Annotated[
@@ -233,13 +234,14 @@ def generators(
     """How fast generators render, and what a search finds in the space of each.
 
     speed: rows a second next to the bare module, in turn. search: the same units, optimizer and
-    budget for all; activation over natural maximum, and how strange what was found looks.
+    budget for all; activation over natural maximum, and how strange what was found looks. basis:
+    the same in eigenbases of each generator, scaled, cut off and grown.
     """
     from blackbox_am.bench import generators as bench
     from blackbox_am.bench import problems
 
     request = bench.Request(
-        parts=tuple(part or bench.PARTS),
+        parts=tuple(part or bench.PARTS[:2]),
         oracle=oracle,
         generators=tuple(generator or problems.rendering((3, 32, 32))),
         optimizer=optimizer,

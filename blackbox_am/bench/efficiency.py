@@ -42,7 +42,6 @@ SPIKES = 20.0
 """Of the Poisson noise: mean count at a unit's natural maximum."""
 BUDGETS = (300, 1000, 3000, 10_000, 30_000)
 """Numbers of queries at which every curve that is long enough is looked at."""
-BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,8 @@ def run(cell: Cell, assets: Path | None) -> Outcome:
 
 def _rendered(problem: problems.Problem, latents: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        return torch.cat([problem.generator.render(part) for part in torch.split(latents, BATCH)])
+        parts = torch.split(latents, problem.oracle.describe().batch_size)
+        return torch.cat([problem.generator.render(part) for part in parts])
 
 
 def _search(cell: Cell, problem: problems.Problem) -> _Report:
@@ -161,9 +161,8 @@ def _search(cell: Cell, problem: problems.Problem) -> _Report:
     optimizer = fitted.equipped(problem.generator, Catalogue.default().oracle)
     objectives = tuple(Mean((str(unit),)) for unit in problem.units for _ in range(cell.seeds))
     population = optimizer.population_size(space)
-    evaluator = Evaluator(
-        problem.generator, problem.oracle, objectives, fixed_batch_size(population * targets, BATCH)
-    )
+    batch = fixed_batch_size(population * targets, problem.oracle.describe().batch_size)
+    evaluator = Evaluator(problem.generator, problem.oracle, objectives, batch)
     maxima = problem.natural_maxima.repeat_interleave(cell.seeds).unsqueeze(1)
     report = _Report(targets)
     state = optimizer.init(space, targets, Stream(0, "init", 0, range(targets)))

@@ -49,20 +49,21 @@ def _over(value: float, form: str) -> str:
     return "" if math.isnan(value) else format(value, form)
 
 
-def generator_of(outcome: Outcome) -> str:
-    """The generator's part of the problem's name."""
-    return outcome.cell.problem.partition("+")[2]
+def name_of(outcome: Outcome, optimizer: str) -> str:
+    """The generator's part of the problem's name, and its optimizer where that is another."""
+    name = outcome.cell.problem.partition("+")[2]
+    return name if outcome.cell.optimizer == optimizer else f"{name} ({outcome.cell.optimizer})"
 
 
-def search_sheet(outcomes: Sequence[Outcome]) -> Sheet:
-    """What was found in each generator's space, the best first."""
+def search_sheet(outcomes: Sequence[Outcome], optimizer: str) -> Sheet:
+    """What `optimizer`, or a generator's own, found in each generator's space; the best first."""
     cell = outcomes[0].cell
     worked = [outcome for outcome in outcomes if not outcome.failure]
     worked.sort(key=lambda outcome: -float(np.median(outcome.found[-1])))
     budgets = sorted({n for o in worked for n in o.at if n in BUDGETS} | {cell.queries})
     rows = tuple(
         (
-            generator_of(outcome),
+            name_of(outcome, optimizer),
             *(interval(outcome, n) for n in budgets),
             f"{np.mean(outcome.found[-1] > 1):.0%}",
             median_queries(outcome, np.ones(outcome.cell.units)),
@@ -71,7 +72,7 @@ def search_sheet(outcomes: Sequence[Outcome]) -> Sheet:
         for outcome in worked
     )
     return Sheet(
-        f"{cell.problem.partition('+')[0]}, {cell.optimizer}: activation over natural maximum, "
+        f"{cell.problem.partition('+')[0]}, {optimizer}: activation over natural maximum, "
         f"median of {cell.units} units x {cell.seeds} seeds [95 % interval]",
         (
             "generator",
@@ -87,7 +88,7 @@ def search_sheet(outcomes: Sequence[Outcome]) -> Sheet:
                 "shipped vision transformer, over the median distance between natural neighbours; "
                 "median [quartiles]."
             ),
-            *(f"{generator_of(o)}: {o.failure}." for o in outcomes if o.failure),
+            *(f"{name_of(o, optimizer)}: {o.failure}." for o in outcomes if o.failure),
         ),
     )
 

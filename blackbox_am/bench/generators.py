@@ -19,9 +19,23 @@ from blackbox_am.core.generator import Generator
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidInput
 
-PARTS = ("speed", "search")
+PARTS = ("speed", "search", "basis")
+BASES = (
+    "",
+    "/basis,power=0.25",
+    "/basis",
+    "/basis,power=0,dimensions=32",
+    "/basis,dimensions=32",
+    "/basis,power=0,growth=32",
+    "/basis,growth=32",
+)
+"""What the part `basis` searches each generator in: as it is; scaled by eigenvalue^-1/4 and
+^-1/2; cut off after 32 directions without scales and with them; grown likewise.
+"""
 COMMAND = "blackbox-am bench generators"
 ROWS = 64
+SHOWN = 8
+"""Units that the picture shows."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +53,26 @@ class Request:
     jobs: int
     assets: Path | None
 
-    def cells(self) -> list[efficiency.Cell]:
-        """The searches, one a generator."""
-        return [
-            efficiency.Cell(
-                f"{self.oracle}+{name}", self.optimizer, "0", self.units, self.seeds, self.queries
-            )
-            for name in self.generators
-        ]
+    def cells(self, part: str) -> list[efficiency.Cell]:
+        """The searches of a part: one a generator, or one for each of its bases."""
+        bases = BASES if part == "basis" else ("",)
+        return [self._cell(name, basis) for name in self.generators for basis in bases]
+
+    def _cell(self, label: str, basis: str) -> efficiency.Cell:
+        name, _, own = label.partition("+")
+        return efficiency.Cell(
+            problem=f"{self.oracle}+{name}{basis}",
+            optimizer=own or self.optimizer,
+            noise="0",
+            units=self.units,
+            seeds=self.seeds,
+            queries=self.queries,
+        )
+
+    @property
+    def searches(self) -> list[str]:
+        """The parts that search."""
+        return [part for part in self.parts if part != "speed"]
 
     def check(self) -> None:
         """Finds out what cannot be measured before hours have gone into the rest.
@@ -57,9 +83,10 @@ class Request:
         for part in self.parts:
             if part not in PARTS:
                 raise InvalidInput(f"part: expected {' or '.join(PARTS)}, got {part!r}")
-        for cell in self.cells():
-            problems.problem(cell.problem, self.units, self.assets)
-        efficiency.check_label(self.optimizer)
+        for part in self.searches:
+            for cell in self.cells(part):
+                problems.problem(cell.problem, self.units, self.assets)
+                efficiency.check_label(cell.optimizer)
 
 
 @dataclass(frozen=True)
@@ -99,15 +126,17 @@ def run(
     tables: dict[str, list[sheets.Sheet]] = {}
     plain: dict[str, Any] = {}
     if "speed" in request.parts:
-        speeds = [speed(name, request, say) for name in request.generators]
+        names = [label.partition("+")[0] for label in request.generators]
+        speeds = [speed(name, request, say) for name in names]
         tables["speed"] = [generator_sheets.speed_sheet(speeds)]
         plain["speed"] = [without_nan(asdict(found)) for found in speeds]
-    if "search" in request.parts:
-        outcomes = efficiency.run_all(request.cells(), request.assets, results, request.jobs, say)
-        tables["search"] = [generator_sheets.search_sheet(outcomes)]
-        plain["search"] = [efficiency.plain(outcome) for outcome in outcomes]
-        if picture is not None:
-            draw(outcomes, picture, request.assets)
+    for part in request.searches:
+        cells = request.cells(part)
+        outcomes = efficiency.run_all(cells, request.assets, results, request.jobs, say)
+        tables[part] = [generator_sheets.search_sheet(outcomes, request.optimizer)]
+        plain[part] = [efficiency.plain(outcome) for outcome in outcomes]
+        if picture is not None and part == "search":
+            draw(outcomes, request, picture)
     sheets.publish(tables, COMMAND, page)
     if json_file is not None:
         json_file.write_text(json.dumps(plain, indent=1) + "\n")
@@ -152,7 +181,7 @@ def _speed(name: str, generator: Generator, ours: Any, theirs: Any) -> Speed:
     )
 
 
-def draw(outcomes: Sequence[efficiency.Outcome], path: Path, assets: Path | None) -> None:
+def draw(outcomes: Sequence[efficiency.Outcome], request: Request, path: Path) -> None:
     """What was found: a row a generator, a column a unit, activation over natural maximum below.
 
     Raises:
@@ -161,18 +190,17 @@ def draw(outcomes: Sequence[efficiency.Outcome], path: Path, assets: Path | None
     worked = [outcome for outcome in outcomes if not outcome.failure and outcome.pictures.size]
     if not worked:
         raise InvalidInput("no search worked, so there is nothing to draw")
-    cell = worked[0].cell
-    units = problems.problem(cell.problem, cell.units, assets).units
+    units = problems.problem(worked[0].cell.problem, request.units, request.assets).units[:SHOWN]
     rows = [
         plots.Row(
-            generator_sheets.generator_of(outcome),
-            list(outcome.pictures),
-            outcome.found[-1].max(axis=1).tolist(),
+            generator_sheets.name_of(outcome, request.optimizer),
+            list(outcome.pictures[:SHOWN]),
+            outcome.found[-1].max(axis=1)[:SHOWN].tolist(),
         )
         for outcome in worked
     ]
     heading = (
-        f"best of {cell.seeds} searches of {cell.queries:,} queries, {cell.optimizer}; "
+        f"best of {request.seeds} searches of {request.queries:,} queries, {request.optimizer}; "
         "activation over natural maximum"
     )
     titles = [str(unit).replace("@", "\n@") for unit in units]

@@ -216,7 +216,7 @@ def resnet20(assets: Path) -> TorchModule:
     model.load_state_dict(state, strict=False)  # it lacks the counters of the batch norms
     # A quarter faster on a CPU.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return TorchModule(model, (3, 32, 32), MEAN, STD, device="cpu", batch_size=256)
+    return TorchModule(model, (3, 32, 32), MEAN, STD, device="cpu")
 
 
 class MangoDecoder(nn.Module):

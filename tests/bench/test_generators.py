@@ -31,7 +31,7 @@ def request_of(**changes):
 
 def test_it_measures_prints_and_writes(tmp_path, capsys):
     page = tmp_path / "page.md"
-    marks = [f"{generators.COMMAND}, {part}" for part in generators.PARTS]
+    marks = [f"{generators.COMMAND}, {part}" for part in generators.PARTS[:2]]
     page.write_text(
         "\n".join(mark.format(command=c) for c in marks for mark in (sheets.BEGIN, sheets.END))
     )

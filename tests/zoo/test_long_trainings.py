@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from blackbox_am.errors import StoreCorrupt
 from blackbox_am.zoo.cbf import MEAN, STD, cylinder_bell_funnel
 from blackbox_am.zoo.gans import GanArchitecture
-from blackbox_am.zoo.training import checkpoint, ddim, series, sngan
+from blackbox_am.zoo.loading import load_autoencoder
+from blackbox_am.zoo.training import checkpoint, ldm, series, sngan
 from blackbox_am.zoo.training.augment import augment, cut_hole, shift_colours, translate
 from blackbox_am.zoo.training.loop import Budget
 from blackbox_am.zoo.training.sngan import Discriminator
@@ -21,13 +22,13 @@ from blackbox_am.zoo.training.teacher import Normalise
 def short(monkeypatch):
     monkeypatch.setattr(sngan, "SETTLING", 1)
     monkeypatch.setattr(sngan, "BATCH", 20)
-    monkeypatch.setattr(ddim, "BATCH", 20)
+    monkeypatch.setattr(ldm, "BATCH", 40)  # it sees each picture twice, once mirrored
     monkeypatch.setattr(series, "TRAIN", 128)
     monkeypatch.setattr(series, "TEST", 60)
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("task", ["sngan", "ddim"])
+@pytest.mark.parametrize("task", ["sngan", "ldm"])
 def test_long_trainings_go_on_from_their_checkpoint(task, train, data, tmp_path):
     assert train(task, data, tmp_path, None, "--epochs", "1") == 0
     name = f"cifar_{task}"
@@ -51,7 +52,7 @@ def test_long_trainings_go_on_from_their_checkpoint(task, train, data, tmp_path)
         if value.ndim == 4
     ]
     assert 0 < max(moved) < 0.01
-    if task == "ddim":
+    if task == "ldm":
         _check_layout(tmp_path / name)
 
 
@@ -71,20 +72,35 @@ def test_the_gan_that_is_written_fits_its_architecture(train, data, teacher, tmp
 
 
 def _check_layout(folder):
-    """That diffusers reads it."""
-    from diffusers import DDIMPipeline
+    """That diffusers reads it, with the autoencoder that the latents are of."""
+    from diffusers import LDMPipeline
 
-    pipeline = DDIMPipeline.from_pretrained(folder, local_files_only=True)
-    assert pipeline.unet.config.sample_size == 32
+    pipeline = LDMPipeline.from_pretrained(folder, local_files_only=True)
+    assert pipeline.unet.config.sample_size == 8
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
     # Pure noise at the end: there the signal has no part left.
     assert float(pipeline.scheduler.alphas_cumprod[-1]) == 0.0
+    encoded = load_autoencoder("cifar_vq").state_dict()
+    saved = pipeline.vqvae.state_dict()
+    assert all(torch.equal(saved[key].float(), value) for key, value in encoded.items())
+    assert pipeline.vqvae.config.scaling_factor > 1
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*")) == [
         "model_index.json",
         "scheduler/scheduler_config.json",
         "unet/config.json",
         "unet/diffusion_pytorch_model.safetensors",
+        "vqvae/config.json",
+        "vqvae/diffusion_pytorch_model.safetensors",
     ]
+
+
+def test_latents_of_mirrored_pictures_follow_those_of_the_pictures():
+    autoencoder = load_autoencoder("cifar_vq")
+    pictures = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    latents = ldm.encode(autoencoder, pictures)
+    assert latents.shape == (6, 4, 8, 8)
+    again = ldm.encode(autoencoder, pictures.flip(-1))
+    torch.testing.assert_close(latents[3:], again[:3], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.usefixtures("short")

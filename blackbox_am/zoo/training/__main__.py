@@ -19,7 +19,7 @@ TASKS = {
     "vae": "vae.train_vae",
     "vq": "vq.train_vq",
     "sngan": "sngan.train_sngan",
-    "ddim": "ddim.train_ddim",
+    "ldm": "ldm.train_ldm",
     "cbf_cnn": "series.train_cbf_cnn",
     "cbf_vae": "series.train_cbf_vae",
     "probe": "probe.write_probe",

@@ -87,16 +87,18 @@ def write_model(folder: Path, model: Any) -> None:
     _move(temporary, folder)
 
 
-def write_pipeline(folder: Path, unet: Any, scheduler: Any) -> None:
-    """Write an unconditional pipeline as DDIMPipeline's ``save_pretrained`` does, float16.
+def write_pipeline(folder: Path, autoencoder: Any, unet: Any, scheduler: Any) -> None:
+    """Write a latent diffusion pipeline as LDMPipeline's ``save_pretrained`` does, float16.
 
-    That is ``model_index.json``, ``unet/`` and ``scheduler/``; file by file atomically.
+    That is ``model_index.json``, ``vqvae/``, ``unet/`` and ``scheduler/``; file by file
+    atomically. The models themselves are left in float32.
     """
-    from diffusers import DDIMPipeline
+    from diffusers import LDMPipeline
 
-    build: Any = DDIMPipeline
+    build: Any = LDMPipeline
     temporary = temporary_name(folder, ".tmp")
-    build(copy.deepcopy(unet).half(), scheduler).save_pretrained(temporary)
+    halves = (copy.deepcopy(part).half() for part in (autoencoder, unet))
+    build(*halves, scheduler).save_pretrained(temporary)
     _move(temporary, folder)
 
 
