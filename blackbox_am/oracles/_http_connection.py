@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,22 @@ from urllib.parse import urljoin, urlsplit
 
 from blackbox_am.core.metering import count
 from blackbox_am.core.types import Accounting
-from blackbox_am.errors import InvalidSpec, MissingExtra, OracleError, OracleFailed, OracleTimeout
+from blackbox_am.errors import (
+    BlackboxError,
+    InvalidSpec,
+    MissingExtra,
+    OracleError,
+    OracleFailed,
+    OracleTimeout,
+)
 from blackbox_am.oracles._http_failure import refusal, unreachable
 from blackbox_am.version import __version__
 
 if TYPE_CHECKING:
     import httpx
+
+Refusal = Callable[[int, Mapping[str, str], bytes], BlackboxError]
+"""The error for an answer that is no success: its status, headers and body."""
 
 _REDIRECTS = 3
 
@@ -56,7 +66,12 @@ class HttpConnection:
         self._lock = threading.Lock()
 
     def exchange(
-        self, method: str, url: str, headers: Mapping[str, str], content: Mapping[str, Any]
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: Mapping[str, Any],
+        refused: Refusal = refusal,
     ) -> HttpAnswer:
         """One request, and its answer.
 
@@ -65,6 +80,7 @@ class HttpConnection:
             url: where it goes.
             headers: of the request.
             content: of the request, as httpx takes it.
+            refused: makes the error of an answer that is no success.
 
         Raises:
             MissingExtra: where httpx is not installed.
@@ -72,6 +88,7 @@ class HttpConnection:
             OracleError: for anything but success; its cause is httpx's own error, if there
                 is one.
             MessageTooLarge: where the server says so.
+            BlackboxError: as `refused` has it.
         """
         client = self.open()
         import httpx
@@ -82,7 +99,7 @@ class HttpConnection:
             for _ in range(_REDIRECTS + 1):
                 with client.stream(method, url, headers=headers, **content) as answer:
                     if not 300 <= answer.status_code < 400:
-                        return HttpAnswer(answer.headers, self._body(answer, deadline))
+                        return HttpAnswer(answer.headers, self._body(answer, deadline, refused))
                     url = _redirected(url, answer)
         except httpx.TimeoutException as error:
             raise self._late() from error
@@ -130,7 +147,7 @@ class HttpConnection:
                 field="ca_file",
             ) from error
 
-    def _body(self, answer: httpx.Response, deadline: float) -> bytes:
+    def _body(self, answer: httpx.Response, deadline: float, refused: Refusal) -> bytes:
         if answer.headers.get("Content-Encoding", "identity") != "identity":
             raise OracleFailed("it answered with compressed data, for which it was not asked")
         body = bytearray()
@@ -144,7 +161,7 @@ class HttpConnection:
             if time.monotonic() > deadline:
                 raise self._late()
         if not answer.is_success:
-            raise refusal(answer.status_code, answer.headers, bytes(body))
+            raise refused(answer.status_code, answer.headers, bytes(body))
         return bytes(body)
 
     def _late(self) -> OracleTimeout:

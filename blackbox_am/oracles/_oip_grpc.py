@@ -166,6 +166,8 @@ class GrpcTransport:
     def _problem(self, error: grpc.RpcError, method: str) -> BlackboxError:
         code, details = error.code(), str(error.details() or "")
         said = f"it answered {code.name} to {method}: {details[:400] or 'nothing more'}"
+        if code is grpc.StatusCode.NOT_FOUND or self._to.is_unknown(details[:400]):
+            return self._to.unknown(said)
         match code:
             case grpc.StatusCode.DEADLINE_EXCEEDED:
                 return OracleTimeout(
@@ -192,8 +194,6 @@ class GrpcTransport:
                 return OutOfMemory(f"{said}; give the oracle a smaller batch_size")
             case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
                 return OracleFailed(f"{said}; see whether the headers hold the right secret")
-            case grpc.StatusCode.NOT_FOUND:
-                return NotFound(f"it has no model {self._to.model!r}: {details[:400]}")
             case grpc.StatusCode.UNIMPLEMENTED:
                 return OracleFailed(f"{said}; see whether the Open Inference Protocol is at target")
         return OracleFailed(said)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -11,7 +13,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.errors import InvalidSpec, OracleFailed
+from blackbox_am.errors import InvalidSpec, NotFound, OracleError, OracleFailed, OracleUnavailable
 
 Array = NDArray[Any]
 Headers = Mapping[str, str]
@@ -52,6 +54,33 @@ class Addressee:
     version: str
     timeout_seconds: float
     max_answer_bytes: int
+
+    def is_unknown(self, said: str) -> bool:
+        """Whether a server means with these words that it has no such model.
+
+        The protocol leaves the status open, and several servers, or older ones, say it under
+        the status of another fault: Triton under UNAVAILABLE and 400, MLServer under UNKNOWN.
+        """
+        name = rf"['\"]?{re.escape(self.model)}['\"]?"
+        version = r"(?:,? (?:with |of )?version:? *['\"]?\w*['\"]?)?"
+        missing = r" *(?:is |was )?(?:not (?:found|known)|unknown|missing|does not exist)"
+        # Of something else that a model lacks: "the input x of model net not found".
+        itself = r"(?<!of )(?<!in )(?<!for )\bmodel (?:with name |named )?"
+        general = r"unknown model\b|no such model\b|\bmodel ?not ?found\b"
+        words = rf"{general}|{itself}{name}{version}{missing}"
+        return re.search(words, said, re.IGNORECASE) is not None
+
+    def unknown(self, said: str) -> NotFound:
+        """The error where a server has no such model.
+
+        Args:
+            said: how it said so.
+        """
+        version = f" in version {self.version!r}" if self.version else ""
+        return NotFound(
+            f"it has no model {self.model!r}{version}: {said}; give the name of a model that it "
+            "serves as model, and see whether target is the right server"
+        )
 
 
 @dataclass(frozen=True)
@@ -119,6 +148,30 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Closes the connection. The next call opens it anew."""
+
+
+def metadata_of(transport: Transport, headers: Headers) -> Metadata:
+    """What the server says of a model that is there and ready.
+
+    Of a model that it does not have, Triton says that it is not ready. What it says of the
+    model's tensors then tells a wrong name from a model that is still being loaded.
+
+    Raises:
+        NotFound: where the server has no such model.
+        OracleUnavailable: where the model is not ready.
+        OracleError: where it cannot be asked.
+    """
+    problem: OracleError | None = None
+    try:
+        if not transport.ready(headers):
+            problem = OracleUnavailable("it has the model, which is not ready")
+    except OracleFailed as error:
+        problem = error
+    if problem is None:
+        return transport.metadata(headers)
+    with suppress(OracleError):
+        transport.metadata(headers)
+    raise problem
 
 
 def from_raw(name: str, datatype: str, shape: Sequence[int], data: bytes | memoryview) -> Array:

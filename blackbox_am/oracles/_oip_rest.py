@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from blackbox_am.errors import OracleFailed
-from blackbox_am.oracles._http_connection import HttpAnswer, HttpConnection, counted
-from blackbox_am.oracles._http_failure import excerpt
+from blackbox_am.errors import BlackboxError, OracleFailed
+from blackbox_am.oracles._http_connection import HttpAnswer, HttpConnection, Refusal, counted
+from blackbox_am.oracles._http_failure import excerpt, refusal
 from blackbox_am.oracles._oip_protocol import (
     DATATYPES,
     Addressee,
@@ -41,6 +41,7 @@ class RestTransport:
 
     def __init__(self, base: str, binary: bool | None, ca_file: str, to: Addressee) -> None:
         self._base = f"{base}/v2"
+        self._to = to
         self._model = f"{self._base}/models/{quote(to.model, safe='')}"
         if to.version:
             self._model += f"/versions/{quote(to.version, safe='')}"
@@ -49,7 +50,7 @@ class RestTransport:
         self._connection = HttpConnection(to.timeout_seconds, to.max_answer_bytes, ca_file)
 
     def ready(self, headers: Headers) -> bool:
-        answer = self._exchange("GET", f"{self._model}/ready", headers)
+        answer = self._exchange("GET", f"{self._model}/ready", headers, self._refusal)
         try:
             said = json.loads(answer.body or b"{}")
         except (ValueError, RecursionError):
@@ -57,7 +58,7 @@ class RestTransport:
         return not isinstance(said, Mapping) or said.get("ready") is not False
 
     def metadata(self, headers: Headers) -> Metadata:
-        answer = _object(self._exchange("GET", self._model, headers).body)
+        answer = _object(self._exchange("GET", self._model, headers, self._refusal).body)
         return Metadata(_tensors(answer.get("inputs")), _tensors(answer.get("outputs")))
 
     def most_rows(self, headers: Headers) -> int | None:
@@ -73,17 +74,30 @@ class RestTransport:
             binary = _EXTENSION in self._extensions_of(headers)
         content, more = _request(question, binary=binary)
         with counted(question.rows):
-            answer = self._exchange("POST", f"{self._model}/infer", {**headers, **more}, content)
+            answer = self._exchange(
+                "POST", f"{self._model}/infer", {**headers, **more}, self._refusal, content
+            )
         return _outputs(answer)
 
     def close(self) -> None:
         self._connection.close()
 
     def _exchange(
-        self, method: str, url: str, headers: Headers, content: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Headers,
+        refused: Refusal = refusal,
+        content: bytes | None = None,
     ) -> HttpAnswer:
         body = {} if content is None else {"content": content}
-        return self._connection.exchange(method, url, headers, body)
+        return self._connection.exchange(method, url, headers, body, refused)
+
+    def _refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> BlackboxError:
+        """The error for an answer about the model that is no success."""
+        if status == 404 or self._to.is_unknown(body[:400].decode("utf-8", "replace")):
+            return self._to.unknown(f"it answered {status}: {excerpt(body)}")
+        return refusal(status, headers, body)
 
     def _extensions_of(self, headers: Headers) -> frozenset[str]:
         if self._extensions is None:

@@ -15,7 +15,7 @@ import torch
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Capability, OracleInfo
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import InvalidSpec, OracleFailed, OracleUnavailable, did_you_mean
+from blackbox_am.errors import InvalidSpec, OracleFailed, did_you_mean
 from blackbox_am.oracles._at_once import at_once
 from blackbox_am.oracles._grpc_access import Access
 from blackbox_am.oracles._inputs import (
@@ -35,6 +35,7 @@ from blackbox_am.oracles._oip_protocol import (
     Question,
     Transport,
     check_target,
+    metadata_of,
 )
 from blackbox_am.oracles._oip_rest import RestTransport
 from blackbox_am.oracles._reading import LayerReading
@@ -189,7 +190,7 @@ class InferenceProtocol(Oracle):
         """What the server says of the model, asked once.
 
         Raises:
-            NotFound: where the server says, over grpc, that it has no such model.
+            NotFound: where the server has no such model.
             OracleError: where it cannot be asked, the model is not there or not ready, or the
                 answer makes no sense.
             InvalidSpec: where parameters do not fit the model.
@@ -201,6 +202,7 @@ class InferenceProtocol(Oracle):
         """As `Oracle.observe`; on the device of `stimuli`, without gradients.
 
         Raises:
+            NotFound: where the server has the model no more.
             OracleUnavailable: where the server cannot be reached, or says that it is busy;
                 carries `retry_after` where it says for how long.
             OracleTimeout: where it does not answer in time.
@@ -261,9 +263,7 @@ class InferenceProtocol(Oracle):
     def _asked(self) -> tuple[Input, dict[str, Output], OracleInfo]:
         transport = self._transport
         with self._asking() as headers:
-            if not transport.ready(headers):
-                raise OracleUnavailable(f"the model {self.model!r} is not ready")
-            metadata = transport.metadata(headers)
+            metadata = metadata_of(transport, headers)
             most = transport.most_rows(headers)
         taken = input_of(
             metadata,

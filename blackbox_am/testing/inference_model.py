@@ -69,7 +69,10 @@ class _Model(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
     def _ready(self, request: pb.InferenceModelReadyRequest, _: Any) -> Any:
         return pb.InferenceModelReadyResponse(ready=request.name == MODEL)
 
-    def _metadata(self, *_: Any) -> pb.InferenceModelMetadataResponse:
+    def _metadata(
+        self, request: pb.InferenceModelMetadataRequest, context: grpc.ServicerContext
+    ) -> pb.InferenceModelMetadataResponse:
+        _check(request.name, context)
         of = pb.InferenceTensorMetadata
         return pb.InferenceModelMetadataResponse(
             name=MODEL,
@@ -77,9 +80,20 @@ class _Model(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
             outputs=[of(name=OUTPUT, datatype="FP32", shape=(-1, self._units))],
         )
 
-    def _infer(self, request: pb.InferenceRequest, _: Any) -> pb.InferenceResponse:
+    def _infer(
+        self, request: pb.InferenceRequest, context: grpc.ServicerContext
+    ) -> pb.InferenceResponse:
+        _check(request.model_name, context)
         sent = np.frombuffer(request.raw_input_contents[0], np.float32)
         scores = self._answer(sent.reshape(request.inputs[0].shape)).astype(np.float32)
         answer = pb.InferenceResponse(model_name=MODEL, raw_output_contents=[scores.tobytes()])
         answer.outputs.add(name=OUTPUT, datatype="FP32", shape=scores.shape)
         return answer
+
+
+def _check(name: str, context: grpc.ServicerContext) -> None:
+    """Refuses other names in Triton's words."""
+    if name != MODEL:
+        context.abort(
+            grpc.StatusCode.NOT_FOUND, f"Request for unknown model: {name!r} is not found"
+        )

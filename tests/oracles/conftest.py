@@ -352,8 +352,14 @@ def secure_api(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 class Trouble(Exception):
     """What goes wrong on the inference server, over either way."""
 
-    def __init__(self, code: grpc.StatusCode, status: int, **headers: str) -> None:
-        super().__init__("the server is in trouble")
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        status: int,
+        said: str = "the server is in trouble",
+        **headers: str,
+    ) -> None:
+        super().__init__(said)
         self.code, self.status, self.headers = code, status, headers
 
 
@@ -377,9 +383,21 @@ class Inference:
         extensions: what it says that it can do; None where it is behind a gateway that knows
             of models alone.
         classifier: the model `resnet`, for images of (3, 32, 32).
+        says_unknown: which of `UNKNOWN` the model `nothing` is.
+        gone: whether no model is there any more.
     """
 
+    UNKNOWN: ClassVar = {
+        "as most do": (CODES.NOT_FOUND, 404, "it is not here"),
+        "in words, as a bug": (CODES.UNKNOWN, 500, "ModelNotFound: Model nothing not found"),
+        "in words, as away": (CODES.UNAVAILABLE, 503, "unknown model: 'nothing' is not found"),
+        "in words, as wrong": (CODES.INVALID_ARGUMENT, 400, "Model nothing does not exist."),
+        "when asked for more": (CODES.NOT_FOUND, 404, "it is not here"),
+    }
+
     def __init__(self) -> None:
+        self.says_unknown = "as most do"
+        self.gone = False
         self.classifier: nn.Module | None = None
         self.seen: list[tuple[str, tuple[int, ...], str, list[str], dict[str, str]]] = []
         self.extensions: list[str] | None = ["model_configuration", "binary_tensor_data"]
@@ -390,10 +408,17 @@ class Inference:
         return self.extensions
 
     def find(self, name: str) -> None:
-        if name == "nothing":
-            raise Trouble(CODES.NOT_FOUND, 404)
+        if name == "nothing" or self.gone:
+            code, status, said = self.UNKNOWN[self.says_unknown]
+            raise Trouble(code, status, said)
         if name == "refused":
             raise Trouble(CODES.PERMISSION_DENIED, 403)
+
+    def ready(self, name: str) -> bool:
+        if name == "nothing" and self.says_unknown == "when asked for more":
+            return False
+        self.find(name)
+        return name != "unready"
 
     def metadata(self, name: str) -> tuple[list, list]:
         self.find(name)
@@ -485,8 +510,7 @@ class _InferenceOverGrpc(grpc.GenericRpcHandler):
             context.abort(trouble.code, f"{trouble} {said}".strip())
 
     def ModelReady(self, request, context):  # noqa: N802
-        self._models.find(request.name)
-        return oip.InferenceModelReadyResponse(ready=request.name != "unready")
+        return oip.InferenceModelReadyResponse(ready=self._models.ready(request.name))
 
     def ServerMetadata(self, request, context):  # noqa: N802
         return oip.InferenceServerMetadataResponse(extensions=self._models.server())
@@ -543,8 +567,9 @@ class _InferenceOverHttp(Api):
             return self.reply({"name": "ours", "extensions": self.models.server()})
         name = parts[1]
         if parts[-1] == "ready":
-            self.models.find(name)
-            return self.reply({"error": "unready"}, 503 if name == "unready" else 200)
+            if self.models.ready(name):
+                return self.reply({"ready": True})
+            return self.reply({"error": "not ready"}, 400 if name == "nothing" else 503)
         if parts[-1] == "config":
             return self.reply({"max_batch_size": 3})
         inputs, outputs = (

@@ -26,6 +26,7 @@ from blackbox_am.errors import (
     OracleUnavailable,
     OutOfMemory,
 )
+from blackbox_am.oracles._oip_protocol import Addressee
 from blackbox_am.oracles.inference_protocol import InferenceProtocol
 from blackbox_am.oracles.wrappers.halving import Halving
 from blackbox_am.service.config import load_config
@@ -273,14 +274,52 @@ def test_answers_that_are_none(
     assert meter.total == Accounting(calls=1, rows=3)
 
 
-def test_models_that_are_not_there(of: Of, protocol: str) -> None:
-    error = NotFound if protocol == "grpc" else OracleFailed
-    with pytest.raises(error, match="nothing"):
-        of("nothing").describe()
-    with pytest.raises(OracleUnavailable):
+def test_models_that_are_not_there(of: Of, inference, protocol: str) -> None:
+    for status in inference.UNKNOWN:
+        inference.says_unknown = status
+        with pytest.raises(NotFound) as found:
+            of("nothing").describe()
+        assert str(found.value).startswith("the model 'nothing' at 127.0.0.1:")
+        assert "it has no model 'nothing': it answered" in str(found.value)
+        assert "give the name of a model that it serves" in str(found.value)
+    with pytest.raises(NotFound, match="no model 'nothing' in version '2'"):
+        of("nothing", version="2").describe()
+    oracle = of("net")
+    oracle.describe()
+    inference.gone = True
+    with pytest.raises(NotFound, match="it has no model 'net'"), metering() as meter:
+        oracle.observe(X[:3], UNITS)
+    assert meter.total == Accounting(calls=1, rows=3)
+
+
+def test_models_that_are_there_and_in_trouble(of: Of, inference) -> None:
+    with pytest.raises(OracleUnavailable, match=r"has the model, which is not ready|answered 503"):
         of("unready").describe()
     with pytest.raises(OracleFailed, match="secret"):
         of("refused").describe()
+
+
+@pytest.mark.parametrize(
+    ("said", "unknown"),
+    [
+        ("Request for unknown model: 'cat.v2' is not found", True),
+        ("Request for unknown model: 'cat.v2' version 7 is not found", True),
+        ("Model cat.v2 with version  not found", True),
+        ("Unexpected <class 'mlserver.errors.ModelNotFound'>: Model cat.v2 not found", True),
+        ("Model with name cat.v2 does not exist.", True),
+        ("model cat.v2 is missing", True),
+        ("Model not found: cat.v2", True),
+        ("no such model", True),
+        ("Model version not ready", False),
+        ("Model catxv2 not found", False),  # another than was asked for
+        ("in model 'cat.v2': the file weights.bin not found", False),
+        ("unexpected inference output 'scores' for model 'cat.v2'", False),
+        ("input 'x' of model 'cat.v2' not found among the request's", False),
+        ("the server is in trouble", False),
+    ],
+)
+def test_words_for_an_unknown_model(said: str, *, unknown: bool) -> None:
+    assert Addressee("cat.v2", "", 1.0, 1).is_unknown(said) is unknown
 
 
 def test_metadata_that_is_none(inference_over_http: str) -> None:

@@ -13,7 +13,6 @@ from blackbox_am.errors import (
     InvalidSpec,
     MessageTooLarge,
     NotFound,
-    OracleError,
     OracleFailed,
     OracleUnavailable,
     Unsupported,
@@ -98,10 +97,14 @@ def test_numbers_in_json(on: On) -> None:
     torch.testing.assert_close(oracle.observe(X[:3], UNITS), expected(X[:3]), rtol=1e-5, atol=1e-5)
 
 
-def test_what_is_not_there(on: On, protocol: str) -> None:
-    oracle = on(protocol, "nothing")
-    with pytest.raises((NotFound, OracleError), match="nothing"):
-        oracle.describe()
+def test_what_is_not_there(on: On, server: InferenceServer, protocol: str) -> None:
+    unknown = "it has no model 'nothing': it answered .*; give the name of a model that it serves"
+    with pytest.raises(NotFound, match=unknown):
+        on(protocol, "nothing").describe()
+    # Over gRPC KServe passes over versions; over HTTP it says that it has none.
+    if server.kind != "kserve":
+        with pytest.raises(NotFound, match="it has no model 'floats' in version '77'"):
+            on(protocol, "floats", version="77").describe()
     oracle = on(protocol, "floats", outputs=("score",))
     with pytest.raises(InvalidSpec, match="did you mean 'scores'"):
         oracle.describe()
@@ -130,6 +133,13 @@ def test_an_input_of_another_shape_is_the_servers_error(on: On, protocol: str) -
     taken, outputs, _ = oracle._described()
     with pytest.raises(OracleFailed, match="answered"):
         oracle._ask(np.zeros((2, 3, 7, 7), np.float32), taken, list(outputs.values()))
+
+
+def test_a_model_that_is_gone_in_the_middle(on: On, protocol: str) -> None:
+    taken, outputs, _ = on(protocol, "floats")._described()
+    rows = np.zeros((1, *network.SHAPE), np.float32)
+    with pytest.raises(NotFound, match="it has no model 'nothing'"):
+        on(protocol, "nothing")._ask(rows, taken, list(outputs.values()))
 
 
 def test_a_server_that_ends_takes_all_its_processes_along(

@@ -1,15 +1,21 @@
 """The catalogue's oracles and generators, for whoever asks."""
 
+from dataclasses import replace
+
 import grpc
 import numpy as np
 import pytest
 import torch
 
+from blackbox_am.catalogue import Catalogue
+from blackbox_am.client import connect
 from blackbox_am.core.types import Capability
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, NotFound, ShapeMismatch, UnknownUnit
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.rpc import chunks, progress, status, tensors
+from blackbox_am.service import running
+from blackbox_am.testing.inference_model import inference_model
 from blackbox_am.v1 import oracle_service_pb2 as pb
 
 UNITS = ["units:0", "units:7"]
@@ -149,9 +155,6 @@ def test_listings(client):
 
 
 def test_what_cannot_be_built_is_listed_with_the_reason(config):
-    from blackbox_am.client import connect
-    from blackbox_am.service import running
-
     def missing():
         raise NotFound("the weights are not here")
 
@@ -256,3 +259,24 @@ def test_says_how_many_stimuli_have_come(client):
     assert seen == sorted(seen)
     assert seen[-1] == 150
     assert len(seen) > 2
+
+
+def test_an_unknown_model_of_an_inference_server_crosses_the_wire(config):
+    with inference_model(lambda rows: rows.sum((1, 2)), (3, 8), 8) as target:
+        table = {"kind": "inference_protocol", "target": target}
+        catalogue = Catalogue.from_plain(
+            {"oracles": {name: {**table, "model": name} for name in ("model", "modle")}}
+        )
+        with (
+            running(replace(config, catalogue=catalogue)) as address,
+            connect(address) as client,
+        ):
+            assert client.units("model")[0] == "scores:0"
+            with pytest.raises(NotFound) as found:
+                client.units("modle")
+            with pytest.raises(NotFound):
+                client.observe("modle", np.zeros((1, 3, 8), np.float32), ["scores:0"])
+            listed = {oracle.name: oracle.problem for oracle in client.oracles()}
+    assert f"the model 'modle' at {target}: it has no model 'modle'" in str(found.value)
+    assert listed["model"] == ""
+    assert listed["modle"] == str(found.value)
