@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from blackbox_am.bench import measurement
+from blackbox_am.bench.termination import ends_in_order
 from blackbox_am.errors import InvalidInput, did_you_mean
 
 app = typer.Typer(
@@ -56,6 +57,7 @@ JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the ta
 
 
 @app.command()
+@ends_in_order()
 def loop(
     generations: Annotated[int, typer.Option(help="Generations of (a).", min=2)] = 24,
     repeats: Annotated[int, typer.Option(help="Studies of each kind in (b).", min=1)] = 12,
@@ -143,6 +145,7 @@ def optimizers(
 
 
 @app.command()
+@ends_in_order()
 def oracle(
     part: Annotated[
         list[str] | None,
@@ -256,6 +259,7 @@ def generators(
 
 
 @app.command()
+@ends_in_order()
 def kill(
     kills: Annotated[int, typer.Option(help="How often the server is killed.", min=1)] = 20,
     queries: Annotated[int, typer.Option(help="Queries of each of four targets.")] = 1000,
@@ -293,6 +297,7 @@ def kid(
 
 
 @app.command()
+@ends_in_order()
 def inference_servers(
     server: Annotated[
         list[str] | None,
