@@ -55,11 +55,10 @@ def read_state(path: Path, cure: str = "") -> dict[str, torch.Tensor]:
     return found
 
 
-def fill(module: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
-    """Loads the `state` that was read from `path` into `module`.
+def misfit(module: nn.Module, state: dict[str, torch.Tensor]) -> str:
+    """Why `state` is not that of `module`: the keys and shapes at fault; empty where it is.
 
-    Raises:
-        InvalidSpec: where it is the state of another module; names keys and shapes.
+    Batch norm's step counters may be absent.
     """
     wanted = module.state_dict()
     missing = [key for key in wanted if key not in state and not key.endswith(_COUNTER)]
@@ -74,10 +73,19 @@ def fill(module: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
         *([f"the module has no {few(unknown)}"] if unknown else []),
         *([few(shapes)] if shapes else []),
     ]
+    return "; ".join(wrong)
+
+
+def fill(module: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
+    """Loads the `state` that was read from `path` into `module`.
+
+    Raises:
+        InvalidSpec: where it is the state of another module; names keys and shapes.
+    """
+    wrong = misfit(module, state)
     if wrong:
         raise InvalidSpec(
-            f"weights: {path} does not hold the state of {type(module).__name__}: "
-            f"{'; '.join(wrong)}",
+            f"weights: {path} does not hold the state of {type(module).__name__}: {wrong}",
             field="weights",
         )
     module.load_state_dict(state, strict=False)

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from blackbox_am.zoo.architecture import Architecture
 
-_COUNTER = "num_batches_tracked"
-_SHOWN = 4
-
 
 def _entry_of(name: str, kind: Kind) -> Entry:
     item = catalogue.entry(name)
@@ -38,7 +35,7 @@ def fill(net: nn.Module, weights: Path, cure: str) -> None:
     """Load a safetensors file into a net, which is then in evaluation mode and frozen.
 
     Values are widened to float32: the zoo's are stored in half precision to keep the package
-    small. Batch norm's step counters may be absent: they play no part in evaluation.
+    small. Batch norm's step counters may be absent.
 
     Args:
         net: On the CPU.
@@ -46,31 +43,23 @@ def fill(net: nn.Module, weights: Path, cure: str) -> None:
         cure: What to do where it does not fit, as the end of the message.
 
     Raises:
-        StoreCorrupt: The file cannot be read, or holds other tensors; says which.
+        StoreCorrupt: The file cannot be read, or holds other tensors; names keys and shapes.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
+
+    from blackbox_am.core.weights import misfit
 
     try:
         stored = load_file(weights)
     except (SafetensorError, OSError) as error:
         raise StoreCorrupt(f"{weights} is damaged ({error}); {cure}") from error
-    state = {key: value.float() for key, value in stored.items() if not key.endswith(_COUNTER)}
-    wanted = {key for key in net.state_dict() if not key.endswith(_COUNTER)}
-    if wanted != set(state):
-        parts = (("lacks", wanted - set(state)), ("knows no", set(state) - wanted))
-        odd = "; ".join(f"{word} {_few(keys)}" for word, keys in parts if keys)
-        raise StoreCorrupt(f"{weights} holds other tensors than expected: {odd}; {cure}")
-    try:
-        net.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise StoreCorrupt(f"{weights} does not fit the net ({error}); {cure}") from error
+    state = {key: value.float() for key, value in stored.items()}
+    wrong = misfit(net, state)
+    if wrong:
+        raise StoreCorrupt(f"{weights} holds other tensors than expected: {wrong}; {cure}")
+    net.load_state_dict(state, strict=False)
     net.eval().requires_grad_(False)
-
-
-def _few(keys: set[str]) -> str:
-    rest = len(keys) - _SHOWN
-    return ", ".join(sorted(keys)[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _fill(item: Entry, net: nn.Module) -> None:
