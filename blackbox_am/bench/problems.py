@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,12 +21,12 @@ from torch import nn
 
 from blackbox_am import plugins
 from blackbox_am.catalogue import Catalogue
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.space import Space, build_space
-from blackbox_am.core.spec import SpaceSpec, read_setting
+from blackbox_am.core.spec import read_setting
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, NotFound
+from blackbox_am.generators.vq_module import VQModule
 from blackbox_am.oracles.torch_module import TorchModule
 from blackbox_am.zoo import loading
 from blackbox_am.zoo.nets import CifarResNet
@@ -168,7 +168,7 @@ def parsed_label(label: str) -> tuple[str, dict[str, Any]]:
 
 def _unwrapped(name: str, assets: Path | None) -> Generator:
     if name in _MANGO and assets is not None:
-        return MangoVQ(assets, _MANGO[name])
+        return mango_vq(assets, _MANGO[name])
     catalogue = Catalogue.default()
     for known in (SHIPPED + name, name):
         if known in catalogue.generator_names():
@@ -262,63 +262,34 @@ _MANGO: dict[str, Literal["codes", "continuous"]] = {
 }
 
 
-@dataclass(frozen=True)
-class MangoVQ(Generator):
+def mango_vq(assets: Path, latent: Literal["codes", "continuous"]) -> VQModule:
     """MANGO's autoencoder for CIFAR-10, in one of two spaces: 64 codes of 512, or 4,096 numbers,
     which are latents before quantisation, whitened by the codebook's statistics channel by
     channel, and decoded as they are.
 
-    Attributes:
-        assets: where the weights are.
-        latent: `codes` or `continuous`.
+    Raises:
+        NotFound: where its weights are not there.
     """
-
-    kind: ClassVar[str] = "mango_vq"
-
-    assets: Path
-    latent: Literal["codes", "continuous"]
-
-    @property
-    def differentiable(self) -> bool:
-        """Whether `render` carries gradients: for continuous latents."""
-        return self.latent == "continuous"
-
-    @property
-    def space(self) -> Space:
-        if self.latent == "codes":
-            return build_space(SpaceSpec("categorical", 64, categories=512))
-        return build_space(SpaceSpec("normal", 4096, image_shape=(64, 8, 8)))
-
-    @property
-    def stimulus_shape(self) -> tuple[int, ...]:
-        return (3, 32, 32)
-
-    def render(self, latents: torch.Tensor) -> torch.Tensor:
-        check_latent_shape(self.space, latents)
-        decoder, codebook = self._loaded
-        if self.latent == "codes":
-            hidden = codebook[latents].reshape(-1, 8, 8, 64).permute(0, 3, 1, 2)
-        else:
-            mean, std = (part.view(1, 64, 1, 1) for part in (codebook.mean(0), codebook.std(0)))
-            hidden = latents.to(torch.float32).reshape(-1, 64, 8, 8) * std + mean
-        mean, std = (hidden.new_tensor(part).view(1, 3, 1, 1) for part in (MANGO_MEAN, MANGO_STD))
-        stimuli: torch.Tensor = (decoder(hidden) * std + mean).clamp(0.0, 1.0)
-        return stimuli
-
-    @cached_property
-    def _loaded(self) -> tuple[MangoDecoder, torch.Tensor]:
-        state = load_file(_there(self.assets / "mango_vqvae_cifar10.safetensors"))
-        decoder = MangoDecoder().eval().requires_grad_(False)
-        decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        decoder.load_state_dict(
-            {
-                new + key.removeprefix(old): value
-                for old, new in _MANGO_NAMES
-                for key, value in state.items()
-                if key.startswith(old + ".")
-            }
-        )
-        return decoder, state["_vq_vae._embedding.weight"]
+    state = load_file(_there(assets / "mango_vqvae_cifar10.safetensors"))
+    decoder = MangoDecoder()
+    decoder.load_state_dict(
+        {
+            new + key.removeprefix(old): value
+            for old, new in _MANGO_NAMES
+            for key, value in state.items()
+            if key.startswith(old + ".")
+        }
+    )
+    decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return VQModule(
+        decoder,
+        state["_vq_vae._embedding.weight"],
+        (8, 8),
+        mean=MANGO_MEAN,
+        std=MANGO_STD,
+        latent=latent,
+        quantise=False,
+    )
 
 
 def as_stimuli(images: NDArray[np.uint8]) -> torch.Tensor:
