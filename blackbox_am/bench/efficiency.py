@@ -120,35 +120,31 @@ def checkpoints(queries: int) -> tuple[int, ...]:
     return tuple(sorted({int(step) for step in steps} | {queries} | budgets))
 
 
-def run(cell: Cell, assets: Path | None) -> Outcome:
-    """Searches, and looks at what was found."""
+def run(cell: Cell, assets: Path | None, *, look: bool = False) -> Outcome:
+    """Searches, and with `look` also says how strange what was found is, and keeps pictures."""
     torch.set_num_threads(1)
     started = time.perf_counter()
     problem = problems.problem(cell.problem, cell.units, assets)
     at = checkpoints(cell.queries)
     try:
         report = _search(cell, problem)
-        stimuli = _rendered(problem, report.best)
-        strange = plausibility.strangeness(stimuli, problem.images)
+        found = report.at(at).reshape(len(at), cell.units, cell.seeds)
+        looks = _looks(problem, report.best, found[-1]) if look else ()
     except BlackboxError as error:
         return Outcome(cell, at, np.empty(0), time.perf_counter() - started, error.message)
-    shape = (cell.units, cell.seeds)
-    found = report.at(at).reshape(len(at), *shape)
-    shown = stimuli.reshape(*shape, *stimuli.shape[1:])[range(cell.units), found[-1].argmax(1)]
-    return Outcome(
-        cell,
-        at,
-        found,
-        time.perf_counter() - started,
-        strange=strange.numpy().reshape(shape).astype(np.float64),
-        pictures=to_uint8(shown.numpy()),
-    )
+    return Outcome(cell, at, found, time.perf_counter() - started, "", *looks)
 
 
-def _rendered(problem: problems.Problem, latents: torch.Tensor) -> torch.Tensor:
+def _looks(
+    problem: problems.Problem, latents: torch.Tensor, found: Floats
+) -> tuple[Floats, NDArray[np.uint8]]:
+    """As `Outcome` has them: `strange` and `pictures`, of the last of what was `found`."""
     with torch.no_grad():
         parts = torch.split(latents, problem.oracle.describe().batch_size)
-        return torch.cat([problem.generator.render(part) for part in parts])
+        stimuli = torch.cat([problem.generator.render(part) for part in parts])
+    strange = plausibility.strangeness(stimuli, problem.images)
+    best = stimuli.reshape(*found.shape, *stimuli.shape[1:])[range(len(found)), found.argmax(1)]
+    return strange.numpy().reshape(found.shape).astype(np.float64), to_uint8(best.numpy())
 
 
 def _search(cell: Cell, problem: problems.Problem) -> _Report:
@@ -246,7 +242,13 @@ class _Report:
 
 
 def run_all(
-    cells: Sequence[Cell], assets: Path | None, results: Path | None, jobs: int, say: Say
+    cells: Sequence[Cell],
+    assets: Path | None,
+    results: Path | None,
+    jobs: int,
+    say: Say,
+    *,
+    look: bool = False,
 ) -> list[Outcome]:
     """The outcomes of `cells`, in their order.
 
@@ -256,11 +258,17 @@ def run_all(
         results: a file that takes each outcome as it comes; what it holds is not run again.
         jobs: processes at once.
         say: told of each outcome.
+        look: whether strangeness and pictures are wanted; what `results` holds without them is
+            then searched again.
     """
-    known = {outcome.cell.key: outcome for outcome in load(results)}
+    known = {
+        outcome.cell.key: outcome
+        for outcome in load(results)
+        if outcome.failure or outcome.strange.size or not look
+    }
     missing = [cell for cell in cells if cell.key not in known]
     say(f"{len(cells) - len(missing)} of {len(cells)} searches are in the results already")
-    for number, outcome in enumerate(_run_missing(missing, assets, jobs), 1):
+    for number, outcome in enumerate(_run_missing(missing, assets, jobs, look=look), 1):
         known[outcome.cell.key] = outcome
         if results is not None:
             with results.open("a") as file:
@@ -274,13 +282,15 @@ def run_all(
     return [known[cell.key] for cell in cells]
 
 
-def _run_missing(cells: Sequence[Cell], assets: Path | None, jobs: int) -> Iterable[Outcome]:
+def _run_missing(
+    cells: Sequence[Cell], assets: Path | None, jobs: int, *, look: bool
+) -> Iterable[Outcome]:
     if jobs == 1:
-        yield from (run(cell, assets) for cell in cells)
+        yield from (run(cell, assets, look=look) for cell in cells)
         return
     # Forked processes would share torch's threads and locks.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(run, cell, assets) for cell in cells]):
+        for future in as_completed([pool.submit(run, cell, assets, look=look) for cell in cells]):
             yield future.result()
 
 
@@ -297,24 +307,23 @@ def plain(outcome: Outcome) -> dict[str, Any]:
 
 
 def load(results: Path | None) -> list[Outcome]:
-    """The outcomes that a file holds; none where there is no file."""
+    """The outcomes that a file holds, the last of each cell; none where there is no file."""
     if results is None or not results.exists():
         return []
-    outcomes = []
+    outcomes = {}
     for line in results.read_text().splitlines():
         plain = json.loads(line)
-        outcomes.append(
-            Outcome(
-                Cell(**plain["cell"]),
-                tuple(plain["at"]),
-                np.asarray(plain["found"], dtype=np.float64),
-                plain["seconds"],
-                plain["failure"],
-                np.asarray(plain.get("strange", [[]]), dtype=np.float64),
-                _pictures(plain.get("pictures")),
-            )
+        outcome = Outcome(
+            Cell(**plain["cell"]),
+            tuple(plain["at"]),
+            np.asarray(plain["found"], dtype=np.float64),
+            plain["seconds"],
+            plain["failure"],
+            np.asarray(plain.get("strange", [[]]), dtype=np.float64),
+            _pictures(plain.get("pictures")),
         )
-    return outcomes
+        outcomes[outcome.cell.key] = outcome
+    return list(outcomes.values())
 
 
 def _pictures(plain: dict[str, Any] | None) -> NDArray[np.uint8]:

@@ -132,7 +132,7 @@ def run(
         plain["speed"] = [without_nan(asdict(found)) for found in speeds]
     for part in request.searches:
         cells = request.cells(part)
-        outcomes = efficiency.run_all(cells, request.assets, results, request.jobs, say)
+        outcomes = efficiency.run_all(cells, request.assets, results, request.jobs, say, look=True)
         tables[part] = [generator_sheets.search_sheet(outcomes, request.optimizer)]
         plain[part] = [efficiency.plain(outcome) for outcome in outcomes]
         if picture is not None and part == "search":

@@ -67,6 +67,27 @@ def test_it_measures_prints_and_writes(tmp_path, capsys):
     assert "2 of 2 searches are in the results already" in told[-1]
 
 
+def test_results_that_were_not_looked_at_are_searched_again(tmp_path):
+    results = tmp_path / "results.jsonl"
+    request = request_of(parts=("search",), generators=("pixels_32",))
+    (cell,) = request.cells("search")
+    (plainly,) = efficiency.run_all([cell], None, results, 1, say=lambda _: None)
+    assert not plainly.strange.size
+    before = json.loads(results.read_text())
+    del before["strange"], before["pictures"]  # as files were before there were these
+    results.write_text(json.dumps(before) + "\n")
+    (found,) = efficiency.load(results)
+    np.testing.assert_array_equal(found.found, plainly.found)
+    (looked,) = efficiency.run_all([cell], None, results, 1, say=lambda _: None, look=True)
+    np.testing.assert_array_equal(looked.found, plainly.found)
+    assert looked.strange.shape == (1, 2)
+    (kept,) = efficiency.load(results)  # the later of the two lines
+    assert kept.strange.shape == (1, 2)
+    told = []
+    efficiency.run_all([cell], None, results, 1, say=told.append)  # has all that is asked
+    assert told == ["1 of 1 searches are in the results already"]
+
+
 def test_natural_images_are_less_strange_than_noise():
     images = torch.from_numpy(loading.probe_images()[0]).permute(0, 3, 1, 2).float() / 255
     noise = torch.rand(20, 3, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -5,7 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from blackbox_am.bench import efficiency, optimizer_sheets, optimizers, overhead, sheets
+from blackbox_am.bench import (
+    efficiency,
+    optimizer_sheets,
+    optimizers,
+    overhead,
+    plausibility,
+    sheets,
+)
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidInput, InvalidSpec
 
@@ -32,7 +39,8 @@ def outcome_of(label, found, at=(50, 100)):
     return efficiency.Outcome(cell, at, found, 1.0)
 
 
-def test_it_measures_prints_and_writes(tmp_path, capsys):
+def test_it_measures_prints_and_writes(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(plausibility, "strangeness", None)  # of generators' benchmark alone
     page, command = tmp_path / "page.md", f"{optimizers.COMMAND}, 100 queries"
     page.write_text(
         "before\n" + sheets.BEGIN.format(command=command) + "\nold\n"
@@ -57,6 +65,7 @@ def test_it_measures_prints_and_writes(tmp_path, capsys):
     assert files["picture"].stat().st_size > 10_000
     plain = json.loads(files["json_file"].read_text())
     assert [o["cell"]["noise"] for o in plain["efficiency"]] == ["0", "0", "poisson", "poisson"]
+    assert all(o["strange"] == [] for o in plain["efficiency"])
     # Run again, nothing is searched: all is in the results.
     told.clear()
     optimizers.run(request_of(), **{**files, "page": None}, say=told.append)
