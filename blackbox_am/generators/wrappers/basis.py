@@ -54,10 +54,10 @@ class Basis(GeneratorWrapper):
     scales that fall smoothly, so that an optimizer moves along the first before it has
     adapted to the last.
 
-    Cost: `samples` times D Jacobian-vector products for the exact metric (each some 2 to 3
-    times the work of rendering), or `samples` times `probes`
-    vector-Jacobian products (a forward and a backward pass each), once. What comes out is
-    kept on disk, under a checksum of the weights and of what the generator renders.
+    Cost: `samples` times D Jacobian-vector products for the exact metric (each some 3 to 4
+    times the work of rendering), or `samples` times `probes` vector-Jacobian products (a
+    forward and a backward pass each), once. What comes out is kept on disk, under a checksum of
+    the weights and of what the generator renders.
 
     Attributes:
         dimensions: d; all D unless given.
