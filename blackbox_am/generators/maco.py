@@ -16,6 +16,7 @@ from blackbox_am.core.ranges import check
 from blackbox_am.core.rng import position_seed
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._arrays import read_array
+from blackbox_am.generators._magnitudes import fitted_to
 from blackbox_am.generators._planes import Drawn, check_image, colour_matrix
 from blackbox_am.generators._spectrum import Waves, planes
 from blackbox_am.generators._stimuli import PROBES, stimuli_of
@@ -54,7 +55,9 @@ class Maco(Drawn):
         luminance: search phases of the first plane only, brightness; those of colour are fixed.
         magnitude: the mean magnitude of natural images: `zoo:probe_images`, or the path of a
             `.npy` or `.safetensors` file with (channels, height, width // 2 + 1) numbers, as
-            rfft2 lays them out.
+            rfft2 lays them out. Those of images of another size are matched in cycles per
+            image; beyond their highest frequency they go on by a law f^-a fitted to the outer
+            half of theirs. Their scale plays no part: `contrast` sets it.
         contrast: deviation of the three planes together, per plane in the mean square.
         seed: fixes the phases that are not searched.
 
@@ -154,11 +157,15 @@ class Maco(Drawn):
         if self.magnitude == PROBE:
             return probe_magnitudes(channels, height, width)
         given = read_array("magnitude", self.magnitude)
-        expected = (channels, height, width // 2 + 1)
-        check(given.shape == expected, "magnitude", f"numbers of shape {expected}", given.shape)
-        fits = bool(np.isfinite(given).all() and (given >= 0).all() and given.any())
-        check(fits, "magnitude", "finite numbers, 0 or more, not all 0", "others")
-        return torch.tensor(given.astype(np.float64))
+        expected = f"numbers of shape ({channels}, height, width // 2 + 1)"
+        fits = given.ndim == 3 and len(given) == channels and given.size > 0
+        check(fits, "magnitude", expected, given.shape)
+        proper = bool(np.isfinite(given).all() and (given >= 0).all())
+        check(proper, "magnitude", "finite numbers, 0 or more", "others")
+        found = fitted_to(torch.tensor(given.astype(np.float64)), height, width)
+        some = bool(found.flatten(1)[:, 1:].any())
+        check(some, "magnitude", f"some above 0 within {height} x {width} frequencies", "none")
+        return found
 
 
 def probe_magnitudes(channels: int, height: int, width: int) -> torch.Tensor:
