@@ -75,6 +75,44 @@ def test_pictures_are_those_of_the_consistency_pipeline(
     torch.testing.assert_close(generator.render(noises(steps)), expected)
 
 
+@pytest.mark.parametrize("eta", [0.0, 0.5])
+def test_pictures_are_those_of_the_latent_diffusion_pipeline(ldm_folder: str, eta: float) -> None:
+    from diffusers import LDMPipeline
+
+    pipeline = LDMPipeline.from_pretrained(ldm_folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)  # this pipeline draws the noise of its steps from nowhere else
+        expected = drawn_by_pipeline(pipeline, num_inference_steps=4, eta=eta)
+    searched = 3 if eta else 0
+    generator = DiffusersUnconditional(ldm_folder, steps=4, eta=eta, step_noises=searched)
+    assert generator.space.dim == N * (1 + searched)
+    assert generator.stimulus_shape == expected.shape[1:] == (3, 16, 16)
+    latents = torch.cat([noises(1), noises(searched, seed=5)], 1) if searched else noises(1)
+    torch.testing.assert_close(generator.render(latents), expected)
+
+
+def test_gradients_pass_the_quantiser_straight_through(ldm_folder: str) -> None:
+    generator = DiffusersUnconditional(ldm_folder, steps=2)
+    latents = noises(1).requires_grad_()
+    generator.render(latents).square().sum().backward()
+    assert latents.grad is not None
+    assert (latents.grad != 0).float().mean() > 0.9
+
+
+def test_an_autoencoder_of_other_latents_is_refused(
+    ldm_folder: str, with_file: Callable[..., str]
+) -> None:
+    folder = with_file(ldm_folder, "vqvae/config.json", vq_embed_dim=5)
+    generator = DiffusersUnconditional(folder)
+    with pytest.raises(InvalidSpec, match=r"denoises 3 channels, .* in vqvae/ decodes 5"):
+        _ = generator.stimulus_shape
+    with pytest.raises(InvalidSpec, match=r"denoises 3 channels"):
+        generator.render(noises(1))
+    shutil.rmtree(Path(folder, "vqvae"))
+    with pytest.raises(NotFound, match=r"vqvae/config\.json"):
+        _ = DiffusersUnconditional(folder).stimulus_shape
+
+
 def test_pictures_are_those_of_a_latent_consistency_scheduler(
     ddpm_folder: str, with_file: Callable[..., str]
 ) -> None:
@@ -253,7 +291,7 @@ def test_parameters_that_no_scheduler_takes(ddpm_folder: str, consistency_folder
 @pytest.mark.parametrize(
     ("file", "values", "message"),
     [
-        ("model_index.json", {"_class_name": "LDMPipeline"}, "found 'LDMPipeline'"),
+        ("model_index.json", {"_class_name": "DiTPipeline"}, "found 'DiTPipeline'"),
         ("model_index.json", {"unet": ["diffusers", "UNet1DModel"]}, "of class UNet2DModel"),
         ("unet/config.json", {"sample_size": None}, "in_channels and sample_size"),
         ("unet/config.json", {"out_channels": 6}, "learned variances"),
