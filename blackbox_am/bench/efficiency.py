@@ -146,9 +146,13 @@ def run(cell: Cell, assets: Path | None) -> Outcome:
 
 
 def _rendered(problem: problems.Problem, latents: torch.Tensor) -> torch.Tensor:
+    """(K, *stimulus) of latents (K, D), that of target k in row k."""
+    size = problem.oracle.describe().batch_size
+    rows, targets = torch.split(latents, size), torch.split(torch.arange(len(latents)), size)
     with torch.no_grad():
-        parts = torch.split(latents, problem.oracle.describe().batch_size)
-        return torch.cat([problem.generator.render(part) for part in parts])
+        return torch.cat(
+            [problem.generator.render_targets(*part) for part in zip(rows, targets, strict=True)]
+        )
 
 
 def _search(cell: Cell, problem: problems.Problem) -> _Report:

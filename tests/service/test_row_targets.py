@@ -200,6 +200,42 @@ def test_candidates_are_shown_around_the_inputs_of_their_targets(client, catalog
     np.testing.assert_array_equal(asked.stimuli, here(catalogue, "three", asked.latents, targets))
 
 
+def test_inputs_that_the_operator_took_away_are_said_to_be_missing(tmp_path):
+    inputs = np.random.default_rng(0).random((3, *SHAPE)).astype(np.float32)
+    tables = {
+        "oracles": {"sim": {"kind": "simulated", "stimulus_shape": list(SHAPE)}},
+        "generators": {"near": {"kind": "perturbation", "inputs": str(tmp_path / "inputs.npy")}},
+    }
+
+    @contextlib.contextmanager
+    def around(inputs):
+        np.save(tmp_path / "inputs.npy", inputs)
+        config = Config(
+            address="localhost:0",
+            store=str(tmp_path / "studies.sqlite3"),
+            device="cpu",
+            catalogue=Catalogue.from_plain(tables),
+        )
+        with running(config) as address, connect(address) as client:
+            yield client
+
+    with around(inputs) as client:
+        study = client.create(
+            study_id="s",
+            targets=["units:0", "units:1", "units:2"],
+            generator="near",
+            oracle="sim",
+            optimizer="random",
+            queries_per_target=10,
+        )
+        study.wait(timeout=60)
+        assert len(study.best(stimuli=True)) == 3
+    with around(inputs[:2]) as client:
+        assert len(client.study("s").best()) == 3
+        with pytest.raises(InvalidInput, match=r"made for 2 targets, .* from 0 to 1, got 2"):
+            client.study("s").best(stimuli=True)
+
+
 class Broken(CatalogServiceServicer):
     """Answers to Render with the parts that it was given."""
 
