@@ -52,19 +52,6 @@ def catalogue(tmp_path_factory):
     )
 
 
-@pytest.fixture(scope="module")
-def address(catalogue):
-    config = Config(address="localhost:0", store=":memory:", device="cpu", catalogue=catalogue)
-    with running(config) as found:
-        yield found
-
-
-@pytest.fixture
-def client(address):
-    with connect(address) as found:
-        yield found
-
-
 @pytest.fixture
 def latents():
     return np.random.default_rng(1).normal(size=(ROWS, 48)).astype(np.float32)
@@ -75,6 +62,19 @@ def here(catalogue, name, latents, targets):
     generator = catalogue.generator(name)
     rendered = generator.render_targets(torch.from_numpy(latents), torch.as_tensor(targets))
     return to_uint8(rendered.numpy())
+
+
+def searched(client, generator):
+    """A study of three targets that has ended."""
+    study = client.create(
+        targets=["units:0", "units:1", "units:2"],
+        generator=generator,
+        oracle="sim",
+        optimizer="random",
+        queries_per_target=30,
+    )
+    assert study.wait(timeout=60).search_rows == 90
+    return study
 
 
 @pytest.mark.parametrize("name", ["three", "grey"])
@@ -173,15 +173,7 @@ def test_listings_say_how_many_targets_there_are(client):
 
 
 def test_a_study_shows_each_target_around_its_own_input(client, catalogue):
-    study = client.create(
-        targets=["units:0", "units:1", "units:2"],
-        generator="three",
-        oracle="sim",
-        optimizer="random",
-        queries_per_target=30,
-    )
-    study.wait(timeout=60)
-    best = study.best(stimuli=True)
+    best = searched(client, "three").best(stimuli=True)
     assert [entry.target for entry in best] == [0, 1, 2]
     mine = np.stack([entry.latent for entry in best])
     stimuli = np.stack([entry.stimulus for entry in best])
@@ -220,20 +212,11 @@ def test_inputs_that_the_operator_took_away_are_said_to_be_missing(tmp_path):
             yield client
 
     with around(inputs) as client:
-        study = client.create(
-            study_id="s",
-            targets=["units:0", "units:1", "units:2"],
-            generator="near",
-            oracle="sim",
-            optimizer="random",
-            queries_per_target=10,
-        )
-        study.wait(timeout=60)
-        assert len(study.best(stimuli=True)) == 3
+        study_id = searched(client, "near").id
     with around(inputs[:2]) as client:
-        assert len(client.study("s").best()) == 3
+        assert len(client.study(study_id).best()) == 3
         with pytest.raises(InvalidInput, match=r"made for 2 targets, .* from 0 to 1, got 2"):
-            client.study("s").best(stimuli=True)
+            client.study(study_id).best(stimuli=True)
 
 
 class Broken(CatalogServiceServicer):
