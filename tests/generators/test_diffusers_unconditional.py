@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from blackbox_am import plugins
-from blackbox_am.errors import InvalidSpec, NotFound
+from blackbox_am.core.rng import Stream
+from blackbox_am.errors import InvalidSpec, NotFound, StoreCorrupt
 from blackbox_am.generators.diffusers_unconditional import DiffusersUnconditional
 from blackbox_am.zoo import catalogue as zoo
 
@@ -213,17 +214,31 @@ def test_the_name_of_a_downloaded_model_does_as_well(
         _ = DiffusersUnconditional("me/other").space
 
 
-def test_a_pipeline_of_the_zoo(
-    ddpm_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_zoos_pipeline_has_pictures_that_differ_and_are_no_noise() -> None:
+    generator = DiffusersUnconditional("zoo:cifar_ldm", steps=4)
+    assert (generator.space.kind, generator.space.dim) == ("sphere", 4 * 8 * 8)
+    pictures = generator.render(generator.space.sample(Stream(0, "test", 0), 16)[0])
+    assert pictures.shape == (16, 3, 32, 32)
+    assert pictures.std(0).mean() > 0.12
+    # Neighbouring pixels of a natural picture are alike; those of noise are not.
+    sides = torch.stack([pictures[..., :-1].flatten(), pictures[..., 1:].flatten()])
+    assert torch.corrcoef(sides)[0, 1] > 0.8
+
+
+def test_weights_of_the_zoo_that_are_damaged_say_how_to_get_them_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(ddpm_folder, tmp_path / "weights" / "made")
-    files = ("weights/made/unet/diffusion_pytorch_model.safetensors",)
-    made = zoo.Entry("made", "autoencoder", "a pipeline", files, "none")
+    for file in zoo.entry("cifar_ldm").files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(zoo.ROOT / file, tmp_path / file)
     monkeypatch.setattr(zoo, "ROOT", tmp_path)
-    monkeypatch.setattr(zoo, "_ENTRIES", (made,))
-    latents = noises(1)
-    expected = DiffusersUnconditional(ddpm_folder, steps=2).render(latents)
-    assert torch.equal(DiffusersUnconditional("zoo:made", steps=2).render(latents), expected)
+    weights = tmp_path / zoo.entry("cifar_ldm").files[0]
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(StoreCorrupt, match=r"unet: the weights are damaged.*reinstall the package"):
+        DiffusersUnconditional("zoo:cifar_ldm").render(torch.zeros(1, 256))
+    weights.unlink()
+    with pytest.raises(NotFound, match=r"expected the file .*safetensors; reinstall"):
+        _ = DiffusersUnconditional("zoo:cifar_ldm").space
 
 
 def test_slices_and_checkpoints_change_nothing(ddpm_folder: str) -> None:
