@@ -29,6 +29,7 @@ SHIPPED: dict[str, dict[str, dict[str, Any]]] = {
         "cifar_vae": {"kind": "diffusers_vae", "weights": "zoo:cifar_vae"},
         "cifar_vq": {"kind": "diffusers_vq", "weights": "zoo:cifar_vq"},
         "cifar_vq_codes": {"kind": "diffusers_vq", "weights": "zoo:cifar_vq", "latent": "codes"},
+        "cifar_ldm": {"kind": "diffusers_unconditional", "weights": "zoo:cifar_ldm"},
         "cppn_32": {"kind": "cppn", "shape": [3, 32, 32]},
         "dct_32": {"kind": "dct", "shape": [3, 32, 32]},
         "fourier_32": {"kind": "fourier", "shape": [3, 32, 32], "lowest": 128},

@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 
+from blackbox_am.generators.diffusers_unconditional import DiffusersUnconditional
 from blackbox_am.zoo import catalogue, loading
 
+STEPS = DiffusersUnconditional.steps
 Module = Callable[[torch.Tensor], Any]
 
 
@@ -43,6 +45,24 @@ def _vq_codes() -> Module:
     return decode
 
 
+def _ldm() -> Module:
+    from diffusers import LDMPipeline
+
+    load: Any = LDMPipeline.from_pretrained
+    pipeline = load(catalogue.path("cifar_ldm"), local_files_only=True)
+    shape = (-1, *_shape("cifar_ldm"))
+
+    def decode(noise: torch.Tensor) -> Any:
+        samples = noise.reshape(shape)
+        pipeline.scheduler.set_timesteps(STEPS)
+        for time in pipeline.scheduler.timesteps:
+            said = pipeline.unet(samples, time).sample
+            samples = pipeline.scheduler.step(said, time, samples).prev_sample
+        return pipeline.vqvae.decode(samples / pipeline.vqvae.config.scaling_factor).sample
+
+    return decode
+
+
 def _sngan() -> Module:
     return loading.load_decoder("cifar_sngan")
 
@@ -59,6 +79,7 @@ _MODULES: dict[str, Callable[[], Module]] = {
     "vae": _vae,
     "vq": _vq,
     "vq_codes": _vq_codes,
+    "ldm": _ldm,
     "sngan": _sngan,
     "cbf_vae": _cbf_vae,
 }

@@ -139,12 +139,20 @@ def _looks(
     problem: problems.Problem, latents: torch.Tensor, found: Floats
 ) -> tuple[Floats, NDArray[np.uint8]]:
     """As `Outcome` has them: `strange` and `pictures`, of the last of what was `found`."""
-    with torch.no_grad():
-        parts = torch.split(latents, problem.oracle.describe().batch_size)
-        stimuli = torch.cat([problem.generator.render(part) for part in parts])
+    stimuli = _rendered(problem, latents)
     strange = plausibility.strangeness(stimuli, problem.images)
     best = stimuli.reshape(*found.shape, *stimuli.shape[1:])[range(len(found)), found.argmax(1)]
     return strange.numpy().reshape(found.shape).astype(np.float64), to_uint8(best.numpy())
+
+
+def _rendered(problem: problems.Problem, latents: torch.Tensor) -> torch.Tensor:
+    """(K, *stimulus) of latents (K, D), that of target k in row k."""
+    size = problem.oracle.describe().batch_size
+    rows, targets = torch.split(latents, size), torch.split(torch.arange(len(latents)), size)
+    with torch.no_grad():
+        return torch.cat(
+            [problem.generator.render_targets(*part) for part in zip(rows, targets, strict=True)]
+        )
 
 
 def _search(cell: Cell, problem: problems.Problem) -> _Report:

@@ -83,10 +83,11 @@ def generators(
     if as_json:
         _print_json(found)
         return
-    table = _table("generator", "latent space", "stimulus", "gradients", "licence", "")
+    table = _table("generator", "latent space", "stimulus", "targets", "gradients", "licence", "")
     for entry in found:
         table.add_row(
             entry.name, _space(entry), _shape(entry.stimulus_shape),
+            _targets(entry),
             "yes" if entry.differentiable else "no", entry.licence,
             _text(entry.summary, entry.problem),
         )  # fmt: skip
@@ -219,6 +220,13 @@ def _type(schema: dict[str, Any]) -> str:
 
 def _space(entry: GeneratorListing) -> str:
     return "" if entry.space is None else f"{entry.space.kind}, {entry.space.dimension:,}"
+
+
+def _targets(entry: GeneratorListing) -> str:
+    """How many targets a study with it may have."""
+    if entry.space is None:
+        return ""
+    return "any" if entry.targets is None else f"{entry.targets:,}"
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -68,12 +68,12 @@ def _plug_in(registry: plugins.Registry[Any], name: str) -> dict[str, Any]:
 def _generator(name: str, build: Callable[[str], Any]) -> GeneratorListing:
     try:
         made = build(name)
-        space, shape = made.space.spec, tuple(made.stimulus_shape)
+        space, shape, targets = made.space.spec, tuple(made.stimulus_shape), made.targets
     except BlackboxError as error:
         return GeneratorListing(name, "", None, (), False, "", error.message)
     summary = plugins.summary_of(type(made))
     return GeneratorListing(
-        name, made.kind, space, shape, made.differentiable, summary, "", made.licence
+        name, made.kind, space, shape, made.differentiable, summary, "", made.licence, targets
     )
 
 

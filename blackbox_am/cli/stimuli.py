@@ -32,6 +32,17 @@ Out = Annotated[
     ),
 ]
 Columns = Annotated[int, typer.Option("--columns", min=1, help="Stimuli side by side.")]
+Target = Annotated[
+    int,
+    typer.Option(
+        "--target",
+        min=0,
+        max=2**31 - 1,
+        help="Of a generator around several inputs, such as `perturbation` or `neighbourhood`: "
+        "around which to show stimuli, from 0. `blackbox-am catalog generators` says how many "
+        "targets each tells apart; target k of a study searches around input k.",
+    ),
+]
 LatentsOut = Annotated[
     Path | None,
     typer.Option("--latents-out", help="Write the latents too: .npy, one row a stimulus."),
@@ -51,12 +62,13 @@ class _Source(Protocol):
 
     def sample(self, n: int, seed: int) -> Array: ...
 
-    def render(self, latents: Array, on_rows: OnRows) -> Array: ...
+    def render(self, latents: Array, target: int, on_rows: OnRows) -> Array: ...
 
 
 def sample(
     generator: Generator,
     n: Annotated[int, typer.Option("--n", "-n", min=1, max=2**16, help="How many.")] = 64,
+    target: Target = 0,
     out: Out = Path("samples.png"),
     columns: Columns = 8,
     seed: options.Seed = 0,
@@ -71,11 +83,13 @@ def sample(
     For instance:
 
         blackbox-am sample cifar_vae --n 64 --out grid.png
+
+        blackbox-am sample my_attack --config FILE --target 1
     """
     _check_places(out, latents_out)
     with _source(generator, server, config) as source:
         latents = source.sample(n, seed)
-        _write(source, latents, out, columns, latents_out)
+        _write(source, latents, target, out, columns, latents_out)
 
 
 def interpolate(
@@ -92,6 +106,7 @@ def interpolate(
             "latent i to latent i + 1. Without it, pairs are drawn from the prior.",
         ),
     ] = None,
+    target: Target = 0,
     out: Out = Path("interpolation.png"),
     seed: options.Seed = 0,
     latents_out: LatentsOut = None,
@@ -115,7 +130,7 @@ def interpolate(
             else _consecutive(_read(latents, source.space))
         )
         ways = [between(source.space, start, end, steps) for start, end in pairs]
-        _write(source, np.concatenate(ways), out, steps, latents_out)
+        _write(source, np.concatenate(ways), target, out, steps, latents_out)
 
 
 def _check_places(out: Path, latents_out: Path | None) -> None:
@@ -153,10 +168,15 @@ def _consecutive(latents: Array) -> Array:
 
 
 def _write(
-    source: _Source, latents: Array, out: Path, columns: int, latents_out: Path | None
+    source: _Source,
+    latents: Array,
+    target: int,
+    out: Path,
+    columns: int,
+    latents_out: Path | None,
 ) -> None:
     with _progress(len(latents)) as on_rows:
-        stimuli = source.render(latents, on_rows)
+        stimuli = source.render(latents, target, on_rows)
     if latents_out is not None:
         _save_array(latents_out, latents)
     if out.suffix == ".npy":
@@ -214,12 +234,13 @@ class _Here:
 
         return rendering.sample(self._generator.space, n, seed)
 
-    def render(self, latents: Array, on_rows: OnRows) -> Array:
+    def render(self, latents: Array, target: int, on_rows: OnRows) -> Array:
         from blackbox_am.service import rendering
 
         pieces: list[Array] = []
         checked = rendering.checked(self._generator, latents)
-        for piece in rendering.batches(self._generator, checked):
+        targets = rendering.checked_targets(self._generator, [target], len(checked))
+        for piece in rendering.batches(self._generator, checked, targets):
             pieces.append(piece)
             on_rows(sum(map(len, pieces)))
         return np.concatenate(pieces)
@@ -241,5 +262,7 @@ class _There:
     def sample(self, n: int, seed: int) -> Array:
         return self._client.sample(self._name, n, seed=seed)
 
-    def render(self, latents: Array, on_rows: OnRows) -> Array:
-        return self._client.render(self._name, latents, dtype="float32", on_rows=on_rows)
+    def render(self, latents: Array, target: int, on_rows: OnRows) -> Array:
+        return self._client.render(
+            self._name, latents, targets=target, dtype="float32", on_rows=on_rows
+        )

@@ -318,6 +318,7 @@ class Client:
         generator: str,
         latents: ArrayLike,
         *,
+        targets: ArrayLike | None = None,
         dtype: str = "uint8",
         on_rows: Callable[[int], None] | None = None,
     ) -> NDArray[Any]:
@@ -326,14 +327,18 @@ class Client:
         Args:
             generator: its name.
             latents: (N, D).
+            targets: of a generator that tells targets apart, such as `perturbation` around
+                several inputs, the target of each row: (N,) numbers from 0, or one for all
+                rows; the first where None. Of a study's candidates: `Best.target`.
             dtype: `uint8` (0..255) or `float32` (0..1).
             on_rows: called with how many stimuli have come, as they come.
 
         Raises:
             NotFound: for an unknown generator.
             ShapeMismatch: for latents of another shape.
+            InvalidInput: for targets that the generator does not have, or of another number.
         """
-        return rendering.render(self._connection, generator, latents, dtype, on_rows)
+        return rendering.render(self._connection, generator, latents, targets, dtype, on_rows)
 
     def _list(self, method: Any, request_type: Any, field: str) -> Iterator[Any]:
         def fetch(token: str) -> Any:

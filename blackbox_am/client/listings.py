@@ -72,6 +72,8 @@ class GeneratorListing:
         summary: what it is.
         problem: why it cannot be built; empty where it can.
         licence: terms of its weights; empty where it has none, or where nobody says.
+        targets: how many targets it tells apart, as a search around so many inputs does; None:
+            none.
     """
 
     name: str
@@ -82,6 +84,7 @@ class GeneratorListing:
     summary: str
     problem: str
     licence: str = ""
+    targets: int | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def generator(message: pb.GeneratorInfo) -> GeneratorListing:
         message.summary,
         message.message,
         message.licence,
+        message.targets or None,
     )
 
 

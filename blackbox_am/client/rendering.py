@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blackbox_am.client.connection import SEND_BYTES, Connection
+from blackbox_am.core.row_targets import one_a_row
 from blackbox_am.errors import InvalidInput, ServerFailed
 from blackbox_am.rpc import tensors
-from blackbox_am.rpc.chunks import Joiner
+from blackbox_am.rpc.joining import TensorJoiner
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import catalog_service_pb2 as pb
+from blackbox_am.v1.tensor_pb2 import Tensor
 
 MAX_BYTES = 2**32
 """What one call brings at most."""
@@ -33,16 +35,19 @@ def render(
     connection: Connection,
     generator: str,
     latents: ArrayLike,
+    targets: ArrayLike | None,
     dtype: str,
     on_rows: Callable[[int], None] | None,
 ) -> NDArray[Any]:
-    """(N, *stimulus), for latents (N, D), which travel in pieces that a server takes."""
+    """(N, *stimulus), for latents (N, D), which travel in pieces that a server takes, each with
+    the targets of its rows.
+    """
     array = _numbers(latents)
     wanted = tensors.header(dtype, ()).dtype
     rendered: list[NDArray[Any]] = []
-    for start, piece in _pieces(array):
+    for start, piece, mine in _pieces(array, _whole(targets)):
         request = pb.RenderRequest(
-            generator=generator, latents=tensors.to_proto(piece), dtype=wanted
+            generator=generator, latents=tensors.to_proto(piece), dtype=wanted, targets=mine
         )
         call = connection.catalog.Render(request, timeout=connection.timeout)
         rendered.append(_joined(connection, call, "stimuli", on_rows, start))
@@ -58,15 +63,33 @@ def _numbers(latents: ArrayLike) -> NDArray[Any]:
     raise InvalidInput(f"latents: expected numbers, got {array.dtype}", field="latents")
 
 
-def _pieces(array: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Where each piece starts, and the piece."""
+def _whole(targets: ArrayLike | None) -> Sequence[int] | None:
+    if targets is None:
+        return None
+    array = np.atleast_1d(targets)
+    whole = array.dtype.kind in "iu" or not array.size
+    if array.ndim != 1 or not whole or not ((array >= 0) & (array < 2**31)).all():
+        raise InvalidInput(
+            "targets: expected whole numbers from 0 on, one a row or one for all rows, got "
+            f"{targets!r:.80}",
+            field="targets",
+        )
+    return tuple(array.tolist())
+
+
+def _pieces(
+    array: NDArray[Any], targets: Sequence[int] | None
+) -> Iterator[tuple[int, NDArray[Any], Sequence[int]]]:
+    """Where each piece starts, the piece, and the targets of its rows, none where None."""
     if array.ndim != 2 or not array.size:
-        yield 0, array  # the server says what it expects
+        yield 0, array, targets or ()  # the server says what it expects
         return
+    # Checked here: a server cannot tell too few of them from those of a piece.
+    each = () if targets is None else one_a_row(targets, len(array))
     # Few rows a call: a slow generator needs its time for each of them.
     step = min(ROWS, max(1, SEND_BYTES // array[0].nbytes))
     for start in range(0, len(array), step):
-        yield start, array[start : start + step]
+        yield start, array[start : start + step], each[start : start + step]
 
 
 def _joined(
@@ -76,19 +99,15 @@ def _joined(
     on_rows: Callable[[int], None] | None = None,
     before: int = 0,
 ) -> NDArray[Any]:
-    header, joiner = None, None
+    tensor = TensorJoiner[Tensor](field, lambda header: header, limit=MAX_BYTES)
     try:
         for part in call:
-            if part.WhichOneof("part") == "header":
-                header = part.header
-                joiner = Joiner(tensors.size_of(header, field=field), limit=MAX_BYTES)
-            elif joiner is not None and header is not None:
-                joiner.add(part.chunk)
-                if on_rows is not None:
-                    end = part.chunk.offset + len(part.chunk.data)
-                    on_rows(before + header.shape[0] * end // part.chunk.total_size)
+            tensor.add(part)
+            if on_rows is not None and tensor.header is not None and part.HasField("chunk"):
+                end = part.chunk.offset + len(part.chunk.data)
+                on_rows(before + tensor.header.shape[0] * end // part.chunk.total_size)
     except grpc.RpcError as error:
         raise from_rpc_error(error, connection.target) from error
-    if header is None or joiner is None:
+    if tensor.header is None:
         raise ServerFailed(f"the server sent no {field}")
-    return tensors.from_header(header, joiner.result(), field=field).copy()
+    return tensor.result()[1].copy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -79,6 +80,25 @@ def check_targets(generator: Generator, targets: int) -> None:
             f"its own stimuli, and the study has {targets}; give it as many, or one for all",
             field="targets",
         )
+
+
+def check_row_targets(generator: Generator, targets: Sequence[int]) -> None:
+    """Checks the targets of rows that a generator is to render. One that tells no targets apart
+    takes any.
+
+    Raises:
+        InvalidInput: for a target that it was not made for.
+    """
+    known = generator.targets
+    if known is None:
+        return
+    for target in targets:
+        if not 0 <= target < known:
+            raise InvalidInput(
+                f"targets: this {generator.kind} generator is made for {known} targets, expected "
+                f"numbers from 0 to {known - 1}, got {target}; name one of those",
+                field="targets",
+            )
 
 
 def check_fit(generator: Generator, info: OracleInfo, making: str, taking: str) -> None:

@@ -73,7 +73,7 @@ def read_config(weights: str, class_name: str = "", size: int | None = None) -> 
                 field="weights",
             )
         _diffusers.diffusers_class(weights, found, "decode")
-    channels = _latent_channels(weights, values)
+    channels = latent_channels(weights, values)
     scale = downscale(weights, values)
     side = _side(weights, values, size)
     if side % scale:
@@ -132,7 +132,12 @@ def load_model(weights: str, config: Config) -> torch.nn.Module:
     return _diffusers.load_part(weights, "", owner)
 
 
-def _latent_channels(weights: str, values: dict[str, Any]) -> int:
+def latent_channels(weights: str, values: dict[str, Any]) -> int:
+    """How many channels the latents of the autoencoder with these `values` have.
+
+    Raises:
+        InvalidSpec: where they do not say.
+    """
     channels = values.get("vq_embed_dim") or values.get("latent_channels")
     if not isinstance(channels, int):
         raise InvalidSpec(

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from blackbox_am.core.generator import Generator
-from blackbox_am.errors import InvalidSpec, NotFound, did_you_mean
+from blackbox_am.errors import BlackboxError, InvalidSpec, NotFound, StoreCorrupt, did_you_mean
 from blackbox_am.generators._slices import Slices
 from blackbox_am.zoo import catalogue
 
@@ -127,6 +127,7 @@ def load_part(weights: str, part: str, owner: Any) -> torch.nn.Module:
         NotFound: where weights are missing.
         InvalidSpec: where they cannot be read, or do not fit the configuration; says which
             tensors.
+        StoreCorrupt: the same of zoo weights, with the cure.
     """
     where = f"weights {weights!r}" + (f", {part}" if part else "")
     ours = owner.__module__.startswith("diffusers")
@@ -142,20 +143,20 @@ def load_part(weights: str, part: str, owner: Any) -> torch.nn.Module:
         )
     except OSError as error:
         if UNREADABLE in str(error):
-            raise InvalidSpec(
-                f"{where}: the weights are damaged: {error}", field="weights"
-            ) from error
+            raise _unfit(weights, f"{where}: the weights are damaged: {error}") from error
         raise NotFound(
             f"{where}: expected {'diffusion_pytorch_' if ours else ''}model.safetensors beside "
             f"config.json, as save_pretrained writes them: {error}",
             field="weights",
         ) from error
     except Exception as error:  # every reader of weights has its own errors
-        raise InvalidSpec(
+        raise _unfit(
+            weights,
             f"{where}: the weights do not fit their configuration, or are damaged: {error}",
-            field="weights",
         ) from error
-    _check_keys(where, told)
+    faults = _faults(told)
+    if faults:
+        raise _unfit(weights, f"{where}: the weights do not fit their configuration; {faults}")
     loaded: torch.nn.Module = (model if ours else model.float()).eval().requires_grad_(False)
     return loaded
 
@@ -184,9 +185,17 @@ def diffusers_class(weights: str, name: Any, method: str) -> Any:
     return found
 
 
-def _check_keys(where: str, told: dict[str, Any]) -> None:
-    """Refuses weights of which some are made up, left out or of another shape."""
-    faults = [
+def _unfit(weights: str, message: str) -> BlackboxError:
+    """The error for weights that are not what their configuration says."""
+    if weights.startswith(ZOO):
+        cure = catalogue.entry(weights.removeprefix(ZOO)).cure
+        return StoreCorrupt(f"{message}; {cure}")
+    return InvalidSpec(message, field="weights")
+
+
+def _faults(told: dict[str, Any]) -> str:
+    """Which weights are made up, left out or of another shape; empty where none is."""
+    return "; ".join(
         f"{word} {_first(sorted(_name(key) for key in told[name]))}"
         for name, word in (
             ("missing_keys", "lacking"),
@@ -194,12 +203,7 @@ def _check_keys(where: str, told: dict[str, Any]) -> None:
             ("mismatched_keys", "of another shape:"),
         )
         if told.get(name)
-    ]
-    if faults:
-        raise InvalidSpec(
-            f"{where}: the weights do not fit their configuration; {'; '.join(faults)}",
-            field="weights",
-        )
+    )
 
 
 def _name(key: Any) -> str:
@@ -214,10 +218,7 @@ def _first(keys: list[str]) -> str:
 
 def _local_file(weights: str, file: str) -> Path:
     if weights.startswith(ZOO):
-        found = catalogue.path(weights.removeprefix(ZOO))
-        # A pipeline's weights lie in a folder of it.
-        homes = [found, *found.parents[:2]]
-        return next((home / file for home in homes if (home / file).is_file()), found / file)
+        return catalogue.path(weights.removeprefix(ZOO)) / file
     if Path(weights).is_dir():
         return Path(weights) / file
     from huggingface_hub import hf_hub_download

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 
@@ -14,8 +14,9 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.generators import _autoencoders, _diffusers, _pipelines, _prompts
-from blackbox_am.generators._diffusers import Loaded, to_stimuli
+from blackbox_am.generators import _diffusers, _pipelines, _prompts
+from blackbox_am.generators._diffusers import Loaded
+from blackbox_am.generators._latent_decoder import Decoding, LatentDecoder
 from blackbox_am.generators._pipelines import Denoiser, Precision, Prior
 from blackbox_am.generators._sampling import SamplerName, Sampling
 
@@ -37,10 +38,10 @@ class _Pipeline(torch.nn.Module):
     start: torch.Tensor
     fixed: torch.Tensor
 
-    def __init__(self, denoiser: Denoiser, vae: Any, owner: DiffusersText) -> None:
+    def __init__(self, denoiser: Denoiser, decode: Decoding, owner: DiffusersText) -> None:
         super().__init__()
         self.denoiser = denoiser
-        self.vae = vae
+        self.decode = decode
         self.owner = owner
         shape = owner.noise_shape
         prior = build_space(_pipelines.noise_space(owner.prior, shape))
@@ -81,7 +82,8 @@ class _Pipeline(torch.nn.Module):
         made = self.owner.sampling.run(
             predict, start, lambda step, like: self.fixed[step].expand_as(like)
         )
-        return to_stimuli(self.vae.decode(made / self.vae.config.scaling_factor).sample)
+        stimuli: torch.Tensor = self.decode(made)
+        return stimuli
 
 
 @dataclass(frozen=True)
@@ -237,8 +239,7 @@ class DiffusersText(Loaded):
                 f"else, this one has {', '.join(wanted)}",
                 field="weights",
             )
-        vae = _diffusers.read_json(self.weights, "vae/config.json")
-        scale = _autoencoders.downscale(self.weights, vae)
+        scale = self._decoder.scale
         if self.size is not None and (self.size < 1 or self.size % scale):
             raise InvalidSpec(
                 f"size: expected a multiple of {scale} pixels, got {self.size}", field="size"
@@ -246,16 +247,18 @@ class DiffusersText(Loaded):
         channels, height, width = shape
         if self.size is not None:
             height = width = self.size // scale
-        colours = int(vae.get("out_channels", 3))
-        return (channels, height, width), (colours, height * scale, width * scale)
+        noise = (channels, height, width)
+        return noise, self._decoder.stimulus_shape(noise)
+
+    @property
+    def _decoder(self) -> LatentDecoder:
+        return LatentDecoder(self.weights, "vae")
 
     def _load(self) -> torch.nn.Module:
         from diffusers import UNet2DConditionModel
 
         _ = self.space, self.sampling.scheduler  # refused before the weights are read
-        named = _diffusers.read_json(self.weights, "vae/config.json").get("_class_name")
-        owner = _diffusers.diffusers_class(self.weights, named, "decode")
-        vae = _diffusers.load_part(self.weights, "vae", owner)
+        decode = self._decoder.load()
         unet = _diffusers.load_part(self.weights, "unet", UNet2DConditionModel)
         denoiser = Denoiser(unet, self.dtype, checkpointing=self.checkpointing)
-        return _Pipeline(denoiser, vae, self)
+        return _Pipeline(denoiser, decode, self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -14,15 +15,12 @@ from blackbox_am.core.space import Space, build_space
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators import _diffusers, _pipelines
 from blackbox_am.generators._diffusers import Loaded, to_stimuli
+from blackbox_am.generators._latent_decoder import LatentDecoder
 from blackbox_am.generators._pipelines import Denoiser, Precision, Prior
 from blackbox_am.generators._sampling import SamplerName, Sampling
 
-PIPELINES = (
-    "DDPMPipeline",
-    "DDIMPipeline",
-    "PNDMPipeline",
-    "ConsistencyModelPipeline",
-)
+LATENT = "LDMPipeline"
+PIPELINES = ("DDPMPipeline", "DDIMPipeline", "PNDMPipeline", "ConsistencyModelPipeline", LATENT)
 
 
 class _Sampler(torch.nn.Module):
@@ -30,12 +28,18 @@ class _Sampler(torch.nn.Module):
 
     fixed: torch.Tensor
 
-    def __init__(self, denoiser: Denoiser, owner: DiffusersUnconditional) -> None:
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        finish: Callable[[torch.Tensor], torch.Tensor],
+        owner: DiffusersUnconditional,
+    ) -> None:
         super().__init__()
         self.denoiser = denoiser
+        self.finish = finish
         self.sampling = owner.sampling
         self.label = owner.label
-        shape = owner.stimulus_shape
+        shape = owner.noise_shape
         stream = Stream(owner.seed, "step noise", 0)
         self.register_buffer("fixed", stream.normal(owner.steps, *shape)[0])
 
@@ -53,13 +57,13 @@ class _Sampler(torch.nn.Module):
             said: torch.Tensor = self.denoiser(samples, time, **given)
             return said
 
-        return to_stimuli(self.sampling.run(predict, latents[:, 0], noise))
+        return self.finish(self.sampling.run(predict, latents[:, 0], noise))
 
 
 @dataclass(frozen=True)
 class DiffusersUnconditional(Loaded):
     """Images from the noise of a diffusion or consistency model: diffusers' DDPMPipeline,
-    DDIMPipeline, PNDMPipeline or ConsistencyModelPipeline.
+    DDIMPipeline, PNDMPipeline, ConsistencyModelPipeline or LDMPipeline.
 
     A latent is the initial noise, flattened from (channels, height, width), and after it the
     noises of the first `step_noises` steps, for samplers that add some. It is on the sphere
@@ -71,11 +75,17 @@ class DiffusersUnconditional(Loaded):
 
     DDPM's pipelines are sampled with DDIM unless `sampler` says otherwise, which needs no noise
     after the first and gives fair pictures in few steps (Song, Meng, Ermon, "Denoising Diffusion
-    Implicit Models", 2021). A batch that does not fit into memory is halved.
+    Implicit Models", 2021). LDMPipeline denoises in the latents of an autoencoder, where D is
+    many times smaller than in pixels (Rombach et al., "High-Resolution Image Synthesis with
+    Latent Diffusion Models", 2022), and the autoencoder in vqvae/ decodes them; where that
+    quantises them, gradients pass straight through, as in `diffusers_vq`.
+
+    A batch that does not fit into memory is halved.
 
     Attributes:
         weights: `zoo:NAME`, a folder in `save_pretrained`'s layout (model_index.json, unet/,
-            scheduler/), or the name of a model that diffusers has downloaded before.
+            scheduler/, and vqvae/ of an LDMPipeline), or the name of a model that diffusers has
+            downloaded before.
         steps: of the sampler.
         sampler: `auto` as saved (DDPM's as DDIM), `ddim`, or `ddpm` (ancestral).
         eta: of DDIM: 0 adds no noise, 1 as much as DDPM.
@@ -124,7 +134,7 @@ class DiffusersUnconditional(Loaded):
             NotFound: where there is no such model.
             InvalidSpec: where it is of another class, or the sampler does not fit it.
         """
-        channels, height, width = self.stimulus_shape
+        channels, height, width = self.noise_shape
         shape = ((1 + self.step_noises) * channels, height, width)
         if self.step_noises > self.sampling.noisy_steps:
             raise InvalidSpec(
@@ -136,8 +146,14 @@ class DiffusersUnconditional(Loaded):
         return build_space(_pipelines.noise_space(self.prior, shape))
 
     @property
-    def stimulus_shape(self) -> tuple[int, int, int]:
+    def noise_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of what is denoised."""
         return self._unet[1]
+
+    @property
+    def stimulus_shape(self) -> tuple[int, int, int]:
+        decoder = self._decoder
+        return decoder.stimulus_shape(self.noise_shape) if decoder else self.noise_shape
 
     @cached_property
     def sampling(self) -> Sampling:
@@ -149,7 +165,7 @@ class DiffusersUnconditional(Loaded):
         check_latent_shape(self.space, latents)
         network = self._net
         noises = latents.to(network.fixed.device, torch.float32)
-        shaped = noises.reshape(len(noises), 1 + self.step_noises, *self.stimulus_shape)
+        shaped = noises.reshape(len(noises), 1 + self.step_noises, *self.noise_shape)
         return self._slices.render(network, shaped)
 
     @cached_property
@@ -170,9 +186,17 @@ class DiffusersUnconditional(Loaded):
             )
         return values, shape
 
+    @cached_property
+    def _decoder(self) -> LatentDecoder | None:
+        index = _diffusers.read_json(self.weights, "model_index.json")
+        latent = index.get("_class_name") == LATENT
+        return LatentDecoder(self.weights, "vqvae") if latent else None
+
     def _load(self) -> torch.nn.Module:
         from diffusers import UNet2DModel
 
-        _ = self.space, self.sampling.scheduler  # refused before the weights are read
+        # What does not fit is refused before the weights are read.
+        _ = self.space, self.stimulus_shape, self.sampling.scheduler
         unet = _diffusers.load_part(self.weights, "unet", UNet2DModel)
-        return _Sampler(Denoiser(unet, self.dtype, checkpointing=self.checkpointing), self)
+        denoiser = Denoiser(unet, self.dtype, checkpointing=self.checkpointing)
+        return _Sampler(denoiser, self._decoder.load() if self._decoder else to_stimuli, self)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.core.tensors import to_bytes, to_uint8
-from blackbox_am.errors import InvalidInput
 from blackbox_am.rpc import chunks, parts, tensors
+from blackbox_am.rpc.joining import TensorJoiner
 from blackbox_am.v1 import oracle_service_pb2 as pb
 from blackbox_am.v1.tensor_pb2 import Tensor
 
@@ -57,18 +57,9 @@ def incoming(answer: Iterator[Any], check: Callable[[Tensor], None] | None = Non
     Raises:
         InvalidInput: for damaged chunks, another order, or no header.
     """
-    header, joiner = None, None
+    activations = TensorJoiner[pb.ObserveResponse](
+        "activations", lambda header: header.activations, check=check
+    )
     for part in answer:
-        if part.WhichOneof("part") == "header" and header is None:
-            header = part.header.activations
-            total = tensors.size_of(header, field="activations")
-            if check is not None:
-                check(header)
-            joiner = chunks.Joiner(total)
-        elif joiner is not None and part.WhichOneof("part") == "chunk":
-            joiner.add(part.chunk)
-        else:
-            raise InvalidInput("expected a header first, then chunks")
-    if header is None or joiner is None:
-        raise InvalidInput("the stream held no header")
-    return tensors.from_header(header, joiner.result(), field="activations")
+        activations.add(part)
+    return activations.result()[1]

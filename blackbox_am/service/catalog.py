@@ -22,7 +22,7 @@ from blackbox_am.rpc import chunks, pages, progress, specs, tensors
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.calls import streaming, unary, unary_model
 from blackbox_am.service.oracles import observe
-from blackbox_am.service.rendering import batches, checked, sample
+from blackbox_am.service.rendering import batches, checked, checked_targets, sample
 from blackbox_am.v1 import catalog_service_pb2 as pb
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 from blackbox_am.v1 import tensor_pb2
@@ -144,7 +144,9 @@ class CatalogService(CatalogServiceServicer):
         def prepared() -> tuple[tuple[int, ...], Iterator[NDArray[np.float32]]]:
             generator = self.backend.generator(request.generator)
             latents = checked(generator, tensors.from_proto(request.latents, field="latents"))
-            return (len(latents), *generator.stimulus_shape), batches(generator, latents)
+            targets = checked_targets(generator, request.targets, len(latents))
+            shape = (len(latents), *generator.stimulus_shape)
+            return shape, batches(generator, latents, targets)
 
         shape, rendered = await self.backend.in_thread(prepared, runs_models=True)
         yield pb.RenderResponse(header=tensor_pb2.Tensor(dtype=dtype, shape=shape))
@@ -167,6 +169,7 @@ class CatalogService(CatalogServiceServicer):
                 differentiable=generator.differentiable,
                 summary=plugins.summary_of(type(generator)),
                 licence=generator.licence,
+                targets=generator.targets or 0,
             )
         except BlackboxError as error:
             return pb.GeneratorInfo(name=name, message=error.message)

@@ -15,6 +15,7 @@ from blackbox_am.core.tensors import to_unit_interval
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import BlackboxError, InvalidInput, OracleFailed, ShapeMismatch
 from blackbox_am.rpc import chunks, progress, tensors
+from blackbox_am.rpc.joining import TensorJoiner
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.calls import streaming, unary_model
 from blackbox_am.v1 import oracle_service_pb2 as pb
@@ -127,20 +128,7 @@ def _in_unit_interval(stimuli: Array) -> torch.Tensor:
 async def _received(
     requests: AsyncIterator[pb.ObserveStreamRequest],
 ) -> tuple[pb.ObserveRequest, Array]:
-    header: pb.ObserveRequest | None = None
-    joiner: chunks.Joiner | None = None
+    received = TensorJoiner[pb.ObserveRequest]("stimuli", lambda header: header.stimuli)
     async for request in requests:
-        part = request.WhichOneof("part")
-        if part == "header" and header is None:
-            header = request.header
-            joiner = chunks.Joiner(tensors.size_of(header.stimuli, field="stimuli"))
-        elif part == "chunk" and joiner is not None:
-            joiner.add(request.chunk)
-        else:
-            raise InvalidInput(
-                "expected a header first, then chunks; got "
-                + ("a second header" if part == "header" else f"{part or 'nothing'} before it")
-            )
-    if header is None or joiner is None:
-        raise InvalidInput("the stream held no header; send the header, then chunks")
-    return header, tensors.from_header(header.stimuli, joiner.result(), field="stimuli")
+        received.add(request)
+    return received.result()

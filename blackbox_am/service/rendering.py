@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core.batches import in_fixed_batches
-from blackbox_am.core.generator import Generator, check_latents
+from blackbox_am.core.generator import Generator, check_latents, check_row_targets
 from blackbox_am.core.rng import Stream
+from blackbox_am.core.row_targets import one_a_row
 from blackbox_am.core.space import Space
 from blackbox_am.errors import InvalidInput
 
@@ -48,6 +49,30 @@ def checked(generator: Generator, latents: NDArray[Any]) -> torch.Tensor:
     return tensor
 
 
+def checked_targets(generator: Generator, targets: Sequence[int], rows: int) -> tuple[int, ...]:
+    """The target of each of `rows` rows, for `targets` that a caller named.
+
+    Args:
+        generator: is to render them.
+        targets: one a row, or one for all; target 0 where empty.
+        rows: N.
+
+    Raises:
+        InvalidInput: for another number of them, for a target that the generator was not made
+            for, and for any but 0 where it tells no targets apart.
+    """
+    wanted = one_a_row(targets or (0,), rows)
+    if generator.targets is None and any(targets):
+        raise InvalidInput(
+            f"targets: this {generator.kind} generator tells no targets apart, so expected only "
+            f"0, got {next(filter(None, targets))}; leave targets out, or name a generator made "
+            "for several",
+            field="targets",
+        )
+    check_row_targets(generator, wanted)
+    return wanted
+
+
 def batches(
     generator: Generator, latents: torch.Tensor, targets: Sequence[int] | None = None
 ) -> Iterator[NDArray[np.float32]]:
@@ -73,7 +98,9 @@ def render(
 
     Raises:
         ShapeMismatch: for latents of another shape or dtype.
-        InvalidInput: for values that are not in the generator's space.
+        InvalidInput: for values that are not in the generator's space, and for targets that it
+            was not made for, as where the operator took inputs away since the study began.
     """
+    check_row_targets(generator, targets or ())
     none = np.zeros((0, *generator.stimulus_shape), np.float32)
     return np.concatenate([none, *batches(generator, checked(generator, latents), targets)])

@@ -28,7 +28,7 @@ from blackbox_am.v1 import tensor_pb2 as blackbox__am_dot_v1_dot_tensor__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$blackbox_am/v1/catalog_service.proto\x12\x0e\x62lackbox_am.v1\x1a#blackbox_am/v1/oracle_service.proto\x1a\x1a\x62lackbox_am/v1/study.proto\x1a\x1b\x62lackbox_am/v1/tensor.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x16\n\x14GetServerInfoRequest\"S\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\x03\"e\n\nPlugInInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\'\n\x06schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07message\x18\x04 \x01(\t\"[\n\rOptimizerInfo\x12+\n\x07plug_in\x18\x01 \x01(\x0b\x32\x1a.blackbox_am.v1.PlugInInfo\x12\r\n\x05order\x18\x02 \x01(\x05\x12\x0e\n\x06spaces\x18\x03 \x03(\t\"\xb4\x01\n\rGeneratorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12$\n\x05space\x18\x03 \x01(\x0b\x32\x15.blackbox_am.v1.Space\x12\x16\n\x0estimulus_shape\x18\x04 \x03(\x03\x12\x16\n\x0e\x64ifferentiable\x18\x05 \x01(\x08\x12\x0f\n\x07summary\x18\x06 \x01(\t\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x0f\n\x07licence\x18\x08 \x01(\t\">\n\x15ListOptimizersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x16ListOptimizersResponse\x12\x31\n\noptimizers\x18\x01 \x03(\x0b\x32\x1d.blackbox_am.v1.OptimizerInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x15ListGeneratorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x16ListGeneratorsResponse\x12\x31\n\ngenerators\x18\x01 \x03(\x0b\x32\x1d.blackbox_am.v1.GeneratorInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x12ListOraclesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"g\n\x13ListOraclesResponse\x12\x37\n\x07oracles\x18\x01 \x03(\x0b\x32&.blackbox_am.v1.DescribeOracleResponse\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x15ListObjectivesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"a\n\x16ListObjectivesResponse\x12.\n\nobjectives\x18\x01 \x03(\x0b\x32\x1a.blackbox_am.v1.PlugInInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x10ListUnitsRequest\x12\x0e\n\x06oracle\x18\x01 \x01(\t\x12\r\n\x05layer\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\";\n\x11ListUnitsResponse\x12\r\n\x05units\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x12ProbeOracleRequest\x12\x0e\n\x06oracle\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x03(\t\"\x86\x01\n\x13ProbeOracleResponse\x12\x0e\n\x06\x66inite\x18\x01 \x01(\x08\x12\x19\n\x11repeat_difference\x18\x02 \x01(\x01\x12+\n\x0b\x61\x63tivations\x18\x03 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12\x17\n\x0frows_per_second\x18\x04 \x01(\x01\"?\n\rSampleRequest\x12\x11\n\tgenerator\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x0c\n\x04seed\x18\x03 \x01(\x03\"j\n\x0eSampleResponse\x12(\n\x06header\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.TensorH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.ChunkH\x00\x42\x06\n\x04part\"q\n\rRenderRequest\x12\x11\n\tgenerator\x18\x01 \x01(\t\x12\'\n\x07latents\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12$\n\x05\x64type\x18\x03 \x01(\x0e\x32\x15.blackbox_am.v1.DType\"j\n\x0eRenderResponse\x12(\n\x06header\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.TensorH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.ChunkH\x00\x42\x06\n\x04part2\xa9\x06\n\x0e\x43\x61talogService\x12\\\n\rGetServerInfo\x12$.blackbox_am.v1.GetServerInfoRequest\x1a%.blackbox_am.v1.GetServerInfoResponse\x12_\n\x0eListOptimizers\x12%.blackbox_am.v1.ListOptimizersRequest\x1a&.blackbox_am.v1.ListOptimizersResponse\x12_\n\x0eListGenerators\x12%.blackbox_am.v1.ListGeneratorsRequest\x1a&.blackbox_am.v1.ListGeneratorsResponse\x12V\n\x0bListOracles\x12\".blackbox_am.v1.ListOraclesRequest\x1a#.blackbox_am.v1.ListOraclesResponse\x12_\n\x0eListObjectives\x12%.blackbox_am.v1.ListObjectivesRequest\x1a&.blackbox_am.v1.ListObjectivesResponse\x12P\n\tListUnits\x12 .blackbox_am.v1.ListUnitsRequest\x1a!.blackbox_am.v1.ListUnitsResponse\x12V\n\x0bProbeOracle\x12\".blackbox_am.v1.ProbeOracleRequest\x1a#.blackbox_am.v1.ProbeOracleResponse\x12I\n\x06Sample\x12\x1d.blackbox_am.v1.SampleRequest\x1a\x1e.blackbox_am.v1.SampleResponse0\x01\x12I\n\x06Render\x12\x1d.blackbox_am.v1.RenderRequest\x1a\x1e.blackbox_am.v1.RenderResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$blackbox_am/v1/catalog_service.proto\x12\x0e\x62lackbox_am.v1\x1a#blackbox_am/v1/oracle_service.proto\x1a\x1a\x62lackbox_am/v1/study.proto\x1a\x1b\x62lackbox_am/v1/tensor.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x16\n\x14GetServerInfoRequest\"S\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\x03\"e\n\nPlugInInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\'\n\x06schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07message\x18\x04 \x01(\t\"[\n\rOptimizerInfo\x12+\n\x07plug_in\x18\x01 \x01(\x0b\x32\x1a.blackbox_am.v1.PlugInInfo\x12\r\n\x05order\x18\x02 \x01(\x05\x12\x0e\n\x06spaces\x18\x03 \x03(\t\"\xc5\x01\n\rGeneratorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12$\n\x05space\x18\x03 \x01(\x0b\x32\x15.blackbox_am.v1.Space\x12\x16\n\x0estimulus_shape\x18\x04 \x03(\x03\x12\x16\n\x0e\x64ifferentiable\x18\x05 \x01(\x08\x12\x0f\n\x07summary\x18\x06 \x01(\t\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x0f\n\x07licence\x18\x08 \x01(\t\x12\x0f\n\x07targets\x18\t \x01(\x05\">\n\x15ListOptimizersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x16ListOptimizersResponse\x12\x31\n\noptimizers\x18\x01 \x03(\x0b\x32\x1d.blackbox_am.v1.OptimizerInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x15ListGeneratorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x16ListGeneratorsResponse\x12\x31\n\ngenerators\x18\x01 \x03(\x0b\x32\x1d.blackbox_am.v1.GeneratorInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x12ListOraclesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"g\n\x13ListOraclesResponse\x12\x37\n\x07oracles\x18\x01 \x03(\x0b\x32&.blackbox_am.v1.DescribeOracleResponse\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x15ListObjectivesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"a\n\x16ListObjectivesResponse\x12.\n\nobjectives\x18\x01 \x03(\x0b\x32\x1a.blackbox_am.v1.PlugInInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x10ListUnitsRequest\x12\x0e\n\x06oracle\x18\x01 \x01(\t\x12\r\n\x05layer\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\";\n\x11ListUnitsResponse\x12\r\n\x05units\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x12ProbeOracleRequest\x12\x0e\n\x06oracle\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x03(\t\"\x86\x01\n\x13ProbeOracleResponse\x12\x0e\n\x06\x66inite\x18\x01 \x01(\x08\x12\x19\n\x11repeat_difference\x18\x02 \x01(\x01\x12+\n\x0b\x61\x63tivations\x18\x03 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12\x17\n\x0frows_per_second\x18\x04 \x01(\x01\"?\n\rSampleRequest\x12\x11\n\tgenerator\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x0c\n\x04seed\x18\x03 \x01(\x03\"j\n\x0eSampleResponse\x12(\n\x06header\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.TensorH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.ChunkH\x00\x42\x06\n\x04part\"\x82\x01\n\rRenderRequest\x12\x11\n\tgenerator\x18\x01 \x01(\t\x12\'\n\x07latents\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12$\n\x05\x64type\x18\x03 \x01(\x0e\x32\x15.blackbox_am.v1.DType\x12\x0f\n\x07targets\x18\x04 \x03(\x05\"j\n\x0eRenderResponse\x12(\n\x06header\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.TensorH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.ChunkH\x00\x42\x06\n\x04part2\xa9\x06\n\x0e\x43\x61talogService\x12\\\n\rGetServerInfo\x12$.blackbox_am.v1.GetServerInfoRequest\x1a%.blackbox_am.v1.GetServerInfoResponse\x12_\n\x0eListOptimizers\x12%.blackbox_am.v1.ListOptimizersRequest\x1a&.blackbox_am.v1.ListOptimizersResponse\x12_\n\x0eListGenerators\x12%.blackbox_am.v1.ListGeneratorsRequest\x1a&.blackbox_am.v1.ListGeneratorsResponse\x12V\n\x0bListOracles\x12\".blackbox_am.v1.ListOraclesRequest\x1a#.blackbox_am.v1.ListOraclesResponse\x12_\n\x0eListObjectives\x12%.blackbox_am.v1.ListObjectivesRequest\x1a&.blackbox_am.v1.ListObjectivesResponse\x12P\n\tListUnits\x12 .blackbox_am.v1.ListUnitsRequest\x1a!.blackbox_am.v1.ListUnitsResponse\x12V\n\x0bProbeOracle\x12\".blackbox_am.v1.ProbeOracleRequest\x1a#.blackbox_am.v1.ProbeOracleResponse\x12I\n\x06Sample\x12\x1d.blackbox_am.v1.SampleRequest\x1a\x1e.blackbox_am.v1.SampleResponse0\x01\x12I\n\x06Render\x12\x1d.blackbox_am.v1.RenderRequest\x1a\x1e.blackbox_am.v1.RenderResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,39 +44,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPTIMIZERINFO']._serialized_start=392
   _globals['_OPTIMIZERINFO']._serialized_end=483
   _globals['_GENERATORINFO']._serialized_start=486
-  _globals['_GENERATORINFO']._serialized_end=666
-  _globals['_LISTOPTIMIZERSREQUEST']._serialized_start=668
-  _globals['_LISTOPTIMIZERSREQUEST']._serialized_end=730
-  _globals['_LISTOPTIMIZERSRESPONSE']._serialized_start=732
-  _globals['_LISTOPTIMIZERSRESPONSE']._serialized_end=832
-  _globals['_LISTGENERATORSREQUEST']._serialized_start=834
-  _globals['_LISTGENERATORSREQUEST']._serialized_end=896
-  _globals['_LISTGENERATORSRESPONSE']._serialized_start=898
-  _globals['_LISTGENERATORSRESPONSE']._serialized_end=998
-  _globals['_LISTORACLESREQUEST']._serialized_start=1000
-  _globals['_LISTORACLESREQUEST']._serialized_end=1059
-  _globals['_LISTORACLESRESPONSE']._serialized_start=1061
-  _globals['_LISTORACLESRESPONSE']._serialized_end=1164
-  _globals['_LISTOBJECTIVESREQUEST']._serialized_start=1166
-  _globals['_LISTOBJECTIVESREQUEST']._serialized_end=1228
-  _globals['_LISTOBJECTIVESRESPONSE']._serialized_start=1230
-  _globals['_LISTOBJECTIVESRESPONSE']._serialized_end=1327
-  _globals['_LISTUNITSREQUEST']._serialized_start=1329
-  _globals['_LISTUNITSREQUEST']._serialized_end=1417
-  _globals['_LISTUNITSRESPONSE']._serialized_start=1419
-  _globals['_LISTUNITSRESPONSE']._serialized_end=1478
-  _globals['_PROBEORACLEREQUEST']._serialized_start=1480
-  _globals['_PROBEORACLEREQUEST']._serialized_end=1531
-  _globals['_PROBEORACLERESPONSE']._serialized_start=1534
-  _globals['_PROBEORACLERESPONSE']._serialized_end=1668
-  _globals['_SAMPLEREQUEST']._serialized_start=1670
-  _globals['_SAMPLEREQUEST']._serialized_end=1733
-  _globals['_SAMPLERESPONSE']._serialized_start=1735
-  _globals['_SAMPLERESPONSE']._serialized_end=1841
-  _globals['_RENDERREQUEST']._serialized_start=1843
-  _globals['_RENDERREQUEST']._serialized_end=1956
-  _globals['_RENDERRESPONSE']._serialized_start=1958
-  _globals['_RENDERRESPONSE']._serialized_end=2064
-  _globals['_CATALOGSERVICE']._serialized_start=2067
-  _globals['_CATALOGSERVICE']._serialized_end=2876
+  _globals['_GENERATORINFO']._serialized_end=683
+  _globals['_LISTOPTIMIZERSREQUEST']._serialized_start=685
+  _globals['_LISTOPTIMIZERSREQUEST']._serialized_end=747
+  _globals['_LISTOPTIMIZERSRESPONSE']._serialized_start=749
+  _globals['_LISTOPTIMIZERSRESPONSE']._serialized_end=849
+  _globals['_LISTGENERATORSREQUEST']._serialized_start=851
+  _globals['_LISTGENERATORSREQUEST']._serialized_end=913
+  _globals['_LISTGENERATORSRESPONSE']._serialized_start=915
+  _globals['_LISTGENERATORSRESPONSE']._serialized_end=1015
+  _globals['_LISTORACLESREQUEST']._serialized_start=1017
+  _globals['_LISTORACLESREQUEST']._serialized_end=1076
+  _globals['_LISTORACLESRESPONSE']._serialized_start=1078
+  _globals['_LISTORACLESRESPONSE']._serialized_end=1181
+  _globals['_LISTOBJECTIVESREQUEST']._serialized_start=1183
+  _globals['_LISTOBJECTIVESREQUEST']._serialized_end=1245
+  _globals['_LISTOBJECTIVESRESPONSE']._serialized_start=1247
+  _globals['_LISTOBJECTIVESRESPONSE']._serialized_end=1344
+  _globals['_LISTUNITSREQUEST']._serialized_start=1346
+  _globals['_LISTUNITSREQUEST']._serialized_end=1434
+  _globals['_LISTUNITSRESPONSE']._serialized_start=1436
+  _globals['_LISTUNITSRESPONSE']._serialized_end=1495
+  _globals['_PROBEORACLEREQUEST']._serialized_start=1497
+  _globals['_PROBEORACLEREQUEST']._serialized_end=1548
+  _globals['_PROBEORACLERESPONSE']._serialized_start=1551
+  _globals['_PROBEORACLERESPONSE']._serialized_end=1685
+  _globals['_SAMPLEREQUEST']._serialized_start=1687
+  _globals['_SAMPLEREQUEST']._serialized_end=1750
+  _globals['_SAMPLERESPONSE']._serialized_start=1752
+  _globals['_SAMPLERESPONSE']._serialized_end=1858
+  _globals['_RENDERREQUEST']._serialized_start=1861
+  _globals['_RENDERREQUEST']._serialized_end=1991
+  _globals['_RENDERRESPONSE']._serialized_start=1993
+  _globals['_RENDERRESPONSE']._serialized_end=2099
+  _globals['_CATALOGSERVICE']._serialized_start=2102
+  _globals['_CATALOGSERVICE']._serialized_end=2911
 # @@protoc_insertion_point(module_scope)

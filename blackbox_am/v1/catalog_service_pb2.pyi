@@ -118,6 +118,7 @@ class GeneratorInfo(google.protobuf.message.Message):
     SUMMARY_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
     LICENCE_FIELD_NUMBER: builtins.int
+    TARGETS_FIELD_NUMBER: builtins.int
     name: builtins.str
     kind: builtins.str
     differentiable: builtins.bool
@@ -126,6 +127,8 @@ class GeneratorInfo(google.protobuf.message.Message):
     """Why it cannot be built; empty where it can."""
     licence: builtins.str
     """Terms of its weights; empty where it has none, or where nobody says."""
+    targets: builtins.int
+    """How many targets it tells apart, as a search around so many inputs does; 0: none."""
     @property
     def space(self) -> blackbox_am.v1.study_pb2.Space: ...
     @property
@@ -141,9 +144,10 @@ class GeneratorInfo(google.protobuf.message.Message):
         summary: builtins.str = ...,
         message: builtins.str = ...,
         licence: builtins.str = ...,
+        targets: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["space", b"space"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["differentiable", b"differentiable", "kind", b"kind", "licence", b"licence", "message", b"message", "name", b"name", "space", b"space", "stimulus_shape", b"stimulus_shape", "summary", b"summary"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["differentiable", b"differentiable", "kind", b"kind", "licence", b"licence", "message", b"message", "name", b"name", "space", b"space", "stimulus_shape", b"stimulus_shape", "summary", b"summary", "targets", b"targets"]) -> None: ...
 
 global___GeneratorInfo = GeneratorInfo
 
@@ -444,6 +448,7 @@ class RenderRequest(google.protobuf.message.Message):
     GENERATOR_FIELD_NUMBER: builtins.int
     LATENTS_FIELD_NUMBER: builtins.int
     DTYPE_FIELD_NUMBER: builtins.int
+    TARGETS_FIELD_NUMBER: builtins.int
     generator: builtins.str
     dtype: blackbox_am.v1.tensor_pb2.DType.ValueType
     """Default uint8."""
@@ -451,15 +456,22 @@ class RenderRequest(google.protobuf.message.Message):
     def latents(self) -> blackbox_am.v1.tensor_pb2.Tensor:
         """(N, D)"""
 
+    @property
+    def targets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Of a generator that tells targets apart, the target of each row: N of them, or one for all
+        rows. Empty: target 0.
+        """
+
     def __init__(
         self,
         *,
         generator: builtins.str = ...,
         latents: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
         dtype: blackbox_am.v1.tensor_pb2.DType.ValueType = ...,
+        targets: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["latents", b"latents"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["dtype", b"dtype", "generator", b"generator", "latents", b"latents"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dtype", b"dtype", "generator", b"generator", "latents", b"latents", "targets", b"targets"]) -> None: ...
 
 global___RenderRequest = RenderRequest
 

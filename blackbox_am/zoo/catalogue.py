@@ -12,7 +12,7 @@ from blackbox_am.zoo import cbf
 
 ROOT = Path(__file__).parent
 
-Kind = Literal["classifier", "autoencoder", "decoder", "images"]
+Kind = Literal["classifier", "autoencoder", "diffusion", "decoder", "images"]
 
 LICENCE = "Apache-2.0"
 """Of all weights that ship; what they were trained on has its own, see the cards."""
@@ -37,8 +37,9 @@ class Entry:
 
     Attributes:
         name: What users call it.
-        kind: ``"classifier"``, ``"autoencoder"`` (in diffusers' layout), ``"decoder"`` (a plain
-            net, from latents to stimuli) or ``"images"``.
+        kind: ``"classifier"``, ``"autoencoder"`` and ``"diffusion"`` (a model, and a pipeline of
+            several, in diffusers' layout), ``"decoder"`` (a plain net, from latents to stimuli) or
+            ``"images"``.
         summary: One line for listings.
         files: Paths relative to the zoo folder; the first one holds the weights or images.
         task: The word that retrains it with ``python -m blackbox_am.zoo.training``.
@@ -127,6 +128,22 @@ _ENTRIES = (
         codes=512,
     ),
     Entry(
+        name="cifar_ldm",
+        kind="diffusion",
+        summary="latent diffusion generator of 32x32 pictures, 256 noise values",
+        files=(
+            "weights/cifar_ldm/unet/diffusion_pytorch_model.safetensors",
+            "weights/cifar_ldm/unet/config.json",
+            "weights/cifar_ldm/vqvae/diffusion_pytorch_model.safetensors",
+            "weights/cifar_ldm/vqvae/config.json",
+            "weights/cifar_ldm/scheduler/scheduler_config.json",
+            "weights/cifar_ldm/model_index.json",
+            "weights/cifar_ldm.json",
+        ),
+        task="ldm",
+        latent_shape=(4, 8, 8),
+    ),
+    Entry(
         name="cifar_sngan",
         kind="decoder",
         summary="adversarial generator of 32x32 pictures, 128 latent values",
@@ -197,14 +214,15 @@ def file(name: str, relative: str) -> Path:
 
 
 def path(name: str) -> Path:
-    """Where the entry lies: a weights file, a diffusers model folder, or an npz file.
+    """Where the entry lies: a weights file, a folder in diffusers' layout, or an npz file.
 
     Raises:
         NotFound: Unknown name, or one of the entry's files is absent.
     """
     item = entry(name)
     found = [file(name, relative) for relative in item.files]
-    return found[0].parent if item.kind == "autoencoder" else found[0]
+    above = {"autoencoder": 1, "diffusion": 2}.get(item.kind, 0)
+    return found[0].parents[above - 1] if above else found[0]
 
 
 def metadata(name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 
 from blackbox_am.bench import bare, efficiency, generators, plausibility, problems, sheets
 from blackbox_am.core.rng import Stream
-from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound
+from blackbox_am.errors import GradientUnavailable, InvalidInput, InvalidSpec, NotFound
 from blackbox_am.zoo import loading
 
 
@@ -88,6 +88,39 @@ def test_results_that_were_not_looked_at_are_searched_again(tmp_path):
     assert told == ["1 of 1 searches are in the results already"]
 
 
+def test_a_generator_may_have_an_optimizer_of_its_own(tmp_path, capsys):
+    request = request_of(parts=("search",), generators=("pixels_32+sep_cma", "dct_32"))
+    generators.run(
+        request,
+        results=tmp_path / "results.jsonl",
+        page=None,
+        picture=None,
+        json_file=None,
+        say=lambda _: None,
+    )
+    printed = capsys.readouterr().out
+    assert "snes,population=10: activation over natural maximum" in printed
+    assert "pixels_32 (sep_cma)" in printed
+    assert "dct_32 (" not in printed
+    used = {o.cell.problem: o.cell.optimizer for o in efficiency.load(tmp_path / "results.jsonl")}
+    assert used == {"cnn+pixels_32": "sep_cma", "cnn+dct_32": "snes,population=10"}
+
+
+def test_bases_are_searched_next_to_the_generator_as_it_is():
+    request = request_of(parts=("basis",), generators=("vae", "sngan"))
+    request.check()
+    cells = request.cells("basis")
+    assert len(cells) == 2 * len(generators.BASES)
+    assert cells[0].problem == "cnn+vae"
+    # No two of them are the same search.
+    wrapped = [problems.problem(cell.problem, 1, None).generator for cell in cells]
+    bases = [found for found in wrapped if found.kind == "basis"]
+    settings = {(b.inner.kind, b.power, b.growth, b.dimensions) for b in bases}
+    assert len(settings) == len(bases) == len(cells) - 2
+    with pytest.raises(GradientUnavailable, match="no gradients"):
+        request_of(parts=("basis",), generators=("vq_codes",)).check()
+
+
 def test_natural_images_are_less_strange_than_noise():
     images = torch.from_numpy(loading.probe_images()[0]).permute(0, 3, 1, 2).float() / 255
     noise = torch.rand(20, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -108,6 +141,7 @@ def test_natural_images_are_less_strange_than_noise():
         ({"generators": ("vae/basis,power",)}, InvalidInput, "PARAMETER=VALUE"),
         ({"units": 9}, InvalidInput, "has 1 to 8 units"),
         ({"optimizer": "sepcma"}, InvalidSpec, "did you mean"),
+        ({"generators": ("vae+sepcma",)}, InvalidSpec, "did you mean"),
     ],
 )
 def test_what_cannot_be_measured_is_said_before_anything_is(changes, error, says):
@@ -115,7 +149,7 @@ def test_what_cannot_be_measured_is_said_before_anything_is(changes, error, says
         request_of(**changes).check()
 
 
-@pytest.mark.parametrize("name", ["vae", "vq_codes", "sngan"])
+@pytest.mark.parametrize("name", ["vae", "vq_codes", "ldm", "sngan"])
 def test_the_bare_module_makes_the_same_pictures(name):
     generator = problems.generator(name, None)
     latents = generator.space.sample(Stream(0, "test", 0), 2)[0]

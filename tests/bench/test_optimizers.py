@@ -1,6 +1,7 @@
 """The benchmark of optimizers, at its smallest."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from blackbox_am.bench import (
     optimizers,
     overhead,
     plausibility,
+    problems,
     sheets,
 )
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidInput, InvalidSpec
+from blackbox_am.generators.perturbation import Perturbation
 
 
 def request_of(**changes):
@@ -84,6 +87,16 @@ def test_curves_only_rise_and_repeat():
     np.testing.assert_array_equal(one.found, again.found)
     assert (np.diff(one.found, axis=0) >= 0).all()
     assert one.found.shape == (len(one.at), 2, 2)
+
+
+def test_what_is_looked_at_is_around_the_input_of_its_target(monkeypatch):
+    problem = problems.problem("cnn+vae", 2, None)
+    clean = problem.images[:2].numpy()
+    near = replace(problem, generator=Perturbation(clean, radius=0.02), images=problem.images[:40])
+    monkeypatch.setattr(problems, "problem", lambda *_: near)
+    found = efficiency.run(efficiency.Cell("near", "random", "0", 2, 1, 20), None, look=True)
+    assert not found.failure
+    assert abs(found.pictures / 255 - clean).max(axis=(1, 2, 3)).max() < 0.03
 
 
 def test_an_optimizer_that_refuses_is_reported_not_dropped(tmp_path, capsys):

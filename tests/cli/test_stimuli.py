@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from blackbox_am.core.tensors import to_uint8
+from blackbox_am.generators.perturbation import Perturbation
+from blackbox_am.service import load_config, running
 
 
 @pytest.fixture(params=["here", "server"])
@@ -80,6 +85,79 @@ def test_mistakes(cli, place, tmp_path, monkeypatch, arguments, code, says):
     assert result.exit_code == code, result.stderr
     assert says in result.stderr
     assert not list(tmp_path.glob("samples*"))
+
+
+NEAR = """
+[server]
+shipped = false
+address = "127.0.0.1:0"
+store = ":memory:"
+
+[generators.near]
+kind = "perturbation"
+inputs = "{inputs}"
+radius = 0.1
+"""
+
+
+@pytest.fixture
+def inputs():
+    return np.random.default_rng(0).random((3, 3, 8, 8)).astype(np.float32)
+
+
+@pytest.fixture(params=["here", "server"])
+def near(request, tmp_path, inputs):
+    """Where a generator around 3 inputs is: in a file of this installation, or on a server."""
+    path = tmp_path / "near.toml"
+    np.save(tmp_path / "inputs.npy", inputs)
+    path.write_text(NEAR.format(inputs=tmp_path / "inputs.npy"))
+    if request.param == "here":
+        yield ["--config", str(path)]
+        return
+    with running(load_config(path)) as address:
+        yield ["--server", address]
+
+
+@pytest.mark.parametrize("command", [["sample", "-n", 6], ["interpolate", "--rows", 2]])
+def test_shows_each_target_around_its_own_input(cli, near, tmp_path, inputs, command):
+    out, latents = tmp_path / "x.npy", tmp_path / "z.npy"
+    generator, found = Perturbation(inputs, radius=0.1), []
+    for target in range(3):
+        picture = tmp_path / f"{target}.png"
+        arguments = [*command, "near", *near, "--target", target]
+        assert cli(*arguments, "-o", out, "--latents-out", latents).exit_code == 0
+        drawn = torch.from_numpy(np.load(latents))
+        expected = generator.render_targets(drawn, torch.full((len(drawn),), target)).numpy()
+        np.testing.assert_array_equal(to_uint8(np.load(out)), to_uint8(expected))
+        assert cli(*arguments, "-o", picture).exit_code == 0
+        found.append(picture.read_bytes())
+    assert len(set(found)) == 3
+    assert cli(*command, "near", *near, "-o", tmp_path / "none.png").exit_code == 0
+    assert (tmp_path / "none.png").read_bytes() == found[0]
+
+
+def test_a_target_that_there_is_not(cli, near, tmp_path):
+    out = tmp_path / "x.png"
+    result = cli("sample", "near", *near, "--target", 3, "-o", out)
+    assert result.exit_code == 2
+    assert "made for 3 targets, expected numbers from 0 to 2, got 3" in result.stderr
+    assert cli("sample", "near", *near, "--target", -1, "-o", out).exit_code == 2
+    assert not out.exists()
+
+
+def test_targets_of_a_generator_that_tells_none_apart(cli, place, tmp_path):
+    out = tmp_path / "x.npy"
+    assert cli("sample", "pixels", *place, "--target", 0, "-o", out).exit_code == 0
+    result = cli("interpolate", "pixels", *place, "--target", 2, "-o", out)
+    assert result.exit_code == 2
+    assert "tells no targets apart, so expected only 0, got 2" in result.stderr
+
+
+def test_the_catalogue_says_how_many_targets_there_are(cli, from_json, near):
+    (entry,) = from_json("catalog", "generators", *near)
+    assert entry["targets"] == 3
+    table = cli("catalog", "generators", *near).stdout.splitlines()
+    assert table[1][table[0].index("targets") :].split()[0] == "3"
 
 
 def test_no_server(cli):

@@ -114,6 +114,7 @@ ZOO: dict[str, Callable[[], Generator]] = {
     "vae": DiffusersVAE,
     "vq": DiffusersVQ,
     "codes": lambda: DiffusersVQ(latent="codes"),
+    "ldm": lambda: DiffusersUnconditional("zoo:cifar_ldm", steps=2),
 }
 
 

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from blackbox_am import plugins
-from blackbox_am.errors import InvalidSpec, NotFound
+from blackbox_am.core.rng import Stream
+from blackbox_am.errors import InvalidSpec, NotFound, StoreCorrupt
 from blackbox_am.generators.diffusers_unconditional import DiffusersUnconditional
 from blackbox_am.zoo import catalogue as zoo
 
@@ -73,6 +74,44 @@ def test_pictures_are_those_of_the_consistency_pipeline(
         consistency_folder, steps=steps, step_noises=steps - 1, label=2
     )
     torch.testing.assert_close(generator.render(noises(steps)), expected)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5])
+def test_pictures_are_those_of_the_latent_diffusion_pipeline(ldm_folder: str, eta: float) -> None:
+    from diffusers import LDMPipeline
+
+    pipeline = LDMPipeline.from_pretrained(ldm_folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)  # this pipeline draws the noise of its steps from nowhere else
+        expected = drawn_by_pipeline(pipeline, num_inference_steps=4, eta=eta)
+    searched = 3 if eta else 0
+    generator = DiffusersUnconditional(ldm_folder, steps=4, eta=eta, step_noises=searched)
+    assert generator.space.dim == N * (1 + searched)
+    assert generator.stimulus_shape == expected.shape[1:] == (3, 16, 16)
+    latents = torch.cat([noises(1), noises(searched, seed=5)], 1) if searched else noises(1)
+    torch.testing.assert_close(generator.render(latents), expected)
+
+
+def test_gradients_pass_the_quantiser_straight_through(ldm_folder: str) -> None:
+    generator = DiffusersUnconditional(ldm_folder, steps=2)
+    latents = noises(1).requires_grad_()
+    generator.render(latents).square().sum().backward()
+    assert latents.grad is not None
+    assert (latents.grad != 0).float().mean() > 0.9
+
+
+def test_an_autoencoder_of_other_latents_is_refused(
+    ldm_folder: str, with_file: Callable[..., str]
+) -> None:
+    folder = with_file(ldm_folder, "vqvae/config.json", vq_embed_dim=5)
+    generator = DiffusersUnconditional(folder)
+    with pytest.raises(InvalidSpec, match=r"denoises 3 channels, .* in vqvae/ decodes 5"):
+        _ = generator.stimulus_shape
+    with pytest.raises(InvalidSpec, match=r"denoises 3 channels"):
+        generator.render(noises(1))
+    shutil.rmtree(Path(folder, "vqvae"))
+    with pytest.raises(NotFound, match=r"vqvae/config\.json"):
+        _ = DiffusersUnconditional(folder).stimulus_shape
 
 
 def test_pictures_are_those_of_a_latent_consistency_scheduler(
@@ -175,17 +214,31 @@ def test_the_name_of_a_downloaded_model_does_as_well(
         _ = DiffusersUnconditional("me/other").space
 
 
-def test_a_pipeline_of_the_zoo(
-    ddpm_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_zoos_pipeline_has_pictures_that_differ_and_are_no_noise() -> None:
+    generator = DiffusersUnconditional("zoo:cifar_ldm", steps=4)
+    assert (generator.space.kind, generator.space.dim) == ("sphere", 4 * 8 * 8)
+    pictures = generator.render(generator.space.sample(Stream(0, "test", 0), 16)[0])
+    assert pictures.shape == (16, 3, 32, 32)
+    assert pictures.std(0).mean() > 0.12
+    # Neighbouring pixels of a natural picture are alike; those of noise are not.
+    sides = torch.stack([pictures[..., :-1].flatten(), pictures[..., 1:].flatten()])
+    assert torch.corrcoef(sides)[0, 1] > 0.8
+
+
+def test_weights_of_the_zoo_that_are_damaged_say_how_to_get_them_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(ddpm_folder, tmp_path / "weights" / "made")
-    files = ("weights/made/unet/diffusion_pytorch_model.safetensors",)
-    made = zoo.Entry("made", "autoencoder", "a pipeline", files, "none")
+    for file in zoo.entry("cifar_ldm").files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(zoo.ROOT / file, tmp_path / file)
     monkeypatch.setattr(zoo, "ROOT", tmp_path)
-    monkeypatch.setattr(zoo, "_ENTRIES", (made,))
-    latents = noises(1)
-    expected = DiffusersUnconditional(ddpm_folder, steps=2).render(latents)
-    assert torch.equal(DiffusersUnconditional("zoo:made", steps=2).render(latents), expected)
+    weights = tmp_path / zoo.entry("cifar_ldm").files[0]
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(StoreCorrupt, match=r"unet: the weights are damaged.*reinstall the package"):
+        DiffusersUnconditional("zoo:cifar_ldm").render(torch.zeros(1, 256))
+    weights.unlink()
+    with pytest.raises(NotFound, match=r"expected the file .*safetensors; reinstall"):
+        _ = DiffusersUnconditional("zoo:cifar_ldm").space
 
 
 def test_slices_and_checkpoints_change_nothing(ddpm_folder: str) -> None:
@@ -253,7 +306,7 @@ def test_parameters_that_no_scheduler_takes(ddpm_folder: str, consistency_folder
 @pytest.mark.parametrize(
     ("file", "values", "message"),
     [
-        ("model_index.json", {"_class_name": "LDMPipeline"}, "found 'LDMPipeline'"),
+        ("model_index.json", {"_class_name": "DiTPipeline"}, "found 'DiTPipeline'"),
         ("model_index.json", {"unet": ["diffusers", "UNet1DModel"]}, "of class UNet2DModel"),
         ("unet/config.json", {"sample_size": None}, "in_channels and sample_size"),
         ("unet/config.json", {"out_channels": 6}, "learned variances"),

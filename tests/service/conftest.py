@@ -48,13 +48,14 @@ def config():
 
 
 @pytest.fixture(scope="module")
-def address():
-    shared = Config(
-        address="localhost:0",
-        store=":memory:",
-        device="cpu",
-        catalogue=Catalogue.from_plain(TABLES),
-    )
+def catalogue():
+    """Of the shared server; a module may have its own."""
+    return Catalogue.from_plain(TABLES)
+
+
+@pytest.fixture(scope="module")
+def address(catalogue):
+    shared = Config(address="localhost:0", store=":memory:", device="cpu", catalogue=catalogue)
     with running(shared) as found:
         yield found
 

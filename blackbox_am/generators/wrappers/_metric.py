@@ -10,7 +10,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import Unsupported
 
-Render = Callable[[torch.Tensor], torch.Tensor]
+Render = Callable[[torch.Tensor, slice], torch.Tensor]
+"""Stimuli for points (n, D), which are these rows of all points."""
 
 
 def exact_metric(render: Render, points: torch.Tensor, batch_size: int) -> torch.Tensor:
@@ -25,11 +26,12 @@ def exact_metric(render: Render, points: torch.Tensor, batch_size: int) -> torch
     dim = points.shape[1]
     total = torch.zeros(dim, dim, dtype=torch.float64)
     for start in range(0, len(points), batch_size):
-        leaf = points[start : start + batch_size].clone().requires_grad_()
+        rows = slice(start, start + batch_size)
+        leaf = points[rows].clone().requires_grad_()
         try:
             # Fused attention has no second derivative.
             with sdpa_kernel(SDPBackend.MATH):
-                stimuli = render(leaf)
+                stimuli = render(leaf, rows)
             dual = torch.zeros_like(stimuli, requires_grad=True)
             (pulled,) = torch.autograd.grad(stimuli, leaf, dual, create_graph=True)
             columns = [
@@ -58,8 +60,9 @@ def probed_metric(
     for probe in range(probes):
         stream = Stream(0, "basis probes", probe)
         for start in range(0, len(points), batch_size):
-            leaf = points[start : start + batch_size].clone().requires_grad_()
-            stimuli = render(leaf)
+            rows = slice(start, start + batch_size)
+            leaf = points[rows].clone().requires_grad_()
+            stimuli = render(leaf, rows)
             weights = stream.normal(*stimuli.shape)[0].to(stimuli.device)
             (slopes,) = torch.autograd.grad((stimuli * weights).sum(), leaf)
             total += (slopes.double().T @ slopes.double()).cpu()

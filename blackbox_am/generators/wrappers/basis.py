@@ -35,7 +35,8 @@ class Basis(GeneratorWrapper):
     """Searches in the eigenbasis of the generator's average metric tensor E[J' J].
 
     J is the generator's own Jacobian, of all values of the stimulus by all coordinates of the
-    latent, averaged over the prior; the oracle stays black. Its eigenvectors q_i, of largest
+    latent, averaged over the prior and over the targets of a generator made for several; the
+    oracle stays black. Its eigenvectors q_i, of largest
     eigenvalue a_i first, are the directions in which the stimulus changes most; in most
     generators a few of them do nearly everything (Wang and Ponce, "The geometry of deep
     generative image models and its applications", 2021, with a perceptual distance where this
@@ -177,9 +178,11 @@ class Basis(GeneratorWrapper):
         mean, deviation = moments(inner.space)
         drawn = inner.space.sample(Stream(0, "basis", 0), self.samples)[0]
         points = (drawn - mean) / deviation
+        targets = in_turn(inner, len(points))
 
-        def render(standard: torch.Tensor) -> torch.Tensor:
-            return inner.render(inner.space.project(mean + deviation * standard))
+        def render(standard: torch.Tensor, rows: slice) -> torch.Tensor:
+            latents = inner.space.project(mean + deviation * standard)
+            return inner.render_targets(latents, targets[rows])
 
         if probes:
             metric = probed_metric(render, points, probes, self.batch_size)
@@ -214,12 +217,19 @@ def moments(space: Space) -> tuple[torch.Tensor, torch.Tensor]:
     raise GradientUnavailable(f"basis: a space of kind {space.kind!r} has no directions")
 
 
+def in_turn(generator: Generator, rows: int) -> torch.Tensor:
+    """(rows,) int64: the targets that the generator tells apart, one after the other."""
+    return torch.arange(rows) % (generator.targets or 1)
+
+
 def fingerprint(generator: Generator) -> str:
     """32 hexadecimal digits that depend on the weights and on what is rendered."""
     digest = hashlib.blake2b(generator.kind.encode(), digest_size=16)
-    points = generator.space.sample(Stream(0, "fingerprint", 0), FINGERPRINTS)[0]
+    count = max(FINGERPRINTS, generator.targets or 0)
+    points = generator.space.sample(Stream(0, "fingerprint", 0), count)[0]
     with torch.no_grad():
-        digest.update(generator.render(points).float().cpu().contiguous().numpy().data)
+        stimuli = generator.render_targets(points, in_turn(generator, count))
+    digest.update(stimuli.float().cpu().contiguous().numpy().data)
     for module in _modules(generator):
         for name, tensor in sorted(module.state_dict().items()):
             digest.update(name.encode())

@@ -177,6 +177,46 @@ def test_targets_reach_the_generator_within(tmp_path: Path) -> None:
     assert np.array_equal(made.numpy(), clean[[1, 0]])
 
 
+class Lever(Pixels):
+    """Of two targets: coordinate t moves the stimulus of target t by 3 + t, or by `second`."""
+
+    second = 4.0
+
+    def __init__(self) -> None:
+        super().__init__((2,))
+
+    @property
+    def space(self) -> Space:
+        return build_space(SpaceSpec("normal", 2))
+
+    @property
+    def targets(self) -> int:
+        return 2
+
+    def render(self, latents: torch.Tensor) -> torch.Tensor:
+        return self.render_targets(latents, torch.zeros(len(latents), dtype=torch.int64))
+
+    def render_targets(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        arms = torch.diag(torch.tensor([3.0, self.second]))
+        return latents * arms[targets]
+
+
+class LongerLever(Lever):
+    kind = Lever.kind
+    second = 5.0
+
+
+@pytest.mark.parametrize("probes", [0, 4000])
+def test_the_metric_is_averaged_over_targets(probes: int, tmp_path: Path) -> None:
+    def values(inner: Lever) -> list[float]:
+        basis = Basis(inner, samples=6, batch_size=3, probes=probes, cache=str(tmp_path))
+        return basis.eigenvalues.tolist()
+
+    assert values(Lever()) == pytest.approx([16 / 2, 9 / 2], rel=0.05)
+    # It is another metric where only another target than the first differs.
+    assert values(LongerLever()) == pytest.approx([25 / 2, 9 / 2], rel=0.05)
+
+
 def test_codes_have_no_jacobian(vq_folder: str) -> None:
     with pytest.raises(GradientUnavailable, match="this diffusers_vq generator has no gradients"):
         Basis(DiffusersVQ(vq_folder, "codes"))

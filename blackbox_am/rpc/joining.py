@@ -1,0 +1,82 @@
+"""A tensor that comes over the wire as a header, then in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from numpy.typing import NDArray
+
+from blackbox_am.errors import InvalidInput
+from blackbox_am.rpc import tensors
+from blackbox_am.rpc.chunks import MAX_STREAM_BYTES, Joiner
+from blackbox_am.v1.tensor_pb2 import Tensor
+
+Header = TypeVar("Header")
+
+
+class TensorJoiner(Generic[Header]):
+    """Puts a tensor together from the parts of a stream: a header, then chunks in order.
+
+    Args:
+        field: what the tensor is, for messages.
+        announced: the dtype and shape that a header of the stream announces.
+        check: told of these before anything more is taken.
+        limit: how many bytes are taken at most.
+
+    Attributes:
+        header: that of the stream; None until it came.
+    """
+
+    def __init__(
+        self,
+        field: str,
+        announced: Callable[[Header], Tensor],
+        *,
+        check: Callable[[Tensor], None] | None = None,
+        limit: int = MAX_STREAM_BYTES,
+    ) -> None:
+        self.header: Header | None = None
+        self._field = field
+        self._announced = announced
+        self._check = check
+        self._limit = limit
+        self._joiner: Joiner | None = None
+
+    def add(self, part: Any) -> None:
+        """Takes the next part: a message with a oneof `part`, either `header` or `chunk`.
+
+        Raises:
+            ShapeMismatch: for a header that announces no array.
+            InvalidInput: for damaged chunks, too many bytes, or another order.
+        """
+        kind = part.WhichOneof("part")
+        if kind == "chunk" and self._joiner is not None:
+            self._joiner.add(part.chunk)
+        elif kind == "header" and self._joiner is None:
+            tensor = self._announced(part.header)
+            total = tensors.size_of(tensor, field=self._field)
+            if self._check is not None:
+                self._check(tensor)
+            self._joiner = Joiner(total, limit=self._limit)
+            self.header = part.header
+        else:
+            raise InvalidInput(
+                "expected a header first, then chunks; got " + self._unexpected(kind)
+            )
+
+    def result(self) -> tuple[Header, NDArray[Any]]:
+        """The header and the tensor, once all parts are there.
+
+        Raises:
+            InvalidInput: where some of it is missing.
+        """
+        if self.header is None or self._joiner is None:
+            raise InvalidInput("the stream held no header; send the header, then chunks")
+        tensor, data = self._announced(self.header), self._joiner.result()
+        return self.header, tensors.from_header(tensor, data, field=self._field)
+
+    def _unexpected(self, kind: str | None) -> str:
+        if self._joiner is None:
+            return f"{kind or 'nothing'} before it"
+        return "a second header" if kind == "header" else "a part without either"
