@@ -17,8 +17,6 @@ from blackbox_am.generators.diffusers_text import DiffusersText
 N = 4 * 8 * 8
 PROMPTS = ("a red cat", "the green dog", "a blue tree on the moon", "cheese", "the moon of cheese")
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 
 @pytest.fixture(scope="module")
 def pipeline(text_folder: str):

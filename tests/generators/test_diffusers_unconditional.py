@@ -16,8 +16,6 @@ from blackbox_am.generators.diffusers_unconditional import DiffusersUnconditiona
 from blackbox_am.zoo import catalogue as zoo
 
 N = 3 * 8 * 8
-# Some of diffusers' schedulers hand tensors to numpy as its version 1 liked it.
-OLD_NUMPY = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 
 
@@ -126,7 +124,6 @@ def test_pictures_are_those_of_a_latent_consistency_scheduler(
     torch.testing.assert_close(generator.render(noises(3)), expected)
 
 
-@OLD_NUMPY
 @pytest.mark.parametrize(
     "name", ["EulerDiscreteScheduler", "DPMSolverMultistepScheduler", "PNDMScheduler"]
 )
@@ -154,7 +151,6 @@ def test_other_samplers_run_as_saved(
     )
 
 
-@OLD_NUMPY
 def test_noise_that_a_sampler_draws_itself_is_the_same_for_every_row(
     ddpm_folder: str, with_file: Callable[..., str]
 ) -> None:

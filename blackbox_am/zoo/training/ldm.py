@@ -6,10 +6,11 @@ the decoder makes pictures of what comes out. At this size that is what lets a p
 train it: in pixels the same time gave coloured noise.
 
 The net predicts v (Salimans, Ho, "Progressive Distillation for Fast Sampling of Diffusion
-Models", ICLR 2022) over a schedule whose last step is pure noise, and the steps of the sampler,
-DDIM (Song, Meng, Ermon, ICLR 2021), are counted from that end (Lin et al., "Common Diffusion
-Noise Schedules and Sample Steps are Flawed", WACV 2024): with few steps, both matter more than
-the size of the net.
+Models", ICLR 2022) over a schedule whose last step is pure noise, and the sampler's steps are
+counted from that end (Lin et al., "Common Diffusion Noise Schedules and Sample Steps are Flawed",
+WACV 2024). It is sampled with UniPC (Zhao et al., "UniPC: A Unified Predictor-Corrector Framework
+for Fast Sampling of Diffusion Models", NeurIPS 2023), of order 2: deterministic like DDIM, and in
+8 steps nearer to natural pictures than DDIM in 50; the card of the model has the numbers.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ def build_unet() -> Any:
     )
 
 
-def build_scheduler() -> Any:
-    """The DDIMScheduler the net is trained for and sampled with: 1,000 times, v, zero end SNR."""
+def build_schedule() -> Any:
+    """The DDIMScheduler whose noise the net is trained for: 1,000 times, v, zero end SNR."""
     from diffusers import DDIMScheduler
 
     build: Any = DDIMScheduler
@@ -76,6 +77,14 @@ def build_scheduler() -> Any:
         timestep_spacing="trailing",
         clip_sample=False,
     )
+
+
+def build_sampler(schedule: Any) -> Any:
+    """The scheduler that the net is sampled with, on the noise levels of `schedule`."""
+    from diffusers import UniPCMultistepScheduler
+
+    build: Any = UniPCMultistepScheduler
+    return build.from_config(schedule.config)
 
 
 @torch.no_grad()
@@ -94,7 +103,7 @@ class _Trainer:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.unet = channels_last(build_unet().to(device))
-        self.scheduler = build_scheduler()
+        self.schedule = build_schedule()
         self.average = Average(self.unet, AVERAGE)
         self.optimizer = torch.optim.AdamW(
             self.unet.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
@@ -102,10 +111,10 @@ class _Trainer:
 
     def step(self, x: Tensor, rate: float) -> dict[str, float]:
         """One update for scaled latents: the mean squared error of v at random times."""
-        times = torch.randint(0, len(self.scheduler.alphas_cumprod), (len(x),), device=self.device)
+        times = torch.randint(0, len(self.schedule.alphas_cumprod), (len(x),), device=self.device)
         noise = torch.randn_like(x)
-        noisy = self.scheduler.add_noise(x, noise, times)
-        wanted = self.scheduler.get_velocity(x, noise, times)
+        noisy = self.schedule.add_noise(x, noise, times)
+        wanted = self.schedule.get_velocity(x, noise, times)
         with half_precision(self.device):
             said = self.unet(noisy.contiguous(memory_format=torch.channels_last), times).sample
         loss = functional.mse_loss(said.float(), wanted)
@@ -144,7 +153,8 @@ def train_ldm(job: Job) -> None:
 def _write(trainer: _Trainer, autoencoder: Any, job: Job, steps: int) -> None:
     kept = copy.deepcopy(trainer.unet).to(memory_format=torch.contiguous_format)
     kept.load_state_dict(trainer.average.state)
-    write_pipeline(job.out / NAME, autoencoder, kept.eval(), trainer.scheduler)
+    sampler = build_sampler(trainer.schedule)
+    write_pipeline(job.out / NAME, autoencoder, kept.eval(), sampler)
     facts = {
         "batch": BATCH,
         "parameters": sum(p.numel() for part in (kept, autoencoder) for p in part.parameters()),
