@@ -193,7 +193,7 @@ def draw(outcomes: Sequence[efficiency.Outcome], request: Request, path: Path) -
     units = problems.problem(worked[0].cell.problem, request.units, request.assets).units[:SHOWN]
     rows = [
         plots.Row(
-            generator_sheets.name_of(outcome, request.optimizer),
+            generator_sheets.name_of(outcome, request.optimizer).replace(" ", "\n"),
             list(outcome.pictures[:SHOWN]),
             outcome.found[-1].max(axis=1)[:SHOWN].tolist(),
         )
