@@ -153,12 +153,16 @@ def test_a_study_goes_on_while_servers_die_and_return(far, fleet, tmp_path) -> N
         while study.progress().generation < until:
             time.sleep(0.01)
         study.pause()
-        deadline = time.monotonic() + 10
-        while study.progress().spent.rows != sum(dying.calls + well.calls):
-            assert time.monotonic() < deadline, (study.progress(), dying.calls, well.calls)
+        # What was under way goes on: at rest is what has not changed for a second.
+        deadline = time.monotonic() + 30
+        changed, seen = time.monotonic(), ()
+        while time.monotonic() < changed + 1 or seen[0].spent.rows != sum(seen[1]):
+            assert time.monotonic() < deadline, seen
+            now = study.progress(), dying.calls + well.calls
+            if not seen or (now[0].spent, now[1]) != (seen[0].spent, seen[1]):
+                changed, seen = time.monotonic(), now
             time.sleep(0.02)
-        end = study.progress()
-    calls = dying.calls + well.calls
+    end, calls = seen
     assert end.state is StudyState.PAUSED
     assert len(dying.calls) == 9 + 4
     assert (end.spent.calls, end.spent.rows) == (len(calls), sum(calls))
