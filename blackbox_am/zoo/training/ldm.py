@@ -10,7 +10,7 @@ Models", ICLR 2022) over a schedule whose last step is pure noise, and the sampl
 counted from that end (Lin et al., "Common Diffusion Noise Schedules and Sample Steps are Flawed",
 WACV 2024). It is sampled with UniPC (Zhao et al., "UniPC: A Unified Predictor-Corrector Framework
 for Fast Sampling of Diffusion Models", NeurIPS 2023), of order 2: deterministic like DDIM, and in
-8 steps nearer to natural pictures than DDIM in 50; the card of the model has the numbers.
+8 steps as near to natural pictures as DDIM in 50; the card of the model has the numbers.
 """
 
 from __future__ import annotations
