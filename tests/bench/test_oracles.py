@@ -57,7 +57,8 @@ def test_one_model_is_one_number_behind_each_kind(tmp_path):
     result = run("--part", "resnet", "--images", 60, "--assets", ASSETS, "--json", file)
     assert result.exit_code == 0, result.output
     lines = json.loads(file.read_text())
-    assert len(lines) == 4
+    kinds = [line["name"].removeprefix("(d) ").partition(",")[0] for line in lines]
+    assert kinds == ["torch_module", "onnx", "remote", "http", "inference_protocol"]
     assert all(line["met"] for line in lines)
     assert len({line["value"] for line in lines}) == 1
     assert lines[0]["value"] > 48
