@@ -244,7 +244,7 @@ def generators(
     from blackbox_am.bench import problems
 
     request = bench.Request(
-        parts=tuple(part or bench.PARTS[:2]),
+        parts=tuple(part or bench.USUAL),
         oracle=oracle,
         generators=tuple(generator or problems.rendering((3, 32, 32))),
         optimizer=optimizer,

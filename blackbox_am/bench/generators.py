@@ -19,7 +19,8 @@ from blackbox_am.core.generator import Generator
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidInput
 
-PARTS = ("speed", "search", "basis")
+USUAL = ("speed", "search")
+PARTS = (*USUAL, "basis")
 BASES = (
     "",
     "/basis,power=0.25",
@@ -83,7 +84,7 @@ class Request:
         for part in self.parts:
             if part not in PARTS:
                 raise InvalidInput(f"part: expected {' or '.join(PARTS)}, got {part!r}")
-        for part in self.searches:
+        for part in self.searches or ["search"]:  # its cells name whatever is only rendered
             for cell in self.cells(part):
                 problems.problem(cell.problem, self.units, self.assets)
                 efficiency.check_label(cell.optimizer)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from blackbox_am.core.generator import Generator
+from blackbox_am.core.weights import few
 from blackbox_am.errors import BlackboxError, InvalidSpec, NotFound, StoreCorrupt, did_you_mean
 from blackbox_am.generators._slices import Slices
 from blackbox_am.zoo import catalogue
@@ -23,8 +24,6 @@ UNREADABLE = "Unable to load weights"
 """What diffusers says of a file that is there, in the error of one that is not."""
 _CARD_LICENCE = re.compile(r"\A---\n(?:.*\n)*?license: *(\S+)")
 """In the first lines of a model card."""
-SHOWN = 4
-"""Keys of weights that a message names."""
 
 
 class Loaded(Generator):
@@ -196,7 +195,7 @@ def _unfit(weights: str, message: str) -> BlackboxError:
 def _faults(told: dict[str, Any]) -> str:
     """Which weights are made up, left out or of another shape; empty where none is."""
     return "; ".join(
-        f"{word} {_first(sorted(_name(key) for key in told[name]))}"
+        f"{word} {few(sorted(_name(key) for key in told[name]))}"
         for name, word in (
             ("missing_keys", "lacking"),
             ("unexpected_keys", "not known to the configuration:"),
@@ -209,11 +208,6 @@ def _faults(told: dict[str, Any]) -> str:
 def _name(key: Any) -> str:
     """A key, or that of (key, shape found, shape expected)."""
     return str(key if isinstance(key, str) else key[0])
-
-
-def _first(keys: list[str]) -> str:
-    rest = len(keys) - SHOWN
-    return ", ".join(keys[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _local_file(weights: str, file: str) -> Path:

@@ -250,7 +250,7 @@ class DiffusersText(Loaded):
         noise = (channels, height, width)
         return noise, self._decoder.stimulus_shape(noise)
 
-    @property
+    @cached_property
     def _decoder(self) -> LatentDecoder:
         return LatentDecoder(self.weights, "vae")
 

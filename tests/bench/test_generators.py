@@ -31,7 +31,7 @@ def request_of(**changes):
 
 def test_it_measures_prints_and_writes(tmp_path, capsys):
     page = tmp_path / "page.md"
-    marks = [f"{generators.COMMAND}, {part}" for part in generators.PARTS[:2]]
+    marks = [f"{generators.COMMAND}, {part}" for part in generators.USUAL]
     page.write_text(
         "\n".join(mark.format(command=c) for c in marks for mark in (sheets.BEGIN, sheets.END))
     )
@@ -135,6 +135,7 @@ def test_natural_images_are_less_strange_than_noise():
     [
         ({"parts": ("sped",)}, InvalidInput, "speed or search"),
         ({"generators": ("vea",)}, InvalidInput, "there is no problem 'vea'"),
+        ({"parts": ("speed",), "generators": ("vea",)}, InvalidInput, "there is no problem 'vea'"),
         ({"oracle": "resnet20"}, InvalidInput, "more with --assets"),
         ({"oracle": "resnet20", "assets": Path("nowhere")}, NotFound, "the assets lack"),
         ({"generators": ("vae/bases",)}, InvalidSpec, "did you mean 'basis'"),

@@ -149,22 +149,12 @@ def ddpm_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def ldm_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+def ldm_folder(vq_folder: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """An LDMPipeline that denoises 3 x 8 x 8 latents, decoded to pictures of 16 x 16."""
     from diffusers import DDIMScheduler, LDMPipeline, VQModel
 
-    torch.manual_seed(1)
-    vqvae = VQModel(
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        block_out_channels=(8, 8),
-        norm_num_groups=4,
-        num_vq_embeddings=64,
-        latent_channels=3,
-        sample_size=16,
-        scaling_factor=2.0,
-    )
-    vqvae.quantize.embedding.weight.data.normal_()  # as it comes, all entries are near 0
+    vqvae = VQModel.from_pretrained(vq_folder)
+    vqvae.register_to_config(scaling_factor=2.0)
     folder = tmp_path_factory.mktemp("ldm")
     scheduler = DDIMScheduler(clip_sample=False)
     LDMPipeline(vqvae, _unet(), scheduler).save_pretrained(folder)
