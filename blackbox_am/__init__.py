@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from blackbox_am.client import connect
     from blackbox_am.core.spec import Budget, ObjectiveSpec, SpaceSpec
     from blackbox_am.errors import BlackboxError
-    from blackbox_am.generators.diffusers_text import DiffusersText
-    from blackbox_am.generators.diffusers_unconditional import DiffusersUnconditional
-    from blackbox_am.generators.diffusers_vae import DiffusersVAE
-    from blackbox_am.generators.diffusers_vq import DiffusersVQ
-    from blackbox_am.generators.pixels import Pixels
-    from blackbox_am.generators.vq_module import VQModule
+    from blackbox_am.generators.diffusers.diffusers_text import DiffusersText
+    from blackbox_am.generators.diffusers.diffusers_unconditional import DiffusersUnconditional
+    from blackbox_am.generators.diffusers.diffusers_vae import DiffusersVAE
+    from blackbox_am.generators.diffusers.diffusers_vq import DiffusersVQ
+    from blackbox_am.generators.networks.vq_module import VQModule
+    from blackbox_am.generators.parametric.pixels import Pixels
     from blackbox_am.objectives.mean import Mean
     from blackbox_am.objectives.weighted import Weighted
-    from blackbox_am.oracles.remote import Remote
+    from blackbox_am.oracles.grpc.remote import Remote
     from blackbox_am.oracles.simulated import Simulated
-    from blackbox_am.oracles.torch_module import TorchModule
+    from blackbox_am.oracles.torch.torch_module import TorchModule
     from blackbox_am.studies.local import Result, maximise
 
 __all__ = [

@@ -48,7 +48,7 @@ class Evaluator:
     """Measures candidates: renders them, observes all units of all objectives, sorts them out.
 
     Generator and oracle only see batches of `batch_size` rows, so that an activation does
-    not depend on who else is in its batch; a metered oracle is spared the padding. The same
+    not depend on who else is in its batch; a billable oracle is spared the padding. The same
     units are observed in every batch, whichever targets are still searched for.
 
     Attributes:
@@ -118,7 +118,7 @@ class Evaluator:
     def _observe(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """(N, all units) for latents (N, D) of targets (N,), N at most the batch size."""
         render = self.generator.render_targets
-        if self.oracle.metered:
+        if self.oracle.billable:
             stimuli = in_fixed_batches(render, latents, self.batch_size, targets)
             return self._ask(stimuli)
         return in_fixed_batches(

@@ -1,8 +1,10 @@
 """The registry: which plug-ins there are, found by file name or entry point.
 
-A plug-in of ours is a file: ``optimizers/sep_cma.py`` holds the one public class
-``SepCMA``, called ``sep_cma``. Other packages add theirs through the entry point
-groups ``blackbox_am.optimizers``, ``blackbox_am.generators``,
+A plug-in of ours is a file: ``optimizers/evolution/sep_cma.py`` holds the one public class
+``SepCMA``, called ``sep_cma`` wherever the file stands. Or it is a package that exports the one
+class, and whose other files all begin with an underscore: ``oracles/http/`` is called ``http``.
+A folder with public files is a room, and is searched. Other packages add plug-ins through the
+entry point groups ``blackbox_am.optimizers``, ``blackbox_am.generators``,
 ``blackbox_am.generators.wrappers``, ``blackbox_am.oracles``, ``blackbox_am.oracles.wrappers``
 and ``blackbox_am.objectives``. A plug-in is imported when it is first asked for.
 """
@@ -14,10 +16,11 @@ import importlib
 import inspect
 import math
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -32,6 +35,9 @@ from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec, did_you_mean
 
 T = TypeVar("T")
+
+_OTHER_KINDS = ("blackbox_am.generators.wrappers", "blackbox_am.oracles.wrappers")
+"""Folders inside the folder of another kind that have a registry of their own."""
 
 
 @dataclass(frozen=True)
@@ -116,17 +122,33 @@ def _family(plug_in: type[Any]) -> str:
 
 @cache
 def _loaders(package: str, base: type[T]) -> dict[str, Callable[[], type[T]]]:
-    folder = importlib.import_module(package)
-    loaders: dict[str, Callable[[], type[T]]] = {}
-    for module in pkgutil.iter_modules(folder.__path__):
-        if not module.name.startswith("_") and not module.ispkg:
-            loaders[module.name] = _file_loader(f"{package}.{module.name}", base)
+    folder = Path(str(importlib.import_module(package).__file__)).parent
+    loaders = {
+        module.rpartition(".")[2]: _module_loader(module, base)
+        for module in _plug_in_modules(package, folder)
+    }
     for point in entry_points(group=package):
         loaders.setdefault(point.name, point.load)
     return loaders
 
 
-def _file_loader(module_name: str, base: type[T]) -> Callable[[], type[T]]:
+def _plug_in_modules(package: str, folder: Path) -> Iterator[str]:
+    """Dotted names of the plug-ins below `folder`: public files, and packages without any."""
+    for module in pkgutil.iter_modules([str(folder)]):
+        name, inner = f"{package}.{module.name}", folder / module.name
+        if module.name.startswith("_") or name in _OTHER_KINDS:
+            continue
+        if module.ispkg and _is_room(inner):
+            yield from _plug_in_modules(name, inner)
+        else:
+            yield name
+
+
+def _is_room(folder: Path) -> bool:
+    return any(not module.name.startswith("_") for module in pkgutil.iter_modules([str(folder)]))
+
+
+def _module_loader(module_name: str, base: type[T]) -> Callable[[], type[T]]:
     def load() -> type[T]:
         return public_class(importlib.import_module(module_name), base)
 
@@ -144,7 +166,7 @@ def public_class(module: Any, base: type[T]) -> type[T]:
         for name, value in vars(module).items()
         if inspect.isclass(value)
         and issubclass(value, base)
-        and value.__module__ == module.__name__
+        and f"{value.__module__}.".startswith(f"{module.__name__}.")
         and not name.startswith("_")
     ]
     if len(found) != 1:

@@ -8,7 +8,7 @@ import pytest
 
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.errors import InvalidSpec, NotFound
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.generators.wrappers.colour import Colour
 from blackbox_am.generators.wrappers.resize import Resize
 from blackbox_am.oracles.simulated import Simulated

@@ -24,12 +24,12 @@ from blackbox_am.errors import (
     UnknownUnit,
 )
 from blackbox_am.evaluation import Evaluator, check_evaluable
-from blackbox_am.generators.diffusers_vae import DiffusersVAE
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.diffusers.diffusers_vae import DiffusersVAE
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.objectives.mean import Mean
 from blackbox_am.objectives.weighted import Weighted
 from blackbox_am.oracles.simulated import Simulated
-from blackbox_am.oracles.torch_module import TorchModule
+from blackbox_am.oracles.torch.torch_module import TorchModule
 
 PIXELS = Pixels((3, 8, 8))
 MIXED: tuple[Objective, ...] = (
@@ -54,10 +54,10 @@ def latents(targets: int, rows: int, seed: int = 0) -> torch.Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Recorder(Oracle):
-    """A metered oracle that keeps what it was shown."""
+    """A billable oracle that keeps what it was shown."""
 
     kind: ClassVar[str] = "recorder"
-    metered: ClassVar[bool] = True
+    billable: ClassVar[bool] = True
 
     inner: Oracle = dataclasses.field(default_factory=lambda: Simulated(gradients=True))
     batches: list[torch.Tensor] = dataclasses.field(default_factory=list)
@@ -73,7 +73,7 @@ class Recorder(Oracle):
 
 
 class Unmetered(Recorder):
-    metered: ClassVar[bool] = False
+    billable: ClassVar[bool] = False
 
 
 @dataclasses.dataclass(frozen=True)

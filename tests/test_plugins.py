@@ -14,7 +14,7 @@ from blackbox_am.core.generator import Generator
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.spec import ObjectiveSpec, from_plain, to_plain
 from blackbox_am.errors import InvalidInput, InvalidSpec
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.objectives.mean import Mean
 from blackbox_am.objectives.weighted import Weighted
 
@@ -32,9 +32,21 @@ EVERY = [(kind, name) for kind, registry in REGISTRIES.items() for name in regis
 @pytest.mark.parametrize("kind", REGISTRIES)
 def test_every_file_is_registered(kind: str) -> None:
     folder = Path(plugins.__file__).parent / kind
-    files = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")}
+    files = {
+        path.stem
+        for path in folder.rglob("*.py")
+        if not path.stem.startswith("_")
+        and path.relative_to(folder).parts[0] != "wrappers"  # of a registry of their own
+    }
     assert files
     assert files <= set(REGISTRIES[kind].names())
+
+
+def test_a_package_is_a_plug_in_and_a_room_is_searched() -> None:
+    names = plugins.oracles.names()
+    assert {"http", "torch_module"} <= set(names)
+    assert not {"torch", "wrappers", "cache"} & set(names)
+    assert plugins.wrappers.get("cache").__name__ == "Cache"
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
@@ -77,7 +89,7 @@ def test_mistakes_are_explained(name: str, parameters: dict[str, Any], message: 
 
 def test_other_packages_add_theirs_by_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     point = importlib.metadata.EntryPoint(
-        "theirs", "blackbox_am.generators.pixels:Pixels", "blackbox_am.generators"
+        "theirs", "blackbox_am.generators.parametric.pixels:Pixels", "blackbox_am.generators"
     )
     shadow = importlib.metadata.EntryPoint("pixels", "nowhere:Nothing", "blackbox_am.generators")
     monkeypatch.setattr(plugins, "entry_points", lambda group: [point, shadow])

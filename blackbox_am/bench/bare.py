@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from blackbox_am.generators.diffusers_unconditional import DiffusersUnconditional
+from blackbox_am.generators.diffusers.diffusers_unconditional import DiffusersUnconditional
 from blackbox_am.zoo import catalogue, loading
 
 STEPS = DiffusersUnconditional.steps

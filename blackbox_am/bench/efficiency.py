@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from blackbox_am.bench import plausibility, problems
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.batches import fixed_batch_size
-from blackbox_am.core.optimizer import Circumstances
+from blackbox_am.core.optimizer import SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.spec import OptimizerSpec
 from blackbox_am.core.tensors import to_uint8
@@ -160,9 +160,9 @@ def _search(cell: Cell, problem: problems.Problem) -> _Report:
     space = problem.generator.space
     asked = build_optimizer(optimizer_spec(cell.optimizer))
     asked.check(space)
-    circumstances = Circumstances(cell.queries, targets, noisy=level(cell.noise) != 0)
-    fitted = asked.fitted(space, circumstances)
-    optimizer = fitted.equipped(problem.generator, Catalogue.default().oracle)
+    context = SearchContext(cell.queries, targets, noisy=level(cell.noise) != 0)
+    fitted = asked.resolve(space, context)
+    optimizer = fitted.bind(problem.generator, Catalogue.default().oracle)
     objectives = tuple(Mean((str(unit),)) for unit in problem.units for _ in range(cell.seeds))
     population = optimizer.population_size(space)
     batch = fixed_batch_size(population * targets, problem.oracle.describe().batch_size)

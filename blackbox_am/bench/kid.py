@@ -23,8 +23,8 @@ from blackbox_am.bench.sheets import Sheet, publish
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidInput
-from blackbox_am.zoo.training.data import TEST_FILE, TRAIN_FILE, read_images
-from blackbox_am.zoo.training.teacher import load_teacher
+from training.data import TEST_FILE, TRAIN_FILE, read_images
+from training.teacher import load_teacher
 
 COMMAND = "blackbox-am bench kid"
 DEGREE = 3

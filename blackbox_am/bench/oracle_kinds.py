@@ -22,10 +22,10 @@ from blackbox_am.bench.problems import MEAN, STD, as_stimuli, resnet20
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import MissingExtra
+from blackbox_am.oracles.grpc.remote import Remote
 from blackbox_am.oracles.http import Http
 from blackbox_am.oracles.inference_protocol import InferenceProtocol
 from blackbox_am.oracles.onnx import Onnx
-from blackbox_am.oracles.remote import Remote
 from blackbox_am.testing.inference_model import MODEL, OUTPUT
 
 Say = Callable[[str], None]

@@ -24,7 +24,7 @@ from blackbox_am.bench.measurement import Measurement, compare
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, OracleFailed, did_you_mean
-from blackbox_am.oracles.remote import Remote
+from blackbox_am.oracles.grpc.remote import Remote
 from blackbox_am.oracles.wrappers.cache import Cache
 
 Say = Callable[[str], None]

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from blackbox_am.core.optimizer import Circumstances
+from blackbox_am.core.optimizer import SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._weights import rates
-from blackbox_am.optimizers.cma import generations_between_factors
+from blackbox_am.optimizers.evolution.cma import generations_between_factors
 from blackbox_am.plugins import optimizers
 
 Say = Callable[[str], None]
@@ -151,7 +151,7 @@ def _generation_of(name: str, dimension: int, population: int, targets: int) -> 
     """Asks and tells a generation each time it is called."""
     space = build_space(SpaceSpec("normal", dimension))
     built = optimizers.build(name, {"population": population})
-    optimizer = built.fitted(space, Circumstances(10_000, targets))
+    optimizer = built.resolve(space, SearchContext(10_000, targets))
     keys = range(targets)
     state = optimizer.init(space, targets, Stream(0, "init", 0, keys))
     scores = torch.rand(targets, population, generator=torch.Generator().manual_seed(0))

@@ -26,8 +26,8 @@ from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import read_setting
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, NotFound
-from blackbox_am.generators.vq_module import VQModule
-from blackbox_am.oracles.torch_module import TorchModule
+from blackbox_am.generators.networks.vq_module import VQModule
+from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.zoo import loading
 from blackbox_am.zoo.nets import CifarResNet
 

@@ -119,8 +119,8 @@ def study_view(progress: StudyProgress, rate: float) -> RenderableType:
         gauge(progress.search_rows, wanted(progress), rate),
         target_table(progress),
     ]
-    if progress.remark:
-        parts.append(Text(progress.remark, style="dim"))
+    if progress.warning:
+        parts.append(Text(progress.warning, style="dim"))
     if progress.spent.calls or progress.spent.cache_hits:
         parts.append(Text(spent_text(progress.spent), style="dim"))
     if progress.message:

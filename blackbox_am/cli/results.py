@@ -60,7 +60,7 @@ def progress_plain(progress: StudyProgress) -> dict[str, Any]:
         "stop_reason": progress.stop_reason.value,
         "message": progress.message,
         "optimizer": progress.optimizer,
-        "remark": progress.remark,
+        "warning": progress.warning,
         "generation": progress.generation,
         "queries": progress.search_rows,
         "failed_queries": progress.failed_rows,

@@ -12,7 +12,7 @@ Errors are the classes of `blackbox_am.errors`, those that the server raised. Im
 package imports neither torch nor the server.
 """
 
-from blackbox_am.client.candidates import Candidates, Told
+from blackbox_am.client.candidates import Candidates, TellResult
 from blackbox_am.client.client import Client, connect
 from blackbox_am.client.events import (
     BudgetChanged,
@@ -52,6 +52,6 @@ __all__ = [
     "StateChanged",
     "Study",
     "StudyEvent",
-    "Told",
+    "TellResult",
     "connect",
 ]

@@ -42,7 +42,7 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class Told:
+class TellResult:
     """What became of some measurements.
 
     Attributes:

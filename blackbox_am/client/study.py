@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from blackbox_am.client import watching
-from blackbox_am.client.candidates import Candidates, Told
+from blackbox_am.client.candidates import Candidates, TellResult
 from blackbox_am.client.connection import SEND_BYTES, Connection
 from blackbox_am.client.events import StudyEvent
 from blackbox_am.core.spec import StudySpec
@@ -174,7 +174,7 @@ class Study:
             answer.lease_duration.ToTimedelta().total_seconds(),
         )
 
-    def tell(self, candidates: Candidates | Sequence[str], activations: ArrayLike) -> Told:
+    def tell(self, candidates: Candidates | Sequence[str], activations: ArrayLike) -> TellResult:
         """Brings measurements. They are durable when this returns, and may be told again.
 
         Args:
@@ -206,7 +206,7 @@ class Study:
             self._tell(ids[piece], values[piece])
             for piece in _pieces(ids, values.shape[1] * values.itemsize)
         ]
-        return Told(
+        return TellResult(
             sum(t.accepted for t in told),
             sum(t.repeated for t in told),
             progress.state_from_proto(told[-1].state),

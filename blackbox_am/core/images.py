@@ -16,7 +16,7 @@ GREY = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in brightness (ITU-R BT.601)."""
 
 
-def brightness(images: torch.Tensor) -> torch.Tensor:
+def luma(images: torch.Tensor) -> torch.Tensor:
     """(N, 1, H, W) brightness of images (N, 3, H, W) in red, green and blue (ITU-R BT.601)."""
     red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
     return (GREY[0] * red).add(green, alpha=GREY[1]).add(blue, alpha=GREY[2])
@@ -37,7 +37,7 @@ def resized(images: torch.Tensor, size: tuple[int, ...], mode: Mode) -> torch.Te
     return images.clamp(0, 1) if mode == "bicubic" else images
 
 
-def middle(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+def center_crop(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
     """(N, C, *size): the middle of `images`.
 
     Raises:

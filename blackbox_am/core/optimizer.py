@@ -23,7 +23,7 @@ MAX_POPULATION = 100_000
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class SearchContext:
     """What is known of a study before it begins.
 
     Attributes:
@@ -52,7 +52,7 @@ class Optimizer(ABC, Generic[State]):
     - Larger is better. Only the order of scores matters, unless `rank_based` is False.
 
     One that wraps a library may keep the library's live objects in its state, as a tuple of K
-    of them, if it is `replayed`. Its `ask` is pure within a generation: asking twice gives the
+    of them, if it is `replay_only`. Its `ask` is pure within a generation: asking twice gives the
     same, and leaves no trace.
     """
 
@@ -66,7 +66,7 @@ class Optimizer(ABC, Generic[State]):
     exchangeable: ClassVar[bool] = True
     """Whether the rows of a generation may be told in another order: the state
     remembers no row. False for restarts, swarms and the like."""
-    replayed: ClassVar[bool] = False
+    replay_only: ClassVar[bool] = False
     """Whether its state holds live objects, of which there are no snapshots. Such a search is
     recovered by asking and telling every generation again, from the first."""
     family: ClassVar[str] = ""
@@ -113,11 +113,11 @@ class Optimizer(ABC, Generic[State]):
             GradientUnavailable: of order 1, where `gradients` is None.
         """
 
-    def fitted(self, space: Space, circumstances: Circumstances) -> Optimizer[Any]:
+    def resolve(self, space: Space, context: SearchContext) -> Optimizer[Any]:
         """The same optimizer, with what it left open settled for a study: a schedule's
         length by the budget, say. A study writes the result into its journal and uses no other.
         """
-        del space, circumstances
+        del space, context
         return self
 
     def started_at(self, space: Space, state: State, latents: torch.Tensor) -> State:
@@ -133,7 +133,7 @@ class Optimizer(ABC, Generic[State]):
             field="start",
         )
 
-    def equipped(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
+    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
         """The same optimizer, with what the study's process has at hand. Called before `init`;
         most need nothing, and return themselves.
 

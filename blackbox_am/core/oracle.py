@@ -23,11 +23,11 @@ class Oracle(ABC):
 
     kind: ClassVar[str]
     """The name of its file, by which configurations call it."""
-    metered: ClassVar[bool] = False
-    """Whether a row costs something. Metered oracles never see padding rows."""
+    billable: ClassVar[bool] = False
+    """Whether a row costs something. Billable oracles never see padding rows."""
     counts_itself: ClassVar[bool] = False
     """Whether it counts its own calls (`metering.count`); else each `observe` is one call."""
-    incidental: ClassVar[frozenset[str]] = frozenset()
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset()
     """Parameters on which no answer depends."""
 
     @abstractmethod
@@ -53,7 +53,7 @@ class Oracle(ABC):
         """
         if not dataclasses.is_dataclass(self):
             raise InvalidSpec(f"a {self.kind} oracle has no parameters to tell it from another")
-        fields = [f for f in dataclasses.fields(self) if f.name not in self.incidental]
+        fields = [f for f in dataclasses.fields(self) if f.name not in self.excluded_from_identity]
         parts = []
         for field in fields:
             text = _plain(self, field.name, getattr(self, field.name))

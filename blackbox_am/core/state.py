@@ -4,7 +4,7 @@ A state is a dataclass whose every field is a tensor with a leading K axis, or a
 such tensors: the state of a search inside another. That is all it takes for targets to
 drop out of the batch, and for a snapshot to be generic.
 
-The state of an optimizer that is `replayed` may also hold tuples of K live objects. They
+The state of an optimizer that is `replay_only` may also hold tuples of K live objects. They
 are picked by target like rows of a tensor, but not copied, and they cannot be written.
 """
 

@@ -241,7 +241,7 @@ class StudyProgress:
         failed_rows: of those, how many were nan.
         seconds: spent searching.
         optimizer: the one that searches: what `auto` chose, for one.
-        remark: what its owner should know of it from the beginning; often empty.
+        warning: what its owner should know of it from the beginning; often empty.
         spent: what was asked of the oracle for it.
     """
 
@@ -257,7 +257,7 @@ class StudyProgress:
     failed_rows: int
     seconds: float
     optimizer: str = ""
-    remark: str = ""
+    warning: str = ""
     spent: Accounting = Accounting()
 
 

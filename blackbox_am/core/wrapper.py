@@ -39,9 +39,9 @@ class Wrapper(Oracle):
         check_inner(self.kind, self.inner, Oracle, "an oracle")
 
     @property
-    def metered(self) -> bool:  # type: ignore[override]  # as the oracle within
+    def billable(self) -> bool:  # type: ignore[override]  # as the oracle within
         """Whether a row costs something."""
-        return bool(self.inner.metered)
+        return bool(self.inner.billable)
 
     def describe(self) -> OracleInfo:
         # No cached_property: its lock is one for all wrappers, and a model may be slow to say.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from blackbox_am.core.types import LayerInfo
-from blackbox_am.oracles._places import OUTPUT
-from blackbox_am.oracles._stand_ins import StandIn
+from blackbox_am.oracles.torch._places import OUTPUT
+from blackbox_am.oracles.torch._stand_ins import StandIn
 
 AXES = {
     1: ("unit",),

@@ -62,8 +62,8 @@ class Function(Oracle):
     """
 
     kind: ClassVar[str] = "function"
-    incidental: ClassVar[frozenset[str]] = frozenset({"deterministic"})
-    metered: ClassVar[bool] = True
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"deterministic"})
+    billable: ClassVar[bool] = True
 
     function: Any
     stimulus_shape: tuple[int, ...]

@@ -50,7 +50,7 @@ class Simulated(Oracle):
     """
 
     kind: ClassVar[str] = "simulated"
-    incidental: ClassVar[frozenset[str]] = frozenset({"latency_seconds", "batch_size"})
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"latency_seconds", "batch_size"})
 
     stimulus_shape: tuple[int, ...] = (3, 8, 8)
     units: int = 10

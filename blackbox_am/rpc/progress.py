@@ -92,7 +92,7 @@ def progress_to_proto(progress: StudyProgress) -> pb.Study:
         ),
         seconds=progress.seconds,
         optimizer=pb.PlugIn(name=progress.optimizer),
-        remark=progress.remark,
+        warning=progress.warning,
     )
 
 
@@ -121,7 +121,7 @@ def progress_from_proto(study: pb.Study) -> StudyProgress:
         study.accounting.failed_rows,
         study.seconds,
         study.optimizer.name,
-        study.remark,
+        study.warning,
         Accounting(
             calls=study.accounting.oracle_calls,
             rows=study.accounting.oracle_rows,

@@ -88,7 +88,7 @@ def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> NDArray
         return np.zeros((len(rows), len(units)), np.float32)
     try:
         with torch.no_grad():
-            if oracle.metered:
+            if oracle.billable:
                 pieces = [oracle.observe(p, units) for p in torch.split(rows, info.batch_size)]
                 found = torch.cat(pieces)
             else:

@@ -167,11 +167,11 @@ class Workers:
             StoreError, SequenceTaken: where the store stays away, or another process stays
                 faster, longer than it is tried again.
         """
-        delays, owed = _Delays(self._retry_delays), loop.Owed()
+        delays, unbilled = _Delays(self._retry_delays), loop.UnbilledUsage()
         while not self._stopping.is_set():
             try:
                 if self._wanted(study_id):
-                    self._evaluate(study_id, delays, owed)
+                    self._evaluate(study_id, delays, unbilled)
             except StoreCorrupt as error:  # of a model's file, or of the journal itself
                 log.error("study %s failed: %s", study_id, error)  # noqa: TRY400
                 self._fail(study_id, error.message)
@@ -194,7 +194,7 @@ class Workers:
         except NotFound:
             return False  # deleted
 
-    def _evaluate(self, study_id: str, delays: _Delays, owed: loop.Owed) -> None:
+    def _evaluate(self, study_id: str, delays: _Delays, unbilled: loop.UnbilledUsage) -> None:
         live = self._registry.live(study_id)
         spec = live.study.spec
         assert spec.oracle is not None  # it would not be wanted
@@ -210,7 +210,7 @@ class Workers:
             evaluator,
             stopped=self._stopping.is_set,
             after_generation=went_on,
-            owed=owed,
+            unbilled=unbilled,
         )
 
     def _waited(self, study_id: str, delays: _Delays, error: BlackboxError) -> bool:

@@ -25,7 +25,7 @@ class Generation:
 
 
 @dataclass(frozen=True)
-class Told:
+class TellResult:
     """What became of some measurements."""
 
     accepted: int

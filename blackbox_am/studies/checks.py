@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.generator import Generator, check_fit, check_targets
-from blackbox_am.core.optimizer import Circumstances
+from blackbox_am.core.optimizer import SearchContext
 from blackbox_am.core.oracle import Oracle, check_gradients, check_units
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec, StudySpec
@@ -49,9 +49,9 @@ def created(
         check_targets(generator, len(objectives))
     space = build_space(generator.space.spec if generator is not None else _bare(spec))
     asked.check(space)
-    optimizer = asked.fitted(space, _circumstances(spec, oracle))
+    optimizer = asked.resolve(space, _search_context(spec, oracle))
     optimizer.check(space)
-    optimizer = optimizer.equipped(generator, network)
+    optimizer = optimizer.bind(generator, network)
     population = optimizer.population_size(space)
     rows = population * len(objectives)
     units = max(len(objective.units()) for objective in objectives)
@@ -84,16 +84,16 @@ def created(
         batch_size,
         optimizer_spec(optimizer),
         start_of(spec, space, source),
-        _remark(optimizer.name, population, spec.budget.queries_per_target),
+        _warning(optimizer.name, population, spec.budget.queries_per_target),
     )
 
 
-def _circumstances(spec: StudySpec, oracle: Oracle | None) -> Circumstances:
+def _search_context(spec: StudySpec, oracle: Oracle | None) -> SearchContext:
     noisy = oracle is not None and not oracle.describe().deterministic
-    return Circumstances(spec.budget.queries_per_target, len(spec.targets), noisy)
+    return SearchContext(spec.budget.queries_per_target, len(spec.targets), noisy)
 
 
-def _remark(name: str, population: int, queries: int) -> str:
+def _warning(name: str, population: int, queries: int) -> str:
     if queries >= population:
         return ""
     return (

@@ -12,19 +12,19 @@ from blackbox_am.core.spec import StudySpec
 from blackbox_am.errors import NotFound
 
 Equip = Callable[[Optimizer[Any], StudySpec], Optimizer[Any]]
-"""Gives the optimizer of a study what it needs, or raises what `Optimizer.equipped` raises."""
+"""Gives the optimizer of a study what it needs, or raises what `Optimizer.bind` raises."""
 
 
 def by_name(generator: Callable[[str], Generator], network: Callable[[str], Oracle]) -> Equip:
     """For a process that runs many studies, and finds their generators by name."""
-    return lambda optimizer, spec: optimizer.equipped(
+    return lambda optimizer, spec: optimizer.bind(
         None if spec.generator is None else generator(spec.generator), network
     )
 
 
 def given(generator: Generator | None, network: Callable[[str], Oracle]) -> Equip:
     """For a process that runs one study, and holds its generator."""
-    return lambda optimizer, _: optimizer.equipped(generator, network)
+    return lambda optimizer, _: optimizer.bind(generator, network)
 
 
 def no_network(name: str) -> Oracle:
@@ -43,4 +43,4 @@ def no_network(name: str) -> Oracle:
 def nothing(optimizer: Optimizer[Any], spec: StudySpec) -> Optimizer[Any]:
     """For a process that has neither."""
     del spec
-    return optimizer.equipped(None, no_network)
+    return optimizer.bind(None, no_network)

@@ -29,7 +29,7 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
         optimizer: the one that searches, all its parameters settled: what `auto` chose, say.
             None in journals that are older than this field.
         start: (K, D) latents to begin at.
-        remark: what its owner should know of it from the beginning.
+        warning: what its owner should know of it from the beginning.
     """
 
     spec: StudySpec
@@ -39,7 +39,7 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
     batch_size: int
     optimizer: OptimizerSpec | None = None
     start: ArrayData | None = None
-    remark: str = ""
+    warning: str = ""
 
 
 class StateChanged(msgspec.Struct, frozen=True, tag="state"):

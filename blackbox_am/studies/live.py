@@ -24,7 +24,7 @@ from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import SequenceTaken, StoreCorrupt, StudyClosed, StudyExists
 from blackbox_am.studies import decisions
 from blackbox_am.studies.asked import left_behind
-from blackbox_am.studies.candidates import Generation, Told
+from blackbox_am.studies.candidates import Generation, TellResult
 from blackbox_am.studies.equipment import Equip, nothing
 from blackbox_am.studies.events import (
     Created,
@@ -141,7 +141,7 @@ class LiveStudy:
         exact = live._replay(events[1:], snapshot)
         if study.sequence > 1 and study.state.active:
             if not (catching_up and exact):
-                live._append([Resumed(study.generation, exact, live.search.remark(exact))])
+                live._append([Resumed(study.generation, exact, live.search.warning(exact))])
             if not catching_up:  # what the other process asked, it tells itself
                 lost = left_behind(store, study_id, study.spent)
                 if lost != Accounting():
@@ -199,7 +199,7 @@ class LiveStudy:
                 self._append([GenerationOpened(generation.index, latents)])
             return generation, free, self.leases.take(free, seconds)
 
-    def tell(self, generation: int, targets: Array, rows: Array, activations: Array) -> Told:
+    def tell(self, generation: int, targets: Array, rows: Array, activations: Array) -> TellResult:
         """Brings measurements of single candidates. Durable when it returns.
 
         Args:
@@ -218,7 +218,7 @@ class LiveStudy:
                 self.start()
                 self._record(event, None)
                 self.leases.release(zip(targets.tolist(), rows.tolist(), strict=True))
-            return Told(accepted, len(targets) - accepted)
+            return TellResult(accepted, len(targets) - accepted)
 
     def tell_generation(
         self,

@@ -22,7 +22,7 @@ from blackbox_am.studies.candidates import Generation
 from blackbox_am.studies.live import LiveStudy
 
 
-class Owed:
+class UnbilledUsage:
     """What was asked of the oracle for a study, and is not in its journal yet.
 
     Attributes:
@@ -45,7 +45,7 @@ def run(
     *,
     stopped: Callable[[], bool] = lambda: False,
     after_generation: Callable[[LiveStudy], None] = lambda live: None,
-    owed: Owed | None = None,
+    unbilled: UnbilledUsage | None = None,
 ) -> None:
     """Evaluates generation after generation until the study ends, or is paused.
 
@@ -57,56 +57,58 @@ def run(
         stopped: asked before each generation; True leaves the study as it is, to be
             resumed by whoever takes it up again.
         after_generation: called after each, for progress.
-        owed: what an earlier attempt could not write, and where this one leaves what it cannot.
+        unbilled: what an earlier attempt could not write, and where this one leaves what it cannot.
 
     Raises:
         OracleError: where the oracle fails, or every row of a generation is nan.
     """
-    owed = owed or Owed()
+    unbilled = unbilled or UnbilledUsage()
     live.start()
     gradients = live.search.optimizer.order == 1
-    with _settled(live, owed):
+    with _settled(live, unbilled):
         while live.study.state is StudyState.RUNNING and not stopped():
             try:
-                _measure(live, evaluator, owed, gradients=gradients)
+                _measure(live, evaluator, unbilled, gradients=gradients)
             except StudyClosed:
                 return  # cancelled, or finished by clients, while it was being measured
             except QuotaExceeded as error:
-                owed.settle(live)  # so that the bill is complete when the study stops
+                unbilled.settle(live)  # so that the bill is complete when the study stops
                 live.suspend(error.message, StopReason.BUDGET)
                 return
             after_generation(live)
 
 
 @contextmanager
-def _settled(live: LiveStudy, owed: Owed) -> Iterator[None]:
-    """Has what is owed written in the end, whatever that is; the store may not be able to."""
+def _settled(live: LiveStudy, unbilled: UnbilledUsage) -> Iterator[None]:
+    """Has what is unbilled written in the end, whatever that is; the store may not be able to."""
     try:
         yield
     finally:
         with suppress(StoreError, SequenceTaken):
-            owed.settle(live)
+            unbilled.settle(live)
 
 
-def _measure(live: LiveStudy, evaluator: Evaluator, owed: Owed, *, gradients: bool) -> None:
+def _measure(
+    live: LiveStudy, evaluator: Evaluator, unbilled: UnbilledUsage, *, gradients: bool
+) -> None:
     generation = live.generation()
     meter = Meter()
-    if evaluator.oracle.metered:
-        meter = noting(live.store, live.study_id, live.study.spent + owed.total)
+    if evaluator.oracle.billable:
+        meter = noting(live.store, live.study_id, live.study.spent + unbilled.total)
     try:
         with metering(meter):
             result = _evaluated(evaluator, generation, gradients=gradients)
         told = live.tell_generation(
-            generation, result.activations, result.gradients, owed.total + meter.total
+            generation, result.activations, result.gradients, unbilled.total + meter.total
         )
     except StudyClosed:
-        owed.total += meter.total
+        unbilled.total += meter.total
         raise
     except BaseException:
         # It is asked again from the beginning, by this process or another.
-        owed.total += meter.total + meter.lost()
+        unbilled.total += meter.total + meter.lost()
         raise
-    owed.total = Accounting() if told else owed.total + meter.total
+    unbilled.total = Accounting() if told else unbilled.total + meter.total
 
 
 def _evaluated(evaluator: Evaluator, generation: Generation, *, gradients: bool) -> Evaluation:

@@ -41,7 +41,7 @@ def progress(study_id: str, study: Study) -> StudyProgress:
         study.failed_rows,
         study.seconds,
         study.optimizer.name,
-        study.created.remark,
+        study.created.warning,
         study.spent,
     )
 

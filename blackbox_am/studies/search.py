@@ -87,7 +87,7 @@ class Search:
         told = torch.from_numpy(padded).to(self.device, torch.float32)
         if gradients is not None:
             gradients = torch.nn.functional.pad(gradients, (0, 0, 0, missing), value=float("nan"))
-        if self.optimizer.replayed:
+        if self.optimizer.replay_only:
             self._propose(study)  # what the journal handed out, a library was not asked for yet
         active = _some(study)
         with torch.no_grad():
@@ -107,7 +107,7 @@ class Search:
         """
         if self.optimizer.order == 1:
             return False
-        if event.latents is not None and not self.optimizer.replayed:
+        if event.latents is not None and not self.optimizer.replay_only:
             latents = torch.tensor(event.latents.numpy(), device=self.device)
             self.learn(study, latents, study.scores())
             return True
@@ -126,7 +126,7 @@ class Search:
 
         It matters to a library, which only hears of its own proposals.
         """
-        if study.opened is None or not self.optimizer.replayed:
+        if study.opened is None or not self.optimizer.replay_only:
             return True
         try:
             return bool(np.array_equal(self._propose(study).cpu().numpy(), study.opened))
@@ -134,13 +134,13 @@ class Search:
             log.warning("generation %d cannot be replayed: %s", study.generation, error)
             return False
 
-    def remark(self, exact: bool) -> str:
+    def warning(self, exact: bool) -> str:
         """Where a search goes on from that could not be led forward to its end; nothing to be
         said of one that is `exact`.
         """
         if exact:
             return ""
-        if self.optimizer.replayed:
+        if self.optimizer.replay_only:
             return (
                 "latents could not be reproduced on this device, or with this version of the "
                 "library; going on from the last generation that could"

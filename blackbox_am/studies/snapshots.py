@@ -41,7 +41,7 @@ class Snapshots:
             or told - self.generation >= SNAPSHOT_GENERATIONS
             or self._clock() - self._time >= SNAPSHOT_SECONDS
         )
-        if self._search.optimizer.replayed or not due:
+        if self._search.optimizer.replay_only or not due:
             return None
         self.generation, self._time = told, self._clock()
         body = self._search.snapshot()

@@ -14,7 +14,7 @@ from blackbox_am.core.generator import Generator, check_latent_shape
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
-from blackbox_am.oracles.torch_module import TorchModule
+from blackbox_am.oracles.torch.torch_module import TorchModule
 
 STIMULUS = (1, 6, 6)
 

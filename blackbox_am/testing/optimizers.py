@@ -87,7 +87,7 @@ class OptimizerContract:
             tensors, sessions = states.arrays(search.state), states.sessions(search.state)
             known = {name.partition(".")[0] for name in (*tensors, *sessions)}
             assert known == {field.name for field in dataclasses.fields(search.state)}
-            assert optimizer.replayed or not sessions, "live objects cannot be written"
+            assert optimizer.replay_only or not sessions, "live objects cannot be written"
             for name, tensor in tensors.items():
                 assert tensor.is_contiguous(), f"{name}: a snapshot would change its layout"
                 assert tensor.shape[:1] == (3,), name
@@ -123,7 +123,7 @@ class OptimizerContract:
             assert not torch.equal(one[-1], other[-1]), space.kind
 
     def test_a_target_does_not_know_the_others(self, optimizer: Optimizer[Any]) -> None:
-        generations = 8 if optimizer.replayed else 30  # libraries are slow, and work one by one
+        generations = 8 if optimizer.replay_only else 30  # libraries are slow, and work one by one
         for space in searchable(optimizer):
             together = torch.stack(Search(optimizer, space).run(generations))
             for k in range(3):
@@ -154,7 +154,7 @@ class OptimizerContract:
             assert torch.equal(search.run(1)[-1][1], alone.run(1)[-1][0]), space.kind
 
     def test_a_snapshot_continues_to_the_last_bit(self, optimizer: Optimizer[Any]) -> None:
-        if optimizer.replayed:
+        if optimizer.replay_only:
             return
         for space in searchable(optimizer):
             search = Search(optimizer, space)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from blackbox_am.core import state as states
-from blackbox_am.core.optimizer import Circumstances, Optimizer
+from blackbox_am.core.optimizer import Optimizer, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
@@ -30,7 +30,7 @@ SPACES: tuple[SpaceSpec, ...] = (
 )
 """One small space of every kind."""
 
-CIRCUMSTANCES = Circumstances(queries_per_target=2000, targets=3)
+SEARCH_CONTEXT = SearchContext(queries_per_target=2000, targets=3)
 """What the optimizers are told of the studies they are tested in."""
 
 Scores = Callable[[torch.Tensor, int], torch.Tensor]
@@ -86,10 +86,10 @@ class Search:
     seed: int = 11
 
     def __post_init__(self) -> None:
-        self.optimizer = self.optimizer.fitted(self.space, CIRCUMSTANCES)
+        self.optimizer = self.optimizer.resolve(self.space, SEARCH_CONTEXT)
         self.generation = 0
         self.told: list[torch.Tensor] = []
-        self.optimizer = self.optimizer.equipped(Canvas(self.space.spec), lambda _: tiny_network())
+        self.optimizer = self.optimizer.bind(Canvas(self.space.spec), lambda _: tiny_network())
         self.state = self.optimizer.init(self.space, len(self.targets), self._stream("init"))
 
     def ask(self) -> torch.Tensor:

@@ -512,7 +512,7 @@ class Study(google.protobuf.message.Message):
     CREATE_TIME_FIELD_NUMBER: builtins.int
     POPULATION_FIELD_NUMBER: builtins.int
     OPTIMIZER_FIELD_NUMBER: builtins.int
-    REMARK_FIELD_NUMBER: builtins.int
+    WARNING_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`studies/{study_id}`."""
     state: global___StudyState.ValueType
@@ -526,7 +526,7 @@ class Study(google.protobuf.message.Message):
     """Seconds spent searching, over all runs."""
     population: builtins.int
     """Candidates in a full generation, per target."""
-    remark: builtins.str
+    warning: builtins.str
     """What its owner should know of it from the beginning; often empty."""
     @property
     def spec(self) -> global___StudySpec: ...
@@ -564,10 +564,10 @@ class Study(google.protobuf.message.Message):
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         population: builtins.int = ...,
         optimizer: global___PlugIn | None = ...,
-        remark: builtins.str = ...,
+        warning: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["accounting", b"accounting", "create_time", b"create_time", "optimizer", b"optimizer", "space", b"space", "spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accounting", b"accounting", "create_time", b"create_time", "generation", b"generation", "message", b"message", "name", b"name", "optimizer", b"optimizer", "population", b"population", "remark", b"remark", "seconds", b"seconds", "sequence", b"sequence", "space", b"space", "spec", b"spec", "state", b"state", "stimulus_shape", b"stimulus_shape", "stop_reason", b"stop_reason", "targets", b"targets"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accounting", b"accounting", "create_time", b"create_time", "generation", b"generation", "message", b"message", "name", b"name", "optimizer", b"optimizer", "population", b"population", "seconds", b"seconds", "sequence", b"sequence", "space", b"space", "spec", b"spec", "state", b"state", "stimulus_shape", b"stimulus_shape", "stop_reason", b"stop_reason", "targets", b"targets", "warning", b"warning"]) -> None: ...
 
 global___Study = Study
 

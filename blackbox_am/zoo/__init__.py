@@ -1,7 +1,7 @@
 """Small trained models and images that ship with the package.
 
 `catalogue` lists them and says how to feed them; `loading` turns an entry into a PyTorch module
-or arrays; ``python -m blackbox_am.zoo.training`` trains them anew. Importing this package imports
+or arrays; ``python -m training`` trains them anew. Importing this package imports
 neither PyTorch nor diffusers.
 """
 

@@ -42,7 +42,7 @@ class Entry:
             ``"images"``.
         summary: One line for listings.
         files: Paths relative to the zoo folder; the first one holds the weights or images.
-        task: The word that retrains it with ``python -m blackbox_am.zoo.training``.
+        task: The word that retrains it with ``python -m training``.
         input_shape: One input, channels first; of a decoder, one stimulus.
         mean: Subtract this per channel from values in [0, 1] ...
         std: ... and divide by this. Autoencoders take pixels in [-1, 1], hence 0.5 and 0.5.
@@ -72,7 +72,7 @@ class Entry:
     def cure(self) -> str:
         """What to do about a missing or damaged file, as the end of an error message."""
         return (
-            "reinstall the package, or retrain with: python -m blackbox_am.zoo.training "
+            "reinstall the package, or retrain with: python -m training "
             f"{self.task} --out {ROOT / 'weights'}"
             + (" --data DIR --teacher FILE" if self.needs_pictures else "")
         )

@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from blackbox_am.bench import kid
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidInput, NotFound
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.parametric.pixels import Pixels
 
 
 def sets(n=60, m=50, d=12, shift=0.0):

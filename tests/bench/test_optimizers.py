@@ -17,7 +17,7 @@ from blackbox_am.bench import (
 )
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidInput, InvalidSpec
-from blackbox_am.generators.perturbation import Perturbation
+from blackbox_am.generators.inputs.perturbation import Perturbation
 
 
 def request_of(**changes):

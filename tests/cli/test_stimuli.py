@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from blackbox_am.core.tensors import to_uint8
-from blackbox_am.generators.perturbation import Perturbation
+from blackbox_am.generators.inputs.perturbation import Perturbation
 from blackbox_am.service import load_config, running
 
 

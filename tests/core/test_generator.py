@@ -7,7 +7,7 @@ import pytest
 from blackbox_am import plugins
 from blackbox_am.core.generator import Generator, check_fit
 from blackbox_am.errors import ShapeMismatch
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.studies.local import maximise
 

@@ -7,7 +7,7 @@ from torch import nn
 from blackbox_am import plugins
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import Unsupported
-from blackbox_am.generators.vq_module import VQModule
+from blackbox_am.generators.networks.vq_module import VQModule
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.studies.local import maximise
 

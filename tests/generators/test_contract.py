@@ -10,23 +10,23 @@ from torch import nn
 from blackbox_am import plugins
 from blackbox_am.core.generator import Generator
 from blackbox_am.errors import NotFound, StoreCorrupt
-from blackbox_am.generators.cppn import CPPN
-from blackbox_am.generators.dct import DCT
-from blackbox_am.generators.diffusers_text import DiffusersText
-from blackbox_am.generators.diffusers_unconditional import DiffusersUnconditional
-from blackbox_am.generators.diffusers_vae import DiffusersVAE
-from blackbox_am.generators.diffusers_vq import DiffusersVQ
-from blackbox_am.generators.fourier import Fourier
-from blackbox_am.generators.gan import Gan
-from blackbox_am.generators.maco import Maco
-from blackbox_am.generators.neighbourhood import Neighbourhood
-from blackbox_am.generators.pca import PCA
-from blackbox_am.generators.perturbation import Perturbation
-from blackbox_am.generators.pixels import Pixels
-from blackbox_am.generators.series import Series
-from blackbox_am.generators.series_vae import SeriesVAE
-from blackbox_am.generators.table import Column, Table
-from blackbox_am.generators.vq_module import VQModule
+from blackbox_am.generators.data.pca import PCA
+from blackbox_am.generators.data.series import Series
+from blackbox_am.generators.data.table import Column, Table
+from blackbox_am.generators.diffusers.diffusers_text import DiffusersText
+from blackbox_am.generators.diffusers.diffusers_unconditional import DiffusersUnconditional
+from blackbox_am.generators.diffusers.diffusers_vae import DiffusersVAE
+from blackbox_am.generators.diffusers.diffusers_vq import DiffusersVQ
+from blackbox_am.generators.inputs.neighbourhood import Neighbourhood
+from blackbox_am.generators.inputs.perturbation import Perturbation
+from blackbox_am.generators.networks.gan import Gan
+from blackbox_am.generators.networks.series_vae import SeriesVAE
+from blackbox_am.generators.networks.vq_module import VQModule
+from blackbox_am.generators.parametric.cppn import CPPN
+from blackbox_am.generators.parametric.dct import DCT
+from blackbox_am.generators.parametric.fourier import Fourier
+from blackbox_am.generators.parametric.maco import Maco
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.testing.generators import GeneratorContract, latents_for
 
 Folders = Callable[[str], str]

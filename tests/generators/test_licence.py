@@ -3,8 +3,8 @@
 import pytest
 
 from blackbox_am.catalogue import Catalogue
-from blackbox_am.generators.diffusers_vae import DiffusersVAE
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.diffusers.diffusers_vae import DiffusersVAE
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.generators.wrappers.antialias import Antialias
 
 

@@ -10,11 +10,11 @@ import torch
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._sessions import Sessions
-from blackbox_am.optimizers.nevergrad import Nevergrad
-from blackbox_am.optimizers.pycma import PyCMA
-from blackbox_am.optimizers.random import Random, RandomState
-from blackbox_am.optimizers.sep_cma import SepCMA, SepCMAState
+from blackbox_am.optimizers.evolution.sep_cma import SepCMA, SepCMAState
+from blackbox_am.optimizers.libraries._sessions import Sessions
+from blackbox_am.optimizers.libraries.nevergrad import Nevergrad
+from blackbox_am.optimizers.libraries.pycma import PyCMA
+from blackbox_am.optimizers.sampling.random import Random, RandomState
 from blackbox_am.testing.optimizers import OptimizerContract
 
 SUITE = OptimizerContract()

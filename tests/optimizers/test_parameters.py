@@ -8,9 +8,9 @@ from blackbox_am import plugins
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.optimizers.adam import Adam
-from blackbox_am.optimizers.cma import CMA
-from blackbox_am.optimizers.sep_cma import SepCMA
+from blackbox_am.optimizers.evolution.cma import CMA
+from blackbox_am.optimizers.evolution.sep_cma import SepCMA
+from blackbox_am.optimizers.gradient.adam import Adam
 
 
 def test_names() -> None:

@@ -7,11 +7,16 @@ import torch
 
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
-from blackbox_am.optimizers._factor import factor
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._targetwise import LARGE, for_each, norms, row_sums, weighted_sum
-from blackbox_am.optimizers._told import proposals, shorten, steps_of
-from blackbox_am.optimizers._triangular import add_outer, factor_in_panels, panels, times_factor
+from blackbox_am.optimizers.evolution._factor import factor
+from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
+from blackbox_am.optimizers.evolution._triangular import (
+    add_outer,
+    factor_in_panels,
+    panels,
+    times_factor,
+)
 
 DIMS = (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 64, 100, 127, 128, 129, 512, 513)
 POPULATIONS = (1, 2, 3, 4, 5, 16, 17, 20, 33, 64)

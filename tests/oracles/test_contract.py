@@ -12,15 +12,15 @@ from torch import nn
 from blackbox_am import plugins
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.oracles.function import Function
+from blackbox_am.oracles.grpc.remote import Remote
 from blackbox_am.oracles.http import Http
 from blackbox_am.oracles.inference_protocol import InferenceProtocol
 from blackbox_am.oracles.onnx import Onnx
-from blackbox_am.oracles.remote import Remote
+from blackbox_am.oracles.process.subprocess import Subprocess
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.sklearn import Sklearn
 from blackbox_am.oracles.snn import Snn
-from blackbox_am.oracles.subprocess import Subprocess
-from blackbox_am.oracles.torch_module import TorchModule
+from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.testing.oracles import OracleContract
 
 

@@ -15,9 +15,9 @@ import torch
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import OracleFailed
+from blackbox_am.oracles.grpc.remote import Remote
 from blackbox_am.oracles.http import Http
-from blackbox_am.oracles.remote import Remote
-from blackbox_am.oracles.subprocess import Subprocess
+from blackbox_am.oracles.process.subprocess import Subprocess
 
 GIGABYTE = 2**30
 MOST_MEMORY = 160 * 2**20

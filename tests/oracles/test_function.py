@@ -87,7 +87,7 @@ def test_it_gets_the_rows_asked_for_and_no_more() -> None:
     assert seen == [(1, 2, 3)]
     oracle.observe(X, units("scores:0"))
     assert seen[1:] == [(2, 2, 3), (2, 2, 3), (1, 2, 3)]
-    assert oracle.metered
+    assert oracle.billable
 
 
 def test_stimuli_may_be_written_over() -> None:

@@ -23,9 +23,9 @@ from blackbox_am.errors import (
     OracleTimeout,
     OracleUnavailable,
 )
-from blackbox_am.oracles._http_failure import retry_after
 from blackbox_am.oracles.http import Http
-from blackbox_am.oracles.wrappers.halving import Halving
+from blackbox_am.oracles.http._failure import retry_after
+from blackbox_am.oracles.wrappers.delivery.halving import Halving
 from blackbox_am.service.config import load_config
 
 Of = Callable[..., Http]
@@ -67,7 +67,7 @@ def test_describes_itself_by_its_configuration(of: Of) -> None:
     assert info.capability is Capability.SCORES
     assert info.stimulus_shape == (3, 6, 6)
     assert info.layers[0].labels == CLASSES
-    assert Http.metered
+    assert Http.billable
 
 
 def test_a_png_in_json(of: Of, requests_seen: Seen) -> None:
@@ -140,7 +140,7 @@ def test_grey_images() -> None:
 
     from PIL import Image
 
-    from blackbox_am.oracles._http_request import encoded
+    from blackbox_am.oracles.http._request import encoded
 
     grey = X[0, :1].numpy()
     image = Image.open(io.BytesIO(encoded(grey, "png", channels_last=False)))

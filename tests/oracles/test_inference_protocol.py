@@ -26,9 +26,9 @@ from blackbox_am.errors import (
     OracleUnavailable,
     OutOfMemory,
 )
-from blackbox_am.oracles._oip_protocol import Addressee
 from blackbox_am.oracles.inference_protocol import InferenceProtocol
-from blackbox_am.oracles.wrappers.halving import Halving
+from blackbox_am.oracles.inference_protocol._protocol import Addressee
+from blackbox_am.oracles.wrappers.delivery.halving import Halving
 from blackbox_am.service.config import load_config
 from blackbox_am.v1 import open_inference_pb2 as pb
 
@@ -88,7 +88,7 @@ def test_metadata_says_what_it_is(of: Of) -> None:
     only = of("net", outputs=("logits",)).describe()
     assert [layer.name for layer in only.layers] == ["logits"]
     assert only.capability is Capability.UNITS
-    assert InferenceProtocol.metered
+    assert InferenceProtocol.billable
 
 
 def test_answers_of_several_outputs_in_batches(of: Of, inference) -> None:
@@ -186,7 +186,7 @@ def test_a_gateway_that_knows_of_models_alone(of: Of, inference) -> None:
 
 
 def test_large_stimuli_fill_no_message_over_grpc() -> None:
-    from blackbox_am.oracles._oip_model import Input
+    from blackbox_am.oracles.inference_protocol._model import Input
 
     for shape, rows in (((3, 224, 224), 6), ((3, 2000, 2000), 1)):
         taken = Input("x", "FP32", shape, None, has_rows=True)

@@ -18,7 +18,7 @@ from blackbox_am.errors import (
     Unsupported,
 )
 from blackbox_am.oracles.inference_protocol import InferenceProtocol
-from blackbox_am.oracles.wrappers.halving import Halving
+from blackbox_am.oracles.wrappers.delivery.halving import Halving
 from blackbox_am.testing.inference_servers import network
 from blackbox_am.testing.inference_servers.environments import PACKAGES
 from blackbox_am.testing.inference_servers.server import InferenceServer

@@ -16,7 +16,7 @@ from blackbox_am.core.types import Capability, LayerInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, OracleFailed, UnknownUnit
 from blackbox_am.oracles.onnx import Onnx
-from blackbox_am.oracles.torch_module import TorchModule
+from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.service.config import load_config
 from blackbox_am.testing.oracles import OracleContract
 

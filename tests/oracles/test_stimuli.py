@@ -34,16 +34,16 @@ from blackbox_am.core.tensors import to_uint8
 from blackbox_am.core.types import StudyState
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, ShapeMismatch
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.function import Function
+from blackbox_am.oracles.grpc.remote import Remote
 from blackbox_am.oracles.http import Http
 from blackbox_am.oracles.inference_protocol import InferenceProtocol
 from blackbox_am.oracles.onnx import Onnx
-from blackbox_am.oracles.remote import Remote
+from blackbox_am.oracles.process.subprocess import Subprocess
 from blackbox_am.oracles.sklearn import Sklearn
 from blackbox_am.oracles.snn import Snn
-from blackbox_am.oracles.subprocess import Subprocess
-from blackbox_am.oracles.torch_module import TorchModule
+from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.rpc import chunks
 from blackbox_am.service import Config, running
 from blackbox_am.testing.inference_model import MODEL, inference_model

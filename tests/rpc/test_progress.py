@@ -52,7 +52,7 @@ def test_progress_comes_back(state, reason):
         4,
         1.25,
         "cma",
-        "a remark",
+        "a warning",
         Accounting(7, 130, 2, 10, 5, 0.75),
     )
     wire = progress.progress_to_proto(there).SerializeToString()

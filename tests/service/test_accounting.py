@@ -16,13 +16,13 @@ from blackbox_am.client import connect
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import OracleFailed, OracleUnavailable
-from blackbox_am.generators.pixels import Pixels
-from blackbox_am.oracles.remote import Remote
+from blackbox_am.generators.parametric.pixels import Pixels
+from blackbox_am.oracles.grpc.remote import Remote
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.wrappers.cache import Cache
-from blackbox_am.oracles.wrappers.quota import Quota
-from blackbox_am.oracles.wrappers.retry import Retry
-from blackbox_am.oracles.wrappers.timeout import Timeout
+from blackbox_am.oracles.wrappers.delivery.quota import Quota
+from blackbox_am.oracles.wrappers.delivery.retry import Retry
+from blackbox_am.oracles.wrappers.delivery.timeout import Timeout
 from blackbox_am.service import running
 from blackbox_am.service.config import load_config
 from blackbox_am.stores import SQLStore
@@ -38,7 +38,7 @@ class Faulty(Oracle):
     """
 
     kind: ClassVar[str] = "faulty"
-    metered: ClassVar[bool] = True
+    billable: ClassVar[bool] = True
     dead: tuple[int, int] = (12, 20)
     late_seconds: float = 0.9
     log: list = field(default_factory=list)
@@ -256,7 +256,7 @@ port, log = sys.argv[1], Path(sys.argv[2])
 @dataclass(frozen=True)
 class Faulty(Oracle):
     kind: ClassVar[str] = "faulty"
-    metered: ClassVar[bool] = True
+    billable: ClassVar[bool] = True
 
     def describe(self):
         return Simulated(batch_size=16).describe()

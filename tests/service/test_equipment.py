@@ -8,7 +8,7 @@ from blackbox_am.client import connect
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import InvalidSpec, NotFound, ShapeMismatch, Unsupported
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.service import Config, running
 from blackbox_am.studies.local import maximise
 

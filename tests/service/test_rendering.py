@@ -8,8 +8,8 @@ from torch import nn
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.client import connect
 from blackbox_am.errors import InvalidInput, NotFound, OutOfMemory, ShapeMismatch
-from blackbox_am.generators.diffusers_unconditional import DiffusersUnconditional
-from blackbox_am.generators.vq_module import VQModule
+from blackbox_am.generators.diffusers.diffusers_unconditional import DiffusersUnconditional
+from blackbox_am.generators.networks.vq_module import VQModule
 from blackbox_am.service import Config, running
 
 

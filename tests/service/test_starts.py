@@ -85,14 +85,14 @@ def test_auto_is_what_searches_where_nobody_is_named(client):
     )
     progress = run(study).progress()
     assert progress.optimizer == "snes"
-    assert progress.remark == ""
+    assert progress.warning == ""
 
 
 def test_a_budget_below_a_generation_runs_a_smaller_one_and_says_so(client):
     study = create(client, "small", queries_per_target=5)
     assert run(study).progress().search_rows == 2 * 5
     assert "5 queries a target are less than a generation of snes, which has 8" in (
-        study.progress().remark
+        study.progress().warning
     )
 
 

@@ -61,7 +61,7 @@ def test_the_whole_study_is_shown(raw, spec):
     assert study.spec.optimizer.name == "auto"
     assert study.optimizer.name == "snes"
     assert study.optimizer.parameters["population"] == study.population
-    assert not study.remark
+    assert not study.warning
     assert study.space.kind == study_pb2.Space.KIND_BOX
     assert study.space.dimension == 192
     assert list(study.stimulus_shape) == [3, 8, 8]

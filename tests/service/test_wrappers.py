@@ -21,16 +21,16 @@ from blackbox_am.errors import (
     OracleUnavailable,
     QuotaExceeded,
 )
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.generators.wrappers.resize import Resize
-from blackbox_am.oracles.remote import Remote
+from blackbox_am.oracles.grpc.remote import Remote
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.wrappers.cache import Cache
-from blackbox_am.oracles.wrappers.halving import Halving
-from blackbox_am.oracles.wrappers.noise import Noise
-from blackbox_am.oracles.wrappers.quota import Quota
-from blackbox_am.oracles.wrappers.retry import Retry
-from blackbox_am.oracles.wrappers.verify import Verify
+from blackbox_am.oracles.wrappers.delivery.halving import Halving
+from blackbox_am.oracles.wrappers.delivery.quota import Quota
+from blackbox_am.oracles.wrappers.delivery.retry import Retry
+from blackbox_am.oracles.wrappers.measurement.noise import Noise
+from blackbox_am.oracles.wrappers.measurement.verify import Verify
 from blackbox_am.rpc import progress, tensors
 from blackbox_am.service import running
 from blackbox_am.v1 import oracle_service_pb2 as pb
@@ -47,7 +47,7 @@ class Failing(Oracle):
     """Raises what `errors` say, then answers."""
 
     kind: ClassVar[str] = "failing"
-    metered: ClassVar[bool] = True
+    billable: ClassVar[bool] = True
     errors: list = field(default_factory=list)
     rows: list = field(default_factory=list)
 

@@ -13,7 +13,7 @@ import pytest
 from blackbox_am.core.spec import Budget, ObjectiveSpec, OptimizerSpec, SpaceSpec, StudySpec
 from blackbox_am.core.types import StopReason, StudyState
 from blackbox_am.errors import Unsupported
-from blackbox_am.optimizers._sessions import Session
+from blackbox_am.optimizers.libraries._sessions import Session
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import checks, reports
 from blackbox_am.studies.events import GenerationClosed, Resumed, decode
@@ -158,7 +158,7 @@ def test_latents_handed_out_that_are_not_its_own_are_said_so_and_not_learnt_from
         Session, "tell", lambda self, scores: (told.append(scores), tell(self, scores))
     )
     monkeypatch.setattr(
-        "blackbox_am.optimizers.pycma._Search._ask",
+        "blackbox_am.optimizers.libraries.pycma._Search._ask",
         lambda self, seed: [x + 1e-3 for x in self._es.ask()],
     )
     live = LiveStudy.recover(store, "s")

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from blackbox_am.zoo.nets import CifarResNet
-from blackbox_am.zoo.training.__main__ import main
+from training.__main__ import main
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def test_cards_name_data_licence_and_retraining(name):
     card = catalogue.card(name)
     assert card.startswith(f"# {name}")
     data = ("Saito", "1994") if name in SERIES else ("CIFAR-10", "Krizhevsky")
-    for word in (*data, "Apache-2.0", "python -m blackbox_am.zoo.training"):
+    for word in (*data, "Apache-2.0", "python -m training"):
         assert word in card
 
 
@@ -110,7 +110,7 @@ def test_missing_file_names_itself_and_the_cure(monkeypatch, tmp_path):
         message = str(caught.value)
         assert str(tmp_path / catalogue.entry(name).files[0]) in message
         assert "reinstall the package" in message
-        assert f"blackbox_am.zoo.training {catalogue.entry(name).task}" in message
+        assert f"training {catalogue.entry(name).task}" in message
     with pytest.raises(NotFound, match=r"cards/cifar_cnn\.md"):
         catalogue.card("cifar_cnn")
 

@@ -11,11 +11,11 @@ from blackbox_am.errors import StoreCorrupt
 from blackbox_am.zoo.cbf import MEAN, STD, cylinder_bell_funnel
 from blackbox_am.zoo.gans import GanArchitecture
 from blackbox_am.zoo.loading import load_autoencoder
-from blackbox_am.zoo.training import checkpoint, ldm, series, sngan
-from blackbox_am.zoo.training.augment import augment, cut_hole, shift_colours, translate
-from blackbox_am.zoo.training.loop import Budget
-from blackbox_am.zoo.training.sngan import Discriminator
-from blackbox_am.zoo.training.teacher import Normalise
+from training import checkpoint, ldm, series, sngan
+from training.augment import augment, cut_hole, shift_colours, translate
+from training.loop import Budget
+from training.sngan import Discriminator
+from training.teacher import Normalise
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_the_discriminator_is_a_contraction_of_known_strength():
 
 
 def test_the_discriminators_judges_see_a_frozen_teacher(teacher):
-    from blackbox_am.zoo.training.teacher import load_teacher
+    from training.teacher import load_teacher
 
     loaded = load_teacher(teacher, torch.device("cpu"))
     net = Discriminator(loaded, (4, 4, 4, 4))

@@ -9,10 +9,10 @@ from safetensors.torch import load_file, save_file
 
 from blackbox_am.errors import NotFound, StoreCorrupt
 from blackbox_am.zoo.nets import CifarResNet
-from blackbox_am.zoo.training.data import cut_out, mix_up, read_images, shift_and_flip
-from blackbox_am.zoo.training.files import read_weights, write_weights
-from blackbox_am.zoo.training.loop import Average, Budget, batches
-from blackbox_am.zoo.training.losses import (
+from training.data import cut_out, mix_up, read_images, shift_and_flip
+from training.files import read_weights, write_weights
+from training.loop import Average, Budget, batches
+from training.losses import (
     covariance_gap,
     decibels,
     divergence,
@@ -20,8 +20,8 @@ from blackbox_am.zoo.training.losses import (
     pixel_distance,
     statistics_distance,
 )
-from blackbox_am.zoo.training.teacher import load_teacher
-from blackbox_am.zoo.training.vae import build_vae, standardise
+from training.teacher import load_teacher
+from training.vae import build_vae, standardise
 
 
 @pytest.mark.parametrize("task", ["cnn", "vit"])
@@ -49,7 +49,7 @@ def test_autoencoder_trainings_write_a_diffusers_folder(
     train, task, data, teacher, tmp_path, monkeypatch
 ):
     # From the first step on, so that the short run passes through the critic as well.
-    monkeypatch.setattr(f"blackbox_am.zoo.training.{task}.NATURAL_FROM", -1.0)
+    monkeypatch.setattr(f"training.{task}.NATURAL_FROM", -1.0)
     assert train(task, data, tmp_path, teacher, "--minutes", "0.02", "--epochs", "1") == 0
     folder = tmp_path / f"cifar_{task}"
     assert sorted(p.name for p in folder.iterdir()) == [

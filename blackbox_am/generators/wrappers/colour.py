@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 
 from blackbox_am.core.generator_wrapper import GeneratorWrapper
-from blackbox_am.core.images import brightness
+from blackbox_am.core.images import luma
 from blackbox_am.core.ranges import check
 
 _CHANNELS = {"grey": (3, 1), "rgb": (1, 3), "bgr": (3, 3)}
@@ -49,7 +49,7 @@ class Colour(GeneratorWrapper):
 
     def changed(self, stimuli: torch.Tensor) -> torch.Tensor:
         if self.channels == "grey":
-            return brightness(stimuli)
+            return luma(stimuli)
         if self.channels == "rgb":
             return stimuli.expand(-1, 3, -1, -1)
         return stimuli.flip(1)

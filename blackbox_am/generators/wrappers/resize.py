@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 
 from blackbox_am.core.generator_wrapper import GeneratorWrapper
-from blackbox_am.core.images import MODES, Mode, middle, resized
+from blackbox_am.core.images import MODES, Mode, center_crop, resized
 from blackbox_am.core.ranges import check
 
 FITS = ("stretch", "cover", "crop")
@@ -63,7 +63,7 @@ class Resize(GeneratorWrapper):
         between = self._between(tuple(images.shape[2:]), target)
         if between != images.shape[2:]:
             images = resized(images, between, self.mode).clamp(0, 1)
-        images = middle(images, target)
+        images = center_crop(images, target)
         return images.squeeze(2) if series else images
 
     def _between(self, size: tuple[int, ...], target: tuple[int, ...]) -> tuple[int, ...]:

@@ -11,11 +11,11 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import GradientUnavailable, InvalidSpec
-from blackbox_am.generators.diffusers_vae import DiffusersVAE
-from blackbox_am.generators.diffusers_vq import DiffusersVQ
-from blackbox_am.generators.pca import PCA
-from blackbox_am.generators.perturbation import Perturbation
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.data.pca import PCA
+from blackbox_am.generators.diffusers.diffusers_vae import DiffusersVAE
+from blackbox_am.generators.diffusers.diffusers_vq import DiffusersVQ
+from blackbox_am.generators.inputs.perturbation import Perturbation
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.generators.wrappers.basis import Basis
 
 

@@ -10,8 +10,8 @@ from blackbox_am import plugins
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.generator_wrapper import GeneratorWrapper
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.generators.diffusers_vq import DiffusersVQ
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.diffusers.diffusers_vq import DiffusersVQ
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.testing.generators import GeneratorContract, latents_for
 
 PARAMETERS: dict[str, dict[str, Any]] = {

@@ -7,7 +7,7 @@ from PIL import Image
 from scipy import ndimage
 
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.generators.wrappers.antialias import Antialias
 from blackbox_am.generators.wrappers.colour import Colour
 from blackbox_am.generators.wrappers.resize import Resize

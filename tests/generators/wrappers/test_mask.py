@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from blackbox_am import plugins
 from blackbox_am.errors import InvalidSpec, NotFound
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.generators.wrappers.mask import Mask
 
 

@@ -34,11 +34,11 @@ class HandClock:
 
 
 @dataclass(frozen=True)
-class Told(Oracle):
+class TellResult(Oracle):
     """A simulation that does, call by call, what `script` says: raise, or anything else."""
 
     kind: ClassVar[str] = "told"
-    metered: ClassVar[bool] = True
+    billable: ClassVar[bool] = True
     script: list[Exception | Callable[[], object] | None] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     gradients: bool = False
@@ -57,16 +57,16 @@ class Told(Oracle):
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def told() -> TellResult:
+    return TellResult()
 
 
 @pytest.fixture
 def hand_clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
     """In place of the clock of every wrapper."""
-    from blackbox_am.oracles.wrappers.circuit_breaker import CircuitBreaker
-    from blackbox_am.oracles.wrappers.rate_limit import RateLimit
-    from blackbox_am.oracles.wrappers.retry import Retry
+    from blackbox_am.oracles.wrappers.delivery.circuit_breaker import CircuitBreaker
+    from blackbox_am.oracles.wrappers.delivery.rate_limit import RateLimit
+    from blackbox_am.oracles.wrappers.delivery.retry import Retry
 
     clock = HandClock()
     for wrapper in (CircuitBreaker, RateLimit, Retry):

@@ -16,10 +16,10 @@ from blackbox_am.core.types import Capability
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, ShapeMismatch
 from blackbox_am.oracles.simulated import Simulated
-from blackbox_am.oracles.wrappers.noise import Noise
-from blackbox_am.oracles.wrappers.quantise import Quantise
-from blackbox_am.oracles.wrappers.repeat import Repeat
-from blackbox_am.oracles.wrappers.transform import Transform
+from blackbox_am.oracles.wrappers.measurement.noise import Noise
+from blackbox_am.oracles.wrappers.measurement.quantise import Quantise
+from blackbox_am.oracles.wrappers.measurement.repeat import Repeat
+from blackbox_am.oracles.wrappers.measurement.transform import Transform
 
 UNITS = [Unit("units", j) for j in range(10)]
 
@@ -299,10 +299,10 @@ def test_a_wrong_parameter_of_a_wrap_is_said_when_it_is_built():
 
 def test_metered_and_identity_pass_through():
     class Paid(Simulated):
-        metered = True
+        billable = True
 
-    assert Quantise(Repeat(Paid())).metered
-    assert not Quantise(Repeat(Simulated())).metered
+    assert Quantise(Repeat(Paid())).billable
+    assert not Quantise(Repeat(Simulated())).billable
     assert "quantise(inner=simulated(" in Quantise(Simulated()).identity()
     assert Quantise(Simulated()).identity() != Quantise(Simulated(), bits=7).identity()
     assert Simulated(seed=1).identity() != Simulated(seed=2).identity()

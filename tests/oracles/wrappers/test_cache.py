@@ -20,14 +20,14 @@ from blackbox_am.errors import (
     OracleFailed,
     OracleUnavailable,
 )
+from blackbox_am.oracles.grpc.remote import Remote
 from blackbox_am.oracles.http import Http
-from blackbox_am.oracles.remote import Remote
 from blackbox_am.oracles.simulated import Simulated
-from blackbox_am.oracles.torch_module import TorchModule
-from blackbox_am.oracles.wrappers._answers import AnswerBook
+from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.oracles.wrappers.cache import Cache
-from blackbox_am.oracles.wrappers.noise import Noise
-from blackbox_am.oracles.wrappers.quantise import Quantise
+from blackbox_am.oracles.wrappers.cache._answers import AnswerBook
+from blackbox_am.oracles.wrappers.measurement.noise import Noise
+from blackbox_am.oracles.wrappers.measurement.quantise import Quantise
 
 UNITS = [Unit("units", j) for j in range(10)]
 
@@ -37,8 +37,8 @@ class Shop(Oracle):
     """A simulation that sells rows, and keeps the bill: (stimuli, units) of each call."""
 
     kind: ClassVar[str] = "shop"
-    metered: ClassVar[bool] = True
-    incidental: ClassVar[frozenset[str]] = frozenset({"sold", "script", "seconds"})
+    billable: ClassVar[bool] = True
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"sold", "script", "seconds"})
     sold: list = field(default_factory=list)
     script: list = field(default_factory=list)
     seconds: float = 0.0
@@ -63,7 +63,7 @@ class Shop(Oracle):
 @dataclass(frozen=True)
 class Free(Shop):
     kind: ClassVar[str] = "free"
-    metered: ClassVar[bool] = False
+    billable: ClassVar[bool] = False
 
 
 @pytest.fixture

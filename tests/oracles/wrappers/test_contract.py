@@ -14,8 +14,8 @@ from blackbox_am.core.types import Capability
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles.simulated import Simulated
-from blackbox_am.oracles.torch_module import TorchModule
-from blackbox_am.oracles.wrappers.retry import Retry
+from blackbox_am.oracles.torch.torch_module import TorchModule
+from blackbox_am.oracles.wrappers.delivery.retry import Retry
 from blackbox_am.testing.oracles import OracleContract
 
 PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {

@@ -18,14 +18,14 @@ from blackbox_am.errors import (
     QuotaExceeded,
     StoreError,
 )
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.simulated import Simulated
-from blackbox_am.oracles.torch_module import TorchModule
-from blackbox_am.oracles.wrappers.concurrency import Concurrency
-from blackbox_am.oracles.wrappers.halving import Halving
-from blackbox_am.oracles.wrappers.quota import Quota
-from blackbox_am.oracles.wrappers.rate_limit import RateLimit
-from blackbox_am.oracles.wrappers.retry import Retry
+from blackbox_am.oracles.torch.torch_module import TorchModule
+from blackbox_am.oracles.wrappers.delivery.concurrency import Concurrency
+from blackbox_am.oracles.wrappers.delivery.halving import Halving
+from blackbox_am.oracles.wrappers.delivery.quota import Quota
+from blackbox_am.oracles.wrappers.delivery.rate_limit import RateLimit
+from blackbox_am.oracles.wrappers.delivery.retry import Retry
 from blackbox_am.studies.local import maximise
 
 # rate_limit

@@ -13,7 +13,7 @@ from blackbox_am.core.types import Accounting
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles.simulated import Simulated
-from blackbox_am.oracles.wrappers.robust import Robust, inverse_affine
+from blackbox_am.oracles.wrappers.measurement.robust import Robust, inverse_affine
 from blackbox_am.studies.local import maximise
 
 UNITS = [Unit("units", j) for j in range(3)]

@@ -5,10 +5,10 @@ from torch import nn
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.evaluation import Evaluator
-from blackbox_am.generators.series import Series
+from blackbox_am.generators.data.series import Series
 from blackbox_am.objectives.mean import Mean
-from blackbox_am.oracles.torch_module import TorchModule
-from blackbox_am.oracles.wrappers.roughness import Roughness
+from blackbox_am.oracles.torch.torch_module import TorchModule
+from blackbox_am.oracles.wrappers.measurement.roughness import Roughness
 
 
 def _net(length: int = 8) -> TorchModule:

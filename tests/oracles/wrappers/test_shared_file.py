@@ -9,9 +9,9 @@ import pytest
 
 from blackbox_am.errors import InvalidSpec, StoreCorrupt, StoreError
 from blackbox_am.oracles.simulated import Simulated
-from blackbox_am.oracles.wrappers._answers import AnswerBook
 from blackbox_am.oracles.wrappers._shared_file import SharedFile
 from blackbox_am.oracles.wrappers.cache import Cache
+from blackbox_am.oracles.wrappers.cache._answers import AnswerBook
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_what_cannot_be_written_whole_is_not_written(path):
 WRITER = """
 import sys
 import numpy as np
-from blackbox_am.oracles.wrappers._answers import AnswerBook
+from blackbox_am.oracles.wrappers.cache._answers import AnswerBook
 path, name = sys.argv[1:]
 book = AnswerBook(path)
 for i in range(40):
@@ -66,7 +66,7 @@ def test_processes_share_the_file(path):
 BUYER = """
 import sys, time
 import numpy as np
-from blackbox_am.oracles.wrappers._answers import AnswerBook
+from blackbox_am.oracles.wrappers.cache._answers import AnswerBook
 path, log = sys.argv[1:]
 book = AnswerBook(path)
 print("ready", flush=True)
@@ -112,7 +112,7 @@ def test_a_claim_keeps_others_off_until_it_is_given_back(path):
 
 def test_the_claims_of_the_dead_are_void(path):
     program = (
-        "import sys; from blackbox_am.oracles.wrappers._answers import AnswerBook;"
+        "import sys; from blackbox_am.oracles.wrappers.cache._answers import AnswerBook;"
         "print(AnswerBook(sys.argv[1]).claim([b'a']))"
     )
     done = subprocess.run(

@@ -24,9 +24,9 @@ from blackbox_am.errors import (
 )
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.wrappers.cache import Cache
-from blackbox_am.oracles.wrappers.circuit_breaker import CircuitBreaker
-from blackbox_am.oracles.wrappers.retry import Retry
-from blackbox_am.oracles.wrappers.timeout import Timeout, _Call
+from blackbox_am.oracles.wrappers.delivery.circuit_breaker import CircuitBreaker
+from blackbox_am.oracles.wrappers.delivery.retry import Retry
+from blackbox_am.oracles.wrappers.delivery.timeout import Timeout, _Call
 
 AWAY = OracleUnavailable("no line")
 
@@ -192,7 +192,7 @@ HANGING = """
 import threading, torch
 from blackbox_am.errors import OracleTimeout
 from blackbox_am.oracles.simulated import Simulated
-from blackbox_am.oracles.wrappers.timeout import Timeout
+from blackbox_am.oracles.wrappers.delivery.timeout import Timeout
 class Hanging(Simulated):
     def observe(self, stimuli, units):
         threading.Event().wait()

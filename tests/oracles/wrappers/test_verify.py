@@ -10,11 +10,11 @@ import torch
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.errors import InvalidSpec, OracleFailed
-from blackbox_am.generators.pixels import Pixels
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.wrappers.cache import Cache
-from blackbox_am.oracles.wrappers.noise import Noise
-from blackbox_am.oracles.wrappers.verify import Verify
+from blackbox_am.oracles.wrappers.measurement.noise import Noise
+from blackbox_am.oracles.wrappers.measurement.verify import Verify
 from blackbox_am.studies.local import maximise
 
 

@@ -1,0 +1,1 @@
+"""Tables, series, and components of data."""

@@ -1,0 +1,1 @@
+"""Stimuli around inputs that are given."""

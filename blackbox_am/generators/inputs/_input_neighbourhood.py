@@ -1,0 +1,70 @@
+"""What searches around given inputs share: the inputs, one for all targets or one a target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am.core.constants import Constants
+from blackbox_am.core.generator import Generator
+from blackbox_am.errors import InvalidSpec
+from blackbox_am.generators._stimuli import stimuli_of
+
+
+@dataclass(frozen=True)
+class InputNeighbourhood(Generator):
+    """A generator around K clean inputs.
+
+    Attributes:
+        inputs: the clean inputs (K, *stimulus), uint8 or in [0, 1]: the path of a .npz, .npy or
+            .safetensors file, or `zoo:probe_images`; in Python also an array. One serves any
+            number of targets; of several, target k of a study has the k-th.
+        array: their name, in a file of several.
+        channels_last: whether entries of the file are (height, width, channels).
+        rows: which entries of the file, by number; all unless given.
+    """
+
+    inputs: Any
+    array: str = ""
+    channels_last: bool = False
+    rows: tuple[int, ...] = ()
+
+    @property
+    def targets(self) -> int | None:
+        """K, or None with a single input."""
+        return None if len(self._clean) == 1 else len(self._clean)
+
+    @property
+    def stimulus_shape(self) -> tuple[int, ...]:
+        return tuple(self._clean.shape[1:])
+
+    def render(self, latents: torch.Tensor) -> torch.Tensor:
+        """As `Generator.render`, around the first input."""
+        return self.render_targets(latents, torch.zeros(len(latents), dtype=torch.int64))
+
+    def mine(self, targets: torch.Tensor, of: Constants, device: torch.device) -> torch.Tensor:
+        """(N, ...): of what there is of each input, that of each row's target."""
+        (values,) = of.on(device)
+        if len(values) == 1:
+            return values
+        return values[targets.to(device)]
+
+    @cached_property
+    def _clean(self) -> NDArray[np.float32]:
+        clean = stimuli_of("inputs", self.inputs, self.array, channels_last=self.channels_last)
+        wrong = [row for row in self.rows if not 0 <= row < len(clean)]
+        if wrong:
+            raise InvalidSpec(
+                f"rows: there are {len(clean)} inputs, 0 to {len(clean) - 1}, got {wrong[0]}",
+                field="rows",
+            )
+        return clean[list(self.rows)] if self.rows else clean
+
+    @cached_property
+    def _clean_on(self) -> Constants:
+        return Constants(lambda: (torch.from_numpy(self._clean),))

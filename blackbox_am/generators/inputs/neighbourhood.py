@@ -1,0 +1,96 @@
+"""The neighbourhood of given images in the latent space of an autoencoder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+
+from blackbox_am.core.constants import Constants
+from blackbox_am.core.generator import check_latent_shape
+from blackbox_am.core.ranges import check
+from blackbox_am.core.space import Space, build_space
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.errors import InvalidSpec
+from blackbox_am.generators.diffusers.diffusers_vae import DiffusersVAE
+from blackbox_am.generators.inputs._input_neighbourhood import InputNeighbourhood
+
+
+@dataclass(frozen=True)
+class Neighbourhood(InputNeighbourhood):
+    """Images near given ones as an autoencoder sees them: they are encoded, then changed there.
+
+    A latent z of the prior N(0, I) is decoded at c + radius * tanh(|z| / sqrt(D)) * z / |z|, c
+    being the code of the input (the mean of its posterior) in whitened coordinates, where
+    natural images have deviation 1 (Zhao, Dua and Singh, "Generating natural adversarial
+    examples", 2018, search such neighbourhoods with growing radii). What is decoded differs
+    from the input also at z = 0, by the autoencoder's own error, and lies in no ball of
+    pixels: for one, see `perturbation`.
+
+    `render`, which knows of no targets, works around the first input.
+
+    Attributes:
+        radius: the largest distance from the code; natural images are some sqrt(2 D) apart.
+        weights: an AutoencoderKL, as `diffusers_vae` takes it.
+
+    Raises:
+        InvalidSpec: for a radius that is not positive.
+    """
+
+    kind: ClassVar[str] = "neighbourhood"
+
+    radius: float = 4.0
+    weights: str = "zoo:cifar_vae"
+
+    def __post_init__(self) -> None:
+        check(0 < self.radius < math.inf, "radius", "a positive number", self.radius)
+
+    @property
+    def space(self) -> Space:
+        """That of the autoencoder.
+
+        Raises:
+            NotFound: where there is no such model or file.
+            InvalidSpec: where the inputs are none that it takes.
+        """
+        spec = self._decoder.space.spec
+        if self.stimulus_shape != self._decoder.stimulus_shape:
+            raise InvalidSpec(
+                f"inputs: expected images of shape {self._decoder.stimulus_shape}, as "
+                f"{self.weights!r} takes them, got {self.stimulus_shape}",
+                field="inputs",
+            )
+        return build_space(SpaceSpec("normal", spec.dimension, image_shape=spec.image_shape))
+
+    @property
+    def differentiable(self) -> bool:
+        return True
+
+    @property
+    def licence(self) -> str:
+        return self._decoder.licence
+
+    def render_targets(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        check_latent_shape(self.space, latents)
+        codes = self.mine(targets, self._codes, latents.device)
+        values = latents.to(torch.float32)
+        norms = values.norm(dim=1, keepdim=True).clamp_min(1e-30)
+        change = values * (self.radius * torch.tanh(norms / latents.shape[1] ** 0.5) / norms)
+        return self._decoder.render(codes + change)
+
+    def to(self, device: torch.device | str) -> None:
+        self._decoder.to(device)
+
+    @cached_property
+    def _decoder(self) -> DiffusersVAE:
+        return DiffusersVAE(self.weights)
+
+    @cached_property
+    def _codes(self) -> Constants:
+        """(K, D): where each input lies."""
+        with torch.no_grad():
+            codes = self._decoder.encode(torch.from_numpy(self._clean)).cpu()
+        return Constants(lambda: (codes,))

@@ -1,0 +1,173 @@
+"""Small changes of given inputs: what an adversarial search looks through."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Literal
+
+import torch
+
+from blackbox_am.core.constants import Constants
+from blackbox_am.core.generator import check_latent_shape
+from blackbox_am.core.ranges import check
+from blackbox_am.core.space import Space, build_space
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.errors import InvalidSpec
+from blackbox_am.generators._waves import cosines
+from blackbox_am.generators.inputs._input_neighbourhood import InputNeighbourhood
+
+BALLS = ("linf", "l2", "l0")
+BASES = ("pixels", "tiles", "dct")
+
+
+@dataclass(frozen=True)
+class Perturbation(InputNeighbourhood):
+    """Inputs x changed within a ball: ``clip(x + d(z))`` for a latent z of the prior N(0, I).
+
+    A latent is spread over the input, U(z), with deviation 1 in each value: as it is
+    (`pixels`), by nearest upsampling of a size x size grid (`tiles`), or as the lowest size x
+    size frequencies of each channel (`dct`). Then it is brought into the ball:
+
+    ``linf``  d = radius * tanh(U(z)): every value changes by at most the radius
+              (Meunier, Atif and Teytaud, "Yet another but more efficient black-box
+              adversarial attack", 2019, with the tiles)
+    ``l2``    d = radius * tanh(|U(z)| / sqrt(n)) * U(z) / |U(z)| for n values in all: at most
+              the radius in Euclidean norm, and 0.76 of it for a usual random latent
+    ``l0``    at most `radius` places (pixels, with all their channels; samples; columns)
+              change: those where z is largest, in Euclidean norm over the channels. There
+              x becomes sigmoid(2 z), near a corner of the colour cube where z is large.
+              z has no gradient through the choice of the places, only through their values.
+
+    All lie in the ball exactly, in float32: the radius is shortened by what rounding could
+    add, some 10^-7. So a stimulus stays in the ball whatever an optimizer proposes. For
+    integers of 8 bits, round towards the input afterwards.
+
+    `render`, which knows of no targets, works around the first input.
+
+    Attributes:
+        ball: one of the three.
+        radius: in units of a stimulus, such as 8/255; for `l0` a number of places.
+        basis: one of the three. `l0` takes `pixels` only.
+        size: tiles, or frequencies, in each direction; no more than the input is wide.
+
+    Raises:
+        InvalidSpec: for numbers out of range, or that do not fit together.
+    """
+
+    kind: ClassVar[str] = "perturbation"
+
+    ball: Literal["linf", "l2", "l0"] = "linf"
+    radius: float = 8 / 255
+    basis: Literal["pixels", "tiles", "dct"] = "pixels"
+    size: int = 8
+
+    def __post_init__(self) -> None:
+        check(self.ball in BALLS, "ball", ", ".join(BALLS), self.ball)
+        check(self.basis in BASES, "basis", ", ".join(BASES), self.basis)
+        check(self.size >= 1, "size", "1 or more", self.size)
+        if self.ball == "l0":
+            whole = self.radius == int(self.radius) and self.radius >= 1
+            check(whole, "radius", "for l0 a number of places, 1 or more", self.radius)
+            check(self.basis == "pixels", "basis", "pixels for l0", self.basis)
+        elif self.ball == "linf":
+            check(1e-5 <= self.radius <= 1, "radius", "for linf 0.00001 to 1", self.radius)
+        else:
+            check(1e-3 <= self.radius < math.inf, "radius", "for l2 0.001 or more", self.radius)
+
+    @property
+    def space(self) -> Space:
+        """Normal; with the latent's shape as an image where the input is one.
+
+        Raises:
+            NotFound: where there is no such file.
+            InvalidSpec: where it holds no stimuli, or none that the basis or ball is for.
+        """
+        shape = self._latent_shape
+        image_shape = shape if len(shape) == 3 else ()
+        return build_space(SpaceSpec("normal", math.prod(shape), image_shape=image_shape))
+
+    @property
+    def differentiable(self) -> bool:
+        return True
+
+    def render_targets(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        check_latent_shape(self.space, latents)
+        clean = self.mine(targets, self._clean_on, latents.device)
+        shaped = latents.to(torch.float32).reshape(-1, *self._latent_shape)
+        if self.ball == "l0":
+            return self._replaced(clean, shaped)
+        change = self._spread(shaped)
+        if self.ball == "linf":
+            # Rounding adds half a unit in the last place of numbers up to 1, 2^-25, and less
+            # than 2^-24 of the change.
+            within = (self.radius - 2**-24) / (1 + 2**-22)
+            return (clean + within * change.tanh()).clamp(0, 1)
+        return (clean + self._shortened(change)).clamp(0, 1)
+
+    def _spread(self, shaped: torch.Tensor) -> torch.Tensor:
+        """U(z), (N, *stimulus), for latents (N, *latent)."""
+        if self.basis == "tiles":
+            rows, columns = self._places.on(shaped.device)
+            shaped = shaped[..., rows, :][..., columns]
+        elif self.basis == "dct":
+            rows, columns = self._places.on(shaped.device)
+            shaped = rows @ shaped @ columns.T
+        return shaped
+
+    def _shortened(self, change: torch.Tensor) -> torch.Tensor:
+        """The change, made no longer than the radius."""
+        flat = change.flatten(1)
+        values = flat.shape[1]
+        # In float64: a sum of very many squares, or of very large ones, is off in float32.
+        norms = flat.double().norm(dim=1, keepdim=True).clamp_min(1e-30)
+        within = (self.radius - values**0.5 * 2**-24) / (1 + 2**-20)
+        factor = within * torch.tanh(norms / values**0.5) / norms
+        short: torch.Tensor = (flat * factor).float().reshape(change.shape)
+        return short
+
+    def _replaced(self, clean: torch.Tensor, shaped: torch.Tensor) -> torch.Tensor:
+        """`clean` with new values where the latents are largest."""
+        places = (shaped.norm(dim=1) if shaped.ndim > 2 else shaped.abs()).flatten(1)
+        chosen = places.detach().topk(min(int(self.radius), places.shape[1]), dim=1).indices
+        mask = torch.zeros_like(places).scatter(1, chosen, 1.0)
+        shape = (len(shaped), 1, *shaped.shape[2:]) if shaped.ndim > 2 else shaped.shape
+        return torch.where(mask.reshape(shape).bool(), torch.sigmoid(2 * shaped), clean)
+
+    @cached_property
+    def _latent_shape(self) -> tuple[int, ...]:
+        shape = self.stimulus_shape
+        if self.ball == "l2":
+            values = math.prod(shape)
+            least = 4 * values**0.5 * 2**-24
+            check(
+                self.radius > least, "radius", f"above {least:g} for {values} values", self.radius
+            )
+        if self.ball == "l0":
+            places = math.prod(shape[1:] or shape)
+            check(self.radius <= places, "radius", f"{places} places at most", self.radius)
+        if self.basis == "pixels":
+            return shape
+        if len(shape) != 3 or self.size > min(shape[1:]):
+            raise InvalidSpec(
+                f"size: {self.basis} of {self.size} x {self.size} are for images (channels, "
+                f"height, width) at least as large, got inputs of shape {shape}",
+                field="size",
+            )
+        return (shape[0], self.size, self.size)
+
+    @cached_property
+    def _places(self) -> Constants:
+        """For tiles the tile of each row and of each column; for frequencies their waves."""
+        height, width = self.stimulus_shape[1:]
+        if self.basis == "tiles":
+            return Constants(
+                lambda: tuple(torch.arange(n) * self.size // n for n in (height, width))
+            )
+        return Constants(
+            lambda: tuple(
+                (cosines(n)[:, : self.size] * (n / self.size) ** 0.5).float()
+                for n in (height, width)
+            )
+        )

@@ -1,0 +1,1 @@
+"""Decoders of one network: GANs, VQ-VAEs, program files."""

@@ -1,0 +1,45 @@
+"""A generator in a TorchScript file."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from blackbox_am.generators.networks._files import FromFile
+
+
+@dataclass(frozen=True)
+class TorchScript(FromFile):
+    """A generator that `torch.jit.save` wrote, from latents (N, *latent_shape) to stimuli.
+
+    Runs in eval mode and, where its output carries them, with gradients. A file of
+    TorchScript is a program: load those only whose author you trust. PyTorch has deprecated
+    the format for `torch.export`, whose files the generator `exported` takes.
+    """
+
+    kind: ClassVar[str] = "torchscript"
+
+    @property
+    def differentiable(self) -> bool:
+        return self.carries_gradients()
+
+    def load(self) -> Any:
+        try:
+            # To whoever has the file, the advice to write another one is of no use.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                module: Any = torch.jit.load(self.path, map_location="cpu")  # type: ignore[no-untyped-call]
+        except Exception as error:  # PyTorch's readers raise many kinds
+            raise self.unreadable("TorchScript, as torch.jit.save writes it", error) from error
+        for parameter in module.parameters():
+            parameter.requires_grad_(False)
+        return module.eval()
+
+    def compute(self, computation: Any, latents: torch.Tensor) -> Any:
+        return computation(latents)
+
+    def moved(self, computation: Any, device: torch.device) -> Any:
+        return computation.to(device)

@@ -1,0 +1,1 @@
+"""Formulas: their coefficients are the latents."""

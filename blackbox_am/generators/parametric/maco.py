@@ -1,0 +1,188 @@
+"""Images of a fixed magnitude spectrum, searched by their phases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from blackbox_am.core.constants import Constants
+from blackbox_am.core.generator import check_latent_shape
+from blackbox_am.core.images import luma, resized
+from blackbox_am.core.ranges import check
+from blackbox_am.core.rng import position_seed
+from blackbox_am.errors import InvalidSpec
+from blackbox_am.generators._arrays import read_array
+from blackbox_am.generators._stimuli import PROBES, stimuli_of
+from blackbox_am.generators.parametric._magnitudes import fitted_to
+from blackbox_am.generators.parametric._planes import Drawn, check_image, colour_matrix
+from blackbox_am.generators.parametric._spectrum import Waves, planes
+
+PROBE = "zoo:probe_images"
+TINY = 1e-20
+"""Of a squared length: a pair below it has no direction, and means phase 0."""
+
+
+@dataclass(frozen=True)
+class Maco(Drawn):
+    """Images whose Fourier magnitudes are those of natural images; their phases are searched.
+
+    Magnitude-constrained optimisation (Fel et al., "Unlocking Feature Visualization for Deeper
+    Networks with MAgnitude Constrained Optimization", 2023): x = squash(C p), the spectrum of
+    the planes p fixed in magnitude, C Lucid's colours. Here for a search without gradients:
+
+    - Phases of the `lowest` frequencies are searched, the others fixed by `seed`.
+    - An angle jumps where it wraps around, so a phase is the direction of a pair of numbers:
+      (a, b) means (a + ib) / |a + ib|. Normal pairs have uniform phases.
+    - Both of a pair of opposite frequencies are filled in, so the magnitudes hold in every
+      column of the spectrum; theirs do not in the columns 0 and W/2. Frequencies without
+      opposite are real: 0 is left out (their standardisation takes it away too), the Nyquist
+      frequencies have a sign fixed by `seed`.
+    - With magnitudes fixed, so is the deviation of a plane (Parseval): `contrast` is set once
+      instead of in each step.
+
+    The magnitudes hold for the planes. The sigmoid changes them: the spectrum of the pixels is
+    near the natural one, no more.
+
+    Latents: (planes, 2, lowest), flattened: all a of a plane, then all b.
+
+    Attributes:
+        shape: (channels, height, width).
+        lowest: how many frequencies are searched, from the lowest; None: all.
+        luminance: search phases of the first plane only, brightness; those of colour are fixed.
+        magnitude: the mean magnitude of natural images: `zoo:probe_images`, or the path of a
+            `.npy` or `.safetensors` file with (channels, height, width // 2 + 1) numbers, as
+            rfft2 lays them out. Those of images of another size are matched in cycles per
+            image; beyond their highest frequency they go on by a law f^-a fitted to the outer
+            half of theirs. Their scale plays no part: `contrast` sets it.
+        contrast: deviation of the three planes together, per plane in the mean square.
+        seed: fixes the phases that are not searched.
+
+    Raises:
+        NotFound: where there is no such file.
+        InvalidSpec: for a parameter out of range, or magnitudes that do not fit.
+    """
+
+    kind: ClassVar[str] = "maco"
+
+    shape: tuple[int, ...] = (3, 32, 32)
+    lowest: int | None = 48
+    luminance: bool = False
+    magnitude: str = PROBE
+    contrast: float = 1.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.shape))
+        check_image(self.shape, self.contrast, "decorrelated")
+        check(max(self.shape[1:]) >= 3, "shape", "sides of 3 or more: smaller have no phases", "")
+        if self.lowest is not None:
+            most = len(self._waves)
+            check(1 <= self.lowest <= most, "lowest", f"1 to {most} frequencies", self.lowest)
+        if self.magnitude == PROBE and self.shape[0] not in (1, 3):
+            raise InvalidSpec(
+                f"magnitude: the probe images have 1 or 3 channels, the shape {self.shape} has "
+                f"{self.shape[0]}; give a file",
+                field="magnitude",
+            )
+
+    def render(self, latents: torch.Tensor) -> torch.Tensor:
+        matrix = self._constants.on(latents.device)[0]
+        made = torch.matmul(matrix, self.planes(latents).flatten(2))
+        return torch.sigmoid(made.reshape(-1, *self.shape))
+
+    def planes(self, latents: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W): the planes whose magnitudes are fixed, before colours and sigmoid."""
+        check_latent_shape(self._space, latents)
+        _, upright, fixed, real_at, imaginary_at, scale = self._constants.on(latents.device)
+        rows, free = len(latents), self._searched
+        pairs = latents.to(torch.float32).reshape(rows, free[0], 2, free[1])
+        squares = pairs.square().sum(2, keepdim=True)
+        known = squares > TINY
+        # Where there is no direction, neither is a gradient: not nan, which it would be.
+        lengths = torch.where(known, squares, 1.0).sqrt()
+        phases = torch.where(known, pairs / lengths, upright)
+        whole = fixed.expand(rows, -1, -1, -1).clone()
+        whole[:, : free[0], :, : free[1]] = phases
+        return planes(whole.flatten(2), real_at, imaginary_at, scale, self.shape[1:])
+
+    def dimension(self) -> int:
+        count, lowest = self._searched
+        return count * 2 * lowest
+
+    @cached_property
+    def _searched(self) -> tuple[int, int]:
+        """Planes, and frequencies of each, whose phases are searched."""
+        lowest = len(self._waves) if self.lowest is None else self.lowest
+        return (1 if self.luminance else self.shape[0]), lowest
+
+    @cached_property
+    def _waves(self) -> Waves:
+        """Those that have a phase."""
+        return Waves.of(*self.shape[1:]).pairs()
+
+    @cached_property
+    def _constants(self) -> Constants:
+        return Constants(self._made)
+
+    def _made(self) -> tuple[torch.Tensor, ...]:
+        """Colours; phase 0; the phases that stay; where numbers go, and their factors."""
+        channels, height, width = self.shape
+        every = Waves.of(height, width)
+        # Pairs first, so that what is searched comes first; then what has but a sign.
+        waves = every.pairs().joined(every.singles())
+        magnitudes = self._magnitudes()
+        magnitudes[:, 0, 0] = 0
+        ky, kx = waves.places.unbind(1)
+        of_waves = magnitudes[:, ky, kx]
+        energies = torch.where(waves.paired, 2, 1)
+        power = (energies * of_waves.square()).sum() / (channels * height * width)
+        of_waves = of_waves * self.contrast / power.sqrt()
+        generator = torch.Generator().manual_seed(position_seed(self.seed, "maco", 0, 0))
+        angles = torch.rand(channels, len(waves), generator=generator) * 2 * torch.pi
+        cosine = torch.where(waves.paired, angles.cos(), angles.cos().sign())
+        fixed = torch.stack([cosine, angles.sin()], dim=1)
+        source, sign = waves.halves()
+        scale = sign[:, None] * of_waves[:, source]
+        matrix = colour_matrix(channels, "decorrelated")
+        upright = torch.tensor([[1.0], [0.0]])
+        return matrix, upright, fixed, source, len(waves) + source, scale.to(torch.float32)
+
+    def _magnitudes(self) -> torch.Tensor:
+        """(C, H, W//2 + 1) float64."""
+        channels, height, width = self.shape
+        if self.magnitude == PROBE:
+            return probe_magnitudes(channels, height, width)
+        given = read_array("magnitude", self.magnitude)
+        expected = f"numbers of shape ({channels}, height, width // 2 + 1)"
+        fits = given.ndim == 3 and len(given) == channels and given.size > 0
+        check(fits, "magnitude", expected, given.shape)
+        proper = bool(np.isfinite(given).all() and (given >= 0).all())
+        check(proper, "magnitude", "finite numbers, 0 or more", "others")
+        found = fitted_to(torch.tensor(given.astype(np.float64)), height, width)
+        some = bool(found.flatten(1)[:, 1:].any())
+        check(some, "magnitude", f"some above 0 within {height} x {width} frequencies", "none")
+        return found
+
+
+def probe_magnitudes(channels: int, height: int, width: int) -> torch.Tensor:
+    """(C, H, W//2 + 1) float64: mean magnitude of the zoo's natural images, resized.
+
+    Of the planes that Lucid's colours make the images from, about their middle grey; for one
+    channel, of their brightness.
+
+    Raises:
+        NotFound, StoreCorrupt: where the images are missing or damaged.
+    """
+    natural = torch.from_numpy(stimuli_of("magnitude", PROBES))
+    images = resized(natural, (height, width), "bilinear")
+    if channels == 1:
+        images = luma(images)
+    else:
+        back = torch.linalg.inv(colour_matrix(3, "decorrelated").double()).float()
+        images = torch.matmul(back, images.flatten(2) - 0.5).reshape(images.shape)
+    magnitudes: torch.Tensor = torch.fft.rfft2(images.double()).abs().mean(0)
+    return magnitudes

@@ -1,0 +1,1 @@
+"""Optimizers around others: choice, restarts, repeats under noise."""

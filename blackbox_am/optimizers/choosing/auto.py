@@ -1,0 +1,117 @@
+"""Chooses the optimizer by the space, the budget and the noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NoReturn
+
+import torch
+
+from blackbox_am.core.optimizer import CONTINUOUS, Optimizer, SearchContext
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.errors import Unsupported
+from blackbox_am.optimizers._parameters import at_least
+from blackbox_am.optimizers.choosing.restarts import Restarts
+from blackbox_am.optimizers.evolution.snes import SNES
+from blackbox_am.optimizers.evolution.sphere_cma import SphereCMA
+from blackbox_am.optimizers.population.pbil import PBIL
+from blackbox_am.optimizers.population.umda import UMDA
+
+LONG = 2000
+"""Queries a target."""
+FEW, ENOUGH = 32, 100
+"""Dimensions in which a covariance is learnt, and queries for each of them."""
+
+
+@dataclass(frozen=True)
+class Auto(Optimizer[Any]):
+    """Chooses the optimizer and its settings for a study: what searches where nobody named
+    one. The choice is written into the study's journal, so a later version of the rule changes
+    no study that has begun.
+
+    The rule, and what it rests on (tables in `optimizers/README.md` and rates in
+    `tests/optimizers/test_planted.py`):
+
+    - codes: `umda` below 2,000 queries a target, `pbil` from there on, where it catches up and
+      passes; with noise `pbil`.
+    - noise: `snes` with the paper's mean learning rate of 1, and 40 rows a generation below 2,000
+      queries, 64 from there on. Small populations chase noise.
+    - a sphere: `sphere_cma`, its schedule as long as the budget.
+    - 32 dimensions or fewer, and 100 queries or more for each of them: `cma` inside `restarts`.
+      Only there does a full covariance pay, and can a search end before its budget does.
+    - else `snes` with 20 rows. It is ahead of the others of ours on units of networks, in 128
+      dimensions as in 4,096. Where the population is given, the mean moves by population / 40, 1.5
+      at least: large generations that move by 1 lose most of what they cost.
+
+    K plays no part: a big oracle batch is filled with targets, not with a big population.
+
+    Attributes:
+        noise: whether the oracle answers the same stimulus differently each time; `unknown`
+            believes what the oracle says of itself.
+        population: candidates a generation; chosen where None.
+    """
+
+    name: ClassVar[str] = "auto"
+    exchangeable: ClassVar[bool] = False
+    spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
+    state_type: ClassVar[type[Any]] = object
+
+    noise: Literal["unknown", "none", "some"] = "unknown"
+    population: int | None = None
+
+    def __post_init__(self) -> None:
+        at_least(
+            3, "one row may be the centre and one cannot be ranked", population=self.population
+        )
+
+    def resolve(self, space: Space, context: SearchContext) -> Optimizer[Any]:
+        noisy = context.noisy if self.noise == "unknown" else self.noise == "some"
+        chosen = choice(space, context, noisy, self.population)
+        return chosen.resolve(space, context)
+
+    def population_size(self, space: Space) -> int:
+        return self.resolve(space, SearchContext(queries_per_target=1000)).population_size(space)
+
+    def init(self, space: Space, targets: int, stream: Stream) -> NoReturn:
+        del space, targets, stream
+        raise _unresolved()
+
+    def ask(self, space: Space, state: Any, stream: Stream) -> NoReturn:
+        del space, state, stream
+        raise _unresolved()
+
+    def tell(
+        self,
+        space: Space,
+        state: Any,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> NoReturn:
+        del space, state, latents, scores, gradients
+        raise _unresolved()
+
+
+def choice(
+    space: Space, context: SearchContext, noisy: bool, population: int | None
+) -> Optimizer[Any]:
+    """The optimizer for a study of `space`; the rule is in the docstring of `Auto`."""
+    long = context.queries_per_target >= LONG
+    size = {} if population is None else {"population": population}
+    if space.kind == "categorical":
+        return PBIL(**size) if long or noisy else UMDA(**size)
+    if noisy:
+        return SNES(population=population or (64 if long else 40), mean_learning_rate=1.0)
+    if space.kind == "sphere":
+        return SphereCMA(population=population or 40)
+    if space.dim <= FEW and context.queries_per_target >= ENOUGH * space.dim:
+        return Restarts(inner="cma", parameters=dict(size))
+    rate = max(1.5, (population or 20) / 40)
+    return SNES(population=population or 20, mean_learning_rate=rate)
+
+
+def _unresolved() -> Unsupported:
+    return Unsupported(
+        "auto searches nothing itself; `auto.resolve(space, context)` is what it chooses"
+    )

@@ -1,0 +1,1 @@
+"""Evolution strategies: a distribution that moves towards better samples."""

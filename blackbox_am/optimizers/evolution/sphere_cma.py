@@ -1,0 +1,209 @@
+"""Evolution on a sphere: steps along great circles, by angles that shrink on schedule."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import torch
+
+from blackbox_am.core.optimizer import Optimizer, SearchContext
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.optimizers._frame import frame_of
+from blackbox_am.optimizers._parameters import at_least, positive
+from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
+from blackbox_am.optimizers._weights import rank
+from blackbox_am.optimizers.evolution._start import first_mean
+
+HORIZON = 75
+"""Generations, where nobody says how long a search will last: that of the paper."""
+
+
+@dataclass
+class SphereCMAState:
+    """What moves, on the unit sphere.
+
+    Attributes:
+        centre: (K, D) of length 1.
+        started: (K,) bool: whether a generation has been learnt from.
+        generation: (K,) int64, generations told.
+    """
+
+    centre: torch.Tensor
+    started: torch.Tensor
+    generation: torch.Tensor
+
+
+@dataclass(frozen=True)
+class SphereCMA(Optimizer[SphereCMAState]):
+    """A population on a sphere around a centre, which moves along the great circle towards the
+    weighted mean of the better half. The angle to the centre shrinks over a fixed horizon, the
+    study's budget where nothing else is said.
+
+    For spaces where the length of a latent means little: spheres, and normal spaces, whose
+    samples are all about sqrt(D) long.
+
+    Source: B. Wang and C. R. Ponce, "High-Performance Evolutionary Algorithms for Online Neuron
+    Control" (GECCO 2022), the spherical CMA-ES with its exponential, linear and inverse
+    schedules. No covariance is learnt, here as there. The first generation is drawn evenly from
+    the sphere; in later ones row 0 is the centre itself, measured but not ranked. Ours differs
+    in three things: the centre counts as one of the population; great circles are followed in
+    the basis of the centre and the direction perpendicular to it, which needs no division by
+    the sine of an angle that may be 0; rows may be missing, see `_weights`.
+
+    Attributes:
+        population: candidates a generation, at least 3, the centre among them.
+        learning_rate: how far along the arc to the weighted mean the centre moves; above 1 it
+            goes beyond.
+        horizon: generations over which the angle shrinks; its last value is held afterwards.
+            Where None, as many as the study's budget lasts, or 75 outside of a study.
+        schedule: `exp` shrinks the angle by equal factors, `lin` by equal amounts, `inv` as
+            15 + 1 / (0.0017 g + 0.0146) degrees, g running from 0 to 74 over the horizon.
+        first_angle: degrees at the start, for `exp` and `lin`.
+        last_angle: degrees at the horizon, for `exp` and `lin`.
+        radius_scale: in a normal space, the sphere's radius over sqrt(D). A sphere has its own.
+    """
+
+    name: ClassVar[str] = "sphere_cma"
+    exchangeable: ClassVar[bool] = False
+    spaces: ClassVar[frozenset[str]] = frozenset({"normal", "sphere"})
+    state_type: ClassVar[type[SphereCMAState]] = SphereCMAState
+
+    population: int = 40
+    learning_rate: float = 1.5
+    horizon: int | None = None
+    schedule: Literal["exp", "lin", "inv"] = "exp"
+    first_angle: float = 50.0
+    last_angle: float = 7.33
+    radius_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least(3, "one row is the centre and one cannot be ranked", population=self.population)
+        at_least(1, "it counts generations", horizon=self.horizon)
+        positive(
+            learning_rate=self.learning_rate,
+            first_angle=self.first_angle,
+            last_angle=self.last_angle,
+            radius_scale=self.radius_scale,
+        )
+        for name in ("first_angle", "last_angle"):
+            value = getattr(self, name)
+            if value > 180:
+                raise ValueError(f"{name} must be at most 180 degrees, got {value}")
+
+    def population_size(self, space: Space) -> int:
+        del space
+        return self.population
+
+    def resolve(self, space: Space, context: SearchContext) -> SphereCMA:
+        del space
+        lasts = math.ceil(context.queries_per_target / self.population)
+        return self if self.horizon is not None else replace(self, horizon=lasts)
+
+    def started_at(
+        self, space: Space, state: SphereCMAState, latents: torch.Tensor
+    ) -> SphereCMAState:
+        points = frame_of(space, state.centre).inward(latents.to(state.centre))
+        begun = norms(points) > 0
+        return replace(
+            state,
+            centre=torch.where(begun.unsqueeze(-1), _unit(points), state.centre),
+            started=begun,
+        )
+
+    def init(self, space: Space, targets: int, stream: Stream) -> SphereCMAState:
+        centre = first_mean(space, stream, "sample")
+        return SphereCMAState(
+            centre=_unit(centre),
+            started=torch.zeros(targets, dtype=torch.bool, device=centre.device),
+            generation=torch.zeros(targets, dtype=torch.int64, device=centre.device),
+        )
+
+    def ask(self, space: Space, state: SphereCMAState, stream: Stream) -> torch.Tensor:
+        normal = stream.normal(self.population, space.dim)
+        angles = (self.degrees(state.generation) * (math.pi / 180)).to(normal.dtype)
+        around = scattered(state.centre, normal, angles / math.sqrt(space.dim))
+        around[:, 0] = state.centre
+        points = torch.where(state.started.view(-1, 1, 1), around, _unit(normal))
+        return frame_of(space, normal).outward(self._radius(space) * points)
+
+    def tell(
+        self,
+        space: Space,
+        state: SphereCMAState,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> SphereCMAState:
+        del gradients
+        others = scores.clone()
+        others[:, 0] = torch.where(state.started, torch.nan, scores[:, 0])
+        ranked = rank(others, space.dim, state.centre.dtype, active=False, diagonal=False)
+        points = _unit(frame_of(space, state.centre).inward(latents))
+        points = torch.where(ranked.valid.unsqueeze(-1), points, 0.0)
+        best = weighted_sum(ranked.weights, points)
+        directed = norms(best) > _blur(best)
+        goal = torch.where(directed.unsqueeze(-1), _unit(best), state.centre)
+        moved = slerp(state.centre, goal, self.learning_rate)
+        return SphereCMAState(
+            centre=torch.where(state.started.unsqueeze(-1), moved, goal),
+            started=state.started | directed,
+            generation=state.generation + 1,
+        )
+
+    def degrees(self, generation: torch.Tensor) -> torch.Tensor:
+        """(K,) float64: the typical angle from the centre in `generation` (K,), which is int64.
+
+        The first generation is all over the sphere; the schedule begins with the second.
+        """
+        last = max((self.horizon or HORIZON) - 2, 1)
+        progress = (generation - 1).clamp(0, last).to(torch.float64) / last
+        if self.schedule == "inv":
+            return 15 + 1 / (0.0017 * 74 * progress + 0.0146)
+        if self.schedule == "lin":
+            return self.first_angle + progress * (self.last_angle - self.first_angle)
+        return self.first_angle * torch.exp(progress * math.log(self.last_angle / self.first_angle))
+
+    def _radius(self, space: Space) -> float:
+        """In the frame, where the radius of a sphere space is sqrt(D)."""
+        scale = 1.0 if space.kind == "sphere" else self.radius_scale
+        return math.sqrt(space.dim) * scale
+
+
+def scattered(centre: torch.Tensor, normal: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
+    """(K, P, D) unit vectors around `centre` (K, D): along the part of each row of `normal`
+    (K, P, D) that is perpendicular to it, by `rate` (K,) radians a unit of that part's length.
+    """
+    axis = centre.unsqueeze(1)
+    along = for_each(lambda n, c: (n * c).sum(-1, keepdim=True), normal, centre)
+    tangent = normal - along * axis
+    length = norms(tangent).unsqueeze(-1)
+    angle = rate.view(-1, 1, 1) * length
+    return angle.cos() * axis + angle.sin() * tangent / length.clamp(min=_blur(length))
+
+
+def slerp(start: torch.Tensor, goal: torch.Tensor, t: float) -> torch.Tensor:
+    """(K, D): the point at `t` of the arc from `start` (0) to `goal` (1), all of length 1.
+
+    Equal to (sin((1 - t) w) start + sin(t w) goal) / sin w, for the angle w between them.
+    Where they coincide, or are opposite and the arc is undefined, it is `start`.
+    """
+    cosine = for_each(lambda a, b: (a * b).sum(), start, goal).unsqueeze(-1)
+    across = goal - cosine * start
+    sine = norms(across).unsqueeze(-1)
+    angle = t * torch.atan2(sine, cosine)
+    blur = _blur(start)
+    point = angle.cos() * start + angle.sin() * across / sine.clamp(min=blur)
+    return torch.where(sine > blur, _unit(point), start)
+
+
+def _unit(rows: torch.Tensor) -> torch.Tensor:
+    """(K, ..., D) rows scaled to length 1."""
+    return rows / norms(rows).unsqueeze(-1).clamp(min=torch.finfo(rows.dtype).tiny)
+
+
+def _blur(like: torch.Tensor) -> float:
+    """Lengths of differences between unit vectors below which only rounding is left."""
+    return 16 * torch.finfo(like.dtype).eps

@@ -1,0 +1,1 @@
+"""Optimizers of order 1."""

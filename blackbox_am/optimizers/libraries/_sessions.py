@@ -1,0 +1,160 @@
+"""Searches that other libraries run: one live session a target.
+
+A library's objects cannot be written down, short of pickling them, which is unsafe to read
+back. So a search is recovered by replay: the sessions are begun again from the same seeds,
+asked, and told the recorded scores. What that needs is here. Every session draws its numbers
+from its position, and remembers what it proposed until it is told.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+
+Array = NDArray[Any]
+
+_CALLS = threading.Lock()
+
+
+class Session(ABC):
+    """A library's search for one target."""
+
+    def __init__(self) -> None:
+        self._seed: int | None = None
+        self._proposed: Array | None = None
+
+    def ask(self, seed: int) -> Array:
+        """(P, D) latents for the generation of this `seed`: the same until it is told."""
+        if self._proposed is None or seed != self._seed:
+            with sealed(seed):
+                self._proposed = self.propose(seed)
+            self._seed = seed
+        return self._proposed
+
+    def tell(self, scores: Array) -> None:
+        """Ends the generation that was asked last.
+
+        Args:
+            scores: (P,) float64, larger is better, nan for rows that failed.
+        """
+        assert self._seed is not None
+        with sealed(self._seed + 1):
+            self.learn(scores)
+        self._proposed = None
+
+    def proposed(self) -> Array:
+        """(P, D) what was asked last and is not yet told."""
+        assert self._proposed is not None, "a session is asked before it is told"
+        return self._proposed
+
+    @abstractmethod
+    def propose(self, seed: int) -> Array:
+        """(P, D) latents of a new generation, drawn by numbers from `seed` alone. What was
+        proposed before and not told will never be.
+        """
+
+    @abstractmethod
+    def learn(self, scores: Array) -> None:
+        """What `tell` says, to the library."""
+
+
+@dataclass
+class Sessions:
+    """What moves.
+
+    Attributes:
+        sessions: K of them.
+    """
+
+    sessions: tuple[Session, ...]
+
+
+class LibraryOptimizer(Optimizer[Sessions]):
+    """An optimizer of another library, run by one session for each target.
+
+    Sessions hear of their own proposals alone, and as they made them: what the space projects
+    is part of what is measured. A row whose latent is not what was proposed, projected, counts
+    as failed: its score belongs to something else.
+    """
+
+    replay_only: ClassVar[bool] = True
+    exchangeable: ClassVar[bool] = False
+    state_type: ClassVar[type[Sessions]] = Sessions
+
+    @abstractmethod
+    def begin(self, space: Space, seed: int) -> Session:
+        """A session that has seen nothing yet."""
+
+    def init(self, space: Space, targets: int, stream: Stream) -> Sessions:
+        del targets
+        begun = []
+        for seed in stream.seeds:
+            with sealed(seed):
+                begun.append(self.begin(space, seed))
+        return Sessions(tuple(begun))
+
+    def ask(self, space: Space, state: Sessions, stream: Stream) -> torch.Tensor:
+        del space
+        pairs = zip(state.sessions, stream.seeds, strict=True)
+        latents = np.stack([session.ask(seed) for session, seed in pairs])
+        codes = latents.dtype.kind == "i"
+        return torch.from_numpy(latents).to(stream.device, torch.int64 if codes else stream.dtype)
+
+    def tell(
+        self,
+        space: Space,
+        state: Sessions,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> Sessions:
+        del gradients
+        for session, told, values in zip(state.sessions, latents, scores, strict=True):
+            session.tell(_own(space, session, told, values).double().cpu().numpy())
+        return state
+
+
+def _own(space: Space, session: Session, told: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    """`scores` (P,), nan for rows of `told` (P, D) that the session did not propose."""
+    proposed = torch.from_numpy(session.proposed()).to(told.device, told.dtype)
+    same = (space.project(proposed) == told).all(-1)
+    return torch.where(same, scores, torch.nan)
+
+
+def numpy_words(seed: int) -> list[int]:
+    """`seed`, of up to 64 bits, as numpy's generators take it."""
+    return [seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF]
+
+
+@contextmanager
+def sealed(seed: int) -> Iterator[None]:
+    """Lets a library be what it does to global random numbers, warnings and other threads.
+
+    Some draw from numpy's global generator. Here it follows from `seed`, and is put back
+    afterwards. It is shared by all threads, as are the filters of warnings, so one library call
+    runs at a time. Warnings are dropped: they speak of choices that are made here.
+    """
+    with _CALLS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        numbers, others = np.random.get_state(), random.getstate()  # noqa: NPY002
+        np.random.seed(numpy_words(seed))  # noqa: NPY002  # see above
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numbers)  # noqa: NPY002
+            random.setstate(others)

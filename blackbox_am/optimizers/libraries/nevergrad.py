@@ -1,0 +1,235 @@
+"""The optimizers of the package `nevergrad`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from blackbox_am.core.optimizer import CONTINUOUS, SearchContext
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.errors import Unsupported
+from blackbox_am.optimizers._frame import frame_of
+from blackbox_am.optimizers._memory import check_archive
+from blackbox_am.optimizers._parameters import at_least, memory, positive
+from blackbox_am.optimizers.libraries import _nevergrad_names as names
+from blackbox_am.optimizers.libraries._sessions import (
+    Array,
+    LibraryOptimizer,
+    Session,
+    Sessions,
+    numpy_words,
+    sealed,
+)
+
+WORST = 1e20
+"""The largest loss that is told: nevergrad clips at 5e20."""
+LARGEST = 1e30
+"""In the frame: what single precision, which latents are, can still compute with."""
+ARCHIVED = 10
+"""How many times its shortest archive nevergrad lets one grow before it prunes it; the shortest
+is 100 candidates, or 7 generations."""
+CENTRE = 1e-6
+"""In radii: how near to the centre of a sphere a latent has no direction."""
+
+
+@dataclass(frozen=True)
+class Nevergrad(LibraryOptimizer):
+    """Any optimizer that nevergrad registers and that works in batches, as `nevergrad:TwoPointsDE`
+    and so on: some 400 of its 540 names. Names that cannot serve are refused, with the reason.
+
+    Source: J. Rapin and O. Teytaud, "Nevergrad - A gradient-free optimization platform" (package
+    `nevergrad`, MIT). A generation is asked and told whole, on the CPU; its Python costs 0.1 to
+    0.6 ms a candidate, where ours cost microseconds. What is set here:
+
+    - `CMA`, `DiagonalCMA` and their like get the study's population for their own. nevergrad
+      would take another one for large batches, and then fail from 300 dimensions on.
+    - Continuous spaces are searched in the frame of `_frame`, boxes with nevergrad's own bounds.
+      On a sphere the search is in the space around it; its centre, where many begin, stands for
+      a sample of the prior. Codes are integers, one a position.
+    - Losses are scores with the sign turned, within 1e20. Rows that failed are told the worst of
+      their generation, or where all failed the worst so far: some of its optimizers wait for ever
+      for what they are not told.
+    - An error inside nevergrad ends the study, and says which optimizer failed and what else
+      there is.
+
+    A search is recovered by replay, so taking a study up again costs what its asking and telling
+    cost so far.
+
+    Attributes:
+        optimizer: the name in nevergrad's registry.
+        population: candidates a generation; nevergrad's `num_workers`.
+        sigma: standard deviation of its first steps, in deviations of the prior; some of its
+            optimizers scale it by factors of their own. Codes are not affected.
+        budget: how many candidates it may count on; the study's where None. Some plan by it, and
+            some fail beyond it, once a study's budget is raised.
+        max_bytes: refuses to start where nevergrad's archives of candidates could need more.
+    """
+
+    name: ClassVar[str] = "nevergrad"
+    family: ClassVar[str] = "optimizer"
+    rank_based: ClassVar[bool] = False
+    spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
+
+    optimizer: str = "DiagonalCMA"
+    population: int = 20
+    sigma: float = 1.0
+    budget: int | None = None
+    max_bytes: int = 8 * 2**30
+
+    def __post_init__(self) -> None:
+        at_least(2, "nevergrad's strategies compare rows", population=self.population)
+        at_least(1, "it counts rows", budget=self.budget)
+        positive(sigma=self.sigma)
+        memory(self.max_bytes)
+        names.known(self.optimizer)
+
+    def population_size(self, space: Space) -> int:
+        del space
+        return self.population
+
+    def check(self, space: Space) -> None:
+        super().check(space)
+        self._check_memory(space, targets=1)
+        names.check(self.optimizer)
+        if self.budget is not None:
+            with sealed(0):
+                self.begin(space, 0)
+
+    def resolve(self, space: Space, context: SearchContext) -> Nevergrad:
+        """With the budget in whole generations. What it chooses by the budget is checked now."""
+        generations = math.ceil(context.queries_per_target / self.population)
+        settled = replace(self, budget=self.budget or generations * self.population)
+        settled.check(space)
+        return settled
+
+    def init(self, space: Space, targets: int, stream: Stream) -> Sessions:
+        self._check_memory(space, targets)
+        return super().init(space, targets, stream)
+
+    def begin(self, space: Space, seed: int) -> Session:
+        return _Search(self, space, seed)
+
+    def _check_memory(self, space: Space, targets: int) -> None:
+        archived = ARCHIVED * max(100, 7 * self.population)
+        rows = archived if self.budget is None else min(archived, self.budget)
+        check_archive(
+            "nevergrad", rows=rows, targets=targets, dim=space.dim, max_bytes=self.max_bytes
+        )
+
+
+class _Search(Session):
+    """One of nevergrad's optimizers at work, in the frame of the space."""
+
+    def __init__(self, optimizer: Nevergrad, space: Space, seed: int) -> None:
+        super().__init__()
+        self._name = optimizer.optimizer
+        self._population = optimizer.population
+        self._space = space
+        self._random = np.random.RandomState(numpy_words(seed))  # of the kind it takes
+        parametrization = _parametrization(space.spec, optimizer.sigma)
+        parametrization.random_state = self._random
+        self._optimizer = names.made(
+            self._name, parametrization, optimizer.population, optimizer.budget
+        )
+        sample = space.sample(Stream(seed, "centre", 0, dtype=torch.float64), 1)[0, 0]
+        self._centre = sample.numpy()
+        self._candidates: list[Any] = []
+        self._worst = -np.inf
+
+    def propose(self, seed: int) -> Array:
+        self._random.seed(numpy_words(seed))
+        with self._answering("asked"):
+            self._candidates = [self._optimizer.ask() for _ in range(self._population)]
+            points = np.stack([_flat(candidate.value) for candidate in self._candidates])
+            if not (np.abs(points) <= LARGEST).all():
+                raise FloatingPointError("it proposes numbers that are not finite, or too large")
+        if points.dtype.kind == "i":
+            return self._space.project(torch.from_numpy(points)).numpy()
+        frame = frame_of(self._space, torch.empty(0, dtype=torch.float64))
+        latents: Array = frame.outward(torch.from_numpy(points)).numpy()
+        self._leave_centres(latents)
+        return latents
+
+    def _leave_centres(self, latents: Array) -> None:
+        """Puts rows of `latents` (P, D) that lie in the centre of a sphere, which has no
+        projection, elsewhere.
+        """
+        start = 0
+        for leaf in _leaves(self._space.spec):
+            part = slice(start, start + leaf.dimension)
+            start += leaf.dimension
+            if leaf.kind == "sphere":
+                radius = np.linalg.norm(self._centre[part])
+                lost = np.linalg.norm(latents[:, part], axis=1) < CENTRE * radius
+                latents[lost, part] = self._centre[part]
+
+    def learn(self, scores: Array) -> None:
+        losses = np.clip(-scores, -WORST, WORST)
+        failed = np.isnan(losses)
+        if not failed.all():
+            self._worst = max(self._worst, losses[~failed].max())
+            losses[failed] = losses[~failed].max()
+        else:
+            losses[:] = min(self._worst, WORST) if np.isfinite(self._worst) else WORST
+        with self._answering("told"):
+            for candidate, loss in zip(self._candidates, losses.tolist(), strict=True):
+                self._optimizer.tell(candidate, loss)
+
+    @contextmanager
+    def _answering(self, being: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise Unsupported(
+                f"nevergrad's {self._name} failed when it was {being}, in {self._space.dim} "
+                f"dimensions with a population of {self._population} ({names.said(error)}); "
+                f"{names.OTHERS}",
+                field="optimizer.name",
+            ) from error
+
+
+def _parametrization(spec: SpaceSpec, sigma: float) -> Any:
+    """The space as nevergrad describes it, in the frame."""
+    import nevergrad
+
+    parts = [_array(part, sigma) for part in _leaves(spec)]
+    return parts[0] if len(parts) == 1 else nevergrad.p.Tuple(*parts)
+
+
+def _array(spec: SpaceSpec, sigma: float) -> Any:
+    """One kind of coordinate.
+
+    Codes are what `TransitionChoice` makes of them, a bounded integer whose normal deviate is
+    uniform, without its objects for every code and position: 20 proposals of 256 codes out of
+    1024 take 3 ms and not 2.9 s.
+    """
+    from nevergrad.parametrization.parameter import Array as Parameter
+
+    if spec.kind == "categorical":
+        middle = np.full(spec.dimension, (spec.categories - 1) / 2)
+        codes = Parameter(init=middle)
+        return codes.set_bounds(-0.5, spec.categories - 0.5, "gaussian").set_integer_casting()
+    array = Parameter(init=np.zeros(spec.dimension))
+    if spec.kind == "box":
+        half = np.sqrt(3.0)  # half a width, in deviations of the uniform law
+        array = array.set_bounds(-half, half)
+    return array.set_mutation(sigma=sigma)
+
+
+def _leaves(spec: SpaceSpec) -> list[SpaceSpec]:
+    if spec.kind != "product":
+        return [spec]
+    return [leaf for part in spec.parts for leaf in _leaves(part)]
+
+
+def _flat(value: Any) -> Array:
+    """(D,) the numbers of a candidate."""
+    return np.concatenate(value) if isinstance(value, tuple) else np.asarray(value)

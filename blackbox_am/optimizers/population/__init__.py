@@ -1,0 +1,1 @@
+"""Populations: genetic algorithms, swarms, and laws over codes."""

@@ -1,0 +1,1 @@
+"""Searches guided by a local model of the oracle."""

@@ -1,0 +1,314 @@
+"""A search that fits a readout of a known network to what it has measured, and climbs it."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import torch
+
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.errors import Unsupported
+from blackbox_am.optimizers._frame import frame_of
+from blackbox_am.optimizers._parameters import at_least, memory, positive
+from blackbox_am.optimizers._targetwise import for_each
+from blackbox_am.optimizers.evolution.snes import SNES, SNESState
+from blackbox_am.optimizers.surrogate._readout import fit
+from blackbox_am.optimizers.surrogate._surrogate import Surrogate, surrogate
+
+WARM_GENERATIONS = 2
+"""Of plain SNES, before there is enough to fit."""
+LEAST_EXPLAINED = 0.03
+"""Of the variance of rows left out; a readout that explains less is not used."""
+STEPS = 8
+"""Gradient steps of a path."""
+SPREAD = 0.3
+"""Noise around the points of a path, in step sizes."""
+FIRST_SHARE, LEAST_SHARE, LARGEST_SHARE = 0.25, 1 / 80, 0.5
+"""Of a generation, proposed along the path."""
+SHORTEST, LONGEST = 0.1, 4.0
+"""Length of a path, in typical lengths of a sample's step."""
+MORE, LONGER, LESS = 1.25, 1.3, 0.7
+"""By which share and length of the path grow where it wins, and shrink where it loses. Half of a
+generation wins half of the time by chance, and shrinks then."""
+
+
+@dataclass
+class EncodingModelState:
+    """What moves; mean and sigma in the frame of the space (see `_frame`).
+
+    Attributes:
+        mean: (K, D).
+        sigma: (K, D) a step size for each coordinate.
+        generation: (K,) int64, generations told.
+        features: (K, M, F) float32, of the last M rows, the newest last.
+        scores: (K, M) float64, theirs.
+        known: (K, M) bool, where there is such a row, and it did not fail.
+        weights: (K, F) float64, of the readout fitted to them; 0 where it is not to be used.
+        share: (K,) float64, of a generation that is proposed along the path.
+        length: (K,) float64, of the path, in typical lengths of a sample's step.
+    """
+
+    mean: torch.Tensor
+    sigma: torch.Tensor
+    generation: torch.Tensor
+    features: torch.Tensor
+    scores: torch.Tensor
+    known: torch.Tensor
+    weights: torch.Tensor
+    share: torch.Tensor
+    length: torch.Tensor
+
+
+@dataclass(frozen=True)
+class EncodingModel(Optimizer[EncodingModelState]):
+    """SNES guided by a local public network: a readout of its layers is fitted to the scores that
+    this study has measured, its prediction is climbed through the generator, and candidates are
+    screened by it. The oracle itself stays black.
+
+    Source: E. Y. Walker et al., "Inception loops discover what excites neurons most using deep
+    predictive models" (Nature Neuroscience 22, 2019): a readout of a network is fitted to measured
+    answers, ascended, and the optimum verified on the animal. Ours differs in that the network is
+    not trained, only its linear readout (ridge regression, `_readout.fit`); that the loop is closed
+    every generation; and that the readout only proposes, while SNES decides. A generation has
+
+    - rows along a path of gradient ascent on the prediction, from the mean (as injected into an
+      evolution strategy by N. Hansen, "Injecting external solutions into CMA-ES", 2011). Where the
+      best of them beats the best of the others, their share and the path grow, else they shrink,
+      down to one row every few generations;
+    - samples of SNES, half of them the best by prediction of several times as many (screening: Y.
+      Jin, "Surrogate-assisted evolutionary computation", 2011);
+    - plain samples of SNES, which keep the fit and the comparison honest.
+
+    SNES moves its mean by all of them, and its step sizes by samples alone: those of a path lie
+    closely together, and would have it converge where it stands. While the readout explains next
+    to nothing of rows left out of its fit, a generation is one of plain SNES.
+
+    Measured on 6 units of a ResNet-20 behind `cifar_vae`, with the shipped `cifar_cnn` as the
+    network, 3 seeds: what SNES reached with 1,000 queries took 590 in the median (15 runs of 18
+    got there). The gain over the first generation was 1.30 times that of SNES at 300 queries
+    and 1.09 times at 1,000. With a network of random weights it was 0.97 times at 1,000.
+
+    The state keeps the features of the last `archive` rows, 0.7 MB a target of `cifar_cnn`. In a
+    generation, generator and network run forward on up to three times as many rows as the oracle,
+    and backward on 8: it pays where queries are dearer than that. Targets take turns at the
+    network. `network` may be the very oracle that is searched; it is no black box then, and
+    `adam` climbs it directly.
+
+    Attributes:
+        population: candidates a generation, at least 8.
+        sigma: first step size, in standard deviations of the prior.
+        mean_learning_rate: of SNES.
+        network: name in the catalogue of a network with gradients, which takes what the
+            generator makes.
+        layers: which of its layers are read, each unit's mean over its map; up to six, evenly
+            spaced over the depth, where empty.
+        archive: rows the readout is fitted to, the last ones.
+        screening: how many samples are drawn for each one of the screened; 1 turns screening off.
+        max_bytes: refuses to start where the features it keeps would need more.
+    """
+
+    name: ClassVar[str] = "encoding_model"
+    exchangeable: ClassVar[bool] = False
+    state_type: ClassVar[type[EncodingModelState]] = EncodingModelState
+    _surrogate: ClassVar[Surrogate | None] = None
+
+    population: int = 20
+    sigma: float = 1.0
+    mean_learning_rate: float = 1.5
+    network: str = "cifar_cnn"
+    layers: tuple[str, ...] = ()
+    archive: int = 400
+    screening: int = 4
+    max_bytes: int = 8 * 2**30
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        at_least(8, "its rows are of three kinds", population=self.population)
+        at_least(self.population, "a generation has to fit in", archive=self.archive)
+        at_least(1, "a row is chosen out of that many", screening=self.screening)
+        positive(sigma=self.sigma, mean_learning_rate=self.mean_learning_rate)
+        memory(self.max_bytes)
+        if not self.network:
+            raise ValueError("network must be the name of an oracle in the catalogue, got ''")
+
+    def population_size(self, space: Space) -> int:
+        del space
+        return self.population
+
+    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
+        found = surrogate(self.name, self.network, self.layers, generator, network)
+        mine = copy.copy(self)
+        object.__setattr__(mine, "_surrogate", found)
+        return mine
+
+    def init(self, space: Space, targets: int, stream: Stream) -> EncodingModelState:
+        width = len(self._guide.units)
+        needed = targets * self.archive * width * 4
+        if needed > self.max_bytes:
+            raise Unsupported(
+                f"{self.name} needs {needed} bytes to keep {width} features of {self.archive} rows "
+                f"for {targets} targets, more than max_bytes = {self.max_bytes}; use fewer "
+                "targets, layers or rows, or raise max_bytes",
+                field="optimizer.parameters.max_bytes",
+            )
+        start = self._snes.init(space, targets, stream)
+        device = start.mean.device
+        return EncodingModelState(
+            mean=start.mean,
+            sigma=start.sigma,
+            generation=start.generation,
+            features=torch.zeros(targets, self.archive, width, device=device),
+            scores=torch.zeros(targets, self.archive, dtype=torch.float64, device=device),
+            known=torch.zeros(targets, self.archive, dtype=torch.bool, device=device),
+            weights=torch.zeros(targets, width, dtype=torch.float64, device=device),
+            share=torch.full((targets,), FIRST_SHARE, dtype=torch.float64, device=device),
+            length=torch.ones(targets, dtype=torch.float64, device=device),
+        )
+
+    def ask(self, space: Space, state: EncodingModelState, stream: Stream) -> torch.Tensor:
+        extra = self.population // 2 * (self.screening - 1)
+        steps = state.sigma.unsqueeze(1) * stream.normal(self.population + extra, space.dim)
+        points = torch.stack(
+            [self._propose(space, state, k, steps[k]) for k in range(len(state.mean))]
+        )
+        return frame_of(space, state.mean).outward(points)
+
+    def tell(
+        self,
+        space: Space,
+        state: EncodingModelState,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> EncodingModelState:
+        del gradients
+        told = self._told(space, state, latents, scores)
+        # A call for each target: what the network makes of a row depends on the batch's shape.
+        found = torch.stack([self._guide.features(rows) for rows in latents])
+        known = found.isfinite().all(-1) & ~scores.isnan()
+        share, length = state.share.clone(), state.length.clone()
+        for k, row in enumerate(scores):
+            share[k], length[k] = self._judged(state, k, row)
+        old = scores.shape[1]  # that many rows are forgotten
+        features = torch.cat([state.features[:, old:], found.nan_to_num(0.0)], 1)
+        known = torch.cat([state.known[:, old:], known], 1)
+        # Infinities become the largest numbers.
+        scores = torch.cat([state.scores[:, old:], scores.to(torch.float64).nan_to_num(0.0)], 1)
+        return EncodingModelState(
+            mean=told.mean,
+            sigma=told.sigma,
+            generation=told.generation,
+            features=features,
+            scores=scores,
+            known=known,
+            weights=for_each(_weights, features, scores, known, told.generation),
+            share=share,
+            length=length,
+        )
+
+    @property
+    def _guide(self) -> Surrogate:
+        if self._surrogate is None:
+            raise Unsupported(
+                f"{self.name} needs a differentiable generator and the network {self.network!r}; "
+                "call `bind` first, or run it in a study that has a generator and a catalogue",
+                field="optimizer.name",
+            )
+        return self._surrogate
+
+    @property
+    def _snes(self) -> SNES:
+        return SNES(
+            population=self.population,
+            sigma=self.sigma,
+            mean_learning_rate=self.mean_learning_rate,
+        )
+
+    def _told(
+        self,
+        space: Space,
+        state: EncodingModelState,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+    ) -> SNESState:
+        """What SNES makes of a generation: the mean of all rows, the step sizes of samples."""
+        before = SNESState(state.mean, state.sigma, state.generation)
+        samples = scores.clone()
+        for k in range(len(scores)):
+            samples[k, : self._path_rows(state, k)] = torch.nan
+        after = self._snes.tell(space, before, latents, scores)
+        sigma = self._snes.tell(space, before, latents, samples).sigma
+        return replace(after, sigma=sigma)
+
+    def _propose(
+        self, space: Space, state: EncodingModelState, k: int, steps: torch.Tensor
+    ) -> torch.Tensor:
+        """(P, D) points in the frame for target k: of a path, screened, and plain samples.
+
+        Args:
+            steps: (P + extra, D) of samples, from the mean.
+        """
+        mean, weights = state.mean[k], state.weights[k]
+        samples = mean + steps[: self.population]
+        if not bool(weights.any()):
+            return samples
+        ahead = self._path_rows(state, k)
+        if ahead:
+            reach = state.length[k] * state.sigma[k].mean() * math.sqrt(space.dim)
+            path = self._guide.ascend(space, mean, weights, reach, STEPS)
+            along = [math.ceil((ahead - i) / ahead * STEPS) - 1 for i in range(ahead)]
+            noise = SPREAD * steps[:ahead]
+            noise[0] = 0.0
+            samples[:ahead] = path[along] + noise
+        screened = (self.population - ahead) // 2
+        if self.screening > 1:
+            drawn = torch.cat([steps[ahead : ahead + screened], steps[self.population :]])
+            drawn = mean + drawn[: screened * self.screening]
+            latents = space.project(frame_of(space, mean).outward(drawn))
+            worth = self._guide.features(latents).to(torch.float64) @ weights
+            samples[ahead : ahead + screened] = drawn[worth.topk(screened).indices]
+        return samples
+
+    def _path_rows(self, state: EncodingModelState, k: int) -> int:
+        """How many rows of target k's generation lie on the path: its first ones."""
+        if not bool(state.weights[k].any()):
+            return 0
+        rows = float(state.share[k]) * self.population
+        if rows >= 1:
+            return round(rows)
+        return int(int(state.generation[k]) % round(1 / rows) == 0)
+
+    def _judged(
+        self, state: EncodingModelState, k: int, scores: torch.Tensor
+    ) -> tuple[float, float]:
+        """Share and length of target k's path after its generation scored (P,) `scores`."""
+        share, length = float(state.share[k]), float(state.length[k])
+        ahead = self._path_rows(state, k)
+        if not ahead:
+            return share, length
+        found = scores.nan_to_num(-math.inf, math.inf, -math.inf)
+        best, other = found[:ahead].max(), found[ahead:].max()
+        if bool(best > other):
+            far = int(found[:ahead].argmax()) <= ahead // 3
+            length = min(LONGEST, length * (LONGER if far else 1.0))
+            return min(LARGEST_SHARE, share * MORE), length
+        if bool(best < other):
+            return max(LEAST_SHARE, share * LESS), max(SHORTEST, length * LESS)
+        return share, length
+
+
+def _weights(
+    features: torch.Tensor, scores: torch.Tensor, known: torch.Tensor, generation: torch.Tensor
+) -> torch.Tensor:
+    """(F,) of the readout of one target's rows (M, F); 0 where it is not to be used."""
+    readout = fit(features[known], scores[known])
+    usable = int(generation) >= WARM_GENERATIONS and readout.explained > LEAST_EXPLAINED
+    return readout.weights if usable else torch.zeros_like(readout.weights)

@@ -1,0 +1,1 @@
+"""Tensor trains over grids and codes."""

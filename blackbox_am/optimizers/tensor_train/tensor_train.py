@@ -1,0 +1,207 @@
+"""PROTES: a probability law on all combinations, held as a tensor train."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from blackbox_am.core.optimizer import CONTINUOUS, Optimizer
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.errors import Unsupported
+from blackbox_am.optimizers._incumbents import rows_at
+from blackbox_am.optimizers._parameters import at_least, memory, positive
+from blackbox_am.optimizers._weights import descending
+from blackbox_am.optimizers.tensor_train import _law as law
+from blackbox_am.optimizers.tensor_train._adam import climb
+from blackbox_am.optimizers.tensor_train._grid import Grid, Points, check_codes, check_grid, grid_of
+
+
+@dataclass
+class TensorTrainState:
+    """What moves.
+
+    Attributes:
+        cores: (K, M, n, r, r), see `_tt_law`.
+        first, second: (K, M, n, r, r) Adam's moments of the gradient.
+        steps: (K,) int64, steps that Adam has made.
+        generation: (K,) int64, generations told.
+    """
+
+    cores: torch.Tensor
+    first: torch.Tensor
+    second: torch.Tensor
+    steps: torch.Tensor
+    generation: torch.Tensor
+
+
+@dataclass(frozen=True)
+class TensorTrain(Optimizer[TensorTrainState]):
+    """PROTES: a probability law on all combinations of codes, or of the bits of a grid, held as a
+    tensor train, drawn from, and moved towards the best rows of each generation.
+
+    Codes are its home. Of a continuous space it searches a grid, where evolution strategies such
+    as `sep_cma` need far fewer queries.
+
+    Source: A. Batsheva et al., "PROTES: Probabilistic Optimization with Tensor Sampling"
+    (NeurIPS 2023), section 3: of P samples the best k, and steps of Adam up their mean
+    log-likelihood. Ours differs in six things: values are redrawn uniformly with a small chance
+    (`exploration`, see `_tt_law`); population, elites and gradient steps are not the paper's
+    100, 10 and 1, with which 3,000 queries for units of a CIFAR-10 ResNet behind 64 codes of 512
+    found no more than random draws, and with ours most of what a genetic algorithm did; grids
+    follow the prior; codes are split into bits, for the same reason; a generation of which n of
+    P rows came back has n k / P elites, rounded down, and one at least; one row teaches nothing.
+
+    An ask takes time in proportion to modes x population x rank^2, a tell to modes x elites x
+    rank^2 x gradient_steps, on one thread. Beyond some ten thousand modes fewer gradient steps
+    may be all there is time for. On the CPU sweeps are compiled, which takes some seconds, once
+    for an installation; on other devices they are many small operations a mode, which is slow
+    beyond a thousand modes.
+
+    Attributes:
+        population: P, candidates a generation.
+        elites: k, rows of a generation that the law is moved to.
+        rank: r of the tensor train.
+        learning_rate: of Adam.
+        gradient_steps: of Adam, a generation. Larger steps do not stand in for more of them.
+        exploration: how many modes of a candidate are redrawn uniformly, in expectation. With
+            the paper's 0 every candidate is the same in the end, which cost nothing in 3,000
+            queries and a little in 10,000; 4 were too many.
+        bits: a continuous coordinate is a grid of 2^bits points, each bit a mode of 2 values.
+        grid: `prior` puts the points of an unbounded coordinate at quantiles of the prior, so
+            that a search starts as draws from it; `even` at equal distances. Those of a box are
+            even, its bounds included.
+        limit: half the width of an even grid, in deviations of the prior.
+        split_codes: whether a code is its bits, each a mode, instead of one mode with a value
+            for each category, which then must be a power of 2. None splits where it is.
+        max_bytes: refuses to start where its cores, and Adam's moments of them, need more.
+    """
+
+    name: ClassVar[str] = "tensor_train"
+    exchangeable: ClassVar[bool] = False
+    spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
+    state_type: ClassVar[type[TensorTrainState]] = TensorTrainState
+
+    population: int = 20
+    elites: int = 2
+    rank: int = 5
+    learning_rate: float = 0.05
+    gradient_steps: int = 30
+    exploration: float = 1.0
+    bits: int = 6
+    grid: Points = "prior"
+    limit: float = 3.0
+    split_codes: bool | None = None
+    max_bytes: int = 8 * 2**30
+
+    def __post_init__(self) -> None:
+        at_least(2, "one row cannot be ranked", population=self.population)
+        at_least(1, "the law is moved to them", elites=self.elites)
+        if self.elites >= self.population:
+            raise ValueError(
+                f"elites must be fewer than the population of {self.population}, "
+                f"or nothing is selected; got {self.elites}"
+            )
+        at_least(1, "0 can only hold 0", rank=self.rank)
+        positive(learning_rate=self.learning_rate)
+        at_least(1, "it counts steps", gradient_steps=self.gradient_steps)
+        if not 0 <= self.exploration < math.inf:
+            raise ValueError(f"exploration must be finite and not negative, got {self.exploration}")
+        check_grid(bits=self.bits, limit=self.limit)
+        memory(self.max_bytes)
+
+    def population_size(self, space: Space) -> int:
+        del space
+        return self.population
+
+    def check(self, space: Space) -> None:
+        super().check(space)
+        check_codes(self.name, space, split_codes=self.split_codes)
+        self._check_memory(self._grid(space, torch.empty(0)), targets=1)
+
+    def init(self, space: Space, targets: int, stream: Stream) -> TensorTrainState:
+        grid = self._grid(space, torch.empty(0, device=stream.device, dtype=stream.dtype))
+        self._check_memory(grid, targets)
+        cores = stream.uniform(grid.modes, grid.size, self.rank, self.rank)
+        return TensorTrainState(
+            cores=cores,
+            first=torch.zeros_like(cores),
+            second=torch.zeros_like(cores),
+            steps=torch.zeros(targets, dtype=torch.int64, device=stream.device),
+            generation=torch.zeros(targets, dtype=torch.int64, device=stream.device),
+        )
+
+    def ask(self, space: Space, state: TensorTrainState, stream: Stream) -> torch.Tensor:
+        grid = self._grid(space, state.cores)
+        uniform = stream.uniform(grid.modes, self.population)
+        return grid.latents(law.draw(state.cores, uniform, self._floor(grid), grid.bits))
+
+    def tell(
+        self,
+        space: Space,
+        state: TensorTrainState,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> TensorTrainState:
+        del gradients
+        grid = self._grid(space, state.cores)
+        order = descending(scores)[:, : self.elites]
+        picks = grid.indices(rows_at(latents, order))
+        weights = self._weights(scores).to(state.cores.dtype)
+        learns = (weights > 0).any(-1)
+        for _ in range(self.gradient_steps):
+            slope = law.ascent(state.cores, picks, weights, self._floor(grid))
+            state.steps += learns
+            climb(
+                state.cores,
+                slope,
+                state.first,
+                state.second,
+                state.steps,
+                learns,
+                self.learning_rate,
+            )
+        state.generation += 1
+        return state
+
+    def _weights(self, scores: torch.Tensor) -> torch.Tensor:
+        """(K, elites): equal weights of the best rows, best first, as many as there are elites
+        among those that came back; all 0 where fewer than two did.
+        """
+        present = (~scores.isnan()).sum(-1, keepdim=True)
+        count = (present * self.elites).div(self.population, rounding_mode="floor").clamp(min=1)
+        count = torch.where(present > 1, count, 0)
+        places = torch.arange(self.elites, device=scores.device)
+        return torch.where(places < count, 1 / count.clamp(min=1), 0.0)
+
+    def _check_memory(self, grid: Grid, targets: int) -> None:
+        """Cores, two moments and a gradient."""
+        itemsize = grid.levels.element_size()
+        needed = 4 * targets * grid.modes * grid.size * self.rank**2 * itemsize
+        if needed > self.max_bytes:
+            raise Unsupported(
+                f"{self.name} needs {needed} bytes of cores for {targets} targets and "
+                f"{grid.modes} modes of {grid.size} values at rank {self.rank}, more than "
+                f"max_bytes = {self.max_bytes}; lower the rank, search fewer targets at once, or "
+                "raise max_bytes",
+                field="optimizer.parameters.max_bytes",
+            )
+
+    def _grid(self, space: Space, like: torch.Tensor) -> Grid:
+        return grid_of(
+            space,
+            like,
+            bits=self.bits,
+            points=self.grid,
+            limit=self.limit,
+            split_codes=self.split_codes,
+        )
+
+    def _floor(self, grid: Grid) -> float:
+        """The chance of one mode to be redrawn; 0 below the spacing of uniform numbers."""
+        chance = min(1.0, self.exploration / grid.modes)
+        return chance if chance > 2.0**-24 else 0.0

@@ -1,0 +1,1 @@
+"""Oracles of other processes, spoken to by our own `OracleService`."""

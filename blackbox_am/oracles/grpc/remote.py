@@ -1,0 +1,241 @@
+"""An oracle on other servers, in any language: whoever implements `OracleService`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import grpc
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am.core.metering import count
+from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
+from blackbox_am.core.tensors import to_uint8
+from blackbox_am.core.types import Accounting, Capability, OracleInfo
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import InvalidInput, InvalidSpec, OracleFailed
+from blackbox_am.oracles._at_once import at_once
+from blackbox_am.oracles.grpc._access import Access
+from blackbox_am.oracles.grpc._endpoints import Endpoint, Endpoints, Metadata, too_long
+from blackbox_am.rpc import chunks, observing, tensors
+from blackbox_am.v1 import oracle_service_pb2 as pb
+from blackbox_am.v1.tensor_pb2 import Tensor
+
+Array = NDArray[Any]
+
+_NEVER_ARRIVED = (
+    "failed to connect to all addresses",
+    "DNS resolution failed",
+    "larger than max",
+)
+"""What gRPC says where the oracle saw nothing of a call: no connection, or refused at once."""
+
+_LARGEST_NUMBER = 8
+"""Bytes of a float64, the most that a server may answer with for one activation."""
+
+
+@dataclass(frozen=True)
+class Remote(Oracle):
+    """A model behind `blackbox_am.v1.OracleService`, on one server or on several.
+
+    Stimuli travel as float32, to the last bit, or as uint8, a quarter of that. It answers at
+    capability MAPS at most: gradients do not travel. Batches above 2 MiB are streamed, and no
+    more is read of an answer than the activations that were asked for.
+
+    Several servers with the same model share the rows of a batch, which is larger by their
+    number. A call that finds one unavailable goes to the next; one that is down is left alone
+    for a while, longer each time, and its health (`grpc.health.v1`, where it is served) and
+    description are looked at before it gets calls again::
+
+        [oracles.fleet]
+        kind = "remote"
+        target = ["one.example:50051", "two.example:50051"]
+        tls = true
+        headers = { authorization = "Bearer ${ORACLE_TOKEN}" }
+
+    Attributes:
+        target: address of the server, `host:port`; or those of several.
+        oracle: its name there; may be empty where the server has one.
+        timeout_seconds: how long one call may take.
+        dtype: what stimuli travel as: `float32`, or `uint8` rounded to 1/255.
+        tls: whether the connection is encrypted.
+        ca_file: certificates of the authorities to trust instead of the public ones.
+        certificate_file, key_file: what this client shows of itself, in PEM, where the server
+            asks for it.
+        server_name: the name in the server's certificate, where it is not in its address.
+        headers: sent with each call. Secrets stand in them by reference: ``${NAME}`` is an
+            environment variable and ``${file:/run/secrets/key}`` what a file holds, read at
+            each call. They are in no description, log or error of ours.
+
+    Raises:
+        InvalidSpec: for an address that is none, or given twice, a timeout that is not
+            positive, and certificates without TLS.
+    """
+
+    kind: ClassVar[str] = "remote"
+    billable: ClassVar[bool] = True
+    counts_itself: ClassVar[bool] = True
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset(
+        {"timeout_seconds", "tls", "ca_file", "certificate_file", "key_file", "server_name"}
+    )
+
+    target: str | tuple[str, ...]
+    oracle: str = ""
+    timeout_seconds: float = 60.0
+    dtype: Literal["float32", "uint8"] = "float32"
+    tls: bool = False
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    server_name: str = ""
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        addresses = self._addresses
+        if not addresses or not all(addresses) or len(set(addresses)) < len(addresses):
+            raise InvalidSpec(
+                "target: expected an address, host:port, or several different ones, got "
+                f"{self.target!r}",
+                field="target",
+            )
+        if not 0 < self.timeout_seconds < math.inf:
+            raise InvalidSpec(
+                f"timeout_seconds: expected a positive number, got {self.timeout_seconds}",
+                field="timeout_seconds",
+            )
+        if self.dtype not in ("float32", "uint8"):
+            raise InvalidSpec(
+                f"dtype: expected float32 or uint8, got {self.dtype!r}", field="dtype"
+            )
+        _ = self._endpoints  # made before threads can race for it
+
+    def describe(self) -> OracleInfo:
+        """What the servers say of their oracle, asked once.
+
+        Raises:
+            NotFound: where a server has no such oracle.
+            OracleError: where none can be asked, the answer makes no sense, or several servers
+                describe different models.
+        """
+        return self._info
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        """As `Oracle.observe`; on the device of `stimuli`.
+
+        Raises:
+            OracleUnavailable: where no server can be reached.
+            OracleTimeout: where one does not answer in time.
+            OracleFailed: where one fails, or answers with something else than was asked.
+        """
+        info, addresses = self._info, self._addresses
+        check_stimuli(info, stimuli)
+        check_units(info, units)
+        array = stimuli.detach().to("cpu", torch.float32).numpy()
+        names = [str(unit) for unit in units]
+        size = info.batch_size // len(addresses)
+        pieces = [array[start : start + size] for start in range(0, len(array), size)]
+        answers = at_once(lambda piece: self._observe(piece, names), pieces, len(addresses))
+        joined = np.concatenate(answers) if answers else np.zeros((0, len(units)), np.float32)
+        return torch.from_numpy(joined).to(stimuli.device)
+
+    def close(self) -> None:
+        """Closes the connections; the next call opens them anew."""
+        self._endpoints.close()
+
+    @property
+    def _addresses(self) -> tuple[str, ...]:
+        return (self.target,) if isinstance(self.target, str) else tuple(self.target)
+
+    @cached_property
+    def _endpoints(self) -> Endpoints:
+        access = Access(
+            self.tls,
+            self.ca_file,
+            self.certificate_file,
+            self.key_file,
+            self.server_name,
+            self.headers,
+        )
+        return Endpoints(self._addresses, access, self.oracle, self.timeout_seconds)
+
+    @cached_property
+    def _info(self) -> OracleInfo:
+        info = self._endpoints.describe()
+        return replace(
+            info,
+            kind=self.kind,
+            capability=min(info.capability, Capability.MAPS),
+            batch_size=info.batch_size * len(self._addresses),
+            wrappers=(),  # what is around the model over there is part of it from here
+        )
+
+    def _observe(self, stimuli: Array, units: list[str]) -> Array:
+        request = pb.ObserveRequest(oracle=self.oracle, units=units)
+        expected = (len(stimuli), len(units))
+        sent = stimuli.nbytes if self.dtype == "float32" else stimuli.size
+        longest = max(sent, _LARGEST_NUMBER * math.prod(expected))
+        streamed = longest > chunks.STREAM_ABOVE_BYTES
+        if not streamed:
+            small = stimuli if self.dtype == "float32" else to_uint8(stimuli)
+            request.stimuli.CopyFrom(tensors.to_proto(small))
+
+        def call(endpoint: Endpoint, metadata: Metadata) -> Array:
+            asked = Accounting(calls=1, rows=len(stimuli))
+            count(asked)
+            try:
+                if streamed:
+                    answer = self._stream(endpoint, metadata, request, stimuli, expected)
+                else:
+                    message = endpoint.stub.Observe(
+                        request, timeout=self.timeout_seconds, metadata=metadata
+                    )
+                    answer = tensors.from_proto(message.activations, field="activations")
+            except grpc.RpcError as error:
+                details = str(error.details())
+                if not too_long(details) and any(words in details for words in _NEVER_ARRIVED):
+                    count(-asked)
+                raise
+            except InvalidInput as error:
+                raise OracleFailed(
+                    f"oracle at {endpoint.address} sent no proper tensor: {error.message}"
+                ) from error
+            _check(answer.dtype.name, answer.shape, expected, endpoint)
+            return answer.astype(np.float32)
+
+        return self._endpoints.reach(call)
+
+    def _stream(
+        self,
+        endpoint: Endpoint,
+        metadata: Metadata,
+        request: pb.ObserveRequest,
+        stimuli: Array,
+        expected: tuple[int, int],
+    ) -> Array:
+        def check(header: Tensor) -> None:
+            # Before anything of an answer that is none is read.
+            _check("float", tuple(header.shape), expected, endpoint)
+
+        outgoing = observing.outgoing(request, stimuli, self.dtype)
+        answer = observing.method(endpoint.channel)(
+            outgoing, timeout=self.timeout_seconds, metadata=metadata
+        )
+        try:
+            return observing.incoming(answer, check)
+        finally:
+            answer.cancel()
+
+
+def _check(
+    dtype: str, shape: tuple[int, ...], expected: tuple[int, int], endpoint: Endpoint
+) -> None:
+    if shape != expected or not dtype.startswith("float"):
+        raise OracleFailed(
+            f"oracle at {endpoint.address} answered with {dtype} of shape {shape}; expected "
+            f"float32 of shape {expected}, one row a stimulus and one column a unit"
+        )

@@ -1,0 +1,330 @@
+"""An ONNX model, run by ONNX Runtime, with every tensor of its graph readable."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am.core.onnx_session import open_session
+from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
+from blackbox_am.core.types import Capability, OracleInfo
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import (
+    InvalidSpec,
+    MissingExtra,
+    NotFound,
+    OracleFailed,
+    OutOfMemory,
+    did_you_mean,
+)
+from blackbox_am.oracles._inputs import (
+    channel_axis,
+    check_normalisation,
+    check_positive,
+    checked_shape,
+    normalised,
+)
+from blackbox_am.oracles._reading import LayerReading
+
+if TYPE_CHECKING:
+    from blackbox_am.oracles.onnx._graph import OnnxGraph, Tensor
+
+Array = NDArray[Any]
+
+_INPUTS = {1: np.float32, 2: np.uint8, 10: np.float16, 11: np.float64}
+"""Element types of an input that can hold a stimulus, by their number in the format."""
+_SESSIONS = 32
+
+_OPENING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Onnx(Oracle):
+    """An ONNX model: one input of stimuli, any tensor of its graph readable by name.
+
+    A layer is a graph output or an internal tensor, called as in the graph, with `.` for
+    `/` and `_` for what the grammar of units does not know: `/layer1/conv1/Conv_output_0`
+    is `layer1.conv1.Conv_output_0`. Readable is every numeric tensor that depends on the
+    stimuli and has one entry a stimulus on its first axis. Shapes come from shape inference,
+    and from one run on zeros where that leaves them open. Entries of shape (D,) are (unit,),
+    (T, D) is (token, unit), or (unit, length) in nets with 1-D convolutions and no layer
+    norm; (C, H, W) is (unit, height, width), (C, D, H, W) (unit, depth, height, width).
+    Quantised tensors read as the integers they are.
+
+    Each layer is read from a graph cut to end at it: nothing behind it is computed, and what
+    a unit reads is the same to the last bit, whatever else is asked for. Asking for several
+    layers therefore runs the net once for each.
+
+    Batches: a graph with a fixed number of rows gets its batches split, and the last filled
+    up. Dynamic quantisation chooses its scales by the whole batch, so that a row's answer
+    would depend on its neighbours: such graphs are run one row at a time. A graph that leaves
+    its rows open and has the number of the export somewhere inside is run with `rows`.
+
+    Attributes:
+        model: path of the file; in Python also its bytes or an `onnx.ModelProto`.
+        stimulus_shape: shape of one stimulus, where the graph leaves it open.
+        mean: subtracted from stimuli in [0, 1], one number or one a channel (the first axis; of
+            clips (frames, channels, height, width) the second) ...
+        std: ... and then divided by this. An input of uint8 takes stimuli times 255 instead.
+        channels_last: whether the graph takes (height, width, channels), or clips (frames,
+            height, width, channels); stimuli are (channels, height, width), or (frames,
+            channels, height, width), in any case.
+        class_token: whether token 0 is a class token in every layer of tokens, which `@cls`
+            reads and reductions leave out.
+        labels: class names, for graph outputs of as many units.
+        providers: execution providers, the preferred first, such as `CUDAExecutionProvider`.
+        provider_options: for each provider by name, its options.
+        threads: that run one operator; ONNX Runtime's choice unless given.
+        batch_size: rows it likes best in one call.
+        rows: in each run, where the graph leaves them open.
+
+    Raises:
+        InvalidSpec: for a model of another kind, or numbers that do not fit together.
+    """
+
+    kind: ClassVar[str] = "onnx"
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"threads"})
+
+    model: Any
+    stimulus_shape: tuple[int, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    channels_last: bool = False
+    class_token: bool = False
+    labels: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    provider_options: dict[str, dict[str, str]] = field(default_factory=dict)
+    threads: int | None = None
+    batch_size: int = 64
+    rows: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.stimulus_shape:
+            object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
+        check_positive("batch_size", self.batch_size)
+        check_positive("threads", self.threads)
+        check_positive("rows", self.rows)
+        if not self.providers:
+            raise InvalidSpec(
+                "providers: expected one or more, such as 'CPUExecutionProvider', got none",
+                field="providers",
+            )
+        for name in self.provider_options:
+            if name not in self.providers:
+                near = did_you_mean(name, self.providers)
+                raise InvalidSpec(
+                    f"provider_options: {name!r} is not among the providers{near}",
+                    field="provider_options",
+                )
+
+    def describe(self) -> OracleInfo:
+        """Its layers, read from the graph once.
+
+        Raises:
+            MissingExtra: where `onnx` or `onnxruntime` is not installed.
+            NotFound: where there is no such file.
+            InvalidSpec: where it is no ONNX model, or parameters do not fit it.
+        """
+        return self._info
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        """As `Oracle.observe`; on the device of `stimuli`, without gradients.
+
+        Raises:
+            OracleFailed: where ONNX Runtime fails.
+            OutOfMemory: where it cannot get the memory for a batch.
+        """
+        check_stimuli(self._info, stimuli)
+        check_units(self._info, units)
+        if not len(stimuli) or not units:
+            return torch.empty(len(stimuli), len(units), device=stimuli.device)
+        rows = self._rows(stimuli.detach().to("cpu"))
+        answer = torch.empty(len(stimuli), len(units))
+        for name in dict.fromkeys(unit.layer for unit in units):
+            columns = [c for c, unit in enumerate(units) if unit.layer == name]
+            answer[:, columns] = self._read(rows, name, [units[c] for c in columns])
+        return answer.to(stimuli.device)
+
+    def close(self) -> None:
+        """Drops the sessions; the next call opens them anew."""
+        vars(self).pop("_sessions", None)
+
+    @cached_property
+    def _graph(self) -> OnnxGraph:
+        try:
+            import onnx
+
+            from blackbox_am.oracles.onnx._graph import OnnxGraph
+        except ImportError as error:
+            raise MissingExtra.of("onnx", "onnx") from error
+        model = self.model
+        try:
+            if isinstance(model, (str, Path)):
+                model = onnx.load(model)
+            elif isinstance(model, bytes):
+                model = onnx.load_model_from_string(model)
+        except FileNotFoundError as error:
+            raise NotFound(f"model: there is no file {error.filename}", field="model") from error
+        except Exception as error:  # protobuf's, onnx's and the file system's own
+            raise InvalidSpec(
+                f"model: cannot read {self._source} as an ONNX model: {error}", field="model"
+            ) from error
+        if not isinstance(model, onnx.ModelProto) or not model.graph.node:
+            raise InvalidSpec(f"model: expected an ONNX model, got {self._source}", field="model")
+        return OnnxGraph(model, self.rows)
+
+    @cached_property
+    def _info(self) -> OracleInfo:
+        graph = self._graph
+        shape = self._shape(graph)
+        check_normalisation(shape, self.mean, self.std)
+        if graph.input.dtype not in _INPUTS or (graph.input.dtype == 2 and (self.mean or self.std)):
+            raise InvalidSpec(
+                f"model: its input {graph.input.name!r} has element type {graph.input.dtype}; "
+                "expected float32, float16, float64, or uint8 without mean and std",
+                field="model",
+            )
+        if not self._tensors:
+            raise InvalidSpec(
+                f"model: no tensor of {self._source} has one entry a stimulus; export it with "
+                "a first axis of rows, left open or fixed (and classifiers of scikit-learn "
+                "with zipmap off)",
+                field="model",
+            )
+        layers = tuple(tensor.layer for tensor in self._tensors.values())
+        if self.labels and not any(layer.labels for layer in layers):
+            raise InvalidSpec(
+                f"labels: no output of the graph has {len(self.labels)} units", field="labels"
+            )
+        return OracleInfo(
+            self.kind,
+            Capability.MAPS,
+            shape,
+            layers,
+            graph.deterministic,
+            self.batch_size,
+        )
+
+    @cached_property
+    def _tensors(self) -> dict[str, Tensor]:
+        """By the name of the layer."""
+        shape = self._shape(self._graph)
+        own = _channels_last(shape) if self.channels_last else shape
+        found = self._graph.tensors(own, self.labels, self._measure)
+        return {tensor.layer.name: tensor for tensor in found}
+
+    def _shape(self, graph: OnnxGraph) -> tuple[int, ...]:
+        known = graph.input.shape
+        if self.channels_last:
+            place = channel_axis(known)
+            known = (*known[:place], known[-1], *known[place:-1])
+        given = self.stimulus_shape or known
+        fits = len(given) == len(known) and all(
+            length == fixed or fixed is None for length, fixed in zip(given, known, strict=True)
+        )
+        if not fits or any(length is None for length in given):
+            open_shape = ", ".join("any" if length is None else str(length) for length in known)
+            raise InvalidSpec(
+                f"stimulus_shape: the model takes stimuli of shape ({open_shape}), got "
+                f"{self.stimulus_shape or 'none'}; give one length for each axis",
+                field="stimulus_shape",
+            )
+        return tuple(length for length in given if length is not None)
+
+    def _rows(self, stimuli: torch.Tensor) -> Array:
+        """Stimuli as the graph takes them."""
+        dtype = _INPUTS[self._graph.input.dtype]
+        if dtype is np.uint8:
+            values = (stimuli.to(torch.float32) * 255).round().clamp(0, 255)
+        else:
+            values = normalised(stimuli, self.mean, self.std)
+        if self.channels_last:
+            values = values.movedim(1 + channel_axis(stimuli.shape[1:]), -1)
+        return np.ascontiguousarray(values.numpy(), dtype)
+
+    def _read(self, rows: Array, layer: str, units: list[Unit]) -> torch.Tensor:
+        tensor = self._tensors[layer]
+        reading = LayerReading(
+            tensor.layer,
+            units,
+            class_token=self.class_token and "token" in tensor.layer.axes,
+        )
+        session = self._session(tensor.name)
+        fixed = self._graph.input.rows
+        size = fixed or (1 if self._graph.mixes_rows else len(rows))
+        pieces = []
+        for start in range(0, len(rows), size):
+            piece = rows[start : start + size]
+            filled = piece
+            if fixed and len(piece) < fixed:
+                filled = np.concatenate([piece, np.repeat(piece[-1:], fixed - len(piece), 0)])
+            (output,) = self._run(session, filled)
+            if len(output) != len(filled):
+                raise OracleFailed(
+                    f"layer {layer!r}: expected {len(filled)} rows, one a stimulus, got an "
+                    f"array of shape {output.shape}"
+                )
+            values = torch.from_numpy(np.array(output[: len(piece)]))
+            if not values.is_floating_point():
+                values = values.to(torch.float32)
+            shape = tensor.layer.shape if values.ndim == 1 else values.shape[1:]
+            pieces.append(reading(values.reshape(len(piece), *shape)))
+        return torch.cat(pieces)
+
+    def _run(self, session: Any, rows: Array) -> list[Array]:
+        try:
+            outputs: list[Array] = session.run(None, {self._graph.input.name: rows})
+        except Exception as error:  # ONNX Runtime's errors have no common class of their own
+            if "allocate memory" in str(error) or isinstance(error, MemoryError):
+                raise OutOfMemory(
+                    f"a batch of {len(rows)} stimuli does not fit into the memory of "
+                    f"{self.providers[0]}; give the oracle a smaller batch_size"
+                ) from error
+            hint = "; if it takes other numbers of rows only, give one as `rows`"
+            raise OracleFailed(
+                f"ONNX Runtime raised {type(error).__name__} on inputs of shape {rows.shape}: "
+                f"{error}{hint if self._graph.input.rows is None else ''}"
+            ) from error
+        return outputs
+
+    def _measure(self, model: bytes, rows: int) -> list[tuple[int, ...]]:
+        shape = self._shape(self._graph)
+        zeros = self._rows(torch.zeros(rows, *shape))
+        return [
+            output.shape if isinstance(output, np.ndarray) and output.dtype.kind in "fiu" else ()
+            for output in self._run(self._open(model), zeros)
+        ]
+
+    def _session(self, name: str) -> Any:
+        """The session that ends at a tensor. The oldest goes where there are too many."""
+        opened: dict[str, Any] = vars(self).setdefault("_sessions", {})
+        with _OPENING:
+            if name not in opened:
+                if len(opened) >= _SESSIONS:
+                    del opened[next(iter(opened))]
+                opened[name] = self._open(self._graph.ending_at([name]))
+            return opened[name]
+
+    def _open(self, model: bytes) -> Any:
+        return open_session(
+            model, self._source, self.providers, self.provider_options, self.threads
+        )
+
+    @property
+    def _source(self) -> str:
+        if isinstance(self.model, (str, Path)):
+            return repr(str(self.model))
+        return f"the {type(self.model).__name__} given"
+
+
+def _channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
+    place = channel_axis(shape)
+    return (*shape[:place], *shape[place + 1 :], shape[place])

@@ -1,0 +1,223 @@
+"""A fitted estimator of scikit-learn, or of a library that follows its conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
+from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, OracleFailed
+from blackbox_am.oracles._inputs import check_positive, checked_shape
+from blackbox_am.oracles._reading import LayerReading
+
+Array = NDArray[Any]
+
+METHODS = ("decision_function", "predict_proba", "predict")
+
+
+@dataclass(frozen=True)
+class Sklearn(Oracle):
+    """A fitted estimator; its layers are those of its methods that say something of a row.
+
+    ``decision_function``  (N, classes), or (N, 1) for two classes and for outlier detectors
+    ``predict_proba``      (N, classes)
+    ``predict``            of a classifier (N, classes), 1 for the class it says and 0 for the
+                           others; of everything else (N, outputs)
+
+    So `predict_proba:3` is a unit, and its label is the name of class 3. Stimuli are
+    flattened to rows of float64, and stretched from [0, 1] to the range of each feature. An
+    estimator that was fitted on a table with named columns gets such a table.
+
+    A file must be one that skops wrote, which holds no code, unlike pickle and joblib. The
+    types in it that skops does not vouch for must be named in `trusted`; trees are among
+    them (`sklearn.tree._tree.Tree`), as a forged one could read memory that is not its own.
+    An estimator can also be converted to ONNX with skl2onnx (`zipmap` off), for the oracle
+    `onnx`.
+
+    Attributes:
+        estimator: the fitted estimator; in a configuration file the path of a `.skops` file.
+        stimulus_shape: shape of one stimulus; (features,) unless given.
+        low: what a stimulus of 0 means, one number or one a feature ...
+        high: ... and what 1 means.
+        trusted: types that are allowed in the file besides.
+        batch_size: rows it likes best in one call.
+
+    Raises:
+        InvalidSpec: for something that is no estimator, or numbers that do not fit together.
+    """
+
+    kind: ClassVar[str] = "sklearn"
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"trusted"})
+
+    estimator: Any
+    stimulus_shape: tuple[int, ...] = ()
+    low: tuple[float, ...] = (0.0,)
+    high: tuple[float, ...] = (1.0,)
+    trusted: tuple[str, ...] = ()
+    batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        check_positive("batch_size", self.batch_size)
+        if self.stimulus_shape:
+            object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
+        for field in ("low", "high"):
+            if not np.isfinite(getattr(self, field)).all():
+                raise InvalidSpec(f"{field}: expected finite numbers", field=field)
+
+    def describe(self) -> OracleInfo:
+        """Its layers, found by one row.
+
+        Raises:
+            NotFound: where there is no such file.
+            MissingExtra: where a file is given and skops is not installed.
+            InvalidSpec: where the file cannot be trusted, or the estimator is not fitted or
+                does not fit the other parameters.
+        """
+        return self._info
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        """As `Oracle.observe`; on the device of `stimuli`, without gradients.
+
+        Raises:
+            OracleFailed: where the estimator raises.
+        """
+        check_stimuli(self._info, stimuli)
+        check_units(self._info, units)
+        answer = torch.empty(len(stimuli), len(units))
+        if len(stimuli) and units:
+            rows = self._rows(stimuli.detach().cpu().numpy())
+            for layer in self._info.layers:
+                columns = [c for c, unit in enumerate(units) if unit.layer == layer.name]
+                if columns:
+                    values = torch.from_numpy(self._call(layer.name, rows))
+                    answer[:, columns] = LayerReading(layer, [units[c] for c in columns])(values)
+        return answer.to(stimuli.device)
+
+    def _rows(self, stimuli: Array) -> Array:
+        rows = stimuli.reshape(len(stimuli), -1).astype(np.float64)
+        low, high = np.asarray(self.low), np.asarray(self.high)
+        stretched: Array = low + rows * (high - low)
+        return stretched
+
+    def _call(self, method: str, rows: Array) -> Array:
+        """(N, units) float64: what a method says of rows (N, features)."""
+        try:
+            answer = getattr(self._fitted, method)(self._table(rows))
+        except Exception as error:  # it is anyone's code, and its failure is an answer
+            raise OracleFailed(
+                f"{self._name}.{method} raised {type(error).__name__} on {len(rows)} rows of "
+                f"{rows.shape[1]} features: {error}"
+            ) from error
+        if isinstance(answer, list):
+            raise OracleFailed(
+                f"{self._name}.{method} answers for {len(answer)} outputs at once; give the "
+                "estimator of one output, such as estimator.estimators_[0]"
+            )
+        answer = np.asarray(answer)
+        if answer.ndim == 1:
+            answer = answer[:, np.newaxis]
+        if method == "predict" and self._classes is not None:
+            answer = answer == self._classes
+        if answer.ndim != 2 or len(answer) != len(rows) or answer.dtype.kind not in "fiub":
+            raise OracleFailed(
+                f"{self._name}.{method} answered with {answer.dtype.name} of shape "
+                f"{answer.shape}; expected numbers in {len(rows)} rows"
+            )
+        numbers: Array = answer.astype(np.float64)
+        return numbers
+
+    def _table(self, rows: Array) -> Any:
+        names = getattr(self._fitted, "feature_names_in_", None)
+        if names is None:
+            return rows
+        import pandas as pd
+
+        return pd.DataFrame(rows, columns=names)
+
+    @cached_property
+    def _fitted(self) -> Any:
+        if not isinstance(self.estimator, (str, Path)):
+            return self.estimator
+        try:
+            from skops import io
+        except ImportError as error:
+            raise MissingExtra.of("skops", "sklearn") from error
+        path = Path(self.estimator)
+        if not path.is_file():
+            raise NotFound(f"estimator: there is no file {path}", field="estimator")
+        try:
+            unknown = sorted(set(io.get_untrusted_types(file=path)) - set(self.trusted))
+            if not unknown:
+                return io.load(path, trusted=list(self.trusted))
+        except Exception as error:  # skops', zipfile's, json's, and of what is loaded
+            raise InvalidSpec(
+                f"estimator: cannot read {path} as a file of skops: {type(error).__name__}: "
+                f"{error}; write it with skops.io.dump",
+                field="estimator",
+            ) from error
+        raise InvalidSpec(
+            f"estimator: {path} holds types that are not known to be harmless: "
+            f"{', '.join(unknown)}; where you trust who wrote it, name them in `trusted`",
+            field="trusted",
+        )
+
+    @cached_property
+    def _classes(self) -> Array | None:
+        classes = getattr(self._fitted, "classes_", None)
+        return None if classes is None or isinstance(classes, list) else np.asarray(classes)
+
+    @cached_property
+    def _info(self) -> OracleInfo:
+        methods = [name for name in METHODS if hasattr(self._fitted, name)]
+        features = getattr(self._fitted, "n_features_in_", None)
+        if not methods or not isinstance(features, (int, np.integer)):
+            raise InvalidSpec(
+                f"estimator: expected a fitted estimator with one of {', '.join(METHODS)}, got "
+                f"{self._name}" + ("; fit it first" if methods else ""),
+                field="estimator",
+            )
+        shape = self.stimulus_shape or (int(features),)
+        if prod(shape) != features:
+            raise InvalidSpec(
+                f"stimulus_shape: {self._name} was fitted on {features} features, and {shape} "
+                f"has {prod(shape)}",
+                field="stimulus_shape",
+            )
+        self._check_ranges(int(features))
+        row = self._rows(np.full((1, *shape), 0.5))
+        layers = [self._layer(name, self._call(name, row).shape[1]) for name in methods]
+        return OracleInfo(
+            self.kind, Capability.SCORES, shape, tuple(layers), batch_size=self.batch_size
+        )
+
+    def _layer(self, method: str, units: int) -> LayerInfo:
+        labels: tuple[str, ...] = ()
+        if self._classes is not None:
+            names = tuple(str(name) for name in self._classes)
+            # With two classes, the one number of decision_function speaks for the second.
+            labels = names[1:] if units == 1 and len(names) == 2 else names
+        fits = len(labels) == units
+        return LayerInfo(method, "scores", (units,), ("unit",), labels=labels if fits else ())
+
+    def _check_ranges(self, features: int) -> None:
+        for field in ("low", "high"):
+            numbers = getattr(self, field)
+            if len(numbers) not in (1, features):
+                raise InvalidSpec(
+                    f"{field}: expected 1 or {features} numbers, one a feature, got {len(numbers)}",
+                    field=field,
+                )
+
+    @property
+    def _name(self) -> str:
+        return type(self._fitted).__name__

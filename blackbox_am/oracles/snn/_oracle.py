@@ -1,0 +1,242 @@
+"""A spiking network of snntorch, read by its rates, first spikes and membranes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
+from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.units import Unit
+from blackbox_am.core.weights import load
+from blackbox_am.errors import InvalidSpec, OracleFailed
+from blackbox_am.oracles._inputs import (
+    check_normalisation,
+    check_positive,
+    checked_shape,
+    imported,
+    normalised,
+)
+from blackbox_am.oracles._layers import Run, layers_of
+from blackbox_am.oracles._reading import LayerReading
+from blackbox_am.oracles.snn._spiking import (
+    READOUTS,
+    Encoding,
+    Recorder,
+    is_neuron,
+    over_time,
+    put_to_rest,
+    together,
+)
+from blackbox_am.oracles.torch._hooked import HookedModel
+
+_TAKING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Snn(Oracle):
+    """A network of spiking neurons, shown each stimulus over many steps of time.
+
+    The network is a PyTorch module whose neurons keep their own state, such as those of
+    snntorch with `init_hidden=True`. It is called once a step, from rest for each batch; a
+    network that has its loop over time inside is given with `steps` 1. Each layer of neurons
+    is three layers here::
+
+        spiking1.rate           firing rate: spikes a step
+        spiking1.first_spike    1 - t / steps for a first spike at step t; 0 for none
+        spiking1.membrane       mean membrane potential
+
+    and every other layer, the network's `output` included, is one: the mean over the steps.
+    Answers are repeatable: where inputs are random spikes, the seed fixes them. There are no
+    gradients, as those of a spike are a matter of choice (surrogates); for these, wrap the
+    loop in a module and give it to the oracle `torch_module`.
+
+    Attributes:
+        model: the module; in a configuration file `package.module:attribute`, a module or a
+            callable that makes one, imported when the oracle is first used.
+        stimulus_shape: shape of one stimulus.
+        steps: how many times the network is called.
+        weights: path of a file with the module's state, safetensors or what `torch.load` reads with
+            weights_only; or none.
+        encoding: how a stimulus becomes input: `constant` current; spikes at a `rate`; one
+            spike each, its `latency` shorter for larger values.
+        mean: for constant currents, subtracted from stimuli in [0, 1], one number or one a
+            channel (the first axis; of clips (frames, channels, height, width) the second) ...
+        std: ... and then divided by this.
+        seed: fixes the spikes of `rate`.
+        device: such as `cpu` or `cuda:0`; `auto` is CUDA where there is one.
+        labels: class names, for the output and the last layers of as many units.
+        batch_size: rows it likes best in one call.
+
+    Raises:
+        InvalidSpec: for a module without such neurons, or numbers that do not fit together.
+        NotFound: where there is no file of weights.
+    """
+
+    kind: ClassVar[str] = "snn"
+
+    model: Any
+    stimulus_shape: tuple[int, ...]
+    steps: int
+    weights: str = ""
+    encoding: Encoding = "constant"
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    seed: int = 0
+    device: str = "auto"
+    labels: tuple[str, ...] = ()
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
+        check_positive("steps", self.steps)
+        check_positive("batch_size", self.batch_size)
+        check_normalisation(self.stimulus_shape, self.mean, self.std)
+        if self.encoding not in ("constant", "rate", "latency"):
+            raise InvalidSpec(
+                f"encoding: expected constant, rate or latency, got {self.encoding!r}",
+                field="encoding",
+            )
+        if self.encoding != "constant" and (self.mean or self.std):
+            raise InvalidSpec(
+                f"mean, std: spikes by {self.encoding} are made of stimuli in [0, 1]; leave these "
+                "out, or set encoding to 'constant'",
+                field="mean",
+            )
+        object.__setattr__(self, "model", _module(self.model))
+        if self.weights:
+            load(self.model, Path(self.weights))
+
+    def describe(self) -> OracleInfo:
+        return self._info
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        """As `Oracle.observe`; on the device of the network, without gradients.
+
+        Raises:
+            OracleFailed: where the network raises.
+            OutOfMemory: where the batch does not fit.
+        """
+        check_stimuli(self._info, stimuli)
+        check_units(self._info, units)
+        answer = torch.empty(len(stimuli), len(units), device=self._hooked.device)
+        if not len(stimuli) or not units:
+            return answer
+        asked = {unit.layer: None for unit in units}
+        layers = {layer.name: layer for layer in self._info.layers if layer.name in asked}
+        with torch.no_grad():
+            for name, values in self._record(stimuli, layers).items():
+                columns = [c for c, unit in enumerate(units) if unit.layer == name]
+                reading = LayerReading(
+                    layers[name], [units[c] for c in columns], self._hooked.device
+                )
+                answer[:, columns] = reading(values)
+        return answer
+
+    def _record(
+        self, stimuli: torch.Tensor, layers: dict[str, LayerInfo]
+    ) -> dict[str, torch.Tensor]:
+        """(N, *shape) of each layer, over all steps."""
+        recorders = {
+            name: Recorder(self._sources[name][1], layer.shape) for name, layer in layers.items()
+        }
+        by_module: dict[str, list[Recorder]] = {}
+        for name, recorder in recorders.items():
+            by_module.setdefault(self._sources[name][0], []).append(recorder)
+        values = stimuli.detach().to(self._hooked.device)
+        inputs = over_time(
+            normalised(values, self.mean, self.std), self.encoding, self.steps, self.seed
+        )
+        self._hooked.listen(
+            inputs,
+            {module: together(*(r.record for r in heard)) for module, heard in by_module.items()},
+            prepare=lambda: put_to_rest(self._hooked.module),
+        )
+        results = {name: recorder.result() for name, recorder in recorders.items()}
+        silent = [name for name, result in results.items() if result is None]
+        if silent:
+            raise OracleFailed(
+                f"layers {', '.join(silent)} gave no output of the shape they had when the network "
+                "was described"
+            )
+        return {name: result for name, result in results.items() if result is not None}
+
+    @cached_property
+    def _hooked(self) -> HookedModel:
+        with _TAKING:
+            name = self.device
+            if name == "auto":
+                name = "cuda" if torch.cuda.is_available() else "cpu"
+            hooked = HookedModel(self.model, torch.device(name), torch.float32)
+            found: HookedModel = vars(self).setdefault("_hooked", hooked)
+            return found
+
+    @cached_property
+    def _runs(self) -> list[Run]:
+        return self._hooked.dry_run(self.stimulus_shape)
+
+    @cached_property
+    def _sources(self) -> dict[str, tuple[str, str]]:
+        """For each layer, its module and what is read of it."""
+        sources = {}
+        for run in self._runs:
+            if is_neuron(run.module):
+                sources.update({f"{run.name}.{what}": (run.name, what) for what in READOUTS})
+            else:
+                sources[run.name] = (run.name, "mean")
+        return sources
+
+    @cached_property
+    def _info(self) -> OracleInfo:
+        plain = {
+            layer.name: layer for layer in layers_of(self._hooked.module, self._runs, self.labels)
+        }
+        last = [name for name in plain if is_neuron(self._hooked.places[name].module)][-1:]
+        layers = []
+        for name, (module, what) in self._sources.items():
+            layer = plain.get(module)
+            if layer is None:
+                continue
+            if what != "mean":
+                scored = module in last and layer.shape == (len(self.labels),)
+                layer = replace(
+                    layer,
+                    name=name,
+                    kind="spiking",
+                    after_nonlinearity=what != "membrane",
+                    labels=self.labels if scored else (),
+                )
+            layers.append(layer)
+        return OracleInfo(
+            self.kind,
+            Capability.MAPS,
+            self.stimulus_shape,
+            tuple(layers),
+            batch_size=self.batch_size,
+        )
+
+
+def _module(model: Any) -> nn.Module:
+    if isinstance(model, str):
+        model = imported("model", model)
+        if not isinstance(model, nn.Module) and callable(model):
+            model = model()
+    if not isinstance(model, nn.Module):
+        raise InvalidSpec(
+            f"model: expected a torch.nn.Module, got {type(model).__name__}", field="model"
+        )
+    if not any(is_neuron(module) for module in model.modules()):
+        raise InvalidSpec(
+            "model: expected neurons that keep their state, such as snntorch.Leaky(0.9, "
+            f"init_hidden=True), and {type(model).__name__} has none; a network without is for "
+            "the oracle 'torch_module'",
+            field="model",
+        )
+    return model

@@ -1,0 +1,112 @@
+"""Spikes: stimuli as inputs over time, and what is read of neurons over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import torch
+from torch import nn
+
+from blackbox_am.core.rng import position_seed
+
+Encoding = Literal["constant", "rate", "latency"]
+
+READOUTS = ("rate", "first_spike", "membrane")
+"""What can be read of a layer of neurons."""
+
+
+def is_neuron(module: nn.Module) -> bool:
+    """Whether a module is a layer of neurons that keep their state, as those of snntorch."""
+    return callable(getattr(module, "reset_mem", None)) and hasattr(module, "mem")
+
+
+def put_to_rest(model: nn.Module) -> None:
+    """Puts every neuron of a model to rest.
+
+    `snntorch.utils.reset` looks at a model's own children only, and then puts all neurons of
+    the process to rest, whoever runs them.
+    """
+    for module in model.modules():
+        if is_neuron(module):
+            module.reset_mem()  # type: ignore[operator]  # is_neuron has looked
+
+
+def over_time(
+    stimuli: torch.Tensor, encoding: Encoding, steps: int, seed: int
+) -> Iterator[torch.Tensor]:
+    """The input at each step, for stimuli (N, *stimulus).
+
+    ``constant``  the stimulus itself, a current that does not change
+    ``rate``      a spike with the probability that a value in [0, 1] says. The random numbers
+                  are those of the seed, the step and the place in the stimulus, the same for
+                  every stimulus: so an answer is repeatable, and does not depend on the batch
+    ``latency``   one spike, at step round((1 - value) (steps - 1)); none for a value of 0
+    """
+    for step in range(steps):
+        if encoding == "constant":
+            yield stimuli
+        elif encoding == "rate":
+            generator = torch.Generator().manual_seed(position_seed(seed, "spikes", step, 0))
+            dice = torch.rand(stimuli.shape[1:], generator=generator).to(stimuli.device)
+            yield (dice < stimuli).to(stimuli.dtype)
+        else:
+            when = ((1 - stimuli) * (steps - 1)).round()
+            yield ((when == step) & (stimuli > 0)).to(stimuli.dtype)
+
+
+class Recorder:
+    """One read-out of one module, taken together over the steps.
+
+    ``mean``         the mean of its output
+    ``rate``         the same, of spikes: the firing rate
+    ``first_spike``  1 - t / steps for a first spike at step t, from 1 for the first step down;
+                     0 where there is none
+    ``membrane``     the mean of the membrane potential after each step, before the reset that
+                     a spike brings in the next
+
+    Args:
+        readout: which.
+        shape: of the module's output for one stimulus.
+    """
+
+    def __init__(self, readout: str, shape: tuple[int, ...]) -> None:
+        self.readout = readout
+        self.shape = shape
+        self.steps = 0
+        self._total: torch.Tensor | None = None
+
+    def record(self, module: nn.Module, output: torch.Tensor) -> None:
+        """Takes the output of one step. Another shape than expected is passed over."""
+        values = module.mem if self.readout == "membrane" else output
+        if not isinstance(values, torch.Tensor) or tuple(values.shape[1:]) != self.shape:
+            return
+        if self.readout == "first_spike":
+            values = torch.where(values > 0, float(self.steps), math.inf)
+        self.steps += 1
+        if self._total is None:
+            self._total = values.to(torch.float32, copy=True)
+        elif self.readout == "first_spike":
+            self._total = torch.minimum(self._total, values)
+        else:
+            self._total += values
+
+    def result(self) -> torch.Tensor | None:
+        """(N, *shape) float32, or None where nothing was recorded."""
+        if self._total is None:
+            return None
+        if self.readout == "first_spike":
+            # No spike came after infinitely many steps.
+            return (1 - self._total / self.steps).clamp_min(0)
+        return self._total / self.steps
+
+
+def together(*hooks: Callable[[nn.Module, torch.Tensor], None]) -> Callable[..., None]:
+    """One hook for several, all of them called."""
+
+    def record(module: nn.Module, output: torch.Tensor) -> None:
+        for hook in hooks:
+            hook(module, output)
+
+    return record

@@ -1,0 +1,1 @@
+"""Models of PyTorch: modules, TorchScript and exported programs, folders of transformers."""

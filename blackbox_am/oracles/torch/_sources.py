@@ -1,0 +1,288 @@
+"""Where a PyTorch model comes from: the zoo, transformers, timm, a program, the operator's code.
+
+====================  ==========================================================================
+``zoo:NAME``          a model that ships with the package
+``transformers:PATH`` a folder in `save_pretrained`'s layout, or the name of a downloaded model
+``timm:NAME``         a model of timm
+``torchscript:FILE``  a program of TorchScript: `torch.jit.load` runs its operations, no Python
+``exported:FILE``     a program of `torch.export`, of tensors and operations; not read with
+                      pickled objects inside
+``package.module:X``  a module, or a class or function that makes one: the operator's own code
+====================  ==========================================================================
+
+All of these are for the operator alone, who trusts these files: PyTorch does not promise that
+a program by a stranger does no harm.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+from torch.export.passes import move_to_device_pass
+
+from blackbox_am.core.weights import load
+from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, did_you_mean
+from blackbox_am.oracles._inputs import imported
+from blackbox_am.oracles.torch import _program_files, _transformers
+from blackbox_am.oracles.torch._exported import Exported
+from blackbox_am.oracles.torch._facts import Facts
+from blackbox_am.oracles.torch._torchscript import Scripted
+from blackbox_am.zoo import catalogue, loading
+
+KINDS = (
+    "'zoo:NAME', 'transformers:FOLDER', 'timm:NAME', 'torchscript:FILE', 'exported:FILE' or "
+    "'package.module:CLASS'"
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What else `TorchModule` says of a model, as it says it; empty where it says nothing."""
+
+    architecture: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    weights: str = ""
+    download: bool = False
+
+
+@dataclass(frozen=True)
+class Source(ABC):
+    """A model before it is loaded.
+
+    Attributes:
+        model: the module, or what stands behind the prefix.
+        options: those that this kind of source uses, and no others.
+    """
+
+    uses: ClassVar[frozenset[str]] = frozenset()
+    trained_on_images: ClassVar[bool] = False
+    """Whether its stimuli were normalised when it was trained, as it should say."""
+
+    model: Any
+    options: Options
+
+    def __post_init__(self) -> None:
+        for one in fields(self.options):
+            if getattr(self.options, one.name) and one.name not in self.uses:
+                raise InvalidSpec(
+                    f"{one.name}: a model given like this has no use for it; leave it out",
+                    field=one.name,
+                )
+
+    def facts(self) -> Facts:
+        """What is known without the weights, as far as that can be."""
+        return Facts()
+
+    @abstractmethod
+    def load(self, device: str) -> nn.Module:
+        """The model, which the caller moves to the device where it is not there yet."""
+
+
+def source_of(model: Any, options: Options) -> Source:
+    """The source of `model`: a module or program at hand, or one of the names above.
+
+    Raises:
+        InvalidSpec: for anything else, or options that this kind of source has no use for.
+    """
+    if isinstance(model, (nn.Module, ExportedProgram)):
+        return Given(model, options)
+    if not isinstance(model, str):
+        raise InvalidSpec(
+            f"model: expected a torch.nn.Module, an exported program, {KINDS}, got "
+            f"{type(model).__name__}",
+            field="model",
+        )
+    prefix, _, name = model.partition(":")
+    if prefix in _BY_PREFIX and name:
+        return _BY_PREFIX[prefix](name, options)
+    if not name or "/" in prefix or prefix in _BY_PREFIX:
+        raise InvalidSpec(
+            f"model: expected a torch.nn.Module, an exported program, {KINDS}, got {model!r}",
+            field="model",
+        )
+    return Imported(model, options)
+
+
+class Given(Source):
+    """A module at hand, or a program."""
+
+    uses = frozenset({"weights"})
+
+    def facts(self) -> Facts:
+        if isinstance(self._made, Exported):
+            return Facts(self._made.stimulus_shape)
+        return Facts()
+
+    def load(self, device: str) -> nn.Module:  # noqa: ARG002
+        if self.options.weights:
+            load(self._made, Path(self.options.weights))
+        return self._made
+
+    @cached_property
+    def _made(self) -> nn.Module:
+        if isinstance(self.model, ExportedProgram):
+            return Exported(self.model)
+        if isinstance(self.model, torch.jit.ScriptModule):
+            return Scripted(self.model)
+        module: nn.Module = self.model
+        return module
+
+
+class Imported(Source):
+    """`package.module:attribute`: a module, or what makes one of `arguments`."""
+
+    uses = frozenset({"arguments", "weights"})
+
+    def load(self, device: str) -> nn.Module:  # noqa: ARG002
+        found = imported("model", self.model)
+        if not isinstance(found, nn.Module):
+            found = self._call(found)
+        if not isinstance(found, nn.Module):
+            raise InvalidSpec(
+                f"model: expected {self.model!r} to be or to make a torch.nn.Module, got "
+                f"{type(found).__name__}",
+                field="model",
+            )
+        if self.options.weights:
+            load(found, Path(self.options.weights))
+        return found
+
+    def _call(self, maker: Any) -> Any:
+        if not callable(maker):
+            return maker
+        try:
+            return maker(**self.options.arguments)
+        except Exception as error:  # it is the operator's code
+            given = ", ".join(self.options.arguments) or "none"
+            raise InvalidSpec(
+                f"model: {self.model!r} raised {type(error).__name__} when it was called with the "
+                f"arguments {given}: {error}",
+                field="arguments",
+            ) from error
+
+
+class Zoo(Source):
+    """A classifier that ships with the package."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        kind = catalogue.entry(self.model).kind
+        if kind != "classifier":
+            raise InvalidSpec(
+                f"model: 'zoo:{self.model}' is of kind {kind!r}; expected a classifier",
+                field="model",
+            )
+
+    def facts(self) -> Facts:
+        entry = catalogue.entry(self.model)
+        return Facts(entry.input_shape, entry.mean, entry.std, entry.labels)
+
+    def load(self, device: str) -> nn.Module:  # noqa: ARG002
+        return loading.load_classifier(self.model)
+
+
+class Transformers(Source):
+    """A folder, or the name of a model that was downloaded."""
+
+    uses = frozenset({"architecture", "arguments", "download"})
+    trained_on_images = True
+
+    def facts(self) -> Facts:
+        return _transformers.read_facts(self._folder)
+
+    def load(self, device: str) -> nn.Module:  # noqa: ARG002
+        options = self.options
+        return _transformers.load_model(self._folder, options.architecture, options.arguments)
+
+    @cached_property
+    def _folder(self) -> Path:
+        return _transformers.folder_of(self.model, download=self.options.download)
+
+
+class Timm(Source):
+    """A model of timm, with weights from a file, or those that were downloaded."""
+
+    uses = frozenset({"arguments", "weights", "download"})
+    trained_on_images = True
+
+    def facts(self) -> Facts:
+        known = self._settings
+        return Facts(tuple(known.input_size), tuple(known.mean), tuple(known.std))
+
+    def load(self, device: str) -> nn.Module:  # noqa: ARG002
+        options = self.options
+        weights = options.weights
+        if not weights and not self._settings.hf_hub_id:
+            raise InvalidSpec(
+                f"weights: there are none to download for timm's {self.model!r}; name a file",
+                field="weights",
+            )
+        if not weights:
+            folder = _transformers.folder_of(self._settings.hf_hub_id, download=options.download)
+            weights = str(folder / "model.safetensors")
+        try:
+            model: nn.Module = self._timm.create_model(
+                self.model, pretrained=False, **options.arguments
+            )
+        except Exception as error:  # whatever the model's own code raises
+            raise InvalidSpec(
+                f"model: timm cannot make {self.model!r}: {error}", field="model"
+            ) from error
+        load(model, Path(weights))
+        return model
+
+    @cached_property
+    def _timm(self) -> Any:
+        try:
+            import timm
+        except (ImportError, RuntimeError) as error:
+            # RuntimeError: torchvision, which timm needs, was built for another PyTorch.
+            raise MissingExtra(
+                f"the package 'timm' cannot be imported ({error}); cure it with: pip install timm, "
+                "beside a torchvision that was built for this PyTorch"
+            ) from error
+        return timm
+
+    @cached_property
+    def _settings(self) -> Any:
+        if not self._timm.is_model(self.model.partition(".")[0]):
+            near = did_you_mean(self.model, self._timm.list_models())
+            raise NotFound(f"model: timm has no {self.model!r}{near}", field="model")
+        return self._timm.get_pretrained_cfg(self.model)
+
+
+class TorchScript(Source):
+    """A file that `torch.jit.save` wrote."""
+
+    def load(self, device: str) -> nn.Module:
+        return Scripted(_program_files.read_script(Path(self.model), device))
+
+
+class ExportedFile(Source):
+    """A file that `torch.export.save` wrote."""
+
+    def facts(self) -> Facts:
+        return Facts(Exported(self._program).stimulus_shape)
+
+    def load(self, device: str) -> nn.Module:
+        return Exported(move_to_device_pass(self._program, device))
+
+    @cached_property
+    def _program(self) -> ExportedProgram:
+        return _program_files.read_exported(Path(self.model))
+
+
+_BY_PREFIX: dict[str, type[Source]] = {
+    "zoo": Zoo,
+    "transformers": Transformers,
+    "timm": Timm,
+    "torchscript": TorchScript,
+    "exported": ExportedFile,
+}

@@ -1,0 +1,213 @@
+"""Models of transformers that see images: where they lie, and what their files say of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from blackbox_am.core.weights import few
+from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, did_you_mean
+from blackbox_am.oracles.torch._facts import Facts
+
+_FILES = ["*.json", "*.safetensors"]
+_UNNAMED = re.compile(r"LABEL_\d+")
+
+
+def folder_of(name: str, *, download: bool) -> Path:
+    """The folder of a model: `name` itself, or where a model of the hub was downloaded to.
+
+    Only configurations and safetensors are downloaded, and only where that is allowed.
+
+    Raises:
+        NotFound: where there is neither.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingExtra.of("transformers", "hf") from error
+    try:
+        found = snapshot_download(name, local_files_only=not download, allow_patterns=_FILES)
+    except (OSError, ValueError) as error:  # the hub's own errors are of these kinds
+        raise NotFound(
+            f"model: expected a folder in save_pretrained's layout, or the name of a model that "
+            f"was downloaded before (or set download = true), got {name!r}: {error}",
+            field="model",
+        ) from error
+    return Path(found)
+
+
+def read_facts(folder: Path) -> Facts:
+    """Shape and normalisation of stimuli, and the names of classes.
+
+    From config.json: `image_size`, `num_channels` (its own, or those of its `vision_config`)
+    and `id2label`. From preprocessor_config.json: `image_mean` and `image_std`, what pixels are
+    multiplied with before, and the size of images where config.json leaves it open.
+
+    Raises:
+        NotFound: where there is no config.json.
+        InvalidSpec: where it is no JSON object.
+    """
+    config = _json(folder / "config.json")
+    if config is None:
+        raise NotFound(
+            f"model: expected a folder with config.json, as save_pretrained writes it; {folder} "
+            "has none",
+            field="model",
+        )
+    vision = {**config, **(config.get("vision_config") or {})}
+    processor = _json(folder / "preprocessor_config.json")
+    if processor is None:
+        processor = (_json(folder / "processor_config.json") or {}).get("image_processor") or {}
+    size = _size(vision.get("image_size")) or _processed_size(processor)
+    channels = int(vision.get("num_channels", 3))
+    labels = {int(index): str(label) for index, label in (config.get("id2label") or {}).items()}
+    names = tuple(labels[index] for index in sorted(labels))
+    mean, std = _normalisation(processor)
+    return Facts(
+        (channels, *size) if size else (),
+        mean,
+        std,
+        () if all(_UNNAMED.fullmatch(name) for name in names) else names,
+    )
+
+
+def load_model(folder: Path, architecture: str, arguments: dict[str, Any]) -> nn.Module:
+    """The model, on the CPU, called with images and nothing else.
+
+    Read are safetensors alone, and the code that runs is that of transformers, never the
+    model's own. Of a model with several towers, such as CLIP, the image features are the output.
+
+    Args:
+        folder: in save_pretrained's layout.
+        architecture: the class, such as `ViTModel`; what config.json says where empty.
+        arguments: given to `from_pretrained`, such as `{"add_pooling_layer": False}`.
+
+    Raises:
+        MissingExtra: where transformers is not installed.
+        InvalidSpec: for a class that there is not, or that does not see images; for weights
+            that do not fit it.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingExtra.of("transformers", "hf") from error
+    named = (_json(folder / "config.json") or {}).get("architectures") or ["AutoModel"]
+    name = architecture or str(named[0])
+    builder = getattr(transformers, name, None)
+    if not isinstance(builder, type) or not hasattr(builder, "from_pretrained"):
+        near = did_you_mean(name, (known for known in dir(transformers) if "Model" in known))
+        raise InvalidSpec(
+            f"architecture: transformers has no class {name!r}{near}", field="architecture"
+        )
+    try:
+        model, found = builder.from_pretrained(
+            folder,
+            **arguments,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except OSError as error:
+        raise NotFound(
+            f"model: expected model.safetensors beside config.json in {folder}: {error}",
+            field="model",
+        ) from error
+    except Exception as error:  # every reader of weights has its own errors
+        raise InvalidSpec(
+            f"model: {name} cannot be loaded from {folder}: {error}", field="model"
+        ) from error
+    missing = sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])})
+    if missing:
+        raise InvalidSpec(
+            f"architecture: {folder} holds no weights for {few(missing)} of {name}, which would be "
+            "random; choose the class that was saved, or leave that part out by an argument, such "
+            "as arguments = {add_pooling_layer = false}",
+            field="architecture",
+        )
+    return _seeing(model, name)
+
+
+def _seeing(model: Any, name: str) -> nn.Module:
+    if hasattr(model, "get_image_features"):
+        return _ImageTower(model)
+    if model.main_input_name != "pixel_values":
+        raise InvalidSpec(
+            f"architecture: {name} takes {model.main_input_name}; expected a model of images, "
+            "which takes pixel_values",
+            field="architecture",
+        )
+    seeing: nn.Module = model
+    return seeing
+
+
+class _ImageTower(nn.Module):
+    """The image features of a model with several towers, under the model's own names."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        for name, child in model.named_children():
+            self.add_module(name, child)
+        # Not a child: it would give every module a second name.
+        self._features = model.get_image_features
+
+    def forward(self, stimuli: torch.Tensor) -> torch.Tensor:
+        found = self._features(pixel_values=stimuli)
+        # A record since transformers 5, with the projected features as what was pooled.
+        features: torch.Tensor = getattr(found, "pooler_output", found)
+        return features
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InvalidSpec(
+            f"model: {path} cannot be read as JSON: {error}", field="model"
+        ) from error
+    if not isinstance(found, dict):
+        raise InvalidSpec(f"model: {path} holds no JSON object", field="model")
+    return found
+
+
+def _size(value: Any) -> tuple[int, ...]:
+    """(height, width), of one number or two."""
+    if isinstance(value, int):
+        return value, value
+    return tuple(map(int, value)) if isinstance(value, (list, tuple)) and len(value) == 2 else ()
+
+
+def _processed_size(processor: dict[str, Any]) -> tuple[int, ...]:
+    cropped = processor.get("crop_size") if processor.get("do_center_crop") else None
+    value = cropped or processor.get("size") or ()
+    if isinstance(value, dict):
+        value = (value.get("height"), value.get("width"))
+        side = (processor.get("size") or {}).get("shortest_edge")
+        value = side if None in value else value
+    return _size(value)
+
+
+def _normalisation(processor: dict[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of pixels in [0, 1], where transformers takes pixels in [0, 255]."""
+    if not processor:
+        return (), ()
+    scale = 255.0
+    if processor.get("do_rescale", True):
+        scale *= float(processor.get("rescale_factor", 1 / 255))
+    normalises = processor.get("do_normalize", True) and processor.get("image_mean") is not None
+    means = processor["image_mean"] if normalises else [0.0]
+    deviations = processor["image_std"] if normalises else [1.0]
+    offset = 1.0 if processor.get("rescale_offset") else 0.0
+    return (
+        tuple((float(mean) + offset) / scale for mean in means),
+        tuple(float(deviation) / scale for deviation in deviations),
+    )

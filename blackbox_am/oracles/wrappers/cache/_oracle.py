@@ -1,0 +1,186 @@
+"""A cache: what was paid for once is never bought again."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am.core.batches import in_fixed_batches
+from blackbox_am.core.metering import count, metering
+from blackbox_am.core.oracle import check_stimuli, check_units
+from blackbox_am.core.ranges import check
+from blackbox_am.core.types import Accounting, Capability, OracleInfo
+from blackbox_am.core.units import Unit
+from blackbox_am.core.wrapper import Wrapper
+from blackbox_am.errors import InvalidSpec
+from blackbox_am.oracles.wrappers.cache._answers import AnswerBook, Answers
+from blackbox_am.oracles.wrappers.cache._flights import Flights, Shelf
+
+_OPENING = threading.Lock()
+POLL_SECONDS = 0.05
+"""Between two looks whether another has the answer that it went for."""
+
+
+@dataclass(frozen=True)
+class Cache(Wrapper):
+    """Keeps every answer on disk, and asks the oracle within only for what it has not.
+
+    An answer is found by the exact bytes of the stimulus, the unit, and the identity of the
+    oracle within: its kind and its parameters, but for those on which no answer depends.
+    Wrappers that only see to it that an answer comes, such as `retry`, make no difference.
+    It holds across studies, restarts, and processes that share the file; a stimulus that
+    stands in a batch twice, or that two studies want at the same time, is bought once: the
+    second waits for the first, in another process too where rows cost something.
+
+    Rows that failed (nan) are not kept. It answers at capability MAPS at most: gradients are
+    not kept. An oracle that costs nothing sees the misses in batches of one shape, filled up.
+
+    Attributes:
+        path: the SQLite file; `:memory:` for one that ends with the process.
+        model: names the model, in place of its parameters: so that answers stay valid when an
+            address changes, or where the model is an object in this process. Change it when
+            the model changes.
+        nondeterministic: keep the first answer even of a model that answers differently each
+            time. Otherwise such a model is refused.
+
+    Raises:
+        InvalidSpec: for an empty path; on the first use, where the model answers differently
+            each time, or does not say which it is.
+        StoreError: on use, where the file cannot be read or written.
+    """
+
+    kind: ClassVar[str] = "cache"
+
+    path: str
+    model: str = ""
+    nondeterministic: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(bool(self.path), "path", "a file", self.path)
+
+    def around(self, info: OracleInfo) -> OracleInfo:
+        if not info.deterministic and not self.nondeterministic:
+            raise InvalidSpec(
+                "cache: the oracle within answers differently each time, and a cache would "
+                "repeat its first answer; set nondeterministic = true if you want that, or put "
+                "the cache inside of what makes the noise",
+                field="nondeterministic",
+            )
+        self._shelf()  # a file that cannot be opened is found out now
+        return replace(info, capability=min(info.capability, Capability.MAPS), deterministic=True)
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        info = self.describe()
+        check_stimuli(info, stimuli)
+        check_units(info, units)
+        names = [str(unit) for unit in dict.fromkeys(units)]
+        wide = torch.float64 if stimuli.dtype == torch.float64 else torch.float32
+        rows = stimuli.detach().to("cpu", wide).contiguous().numpy()
+        keys = self._keys(rows)
+        with torch.no_grad():
+            answers = self._answers(stimuli, keys, names)
+        found = np.array([answers[key] for key in keys], np.float32).reshape(len(rows), len(names))
+        columns = [names.index(str(unit)) for unit in units]
+        return torch.from_numpy(found[:, columns]).to(stimuli.device)
+
+    def close(self) -> None:
+        """Closes the file, and the oracle within."""
+        with _OPENING:
+            shelf = vars(self).pop("_opened", None)
+        if shelf is not None:
+            shelf.book.close()
+        super().close()
+
+    def _answers(self, stimuli: torch.Tensor, keys: list[bytes], names: list[str]) -> Answers:
+        """What is known of `stimuli`, whose keys are `keys`, and the rest bought."""
+        shelf = self._shelf()
+        place = {key: row for row, key in enumerate(keys)}
+        known = shelf.book.read(keys, names)
+        missing = _missing(known)
+        bought = 0
+        while missing:
+            with shelf.boarding(missing, claim=self.billable) as (mine, others):
+                known |= shelf.book.read(mine, names)  # it may have come just before
+                wanted = {k: stimuli[place[k]] for k in mine if np.isnan(known[k]).any()}
+                known |= self._buy(wanted, known, names, len(stimuli))
+                bought += len(wanted)
+            for other in others:
+                other.wait(POLL_SECONDS)
+            # What others could not get is for us to ask.
+            done = set(mine)
+            missing = [key for key in missing if key not in done]
+            known |= shelf.book.read(missing, names)
+            missing = [key for key in missing if np.isnan(known[key]).any()]
+        # Of a model that costs nothing, a stimulus that is there twice is padding.
+        asked = len(keys) if self.billable else len(known)
+        count(Accounting(cache_hits=asked - bought))
+        return known
+
+    def _buy(
+        self, stimuli: dict[bytes, torch.Tensor], known: Answers, names: list[str], asked: int
+    ) -> Answers:
+        """Answers for `stimuli`, of which some units may be known: they are not asked again.
+
+        Args:
+            asked: rows of the batch that they stood in.
+        """
+        groups: dict[bytes, list[bytes]] = {}
+        for key in stimuli:
+            groups.setdefault(np.isnan(known[key]).tobytes(), []).append(key)
+        answers: Answers = {}
+        for pattern, keys in groups.items():
+            places = np.flatnonzero(np.frombuffer(pattern, bool))
+            wanted = [names[place] for place in places]
+            batch = torch.stack([stimuli[key] for key in keys])
+            with metering() as spent:
+                found = self._ask_padded(batch, [Unit.parse(name) for name in wanted], asked)
+                values = found.to("cpu", torch.float32).numpy()
+                good = dict(zip(keys, values, strict=True))
+                good = {key: row for key, row in good.items() if np.isfinite(row).all()}
+                self._shelf().book.write(good, wanted)
+                spent.keep(spent.total)
+            for key, row in zip(keys, values, strict=True):
+                answers[key] = known[key].copy()
+                answers[key][places] = row
+        return answers
+
+    def _ask_padded(self, batch: torch.Tensor, units: Sequence[Unit], asked: int) -> torch.Tensor:
+        if self.inner.billable:
+            return self.ask(batch, units)
+        return in_fixed_batches(lambda rows: self.ask(rows, units), batch, asked)
+
+    def _keys(self, rows: NDArray[Any]) -> list[bytes]:
+        head = hashlib.blake2b(
+            f"{rows.dtype}{rows.shape[1:]}".encode(), digest_size=16, key=self._salt
+        )
+        keys = []
+        for row in rows:
+            digest = head.copy()
+            digest.update(row.data)
+            keys.append(digest.digest())
+        return keys
+
+    @cached_property
+    def _salt(self) -> bytes:
+        identity = self.model or self.inner.identity()
+        return hashlib.blake2b(identity.encode(), digest_size=32).digest()
+
+    def _shelf(self) -> Shelf:
+        with _OPENING:
+            if "_opened" not in vars(self):
+                vars(self)["_opened"] = Shelf(AnswerBook(self.path), Flights())
+            shelf: Shelf = vars(self)["_opened"]
+            return shelf
+
+
+def _missing(known: Answers) -> list[bytes]:
+    return [key for key, row in known.items() if np.isnan(row).any()]

@@ -1,0 +1,116 @@
+"""A limit on what a model may cost in all."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from blackbox_am.core.metering import count
+from blackbox_am.core.ranges import check
+from blackbox_am.core.types import Accounting, OracleInfo
+from blackbox_am.core.units import Unit
+from blackbox_am.core.wrapper import Wrapper
+from blackbox_am.errors import InvalidSpec, QuotaExceeded
+from blackbox_am.oracles.wrappers.delivery._ledger import Ledger
+
+_OPENING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Quota(Wrapper):
+    """Puts a price on rows, and stops at so many rows or so much money, over all studies.
+
+    A call that would go above the limit is not made: `QuotaExceeded`, with the bill, and a
+    study stops there, with stop reason budget; resume it once the quota is raised. Rows are
+    paid when they are sent, whatever comes of the call: who puts the quota inside of `retry`
+    pays for each attempt, who puts it around a cache pays for hits.
+
+    It counts as billable: padding is not paid for.
+
+    Attributes:
+        rows: limit; None: no limit.
+        cost: limit; None: no limit.
+        cost_per_row: price of a row.
+        currency: of the price, for messages.
+        path: SQLite file that keeps what was used; empty: a restart forgets it.
+
+    Raises:
+        InvalidSpec: for a number out of range; where there is nothing to count.
+        StoreError: on use, where the file cannot be read or written.
+    """
+
+    kind: ClassVar[str] = "quota"
+
+    rows: int | None = None
+    cost: float | None = None
+    cost_per_row: float = 0.0
+    currency: str = ""
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.rows is None or self.rows >= 1, "rows", "1 or more", self.rows)
+        cost = self.cost
+        check(cost is None or 0 < cost < math.inf, "cost", "a positive number", cost)
+        check(0 <= self.cost_per_row < math.inf, "cost_per_row", "0 or more", self.cost_per_row)
+        if self.cost is not None and not self.cost_per_row:
+            raise InvalidSpec(
+                "quota: a limit on the cost needs the cost of a row, cost_per_row",
+                field="cost_per_row",
+            )
+        if self.rows is None and not self.cost_per_row:
+            raise InvalidSpec("quota: give a limit, rows or cost, or a cost_per_row", field="rows")
+
+    @property
+    def billable(self) -> bool:  # type: ignore[override]  # as in Wrapper
+        """Always: a row counts."""
+        return True
+
+    @property
+    def limit(self) -> int | None:
+        """Rows that both limits allow in all."""
+        limits = [] if self.rows is None else [self.rows]
+        if self.cost is not None:
+            # Ten rows at 0.1 are ten, though 1.0 / 0.1 may come out below.
+            limits.append(math.floor(self.cost / self.cost_per_row * (1 + 1e-12)))
+        return min(limits, default=None)
+
+    def around(self, info: OracleInfo) -> OracleInfo:
+        self._opened()  # a file that cannot be opened is found out now
+        return info
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        limit = self.limit
+        limits = {} if limit is None else {"rows": limit}
+        used = self._opened().add({"rows": len(stimuli)}, limits)
+        if used is not None:
+            raise QuotaExceeded(self._bill(used["rows"], len(stimuli)))
+        count(Accounting(cost=self.cost_per_row * len(stimuli)))
+        return self.ask(stimuli, units)
+
+    def close(self) -> None:
+        """Closes the file, and the oracle within."""
+        with _OPENING:
+            ledger = vars(self).pop("_ledger", None)
+        if ledger is not None:
+            ledger.close()
+        super().close()
+
+    def _bill(self, used: int, wanted: int) -> str:
+        text = f"the quota is used up: {used} of {self.limit} rows were asked"
+        if self.cost_per_row:
+            of = "" if self.cost is None else f" of {self.cost:.10g}"
+            text += f", for {used * self.cost_per_row:.10g}{of} {self.currency}".rstrip()
+        return f"{text}, and the next call has {wanted}; raise the quota to go on"
+
+    def _opened(self) -> Ledger:
+        with _OPENING:
+            if "_ledger" not in vars(self):
+                vars(self)["_ledger"] = Ledger(self.path)
+            ledger: Ledger = vars(self)["_ledger"]
+            return ledger

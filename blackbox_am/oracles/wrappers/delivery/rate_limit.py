@@ -1,0 +1,138 @@
+"""No faster than the model's owner allows."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar
+
+import torch
+
+from blackbox_am.core.ranges import check
+from blackbox_am.core.types import OracleInfo
+from blackbox_am.core.units import Unit
+from blackbox_am.core.wrapper import Wrapper
+from blackbox_am.errors import InvalidSpec, OracleUnavailable
+from blackbox_am.oracles.wrappers.delivery._clock import Clock
+from blackbox_am.oracles.wrappers.delivery._ledger import Ledger
+
+_DAY_SECONDS = 86400
+_OPENING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class RateLimit(Wrapper):
+    """Keeps to so many rows or calls a second, and a day, over all studies that use it.
+
+    A call goes out whole, and the next waits until the rates have room again: over any time
+    the rates are kept, but for one call. Whoever came first goes first. Days are those of
+    UTC; a call that would go above what is left of one is not made, and raises
+    `OracleUnavailable` with the seconds until the next.
+
+    What is around it cannot know what costs: it counts as billable, and sees no padding.
+
+    Attributes:
+        rows_per_second, calls_per_second, rows_per_day, calls_per_day: the limits, any of them.
+        path: SQLite file that keeps the counts of days; empty: a restart forgets them.
+
+    Raises:
+        InvalidSpec: for a limit that is not positive, or where there is none.
+        StoreError: on use, where the file cannot be read or written.
+    """
+
+    kind: ClassVar[str] = "rate_limit"
+    clock: ClassVar[Clock] = Clock()
+
+    rows_per_second: float | None = None
+    calls_per_second: float | None = None
+    rows_per_day: int | None = None
+    calls_per_day: int | None = None
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fields = ("rows_per_second", "calls_per_second", "rows_per_day", "calls_per_day")
+        limits = {field: getattr(self, field) for field in fields}
+        for field, limit in limits.items():
+            check(limit is None or 0 < limit < math.inf, field, "a positive number", limit)
+        if all(limit is None for limit in limits.values()):
+            raise InvalidSpec(
+                f"rate_limit: give a limit, one of {', '.join(fields)}", field=fields[0]
+            )
+
+    @property
+    def billable(self) -> bool:  # type: ignore[override]  # as in Wrapper
+        """Always: padding would use up the rate."""
+        return True
+
+    def around(self, info: OracleInfo) -> OracleInfo:
+        self._opened()  # a file that cannot be opened is found out now
+        return info
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        rows = len(stimuli)
+        state = self._opened()
+        if self.rows_per_day is not None or self.calls_per_day is not None:
+            self._use_day(state, rows)
+        wait = state.turn(self.clock.now(), self._seconds(rows))
+        if wait > 0:
+            self.clock.sleep(wait)
+        return self.ask(stimuli, units)
+
+    def close(self) -> None:
+        """Closes the file, and the oracle within."""
+        with _OPENING:
+            state = vars(self).pop("_state", None)
+        if state is not None:
+            state.days.close()
+        super().close()
+
+    def _seconds(self, rows: int) -> float:
+        """How long a call of so many rows keeps the rates busy."""
+        by_rows = 0.0 if self.rows_per_second is None else rows / self.rows_per_second
+        by_calls = 0.0 if self.calls_per_second is None else 1 / self.calls_per_second
+        return max(by_rows, by_calls)
+
+    def _use_day(self, state: _State, rows: int) -> None:
+        now = self.clock.wall()
+        day = datetime.fromtimestamp(now, UTC).date().isoformat()
+        wanted = {"rows": (rows, self.rows_per_day), "calls": (1, self.calls_per_day)}
+        amounts = {f"{noun} {day}": amount for noun, (amount, _) in wanted.items()}
+        limits = {f"{n} {day}": limit for n, (_, limit) in wanted.items() if limit is not None}
+        used = state.days.add(amounts, limits)
+        if used is None:
+            return
+        words = ", ".join(
+            f"{used[key]} of {limit} {key.split()[0]}" for key, limit in limits.items()
+        )
+        raise OracleUnavailable(
+            f"the limit of the day does not allow {rows} more rows: {words} are used on {day} "
+            "(UTC); the count starts again at midnight",
+            retry_after=_DAY_SECONDS - now % _DAY_SECONDS,
+        )
+
+    def _opened(self) -> _State:
+        with _OPENING:
+            if "_state" not in vars(self):
+                vars(self)["_state"] = _State(Ledger(self.path))
+            state: _State = vars(self)["_state"]
+            return state
+
+
+class _State:
+    """When the rates have room again, and the counts of days."""
+
+    def __init__(self, days: Ledger) -> None:
+        self.days = days
+        self._lock = threading.Lock()
+        self._free = -math.inf
+
+    def turn(self, now: float, seconds: float) -> float:
+        """How long to wait for a turn that takes so many seconds; it is taken."""
+        with self._lock:
+            start = max(now, self._free)
+            self._free = start + seconds
+            return start - now

@@ -1,0 +1,69 @@
+"""The rule that chooses, and what it is told."""
+
+import pytest
+
+from blackbox_am.core.optimizer import SearchContext
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import build_space
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.errors import Unsupported
+from blackbox_am.optimizers.choosing.auto import Auto
+from blackbox_am.optimizers.evolution.sphere_cma import SphereCMA
+
+NORMAL = build_space(SpaceSpec("normal", 128))
+
+
+def test_noise_is_what_the_oracle_says_unless_the_user_knows_better():
+    quiet, loud = SearchContext(1000), SearchContext(1000, noisy=True)
+    assert Auto().resolve(NORMAL, quiet) == Auto(noise="none").resolve(NORMAL, loud)
+    assert Auto().resolve(NORMAL, loud) == Auto(noise="some").resolve(NORMAL, quiet)
+    assert Auto().resolve(NORMAL, loud) != Auto().resolve(NORMAL, quiet)
+
+
+def test_a_population_that_is_given_is_kept():
+    for spec in (SpaceSpec("normal", 128), SpaceSpec("categorical", 9, categories=4)):
+        space = build_space(spec)
+        for noisy in (False, True):
+            chosen = Auto(population=7).resolve(space, SearchContext(1000, noisy=noisy))
+            assert chosen.population_size(space) == 7
+
+
+def test_auto_itself_searches_nothing():
+    with pytest.raises(Unsupported, match="fitted"):
+        Auto().init(NORMAL, 1, Stream(0, "init", 0))
+
+
+def test_the_schedule_of_the_sphere_lasts_as_long_as_the_budget():
+    fitted = SphereCMA(population=40).resolve(NORMAL, SearchContext(1000))
+    assert fitted.horizon == 25
+    assert SphereCMA(horizon=7).resolve(NORMAL, SearchContext(1000)).horizon == 7
+
+
+@pytest.mark.parametrize(
+    ("spec", "queries", "noisy", "name"),
+    [
+        (SpaceSpec("normal", 128), 10_000, False, "snes"),
+        (SpaceSpec("normal", 4096), 1000, False, "snes"),
+        (SpaceSpec("normal", 16), 1600, False, "restarts"),
+        (SpaceSpec("normal", 16), 1599, False, "snes"),
+        (SpaceSpec("normal", 16), 1600, True, "snes"),
+        (SpaceSpec("sphere", 128), 1000, False, "sphere_cma"),
+        (SpaceSpec("sphere", 128), 1000, True, "snes"),
+        (SpaceSpec("categorical", 64, categories=512), 1000, False, "umda"),
+        (SpaceSpec("categorical", 64, categories=512), 2000, False, "pbil"),
+        (SpaceSpec("categorical", 64, categories=512), 1000, True, "pbil"),
+    ],
+)
+def test_the_rule(spec, queries, noisy, name):
+    space = build_space(spec)
+    chosen = Auto().resolve(space, SearchContext(queries, noisy=noisy))
+    assert chosen.name == name
+    chosen.check(space)
+
+
+def test_noise_takes_larger_generations_and_large_ones_move_further():
+    quiet = Auto().resolve(NORMAL, SearchContext(3000))
+    loud = Auto().resolve(NORMAL, SearchContext(3000, noisy=True))
+    assert loud.population_size(NORMAL) > quiet.population_size(NORMAL)
+    assert loud.mean_learning_rate == 1.0
+    assert Auto(population=250).resolve(NORMAL, SearchContext(3000)).mean_learning_rate == 6.25

@@ -1,0 +1,453 @@
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+from blackbox_am import plugins
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import (
+    InvalidSpec,
+    OracleFailed,
+    OracleTimeout,
+    OracleUnavailable,
+)
+from blackbox_am.oracles.process.subprocess import Subprocess
+from blackbox_am.service.config import load_config
+from blackbox_am.testing.oracles import OracleContract
+
+X = torch.rand(5, 2, 3, generator=torch.Generator().manual_seed(0))
+SUM, TOP, ENDS = units = [Unit("scores", j) for j in range(3)]
+EXPECTED = torch.stack([X.sum((1, 2)), X.amax((1, 2)), X[:, 0, 0] * X[:, 1, 2]], dim=1)
+
+FRAMES_IN_C = r"""
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(void) {
+    uint32_t header[2];
+    while (fread(header, 4, 2, stdin) == 2) {
+        uint32_t n = header[0], d = header[1], answer[2] = {n, 3};
+        float *row = malloc(4 * d);
+        fwrite(answer, 4, 2, stdout);
+        for (uint32_t i = 0; i < n; i++) {
+            if (fread(row, 4, d, stdin) != d) return 1;
+            float out[3] = {0, row[0], row[0] * row[d - 1]};
+            for (uint32_t j = 0; j < d; j++) {
+                out[0] += row[j];
+                if (row[j] > out[1]) out[1] = row[j];
+            }
+            fwrite(out, 4, 3, stdout);
+        }
+        fflush(stdout);
+        free(row);
+    }
+    return 0;
+}
+"""
+
+FRAMES_IN_PERL = r"""
+use strict; use List::Util qw(sum max);
+binmode STDIN; binmode STDOUT; $| = 1;
+while (read(STDIN, my $header, 8) == 8) {
+    my ($n, $d) = unpack("V2", $header);
+    my $answer = pack("V2", $n, 3);
+    for (1 .. $n) {
+        read(STDIN, my $row, 4 * $d);
+        my @x = unpack("f<*", $row);
+        $answer .= pack("f<3", sum(@x), max(@x), $x[0] * $x[-1]);
+    }
+    print $answer;
+}
+"""
+
+JSON_IN_SHELL = r"""
+while IFS= read -r line; do
+    printf '%s\n' "$line" | awk '{
+        sub(/.*"stimuli":\[\[/, ""); sub(/\]\]}.*/, "")
+        n = split($0, row, /\],\[/); out = ""
+        for (i = 1; i <= n; i++) {
+            d = split(row[i], x, ","); sum = 0; top = x[1] + 0
+            for (j = 1; j <= d; j++) { sum += x[j]; if (x[j] + 0 > top) top = x[j] + 0 }
+            out = out (i > 1 ? "," : "") sprintf("[%.9g,%.9g,%.9g]", sum, top, x[1] * x[d])
+        }
+        print "{\"scores\":[" out "]}"
+    }'
+done
+"""
+
+
+def needs(program: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"needs {program}")
+    return path
+
+
+@pytest.fixture
+def open_oracles() -> Iterator[list[Subprocess]]:
+    opened: list[Subprocess] = []
+    yield opened
+    for oracle in opened:
+        oracle.close()
+
+
+@pytest.fixture
+def of(tmp_path: Path, open_oracles: list[Subprocess]):
+    """`of(program, **parameters)`: an oracle on a Python program that reads lines."""
+
+    def make(program: str, **more: object) -> Subprocess:
+        (tmp_path / "program.py").write_text(program)
+        command = (sys.executable, "-S", str(tmp_path / "program.py"))
+        oracle = Subprocess(command, (2, 3), **{"units": 3, **more})
+        open_oracles.append(oracle)
+        return oracle
+
+    return make
+
+
+def on_line(statement: str) -> str:
+    return f"import json, os, sys, time\nfor line in sys.stdin:\n    {statement}\n"
+
+
+GOOD = 'print(json.dumps({"scores": [[1, 2, 3]] * len(json.loads(line)["stimuli"])}), flush=True)'
+
+
+class TestFrames(OracleContract):
+    @pytest.fixture
+    def oracle(self, tmp_path: Path) -> Iterator[Subprocess]:
+        (tmp_path / "answers.pl").write_text(FRAMES_IN_PERL)
+        command = (needs("perl"), str(tmp_path / "answers.pl"))
+        oracle = Subprocess(command, (2, 3), units=3, protocol="frames")
+        yield oracle
+        oracle.close()
+
+
+def test_a_program_in_c(tmp_path: Path, open_oracles: list[Subprocess]) -> None:
+    compiler = needs("cc")
+    (tmp_path / "answers.c").write_text(FRAMES_IN_C)
+    program = str(tmp_path / "answers")
+    subprocess.run([compiler, str(tmp_path / "answers.c"), "-o", program], check=True)
+    oracle = Subprocess((program,), (2, 3), units=3, protocol="frames", batch_size=2)
+    open_oracles.append(oracle)
+    torch.testing.assert_close(oracle.observe(X, units), EXPECTED)
+    assert torch.equal(oracle.observe(X, [TOP])[:, 0], EXPECTED[:, 1])
+
+
+def test_a_program_in_shell(open_oracles: list[Subprocess]) -> None:
+    needs("awk")
+    oracle = Subprocess((needs("sh"), "-c", JSON_IN_SHELL), (2, 3), units=3)
+    open_oracles.append(oracle)
+    for _ in range(2):
+        torch.testing.assert_close(oracle.observe(X, units), EXPECTED)
+
+
+def test_batches_larger_than_any_pipe(json_program: list[str]) -> None:
+    stimuli = torch.rand(40, 3, 64, 64)
+    oracle = Subprocess(tuple(json_program), (3, 64, 64), units=3)
+    answer = oracle.observe(stimuli, units)
+    torch.testing.assert_close(answer[:, 0], stimuli.sum((1, 2, 3)))
+    oracle.close()
+
+
+def test_it_is_started_once_and_anew_when_it_has_ended(of) -> None:
+    oracle = of(
+        on_line(
+            'n = len(json.loads(line)["stimuli"]);'
+            ' print(json.dumps({"scores": [[os.getpid(), 0, 0]] * n}), flush=True)'
+        )
+    )
+    first = int(oracle.observe(X, [SUM])[0, 0])
+    assert int(oracle.observe(X, [SUM])[0, 0]) == first
+    os.kill(first, signal.SIGKILL)
+    time.sleep(0.05)
+    second = int(oracle.observe(X, [SUM])[0, 0])
+    assert second != first
+    oracle.close()
+    assert not alive(second)
+    assert int(oracle.observe(X, [SUM])[0, 0]) not in (first, second)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_close_ends_the_whole_group(of, tmp_path: Path) -> None:
+    # The child ignores the polite signal, and lives in the group of the program.
+    oracle = of(
+        "import json, subprocess, sys\n"
+        "wait = 'import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True);"
+        " time.sleep(60)'\n"
+        "child = subprocess.Popen([sys.executable, '-S', '-c', wait], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\n"
+        "for line in sys.stdin:\n"
+        "    n = len(json.loads(line)['stimuli'])\n"
+        "    print(json.dumps({'scores': [[child.pid, 0, 0]] * n}), flush=True)\n"
+    )
+    child = int(oracle.observe(X, [SUM])[0, 0])
+    assert alive(child)
+    oracle.close()
+    for _ in range(100):
+        if not alive(child):
+            break
+        time.sleep(0.02)
+    assert not alive(child)
+    oracle.close()
+
+
+def test_close_ends_a_call_that_waits(of) -> None:
+    oracle = of(on_line("time.sleep(60)"))
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(oracle.observe, X, [SUM])
+        while "_process" not in vars(oracle):
+            time.sleep(0.01)
+        time.sleep(0.1)
+        started = time.monotonic()
+        oracle.close()
+        assert time.monotonic() - started < 10
+        with pytest.raises(OracleUnavailable, match="ended by signal 15"):
+            call.result()
+
+
+def test_nobody_is_left_behind_when_the_interpreter_ends(
+    tmp_path: Path, json_program: list[str]
+) -> None:
+    deaf = tmp_path / "deaf.py"
+    deaf.write_text("import time\nprint('x', flush=True)\ntime.sleep(60)\n")
+    host = (
+        "import sys\n"
+        "from blackbox_am.oracles.process._process import Process\n"
+        f"process = Process([sys.executable, '-S', {str(deaf)!r}], None, {{}})\n"
+        "print(process._popen.pid)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", host], capture_output=True, check=True, text=True)
+    assert not alive(int(found.stdout))
+
+
+def test_null_is_a_row_that_could_not_be_measured(of) -> None:
+    oracle = of(on_line('print(json.dumps({"scores": [[1, None, float("nan")]] * 5}), flush=True)'))
+    answer = oracle.observe(X, units)
+    assert answer.isnan().all(0).tolist() == [False, True, True]
+    assert (answer[:, 0] == 1).all()
+
+
+def test_errors_that_a_program_reports_do_not_end_it(of) -> None:
+    oracle = of(
+        "import json, os, sys\n"
+        'print("loading on cpu", file=sys.stderr, flush=True)\n'
+        "for number, line in enumerate(sys.stdin):\n"
+        '    good = {"scores": [[os.getpid(), 2, 3]] * len(json.loads(line)["stimuli"])}\n'
+        '    print(json.dumps({"error": "no cuda"} if number == 1 else good), flush=True)\n'
+    )
+    first = oracle.observe(X, [SUM])[0, 0]
+    with pytest.raises(OracleFailed, match=r"reports: no cuda; its standard error ends: load"):
+        oracle.observe(X, [SUM])
+    assert oracle.observe(X, [SUM])[0, 0] == first
+
+
+def test_errors_that_a_program_reports_in_frames(of) -> None:
+    oracle = of(
+        "import struct, sys\n"
+        "while header := sys.stdin.buffer.read(8):\n"
+        "    n, d = struct.unpack('<II', header)\n"
+        "    sys.stdin.buffer.read(4 * n * d)\n"
+        "    text = 'Gerät fehlt'.encode()\n"
+        "    sys.stdout.buffer.write(struct.pack('<II', 0, len(text)) + text)\n"
+        "    sys.stdout.buffer.flush()\n",
+        protocol="frames",
+    )
+    for _ in range(2):
+        with pytest.raises(OracleFailed, match="reports: Gerät fehlt"):
+            oracle.observe(X, [SUM])
+
+
+BAD = {
+    "fewer rows": (
+        'print(json.dumps({"scores": [[1, 2, 3]] * 4}), flush=True)',
+        OracleFailed,
+        "asked for 5 stimuli and answered with 4 rows",
+    ),
+    "more units": (
+        'print(json.dumps({"scores": [[1, 2, 3, 4]] * 5}), flush=True)',
+        OracleFailed,
+        "row 0 with 4 of them; expected a list of 3 numbers",
+    ),
+    "numbers for rows": (
+        'print(json.dumps({"scores": [1, 2, 3, 4, 5]}), flush=True)',
+        OracleFailed,
+        "row 0 with 1; expected a list of 3 numbers",
+    ),
+    "words": (
+        'print(json.dumps({"scores": [["cat", 1, 2]] * 5}), flush=True)',
+        OracleFailed,
+        "row 0 with 'cat'; expected numbers, or null",
+    ),
+    "absurd numbers": (
+        'print(json.dumps({"scores": [[10 ** 400, 1, 2]] * 5}), flush=True)',
+        OracleFailed,
+        "no float can hold",
+    ),
+    "another object": ('print("{}", flush=True)', OracleFailed, "expected .*scores"),
+    "no object": ('print("[1]", flush=True)', OracleFailed, "expected .*scores"),
+    "garbage": ('print("loading ...", flush=True)', OracleFailed, "'loading .*not a line of JSON"),
+    "deep garbage": ('print("[" * 50000, flush=True)', OracleFailed, "not a line of JSON"),
+    "bytes": (
+        r'sys.stdout.buffer.write(b"\xff\x00\n"); sys.stdout.flush()',
+        OracleFailed,
+        "not a line of JSON",
+    ),
+    "two answers": (
+        'print(2 * (json.dumps({"scores": [[1, 2, 3]] * 5}) + chr(10)), flush=True)',
+        OracleFailed,
+        "more than one answer",
+    ),
+    "a huge answer": (
+        'sys.stdout.write("[1.0, " * 10**7); sys.stdout.flush()',
+        OracleFailed,
+        "more than the 66496 bytes",
+    ),
+    "an early end": (
+        'print("no weights", file=sys.stderr); sys.exit(3)',
+        OracleUnavailable,
+        "ended with status 3 before it had answered; its standard error ends: no weights",
+    ),
+    "a crash": (
+        "os.abort()",
+        OracleUnavailable,
+        r"ended by signal 6 \(Aborted\).*standard error is empty",
+    ),
+    "silence": ("time.sleep(30)", OracleTimeout, "did not answer within 0.6 s"),
+    "half an answer": (
+        'sys.stdout.write("{"); sys.stdout.flush(); time.sleep(30)',
+        OracleTimeout,
+        "did not answer within 0.6 s",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_makes_no_sense_is_said_and_the_next_call_starts_anew(
+    case: str, of, tmp_path: Path
+) -> None:
+    statement, error, message = BAD[case]
+    marker = tmp_path / "was-here"
+    program = (
+        "import json, os, sys, time\n"
+        f"again = os.path.exists({str(marker)!r})\n"
+        f"open({str(marker)!r}, 'w').close()\n"
+        "for line in sys.stdin:\n"
+        "    if again:\n"
+        f"        {GOOD}\n"
+        "    else:\n"
+        f"        {statement}\n"
+    )
+    oracle = of(program, timeout_seconds=0.6, start_seconds=0.0)
+    with pytest.raises(error, match=message):
+        oracle.observe(X, units)
+    assert oracle.observe(X, units).tolist() == [[1, 2, 3]] * 5
+
+
+def test_the_first_answer_may_take_longer(of) -> None:
+    program = "import time\ntime.sleep(0.4)\n" + on_line(GOOD)
+    with pytest.raises(OracleTimeout, match=r"within 0\.2 s"):
+        of(program, timeout_seconds=0.2, start_seconds=0.0).observe(X, units)
+    assert of(program, timeout_seconds=0.2).observe(X, units).shape == (5, 3)
+
+
+def test_output_before_the_first_request(of) -> None:
+    oracle = of("import sys\nprint('welcome', flush=True)\n" + on_line(GOOD))
+    with pytest.raises(OracleFailed, match=r"welcome.*(else|answers) to standard error"):
+        oracle.observe(X, units)
+
+
+def test_an_answer_too_many_is_not_taken_for_the_next(of) -> None:
+    oracle = of(on_line(f"{GOOD}; time.sleep(0.1); {GOOD}"))
+    oracle.observe(X, units)
+    time.sleep(0.4)
+    with pytest.raises(OracleFailed, match=r"wrote .*scores.* before it was asked"):
+        oracle.observe(X, units)
+
+
+def test_frames_of_another_size_are_not_read(of) -> None:
+    oracle = of(
+        "import sys\nsys.stdin.buffer.read(8)\n"
+        "sys.stdout.buffer.write(b'\\xff' * 100)\nsys.stdout.flush()\nsys.stdin.read()\n",
+        protocol="frames",
+    )
+    with pytest.raises(OracleFailed, match=r"announces 4294967295 rows .* expected 5 rows of 3"):
+        oracle.observe(X, units)
+
+
+def test_a_talkative_program_is_not_blocked(of) -> None:
+    noise = "sys.stderr.write('x' * 300000 + 'the end\\n'); sys.stderr.flush()"
+    oracle = of(on_line(f"{noise}; {GOOD}"))
+    for _ in range(3):
+        assert oracle.observe(X, units).shape == (5, 3)
+    oracle = of(on_line(f"{noise}; sys.exit(1)"))
+    with pytest.raises(OracleUnavailable, match=r"xxx.*the end$") as found:
+        oracle.observe(X, units)
+    assert len(found.value.message) < 2500
+
+
+def test_environment_and_folder(of, tmp_path: Path) -> None:
+    statement = (
+        'print(json.dumps({"scores": [[float(os.environ["GAIN"]), len(os.getcwd()), 0]] * 5}),'
+        " flush=True)"
+    )
+    oracle = of(on_line(statement), environment={"GAIN": "2.5"}, folder=str(tmp_path))
+    assert oracle.observe(X, units)[0].tolist() == [2.5, len(str(tmp_path.resolve())), 0]
+
+
+def test_programs_that_cannot_be_started(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpec, match="cannot start '/no/such/program'"):
+        Subprocess(("/no/such/program",), (2, 3), units=1).observe(X, [SUM])
+    (tmp_path / "plain.txt").write_text("x")
+    with pytest.raises(InvalidSpec, match=r"cannot start .*Permission"):
+        Subprocess((str(tmp_path / "plain.txt"),), (2, 3), units=1).observe(X, [SUM])
+
+
+def test_an_operator_writes_it_in_the_configuration(
+    tmp_path: Path, json_program: list[str]
+) -> None:
+    (tmp_path / "server.toml").write_text(
+        f'[oracles.mine]\nkind = "subprocess"\ncommand = {json_program}\n'
+        'stimulus_shape = [2, 3]\nlabels = ["sum", "top", "ends"]\nprotocol = "json"\n'
+        'timeout_seconds = 20\nenvironment = { GAIN = "1" }\n'
+    )
+    oracle = load_config(tmp_path / "server.toml").catalogue.oracle("mine")
+    assert oracle.describe().layers[0].labels == ("sum", "top", "ends")
+    torch.testing.assert_close(oracle.observe(X, units), EXPECTED)
+    oracle.close()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"command": []}, "command: expected a program"),
+        ({"command": [""]}, "command: expected a program"),
+        ({"units": 0}, "units: expected how many"),
+        ({"labels": ["a"]}, "labels: expected 2"),
+        ({"protocol": "xml"}, "xml"),
+        ({"timeout_seconds": math.inf}, "timeout_seconds"),
+        ({"start_seconds": -1.0}, "start_seconds"),
+        ({"batch_size": 0}, "batch_size"),
+    ],
+)
+def test_bad_parameters(parameters: dict[str, object], message: str) -> None:
+    good = {"command": ["true"], "stimulus_shape": (2, 3), "units": 2}
+    with pytest.raises(InvalidSpec, match=message):
+        plugins.oracles.build("subprocess", {**good, **parameters})

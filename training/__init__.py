@@ -1,0 +1,1 @@
+"""Retraining the zoo's models: ``python -m training cnn|vit|vae|vq|probe``."""
