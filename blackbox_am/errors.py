@@ -11,6 +11,7 @@
     ├── NotFound                no such study, oracle, generator or file
     ├── Conflict                the request clashes with what is already there
     │   ├── StudyExists         same id, other specification
+    │   ├── ModelChanged        the study measured another model, or rendered with another
     │   ├── StudyClosed         the study has ended
     │   └── SequenceTaken       another process wrote to this study first
     ├── Unsupported             asked for more than this part can do
@@ -93,6 +94,10 @@ class Conflict(BlackboxError):
 
 class StudyExists(Conflict):
     """A study of this id exists with another specification."""
+
+
+class ModelChanged(Conflict):
+    """The oracle or the generator is not the one that the study began with."""
 
 
 class StudyClosed(Conflict):

@@ -32,6 +32,7 @@ CODES: dict[type[BlackboxError], grpc.StatusCode] = {
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.Conflict: grpc.StatusCode.ABORTED,
     errors.StudyExists: grpc.StatusCode.ALREADY_EXISTS,
+    errors.ModelChanged: grpc.StatusCode.FAILED_PRECONDITION,
     errors.StudyClosed: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SequenceTaken: grpc.StatusCode.ABORTED,
     errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,

@@ -132,6 +132,10 @@ class InferenceProtocol(Oracle):
             "key_file",
             "server_name",
             "deterministic",
+            "batch_size",
+            "binary",
+            "labels",
+            "protocol",
         }
     )
 

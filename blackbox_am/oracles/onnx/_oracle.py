@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blackbox_am.core.onnx_session import open_session
+from blackbox_am.core.onnx_session import model_files, open_session
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Capability, OracleInfo
 from blackbox_am.core.units import Unit
@@ -91,7 +91,9 @@ class Onnx(Oracle):
     """
 
     kind: ClassVar[str] = "onnx"
-    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"threads"})
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset(
+        {"threads", "batch_size", "labels"}
+    )
 
     model: Any
     stimulus_shape: tuple[int, ...] = ()
@@ -124,6 +126,13 @@ class Onnx(Oracle):
                     f"provider_options: {name!r} is not among the providers{near}",
                     field="provider_options",
                 )
+
+    def contents(self) -> Mapping[str, object]:
+        if isinstance(self.model, (str, Path)):
+            return {"model": model_files(self.model)}
+        if isinstance(self.model, bytes):
+            return {"model": self.model}
+        return {"model": self.model.SerializeToString(deterministic=True)}
 
     def describe(self) -> OracleInfo:
         """Its layers, read from the graph once.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.digests import Digest, Unnamed
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
@@ -57,7 +58,7 @@ class Sklearn(Oracle):
     """
 
     kind: ClassVar[str] = "sklearn"
-    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"trusted"})
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"trusted", "batch_size"})
 
     estimator: Any
     stimulus_shape: tuple[int, ...] = ()
@@ -73,6 +74,11 @@ class Sklearn(Oracle):
         for field in ("low", "high"):
             if not np.isfinite(getattr(self, field)).all():
                 raise InvalidSpec(f"{field}: expected finite numbers", field=field)
+
+    def contents(self) -> Mapping[str, object]:
+        if isinstance(self.estimator, (str, Path)):
+            return {"estimator": Path(self.estimator)}
+        return {"estimator": _content_of(self.estimator)}
 
     def describe(self) -> OracleInfo:
         """Its layers, found by one row.
@@ -221,3 +227,13 @@ class Sklearn(Oracle):
     @property
     def _name(self) -> str:
         return type(self._fitted).__name__
+
+
+def _content_of(estimator: Any) -> Digest | Unnamed:
+    """Digest of an estimator in memory, by what it would be pickled to; nothing is unpickled."""
+    from joblib import hash as digest
+
+    try:
+        return Digest(digest(estimator))
+    except Exception:  # whatever an object that cannot be pickled raises
+        return Unnamed.of(estimator)
