@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.capability import Capability
 from blackbox_am.core.digests import Digest, Unnamed
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, OracleFailed
 from blackbox_am.oracles._inputs import check_positive, checked_shape
@@ -235,5 +236,5 @@ def _content_of(estimator: Any) -> Digest | Unnamed:
 
     try:
         return Digest(digest(estimator))
-    except Exception:  # whatever an object that cannot be pickled raises
+    except Exception:  # noqa: BLE001  # whatever an object that cannot be pickled raises
         return Unnamed.of(estimator)
