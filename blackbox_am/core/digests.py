@@ -151,7 +151,7 @@ def _plain(value: object) -> str | None:
     return None
 
 
-def _enclosed(ends: str, parts: list[str | None]) -> str | None:
+def _enclosed(ends: str, parts: Sequence[str | None]) -> str | None:
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None

@@ -60,7 +60,7 @@ def add_structure(digest: Hash, module: nn.Module) -> None:
     many modules count their calls in one.
     """
     if isinstance(module, torch.jit.ScriptModule):
-        _add_text(digest, str(module.inlined_graph))  # type: ignore[no-untyped-call]
+        _add_text(digest, str(module.inlined_graph))
         return
     kinds = set()
     for name, part in module.named_modules():
@@ -69,7 +69,7 @@ def add_structure(digest: Hash, module: nn.Module) -> None:
         _add_text(digest, f"{name}:{kind.__module__}.{kind.__qualname__}({part.extra_repr()})")
         numbers = {key: value for key, value in vars(part).items() if isinstance(value, float)}
         _add_text(digest, repr(sorted(numbers.items())))
-    for source in sorted(_own_source(kind) for kind in kinds):
+    for source in sorted(own_source(kind) for kind in kinds):
         _add_text(digest, source)
 
 
@@ -122,7 +122,8 @@ def _add_text(digest: Hash, text: str) -> None:
     digest.update(f"{len(text)}:{text}".encode(errors="surrogatepass"))
 
 
-def _own_source(kind: type) -> str:
+def own_source(kind: type) -> str:
+    """The source of a class outside the installed packages, or nothing."""
     try:
         file = None if kind.__module__.startswith("torch.") else inspect.getsourcefile(kind)
         if file is None or any(folder in Path(file).parts for folder in _LIBRARY_FOLDERS):

@@ -145,9 +145,16 @@ t = u.module_from_spec(spec)
 spec.loader.exec_module(t)
 print(t.oracle(t.net()).fingerprint().digest, t.forest().fingerprint().digest)
 """
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
-    ).stdout.split()
+    ended = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert not ended.returncode, ended.stderr
+    found = ended.stdout.split()
     assert found == [oracle(net()).fingerprint().digest, forest().fingerprint().digest]
 
 
