@@ -14,15 +14,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.capability import Capability
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import BlackboxError, InvalidSpec
 from blackbox_am.oracles._inputs import check_labels, check_positive, checked_shape
 from blackbox_am.oracles._reading import LayerReading
 from blackbox_am.oracles.process._process import Process, shown
 
-Matrix = NDArray[np.float32]
+Matrix = NDArray[np.floating[Any]]
 
 LAYER = "scores"
 
@@ -125,7 +126,7 @@ class Subprocess(Oracle):
         layer = LayerInfo(LAYER, "scores", (self.units,), ("unit",), labels=self.labels)
         return OracleInfo(
             self.kind,
-            Capability.UNITS,
+            Capability.SCORES | Capability.UNITS,
             self.stimulus_shape,
             (layer,),
             self.deterministic,
@@ -216,8 +217,7 @@ class Subprocess(Oracle):
             numbers = [[math.nan if n is None else float(n) for n in row] for row in scores]
         except OverflowError as error:
             raise process.problem("answered with a number that no float can hold") from error
-        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
-            return np.array(numbers).astype(np.float32), ""
+        return np.array(numbers, np.float64), ""
 
     def _check_rows(self, process: Process, scores: list[Any], rows: int) -> None:
         if len(scores) != rows:
