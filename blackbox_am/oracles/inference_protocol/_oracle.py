@@ -228,7 +228,7 @@ class InferenceProtocol(Oracle):
         pieces = [rows[start : start + size] for start in range(0, len(rows), size)]
         wanted = [outputs[name] for name in columns]
         answers = at_once(lambda piece: self._ask(piece, taken, wanted), pieces, self.parallel)
-        read = {}
+        read: dict[int, torch.Tensor] = {}
         for name in columns:
             values = np.concatenate([found[outputs[name].name] for found in answers])
             found_units = readings[name](torch.from_numpy(values)).unbind(1)
