@@ -143,7 +143,7 @@ def _summary(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _failed(event: RowsTold, study: Study) -> int:
     """Rows without a value for one of the units that their target reads."""
-    widths = np.array([len(target.objective.units()) for target in study.targets])
+    widths = np.array([len(target.objective.reads()) for target in study.targets])
     activations = event.activations.numpy()
     mine = np.arange(activations.shape[1]) < widths[event.targets.numpy()][:, None]
     return int((np.isnan(activations) & mine).any(axis=1).sum())
