@@ -33,8 +33,9 @@ from blackbox_am.core.spec import (
     objective,
 )
 from blackbox_am.stores import SQLStore
-from blackbox_am.studies import checks, local
+from blackbox_am.studies import local
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.resolving import Request, resolve
 from blackbox_am.testing.server import ServerProcess
 
 Progress = Callable[[str], None]
@@ -52,7 +53,9 @@ def study_overhead(generations: int, say: Progress) -> Measurement:
     whole, alone = [], []
     with tempfile.TemporaryDirectory() as folder:
         store = SQLStore(str(Path(folder) / "loop.sqlite3"))
-        live = LiveStudy.create(store, "loop", checks.created(spec, generator, oracle))
+        live = LiveStudy.create(
+            store, "loop", resolve(Request(spec=spec, generator=generator, oracle=oracle)).created
+        )
         evaluator = local.evaluator_of(live, generator, oracle)
         live.start()
         for index in range(generations + 1):
@@ -129,7 +132,7 @@ def _in_process_rate(folder: Path, dimension: int, seconds: float) -> float:
         optimizer=OptimizerSpec("sep_cma", {"population": 40}),
     )
     store = SQLStore(str(folder / "alone.sqlite3"))
-    live = LiveStudy.create(store, "alone", checks.created(spec, None, None))
+    live = LiveStudy.create(store, "alone", resolve(Request(spec=spec)).created)
     told, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
         generation, keys, _ = live.take(1000, 60.0)

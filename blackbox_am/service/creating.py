@@ -6,12 +6,13 @@ import secrets
 
 from blackbox_am import plugins
 from blackbox_am.core.spec import OptimizerSpec
-from blackbox_am.errors import InvalidInput, InvalidSpec
+from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound
 from blackbox_am.rpc import names, specs
 from blackbox_am.rpc.pages import PAGE_BYTES
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.views import study_to_proto
-from blackbox_am.studies import checks
+from blackbox_am.studies import reports
+from blackbox_am.studies.resolving import Request, go_on, measured, reopen, resolve
 from blackbox_am.studies.starts import source_of
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_pb2
@@ -43,17 +44,31 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
     _check_memory(spec.optimizer)
     generator = None if spec.generator is None else backend.generator(spec.generator.name)
     oracle = None if spec.oracle is None else backend.oracle(spec.oracle)
-    created = checks.created(
-        spec, generator, oracle, backend.oracle, source_of(spec, backend.store)
+    resolved = resolve(
+        Request(
+            spec=spec,
+            generator=generator,
+            oracle=oracle,
+            network=backend.oracle,
+            device=backend.device,
+            source=source_of(spec, backend.store),
+        )
     )
-    preview = study_to_proto("", Study.begin(created), 0.0)
+    preview = study_to_proto("", Study.begin(resolved.created), 0.0)
     _check_size(preview, len(spec.targets))
     if request.validate_only:
         return preview
     study_id = request.study_id or f"study-{secrets.token_hex(5)}"
     if request.request_id:
         study_id = backend.store.remember_request(request.request_id, study_id)
-    backend.registry.create(study_id, created)
+    try:
+        study = reports.load(backend.store, study_id)
+    except NotFound:
+        backend.registry.create(study_id, measured(resolved).created)
+    else:
+        events = reopen(study_id, study, resolved.request)
+        if events:
+            backend.registry.act(study_id, lambda live: go_on(live, events))
     backend.workers.submit(study_id)
     return view(backend, study_id)
 

@@ -36,6 +36,7 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
         noisy: whether the same stimulus does not always get the same activations.
         numerics: the processor and the mode of linear algebra that it began with; other ones may
             give other last bits.
+        spent: what was asked of the oracle before, to see what it is like.
     """
 
     spec: StudySpec
@@ -50,6 +51,7 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
     generator_fingerprint: Fingerprint | None = None
     noisy: bool = False
     numerics: str = ""
+    spent: Accounting | None = None
 
 
 class Adopted(msgspec.Struct, frozen=True, tag="adopted"):

@@ -27,6 +27,7 @@ from blackbox_am.studies.asked import left_behind
 from blackbox_am.studies.candidates import Generation, TellResult
 from blackbox_am.studies.equipment import Equip, nothing
 from blackbox_am.studies.events import (
+    Adopted,
     Created,
     Event,
     GenerationClosed,
@@ -305,6 +306,12 @@ class LiveStudy:
         with self._locked():
             if self.study.state.active:
                 self._append([StateChanged(StudyState.FAILED, StopReason.ORACLE, message)])
+
+    def adopt(self, adopted: Adopted) -> None:
+        """Goes on with another oracle or generator than the study began with, and says so."""
+        with self._locked():
+            self._append([adopted])
+            self._open = None
 
     def extend(self, budget: Budget) -> None:
         """Raises the budget."""

@@ -113,6 +113,7 @@ class Study:
         """The study that `created` begins."""
         targets = [Target(build_objective(target)) for target in created.spec.targets]
         study = cls(created, targets, created.spec.budget)
+        study.spent = created.spent or Accounting()
         study.oracle_fingerprint = created.oracle_fingerprint
         study.generator_fingerprint = created.generator_fingerprint
         study._open_next(0)

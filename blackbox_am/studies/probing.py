@@ -1,0 +1,79 @@
+"""Whether an oracle repeats itself, measured on a few rows before a study begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.metering import observed
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.repeating import Repeats, repeats
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import Denied, OracleError
+
+STIMULI = 3
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What the probe of an oracle came to.
+
+    Attributes:
+        repeats: how the oracle repeats itself.
+        warning: what the owner of the study should know; empty for an oracle that repeats itself.
+    """
+
+    repeats: Repeats = Repeats.ALWAYS
+    warning: str = ""
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the same stimulus gets other activations, even alone in its batch."""
+        return self.repeats is Repeats.NEVER
+
+
+def probed(
+    oracle: Oracle, generator: Generator, units: Sequence[Unit], seed: int, device: str
+) -> Probed:
+    """Measures whether `oracle` answers a stimulus the same way again, and beside other stimuli.
+
+    It observes 4 rows, or 6 where it answers differently. The stimuli depend on the seed alone.
+
+    Args:
+        oracle: the model.
+        generator: makes the stimuli.
+        units: those that the study reads.
+        seed: of the study.
+        device: where latents are drawn.
+    """
+    if not units:
+        return Probed()
+    try:
+        with torch.no_grad():
+            latents = generator.space.sample(Stream(seed, "probe", 0, device=device), STIMULI)[0]
+            first_target = torch.zeros(STIMULI, dtype=torch.int64, device=latents.device)
+            stimuli = generator.render_targets(latents, first_target)
+            found = repeats(lambda rows: observed(oracle, rows, units), stimuli)
+    except (OracleError, Denied) as error:
+        # The search will meet the same trouble, and knows how to wait for its end.
+        return Probed(
+            warning="whether the oracle repeats itself could not be measured, and it is taken at "
+            f"its word: {error.message}"
+        )
+    if found is Repeats.NEVER:
+        return Probed(
+            found,
+            "the oracle gives the same stimulus another answer each time (measured), although it "
+            "says that it is deterministic; it is treated as noisy",
+        )
+    if found is Repeats.ALONE:
+        return Probed(
+            found,
+            "an answer of the oracle depends on the other stimuli in its batch (measured); the "
+            "oracle is asked one row at a time",
+        )
+    return Probed()
