@@ -16,7 +16,7 @@ from torch import nn
 
 from blackbox_am.core import digests
 from blackbox_am.core.digests import Digest, Unnamed
-from blackbox_am.core.memory_digests import own_source
+from blackbox_am.core.memory_digests import own_code
 
 SECRET_BYTES = 16
 
@@ -135,9 +135,9 @@ class _Collector:
 
     def of(self, owner: Identified) -> Fingerprint:
         given = dict(owner.contents())
-        source = own_source(type(owner))
-        if source:  # a class of the user's own, who edits it
-            self.contents["class"] = digests.of_text(source)
+        code = own_code(type(owner))
+        if code:  # a class of the user's own, who edits it
+            self.contents["class"] = digests.of_text(code)
         for name, value, secret in _fields(owner):
             if name not in given:
                 self._add(name, value, secret=secret)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import Enum
 
 import torch
@@ -18,6 +20,24 @@ class Repeats(Enum):
     ALONE = "alone"
     """Only where it is alone in its batch, or has the same neighbours."""
     NEVER = "never"
+
+
+_afresh: ContextVar[bool] = ContextVar("afresh", default=False)
+
+
+@contextmanager
+def afresh() -> Iterator[None]:
+    """Within it, caches pass questions on to the model, which is being measured."""
+    token = _afresh.set(True)
+    try:
+        yield
+    finally:
+        _afresh.reset(token)
+
+
+def asks_afresh() -> bool:
+    """Whether the model itself has to be asked, whatever is known of its answers."""
+    return _afresh.get()
 
 
 def repeats(observe: Callable[[torch.Tensor], torch.Tensor], stimuli: torch.Tensor) -> Repeats:

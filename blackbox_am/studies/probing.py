@@ -10,10 +10,10 @@ import torch
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.metering import observed
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.repeating import Repeats, repeats
+from blackbox_am.core.repeating import Repeats, afresh, repeats
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import Denied, OracleError
+from blackbox_am.errors import Denied, InvalidSpec, OracleError
 
 STIMULI = 3
 
@@ -49,11 +49,14 @@ def probed(
         units: those that the study reads.
         seed: of the study.
         device: where latents are drawn.
+
+    Raises:
+        InvalidSpec: for an oracle with a cache that does not repeat itself.
     """
     if not units:
         return Probed()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), afresh():
             latents = generator.space.sample(Stream(seed, "probe", 0, device=device), STIMULI)[0]
             first_target = torch.zeros(STIMULI, dtype=torch.int64, device=latents.device)
             stimuli = generator.render_targets(latents, first_target)
@@ -63,6 +66,14 @@ def probed(
         return Probed(
             warning="whether the oracle repeats itself could not be measured, and it is taken at "
             f"its word: {error.message}"
+        )
+    if found is not Repeats.ALWAYS and "cache" in oracle.describe().wrappers:
+        raise InvalidSpec(
+            "oracle: it says that it is deterministic, and a stimulus gets another answer "
+            + ("each time" if found is Repeats.NEVER else "beside other stimuli")
+            + " (measured); a cache would repeat the first one. Set nondeterministic = true in the "
+            "cache if you want that, or take the cache away",
+            field="oracle",
         )
     if found is Repeats.NEVER:
         return Probed(

@@ -197,6 +197,18 @@ def test_a_batch_dependent_model_is_asked_one_row_at_a_time(go: Go, tmp_path: Pa
         Cache(oracle(Centred()), ":memory:").describe()
 
 
+def test_a_cache_does_not_hide_that_a_paid_model_answers_differently(
+    go: Go, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    paid = Function(lambda x: x.mean((1, 2, 3)) + rng.random(len(x)), SHAPE, model="noise")
+    path = str(tmp_path / "answers.sqlite3")
+    with pytest.raises(InvalidSpec, match="a cache would repeat the first one"):
+        go(Cache(paid, path), targets="scores:0")
+    told = go(Cache(paid, path, nondeterministic=True), targets="scores:0")
+    assert not told.progress.warning
+
+
 def test_the_rows_of_the_probe_are_on_the_bill(go: Go) -> None:
     served: list[np.ndarray] = []
 

@@ -18,7 +18,7 @@ from blackbox_am.core.identity import Fingerprint, versions_of
 from blackbox_am.core.metering import count, metering
 from blackbox_am.core.oracle import check_stimuli, check_units
 from blackbox_am.core.ranges import check
-from blackbox_am.core.repeating import Repeats, repeats
+from blackbox_am.core.repeating import Repeats, asks_afresh, repeats
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.types import Accounting, OracleInfo
 from blackbox_am.core.units import Unit
@@ -79,7 +79,7 @@ class Cache(Wrapper):
                 field="nondeterministic",
             )
         self._shelf()  # a file that cannot be opened is found out now
-        if not self.nondeterministic:
+        if not self.nondeterministic and not self.billable:
             self._check_repeats(info)
         return replace(info, capabilities=info.capabilities & FORWARD, deterministic=True)
 
@@ -87,6 +87,8 @@ class Cache(Wrapper):
         info = self.describe()
         check_stimuli(info, stimuli)
         check_units(info, units)
+        if asks_afresh() and not self.nondeterministic:
+            return self.ask(stimuli, units)
         names = [str(unit) for unit in dict.fromkeys(units)]
         wide = torch.float64 if stimuli.dtype == torch.float64 else torch.float32
         rows = stimuli.detach().to("cpu", wide).contiguous().numpy()
@@ -108,6 +110,8 @@ class Cache(Wrapper):
 
     def _check_repeats(self, info: OracleInfo) -> None:
         """Measures whether the oracle within repeats itself, once for each model and file.
+
+        Rows that cost something are left to the study that asks for them first.
 
         Raises:
             InvalidSpec: where it does not.
