@@ -12,7 +12,8 @@
     ├── Conflict                the request clashes with what is already there
     │   ├── StudyExists         same id, other specification
     │   ├── StudyClosed         the study has ended
-    │   └── SequenceTaken       another process wrote to this study first
+    │   ├── SequenceTaken       another process wrote to this study first
+    │   └── NotOwner            another process runs this study
     ├── Unsupported             asked for more than this part can do
     │   ├── GradientUnavailable order-1 optimizer on an oracle without gradients
     │   ├── CapabilityMissing   the oracle's capability level is too low
@@ -101,6 +102,10 @@ class StudyClosed(Conflict):
 
 class SequenceTaken(Conflict):
     """Another process appended to this study first: catch up and decide again."""
+
+
+class NotOwner(Conflict):
+    """Another process runs this study, and only that process may write to it."""
 
 
 class Unsupported(BlackboxError):
