@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from blackbox_am.core.spec import read_setting
+from blackbox_am.core.parameters import read_setting
 from blackbox_am.errors import InvalidInput
 
 DEFAULT_SERVER = "localhost:50051"

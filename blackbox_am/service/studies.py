@@ -126,10 +126,10 @@ class StudyService(StudyServiceServicer):
         study_id = names.study_id(request.name)
         scope = f"generations:{study_id}"
         after = int(pages.decode(request.page_token, scope, 0))
-        size = pages.page_size(request.page_size, PAGE_OF_GENERATIONS)
+        size, store = pages.page_size(request.page_size, PAGE_OF_GENERATIONS), self.backend.store
         entries = (
             (sequence, progress.generation_to_proto(generation))
-            for sequence, generation in reports.generations(self.backend.store, study_id, after)
+            for sequence, generation in reports.generations_after(store, study_id, after)
         )
         generations, token = pages.fill(entries, size, scope)
         return pb.ListGenerationsResponse(generations=generations, next_page_token=token)
@@ -179,7 +179,7 @@ class StudyService(StudyServiceServicer):
                 "stimuli; ask without with_stimuli",
                 field="with_stimuli",
             )
-        generator = self.backend.generator(spec.generator)
+        generator = self.backend.generator(spec.generator.name)
         for start in range(0, len(best), 32):
             piece = best[start : start + 32]
             latents = np.stack([b.latent for b in piece])

@@ -51,7 +51,7 @@ def rows_told(
             f"the study has {study.state.value}; it takes no more measurements"
             + ("; extend its budget first" if study.state is StudyState.SUCCEEDED else "")
         )
-    tensors.check_shape(activations, (len(targets), study.units), "activations")
+    tensors.check_shape(activations, (len(targets), study.quantities), "activations")
     if activations.dtype.kind != "f":
         raise ShapeMismatch(
             f"activations: expected float32 or float64, got {activations.dtype.name}",
@@ -203,6 +203,6 @@ def _fresh(study: Study, targets: Array, rows: Array) -> NDArray[np.bool_]:
 
 def _failed(study: Study, targets: Array, activations: Array) -> int:
     """Rows without a value for one of the units that their target reads."""
-    widths = np.array([len(target.objective.units()) for target in study.targets])
+    widths = np.array([len(target.objective.reads()) for target in study.targets])
     mine = np.arange(activations.shape[1]) < widths[targets][:, None]
     return int((np.isnan(activations) & mine).any(axis=1).sum())

@@ -155,7 +155,7 @@ def run(
     return Result(
         reports.progress(study_id, live.study),
         with_stimuli(reports.best(study_id, live.study), generator),
-        [scores for _, scores in reports.generations(store, study_id)],
+        list(reports.generations(store, study_id)),
     )
 
 

@@ -93,8 +93,18 @@ def load(store: Store, study_id: str) -> Study:
     return study
 
 
-def generations(
-    store: Store, study_id: str, after_sequence: int = 0
+def generations(store: Store, study_id: str) -> Iterator[GenerationScores]:
+    """The closed generations of a study, in order.
+
+    Raises:
+        NotFound: where there is no such study.
+        StoreCorrupt: where the journal is damaged.
+    """
+    return (scores for _, scores in generations_after(store, study_id, 0))
+
+
+def generations_after(
+    store: Store, study_id: str, after_sequence: int
 ) -> Iterator[tuple[int, GenerationScores]]:
     """The generations that were closed after an event, in order, each with the sequence number
     of the event that closed it.

@@ -144,9 +144,9 @@ class Study:
         return self.created.population
 
     @property
-    def units(self) -> int:
-        """U: units of the objective that reads most."""
-        return max(len(target.objective.units()) for target in self.targets)
+    def quantities(self) -> int:
+        """U: quantities of the objective that reads most."""
+        return max(len(target.objective.reads()) for target in self.targets)
 
     @property
     def search_rows(self) -> int:
@@ -168,7 +168,7 @@ class Study:
         scores = np.full(values.shape[:2], np.nan)
         for position, index in enumerate(self.active):
             objective = self.targets[index].objective
-            scores[position] = objective.score(values[position, :, : len(objective.units())])
+            scores[position] = objective.score(values[position, :, : len(objective.reads())])
         return scores
 
     def merged(self, event: RowsTold) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -281,7 +281,9 @@ class Study:
         left = self.budget.queries_per_target - spent
         self.rows = min(self.population, left) if self.active else 0
         self.told = np.zeros((len(self.active), self.rows), bool)
-        self.activations = np.full((len(self.active), self.rows, self.units), np.nan, np.float32)
+        self.activations = np.full(
+            (len(self.active), self.rows, self.quantities), np.nan, np.float32
+        )
         self.opened = None
 
 
