@@ -66,8 +66,8 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
         limit = min(limit, request.max_candidates)
 
     def take(live: LiveStudy) -> tuple[pb.AskResponse, Array | None]:
-        generation, keys, lease_id = live.take(limit, seconds)
         with live.reading() as study:
+            generation, keys, lease_id = live.take(limit, seconds)
             if not keys:
                 wait = _retry_after(live, study)
                 return _nothing(study.space, study.state, wait), None

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from blackbox_am.core.store import Store
 from blackbox_am.core.types import Best
-from blackbox_am.errors import NotFound, NotOwner, SequenceTaken, StudyExists
+from blackbox_am.errors import NotFound, NotOwner, SequenceTaken, StoreCorrupt, StudyExists
 from blackbox_am.studies import reports
 from blackbox_am.studies.equipment import Equip, nothing
 from blackbox_am.studies.events import Created
@@ -226,7 +226,8 @@ class StudyRegistry:
             NotOwner: where another process owns it.
         """
         with self._holding(study_id):
-            self.store.find(study_id)
+            with suppress(StoreCorrupt):  # a damaged study can be deleted
+                self.store.find(study_id)
             ownership = self.owner.take(study_id)
             with self._lock:
                 resident = self._live.pop(study_id, None)

@@ -134,8 +134,9 @@ class Workers:
     def _work(self) -> None:
         while (study_id := self._next()) is not None:
             try:
-                with self._registry.running(study_id):
-                    self._run(study_id)
+                if self._wanted(study_id):
+                    with self._registry.running(study_id):
+                        self._run(study_id)
             except NotOwner as error:
                 log.info("study %s is left alone: %s", study_id, error)
             except StoreCorrupt as error:

@@ -145,7 +145,7 @@ def unseal(sealed: Any, what: str, *place: object) -> bytes:
 
     Args:
         sealed: what the database returned.
-        what: names the value in the message: "the journal of study 's'".
+        what: names the value in the message: "event 3 of study 's'".
         place: as it was sealed with.
 
     Raises:
@@ -153,10 +153,7 @@ def unseal(sealed: Any, what: str, *place: object) -> bytes:
     """
     body = bytes(sealed or b"")[:-SEAL_BYTES]
     if sealed is None or bytes(sealed) != seal(body, *place):
-        where = "/".join(map(str, place))
-        raise StoreCorrupt(
-            f"{what} cannot be read: what was written as {where} has changed since; {CURE}"
-        )
+        raise StoreCorrupt(f"{what} has changed since it was written, and cannot be read; {CURE}")
     return body
 
 

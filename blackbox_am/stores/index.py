@@ -84,14 +84,15 @@ def entry(row: Any) -> IndexedStudy:
     Raises:
         StoreCorrupt: where the row or the study's first event is damaged.
     """
-    what, study_id = f"the journal of study {row.study!r}", str(row.study)
+    study_id = str(row.study)
+    first, mine = f"event 1 of study {study_id!r}", f"the index entry of study {study_id!r}"
     return IndexedStudy(
         study_id,
         row.sequence,
         row.created_at,
-        unseal(row.created, what, study_id, 1),
+        unseal(row.created, first, study_id, 1),
         row.state,
-        unseal(row.body, what, study_id, "summary", row.sequence) if row.body else b"",
+        unseal(row.body, mine, study_id, "summary", row.sequence) if row.body else b"",
         row.owner or "",
     )
 
@@ -112,7 +113,7 @@ def load_folded(connection: sa.Connection, study_id: str) -> Folded | None:
     row = connection.execute(sa.select(_folded).where(_folded.c.study == study_id)).one_or_none()
     if row is None:
         return None
-    what = f"the journal of study {study_id!r}"
+    what = f"the folded state of study {study_id!r}"
     return Folded(row.sequence, unseal(row.body, what, study_id, "folded", row.sequence))
 
 

@@ -92,10 +92,13 @@ def read(
     )
     if kind:
         query = query.where(events.c.kind == kind)
-    what, records = f"the journal of study {study_id!r}", []
+    records = []
     for place, row in enumerate(connection.execute(query), start=after + 1):
         if not kind and row.sequence != place:
-            raise StoreCorrupt(f"{what} has a gap: event {place} is missing; {CURE}")
+            raise StoreCorrupt(
+                f"the journal of study {study_id!r} has a gap: event {place} is missing; {CURE}"
+            )
+        what = f"event {row.sequence} of study {study_id!r}"
         body = unseal(row.body, what, study_id, row.sequence)
         records.append(Record(row.sequence, row.time, body))
     return records
@@ -142,7 +145,7 @@ def load_notes(connection: sa.Connection, study_id: str) -> list[Note]:
         StoreCorrupt: where a note is damaged.
     """
     query = sa.select(_notes).where(_notes.c.study == study_id).order_by(_notes.c.token)
-    what = f"the accounts of study {study_id!r}"
+    what = f"the note on the accounts of study {study_id!r}"
     return [
         Note(row.token, unseal(row.body, what, study_id, "note", row.token))
         for row in connection.execute(query)

@@ -7,8 +7,8 @@ here. Objectives are built again from the study's specification.
 from __future__ import annotations
 
 from dataclasses import fields
-from functools import cache
-from typing import Any, TypeVar, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 import numpy as np
@@ -58,14 +58,13 @@ def _values(instance: Any, leave_out: str) -> dict[str, Any]:
 def _built(kind: type[T], values: dict[str, Any], **ready: Any) -> T:
     converted = {
         name: msgspec.convert(values[name], hint, dec_hook=_read)
-        for name, hint in _hints(kind).items()
+        for name, hint in _hints[kind].items()
         if name not in ready
     }
     return kind(**converted, **ready)
 
 
-@cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
+def _field_types(kind: type[Any]) -> dict[str, Any]:
     hints = get_type_hints(kind)
     return {field.name: _simple(hints[field.name]) for field in fields(kind)}
 
@@ -74,9 +73,10 @@ def _simple(hint: Any) -> Any:
     """`hint`, where an array of any dtype is just an array: its bytes say which."""
     if get_origin(hint) is np.ndarray:
         return np.ndarray
-    if isinstance(hint, type(int | None)):
-        kinds = [_simple(kind) for kind in hint.__args__]
-        return kinds[0] | kinds[1] if len(kinds) == 2 else hint
+    if isinstance(hint, UnionType) and any(
+        get_origin(kind) is np.ndarray for kind in get_args(hint)
+    ):
+        return np.ndarray | None
     return hint
 
 
@@ -98,3 +98,4 @@ def _read(kind: Any, value: Any) -> Any:
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_write)
+_hints: dict[type[Any], dict[str, Any]] = {kind: _field_types(kind) for kind in (Study, Target)}

@@ -85,10 +85,11 @@ class LeaseBook:
         """Lets go of everything: a new generation."""
         self._leases.clear()
 
-    def to_bytes(self, generation: int) -> bytes:
+    def to_bytes(self, owner: str, generation: int) -> bytes:
         """The leases, for the next owner of the study. Never empty.
 
         Args:
+            owner: id of the study's owner until now.
             generation: the open generation, to which they belong.
         """
         self._expire()
@@ -97,23 +98,27 @@ class LeaseBook:
             _Handed(lease_id, lease.expires - now, sorted(lease.keys))
             for lease_id, lease in self._leases.items()
         ]
-        return msgspec.msgpack.encode(_HandedBook(generation, time.time(), leases))
+        return msgspec.msgpack.encode(_HandedBook(owner, generation, time.time(), leases))
 
-    def restore(self, data: bytes, generation: int) -> None:
+    def restore(self, data: bytes, generation: int) -> str:
         """Takes over the leases that another book wrote, as far as they still hold.
 
         Args:
             data: as `to_bytes` returned it.
             generation: the open generation; leases of another one are dropped.
+
+        Returns:
+            The id of the owner that wrote it.
         """
         book = msgspec.msgpack.decode(data, type=_HandedBook)
         if book.generation != generation:
-            return
+            return book.owner
         passed = max(time.time() - book.time, 0.0)
         for lease in book.leases:
             expires = self.clock() + lease.seconds - passed
             self._leases[lease.lease_id] = Lease(expires, set(lease.keys))
         self._expire()
+        return book.owner
 
     def _expire(self) -> None:
         now = self.clock()
@@ -128,6 +133,7 @@ class _Handed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _HandedBook(msgspec.Struct, frozen=True, array_like=True):
+    owner: str
     generation: int
     time: float
     leases: list[_Handed]

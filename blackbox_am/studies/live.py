@@ -169,13 +169,13 @@ class LiveStudy:
         return live
 
     def _resume(self, exact: bool) -> None:
-        """Journals that another owner goes on, and bills what the one before left behind."""
+        """Journals that another process goes on, and bills what the one before left behind."""
         lost = left_behind(self.store, self.study_id, self.study.spent, self.token)
-        handed = b"" if self.ownership is None else self.ownership.lease.held
-        if handed:
-            self.leases.restore(handed, self.study.generation)
         study, events = self.study, list[Event]()
-        if not (handed and exact):
+        lease = None if self.ownership is None else self.ownership.lease
+        former = self.leases.restore(lease.held, study.generation) if lease and lease.held else ""
+        # A study that only left the memory of this process has nothing to tell.
+        if not (exact and lease and former == lease.owner):
             events.append(Resumed(study.generation, exact, self.search.warning(exact)))
         if lost != Accounting():
             events.append(StateChanged(study.state, study.stop_reason, study.message, lost))
@@ -395,7 +395,8 @@ class LiveStudy:
             if self.stale:
                 return b""
             self.stale = True
-            return self.leases.to_bytes(self.study.generation)
+            owner = "" if self.ownership is None else self.ownership.lease.owner
+            return self.leases.to_bytes(owner, self.study.generation)
         finally:
             self._lock.release()
 
