@@ -10,6 +10,7 @@ from blackbox_am.core.store import Record
 from blackbox_am.core.types import FloatArray, StudyState
 from blackbox_am.rpc import names, progress, specs
 from blackbox_am.studies.events import (
+    Adopted,
     BudgetChanged,
     Created,
     GenerationClosed,
@@ -79,6 +80,10 @@ def event_to_proto(record: Record) -> pb.StudyEvent:
             message.resumed.generation = event.generation
             message.resumed.exact = event.exact
             message.resumed.message = event.message
+        case Adopted() as event:
+            message.resumed.generation = event.generation
+            message.resumed.exact = True
+            message.resumed.message = f"another model was adopted: {event.message}"
         case Created():
             message.created.SetInParent()
     return message
