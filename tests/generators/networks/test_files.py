@@ -174,7 +174,7 @@ class Overflowing(nn.Module):
 def test_rows_in_which_a_file_overflows_are_nan_and_the_others_are_right(tmp_path: Path) -> None:
     model = Overflowing().eval()
     path = write("torchscript", tmp_path / "half.pt", model)
-    generator = TorchScript(path, dimension=6, latent_shape=(6, 1, 1), shape=(2, 3, 4))
+    generator = TorchScript(path, 6, SHAPE, latent_shape=(6, 1, 1), output_range=(0.0, 1.0))
     latents = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
     stimuli = generator.render(latents)
     made = model(latents[:, :, None, None]).detach()
