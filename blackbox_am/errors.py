@@ -15,7 +15,7 @@
     │   └── SequenceTaken       another process wrote to this study first
     ├── Unsupported             asked for more than this part can do
     │   ├── GradientUnavailable order-1 optimizer on an oracle without gradients
-    │   ├── CapabilityMissing   the oracle's capability level is too low
+    │   ├── CapabilityMissing   the oracle lacks a capability
     │   └── MissingExtra        an optional package is not installed
     ├── OracleError             the model could not be evaluated
     │   ├── OracleFailed        it answered with an error, or with nonsense
@@ -112,7 +112,7 @@ class GradientUnavailable(Unsupported):
 
 
 class CapabilityMissing(Unsupported):
-    """The oracle's capability level is below what was asked."""
+    """The oracle lacks the capability that was asked of it."""
 
 
 class MissingExtra(Unsupported):

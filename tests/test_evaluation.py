@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from blackbox_am.core.capability import Capability
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     GradientUnavailable,

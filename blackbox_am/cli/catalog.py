@@ -21,6 +21,7 @@ from blackbox_am.client import (
     PlugInListing,
     connect,
 )
+from blackbox_am.core.capability import in_words
 from blackbox_am.errors import NotFound, UnknownUnit, did_you_mean
 
 app = typer.Typer(
@@ -101,7 +102,7 @@ def oracles(server: Server = None, config: Config = None, as_json: options.AsJso
     if as_json:
         _print_json(found)
         return
-    table = _table("oracle", "kind", "wrapped in", "capability", "stimulus", "layers", "")
+    table = _table("oracle", "kind", "wrapped in", "can answer", "stimulus", "layers", "")
     for entry in found:
         if entry.info is None:
             table.add_row(entry.name, "", "", "", "", "", _text("", entry.problem))
@@ -109,7 +110,7 @@ def oracles(server: Server = None, config: Config = None, as_json: options.AsJso
         info = entry.info
         table.add_row(
             entry.name, info.kind, ", ".join(info.wrappers),
-            f"C{int(info.capability)} {info.capability.name.lower()}",
+            in_words(info.capabilities).lower(),
             _shape(info.stimulus_shape), str(len(info.layers)), "",
         )  # fmt: skip
     _show(table, {entry.name: entry.problem for entry in found})

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.types import Capability, OracleInfo
+from blackbox_am.core.capability import Capability, in_words
+from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit, check_unit
 from blackbox_am.errors import GradientUnavailable, InvalidSpec, OracleFailed, ShapeMismatch
 
@@ -32,13 +33,13 @@ class Oracle(ABC):
 
     @abstractmethod
     def describe(self) -> OracleInfo:
-        """Its layers, shapes and capability."""
+        """Its layers, shapes and capabilities."""
 
     @abstractmethod
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
         """(N, U) float32 activations of `units` for stimuli (N, *stimulus) in [0, 1].
 
-        At capability GRADIENTS the result carries gradients where autograd is on.
+        With the capability GRADIENTS the result carries gradients where autograd is on.
 
         Raises:
             UnknownUnit: for a unit it does not have.
@@ -88,7 +89,7 @@ def check_units(info: OracleInfo, units: Sequence[Unit]) -> None:
 
     Raises:
         UnknownUnit: naming the first that does not exist, and near names.
-        CapabilityMissing: for a request above what the oracle can answer.
+        CapabilityMissing: for a request that the oracle cannot answer.
     """
     for unit in units:
         check_unit(info, unit)
@@ -100,11 +101,10 @@ def check_gradients(info: OracleInfo, optimizer: str) -> None:
     Raises:
         GradientUnavailable: naming what it has.
     """
-    if info.capability < Capability.GRADIENTS:
+    if Capability.GRADIENTS not in info.capabilities:
         raise GradientUnavailable(
-            f"{optimizer} climbs gradients, and this {info.kind} oracle has none: its capability "
-            f"is {info.capability.name} (C{int(info.capability)}), C3 is needed; "
-            "use a gradient-free optimizer such as 'cma'",
+            f"{optimizer} needs the capability GRADIENTS, and this {info.kind} oracle has "
+            f"{in_words(info.capabilities)}; use a gradient-free optimizer such as 'cma'",
             field="optimizer.name",
         )
 

@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 
+from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import BlackboxError, InvalidSpec, OracleFailed
 from blackbox_am.oracles._inputs import (
@@ -192,10 +193,10 @@ class Function(Oracle):
         if not layers:
             raise OracleFailed("the function returned a mapping without any layer")
         maps = any(len(layer.shape) > 1 for layer in layers)
-        capability = Capability.MAPS if maps else Capability.UNITS
+        capabilities = FORWARD if maps else Capability.SCORES | Capability.UNITS
         return OracleInfo(
             self.kind,
-            Capability.GRADIENTS if self.gradients else capability,
+            capabilities | Capability.GRADIENTS if self.gradients else capabilities,
             self.stimulus_shape,
             layers,
             self.deterministic,

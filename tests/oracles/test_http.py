@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from blackbox_am import plugins
+from blackbox_am.core.capability import Capability
 from blackbox_am.core.metering import metering
-from blackbox_am.core.types import Accounting, Capability
+from blackbox_am.core.types import Accounting
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     InvalidSpec,
@@ -64,7 +65,7 @@ def rounded(stimuli: torch.Tensor) -> torch.Tensor:
 
 def test_describes_itself_by_its_configuration(of: Of) -> None:
     info = of("scores").describe()
-    assert info.capability is Capability.SCORES
+    assert info.capabilities == Capability.SCORES
     assert info.stimulus_shape == (3, 6, 6)
     assert info.layers[0].labels == CLASSES
     assert Http.billable

@@ -12,8 +12,9 @@ from torch import nn
 
 from blackbox_am import plugins
 from blackbox_am.bench.problems import MEAN, STD, resnet20
+from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.metering import metering
-from blackbox_am.core.types import Accounting, Capability
+from blackbox_am.core.types import Accounting
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     BlackboxError,
@@ -77,7 +78,7 @@ def same(answer: torch.Tensor, stimuli: torch.Tensor = X) -> None:
 
 def test_metadata_says_what_it_is(of: Of) -> None:
     info = of("net", labels=("cat", "dog", "owl", "bee")).describe()
-    assert info.capability is Capability.MAPS
+    assert info.capabilities == FORWARD
     assert info.stimulus_shape == (3, 6, 6)
     assert info.batch_size == 3
     logits, maps = info.layers
@@ -87,7 +88,7 @@ def test_metadata_says_what_it_is(of: Of) -> None:
     assert maps.axes == ("unit", "height", "width")
     only = of("net", outputs=("logits",)).describe()
     assert [layer.name for layer in only.layers] == ["logits"]
-    assert only.capability is Capability.UNITS
+    assert only.capabilities == Capability.SCORES | Capability.UNITS
     assert InferenceProtocol.billable
 
 

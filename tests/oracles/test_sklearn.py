@@ -25,7 +25,8 @@ from sklearn.tree import DecisionTreeClassifier
 from skops import io
 
 from blackbox_am import plugins
-from blackbox_am.core.types import Capability, LayerInfo
+from blackbox_am.core.capability import Capability
+from blackbox_am.core.types import LayerInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, OracleFailed
 from blackbox_am.oracles.sklearn import Sklearn
@@ -58,7 +59,7 @@ class TestForest(OracleContract):
 def test_a_forest_says_of_digits_what_it_says(forest: RandomForestClassifier) -> None:
     oracle = Sklearn(forest, (1, 8, 8), high=(16.0,))
     info = oracle.describe()
-    assert info.capability is Capability.SCORES
+    assert info.capabilities == Capability.SCORES
     assert [layer.name for layer in info.layers] == ["predict_proba", "predict"]
     assert info.layers[0].labels == tuple("0123456789")
     stimuli = torch.tensor(DIGITS.images[1200:] / 16, dtype=torch.float32).unsqueeze(1)

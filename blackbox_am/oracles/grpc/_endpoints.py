@@ -323,7 +323,7 @@ def too_long(details: str) -> bool:
 def _differences(one: OracleInfo, other: OracleInfo) -> str:
     """What two descriptions of a model differ in; how many rows a server likes may differ."""
     found = []
-    for name in ("stimulus_shape", "capability", "deterministic"):
+    for name in ("stimulus_shape", "capabilities", "deterministic"):
         mine, theirs = getattr(one, name), getattr(other, name)
         if mine != theirs:
             found.append(f"{name} {theirs} and not {mine}")

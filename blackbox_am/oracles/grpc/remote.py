@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.tensors import to_uint8
-from blackbox_am.core.types import Accounting, Capability, OracleInfo
+from blackbox_am.core.types import Accounting, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, InvalidSpec, OracleFailed
 from blackbox_am.oracles._at_once import at_once
@@ -44,7 +45,7 @@ class Remote(Oracle):
     """A model behind `blackbox_am.v1.OracleService`, on one server or on several.
 
     Stimuli travel as float32, to the last bit, or as uint8, a quarter of that. It answers at
-    capability MAPS at most: gradients do not travel. Batches above 2 MiB are streamed, and no
+    forward answers alone: gradients do not travel. Batches above 2 MiB are streamed, and no
     more is read of an answer than the activations that were asked for.
 
     Several servers with the same model share the rows of a batch, which is larger by their
@@ -169,7 +170,7 @@ class Remote(Oracle):
         return replace(
             info,
             kind=self.kind,
-            capability=min(info.capability, Capability.MAPS),
+            capabilities=info.capabilities & FORWARD,
             batch_size=info.batch_size * len(self._addresses),
             wrappers=(),  # what is around the model over there is part of it from here
         )

@@ -12,8 +12,9 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 
+from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import Capability, OracleInfo
+from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, OracleFailed, did_you_mean
 from blackbox_am.oracles._at_once import at_once
@@ -74,7 +75,7 @@ class InferenceProtocol(Oracle):
     what the grammar of units does not know. Its entries for one stimulus of shape (D,) are
     (unit,), (T, D) is (token, unit), (C, H, W) is (unit, height, width), (C, D, H, W) is
     (unit, depth, height, width). Where the server leaves shapes open, or says nothing, one
-    stimulus of zeros is asked when the oracle is described. A unit is of capability C1, or C2
+    stimulus of zeros is asked when the oracle is described. It has the capability UNITS, and MAPS
     where an output has more axes.
 
     Stimuli in [0, 1] are normalised; an input of UINT8 takes them times 255, rounded.
@@ -294,7 +295,7 @@ class InferenceProtocol(Oracle):
         maps = any(len(layer.shape) > 1 for layer in layers)
         info = OracleInfo(
             self.kind,
-            Capability.MAPS if maps else Capability.UNITS,
+            FORWARD if maps else Capability.SCORES | Capability.UNITS,
             taken.stimulus_shape,
             layers,
             self.deterministic,

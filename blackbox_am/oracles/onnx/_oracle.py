@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.onnx_session import open_session
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import Capability, OracleInfo
+from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     InvalidSpec,
@@ -206,7 +207,7 @@ class Onnx(Oracle):
             )
         return OracleInfo(
             self.kind,
-            Capability.MAPS,
+            FORWARD,
             shape,
             layers,
             graph.deterministic,

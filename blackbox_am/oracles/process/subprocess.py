@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.capability import Capability
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import BlackboxError, InvalidSpec
 from blackbox_am.oracles._inputs import check_labels, check_positive, checked_shape
@@ -125,7 +126,7 @@ class Subprocess(Oracle):
         layer = LayerInfo(LAYER, "scores", (self.units,), ("unit",), labels=self.labels)
         return OracleInfo(
             self.kind,
-            Capability.UNITS,
+            Capability.SCORES | Capability.UNITS,
             self.stimulus_shape,
             (layer,),
             self.deterministic,

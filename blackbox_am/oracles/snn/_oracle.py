@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.weights import load
 from blackbox_am.errors import InvalidSpec, OracleFailed
@@ -216,7 +217,7 @@ class Snn(Oracle):
             layers.append(layer)
         return OracleInfo(
             self.kind,
-            Capability.MAPS,
+            FORWARD,
             self.stimulus_shape,
             tuple(layers),
             batch_size=self.batch_size,

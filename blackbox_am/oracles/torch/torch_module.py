@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
+from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import Capability, OracleInfo
+from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles._inputs import (
@@ -144,7 +145,7 @@ class TorchModule(Oracle):
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
         check_stimuli(self._info, stimuli)
         readings, back = self._plan(tuple(units))
-        if self._info.capability < Capability.GRADIENTS:
+        if Capability.GRADIENTS not in self._info.capabilities:
             stimuli = stimuli.detach()
         inputs = self._normalise(stimuli)
         if not readings:
@@ -225,7 +226,7 @@ class TorchModule(Oracle):
         refused = program and not hooked.has_gradients(self.stimulus_shape)
         return OracleInfo(
             self.kind,
-            Capability.MAPS if refused else Capability.GRADIENTS,
+            FORWARD if refused else FORWARD | Capability.GRADIENTS,
             self.stimulus_shape,
             tuple(layers),
             batch_size=self.batch_size or default,

@@ -14,7 +14,8 @@ import torch
 from blackbox_am import plugins
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.client import connect
-from blackbox_am.core.types import Capability, StopReason, StudyState
+from blackbox_am.core.capability import FORWARD
+from blackbox_am.core.types import StopReason, StudyState
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     GradientUnavailable,
@@ -110,7 +111,7 @@ def test_it_is_registered():
 def test_descriptions_say_what_the_model_has(oracle, address):
     assert oracle.describe() == replace(Simulated().describe(), kind="remote")
     deep = Remote(address, "deep")
-    assert deep.describe().capability is Capability.MAPS  # gradients do not travel
+    assert deep.describe().capabilities == FORWARD  # gradients do not travel
     deep.close()
 
 
@@ -260,7 +261,7 @@ def test_a_description_without_sense():
 
     with served(Mute(None)) as address:
         oracle = Remote(address)
-        with pytest.raises(OracleFailed, match="capability"):
+        with pytest.raises(OracleFailed, match="capabilities"):
             oracle.describe()
         oracle.close()
 

@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core.batches import in_fixed_batches
+from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.metering import count, metering
 from blackbox_am.core.oracle import check_stimuli, check_units
 from blackbox_am.core.ranges import check
-from blackbox_am.core.types import Accounting, Capability, OracleInfo
+from blackbox_am.core.types import Accounting, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec
@@ -40,7 +41,7 @@ class Cache(Wrapper):
     stands in a batch twice, or that two studies want at the same time, is bought once: the
     second waits for the first, in another process too where rows cost something.
 
-    Rows that failed (nan) are not kept. It answers at capability MAPS at most: gradients are
+    Rows that failed (nan) are not kept. It answers what forward passes answer: gradients are
     not kept. An oracle that costs nothing sees the misses in batches of one shape, filled up.
 
     Attributes:
@@ -76,7 +77,7 @@ class Cache(Wrapper):
                 field="nondeterministic",
             )
         self._shelf()  # a file that cannot be opened is found out now
-        return replace(info, capability=min(info.capability, Capability.MAPS), deterministic=True)
+        return replace(info, capabilities=info.capabilities & FORWARD, deterministic=True)
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
         info = self.describe()
