@@ -87,9 +87,9 @@ class Unit:
         match = _GRAMMAR.fullmatch(text)
         if match is None:
             raise InvalidInput(
-                f"{text[:120]!r} is not a unit; expected layer[:index][@position][!reduce], "
-                "such as 'fc:3', 'layer2.0.conv1:7@center' or 'blocks.6.mlp.fc1:713!max'"
-                f"{_in_quotes(text)}",
+                f"{text[:120]!r} is not a unit; {_in_quotes(text)}expected "
+                "layer[:index][@position][!reduce], such as 'fc:3', 'layer2.0.conv1:7@center' or "
+                "'blocks.6.mlp.fc1:713!max'",
                 field="units",
             )
         reduce = match["reduce"] or "mean"
@@ -119,13 +119,12 @@ def _unquoted(part: str) -> str:
 
 
 def _in_quotes(text: str) -> str:
-    """The address in quotes, as a hint, where quotes are what it lacks."""
+    """The address in quotes, as a hint, where it names one unit and lacks nothing but quotes."""
     match = _LOOSE.fullmatch(text)
-    special = match is not None and re.search(r'[:@!"\\\s]', match["layer"])
-    if match is None or not special or match["layer"].startswith('"'):
+    if match is None or match["index"] is None or match["layer"].startswith('"'):
         return ""
     hint = quoted(match["layer"]) + text[match.end("layer") :]
-    return f"; a name with other characters is written in quotes: {hint[:120]}"
+    return f"a name with other characters is written in quotes, {hint[:120]!r}; "
 
 
 def find_layer(info: OracleInfo, unit: Unit) -> LayerInfo:
