@@ -131,6 +131,8 @@ class OracleInfo:
         unaddressable: what of the model cannot be addressed, with the reason.
         notes: what the oracle did that its operator should know, such as which entry of a
             checkpoint was taken for the weights.
+        fingerprint: 32 hexadecimal digits that stand for the model and its weights, where whoever
+            describes it has found them out; `Oracle.fingerprint` does for a local one.
     """
 
     kind: str
@@ -142,6 +144,7 @@ class OracleInfo:
     wrappers: tuple[str, ...] = ()
     unaddressable: tuple[Unaddressable, ...] = ()
     notes: tuple[str, ...] = ()
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

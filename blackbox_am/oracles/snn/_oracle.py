@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -39,6 +39,7 @@ from blackbox_am.oracles.snn._spiking import (
 )
 from blackbox_am.oracles.torch._hooked import HookedModel
 from blackbox_am.oracles.torch._lending import private_copy
+from blackbox_am.oracles.torch._sources import Loaded
 from blackbox_am.oracles.torch._survey import Survey
 
 _TAKING = threading.Lock()
@@ -88,6 +89,7 @@ class Snn(Oracle):
     """
 
     kind: ClassVar[str] = "snn"
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"batch_size", "device", "labels"})
 
     model: Any
     stimulus_shape: tuple[int, ...]
@@ -119,11 +121,14 @@ class Snn(Oracle):
                 "out, or set encoding to 'constant'",
                 field="mean",
             )
-        module, lent = _module(self.model)
-        if self.weights:
-            module, lent = private_copy(module, None, None) if lent else module, False
-            vars(self)["_notes"] = load(module, Path(self.weights))
-        vars(self)["_network"] = (module, lent)
+        _ = self._network  # what does not fit is refused here, and not at the first use
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Its parameters alone: a copy in another process reads its network anew."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    def contents(self) -> Mapping[str, object]:
+        return {"model": self._network.module, "weights": None}  # it has the weights already
 
     def describe(self) -> OracleInfo:
         return self._info
@@ -190,13 +195,21 @@ class Snn(Oracle):
         put_to_rest(self._hooked.module)
 
     @cached_property
+    def _network(self) -> Loaded:
+        found = _loaded(self.model)
+        if not self.weights:
+            return found
+        module = private_copy(found.module, None, None) if found.lent else found.module
+        return Loaded(module, notes=load(module, Path(self.weights)))
+
+    @cached_property
     def _hooked(self) -> HookedModel:
         with _TAKING:
-            module, lent = vars(self)["_network"]
             device = None if self.device == "auto" else torch.device(self.device)
-            if device is None and not lent:
+            if device is None and not self._network.lent:
                 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-            found: HookedModel = vars(self).setdefault("_hooked", HookedModel(module, device, None))
+            hooked = HookedModel(self._network.module, device, None)
+            found: HookedModel = vars(self).setdefault("_hooked", hooked)
             return found
 
     @cached_property
@@ -243,12 +256,11 @@ class Snn(Oracle):
             tuple(layers),
             batch_size=self.batch_size,
             unaddressable=survey.unaddressable,
-            notes=(*vars(self).get("_notes", ()), *survey.notes),
+            notes=(*self._network.notes, *survey.notes),
         )
 
 
-def _module(model: Any) -> tuple[nn.Module, bool]:
-    """The network, and whether somebody else owns it."""
+def _loaded(model: Any) -> Loaded:
     lent = True
     if isinstance(model, str):
         model = imported("model", model)
@@ -265,4 +277,4 @@ def _module(model: Any) -> tuple[nn.Module, bool]:
             "the oracle 'torch_module'",
             field="model",
         )
-    return model, lent
+    return Loaded(model, lent)

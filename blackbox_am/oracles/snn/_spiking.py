@@ -98,7 +98,10 @@ class Recorder:
             self._total += values
 
     def result(self) -> torch.Tensor | None:
-        """(N, *shape), float64 where the network computes in that, else float32; or None where nothing was recorded."""
+        """(N, *shape) float64 where the network computes in that, else float32.
+
+        None where nothing was recorded.
+        """
         if self._total is None:
             return None
         if self.readout == "first_spike":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,7 +13,7 @@ from torch import nn
 
 from blackbox_am.errors import BlackboxError, OracleFailed, OutOfMemory
 from blackbox_am.oracles._reading import LayerReading
-from blackbox_am.oracles.torch._lending import home_of, is_as_wanted, lent, private_copy
+from blackbox_am.oracles.torch._lending import Following, home_of, is_as_wanted, lent, private_copy
 from blackbox_am.oracles.torch._places import Place, own_output, places_of
 from blackbox_am.oracles.torch._survey import Found, Survey, survey
 
@@ -37,7 +37,7 @@ class HookedModel:
     """A module whose layers can be read. The module itself is left as it is.
 
     A module that is on the device and in the precision wanted is run as it is, in evaluation mode
-    for the length of a call; of any other a private copy is made, once.
+    for the length of a call; of any other a private copy is made, once, and kept equal to it.
 
     Safe to call from any thread: one forward pass at a time.
 
@@ -64,6 +64,7 @@ class HookedModel:
     ) -> None:
         kept = is_as_wanted(module, device, dtype)
         self.module = module if kept else private_copy(module, device, dtype)
+        self._following = None if kept else Following(module, self.module)
         home, precision = home_of(self.module)
         self.device = device or home or torch.device("cpu")
         self.dtype = dtype or precision or torch.float32
@@ -219,7 +220,9 @@ class HookedModel:
                 return False
         return True
 
-    def _lent(self) -> Any:
+    def _lent(self) -> AbstractContextManager[None]:
+        if self._following is not None:
+            self._following.catch_up()
         return lent(self.module, attends=self._attends)
 
     def _forward(self, inputs: torch.Tensor) -> None:

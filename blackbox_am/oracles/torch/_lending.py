@@ -71,6 +71,31 @@ def private_copy(
     return converted(made, device, dtype).eval().requires_grad_(False)
 
 
+class Following:
+    """Keeps a private copy equal to the module that it was made of.
+
+    PyTorch counts the changes of each tensor, and a step of training, `load_state_dict` and any
+    other operation in place show. Changes through `tensor.data` are not counted.
+
+    Args:
+        source: the module; nothing is done to it.
+        copied: its private copy.
+    """
+
+    def __init__(self, source: nn.Module, copied: nn.Module) -> None:
+        self._pairs = list(zip(_tensors(source), _tensors(copied), strict=True))
+        self._seen = [tensor._version for tensor, _ in self._pairs]  # noqa: SLF001  # no public name
+
+    def catch_up(self) -> None:
+        """Copies the tensors that have changed since the last time."""
+        for place, (tensor, own) in enumerate(self._pairs):
+            version = tensor._version  # noqa: SLF001  # as above
+            if version != self._seen[place]:
+                with torch.no_grad():
+                    own.copy_(tensor)
+                self._seen[place] = version
+
+
 def converted(
     module: nn.Module, device: torch.device | None, dtype: torch.dtype | None
 ) -> nn.Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Literal
@@ -59,12 +59,14 @@ class TorchModule(Oracle):
     module fixes the axis, or the axis is followed through the operations of a forward pass on
     random stimuli (`_survey.py`). What cannot be read is listed in `describe().unaddressable`.
 
-    The module stays as it is: neither its weights nor their precision or device change, nor do
-    flags, buffers and hooks. A model on the wanted device and in the wanted precision is run
-    itself, in evaluation mode for the length of each call: when its owner trains it between two
-    calls, the second call sees the trained weights. Another precision or device means a private
-    copy, made at the first use: it keeps the weights that the model had then. A model must not be
-    trained by one thread while another thread observes it; give the oracle a copy for that.
+    A module at hand stays as it is: neither its weights nor their precision or device change, nor
+    do flags, buffers and hooks. On the wanted device and in the wanted precision the module itself
+    is run, in evaluation mode for the length of each call; for another device or precision the
+    oracle makes a private copy at its first use. Either way a call reads the weights of its
+    moment: when the owner trains the module between two calls, the second call sees the trained
+    weights (a copy takes over what PyTorch counts as a change, not changes through
+    `tensor.data`). To look at one moment for longer, give the oracle a `copy.deepcopy`, as must be
+    done where another thread trains the module meanwhile.
 
     Gradients with respect to stimuli are available, and none reach the model's parameters. Each
     unit is read right after its layer has run, so that an in-place activation function behind it
@@ -122,7 +124,7 @@ class TorchModule(Oracle):
 
     kind: ClassVar[str] = "torch_module"
     excluded_from_identity: ClassVar[frozenset[str]] = frozenset(
-        {"batch_size", "labels", "download"}
+        {"batch_size", "device", "labels", "download"}
     )
 
     model: Any
@@ -162,6 +164,9 @@ class TorchModule(Oracle):
     def __getstate__(self) -> dict[str, Any]:
         """Its parameters alone: a copy in another process reads its model anew."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    def contents(self) -> Mapping[str, object]:
+        return self._source.contents(lambda: self._hooked.module)
 
     def describe(self) -> OracleInfo:
         return self._info
