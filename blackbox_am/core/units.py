@@ -1,4 +1,4 @@
-"""The grammar of a unit's address: `layer[:selector][@position][!reduce]`.
+r"""The grammar of a unit's address: `layer[:selector][@position][!reduce]`.
 
 Examples:
     ``fc:3``                        unit 3 of a linear layer
@@ -18,7 +18,7 @@ axes by `reduce`, which is `mean` unless the address names another reduction.
 
 A layer's name may be any text that is not empty. A name that contains one of the characters
 ``: @ ! "``, a backslash, a control character, or a space at its start or end, is written in double
-quotes; inside the quotes ``\\"`` stands for a quote and ``\\\\`` for a backslash. The whole name may
+quotes. Inside the quotes ``\"`` stands for a quote and ``\\`` for a backslash. The whole name may
 be quoted, or single parts of it: ``encoder."a:b".fc:3`` and ``"encoder.a:b.fc":3`` are equal.
 """
 

@@ -90,8 +90,8 @@ def read_checkpoint(path: Path, cure: str = "") -> Checkpoint:
         found = found[name]
     if not _is_state(found):
         raise InvalidSpec(
-            f"weights: {path} holds no state dict, which is tensors by name, but {_kind_of(found)}; "
-            "save model.state_dict(), alone or in a dict under 'state_dict'",
+            f"weights: {path} holds no state dict, which is tensors by name, but "
+            f"{_kind_of(found)}; save model.state_dict(), alone or in a dict under 'state_dict'",
             field="weights",
         )
     return Checkpoint(dict(found), tuple(notes))

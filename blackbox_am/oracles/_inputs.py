@@ -61,7 +61,7 @@ def checked_numbers(field: str, value: Any) -> tuple[float, ...]:
     except (TypeError, ValueError, RuntimeError):
         array = np.empty(0)
     nothing = isinstance(value, (tuple, list, np.ndarray)) and len(value) == 0
-    if not nothing and (array.size not in array.shape + (1,) or not np.isfinite(array).all()):
+    if not nothing and (array.size not in (*array.shape, 1) or not np.isfinite(array).all()):
         raise InvalidSpec(
             f"{field}: expected one number, or one a channel, got {value!r}", field=field
         )

@@ -82,8 +82,8 @@ class Recorder:
 
     def record(self, module: nn.Module, output: torch.Tensor) -> None:
         """Takes the output of one step. Another shape than expected is passed over."""
-        values = module.mem if self.readout == "membrane" else output
-        values = self.arranged(values) if isinstance(values, torch.Tensor) else None
+        found = module.mem if self.readout == "membrane" else output
+        values = self.arranged(found) if isinstance(found, torch.Tensor) else None
         if values is None:
             return
         if self.readout == "first_spike":

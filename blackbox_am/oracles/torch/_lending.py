@@ -110,7 +110,7 @@ def converted(
         return tensor.to(device=device, dtype=wanted)
 
     # `Module.to` would drop the imaginary part of complex weights.
-    made: nn.Module = module._apply(convert)  # noqa: SLF001  # what `Module.to` is made of
+    made: nn.Module = module._apply(convert)  # type: ignore[no-untyped-call]  # noqa: SLF001  # what `Module.to` is made of
     return made
 
 

@@ -171,7 +171,7 @@ def _split(values: object, heads: int) -> torch.Tensor | None:
     """(N, tokens, heads * dim) to (heads, N, tokens, dim); so with tokens before stimuli."""
     if not isinstance(values, torch.Tensor) or values.ndim < 3 or values.shape[-1] % heads:
         return None
-    return values.unflatten(-1, (heads, -1)).movedim(-2, 0)
+    return values.reshape(*values.shape[:-1], heads, -1).movedim(-2, 0)
 
 
 def _again(attention: nn.MultiheadAttention) -> Read:

@@ -38,12 +38,12 @@ def followed(
     Returns:
         The axes, or None where the change is nowhere, or spreads over all axes.
     """
-    places = [_changed(result, other) for other in (first, last)]
-    if places[0] is None or places[1] is None:
+    one, two = _changed(result, first), _changed(result, last)
+    if one is None or two is None:
         return None
     axes = []
     for axis in range(result.ndim):
-        low, high = (_only(place, axis) for place in places)
+        low, high = _only(one, axis), _only(two, axis)
         if low is not None and high is not None and low != high:
             axes.append(axis)
     return tuple(axes) or None
@@ -115,6 +115,6 @@ def _only(place: torch.Tensor, axis: int) -> int | None:
     if place.shape[axis] == 1:
         return None
     others = [other for other in range(place.ndim) if other != axis]
-    touched = place.any(dim=others) if others else place  # type: ignore[call-overload]  # several axes at once
+    touched = place.any(dim=others) if others else place
     indices = torch.nonzero(touched).flatten()
     return int(indices[0]) if len(indices) == 1 else None

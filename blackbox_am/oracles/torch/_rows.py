@@ -45,8 +45,8 @@ class Rows:
         if self.parts == 1:
             return moved
         if self.outer:
-            return moved.unflatten(0, (rows, self.parts))
-        return moved.unflatten(0, (self.parts, rows)).transpose(0, 1)
+            return moved.reshape(rows, self.parts, *moved.shape[1:])
+        return moved.reshape(self.parts, rows, *moved.shape[1:]).transpose(0, 1)
 
 
 @dataclass(frozen=True)

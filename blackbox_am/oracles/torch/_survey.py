@@ -259,12 +259,11 @@ def _described(name: str, record: Record, rows: Rows, unit: int) -> Iterator[Fou
     lengths = tuple(shape[axis] for axis in others)
     place = others.index(unit) if unit >= 0 else 0
     parts = rows.parts > 1
+    layer = (rows.parts, *lengths) if parts else lengths
+    axes = axis_names(len(lengths), place, parts=parts)
     if unit < 0:
         # One number for each part is a vector; one for each stimulus a vector of length 1.
         layer, axes = (rows.parts,), ("unit",)
-    else:
-        layer = (rows.parts, *lengths) if parts else lengths
-        axes = axis_names(len(lengths), place, parts=parts)
     tokens = axes.index("token") if "token" in axes else None
     found = Found(
         name,

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from blackbox_am.oracles.torch._operations import Call, Mark, Operand, mark_of_result
 
 
-class UnitFlow(TorchDispatchMode):
+class UnitFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch does not annotate it
     """Marks every tensor that depends on the stimuli, while a model runs in its context.
 
     Args:
@@ -26,7 +26,7 @@ class UnitFlow(TorchDispatchMode):
     """
 
     def __init__(self, stimuli: torch.Tensor, channels: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.class_lengths: set[int] = set()
         self._paused = False
         self._births = 0
