@@ -98,8 +98,8 @@ def test_the_usual_reduction_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "fc:", "fc:-1", "fc:x", "fc@", "fc@middle", "fc@1,", "fc!", ".fc", "a..b", " a", "a ",
-             "fc:1@2@3", "fc!max:1", "fc:1\n", '"fc', '""', '"a"b', 'fc"a":1'],
+    "text", ["", "fc:", "fc:-1", "fc:x", "fc@", "fc@middle", "fc@1,", "fc!", ".fc", "a..b", " a",
+             "a ", "fc:1@2@3", "fc!max:1", "fc:1\n", '"fc', '""', '"a"b', 'fc"a":1'],
 )  # fmt: skip
 def test_what_is_not_in_the_grammar_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
