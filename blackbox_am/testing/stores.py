@@ -53,7 +53,7 @@ class StoreContract:
         assert store.read("a", after=3) == []
 
     def test_journal_has_no_gap(self, opened: Open) -> None:
-        """An event goes to the place after the last one, and nowhere else; nothing is half written."""
+        """An event goes to the place after the last one; nothing is half written."""
         store = opened()
         store.append("a", 1, entries(b"1", b"2"))
         for sequence in (1, 2, 4):
@@ -107,7 +107,7 @@ class StoreContract:
         assert store.leases.renew("q", LONG) == {}
 
     def test_append_is_fenced(self, opened: Open) -> None:
-        """Only the holder of the lease writes; who held it before writes nothing, not even a note."""
+        """Only the holder of the lease writes; its former holder not even notes."""
         store, other = opened(), opened()
         old = store.leases.take("a", "p", "process p", 0.05)
         store.append("a", 1, entries(b"1"), token=old.token)
@@ -219,7 +219,7 @@ class StoreContract:
         assert other.calls.waiting("q") == []
 
     def test_artifacts_are_kept_once(self, opened: Open) -> None:
-        """A value goes by its content, is read from any place, and is there as long as it is used."""
+        """A value is known by the digest of its content, and is read from any offset."""
         artifacts = opened().artifacts
         value = bytes(range(256)) * 9000  # more than two pieces of 1 MiB
         digest = artifacts.put(value)
