@@ -14,7 +14,8 @@ from concurrent.futures import Executor
 
 from google.rpc.status_pb2 import Status
 
-from blackbox_am.core.store import Answer, Call, Store
+from blackbox_am.core.leases import Answer, Call
+from blackbox_am.core.store import Store
 from blackbox_am.errors import BlackboxError, NotOwner, StoreError
 from blackbox_am.rpc import status
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import sqlalchemy as sa
 
-from blackbox_am.core.store import Artifacts
+from blackbox_am.core.artifacts import Artifacts
 from blackbox_am.errors import InvalidInput, NotFound, StoreCorrupt
 from blackbox_am.stores.database import STUDY_ID, Database, metadata, seal, unseal
 

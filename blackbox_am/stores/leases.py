@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from blackbox_am.core.store import Answer, Call, Calls, Lease, Leases
+from blackbox_am.core.leases import Answer, Call, Calls, Lease, Leases
 from blackbox_am.errors import NotOwner
 from blackbox_am.stores.database import STUDY_ID, Database, meta, metadata
 from blackbox_am.stores.index import indexed

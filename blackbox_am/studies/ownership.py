@@ -15,7 +15,8 @@ import time
 import uuid
 from collections.abc import Callable
 
-from blackbox_am.core.store import Lease, Store
+from blackbox_am.core.leases import Lease
+from blackbox_am.core.store import Store
 from blackbox_am.errors import NotOwner, StoreError
 
 log = logging.getLogger(__name__)

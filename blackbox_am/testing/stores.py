@@ -7,17 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from blackbox_am.core.store import (
-    Answer,
-    Entry,
-    Folded,
-    Lease,
-    Note,
-    Record,
-    Store,
-    StoredSnapshot,
-    Summary,
-)
+from blackbox_am.core.leases import Answer, Lease
+from blackbox_am.core.store import Entry, Folded, Note, Record, Store, StoredSnapshot, Summary
 from blackbox_am.errors import InvalidInput, NotFound, NotOwner, SequenceTaken
 
 Open = Callable[[], Store]
