@@ -19,6 +19,9 @@ from blackbox_am.errors import InvalidSpec, Unsupported
 State = TypeVar("State")
 
 CONTINUOUS = frozenset({"normal", "sphere", "box", "product"})
+"""The kinds of space whose coordinates are all numbers."""
+EVERY = CONTINUOUS | {"categorical", "mixed"}
+"""The kinds of space that there are, see `kinds`."""
 MAX_POPULATION = 100_000
 
 
@@ -73,7 +76,7 @@ class Optimizer(ABC, Generic[State]):
     """Of one that stands for many: the parameter that says which. Users may then write
     `name:member` for its name."""
     spaces: ClassVar[frozenset[str]] = CONTINUOUS
-    """Kinds of space it can search."""
+    """Kinds of space that it can search, see `kinds`."""
     state_type: ClassVar[type[Any]]
     """The class of its state."""
 
@@ -158,12 +161,12 @@ class Optimizer(ABC, Generic[State]):
             Unsupported: for a kind of space it cannot search.
             InvalidSpec: for a population out of range.
         """
-        kinds = _kinds(space.spec)
-        if not kinds <= self.spaces:
-            bad = ", ".join(sorted(kinds - self.spaces))
+        missing = kinds(space) - self.spaces
+        if missing:
             raise Unsupported(
-                f"{self.name} cannot search a {bad} space, only {', '.join(sorted(self.spaces))}; "
-                "`random` searches every space",
+                f"{self.name} cannot search a {space.kind} space"
+                f"{_because(space, missing)}; it searches {', '.join(sorted(self.spaces))}. "
+                "`auto` and `random` search every space",
                 field="optimizer.name",
             )
         population = self.population_size(space)
@@ -174,5 +177,20 @@ class Optimizer(ABC, Generic[State]):
             )
 
 
+def kinds(space: Space) -> set[str]:
+    """What an optimizer has to be able to search for `space`: the kinds of the space and of its
+    parts, and `mixed` for a product with codes among its coordinates.
+    """
+    return _kinds(space.spec) | ({"mixed"} if space.mixed else set())
+
+
 def _kinds(spec: SpaceSpec) -> set[str]:
     return {spec.kind}.union(*(_kinds(part) for part in spec.parts))
+
+
+def _because(space: Space, missing: set[str]) -> str:
+    """What of a product space an optimizer cannot search."""
+    if space.mixed:
+        return f" with codes among its {space.dim} coordinates"
+    parts = missing - {space.kind}
+    return f" with {' and '.join(sorted(parts))} parts" if parts else ""

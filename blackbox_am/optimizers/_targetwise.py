@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import torch
 
+from blackbox_am.core import linear_algebra
+
 LARGE = 2**15
 """Elements of a target from which a call of its own costs less than it saves."""
 BLOCK = 4
@@ -29,7 +31,7 @@ def for_each(function: Callable[..., torch.Tensor], *tensors: torch.Tensor) -> t
 def weighted_sum(weights: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """(K, D): the sum over P of weights (K, P) times rows (K, P, D), which are finite."""
     if rows[0].numel() >= LARGE:
-        return for_each(lambda w, x: torch.mv(x.T, w), weights, rows)
+        return for_each(lambda w, x: linear_algebra.matmul(x.T, w), weights, rows)
     factors = torch.split(weights.unsqueeze(-1), BLOCK, dim=1)
     blocks = torch.split(rows, BLOCK, dim=1)
     total = factors[0] * blocks[0]

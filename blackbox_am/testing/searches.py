@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from blackbox_am.core import state as states
+from blackbox_am.core.linear_algebra import ALIGNMENT
 from blackbox_am.core.optimizer import Optimizer, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
@@ -27,8 +28,25 @@ SPACES: tuple[SpaceSpec, ...] = (
         8,
         parts=(SpaceSpec("normal", 5), SpaceSpec("box", 3, low=(0.0,), high=(1.0,))),
     ),
+    SpaceSpec(
+        "product",
+        6,
+        parts=(
+            SpaceSpec("box", 2, low=(0.0,), high=(1.0,)),
+            SpaceSpec("categorical", 2, categories=4),
+            SpaceSpec("sphere", 2),
+        ),
+    ),
+    SpaceSpec(
+        "product",
+        5,
+        parts=(
+            SpaceSpec("categorical", 2, categories=3),
+            SpaceSpec("categorical", 3, categories=8),
+        ),
+    ),
 )
-"""One small space of every kind."""
+"""Small spaces of every kind, products of numbers, of numbers and codes, and of codes alone."""
 
 SEARCH_CONTEXT = SearchContext(queries_per_target=2000, targets=3)
 """What the optimizers are told of the studies they are tested in."""
@@ -141,6 +159,26 @@ def copy_of(state: Any) -> Any:
     """A state that shares no memory with `state`, but for live objects."""
     copies = {name: tensor.clone() for name, tensor in states.arrays(state).items()}
     return states.build(type(state), copies, states.sessions(state))
+
+
+def displaced(tensor: torch.Tensor, offset: int) -> torch.Tensor:
+    """A copy of `tensor`, contiguous, that begins `offset` bytes behind a multiple of 64 bytes;
+    the offset is rounded up to whole elements.
+    """
+    size = tensor.element_size()
+    offset = -(-offset // size) * size
+    memory = torch.empty(
+        tensor.numel() * size + offset + 2 * ALIGNMENT, dtype=torch.uint8, device=tensor.device
+    )
+    start = -memory.data_ptr() % ALIGNMENT + offset
+    copy = memory[start : start + tensor.numel() * size].view(tensor.dtype).view(tensor.shape)
+    return copy.copy_(tensor)
+
+
+def displaced_state(state: Any, offset: int) -> Any:
+    """`state` with every tensor at an address `offset` bytes behind a multiple of 64 bytes."""
+    moved = {name: displaced(tensor, offset) for name, tensor in states.arrays(state).items()}
+    return states.build(type(state), moved, states.sessions(state))
 
 
 def same(state: Any, other: Any) -> bool:

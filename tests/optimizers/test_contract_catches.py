@@ -72,6 +72,13 @@ class UsesGlobalNumbers(Random):
         return super().ask(space, state, stream) + torch.rand(())
 
 
+class ReadsItsAddress(SepCMA):
+    """As a matrix product may, whose kernel is chosen by where its operands begin."""
+
+    def ask(self, space: Space, state: SepCMAState, stream: Stream) -> torch.Tensor:
+        return super().ask(space, state, stream) + state.mean.data_ptr() % 64
+
+
 class Impatient(Nevergrad):
     """Asks the library whenever it is asked."""
 
@@ -111,6 +118,10 @@ class KeepsOneSession(PyCMA):
         (MixesTargets(), SUITE.test_a_target_does_not_know_the_others),
         (WritesWhileAsking(), SUITE.test_ask_is_pure),
         (ForgetsWhereItStands(), SUITE.test_a_snapshot_continues_to_the_last_bit),
+        (
+            ReadsItsAddress(),
+            lambda o: SUITE.test_bits_do_not_depend_on_memory_addresses(o, 4),
+        ),
         (SwallowsNan(), lambda o: SUITE.test_survives_missing_rows(o, "some")),
         (SwallowsNan(), lambda o: SUITE.test_survives_flat_and_infinite_scores(o, torch.inf)),
         (WeighsByScore(), SUITE.test_only_the_order_of_scores_matters),

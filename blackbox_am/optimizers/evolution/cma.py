@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core import linear_algebra
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
@@ -189,8 +190,7 @@ class CMA(EvolutionStrategy[CMAState]):
 
 def _whitened(factor: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
     """(P, D): A^-1 applied to every one of `steps` (P, D)."""
-    white: torch.Tensor = torch.linalg.solve_triangular(factor, steps.T, upper=False)
-    return white.T
+    return linear_algebra.solve_triangular(factor, steps.T, upper=False).T
 
 
 def _learn(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
 
-from blackbox_am.core.optimizer import CONTINUOUS, Optimizer
+from blackbox_am.core.optimizer import EVERY, Optimizer
 from blackbox_am.core.rng import Stream
-from blackbox_am.core.space import Categorical, Space
+from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import rows_at
 from blackbox_am.optimizers._parameters import at_least, positive, share
@@ -80,10 +80,11 @@ class GA(Optimizer[GAState]):
     where XDream asks for them again; chances are rounded to 40 bits, so that they add up to the
     same number on every device.
 
-    In a space of codes a mutation is a code drawn anew, whatever was there and however large
-    `mutation_size`. The published rates were tuned for small steps of many coordinates; here,
-    unless `mutation_rate` is given, it is 1 / D: one code a child on average (H. Muehlenbein,
-    "How genetic algorithms really work: mutation and hillclimbing", PPSN 1992).
+    The mutation of a code is another draw of it, whatever its value was and however large
+    `mutation_size` is. The published rates were tuned for small steps of many coordinates. Codes
+    mutate at the rate 1 / (number of codes) unless `mutation_rate` is given: one code a child on
+    average (H. Muehlenbein, "How genetic algorithms really work: mutation and hillclimbing", PPSN
+    1992). In a mixed space the numbers mutate at the published rate, and the codes at this one.
 
     Attributes:
         setting: where the parameters that are None come from.
@@ -100,7 +101,7 @@ class GA(Optimizer[GAState]):
     name: ClassVar[str] = "ga"
     rank_based: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = False  # codes often score the same; those told first lead
-    spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
+    spaces: ClassVar[frozenset[str]] = EVERY
     state_type: ClassVar[type[GAState]] = GAState
 
     setting: Literal[
@@ -155,6 +156,13 @@ class GA(Optimizer[GAState]):
             generation=torch.zeros(targets, dtype=torch.int64, device=device),
         )
 
+    def started_at(self, space: Space, state: GAState, latents: torch.Tensor) -> GAState:
+        del space
+        parents = latents.to(state.parents).unsqueeze(1).expand_as(state.parents).contiguous()
+        weights = torch.zeros_like(state.fitness)
+        weights[:, 0] = FULL
+        return replace(state, parents=parents, fitness=weights)
+
     def ask(self, space: Space, state: GAState, stream: Stream) -> torch.Tensor:
         used = self.parameters()
         size, dim = used.population, space.dim
@@ -174,13 +182,17 @@ class GA(Optimizer[GAState]):
     def _mutated(self, space: Space, children: torch.Tensor, stream: Stream) -> torch.Tensor:
         """Children (K, P, D) with some of their coordinates changed."""
         used, (size, dim) = self.parameters(), children.shape[1:]
-        if isinstance(space, Categorical):
-            rate = 1 / dim if self.mutation_rate is None else self.mutation_rate
-            mutates = stream.uniform(size, dim) < rate
-            return torch.where(mutates, space.sample(stream, size), children)
-        mutates = stream.uniform(size, dim) < used.mutation_rate
+        chance = stream.uniform(size, dim)
+        count = sum(number > 0 for number in space.categories)
+        rate = 1 / max(1, count) if self.mutation_rate is None else self.mutation_rate
+        if count == dim:
+            return torch.where(chance < rate, space.sample(stream, size), children)
         mutation = used.mutation_size * frame_of(space, children).scale * stream.normal(size, dim)
-        return torch.where(mutates, children + mutation, children)
+        moved = torch.where(chance < used.mutation_rate, children + mutation, children)
+        if count == 0:
+            return moved
+        redrawn = torch.where(chance < rate, space.sample(stream, size), children)
+        return torch.where(space.codes(children.device), redrawn, moved)
 
     def tell(
         self,
