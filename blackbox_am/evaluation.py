@@ -156,7 +156,7 @@ class Evaluator:
                 # Objectives that differ only in their units are scored in one go.
                 rows = (kinds == kind).nonzero().squeeze(1)
                 first = self.objectives[int(targets[rows[0]])]
-                columns = self._columns[targets[rows], : len(first.units())]
+                columns = self._columns[targets[rows], : len(first.reads())]
                 own = observed[rows.to(observed.device)].take_along_dim(
                     columns.to(observed.device), dim=1
                 )
@@ -169,14 +169,14 @@ class Evaluator:
     def _units(self) -> tuple[Unit, ...]:
         """Every unit of every objective, once."""
         return tuple(
-            dict.fromkeys(unit for objective in self.objectives for unit in objective.units())
+            dict.fromkeys(unit for objective in self.objectives for unit in objective.reads())
         )
 
     @cached_property
     def _columns(self) -> torch.Tensor:
         """(objectives, U) positions in `_units` of each objective's units, then -1."""
         place = {unit: column for column, unit in enumerate(self._units)}
-        rows = [[place[unit] for unit in objective.units()] for objective in self.objectives]
+        rows = [[place[unit] for unit in objective.reads()] for objective in self.objectives]
         width = max(len(row) for row in rows)
         return torch.tensor([row + [-1] * (width - len(row)) for row in rows])
 
@@ -215,7 +215,7 @@ def check_evaluable(
         GradientUnavailable: where gradients are wanted and oracle or generator has none.
     """
     info = oracle.describe()
-    check_units(info, [unit for objective in objectives for unit in objective.units()])
+    check_units(info, [unit for objective in objectives for unit in objective.reads()])
     check_fit(generator, info, "the generator", "the oracle")
     check_targets(generator, len(objectives))
     if not gradients:
@@ -230,4 +230,6 @@ def check_evaluable(
 
 
 def _form(spec: ObjectiveSpec) -> tuple[Any, ...]:
-    return (spec.kind, len(spec.units), spec.weights, tuple(_form(term) for term in spec.terms))
+    parameters = repr(sorted(spec.parameters.items()))
+    terms = tuple(_form(term) for term in spec.terms)
+    return (spec.kind, len(spec.quantities), spec.weights, parameters, terms)

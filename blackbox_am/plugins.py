@@ -30,7 +30,8 @@ from blackbox_am.core.generator_wrapper import GeneratorWrapper
 from blackbox_am.core.objective import Objective, Product, Sum
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.spec import ObjectiveSpec, OptimizerSpec, parameters_of
+from blackbox_am.core.parameters import parameters_of
+from blackbox_am.core.spec import ObjectiveSpec, OptimizerSpec
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec, did_you_mean
 
@@ -260,20 +261,29 @@ def build_objective(spec: ObjectiveSpec) -> Objective:
         return _build_joined(spec)
     if spec.terms:
         raise InvalidSpec(
-            f"objective {spec.kind!r} reads units and has no terms; sum and product join terms",
+            f"objective {spec.kind!r} reads quantities and has no terms; sum and product join "
+            "terms",
             field="targets.terms",
         )
-    parameters: dict[str, Any] = {"addresses": spec.units}
+    for name in ("quantities", "weights"):
+        if name in spec.parameters:
+            raise InvalidSpec(
+                f"objective {spec.kind!r}: {name} is a field of its own and not among the "
+                "parameters; move it there",
+                field=f"targets.parameters.{name}",
+            )
+    parameters: dict[str, Any] = {**spec.parameters, "quantities": spec.quantities}
     if spec.weights:
         parameters["weights"] = spec.weights
     return parameters_of(objectives.get(spec.kind), spec.kind, parameters)
 
 
 def _build_joined(spec: ObjectiveSpec) -> Objective:
-    if not spec.terms or spec.units:
+    if not spec.terms or spec.quantities or spec.parameters:
         raise InvalidSpec(
-            f"objective {spec.kind!r} joins terms and reads no units of its own; "
-            f"got {len(spec.terms)} terms and {len(spec.units)} units",
+            f"objective {spec.kind!r} joins terms, and has no quantities or parameters of its "
+            f"own; got {len(spec.terms)} terms, {len(spec.quantities)} quantities and "
+            f"{len(spec.parameters)} parameters",
             field="targets.terms",
         )
     terms = tuple(build_objective(term) for term in spec.terms)

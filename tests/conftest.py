@@ -34,7 +34,8 @@ FAR = """
 import os, signal, sys, time
 from concurrent import futures
 import grpc, numpy as np
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.capability import Capability
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.rpc import progress, tensors
 from blackbox_am.v1 import oracle_service_pb2 as pb
 from blackbox_am.v1.oracle_service_pb2_grpc import (

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from blackbox_am.core.capability import Capability
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     GradientUnavailable,
@@ -100,7 +101,7 @@ def test_each_target_has_its_own_units_in_its_own_order() -> None:
     assert result.activations.dtype == np.float32
     assert result.gradients is None
     for row, target in enumerate([1, 2, 0, 4]):
-        units = MIXED[target].units()
+        units = MIXED[target].reads()
         expected = oracle.observe(PIXELS.render(x[row]), units).numpy()
         np.testing.assert_allclose(result.activations[row, :, : len(units)], expected, rtol=1e-6)
         assert np.isnan(result.activations[row, :, len(units) :]).all()
@@ -167,7 +168,7 @@ def scores_of(evaluator: Evaluator, x: torch.Tensor) -> np.ndarray:
     """(K, P) float64 scores of the evaluator's K targets."""
     activations = evaluator.evaluate(x, range(len(x))).activations.astype(np.float64)
     pairs = zip(evaluator.objectives, activations, strict=True)
-    return np.stack([one.score(own[:, : len(one.units())]) for one, own in pairs])
+    return np.stack([one.score(own[:, : len(one.reads())]) for one, own in pairs])
 
 
 def slopes_of(evaluator: Evaluator, x: torch.Tensor, step: torch.Tensor) -> np.ndarray:

@@ -153,22 +153,28 @@ def test_a_sum_without_weights_adds_its_terms() -> None:
     assert plugins.build_objective(spec) == one + two
 
 
-LEAF = ObjectiveSpec("mean", units=("fc:1",))
+LEAF = ObjectiveSpec("mean", quantities=("fc:1",))
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (ObjectiveSpec("meen", units=("fc:1",)), "'meen'; did you mean 'mean'"),
-        (ObjectiveSpec("weigthed", units=("fc:1",)), "did you mean 'weighted'"),
-        (ObjectiveSpec("mean"), "one unit or more"),
-        (ObjectiveSpec("mean", units=("fc:",)), "not a unit"),
-        (ObjectiveSpec("mean", units=("fc:1",), weights=(1.0,)), "no parameter 'weights'"),
-        (ObjectiveSpec("mean", units=("fc:1",), terms=(LEAF,)), "has no terms"),
-        (ObjectiveSpec("weighted", units=("fc:1",)), "one weight a unit"),
+        (ObjectiveSpec("meen", quantities=("fc:1",)), "'meen'; did you mean 'mean'"),
+        (ObjectiveSpec("weigthed", quantities=("fc:1",)), "did you mean 'weighted'"),
+        (ObjectiveSpec("mean"), "one quantity or more"),
+        (ObjectiveSpec("mean", quantities=("fc:",)), "not a unit"),
+        (ObjectiveSpec("mean", quantities=("fc:1",), weights=(1.0,)), "no parameter 'weights'"),
+        (ObjectiveSpec("mean", quantities=("fc:1",), terms=(LEAF,)), "has no terms"),
+        (ObjectiveSpec("weighted", quantities=("fc:1",)), "one weight a quantity"),
         (ObjectiveSpec("sum"), "joins terms"),
-        (ObjectiveSpec("sum", units=("fc:1",), terms=(LEAF,)), "no units of its own"),
+        (
+            ObjectiveSpec("sum", quantities=("fc:1",), terms=(LEAF,)),
+            "no quantities or parameters of its own",
+        ),
         (ObjectiveSpec("sum", weights=(1.0, 2.0), terms=(LEAF,)), "1 terms and 2 weights"),
+        (ObjectiveSpec("sum", parameters={"p": 1}, terms=(LEAF,)), "1 parameters"),
+        (ObjectiveSpec("mean", quantities=("fc:1",), parameters={"p": 1}), "no parameter 'p'"),
+        (ObjectiveSpec("mean", parameters={"quantities": ["fc:1"]}), "a field of its own"),
         (ObjectiveSpec("product", terms=(ObjectiveSpec("meen"),)), "did you mean 'mean'"),
     ],
 )

@@ -23,8 +23,9 @@ from PIL import Image
 
 from blackbox_am.bench.problems import resnet20
 from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.capability import Capability
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import ServerUnavailable
 from blackbox_am.service import Config, serve
@@ -54,7 +55,11 @@ class FirstNumbers(Oracle):
     def describe(self) -> OracleInfo:
         layer = LayerInfo("numbers", "scores", (self.units,), ("unit",))
         return OracleInfo(
-            self.kind, Capability.UNITS, self.stimulus_shape, (layer,), batch_size=self.batch_size
+            self.kind,
+            Capability.SCORES | Capability.UNITS,
+            self.stimulus_shape,
+            (layer,),
+            batch_size=self.batch_size,
         )
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:

@@ -25,6 +25,7 @@ from blackbox_am.catalogue import Catalogue
 from blackbox_am.client import Client, connect
 from blackbox_am.core.spec import (
     Budget,
+    GeneratorSpec,
     ObjectiveSpec,
     OptimizerSpec,
     SpaceSpec,
@@ -103,7 +104,7 @@ def ask_tell_rate(dimension: int, seconds: float, say: Progress) -> Measurement:
         client = connect(server.address)
         study = client.create(
             space=SpaceSpec("normal", dimension),
-            targets=[ObjectiveSpec("mean", units=("score",))] * 4,
+            targets=[ObjectiveSpec("mean", quantities=("score",))] * 4,
             optimizer="sep_cma",
             parameters={"population": 40},
             queries_per_target=10**8,
@@ -122,7 +123,7 @@ def ask_tell_rate(dimension: int, seconds: float, say: Progress) -> Measurement:
 
 def _in_process_rate(folder: Path, dimension: int, seconds: float) -> float:
     spec = StudySpec(
-        targets=(ObjectiveSpec("mean", units=("score",)),) * 4,
+        targets=(ObjectiveSpec("mean", quantities=("score",)),) * 4,
         budget=Budget(queries_per_target=10**8),
         space=SpaceSpec("normal", dimension),
         optimizer=OptimizerSpec("sep_cma", {"population": 40}),
@@ -183,7 +184,7 @@ def _spec(queries: int) -> StudySpec:
     return StudySpec(
         targets=tuple(objective(unit) for unit in UNITS),
         budget=Budget(queries_per_target=queries),
-        generator="cifar_vae",
+        generator=GeneratorSpec("cifar_vae"),
         oracle="cifar_cnn",
         optimizer=OptimizerSpec("cma", {"population": POPULATION}),
     )

@@ -23,7 +23,7 @@ from blackbox_am import plugins
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.spec import read_setting
+from blackbox_am.core.parameters import read_setting
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, NotFound
 from blackbox_am.generators.networks.vq_module import VQModule

@@ -1,4 +1,4 @@
-"""What is maximised: activations in, one number out, larger is better.
+"""What is maximised: quantities in, one number out, larger is better.
 
 Objectives form an algebra: ``a + b``, ``a - b``, ``a * b``, ``2 * a``, ``-a``.
 The same code scores numpy arrays (the journal) and torch tensors (gradients).
@@ -7,26 +7,30 @@ The same code scores numpy arrays (the journal) and torch tensors (gradients).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
 
 from blackbox_am.core.spec import ObjectiveSpec
 from blackbox_am.core.units import Unit
+from blackbox_am.errors import InvalidSpec
 
 A = TypeVar("A", bound=Any)
 """A numpy array or a torch tensor."""
 
 
 class Objective(ABC):
-    """A score of activations."""
+    """A score of quantities."""
 
     @abstractmethod
-    def units(self) -> tuple[Unit, ...]:
-        """The units it reads, U of them, in the order of `score`'s last axis."""
+    def reads(self) -> tuple[Unit, ...]:
+        """The quantities that it reads, U of them, in the order of `score`'s last axis."""
 
     @abstractmethod
-    def score(self, activations: A) -> A:
-        """Scores of shape (...) for activations of shape (..., U). nan in, nan out."""
+    def score(self, values: A) -> A:
+        """Scores of shape (...) for values of shape (..., U). nan in, nan out."""
 
     @abstractmethod
     def spec(self) -> ObjectiveSpec:
@@ -54,19 +58,61 @@ class Objective(ABC):
 
 
 @dataclass(frozen=True)
+class Leaf(Objective):
+    """An objective of quantities that it names itself: the base of every plug-in.
+
+    A subclass is a frozen dataclass. Its fields are its parameters and its schema.
+
+    Attributes:
+        quantities: what it reads, such as `fc:3`; kept in their shortest spelling.
+
+    Raises:
+        InvalidInput: where an address is not in the grammar.
+        InvalidSpec: where there is no quantity.
+    """
+
+    quantities: tuple[str, ...]
+
+    kind: ClassVar[str]
+    """The name of its file, by which specifications call it."""
+
+    def __post_init__(self) -> None:
+        if not self.quantities:
+            raise InvalidSpec(
+                f"objective {self.kind!r}: expected one quantity or more, got none",
+                field="targets.quantities",
+            )
+        short = tuple(str(Unit.parse(text)) for text in self.quantities)
+        object.__setattr__(self, "quantities", short)
+
+    def reads(self) -> tuple[Unit, ...]:
+        return self._read
+
+    def spec(self) -> ObjectiveSpec:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        quantities, weights = values.pop("quantities"), values.pop("weights", ())
+        parameters = {name: msgspec.to_builtins(value) for name, value in values.items()}
+        return ObjectiveSpec(self.kind, quantities, weights, parameters)
+
+    @cached_property
+    def _read(self) -> tuple[Unit, ...]:
+        return tuple(Unit.parse(text) for text in self.quantities)
+
+
+@dataclass(frozen=True)
 class _Joined(Objective):
-    """Several objectives, each reading its own slice of the activations."""
+    """Several objectives, each reading its own slice of the values."""
 
     terms: tuple[Objective, ...]
 
-    def units(self) -> tuple[Unit, ...]:
-        return tuple(unit for term in self.terms for unit in term.units())
+    def reads(self) -> tuple[Unit, ...]:
+        return tuple(quantity for term in self.terms for quantity in term.reads())
 
-    def _scores(self, activations: A) -> list[A]:
+    def _scores(self, values: A) -> list[A]:
         scores, start = [], 0
         for term in self.terms:
-            stop = start + len(term.units())
-            scores.append(term.score(activations[..., start:stop]))
+            stop = start + len(term.reads())
+            scores.append(term.score(values[..., start:stop]))
             start = stop
         return scores
 
@@ -77,8 +123,8 @@ class Sum(_Joined):
 
     weights: tuple[float, ...]
 
-    def score(self, activations: A) -> A:
-        pairs = zip(self.weights, self._scores(activations), strict=True)
+    def score(self, values: A) -> A:
+        pairs = zip(self.weights, self._scores(values), strict=True)
         terms: list[Any] = [weight * score for weight, score in pairs]
         total: A = terms[0]
         for term in terms[1:]:
@@ -99,8 +145,8 @@ class Sum(_Joined):
 class Product(_Joined):
     """The product of other objectives."""
 
-    def score(self, activations: A) -> A:
-        first, *rest = self._scores(activations)
+    def score(self, values: A) -> A:
+        first, *rest = self._scores(values)
         for score in rest:
             first = first * score
         return first

@@ -6,11 +6,9 @@ journal. `decode` and `from_plain` check types and ranges and name the field at 
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 import re
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -113,22 +111,59 @@ class SpaceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 class ObjectiveSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """An objective as a tree: leaves name units, `sum` and `product` join terms.
+    """An objective as a tree: leaves name quantities, `sum` and `product` join terms.
 
     Attributes:
-        kind: registered name: `mean`, `weighted`, `sum`, `product`.
-        units: unit addresses, for a leaf.
-        weights: one a unit (`weighted`) or one a term (`sum`).
+        kind: registered name of a leaf, such as `mean` or `weighted`; or `sum`, `product`.
+        quantities: what a leaf reads: units of the model and measures of the stimulus.
+        weights: one a quantity (`weighted`) or one a term (`sum`).
+        parameters: further parameters of a leaf, by name.
         terms: children of an inner node.
     """
 
     kind: str
-    units: tuple[str, ...] = ()
+    quantities: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
     terms: tuple[ObjectiveSpec, ...] = ()
 
     def __post_init__(self) -> None:
         _check_depth(self, "terms")
+
+
+class CriterionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When a target has succeeded, as a tree: leaves read quantities, `all` and `any` join terms.
+
+    Attributes:
+        kind: registered name of a leaf, such as `threshold`; or `all`, `any`.
+        quantities: what a leaf reads: units of the model and measures of the stimulus.
+        parameters: further parameters of a leaf, by name.
+        terms: children of an inner node.
+    """
+
+    kind: str
+    quantities: tuple[str, ...] = ()
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    terms: tuple[CriterionSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_depth(self, "terms")
+
+
+class GeneratorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A generator of the catalogue, with what a study sets and brings.
+
+    In plain data a name alone stands for the generator as the catalogue has it.
+
+    Attributes:
+        name: its name in the catalogue.
+        parameters: parameters that the study sets, by name.
+        inputs: arrays that the study brings: parameter name -> digest of an artifact.
+    """
+
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    inputs: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class ArrayData(msgspec.Struct, frozen=True, array_like=True):
@@ -210,10 +245,11 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     Attributes:
         targets: one objective per target, K in all.
         budget: when to stop.
-        generator: registered generator, or None to search `space` itself.
+        generator: which, and how; or None to search `space` itself.
         space: the latent space where there is no generator.
         oracle: registered oracle, or None where clients evaluate.
         optimizer: which, and how.
+        criteria: when a target has succeeded: none, one for all targets, or one a target.
         seed: fixes every random number of the study.
         start: latents to begin at; the prior where None.
         keep_latents: what the journal keeps: `best` of each target, or `all`.
@@ -222,10 +258,11 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     targets: tuple[ObjectiveSpec, ...]
     budget: Budget
-    generator: str | None = None
+    generator: GeneratorSpec | None = None
     space: SpaceSpec | None = None
     oracle: str | None = None
     optimizer: OptimizerSpec = OptimizerSpec()
+    criteria: tuple[CriterionSpec, ...] = ()
     seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] = 0
     start: StartSpec | None = None
     keep_latents: Literal["best", "all"] = "best"
@@ -236,6 +273,11 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             raise ValueError(f"targets must be 1 to {MAX_TARGETS} objectives, got none or too many")
         if (self.generator is None) == (self.space is None):
             raise ValueError("name a generator or a space, one of the two")
+        if len(self.criteria) not in (0, 1, len(self.targets)):
+            raise ValueError(
+                f"criteria: expected none, one for all targets, or one for each of the "
+                f"{len(self.targets)} targets, got {len(self.criteria)}"
+            )
         if self.space is not None and self.oracle is not None:
             raise ValueError(
                 "a study over a bare space has no stimuli for an oracle; "
@@ -251,7 +293,7 @@ def objective(target: str | ObjectiveSpec) -> ObjectiveSpec:
     """
     if isinstance(target, ObjectiveSpec):
         return target
-    return ObjectiveSpec("mean", units=(str(Unit.parse(target)),))
+    return ObjectiveSpec("mean", quantities=(str(Unit.parse(target)),))
 
 
 def start_spec(start: str | NDArray[Any] | None) -> StartSpec | None:
@@ -269,66 +311,21 @@ def start_spec(start: str | NDArray[Any] | None) -> StartSpec | None:
 
 
 def from_plain(spec_type: type[T], plain: Any) -> T:
-    """A specification from dicts and lists.
+    """A specification from dicts and lists. A study's generator may be a name alone.
 
     Raises:
         InvalidSpec: naming the field, what it expected and what came.
     """
+    if spec_type is StudySpec and isinstance(plain, dict):
+        name = plain.get("generator")
+        if isinstance(name, str):
+            plain = plain | {"generator": {"name": name}}
     try:
         return msgspec.convert(plain, spec_type, strict=True)
     except (msgspec.ValidationError, ValueError, RecursionError) as error:
         found = _FIELD.search(str(error))
         field = "" if found is None else found[1]
         raise InvalidSpec(*_explain(spec_type, plain, str(error)), field=field) from error
-
-
-def parameters_of(plug_in: type[T], name: str, parameters: dict[str, Any]) -> T:
-    """A plug-in built from its parameters, checked against its dataclass fields.
-
-    Raises:
-        InvalidSpec: for an unknown parameter ("did you mean") or a bad value.
-    """
-    known = (
-        [field.name for field in msgspec.structs.fields(plug_in)]
-        if issubclass(plug_in, msgspec.Struct)
-        else [field.name for field in dataclasses.fields(plug_in)]  # type: ignore[arg-type]
-    )
-    for key in parameters:
-        if key not in known:
-            near = did_you_mean(key, known)
-            raise InvalidSpec(f"{name} has no parameter {key!r}{near}", field=f"parameters.{key}")
-    hints = get_type_hints(plug_in)
-    whole = {key: _whole(value, hints[key]) for key, value in parameters.items()}
-    try:
-        return msgspec.convert(whole, plug_in, strict=True)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise InvalidSpec(f"{name}: {error}", field="parameters") from error
-
-
-def _whole(value: Any, hint: Any) -> Any:
-    """`value` with 20.0 made 20 where `hint` wants whole numbers: protobuf's Struct and
-    JavaScript know no integers.
-    """
-    inner = get_args(hint)
-    if isinstance(value, (list, tuple)):
-        return [_whole(item, inner[0] if inner else hint) for item in value]
-    wants = set(inner) or {hint}
-    if isinstance(value, float) and value.is_integer() and int in wants and float not in wants:
-        return int(value)
-    return value
-
-
-def read_setting(text: str) -> tuple[str, Any] | None:
-    """A parameter from `NAME=VALUE`, the value read as JSON, else taken as text; None where
-    `text` is not of that form.
-    """
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        return None
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
 
 
 def to_plain(spec: Any) -> Any:

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blackbox_am.core.capability import Capability
 from blackbox_am.errors import InvalidInput
 
 FloatArray = NDArray[np.float64]
 ActivationArray = NDArray[np.float32]
-
-
-class Capability(IntEnum):
-    """What an oracle can answer. Each level includes those below it."""
-
-    SCORES = 0
-    """C0: labels or scores only."""
-    UNITS = 1
-    """C1: a vector of unit activations."""
-    MAPS = 2
-    """C2: spatial or token maps."""
-    GRADIENTS = 3
-    """C3: local gradients of activations with respect to stimuli."""
-    INTERVENTION = 4
-    """C4: ablate units, or add to them."""
 
 
 class StudyState(Enum):
@@ -123,21 +109,24 @@ class OracleInfo:
 
     Attributes:
         kind: the plug-in's name; of a wrapped oracle, that of the innermost.
-        capability: the highest level it answers at.
+        capabilities: what it can answer.
         stimulus_shape: shape of one stimulus, such as (3, 32, 32).
         layers: its readable layers, in the order of the computation.
         deterministic: whether the same stimuli always give the same activations.
         batch_size: rows it likes best in one call.
         wrappers: kinds of what is put around it, the outermost first.
+        fingerprint: 32 hexadecimal digits that stand for the model and its weights, where whoever
+            describes it has found them out; `Oracle.fingerprint` does for a local one.
     """
 
     kind: str
-    capability: Capability
+    capabilities: Capability
     stimulus_shape: tuple[int, ...]
     layers: tuple[LayerInfo, ...]
     deterministic: bool = True
     batch_size: int = 64
     wrappers: tuple[str, ...] = ()
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from blackbox_am.core.capability import Capability, in_words
 from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.errors import CapabilityMissing, InvalidInput, UnknownUnit, did_you_mean
 
@@ -107,7 +108,7 @@ def check_unit(info: OracleInfo, unit: Unit) -> None:
 
     Raises:
         UnknownUnit: for a layer, index or position that does not exist.
-        CapabilityMissing: for a position on an oracle below C2.
+        CapabilityMissing: for a position on an oracle without the capability MAPS.
     """
     layer = find_layer(info, unit)
     if unit.index is not None and unit.index >= layer.units:
@@ -125,10 +126,10 @@ def check_unit(info: OracleInfo, unit: Unit) -> None:
             f"positions; leave out the '@'",
             field="units",
         )
-    if info.capability < 2:
+    if Capability.MAPS not in info.capabilities:
         raise CapabilityMissing(
-            f"unit {str(unit)!r}: a position needs an oracle of capability MAPS (C2); "
-            f"this one has {info.capability.name} (C{int(info.capability)})",
+            f"unit {str(unit)!r}: a position needs the capability MAPS; this oracle has "
+            f"{in_words(info.capabilities)}",
             field="units",
         )
     _check_position(unit, layer, extents)

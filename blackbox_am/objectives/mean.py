@@ -1,57 +1,37 @@
-"""The mean of some units: the usual objective, of one unit above all."""
+"""The mean of some quantities: the usual objective, of one unit above all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from typing import ClassVar
 
-from blackbox_am.core.objective import A, Objective
-from blackbox_am.core.spec import ObjectiveSpec
-from blackbox_am.core.units import Unit
-from blackbox_am.errors import InvalidSpec
+from blackbox_am.core.objective import A, Leaf
 
 MOST_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Mean(Objective):
-    """The mean activation of one or more units.
+class Mean(Leaf):
+    """The mean of one or more quantities.
 
     Attributes:
-        addresses: the units, such as `fc:3`; kept in their shortest spelling.
+        quantities: what it reads, such as `fc:3`; kept in their shortest spelling.
 
     Raises:
         InvalidInput: where an address is not in the grammar.
-        InvalidSpec: where there is none.
+        InvalidSpec: where there is no quantity.
     """
 
-    addresses: tuple[str, ...]
+    kind: ClassVar[str] = "mean"
 
-    def __post_init__(self) -> None:
-        if not self.addresses:
-            raise InvalidSpec(
-                "objective 'mean': expected one unit or more, got none", field="targets.units"
-            )
-        short = tuple(str(Unit.parse(address)) for address in self.addresses)
-        object.__setattr__(self, "addresses", short)
-
-    def units(self) -> tuple[Unit, ...]:
-        return self._units
-
-    def score(self, activations: A) -> A:
-        scores: A = activations.mean(-1)
+    def score(self, values: A) -> A:
+        scores: A = values.mean(-1)
         return scores
 
-    def spec(self) -> ObjectiveSpec:
-        return ObjectiveSpec("mean", units=self.addresses)
-
     def __str__(self) -> str:
-        if len(self.addresses) == 1:
-            return self.addresses[0]
-        if len(self.addresses) <= MOST_SHOWN:
-            return f"mean({', '.join(self.addresses)})"
-        return f"mean of {len(self.addresses)} units, {self.addresses[0]} to {self.addresses[-1]}"
-
-    @cached_property
-    def _units(self) -> tuple[Unit, ...]:
-        return tuple(Unit.parse(address) for address in self.addresses)
+        names = self.quantities
+        if len(names) == 1:
+            return names[0]
+        if len(names) <= MOST_SHOWN:
+            return f"mean({', '.join(names)})"
+        return f"mean of {len(names)} units, {names[0]} to {names[-1]}"

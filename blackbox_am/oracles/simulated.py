@@ -12,9 +12,10 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.capability import Capability
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.rng import position_seed
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, UnknownUnit
 from blackbox_am.oracles._presentations import presentation_seeds
@@ -79,9 +80,10 @@ class Simulated(Oracle):
                 )
 
     def describe(self) -> OracleInfo:
+        units = Capability.SCORES | Capability.UNITS
         return OracleInfo(
             self.kind,
-            Capability.GRADIENTS if self.gradients else Capability.UNITS,
+            units | Capability.GRADIENTS if self.gradients else units,
             self.stimulus_shape,
             (self._layer,),
             deterministic=self.noise == 0,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from blackbox_am.core.capability import Capability
+from blackbox_am.core.capability import names as capability_names
 from blackbox_am.core.types import (
     Accounting,
     Best,
     CandidateId,
-    Capability,
     GenerationScores,
     LayerInfo,
     OracleInfo,
@@ -186,7 +189,10 @@ def oracle_to_proto(name: str, info: OracleInfo) -> oracle_pb.DescribeOracleResp
     return oracle_pb.DescribeOracleResponse(
         oracle=name,
         kind=info.kind,
-        capability=oracle_pb.Capability.Value(f"CAPABILITY_{info.capability.name}"),
+        capabilities=[
+            oracle_pb.Capability.Value(f"CAPABILITY_{name}")
+            for name in capability_names(info.capabilities)
+        ],
         deterministic=info.deterministic,
         stimulus_shape=info.stimulus_shape,
         layers=[
@@ -212,14 +218,6 @@ def oracle_from_proto(message: oracle_pb.DescribeOracleResponse) -> OracleInfo:
     Raises:
         InvalidInput: where it makes no sense, saying what.
     """
-    word = oracle_pb.Capability.Name(message.capability) if _known(message) else ""
-    name = word.removeprefix("CAPABILITY_")
-    if name not in Capability.__members__:
-        raise InvalidInput(
-            f"capability: expected one of {', '.join(Capability.__members__)}, "
-            f"got number {message.capability}",
-            field="capability",
-        )
     if any(n < 1 for n in message.stimulus_shape):
         raise InvalidInput(
             f"stimulus_shape: expected positive lengths, got {tuple(message.stimulus_shape)}",
@@ -227,7 +225,7 @@ def oracle_from_proto(message: oracle_pb.DescribeOracleResponse) -> OracleInfo:
         )
     return OracleInfo(
         message.kind,
-        Capability[name],
+        _capabilities(message),
         tuple(message.stimulus_shape),
         tuple(_layer(layer) for layer in message.layers),
         message.deterministic,
@@ -263,8 +261,17 @@ def duration_to_proto(seconds: float, field: str) -> Duration:
     return duration
 
 
-def _known(message: oracle_pb.DescribeOracleResponse) -> bool:
-    return message.capability in oracle_pb.Capability.values()
+def _capabilities(message: oracle_pb.DescribeOracleResponse) -> Capability:
+    """The flags of `message`. Numbers of a newer version are passed over."""
+    known = oracle_pb.Capability.values()
+    words = [oracle_pb.Capability.Name(n) for n in message.capabilities if n in known and n]
+    if not words:
+        raise InvalidInput(
+            f"capabilities: expected one or more of {', '.join(Capability.__members__)}, got "
+            f"{list(message.capabilities) or 'none'}",
+            field="capabilities",
+        )
+    return reduce(or_, (Capability[word.removeprefix("CAPABILITY_")] for word in words))
 
 
 def _layer(layer: oracle_pb.Layer) -> LayerInfo:

@@ -44,8 +44,9 @@ def study_to_proto(spec: StudySpec) -> pb.StudySpec:
     Raises:
         InvalidSpec: for a parameter that the wire cannot carry.
     """
+    _check_carried(spec)
     return pb.StudySpec(
-        generator=spec.generator or "",
+        generator="" if spec.generator is None else spec.generator.name,
         space=None if spec.space is None else space_to_proto(spec.space),
         oracle=spec.oracle or "",
         targets=[objective_to_proto(target) for target in spec.targets],
@@ -85,7 +86,7 @@ def objective_to_proto(spec: ObjectiveSpec) -> pb.Objective:
     """An objective as a message."""
     return pb.Objective(
         kind=spec.kind,
-        units=spec.units,
+        units=spec.quantities,
         weights=spec.weights,
         terms=[objective_to_proto(term) for term in spec.terms],
     )
@@ -227,7 +228,7 @@ def _start(message: pb.Start) -> dict[str, Any]:
 def _objective(message: pb.Objective) -> dict[str, Any]:
     return {
         "kind": message.kind,
-        "units": list(message.units),
+        "quantities": list(message.units),
         "weights": list(message.weights),
         "terms": [_objective(term) for term in message.terms],
     }
@@ -269,6 +270,12 @@ def _check_integers(value: Any) -> None:
         )
     for item in value.values() if isinstance(value, dict) else value if _listed(value) else ():
         _check_integers(item)
+
+
+def _check_carried(spec: StudySpec) -> None:
+    generator = spec.generator
+    if spec.criteria or (generator is not None and (generator.parameters or generator.inputs)):
+        raise InvalidSpec("the wire carries no criteria, and no generator parameters or inputs yet")
 
 
 def _listed(value: Any) -> bool:

@@ -85,7 +85,7 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
     answer, latents = backend.registry.act(study_id, take)
     if request.with_stimuli and latents is not None and spec.generator is not None:
         targets = [CandidateId.parse(name).target for name in answer.candidate_ids]
-        stimuli = render(backend.generator(spec.generator), latents, targets)
+        stimuli = render(backend.generator(spec.generator.name), latents, targets)
         answer.stimuli.CopyFrom(tensors.to_proto(to_uint8(stimuli)))
     return answer
 

@@ -41,7 +41,7 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
         )
     spec = specs.study_from_proto(request.spec)
     _check_memory(spec.optimizer)
-    generator = None if spec.generator is None else backend.generator(spec.generator)
+    generator = None if spec.generator is None else backend.generator(spec.generator.name)
     oracle = None if spec.oracle is None else backend.oracle(spec.oracle)
     created = checks.created(
         spec, generator, oracle, backend.oracle, source_of(spec, backend.store)

@@ -184,7 +184,7 @@ class StudyService(StudyServiceServicer):
                 "stimuli; ask without with_stimuli",
                 field="with_stimuli",
             )
-        generator = self.backend.generator(spec.generator)
+        generator = self.backend.generator(spec.generator.name)
         for start in range(0, len(best), 32):
             piece = best[start : start + 32]
             latents = np.stack([b.latent for b in piece])

@@ -12,6 +12,7 @@ from blackbox_am.errors import StoreCorrupt
 from blackbox_am.rpc import names, progress, specs
 from blackbox_am.studies import reports
 from blackbox_am.studies.events import (
+    Adopted,
     BudgetChanged,
     Created,
     Event,
@@ -117,6 +118,10 @@ def _describe(message: pb.StudyEvent, event: Event, before: Study) -> None:
             message.resumed.generation = event.generation
             message.resumed.exact = event.exact
             message.resumed.message = event.message
+        case Adopted():
+            message.resumed.generation = before.generation
+            message.resumed.exact = True
+            message.resumed.message = f"another model was adopted: {event.message}"
         case Created():
             message.created.SetInParent()
 
@@ -143,7 +148,7 @@ def _summary(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _failed(event: RowsTold, study: Study) -> int:
     """Rows without a value for one of the units that their target reads."""
-    widths = np.array([len(target.objective.units()) for target in study.targets])
+    widths = np.array([len(target.objective.reads()) for target in study.targets])
     activations = event.activations.numpy()
     mine = np.arange(activations.shape[1]) < widths[event.targets.numpy()][:, None]
     return int((np.isnan(activations) & mine).any(axis=1).sum())

@@ -199,7 +199,9 @@ class Workers:
         spec = live.study.spec
         assert spec.oracle is not None  # it would not be wanted
         assert spec.generator is not None  # StudySpec takes no oracle without one
-        evaluator = evaluator_of(live, self._generator(spec.generator), self._oracle(spec.oracle))
+        evaluator = evaluator_of(
+            live, self._generator(spec.generator.name), self._oracle(spec.oracle)
+        )
 
         def went_on(live: LiveStudy) -> None:
             delays.start_over()

@@ -54,7 +54,7 @@ def created(
     optimizer = optimizer.bind(generator, network)
     population = optimizer.population_size(space)
     rows = population * len(objectives)
-    units = max(len(objective.units()) for objective in objectives)
+    units = max(len(objective.reads()) for objective in objectives)
     latent_bytes = (4 if space.dtype is None else 8) * space.dim
     if rows * max(latent_bytes, 4 * units) > MAX_GENERATION_BYTES:
         raise InvalidSpec(
@@ -67,9 +67,9 @@ def created(
     batch_size = 0
     if oracle is not None:
         info = oracle.describe()
-        check_units(info, [unit for objective in objectives for unit in objective.units()])
+        check_units(info, [unit for objective in objectives for unit in objective.reads()])
         if generator is not None:
-            check_fit(generator, info, f"generator {spec.generator!r}", f"oracle {spec.oracle!r}")
+            check_fit(generator, info, _named(spec), f"oracle {spec.oracle!r}")
         if optimizer.order == 1:
             check_gradients(info, optimizer.name)
         batch_size = fixed_batch_size(rows, info.batch_size)
@@ -107,6 +107,10 @@ def _bare(spec: StudySpec) -> SpaceSpec:
     return spec.space
 
 
+def _named(spec: StudySpec) -> str:
+    return "the generator" if spec.generator is None else f"generator {spec.generator.name!r}"
+
+
 def _check_climbable(spec: StudySpec, generator: Generator | None, oracle: Oracle | None) -> None:
     name = spec.optimizer.name
     if oracle is None:
@@ -117,7 +121,6 @@ def _check_climbable(spec: StudySpec, generator: Generator | None, oracle: Oracl
         )
     if generator is not None and not generator.differentiable:
         raise GradientUnavailable(
-            f"{name} climbs gradients, and generator {spec.generator!r} has none; "
-            "use a gradient-free optimizer",
+            f"{name} climbs gradients, and {_named(spec)} has none; use a gradient-free optimizer",
             field="optimizer.name",
         )

@@ -51,7 +51,7 @@ def rows_told(
             f"the study has {study.state.value}; it takes no more measurements"
             + ("; extend its budget first" if study.state is StudyState.SUCCEEDED else "")
         )
-    tensors.check_shape(activations, (len(targets), study.units), "activations")
+    tensors.check_shape(activations, (len(targets), study.quantities), "activations")
     if activations.dtype.kind != "f":
         raise ShapeMismatch(
             f"activations: expected float32 or float64, got {activations.dtype.name}",

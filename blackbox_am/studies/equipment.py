@@ -18,7 +18,7 @@ Equip = Callable[[Optimizer[Any], StudySpec], Optimizer[Any]]
 def by_name(generator: Callable[[str], Generator], network: Callable[[str], Oracle]) -> Equip:
     """For a process that runs many studies, and finds their generators by name."""
     return lambda optimizer, spec: optimizer.bind(
-        None if spec.generator is None else generator(spec.generator), network
+        None if spec.generator is None else generator(spec.generator.name), network
     )
 
 

@@ -15,7 +15,7 @@ from blackbox_am.plugins import build_objective
 def activations_for(objective: Objective, *shape: int, seed: int = 0) -> np.ndarray:
     """(*shape, U) float32 standard normal activations."""
     rng = np.random.default_rng(seed)
-    return rng.standard_normal((*shape, len(objective.units()))).astype(np.float32)
+    return rng.standard_normal((*shape, len(objective.reads()))).astype(np.float32)
 
 
 class ObjectiveContract:
@@ -26,8 +26,8 @@ class ObjectiveContract:
         raise NotImplementedError("override the fixture `objective` with yours")
 
     def test_reads_units_with_addresses(self, objective: Objective) -> None:
-        assert objective.units()
-        for unit in objective.units():
+        assert objective.reads()
+        for unit in objective.reads():
             assert Unit.parse(str(unit)) == unit
 
     @pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
@@ -51,8 +51,8 @@ class ObjectiveContract:
         assert objective.score(torch.from_numpy(activations)).dtype == torch.float32
 
     def test_a_missing_activation_makes_a_missing_score(self, objective: Objective) -> None:
-        activations = activations_for(objective, len(objective.units()) + 1)
-        for row in range(len(objective.units())):
+        activations = activations_for(objective, len(objective.reads()) + 1)
+        for row in range(len(objective.reads())):
             activations[row, row] = np.nan
         missing = np.isnan(objective.score(activations))
         assert missing[:-1].all()
@@ -73,7 +73,7 @@ class ObjectiveContract:
     def test_its_specification_rebuilds_it(self, objective: Objective) -> None:
         again = build_objective(from_plain(ObjectiveSpec, to_plain(objective.spec())))
         assert again == objective
-        assert again.units() == objective.units()
+        assert again.reads() == objective.reads()
         activations = activations_for(objective, 5)
         np.testing.assert_array_equal(again.score(activations), objective.score(activations))
 

@@ -28,29 +28,30 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     CAPABILITY_UNSPECIFIED: _Capability.ValueType  # 0
     CAPABILITY_SCORES: _Capability.ValueType  # 1
-    """C0: labels or scores only."""
+    """The scores, probabilities or labels that are the model's own output."""
     CAPABILITY_UNITS: _Capability.ValueType  # 2
-    """C1: a vector of unit activations."""
+    """Activations of units inside the model."""
     CAPABILITY_MAPS: _Capability.ValueType  # 3
-    """C2: spatial or token maps."""
+    """Single positions of a layer: places of a feature map, tokens."""
     CAPABILITY_GRADIENTS: _Capability.ValueType  # 4
-    """C3: local gradients."""
+    """Gradients of activations with respect to stimuli. They do not travel."""
     CAPABILITY_INTERVENTION: _Capability.ValueType  # 5
-    """C4: intervention."""
+    """Answers with some units silenced or changed."""
 
-class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper): ...
+class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
+    """What an oracle can answer. One stands for one kind of request; none includes another."""
 
 CAPABILITY_UNSPECIFIED: Capability.ValueType  # 0
 CAPABILITY_SCORES: Capability.ValueType  # 1
-"""C0: labels or scores only."""
+"""The scores, probabilities or labels that are the model's own output."""
 CAPABILITY_UNITS: Capability.ValueType  # 2
-"""C1: a vector of unit activations."""
+"""Activations of units inside the model."""
 CAPABILITY_MAPS: Capability.ValueType  # 3
-"""C2: spatial or token maps."""
+"""Single positions of a layer: places of a feature map, tokens."""
 CAPABILITY_GRADIENTS: Capability.ValueType  # 4
-"""C3: local gradients."""
+"""Gradients of activations with respect to stimuli. They do not travel."""
 CAPABILITY_INTERVENTION: Capability.ValueType  # 5
-"""C4: intervention."""
+"""Answers with some units silenced or changed."""
 global___Capability = Capability
 
 @typing.final
@@ -120,7 +121,7 @@ class DescribeOracleResponse(google.protobuf.message.Message):
 
     ORACLE_FIELD_NUMBER: builtins.int
     KIND_FIELD_NUMBER: builtins.int
-    CAPABILITY_FIELD_NUMBER: builtins.int
+    CAPABILITIES_FIELD_NUMBER: builtins.int
     DETERMINISTIC_FIELD_NUMBER: builtins.int
     STIMULUS_SHAPE_FIELD_NUMBER: builtins.int
     LAYERS_FIELD_NUMBER: builtins.int
@@ -130,12 +131,13 @@ class DescribeOracleResponse(google.protobuf.message.Message):
     oracle: builtins.str
     kind: builtins.str
     """What answers: the oracle within everything that is put around it."""
-    capability: global___Capability.ValueType
     deterministic: builtins.bool
     batch_size: builtins.int
     """Rows it likes best in one call."""
     message: builtins.str
     """Why it cannot be described, in a listing; empty where it can."""
+    @property
+    def capabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Capability.ValueType]: ...
     @property
     def stimulus_shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Shape of one stimulus."""
@@ -151,7 +153,7 @@ class DescribeOracleResponse(google.protobuf.message.Message):
         *,
         oracle: builtins.str = ...,
         kind: builtins.str = ...,
-        capability: global___Capability.ValueType = ...,
+        capabilities: collections.abc.Iterable[global___Capability.ValueType] | None = ...,
         deterministic: builtins.bool = ...,
         stimulus_shape: collections.abc.Iterable[builtins.int] | None = ...,
         layers: collections.abc.Iterable[global___Layer] | None = ...,
@@ -159,7 +161,7 @@ class DescribeOracleResponse(google.protobuf.message.Message):
         message: builtins.str = ...,
         wrappers: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["batch_size", b"batch_size", "capability", b"capability", "deterministic", b"deterministic", "kind", b"kind", "layers", b"layers", "message", b"message", "oracle", b"oracle", "stimulus_shape", b"stimulus_shape", "wrappers", b"wrappers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["batch_size", b"batch_size", "capabilities", b"capabilities", "deterministic", b"deterministic", "kind", b"kind", "layers", b"layers", "message", b"message", "oracle", b"oracle", "stimulus_shape", b"stimulus_shape", "wrappers", b"wrappers"]) -> None: ...
 
 global___DescribeOracleResponse = DescribeOracleResponse
 

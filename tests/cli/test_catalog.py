@@ -58,7 +58,7 @@ def test_oracles(cli, from_json, where, config):
     assert described["priced"]["wrappers"] == ["quota"]
     assert described["toy"]["wrappers"] == []
     text = cli("catalog", "oracles", *place).stdout
-    assert "C1 units" in text
+    assert "scores, units" in text
     assert text.count("quota") == 1
     assert "3 x 8 x 8" in text
 

@@ -159,7 +159,7 @@ def test_handles(client):
 
 
 def test_the_spec_comes_back(client):
-    targets = ["u:3!max", ObjectiveSpec("weighted", units=("u:1", "u:2"), weights=(1.0, -1.0))]
+    targets = ["u:3!max", ObjectiveSpec("weighted", quantities=("u:1", "u:2"), weights=(1.0, -1.0))]
     study = bare(
         client,
         targets=targets,
@@ -173,7 +173,7 @@ def test_the_spec_comes_back(client):
         keep_latents="all",
     )
     spec = study.spec()
-    assert spec.targets[0] == ObjectiveSpec("mean", units=("u:3!max",))
+    assert spec.targets[0] == ObjectiveSpec("mean", quantities=("u:3!max",))
     assert spec.targets[1] == targets[1]
     assert spec.optimizer.parameters == {"population": 12}
     assert spec.space == SpaceSpec("normal", 3)

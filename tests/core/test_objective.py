@@ -26,14 +26,14 @@ VALUES = {"a:0": 3.0, "b:0": 1.0, "b:1": 4.0}  # A scores 3, B 2.5
     ],
 )
 def test_the_algebra_scores_as_written(objective: Objective, score: float) -> None:
-    row = np.array([VALUES[str(unit)] for unit in objective.units()])
+    row = np.array([VALUES[str(unit)] for unit in objective.reads()])
     assert objective.score(row) == score
     assert float(objective.score(torch.from_numpy(row))) == score
 
 
 def test_each_term_reads_its_own_slice() -> None:
     joined = A + B * A
-    assert [str(unit) for unit in joined.units()] == ["a:0", "b:0", "b:1", "a:0"]
+    assert [str(unit) for unit in joined.reads()] == ["a:0", "b:0", "b:1", "a:0"]
     assert joined.score(np.array([1.0, 2.0, 4.0, 10.0])) == 1 + 3 * 10
 
 
@@ -61,7 +61,7 @@ trees = st.recursive(
 @given(trees, trees, st.integers(0, 2**32 - 1))
 def test_the_algebra_is_that_of_numbers(one: Objective, two: Objective, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    x, y = (rng.standard_normal((3, len(part.units()))) for part in (one, two))
+    x, y = (rng.standard_normal((3, len(part.reads()))) for part in (one, two))
     both = np.concatenate([x, y], axis=1)
     a, b = one.score(x), two.score(y)
     np.testing.assert_allclose((one + two).score(both), a + b)

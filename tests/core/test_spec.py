@@ -7,27 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blackbox_am.core.parameters import parameters_of
 from blackbox_am.core.spec import (
     Budget,
+    CriterionSpec,
+    GeneratorSpec,
     ObjectiveSpec,
     OptimizerSpec,
     SpaceSpec,
     StudySpec,
     from_plain,
     objective,
-    parameters_of,
     to_plain,
 )
 from blackbox_am.errors import InvalidInput, InvalidSpec
 
 NORMAL = SpaceSpec("normal", 8)
 BUDGET = Budget(1000)
-HEAD = ObjectiveSpec("mean", units=("fc:3",))
+HEAD = ObjectiveSpec("mean", quantities=("fc:3",))
 
 
 def study(**changes: Any) -> dict[str, Any]:
     plain = {
-        "targets": [{"kind": "mean", "units": ["fc:3"]}],
+        "targets": [{"kind": "mean", "quantities": ["fc:3"]}],
         "budget": {"queries_per_target": 1000},
         "generator": "vae",
         "oracle": "cnn",
@@ -37,7 +39,7 @@ def study(**changes: Any) -> dict[str, Any]:
 
 def test_a_study_from_plain_data() -> None:
     spec = from_plain(StudySpec, study())
-    assert spec == StudySpec((HEAD,), BUDGET, generator="vae", oracle="cnn")
+    assert spec == StudySpec((HEAD,), BUDGET, generator=GeneratorSpec("vae"), oracle="cnn")
     assert spec.optimizer == OptimizerSpec("auto")
 
 
@@ -99,11 +101,37 @@ def test_plain_data_and_json_lose_nothing(spec: StudySpec) -> None:
         ({"seed": 2**63}, "seed|[Ii]nteger"),
         ({"keep_latents": "some"}, "keep_latents"),
         ({"optimizer": {"nam": "cma"}}, "unknown field `nam`"),
+        ({"generator": {"name": ""}}, "generator.name"),
+        ({"criteria": [{"kind": "threshold"}] * 2}, "one for each of the 1 targets, got 2"),
     ],
 )
 def test_bad_studies_name_what_is_wrong(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSpec, match=message):
         from_plain(StudySpec, study(**changes))
+
+
+def test_a_name_stands_for_the_generator_as_the_catalogue_has_it() -> None:
+    named = from_plain(StudySpec, study(generator={"name": "vae"}))
+    assert from_plain(StudySpec, study()) == named
+    assert named.generator == GeneratorSpec("vae")
+    full = {"name": "perturbation", "parameters": {"radius": 0.1}, "inputs": {"around": "ab12"}}
+    spec = from_plain(StudySpec, study(generator=full))
+    assert to_plain(spec)["generator"] == full
+
+
+def test_criteria_are_none_one_or_one_a_target() -> None:
+    met = CriterionSpec("threshold", ("fc:3",), {"at_least": 2.0})
+    both = CriterionSpec("all", terms=(met, met))
+    for criteria in ((), (met,), (met, both)):
+        plain = study(
+            targets=[to_plain(HEAD)] * 2, criteria=[to_plain(criterion) for criterion in criteria]
+        )
+        assert from_plain(StudySpec, plain).criteria == criteria
+
+
+def test_an_objective_has_parameters() -> None:
+    spec = ObjectiveSpec("margin", ("fc:3",), parameters={"over": "runner-up"})
+    assert from_plain(ObjectiveSpec, to_plain(spec)) == spec
 
 
 def test_misspelt_fields_name_near_ones() -> None:

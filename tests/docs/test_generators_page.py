@@ -8,7 +8,7 @@ from pathlib import Path
 
 import blackbox_am
 from blackbox_am import plugins
-from blackbox_am.core.spec import parameters_of
+from blackbox_am.core.parameters import parameters_of
 from blackbox_am.generators.parametric.pixels import Pixels
 
 TEXT = (Path(blackbox_am.__file__).parent / "generators" / "README.md").read_text("utf-8")

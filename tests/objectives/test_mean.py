@@ -18,7 +18,7 @@ def test_one_unit_scores_itself_to_the_last_bit() -> None:
 
 def test_addresses_are_kept_short() -> None:
     assert Mean(("fc:1!mean",)) == Mean(("fc:1",))
-    assert Mean(("fc:1!mean",)).units() == (Unit("fc", 1),)
+    assert Mean(("fc:1!mean",)).reads() == (Unit("fc", 1),)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_titles(count: int, title: str) -> None:
 
 
 def test_needs_units() -> None:
-    with pytest.raises(InvalidSpec, match="one unit or more"):
+    with pytest.raises(InvalidSpec, match="one quantity or more"):
         Mean(())
     with pytest.raises(InvalidInput, match="not a unit"):
         Mean(("fc:one",))

@@ -17,7 +17,7 @@ def test_scores_the_sum_without_dividing() -> None:
 def test_is_the_sum_written_with_the_algebra() -> None:
     weighted = Weighted(("a:0", "b:1", "c:2"), (1, -2, 0.5))
     written = Mean(("a:0",)) - 2 * Mean(("b:1",)) + 0.5 * Mean(("c:2",))
-    assert weighted.units() == written.units()
+    assert weighted.reads() == written.reads()
     activations = np.random.default_rng(0).standard_normal((50, 3))
     np.testing.assert_allclose(weighted.score(activations), written.score(activations))
 
@@ -43,9 +43,9 @@ def test_titles(weights: tuple[float, ...], title: str) -> None:
 @pytest.mark.parametrize(
     ("addresses", "weights", "message"),
     [
-        ((), (), "one unit or more"),
-        (("a:0",), (), "one weight a unit"),
-        (("a:0", "a:1"), (1.0,), "1 weights for 2 units"),
+        ((), (), "one quantity or more"),
+        (("a:0",), (), "one weight a quantity"),
+        (("a:0", "a:1"), (1.0,), "1 weights for 2 quantities"),
         (("a:0",), (math.nan,), "finite"),
         (("a:0",), (math.inf,), "finite"),
     ],

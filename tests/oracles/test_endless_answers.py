@@ -27,7 +27,8 @@ GRPC = """
 import sys
 from concurrent import futures
 import grpc
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.capability import Capability
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.rpc import chunks, progress, tensors
 from blackbox_am.v1 import oracle_service_pb2 as pb
 from blackbox_am.v1.oracle_service_pb2_grpc import (

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from blackbox_am import plugins
-from blackbox_am.core.types import Capability
+from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, OracleFailed, OracleTimeout
 from blackbox_am.oracles.function import Function
@@ -48,7 +48,7 @@ def test_one_array_is_a_layer_of_scores() -> None:
     (layer,) = info.layers
     assert (layer.name, layer.kind, layer.shape) == ("scores", "scores", (6,))
     assert layer.labels == tuple("abcdef")
-    assert info.capability is Capability.UNITS
+    assert info.capabilities == Capability.SCORES | Capability.UNITS
     assert torch.equal(oracle.observe(X, units("scores:4", "scores:0")), X.flatten(1)[:, [4, 0]])
 
 
@@ -64,7 +64,7 @@ def test_maps_have_positions() -> None:
         return {"maps": np.stack([x, -x], axis=1), "sum": x.sum((1, 2))}
 
     oracle = Function(maps, (2, 3))
-    assert oracle.describe().capability is Capability.MAPS
+    assert oracle.describe().capabilities == FORWARD
     assert [layer.axes for layer in oracle.describe().layers] == [
         ("unit", "height", "width"),
         ("unit",),

@@ -12,8 +12,9 @@ from torch import nn
 
 from blackbox_am import plugins
 from blackbox_am.bench.problems import MEAN, STD, resnet20
+from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.metering import metering
-from blackbox_am.core.types import Accounting, Capability
+from blackbox_am.core.types import Accounting
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     BlackboxError,
@@ -72,12 +73,12 @@ def expected(stimuli: torch.Tensor) -> torch.Tensor:
 
 
 def same(answer: torch.Tensor, stimuli: torch.Tensor = X) -> None:
-    torch.testing.assert_close(answer, expected(stimuli), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(answer.float(), expected(stimuli), rtol=1e-4, atol=1e-5)
 
 
 def test_metadata_says_what_it_is(of: Of) -> None:
     info = of("net", labels=("cat", "dog", "owl", "bee")).describe()
-    assert info.capability is Capability.MAPS
+    assert info.capabilities == FORWARD
     assert info.stimulus_shape == (3, 6, 6)
     assert info.batch_size == 3
     logits, maps = info.layers
@@ -87,7 +88,7 @@ def test_metadata_says_what_it_is(of: Of) -> None:
     assert maps.axes == ("unit", "height", "width")
     only = of("net", outputs=("logits",)).describe()
     assert [layer.name for layer in only.layers] == ["logits"]
-    assert only.capability is Capability.UNITS
+    assert only.capabilities == Capability.SCORES | Capability.UNITS
     assert InferenceProtocol.billable
 
 
@@ -197,6 +198,9 @@ def test_large_stimuli_fill_no_message_over_grpc() -> None:
 def test_numbers_instead_of_bytes(of: Of, inference) -> None:
     same(of("numbers").observe(X, UNITS))
     same(of("wider").observe(X, UNITS))
+    # One of its outputs is FP64: all columns of the answer are then float64.
+    assert of("wider").observe(X, UNITS).dtype == torch.float64
+    assert of("numbers").observe(X, UNITS).dtype == torch.float32
 
 
 def test_json_where_a_server_takes_no_bytes(inference_over_http: str, inference) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.metering import metering
-from blackbox_am.core.types import Accounting, Capability
+from blackbox_am.core.types import Accounting
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     InvalidSpec,
@@ -82,7 +83,7 @@ def test_every_datatype(on: On, server: InferenceServer, protocol: str, model: s
     oracle = on(protocol, model)
     info = oracle.describe()
     assert info.stimulus_shape == network.SHAPE
-    assert info.capability is Capability.MAPS
+    assert info.capabilities == FORWARD
     assert {layer.name: layer.shape for layer in info.layers} == network.OUTPUTS
     most = network.MOST_ROWS if server.kind == "triton" else 64
     assert info.batch_size == most

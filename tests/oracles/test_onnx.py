@@ -12,7 +12,8 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import nn
 
 from blackbox_am import plugins
-from blackbox_am.core.types import Capability, LayerInfo
+from blackbox_am.core.capability import FORWARD
+from blackbox_am.core.types import LayerInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, OracleFailed, UnknownUnit
 from blackbox_am.oracles.onnx import Onnx
@@ -67,7 +68,7 @@ def value(name: str, shape: list[object], dtype: int = TensorProto.FLOAT) -> obj
 def test_describes_tensors_in_the_order_of_the_computation(export: Export) -> None:
     oracle = of(export(Net(), 3, 8, 8), labels=("a", "b", "c", "d", "e"))
     info = oracle.describe()
-    assert info.capability is Capability.MAPS
+    assert info.capabilities == FORWARD
     assert info.stimulus_shape == (3, 8, 8)
     assert info.deterministic
     # The exporter folded the batch norm into the convolution.

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from blackbox_am import plugins
-from blackbox_am.core.types import Capability
+from blackbox_am.core.capability import Capability
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import CapabilityMissing, InvalidSpec, UnknownUnit
 from blackbox_am.oracles.simulated import Simulated
@@ -48,7 +48,7 @@ def test_gradients_are_those_of_the_formula() -> None:
     x = torch.rand(3, 5, requires_grad=True)
     (slopes,) = torch.autograd.grad(oracle.observe(x, [Unit("units", 1)]).sum(), x)
     torch.testing.assert_close(slopes, -2 * (x.detach() - oracle.optimum(1)) / 5)
-    assert Simulated().describe().capability is Capability.UNITS
+    assert Simulated().describe().capabilities == Capability.SCORES | Capability.UNITS
 
 
 def test_positions_need_maps() -> None:

@@ -9,7 +9,8 @@ from snntorch import Leaky, Synaptic
 from torch import nn
 
 from blackbox_am import plugins
-from blackbox_am.core.types import Capability, LayerInfo
+from blackbox_am.core.capability import FORWARD
+from blackbox_am.core.types import LayerInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, OracleFailed
 from blackbox_am.oracles.snn import Snn
@@ -82,7 +83,7 @@ def latency(spikes: torch.Tensor) -> torch.Tensor:
 
 def test_describes_neurons_by_their_read_outs() -> None:
     info = of(labels=("a", "b", "c")).describe()
-    assert info.capability is Capability.MAPS
+    assert info.capabilities == FORWARD
     assert info.deterministic
     last = [f"head.2.{what}" for what in ("rate", "first_spike", "membrane")]
     first = [f"first.{what}" for what in ("rate", "first_spike", "membrane")]

@@ -97,8 +97,8 @@ def test_oracles_come_back():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"capability": 0}, "capability"),
-        ({"capability": 77}, "77"),
+        ({"capabilities": []}, "capabilities"),
+        ({"capabilities": [77]}, "77"),
         ({"stimulus_shape": [3, 0]}, "stimulus_shape"),
         ({"layers": [oracle_pb.Layer(name="fc", shape=[2], axes=["width"])]}, "'unit'"),
         ({"layers": [oracle_pb.Layer(name="fc", shape=[2, 3], axes=["unit"])]}, "axes"),

@@ -4,6 +4,7 @@ import pytest
 
 from blackbox_am.core.spec import (
     Budget,
+    GeneratorSpec,
     ObjectiveSpec,
     OptimizerSpec,
     SpaceSpec,
@@ -14,10 +15,10 @@ from blackbox_am.errors import InvalidSpec
 from blackbox_am.rpc import specs
 from blackbox_am.v1 import study_pb2 as pb
 
-LEAF = ObjectiveSpec("mean", units=("fc:1",))
+LEAF = ObjectiveSpec("mean", quantities=("fc:1",))
 
 SPECS = {
-    "plain": StudySpec((LEAF,), Budget(10), generator="vae", oracle="cnn"),
+    "plain": StudySpec((LEAF,), Budget(10), generator=GeneratorSpec("vae"), oracle="cnn"),
     "all of it": StudySpec(
         (LEAF, ObjectiveSpec("sum", weights=(1.0, -0.5), terms=(LEAF, LEAF))),
         Budget(10**9, seconds=1.5, target_score=-2.0, patience=3),
@@ -45,7 +46,10 @@ def test_a_spec_comes_back_as_it_went(spec):
 
 def test_whole_numbers_in_parameters_stay_whole():
     spec = StudySpec(
-        (LEAF,), Budget(1), generator="g", optimizer=OptimizerSpec("cma", {"n": 20, "x": [3, 0.5]})
+        (LEAF,),
+        Budget(1),
+        generator=GeneratorSpec("g"),
+        optimizer=OptimizerSpec("cma", {"n": 20, "x": [3, 0.5]}),
     )
     back = specs.study_from_proto(specs.study_to_proto(spec)).optimizer.parameters
     assert back == {"n": 20, "x": [3, 0.5]}

@@ -247,7 +247,7 @@ def test_short_rows_are_filled_with_nan(client):
     from blackbox_am.core.spec import ObjectiveSpec
 
     study = client.create(
-        targets=["u:0", ObjectiveSpec("mean", units=("u:1", "u:2"))],
+        targets=["u:0", ObjectiveSpec("mean", quantities=("u:1", "u:2"))],
         space=SpaceSpec("normal", 4),
         parameters={"population": P},
         queries_per_target=P,

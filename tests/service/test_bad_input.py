@@ -117,7 +117,7 @@ def test_trees_too_deep(raw, client):
 
 
 def _tower(height):
-    tree = ObjectiveSpec("mean", units=("u:0",))
+    tree = ObjectiveSpec("mean", quantities=("u:0",))
     for _ in range(height):
         tree = ObjectiveSpec("sum", terms=(tree,))
     return tree

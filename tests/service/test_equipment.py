@@ -31,7 +31,7 @@ def wanted(network="climbable", **changes):
     ("changes", "error", "says"),
     [
         ({"network": "climable"}, NotFound, "did you mean 'climbable'"),
-        ({"network": "sim"}, Unsupported, "C3 is needed"),
+        ({"network": "sim"}, Unsupported, "needs gradients"),
         ({"generator": "small", "oracle": None}, ShapeMismatch, "the network 'climbable' takes"),
         (
             {"generator": None, "oracle": None, "space": SpaceSpec("normal", 4)},

@@ -123,7 +123,7 @@ def test_validation_creates_nothing(own):
 
 
 def test_a_description_too_long_for_a_message_is_refused(own):
-    long = ObjectiveSpec("mean", units=tuple("layer." * 10 + f"u:{i}" for i in range(5000)))
+    long = ObjectiveSpec("mean", quantities=tuple("layer." * 10 + f"u:{i}" for i in range(5000)))
     with pytest.raises(InvalidSpec, match="split the targets") as found:
         own.create(targets=[long] * 10, space=SpaceSpec("normal", 2), validate_only=True)
     assert found.value.field == "targets"

@@ -29,7 +29,7 @@ from blackbox_am.studies.snapshots import SNAPSHOT_GENERATIONS
 
 def spec(queries: int = 40, targets: int = 2, optimizer: str = "cma", **budget) -> StudySpec:
     return StudySpec(
-        targets=tuple(ObjectiveSpec("mean", units=(f"s{k}",)) for k in range(targets)),
+        targets=tuple(ObjectiveSpec("mean", quantities=(f"s{k}",)) for k in range(targets)),
         budget=Budget(queries_per_target=queries, **budget),
         space=SpaceSpec("normal", 4),
         optimizer=OptimizerSpec(optimizer, {"population": 10}),

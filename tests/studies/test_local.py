@@ -44,7 +44,7 @@ def test_cma_beats_random_on_every_target(model):
 def test_what_it_reports_is_what_the_model_says(model):
     result = maximise(model)
     stimuli = torch.stack([torch.from_numpy(best.stimulus) for best in result.best[:2]])
-    units = [blackbox_am.Mean((f"3:{k}",)).units()[0] for k in range(2)]
+    units = [blackbox_am.Mean((f"3:{k}",)).reads()[0] for k in range(2)]
     activations = model.observe(stimuli, units)
     for k in range(2):
         assert float(activations[k, k]) == pytest.approx(result.best[k].score, rel=1e-5)

@@ -21,7 +21,7 @@ TARGETS, POPULATION, DIMENSION, QUERIES = 3, 4, 2, 18
 
 def make_spec(optimizer: str) -> StudySpec:
     return StudySpec(
-        targets=tuple(ObjectiveSpec("mean", units=(f"score{k}",)) for k in range(TARGETS)),
+        targets=tuple(ObjectiveSpec("mean", quantities=(f"score{k}",)) for k in range(TARGETS)),
         budget=Budget(queries_per_target=QUERIES, patience=3),
         space=SpaceSpec("normal", DIMENSION),
         optimizer=OptimizerSpec(optimizer, {"population": POPULATION}),

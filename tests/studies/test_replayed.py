@@ -27,7 +27,7 @@ POPULATION = 6
 def spec(optimizer: str, queries: int = 75, space: SpaceSpec | None = None, **budget) -> StudySpec:
     """75 queries are twelve generations and a half."""
     return StudySpec(
-        targets=tuple(ObjectiveSpec("mean", units=(f"u{k}",)) for k in range(3)),
+        targets=tuple(ObjectiveSpec("mean", quantities=(f"u{k}",)) for k in range(3)),
         budget=Budget(queries_per_target=queries, **budget),
         space=space or SpaceSpec("sphere", 5),
         optimizer=OptimizerSpec(optimizer, {"population": POPULATION}),

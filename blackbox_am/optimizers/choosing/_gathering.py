@@ -16,9 +16,9 @@ import torch
 
 from blackbox_am.core import state as states
 from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.parameters import parameters_of
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.core.spec import parameters_of
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import comparable
 from blackbox_am.optimizers._parameters import at_least

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
+from blackbox_am.core.capability import Capability, in_words
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.linear_algebra import aligned
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.space import Space
-from blackbox_am.core.types import Capability, OracleInfo
+from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.errors import ShapeMismatch, Unsupported
 from blackbox_am.optimizers._frame import Frame, frame_of
@@ -118,11 +119,10 @@ def surrogate(
         )
     found = network(network_name)
     info = found.describe()
-    if info.capability < Capability.GRADIENTS:
+    if Capability.GRADIENTS not in info.capabilities:
         raise Unsupported(
-            f"{name} climbs the network {network_name!r}, and this {info.kind} oracle has no "
-            f"gradients: its capability is {info.capability.name} (C{int(info.capability)}), C3 is "
-            "needed; name a local network such as 'cifar_cnn'",
+            f"{name} needs gradients of the network {network_name!r}, and this {info.kind} oracle "
+            f"has {in_words(info.capabilities)}; name a local network such as 'cifar_cnn'",
             field="optimizer.parameters.network",
         )
     if info.stimulus_shape != generator.stimulus_shape:

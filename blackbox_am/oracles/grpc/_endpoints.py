@@ -323,10 +323,12 @@ def too_long(details: str) -> bool:
 def _differences(one: OracleInfo, other: OracleInfo) -> str:
     """What two descriptions of a model differ in; how many rows a server likes may differ."""
     found = []
-    for name in ("stimulus_shape", "capability", "deterministic"):
+    for name in ("stimulus_shape", "capabilities", "deterministic"):
         mine, theirs = getattr(one, name), getattr(other, name)
         if mine != theirs:
             found.append(f"{name} {theirs} and not {mine}")
+    if one.fingerprint and other.fingerprint and one.fingerprint != other.fingerprint:
+        found.append(f"fingerprint {other.fingerprint} and not {one.fingerprint}")
     if one.layers != other.layers:
         mine, theirs = ([layer.name for layer in info.layers] for info in (one, other))
         found.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.weights import load
 from blackbox_am.errors import InvalidSpec, OracleFailed
@@ -81,6 +82,7 @@ class Snn(Oracle):
     """
 
     kind: ClassVar[str] = "snn"
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"batch_size", "device", "labels"})
 
     model: Any
     stimulus_shape: tuple[int, ...]
@@ -113,6 +115,9 @@ class Snn(Oracle):
         object.__setattr__(self, "model", _module(self.model))
         if self.weights:
             load(self.model, Path(self.weights))
+
+    def contents(self) -> Mapping[str, object]:
+        return {"model": self.model, "weights": None}  # the module has the weights already
 
     def describe(self) -> OracleInfo:
         return self._info
@@ -216,7 +221,7 @@ class Snn(Oracle):
             layers.append(layer)
         return OracleInfo(
             self.kind,
-            Capability.MAPS,
+            FORWARD,
             self.stimulus_shape,
             tuple(layers),
             batch_size=self.batch_size,

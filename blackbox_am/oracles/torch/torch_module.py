@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Literal
 
 import torch
 
+from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import Capability, OracleInfo
+from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles._inputs import (
@@ -103,7 +104,7 @@ class TorchModule(Oracle):
 
     kind: ClassVar[str] = "torch_module"
     excluded_from_identity: ClassVar[frozenset[str]] = frozenset(
-        {"batch_size", "labels", "download"}
+        {"batch_size", "device", "labels", "download"}
     )
 
     model: Any
@@ -138,13 +139,16 @@ class TorchModule(Oracle):
         check_positive("batch_size", self.batch_size)
         check_positive("rows", self.rows)
 
+    def contents(self) -> Mapping[str, object]:
+        return self._source.contents(lambda: self._hooked.module)
+
     def describe(self) -> OracleInfo:
         return self._info
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
         check_stimuli(self._info, stimuli)
         readings, back = self._plan(tuple(units))
-        if self._info.capability < Capability.GRADIENTS:
+        if Capability.GRADIENTS not in self._info.capabilities:
             stimuli = stimuli.detach()
         inputs = self._normalise(stimuli)
         if not readings:
@@ -225,7 +229,7 @@ class TorchModule(Oracle):
         refused = program and not hooked.has_gradients(self.stimulus_shape)
         return OracleInfo(
             self.kind,
-            Capability.MAPS if refused else Capability.GRADIENTS,
+            FORWARD if refused else FORWARD | Capability.GRADIENTS,
             self.stimulus_shape,
             tuple(layers),
             batch_size=self.batch_size or default,

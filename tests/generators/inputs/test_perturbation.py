@@ -120,7 +120,7 @@ def test_each_target_has_its_own_input() -> None:
     latents = torch.randn(3, 2, 64)
     oracle = Simulated((1, 8, 8), gradients=True)
     objectives = [Mean((f"units:{k}",)) for k in range(3)]
-    units = [objective.units()[0] for objective in objectives]
+    units = [objective.reads()[0] for objective in objectives]
     evaluator = Evaluator(generator, oracle, objectives, 4)
     # Targets come in any order, and some of them are finished.
     found = evaluator.evaluate(latents[:2], [2, 0], gradients=True)

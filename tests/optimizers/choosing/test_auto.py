@@ -29,7 +29,7 @@ def test_a_population_that_is_given_is_kept():
 
 
 def test_auto_itself_searches_nothing():
-    with pytest.raises(Unsupported, match="fitted"):
+    with pytest.raises(Unsupported, match="resolve"):
         Auto().init(NORMAL, 1, Stream(0, "init", 0))
 
 

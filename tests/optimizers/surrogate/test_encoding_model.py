@@ -10,11 +10,12 @@ import torch
 
 from blackbox_am import plugins
 from blackbox_am.core import state as states
+from blackbox_am.core.capability import Capability
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.errors import InvalidSpec, NotFound, ShapeMismatch, UnknownUnit, Unsupported
 from blackbox_am.generators.diffusers.diffusers_vq import DiffusersVQ
 from blackbox_am.generators.parametric.pixels import Pixels
@@ -263,7 +264,7 @@ def test_reads_the_layers_it_is_told() -> None:
     [
         (None, tiny_network, (), Unsupported, "this study has none"),
         (DiffusersVQ(latent="codes"), tiny_network, (), Unsupported, "has no gradients"),
-        (CANVAS, lambda: Simulated(STIMULUS), (), Unsupported, "C3 is needed"),
+        (CANVAS, lambda: Simulated(STIMULUS), (), Unsupported, "needs gradients"),
         (Pixels((3, 8, 8)), tiny_network, (), ShapeMismatch, "takes"),
         (CANVAS, tiny_network, ("9",), UnknownUnit, "no layer '9'"),
         (CANVAS, lambda: no_network("n"), (), NotFound, "without a catalogue"),

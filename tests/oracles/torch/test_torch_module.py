@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from blackbox_am import plugins
-from blackbox_am.core.types import Capability, LayerInfo
+from blackbox_am.core.capability import FORWARD, Capability
+from blackbox_am.core.types import LayerInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, NotFound, OracleFailed, OutOfMemory, UnknownUnit
 from blackbox_am.oracles.torch.torch_module import TorchModule
@@ -59,7 +60,7 @@ def layer(oracle: TorchModule, name: str) -> LayerInfo:
 def test_describes_layers_in_the_order_of_the_computation(net: Net) -> None:
     info = of(net).describe()
     assert [found.name for found in info.layers] == ["conv1", "conv2", "relu", "fc", "output"]
-    assert info.capability is Capability.GRADIENTS
+    assert info.capabilities == FORWARD | Capability.GRADIENTS
     assert info.stimulus_shape == (3, 8, 8)
     assert layer(of(net), "conv2") == LayerInfo(
         "conv2", "conv", (6, 4, 4), ("unit", "height", "width")

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.oracle import Oracle, check_gradients
-from blackbox_am.core.types import Capability, LayerInfo
+from blackbox_am.core.types import LayerInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import GradientUnavailable, InvalidSpec, NotFound, OracleFailed
 from blackbox_am.oracles.torch.torch_module import TorchModule
@@ -186,7 +187,7 @@ def test_a_frozen_program_has_its_output_alone() -> None:
 
 def test_a_program_without_gradients_says_so(stimuli: torch.Tensor) -> None:
     oracle = TorchModule(script(Closed()), SHAPE, device="cpu")
-    assert oracle.describe().capability is Capability.MAPS
+    assert oracle.describe().capabilities == FORWARD
     with pytest.raises(GradientUnavailable, match="adam climbs gradients"):
         check_gradients(oracle.describe(), "adam")
     x = stimuli.requires_grad_()

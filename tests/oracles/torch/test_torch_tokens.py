@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from blackbox_am.core.types import Capability, LayerInfo
+from blackbox_am.core.capability import FORWARD, Capability
+from blackbox_am.core.types import LayerInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import UnknownUnit
 from blackbox_am.oracles.torch.torch_module import TorchModule
@@ -200,7 +201,7 @@ def test_a_head_as_a_whole(case: Case) -> None:
 
 
 def test_gradients_reach_stimuli_from_heads_and_neurons(case: Case) -> None:
-    assert case.oracle.describe().capability is Capability.GRADIENTS
+    assert case.oracle.describe().capabilities == FORWARD | Capability.GRADIENTS
     for unit in units(f"{case.attention}.heads.1:3@cls", f"{case.neurons}:7!max"):
         x = stimuli_of(case.oracle).requires_grad_()
         answer = case.oracle.observe(x, [unit])

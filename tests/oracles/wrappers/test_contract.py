@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from blackbox_am import plugins
+from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.types import Capability
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles.simulated import Simulated
@@ -58,8 +58,8 @@ class TestAroundANetwork(OracleContract):
         return plugins.wrap(net(), name, PARAMETERS[name](tmp_path))
 
     def test_capability_is_passed_on_or_lowered(self, name: str, oracle: Oracle) -> None:
-        expected = Capability.MAPS if name in LOWERED else Capability.GRADIENTS
-        assert oracle.describe().capability is expected
+        expected = FORWARD if name in LOWERED else FORWARD | Capability.GRADIENTS
+        assert oracle.describe().capabilities == expected
 
 
 class TestAroundASimulation(OracleContract):
@@ -72,7 +72,7 @@ class TestAroundASimulation(OracleContract):
         assert (info.kind, info.wrappers) == ("simulated", ("retry", name))
 
     def test_capability_is_never_raised(self, oracle: Oracle) -> None:
-        assert oracle.describe().capability is Capability.UNITS
+        assert oracle.describe().capabilities == Capability.SCORES | Capability.UNITS
 
     def test_it_is_closed_with_what_it_holds(
         self, oracle: Oracle, monkeypatch: pytest.MonkeyPatch

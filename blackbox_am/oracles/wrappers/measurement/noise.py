@@ -11,8 +11,9 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.ranges import check
-from blackbox_am.core.types import Capability, OracleInfo
+from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec
@@ -31,7 +32,7 @@ class Noise(Wrapper):
     often this stimulus was shown here: repeats differ, and yet a run can be repeated. It
     keeps a count for every stimulus it has seen, in some 150 bytes.
 
-    Counts have no gradients: with `poisson`, the capability is MAPS at most.
+    Counts have no gradients: with `poisson`, the capability GRADIENTS is taken away.
 
     Attributes:
         multiplicative: deviation relative to the activation.
@@ -64,8 +65,8 @@ class Noise(Wrapper):
         _ = self._seen  # made before threads can race for it
 
     def around(self, info: OracleInfo) -> OracleInfo:
-        highest = Capability.MAPS if self.poisson else info.capability
-        return replace(info, deterministic=False, capability=min(info.capability, highest))
+        kept = info.capabilities & FORWARD if self.poisson else info.capabilities
+        return replace(info, deterministic=False, capabilities=kept)
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
         # A unit asked for twice was measured once; the order of the units changes nothing.
@@ -92,14 +93,14 @@ class Noise(Wrapper):
         return clean
 
     def _counts(self, clean: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
-        rates = (self.poisson * clean.nan_to_num(nan=0.0)).clamp_min(0).double().cpu()
+        rates = (self.poisson * clean.nan_to_num(0.0, 0.0, 0.0)).clamp_min(0).double().cpu()
         rows = [
             torch.poisson(row, generator=generator)
             for row, generator in zip(rates, generators, strict=True)
         ]
         counts = torch.stack(rows) if rows else rates
-        noisy = (counts / self.poisson).to(clean.device, torch.float32)
-        return torch.where(clean.isnan(), clean, noisy)
+        noisy = (counts / self.poisson).to(clean)
+        return torch.where(clean.isfinite(), noisy, clean)
 
     @cached_property
     def _seen(self) -> Counter[bytes]:

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.ranges import check
-from blackbox_am.core.types import Capability, OracleInfo
+from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 
@@ -21,7 +22,7 @@ class Quantise(Wrapper):
     Values are clipped to [0, 1] and rounded to the nearest of 2^bits levels, ties to even,
     0 and 1 among them. Around a cache, stimuli that round to the same image are bought once.
 
-    Steps have no gradients: the capability is MAPS at most.
+    Steps have no gradients: the capability GRADIENTS is taken away.
 
     Attributes:
         bits: of a value.
@@ -37,7 +38,7 @@ class Quantise(Wrapper):
         check(1 <= self.bits <= 16, "bits", "1 to 16", self.bits)
 
     def around(self, info: OracleInfo) -> OracleInfo:
-        return replace(info, capability=min(info.capability, Capability.MAPS))
+        return replace(info, capabilities=info.capabilities & FORWARD)
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
         steps = 2**self.bits - 1

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.capability import Capability
 from blackbox_am.core.oracle import check_stimuli, check_units
-from blackbox_am.core.types import Capability, LayerInfo, OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec
@@ -59,7 +60,7 @@ class Roughness(Wrapper):
             return self.ask(stimuli, units)
         reading = LayerReading(info.layers[-1], [units[c] for c in own], stimuli.device)
         measured = reading(_differences(stimuli.to(torch.float32)))
-        if info.capability < Capability.GRADIENTS:
+        if Capability.GRADIENTS not in info.capabilities:
             measured = measured.detach()  # half of an objective's gradient would mislead
         others = [column for column, unit in enumerate(units) if unit.layer != LAYER]
         if not others:

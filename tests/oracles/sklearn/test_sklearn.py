@@ -25,7 +25,8 @@ from sklearn.tree import DecisionTreeClassifier
 from skops import io
 
 from blackbox_am import plugins
-from blackbox_am.core.types import Capability, LayerInfo
+from blackbox_am.core.capability import Capability
+from blackbox_am.core.types import LayerInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, OracleFailed
 from blackbox_am.oracles.sklearn import Sklearn
@@ -58,13 +59,13 @@ class TestForest(OracleContract):
 def test_a_forest_says_of_digits_what_it_says(forest: RandomForestClassifier) -> None:
     oracle = Sklearn(forest, (1, 8, 8), high=(16.0,))
     info = oracle.describe()
-    assert info.capability is Capability.SCORES
+    assert info.capabilities == Capability.SCORES
     assert [layer.name for layer in info.layers] == ["predict_proba", "predict"]
     assert info.layers[0].labels == tuple("0123456789")
     stimuli = torch.tensor(DIGITS.images[1200:] / 16, dtype=torch.float32).unsqueeze(1)
     answer = oracle.observe(stimuli, units(*(f"predict_proba:{i}" for i in range(10))))
     expected = forest.predict_proba(DIGITS.data[1200:])
-    torch.testing.assert_close(answer, torch.tensor(expected, dtype=torch.float32))
+    assert torch.equal(answer, torch.tensor(expected))
     assert (answer.argmax(1).numpy() == DIGITS.target[1200:]).mean() > 0.85
     said = oracle.observe(stimuli, units(*(f"predict:{i}" for i in range(10))))
     assert said.sum(1).eq(1).all()
@@ -81,7 +82,7 @@ def test_features_have_their_own_ranges() -> None:
     stimuli = torch.tensor((IRIS.data - low) / (high - low), dtype=torch.float64)
     answer = oracle.observe(stimuli, units("decision_function:2", "predict:1"))
     expected = model.decision_function(IRIS.data)[:, 2]
-    torch.testing.assert_close(answer[:, 0], torch.tensor(expected, dtype=torch.float32))
+    torch.testing.assert_close(answer[:, 0], torch.tensor(expected))
     assert (answer[:, 1].numpy() == (model.predict(IRIS.data) == "versicolor")).all()
 
 

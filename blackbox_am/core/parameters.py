@@ -1,0 +1,62 @@
+"""Parameters of plug-ins: read from text, and checked against the plug-in's fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import msgspec
+
+from blackbox_am.errors import InvalidSpec, did_you_mean
+
+T = TypeVar("T")
+
+
+def parameters_of(plug_in: type[T], name: str, parameters: dict[str, Any]) -> T:
+    """A plug-in built from its parameters, checked against its dataclass fields.
+
+    Raises:
+        InvalidSpec: for an unknown parameter ("did you mean") or a bad value.
+    """
+    known = (
+        [field.name for field in msgspec.structs.fields(plug_in)]
+        if issubclass(plug_in, msgspec.Struct)
+        else [field.name for field in dataclasses.fields(plug_in)]  # type: ignore[arg-type]
+    )
+    for key in parameters:
+        if key not in known:
+            near = did_you_mean(key, known)
+            raise InvalidSpec(f"{name} has no parameter {key!r}{near}", field=f"parameters.{key}")
+    hints = get_type_hints(plug_in)
+    whole = {key: _whole(value, hints[key]) for key, value in parameters.items()}
+    try:
+        return msgspec.convert(whole, plug_in, strict=True)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise InvalidSpec(f"{name}: {error}", field="parameters") from error
+
+
+def _whole(value: Any, hint: Any) -> Any:
+    """`value` with 20.0 made 20 where `hint` wants whole numbers: protobuf's Struct and
+    JavaScript know no integers.
+    """
+    inner = get_args(hint)
+    if isinstance(value, (list, tuple)):
+        return [_whole(item, inner[0] if inner else hint) for item in value]
+    wants = set(inner) or {hint}
+    if isinstance(value, float) and value.is_integer() and int in wants and float not in wants:
+        return int(value)
+    return value
+
+
+def read_setting(text: str) -> tuple[str, Any] | None:
+    """A parameter from `NAME=VALUE`, the value read as JSON, else taken as text; None where
+    `text` is not of that form.
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        return None
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
