@@ -50,7 +50,7 @@ def mkl_mode() -> str:
     `COMPATIBLE`, `branch N` for a named instruction set, or `off`; `unknown` where MKL cannot be
     asked, and `absent` where torch does not use MKL.
     """
-    if not torch.backends.mkl.is_available():
+    if not torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
         return "absent"
     library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
     try:
@@ -156,7 +156,8 @@ def addmm_(
 
 def solve(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """matrix^-1 right, for a square matrix."""
-    return torch.linalg.solve(_fixed(matrix), _fixed(right))
+    found: torch.Tensor = torch.linalg.solve(_fixed(matrix), _fixed(right))
+    return found
 
 
 def solve_triangular(

@@ -21,6 +21,13 @@ BLOCK = 4
 """Rows that small weighted sums add at a time."""
 
 
+def possible(mask: torch.Tensor) -> bool:
+    """Whether any of `mask` may be True. The CPU looks; on other devices the answer is True, since
+    a look would wait for the device.
+    """
+    return mask.device.type != "cpu" or bool(mask.any())
+
+
 def for_each(function: Callable[..., torch.Tensor], *tensors: torch.Tensor) -> torch.Tensor:
     """`function` over the K axis of `tensors`, stacked: (K, ...)."""
     if len(tensors[0]) == 1:
@@ -58,11 +65,11 @@ def norms(rows: torch.Tensor) -> torch.Tensor:
 def _by_row(function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
     """A reduction over the last axis of `rows` (K, ..., D).
 
-    The CPU treats all rows of a contiguous tensor alike, except that it shares an only row among
-    its threads: that one is given company. CUDA divides its threads by the number of rows, and
-    so gets a call for each target.
+    The CPU treats all rows of a contiguous tensor alike, except that it divides a single row among
+    its threads; so a single row is doubled. CUDA divides its threads by the number of rows, and so
+    gets a call for each target.
     """
-    if rows.is_cuda:
+    if rows.device.type != "cpu":
         return for_each(function, rows)
     rows = rows.contiguous()
     if rows.shape[:-1].numel() == 1:

@@ -8,7 +8,8 @@ Subclass it in a test module, and give it your optimizer::
             return Mine(population=8)
 
 Every promise of `blackbox_am.core.optimizer.Optimizer` is then tested, in every kind of
-space that the optimizer says it can search.
+space that the optimizer says it can search, on the CPU and on a CUDA device where there is one.
+The tests on CUDA carry the marker `cuda`; register it in your pytest configuration.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ import pytest
 import torch
 
 from blackbox_am.core import state as states
-from blackbox_am.core.optimizer import MAX_POPULATION, Optimizer, kinds
+from blackbox_am.core.optimizer import MAX_POPULATION, Optimizer, Proposal, kinds
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import GradientUnavailable
+from blackbox_am.testing import searches
 from blackbox_am.testing.searches import (
     SPACES,
+    NoStream,
     Search,
     copy_of,
     displaced,
@@ -42,6 +45,15 @@ from blackbox_am.testing.searches import (
 
 class OptimizerContract:
     """What every optimizer promises. Override `optimizer`."""
+
+    @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)], autouse=True)
+    def device(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+        """The device that the searches of a test compute on: each device there is."""
+        name: str = request.param
+        if name == "cuda" and not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device; torch sees none")
+        monkeypatch.setattr(searches, "DEVICE", name)
+        return name
 
     @pytest.fixture
     def optimizer(self) -> Optimizer[Any]:
@@ -152,6 +164,63 @@ class OptimizerContract:
                 usual.tell(latents, scores)
                 assert same(usual.state, moved.state), f"{space.kind}, {space.dim} dimensions: tell"
 
+    def test_wants_one_row_of_each_target_at_least(self, optimizer: Optimizer[Any]) -> None:
+        for space in searchable(optimizer):
+            search, again = Search(optimizer, space), Search(optimizer, space)
+            for _ in range(4):
+                proposal = search.propose()
+                mask = proposal.mask()
+                assert mask.shape == proposal.latents.shape[:2], space.kind
+                assert mask.dtype == torch.bool
+                assert mask.device == proposal.latents.device
+                assert mask.any(-1).all(), f"{space.kind}: a target of which no row is wanted"
+                assert torch.equal(mask, search.propose().mask()), "asked twice, wanted others"
+                assert torch.equal(mask, again.propose().mask())
+                search.run(1)
+                again.run(1)
+
+    def test_reads_nothing_back_to_the_host(self, optimizer: Optimizer[Any]) -> None:
+        """On tensors of the device `meta`, which have no numbers, any read fails."""
+        if optimizer.host_reads:
+            return
+        for space in searchable(optimizer):
+            search = Search(optimizer, space)
+            search.run(2)
+            if search.optimizer.host_reads:
+                continue  # another optimizer, chosen for this space
+            state = states.build(
+                type(search.state),
+                {name: t.to("meta") for name, t in states.arrays(search.state).items()},
+            )
+            latents = search.told[-1].to("meta")
+            scores = latents.new_empty(latents.shape[:2], dtype=torch.float64)
+            gradients = latents.clone() if optimizer.order == 1 else None
+            stream = NoStream(search.targets, search.dtype)
+            asked = Proposal.of(search.optimizer.ask(space, state, stream))
+            assert asked.latents.shape == latents.shape, space.kind
+            assert space.project(asked.latents).device.type == "meta"
+            state = search.optimizer.tell(space, state, latents, scores, gradients)
+            assert all(t.device.type == "meta" for t in states.arrays(state).values())
+
+    @pytest.mark.cuda
+    def test_never_waits_for_cuda(self, optimizer: Optimizer[Any], device: str) -> None:
+        if optimizer.host_reads or device != "cuda":
+            return
+        for space in searchable(optimizer):
+            search = Search(optimizer, space)
+            search.run(3)  # columns are copied to the device once
+            if search.optimizer.host_reads:
+                continue
+            latents = space.project(search.ask())
+            scores = search.scores(latents)
+            torch.cuda.synchronize()
+            torch.cuda.set_sync_debug_mode("error")
+            try:
+                space.project(search.ask())
+                search.tell(latents, scores)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+
     def test_dropping_a_target_does_not_change_the_others(self, optimizer: Optimizer[Any]) -> None:
         for space in searchable(optimizer):
             whole = torch.stack(Search(optimizer, space).run(15))
@@ -186,7 +255,7 @@ class OptimizerContract:
             resumed = Search(optimizer, space)
             resumed.generation = 5
             resumed.state = states.from_bytes(
-                resumed.optimizer.state_type, data, torch.device("cpu")
+                resumed.optimizer.state_type, data, torch.device(resumed.device)
             )
             assert torch.equal(torch.stack(resumed.run(10)), whole), space.kind
 
@@ -203,7 +272,7 @@ class OptimizerContract:
                 lost = _missing(
                     ("some", "none", "half")[generation % 3], len(scores[0]), generation
                 )
-                scores[:, lost] = torch.nan
+                scores[:, lost.to(scores.device)] = torch.nan
                 search.tell(latents, scores)
                 recorded.append((latents, scores))
             for latents, scores in recorded:
@@ -219,7 +288,8 @@ class OptimizerContract:
             for generation in range(12):
                 latents = search.ask()
                 scores = search.scores(space.project(latents))
-                scores[:, _missing(missing, scores.shape[1], generation)] = torch.nan
+                lost = _missing(missing, scores.shape[1], generation)
+                scores[:, lost.to(scores.device)] = torch.nan
                 search.tell(space.project(latents), scores)
             assert finite(search.state), space.kind
             assert search.ask().isfinite().all()

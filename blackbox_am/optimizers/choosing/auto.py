@@ -56,6 +56,7 @@ class Auto(Optimizer[Any]):
     name: ClassVar[str] = "auto"
     exchangeable: ClassVar[bool] = False
     spaces: ClassVar[frozenset[str]] = EVERY
+    host_reads: ClassVar[str] = "another optimizer searches"
     state_type: ClassVar[type[Any]] = object
 
     noise: Literal["unknown", "none", "some"] = "unknown"
@@ -103,7 +104,7 @@ def choice(
     if space.kind == "categorical":
         return PBIL(**size) if long or noisy else UMDA(**size)
     if any(space.categories):
-        return GA(**size)
+        return GA(population=population)
     if noisy:
         return SNES(population=population or (64 if long else 40), mean_learning_rate=1.0)
     if space.kind == "sphere":

@@ -36,12 +36,13 @@ def _cholesky(covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     a single matrix and another for several; which is used here is decided by D alone.
     """
     targets, dim = covariance.shape[:2]
+    elsewhere = covariance.device.type != "cpu"
     if dim <= BATCHED_UP_TO:
-        lone = covariance.is_cuda and targets == 1
+        lone = elsewhere and targets == 1
         batch = covariance.expand(2, dim, dim) if lone else covariance
         result, info = linear_algebra.cholesky(batch)
         return result[:targets], info[:targets]
-    one = linear_algebra.cholesky if covariance.is_cuda else factor_in_panels
+    one = linear_algebra.cholesky if elsewhere else factor_in_panels
     pairs = [one(matrix) for matrix in covariance]
     if targets == 1:
         return pairs[0][0].unsqueeze(0), pairs[0][1].unsqueeze(0)

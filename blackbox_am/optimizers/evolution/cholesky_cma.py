@@ -79,6 +79,7 @@ class CholeskyCMA(StartsAtMean[CholeskyCMAState]):
     """
 
     name: ClassVar[str] = "cholesky_cma"
+    host_reads: ClassVar[str] = "whose factors are due: an update of all of them costs more"
     state_type: ClassVar[type[CholeskyCMAState]] = CholeskyCMAState
 
     population: int | None = None

@@ -86,6 +86,7 @@ class LowRankCMA(EvolutionStrategy[LowRankCMAState]):
 
     name: ClassVar[str] = "lowrank_cma"
     diagonal: ClassVar[bool] = True
+    host_reads: ClassVar[str] = "torch checks whether the eigendecompositions converged"
     state_type: ClassVar[type[LowRankCMAState]] = LowRankCMAState
 
     directions: int | None = None

@@ -78,6 +78,7 @@ class XNES(StartsAtMean[XNESState]):
     """
 
     name: ClassVar[str] = "xnes"
+    host_reads: ClassVar[str] = "torch checks whether the eigendecompositions converged"
     state_type: ClassVar[type[XNESState]] = XNESState
 
     population: int | None = None

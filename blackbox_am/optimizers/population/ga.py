@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -14,7 +13,7 @@ from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import rows_at
 from blackbox_am.optimizers._parameters import at_least, positive, share
-from blackbox_am.optimizers._targetwise import for_each
+from blackbox_am.optimizers._targetwise import possible, row_sums
 from blackbox_am.optimizers._weights import descending
 
 FULL = 2**40
@@ -175,7 +174,7 @@ class GA(Optimizer[GAState]):
         children = torch.where(kept.unsqueeze(-1), state.parents, children)
         # Drawn last, so that what one target draws does not depend on the others.
         empty = (state.fitness == 0).all(-1)
-        if bool(empty.any()):
+        if possible(empty):
             children = torch.where(empty.view(-1, 1, 1), space.sample(stream, size), children)
         return children
 
@@ -206,8 +205,7 @@ class GA(Optimizer[GAState]):
         used = self.parameters()
         order = descending(scores)
         best_first = scores.gather(-1, order).to(torch.float64)
-        weigh = partial(fitness, selectivity=used.selectivity, clips=used.clips)
-        weights = for_each(weigh, best_first)
+        weights = fitness(best_first, selectivity=used.selectivity, clips=used.clips)
         learns = (weights > 0).any(-1)
         return GAState(
             parents=torch.where(learns.view(-1, 1, 1), rows_at(latents, order), state.parents),
@@ -217,29 +215,31 @@ class GA(Optimizer[GAState]):
 
 
 def fitness(scores: torch.Tensor, *, selectivity: float, clips: bool) -> torch.Tensor:
-    """(P,) int64 weights as parents, `FULL` for the best of scores (P,) float64, best first and
-    nan last; 0 for nan.
+    """(K, P) int64 weights as parents, `FULL` for the best of scores (K, P) float64, which are
+    best first and nan last; 0 for nan.
 
-    exp((s - best) / T) with T = max(deviation / selectivity, 1e-8), the scores clipped at
-    their 95th percentile where `clips`. Infinite scores count as the outermost finite one.
+    exp((s - best) / T) with T = max(deviation / selectivity, 1e-8). Where `clips`, the scores are
+    clipped at their 95th percentile. Infinite scores count as the outermost finite one.
     """
-    present = ~scores.isnan()
-    count = present.sum()
-    known = scores.isfinite()
-    top = torch.where(known, scores, -torch.inf).amax()
-    bottom = torch.where(known, scores, torch.inf).amin()
+    present, known = ~scores.isnan(), scores.isfinite()
+    count = present.sum(-1, keepdim=True)
+    among = count.clamp(min=1)
+    top = torch.where(known, scores, -torch.inf).amax(-1, keepdim=True)
+    bottom = torch.where(known, scores, torch.inf).amin(-1, keepdim=True)
     values = torch.where(known, scores, torch.where(scores > 0, top, bottom))
-    values = torch.where(present & known.any(), values, 0.0)
-    mean = values.sum() / count.clamp(min=1)
-    variance = torch.where(present, (values - mean).square(), 0.0).sum() / count.clamp(min=1)
-    temperature = (variance.sqrt() / selectivity).clamp(min=1e-8)
+    values = torch.where(present & known.any(-1, keepdim=True), values, 0.0)
+    mean = row_sums(values).unsqueeze(-1) / among
+    squares = torch.where(present, (values - mean).square(), 0.0)
+    deviation = (row_sums(squares).unsqueeze(-1) / among).sqrt()
+    temperature = (deviation / selectivity).clamp(min=1e-8)
     if clips:
         place = 0.05 * (count - 1).clamp(min=0)
         above = place.floor().to(torch.int64)
-        below = (above + 1).clamp(max=len(values) - 1)
+        below = (above + 1).clamp(max=values.shape[-1] - 1)
         part = place - above
-        values = torch.minimum(values, values[above] * (1 - part) + values[below] * part)
-    best = torch.where(present, values, -torch.inf).amax()
+        limit = values.gather(-1, above) * (1 - part) + values.gather(-1, below) * part
+        values = torch.minimum(values, limit)
+    best = torch.where(present, values, -torch.inf).amax(-1, keepdim=True)
     chance = torch.exp((values - best) / temperature).nan_to_num(0.0)
     return torch.where(present, (chance * FULL).to(torch.int64).clamp(1, FULL), 0)
 

@@ -58,6 +58,7 @@ class Sobol(Optimizer[SobolState]):
 
     name: ClassVar[str] = "sobol"
     spaces: ClassVar[frozenset[str]] = EVERY
+    host_reads: ClassVar[str] = "the sequence is computed on the CPU"
     state_type: ClassVar[type[SobolState]] = SobolState
 
     population: int = 64

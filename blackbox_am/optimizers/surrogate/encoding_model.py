@@ -118,6 +118,7 @@ class EncodingModel(Optimizer[EncodingModelState]):
 
     name: ClassVar[str] = "encoding_model"
     exchangeable: ClassVar[bool] = False
+    host_reads: ClassVar[str] = "targets take turns at the network"
     state_type: ClassVar[type[EncodingModelState]] = EncodingModelState
     _surrogate: ClassVar[Surrogate | None] = None
 
