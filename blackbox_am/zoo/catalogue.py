@@ -73,7 +73,7 @@ class Entry:
     def cure(self) -> str:
         """The remedy for a missing or damaged file, as the end of an error message."""
         return (
-            "reinstall the package, or retrain in a clone of the repository with: python -m training "
+            "reinstall the package, or retrain in a clone of its repository: python -m training "
             f"{self.task} --out {ROOT / 'weights'}"
             + (" --data DIR --teacher FILE" if self.needs_pictures else "")
         )
