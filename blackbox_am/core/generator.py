@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.identity import Identified
 from blackbox_am.core.space import Categorical, Space
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.errors import InvalidInput, InvalidSpec, ShapeMismatch
 
 
-class Generator(ABC):
+class Generator(Identified, ABC):
     """Turns points of its latent space into stimuli a model can see.
 
     A subclass is a frozen dataclass whose fields are its parameters. `space` and
     `stimulus_shape` are known without loading weights.
     """
-
-    kind: ClassVar[str]
-    """The name of its file, by which configurations call it."""
 
     @property
     def differentiable(self) -> bool:
@@ -45,7 +42,11 @@ class Generator(ABC):
 
     @abstractmethod
     def render(self, latents: torch.Tensor) -> torch.Tensor:
-        """(N, *stimulus) float32 in [0, 1], for latents of shape (N, D)."""
+        """(N, *stimulus) float32 in [0, 1], for latents of shape (N, D).
+
+        A row that could not be rendered has nan, and is a failed row: nobody measures it. Use
+        `bounded`, not `clamp`, for values that may be infinite.
+        """
 
     @property
     def targets(self) -> int | None:
@@ -66,6 +67,14 @@ class Generator(ABC):
     def to(self, device: torch.device | str) -> None:
         """Moves its weights. A generator without weights does nothing."""
         del device
+
+
+def bounded(values: torch.Tensor) -> torch.Tensor:
+    """Values cut off at 0 and 1; nan and infinities are nan afterwards.
+
+    A decoder that overflows makes no bright picture, so its infinity must not become 1.
+    """
+    return torch.add(values.clamp(0, 1), values, alpha=0)  # 0 * infinity is nan
 
 
 def check_targets(generator: Generator, targets: int) -> None:

@@ -6,13 +6,14 @@ import json
 import re
 import threading
 from abc import abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from blackbox_am.core.generator import Generator
+from blackbox_am.core.generator import Generator, bounded
 from blackbox_am.core.weights import few
 from blackbox_am.errors import BlackboxError, InvalidSpec, NotFound, StoreCorrupt, did_you_mean
 from blackbox_am.generators._slices import Slices
@@ -50,6 +51,10 @@ class Loaded(Generator):
         found = _CARD_LICENCE.search(card)
         return found[1] if found else ""
 
+    def contents(self) -> Mapping[str, object]:
+        weights = getattr(self, "weights", "")
+        return {"weights": weights_files(weights)} if weights else {}
+
     def to(self, device: torch.device | str) -> None:
         self._net.to(device)
 
@@ -68,6 +73,36 @@ class Loaded(Generator):
     @cached_property
     def _slices(self) -> Slices:
         return Slices(getattr(self, "rows", 0))
+
+
+def weights_files(weights: str) -> tuple[Path, ...]:
+    """The files and folders that `weights` names, for a digest of their contents.
+
+    Args:
+        weights: `zoo:NAME`, a file (with the JSON of the same name, where there is one), a
+            folder, or the name of a model that was downloaded before.
+
+    Raises:
+        NotFound: where there is none of these.
+    """
+    if weights.startswith(ZOO):
+        return tuple(catalogue.files(weights.removeprefix(ZOO)))
+    path = Path(weights)
+    if path.is_dir():
+        return (path,)
+    if path.is_file():
+        beside = path.with_suffix(".json")
+        return (path, beside) if beside.is_file() else (path,)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return (Path(snapshot_download(weights, local_files_only=True)),)
+    except (OSError, ValueError) as error:
+        raise NotFound(
+            f"weights {weights!r}: expected zoo:NAME, a file, a folder, or the name of a model "
+            "that was downloaded before",
+            field="weights",
+        ) from error
 
 
 def read_json(weights: str, file: str) -> dict[str, Any]:
@@ -233,5 +268,7 @@ def per_channel(numbers: tuple[float, ...]) -> torch.Tensor:
 
 
 def to_stimuli(pictures: torch.Tensor) -> torch.Tensor:
-    """Pictures in about [-1, 1] to stimuli in [0, 1]; what lies outside is cut off."""
-    return (pictures / 2 + 0.5).clamp(0, 1)
+    """Pictures in about [-1, 1] to stimuli in [0, 1]; what lies outside is cut off, and what is
+    not finite becomes nan.
+    """
+    return bounded(pictures / 2 + 0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -16,7 +17,7 @@ from blackbox_am.core.ranges import check
 from blackbox_am.core.rng import position_seed
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._arrays import read_array
-from blackbox_am.generators._stimuli import PROBES, stimuli_of
+from blackbox_am.generators._stimuli import PROBES, stimuli_files, stimuli_of
 from blackbox_am.generators.parametric._magnitudes import fitted_to
 from blackbox_am.generators.parametric._planes import Drawn, check_image, colour_matrix
 from blackbox_am.generators.parametric._spectrum import Waves, planes
@@ -89,6 +90,9 @@ class Maco(Drawn):
                 field="magnitude",
             )
 
+    def contents(self) -> Mapping[str, object]:
+        return {"magnitude": stimuli_files(self.magnitude)}
+
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         matrix = self._constants.on(latents.device)[0]
         made = torch.matmul(matrix, self.planes(latents).flatten(2))
@@ -101,7 +105,7 @@ class Maco(Drawn):
         rows, free = len(latents), self._searched
         pairs = latents.to(torch.float32).reshape(rows, free[0], 2, free[1])
         squares = pairs.square().sum(2, keepdim=True)
-        known = squares > TINY
+        known = ~(squares <= TINY)  # nan counts as known, so that it stays nan
         # Where there is no direction, neither is a gradient: not nan, which it would be.
         lengths = torch.where(known, squares, 1.0).sqrt()
         phases = torch.where(known, pairs / lengths, upright)

@@ -17,6 +17,7 @@ a program by a stranger does no harm.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -27,12 +28,14 @@ from torch import nn
 from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
 
+from blackbox_am.core.digests import structure
 from blackbox_am.core.weights import load
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, did_you_mean
 from blackbox_am.oracles._inputs import imported
 from blackbox_am.oracles.torch import _program_files, _transformers
 from blackbox_am.oracles.torch._exported import Exported
 from blackbox_am.oracles.torch._facts import Facts
+from blackbox_am.oracles.torch._lending import private_copy, unwrapped
 from blackbox_am.oracles.torch._torchscript import Scripted
 from blackbox_am.zoo import catalogue, loading
 
@@ -50,6 +53,21 @@ class Options:
     arguments: dict[str, Any] = field(default_factory=dict)
     weights: str = ""
     download: bool = False
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that was read.
+
+    Attributes:
+        module: the model.
+        lent: whether somebody else owns it, so that it must stay as it is.
+        notes: what was done to read it, for the operator.
+    """
+
+    module: nn.Module
+    lent: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +99,15 @@ class Source(ABC):
         return Facts()
 
     @abstractmethod
-    def load(self, device: str) -> nn.Module:
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        """What the model is made of, as of `Identified.contents`.
+
+        Args:
+            loaded: gives the model that `load` made, on its device.
+        """
+
+    @abstractmethod
+    def load(self, device: str) -> Loaded:
         """The model, which the caller moves to the device where it is not there yet."""
 
 
@@ -120,10 +146,18 @@ class Given(Source):
             return Facts(self._made.stimulus_shape)
         return Facts()
 
-    def load(self, device: str) -> nn.Module:  # noqa: ARG002
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        del loaded
         if self.options.weights:
-            load(self._made, Path(self.options.weights))
-        return self._made
+            return {"model": structure(self._made), "weights": Path(self.options.weights)}
+        return {"model": self.model}
+
+    def load(self, device: str) -> Loaded:  # noqa: ARG002
+        if not self.options.weights:
+            return Loaded(self._made, lent=True)
+        # The weights go into a copy: the module at hand keeps its own.
+        copied = private_copy(self._made, None, None)
+        return Loaded(copied, notes=load(copied, Path(self.options.weights)))
 
     @cached_property
     def _made(self) -> nn.Module:
@@ -131,8 +165,7 @@ class Given(Source):
             return Exported(self.model)
         if isinstance(self.model, torch.jit.ScriptModule):
             return Scripted(self.model)
-        module: nn.Module = self.model
-        return module
+        return unwrapped(self.model)
 
 
 class Imported(Source):
@@ -140,9 +173,14 @@ class Imported(Source):
 
     uses = frozenset({"arguments", "weights"})
 
-    def load(self, device: str) -> nn.Module:  # noqa: ARG002
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        # The code may read anything, and what it has made tells all of it.
+        return {"model": loaded(), "weights": None, "arguments": None}
+
+    def load(self, device: str) -> Loaded:  # noqa: ARG002
         found = imported("model", self.model)
-        if not isinstance(found, nn.Module):
+        lent = isinstance(found, nn.Module)
+        if not lent:
             found = self._call(found)
         if not isinstance(found, nn.Module):
             raise InvalidSpec(
@@ -150,9 +188,12 @@ class Imported(Source):
                 f"{type(found).__name__}",
                 field="model",
             )
-        if self.options.weights:
-            load(found, Path(self.options.weights))
-        return found
+        module = unwrapped(found)
+        if not self.options.weights:
+            return Loaded(module, lent=lent)
+        if lent:
+            module = private_copy(module, None, None)
+        return Loaded(module, notes=load(module, Path(self.options.weights)))
 
     def _call(self, maker: Any) -> Any:
         if not callable(maker):
@@ -184,8 +225,12 @@ class Zoo(Source):
         entry = catalogue.entry(self.model)
         return Facts(entry.input_shape, entry.mean, entry.std, entry.labels)
 
-    def load(self, device: str) -> nn.Module:  # noqa: ARG002
-        return loading.load_classifier(self.model)
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        del loaded
+        return {"model": tuple(catalogue.files(self.model))}
+
+    def load(self, device: str) -> Loaded:  # noqa: ARG002
+        return Loaded(loading.load_classifier(self.model))
 
 
 class Transformers(Source):
@@ -197,9 +242,15 @@ class Transformers(Source):
     def facts(self) -> Facts:
         return _transformers.read_facts(self._folder)
 
-    def load(self, device: str) -> nn.Module:  # noqa: ARG002
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        del loaded
+        return {"model": self._folder}
+
+    def load(self, device: str) -> Loaded:  # noqa: ARG002
         options = self.options
-        return _transformers.load_model(self._folder, options.architecture, options.arguments)
+        return Loaded(
+            _transformers.load_model(self._folder, options.architecture, options.arguments)
+        )
 
     @cached_property
     def _folder(self) -> Path:
@@ -216,17 +267,12 @@ class Timm(Source):
         known = self._settings
         return Facts(tuple(known.input_size), tuple(known.mean), tuple(known.std))
 
-    def load(self, device: str) -> nn.Module:  # noqa: ARG002
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        del loaded
+        return {"weights": self._weights}
+
+    def load(self, device: str) -> Loaded:  # noqa: ARG002
         options = self.options
-        weights = options.weights
-        if not weights and not self._settings.hf_hub_id:
-            raise InvalidSpec(
-                f"weights: there are none to download for timm's {self.model!r}; name a file",
-                field="weights",
-            )
-        if not weights:
-            folder = _transformers.folder_of(self._settings.hf_hub_id, download=options.download)
-            weights = str(folder / "model.safetensors")
         try:
             model: nn.Module = self._timm.create_model(
                 self.model, pretrained=False, **options.arguments
@@ -235,8 +281,20 @@ class Timm(Source):
             raise InvalidSpec(
                 f"model: timm cannot make {self.model!r}: {error}", field="model"
             ) from error
-        load(model, Path(weights))
-        return model
+        return Loaded(model, notes=load(model, self._weights))
+
+    @cached_property
+    def _weights(self) -> Path:
+        options = self.options
+        if options.weights:
+            return Path(options.weights)
+        if not self._settings.hf_hub_id:
+            raise InvalidSpec(
+                f"weights: there are none to download for timm's {self.model!r}; name a file",
+                field="weights",
+            )
+        folder = _transformers.folder_of(self._settings.hf_hub_id, download=options.download)
+        return folder / "model.safetensors"
 
     @cached_property
     def _timm(self) -> Any:
@@ -261,8 +319,12 @@ class Timm(Source):
 class TorchScript(Source):
     """A file that `torch.jit.save` wrote."""
 
-    def load(self, device: str) -> nn.Module:
-        return Scripted(_program_files.read_script(Path(self.model), device))
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        del loaded
+        return {"model": Path(self.model)}
+
+    def load(self, device: str) -> Loaded:
+        return Loaded(Scripted(_program_files.read_script(Path(self.model), device)))
 
 
 class ExportedFile(Source):
@@ -271,8 +333,12 @@ class ExportedFile(Source):
     def facts(self) -> Facts:
         return Facts(Exported(self._program).stimulus_shape)
 
-    def load(self, device: str) -> nn.Module:
-        return Exported(move_to_device_pass(self._program, device))
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        del loaded
+        return {"model": Path(self.model)}
+
+    def load(self, device: str) -> Loaded:
+        return Loaded(Exported(move_to_device_pass(self._program, device)))
 
     @cached_property
     def _program(self) -> ExportedProgram:
