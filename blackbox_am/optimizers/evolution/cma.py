@@ -14,7 +14,7 @@ from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
-from blackbox_am.optimizers._weights import Ranked, Rates, rates
+from blackbox_am.optimizers._weights import Ranked, rates
 from blackbox_am.optimizers.evolution._evolution import (
     EvolutionStrategy,
     covariance_weights,
@@ -150,17 +150,24 @@ class CMA(EvolutionStrategy[CMAState]):
         told.sigma = keep_effective(told.sigma, told.mean)
         return told
 
+    def generations_between_factors(self, space: Space, population: int) -> int:
+        """Generations from one factorisation of the covariance to the next.
+
+        Args:
+            space: the latent space.
+            population: rows in a generation.
+        """
+        active = self._uses_negative_weights(space)
+        r = rates(population, space.dim, active=active, diagonal=self.diagonal)
+        return max(1, math.floor(1 / (10 * space.dim * (r.c_1 + r.c_mu))))
+
     def _refresh(self, space: Space, state: CMAState, population: int) -> None:
         """Renews the factors that are due, in place.
 
         Where that is not every generation, K numbers are read back to the host to know
         whose turn it is: a factorisation costs far more.
         """
-        dim = space.dim
-        r = rates(
-            population, dim, active=self._uses_negative_weights(space), diagonal=self.diagonal
-        )
-        interval = generations_between_factors(r, dim)
+        interval = self.generations_between_factors(space, population)
         if interval == 1:
             due = torch.arange(len(state.mean), device=state.mean.device)
         else:
@@ -213,8 +220,3 @@ def _learn(
     share = torch.cat([ranked.c_mu.unsqueeze(-1) * added, ranked.c_1.unsqueeze(-1)], dim=1)
     for k, old in enumerate(scales):
         add_outer(state.covariance[k], old, share[k], rows[k])
-
-
-def generations_between_factors(r: Rates, dim: int) -> int:
-    """How long A is kept before it is renewed, at the rates `r` in `dim` dimensions."""
-    return max(1, math.floor(1 / (10 * dim * (r.c_1 + r.c_mu))))
