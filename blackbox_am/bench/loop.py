@@ -35,6 +35,7 @@ from blackbox_am.core.spec import (
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import local
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.measuring import evaluator_of
 from blackbox_am.studies.resolving import Request, resolve
 from blackbox_am.testing.server import ServerProcess
 
@@ -53,10 +54,10 @@ def study_overhead(generations: int, say: Progress) -> Measurement:
     whole, alone = [], []
     with tempfile.TemporaryDirectory() as folder:
         store = SQLStore(str(Path(folder) / "loop.sqlite3"))
-        live = LiveStudy.create(
-            store, "loop", resolve(Request(spec=spec, generator=generator, oracle=oracle)).created
-        )
-        evaluator = local.evaluator_of(live, generator, oracle)
+        request = Request(spec=spec, generator=generator, oracle=oracle)
+        live = LiveStudy.create(store, "loop", resolve(request).created)
+        evaluator = evaluator_of(live, request)
+        assert evaluator is not None  # the oracle has no quota
         live.start()
         for index in range(generations + 1):
             latents, targets = live.generation().latents.clone(), live.generation().targets

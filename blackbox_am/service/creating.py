@@ -10,10 +10,11 @@ from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound
 from blackbox_am.rpc import names, specs
 from blackbox_am.rpc.pages import PAGE_BYTES
 from blackbox_am.service.backend import Backend
+from blackbox_am.service.models import request_of
 from blackbox_am.service.views import study_to_proto
 from blackbox_am.studies import reports
-from blackbox_am.studies.resolving import Request, go_on, measured, reopen, resolve
-from blackbox_am.studies.starts import source_of
+from blackbox_am.studies.published import Published
+from blackbox_am.studies.resolving import go_on, reopen, resolve
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
@@ -42,19 +43,8 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
         )
     spec = specs.study_from_proto(request.spec)
     _check_memory(spec.optimizer)
-    generator = None if spec.generator is None else backend.generator(spec.generator.name)
-    oracle = None if spec.oracle is None else backend.oracle(spec.oracle)
-    resolved = resolve(
-        Request(
-            spec=spec,
-            generator=generator,
-            oracle=oracle,
-            network=backend.oracle,
-            device=backend.device,
-            source=source_of(spec, backend.store),
-        )
-    )
-    preview = study_to_proto("", Study.begin(resolved.created), 0.0)
+    resolved = resolve(request_of(backend, spec))
+    preview = study_to_proto("", Published.of("", Study.begin(resolved.created)))
     _check_size(preview, len(spec.targets))
     if request.validate_only:
         return preview
@@ -64,7 +54,7 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
     try:
         study = reports.load(backend.store, study_id)
     except NotFound:
-        backend.registry.create(study_id, measured(resolved).created)
+        backend.registry.create(study_id, resolved.created)
     else:
         events = reopen(study_id, study, resolved.request)
         if events:
@@ -79,9 +69,7 @@ def view(backend: Backend, study_id: str) -> study_pb2.Study:
     Raises:
         NotFound: where there is no such study.
     """
-    created_at = backend.registry.created_at(study_id)
-    with backend.registry.reading(study_id) as study:
-        return study_to_proto(study_id, study, created_at)
+    return study_to_proto(study_id, backend.registry.published(study_id))
 
 
 def _check_memory(spec: OptimizerSpec) -> None:

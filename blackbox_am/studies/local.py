@@ -19,11 +19,10 @@ from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import StudySpec, from_plain, start_spec, to_plain
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
 from blackbox_am.core.wrapper import Wrapper
-from blackbox_am.evaluation import Evaluator
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import equipment, loop, reports
 from blackbox_am.studies.given import Target, generator_of, objectives_of, oracle_of, plain
-from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.measuring import evaluator_of
 from blackbox_am.studies.resolving import Request, open_study
 
 
@@ -154,22 +153,18 @@ def run(
         live = open_study(store, study_id, request, adopt=adopt)
         if live.study.state is StudyState.PAUSED:
             live.resume()  # to call it again is to want it to go on
-        loop.run(
-            live,
-            evaluator_of(live, generator, oracle),
-            after_generation=lambda live: on_generation(reports.progress(study_id, live.study)),
-        )
+        evaluator = evaluator_of(live, request)
+        if evaluator is not None:
+            loop.run(
+                live,
+                evaluator,
+                after_generation=lambda live: on_generation(reports.progress(study_id, live.study)),
+            )
         return Result(
             reports.progress(study_id, live.study),
             with_stimuli(reports.best(study_id, live.study), generator),
             list(reports.generations(store, study_id)),
         )
-
-
-def evaluator_of(live: LiveStudy, generator: Generator, oracle: Oracle) -> Evaluator:
-    """The evaluator of a study's candidates."""
-    objectives = tuple(target.objective for target in live.study.targets)
-    return Evaluator(generator, oracle, objectives, live.study.created.batch_size)
 
 
 def with_stimuli(best: Sequence[Best], generator: Generator) -> list[Best]:

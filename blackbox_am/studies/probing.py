@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -12,8 +12,9 @@ from blackbox_am.core.metering import observed
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.repeating import Repeats, afresh, repeats
 from blackbox_am.core.rng import Stream
+from blackbox_am.core.types import Accounting
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import Denied, InvalidSpec, OracleError
+from blackbox_am.errors import InvalidSpec
 
 STIMULI = 3
 
@@ -52,21 +53,15 @@ def probed(
 
     Raises:
         InvalidSpec: for an oracle with a cache that does not repeat itself.
+        OracleError: where the oracle fails.
     """
     if not units:
         return Probed()
-    try:
-        with torch.no_grad(), afresh():
-            latents = generator.space.sample(Stream(seed, "probe", 0, device=device), STIMULI)[0]
-            first_target = torch.zeros(STIMULI, dtype=torch.int64, device=latents.device)
-            stimuli = generator.render_targets(latents, first_target)
-            found = repeats(lambda rows: observed(oracle, rows, units), stimuli)
-    except (OracleError, Denied) as error:
-        # The search will meet the same trouble, and knows how to wait for its end.
-        return Probed(
-            warning="whether the oracle repeats itself could not be measured, and it is taken at "
-            f"its word: {error.message}"
-        )
+    with torch.no_grad(), afresh():
+        latents = generator.space.sample(Stream(seed, "probe", 0, device=device), STIMULI)[0]
+        first_target = torch.zeros(STIMULI, dtype=torch.int64, device=latents.device)
+        stimuli = generator.render_targets(latents, first_target)
+        found = repeats(lambda rows: observed(oracle, rows, units), stimuli)
     if found is not Repeats.ALWAYS and "cache" in oracle.describe().wrappers:
         raise InvalidSpec(
             "oracle: it says that it is deterministic, and a stimulus gets another answer "
@@ -88,3 +83,8 @@ def probed(
             "oracle is asked one row at a time",
         )
     return Probed()
+
+
+def as_probe(spent: Accounting) -> Accounting:
+    """`spent` with its rows marked as measured before the search."""
+    return replace(spent, probe_rows=spent.rows - spent.retried_rows)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import msgspec
 import torch
 
 from blackbox_am.core.batches import fixed_batch_size
@@ -19,9 +18,8 @@ from blackbox_am.core.optimizer import Optimizer, SearchContext
 from blackbox_am.core.oracle import Oracle, check_gradients, check_units
 from blackbox_am.core.repeating import Repeats
 from blackbox_am.core.space import Space, build_space
-from blackbox_am.core.spec import SpaceSpec, StudySpec
+from blackbox_am.core.spec import OptimizerSpec, SpaceSpec, StudySpec
 from blackbox_am.core.store import Store
-from blackbox_am.core.types import Accounting
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import GradientUnavailable, InvalidSpec, NotFound
 from blackbox_am.plugins import build_objective, build_optimizer, optimizer_spec
@@ -29,7 +27,7 @@ from blackbox_am.studies import equipment, reports
 from blackbox_am.studies.equipment import no_network
 from blackbox_am.studies.events import Adopted, BudgetChanged, Created
 from blackbox_am.studies.live import LiveStudy
-from blackbox_am.studies.probing import Probed, probed
+from blackbox_am.studies.probing import Probed, as_probe
 from blackbox_am.studies.reopening import reopened
 from blackbox_am.studies.starts import source_of, start_of
 from blackbox_am.studies.study import Study
@@ -87,12 +85,8 @@ class ResolvedStudy:
     created: Created
 
 
-def resolve(request: Request, found: Probed | None = None) -> ResolvedStudy:
+def resolve(request: Request) -> ResolvedStudy:
     """Checks a request and settles all that it leaves open. The oracle observes nothing.
-
-    Args:
-        request: what is asked for.
-        found: what was measured of the oracle; what it says of itself where None.
 
     Raises:
         InvalidInput: for a spec that cannot work, naming the field.
@@ -100,64 +94,85 @@ def resolve(request: Request, found: Probed | None = None) -> ResolvedStudy:
         Unsupported: for an optimizer that cannot search this space or climb this oracle.
     """
     spec, generator, oracle = request.spec, request.generator, request.oracle
-    asked = build_optimizer(spec.optimizer)
     objectives = tuple(build_objective(target) for target in spec.targets)
     if generator is not None:
         check_targets(generator, len(objectives))
     space = build_space(generator.space.spec if generator is not None else _bare(spec))
-    asked.check(space)
+    build_optimizer(spec.optimizer).check(space)
     with metering() as spent:  # to describe some models is to call them
         if oracle is not None:
-            _check_oracle(spec, oracle, generator, _units(objectives))
-    found = found or _declared(oracle)
-    budget = spec.budget.queries_per_target
-    optimizer = asked.resolve(space, SearchContext(budget, len(objectives), found.noisy))
-    optimizer.check(space)
-    optimizer = optimizer.bind(generator, request.network)
-    _check_climbable(spec, optimizer, generator, oracle)
-    population = optimizer.population_size(space)
-    _check_size(objectives, space, population)
+            _check_oracle(spec, oracle, generator, units_of(objectives))
+    settled = settle(request, space, _declared(oracle))
+    _check_size(objectives, space, settled.population)
     oracle_fingerprint, generator_fingerprint = request.fingerprints
     created = Created(
         spec,
         space.spec,
         () if generator is None else tuple(generator.stimulus_shape),
-        population,
-        _batch_size(oracle, population * len(objectives), found),
-        optimizer_spec(optimizer),
+        settled.population,
+        settled.batch_size,
+        settled.spec,
         start_of(spec, space, request.source),
-        _warning(optimizer.name, population, budget, found),
+        settled.warning,
         oracle_fingerprint=oracle_fingerprint,
         generator_fingerprint=generator_fingerprint,
-        noisy=found.noisy,
-        spent=replace(spent.total, probe_rows=spent.total.rows),
+        noisy=settled.noisy,
+        spent=as_probe(spent.total),
     )
     return ResolvedStudy(
         request=request,
         objectives=objectives,
         space=space,
-        optimizer=optimizer,
+        optimizer=settled.optimizer,
         created=created,
     )
 
 
-def measured(resolved: ResolvedStudy) -> ResolvedStudy:
-    """The same study, after its oracle was asked for a few rows to see whether it repeats itself.
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """What depends on whether the oracle repeats itself.
 
-    The rows are on the study's bill.
+    Attributes:
+        optimizer: the one that searches, bound to what it uses.
+        population: P, candidates a generation for each target.
+        batch_size: the one batch shape that the evaluator runs.
+        noisy: whether the same stimulus may get other activations.
+        warning: what the owner of the study should know.
     """
-    request = resolved.request
-    if request.oracle is None or request.generator is None or resolved.created.noisy:
-        return resolved
-    units = list(dict.fromkeys(_units(resolved.objectives)))
-    with metering() as spent:
-        found = probed(
-            request.oracle, request.generator, units, request.spec.seed, str(request.device)
-        )
-    before = resolved.created.spent or Accounting()
-    again = resolved if found == Probed() else resolve(request, found)
-    total = before + replace(spent.total, probe_rows=spent.total.rows)
-    return replace(again, created=msgspec.structs.replace(again.created, spent=total))
+
+    optimizer: Optimizer[Any]
+    population: int
+    batch_size: int
+    noisy: bool
+    warning: str
+
+    @property
+    def spec(self) -> OptimizerSpec:
+        """What the optimizer is built from, all its parameters settled."""
+        return optimizer_spec(self.optimizer)
+
+
+def settle(request: Request, space: Space, found: Probed) -> Settled:
+    """Chooses what depends on whether the oracle repeats itself.
+
+    Raises:
+        InvalidInput, Unsupported: as `resolve`.
+    """
+    spec, oracle = request.spec, request.oracle
+    targets, budget = len(spec.targets), spec.budget.queries_per_target
+    asked = build_optimizer(spec.optimizer)
+    optimizer = asked.resolve(space, SearchContext(budget, targets, found.noisy))
+    optimizer.check(space)
+    optimizer = optimizer.bind(request.generator, request.network)
+    _check_climbable(spec, optimizer, request.generator, oracle)
+    population = optimizer.population_size(space)
+    return Settled(
+        optimizer=optimizer,
+        population=population,
+        batch_size=_batch_size(oracle, population * targets, found),
+        noisy=found.noisy,
+        warning=_warning(optimizer.name, population, budget, found),
+    )
 
 
 def open_study(
@@ -181,8 +196,7 @@ def open_study(
     try:
         study = reports.load(store, study_id)
     except NotFound:
-        source = source_of(request.spec, store)
-        resolved = measured(resolve(replace(request, source=source)))
+        resolved = resolve(replace(request, source=source_of(request.spec, store)))
         return LiveStudy.create(store, study_id, resolved.created, **options)
     events = reopen(study_id, study, request, adopt=adopt)
     live = LiveStudy.recover(store, study_id, **options)
@@ -226,7 +240,7 @@ def check_adopted(study: Study, request: Request) -> None:
         )
     if oracle is not None:
         objectives = [target.objective for target in study.targets]
-        _check_oracle(request.spec, oracle, generator, _units(objectives))
+        _check_oracle(request.spec, oracle, generator, units_of(objectives))
 
 
 def go_on(live: LiveStudy, events: list[Adopted | BudgetChanged]) -> None:
@@ -242,7 +256,8 @@ def _equip(request: Request) -> equipment.Equip:
     return equipment.given(request.generator, request.network)
 
 
-def _units(objectives: Iterable[Objective]) -> list[Unit]:
+def units_of(objectives: Iterable[Objective]) -> list[Unit]:
+    """The units of the oracle that objectives read."""
     return [u for objective in objectives for u in objective.reads() if isinstance(u, Unit)]
 
 
@@ -263,7 +278,7 @@ def _declared(oracle: Oracle | None) -> Probed:
 
 def _check_size(objectives: tuple[Objective, ...], space: Space, population: int) -> None:
     units = max(len(objective.reads()) for objective in objectives)
-    latent_bytes = (8 if space.kind == "categorical" else 4) * space.dim
+    latent_bytes = (4 if space.dtype is None else 8) * space.dim
     if population * len(objectives) * max(latent_bytes, 4 * units) > MAX_GENERATION_BYTES:
         raise InvalidSpec(
             f"a generation of {len(objectives)} targets x {population} candidates x "

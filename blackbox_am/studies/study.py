@@ -28,6 +28,7 @@ from blackbox_am.studies.events import (
     Event,
     GenerationClosed,
     GenerationOpened,
+    OracleProbed,
     Resumed,
     RowsTold,
     StateChanged,
@@ -84,6 +85,7 @@ class Study:
         seconds: spent searching.
         failed_rows: measurements that were nan.
         spent: what was asked of the oracle.
+        probed: whether it was measured if the oracle repeats itself.
         oracle_fingerprint, generator_fingerprint: the models that it goes on with.
     """
 
@@ -103,6 +105,7 @@ class Study:
     seconds: float = 0.0
     failed_rows: int = 0
     spent: Accounting = field(default_factory=Accounting)
+    probed: bool = False
     oracle_fingerprint: Fingerprint | None = None
     generator_fingerprint: Fingerprint | None = None
 
@@ -162,6 +165,11 @@ class Study:
         return sum(target.queries for target in self.targets)
 
     @property
+    def untouched(self) -> bool:
+        """Whether nobody has seen a candidate of it yet."""
+        return not self.generation and self.opened is None and not self.told.any()
+
+    @property
     def exhausted(self) -> bool:
         """Whether every target is finished."""
         return not self.active
@@ -207,6 +215,8 @@ class Study:
                 self._close(event)
             case BudgetChanged():
                 self._extend(event.budget)
+            case OracleProbed():
+                self._settle(event)
             case Adopted():
                 self.oracle_fingerprint = event.oracle_fingerprint
                 self.generator_fingerprint = event.generator_fingerprint
@@ -222,7 +232,7 @@ class Study:
             {
                 "created": self.created,
                 "budget": self.budget,
-                "models": [self.oracle_fingerprint, self.generator_fingerprint],
+                "models": [self.probed, self.oracle_fingerprint, self.generator_fingerprint],
                 "state": [self.state.value, self.stop_reason.value, self.message],
                 "position": [self.sequence, self.generation, self.active, self.rows],
                 "told": ArrayData.of(self.told.astype(np.uint8)),
@@ -244,8 +254,21 @@ class Study:
             }
         )
 
+    def _settle(self, event: OracleProbed) -> None:
+        self.probed = True
+        self.spent += event.spent
+        self.created = msgspec.structs.replace(
+            self.created,
+            noisy=event.noisy,
+            optimizer=event.optimizer,
+            population=event.population,
+            batch_size=event.batch_size,
+            warning=event.warning,
+        )
+        self._open_next(self.generation)
+
     def _close(self, event: GenerationClosed) -> None:
-        scores = self.scores()
+        scores = event.scores.numpy()
         latents = dict(zip(event.improved, event.best_latents.numpy(), strict=True))
         self.failed_rows += int(np.isnan(scores).sum())
         self.seconds += event.seconds
