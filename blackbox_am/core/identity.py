@@ -76,7 +76,8 @@ class Identified:
     kind: ClassVar[str]
     """The name of its file, by which configurations call it."""
     excluded_from_identity: ClassVar[frozenset[str]] = frozenset()
-    """Parameters on which no answer depends, such as a timeout."""
+    """Parameters on which no answer depends, such as a timeout. Nor does any depend on a field
+    that is left out of comparisons (`compare=False`)."""
 
     def contents(self) -> Mapping[str, object]:
         """What it reads, by the name of the parameter that gives it.
@@ -179,7 +180,7 @@ def _fields(owner: Identified) -> Iterator[tuple[str, Any, bool]]:
         yield "itself", Unnamed.of(owner), False
         return
     for one in dataclasses.fields(owner):
-        if one.name not in owner.excluded_from_identity:
+        if one.compare and one.name not in owner.excluded_from_identity:
             yield one.name, getattr(owner, one.name), not one.repr
 
 

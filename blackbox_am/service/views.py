@@ -15,6 +15,7 @@ from blackbox_am.studies.events import (
     Created,
     GenerationClosed,
     GenerationOpened,
+    OracleProbed,
     Resumed,
     RowsTold,
     StateChanged,
@@ -80,6 +81,9 @@ def event_to_proto(record: Record) -> pb.StudyEvent:
             message.resumed.generation = event.generation
             message.resumed.exact = event.exact
             message.resumed.message = event.message
+        case OracleProbed() as event:
+            message.state_changed.state = progress.state_to_proto(StudyState.RUNNING)
+            message.state_changed.message = event.warning
         case Adopted() as event:
             message.resumed.generation = event.generation
             message.resumed.exact = True

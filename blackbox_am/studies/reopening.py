@@ -94,8 +94,9 @@ def explained(
     cure = ""
     if any(model is not None and model.unnamed for model in (oracle, generator)):
         cure = (
-            "; an object in memory is only known to another process by a name, such as "
-            "model='v1' of the oracle 'function'"
+            ". Another process knows such an object only by a name: give the oracle's parameter "
+            "model, such as model='v1', or exclude the field from the identity of your own class "
+            "(excluded_from_identity) where no answer depends on it"
         )
     return (
         f"study {study_id!r} would mix two models: {changed}{cure}. Give the study another id, or "

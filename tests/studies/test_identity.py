@@ -19,7 +19,7 @@ from blackbox_am.oracles.function import Function
 from blackbox_am.oracles.wrappers.cache import Cache
 from blackbox_am.oracles.wrappers.delivery.retry import Retry
 from blackbox_am.stores import SQLStore
-from blackbox_am.studies.events import Adopted, Created, decode
+from blackbox_am.studies.events import Adopted, Created, OracleProbed, decode
 
 SHAPE = (3, 8, 8)
 
@@ -56,6 +56,11 @@ def events(tmp_path: Path, study_id: str = "local") -> list[Any]:
     store = SQLStore(str(tmp_path / "studies.sqlite3"))
     found = [decode(record.body) for record in store.read(study_id)]
     store.close()
+    return found
+
+
+def probe_of(tmp_path: Path) -> OracleProbed:
+    (found,) = [event for event in events(tmp_path) if isinstance(event, OracleProbed)]
     return found
 
 
@@ -181,7 +186,7 @@ class Centred(nn.Module):
 def test_a_random_model_is_noisy_and_the_study_says_so(go: Go, tmp_path: Path) -> None:
     result = go(oracle(Dropping()))
     assert "another answer each time" in result.progress.warning
-    assert events(tmp_path)[0].noisy
+    assert probe_of(tmp_path).noisy
     with pytest.raises(InvalidSpec, match="answers differently"):
         Cache(oracle(Dropping()), ":memory:").describe()
 
@@ -189,7 +194,7 @@ def test_a_random_model_is_noisy_and_the_study_says_so(go: Go, tmp_path: Path) -
 def test_a_batch_dependent_model_is_asked_one_row_at_a_time(go: Go, tmp_path: Path) -> None:
     result = go(oracle(Centred()))
     assert "one row at a time" in result.progress.warning
-    assert not events(tmp_path)[0].noisy
+    assert not probe_of(tmp_path).noisy
     stimulus = torch.from_numpy(result.best[0].stimulus)[None]
     alone = Centred().eval()(stimulus)[0, 1].item()
     assert result.best[0].score == pytest.approx(alone, abs=1e-5)
