@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from blackbox_am.bench import plausibility, problems
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.batches import fixed_batch_size
-from blackbox_am.core.optimizer import SearchContext
+from blackbox_am.core.optimizer import Proposal, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.spec import OptimizerSpec
 from blackbox_am.core.tensors import to_uint8
@@ -175,8 +175,9 @@ def _search(cell: Cell, problem: problems.Problem) -> _Report:
     climbs = optimizer.order == 1
     for generation in range(math.ceil(cell.queries / population)):
         with torch.no_grad():
-            asked_for = optimizer.ask(space, state, Stream(0, "ask", generation, range(targets)))
-            latents = space.project(asked_for)
+            stream = Stream(0, "ask", generation, range(targets))
+            asked_for = Proposal.of(optimizer.ask(space, state, stream))
+            latents = space.project(asked_for.latents)
         evaluation = evaluator.evaluate(latents, range(targets), gradients=climbs)
         clean = torch.from_numpy(evaluation.activations[..., 0]).to(torch.float64) / maxima
         told = noisy(clean, cell.noise, Stream(0, "noise", generation, range(targets)))

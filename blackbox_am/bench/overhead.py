@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from blackbox_am.core.optimizer import SearchContext
+from blackbox_am.core.optimizer import Proposal, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
@@ -161,7 +161,8 @@ def _generation_of(name: str, dimension: int, population: int, targets: int) -> 
     def run() -> None:
         nonlocal state, generation
         with torch.no_grad():
-            latents = optimizer.ask(space, state, Stream(0, "ask", generation, keys))
+            stream = Stream(0, "ask", generation, keys)
+            latents = Proposal.of(optimizer.ask(space, state, stream)).latents
             state = optimizer.tell(space, state, latents, scores)
         generation += 1
 

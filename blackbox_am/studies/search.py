@@ -11,7 +11,7 @@ import torch
 
 from blackbox_am.core import state as states
 from blackbox_am.core import tensors
-from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.optimizer import Optimizer, Proposal
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.types import FloatArray
@@ -62,10 +62,16 @@ class Search:
         active = _some(study)
         state = self._state if active is None else states.select(self._state, active)
         with torch.no_grad():
-            latents = self.optimizer.ask(
-                self.space, state, self._stream(study, "ask", study.active)
+            asked = Proposal.of(
+                self.optimizer.ask(self.space, state, self._stream(study, "ask", study.active))
             )
-            return self.space.project(latents)
+            if asked.wanted is not None:
+                raise Unsupported(
+                    f"{self.optimizer.name} masks rows of a generation, and studies measure every "
+                    "row; use an optimizer that asks for all of its rows",
+                    field="optimizer.name",
+                )
+            return self.space.project(asked.latents)
 
     def learn(
         self,
@@ -109,13 +115,13 @@ class Search:
             return False
         if event.latents is not None and not self.optimizer.replay_only:
             latents = torch.tensor(event.latents.numpy(), device=self.device)
-            self.learn(study, latents, study.scores())
+            self.learn(study, latents, event.scores.numpy())
             return True
         try:
             latents = self._propose(study)
             if tensors.checksum(latents.cpu().numpy()) != event.checksum:
                 return False
-            self.learn(study, latents, study.scores())
+            self.learn(study, latents, event.scores.numpy())
         except Unsupported as error:  # another version of a library may fail where one did not
             log.warning("generation %d cannot be replayed: %s", event.generation, error)
             return False
@@ -146,6 +152,11 @@ class Search:
                 "library; going on from the last generation that could"
             )
         return "latents could not be reproduced on this device; going on from the last snapshot"
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the optimizer's state, which is about what a snapshot takes."""
+        return sum(tensor.nbytes for tensor in states.arrays(self._state).values())
 
     def snapshot(self) -> bytes:
         """The optimizer's state, for `restore`."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core import linear_algebra
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
@@ -73,6 +74,9 @@ class CMA(EvolutionStrategy[CMAState]):
 
     name: ClassVar[str] = "cma"
     diagonal: ClassVar[bool] = False
+    host_reads: ClassVar[str] = (
+        "which factors are due, and whether they failed: a factorisation costs more"
+    )
     state_type: ClassVar[type[CMAState]] = CMAState
 
     max_bytes: int = 8 * 2**30
@@ -196,8 +200,7 @@ class CMA(EvolutionStrategy[CMAState]):
 
 def _whitened(factor: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
     """(P, D): A^-1 applied to every one of `steps` (P, D)."""
-    white: torch.Tensor = torch.linalg.solve_triangular(factor, steps.T, upper=False)
-    return white.T
+    return linear_algebra.solve_triangular(factor, steps.T, upper=False).T
 
 
 def _learn(
@@ -205,10 +208,15 @@ def _learn(
 ) -> None:
     """The rank-one and the rank-mu update of C in place, each target as one matrix product.
 
-    Equation 47 of the tutorial; `added` and `kept` are those of `_evolution`. K numbers are read
-    back to the host, so that the product scales the old C on its way.
+    Equation 47 of the tutorial; `added` and `kept` are those of `_evolution`. On the CPU the
+    product scales the old C as well, by numbers that are read; elsewhere C is scaled before.
     """
+    if kept.device.type == "cpu":
+        scales = kept.tolist()
+    else:
+        state.covariance.mul_(kept.view(-1, 1, 1))
+        scales = [1.0] * len(kept)
     rows = torch.cat([steps, state.path_c.unsqueeze(1)], dim=1)
     share = torch.cat([ranked.c_mu.unsqueeze(-1) * added, ranked.c_1.unsqueeze(-1)], dim=1)
-    for k, old in enumerate(kept.tolist()):
+    for k, old in enumerate(scales):
         add_outer(state.covariance[k], old, share[k], rows[k])
