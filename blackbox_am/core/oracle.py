@@ -37,7 +37,10 @@ class Oracle(ABC):
 
     @abstractmethod
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
-        """(N, U) float32 activations of `units` for stimuli (N, *stimulus) in [0, 1].
+        """(N, U) activations of `units` for stimuli (N, *stimulus) in [0, 1].
+
+        They are float64 where the model computes in it, else float32. An infinite activation
+        is told as infinity; nan says that a measurement failed.
 
         With the capability GRADIENTS the result carries gradients where autograd is on.
 
@@ -123,13 +126,17 @@ def check_stimuli(info: OracleInfo, stimuli: torch.Tensor) -> None:
 
 
 def check_answer(answer: torch.Tensor, rows: int, units: int) -> None:
-    """Checks the shape of what an oracle answered.
+    """Checks the shape and dtype of what an oracle answered.
 
     Raises:
-        OracleFailed: saying both shapes.
+        OracleFailed: saying what was expected and what came.
     """
     if tuple(answer.shape) != (rows, units):
         raise OracleFailed(
             f"the oracle answered with shape {tuple(answer.shape)}; expected {(rows, units)}, "
             "one row a stimulus and one column a unit"
+        )
+    if answer.dtype not in (torch.float32, torch.float64):
+        raise OracleFailed(
+            f"the oracle answered with numbers of dtype {answer.dtype}; expected float32 or float64"
         )

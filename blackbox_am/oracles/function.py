@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 
 from blackbox_am.core.capability import FORWARD, Capability
+from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import LayerInfo, OracleInfo
+from blackbox_am.core.types import Accounting, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import BlackboxError, InvalidSpec, OracleFailed
 from blackbox_am.oracles._inputs import (
@@ -37,9 +38,9 @@ class Function(Oracle):
 
     It returns one row a stimulus: (N, U) for U units in a layer called `scores` ((N,) for
     one unit), (N, T, D) for tokens, (N, C, H, W) for maps; or a mapping of such arrays by
-    layer name. Capability MAPS where any has positions, else UNITS. What the layers are is
-    found by one call with a single grey stimulus, made when it is first described. A nan is
-    a measurement that failed.
+    layer name. Integers and numbers of float64 are answered in float64, all others in float32.
+    A nan is a measurement that failed. What the layers are is found by one call with a single
+    grey stimulus, made when the oracle is first described; this row is counted like any other.
 
     Calls come one at a time, from any thread, and hold the stimuli asked for and no others:
     rows may cost something.
@@ -135,7 +136,9 @@ class Function(Oracle):
             reading = LayerReading(layer, [units[c] for c in places], answer.device)
             for place, column in zip(places, reading(answer).unbind(1), strict=True):
                 columns[place] = column
-        return torch.stack([column for column in columns if column is not None], dim=1)
+        read = [column for column in columns if column is not None]
+        dtype = reduce(torch.promote_types, (column.dtype for column in read))
+        return torch.stack([column.to(dtype) for column in read], dim=1)
 
     def _call(self, rows: torch.Tensor) -> Answers:
         """What the callable returns for stimuli (N, *stimulus), by layer, each (N, ...)."""
@@ -182,11 +185,12 @@ class Function(Oracle):
                 )
             if tensor.ndim == (0 if rows is None else 1):
                 tensor = tensor.unsqueeze(-1)
-            found[str(name)] = tensor if tensor.is_floating_point() else tensor.to(torch.float32)
+            found[str(name)] = tensor if tensor.is_floating_point() else tensor.to(torch.float64)
         return found
 
     @cached_property
     def _info(self) -> OracleInfo:
+        count(Accounting(calls=1, rows=1))
         with torch.no_grad():
             answers = self._call(torch.full((1, *self.stimulus_shape), 0.5))
         layers = tuple(self._layer(name, tuple(t.shape[1:])) for name, t in answers.items())

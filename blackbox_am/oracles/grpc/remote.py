@@ -206,7 +206,7 @@ class Remote(Oracle):
                     f"oracle at {endpoint.address} sent no proper tensor: {error.message}"
                 ) from error
             _check(answer.dtype.name, answer.shape, expected, endpoint)
-            return answer.astype(np.float32)
+            return answer if answer.dtype == np.float64 else answer.astype(np.float32)
 
         return self._endpoints.reach(call)
 
@@ -238,5 +238,5 @@ def _check(
     if shape != expected or not dtype.startswith("float"):
         raise OracleFailed(
             f"oracle at {endpoint.address} answered with {dtype} of shape {shape}; expected "
-            f"float32 of shape {expected}, one row a stimulus and one column a unit"
+            f"float32 or float64 of shape {expected}, one row a stimulus and one column a unit"
         )

@@ -28,7 +28,7 @@ from blackbox_am.oracles.http._connection import HttpConnection, counted
 from blackbox_am.oracles.http._failure import excerpt
 from blackbox_am.oracles.http._request import ONE, Body, Encoding, RequestWriter
 
-Matrix = NDArray[np.float32]
+Matrix = NDArray[np.floating[Any]]
 
 LAYER = "scores"
 
@@ -78,8 +78,8 @@ class Http(Oracle):
         headers: of the request.
         scores: where the scores are in the answer.
         answer: `scores` for a number a unit, in a list, by label, or in pairs of label and
-            number; `top` for some of them, by label or in pairs; `label` for one label or
-            index, which becomes 1 and the others 0.
+            number (of a single unit, the number alone will do); `top` for some of them, by
+            label or in pairs; `label` for one label or index, which becomes 1 and the others 0.
         missing: score of units that `top` leaves out: nan, or a floor.
         ignore_others: whether labels other than `labels` are passed over.
         timeout_seconds: how long one request may take.

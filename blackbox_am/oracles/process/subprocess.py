@@ -23,7 +23,7 @@ from blackbox_am.oracles._inputs import check_labels, check_positive, checked_sh
 from blackbox_am.oracles._reading import LayerReading
 from blackbox_am.oracles.process._process import Process, shown
 
-Matrix = NDArray[np.float32]
+Matrix = NDArray[np.floating[Any]]
 
 LAYER = "scores"
 
@@ -217,8 +217,7 @@ class Subprocess(Oracle):
             numbers = [[math.nan if n is None else float(n) for n in row] for row in scores]
         except OverflowError as error:
             raise process.problem("answered with a number that no float can hold") from error
-        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
-            return np.array(numbers).astype(np.float32), ""
+        return np.array(numbers, np.float64), ""
 
     def _check_rows(self, process: Process, scores: list[Any], rows: int) -> None:
         if len(scores) != rows:

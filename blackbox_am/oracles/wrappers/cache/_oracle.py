@@ -89,7 +89,8 @@ class Cache(Wrapper):
         keys = self._keys(rows)
         with torch.no_grad():
             answers = self._answers(stimuli, keys, names)
-        found = np.array([answers[key] for key in keys], np.float32).reshape(len(rows), len(names))
+        dtype = np.result_type(np.float32, *answers.values())
+        found = np.array([answers[key] for key in keys], dtype).reshape(len(rows), len(names))
         columns = [names.index(str(unit)) for unit in units]
         return torch.from_numpy(found[:, columns]).to(stimuli.device)
 
@@ -144,13 +145,13 @@ class Cache(Wrapper):
             batch = torch.stack([stimuli[key] for key in keys])
             with metering() as spent:
                 found = self._ask_padded(batch, [Unit.parse(name) for name in wanted], asked)
-                values = found.to("cpu", torch.float32).numpy()
+                values = found.cpu().numpy()
                 good = dict(zip(keys, values, strict=True))
-                good = {key: row for key, row in good.items() if np.isfinite(row).all()}
+                good = {key: row for key, row in good.items() if not np.isnan(row).any()}
                 self._shelf().book.write(good, wanted)
                 spent.keep(spent.total)
             for key, row in zip(keys, values, strict=True):
-                answers[key] = known[key].copy()
+                answers[key] = known[key].astype(np.promote_types(known[key].dtype, row.dtype))
                 answers[key][places] = row
         return answers
 
