@@ -11,6 +11,7 @@
     ├── NotFound                no such study, oracle, generator or file
     ├── Conflict                the request is in conflict with existing data
     │   ├── StudyExists         a study of this id has another specification
+    │   ├── ModelChanged        the study began with another oracle or generator
     │   ├── StudyClosed         the study has ended
     │   └── SequenceTaken       another process wrote to this study first
     ├── Unsupported             the component does not support the request
@@ -93,6 +94,10 @@ class Conflict(BlackboxError):
 
 class StudyExists(Conflict):
     """A study of this id exists with another specification."""
+
+
+class ModelChanged(Conflict):
+    """The oracle or the generator is not the one that the study began with."""
 
 
 class StudyClosed(Conflict):

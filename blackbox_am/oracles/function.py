@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from blackbox_am.core.capability import FORWARD, Capability
+from blackbox_am.core.digests import Unnamed
 from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Accounting, LayerInfo, OracleInfo
@@ -58,13 +59,18 @@ class Function(Oracle):
         labels: names of the units of `scores`.
         deterministic: whether the same stimuli always give the same numbers.
         batch_size: rows in one call, at most.
+        model: a name for what it computes, such as `v3`. Only the name tells another process
+            that a function is the same, so that a study with it can be resumed there, and a
+            cache can be shared. Change it when the function changes.
 
     Raises:
         InvalidSpec: for something that is no callable, or cannot be imported.
     """
 
     kind: ClassVar[str] = "function"
-    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"deterministic"})
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset(
+        {"deterministic", "batch_size", "labels"}
+    )
     billable: ClassVar[bool] = True
 
     function: Any
@@ -75,6 +81,7 @@ class Function(Oracle):
     labels: tuple[str, ...] = ()
     deterministic: bool = True
     batch_size: int = 64
+    model: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
@@ -96,6 +103,10 @@ class Function(Oracle):
                 f"function: expected a callable, got {type(self.function).__name__}",
                 field="function",
             )
+
+    def contents(self) -> Mapping[str, object]:
+        # The text of a function does not say what the function reads.
+        return {"function": None if self.model else Unnamed.of(self.function)}
 
     def describe(self) -> OracleInfo:
         """What it answers, found by one call.

@@ -12,6 +12,7 @@ from blackbox_am.errors import StoreCorrupt
 from blackbox_am.rpc import names, progress, specs
 from blackbox_am.studies import reports
 from blackbox_am.studies.events import (
+    Adopted,
     BudgetChanged,
     Created,
     Event,
@@ -117,6 +118,10 @@ def _describe(message: pb.StudyEvent, event: Event, before: Study) -> None:
             message.resumed.generation = event.generation
             message.resumed.exact = event.exact
             message.resumed.message = event.message
+        case Adopted():
+            message.resumed.generation = before.generation
+            message.resumed.exact = True
+            message.resumed.message = f"another model was adopted: {event.message}"
         case Created():
             message.created.SetInParent()
 

@@ -14,10 +14,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+<<<<<<< HEAD
+=======
+from blackbox_am.core.identity import Fingerprint
+from blackbox_am.core.objective import Objective
 from blackbox_am.core.spec import ArrayData, Budget, OptimizerSpec, SpaceSpec, StudySpec
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import InvalidInput
 from blackbox_am.studies.events import (
+    Adopted,
     BudgetChanged,
     Created,
     Event,
@@ -53,6 +58,7 @@ class Study:
         failed: rows that failed, by reason.
         warning: what is wrong with the scores of the last generation; empty for nothing.
         spent: what was asked of the oracle.
+        oracle_fingerprint, generator_fingerprint: the models that it goes on with.
         scorer: computes scores.
     """
 
@@ -73,6 +79,8 @@ class Study:
     failed: dict[str, int] = field(default_factory=dict)
     warning: str = ""
     spent: Accounting = field(default_factory=Accounting)
+    oracle_fingerprint: Fingerprint | None = None
+    generator_fingerprint: Fingerprint | None = None
 
     def __post_init__(self) -> None:
         self.scorer = Scorer(self.targets)
@@ -83,6 +91,8 @@ class Study:
     def begin(cls, created: Created) -> Study:
         """The study that `created` begins."""
         study = cls(created, targets_of(created.spec), created.spec.budget)
+        study.oracle_fingerprint = created.oracle_fingerprint
+        study.generator_fingerprint = created.generator_fingerprint
         study._open_next(0)
         return study
 
@@ -204,6 +214,9 @@ class Study:
                 self._close(event)
             case BudgetChanged():
                 self._extend(event.budget)
+            case Adopted():
+                self.oracle_fingerprint = event.oracle_fingerprint
+                self.generator_fingerprint = event.generator_fingerprint
             case Resumed():
                 pass
             case Created():
@@ -216,6 +229,7 @@ class Study:
             {
                 "created": self.created,
                 "budget": self.budget,
+                "models": [self.oracle_fingerprint, self.generator_fingerprint],
                 "state": [self.state.value, self.stop_reason.value, self.message],
                 "position": [self.sequence, self.generation, self.active, self.limits.tolist()],
                 "told": ArrayData.of(self.measured.told.astype(np.uint8)),

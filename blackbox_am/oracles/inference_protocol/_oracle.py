@@ -134,6 +134,10 @@ class InferenceProtocol(Oracle):
             "key_file",
             "server_name",
             "deterministic",
+            "batch_size",
+            "binary",
+            "labels",
+            "protocol",
         }
     )
 

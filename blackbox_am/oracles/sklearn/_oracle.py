@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.capability import Capability
 from blackbox_am.core.columns import TableSchema, schema_of
+from blackbox_am.core.digests import Digest, Unnamed
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
@@ -68,7 +69,7 @@ class Sklearn(Oracle):
     """
 
     kind: ClassVar[str] = "sklearn"
-    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"trusted"})
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"trusted", "batch_size"})
 
     estimator: Any
     stimulus_shape: tuple[int, ...] = ()
@@ -92,6 +93,11 @@ class Sklearn(Oracle):
             raise InvalidSpec(
                 "table: it has the bounds of every feature; leave low and high out", field="table"
             )
+
+    def contents(self) -> Mapping[str, object]:
+        if isinstance(self.estimator, (str, Path)):
+            return {"estimator": Path(self.estimator)}
+        return {"estimator": _content_of(self.estimator)}
 
     def describe(self) -> OracleInfo:
         """Its layers, found by one row.
@@ -281,6 +287,16 @@ class Sklearn(Oracle):
     @property
     def _name(self) -> str:
         return type(self._fitted).__name__
+
+
+def _content_of(estimator: Any) -> Digest | Unnamed:
+    """Digest of an estimator in memory, by what it would be pickled to; nothing is unpickled."""
+    from joblib import hash as digest
+
+    try:
+        return Digest(digest(estimator))
+    except Exception:  # noqa: BLE001  # whatever an object that cannot be pickled raises
+        return Unnamed.of(estimator)
 
 
 def _flat(stimuli: Array) -> Array:
