@@ -28,5 +28,5 @@ def checksum(tensor: torch.Tensor) -> bytes:
             sums[i] += ((piece + 1) * (weight | 1)).sum()
     header = torch.tensor(tensor.shape, dtype=torch.int64).numpy().tobytes()
     size = int.from_bytes(header, "little") % (2**61 - 1)
-    first, second = sums.cpu().numpy().tolist()
-    return ((first ^ size) % 2**64).to_bytes(8, "little") + (second % 2**64).to_bytes(8, "little")
+    first, second = (int(total) for total in sums.cpu().numpy())
+    return b"".join((total % 2**64).to_bytes(8, "little") for total in (first ^ size, second))

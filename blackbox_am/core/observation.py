@@ -62,6 +62,12 @@ def failures(
     return codes
 
 
+def count_by_reason(codes: NDArray[np.uint8]) -> dict[str, int]:
+    """How many rows failed, by reason, from the codes of `failures`."""
+    counts = np.bincount(codes.ravel(), minlength=len(FAILURES) + 1)[1:]
+    return {reason: int(n) for reason, n in zip(FAILURES, counts, strict=True) if n}
+
+
 def in_words(counts: dict[str, int]) -> str:
     """How many rows failed, by reason: `3 infinite, 1 nan`."""
     return ", ".join(f"{counts[reason]} {reason}" for reason in FAILURES if counts.get(reason))

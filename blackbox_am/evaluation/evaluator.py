@@ -69,6 +69,10 @@ class Rows:
 class Evaluator(Protocol):
     """Measures candidates of one study."""
 
+    @property
+    def billable(self) -> bool:
+        """Whether a row costs something, so that it is noted before it is asked for."""
+
     def submit(self, rows: Rows, *, gradients: bool = False) -> Future[Observation]:
         """Has `rows` measured.
 

@@ -57,6 +57,11 @@ class LocalEvaluator:
         object.__setattr__(self, "criteria", tuple(self.criteria))
         check_evaluable(self.generator, self.oracle, self.objectives, self.criteria)
 
+    @property
+    def billable(self) -> bool:
+        """Whether the oracle's rows cost something."""
+        return self.oracle.billable
+
     @cached_property
     def layouts(self) -> tuple[Layout, ...]:
         """What is measured for each target."""

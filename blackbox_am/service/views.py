@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-
-import numpy as np
-
 from blackbox_am.core.store import Record
-from blackbox_am.core.types import FloatArray, StudyState
+from blackbox_am.core.types import StudyState
 from blackbox_am.errors import StoreCorrupt
 from blackbox_am.rpc import names, progress, specs
 from blackbox_am.studies import reports
@@ -104,14 +100,13 @@ def _describe(message: pb.StudyEvent, event: Event, before: Study) -> None:
             message.state_changed.message = event.message
         case GenerationOpened():
             message.generation_opened.generation = event.generation
-            message.generation_opened.candidates = len(before.active) * before.rows
+            message.generation_opened.candidates = int(event.wanted.numpy().sum())
         case RowsTold():
-            activations = event.activations.numpy()
             message.rows_told.generation = event.generation
-            message.rows_told.rows = len(activations)
-            message.rows_told.failed = _failed(event, before)
+            message.rows_told.rows = len(event.rows.numpy())
+            message.rows_told.failed = event.failed
         case GenerationClosed():
-            _describe_closed(message.generation_closed, event, before)
+            _describe_closed(message.generation_closed, event)
         case BudgetChanged():
             message.budget_changed.budget.CopyFrom(specs.budget_to_proto(event.budget))
         case Resumed():
@@ -126,29 +121,10 @@ def _describe(message: pb.StudyEvent, event: Event, before: Study) -> None:
             message.created.SetInParent()
 
 
-def _describe_closed(
-    closed: pb.StudyEvent.GenerationClosed, event: GenerationClosed, before: Study
-) -> None:
-    scores = before.scores()
-    best, mean = _summary(scores)
+def _describe_closed(closed: pb.StudyEvent.GenerationClosed, event: GenerationClosed) -> None:
     closed.generation = event.generation
-    closed.targets.extend(before.active)
-    closed.best_scores.extend(best.tolist())
-    closed.mean_scores.extend(mean.tolist())
-    closed.total_rows = scores.size
+    closed.targets.extend(event.targets.numpy().tolist())
+    closed.best_scores.extend(event.best_scores.numpy().tolist())
+    closed.mean_scores.extend(event.mean_scores.numpy().tolist())
+    closed.total_rows = int(event.measured.numpy().sum())
     closed.seconds = event.seconds
-
-
-def _summary(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Best and mean score of each target, nan where every row failed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of rows that are nan throughout
-        return np.nanmax(scores, axis=1), np.nanmean(scores, axis=1)
-
-
-def _failed(event: RowsTold, study: Study) -> int:
-    """Rows without a value for one of the units that their target reads."""
-    widths = np.array([len(target.objective.reads()) for target in study.targets])
-    activations = event.activations.numpy()
-    mine = np.arange(activations.shape[1]) < widths[event.targets.numpy()][:, None]
-    return int((np.isnan(activations) & mine).any(axis=1).sum())

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from blackbox_am.core import tensors
 from blackbox_am.core.checksums import checksum
+from blackbox_am.core.observation import failures
 from blackbox_am.core.spec import ArrayData, Budget
-from blackbox_am.core.types import StopReason, StudyState
-from blackbox_am.errors import InvalidInput, InvalidSpec, StudyClosed
+from blackbox_am.core.types import FloatArray, StopReason, StudyState
+from blackbox_am.errors import InvalidInput, InvalidSpec, ShapeMismatch, StudyClosed
 from blackbox_am.studies.events import (
     BudgetChanged,
     GenerationClosed,
@@ -52,6 +53,34 @@ class ToldRows:
         return len(self.targets)
 
 
+def clients_values(study: Study, targets: Array, activations: Array) -> FloatArray:
+    """(N, U) values in the columns of each target's layout, from what a client measured.
+
+    Args:
+        targets: (N,) of the rows.
+        activations: (N, units) float; nan is a failed measurement.
+
+    Raises:
+        ShapeMismatch: for activations of another shape or dtype.
+        InvalidInput: for infinities.
+    """
+    tensors.check_shape(activations, (len(targets), study.units), "activations")
+    if activations.dtype.kind != "f":
+        raise ShapeMismatch(
+            f"activations: expected float32 or float64, got {activations.dtype.name}",
+            field="activations",
+        )
+    if np.isinf(activations).any():
+        row = int(np.flatnonzero(np.isinf(activations).any(axis=1))[0])
+        raise InvalidInput(
+            f"activations: row {row} holds an infinity; send the measured number, "
+            "or nan where the measurement failed",
+            field="activations",
+        )
+    # A target that does not exist is refused with its candidate, by `rows_told`.
+    return study.scorer.with_units(targets.clip(0, len(study.targets) - 1), activations)
+
+
 def rows_told(study: Study, told: ToldRows, wanted: Bools) -> tuple[RowsTold | None, int]:
     """The event that brings measurements, and how many of them are news.
 
@@ -80,22 +109,21 @@ def rows_told(study: Study, told: ToldRows, wanted: Bools) -> tuple[RowsTold | N
     fresh = _fresh(study, told.targets, told.rows)
     if not fresh.any():
         return None, 0
-    unrendered = None
-    if told.rendered is not None and not told.rendered[fresh].all():
-        unrendered = ArrayData.of((~told.rendered[fresh]).astype(np.uint8))
+    targets, own = told.targets[fresh], study.scorer.own(told.targets[fresh])
+    values = np.where(own, told.values[fresh], np.nan)
+    rendered = np.ones(len(targets), bool) if told.rendered is None else told.rendered[fresh]
     event = RowsTold(
         told.generation,
-        int_array(told.targets[fresh]),
+        int_array(targets),
         int_array(told.rows[fresh]),
-        ArrayData.of(np.where(study.scorer.own(told.targets), told.values, np.nan)[fresh]),
-        unrendered,
+        ArrayData.of(values),
+        int(np.count_nonzero(failures(values, rendered, own))),
+        None if rendered.all() else ArrayData.of((~rendered).astype(np.uint8)),
     )
-    return event, int(fresh.sum())
+    return event, len(targets)
 
 
-def closed(
-    study: Study, scored: Scored, latents: torch.Tensor, seconds: float
-) -> GenerationClosed:
+def closed(study: Study, scored: Scored, latents: torch.Tensor, seconds: float) -> GenerationClosed:
     """The event that closes the open generation.
 
     Args:
@@ -119,6 +147,7 @@ def closed(
     picked = torch.from_numpy(places).to(latents.device), torch.from_numpy(rows).to(latents.device)
     return GenerationClosed(
         study.generation,
+        int_array(active),
         checksum(latents),
         seconds,
         int_array(scored.told.sum(axis=1)),
@@ -208,14 +237,15 @@ def _check_active(study: Study, verb: str) -> None:
 
 def _check_candidates(study: Study, told: ToldRows, wanted: Bools) -> None:
     targets, rows = told.targets, told.rows
-    bad = (
+    bad: Any = (
         told.generation > study.generation
+        or (told.generation == study.generation and study.exhausted)
         or ((targets < 0) | (targets >= len(study.targets))).any()
         or ((rows < 0) | (rows >= study.population)).any()
     )
     if not bad and told.generation == study.generation:
         places = study.places(targets)
-        bad = bool((~wanted[places, rows] & (places >= 0)).any())
+        bad = (~wanted[places, rows] & (places >= 0)).any()
     if bad:
         raise InvalidInput(
             f"candidate_ids: generation {told.generation} holds a candidate that was never "
@@ -228,8 +258,9 @@ def _check_candidates(study: Study, told: ToldRows, wanted: Bools) -> None:
 def _fresh(study: Study, targets: Array, rows: Array) -> Bools:
     """(N,) which candidates of the open generation are told for the first time."""
     places = study.places(targets)
-    fresh: Bools = (places >= 0) & ~study.measured.told[places, rows]
+    fresh = (places >= 0) & ~study.measured.told[places, rows]
     _, first = np.unique(places * study.population + rows, return_index=True)
     once = np.zeros(len(targets), bool)
     once[first] = True
-    return fresh & once
+    found: Bools = fresh & once
+    return found

@@ -101,6 +101,7 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
         targets, rows: (N,) int32: which candidates.
         values: (N, U) float64: each row's own quantities, in the order of its target's layout,
             then nan. Infinities are kept; nan is what could not be measured.
+        failed: how many of them have no score because of a failed measurement.
         unrendered: (N,) uint8, 1 where the stimulus was not finite; None where all were.
         spent: what was asked of the oracle since that was last told; None for clients' rows.
     """
@@ -109,6 +110,7 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
     targets: ArrayData
     rows: ArrayData
     values: ArrayData
+    failed: int = 0
     unrendered: ArrayData | None = None
     spent: Accounting | None = None
 
@@ -116,11 +118,11 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
 class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
     """Every row of the generation is in, and the optimizer has learnt from it.
 
-    The scores are in it, so that nobody has to compute them again. The arrays with one entry a
-    target are of the targets that took part, ascending.
+    The scores are in it, so that nobody has to compute them again.
 
     Attributes:
         generation: which.
+        targets: (K,) int32, those that took part, ascending; the arrays of K entries are theirs.
         checksum: of its latents (K, P, D), to know a faithful replay from another.
         seconds: how long it took.
         measured: (K,) int32, rows measured for each target.
@@ -137,6 +139,7 @@ class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
     """
 
     generation: int
+    targets: ArrayData
     checksum: bytes
     seconds: float
     measured: ArrayData

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.core.layout import form_of
-from blackbox_am.core.observation import FAILURES, INFINITE, NOT_A_NUMBER, failures
+from blackbox_am.core.observation import FAILURES, INFINITE, NOT_A_NUMBER, count_by_reason, failures
 from blackbox_am.core.spec import CriterionSpec
 from blackbox_am.core.types import FloatArray
 from blackbox_am.studies.targets import Target
@@ -65,8 +65,7 @@ class Scored:
 
     def failed(self) -> dict[str, int]:
         """How many rows failed, by reason."""
-        counts = np.bincount(self.failures[self.told], minlength=len(FAILURES) + 1)
-        return {reason: int(n) for reason, n in zip(FAILURES, counts[1:], strict=True) if n}
+        return count_by_reason(self.failures)
 
     def best(self) -> FloatArray:
         """(A,) the best score of each target, nan where every row failed."""
@@ -117,6 +116,7 @@ class Scorer:
         width = max(len(target.layout.quantities) for target in targets)
         sizes = np.array([len(target.layout.quantities) for target in targets])
         self._own = np.arange(width) < sizes[:, None]
+        self._units = np.array([len(target.layout.units) for target in targets])
         self._objectives = _Groups(len(targets))
         self._criteria = _Groups(len(targets))
         for index, target in enumerate(targets):
@@ -130,7 +130,21 @@ class Scorer:
 
     def own(self, targets: NDArray[np.integer[Any]]) -> Bools:
         """(N, U) which columns of rows of `targets` (N,) hold a quantity."""
-        return self._own[targets]
+        own: Bools = self._own[targets]
+        return own
+
+    def with_units(self, targets: NDArray[np.int64], activations: FloatArray) -> FloatArray:
+        """(N, U) values of rows of `targets` (N,), of which only the units were measured.
+
+        Args:
+            targets: of this study.
+            activations: (N, units), each row's own units, then anything.
+        """
+        values = np.full((len(targets), self._own.shape[1]), np.nan)
+        units = activations.shape[1]
+        mine = np.arange(units) < self._units[targets][:, None]
+        values[:, :units] = np.where(mine, activations, np.nan)
+        return values
 
     def score(self, active: Sequence[int], measured: Measured) -> Scored:
         """Scores of the rows of the active targets."""

@@ -14,10 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
-=======
 from blackbox_am.core.identity import Fingerprint
-from blackbox_am.core.objective import Objective
 from blackbox_am.core.spec import ArrayData, Budget, OptimizerSpec, SpaceSpec, StudySpec
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import InvalidInput

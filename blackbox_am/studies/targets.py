@@ -80,7 +80,7 @@ def targets_of(spec: StudySpec) -> list[Target]:
     objectives = [build_objective(target) for target in spec.targets]
     built = [build_criterion(criterion) for criterion in spec.criteria]
     layouts = layouts_of(objectives, built)
-    criteria: list[Criterion | None] = [*(built or [None])]
+    criteria: list[Criterion | None] = list(built) if built else [None]
     if len(criteria) == 1:
         criteria = criteria * len(objectives)
     parts = zip(objectives, criteria, layouts, target_keys(spec.targets), strict=True)
