@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 from numpy.typing import NDArray
 
+from blackbox_am.core.addresses import grpc_proxy_options
 from blackbox_am.rpc import observing
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import oracle_service_pb2 as pb
@@ -41,7 +42,8 @@ class Connection:
     def __init__(self, target: str, timeout: float) -> None:
         self.target = target
         self.timeout = timeout
-        self._channel = grpc.insecure_channel(target, options=_OPTIONS)
+        options = [*_OPTIONS, *grpc_proxy_options(target)]
+        self._channel = grpc.insecure_channel(target, options=options)
         self.studies = StudyServiceStub(self._channel)
         self.oracles = OracleServiceStub(self._channel)
         self.catalog = CatalogServiceStub(self._channel)

@@ -10,6 +10,7 @@ import numpy as np
 from google.protobuf.duration_pb2 import Duration
 from numpy.typing import NDArray
 
+from blackbox_am.core.space import build_space
 from blackbox_am.core.tensors import to_uint8
 from blackbox_am.core.types import CandidateId, StudyState
 from blackbox_am.errors import InvalidInput, ShapeMismatch
@@ -163,7 +164,7 @@ def lease_seconds(duration: Duration) -> float:
 
 
 def _nothing(study: Study, retry_after: float) -> pb.AskResponse:
-    codes = study.space.kind == "categorical"
+    codes = build_space(study.space).dtype is not None
     empty = np.zeros((0, study.space.dimension), np.int64 if codes else np.float32)
     return pb.AskResponse(
         latents=tensors.to_proto(empty),

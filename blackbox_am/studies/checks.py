@@ -59,7 +59,7 @@ def created(
     population = optimizer.population_size(space)
     rows = population * len(targets)
     width = max(len(layout.quantities) for layout in layouts)
-    latent_bytes = (8 if space.kind == "categorical" else 4) * space.dim
+    latent_bytes = (4 if space.dtype is None else 8) * space.dim
     if rows * max(latent_bytes, 8 * width) > MAX_GENERATION_BYTES:
         raise InvalidSpec(
             f"a generation of {len(targets)} targets x {population} candidates x "

@@ -11,7 +11,7 @@ import torch
 
 from blackbox_am.core import state as states
 from blackbox_am.core.checksums import checksum
-from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.optimizer import Optimizer, Proposal
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.types import FloatArray
@@ -67,9 +67,11 @@ class Search:
         active = _some(study)
         state = self._state if active is None else states.select(self._state, active)
         with torch.no_grad():
-            asked = self.optimizer.ask(self.space, state, self._stream(study, "ask", study.active))
-            latents, mask = getattr(asked, "latents", asked), getattr(asked, "mask", None)
-            return self.space.project(latents), None if mask is None else mask.cpu().numpy()
+            asked = Proposal.of(
+                self.optimizer.ask(self.space, state, self._stream(study, "ask", study.active))
+            )
+            wanted = None if asked.wanted is None else asked.wanted.cpu().numpy()
+            return self.space.project(asked.latents), wanted
 
     def learn(
         self,
