@@ -7,12 +7,9 @@ addressed with a selector, or quoted as the grammar of units says.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from blackbox_am.core.units import Unit
-
-_MEASURE = re.compile(r"(?:stimulus|latent)\.[a-z][a-z0-9_]*")
+from blackbox_am.core.units import MEASURE, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +35,4 @@ def parse_quantity(text: str) -> Quantity:
     Raises:
         InvalidInput: where `text` is neither a measure's name nor in the grammar of units.
     """
-    return MeasureName(text) if _MEASURE.fullmatch(text) else Unit.parse(text)
+    return MeasureName(text) if MEASURE.fullmatch(text) else Unit.parse(text)

@@ -93,8 +93,10 @@ class Scored:
                 f"{high[equal][0]:g}; the search learns nothing from them. Does the model answer "
                 "in a precision, or a range, that hides the differences?"
             )
-        single = (np.where(known, self.scores, 0.0).astype(np.float32) == self.scores) | ~known
-        step = np.spacing(np.abs(np.where(several, high, 1.0)).astype(np.float32))
+        with np.errstate(over="ignore"):  # what float32 cannot hold did not come from float32
+            rounded = np.where(known, self.scores, 0.0).astype(np.float32)
+            step = np.spacing(np.abs(np.where(several, high, 1.0)).astype(np.float32))
+        single = (rounded == self.scores) | ~known
         coarse = several & single.all(axis=1) & (high - low < EDGE_STEPS * step)
         if not coarse.any():
             return ""
