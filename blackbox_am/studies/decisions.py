@@ -147,7 +147,8 @@ def closed(study: Study, scored: Scored, latents: torch.Tensor, seconds: float) 
     picked = torch.from_numpy(places).to(latents.device), torch.from_numpy(rows).to(latents.device)
     return GenerationClosed(
         study.generation,
-        int_array(active),
+        study.active,
+        ArrayData.of(scored.scores),
         checksum(latents),
         seconds,
         int_array(scored.told.sum(axis=1)),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.spec import ArrayData, Budget, OptimizerSpec, SpaceSpec, StudySpec
+from blackbox_am.core.store import Entry
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import StoreCorrupt
 
@@ -58,11 +59,13 @@ class Adopted(msgspec.Struct, frozen=True, tag="adopted"):
     Attributes:
         oracle_fingerprint, generator_fingerprint: those from now on.
         message: what differs from before.
+        generation: where it goes on.
     """
 
     oracle_fingerprint: Fingerprint | None
     generator_fingerprint: Fingerprint | None
     message: str = ""
+    generation: int = 0
 
 
 class StateChanged(msgspec.Struct, frozen=True, tag="state"):
@@ -122,7 +125,8 @@ class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
 
     Attributes:
         generation: which.
-        targets: (K,) int32, those that took part, ascending; the arrays of K entries are theirs.
+        targets: those that took part, ascending; the arrays of K entries are theirs.
+        scores: (K, P) float64, nan for rows that failed, and rows that were not wanted.
         checksum: of its latents (K, P, D), to know a faithful replay from another.
         seconds: how long it took.
         measured: (K,) int32, rows measured for each target.
@@ -139,7 +143,8 @@ class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
     """
 
     generation: int
-    targets: ArrayData
+    targets: tuple[int, ...]
+    scores: ArrayData
     checksum: bytes
     seconds: float
     measured: ArrayData
@@ -193,6 +198,16 @@ _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 def encode(event: Event) -> bytes:
     """An event as bytes."""
     return _encoder.encode(event)
+
+
+def entry(event: Event) -> Entry:
+    """An event as a store takes it."""
+    return Entry(kind_of(type(event)), encode(event))
+
+
+def kind_of(kind: type[Event]) -> str:
+    """The word by which a store selects events of that type."""
+    return str(kind.__struct_config__.tag)
 
 
 def decode(body: bytes) -> Event:
