@@ -89,7 +89,7 @@ class Search:
                 measured because the optimizer or the budget did not want them.
             gradients: (active, P, D), for order 1; nan where nothing was measured.
         """
-        told = torch.from_numpy(scores).to(self.device)
+        told = torch.tensor(scores, device=self.device)  # a copy: a journal's bytes are read-only
         if self.optimizer.replay_only:
             self._propose(study)  # what the journal handed out, a library was not asked for yet
         active = _some(study)
