@@ -35,6 +35,7 @@ CODES: dict[type[BlackboxError], grpc.StatusCode] = {
     errors.StudyClosed: grpc.StatusCode.FAILED_PRECONDITION,
     errors.ModelChanged: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SequenceTaken: grpc.StatusCode.ABORTED,
+    errors.NotOwner: grpc.StatusCode.ABORTED,
     errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,
     errors.GradientUnavailable: grpc.StatusCode.UNIMPLEMENTED,
     errors.CapabilityMissing: grpc.StatusCode.UNIMPLEMENTED,
@@ -58,6 +59,7 @@ CODES: dict[type[BlackboxError], grpc.StatusCode] = {
 """The table. A subclass that is not in it travels as its nearest base."""
 
 RETRY_SECONDS: dict[type[BlackboxError], int] = {
+    errors.NotOwner: 1,
     errors.OracleUnavailable: 5,
     errors.QuotaExceeded: 60,
 }
@@ -112,6 +114,13 @@ def from_rpc_error(error: grpc.RpcError, address: str = "the server") -> Blackbo
     if status is not None:
         found.retry_after = _retry_after(status)
     return found
+
+
+def to_error(status: Status) -> BlackboxError:
+    """The error that `to_status` made `status` of."""
+    error = _from_status(status) or errors.ServerFailed(status.message)
+    error.retry_after = _retry_after(status)
+    return error
 
 
 def _from_status(status: Status) -> BlackboxError | None:

@@ -11,6 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from numpy.typing import NDArray
 
 from blackbox_am.core.space import build_space
+from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.tensors import to_uint8
 from blackbox_am.core.types import CandidateId, StudyState
 from blackbox_am.errors import InvalidInput, ShapeMismatch
@@ -48,11 +49,12 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
             f"max_candidates must be 0 or more, got {request.max_candidates}",
             field="max_candidates",
         )
-    with backend.registry.reading(study_id) as study:
-        if not study.state.active:
-            return _nothing(study, 0.0)
-        spec, dimension = study.spec, study.space.dimension
-        stimulus = math.prod(study.created.stimulus_shape)
+    published = backend.registry.published(study_id)
+    created, state = published.created, published.progress.state
+    spec, dimension = created.spec, created.space.dimension
+    stimulus = math.prod(created.stimulus_shape)
+    if not state.active:
+        return _nothing(created.space, state, 0.0)
     if request.with_stimuli and spec.generator is None:
         raise InvalidInput(
             "the study searches a bare space and has no generator: its latents are the stimuli; "
@@ -65,10 +67,11 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
         limit = min(limit, request.max_candidates)
 
     def take(live: LiveStudy) -> tuple[pb.AskResponse, Array | None]:
-        generation, keys, lease_id = live.take(limit, seconds)
         with live.reading() as study:
+            generation, keys, lease_id = live.take(limit, seconds)
             if not keys:
-                return _nothing(study, _retry_after(live, study)), None
+                wait = _retry_after(live, study)
+                return _nothing(study.space, study.state, wait), None
             latents = _latents(generation, keys)
             answer = pb.AskResponse(
                 candidate_ids=[
@@ -104,9 +107,9 @@ def tell(backend: Backend, request: pb.TellRequest) -> pb.TellResponse:
         [_candidate(text, study_id) for text in request.candidate_ids], np.int64
     ).reshape(-1, 3)
     activations = _activations(request, len(candidates))
-    with backend.registry.reading(study_id) as study:
+    if not backend.registry.published(study_id).progress.state.active:
         # One that has ended is not taken up for this.
-        _check(study, candidates, activations)
+        _check(backend.registry.load(study_id), candidates, activations)
 
     def bring(live: LiveStudy) -> pb.TellResponse:
         accepted = repeated = 0
@@ -162,12 +165,12 @@ def lease_seconds(duration: Duration) -> float:
     return seconds or DEFAULT_LEASE_SECONDS
 
 
-def _nothing(study: Study, retry_after: float) -> pb.AskResponse:
-    codes = build_space(study.space).dtype is not None
-    empty = np.zeros((0, study.space.dimension), np.int64 if codes else np.float32)
+def _nothing(space: SpaceSpec, state: StudyState, retry_after: float) -> pb.AskResponse:
+    codes = build_space(space).dtype is not None
+    empty = np.zeros((0, space.dimension), np.int64 if codes else np.float32)
     return pb.AskResponse(
         latents=tensors.to_proto(empty),
-        state=progress.state_to_proto(study.state),
+        state=progress.state_to_proto(state),
         retry_after=_duration(retry_after),
     )
 

@@ -19,8 +19,8 @@ from blackbox_am.core.types import LayerInfo
 from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.errors import BlackboxError, InvalidInput
 from blackbox_am.rpc import chunks, pages, progress, specs, tensors
-from blackbox_am.service.backend import Backend
-from blackbox_am.service.calls import streaming, unary, unary_model
+from blackbox_am.service.backend import Backend, Pool
+from blackbox_am.service.calls import streaming, unary, unary_model, unary_remote
 from blackbox_am.service.oracles import observe
 from blackbox_am.service.rendering import batches, checked, checked_targets, sample
 from blackbox_am.v1 import catalog_service_pb2 as pb
@@ -78,13 +78,13 @@ class CatalogService(CatalogServiceServicer):
         page, token = _page(request, names, self._generator)
         return pb.ListGeneratorsResponse(generators=page, next_page_token=token)
 
-    @unary_model
+    @unary_remote
     def ListOracles(self, request: pb.ListOraclesRequest) -> pb.ListOraclesResponse:  # noqa: N802
         names = self.backend.config.catalogue.oracle_names()
         page, token = _page(request, names, self._oracle)
         return pb.ListOraclesResponse(oracles=page, next_page_token=token)
 
-    @unary_model
+    @unary_remote
     def ListUnits(self, request: pb.ListUnitsRequest) -> pb.ListUnitsResponse:  # noqa: N802
         info = self.backend.oracle(request.oracle).describe()
         layers: tuple[LayerInfo, ...] = info.layers
@@ -100,7 +100,7 @@ class CatalogService(CatalogServiceServicer):
             next_page_token=pages.encode(end, scope) if end < total else "",
         )
 
-    @unary_model
+    @unary_remote
     def ProbeOracle(self, request: pb.ProbeOracleRequest) -> pb.ProbeOracleResponse:  # noqa: N802
         oracle = self.backend.oracle(request.oracle)
         info = oracle.describe()
@@ -148,11 +148,11 @@ class CatalogService(CatalogServiceServicer):
             shape = (len(latents), *generator.stimulus_shape)
             return shape, batches(generator, latents, targets)
 
-        shape, rendered = await self.backend.in_thread(prepared, runs_models=True)
+        shape, rendered = await self.backend.in_thread(prepared, Pool.MODELS)
         yield pb.RenderResponse(header=tensor_pb2.Tensor(dtype=dtype, shape=shape))
         start, total = 0, math.prod(shape) * (1 if compact else 4)
         while start < total:
-            stimuli = await self.backend.in_thread(partial(next, rendered), runs_models=True)
+            stimuli = await self.backend.in_thread(partial(next, rendered), Pool.MODELS)
             data = (to_uint8(stimuli) if compact else stimuli).tobytes()
             for chunk in chunks.split(data, start=start, total=total):
                 yield pb.RenderResponse(chunk=chunk)

@@ -12,6 +12,7 @@ from blackbox_am.rpc.pages import PAGE_BYTES
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.views import study_to_proto
 from blackbox_am.studies import checks
+from blackbox_am.studies.published import Published
 from blackbox_am.studies.starts import source_of
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_pb2
@@ -46,7 +47,7 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
     created = checks.created(
         spec, generator, oracle, backend.oracle, source_of(spec, backend.store)
     )
-    preview = study_to_proto("", Study.begin(created), 0.0)
+    preview = study_to_proto("", Published.of("", Study.begin(created)))
     _check_size(preview, len(spec.targets))
     if request.validate_only:
         return preview
@@ -64,9 +65,7 @@ def view(backend: Backend, study_id: str) -> study_pb2.Study:
     Raises:
         NotFound: where there is no such study.
     """
-    created_at = backend.registry.created_at(study_id)
-    with backend.registry.reading(study_id) as study:
-        return study_to_proto(study_id, study, created_at)
+    return study_to_proto(study_id, backend.registry.published(study_id))
 
 
 def _check_memory(spec: OptimizerSpec) -> None:

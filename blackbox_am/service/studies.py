@@ -9,18 +9,19 @@ import numpy as np
 from google.protobuf.empty_pb2 import Empty
 
 from blackbox_am.core.spec import StudySpec
-from blackbox_am.core.types import Best, StudyState
-from blackbox_am.errors import InvalidInput, NotFound, StoreCorrupt, Unsupported
+from blackbox_am.core.types import Best
+from blackbox_am.errors import InvalidInput, StoreCorrupt, Unsupported
 from blackbox_am.rpc import names, pages, progress, specs
 from blackbox_am.service import asking, watching
 from blackbox_am.service.backend import Backend
-from blackbox_am.service.calls import streaming, unary, unary_model
+from blackbox_am.service.calls import streaming, unary, unary_control, unary_model, unary_remote
 from blackbox_am.service.creating import create, view
 from blackbox_am.service.rendering import render
-from blackbox_am.service.views import unreadable
+from blackbox_am.service.views import study_to_proto, unreadable
 from blackbox_am.studies import decisions, reports
 from blackbox_am.studies.events import StateChanged
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.published import Published
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
@@ -36,7 +37,7 @@ class StudyService(StudyServiceServicer):
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
-    @unary_model
+    @unary_remote
     def CreateStudy(self, request: pb.CreateStudyRequest) -> study_pb2.Study:  # noqa: N802
         return create(self.backend, request)
 
@@ -52,17 +53,13 @@ class StudyService(StudyServiceServicer):
         size = pages.page_size(request.page_size, PAGE_OF_STUDIES)
 
         def entries() -> Iterator[tuple[str, study_pb2.Study]]:
-            for study_id in self.backend.store.study_ids(after):
+            wanted = [state.value for state in states]
+            for entry in self.backend.store.studies(after, size + 1, wanted):
                 try:
-                    with self.backend.registry.reading(study_id) as study:
-                        wanted = not states or study.state in states
-                    if wanted:
-                        yield study_id, view(self.backend, study_id)
-                except NotFound:
-                    continue  # deleted meanwhile
-                except StoreCorrupt as error:  # one bad journal hides no other
-                    if not states or StudyState.FAILED in states:
-                        yield study_id, unreadable(study_id, error)
+                    message = study_to_proto(entry.study_id, Published.read(entry))
+                except StoreCorrupt as error:  # one bad row hides no other
+                    message = unreadable(entry.study_id, error.message)
+                yield entry.study_id, message
 
         studies, token = pages.fill(entries(), size, scope)
         return pb.ListStudiesResponse(studies=studies, next_page_token=token)
@@ -75,25 +72,23 @@ class StudyService(StudyServiceServicer):
 
     # Steering
 
-    @unary
+    @unary_control
     def PauseStudy(self, request: pb.PauseStudyRequest) -> study_pb2.Study:  # noqa: N802
         return self._steer(request.name, decisions.paused, LiveStudy.pause)
 
-    @unary
+    @unary_control
     def ResumeStudy(self, request: pb.ResumeStudyRequest) -> study_pb2.Study:  # noqa: N802
         study = self._steer(request.name, decisions.resumed, LiveStudy.resume)
         self.backend.workers.submit(names.study_id(request.name))
         return study
 
-    @unary
+    @unary_control
     def CancelStudy(self, request: pb.CancelStudyRequest) -> study_pb2.Study:  # noqa: N802
         return self._steer(request.name, decisions.cancelled, LiveStudy.cancel)
 
-    @unary
+    @unary_control
     def ExtendStudy(self, request: pb.ExtendStudyRequest) -> study_pb2.Study:  # noqa: N802
         study_id = names.study_id(request.name)
-        with self.backend.registry.reading(study_id) as study:
-            decisions.extended(study, specs.extended_from_proto(request.budget, study.budget))
 
         def extend(live: LiveStudy) -> None:
             with live.reading() as study:
@@ -103,22 +98,22 @@ class StudyService(StudyServiceServicer):
         self.backend.workers.submit(study_id)
         return view(self.backend, study_id)
 
-    @unary
+    @unary_control
     def DeleteStudy(self, request: pb.DeleteStudyRequest) -> Empty:  # noqa: N802
         self.backend.registry.delete(names.study_id(request.name))
         return Empty()
 
     # Evaluating
 
-    @unary
+    @unary_control
     def Ask(self, request: pb.AskRequest) -> pb.AskResponse:  # noqa: N802
         return asking.ask(self.backend, request)
 
-    @unary
+    @unary_control
     def Tell(self, request: pb.TellRequest) -> pb.TellResponse:  # noqa: N802
         return asking.tell(self.backend, request)
 
-    @unary
+    @unary_control
     def RenewLease(self, request: pb.RenewLeaseRequest) -> pb.RenewLeaseResponse:  # noqa: N802
         return asking.renew(self.backend, request)
 
@@ -130,11 +125,11 @@ class StudyService(StudyServiceServicer):
     ) -> pb.ListGenerationsResponse:
         study_id = names.study_id(request.name)
         scope = f"generations:{study_id}"
-        after = int(pages.decode(request.page_token, scope, -1))
-        size = pages.page_size(request.page_size, PAGE_OF_GENERATIONS)
+        after = int(pages.decode(request.page_token, scope, 0))
+        size, store = pages.page_size(request.page_size, PAGE_OF_GENERATIONS), self.backend.store
         entries = (
-            (generation.generation, progress.generation_to_proto(generation))
-            for generation in reports.generations(self.backend.store, study_id, after)
+            (sequence, progress.generation_to_proto(generation))
+            for sequence, generation in reports.generations_after(store, study_id, after)
         )
         generations, token = pages.fill(entries, size, scope)
         return pb.ListGenerationsResponse(generations=generations, next_page_token=token)
@@ -145,9 +140,8 @@ class StudyService(StudyServiceServicer):
         scope = f"best:{study_id}:{request.with_stimuli}"
         after = int(pages.decode(request.page_token, scope, -1))
         size = pages.page_size(request.page_size, pages.MAX_PAGE_SIZE)
-        with self.backend.registry.reading(study_id) as study:
-            best = [b for b in reports.best(study_id, study) if b.target > after]
-            spec = study.spec
+        spec = self.backend.registry.published(study_id).created.spec
+        best = [b for b in self.backend.registry.best(study_id) if b.target > after]
         rendered = self._rendered(spec, best, request.with_stimuli)
         entries = ((b.target, progress.best_to_proto(b)) for b in rendered)
         page, token = pages.fill(entries, size, scope)
@@ -168,9 +162,10 @@ class StudyService(StudyServiceServicer):
     ) -> study_pb2.Study:
         """Does what `act` does, where `decide` says that there is something to do."""
         study_id = names.study_id(name)
-        with self.backend.registry.reading(study_id) as study:
-            wanted = decide(study) is not None
-        if wanted:
+        published = self.backend.registry.published(study_id)
+        # One that has ended is not taken up where nothing is to be done.
+        active = published.progress.state.active
+        if active or decide(self.backend.registry.load(study_id)) is not None:
             self.backend.registry.act(study_id, act)
         return view(self.backend, study_id)
 

@@ -8,14 +8,11 @@ import numpy as np
 
 from blackbox_am.core.store import Record
 from blackbox_am.core.types import FloatArray, StudyState
-from blackbox_am.errors import StoreCorrupt
 from blackbox_am.rpc import names, progress, specs
-from blackbox_am.studies import reports
 from blackbox_am.studies.events import (
     Adopted,
     BudgetChanged,
     Created,
-    Event,
     GenerationClosed,
     GenerationOpened,
     Resumed,
@@ -23,116 +20,80 @@ from blackbox_am.studies.events import (
     StateChanged,
     decode,
 )
-from blackbox_am.studies.study import Study
+from blackbox_am.studies.published import Published
 from blackbox_am.v1 import study_pb2 as pb
 
 
-def study_to_proto(study_id: str, study: Study, created_at: float) -> pb.Study:
-    """The whole of a study. Under a study's lock: `study` must hold still.
+def study_to_proto(study_id: str, published: Published) -> pb.Study:
+    """The whole of a study.
 
     Args:
         study_id: its id; "" for one that was only checked.
-        study: its state.
-        created_at: seconds since the epoch; 0 for one that was only checked.
+        published: what is known of it.
     """
-    message = progress.progress_to_proto(reports.progress(study_id, study))
-    message.spec.CopyFrom(specs.study_to_proto(study.spec))
-    message.spec.budget.CopyFrom(specs.budget_to_proto(study.budget))
-    message.space.CopyFrom(specs.space_to_proto(study.space))
-    message.stimulus_shape.extend(study.created.stimulus_shape)
-    message.population = study.population
-    message.optimizer.CopyFrom(specs.optimizer_to_proto(study.optimizer))
+    created = published.created
+    message = progress.progress_to_proto(published.progress)
+    message.spec.CopyFrom(specs.study_to_proto(created.spec))
+    message.spec.budget.CopyFrom(specs.budget_to_proto(published.budget))
+    message.space.CopyFrom(specs.space_to_proto(created.space))
+    message.stimulus_shape.extend(created.stimulus_shape)
+    message.population = created.population
+    message.optimizer.CopyFrom(
+        specs.optimizer_to_proto(created.optimizer or created.spec.optimizer)
+    )
     message.name = names.study_name(study_id) if study_id else ""
-    if created_at:
-        message.create_time.CopyFrom(progress.time_to_proto(created_at))
+    if published.created_at:
+        message.create_time.CopyFrom(progress.time_to_proto(published.created_at))
     return message
 
 
-def unreadable(study_id: str, error: StoreCorrupt) -> pb.Study:
-    """What a listing says of a study whose journal is damaged."""
+def unreadable(study_id: str, message: str) -> pb.Study:
+    """What a listing says of a study that cannot be read."""
     failed = progress.state_to_proto(StudyState.FAILED)
-    return pb.Study(name=names.study_name(study_id), state=failed, message=error.message)
+    return pb.Study(name=names.study_name(study_id), state=failed, message=message)
 
 
-class Narrator:
-    """Folds a journal, record by record, and tells each as a message.
+def event_to_proto(record: Record) -> pb.StudyEvent:
+    """An event of a journal. What is said of it stands in it: no other event is read.
 
-    What an event says of scores depends on the study before it, so the journal is told
-    from its beginning.
-
-    Attributes:
-        study: the study up to the last record; None before the first.
-        created_at: when it began, in seconds since the epoch.
+    Raises:
+        StoreCorrupt: where it cannot be read.
     """
-
-    def __init__(self) -> None:
-        self.study: Study | None = None
-        self.created_at = 0.0
-
-    @property
-    def sequence(self) -> int:
-        """Of the last record."""
-        return 0 if self.study is None else self.study.sequence
-
-    def tell(self, record: Record) -> pb.StudyEvent:
-        """The next record as a message, folded in.
-
-        Raises:
-            StoreCorrupt: where the journal has a gap, or cannot be read.
-        """
-        if record.sequence != self.sequence + 1:
-            raise StoreCorrupt(
-                f"the journal has a gap: event {self.sequence + 1} is missing; restore the store "
-                "from a backup, or delete the study"
-            )
-        event = decode(record.body)
-        message = pb.StudyEvent(sequence=record.sequence, time=progress.time_to_proto(record.time))
-        if self.study is None:
-            self.study, self.created_at = Study.fold([event]), record.time
-            message.created.SetInParent()
-        else:
-            _describe(message, event, self.study)
-            self.study.apply(event)
-        return message
-
-
-def _describe(message: pb.StudyEvent, event: Event, before: Study) -> None:
-    match event:
-        case StateChanged():
+    message = pb.StudyEvent(sequence=record.sequence, time=progress.time_to_proto(record.time))
+    match decode(record.body):
+        case StateChanged() as event:
             message.state_changed.state = progress.state_to_proto(event.state)
             message.state_changed.stop_reason = progress.stop_reason_to_proto(event.stop_reason)
             message.state_changed.message = event.message
-        case GenerationOpened():
+        case GenerationOpened() as event:
             message.generation_opened.generation = event.generation
-            message.generation_opened.candidates = len(before.active) * before.rows
-        case RowsTold():
-            activations = event.activations.numpy()
+            message.generation_opened.candidates = event.candidates
+        case RowsTold() as event:
             message.rows_told.generation = event.generation
-            message.rows_told.rows = len(activations)
-            message.rows_told.failed = _failed(event, before)
-        case GenerationClosed():
-            _describe_closed(message.generation_closed, event, before)
-        case BudgetChanged():
+            message.rows_told.rows = len(event.rows.numpy())
+            message.rows_told.failed = event.failed
+        case GenerationClosed() as event:
+            _describe_closed(message.generation_closed, event)
+        case BudgetChanged() as event:
             message.budget_changed.budget.CopyFrom(specs.budget_to_proto(event.budget))
-        case Resumed():
+        case Resumed() as event:
             message.resumed.generation = event.generation
             message.resumed.exact = event.exact
             message.resumed.message = event.message
-        case Adopted():
-            message.resumed.generation = before.generation
+        case Adopted() as event:
+            message.resumed.generation = event.generation
             message.resumed.exact = True
             message.resumed.message = f"another model was adopted: {event.message}"
         case Created():
             message.created.SetInParent()
+    return message
 
 
-def _describe_closed(
-    closed: pb.StudyEvent.GenerationClosed, event: GenerationClosed, before: Study
-) -> None:
-    scores = before.scores()
+def _describe_closed(closed: pb.StudyEvent.GenerationClosed, event: GenerationClosed) -> None:
+    scores = event.scores.numpy()
     best, mean = _summary(scores)
     closed.generation = event.generation
-    closed.targets.extend(before.active)
+    closed.targets.extend(event.targets)
     closed.best_scores.extend(best.tolist())
     closed.mean_scores.extend(mean.tolist())
     closed.total_rows = scores.size
@@ -144,11 +105,3 @@ def _summary(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of rows that are nan throughout
         return np.nanmax(scores, axis=1), np.nanmean(scores, axis=1)
-
-
-def _failed(event: RowsTold, study: Study) -> int:
-    """Rows without a value for one of the units that their target reads."""
-    widths = np.array([len(target.objective.reads()) for target in study.targets])
-    activations = event.activations.numpy()
-    mine = np.arange(activations.shape[1]) < widths[event.targets.numpy()][:, None]
-    return int((np.isnan(activations) & mine).any(axis=1).sum())

@@ -10,13 +10,13 @@ from contextlib import suppress
 from blackbox_am.errors import InvalidInput, ServerUnavailable
 from blackbox_am.rpc import names
 from blackbox_am.service.backend import Backend
-from blackbox_am.service.views import Narrator, study_to_proto
+from blackbox_am.service.views import event_to_proto, study_to_proto
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
 READ_RECORDS = 128
-POLL_SECONDS = 2.0
-"""How often the journal is looked at without news: another process may write to it."""
+POLL_SECONDS = 0.5
+"""How often the journal is read without news in this process: another may write to it."""
 
 _OF_GENERATIONS = frozenset({"generation_opened", "rows_told", "generation_closed"})
 
@@ -64,20 +64,15 @@ class _Journal:
 
     Attributes:
         more: whether the last piece was a full one.
+        ended: whether the study has ended, as far as the journal was read.
     """
 
     def __init__(self, backend: Backend, study_id: str, after: int) -> None:
         self.more = False
-        self._store = backend.store
+        self.ended = False
+        self._backend = backend
         self._study_id = study_id
         self._after = after
-        self._narrator = Narrator()
-
-    @property
-    def ended(self) -> bool:
-        """Whether the study has ended, as far as the journal was read."""
-        study = self._narrator.study
-        return study is not None and not study.state.active
 
     def read(self) -> list[study_pb2.StudyEvent]:
         """The next events, after the sequence number that was asked for.
@@ -85,26 +80,29 @@ class _Journal:
         Raises:
             NotFound: where there is no such study.
         """
-        records = self._store.read(self._study_id, self._narrator.sequence, READ_RECORDS)
-        events = [self._narrator.tell(record) for record in records]
+        records = self._backend.store.read(self._study_id, self._after, READ_RECORDS)
+        events = [event_to_proto(record) for record in records]
         self.more = len(records) == READ_RECORDS
-        return [event for event in events if event.sequence > self._after]
+        if events:
+            self._after = events[-1].sequence
+        if not self.more:
+            published = self._backend.registry.published(self._study_id)
+            # An event may have come after those that were read.
+            caught_up = published.progress.sequence <= self._after
+            self.ended = caught_up and not published.progress.state.active
+        return events
 
     def snapshot(self) -> study_pb2.Study:
-        """Reads all there is; the study as it stands then."""
-        self.read()
-        while self.more:
-            self.read()
-        study = self._narrator.study
-        assert study is not None  # a journal that can be read is not empty
-        self._after = study.sequence
-        return study_to_proto(self._study_id, study, self._narrator.created_at)
+        """The study as it stands; events are read on from there."""
+        published = self._backend.registry.published(self._study_id)
+        self._after = published.progress.sequence
+        return study_to_proto(self._study_id, published)
 
 
 class _Thinner:
-    """Passes over events of generations that follow each other faster than `interval`.
+    """Leaves out events of generations that follow each other faster than `interval`.
 
-    The last one is held back until the interval is over, or something else is to be told.
+    The last one is held back until the interval is over, or until another event is due.
     """
 
     def __init__(self, interval: float) -> None:

@@ -75,6 +75,7 @@ def rows_told(
         int_array(targets[fresh]),
         int_array(rows[fresh]),
         ArrayData.of(activations[fresh].astype(np.float32)),
+        _failed(study, targets[fresh], activations[fresh]),
     )
     return event, int(fresh.sum())
 
@@ -98,6 +99,8 @@ def closed(
             best.append(latents[position, row])
     return GenerationClosed(
         study.generation,
+        study.active,
+        ArrayData.of(scores),
         tensors.checksum(latents),
         seconds,
         tuple(improved),
@@ -196,3 +199,10 @@ def _fresh(study: Study, targets: Array, rows: Array) -> NDArray[np.bool_]:
             fresh[i] = True
             seen.add(key)
     return fresh
+
+
+def _failed(study: Study, targets: Array, activations: Array) -> int:
+    """Rows without a value for one of the units that their target reads."""
+    widths = np.array([len(target.objective.reads()) for target in study.targets])
+    mine = np.arange(activations.shape[1]) < widths[targets][:, None]
+    return int((np.isnan(activations) & mine).any(axis=1).sum())
