@@ -106,7 +106,7 @@ def test_other_weights(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpec, match=r"torch\.load reads with weights_only"):
         _ = DeePSim(path).space
     torch.save({"epoch": 3}, path)
-    with pytest.raises(InvalidSpec, match="holds no state dict, tensors by name"):
+    with pytest.raises(InvalidSpec, match="holds no state dict, which is tensors by name"):
         _ = DeePSim(path).space
     torch.save({"weight": torch.zeros(2, 2)}, path)
     with pytest.raises(InvalidSpec, match=r"holds no generator of fc6: 'defc7.weight' is missing"):
