@@ -19,6 +19,7 @@ from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import StudySpec, from_plain, start_spec, to_plain
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
 from blackbox_am.core.wrapper import Wrapper
+from blackbox_am.errors import OracleFailed
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import equipment, loop, reports
 from blackbox_am.studies.given import Target, generator_of, objectives_of, oracle_of, plain
@@ -151,15 +152,22 @@ def run(
         if not isinstance(store, SQLStore):
             store = opened.enter_context(closing(SQLStore(os.fspath(store))))
         live = open_study(store, study_id, request, adopt=adopt)
-        if live.study.state is StudyState.PAUSED:
+        if live.study.state in (StudyState.PAUSED, StudyState.FAILED):
             live.resume()  # to call it again is to want it to go on
-        evaluator = evaluator_of(live, request)
-        if evaluator is not None:
-            loop.run(
-                live,
-                evaluator,
-                after_generation=lambda live: on_generation(reports.progress(study_id, live.study)),
-            )
+        try:
+            evaluator = evaluator_of(live, request)
+            if evaluator is not None:
+                loop.run(
+                    live,
+                    evaluator,
+                    after_generation=lambda live: on_generation(
+                        reports.progress(study_id, live.study)
+                    ),
+                )
+        except OracleFailed as error:
+            if not reports.best(study_id, live.study):
+                raise
+            live.fail(error.message)  # what was found so far comes back with the reason
         return Result(
             reports.progress(study_id, live.study),
             with_stimuli(reports.best(study_id, live.study), generator),

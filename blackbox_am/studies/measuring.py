@@ -8,7 +8,7 @@ from blackbox_am.core.metering import Meter, metering
 from blackbox_am.core.space import build_space
 from blackbox_am.core.types import Accounting, StopReason
 from blackbox_am.errors import NotOwner, QuotaExceeded, SequenceTaken, StoreError
-from blackbox_am.evaluation import Evaluator
+from blackbox_am.evaluation import LocalEvaluator
 from blackbox_am.studies.asked import noting
 from blackbox_am.studies.events import OracleProbed
 from blackbox_am.studies.live import LiveStudy
@@ -19,7 +19,7 @@ from blackbox_am.studies.resolving import Request, settle, units_of
 
 def evaluator_of(
     live: LiveStudy, request: Request, unbilled: UnbilledUsage | None = None
-) -> Evaluator | None:
+) -> LocalEvaluator | None:
     """The evaluator of a study's candidates, after its oracle was measured.
 
     Args:
@@ -45,8 +45,14 @@ def evaluator_of(
         except QuotaExceeded as error:
             live.suspend(error.message, StopReason.BUDGET)
             return None
-    objectives = tuple(target.objective for target in live.study.targets)
-    return Evaluator(generator, oracle, objectives, live.study.created.batch_size)
+    study = live.study
+    return LocalEvaluator(
+        generator,
+        oracle,
+        tuple(target.objective for target in study.targets),
+        study.created.batch_size,
+        tuple(target.criterion for target in study.targets if target.criterion is not None),
+    )
 
 
 def _measure(live: LiveStudy, request: Request, unbilled: UnbilledUsage) -> None:
@@ -60,7 +66,7 @@ def _measure(live: LiveStudy, request: Request, unbilled: UnbilledUsage) -> None
     meter = Meter()
     if oracle.billable and live.ownership is not None:
         meter = noting(live.store, live.ownership, study.spent + unbilled.total)
-    units = units_of(target.objective for target in study.targets)
+    units = units_of([target.layout for target in study.targets])
     try:
         with metering(meter):
             found = probed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,8 +12,8 @@ import torch
 from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.generator import Generator, check_fit, check_targets
 from blackbox_am.core.identity import Fingerprint
+from blackbox_am.core.layout import Layout
 from blackbox_am.core.metering import metering
-from blackbox_am.core.objective import Objective
 from blackbox_am.core.optimizer import Optimizer, SearchContext
 from blackbox_am.core.oracle import Oracle, check_gradients, check_units
 from blackbox_am.core.repeating import Repeats
@@ -22,7 +22,8 @@ from blackbox_am.core.spec import OptimizerSpec, SpaceSpec, StudySpec
 from blackbox_am.core.store import Store
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import GradientUnavailable, InvalidSpec, NotFound
-from blackbox_am.plugins import build_objective, build_optimizer, optimizer_spec
+from blackbox_am.evaluation import check_measures
+from blackbox_am.plugins import build_optimizer, optimizer_spec
 from blackbox_am.studies import equipment, reports
 from blackbox_am.studies.equipment import no_network
 from blackbox_am.studies.events import Adopted, BudgetChanged, Created
@@ -31,6 +32,7 @@ from blackbox_am.studies.probing import Probed, as_probe
 from blackbox_am.studies.reopening import reopened
 from blackbox_am.studies.starts import source_of, start_of
 from blackbox_am.studies.study import Study
+from blackbox_am.studies.targets import Target, targets_of
 
 MAX_GENERATION_BYTES = 2**29
 """Of the latents, and of the activations, of one generation. A store may have to take them
@@ -72,14 +74,14 @@ class ResolvedStudy:
 
     Attributes:
         request: what was asked for.
-        objectives: one a target.
+        targets: what is searched for.
         space: the latent space.
         optimizer: the one that searches, bound to what it uses.
         created: the study's first event.
     """
 
     request: Request
-    objectives: tuple[Objective, ...]
+    targets: tuple[Target, ...]
     space: Space
     optimizer: Optimizer[Any]
     created: Created
@@ -94,16 +96,18 @@ def resolve(request: Request) -> ResolvedStudy:
         Unsupported: for an optimizer that cannot search this space or climb this oracle.
     """
     spec, generator, oracle = request.spec, request.generator, request.oracle
-    objectives = tuple(build_objective(target) for target in spec.targets)
+    targets = targets_of(spec)
+    layouts = [target.layout for target in targets]
     if generator is not None:
-        check_targets(generator, len(objectives))
+        check_targets(generator, len(targets))
+    check_measures(layouts, generator)
     space = build_space(generator.space.spec if generator is not None else _bare(spec))
     build_optimizer(spec.optimizer).check(space)
     with metering() as spent:  # to describe some models is to call them
         if oracle is not None:
-            _check_oracle(spec, oracle, generator, units_of(objectives))
+            _check_oracle(spec, oracle, generator, units_of(layouts))
     settled = settle(request, space, _declared(oracle))
-    _check_size(objectives, space, settled.population)
+    _check_size(layouts, space, settled.population)
     oracle_fingerprint, generator_fingerprint = request.fingerprints
     created = Created(
         spec,
@@ -121,7 +125,7 @@ def resolve(request: Request) -> ResolvedStudy:
     )
     return ResolvedStudy(
         request=request,
-        objectives=objectives,
+        targets=tuple(targets),
         space=space,
         optimizer=settled.optimizer,
         created=created,
@@ -239,8 +243,8 @@ def check_adopted(study: Study, request: Request) -> None:
             field="generator",
         )
     if oracle is not None:
-        objectives = [target.objective for target in study.targets]
-        _check_oracle(request.spec, oracle, generator, units_of(objectives))
+        units = units_of([target.layout for target in study.targets])
+        _check_oracle(request.spec, oracle, generator, units)
 
 
 def go_on(live: LiveStudy, events: list[Adopted | BudgetChanged]) -> None:
@@ -256,9 +260,9 @@ def _equip(request: Request) -> equipment.Equip:
     return equipment.given(request.generator, request.network)
 
 
-def units_of(objectives: Iterable[Objective]) -> list[Unit]:
-    """The units of the oracle that objectives read."""
-    return [u for objective in objectives for u in objective.reads() if isinstance(u, Unit)]
+def units_of(layouts: Sequence[Layout]) -> list[Unit]:
+    """The units of the oracle in what is measured for each target."""
+    return [unit for layout in layouts for unit in layout.units]
 
 
 def _check_oracle(
@@ -276,15 +280,15 @@ def _declared(oracle: Oracle | None) -> Probed:
     return Probed(Repeats.NEVER if noisy else Repeats.ALWAYS)
 
 
-def _check_size(objectives: tuple[Objective, ...], space: Space, population: int) -> None:
-    units = max(len(objective.reads()) for objective in objectives)
+def _check_size(layouts: Sequence[Layout], space: Space, population: int) -> None:
+    width = max(len(layout.quantities) for layout in layouts)
     latent_bytes = (4 if space.dtype is None else 8) * space.dim
-    if population * len(objectives) * max(latent_bytes, 4 * units) > MAX_GENERATION_BYTES:
+    if population * len(layouts) * max(latent_bytes, 8 * width) > MAX_GENERATION_BYTES:
         raise InvalidSpec(
-            f"a generation of {len(objectives)} targets x {population} candidates x "
-            f"{space.dim} dimensions, {units} units each, is too large: at most "
-            f"{MAX_GENERATION_BYTES} bytes of latents, and as many of activations; use fewer "
-            "targets, fewer units or a smaller population",
+            f"a generation of {len(layouts)} targets x {population} candidates x "
+            f"{space.dim} dimensions, {width} quantities each, is too large: at most "
+            f"{MAX_GENERATION_BYTES} bytes of latents, and as many of measurements; use fewer "
+            "targets, fewer quantities or a smaller population",
             field="targets",
         )
 
