@@ -17,6 +17,8 @@ from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec
 
 STIMULI = 3
+MOST = 16
+"""Stimuli that are rendered where some of the first are not finite."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,9 @@ def probed(
     if not units:
         return Probed()
     with torch.no_grad(), afresh():
-        latents = generator.space.sample(Stream(seed, "probe", 0, device=device), STIMULI)[0]
-        first_target = torch.zeros(STIMULI, dtype=torch.int64, device=latents.device)
-        stimuli = generator.render_targets(latents, first_target)
+        stimuli = _stimuli(generator, seed, device)
+        if len(stimuli) < STIMULI:
+            return Probed()  # the search finds out that hardly anything can be shown
         found = repeats(lambda rows: observed(oracle, rows, units), stimuli)
     if found is not Repeats.ALWAYS and "cache" in oracle.describe().wrappers:
         raise InvalidSpec(
@@ -83,6 +85,19 @@ def probed(
             "oracle is asked one row at a time",
         )
     return Probed()
+
+
+def _stimuli(generator: Generator, seed: int, device: str) -> torch.Tensor:
+    """(3, *stimulus) finite ones, of which there may be fewer."""
+    latents = generator.space.sample(Stream(seed, "probe", 0, device=device), MOST)[0]
+    first_target = torch.zeros(MOST, dtype=torch.int64, device=latents.device)
+    found = torch.empty(0)
+    for until in (STIMULI, MOST):
+        stimuli = generator.render_targets(latents[:until], first_target[:until])
+        found = stimuli[stimuli.flatten(1).isfinite().all(1)][:STIMULI]
+        if len(found) == STIMULI:
+            break
+    return found
 
 
 def as_probe(spent: Accounting) -> Accounting:
