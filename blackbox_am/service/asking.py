@@ -87,9 +87,10 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
             return answer, latents
 
     answer, latents = backend.registry.act(study_id, take)
-    if request.with_stimuli and latents is not None and spec.generator is not None:
+    generator = backend.generator_of(spec) if request.with_stimuli else None
+    if generator is not None and latents is not None:
         targets = [CandidateId.parse(name).target for name in answer.candidate_ids]
-        stimuli = render(backend.generator(spec.generator.name), latents, targets)
+        stimuli = render(generator, latents, targets)
         answer.stimuli.CopyFrom(tensors.to_proto(to_uint8(stimuli)))
     return answer
 

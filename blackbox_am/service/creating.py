@@ -12,6 +12,7 @@ from blackbox_am.rpc.pages import PAGE_BYTES
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.views import study_to_proto
 from blackbox_am.studies import checks
+from blackbox_am.studies.generators import keep_inputs
 from blackbox_am.studies.published import Published
 from blackbox_am.studies.starts import source_of
 from blackbox_am.studies.study import Study
@@ -42,7 +43,7 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
         )
     spec = specs.study_from_proto(request.spec)
     _check_memory(spec.optimizer)
-    generator = None if spec.generator is None else backend.generator(spec.generator.name)
+    generator = backend.generator_of(spec)
     oracle = None if spec.oracle is None else backend.oracle(spec.oracle)
     created = checks.created(
         spec, generator, oracle, backend.oracle, source_of(spec, backend.store)
@@ -55,6 +56,8 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
     if request.request_id:
         study_id = backend.store.remember_request(request.request_id, study_id)
     backend.registry.create(study_id, created)
+    if spec.generator is not None:
+        keep_inputs(backend.store.artifacts, study_id, spec.generator)
     backend.workers.submit(study_id)
     return view(backend, study_id)
 
