@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from datetime import UTC, datetime
 
 import numpy as np
 
+from blackbox_am.core import study_events as seen_as
 from blackbox_am.core.store import Record
 from blackbox_am.core.types import FloatArray, StudyState
-from blackbox_am.errors import StoreCorrupt
-from blackbox_am.rpc import names, progress, specs
-from blackbox_am.studies import reports
+from blackbox_am.errors import InvalidInput, StoreCorrupt
+from blackbox_am.rpc import events, names, progress, times
+from blackbox_am.rpc.mapping import to_message
+from blackbox_am.studies import quantities, reports
 from blackbox_am.studies.events import (
     BudgetChanged,
     Created,
@@ -23,34 +26,61 @@ from blackbox_am.studies.events import (
     decode,
 )
 from blackbox_am.studies.study import Study
-from blackbox_am.v1 import study_pb2 as pb
+from blackbox_am.v1 import study_event_pb2, study_pb2
 
 
-def study_to_proto(study_id: str, study: Study, created_at: float) -> pb.Study:
-    """The whole of a study. Under a study's lock: `study` must hold still.
+def study_view(number: int, default: int = study_pb2.STUDY_VIEW_FULL) -> bool:
+    """Whether a caller wants to see the whole of a study.
+
+    Raises:
+        InvalidInput: for a number that is no view.
+    """
+    if number not in study_pb2.StudyView.values():
+        raise InvalidInput(f"view: expected BASIC or FULL, got number {number}", field="view")
+    return (number or default) == study_pb2.STUDY_VIEW_FULL
+
+
+def study_to_proto(
+    study_id: str, study: Study, created_at: float, full: bool = True
+) -> study_pb2.Study:
+    """A study as a message. Under a study's lock: `study` must hold still.
 
     Args:
         study_id: its id; "" for one that was only checked.
         study: its state.
         created_at: seconds since the epoch; 0 for one that was only checked.
+        full: whether with what grows with the number of targets.
     """
     message = progress.progress_to_proto(reports.progress(study_id, study))
-    message.spec.CopyFrom(specs.study_to_proto(study.spec))
-    message.spec.budget.CopyFrom(specs.budget_to_proto(study.budget))
-    message.space.CopyFrom(specs.space_to_proto(study.space))
+    to_message(study.spec, message.spec)
+    to_message(study.budget, message.spec.budget)
+    to_message(study.space, message.space)
+    to_message(study.optimizer, message.optimizer)
     message.stimulus_shape.extend(study.created.stimulus_shape)
     message.population = study.population
-    message.optimizer.CopyFrom(specs.optimizer_to_proto(study.optimizer))
-    message.name = names.study_name(study_id) if study_id else ""
+    message.quantities.extend(quantities.names(study))
     if created_at:
-        message.create_time.CopyFrom(progress.time_to_proto(created_at))
+        message.create_time.CopyFrom(times.time_to_proto(created_at))
+    if not full:
+        _shorten(message)
     return message
 
 
-def unreadable(study_id: str, error: StoreCorrupt) -> pb.Study:
+def _shorten(message: study_pb2.Study) -> None:
+    """Clears what grows with the number of targets or dimensions."""
+    del message.targets[:], message.quantities[:], message.spec.targets[:], message.spec.criteria[:]
+    message.spec.ClearField("start")
+    spaces = [message.space]
+    if message.spec.HasField("space"):
+        spaces.append(message.spec.space)
+    for space in spaces:
+        del space.low[:], space.high[:], space.parts[:]
+
+
+def unreadable(study_id: str, error: StoreCorrupt) -> study_pb2.Study:
     """What a listing says of a study whose journal is damaged."""
     failed = progress.state_to_proto(StudyState.FAILED)
-    return pb.Study(name=names.study_name(study_id), state=failed, message=error.message)
+    return study_pb2.Study(name=names.study_name(study_id), state=failed, message=error.message)
 
 
 class Narrator:
@@ -73,7 +103,7 @@ class Narrator:
         """Of the last record."""
         return 0 if self.study is None else self.study.sequence
 
-    def tell(self, record: Record) -> pb.StudyEvent:
+    def tell(self, record: Record) -> study_event_pb2.StudyEvent:
         """The next record as a message, folded in.
 
         Raises:
@@ -85,53 +115,59 @@ class Narrator:
                 "from a backup, or delete the study"
             )
         event = decode(record.body)
-        message = pb.StudyEvent(sequence=record.sequence, time=progress.time_to_proto(record.time))
+        seen = (record.sequence, datetime.fromtimestamp(record.time, UTC))
         if self.study is None:
             self.study, self.created_at = Study.fold([event]), record.time
-            message.created.SetInParent()
-        else:
-            _describe(message, event, self.study)
-            self.study.apply(event)
-        return message
+            return events.to_proto(seen_as.Created(*seen))
+        told = _seen(event, self.study, seen)
+        self.study.apply(event)
+        return events.to_proto(told)
 
 
-def _describe(message: pb.StudyEvent, event: Event, before: Study) -> None:
+def _seen(event: Event, before: Study, seen: tuple[int, datetime]) -> seen_as.StudyEvent:
+    """The event as watchers see it.
+
+    Args:
+        event: from the journal.
+        before: the study before it.
+        seen: its sequence number and time.
+    """
     match event:
         case StateChanged():
-            message.state_changed.state = progress.state_to_proto(event.state)
-            message.state_changed.stop_reason = progress.stop_reason_to_proto(event.stop_reason)
-            message.state_changed.message = event.message
+            return seen_as.StateChanged(*seen, event.state, event.stop_reason, event.message)
         case GenerationOpened():
-            message.generation_opened.generation = event.generation
-            message.generation_opened.candidates = len(before.active) * before.rows
+            candidates = len(before.active) * before.rows
+            return seen_as.GenerationOpened(*seen, event.generation, candidates)
         case RowsTold():
-            activations = event.activations.numpy()
-            message.rows_told.generation = event.generation
-            message.rows_told.rows = len(activations)
-            message.rows_told.failed = _failed(event, before)
+            rows = len(event.activations.numpy())
+            return seen_as.RowsTold(*seen, event.generation, rows, _failed(event, before))
         case GenerationClosed():
-            _describe_closed(message.generation_closed, event, before)
+            return _closed(event, before, seen)
         case BudgetChanged():
-            message.budget_changed.budget.CopyFrom(specs.budget_to_proto(event.budget))
+            return seen_as.BudgetChanged(*seen, event.budget)
         case Resumed():
-            message.resumed.generation = event.generation
-            message.resumed.exact = event.exact
-            message.resumed.message = event.message
+            return seen_as.Resumed(*seen, event.generation, event.exact, event.message)
         case Created():
-            message.created.SetInParent()
+            return seen_as.Created(*seen)
 
 
-def _describe_closed(
-    closed: pb.StudyEvent.GenerationClosed, event: GenerationClosed, before: Study
-) -> None:
+def _closed(
+    event: GenerationClosed, before: Study, seen: tuple[int, datetime]
+) -> seen_as.GenerationClosed:
     scores = before.scores()
     best, mean = _summary(scores)
-    closed.generation = event.generation
-    closed.targets.extend(before.active)
-    closed.best_scores.extend(best.tolist())
-    closed.mean_scores.extend(mean.tolist())
-    closed.total_rows = scores.size
-    closed.seconds = event.seconds
+    earlier = np.array([before.targets[index].best_score for index in before.active])
+    so_far = np.fmax(best, np.where(np.isneginf(earlier), np.nan, earlier))
+    return seen_as.GenerationClosed(
+        *seen,
+        event.generation,
+        before.active,
+        tuple(best.tolist()),
+        tuple(mean.tolist()),
+        tuple(so_far.tolist()),
+        scores.size,
+        event.seconds,
+    )
 
 
 def _summary(scores: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -8,13 +8,15 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 
 from blackbox_am.errors import InvalidInput, ServerUnavailable
-from blackbox_am.rpc import names
+from blackbox_am.rpc import names, times
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.views import Narrator, study_to_proto
-from blackbox_am.v1 import study_pb2
+from blackbox_am.v1 import study_event_pb2, study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
 READ_RECORDS = 128
+AGAIN_SECONDS = 1.0
+"""After which a watcher of a server that goes down may try again."""
 POLL_SECONDS = 2.0
 """How often the journal is looked at without news: another process may write to it."""
 
@@ -32,14 +34,15 @@ async def watch(
         ServerUnavailable: where the server goes down.
     """
     study_id = names.study_id(request.name)
-    interval = request.min_interval.seconds + request.min_interval.nanos / 1e9
-    if interval < 0 or request.after_sequence < 0:
-        raise InvalidInput("after_sequence and min_interval must be 0 or more")
+    interval = _interval(request)
     journal = _Journal(backend, study_id, request.after_sequence)
     thinner = _Thinner(interval)
     with backend.changes.listening(study_id) as news:
         if request.snapshot_first:
-            yield pb.WatchStudyResponse(study=await backend.in_thread(journal.snapshot))
+            study, missed = await backend.in_thread(journal.snapshot)
+            yield pb.WatchStudyResponse(study=study)
+            for event in thinner.thin(missed if request.HasField("after_sequence") else []):
+                yield pb.WatchStudyResponse(event=event)
         while True:
             news.clear()
             events = await backend.in_thread(journal.read)
@@ -52,11 +55,21 @@ async def watch(
                     yield pb.WatchStudyResponse(event=event)
                 return
             if backend.changes.closed:
-                raise ServerUnavailable("the server is shutting down; watch again later")
+                raise ServerUnavailable(
+                    "the server is shutting down; watch again later", retry_after=AGAIN_SECONDS
+                )
             with suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), min(POLL_SECONDS, thinner.seconds_left()))
             for event in thinner.due():
                 yield pb.WatchStudyResponse(event=event)
+
+
+def _interval(request: pb.WatchStudyRequest) -> float:
+    interval = times.duration_from_proto(request.min_interval)
+    for field, value in (("after_sequence", request.after_sequence), ("min_interval", interval)):
+        if value < 0:
+            raise InvalidInput(f"{field} must be 0 or more, got {value:g}", field=field)
+    return interval
 
 
 class _Journal:
@@ -79,7 +92,7 @@ class _Journal:
         study = self._narrator.study
         return study is not None and not study.state.active
 
-    def read(self) -> list[study_pb2.StudyEvent]:
+    def read(self) -> list[study_event_pb2.StudyEvent]:
         """The next events, after the sequence number that was asked for.
 
         Raises:
@@ -90,15 +103,15 @@ class _Journal:
         self.more = len(records) == READ_RECORDS
         return [event for event in events if event.sequence > self._after]
 
-    def snapshot(self) -> study_pb2.Study:
-        """Reads all there is; the study as it stands then."""
-        self.read()
+    def snapshot(self) -> tuple[study_pb2.Study, list[study_event_pb2.StudyEvent]]:
+        """Reads all there is: the study as it stands then, and the events that were asked for."""
+        events = self.read()
         while self.more:
-            self.read()
+            events += self.read()
         study = self._narrator.study
         assert study is not None  # a journal that can be read is not empty
-        self._after = study.sequence
-        return study_to_proto(self._study_id, study, self._narrator.created_at)
+        self._after = max(self._after, study.sequence)
+        return study_to_proto(self._study_id, study, self._narrator.created_at), events
 
 
 class _Thinner:
@@ -109,10 +122,12 @@ class _Thinner:
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
-        self._held: study_pb2.StudyEvent | None = None
+        self._held: study_event_pb2.StudyEvent | None = None
         self._next = time.monotonic()
 
-    def thin(self, events: list[study_pb2.StudyEvent]) -> Iterator[study_pb2.StudyEvent]:
+    def thin(
+        self, events: list[study_event_pb2.StudyEvent]
+    ) -> Iterator[study_event_pb2.StudyEvent]:
         """Those of `events`, in order, that are to be sent now."""
         for event in events:
             if self._interval == 0:
@@ -124,12 +139,12 @@ class _Thinner:
                 yield from self.flush()
                 yield event
 
-    def due(self) -> Iterator[study_pb2.StudyEvent]:
+    def due(self) -> Iterator[study_event_pb2.StudyEvent]:
         """What was held back long enough."""
         if time.monotonic() >= self._next:
             yield from self.flush()
 
-    def flush(self) -> Iterator[study_pb2.StudyEvent]:
+    def flush(self) -> Iterator[study_event_pb2.StudyEvent]:
         """What was held back, now."""
         if self._held is not None:
             yield self._held

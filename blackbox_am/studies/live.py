@@ -37,7 +37,7 @@ from blackbox_am.studies.events import (
     decode,
     encode,
 )
-from blackbox_am.studies.leases import LeaseBook
+from blackbox_am.studies.leases import NOBODY, Holder, LeaseBook
 from blackbox_am.studies.search import Search
 from blackbox_am.studies.snapshots import Snapshots
 from blackbox_am.studies.stale import Stale
@@ -168,7 +168,9 @@ class LiveStudy:
                 self._started = self._clock()
             return self._open
 
-    def take(self, limit: int, seconds: float) -> tuple[Generation, list[tuple[int, int]], str]:
+    def take(
+        self, limit: int, seconds: float, holder: Holder = NOBODY
+    ) -> tuple[Generation, list[tuple[int, int]], str]:
         """Candidates for a client to measure, held for it under a lease.
 
         The generation's latents are in the journal before the first candidate goes out.
@@ -176,6 +178,7 @@ class LiveStudy:
         Args:
             limit: how many at most.
             seconds: how long they are held.
+            holder: for whom. What an earlier run of the same client holds is free at once.
 
         Returns:
             The generation, (target, row) of each candidate, and the lease's id. No candidates
@@ -186,6 +189,7 @@ class LiveStudy:
             if self.study.state is not StudyState.RUNNING:
                 return Generation(self.study.generation, (), torch.empty(0), 0), [], ""
             generation = self.generation()
+            self.leases.let_go_of_earlier(holder)
             held = self.leases.held()
             free = [
                 (generation.targets[place], row)
@@ -197,7 +201,7 @@ class LiveStudy:
             if self.study.opened is None:
                 latents = ArrayData.of(generation.latents.cpu().numpy())
                 self._append([GenerationOpened(generation.index, latents)])
-            return generation, free, self.leases.take(free, seconds)
+            return generation, free, self.leases.take(free, seconds, holder)
 
     def tell(self, generation: int, targets: Array, rows: Array, activations: Array) -> TellResult:
         """Brings measurements of single candidates. Durable when it returns.

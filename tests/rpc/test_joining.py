@@ -15,9 +15,9 @@ ARRAY = np.arange(30, dtype=np.float32).reshape(5, 6)
 def rendered():
     """The parts of an answer to Render, and what joins them."""
     part = catalog_pb.RenderResponse
-    parts = [part(header=tensors.header("float32", ARRAY.shape))]
+    parts = [part(header=catalog_pb.RenderHeader(stimuli=tensors.header("float32", ARRAY.shape)))]
     parts += [part(chunk=chunk) for chunk in chunks.split(ARRAY.tobytes(), 40)]
-    return parts, TensorJoiner("stimuli", lambda header: header)
+    return parts, TensorJoiner("stimuli", lambda header: header.stimuli)
 
 
 def observed():

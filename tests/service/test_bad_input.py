@@ -36,7 +36,7 @@ from blackbox_am.v1 import catalog_service_pb2 as catalog_pb
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
-from blackbox_am.v1.tensor_pb2 import DType, Tensor
+from blackbox_am.v1.tensor_pb2 import Dtype, Tensor
 from blackbox_am.zoo import catalogue as zoo
 
 TOYS = """
@@ -73,7 +73,7 @@ def refused(method, request):
     ],
 )
 def test_shapes_that_no_array_has(raw, client, shape, says):
-    tensor = Tensor(dtype=DType.DTYPE_FLOAT32, shape=shape)
+    tensor = Tensor(dtype=Dtype.DTYPE_FLOAT32, shape=shape)
     started = time.monotonic()
     for method, request in (
         (raw.oracles.Observe, oracle_pb.ObserveRequest(oracle="sim", stimuli=tensor)),

@@ -16,7 +16,7 @@ from blackbox_am.rpc import status, tensors
 from blackbox_am.service.studies import StudyService
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 from blackbox_am.v1 import study_service_pb2 as pb
-from blackbox_am.v1.tensor_pb2 import DType, Tensor
+from blackbox_am.v1.tensor_pb2 import Dtype, Tensor
 
 
 def all_classes(base=errors.BlackboxError):
@@ -204,12 +204,12 @@ def test_an_oversized_message(raw):
     [
         (Tensor(), errors.ShapeMismatch, "is the tensor filled in"),
         (
-            Tensor(dtype=DType.DTYPE_FLOAT32, shape=[1, 3, 8, 8], data=b"12"),
+            Tensor(dtype=Dtype.DTYPE_FLOAT32, shape=[1, 3, 8, 8], data=b"12"),
             errors.ShapeMismatch,
             "768 bytes, got 2",
         ),
         (
-            Tensor(dtype=DType.DTYPE_FLOAT32, shape=[-1, 3], data=b""),
+            Tensor(dtype=Dtype.DTYPE_FLOAT32, shape=[-1, 3], data=b""),
             errors.ShapeMismatch,
             "negative",
         ),
