@@ -1,41 +1,42 @@
-"""Every error that blackbox_am raises on purpose, in one tree.
+"""The errors that blackbox_am raises deliberately, in one tree of classes.
 
 ::
 
     BlackboxError
-    ├── InvalidInput            the caller's request can never succeed as it stands
+    ├── InvalidInput            the same request can never succeed
     │   ├── InvalidSpec         a field of a specification is wrong
     │   ├── ShapeMismatch       an array has another shape or dtype than expected
-    │   ├── UnknownUnit         no such layer or unit in the oracle
-    │   └── MessageTooLarge     more bytes at once than the receiver takes
+    │   ├── UnknownUnit         the oracle has no such layer or unit
+    │   └── MessageTooLarge     a message has more bytes than its receiver accepts
     ├── NotFound                no such study, oracle, generator or file
-    ├── Conflict                the request clashes with what is already there
-    │   ├── StudyExists         same id, other specification
+    ├── Conflict                the request is in conflict with existing data
+    │   ├── StudyExists         a study of this id has another specification
+    │   ├── ModelChanged        the study began with another oracle or generator
     │   ├── StudyClosed         the study has ended
     │   └── SequenceTaken       another process wrote to this study first
-    ├── Unsupported             asked for more than this part can do
-    │   ├── GradientUnavailable order-1 optimizer on an oracle without gradients
+    ├── Unsupported             the component does not support the request
+    │   ├── GradientUnavailable order-1 optimizer, but no gradients
     │   ├── CapabilityMissing   the oracle lacks a capability
     │   └── MissingExtra        an optional package is not installed
     ├── OracleError             the model could not be evaluated
-    │   ├── OracleFailed        it answered with an error, or with nonsense
-    │   ├── OracleUnavailable   it cannot be reached
-    │   ├── OracleTimeout       it did not answer in time
-    │   └── OutOfMemory         the batch does not fit
+    │   ├── OracleFailed        the model returned an error or an invalid answer
+    │   ├── OracleUnavailable   the model cannot be reached
+    │   ├── OracleTimeout       the model did not answer in time
+    │   └── OutOfMemory         the batch does not fit into memory
     ├── StoreError              the journal could not be read or written
-    │   └── StoreCorrupt        the file is damaged, or is not ours
-    ├── Denied                  the caller may not do this
-    │   ├── Unauthenticated
-    │   ├── Forbidden
-    │   └── QuotaExceeded
-    └── ServerError             a blackbox_am server could not serve
-        ├── ServerUnavailable   it cannot be reached, or did not answer in time
-        └── ServerFailed        it failed in a way nobody foresaw: its log says more
+    │   └── StoreCorrupt        the file is damaged or has another format
+    ├── Denied                  the caller is not allowed to do this
+    │   ├── Unauthenticated     the caller's identity is unknown
+    │   ├── Forbidden           the caller lacks the permission
+    │   └── QuotaExceeded       the caller's quota is used up
+    └── ServerError             a blackbox_am server could not process the request
+        ├── ServerUnavailable   the server cannot be reached or did not answer in time
+        └── ServerFailed        an unexpected failure; the server's log has the traceback
 
-The tree knows nothing of transports; ``blackbox_am.rpc.status`` holds the one
-table that maps it to gRPC codes and back, so a remote caller catches the same
-classes as a local one. A message says what was expected, what came, and what
-to do about it. Anything that is not a `BlackboxError` is a bug.
+The classes are independent of any transport. ``blackbox_am.rpc.status`` maps them
+to gRPC codes and back, so that a remote caller catches the same classes as a local
+caller. A message says what was expected, what came, and what to do. An exception
+that is not a `BlackboxError` is a bug.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class BlackboxError(Exception):
 
     Attributes:
         field: dotted name of the request field at fault, or ``""``.
-        retry_after: seconds after which the same request may succeed; None where nobody said.
+        retry_after: seconds after which the same request may succeed; None if unknown.
     """
 
     def __init__(self, message: str, *, field: str = "", retry_after: float | None = None) -> None:
@@ -59,12 +60,12 @@ class BlackboxError(Exception):
 
     @property
     def message(self) -> str:
-        """The sentence for the user."""
+        """The text for the user."""
         return str(self.args[0])
 
 
 class InvalidInput(BlackboxError):
-    """The caller's request can never succeed as it stands."""
+    """The same request can never succeed."""
 
 
 class InvalidSpec(InvalidInput):
@@ -76,11 +77,11 @@ class ShapeMismatch(InvalidInput):
 
 
 class UnknownUnit(InvalidInput):
-    """No such layer or unit in the oracle."""
+    """The oracle has no such layer or unit."""
 
 
 class MessageTooLarge(InvalidInput):
-    """The message holds more bytes than its receiver takes at once."""
+    """A message has more bytes than its receiver accepts."""
 
 
 class NotFound(BlackboxError):
@@ -88,23 +89,27 @@ class NotFound(BlackboxError):
 
 
 class Conflict(BlackboxError):
-    """The request clashes with what is already there."""
+    """The request is in conflict with existing data."""
 
 
 class StudyExists(Conflict):
     """A study of this id exists with another specification."""
 
 
+class ModelChanged(Conflict):
+    """The oracle or the generator is not the one that the study began with."""
+
+
 class StudyClosed(Conflict):
-    """The study has ended, or is in a state that forbids this."""
+    """The study has ended or is in a state that forbids the request."""
 
 
 class SequenceTaken(Conflict):
-    """Another process appended to this study first: catch up and decide again."""
+    """Another process wrote to this study first; the caller must read its events and retry."""
 
 
 class Unsupported(BlackboxError):
-    """Asked for more than this part can do."""
+    """The component does not support the request."""
 
 
 class GradientUnavailable(Unsupported):
@@ -112,7 +117,7 @@ class GradientUnavailable(Unsupported):
 
 
 class CapabilityMissing(Unsupported):
-    """The oracle lacks the capability that was asked of it."""
+    """The oracle lacks a requested capability."""
 
 
 class MissingExtra(Unsupported):
@@ -120,10 +125,10 @@ class MissingExtra(Unsupported):
 
     @classmethod
     def of(cls, package: str, extra: str) -> MissingExtra:
-        """The error for `package`, which the optional dependency group `extra` brings."""
+        """The error for a missing `package` of the optional dependency group `extra`."""
         return cls(
             f"the package {package!r} is not installed; "
-            f"cure it with: pip install 'blackbox-am[{extra}]'"
+            f"install it with: pip install 'blackbox-am[{extra}]'"
         )
 
 
@@ -132,7 +137,7 @@ class OracleError(BlackboxError):
 
 
 class OracleFailed(OracleError):
-    """The oracle answered with an error, or with nonsense."""
+    """The oracle returned an error or an invalid answer."""
 
 
 class OracleUnavailable(OracleError):
@@ -152,27 +157,27 @@ class StoreError(BlackboxError):
 
 
 class StoreCorrupt(StoreError):
-    """The file is damaged, or is not ours."""
+    """The file is damaged or has another format."""
 
 
 class Denied(BlackboxError):
-    """The caller may not do this."""
+    """The caller is not allowed to do this."""
 
 
 class Unauthenticated(Denied):
-    """The caller did not say who they are."""
+    """The caller's identity is unknown."""
 
 
 class Forbidden(Denied):
-    """The caller is known and may not do this."""
+    """The caller is known but lacks the permission."""
 
 
 class QuotaExceeded(Denied):
-    """The caller has used up what they may use."""
+    """The caller's quota is used up."""
 
 
 class ServerError(BlackboxError):
-    """A blackbox_am server could not serve."""
+    """A blackbox_am server could not process the request."""
 
 
 class ServerUnavailable(ServerError):
@@ -180,20 +185,24 @@ class ServerUnavailable(ServerError):
 
 
 class ServerFailed(ServerError):
-    """The server failed in a way nobody foresaw: its log says more."""
+    """The server failed unexpectedly; its log has the traceback."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suffix for error messages: the nearest known names, or all of a short list.
+    """A suffix for error messages that lists similar names, or the known names.
+
+    Args:
+        word: the unknown name.
+        known: all valid names.
 
     Returns:
-        ``"; did you mean 'sep_cma'?"``, or ``"; known: a, b, c"`` where nothing is near.
+        ``"; did you mean 'sep_cma'?"``, or ``"; known: a, b, c"`` if no name is similar.
     """
     names = sorted(set(known))
     near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
     if near:
         return "; did you mean " + " or ".join(repr(name) for name in near) + "?"
     if not names:
-        return "; there are none"
+        return "; the list is empty"
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return f"; known: {shown}"

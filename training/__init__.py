@@ -1,1 +1,4 @@
-"""Retraining the zoo's models: ``python -m training cnn|vit|vae|vq|probe``."""
+"""Scripts that train the models of the zoo; run ``python -m training --help``.
+
+The wheel does not contain this package: ``blackbox_am.zoo`` ships the trained weights.
+"""

@@ -24,7 +24,7 @@ TASKS = {
     "cbf_vae": "series.train_cbf_vae",
     "probe": "probe.write_probe",
 }
-"""The module and function of each training; a module is imported when it is asked for."""
+"""The module and function of each training; only the chosen module is imported."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,10 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one training.
 
     Args:
-        argv: Arguments without the program name; the process's own by default.
+        argv: Arguments without the program name; those of the process by default.
 
     Returns:
-        0, or 2 where data or teacher cannot be read (the reason is printed to stderr).
+        0, or 2 if the data or the teacher cannot be read (the reason is printed to stderr).
     """
     given = _parser().parse_args(argv)
     chosen = given.device

@@ -1,10 +1,11 @@
-"""Augmentation that gradients pass through, so that both nets of a GAN train behind it.
+"""Differentiable augmentation for the training of a GAN.
 
 Zhao, Liu, Lin, Zhu, Han, "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS
-2020: where the discriminator sees real *and* generated pictures only after random changes, and the
-generator's gradient comes back through the same changes, the discriminator cannot learn 10,000
-pictures by heart and the changes do not leak into the samples. Their three families with their
-strengths: colour, translation by up to 1/8 of the side, cutout of half the side.
+2020. The discriminator sees real *and* generated pictures only after random changes, and the
+generator's gradient passes through the same changes. The discriminator therefore cannot memorise
+10,000 pictures, and the generator does not learn to produce the changes. The three kinds of
+change have the strengths of the paper: colour, translation by up to 1/8 of the side, and cutout
+of a square of half the side.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def shift_colours(x: Tensor) -> Tensor:
 
 
 def _shifts(count: int, side: int, device: torch.device) -> Tensor:
-    """Matrices ``(count, 1, side, side)`` that move rows by up to ``REACH``, zeros moving in."""
+    """Matrices ``(count, 1, side, side)`` that move rows by up to ``REACH`` and pad with zeros."""
     reach = round(side * REACH)
     offset = torch.randint(-reach, reach + 1, (count, 1, 1), device=device)
     index = torch.arange(side, device=device)
@@ -44,14 +45,14 @@ def _shifts(count: int, side: int, device: torch.device) -> Tensor:
 
 
 def translate(x: Tensor) -> Tensor:
-    """Move each picture ``(B, C, H, W)`` by up to 1/8 of its side, zeros moving in.
+    """Move each picture ``(B, C, H, W)`` by up to 1/8 of its side and pad with zeros.
 
-    Shifting is a product with a matrix of zeros and ones on each side; its gradient needs no
-    scattered additions, which are slow.
+    The shift is computed as a product with a matrix of zeros and ones on each side, because the
+    gradient of a product needs no scattered additions, which are slow.
     """
     count, _, height, width = x.shape
     rows, columns = (_shifts(count, side, x.device) for side in (height, width))
-    # Exact in any precision: every output is one input times 1.
+    # The product is exact in any precision: every output is one input times 1.
     moved: Tensor = rows @ x @ columns
     return moved
 
@@ -69,5 +70,5 @@ def cut_hole(x: Tensor) -> Tensor:
 
 
 def augment(x: Tensor) -> Tensor:
-    """All three changes, drawn anew for each picture ``(B, C, H, W)`` in [-1, 1]."""
+    """Apply all three changes, drawn for each picture ``(B, C, H, W)`` in [-1, 1] separately."""
     return cut_hole(translate(shift_colours(x)))

@@ -1,4 +1,4 @@
-"""Everything a long training needs to go on where it was stopped, in one safetensors file."""
+"""Checkpoints of long trainings: one safetensors file from which a training can resume."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ States = Mapping[str, Mapping[str, Tensor]]
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """An Adam's moments and counters as one flat dict of tensors."""
+    """The moments and counters of an Adam optimizer as one flat dict of tensors."""
     moments = optimizer.state_dict()["state"]
     return {f"{i}/{key}": value for i, kept in moments.items() for key, value in kept.items()}
 
 
 def set_optimizer_state(optimizer: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> None:
-    """The reverse of :func:`optimizer_state`, for an optimizer of the same parameters."""
+    """Load what :func:`optimizer_state` returned into an optimizer of the same parameters."""
     content = optimizer.state_dict()
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in flat.items():
@@ -45,7 +45,7 @@ def write_checkpoint(path: Path, states: States, numbers: Mapping[str, float]) -
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, float]] | None:
-    """What :func:`write_checkpoint` wrote, or ``None`` where there is no such file.
+    """Read what :func:`write_checkpoint` wrote, or ``None`` if there is no such file.
 
     Raises:
         StoreCorrupt: The file is damaged.
@@ -56,7 +56,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
     try:
         with safe_open(path, framework="pt") as stored:
             numbers = {key: float(text) for key, text in (stored.metadata() or {}).items()}
-            for full in stored.keys():  # noqa: SIM118 - it is no dict
+            for full in stored.keys():  # noqa: SIM118 - not a dict
                 owner, _, name = full.partition("|")
                 states.setdefault(owner, {})[name] = stored.get_tensor(full)
     except (SafetensorError, OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Distilling the two zoo classifiers from the teacher."""
+"""Training of the two image classifiers of the zoo by distillation from the teacher."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TEACHER_WIDTH = 64
 
 @torch.no_grad()
 def accuracy(net: nn.Module, images: Images) -> float:
-    """Share of images (pixels in [0, 1]) that ``net`` puts into the right class."""
+    """Share of images (pixels in [0, 1]) that ``net`` classifies correctly."""
     net.eval()
     normalise = Normalise().to(images.x.device)
     right = 0
@@ -57,15 +57,15 @@ def distillation(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 class Student(nn.Module):
-    """A zoo net with a linear layer that turns its last 8x8 map into the teacher's.
+    """A zoo net and a linear layer that predicts the teacher's last 8x8 map from the net's.
 
-    Asking the student for the teacher's last feature map as well as its logits trains it in far
-    fewer steps (Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015). The extra layer
-    is thrown away afterwards.
+    A student that predicts the teacher's last feature map as well as its logits needs far fewer
+    training steps (Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015). The linear
+    layer is not saved.
 
     Args:
         net: The net to train.
-        width: Channels of its last map or tokens.
+        width: Channels of the net's last map or tokens.
     """
 
     def __init__(self, net: CifarResNet | CifarViT, width: int) -> None:
@@ -75,7 +75,7 @@ class Student(nn.Module):
         self.normalise = Normalise()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits ``(B, 10)`` and guessed teacher map ``(B, 64, 64)`` for images in [0, 1]."""
+        """Logits ``(B, 10)`` and predicted teacher map ``(B, 64, 64)`` for images in [0, 1]."""
         x = self.normalise(x)
         if isinstance(self.net, CifarViT):
             tokens = self.net.features(x)
@@ -128,7 +128,7 @@ def _train(
                 if budget.done >= 1.0:
                     break
             epoch += 1
-            # Rounded as they are stored, so that the accuracy is that of the file.
+            # The weights are rounded as in the file, so that the accuracy is that of the file.
             rounded = {
                 key: value.half().float() if value.is_floating_point() else value
                 for key, value in average.state.items()

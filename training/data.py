@@ -1,4 +1,4 @@
-"""Reading the training images and augmenting batches of them."""
+"""Training images: how they are read, and how batches of them are augmented."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         NotFound: The file is absent.
-        StoreCorrupt: It cannot be read, or its arrays have other shapes or types.
+        StoreCorrupt: The file cannot be read, or its arrays have other shapes or types.
     """
     if not path.is_file():
         raise NotFound(f"Training data {path} does not exist; --data names the folder to read.")
@@ -97,11 +97,11 @@ def cut_out(x: Tensor, side: int) -> Tensor:
 
 
 def mix_up(x: Tensor, strongest: float = 1.0) -> Tensor:
-    """Blend each image with another one; half of the batch is left as it is.
+    """Blend each image with another image; half of the batch stays unchanged.
 
-    The labels are not blended: the teacher sees the same blended image, so its logits are the
-    target (Beyer et al., "Knowledge distillation: A good teacher is patient and consistent",
-    CVPR 2022).
+    The labels are not blended. The teacher sees the same blended image, and the teacher's logits
+    are the target (Beyer et al., "Knowledge distillation: A good teacher is patient and
+    consistent", CVPR 2022).
     """
     share = torch.rand(len(x), 1, 1, 1, device=x.device) * 0.5 * strongest
     share = torch.where(torch.rand_like(share) < 0.5, torch.zeros_like(share), share)

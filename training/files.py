@@ -1,4 +1,4 @@
-"""Writing weights and metadata so that a reader never sees half a file."""
+"""Weights and metadata files, written atomically: a reader never sees an incomplete file."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from torch import Tensor
 
 
 def temporary_name(path: Path, suffix: str) -> Path:
-    """A name beside ``path`` to write to before replacing it; makes the folder."""
+    """A temporary name in the folder of ``path``, which is created if it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}{suffix}")
 
 
 def write_weights(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write a state as float16 safetensors, atomically; step counters are left out.
+    """Write a state as float16 safetensors, atomically and without step counters.
 
-    Half precision halves the package; readers widen to float32 again.
+    Half precision halves the size of the package; readers convert to float32.
     """
     temporary = temporary_name(path, ".tmp")
     narrow = {
@@ -39,7 +39,7 @@ def write_weights(path: Path, state: Mapping[str, Tensor]) -> None:
 
 
 def read_weights(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """Weights to resume from, or ``None`` where the file is absent or is of another net."""
+    """Weights to resume from, or ``None`` if the file is absent or belongs to another net."""
     if not path.is_file():
         return None
     found = {name: value.float() for name, value in load_file(path).items()}
@@ -52,7 +52,7 @@ def read_weights(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor] | 
 
 
 def epochs_before(path: Path, resume: bool) -> int:
-    """Passes over the images that the weights beside this metadata file already had."""
+    """Epochs for which the weights beside this metadata file were trained already."""
     if not (resume and path.is_file()):
         return 0
     return int(json.loads(path.read_text(encoding="utf-8")).get("epochs", 0))
@@ -73,14 +73,14 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
 
 
 def rounded(values: Tensor, digits: int = 5) -> list[float]:
-    """A one-dimensional tensor as plain rounded numbers for JSON."""
+    """A one-dimensional tensor as a list of rounded numbers for JSON."""
     return [round(float(v), digits) for v in values.detach().to(torch.float64).cpu()]
 
 
 def write_model(folder: Path, model: Any) -> None:
-    """Write a diffusers model in its ``save_pretrained`` layout, float16, file by file atomically.
+    """Write a diffusers model in its ``save_pretrained`` layout, in float16.
 
-    The model itself is left in float32.
+    Each file is written atomically. The model in memory stays in float32.
     """
     temporary = temporary_name(folder, ".tmp")
     copy.deepcopy(model).half().save_pretrained(temporary, safe_serialization=True)
@@ -88,10 +88,10 @@ def write_model(folder: Path, model: Any) -> None:
 
 
 def write_pipeline(folder: Path, autoencoder: Any, unet: Any, scheduler: Any) -> None:
-    """Write a latent diffusion pipeline as LDMPipeline's ``save_pretrained`` does, float16.
+    """Write a latent diffusion pipeline in the layout of LDMPipeline's ``save_pretrained``.
 
-    That is ``model_index.json``, ``vqvae/``, ``unet/`` and ``scheduler/``; file by file
-    atomically. The models themselves are left in float32.
+    The layout is ``model_index.json``, ``vqvae/``, ``unet/`` and ``scheduler/``. Weights are
+    written in float16, each file atomically. The models in memory stay in float32.
     """
     from diffusers import LDMPipeline
 
@@ -103,10 +103,10 @@ def write_pipeline(folder: Path, autoencoder: Any, unet: Any, scheduler: Any) ->
 
 
 def _move(source: Path, folder: Path) -> None:
-    """Move every file below ``source`` to the same place below ``folder``, replacing."""
+    """Move every file below ``source`` to the same place below ``folder``, replacing old files."""
     for path in sorted(source.rglob("*")):
         if path.is_file():
-            path.chmod(0o644)  # safetensors makes files that only the owner can read
+            path.chmod(0o644)  # safetensors creates files that only their owner can read
             target = folder / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)

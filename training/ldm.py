@@ -1,17 +1,18 @@
 """Training a small latent diffusion model: diffusers' UNet2DModel on the codes of `cifar_vq`.
 
-Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models", CVPR 2022: the
+Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models", CVPR 2022. The
 diffusion works on the latents of an autoencoder before quantisation, here 4 x 8 x 8 values, and
-the decoder makes pictures of what comes out. With 12 times fewer values than pixels, a processor
-core can train it: after twelve minutes there are pictures, where pixels had given coloured noise
-after five.
+the decoder turns the sampled latents into pictures. The latents have 12 times fewer values than
+the pixels, so that one processor core can train the model. After twelve minutes the model
+generates pictures; a diffusion model of the pixels generated coloured noise after five.
 
 The net predicts v (Salimans, Ho, "Progressive Distillation for Fast Sampling of Diffusion
 Models", ICLR 2022) over a schedule whose last step is pure noise, and the sampler's steps are
-counted from that end (Lin et al., "Common Diffusion Noise Schedules and Sample Steps are Flawed",
-WACV 2024). It is sampled with UniPC (Zhao et al., "UniPC: A Unified Predictor-Corrector Framework
-for Fast Sampling of Diffusion Models", NeurIPS 2023), of order 2: deterministic like DDIM, and in
-8 steps as near to natural pictures as DDIM in 50; the card of the model has the numbers.
+counted from the last step (Lin et al., "Common Diffusion Noise Schedules and Sample Steps are
+Flawed", WACV 2024). The sampler is UniPC of order 2 (Zhao et al., "UniPC: A Unified
+Predictor-Corrector Framework for Fast Sampling of Diffusion Models", NeurIPS 2023). UniPC is
+deterministic like DDIM. Its pictures after 8 steps are as close to natural pictures as those of
+DDIM after 50 steps; the model's card states the numbers.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def build_unet() -> Any:
 
 
 def build_schedule() -> Any:
-    """The DDIMScheduler whose noise the net is trained for: 1,000 times, v, zero end SNR."""
+    """The DDIMScheduler of the training: 1,000 steps, v prediction, zero terminal SNR."""
     from diffusers import DDIMScheduler
 
     build: Any = DDIMScheduler
@@ -81,7 +82,7 @@ def build_schedule() -> Any:
 
 
 def build_sampler(schedule: Any) -> Any:
-    """The scheduler that the net is sampled with, on the noise levels of `schedule`."""
+    """The scheduler that samples from the net, with the noise levels of `schedule`."""
     from diffusers import UniPCMultistepScheduler
 
     build: Any = UniPCMultistepScheduler
@@ -90,8 +91,9 @@ def build_sampler(schedule: Any) -> Any:
 
 @torch.no_grad()
 def encode(autoencoder: Any, pictures: Tensor) -> Tensor:
-    """Latents before quantisation ``(2 N, 4, 8, 8)`` of pictures ``(N, 3, 32, 32)`` in [0, 1],
-    as they are and mirrored.
+    """Latents ``(2 N, 4, 8, 8)`` before quantisation of pictures ``(N, 3, 32, 32)`` in [0, 1].
+
+    The first N rows are the latents of the pictures, the others those of the mirrored pictures.
     """
     both = torch.cat([pictures, pictures.flip(-1)])
     parts = torch.split(both, ENCODED_AT_ONCE)
@@ -99,7 +101,7 @@ def encode(autoencoder: Any, pictures: Tensor) -> Tensor:
 
 
 class _Trainer:
-    """The net, its optimiser and average, and one step."""
+    """The net with its optimiser and its weight average; performs one training step."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -111,7 +113,7 @@ class _Trainer:
         )
 
     def step(self, x: Tensor, rate: float) -> dict[str, float]:
-        """One update for scaled latents: the mean squared error of v at random times."""
+        """Update the net on scaled latents: the mean squared error of v at random times."""
         times = torch.randint(0, len(self.schedule.alphas_cumprod), (len(x),), device=self.device)
         noise = torch.randn_like(x)
         noisy = self.schedule.add_noise(x, noise, times)
@@ -127,13 +129,14 @@ class _Trainer:
 def train_ldm(job: Job) -> None:
     """Train the model; writes the folder ``cifar_ldm`` and ``cifar_ldm.json``.
 
-    The folder is in the layout of LDMPipeline's ``save_pretrained``, with the autoencoder in it.
-    Every few minutes also ``cifar_ldm.checkpoint.safetensors``, from which ``--resume`` goes on.
+    The folder has the layout of LDMPipeline's ``save_pretrained`` and contains the autoencoder.
+    The training also writes ``cifar_ldm.checkpoint.safetensors`` every few minutes;
+    ``--resume`` continues from this file.
     """
     torch.manual_seed(SEED)
     autoencoder = load_autoencoder(AUTOENCODER).to(job.device)
     latents = encode(autoencoder, read_images(job.data / TRAIN_FILE).to(job.device).x)
-    # The noise that is added has deviation 1, and so must the latents.
+    # The added noise has standard deviation 1; the latents must have the same.
     scale = round(1.0 / float(latents.std()), 5)
     autoencoder.register_to_config(scaling_factor=scale)
     trainer = _Trainer(job.device)

@@ -1,4 +1,4 @@
-"""The loop of trainings that take long and may be stopped: steps, progress, checkpoints."""
+"""The loop of long trainings that can be stopped and resumed: steps, progress, checkpoints."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ SAVE_SECONDS = 240.0
 
 
 class LongRun:
-    """A training that can go on where it was stopped.
+    """A training that can be resumed after it was stopped.
 
-    Every few minutes, and at the end, everything that moves goes to
-    ``NAME.checkpoint.safetensors`` in the job's folder; with ``--resume`` it comes from there,
-    with the time and steps that were left.
+    Every few minutes, and at the end, the state of nets, optimizers and averages is written to
+    ``NAME.checkpoint.safetensors`` in the job's folder. With ``--resume`` the training starts
+    from this file and uses the time and steps that were left.
 
     Args:
-        name: What is trained, as in the names of its files.
-        job: What the command line asked for.
+        name: Name of the model, as in the names of its files.
+        job: Options of the command line.
         nets: Modules by name, on the job's device.
-        optimizers: Adams of their parameters, by name.
-        averages: Averages of their weights, by name.
+        optimizers: Adam optimizers of the nets' parameters, by name.
+        averages: Averages of the nets' weights, by name.
     """
 
     def __init__(
@@ -56,10 +56,11 @@ class LongRun:
         """Run steps until the budget is used up.
 
         Args:
-            count: How many training examples there are.
-            batch: How many of them a step takes.
-            step: One update for the examples of an index tensor; returns numbers to report.
-            write: Writes the weights to keep; is told how many steps were made.
+            count: Number of training examples.
+            batch: Number of examples in a step.
+            step: Performs one update on the examples of an index tensor; returns numbers to
+                report.
+            write: Writes the final weights; its argument is the number of steps so far.
         """
         self._start(self.job.epochs * max(1, count // batch))
         saved = self.budget.seconds
@@ -94,7 +95,7 @@ class LongRun:
         for name, average in self.averages.items():
             kept = states[f"{name}.average"]
             average.state = {key: value.to(self.job.device) for key, value in kept.items()}
-        # What follows must not repeat the random numbers of the part before.
+        # The resumed part must not repeat the random numbers of the first part.
         torch.manual_seed(SEED + int(numbers["step"]))
         self.budget = Budget(self.job.minutes, steps, numbers["seconds"], int(numbers["step"]))
 

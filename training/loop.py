@@ -1,4 +1,4 @@
-"""What every training shares: a time budget, weight averaging, mixed precision, progress."""
+"""Parts of every training: time budget, weight average, mixed precision, progress bar."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ SEED = 20240229
 
 @dataclass(frozen=True)
 class Job:
-    """What the command line asked for.
+    """Options of one training, as given on the command line.
 
     Attributes:
         data: Folder of the npz files.
         out: Folder to write weights and metadata to.
         teacher: Weights of the distillation teacher; ``None`` trains without it.
-        minutes: Time budget; the learning rate reaches zero when it is used up.
-        epochs: Most passes over the images; whichever limit comes first ends the training.
-        device: Where to compute.
-        resume: Start from the weights already in ``out`` where there are any.
+        minutes: Time budget; the learning rate reaches zero at its end.
+        epochs: Largest number of passes over the images; the limit that is reached first ends
+            the training.
+        device: Device of the computation.
+        resume: Start from the weights in ``out`` if there are any.
     """
 
     data: Path
@@ -41,13 +42,12 @@ class Job:
 
 
 class Budget:
-    """Counts time and steps, and says which part of the training is over."""
+    """Counts time and steps and computes the completed fraction of the training."""
 
     def __init__(self, minutes: float, steps: int, seconds: float = 0.0, step: int = 0) -> None:
-        """Start the clock; ``steps`` is the most steps the training may take.
+        """Start the clock; ``steps`` is the largest number of steps.
 
-        A training that goes on from a checkpoint gives the ``seconds`` and the ``step`` at which
-        it was stopped.
+        A resumed training passes the ``seconds`` and the ``step`` of its checkpoint.
         """
         self._start = time.monotonic() - seconds
         self._seconds = max(minutes * 60.0, 1e-9)
@@ -61,12 +61,12 @@ class Budget:
 
     @property
     def done(self) -> float:
-        """Part of the budget used, from 0 to 1, by time or by steps, whichever is further."""
+        """Used fraction of the budget, from 0 to 1: the larger of those of time and steps."""
         by_time = self.seconds / self._seconds
         return min(1.0, max(by_time, self.step / self._steps))
 
     def rate(self, peak: float, warm_up: float = 0.04) -> float:
-        """Learning rate now: linear rise over the first ``warm_up``, then a half cosine to 0."""
+        """Current learning rate: a linear rise during ``warm_up``, then half a cosine to 0."""
         done = self.done
         if done < warm_up:
             return peak * (0.02 + 0.98 * done / warm_up)
@@ -74,7 +74,7 @@ class Budget:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every parameter group the same learning rate."""
+    """Set the learning rate of every parameter group."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
@@ -82,7 +82,7 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def descend(
     optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, longest: float = math.inf
 ) -> None:
-    """One step down a loss, at this learning rate, for a gradient clipped to this length."""
+    """Perform one optimizer step at a learning rate, with the gradient's norm clipped."""
     set_rate(optimizer, rate)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -97,7 +97,8 @@ class Average:
 
     Args:
         module: The module to follow.
-        decay: Weight of the past; lower during the first steps so that the start is forgotten.
+        decay: Weight of the past. It is lower during the first steps, so that the initial
+            weights lose their influence.
     """
 
     def __init__(self, module: nn.Module, decay: float = 0.995) -> None:
@@ -107,7 +108,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
-        """Move the average one step towards the module's present state."""
+        """Update the average with the module's current state."""
         self._count += 1
         decay = min(self._decay, (1 + self._count) / (10 + self._count))
         for name, value in module.state_dict().items():
@@ -119,9 +120,9 @@ class Average:
 
 
 def batches(count: int, size: int, device: torch.device) -> Iterator[Tensor]:
-    """One pass over ``count`` images in random order, as index tensors ``(size,)``.
+    """Index tensors ``(size,)`` of one pass over ``count`` images in random order.
 
-    The last images that do not fill a batch are left out, except where there is only one batch.
+    Images that do not fill the last batch are left out, unless there is only one batch.
     """
     order = torch.randperm(count, device=device)
     size = min(size, count)
@@ -130,7 +131,7 @@ def batches(count: int, size: int, device: torch.device) -> Iterator[Tensor]:
 
 
 def half_precision(device: torch.device) -> AbstractContextManager[object]:
-    """bfloat16 autocast: twice as fast on processors with matrix units, and on GPUs."""
+    """bfloat16 autocast: twice as fast on GPUs and on processors with matrix units."""
     return torch.autocast(device.type, torch.bfloat16)
 
 
@@ -138,16 +139,16 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def channels_last(net: Net) -> Net:
-    """The same module, its convolutions' weights in the order that is fastest on processors."""
+    """The same module with channels-last convolution weights, which are fastest on processors."""
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net
 
 
 class Report:
-    """A rich progress bar over the budget, with one permanent line per epoch."""
+    """A progress bar over the budget, and one permanent line for each epoch."""
 
     def __init__(self, title: str) -> None:
-        """Name the bar; use the object as a context manager."""
+        """Create a bar with this name; use the object as a context manager."""
         self._bar = Progress(
             TextColumn(title), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
             TimeRemainingColumn(), TextColumn("{task.fields[state]}"),

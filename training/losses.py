@@ -1,4 +1,4 @@
-"""What makes a picture a good reconstruction, and what makes it look natural."""
+"""Losses of the generators: reconstruction errors, image statistics, a patch critic."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch.nn import functional
 
 
 def pixel_distance(real: Tensor, fake: Tensor) -> Tensor:
-    """Mean absolute difference, colour counted twice.
+    """Mean absolute difference with double weight on colour.
 
-    Brightness varies far more than hue in natural images, so that plain L1 leaves the colours to
-    the very end of a training.
+    Luma varies far more than hue in natural images. With a plain L1 loss, a net would learn the
+    colours only at the end of its training.
 
     Args:
         real: Images ``(B, 3, H, W)``.
@@ -28,10 +28,10 @@ def pixel_distance(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def feature_distance(real: list[Tensor], fake: list[Tensor]) -> Tensor:
-    """Mean distance of two images in the frozen teacher's feature space.
+    """Mean distance of two images in the feature space of the frozen teacher.
 
-    Each stage's squared difference is divided by the stage's own variance over the originals, so
-    that no stage outweighs the others.
+    The squared difference of each stage is divided by the variance of the stage over the
+    originals, so that all stages have similar weight.
 
     Args:
         real: Stage outputs ``(B, C_i, H_i, W_i)`` of the originals.
@@ -47,14 +47,14 @@ def feature_distance(real: list[Tensor], fake: list[Tensor]) -> Tensor:
 
 
 def picture_statistics(x: Tensor) -> Tensor:
-    """Simple numbers that tell natural pictures from garish or flat ones.
+    """Statistics that distinguish natural pictures from oversaturated or flat ones.
 
     Args:
         x: Images ``(B, 3, H, W)``.
 
     Returns:
-        ``(B, 9)``: mean and deviation of each channel, mean steepness of brightness and of
-        colour, mean colourfulness.
+        ``(B, 9)``: mean and standard deviation of each channel, mean gradient magnitude of luma
+        and of colour, mean saturation.
     """
     grey = x.mean(1, keepdim=True)
     colour = x - grey
@@ -68,19 +68,19 @@ def picture_statistics(x: Tensor) -> Tensor:
 
 
 def statistics_distance(real: Tensor, fake: Tensor) -> Tensor:
-    """How far the spread of :func:`picture_statistics` differs between two sets of images.
+    """Distance of the distributions of :func:`picture_statistics` of two sets of images.
 
-    Statistic by statistic, the sorted values of one batch are compared with those of the other
-    (the one-dimensional Wasserstein distance), so that a few garish pictures cannot hide in a
-    good average. Needs no pairs, so it can pull pictures decoded from random latents towards
-    natural ones, and offers no deep features to exploit.
+    For each statistic, the sorted values of both batches are compared (the one-dimensional
+    Wasserstein distance), so that a few bad pictures count even if the average is good. The loss
+    needs no pairs of images: it also applies to pictures that are decoded from random latents.
+    The loss uses no deep features, which a generator could exploit.
 
     Args:
         real: Natural images ``(B, 3, H, W)``.
         fake: Generated images ``(B', 3, H, W)``, same range.
 
     Returns:
-        A scalar >= 0, in units of the natural images' own deviations.
+        A scalar >= 0, in units of the standard deviations of the natural images.
     """
     natural, found = picture_statistics(real), picture_statistics(fake)
     ranks = (torch.arange(len(fake), device=fake.device) + 0.5) / len(fake)
@@ -95,16 +95,16 @@ def divergence(mean: Tensor, logvar: Tensor) -> Tensor:
 
 
 def covariance_gap(latents: Tensor) -> Tensor:
-    """Estimate of ``||Cov(z) - I||^2 / D`` over the batch; pulls the pooled latents to N(0, I).
+    """Estimate of ``||Cov(z) - I||^2 / D`` over the batch; a penalty on latents unlike N(0, I).
 
-    The product of the two half-batches' errors has the squared error as its expectation without
-    the bias that a small batch's own square would add.
+    The estimate multiplies the errors of the two halves of the batch. The expectation of this
+    product is the squared error, whereas the square of one small batch's error is biased.
 
     Args:
         latents: ``(B, ...)`` with ``D`` values each, B even.
 
     Returns:
-        A scalar; single batches can give values below 0.
+        A scalar; it can be below 0 for a single batch.
     """
     flat = latents.flatten(1)
     count, dims = flat.shape
@@ -132,7 +132,7 @@ class Critic(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scores; above 0 where a patch looks natural."""
+        """Scores; a score above 0 means that the patch looks natural."""
         scores: Tensor = self.layers(x)
         return scores
 
@@ -140,9 +140,9 @@ class Critic(nn.Module):
 def disturb(x: Tensor) -> Tensor:
     """Random brightness, saturation and shift of each image in [-1, 1], differentiable.
 
-    The critic sees real and generated images only through this, which keeps it from learning
-    10,000 images by heart (Zhao et al., "Differentiable Augmentation for Data-Efficient GAN
-    Training", NeurIPS 2020).
+    The critic sees real and generated images only after this change, so that it cannot memorise
+    10,000 images (Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training",
+    NeurIPS 2020).
     """
     count, _, height, width = x.shape
     shape = (count, 1, 1, 1)

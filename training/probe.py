@@ -1,4 +1,4 @@
-"""Picking the natural images that baselines are measured on."""
+"""Selection of the natural images for baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training the pair for time series: a classifier and a generator of cylinder, bell and funnel."""
+"""Training of the classifier and the generator of time series (cylinder, bell, funnel)."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def _series(seed: int, count: int, device: torch.device) -> tuple[Tensor, Tensor
 def _train(
     name: str, nets: nn.ModuleDict, job: Job, loss_of: Callable[[Tensor, Tensor], Tensor]
 ) -> int:
-    """The loop of both: AdamW until the budget is used up, then the averaged weights.
+    """Train with AdamW until the budget is used up, then load the averaged weights.
 
     Returns:
-        How many passes over the series were made.
+        The number of passes over the series.
     """
     if job.resume:
         raise Unsupported(f"Training {name} takes minutes and does not go on from weights: "
@@ -83,8 +83,8 @@ def train_cbf_cnn(job: Job) -> None:
 def train_cbf_vae(job: Job) -> None:
     """Train the generator; writes ``cbf_vae.safetensors`` (the decoder) and ``cbf_vae.json``.
 
-    The likelihood is normal with the recipe's own noise, so that the loss is the negative
-    evidence lower bound, in nats up to a constant, and nothing is left to weigh.
+    The likelihood is normal with the noise of the recipe. The loss is therefore the negative
+    evidence lower bound, in nats up to a constant, and needs no weighting factor.
     """
     torch.manual_seed(SEED)
     architecture = SeriesArchitecture()
@@ -121,7 +121,7 @@ def _measure(nets: nn.ModuleDict, train: Tensor, test: tuple[Tensor, Tensor]) ->
         "latent_mean": rounded(latents.mean(0)),
         "latent_nats": rounded(nats, 3),
         "latent_std": rounded(latents.std(0)),
-        # Of a perfect reconstruction of the shape below the noise: the noise's deviation.
+        # A perfect reconstruction of the noiseless shape has an error of the noise's deviation.
         "noise": NOISE,
         "rmse_test_1500": round(float((guess - test[0]).pow(2).mean().sqrt()), 5),
     }

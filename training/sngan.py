@@ -1,9 +1,9 @@
-"""Training the adversarial generator: spectral norm, hinge loss, differentiable augmentation.
+"""Training of the adversarial generator: spectral norm, hinge loss, differentiable augmentation.
 
 Miyato, Kataoka, Koyama, Yoshida, "Spectral Normalization for Generative Adversarial Networks",
-ICLR 2018. Differences: one step of the discriminator for each of the generator, at twice the
-generator's learning rate (Heusel et al., NIPS 2017), on the same latents; the augmentation of
-:mod:`training.augment`; the average of the generator's weights is what is kept.
+ICLR 2018. Differences: one step of the discriminator for each step of the generator, at twice
+the generator's learning rate (Heusel et al., NIPS 2017) and on the same latents; the augmentation
+of :mod:`training.augment`; the average of the generator's weights is saved.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class DownBlock(nn.Module):
     Args:
         in_channels: a.
         channels: b.
-        first: Whether its input are pictures, which no ReLU may cut.
+        first: Whether the input is pictures; a ReLU on pictures would lose information.
     """
 
     def __init__(self, in_channels: int, channels: int, first: bool) -> None:
@@ -64,7 +64,7 @@ class DownBlock(nn.Module):
         self.first = first
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve twice, average 2x2 pixels, and add the averaged input."""
+        """Apply two convolutions and 2x2 average pooling, and add the pooled input."""
         out = self.conv1(x if self.first else functional.relu(x))
         out = functional.avg_pool2d(self.conv2(functional.relu(out)), 2)
         result: Tensor = out + self.skip(functional.avg_pool2d(x, 2))
@@ -72,15 +72,15 @@ class DownBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """The paper's residual net (appendix B.4), narrower, and judges of a frozen net's maps.
+    """The paper's residual net (appendix B.4), narrower, and heads on a frozen net's feature maps.
 
-    The judges look at what a trained classifier sees at 32x32, 16x16 and 8x8 (Sauer, Chitta,
-    Mueller, Geiger, "Projected GANs Converge Faster", NeurIPS 2021), which saves most of the
-    steps; the residual net looks at the pixels and so catches what would please the classifier
-    alone.
+    The heads score the feature maps of a trained classifier at 32x32, 16x16 and 8x8 (Sauer,
+    Chitta, Mueller, Geiger, "Projected GANs Converge Faster", NeurIPS 2021), which reduces the
+    number of training steps. The residual net scores the pixels and detects pictures that are
+    natural only in the features of the classifier.
 
     Args:
-        teacher: The frozen classifier; without it only the pixels are looked at.
+        teacher: The frozen classifier; without it the discriminator uses only the pixels.
         widths: Channels of the residual net at 16x16, 8x8, 4x4 and 2x2 pixels.
     """
 
@@ -89,7 +89,7 @@ class Discriminator(nn.Module):
         pairs = zip((3, *widths), widths, strict=False)
         self.blocks = nn.Sequential(*[DownBlock(a, b, a == 3) for a, b in pairs])
         self.head = _normed(nn.Linear(widths[-1], 1))
-        # Not registered: it is not trained, and not in the checkpoints.
+        # Not a registered module: the teacher is not trained and not part of the checkpoints.
         self._teacher = [teacher] if teacher else []
         self.judges = nn.ModuleList(
             nn.Sequential(
@@ -100,10 +100,10 @@ class Discriminator(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Scores of pictures ``(B, 3, 32, 32)`` in [-1, 1]; above 0 where natural.
+        """Scores of pictures ``(B, 3, 32, 32)`` in [-1, 1]; a score above 0 means natural.
 
         Returns:
-            ``(B, 1)`` of the pixels and ``(B, 1, H, W)`` of each judge.
+            ``(B, 1)`` of the pixels and ``(B, 1, H, W)`` of each head.
         """
         scores = [self.head(functional.relu(self.blocks(x)).sum((2, 3)))]
         for teacher in self._teacher:
@@ -113,7 +113,7 @@ class Discriminator(nn.Module):
 
 
 class _Trainer:
-    """Both nets, their optimisers, the average, and one step of all."""
+    """Both nets with their optimisers and the weight average; performs one training step."""
 
     def __init__(self, device: torch.device, teacher: Teacher | None) -> None:
         self.device = device
@@ -134,7 +134,7 @@ class _Trainer:
         return torch.randn(count, self.architecture.latent, device=self.device)
 
     def step(self, x: Tensor, rate: float) -> dict[str, float]:
-        """One update of both nets for pictures in [-1, 1], the generator's at this rate."""
+        """Update both nets on pictures in [-1, 1]; ``rate`` is the generator's learning rate."""
         count = len(x)
         with half_precision(self.device):
             fake = self.generator(self.latents(count)).float()
@@ -152,9 +152,10 @@ class _Trainer:
 
     @torch.no_grad()
     def kept(self) -> nn.Module:
-        """The averaged generator, its batch norms' statistics taken anew from its own maps.
+        """The averaged generator with recomputed batch-norm statistics.
 
-        Averaged weights have other statistics than the average of the statistics.
+        The feature maps of the averaged weights have other statistics than the average of the
+        training nets' statistics.
         """
         net = copy.deepcopy(self.generator)
         net.load_state_dict(self.average.state)
@@ -171,8 +172,9 @@ class _Trainer:
 def train_sngan(job: Job) -> None:
     """Train the generator; writes ``cifar_sngan.safetensors`` and ``cifar_sngan.json``.
 
-    Every few minutes also ``cifar_sngan.checkpoint.safetensors``, from which ``--resume`` goes on
-    with the time that was left. Without ``--teacher`` the discriminator sees pixels only.
+    The training also writes ``cifar_sngan.checkpoint.safetensors`` every few minutes;
+    ``--resume`` continues from this file for the time that was left. Without ``--teacher`` the
+    discriminator sees only the pixels.
     """
     torch.manual_seed(SEED)
     pictures = read_images(job.data / TRAIN_FILE).to(job.device).x * 2 - 1
@@ -189,7 +191,7 @@ def train_sngan(job: Job) -> None:
     )
 
     def step(index: Tensor, run: LongRun) -> dict[str, float]:
-        # Rising at first, so that neither net runs away before the other has seen anything.
+        # The rate rises first, so that the two nets stay in balance at the start.
         rise = min(1.0, (run.budget.step + 1) / WARM_UP)
         fall = min(1.0, (1.0 - run.budget.done) / (1.0 - DECAY_FROM))
         return trainer.step(shift_and_flip(pictures[index], 0), RATE * rise * fall)

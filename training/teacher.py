@@ -1,4 +1,4 @@
-"""The frozen ResNet-20 that targets and feature losses come from."""
+"""The frozen ResNet-20 that computes distillation targets and feature losses."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Normalise(nn.Module):
 
     Args:
         mean: One number for each channel.
-        std: The same.
-        dims: Axes behind the channels: 2 of pictures ``(B, C, H, W)``, 1 of series ``(B, C, T)``.
+        std: One number for each channel.
+        dims: Axes after the channels: 2 for pictures ``(B, C, H, W)``, 1 for series ``(B, C, T)``.
     """
 
     mean: Tensor
@@ -65,7 +65,7 @@ class Teacher(nn.Module):
 
 
 def _fuse(net: CifarResNet) -> None:
-    """Fold every batch norm into the convolution before it: same outputs, half the time."""
+    """Fold every batch norm into the convolution before it, which halves the time."""
     pairs: list[tuple[nn.Module, str, str]] = [(net, "stem", "stem_bn")]
     for module in net.modules():
         if isinstance(module, BasicBlock):
@@ -79,12 +79,12 @@ def _fuse(net: CifarResNet) -> None:
 def load_teacher(path: Path, device: torch.device) -> Teacher:
     """Load a ResNet-20 (option A, widths 16/32/64) from a safetensors file.
 
-    The file names its first layer ``conv1``/``bn1`` and its last ``linear``, as the original
-    implementation of that net does.
+    In the file, the first layer is named ``conv1``/``bn1`` and the last ``linear``, as in the
+    original implementation of the net.
 
     Raises:
         NotFound: The file is absent.
-        StoreCorrupt: It is no safetensors file of such a net.
+        StoreCorrupt: The file is not a safetensors file of such a net.
     """
     if not path.is_file():
         raise NotFound(f"Teacher weights {path} do not exist; --teacher names the file to read.")

@@ -1,4 +1,4 @@
-"""Training the continuous generator: diffusers' AutoencoderKL with an 8 x 4 x 4 latent."""
+"""Training of the continuous generator: diffusers' AutoencoderKL with an 8 x 4 x 4 latent."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def measure(vae: Any, train: Tensor, test: Tensor) -> dict[str, object]:
 def standardise(vae: Any, mean: Tensor, std: Tensor) -> None:
     """Fold the latents' per-channel mean and deviation into the two 1x1 latent convolutions.
 
-    Afterwards encoded images have mean 0 and deviation 1 in every latent channel, so that the
-    configuration's ``scaling_factor`` is exactly 1 and N(0, I) needs no conversion.
+    Afterwards the latents of images have mean 0 and deviation 1 in every channel. The
+    configuration's ``scaling_factor`` is then exactly 1, and N(0, I) needs no conversion.
     """
     into, out, channels = vae.quant_conv, vae.post_quant_conv, len(mean)
     into.bias[:channels] = (into.bias[:channels] - mean) / std
@@ -122,7 +122,7 @@ def standardise(vae: Any, mean: Tensor, std: Tensor) -> None:
 
 
 class _Trainer:
-    """The model, the critic and their optimisers, and one step of each."""
+    """The model and the critic with their optimisers; performs one step of each."""
 
     def __init__(self, vae: Any, teacher: Teacher, device: torch.device) -> None:
         self.vae, self.teacher, self.device = vae, teacher, device
@@ -135,7 +135,7 @@ class _Trainer:
         )
 
     def step(self, x: Tensor, rate: float, natural: float) -> dict[str, float]:
-        """One update for images in [0, 1]; ``natural`` (0 to 1) scales the critic's say."""
+        """Update on images in [0, 1]; ``natural`` (0 to 1) is the weight of the critic's loss."""
         count = len(x)
         with half_precision(self.device):
             with torch.no_grad():
@@ -154,7 +154,8 @@ class _Trainer:
         pixels = pixel_distance(x, pictures[:count] / 2 + 0.5)
         features = feature_distance(real, [f[:count] for f in fake])
         nats = divergence(mean, logvar)
-        # Pixels outside [-1, 1] are cut off later; a gentle wall keeps gradients meaningful.
+        # Pixels outside [-1, 1] are clipped later, where their gradient vanishes; this penalty
+        # keeps a gradient.
         wall = functional.relu(pictures.abs() - 1.0).mean()
         loss = pixels + FEATURES * features + KL * nats / x[0].numel() + wall
         loss = loss + COVARIANCE * covariance_gap(latents)
@@ -188,7 +189,7 @@ def train_vae(job: Job) -> None:
     """Train the generator; writes the folder ``cifar_vae`` and ``cifar_vae.json``.
 
     Raises:
-        NotFound: No teacher is given: the feature losses need one.
+        NotFound: No teacher is given; the feature losses need it.
     """
     if job.teacher is None:
         raise NotFound("Training the vae needs --teacher FILE for its feature loss.")
@@ -205,8 +206,8 @@ def train_vae(job: Job) -> None:
     average = Average(vae, 0.998)
     budget = Budget(job.minutes, job.epochs * max(1, len(train.x) // BATCH))
     peak = RESUMED_RATE if job.resume else PEAK_RATE
-    # A resumed run polishes without the critic: left on for long it draws outlines into pictures
-    # of random latents.
+    # A resumed run trains without the critic: after a long training with the critic, pictures of
+    # random latents have artificial outlines.
     start = math.inf if job.resume else NATURAL_FROM
     epoch, before = 0, epochs_before(job.out / "cifar_vae.json", job.resume)
     with Report("cifar_vae") as report:

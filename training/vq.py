@@ -1,4 +1,4 @@
-"""Training the discrete generator: diffusers' VQModel with 8 x 8 codes out of 512."""
+"""Training of the discrete generator: diffusers' VQModel with 8 x 8 codes out of 512."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def measure(vq: Any, train: Tensor, test: Tensor) -> dict[str, object]:
 
 
 class _Trainer:
-    """Model, critic, optimisers and the bookkeeping of code use."""
+    """The model and the critic with their optimisers, and how often each code is used."""
 
     def __init__(self, vq: Any, teacher: Teacher, device: torch.device) -> None:
         self.vq, self.teacher, self.device = vq, teacher, device
@@ -118,14 +118,14 @@ class _Trainer:
 
     @torch.no_grad()
     def seed_codes(self, x: Tensor) -> None:
-        """Start the codebook from latents of real images ``(B, 3, 32, 32)`` in [0, 1]."""
+        """Initialise the codebook with latents of real images ``(B, 3, 32, 32)`` in [0, 1]."""
         latents = self.vq.encode(x * 2 - 1).latents.permute(0, 2, 3, 1).reshape(-1, LATENT[0])
         chosen = torch.randint(0, len(latents), (CODES,), device=self.device)
         self.vq.quantize.embedding.weight.copy_(latents[chosen])
 
     @torch.no_grad()
     def revive(self, latents: Tensor) -> None:
-        """Move codes that hardly anyone uses onto latents of the present batch."""
+        """Replace rarely used codes by latents of the current batch."""
         flat = latents.detach().permute(0, 2, 3, 1).reshape(-1, LATENT[0])
         dead = (self.use < 0.1 * self.use.mean()).nonzero().flatten()
         if not len(dead):
@@ -139,7 +139,7 @@ class _Trainer:
         self.use[dead] = self.use.mean()
 
     def step(self, x: Tensor, rate: float, natural: float, revive: bool) -> dict[str, float]:
-        """One update for images in [0, 1]; ``natural`` (0 to 1) scales the critic's say."""
+        """Update on images in [0, 1]; ``natural`` (0 to 1) is the weight of the critic's loss."""
         with half_precision(self.device):
             with torch.no_grad():
                 real = self.teacher.features(x)
@@ -185,7 +185,7 @@ def train_vq(job: Job) -> None:
     """Train the discrete generator; writes the folder ``cifar_vq`` and ``cifar_vq.json``.
 
     Raises:
-        NotFound: No teacher is given: the feature loss needs one.
+        NotFound: No teacher is given; the feature loss needs it.
     """
     if job.teacher is None:
         raise NotFound("Training the vq needs --teacher FILE for its feature loss.")
@@ -208,7 +208,7 @@ def train_vq(job: Job) -> None:
             sums: dict[str, float] = {}
             for count, index in enumerate(batches(len(train.x), BATCH, job.device), 1):
                 natural = min(1.0, max(0.0, (budget.done - NATURAL_FROM) / 0.1))
-                # A revived code needs time to settle, so the last third revives none.
+                # A replaced code needs time to converge, so none is replaced in the last third.
                 revive = budget.step % REVIVE_EVERY == REVIVE_EVERY - 1 and budget.done < 0.7
                 x = shift_and_flip(train.x[index], 2)
                 parts = trainer.step(x, budget.rate(PEAK_RATE), natural, revive)

@@ -1,4 +1,4 @@
-"""Bare gRPC as a baseline for `bench oracle`: it looks at nothing of what it carries."""
+"""Bare gRPC as a baseline of `bench oracle`: a server that does not inspect its messages."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Any
 import grpc
 
 SINK, ECHO, CALL = "/bare/Sink", "/bare/Echo", "/bare/Call"
-"""A stream of bytes answered with its length, the same stream back, and one message answered
-with `ANSWER_BYTES`."""
+"""Sink returns the length of a stream, Echo returns the stream, Call returns `ANSWER_BYTES`."""
 ANSWER_BYTES = 32
 PIECE_BYTES = 2**20
-"""As in the streams that this is compared with."""
+"""Bytes of a message in a stream, as in the streams of the OracleService."""
 
 
 class Bare:
-    """A client of it.
+    """A client of the bare server.
 
     Args:
-        address: host:port.
+        address: host:port of the server.
     """
 
     def __init__(self, address: str) -> None:
@@ -31,20 +30,20 @@ class Bare:
         self._call: Any = self._channel.unary_unary(CALL)
 
     def sink(self, data: memoryview) -> int:
-        """Sends `data` in pieces; how many bytes arrived."""
+        """Send `data` in pieces; returns the number of bytes that the server received."""
         return int(self._sink(_pieces(data)))
 
     def echo(self, data: memoryview) -> int:
-        """Sends `data` in pieces; how many bytes came back."""
+        """Send `data` in pieces; returns the number of bytes that the server sent back."""
         return sum(map(len, self._echo(_pieces(data))))
 
     def call(self, message: bytes) -> bytes:
-        """The answer to one message."""
+        """The server's answer to one message."""
         answer: bytes = self._call(message)
         return answer
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         self._channel.close()
 
 
@@ -54,6 +53,7 @@ def _pieces(data: memoryview) -> Iterator[bytes]:
 
 
 async def sink(parts: AsyncIterator[bytes], context: object) -> bytes:
+    """Serve Sink: the number of received bytes, as decimal digits."""
     del context
     length = 0
     async for part in parts:
@@ -62,17 +62,20 @@ async def sink(parts: AsyncIterator[bytes], context: object) -> bytes:
 
 
 async def echo(parts: AsyncIterator[bytes], context: object) -> AsyncIterator[bytes]:
+    """Serve Echo: the received messages."""
     del context
     async for part in parts:
         yield part
 
 
 async def call(message: bytes, context: object) -> bytes:
+    """Serve Call: `ANSWER_BYTES` zero bytes."""
     del message, context
     return bytes(ANSWER_BYTES)
 
 
 async def main() -> None:
+    """Serve on a free port of this machine and print the address."""
     server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
     methods = {
         "Sink": grpc.stream_unary_rpc_method_handler(sink),
@@ -82,7 +85,7 @@ async def main() -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bare", methods),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    print(f"127.0.0.1:{port}", flush=True)  # whoever started this process waits for it
+    print(f"127.0.0.1:{port}", flush=True)  # the parent process reads the address
     await server.wait_for_termination()
 
 

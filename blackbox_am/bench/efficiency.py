@@ -303,6 +303,7 @@ def _run_missing(
 
 
 def plain(outcome: Outcome) -> dict[str, Any]:
+    """The outcome as plain data for a JSON line; `load` reads it."""
     return {
         **asdict(outcome),
         "found": outcome.found.tolist(),

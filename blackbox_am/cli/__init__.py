@@ -1,14 +1,14 @@
-"""The command line. One file a command, or a group of them.
+"""The command line; each file contains one command or one group of commands.
 
-Commands import what they need when they run: ``blackbox-am --help`` and everything that
-only talks to a server starts without torch.
+A command imports its dependencies when it runs. ``blackbox-am --help`` and the commands that
+only call a server therefore start without torch.
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it logs of failed calls, we say ourselves
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # our own error messages report failed calls
 
 from blackbox_am.cli.app import app
 

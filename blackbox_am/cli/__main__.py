@@ -1,4 +1,4 @@
-"""`python -m blackbox_am.cli`, the same as `blackbox-am`."""
+"""`python -m blackbox_am.cli` is the same command as `blackbox-am`."""
 
 from blackbox_am.cli import main
 

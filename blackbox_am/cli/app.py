@@ -1,4 +1,4 @@
-"""All commands, joined."""
+"""The root command `blackbox-am`, with all commands and groups."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def _options(
 ) -> None:
     """Find what any unit of any model responds to, without gradients.
 
-    A model is an oracle: it answers stimuli with activations. A generator turns points of
-    its latent space into stimuli. An optimizer searches that space for what excites a unit
-    most. One search, with its whole history, is a study.
+    An oracle is a model: it takes stimuli and returns activations. A generator turns points
+    of its latent space into stimuli. An optimizer searches the latent space for the stimulus
+    that excites a unit most. A study is one search with its whole history.
 
-    Here and now:
+    In this process:
 
         blackbox-am run -t head:3 -t head:5 --out best.png
 

@@ -1,4 +1,4 @@
-"""Waiting for what is done on another thread."""
+"""Long calls run on another thread, so that Ctrl-C interrupts the command at once."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ T = TypeVar("T")
 
 
 def iterate(items: Iterable[T]) -> Iterator[T]:
-    """`items`, each fetched on another thread when it is wanted.
+    """Iterate over `items` and fetch each item on another thread when it is needed.
 
-    Ctrl-C is raised on the main thread, wherever that is just then. Inside a gRPC call it
-    can leave the channel with a call that nobody ends, and closing the channel waits for
-    that for ever. So calls that take long are made on a thread that Ctrl-C never reaches;
-    closing the channel ends them.
+    Python raises KeyboardInterrupt on the main thread. If this happens inside a gRPC call, the
+    call can stay open, and closing the channel then waits for the call without end. Long calls
+    are therefore made on another thread, where KeyboardInterrupt is never raised. Closing the
+    channel ends such a call.
     """
     end = object()
     iterator = iter(items)
     pool = ThreadPoolExecutor(1, thread_name_prefix="iterate")
     try:
         while (item := pool.submit(next, iterator, end).result()) is not end:
-            yield item  # type: ignore[misc]  # what is not the end is an item
+            yield item  # type: ignore[misc]  # only items get here
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def call(function: Callable[[], T]) -> T:
-    """What `function` returns or raises, called on another thread; see `iterate`."""
+    """Call `function` on another thread and return its result; see `iterate`."""
     return next(iterate(function() for _ in range(1)))

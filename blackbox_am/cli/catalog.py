@@ -1,4 +1,4 @@
-"""`blackbox-am catalog ...`: what there is to search with, here or on a server."""
+"""`blackbox-am catalog ...`: lists the plug-ins and models of this installation or a server."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from blackbox_am.errors import NotFound, UnknownUnit, did_you_mean
 app = typer.Typer(
     no_args_is_help=True,
     help="List optimizers, generators, oracles, objectives and units.\n\n"
-    "What this installation has, or what a server has with --server.",
+    "By default those of this installation; with --server those of a server.",
 )
 
 Server = Annotated[
-    str | None, typer.Option("--server", "-s", help="Ask this server, host:port, instead.")
+    str | None, typer.Option("--server", "-s", help="List the entries of this server, host:port.")
 ]
 Config = Annotated[
     Path | None,
     typer.Option("--config", help="TOML file with your own [oracles] and [generators]."),
 ]
-Name = Annotated[str | None, typer.Argument(help="Show this one with its parameters.")]
+Name = Annotated[str | None, typer.Argument(help="Show only this entry, with its parameters.")]
 
 
 @app.command()
 def optimizers(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
-    """Searchers: which, for which spaces, and with NAME their parameters."""
+    """List optimizers and the latent spaces they search; with NAME the parameters of one."""
     if server is None:
         from blackbox_am.cli import catalog_here
 
@@ -55,7 +55,7 @@ def optimizers(name: Name = None, server: Server = None, as_json: options.AsJson
 
 @app.command()
 def objectives(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
-    """What can be maximised besides a single unit; with NAME its parameters."""
+    """List objectives, the functions of units that a study maximises; with NAME the parameters."""
     if server is None:
         from blackbox_am.cli import catalog_here
 
@@ -70,9 +70,9 @@ def objectives(name: Name = None, server: Server = None, as_json: options.AsJson
 def generators(
     server: Server = None, config: Config = None, as_json: options.AsJson = False
 ) -> None:
-    """What makes stimuli, and the latent space of each.
+    """List generators with their latent spaces and stimulus shapes.
 
-    See what one makes with `blackbox-am sample NAME --out grid.png`.
+    `blackbox-am sample NAME --out grid.png` shows stimuli of one generator.
     """
     if server is None:
         from blackbox_am.cli import catalog_here
@@ -97,12 +97,12 @@ def generators(
 
 @app.command()
 def oracles(server: Server = None, config: Config = None, as_json: options.AsJson = False) -> None:
-    """The models that can be asked, and what they can answer."""
+    """List oracles, the models that a study can measure, with their capabilities."""
     found = _oracles(server, config)
     if as_json:
         _print_json(found)
         return
-    table = _table("oracle", "kind", "wrapped in", "can answer", "stimulus", "layers", "")
+    table = _table("oracle", "kind", "wrapped in", "capabilities", "stimulus", "layers", "")
     for entry in found:
         if entry.info is None:
             table.add_row(entry.name, "", "", "", "", "", _text("", entry.problem))
@@ -118,7 +118,7 @@ def oracles(server: Server = None, config: Config = None, as_json: options.AsJso
 
 @app.command()
 def units(
-    oracle: Annotated[str, typer.Argument(help="An oracle, by its name.")],
+    oracle: Annotated[str, typer.Argument(help="Name of an oracle.")],
     layer: Annotated[
         str | None, typer.Option("--layer", "-l", help="List the units of this layer.")
     ] = None,
@@ -126,18 +126,18 @@ def units(
     config: Config = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """The layers of a model, or with --layer the units of one.
+    """List the layers of a model, or with --layer the units of one layer.
 
-    A unit is addressed as layer:index, such as head:3; in a layer with a map,
-    layer:index@center or layer:index@row,column is one place of it; in a layer of
-    tokens, layer:index@cls or layer:index@token. Attention heads are layers.
+    The address of a unit is layer:index, such as head:3. In a layer with feature maps,
+    layer:index@center and layer:index@row,column address one position. In a layer of
+    tokens, layer:index@cls and layer:index@token do. Each attention head is a layer.
     """
     found = {entry.name: entry for entry in _oracles(server, config)}
     if oracle not in found:
         raise NotFound(f"no oracle {oracle!r} in the catalogue{did_you_mean(oracle, found)}")
     info = found[oracle].info
     if info is None:
-        raise NotFound(f"oracle {oracle!r} cannot be asked: {found[oracle].problem}")
+        raise NotFound(f"oracle {oracle!r} cannot be used: {found[oracle].problem}")
     if layer is None:
         if as_json:
             plain(json.dumps(msgspec.to_builtins(info.layers)))
@@ -175,7 +175,7 @@ def _show_plug_ins(found: Sequence[PlugInListing], name: str | None, as_json: bo
         chosen = [entry for entry in found if entry.name == name]
         if not chosen:
             near = did_you_mean(name, [entry.name for entry in found])
-            raise NotFound(f"there is no {name!r} in this list{near}")
+            raise NotFound(f"the catalogue has no entry {name!r}{near}")
         found = chosen
     if as_json:
         _print_json(found)
@@ -224,7 +224,7 @@ def _space(entry: GeneratorListing) -> str:
 
 
 def _targets(entry: GeneratorListing) -> str:
-    """How many targets a study with it may have."""
+    """The largest number of targets of a study with this generator."""
     if entry.space is None:
         return ""
     return "any" if entry.targets is None else f"{entry.targets:,}"
@@ -243,13 +243,13 @@ def _table(*columns: str) -> Table:
     for place, name in enumerate(columns):
         if name:
             table.add_column(name, no_wrap=place == 0)
-        else:  # a summary: as much of one line as there is room for
+        else:  # a summary, cut to the width of the terminal
             table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1)
     return table
 
 
 def _show(shown: Table | Text, problems: dict[str, str]) -> None:
-    """What is listed, and below it in full why some of it cannot be used."""
+    """Print the list, and below it why some entries cannot be used."""
     out.print(shown)
     for name, problem in problems.items():
         if problem:

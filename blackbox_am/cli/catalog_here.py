@@ -1,4 +1,4 @@
-"""What this installation has, listed as a server would list it."""
+"""Lists the plug-ins and models of this installation in the form of a server's answer."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ from blackbox_am.errors import BlackboxError
 
 
 def optimizers() -> list[OptimizerListing]:
-    """The optimizers, those that cannot be loaded too, with the reason."""
+    """All optimizers; one that cannot be loaded is listed with the reason."""
     return [_optimizer(name) for name in plugins.optimizers.names()]
 
 
 def objectives() -> list[PlugInListing]:
-    """The objectives, those that cannot be loaded too, with the reason."""
+    """All objectives; one that cannot be loaded is listed with the reason."""
     return [
         PlugInListing(**_plug_in(plugins.objectives, name)) for name in plugins.objectives.names()
     ]
 
 
 def generators(config: Path | None) -> list[GeneratorListing]:
-    """The generators of the catalogue in `config`, the shipped ones where None."""
+    """The generators of the catalogue in `config`; the shipped ones if it is None."""
     catalogue = catalogue_of(config)
     return [_generator(name, catalogue.generator) for name in catalogue.generator_names()]
 
 
 def oracles(config: Path | None) -> list[OracleListing]:
-    """The oracles of the catalogue in `config`, the shipped ones where None."""
+    """The oracles of the catalogue in `config`; the shipped ones if it is None."""
     catalogue = catalogue_of(config)
     return [_oracle(name, catalogue.oracle) for name in catalogue.oracle_names()]
 
 
 def catalogue_of(config: Path | None) -> Catalogue:
-    """The catalogue of a server set up by `config`; the shipped models where None.
+    """The catalogue of a server with this `config`; the shipped models if it is None.
 
     Raises:
-        NotFound, InvalidSpec: for a file that is missing or wrong.
+        NotFound: if the file does not exist.
+        InvalidSpec: if the file's content is wrong.
     """
     if config is None:
         return Catalogue.default()

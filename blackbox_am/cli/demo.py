@@ -1,4 +1,4 @@
-"""`blackbox-am demo`: a server and a client, in processes of their own, from start to end."""
+"""`blackbox-am demo`: runs a server and a client in separate processes, from start to end."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ UNITS = (
     "head:8",
     "head:9",
 )
-"""What the demo looks for: hidden channels of the shipped classifier, and class logits."""
+"""The targets of the demo: hidden channels and class logits of the shipped classifier."""
 
 QUERIES = 800
-"""Of each unit and search: a minute or so on two cores."""
+"""Queries of each unit and search; the demo takes about a minute on two cores."""
 
 
 def demo(
@@ -38,20 +38,21 @@ def demo(
         Path, typer.Option("--out", "-o", help="Folder for the pictures and the table.")
     ] = Path("demo"),
     queries: Annotated[
-        int, typer.Option("--queries", "-q", min=1, help="Model evaluations a unit and search.")
+        int,
+        typer.Option("--queries", "-q", min=1, help="Model evaluations for each unit and search."),
     ] = QUERIES,
     units: Annotated[
-        int, typer.Option("--units", "-k", min=1, max=len(UNITS), help="How many units.")
+        int, typer.Option("--units", "-k", min=1, max=len(UNITS), help="Number of units.")
     ] = len(UNITS),
-    seed: Annotated[int, typer.Option("--seed", help="Fixes every random number.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")] = 0,
 ) -> None:
-    """Search units of the shipped classifier through a server, and draw what was found.
+    """Search units of the shipped classifier through a server, and draw the results.
 
-    Starts a server in a process of its own, with a store in a temporary folder. A client
-    in another process creates two studies of the same units over gRPC: CMA-ES, and random
-    search with as many queries. Then the server is stopped.
+    The demo starts a server in another process, with a store in a temporary folder. A client
+    in a third process creates two studies of the same units over gRPC: one with CMA-ES, and
+    one with random search and the same number of queries. Then the demo stops the server.
 
-    It writes montage.png (the stimuli), convergence.png (score against queries) and
+    The demo writes montage.png (the stimuli), convergence.png (score against queries) and
     summary.json (the table).
     """
     started = time.monotonic()
@@ -62,9 +63,9 @@ def demo(
             arguments += ["--queries", str(queries), "--units", str(units), "--seed", str(seed)]
             code = _client(arguments)
             ended = server.stop()
-        said = f"; it said:\n{server.tail()}" if ended else ""
+        log = f"; its log ends with:\n{server.tail()}" if ended else ""
         err.print(
-            f"server stopped with code {ended}, {time.monotonic() - started:.0f} s in all{said}",
+            f"server stopped with code {ended}, {time.monotonic() - started:.0f} s in all{log}",
             style="dim",
             markup=False,
         )
@@ -79,18 +80,18 @@ def client_half(
     units: Annotated[int, typer.Option("--units")],
     seed: Annotated[int, typer.Option("--seed")],
 ) -> None:
-    """The half of the demo that only talks to the server, in the process that demo starts."""
-    from blackbox_am.cli.demo_client import attend
+    """The client of the demo, which `blackbox-am demo` starts in another process."""
+    from blackbox_am.cli.demo_client import search_and_report
 
-    attend(server, UNITS[:units], queries, seed, folder)
+    search_and_report(server, UNITS[:units], queries, seed, folder)
 
 
 def _client(arguments: list[str]) -> int:
-    """Runs the client to its end, on this terminal: its exit code."""
+    """Run the client on this terminal until it ends, and return its exit code."""
     command = [sys.executable, "-m", "blackbox_am.cli", *arguments]
     with subprocess.Popen(command) as process:  # noqa: S603  # our own command
         try:
             return process.wait()
-        except KeyboardInterrupt:  # the client has had it too
+        except KeyboardInterrupt:  # the terminal interrupts the client as well
             process.wait()
             return INTERRUPTED

@@ -1,4 +1,4 @@
-"""The demo's client: a process of its own, with only the wire between it and the model."""
+"""The demo's client: a separate process that reaches the model only through the server."""
 
 from __future__ import annotations
 
@@ -34,18 +34,20 @@ SEARCHES: dict[str, dict[str, Any]] = {
 _REDRAW_SECONDS = 0.2
 
 
-def attend(server: str, units: Sequence[str], queries: int, seed: int, folder: Path) -> None:
-    """Creates the demo's studies, shows them until they end, and writes what they found.
+def search_and_report(
+    server: str, units: Sequence[str], queries: int, seed: int, folder: Path
+) -> None:
+    """Create the demo's studies, show their progress, and write their results.
 
     Args:
-        server: its address.
-        units: what to maximise.
-        queries: of each unit and search.
-        seed: of both studies.
-        folder: where the pictures and the table go.
+        server: address of the server.
+        units: addresses of the units to maximise.
+        queries: model evaluations for each unit and search.
+        seed: seed of both studies.
+        folder: folder for the pictures and the table.
 
     Raises:
-        BlackboxError: where the server or a study fails.
+        BlackboxError: if the server or a study fails.
     """
     try:
         with connect(server) as client:
@@ -68,7 +70,7 @@ def attend(server: str, units: Sequence[str], queries: int, seed: int, folder: P
             _follow(studies, titles, naturals.max(axis=0).tolist())
             found = _collect(studies, titles, naturals, images)
     except KeyboardInterrupt:
-        err.print("\nstopped; the demo's store is temporary, so the next one starts afresh")
+        err.print("\nstopped; the demo's store is deleted, so the next demo starts from zero")
         raise typer.Exit(INTERRUPTED) from None
     out.print(table(found.titles, found.lines))
     for path in write(found, folder):
@@ -93,10 +95,10 @@ def _natural_activations(
 
 
 def _follow(studies: Sequence[Study], titles: Sequence[str], naturals: Sequence[float]) -> None:
-    """Shows both studies in one table until they end.
+    """Show both studies in one table until they end.
 
     Raises:
-        BlackboxError: where one fails.
+        BlackboxError: if a study fails.
     """
     meter = Meter()
     latest: list[StudyProgress] = []
@@ -111,7 +113,7 @@ def _follow(studies: Sequence[Study], titles: Sequence[str], naturals: Sequence[
 
 
 def _until_all_end(studies: Sequence[Study]) -> Iterator[list[StudyProgress]]:
-    """How far the studies are, a few times a second, and the last of it."""
+    """The progress of all studies, a few times a second; the last item is the final progress."""
     active = True
     while active:
         latest = [study.progress() for study in studies]
@@ -146,13 +148,13 @@ def _scores(
     nan = float("nan")
     lines = [
         Line(
-            one.title,
+            found.title,
             natural,
-            nan if other.best_score is None else other.best_score,
-            nan if one.best_score is None else one.best_score,
-            one.queries,
+            nan if drawn.best_score is None else drawn.best_score,
+            nan if found.best_score is None else found.best_score,
+            found.queries,
         )
-        for one, other, natural in zip(search.targets, random.targets, naturals, strict=True)
+        for found, drawn, natural in zip(search.targets, random.targets, naturals, strict=True)
     ]
     return table(titles, lines)
 
@@ -189,13 +191,16 @@ def _collect(
 
 
 def _by_target(study: Study, targets: int) -> list[Best]:
-    """The best of every target.
+    """The best candidate of every target.
 
     Raises:
-        BlackboxError: where a target has none, since all its rows failed.
+        BlackboxError: if all rows of a target failed.
     """
     found = {best.target: best for best in study.best(stimuli=True)}
     missing = [str(k) for k in range(targets) if k not in found]
     if missing:
-        raise BlackboxError(f"study {study.id} measured nothing for targets {', '.join(missing)}")
+        raise BlackboxError(
+            f"study {study.id}: every measurement of targets {', '.join(missing)} failed; "
+            "the server's log says why"
+        )
     return [found[k] for k in range(targets)]

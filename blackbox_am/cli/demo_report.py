@@ -1,4 +1,4 @@
-"""What the demo leaves behind: a table, two pictures and a summary."""
+"""The results of the demo: a table, two pictures and a summary file."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Line:
     """One row of the demo's table.
 
     Attributes:
-        unit: its address.
-        natural_max: its activation for the natural image that excites it most.
-        random_best: for the best of `queries` random stimuli.
-        best: for the best stimulus that the search found.
-        queries: model evaluations spent on it by each of the two searches.
+        unit: address of the unit.
+        natural_max: activation for the natural image that excites the unit most.
+        random_best: activation for the best of `queries` random stimuli.
+        best: activation for the best stimulus of the search.
+        queries: model evaluations that each of the two searches spent on the unit.
     """
 
     unit: str
@@ -38,13 +38,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Found:
-    """All that the demo measured, one entry a unit throughout.
+    """All results of the demo; every sequence has one entry for each unit.
 
     Attributes:
-        titles: addresses, with the class name on a second line where there is one.
-        lines: the numbers.
-        stimuli, draws, naturals: the pictures that belong to them.
-        search, random: best score against queries.
+        titles: addresses of the units, with the class name on a second line if there is one.
+        lines: rows of the table.
+        stimuli: best stimulus of the search.
+        draws: best stimulus of the random search.
+        naturals: natural image that excites the unit most.
+        search: best score against queries, of the search.
+        random: best score against queries, of the random search.
     """
 
     titles: Sequence[str]
@@ -57,7 +60,7 @@ class Found:
 
 
 def table(titles: Sequence[str], lines: Sequence[Line]) -> Table:
-    """The lines as people read them, the better of the two searches bold."""
+    """The lines as a table for the terminal; the better of the two searches is bold."""
     shown = Table(box=None, header_style="dim", pad_edge=False)
     shown.add_column("unit", no_wrap=True)
     for name in ("natural max", "random best", "CMA-ES best", "queries"):
@@ -72,7 +75,7 @@ def table(titles: Sequence[str], lines: Sequence[Line]) -> Table:
 
 
 def write(found: Found, folder: Path) -> list[Path]:
-    """Writes montage.png, convergence.png and summary.json into `folder`."""
+    """Write montage.png, convergence.png and summary.json into `folder`; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     queries = max(line.queries for line in found.lines)
     pictures = montage(

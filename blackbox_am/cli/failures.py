@@ -1,4 +1,4 @@
-"""Deliberate errors, as a command line tells them: one line, and an exit code."""
+"""Error messages and exit codes of the command line."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _CODES: tuple[tuple[type[BlackboxError], int], ...] = (
 )
 
 EXIT_CODES = """\
-Exit codes: 0 done; 1 something else failed; 2 the request is wrong or not supported; \
-3 not found, or clashes with what is there; 4 the model failed; 5 the store failed; \
+Exit codes: 0 success; 1 another failure; 2 the request is wrong or not supported; \
+3 not found, or in conflict with existing data; 4 the model failed; 5 the store failed; \
 6 the server cannot be reached; 130 stopped with Ctrl-C."""
 
 
 def exit_code(error: BlackboxError) -> int:
-    """The exit code that stands for `error`, 1 where none does."""
+    """The exit code of `error`; 1 if its class has none."""
     for kind, code in _CODES:
         if isinstance(error, kind):
             return code
@@ -46,15 +46,15 @@ def exit_code(error: BlackboxError) -> int:
 
 
 def complain(message: str) -> None:
-    """One red line on stderr, whatever brackets `message` has in it."""
+    """Print an error on stderr; brackets in `message` are not interpreted as markup."""
     err.print("[bold red]error:[/] ", end="")
     err.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 class Group(TyperGroup):
-    """Commands whose deliberate errors become one line and an exit code.
+    """A group of commands that reports a `BlackboxError` as one line and an exit code.
 
-    With ``--debug`` they go through as they are, traceback and all.
+    With ``--debug`` the error is raised, so that Python prints its traceback.
     """
 
     def invoke(self, ctx: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their texts become values."""
+"""Options that several commands share, and the parser of their values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Targets = Annotated[
         "--target",
         "-t",
         help="A unit to maximise, such as `head:3` or "
-        "`layer2.0.conv1:7@center`. Repeat it: all are searched at once.",
+        "`layer2.0.conv1:7@center`. Repeat the option to search several units at once.",
     ),
 ]
 OptimizerName = Annotated[
@@ -37,40 +37,42 @@ OptimizerName = Annotated[
 Parameters = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="NAME=VALUE", help="A parameter of the optimizer. May be repeated."
+        "--set", metavar="NAME=VALUE", help="A parameter of the optimizer; can be repeated."
     ),
 ]
 Queries = Annotated[
     int, typer.Option("--queries", "-q", min=1, help="Model evaluations for each target.")
 ]
 Seconds = Annotated[
-    float | None, typer.Option("--seconds", help="Stop after so much time spent searching.")
+    float | None, typer.Option("--seconds", help="Stop after this many seconds of search.")
 ]
 TargetScore = Annotated[
     float | None,
-    typer.Option("--target-score", help="A target is finished once it scores so much."),
+    typer.Option("--target-score", help="A target is finished when it reaches this score."),
 ]
 Patience = Annotated[
     int | None,
     typer.Option(
-        "--patience", help="A target is finished after so many generations without progress."
+        "--patience", help="A target is finished after this many generations without progress."
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Fixes every random number.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
 Start = Annotated[
     str | None,
     typer.Option(
-        "--start", metavar="STUDY", help="Begin at the best latents of this study, not the prior."
+        "--start",
+        metavar="STUDY",
+        help="Start from the best latents of this study instead of the prior.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs to read.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 
 
 def parameters_of(settings: Sequence[str] | None) -> dict[str, Any]:
-    """`NAME=VALUE` texts as parameters; values are read as JSON, else taken as text.
+    """Parse `NAME=VALUE` settings; a value that is not JSON is taken as text.
 
     Raises:
-        InvalidInput: for a text without `=`.
+        InvalidInput: if a setting has no `=`.
     """
     parameters: dict[str, Any] = {}
     for setting in settings or ():

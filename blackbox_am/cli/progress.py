@@ -1,4 +1,4 @@
-"""A study while it runs: live in a terminal, a line now and then elsewhere."""
+"""Progress of running studies: redrawn in a terminal, printed as log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Meter:
         self._seen: deque[tuple[float, int]] = deque()
 
     def add(self, rows: int) -> None:
-        """Notes that `rows` queries have been made in all."""
+        """Record the total number of queries so far."""
         now = self._clock()
         self._seen.append((now, rows))
         while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW:
@@ -45,7 +45,7 @@ class Meter:
 
     @property
     def rate(self) -> float:
-        """Queries a second, 0 until two counts are known."""
+        """Queries a second; 0 until two counts are recorded."""
         if len(self._seen) < 2:
             return 0.0
         (start, before), (end, after) = self._seen[0], self._seen[-1]
@@ -53,7 +53,7 @@ class Meter:
 
 
 def wanted(progress: StudyProgress) -> int:
-    """Queries the study makes in all, if its targets use up their budget."""
+    """Total queries of the study if its targets use up their budget."""
     return sum(
         target.queries if target.finished else progress.queries_per_target
         for target in progress.targets
@@ -66,7 +66,7 @@ def state_text(state: StudyState) -> Text:
 
 
 def gauge(done: int, total: int, rate: float) -> Table:
-    """A bar with queries, queries a second and the time left."""
+    """A progress bar with queries, queries a second and the remaining time."""
     left = f"ETA {_minutes((total - done) / rate)}" if rate > 0 and done < total else ""
     grid = Table.grid(padding=(0, 2))
     grid.add_row(
@@ -81,12 +81,12 @@ def gauge(done: int, total: int, rate: float) -> Table:
 
 
 def score_text(score: float | None) -> str:
-    """A score for a table; a dash where nothing was measured."""
+    """A score for a table; a dash if nothing was measured."""
     return "-" if score is None else f"{score:,.4g}"
 
 
 def target_table(progress: StudyProgress) -> Table:
-    """The targets: all of few, the first of many."""
+    """A table of the targets; of many targets only the first are shown."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("target", no_wrap=True)
     table.add_column("queries", justify="right")
@@ -106,7 +106,7 @@ def target_table(progress: StudyProgress) -> Table:
 
 
 def study_view(progress: StudyProgress, rate: float) -> RenderableType:
-    """Everything about one study."""
+    """The full view of one study's progress."""
     head = Text.assemble(
         (progress.study_id, "bold"),
         "  ",
@@ -129,10 +129,10 @@ def study_view(progress: StudyProgress, rate: float) -> RenderableType:
 
 
 def spent_text(spent: Accounting) -> str:
-    """What was asked of the oracle, in a line."""
+    """The oracle's accounting in one line."""
     text = f"oracle: {spent.rows:,} rows in {spent.calls:,} calls"
     if spent.retries:
-        text += f", {spent.retried_rows:,} rows in {spent.retries:,} of them again"
+        text += f", of these {spent.retries:,} retries with {spent.retried_rows:,} rows"
     if spent.cache_hits:
         text += f"; {spent.cache_hits:,} rows from the cache"
     if spent.cost:
@@ -141,7 +141,7 @@ def spent_text(spent: Accounting) -> str:
 
 
 def study_line(progress: StudyProgress, rate: float) -> str:
-    """Everything about one study that fits into a log line."""
+    """One study's progress as a log line."""
     scores = [t.best_score for t in progress.targets if t.best_score is not None]
     best = f", best {max(scores):.4g}" if scores else ""
     return (
@@ -151,15 +151,15 @@ def study_line(progress: StudyProgress, rate: float) -> str:
 
 
 class LiveView:
-    """Something that changes, shown on a console.
+    """A changing view on a console.
 
-    In a terminal it is redrawn in place. Elsewhere a line is printed at most every
+    A terminal redraws the view in place. Any other output gets a line at most every
     `line_seconds`, so that log files stay readable.
 
     Args:
-        console: where.
-        keep: whether a terminal keeps what was drawn last.
-        line_seconds: between two lines.
+        console: console that shows the view.
+        keep: whether the last view stays on the terminal.
+        line_seconds: shortest time between two lines, in seconds.
     """
 
     def __init__(self, console: Console, *, keep: bool = True, line_seconds: float = 5.0) -> None:
@@ -187,7 +187,7 @@ class LiveView:
             self._live.stop()
 
     def show(self, view: RenderableType, line: str, *, last: bool = False) -> None:
-        """Draws `view`, or prints `line` where it is time for one."""
+        """Draw `view` on a terminal; elsewhere print `line` if the last line is old enough."""
         if self._live is not None:
             self._live.update(view, refresh=last)
         elif last or time.monotonic() - self._last_line >= self._line_seconds:
@@ -215,7 +215,7 @@ class StudyView:
         self._view.__exit__(kind, error, trace)
 
     def show(self, progress: StudyProgress) -> None:
-        """Draws `progress`."""
+        """Show `progress`."""
         self._meter.add(progress.search_rows)
         rate = self._meter.rate
         self._view.show(

@@ -1,4 +1,4 @@
-"""What a study found, as a table, as JSON and as a picture."""
+"""Results of a study as a table, as JSON and as a picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from blackbox_am.errors import BlackboxError, InvalidInput
 
 
 def unit_title(title: str, layers: Sequence[LayerInfo]) -> str:
-    """A target's title, with the unit's name on a second line where its layer knows one."""
+    """A target's title, with the unit's label on a second line if its layer has labels."""
     try:
         unit = Unit.parse(title)
     except InvalidInput:
@@ -28,7 +28,7 @@ def unit_title(title: str, layers: Sequence[LayerInfo]) -> str:
 
 
 def best_table(best: Sequence[Best]) -> Table:
-    """The best score of each target, and where it came from."""
+    """A table of the best score of each target and its candidate."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("target", no_wrap=True)
     table.add_column("best score", justify="right", style="bold")
@@ -80,15 +80,17 @@ def progress_plain(progress: StudyProgress) -> dict[str, Any]:
 
 
 def save_montage(best: Sequence[Best], layers: Sequence[LayerInfo], path: Path) -> Path:
-    """Writes the best stimuli to a picture.
+    """Write a picture of the best stimuli.
 
     Raises:
-        BlackboxError: where there is none yet.
+        BlackboxError: if the study has measured nothing yet.
     """
     from blackbox_am.plots import Row, montage, save
 
     if not best:
-        raise BlackboxError("nothing was measured yet, so there is nothing to draw")
+        raise BlackboxError(
+            "the study has no measurement yet, so there is nothing to draw; try again later"
+        )
     titles = [unit_title(entry.title, layers) for entry in best]
     row = Row("best", [entry.stimulus for entry in best], [entry.score for entry in best])
     return save(montage([row], titles), path)

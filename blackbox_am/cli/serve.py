@@ -1,4 +1,4 @@
-"""`blackbox-am serve`: the server, until it is told to stop."""
+"""`blackbox-am serve`: runs a server until a signal stops it."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ from blackbox_am.cli.console import err
 
 def serve(
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="TOML file, as above.")
+        Path | None, typer.Option("--config", "-c", help="TOML file as shown above.")
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option("--address", "-a", help="host:port to listen on; port 0 picks a free one."),
+        typer.Option("--address", "-a", help="host:port to listen on; port 0 selects a free port."),
     ] = None,
     store: Annotated[
         str | None, typer.Option("--store", help="File or SQLAlchemy URL of the journal.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Studies that run at once.")
+        int | None, typer.Option("--workers", min=1, help="Number of studies that run at once.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="Where to compute: cpu, cuda, or auto.")
+        str | None, typer.Option("--device", help="Device of the computation: cpu, cuda, or auto.")
     ] = None,
     ready_file: Annotated[
         Path | None,
-        typer.Option("--ready-file", help="Write the address here once calls are taken."),
+        typer.Option(
+            "--ready-file", help="Write the address to this file when the server is ready."
+        ),
     ] = None,
 ) -> None:
     """Serve oracles, generators and studies over gRPC.
 
-    Without --config it has the small models that ship. The store keeps every
-    measurement: studies that were running go on when the server starts again. Ctrl-C (or
-    SIGTERM) stops it cleanly. Options override the file, which looks like this:
+    Without --config the server offers the small models of the package. The store contains
+    every measurement: running studies continue when the server starts again. Ctrl-C or
+    SIGTERM stops the server cleanly. Options override the file. An example of the file:
 
         [server]
         address = "0.0.0.0:50051"
@@ -49,15 +51,15 @@ def serve(
         kind = "remote"
         target = "gpu-box:50052"
 
-        [[oracles.my_model.wrap]]    # next to the model: each call gets 5 attempts
+        [[oracles.my_model.wrap]]    # inner wrapper: each call of the model has 5 attempts
         kind = "retry"
         attempts = 5
 
-        [[oracles.my_model.wrap]]    # around both: what it knows is not asked
+        [[oracles.my_model.wrap]]    # outer wrapper: known answers need no call
         kind = "cache"
         path = "answers.sqlite3"
 
-        [oracles.my_resnet]          # on Triton, KServe or MLServer, which say what it is
+        [oracles.my_resnet]          # on Triton, KServe or MLServer, which describe the model
         kind = "inference_protocol"
         target = "triton:8001"
         model = "resnet50"
@@ -84,11 +86,11 @@ def serve(
             _write_at_once(ready_file, listening)
 
     service.serve(dataclasses.replace(base, **chosen), ready=ready)
-    err.print("stopped; studies that were running go on at the next start")
+    err.print("stopped; running studies continue at the next start")
 
 
 def _write_at_once(path: Path, text: str) -> None:
-    """So that whoever waits for the file never reads half of it."""
+    """Write the file atomically, so that a waiting process never reads an incomplete file."""
     part = path.with_name(path.name + ".part")
     part.write_text(text + "\n", "utf-8")
     part.replace(path)

@@ -1,4 +1,4 @@
-"""`blackbox-am sample` and `interpolate`: what a generator makes, to look at."""
+"""`blackbox-am sample` and `interpolate`: write stimuli of a generator to a file."""
 
 from __future__ import annotations
 
@@ -23,32 +23,36 @@ Array = NDArray[Any]
 OnRows = Callable[[int], None]
 
 Generator = Annotated[
-    str, typer.Argument(help="By its name; see `blackbox-am catalog generators`.")
+    str, typer.Argument(help="Name of a generator; see `blackbox-am catalog generators`.")
 ]
 Out = Annotated[
     Path,
     typer.Option(
-        "--out", "-o", help="A picture (.png, .pdf, .svg), or the stimuli as numbers (.npy)."
+        "--out",
+        "-o",
+        help="A picture (.png, .pdf, .svg), or a file of the stimuli's values (.npy).",
     ),
 ]
-Columns = Annotated[int, typer.Option("--columns", min=1, help="Stimuli side by side.")]
+Columns = Annotated[int, typer.Option("--columns", min=1, help="Stimuli in each row.")]
 Target = Annotated[
     int,
     typer.Option(
         "--target",
         min=0,
         max=2**31 - 1,
-        help="Of a generator around several inputs, such as `perturbation` or `neighbourhood`: "
-        "around which to show stimuli, from 0. `blackbox-am catalog generators` says how many "
-        "targets each tells apart; target k of a study searches around input k.",
+        help="Number of the target, from 0, for a generator with one input for each target, such "
+        "as `perturbation` or `neighbourhood`: target k of a study searches around input k. "
+        "`blackbox-am catalog generators` lists the number of targets of each generator.",
     ),
 ]
 LatentsOut = Annotated[
     Path | None,
-    typer.Option("--latents-out", help="Write the latents too: .npy, one row a stimulus."),
+    typer.Option(
+        "--latents-out", help="Write the latents to this .npy file, one row for each stimulus."
+    ),
 ]
 Server = Annotated[
-    str | None, typer.Option("--server", "-s", help="A server's generator, host:port.")
+    str | None, typer.Option("--server", "-s", help="Use a generator of this server, host:port.")
 ]
 Config = Annotated[
     Path | None, typer.Option("--config", help="TOML file with your own [generators].")
@@ -56,7 +60,7 @@ Config = Annotated[
 
 
 class _Source(Protocol):
-    """A generator, wherever it is."""
+    """A generator of this installation or of a server."""
 
     space: SpaceSpec
 
@@ -67,7 +71,7 @@ class _Source(Protocol):
 
 def sample(
     generator: Generator,
-    n: Annotated[int, typer.Option("--n", "-n", min=1, max=2**16, help="How many.")] = 64,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, max=2**16, help="Number of stimuli.")] = 64,
     target: Target = 0,
     out: Out = Path("samples.png"),
     columns: Columns = 8,
@@ -78,9 +82,9 @@ def sample(
 ) -> None:
     """Draw stimuli from a generator's prior.
 
-    This is what a search begins with. The same seed draws the same latents.
+    A search starts from such stimuli. The same seed draws the same latents.
 
-    For instance:
+    For example:
 
         blackbox-am sample cifar_vae --n 64 --out grid.png
 
@@ -95,15 +99,16 @@ def sample(
 def interpolate(
     generator: Generator,
     steps: Annotated[
-        int, typer.Option("--steps", min=2, max=1000, help="Stimuli a row, both ends included.")
+        int,
+        typer.Option("--steps", min=2, max=1000, help="Stimuli in each row, including both ends."),
     ] = 8,
     rows: Annotated[int, typer.Option("--rows", min=1, max=1000, help="Pairs of latents.")] = 6,
     latents: Annotated[
         Path | None,
         typer.Option(
             "--latents",
-            help="Latents of your own: .npy of shape (M, D). Row i of the sheet leads from "
-            "latent i to latent i + 1. Without it, pairs are drawn from the prior.",
+            help="A .npy file of latents, shape (M, D). Row i of the picture leads from latent i "
+            "to latent i + 1. Without this option, pairs are drawn from the prior.",
         ),
     ] = None,
     target: Target = 0,
@@ -113,12 +118,12 @@ def interpolate(
     server: Server = None,
     config: Config = None,
 ) -> None:
-    """Show what lies between latents: whether the space is smooth.
+    """Show stimuli between pairs of latents, to see whether the latent space is smooth.
 
-    Normal and spherical latents turn along the great circle, boxes are crossed in a straight
-    line, codes turn one position after another.
+    The path is a great circle for normal and spherical latents and a straight line in a box.
+    Codes change one position after another.
 
-    For instance:
+    For example:
 
         blackbox-am interpolate cifar_vae --rows 6 --steps 10 --out between.png
     """
@@ -134,7 +139,7 @@ def interpolate(
 
 
 def _check_places(out: Path, latents_out: Path | None) -> None:
-    """Before minutes of rendering, not after."""
+    """Check the output files before the rendering, which can take minutes."""
     for path in (out, latents_out):
         if path is not None and path.is_dir():
             raise InvalidInput(f"{path} is a folder; name a file in it")
@@ -150,10 +155,10 @@ def _read(path: Path, space: SpaceSpec) -> Array:
     try:
         found: Array = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
-        raise NotFound(f"{path}: there is no such file") from error
+        raise NotFound(f"{path}: the file does not exist") from error
     except (OSError, ValueError, EOFError) as error:
         raise InvalidInput(
-            f"{path}: expected an array as numpy.save writes them; the file holds something else"
+            f"{path}: expected an array written by numpy.save, got another kind of file"
         ) from error
     if found.ndim != 2 or len(found) < 2 or found.shape[1] != space.dimension:
         raise InvalidInput(
@@ -214,13 +219,13 @@ def _progress(total: int) -> Iterator[OnRows]:
 @contextmanager
 def _source(generator: str, server: str | None, config: Path | None) -> Iterator[_Source]:
     if server is None:
-        yield _Here(generator, config)
+        yield _LocalSource(generator, config)
         return
     with connect(server) as client:
-        yield _There(client, generator)
+        yield _RemoteSource(client, generator)
 
 
-class _Here:
+class _LocalSource:
     """A generator of this installation."""
 
     def __init__(self, name: str, config: Path | None) -> None:
@@ -246,7 +251,7 @@ class _Here:
         return np.concatenate(pieces)
 
 
-class _There:
+class _RemoteSource:
     """A generator of a server."""
 
     def __init__(self, client: Client, name: str) -> None:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.identity import Identified
 from blackbox_am.core.space import Categorical, Space
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.errors import InvalidInput, InvalidSpec, ShapeMismatch
 
 
-class Generator(ABC):
+class Generator(Identified, ABC):
     """Turns points of its latent space into stimuli a model can see.
 
     A subclass is a frozen dataclass whose fields are its parameters. `space` and
     `stimulus_shape` are known without loading weights.
     """
-
-    kind: ClassVar[str]
-    """The name of its file, by which configurations call it."""
 
     @property
     def differentiable(self) -> bool:

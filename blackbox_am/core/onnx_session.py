@@ -3,9 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from blackbox_am.errors import InvalidSpec, MissingExtra, OracleFailed, did_you_mean
+from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, OracleFailed, did_you_mean
+
+
+def model_files(path: str | Path) -> tuple[Path, ...]:
+    """The file of a model, and those in which it keeps its larger tensors.
+
+    Raises:
+        NotFound: where there is no such file.
+        MissingExtra: where `onnx`, which knows of other files, is not installed.
+        InvalidSpec: where it is no ONNX model.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NotFound(f"model: there is no file {str(path)!r}", field="model")
+    try:
+        import onnx
+        from onnx.external_data_helper import uses_external_data
+    except ImportError as error:
+        raise MissingExtra.of("onnx", "onnx") from error
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf's and onnx's own
+        raise InvalidSpec(
+            f"model: cannot read {str(path)!r} as an ONNX model: {error}", field="model"
+        ) from error
+    beside = {
+        entry.value
+        for tensor in model.graph.initializer
+        if uses_external_data(tensor)
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    return (path, *(path.parent / name for name in sorted(beside)))
 
 
 def open_session(

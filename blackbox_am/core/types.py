@@ -96,6 +96,8 @@ class OracleInfo:
         deterministic: whether the same stimuli always give the same activations.
         batch_size: rows it likes best in one call.
         wrappers: kinds of what is put around it, the outermost first.
+        fingerprint: 32 hexadecimal digits that stand for the model and its weights, where whoever
+            describes it has found them out; `Oracle.fingerprint` does for a local one.
     """
 
     kind: str
@@ -105,6 +107,7 @@ class OracleInfo:
     deterministic: bool = True
     batch_size: int = 64
     wrappers: tuple[str, ...] = ()
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.metering import observed
 from blackbox_am.core.oracle import Oracle, check_answer
 from blackbox_am.core.types import OracleInfo
@@ -69,8 +70,12 @@ class Wrapper(Oracle):
         check_answer(answer, len(stimuli), len(units))
         return answer
 
-    def identity(self) -> str:
-        return super().identity() if self.changes_answers else str(self.inner.identity())
+    def fingerprint(self) -> Fingerprint:
+        """That of `inner`, with this wrapper's own parameters where it changes answers."""
+        own: Fingerprint = (
+            super().fingerprint() if self.changes_answers else self.inner.fingerprint()
+        )
+        return own
 
     def close(self) -> None:
         """Closes the oracle within."""

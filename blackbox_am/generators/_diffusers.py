@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from abc import abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,10 @@ class Loaded(Generator):
         found = _CARD_LICENCE.search(card)
         return found[1] if found else ""
 
+    def contents(self) -> Mapping[str, object]:
+        weights = getattr(self, "weights", "")
+        return {"weights": weights_files(weights)} if weights else {}
+
     def to(self, device: torch.device | str) -> None:
         self._net.to(device)
 
@@ -68,6 +73,36 @@ class Loaded(Generator):
     @cached_property
     def _slices(self) -> Slices:
         return Slices(getattr(self, "rows", 0))
+
+
+def weights_files(weights: str) -> tuple[Path, ...]:
+    """The files and folders that `weights` names, for a digest of their contents.
+
+    Args:
+        weights: `zoo:NAME`, a file (with the JSON of the same name, where there is one), a
+            folder, or the name of a model that was downloaded before.
+
+    Raises:
+        NotFound: where there is none of these.
+    """
+    if weights.startswith(ZOO):
+        return tuple(catalogue.files(weights.removeprefix(ZOO)))
+    path = Path(weights)
+    if path.is_dir():
+        return (path,)
+    if path.is_file():
+        beside = path.with_suffix(".json")
+        return (path, beside) if beside.is_file() else (path,)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return (Path(snapshot_download(weights, local_files_only=True)),)
+    except (OSError, ValueError) as error:
+        raise NotFound(
+            f"weights {weights!r}: expected zoo:NAME, a file, a folder, or the name of a model "
+            "that was downloaded before",
+            field="weights",
+        ) from error
 
 
 def read_json(weights: str, file: str) -> dict[str, Any]:

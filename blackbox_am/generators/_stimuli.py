@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._arrays import read_array
-from blackbox_am.zoo import loading
+from blackbox_am.zoo import catalogue, loading
 
 Array = NDArray[Any]
 
@@ -33,7 +33,7 @@ def stimuli_of(
         NotFound: where there is no such file.
         InvalidSpec: where it cannot be read, or holds something else.
     """
-    if isinstance(source, str) and source == PROBES:
+    if _is_probes(source):
         values, channels_last = loading.probe_images()[0], True
     else:
         values = read_array(field, source, array)
@@ -55,6 +55,15 @@ def stimuli_of(
             field=field,
         )
     return stimuli
+
+
+def stimuli_files(source: Any) -> Any:
+    """What `stimuli_of` reads for `source`: files, or `source` itself where it is an array."""
+    return tuple(catalogue.files("probe_images")) if _is_probes(source) else source
+
+
+def _is_probes(source: Any) -> bool:
+    return isinstance(source, str) and source == PROBES
 
 
 def checksum(array: Array) -> str:

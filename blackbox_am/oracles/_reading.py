@@ -54,7 +54,7 @@ class LayerReading:
         self._back = torch.tensor(order, device=device).argsort()
 
     def __call__(self, output: torch.Tensor) -> torch.Tensor:
-        """(N, U) float32 for an output of shape (N, *layer.shape).
+        """(N, U) for an output of shape (N, *layer.shape): float64 where it is, else float32.
 
         The result shares no memory with `output`, and carries its gradients.
 
@@ -73,7 +73,7 @@ class LayerReading:
             values = self._at(by_unit, position, reduce)
             if whole:
                 values = _reduce(values, reduce, 1).unsqueeze(1).expand(-1, len(picks))
-            pieces.append(values.index_select(1, picks).to(torch.float32))
+            pieces.append(values.index_select(1, picks).to(_wide(values)))
         return torch.cat(pieces, dim=1).index_select(1, self._back)
 
     def _at(self, by_unit: torch.Tensor, position: Position, reduce: str) -> torch.Tensor:

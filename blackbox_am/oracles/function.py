@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 
 from blackbox_am.core.capability import FORWARD, Capability
+from blackbox_am.core.digests import Unnamed
+from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import LayerInfo, OracleInfo
+from blackbox_am.core.types import Accounting, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import BlackboxError, InvalidSpec, OracleFailed
 from blackbox_am.oracles._inputs import (
@@ -37,9 +39,9 @@ class Function(Oracle):
 
     It returns one row a stimulus: (N, U) for U units in a layer called `scores` ((N,) for
     one unit), (N, T, D) for tokens, (N, C, H, W) for maps; or a mapping of such arrays by
-    layer name. Capability MAPS where any has positions, else UNITS. What the layers are is
-    found by one call with a single grey stimulus, made when it is first described. A nan is
-    a measurement that failed.
+    layer name. Integers and numbers of float64 are answered in float64, all others in float32.
+    A nan is a measurement that failed. What the layers are is found by one call with a single
+    grey stimulus, made when the oracle is first described; this row is counted like any other.
 
     Calls come one at a time, from any thread, and hold the stimuli asked for and no others:
     rows may cost something.
@@ -57,13 +59,18 @@ class Function(Oracle):
         labels: names of the units of `scores`.
         deterministic: whether the same stimuli always give the same numbers.
         batch_size: rows in one call, at most.
+        model: a name for what it computes, such as `v3`. Only the name tells another process
+            that a function is the same, so that a study with it can be resumed there, and a
+            cache can be shared. Change it when the function changes.
 
     Raises:
         InvalidSpec: for something that is no callable, or cannot be imported.
     """
 
     kind: ClassVar[str] = "function"
-    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"deterministic"})
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset(
+        {"deterministic", "batch_size", "labels"}
+    )
     billable: ClassVar[bool] = True
 
     function: Any
@@ -74,6 +81,7 @@ class Function(Oracle):
     labels: tuple[str, ...] = ()
     deterministic: bool = True
     batch_size: int = 64
+    model: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
@@ -95,6 +103,10 @@ class Function(Oracle):
                 f"function: expected a callable, got {type(self.function).__name__}",
                 field="function",
             )
+
+    def contents(self) -> Mapping[str, object]:
+        # The text of a function does not say what the function reads.
+        return {"function": None if self.model else Unnamed.of(self.function)}
 
     def describe(self) -> OracleInfo:
         """What it answers, found by one call.
@@ -135,7 +147,9 @@ class Function(Oracle):
             reading = LayerReading(layer, [units[c] for c in places], answer.device)
             for place, column in zip(places, reading(answer).unbind(1), strict=True):
                 columns[place] = column
-        return torch.stack([column for column in columns if column is not None], dim=1)
+        read = [column for column in columns if column is not None]
+        dtype = reduce(torch.promote_types, (column.dtype for column in read))
+        return torch.stack([column.to(dtype) for column in read], dim=1)
 
     def _call(self, rows: torch.Tensor) -> Answers:
         """What the callable returns for stimuli (N, *stimulus), by layer, each (N, ...)."""
@@ -182,11 +196,12 @@ class Function(Oracle):
                 )
             if tensor.ndim == (0 if rows is None else 1):
                 tensor = tensor.unsqueeze(-1)
-            found[str(name)] = tensor if tensor.is_floating_point() else tensor.to(torch.float32)
+            found[str(name)] = tensor if tensor.is_floating_point() else tensor.to(torch.float64)
         return found
 
     @cached_property
     def _info(self) -> OracleInfo:
+        count(Accounting(calls=1, rows=1))
         with torch.no_grad():
             answers = self._call(torch.full((1, *self.stimulus_shape), 0.5))
         layers = tuple(self._layer(name, tuple(t.shape[1:])) for name, t in answers.items())

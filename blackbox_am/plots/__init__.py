@@ -1,7 +1,7 @@
-"""Pictures of studies: what was found, and how fast.
+"""Figures of studies: the best stimuli, and the best score against queries.
 
-Every function takes plain numpy arrays and `core.types`, and returns a matplotlib `Figure`
-that belongs to nobody else: no pyplot, no global state, no display needed.
+Every function takes numpy arrays and `core.types` and returns a new matplotlib `Figure`. The
+functions do not use pyplot, do not change global state, and need no display.
 """
 
 from blackbox_am.plots.convergence import Curve, convergence, curves

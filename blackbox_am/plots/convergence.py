@@ -1,4 +1,4 @@
-"""How the best score grew with the queries that were spent."""
+"""Convergence plots: the best score against the number of queries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Curve:
 
     Attributes:
         queries: (G,) int64, rows spent on the target after each of its generations.
-        best: (G,) float64, the best score by then; nan while every row has failed.
+        best: (G,) float64, the best score so far; nan while every row has failed.
     """
 
     queries: NDArray[np.int64]
@@ -33,11 +33,11 @@ class Curve:
 
 
 def curves(history: Iterable[GenerationScores], targets: int) -> list[Curve]:
-    """One curve a target, out of a study's generations.
+    """Convergence curves of a study, one for each target.
 
     Args:
-        history: closed generations in order, as a study reports them.
-        targets: K.
+        history: the study's closed generations, in order.
+        targets: number of targets K.
     """
     queries: list[list[int]] = [[] for _ in range(targets)]
     best: list[list[float]] = [[] for _ in range(targets)]
@@ -62,25 +62,27 @@ def convergence(
     heading: str = "",
     columns: int = 5,
 ) -> Figure:
-    """Best score against queries, a panel for each target.
+    """Plot the best score against queries, with one panel for each target.
 
     Args:
-        searches: for each search (its name goes into the legend) one curve a target.
-        titles: one a target.
-        levels: a dashed line for each target, such as the best natural image; nan for none.
-        level_name: what `levels` are.
-        heading: a sentence above it all.
-        columns: panels side by side.
+        searches: the curves of each search, one for each target. The keys are the names in the
+            legend.
+        titles: title of each target.
+        levels: score of a dashed line for each target, such as that of the best natural image;
+            nan draws no line.
+        level_name: name of `levels` in the legend.
+        heading: text above the panels.
+        columns: number of panels in a row.
 
     Raises:
-        InvalidInput: where there is nothing to draw, or lengths differ.
+        InvalidInput: if there is no search or no target, or if lengths differ.
     """
     if not searches or not titles:
         raise InvalidInput("a convergence plot needs at least one search and one target")
     for name, drawn in [*searches.items(), (level_name, titles if levels is None else levels)]:
         if len(drawn) != len(titles):
             raise InvalidInput(
-                f"{name!r}: expected {len(titles)} entries, one a title, got {len(drawn)}"
+                f"{name!r}: expected {len(titles)} entries, one for each title, got {len(drawn)}"
             )
     width = min(columns, len(titles))
     height = -(-len(titles) // width)

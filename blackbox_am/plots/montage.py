@@ -1,4 +1,4 @@
-"""Stimuli side by side: one column a unit, one row a way of finding them."""
+"""Montages of stimuli: one column for each unit, one row for each search method."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Row:
     """One row of a montage.
 
     Attributes:
-        label: what its pictures have in common.
-        pictures: one a column: stimuli of any shape, float in [0, 1] or uint8, drawn as
-            `plots.stimuli.draw` says. None leaves the place empty.
-        scores: written below the pictures; None for no numbers.
+        label: name of the row.
+        pictures: one stimulus for each column, of any shape, float in [0, 1] or uint8;
+            `plots.stimuli.draw` describes how it is drawn. None draws an empty frame.
+        scores: numbers below the pictures; None draws no numbers.
     """
 
     label: str
@@ -48,26 +48,26 @@ def montage(
     heading: str = "",
     columns: int = 12,
 ) -> Figure:
-    """Pictures in a grid, enlarged without smoothing, the best score of each column bold.
+    """Draw pictures in a grid, enlarged without smoothing; the best score of a column is bold.
 
-    More than `columns` titles wrap into further bands of rows.
+    If there are more than `columns` titles, the grid continues in further bands of rows.
 
     Args:
-        rows: what to show, from the top.
-        titles: one a column; a second line is set smaller.
-        heading: a sentence above it all.
-        columns: how many pictures side by side.
+        rows: rows of the montage, from top to bottom.
+        titles: title of each column; a second line has a smaller font.
+        heading: text above the grid.
+        columns: largest number of pictures in a row.
 
     Raises:
-        InvalidInput: where there is nothing to show, or a row has another length.
+        InvalidInput: if there is no row or no title, or if a row has another length.
     """
     if not rows or not titles:
         raise InvalidInput("a montage needs at least one row and one column")
     for row in rows:
         if len(row.pictures) != len(titles) or len(row.scores or titles) != len(titles):
             raise InvalidInput(
-                f"row {row.label!r}: expected {len(titles)} pictures, one a title, and as many "
-                f"scores or none; got {len(row.pictures)} and {len(row.scores or ())}"
+                f"row {row.label!r}: expected {len(titles)} pictures, one for each title, and as "
+                f"many scores or none; got {len(row.pictures)} and {len(row.scores or ())}"
             )
     width = min(columns, len(titles))
     bands = -(-len(titles) // width)
@@ -76,7 +76,7 @@ def montage(
 
 @dataclass(frozen=True)
 class _Grid:
-    """Where everything goes, in inches from the top left."""
+    """Positions of all parts, in inches from the top left."""
 
     rows: Sequence[Row]
     titles: Sequence[str]

@@ -1,4 +1,4 @@
-"""Figures to files."""
+"""Writing figures to files."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from blackbox_am.errors import InvalidInput, did_you_mean
 
 
 def save(figure: Figure, path: Path | str, *, dpi: int = 160) -> Path:
-    """Writes `figure` in the format that the ending of `path` names.
+    """Write `figure` to a file; the file name's ending selects the format.
 
-    Folders are made where they are missing.
+    Missing folders are created.
 
     Args:
         figure: any matplotlib figure.
         path: a file name ending in .png, .pdf, .svg, ...
-        dpi: dots per inch, for formats made of dots.
+        dpi: dots per inch of raster formats.
 
     Returns:
         The path.
 
     Raises:
-        InvalidInput: for an ending that matplotlib cannot write, or a place that cannot be
-            written.
+        InvalidInput: if matplotlib does not know the ending, or if the file cannot be written.
     """
     path = Path(path)
     check_ending(path)
@@ -40,15 +39,15 @@ def save(figure: Figure, path: Path | str, *, dpi: int = 160) -> Path:
 
 
 def check_ending(path: Path) -> None:
-    """Whether `save` can write such a file.
+    """Check that `save` can write a file of this ending.
 
     Raises:
-        InvalidInput: for an ending that matplotlib cannot write.
+        InvalidInput: if matplotlib does not know the ending.
     """
     known = FigureCanvasAgg.get_supported_filetypes()
     ending = path.suffix.lower().removeprefix(".")
     if ending not in known:
         raise InvalidInput(
-            f"{path}: expected a picture's ending, such as .png or .pdf, got {path.suffix!r}"
+            f"{path}: expected the ending of a picture, such as .png or .pdf, got {path.suffix!r}"
             f"{did_you_mean(ending, known)}"
         )

@@ -1,4 +1,4 @@
-"""Many stimuli on one sheet, close together, without words."""
+"""Contact sheets: many stimuli close together, without text."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _GAP = 0.05
 
 
 def sheet(stimuli: Sequence[Picture], *, columns: int = 8) -> Figure:
-    """Stimuli row by row, enlarged without smoothing.
+    """Draw stimuli row by row, enlarged without smoothing.
 
     Args:
-        stimuli: one a place, each as `montage` takes them.
-        columns: how many side by side.
+        stimuli: stimuli of any shape, float in [0, 1] or uint8.
+        columns: largest number of stimuli in a row.
 
     Raises:
-        InvalidInput: where there is nothing to show.
+        InvalidInput: if there is no stimulus or `columns` is less than 1.
     """
     if not len(stimuli) or columns < 1:
         raise InvalidInput("a sheet needs at least one stimulus and one column")

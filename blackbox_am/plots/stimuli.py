@@ -1,4 +1,4 @@
-"""One stimulus drawn into axes, whatever it is: picture, clip, channels, series or table row."""
+"""Drawing of one stimulus: a picture, a clip, channels, a time series or a table row."""
 
 from __future__ import annotations
 
@@ -17,25 +17,29 @@ _FRAMES = 9
 _TILES = 16
 _BARS = 64
 _WIDE = 4
-"""Two axes are a series where the second is at least so many times the first."""
+"""A stimulus of two axes is a series if the second is at least this many times the first."""
 
 
 def draw(axes: Axes, stimulus: Stimulus | None, *, words: bool = True) -> None:
-    """Draws a stimulus, float in [0, 1] or uint8; of None, an empty frame.
+    """Draw a stimulus, float in [0, 1] or uint8; None draws an empty frame.
 
     ====================  ==========================================================
     shape                 drawn as
     ====================  ==========================================================
-    (D,)                  a table row: a bar a number; more than 64 as a line
-    (C, T), T >= 4 C      a series: a line a channel
-    (H, W)                a grey picture
-    (1, H, W), (3, ...)   a grey picture, one in red, green and blue
+    (D,)                  a table row: one bar for each number, or a line if D > 64
+    (C, T), T >= 4 C      a time series: one line for each channel
+    (H, W), (1, H, W)     a grey picture
+    (3, H, W)             a picture in red, green and blue
     (C, H, W)             the channels as grey tiles in reading order, 16 at most
     (T, C, H, W)          the frames in reading order, 9 at most, evenly spaced in time
     more axes             a line through all numbers
     ====================  ==========================================================
 
-    What that leaves open stands above it, where words are wanted.
+    Args:
+        axes: axes to draw into.
+        stimulus: the stimulus.
+        words: whether a note above the drawing states what the drawing does not show, such as
+            the number of channels.
     """
     unsaid = "" if stimulus is None else _draw(axes, in_unit_interval(stimulus))
     if unsaid and words:
@@ -47,7 +51,7 @@ def draw(axes: Axes, stimulus: Stimulus | None, *, words: bool = True) -> None:
 
 
 def _draw(axes: Axes, values: Numbers) -> str:
-    """Draws, and returns what that leaves open."""
+    """Draw, and return a note on what the drawing does not show."""
     if is_series(values.shape):
         _draw_series(axes, values)
         return f"{len(values)} channels" if len(values) > 1 else ""
@@ -63,20 +67,21 @@ def _draw(axes: Axes, values: Numbers) -> str:
 
 
 def is_series(shape: tuple[int, ...]) -> bool:
-    """Whether two axes are (channels, time) rather than (height, width)."""
+    """Whether a stimulus of two axes is (channels, time) and not (height, width)."""
     return len(shape) == 2 and shape[1] >= _WIDE * shape[0]
 
 
 def in_unit_interval(stimulus: Stimulus) -> Numbers:
-    """float32 numbers in [0, 1]; nan becomes 0."""
+    """The stimulus as float32 in [0, 1]; nan becomes 0."""
     scale = 255 if stimulus.dtype == np.uint8 else 1
     return np.clip(np.nan_to_num(stimulus.astype(np.float32) / scale), 0.0, 1.0)
 
 
 def as_picture(values: Numbers) -> tuple[Numbers, str]:
-    """A picture (H, W) or (H, W, 3) of numbers with two to four axes, and what it leaves unsaid.
+    """A picture (H, W) or (H, W, 3) of a stimulus with two to four axes, and a note.
 
-    Tiles are laid out in reading order, with white between them.
+    Channels or frames become tiles in reading order, with white gaps. The note says what the
+    picture does not show.
     """
     if values.ndim == 2:
         return values, ""
@@ -102,7 +107,7 @@ def _channels_last(picture: Numbers) -> Numbers:
 
 
 def _tiled(tiles: list[Numbers]) -> Numbers:
-    """Equal tiles (H, W) or (H, W, 3) in rows, as square as can be."""
+    """Arrange equal tiles (H, W) or (H, W, 3) in rows, as close to a square as possible."""
     height, width = tiles[0].shape[:2]
     columns = min(len(tiles), max(1, math.ceil(math.sqrt(len(tiles) * height / width))))
     lines = -(-len(tiles) // columns)

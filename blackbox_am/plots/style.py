@@ -1,7 +1,7 @@
-"""One look for every figure: quiet greys, and two colours that everybody can tell apart.
+"""The style of all figures: greys, and colours that are easy to distinguish.
 
-The colours are from Okabe and Ito, "Color Universal Design" (2008): distinct under the
-common kinds of colour blindness, and in grey print.
+The colours are from Okabe and Ito, "Color Universal Design" (2008). They are distinct for
+people with the common kinds of colour blindness, and in greyscale print.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FAINT = "#6e7781"
 GRID = "#e3e6ea"
 
 SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-"""Colours of the searches in a figure, in order."""
+"""Colours of the searches of a figure, in order."""
 
 _SETTINGS: Any = {
     "font.family": "DejaVu Sans",
@@ -37,13 +37,13 @@ _SETTINGS: Any = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Settings that hold while a figure is made."""
+    """Apply the style's settings inside the context, while a figure is created."""
     with mpl.rc_context(_SETTINGS):
         yield
 
 
 def clean(axes: Axes) -> None:
-    """Leaves `axes` two spines and a faint grid."""
+    """Remove two spines of `axes` and add a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -35,6 +35,7 @@ CODES: dict[type[BlackboxError], grpc.StatusCode] = {
     errors.Conflict: grpc.StatusCode.ABORTED,
     errors.StudyExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.StudyClosed: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.ModelChanged: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SequenceTaken: grpc.StatusCode.ABORTED,
     errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,
     errors.GradientUnavailable: grpc.StatusCode.UNIMPLEMENTED,

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core.batches import in_fixed_batches
-from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
+from blackbox_am.core.oracle import Oracle, check_answer, check_stimuli, check_units
 from blackbox_am.core.tensors import to_unit_interval
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import BlackboxError, InvalidInput, OracleFailed, ShapeMismatch
@@ -60,8 +60,8 @@ class OracleService(OracleServiceServicer):
             yield pb.ObserveStreamResponse(chunk=chunk)
 
 
-def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> NDArray[np.float32]:
-    """(N, U) activations, observed in batches of the oracle's own size.
+def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> Array:
+    """(N, U) activations, observed in batches of the oracle's own size, in its own precision.
 
     Args:
         oracle: what is observed.
@@ -99,7 +99,8 @@ def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> NDArray
         raise OracleFailed(
             f"the {info.kind} oracle raised {type(error).__name__} on {len(rows)} stimuli: {error}"
         ) from error
-    activations: NDArray[np.float32] = found.to("cpu", torch.float32).numpy()
+    check_answer(found, len(rows), len(units))
+    activations: Array = found.cpu().numpy()
     return activations
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from blackbox_am.core import study_events as seen_as
+from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.store import Record
 from blackbox_am.core.types import FloatArray, StudyState
 from blackbox_am.errors import InvalidInput, StoreCorrupt
@@ -15,6 +16,7 @@ from blackbox_am.rpc import events, names, progress, times
 from blackbox_am.rpc.mapping import to_message
 from blackbox_am.studies import quantities, reports
 from blackbox_am.studies.events import (
+    Adopted,
     BudgetChanged,
     Created,
     Event,
@@ -59,11 +61,18 @@ def study_to_proto(
     message.stimulus_shape.extend(study.created.stimulus_shape)
     message.population = study.population
     message.quantities.extend(quantities.names(study))
+    message.oracle_fingerprint = _digest(study.oracle_fingerprint)
+    message.generator_fingerprint = _digest(study.generator_fingerprint)
+    message.noisy = study.created.noisy
     if created_at:
         message.create_time.CopyFrom(times.time_to_proto(created_at))
     if not full:
         _shorten(message)
     return message
+
+
+def _digest(fingerprint: Fingerprint | None) -> str:
+    return "" if fingerprint is None else fingerprint.digest
 
 
 def _shorten(message: study_pb2.Study) -> None:
@@ -147,6 +156,9 @@ def _seen(event: Event, before: Study, seen: tuple[int, datetime]) -> seen_as.St
             return seen_as.BudgetChanged(*seen, event.budget)
         case Resumed():
             return seen_as.Resumed(*seen, event.generation, event.exact, event.message)
+        case Adopted():
+            digests = (_digest(event.oracle_fingerprint), _digest(event.generator_fingerprint))
+            return seen_as.Adopted(*seen, *digests, event.message)
         case Created():
             return seen_as.Created(*seen)
 

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.spec import ArrayData, Budget, OptimizerSpec, SpaceSpec, StudySpec
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import StoreCorrupt
@@ -30,6 +31,11 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
             None in journals that are older than this field.
         start: (K, D) latents to begin at.
         warning: what its owner should know of it from the beginning.
+        oracle_fingerprint: the model that it measures; None where clients evaluate.
+        generator_fingerprint: what makes its stimuli; None over a bare space.
+        noisy: whether the same stimulus does not always get the same activations.
+        numerics: the processor and the mode of linear algebra that it began with; other ones may
+            give other last bits.
     """
 
     spec: StudySpec
@@ -40,6 +46,23 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
     optimizer: OptimizerSpec | None = None
     start: ArrayData | None = None
     warning: str = ""
+    oracle_fingerprint: Fingerprint | None = None
+    generator_fingerprint: Fingerprint | None = None
+    noisy: bool = False
+    numerics: str = ""
+
+
+class Adopted(msgspec.Struct, frozen=True, tag="adopted"):
+    """The study goes on with another model than it began with, as its owner wished.
+
+    Attributes:
+        oracle_fingerprint, generator_fingerprint: those from now on.
+        message: what differs from before.
+    """
+
+    oracle_fingerprint: Fingerprint | None
+    generator_fingerprint: Fingerprint | None
+    message: str = ""
 
 
 class StateChanged(msgspec.Struct, frozen=True, tag="state"):
@@ -121,6 +144,7 @@ class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
 
 Event = (
     Created
+    | Adopted
     | StateChanged
     | GenerationOpened
     | RowsTold

@@ -15,12 +15,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.spec import ArrayData, Budget, OptimizerSpec, SpaceSpec, StudySpec
 from blackbox_am.core.types import Accounting, FloatArray, StopReason, StudyState
 from blackbox_am.errors import InvalidInput
 from blackbox_am.plugins import build_objective
 from blackbox_am.studies.events import (
+    Adopted,
     BudgetChanged,
     Created,
     Event,
@@ -82,6 +84,7 @@ class Study:
         seconds: spent searching.
         failed_rows: measurements that were nan.
         spent: what was asked of the oracle.
+        oracle_fingerprint, generator_fingerprint: the models that it goes on with.
     """
 
     created: Created
@@ -100,6 +103,8 @@ class Study:
     seconds: float = 0.0
     failed_rows: int = 0
     spent: Accounting = field(default_factory=Accounting)
+    oracle_fingerprint: Fingerprint | None = None
+    generator_fingerprint: Fingerprint | None = None
 
     # Reading
 
@@ -108,6 +113,8 @@ class Study:
         """The study that `created` begins."""
         targets = [Target(build_objective(target)) for target in created.spec.targets]
         study = cls(created, targets, created.spec.budget)
+        study.oracle_fingerprint = created.oracle_fingerprint
+        study.generator_fingerprint = created.generator_fingerprint
         study._open_next(0)
         return study
 
@@ -199,6 +206,9 @@ class Study:
                 self._close(event)
             case BudgetChanged():
                 self._extend(event.budget)
+            case Adopted():
+                self.oracle_fingerprint = event.oracle_fingerprint
+                self.generator_fingerprint = event.generator_fingerprint
             case Resumed():
                 pass
             case Created():
@@ -211,6 +221,7 @@ class Study:
             {
                 "created": self.created,
                 "budget": self.budget,
+                "models": [self.oracle_fingerprint, self.generator_fingerprint],
                 "state": [self.state.value, self.stop_reason.value, self.message],
                 "position": [self.sequence, self.generation, self.active, self.rows],
                 "told": ArrayData.of(self.told.astype(np.uint8)),

@@ -225,6 +225,15 @@ def path(name: str) -> Path:
     return found[0].parents[above - 1] if above else found[0]
 
 
+def files(name: str) -> list[Path]:
+    """Absolute paths of all the entry's files.
+
+    Raises:
+        NotFound: Unknown name, or one of the files is absent.
+    """
+    return [file(name, relative) for relative in entry(name).files]
+
+
 def metadata(name: str) -> dict[str, Any]:
     """Measured facts: accuracy, or reconstruction errors and latent statistics.
 

@@ -61,13 +61,6 @@ def test_every_public_name_exists():
         _ = blackbox_am.nonsense
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_file_has_one_subject(path):
-    lines = path.read_text("utf-8").splitlines()
-    assert len(lines) <= 400, f"{path.name} has {len(lines)} lines; split it by subject"
-    assert path.stem not in {"utils", "helpers", "misc", "manager", "common"}
-
-
 def test_nothing_is_unpickled():
     for path in SOURCES:
         text = path.read_text("utf-8")

@@ -60,7 +60,7 @@ def test_the_view_tells_what_was_asked_of_the_oracle():
         calls=1200, rows=34000, retries=3, retried_rows=96, cache_hits=5000, cost=12.5
     )
     text = _text(study_view(dataclasses.replace(progress, spent=spent), rate=0.0))
-    assert "oracle: 34,000 rows in 1,200 calls, 96 rows in 3 of them again" in text
+    assert "oracle: 34,000 rows in 1,200 calls, of these 3 retries with 96 rows" in text
     assert "5,000 rows from the cache" in text
     assert "cost 12.5" in text
 

@@ -34,7 +34,7 @@ def test_serves_until_told_to_stop(spawn, config, tmp_path, number):
         _, said = process.communicate(timeout=30)
     assert process.returncode == 0, said
     assert "listening on 127.0.0.1:" in said
-    assert "stopped; studies that were running go on" in said
+    assert "stopped; running studies continue" in said
     assert "Traceback" not in said
 
 

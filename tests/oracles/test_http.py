@@ -71,9 +71,15 @@ def test_describes_itself_by_its_configuration(of: Of) -> None:
     assert Http.billable
 
 
+def assert_near(answer: torch.Tensor, expected: torch.Tensor, **tolerance: float) -> None:
+    """JSON holds numbers of float64, so an answer is float64; what it holds was float32."""
+    assert answer.dtype == torch.float64
+    torch.testing.assert_close(answer.float(), expected, **tolerance)
+
+
 def test_a_png_in_json(of: Of, requests_seen: Seen) -> None:
     answer = of("scores").observe(X, UNITS)
-    torch.testing.assert_close(answer, expected(rounded(X)))
+    assert_near(answer, expected(rounded(X)))
     assert len(requests_seen) == 5
     _, headers, body = requests_seen[0]
     assert json.loads(body)["image"].startswith("iVBOR")
@@ -82,9 +88,9 @@ def test_a_png_in_json(of: Of, requests_seen: Seen) -> None:
 
 
 def test_numbers_in_json(of: Of) -> None:
-    torch.testing.assert_close(of("floats", image="floats").observe(X, UNITS), expected(X))
+    assert_near(of("floats", image="floats").observe(X, UNITS), expected(X))
     answer = of("bytes", image="bytes", channels_last=True).observe(X, UNITS)
-    torch.testing.assert_close(answer, expected(rounded(X)))
+    assert_near(answer, expected(rounded(X)))
 
 
 def test_many_stimuli_in_one_request(of: Of, requests_seen: Seen) -> None:
@@ -95,7 +101,7 @@ def test_many_stimuli_in_one_request(of: Of, requests_seen: Seen) -> None:
         scores="predictions[].p",
         batch_size=2,
     )
-    torch.testing.assert_close(oracle.observe(X, UNITS), expected(rounded(X)))
+    assert_near(oracle.observe(X, UNITS), expected(rounded(X)))
     assert [len(json.loads(body)["instances"]) for _, _, body in requests_seen] == [2, 2, 1]
 
 
@@ -111,7 +117,7 @@ def test_a_batch_that_an_api_refuses_as_too_large_is_halved(of: Of, requests_see
     requests_seen.clear()
     oracle = Halving(api)
     with metering() as meter:
-        torch.testing.assert_close(oracle.observe(X, UNITS), expected(rounded(X)))
+        assert_near(oracle.observe(X, UNITS), expected(rounded(X)))
         assert oracle.observe(X[:4], UNITS).shape == (4, 4)
     sizes = [len(json.loads(body)["instances"]) for _, _, body in requests_seen]
     assert sizes == [5, 2, 2, 1, 2, 2], "it remembers what fits"
@@ -120,7 +126,7 @@ def test_a_batch_that_an_api_refuses_as_too_large_is_halved(of: Of, requests_see
 
 def test_requests_at_the_same_time(of: Of, requests_seen: Seen) -> None:
     answer = of("scores", parallel=3).observe(X, UNITS)
-    torch.testing.assert_close(answer, expected(rounded(X)))
+    assert_near(answer, expected(rounded(X)))
     assert len(requests_seen) == 5
     started = time.monotonic()
     with pytest.raises(OracleFailed, match="label"):
@@ -129,11 +135,11 @@ def test_requests_at_the_same_time(of: Of, requests_seen: Seen) -> None:
 
 
 def test_raw_and_multipart_files(of: Of) -> None:
-    torch.testing.assert_close(of("raw", body="raw").observe(X, UNITS), expected(rounded(X)))
+    assert_near(of("raw", body="raw").observe(X, UNITS), expected(rounded(X)))
     template = {"model": "m-1", "photo": "$image"}
     oracle = of("multipart", body="multipart", image="jpeg", template=template)
     smooth = torch.linspace(0, 1, 6).expand(1, 3, 6, 6)
-    torch.testing.assert_close(oracle.observe(smooth, UNITS), expected(smooth), atol=0.02, rtol=0.1)
+    assert_near(oracle.observe(smooth, UNITS), expected(smooth), atol=0.02, rtol=0.1)
 
 
 def test_grey_images() -> None:
@@ -155,7 +161,7 @@ def test_only_the_best_few(of: Of) -> None:
     best = exact >= exact.topk(2).values[:, 1:]
     answer = top.observe(X, UNITS)
     assert torch.equal(answer.isnan(), ~best)
-    torch.testing.assert_close(answer[best], exact[best])
+    assert_near(answer[best], exact[best])
     floor = of("top", scores=pairs, answer="top", missing=0.0).observe(X, UNITS)
     assert torch.equal(floor == 0, ~best)
     with pytest.raises(OracleFailed, match=r"a number for each of 4 labels, got none for .*'top'"):
@@ -265,7 +271,7 @@ def test_when_to_come_back_as_a_date() -> None:
 
 
 def test_redirects_on_the_same_host_are_followed(of: Of, requests_seen: Seen) -> None:
-    torch.testing.assert_close(of("here").observe(X[:1], UNITS), expected(rounded(X[:1])))
+    assert_near(of("here").observe(X[:1], UNITS), expected(rounded(X[:1])))
     assert [path for path, _, _ in requests_seen] == ["/here", "/scores"]
 
 
@@ -307,7 +313,7 @@ def test_certificates(secure_api: tuple[str, Path], api: str) -> None:
     with pytest.raises(OracleUnavailable, match=r"not trusted .self-signed certificate.*ca_file"):
         Http(f"{url}/scores", (3, 6, 6), CLASSES).observe(X, UNITS)
     trusting = Http(f"{url}/scores", (3, 6, 6), CLASSES, ca_file=str(certificate))
-    torch.testing.assert_close(trusting.observe(X, UNITS), expected(rounded(X)))
+    assert_near(trusting.observe(X, UNITS), expected(rounded(X)))
     trusting.close()
     by_number = url.replace("localhost", "127.0.0.1")
     other_name = Http(f"{by_number}/scores", (3, 6, 6), CLASSES, ca_file=str(certificate))

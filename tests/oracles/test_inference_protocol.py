@@ -73,7 +73,7 @@ def expected(stimuli: torch.Tensor) -> torch.Tensor:
 
 
 def same(answer: torch.Tensor, stimuli: torch.Tensor = X) -> None:
-    torch.testing.assert_close(answer, expected(stimuli), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(answer.float(), expected(stimuli), rtol=1e-4, atol=1e-5)
 
 
 def test_metadata_says_what_it_is(of: Of) -> None:
@@ -198,6 +198,9 @@ def test_large_stimuli_fill_no_message_over_grpc() -> None:
 def test_numbers_instead_of_bytes(of: Of, inference) -> None:
     same(of("numbers").observe(X, UNITS))
     same(of("wider").observe(X, UNITS))
+    # One of its outputs is FP64: all columns of the answer are then float64.
+    assert of("wider").observe(X, UNITS).dtype == torch.float64
+    assert of("numbers").observe(X, UNITS).dtype == torch.float32
 
 
 def test_json_where_a_server_takes_no_bytes(inference_over_http: str, inference) -> None:

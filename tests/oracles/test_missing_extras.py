@@ -96,7 +96,7 @@ def test_a_missing_extra_says_what_to_install(errors, case) -> None:
     kind, message = errors[case]
     assert kind == "MissingExtra", message
     assert any(repr(package) in message for package in packages)
-    assert message.endswith(f"cure it with: pip install 'blackbox-am[{extra}]'")
+    assert message.endswith(f"install it with: pip install 'blackbox-am[{extra}]'")
 
 
 def test_every_extra_exists() -> None:

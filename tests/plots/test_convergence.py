@@ -77,7 +77,7 @@ def test_unused_panels_stay_empty():
 
 
 def test_refuses_lengths_that_differ():
-    with pytest.raises(InvalidInput, match="'a': expected 2 entries, one a title, got 1"):
+    with pytest.raises(InvalidInput, match="'a': expected 2 entries, one for each title, got 1"):
         convergence({"a": [_curve(1.0)]}, ["x", "y"])
     with pytest.raises(InvalidInput, match="best natural image"):
         convergence({"a": [_curve(1.0)]}, ["x"], levels=[1.0, 2.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._kept import Tensors, cache_folder, kept
-from blackbox_am.generators._stimuli import PROBES, checksum, stimuli_of
+from blackbox_am.generators._stimuli import PROBES, checksum, stimuli_files, stimuli_of
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class PCA(Generator):
     """
 
     kind: ClassVar[str] = "pca"
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"cache"})
 
     data: Any = PROBES
     components: int = 64
@@ -55,6 +57,9 @@ class PCA(Generator):
 
     def __post_init__(self) -> None:
         check(self.components >= 1, "components", "1 or more", self.components)
+
+    def contents(self) -> Mapping[str, object]:
+        return {"data": stimuli_files(self.data)}
 
     @property
     def space(self) -> Space:

@@ -131,6 +131,7 @@ class DiffusersText(Loaded):
     """
 
     kind: ClassVar[str] = "diffusers_text"
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"checkpointing"})
 
     weights: str
     prompt: str = ""

@@ -103,6 +103,7 @@ class DiffusersUnconditional(Loaded):
     """
 
     kind: ClassVar[str] = "diffusers_unconditional"
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"checkpointing"})
 
     weights: str
     steps: int = 8

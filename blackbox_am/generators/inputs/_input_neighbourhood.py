@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from blackbox_am.core.constants import Constants
 from blackbox_am.core.generator import Generator
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.generators._stimuli import stimuli_of
+from blackbox_am.generators._stimuli import stimuli_files, stimuli_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class InputNeighbourhood(Generator):
     array: str = ""
     channels_last: bool = False
     rows: tuple[int, ...] = ()
+
+    def contents(self) -> Mapping[str, object]:
+        return {"inputs": stimuli_files(self.inputs)}
 
     @property
     def targets(self) -> int | None:

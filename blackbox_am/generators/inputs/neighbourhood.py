@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -15,6 +16,7 @@ from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
+from blackbox_am.generators._diffusers import weights_files
 from blackbox_am.generators.diffusers.diffusers_vae import DiffusersVAE
 from blackbox_am.generators.inputs._input_neighbourhood import InputNeighbourhood
 
@@ -47,6 +49,9 @@ class Neighbourhood(InputNeighbourhood):
 
     def __post_init__(self) -> None:
         check(0 < self.radius < math.inf, "radius", "a positive number", self.radius)
+
+    def contents(self) -> Mapping[str, object]:
+        return {**super().contents(), "weights": weights_files(self.weights)}
 
     @property
     def space(self) -> Space:

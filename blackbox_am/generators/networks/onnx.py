@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 
-from blackbox_am.core.onnx_session import open_session
+from blackbox_am.core.onnx_session import model_files, open_session
 from blackbox_am.errors import InvalidSpec, OracleFailed
 from blackbox_am.generators.networks._files import FromFile
 
@@ -26,10 +27,14 @@ class Onnx(FromFile):
     """
 
     kind: ClassVar[str] = "onnx"
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"threads"})
 
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     provider_options: dict[str, dict[str, str]] = field(default_factory=dict)
     threads: int | None = None
+
+    def contents(self) -> Mapping[str, object]:
+        return {"path": model_files(self.path)}
 
     def load(self) -> Any:
         session = open_session(

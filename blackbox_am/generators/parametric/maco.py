@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -16,7 +17,7 @@ from blackbox_am.core.ranges import check
 from blackbox_am.core.rng import position_seed
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._arrays import read_array
-from blackbox_am.generators._stimuli import PROBES, stimuli_of
+from blackbox_am.generators._stimuli import PROBES, stimuli_files, stimuli_of
 from blackbox_am.generators.parametric._magnitudes import fitted_to
 from blackbox_am.generators.parametric._planes import Drawn, check_image, colour_matrix
 from blackbox_am.generators.parametric._spectrum import Waves, planes
@@ -88,6 +89,9 @@ class Maco(Drawn):
                 f"{self.shape[0]}; give a file",
                 field="magnitude",
             )
+
+    def contents(self) -> Mapping[str, object]:
+        return {"magnitude": stimuli_files(self.magnitude)}
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         matrix = self._constants.on(latents.device)[0]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import threading
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
 import torch
-from torch import nn
 
 from blackbox_am.core.constants import Constants
 from blackbox_am.core.generator import Generator, check_latent_shape
@@ -25,7 +23,6 @@ from blackbox_am.generators.wrappers._metric import exact_metric, probed_metric
 
 EXACT = 64
 """Dimensions up to which the metric is computed column by column unless asked otherwise."""
-FINGERPRINTS = 8
 
 _COMPUTING = threading.Lock()
 
@@ -57,8 +54,8 @@ class Basis(GeneratorWrapper):
 
     Cost: `samples` times D Jacobian-vector products for the exact metric (each some 3 to 4
     times the work of rendering), or `samples` times `probes` vector-Jacobian products (a
-    forward and a backward pass each), once. What comes out is kept on disk, under a checksum of
-    the weights and of what the generator renders.
+    forward and a backward pass each), once. What comes out is kept on disk, under the
+    fingerprint of the generator within.
 
     Attributes:
         dimensions: d; all D unless given.
@@ -77,6 +74,7 @@ class Basis(GeneratorWrapper):
     """
 
     kind: ClassVar[str] = "basis"
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"batch_size", "cache"})
 
     dimensions: int | None = None
     power: float = 0.5
@@ -164,13 +162,16 @@ class Basis(GeneratorWrapper):
         probes = self.probes
         if probes is None:
             probes = 0 if dim <= EXACT else math.ceil(8 * dim / self.samples)
+        inner = self.inner.fingerprint()
         key = {
-            "generator": fingerprint(self.inner),
+            "generator": inner.digest,
             "samples": self.samples,
             "probes": probes,
-            "version": 1,
+            "version": 2,
         }
         with torch.inference_mode(False), torch.enable_grad():
+            if inner.unnamed:  # another process could not find it again
+                return self._decomposed(probes)
             return kept(cache_folder(self.cache), "basis", key, lambda: self._decomposed(probes))
 
     def _decomposed(self, probes: int) -> Tensors:
@@ -220,29 +221,3 @@ def moments(space: Space) -> tuple[torch.Tensor, torch.Tensor]:
 def in_turn(generator: Generator, rows: int) -> torch.Tensor:
     """(rows,) int64: the targets that the generator tells apart, one after the other."""
     return torch.arange(rows) % (generator.targets or 1)
-
-
-def fingerprint(generator: Generator) -> str:
-    """32 hexadecimal digits that depend on the weights and on what is rendered."""
-    digest = hashlib.blake2b(generator.kind.encode(), digest_size=16)
-    count = max(FINGERPRINTS, generator.targets or 0)
-    points = generator.space.sample(Stream(0, "fingerprint", 0), count)[0]
-    with torch.no_grad():
-        stimuli = generator.render_targets(points, in_turn(generator, count))
-    digest.update(stimuli.float().cpu().contiguous().numpy().data)
-    for module in _modules(generator):
-        for name, tensor in sorted(module.state_dict().items()):
-            digest.update(name.encode())
-            flat = tensor.detach().cpu().contiguous().reshape(-1)
-            digest.update(flat.view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _modules(generator: Generator) -> list[nn.Module]:
-    """The networks that a generator holds, in itself or in one that it is put around."""
-    found = [value for value in vars(generator).values() if isinstance(value, nn.Module)]
-    for field in fields(generator):  # type: ignore[arg-type]  # generators are dataclasses
-        value = getattr(generator, field.name)
-        if isinstance(value, Generator):
-            found += _modules(value)
-    return found

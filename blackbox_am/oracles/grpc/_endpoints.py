@@ -327,6 +327,8 @@ def _differences(one: OracleInfo, other: OracleInfo) -> str:
         mine, theirs = getattr(one, name), getattr(other, name)
         if mine != theirs:
             found.append(f"{name} {theirs} and not {mine}")
+    if one.fingerprint and other.fingerprint and one.fingerprint != other.fingerprint:
+        found.append(f"fingerprint {other.fingerprint} and not {one.fingerprint}")
     if one.layers != other.layers:
         mine, theirs = ([layer.name for layer in info.layers] for info in (one, other))
         found.append(

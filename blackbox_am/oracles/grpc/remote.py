@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core.capability import FORWARD
+from blackbox_am.core.digests import Digest
 from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.tensors import to_uint8
@@ -35,6 +36,8 @@ _NEVER_ARRIVED = (
     "larger than max",
 )
 """What gRPC says where the oracle saw nothing of a call: no connection, or refused at once."""
+
+_NO_ADDRESS = dict.fromkeys(("target", "oracle", "headers"))
 
 _LARGEST_NUMBER = 8
 """Bytes of a float64, the most that a server may answer with for one activation."""
@@ -73,6 +76,9 @@ class Remote(Oracle):
             environment variable and ``${file:/run/secrets/key}`` what a file holds, read at
             each call. They are in no description, log or error of ours.
 
+        model: a name for the model, such as `v3`, which tells it from others where the server
+            does not say which one it has. Change it when the model changes.
+
     Raises:
         InvalidSpec: for an address that is none, or given twice, a timeout that is not
             positive, and certificates without TLS.
@@ -95,6 +101,7 @@ class Remote(Oracle):
     key_file: str = ""
     server_name: str = ""
     headers: dict[str, str] = field(default_factory=dict, repr=False)
+    model: str = ""
 
     def __post_init__(self) -> None:
         addresses = self._addresses
@@ -114,6 +121,17 @@ class Remote(Oracle):
                 f"dtype: expected float32 or uint8, got {self.dtype!r}", field="dtype"
             )
         _ = self._endpoints  # made before threads can race for it
+
+    def contents(self) -> Mapping[str, object]:
+        """What the server says of its model; the name given here; or else its address.
+
+        Raises:
+            NotFound, OracleError: as `describe`.
+        """
+        told = self._info.fingerprint
+        if told:
+            return {**_NO_ADDRESS, "model": Digest(told)}
+        return _NO_ADDRESS if self.model else {}
 
     def describe(self) -> OracleInfo:
         """What the servers say of their oracle, asked once.
@@ -206,7 +224,7 @@ class Remote(Oracle):
                     f"oracle at {endpoint.address} sent no proper tensor: {error.message}"
                 ) from error
             _check(answer.dtype.name, answer.shape, expected, endpoint)
-            return answer.astype(np.float32)
+            return answer if answer.dtype == np.float64 else answer.astype(np.float32)
 
         return self._endpoints.reach(call)
 
@@ -238,5 +256,5 @@ def _check(
     if shape != expected or not dtype.startswith("float"):
         raise OracleFailed(
             f"oracle at {endpoint.address} answered with {dtype} of shape {shape}; expected "
-            f"float32 of shape {expected}, one row a stimulus and one column a unit"
+            f"float32 or float64 of shape {expected}, one row a stimulus and one column a unit"
         )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.errors import OracleFailed, did_you_mean
 
-Row = NDArray[np.float32]
+Row = NDArray[np.float64]
 
 Form = Literal["scores", "top", "label"]
 
@@ -23,8 +23,9 @@ class AnswerReader:
 
     Attributes:
         form: `scores`: a number for each unit, in a list in their order, by label, or in
-            pairs of label (or index) and number. `top`: by label or in pairs, for some.
-            `label`: one label or index, which becomes 1, and 0 for the others.
+            pairs of label (or index) and number; of a single unit, the number alone will do.
+            `top`: by label or in pairs, for some. `label`: one label or index, which becomes
+            1, and 0 for the others.
         units: how many.
         labels: their names, or none.
         missing: what units get that `top` leaves out.
@@ -45,13 +46,17 @@ class AnswerReader:
         """
         if self.form == "label":
             return self._marked(answer)
+        if self.form == "scores" and self.units == 1 and type(answer) in (int, float):
+            return np.array([_number(answer)], np.float64)
         pairs = _pairs(answer)
         if pairs is None and isinstance(answer, list) and self.form == "scores":
             return self._listed(answer)
         if pairs is None:
             wanted = "a list of numbers" if self.form == "scores" else "pairs of label and number"
+            if self.form == "scores" and self.units == 1:
+                wanted = "a number, a list of one"
             raise OracleFailed(f"expected {wanted}, or numbers by label, got {brief(answer)}")
-        row = np.full(self.units, np.nan if self.form == "scores" else self.missing, np.float32)
+        row = np.full(self.units, np.nan if self.form == "scores" else self.missing, np.float64)
         given = set()
         for label, score in pairs:
             place = self._place(label)
@@ -71,11 +76,11 @@ class AnswerReader:
             raise OracleFailed(
                 f"expected {self.units} numbers, one a unit, got {len(answer)}: {brief(answer)}"
             )
-        return np.array([_number(score) for score in answer], np.float32)
+        return np.array([_number(score) for score in answer], np.float64)
 
     def _marked(self, answer: Any) -> Row:
         place = self._place(answer)
-        row = np.zeros(self.units, np.float32)
+        row = np.zeros(self.units, np.float64)
         if place is not None:
             row[place] = 1
         return row
@@ -124,6 +129,6 @@ def _number(score: Any) -> float:
     if type(score) not in (int, float):
         raise OracleFailed(f"expected a number for a score, got {brief(score)}")
     try:
-        return float(np.clip(float(score), -3e38, 3e38))
+        return float(score)
     except OverflowError as error:
         raise OracleFailed("got a score that no float can hold") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -28,7 +28,7 @@ from blackbox_am.oracles.http._connection import HttpConnection, counted
 from blackbox_am.oracles.http._failure import excerpt
 from blackbox_am.oracles.http._request import ONE, Body, Encoding, RequestWriter
 
-Matrix = NDArray[np.float32]
+Matrix = NDArray[np.floating[Any]]
 
 LAYER = "scores"
 
@@ -78,8 +78,8 @@ class Http(Oracle):
         headers: of the request.
         scores: where the scores are in the answer.
         answer: `scores` for a number a unit, in a list, by label, or in pairs of label and
-            number; `top` for some of them, by label or in pairs; `label` for one label or
-            index, which becomes 1 and the others 0.
+            number (of a single unit, the number alone will do); `top` for some of them, by
+            label or in pairs; `label` for one label or index, which becomes 1 and the others 0.
         missing: score of units that `top` leaves out: nan, or a floor.
         ignore_others: whether labels other than `labels` are passed over.
         timeout_seconds: how long one request may take.
@@ -88,6 +88,8 @@ class Http(Oracle):
         ca_file: certificates of the authorities to trust instead of the public ones.
         deterministic: whether the same stimuli always give the same scores.
         batch_size: rows it likes best in one call, and the most in one request.
+        model: a name for the model behind the address, such as `v3`, which tells it from others
+            in place of the address and the headers. Change it when the model changes.
 
     Raises:
         InvalidSpec: for a field that makes no sense.
@@ -95,7 +97,14 @@ class Http(Oracle):
 
     kind: ClassVar[str] = "http"
     excluded_from_identity: ClassVar[frozenset[str]] = frozenset(
-        {"timeout_seconds", "max_answer_bytes", "parallel", "ca_file", "deterministic"}
+        {
+            "timeout_seconds",
+            "max_answer_bytes",
+            "parallel",
+            "ca_file",
+            "deterministic",
+            "batch_size",
+        }
     )
     billable: ClassVar[bool] = True
     counts_itself: ClassVar[bool] = True
@@ -120,6 +129,7 @@ class Http(Oracle):
     ca_file: str = ""
     deterministic: bool = True
     batch_size: int = 16
+    model: str = ""
 
     def __post_init__(self) -> None:
         _ = self._connection  # made before threads can race for it
@@ -141,6 +151,9 @@ class Http(Oracle):
             )
         self._check_url()
         _ = self._writer
+
+    def contents(self) -> Mapping[str, object]:
+        return dict.fromkeys(("url", "headers")) if self.model else {}
 
     def describe(self) -> OracleInfo:
         """What its configuration says of it.

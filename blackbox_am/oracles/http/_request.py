@@ -56,7 +56,7 @@ class RequestWriter:
         """Whether a request holds many stimuli."""
         return self.body == "json" and holds(self.template, MANY)
 
-    def content(self, rows: NDArray[np.float32]) -> dict[str, Any]:
+    def content(self, rows: NDArray[np.floating[Any]]) -> dict[str, Any]:
         """The body for stimuli (N, *shape) in [0, 1], as httpx takes it; N is 1 unless batched."""
         images = [encoded(row, self.image, channels_last=self.channels_last) for row in rows]
         if self.body == "raw":
@@ -123,7 +123,7 @@ class RequestWriter:
             )
 
 
-def encoded(stimulus: NDArray[np.float32], encoding: Encoding, *, channels_last: bool) -> Any:
+def encoded(stimulus: NDArray[np.floating[Any]], encoding: Encoding, *, channels_last: bool) -> Any:
     """One stimulus in [0, 1] as a file of an image, or as nested lists.
 
     Args:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -133,6 +134,10 @@ class InferenceProtocol(Oracle):
             "key_file",
             "server_name",
             "deterministic",
+            "batch_size",
+            "binary",
+            "labels",
+            "protocol",
         }
     )
 
@@ -227,11 +232,14 @@ class InferenceProtocol(Oracle):
         pieces = [rows[start : start + size] for start in range(0, len(rows), size)]
         wanted = [outputs[name] for name in columns]
         answers = at_once(lambda piece: self._ask(piece, taken, wanted), pieces, self.parallel)
-        answer = torch.empty(len(stimuli), len(units))
-        for name, members in columns.items():
+        read: dict[int, torch.Tensor] = {}
+        for name in columns:
             values = np.concatenate([found[outputs[name].name] for found in answers])
-            answer[:, members] = readings[name](torch.from_numpy(values))
-        return answer.to(stimuli.device)
+            found_units = readings[name](torch.from_numpy(values)).unbind(1)
+            read |= dict(zip(columns[name], found_units, strict=True))
+        in_order = [read[column] for column in range(len(units))]
+        dtype = reduce(torch.promote_types, (column.dtype for column in in_order))
+        return torch.stack([column.to(dtype) for column in in_order], dim=1).to(stimuli.device)
 
     def close(self) -> None:
         """Closes the connection. The next call opens it anew."""
@@ -240,7 +248,7 @@ class InferenceProtocol(Oracle):
             transport.close()
 
     def _ask(self, rows: Array, taken: Input, wanted: Sequence[Output]) -> dict[str, Array]:
-        """float32 (N, *layer) of each output for stimuli as the server takes them."""
+        """(N, *layer) of each output, as `_checked`, for stimuli as the server takes them."""
         sent = rows
         if taken.rows is not None and len(rows) < taken.rows:
             sent = np.concatenate([rows, np.repeat(rows[-1:], taken.rows - len(rows), 0)])
@@ -363,7 +371,7 @@ class InferenceProtocol(Oracle):
 
 
 def _checked(found: Mapping[str, Array], output: Output, taken: Input, rows: int) -> Array:
-    """(rows, *layer) float32 of one output.
+    """(rows, *layer) of one output: float32, or float64 where that does not hold its numbers.
 
     Raises:
         OracleFailed: where it is not there, or has another shape.
@@ -379,6 +387,6 @@ def _checked(found: Mapping[str, Array], output: Output, taken: Input, rows: int
             f"output {output.name!r}: expected shape {(*rows_first, *output.layer.shape)}, one "
             f"entry a stimulus, got {array.shape}"
         )
-    with np.errstate(over="ignore"):  # a float64 beyond float32 is infinite
-        values: Array = array.reshape(rows, *output.layer.shape).astype(np.float32)
-    return values
+    narrow = np.can_cast(array.dtype, np.float32, "safe")
+    values: Array = array.reshape(rows, *output.layer.shape)
+    return values.astype(np.float32 if narrow else np.float64)

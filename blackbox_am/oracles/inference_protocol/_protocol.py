@@ -201,7 +201,7 @@ def from_numbers(name: str, datatype: str, shape: Sequence[int], numbers: Any) -
     """
     if numbers is None:
         raise OracleFailed(f"output {name!r} came without data")
-    dtype = np.dtype(np.float64) if datatype in ("BF16", "FP16") else DATATYPES[datatype]
+    dtype = np.dtype(np.float32) if datatype in ("BF16", "FP16") else DATATYPES[datatype]
     try:
         array = np.asarray(numbers, dtype)
     except (ValueError, TypeError, OverflowError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core.capability import FORWARD
-from blackbox_am.core.onnx_session import open_session
+from blackbox_am.core.onnx_session import model_files, open_session
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
@@ -92,7 +92,9 @@ class Onnx(Oracle):
     """
 
     kind: ClassVar[str] = "onnx"
-    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"threads"})
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset(
+        {"threads", "batch_size", "labels"}
+    )
 
     model: Any
     stimulus_shape: tuple[int, ...] = ()
@@ -125,6 +127,13 @@ class Onnx(Oracle):
                     f"provider_options: {name!r} is not among the providers{near}",
                     field="provider_options",
                 )
+
+    def contents(self) -> Mapping[str, object]:
+        if isinstance(self.model, (str, Path)):
+            return {"model": model_files(self.model)}
+        if isinstance(self.model, bytes):
+            return {"model": self.model}
+        return {"model": self.model.SerializeToString(deterministic=True)}
 
     def describe(self) -> OracleInfo:
         """Its layers, read from the graph once.

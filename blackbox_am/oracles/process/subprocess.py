@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -23,7 +25,7 @@ from blackbox_am.oracles._inputs import check_labels, check_positive, checked_sh
 from blackbox_am.oracles._reading import LayerReading
 from blackbox_am.oracles.process._process import Process, shown
 
-Matrix = NDArray[np.float32]
+Matrix = NDArray[np.floating[Any]]
 
 LAYER = "scores"
 
@@ -71,6 +73,10 @@ class Subprocess(Oracle):
         environment: variables it gets besides those of the server.
         deterministic: whether the same stimuli always give the same scores.
         batch_size: rows in one request, at most.
+        model: a name for what it computes, such as `v3`, in place of the command, the folder and
+            the environment. Change it when the program changes. Without a name, the command and
+            the contents of the files that stand in it tell which model it is; files that the
+            program reads besides are not looked at.
 
     Raises:
         InvalidSpec: for an empty command, or numbers out of range.
@@ -78,7 +84,7 @@ class Subprocess(Oracle):
 
     kind: ClassVar[str] = "subprocess"
     excluded_from_identity: ClassVar[frozenset[str]] = frozenset(
-        {"timeout_seconds", "start_seconds", "deterministic"}
+        {"timeout_seconds", "start_seconds", "deterministic", "batch_size", "labels"}
     )
     billable: ClassVar[bool] = True
 
@@ -93,6 +99,7 @@ class Subprocess(Oracle):
     environment: dict[str, str] = field(default_factory=dict)
     deterministic: bool = True
     batch_size: int = 64
+    model: str = ""
 
     def __post_init__(self) -> None:
         if isinstance(self.command, str) or not self.command or not self.command[0]:
@@ -121,6 +128,16 @@ class Subprocess(Oracle):
                 f"start_seconds: expected 0 or more, got {self.start_seconds}",
                 field="start_seconds",
             )
+
+    def contents(self) -> Mapping[str, object]:
+        if self.model:
+            return dict.fromkeys(("command", "folder", "environment"))
+        folder = Path(self.folder or ".")
+        paths = [folder / word for word in self.command]
+        paths[0] = Path(shutil.which(self.command[0]) or paths[0])
+        files = {f"command[{place}]": path for place, path in enumerate(paths) if path.is_file()}
+        words = [word for word, path in zip(self.command, paths, strict=True) if not path.is_file()]
+        return {"command": words, "folder": None, **files}
 
     def describe(self) -> OracleInfo:
         layer = LayerInfo(LAYER, "scores", (self.units,), ("unit",), labels=self.labels)
@@ -217,8 +234,7 @@ class Subprocess(Oracle):
             numbers = [[math.nan if n is None else float(n) for n in row] for row in scores]
         except OverflowError as error:
             raise process.problem("answered with a number that no float can hold") from error
-        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
-            return np.array(numbers).astype(np.float32), ""
+        return np.array(numbers, np.float64), ""
 
     def _check_rows(self, process: Process, scores: list[Any], rows: int) -> None:
         if len(scores) != rows:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -14,12 +15,15 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core.capability import Capability
+from blackbox_am.core.columns import TableSchema, schema_of
+from blackbox_am.core.digests import Digest, Unnamed
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, OracleFailed
 from blackbox_am.oracles._inputs import check_positive, checked_shape
 from blackbox_am.oracles._reading import LayerReading
+from blackbox_am.oracles.sklearn._rows import Rows, StretchedRows, TableRows
 
 Array = NDArray[Any]
 
@@ -35,9 +39,14 @@ class Sklearn(Oracle):
     ``predict``            of a classifier (N, classes), 1 for the class it says and 0 for the
                            others; of everything else (N, outputs)
 
-    So `predict_proba:3` is a unit, and its label is the name of class 3. Stimuli are
-    flattened to rows of float64, and stretched from [0, 1] to the range of each feature. An
-    estimator that was fitted on a table with named columns gets such a table.
+    So `predict_proba:3` is a unit, and its label is the name of class 3. Numbers are float64,
+    as the estimator gives them.
+
+    An estimator of a table is best given the columns: ``Sklearn(model, table=Table.of(frame))``.
+    Integers, categories and texts then reach it exactly, with the dtypes of the frame: a score
+    is what the estimator says of `Table.frame` of the stimulus. Without columns, stimuli are
+    flattened to rows of float64 and stretched from [0, 1] to the range of each feature; an
+    estimator that was fitted on named columns gets a DataFrame with these names.
 
     A file must be one that skops wrote, which holds no code, unlike pickle and joblib. The
     types in it that skops does not vouch for must be named in `trusted`; trees are among
@@ -48,8 +57,10 @@ class Sklearn(Oracle):
     Attributes:
         estimator: the fitted estimator; in a configuration file the path of a `.skops` file.
         stimulus_shape: shape of one stimulus; (features,) unless given.
-        low: what a stimulus of 0 means, one number or one a feature ...
-        high: ... and what 1 means.
+        table: the columns of a table, in place of `low` and `high`: a `Table` generator, its
+            columns, or the DataFrame that the estimator was fitted on.
+        low: what a stimulus of 0 means, one number or one a feature.
+        high: what a stimulus of 1 means, in the same way.
         trusted: types that are allowed in the file besides.
         batch_size: rows it likes best in one call.
 
@@ -58,10 +69,11 @@ class Sklearn(Oracle):
     """
 
     kind: ClassVar[str] = "sklearn"
-    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"trusted"})
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"trusted", "batch_size"})
 
     estimator: Any
     stimulus_shape: tuple[int, ...] = ()
+    table: Any = ()
     low: tuple[float, ...] = (0.0,)
     high: tuple[float, ...] = (1.0,)
     trusted: tuple[str, ...] = ()
@@ -74,6 +86,18 @@ class Sklearn(Oracle):
         for field in ("low", "high"):
             if not np.isfinite(getattr(self, field)).all():
                 raise InvalidSpec(f"{field}: expected finite numbers", field=field)
+        if isinstance(self.table, tuple) and not self.table:
+            return
+        object.__setattr__(self, "table", schema_of(self.table).columns)
+        if self.low != (0.0,) or self.high != (1.0,):
+            raise InvalidSpec(
+                "table: it has the bounds of every feature; leave low and high out", field="table"
+            )
+
+    def contents(self) -> Mapping[str, object]:
+        if isinstance(self.estimator, (str, Path)):
+            return {"estimator": Path(self.estimator)}
+        return {"estimator": _content_of(self.estimator)}
 
     def describe(self) -> OracleInfo:
         """Its layers, found by one row.
@@ -94,9 +118,9 @@ class Sklearn(Oracle):
         """
         check_stimuli(self._info, stimuli)
         check_units(self._info, units)
-        answer = torch.empty(len(stimuli), len(units))
+        answer = torch.empty(len(stimuli), len(units), dtype=torch.float64)
         if len(stimuli) and units:
-            rows = self._rows(stimuli.detach().cpu().numpy())
+            rows = self._form(_flat(stimuli.detach().cpu().numpy()))
             for layer in self._info.layers:
                 columns = [c for c, unit in enumerate(units) if unit.layer == layer.name]
                 if columns:
@@ -104,20 +128,14 @@ class Sklearn(Oracle):
                     answer[:, columns] = LayerReading(layer, [units[c] for c in columns])(values)
         return answer.to(stimuli.device)
 
-    def _rows(self, stimuli: Array) -> Array:
-        rows = stimuli.reshape(len(stimuli), -1).astype(np.float64)
-        low, high = np.asarray(self.low), np.asarray(self.high)
-        stretched: Array = low + rows * (high - low)
-        return stretched
-
-    def _call(self, method: str, rows: Array) -> Array:
+    def _call(self, method: str, rows: Any) -> Array:
         """(N, units) float64: what a method says of rows (N, features)."""
         try:
-            answer = getattr(self._fitted, method)(self._table(rows))
+            answer = getattr(self._fitted, method)(rows)
         except Exception as error:  # it is anyone's code, and its failure is an answer
             raise OracleFailed(
                 f"{self._name}.{method} raised {type(error).__name__} on {len(rows)} rows of "
-                f"{rows.shape[1]} features: {error}"
+                f"{rows.shape[1]} features: {error}{self._rows.cure}"
             ) from error
         if isinstance(answer, list):
             raise OracleFailed(
@@ -137,13 +155,27 @@ class Sklearn(Oracle):
         numbers: Array = answer.astype(np.float64)
         return numbers
 
-    def _table(self, rows: Array) -> Any:
+    @cached_property
+    def _rows(self) -> Rows:
         names = getattr(self._fitted, "feature_names_in_", None)
-        if names is None:
-            return rows
-        import pandas as pd
+        named = None if names is None else [str(name) for name in names]
+        if self.table:
+            return TableRows(TableSchema(self.table), named)
+        return StretchedRows(self.low, self.high, named)
 
-        return pd.DataFrame(rows, columns=names)
+    @cached_property
+    def _form(self) -> Rows:
+        """The rows that the estimator takes, tried with one."""
+        method = self._methods[0]
+        try:
+            self._call(method, self._rows(self._probe))
+        except OracleFailed:
+            for form in self._rows.other_forms():
+                with suppress(OracleFailed):
+                    self._call(method, form(self._probe))
+                    return form
+            raise
+        return self._rows
 
     @cached_property
     def _fitted(self) -> Any:
@@ -179,27 +211,60 @@ class Sklearn(Oracle):
 
     @cached_property
     def _info(self) -> OracleInfo:
+        rows = self._form(self._probe)
+        layers = [self._layer(name, self._call(name, rows).shape[1]) for name in self._methods]
+        return OracleInfo(
+            self.kind,
+            Capability.SCORES,
+            self._shape,
+            tuple(layers),
+            batch_size=self.batch_size,
+        )
+
+    @property
+    def _probe(self) -> Array:
+        """One stimulus: the lowest values, which are whole numbers and codes where these count."""
+        return np.zeros((1, prod(self._shape)))
+
+    @cached_property
+    def _methods(self) -> list[str]:
         methods = [name for name in METHODS if hasattr(self._fitted, name)]
-        features = getattr(self._fitted, "n_features_in_", None)
-        if not methods or not isinstance(features, (int, np.integer)):
+        if not methods or not isinstance(self._columns, (int, np.integer)):
             raise InvalidSpec(
                 f"estimator: expected a fitted estimator with one of {', '.join(METHODS)}, got "
                 f"{self._name}" + ("; fit it first" if methods else ""),
                 field="estimator",
             )
-        shape = self.stimulus_shape or (int(features),)
+        return methods
+
+    @property
+    def _columns(self) -> Any:
+        """How many columns the estimator was fitted on."""
+        return getattr(self._fitted, "n_features_in_", None)
+
+    @cached_property
+    def _shape(self) -> tuple[int, ...]:
+        """Of one stimulus."""
+        _ = self._methods
+        if self.table:
+            features = len(TableSchema(self.table).features)
+            of = f"the table has {features} features"
+            if features != self._columns:
+                raise InvalidSpec(
+                    f"table: {self._name} was fitted on {self._columns} columns, and the table "
+                    f"makes {features}; give Table.of the frame that it was fitted on",
+                    field="table",
+                )
+        else:
+            features = int(self._columns)
+            of = f"{self._name} was fitted on {features} features"
+        shape = self.stimulus_shape or (features,)
         if prod(shape) != features:
             raise InvalidSpec(
-                f"stimulus_shape: {self._name} was fitted on {features} features, and {shape} "
-                f"has {prod(shape)}",
-                field="stimulus_shape",
+                f"stimulus_shape: {of}, and {shape} has {prod(shape)}", field="stimulus_shape"
             )
-        self._check_ranges(int(features))
-        row = self._rows(np.full((1, *shape), 0.5))
-        layers = [self._layer(name, self._call(name, row).shape[1]) for name in methods]
-        return OracleInfo(
-            self.kind, Capability.SCORES, shape, tuple(layers), batch_size=self.batch_size
-        )
+        self._check_ranges(features)
+        return shape
 
     def _layer(self, method: str, units: int) -> LayerInfo:
         labels: tuple[str, ...] = ()
@@ -222,3 +287,17 @@ class Sklearn(Oracle):
     @property
     def _name(self) -> str:
         return type(self._fitted).__name__
+
+
+def _content_of(estimator: Any) -> Digest | Unnamed:
+    """Digest of an estimator in memory, by what it would be pickled to; nothing is unpickled."""
+    from joblib import hash as digest
+
+    try:
+        return Digest(digest(estimator))
+    except Exception:  # noqa: BLE001  # whatever an object that cannot be pickled raises
+        return Unnamed.of(estimator)
+
+
+def _flat(stimuli: Array) -> Array:
+    return stimuli.reshape(len(stimuli), -1)

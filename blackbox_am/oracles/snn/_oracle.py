@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -82,6 +82,7 @@ class Snn(Oracle):
     """
 
     kind: ClassVar[str] = "snn"
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"batch_size", "device", "labels"})
 
     model: Any
     stimulus_shape: tuple[int, ...]
@@ -114,6 +115,9 @@ class Snn(Oracle):
         object.__setattr__(self, "model", _module(self.model))
         if self.weights:
             load(self.model, Path(self.weights))
+
+    def contents(self) -> Mapping[str, object]:
+        return {"model": self.model, "weights": None}  # the module has the weights already
 
     def describe(self) -> OracleInfo:
         return self._info

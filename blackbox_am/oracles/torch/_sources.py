@@ -17,6 +17,7 @@ a program by a stranger does no harm.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,7 @@ from torch import nn
 from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
 
+from blackbox_am.core.digests import structure
 from blackbox_am.core.weights import load
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, did_you_mean
 from blackbox_am.oracles._inputs import imported
@@ -81,6 +83,14 @@ class Source(ABC):
         return Facts()
 
     @abstractmethod
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        """What the model is made of, as of `Identified.contents`.
+
+        Args:
+            loaded: gives the model that `load` made, on its device.
+        """
+
+    @abstractmethod
     def load(self, device: str) -> nn.Module:
         """The model, which the caller moves to the device where it is not there yet."""
 
@@ -120,6 +130,12 @@ class Given(Source):
             return Facts(self._made.stimulus_shape)
         return Facts()
 
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        del loaded
+        if self.options.weights:
+            return {"model": structure(self._made), "weights": Path(self.options.weights)}
+        return {"model": self.model}
+
     def load(self, device: str) -> nn.Module:  # noqa: ARG002
         if self.options.weights:
             load(self._made, Path(self.options.weights))
@@ -139,6 +155,10 @@ class Imported(Source):
     """`package.module:attribute`: a module, or what makes one of `arguments`."""
 
     uses = frozenset({"arguments", "weights"})
+
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        # The code may read anything, and what it has made tells all of it.
+        return {"model": loaded(), "weights": None, "arguments": None}
 
     def load(self, device: str) -> nn.Module:  # noqa: ARG002
         found = imported("model", self.model)
@@ -184,6 +204,10 @@ class Zoo(Source):
         entry = catalogue.entry(self.model)
         return Facts(entry.input_shape, entry.mean, entry.std, entry.labels)
 
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        del loaded
+        return {"model": tuple(catalogue.files(self.model))}
+
     def load(self, device: str) -> nn.Module:  # noqa: ARG002
         return loading.load_classifier(self.model)
 
@@ -196,6 +220,10 @@ class Transformers(Source):
 
     def facts(self) -> Facts:
         return _transformers.read_facts(self._folder)
+
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        del loaded
+        return {"model": self._folder}
 
     def load(self, device: str) -> nn.Module:  # noqa: ARG002
         options = self.options
@@ -216,17 +244,12 @@ class Timm(Source):
         known = self._settings
         return Facts(tuple(known.input_size), tuple(known.mean), tuple(known.std))
 
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        del loaded
+        return {"weights": self._weights}
+
     def load(self, device: str) -> nn.Module:  # noqa: ARG002
         options = self.options
-        weights = options.weights
-        if not weights and not self._settings.hf_hub_id:
-            raise InvalidSpec(
-                f"weights: there are none to download for timm's {self.model!r}; name a file",
-                field="weights",
-            )
-        if not weights:
-            folder = _transformers.folder_of(self._settings.hf_hub_id, download=options.download)
-            weights = str(folder / "model.safetensors")
         try:
             model: nn.Module = self._timm.create_model(
                 self.model, pretrained=False, **options.arguments
@@ -235,8 +258,21 @@ class Timm(Source):
             raise InvalidSpec(
                 f"model: timm cannot make {self.model!r}: {error}", field="model"
             ) from error
-        load(model, Path(weights))
+        load(model, self._weights)
         return model
+
+    @cached_property
+    def _weights(self) -> Path:
+        options = self.options
+        if options.weights:
+            return Path(options.weights)
+        if not self._settings.hf_hub_id:
+            raise InvalidSpec(
+                f"weights: there are none to download for timm's {self.model!r}; name a file",
+                field="weights",
+            )
+        folder = _transformers.folder_of(self._settings.hf_hub_id, download=options.download)
+        return folder / "model.safetensors"
 
     @cached_property
     def _timm(self) -> Any:
@@ -261,6 +297,10 @@ class Timm(Source):
 class TorchScript(Source):
     """A file that `torch.jit.save` wrote."""
 
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        del loaded
+        return {"model": Path(self.model)}
+
     def load(self, device: str) -> nn.Module:
         return Scripted(_program_files.read_script(Path(self.model), device))
 
@@ -270,6 +310,10 @@ class ExportedFile(Source):
 
     def facts(self) -> Facts:
         return Facts(Exported(self._program).stimulus_shape)
+
+    def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
+        del loaded
+        return {"model": Path(self.model)}
 
     def load(self, device: str) -> nn.Module:
         return Exported(move_to_device_pass(self._program, device))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Literal
@@ -104,7 +104,7 @@ class TorchModule(Oracle):
 
     kind: ClassVar[str] = "torch_module"
     excluded_from_identity: ClassVar[frozenset[str]] = frozenset(
-        {"batch_size", "labels", "download"}
+        {"batch_size", "device", "labels", "download"}
     )
 
     model: Any
@@ -138,6 +138,9 @@ class TorchModule(Oracle):
             )
         check_positive("batch_size", self.batch_size)
         check_positive("rows", self.rows)
+
+    def contents(self) -> Mapping[str, object]:
+        return self._source.contents(lambda: self._hooked.module)
 
     def describe(self) -> OracleInfo:
         return self._info

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from blackbox_am import maximise, plugins
+from blackbox_am.core.columns import Column
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidSpec, ShapeMismatch
-from blackbox_am.generators.data.table import Column, Table
+from blackbox_am.generators.data.table import Table
 from blackbox_am.oracles.sklearn import Sklearn
 
 MIXED = Table(
@@ -75,11 +76,21 @@ def test_a_schema_from_a_data_frame() -> None:
         }
     )
     assert Table.of(frame, "one_hot").columns == (
-        Column("mass", low=2.5, high=10.0),
-        Column("legs", low=2, high=4, integer=True),
-        Column("colour", categories=("blue", "red"), encoding="one_hot"),
-        Column("tame", categories=(False, True), encoding="one_hot"),
-        Column("size", categories=("small", "middle", "big"), encoding="one_hot"),
+        Column("mass", low=2.5, high=10.0, dtype="float64"),
+        Column("legs", low=2, high=4, integer=True, dtype="int64"),
+        Column(
+            "colour",
+            categories=("blue", "red"),
+            encoding="one_hot",
+            dtype=str(frame["colour"].dtype),
+        ),
+        Column("tame", categories=(False, True), encoding="one_hot", dtype="bool"),
+        Column(
+            "size",
+            categories=("small", "middle", "big"),
+            encoding="one_hot",
+            dtype="category",
+        ),
     )
     with pytest.raises(InvalidSpec, match="expected a pandas DataFrame, got list"):
         Table.of([1, 2])
@@ -162,3 +173,8 @@ def test_schemas_come_from_configurations_and_latents_are_checked() -> None:
     with pytest.raises(ShapeMismatch, match=r"expected shape \(N, 2\), got \(1, 3\)"):
         table.render(torch.zeros(1, 3))
     assert plugins.generators.schema("table")["required"] == ["columns"]
+
+
+def test_a_failed_coordinate_gives_a_failed_feature() -> None:
+    stimuli = MIXED.render(torch.full((1, 4), torch.nan))
+    assert stimuli.isnan().all()

@@ -1,10 +1,12 @@
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from blackbox_am import plugins
 from blackbox_am.core.rng import Stream
@@ -140,7 +142,10 @@ def test_the_first_directions_of_a_decoder_do_most(vae_folder: str, tmp_path: Pa
 
 
 def test_is_kept_by_what_the_weights_are(
-    vae_folder: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    vae_folder: str,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def made(**parameters: Any) -> Basis:
         given = {"samples": 2, "probes": 1} | parameters
@@ -161,11 +166,14 @@ def test_is_kept_by_what_the_weights_are(
         assert torch.equal(made().eigenvalues, values)
     assert "damaged" in caplog.text
 
-    other = DiffusersVAE(vae_folder)
-    weights = next(other._net.model.decoder.parameters())
-    with torch.no_grad():
-        weights.add_(1.0)
-    Basis(other, cache=str(tmp_path), samples=2, probes=1).render(torch.zeros(1, 32))
+    other = tmp_path_factory.mktemp("other") / "vae"
+    shutil.copytree(vae_folder, other)
+    weights = load_file(other / "diffusion_pytorch_model.safetensors")
+    changed = {name: tensor + 1.0 for name, tensor in weights.items()}
+    save_file(changed, other / "diffusion_pytorch_model.safetensors")
+    Basis(DiffusersVAE(str(other)), cache=str(tmp_path), samples=2, probes=1).render(
+        torch.zeros(1, 32)
+    )
     assert len(list(tmp_path.iterdir())) == 3
 
 

@@ -148,14 +148,14 @@ def test_a_program_in_shell(open_oracles: list[Subprocess]) -> None:
     oracle = Subprocess((needs("sh"), "-c", JSON_IN_SHELL), (2, 3), units=3)
     open_oracles.append(oracle)
     for _ in range(2):
-        torch.testing.assert_close(oracle.observe(X, units), EXPECTED)
+        torch.testing.assert_close(oracle.observe(X, units).float(), EXPECTED)
 
 
 def test_batches_larger_than_any_pipe(json_program: list[str]) -> None:
     stimuli = torch.rand(40, 3, 64, 64)
     oracle = Subprocess(tuple(json_program), (3, 64, 64), units=3)
     answer = oracle.observe(stimuli, units)
-    torch.testing.assert_close(answer[:, 0], stimuli.sum((1, 2, 3)))
+    torch.testing.assert_close(answer[:, 0].float(), stimuli.sum((1, 2, 3)))
     oracle.close()
 
 
@@ -430,7 +430,7 @@ def test_an_operator_writes_it_in_the_configuration(
     )
     oracle = load_config(tmp_path / "server.toml").catalogue.oracle("mine")
     assert oracle.describe().layers[0].labels == ("sum", "top", "ends")
-    torch.testing.assert_close(oracle.observe(X, units), EXPECTED)
+    torch.testing.assert_close(oracle.observe(X, units).float(), EXPECTED)
     oracle.close()
 
 

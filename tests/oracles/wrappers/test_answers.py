@@ -56,12 +56,18 @@ def test_repeat_answers_with_the_mean_and_its_standard_error():
 
 
 def test_presentations_that_failed_are_left_out():
-    answers = ([1.0, math.nan], [math.inf, math.nan], [3.0, math.nan], [5.0, 7.0])
+    answers = ([1.0, math.nan], [math.nan, math.nan], [3.0, math.nan], [5.0, 7.0])
     oracle = Repeat(Watched(answers=answers), 4)
     mean, error = oracle.observe_with_error(torch.rand(1, 3, 8, 8), UNITS[:2])
     assert mean.tolist() == [[3.0, 7.0]]
     torch.testing.assert_close(error[0, 0].item(), 2 / math.sqrt(3))
     assert error[0, 1].isnan(), "one presentation has no deviation"
+
+
+def test_an_infinite_answer_makes_the_mean_infinite():
+    oracle = Repeat(Watched(answers=([1.0], [math.inf], [3.0])), 3)
+    mean, _ = oracle.observe_with_error(torch.rand(1, 3, 8, 8), UNITS[:1])
+    assert mean.tolist() == [[math.inf]]
 
 
 def test_repeat_makes_noise_smaller_by_the_root():
@@ -305,6 +311,6 @@ def test_metered_and_identity_pass_through():
 
     assert Quantise(Repeat(Paid())).billable
     assert not Quantise(Repeat(Simulated())).billable
-    assert "quantise(inner=simulated(" in Quantise(Simulated()).identity()
-    assert Quantise(Simulated()).identity() != Quantise(Simulated(), bits=7).identity()
-    assert Simulated(seed=1).identity() != Simulated(seed=2).identity()
+    assert Quantise(Simulated()).fingerprint().parameters["inner.kind"] == "simulated"
+    assert Quantise(Simulated()).fingerprint() != Quantise(Simulated(), bits=7).fingerprint()
+    assert Simulated(seed=1).fingerprint() != Simulated(seed=2).fingerprint()

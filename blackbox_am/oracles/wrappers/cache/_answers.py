@@ -10,10 +10,12 @@ import time
 import uuid
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blackbox_am.core.tensors import to_bytes
 from blackbox_am.oracles.wrappers._shared_file import SharedFile
 
 log = logging.getLogger(__name__)
@@ -24,7 +26,8 @@ SEAL_BYTES = 4
 AT_ONCE = 500
 """Keys in one query: older SQLites take 999 parameters at most."""
 
-Answers = dict[bytes, NDArray[np.float32]]
+Answers = dict[bytes, NDArray[np.floating[Any]]]
+"""(U,) activations by the key of the stimulus: float64 where one was so written, else float32."""
 
 _UNIT_SETS = """CREATE TABLE IF NOT EXISTS unit_sets (
     id INTEGER PRIMARY KEY, addresses TEXT NOT NULL UNIQUE
@@ -65,9 +68,9 @@ class AnswerBook:
         self._file = SharedFile(path, "cache", APPLICATION, VERSION, schema)
 
     def read(self, stimuli: Sequence[bytes], units: Sequence[str]) -> Answers:
-        """(len(units),) float32 for each of `stimuli`, nan where nothing is known."""
+        """(len(units),) for each of `stimuli`, nan where nothing is known."""
         column = {unit: place for place, unit in enumerate(units)}
-        found = {key: np.full(len(units), np.nan, np.float32) for key in stimuli}
+        found: Answers = {key: np.full(len(units), np.nan, np.float32) for key in stimuli}
         keys = list(found)
         with self._file.reading() as connection:
             for start in range(0, len(keys), AT_ONCE):
@@ -78,13 +81,13 @@ class AnswerBook:
         return found
 
     def write(self, answers: Answers, units: Sequence[str]) -> None:
-        """Keeps `answers`, (len(units),) each. On disk when it returns."""
+        """Keeps `answers`, (len(units),) float32 or float64 each. On disk when it returns."""
         with self._file.writing() as connection:
             number = _number_of(connection, units)
             connection.executemany(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)",
                 [
-                    (key, number, _seal(values.astype("<f4").tobytes(), key, number))
+                    (key, number, _seal(to_bytes(values), key, number))
                     for key, values in answers.items()
                 ],
             )
@@ -125,7 +128,7 @@ class AnswerBook:
         found: Answers,
     ) -> None:
         """Puts what `rows` hold of the units in `column` where it belongs in `found`."""
-        places: dict[int, tuple[list[int], list[int]]] = {}
+        places: dict[int, tuple[list[int], list[int], int]] = {}
         for key, number, sealed in rows.fetchall():
             data = _unseal(sealed, key, number)
             if data is None:
@@ -134,9 +137,11 @@ class AnswerBook:
             if number not in places:
                 known = self._addresses(connection, number)
                 pairs = [(i, column[unit]) for i, unit in enumerate(known) if unit in column]
-                places[number] = ([i for i, _ in pairs], [j for _, j in pairs])
-            there, here = places[number]
-            found[key][here] = np.frombuffer(data, "<f4")[there]
+                places[number] = ([i for i, _ in pairs], [j for _, j in pairs], len(known))
+            there, here, width = places[number]
+            values = np.frombuffer(data, f"<f{len(data) // width}")[there]
+            found[key] = found[key].astype(np.promote_types(found[key].dtype, values.dtype))
+            found[key][here] = values
 
     def _addresses(self, connection: sqlite3.Connection, number: int) -> list[str]:
         if number not in self._unit_sets:

@@ -6,7 +6,6 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.batches import in_fixed_batches
 from blackbox_am.core.capability import FORWARD
+from blackbox_am.core.identity import Fingerprint, versions_of
 from blackbox_am.core.metering import count, metering
 from blackbox_am.core.oracle import check_stimuli, check_units
 from blackbox_am.core.ranges import check
@@ -34,8 +34,8 @@ POLL_SECONDS = 0.05
 class Cache(Wrapper):
     """Keeps every answer on disk, and asks the oracle within only for what it has not.
 
-    An answer is found by the exact bytes of the stimulus, the unit, and the identity of the
-    oracle within: its kind and its parameters, but for those on which no answer depends.
+    An answer is found by the exact bytes of the stimulus, the unit, and the fingerprint of the
+    oracle within: its kind, its parameters, and the contents of its files and of its weights.
     Wrappers that only see to it that an answer comes, such as `retry`, make no difference.
     It holds across studies, restarts, and processes that share the file; a stimulus that
     stands in a batch twice, or that two studies want at the same time, is bought once: the
@@ -89,7 +89,8 @@ class Cache(Wrapper):
         keys = self._keys(rows)
         with torch.no_grad():
             answers = self._answers(stimuli, keys, names)
-        found = np.array([answers[key] for key in keys], np.float32).reshape(len(rows), len(names))
+        dtype = np.result_type(np.float32, *answers.values())
+        found = np.array([answers[key] for key in keys], dtype).reshape(len(rows), len(names))
         columns = [names.index(str(unit)) for unit in units]
         return torch.from_numpy(found[:, columns]).to(stimuli.device)
 
@@ -144,13 +145,13 @@ class Cache(Wrapper):
             batch = torch.stack([stimuli[key] for key in keys])
             with metering() as spent:
                 found = self._ask_padded(batch, [Unit.parse(name) for name in wanted], asked)
-                values = found.to("cpu", torch.float32).numpy()
+                values = found.cpu().numpy()
                 good = dict(zip(keys, values, strict=True))
-                good = {key: row for key, row in good.items() if np.isfinite(row).all()}
+                good = {key: row for key, row in good.items() if not np.isnan(row).any()}
                 self._shelf().book.write(good, wanted)
                 spent.keep(spent.total)
             for key, row in zip(keys, values, strict=True):
-                answers[key] = known[key].copy()
+                answers[key] = known[key].astype(np.promote_types(known[key].dtype, row.dtype))
                 answers[key][places] = row
         return answers
 
@@ -161,7 +162,7 @@ class Cache(Wrapper):
 
     def _keys(self, rows: NDArray[Any]) -> list[bytes]:
         head = hashlib.blake2b(
-            f"{rows.dtype}{rows.shape[1:]}".encode(), digest_size=16, key=self._salt
+            f"{rows.dtype}{rows.shape[1:]}".encode(), digest_size=16, key=self._salt()
         )
         keys = []
         for row in rows:
@@ -170,10 +171,33 @@ class Cache(Wrapper):
             keys.append(digest.digest())
         return keys
 
-    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """That of the oracle within, or `model` where it is named."""
+        if not self.model:
+            return super().fingerprint()
+        return Fingerprint(self.kind, {"model": repr(self.model)})
+
     def _salt(self) -> bytes:
-        identity = self.model or self.inner.identity()
-        return hashlib.blake2b(identity.encode(), digest_size=32).digest()
+        """What the key of every answer begins with."""
+        if self.model:
+            return hashlib.blake2b(self.model.encode(), digest_size=32).digest()
+        # A model in memory may be trained between two calls.
+        versions = versions_of(self.inner)
+        with _OPENING:
+            known: tuple[object, bytes] | None = vars(self).get("_salted")
+        if known is None or known[0] != versions:
+            found = self.inner.fingerprint()
+            if found.unnamed and self.path != ":memory:":
+                raise InvalidSpec(
+                    f"cache: no other process could tell which model this {found.kind} oracle is "
+                    f"({', '.join(found.unnamed)} has no name outside this process); name it in "
+                    "the oracle's parameter `model`, or in that of the cache",
+                    field="model",
+                )
+            known = (versions, hashlib.blake2b(found.digest.encode(), digest_size=32).digest())
+            with _OPENING:
+                vars(self)["_salted"] = known
+        return known[1]
 
     def _shelf(self) -> Shelf:
         with _OPENING:

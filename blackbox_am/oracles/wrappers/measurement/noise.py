@@ -93,14 +93,14 @@ class Noise(Wrapper):
         return clean
 
     def _counts(self, clean: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
-        rates = (self.poisson * clean.nan_to_num(nan=0.0)).clamp_min(0).double().cpu()
+        rates = (self.poisson * clean.nan_to_num(0.0, 0.0, 0.0)).clamp_min(0).double().cpu()
         rows = [
             torch.poisson(row, generator=generator)
             for row, generator in zip(rates, generators, strict=True)
         ]
         counts = torch.stack(rows) if rows else rates
-        noisy = (counts / self.poisson).to(clean.device, torch.float32)
-        return torch.where(clean.isnan(), clean, noisy)
+        noisy = (counts / self.poisson).to(clean)
+        return torch.where(clean.isfinite(), noisy, clean)
 
     @cached_property
     def _seen(self) -> Counter[bytes]:

@@ -11,7 +11,6 @@ import torch
 from blackbox_am.core.ranges import check
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
-from blackbox_am.oracles.wrappers.measurement._shown import gathered
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,8 @@ class Repeat(Wrapper):
     """Shows each stimulus several times and answers with the mean.
 
     n presentations cost n rows and make the deviation of independent noise smaller by the
-    square root of n. Presentations that failed (nan) are left out of the mean.
+    square root of n. Presentations that failed (nan) are left out of the mean; an infinite
+    answer makes the mean infinite.
 
     Attributes:
         presentations: how often a stimulus is shown.
@@ -40,7 +40,7 @@ class Repeat(Wrapper):
     def observe_with_error(
         self, stimuli: torch.Tensor, units: Sequence[Unit]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Means and their standard errors, each (N, U) float32.
+        """Means and their standard errors, each (N, U).
 
         The error is that of the mean of the presentations that did not fail: their deviation
         (n - 1 in the denominator) by the square root of their number; nan for fewer than two.
@@ -53,5 +53,5 @@ class Repeat(Wrapper):
         return mean, torch.where(times > 1, error, torch.nan)
 
     def _shown(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
-        """(presentations, N, U), infinities as nan."""
-        return gathered(self.ask(stimuli, units) for _ in range(self.presentations))
+        """(presentations, N, U)."""
+        return torch.stack([self.ask(stimuli, units) for _ in range(self.presentations)])

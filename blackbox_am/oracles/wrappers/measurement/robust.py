@@ -18,7 +18,6 @@ from blackbox_am.core.rng import position_seed
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
-from blackbox_am.oracles.wrappers.measurement._shown import gathered
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,8 @@ class Robust(Wrapper):
         check_stimuli(self.describe(), stimuli)
         images = stimuli.to(torch.float32) - self.fill  # what lies outside is sampled as 0
         (grids,) = self._grids.on(stimuli.device)
-        answers = (self.ask(self._moved(images, grid), units) for grid in grids)
-        return gathered(answers).nanmean(dim=0)
+        answers = [self.ask(self._moved(images, grid), units) for grid in grids]
+        return torch.stack(answers).nanmean(dim=0)
 
     def _moved(self, images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
         everywhere = grid.expand(len(images), -1, -1, -1)

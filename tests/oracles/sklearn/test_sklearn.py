@@ -65,7 +65,7 @@ def test_a_forest_says_of_digits_what_it_says(forest: RandomForestClassifier) ->
     stimuli = torch.tensor(DIGITS.images[1200:] / 16, dtype=torch.float32).unsqueeze(1)
     answer = oracle.observe(stimuli, units(*(f"predict_proba:{i}" for i in range(10))))
     expected = forest.predict_proba(DIGITS.data[1200:])
-    torch.testing.assert_close(answer, torch.tensor(expected, dtype=torch.float32))
+    assert torch.equal(answer, torch.tensor(expected))
     assert (answer.argmax(1).numpy() == DIGITS.target[1200:]).mean() > 0.85
     said = oracle.observe(stimuli, units(*(f"predict:{i}" for i in range(10))))
     assert said.sum(1).eq(1).all()
@@ -82,7 +82,7 @@ def test_features_have_their_own_ranges() -> None:
     stimuli = torch.tensor((IRIS.data - low) / (high - low), dtype=torch.float64)
     answer = oracle.observe(stimuli, units("decision_function:2", "predict:1"))
     expected = model.decision_function(IRIS.data)[:, 2]
-    torch.testing.assert_close(answer[:, 0], torch.tensor(expected, dtype=torch.float32))
+    torch.testing.assert_close(answer[:, 0], torch.tensor(expected))
     assert (answer[:, 1].numpy() == (model.predict(IRIS.data) == "versicolor")).all()
 
 

@@ -1,0 +1,188 @@
+"""Digests of what models are made of: files, folders, torch modules, arrays and plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import os
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from blackbox_am.core import memory_digests
+from blackbox_am.errors import NotFound
+
+DIGEST_BYTES = 16
+SETTLED_SECONDS = 2.0
+"""A file that changed more recently may change again without another time stamp."""
+
+_CHUNK = 2**20
+_PROCESS = uuid.uuid4().hex
+
+_files: dict[tuple[str, int, int, int], str] = {}
+_files_lock = threading.Lock()
+_tokens: dict[int, tuple[Callable[[], object], str]] = {}
+"""Names of objects by their address, each with what gives the object while it lives."""
+_tokens_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Hexadecimal digits that stand for a content."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unnamed:
+    """A name that one object in memory has in this process alone."""
+
+    text: str
+
+    @classmethod
+    def of(cls, value: object) -> Unnamed:
+        """The same name for the same object, and another for each other object."""
+        bound = getattr(value, "__self__", None)
+        if inspect.ismethod(value) and bound is not None:  # made anew at each access
+            return cls(f"{cls.of(bound).text}.{value.__name__}")
+        with _tokens_lock:
+            known = _tokens.get(id(value))
+            if known is None or known[0]() is not value:
+                known = _tokens[id(value)] = (_reference(value), uuid.uuid4().hex)
+        return cls(f"{_PROCESS}-{known[1]}")
+
+
+def paths_in(value: object) -> tuple[Path, ...]:
+    """The files and folders that `value` gives: a `Path`, several, or a text that is a path.
+
+    A bare word is never taken for a folder, because many parameters are words.
+    """
+    if isinstance(value, Path):
+        return (value,)
+    if isinstance(value, tuple) and value and all(isinstance(item, Path) for item in value):
+        return value
+    if not isinstance(value, str) or not value or "\0" in value:
+        return ()
+    try:
+        path = Path(value)
+        return (path,) if path.is_file() or (os.sep in value and path.is_dir()) else ()
+    except OSError:  # longer than a path can be
+        return ()
+
+
+def of_paths(paths: Sequence[Path]) -> str:
+    """Digest of files or folders in this order: of their contents, whatever they are called.
+
+    In a folder the names of the files count, and so do those of the folders in it.
+
+    Raises:
+        NotFound: where there is nothing of that name.
+    """
+    found = [_of_folder(path) if path.is_dir() else _of_file(path) for path in paths]
+    return found[0] if len(found) == 1 else of_text("\n".join(found))
+
+
+def of_text(text: str) -> str:
+    """Digest of a text, from which the text cannot be read."""
+    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def of_value(value: object) -> str | Digest | Unnamed:
+    """A plain value as text; the digest of what has content; or a name in this process alone."""
+    plain = _plain(value)
+    if plain is not None:
+        return plain
+    if isinstance(value, (Digest, Unnamed)):
+        return value
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    if memory_digests.add(digest, value):
+        return Digest(digest.hexdigest())
+    return Unnamed.of(value)
+
+
+def structure(module: torch.nn.Module) -> Digest:
+    """Digest of the classes of a module, for one whose weights come from somewhere else."""
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    memory_digests.add_structure(digest, module)
+    return Digest(digest.hexdigest())
+
+
+def _reference(value: object) -> Callable[[], object]:
+    try:
+        return weakref.ref(value)
+    except TypeError:  # kept for good, so that no other object gets its address
+        return lambda: value
+
+
+def _plain(value: object) -> str | None:
+    """The text of a plain value; None where it is not plain."""
+    if isinstance(value, Enum):
+        return repr(value.value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return repr(value)
+    if isinstance(value, (torch.dtype, torch.device)):
+        return str(value)
+    if isinstance(value, (tuple, list)):
+        return _enclosed("()", [_plain(item) for item in value])
+    if isinstance(value, (set, frozenset)):
+        return _enclosed("{}", sorted(_plain(item) or "" for item in value))
+    if isinstance(value, Mapping):
+        keys = sorted(value, key=repr)
+        texts = [_plain(value[key]) for key in keys]
+        return _enclosed(
+            "{}",
+            [None if t is None else f"{k!r}: {t}" for k, t in zip(keys, texts, strict=True)],
+        )
+    if dataclasses.is_dataclass(value) and not isinstance(value, (type, Digest, Unnamed)):
+        parts = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+        text = _plain(parts)
+        return None if text is None else f"{type(value).__name__}{text}"
+    return None
+
+
+def _enclosed(ends: str, parts: Sequence[str | None]) -> str | None:
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return f"{ends[0]}{', '.join(known)}{ends[1]}"
+
+
+def _of_file(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise NotFound(f"there is no file {str(path)!r} ({error.strerror})") from error
+    key = (str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
+    with _files_lock:
+        known = _files.get(key)
+    if known is not None:
+        return known
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise NotFound(f"the file {str(path)!r} cannot be read ({error.strerror})") from error
+    found = digest.hexdigest()
+    if time.time() - status.st_mtime > SETTLED_SECONDS:
+        with _files_lock:
+            _files[key] = found
+    return found
+
+
+def _of_folder(path: Path) -> str:
+    files = sorted(one for one in path.rglob("*") if one.is_file())
+    lines = [f"{one.relative_to(path).as_posix()}={_of_file(one)}" for one in files]
+    return of_text("\n".join(lines))

@@ -1,0 +1,133 @@
+"""Digests of objects in memory: torch modules and programs, tensors, arrays and bytes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+_LIBRARY_FOLDERS = ("site-packages", "dist-packages", "blackbox_am")
+
+
+class Hash(Protocol):
+    """What `hashlib` makes."""
+
+    def update(self, data: Any, /) -> object:
+        """Takes in bytes."""
+
+
+def add(digest: Hash, value: object) -> bool:
+    """Feeds a value's content to `digest`.
+
+    Returns:
+        Whether the whole content is known. Of an arbitrary object it is not.
+    """
+    if isinstance(value, nn.Module):
+        return _add_module(digest, value)
+    if isinstance(value, torch.export.ExportedProgram):
+        _add_text(digest, value.graph_module.code)
+        return _add_items(digest, [*value.state_dict.items(), *sorted(value.constants.items())])
+    if isinstance(value, torch.Tensor):
+        _add_tensor(digest, value.detach())
+        return True
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        _add_text(digest, f"{value.dtype.str}{value.shape}")
+        digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
+        return True
+    if isinstance(value, (bytes, bytearray)):
+        digest.update(value)
+        return True
+    if isinstance(value, (tuple, list)):
+        return _add_items(digest, [(str(place), item) for place, item in enumerate(value)])
+    if isinstance(value, Mapping):
+        return _add_items(digest, [(repr(key), value[key]) for key in sorted(value, key=repr)])
+    if value is None or isinstance(value, (bool, int, float, complex, str, torch.dtype)):
+        _add_text(digest, repr(value))
+        return True
+    return False
+
+
+def add_structure(digest: Hash, module: nn.Module) -> None:
+    """Feeds the classes of all submodules to `digest`, with what they print of themselves.
+
+    A class outside the installed packages is taken with its source, because its owner edits it.
+    Numbers with a fraction that a module keeps as attributes count; integers do not, because
+    many modules count their calls in one.
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        _add_text(digest, str(module.inlined_graph))
+        return
+    kinds = set()
+    for name, part in module.named_modules():
+        kind = type(part)
+        kinds.add(kind)
+        _add_text(digest, f"{name}:{kind.__module__}.{kind.__qualname__}({part.extra_repr()})")
+        numbers = {key: value for key, value in vars(part).items() if isinstance(value, float)}
+        _add_text(digest, repr(sorted(numbers.items())))
+    for source in sorted(own_source(kind) for kind in kinds):
+        _add_text(digest, source)
+
+
+def _add_module(digest: Hash, module: nn.Module) -> bool:
+    add_structure(digest, module)
+    state = module.state_dict()
+    return _add_items(digest, [*state.items(), *_other_buffers(module, state)])
+
+
+def _other_buffers(
+    module: nn.Module, state: Mapping[str, Any]
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Buffers that no state dict holds, less the ones in which a spiking neuron keeps its state."""
+    for prefix, part in module.named_modules():
+        if hasattr(part, "init_hidden"):
+            continue
+        for name, buffer in part.named_buffers(prefix, recurse=False):
+            if name not in state:
+                yield name, buffer
+
+
+def _add_items(digest: Hash, items: list[tuple[str, Any]]) -> bool:
+    _add_text(digest, f"{len(items)}[")
+    for name, value in items:
+        _add_text(digest, name)
+        if not add(digest, value):
+            return False
+    return True
+
+
+def _add_tensor(digest: Hash, tensor: torch.Tensor) -> None:
+    _add_text(digest, f"{tensor.dtype}{tuple(tensor.shape)}{tensor.layout}")
+    if tensor.is_meta:
+        return
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.is_quantized:
+        _add_text(digest, str(tensor.qscheme()))
+        if tensor.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
+            _add_text(digest, f"{tensor.q_scale()!r},{tensor.q_zero_point()!r}")
+        else:
+            _add_tensor(digest, tensor.q_per_channel_scales())
+            _add_tensor(digest, tensor.q_per_channel_zero_points())
+        tensor = tensor.int_repr()
+    flat = tensor.cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    digest.update(flat.view(torch.uint8).numpy().data)
+
+
+def _add_text(digest: Hash, text: str) -> None:
+    digest.update(f"{len(text)}:{text}".encode(errors="surrogatepass"))
+
+
+def own_source(kind: type) -> str:
+    """The source of a class outside the installed packages, or nothing."""
+    try:
+        file = None if kind.__module__.startswith("torch.") else inspect.getsourcefile(kind)
+        if file is None or any(folder in Path(file).parts for folder in _LIBRARY_FOLDERS):
+            return ""
+        return inspect.getsource(kind)
+    except (OSError, TypeError):  # typed into an interpreter, or made by a program
+        return ""
