@@ -9,11 +9,13 @@ a process that died takes over its number.
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 import tempfile
 import uuid
+import weakref
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 try:
     import fcntl
@@ -37,7 +39,7 @@ class ClientName:
     def __init__(self, chosen: str | None = None) -> None:
         self.session = uuid.uuid4().hex
         self._name = chosen
-        self._lock: IO[bytes] | None = None
+        self._unlock: Callable[[], object] | None = None
 
     def __str__(self) -> str:
         if self._name is None:
@@ -46,9 +48,8 @@ class ClientName:
 
     def close(self) -> None:
         """Gives the name back."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        if self._unlock is not None:
+            self._unlock()
 
     def _take(self) -> str:
         try:
@@ -63,11 +64,11 @@ class ClientName:
         return ""  # nobody in particular: candidates left behind are free once their lease ends
 
     def _locked(self, path: Path) -> bool:
-        file = path.open("ab")
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.close()
+            os.close(file)
             return False
-        self._lock = file
+        self._unlock = weakref.finalize(self, os.close, file)
         return True

@@ -25,7 +25,7 @@ ROWS = 64
 
 def sample(connection: Connection, generator: str, n: int, seed: int) -> NDArray[Any]:
     """(n, D) latents from the generator's prior."""
-    request = pb.SampleRequest(generator=generator, count=n, seed=seed)
+    request = pb.SampleRequest(generator=generator, count=min(n, 2**31 - 1), seed=seed)
     call = connection.catalog.Sample(request, timeout=connection.timeout)
     joiner = TensorJoiner[pb.SampleHeader](
         "latents", lambda header: header.latents, limit=MAX_BYTES
@@ -45,7 +45,7 @@ def render(
     the targets of its rows.
     """
     array = _numbers(latents)
-    wanted = tensors.header(dtype, ()).dtype
+    wanted = tensors.stimulus_dtype(dtype)
     rendered: list[NDArray[Any]] = []
     for start, piece, mine in _pieces(array, _whole(targets)):
         request = pb.RenderRequest(

@@ -14,7 +14,7 @@ from blackbox_am.client import watching
 from blackbox_am.client.candidates import Candidates, TellResult, from_proto
 from blackbox_am.client.connection import SEND_BYTES, Connection
 from blackbox_am.core import candidate_ids
-from blackbox_am.core.spec import StudySpec
+from blackbox_am.core.spec import MAX_QUERIES, StudySpec
 from blackbox_am.core.study_events import StudyEvent
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
 from blackbox_am.errors import InvalidInput, ShapeMismatch
@@ -24,6 +24,8 @@ from blackbox_am.v1 import study_service_pb2 as pb
 
 ID_BYTES = 16
 """Of a candidate that is told: its id, with some room."""
+LARGEST_NUMBER = 2**31 - 1
+"""That a field of 32 bits holds."""
 SHORTEST_WAIT_SECONDS = 0.05
 """Between two requests for candidates."""
 
@@ -137,7 +139,7 @@ class Study:
         Raises:
             InvalidInput: for stimuli of a study that has no generator, and unknown targets.
         """
-        number = stimulus_dtype(dtype)
+        number = tensors.stimulus_dtype(dtype)
 
         def fetch(token: str) -> Any:
             request = pb.GetBestRequest(
@@ -157,7 +159,10 @@ class Study:
 
         def fetch(token: str) -> Any:
             request = pb.ListGenerationsRequest(
-                name=self._name, page_size=1000, page_token=token, after_generation=after
+                name=self._name,
+                page_size=1000,
+                page_token=token,
+                after_generation=min(after, LARGEST_NUMBER),
             )
             answer = self._connection.call(self._stub.ListGenerations, request)
             return answer.generations, answer.next_page_token
@@ -201,9 +206,9 @@ class Study:
         name = self._connection.name
         request = pb.AskRequest(
             name=self._name,
-            max_candidates=n,
+            max_candidates=min(n, LARGEST_NUMBER),
             with_stimuli=stimuli,
-            stimulus_dtype=stimulus_dtype(dtype),
+            stimulus_dtype=tensors.stimulus_dtype(dtype),
             lease_duration=times.duration_to_proto(lease, "lease_duration"),
             client_id=str(name),
             session_id=name.session,
@@ -314,11 +319,12 @@ class Study:
             InvalidSpec: where a limit would fall.
             StudyClosed: where the study was cancelled or failed.
         """
-        if queries_per_target is not None and queries_per_target < 1:
-            raise InvalidInput(
-                f"queries_per_target must be 1 or more, got {queries_per_target}",
-                field="budget.queries_per_target",
-            )
+        for name, limit in (("queries_per_target", queries_per_target), ("patience", patience)):
+            if limit is not None and not 1 <= limit <= MAX_QUERIES:
+                raise InvalidInput(
+                    f"{name} must be 1 or more, and at most {MAX_QUERIES}, got {limit}",
+                    field=f"budget.{name}",
+                )
         budget = study_pb2.Budget(
             queries_per_target=queries_per_target or 0,
             seconds=seconds,
@@ -353,17 +359,6 @@ class Study:
             self._stub.Tell, request, reconnect_seconds
         )
         return told
-
-
-def stimulus_dtype(name: str) -> Any:
-    """The number of the dtype by which stimuli are asked for.
-
-    Raises:
-        InvalidInput: for another one than `uint8` or `float32`.
-    """
-    if name not in ("uint8", "float32"):
-        raise InvalidInput(f"dtype: expected uint8 or float32, got {name!r}", field="dtype")
-    return tensors.header(name, ()).dtype
 
 
 def _measured(values: ArrayLike, rows: int) -> NDArray[Any]:

@@ -11,7 +11,7 @@ The only place that builds ids and takes them apart, for the service and for cli
 
 from __future__ import annotations
 
-from typing import Any
+import operator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,11 +47,10 @@ def check(ids: ArrayLike, *, field: str = "candidate_ids") -> Ids:
         InvalidInput: for what is not a list of whole numbers of 64 bits.
     """
     try:
-        array: NDArray[Any] = np.atleast_1d(np.asarray(ids))
-        if not array.size:
-            return np.zeros(0, np.uint64)
-        if array.ndim == 1 and array.dtype.kind in "iu" and (array >= 0).all():
-            return array.astype(np.uint64)
+        if isinstance(ids, np.ndarray) and ids.ndim == 1 and ids.dtype.kind == "u":
+            return ids.astype(np.uint64)
+        # One by one: numpy makes floats of a list that mixes signed and unsigned numbers.
+        return np.array([operator.index(number) for number in ids], np.uint64)  # type: ignore[union-attr]
     except (ValueError, OverflowError, TypeError):
         pass
     raise InvalidInput(

@@ -69,17 +69,18 @@ def to_message(value: Any, message: M) -> M:
     Raises:
         InvalidSpec: for a parameter that protobuf's Struct cannot hold.
     """
-    places = PLACES.get(type(value), {})
-    for name in _fields_of(type(value)):
+    kind: Any = type(value)
+    places = PLACES.get(kind, {})
+    for name in _fields_of(kind):
         content = getattr(value, name)
         if content is None:
             continue
-        if (type(value), name) in RESOURCES:
+        if (kind, name) in RESOURCES:
             content = names.study_name(content) if content else ""
         target, field = _place(message, places.get(name, name))
         if field is not None:
             _write(target, field, content)
-    for name in _properties_of(type(value)):
+    for name in _properties_of(kind):
         if name in message.DESCRIPTOR.fields_by_name:
             _write(message, message.DESCRIPTOR.fields_by_name[name], getattr(value, name))
     return message

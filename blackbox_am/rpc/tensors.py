@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from blackbox_am.core import tensors
-from blackbox_am.errors import ShapeMismatch
+from blackbox_am.errors import InvalidInput, ShapeMismatch
 from blackbox_am.v1.tensor_pb2 import Dtype, Tensor
 
 Array = NDArray[Any]
@@ -26,6 +26,17 @@ def to_proto(array: Array) -> Tensor:
 def header(dtype: str, shape: tuple[int, ...]) -> Tensor:
     """A tensor whose data follows in chunks."""
     return Tensor(dtype=_NUMBERS[dtype], shape=shape)
+
+
+def stimulus_dtype(name: str) -> Dtype.ValueType:
+    """The number of the dtype by which stimuli are asked for.
+
+    Raises:
+        InvalidInput: for another one than `uint8` or `float32`.
+    """
+    if name not in ("uint8", "float32"):
+        raise InvalidInput(f"dtype: expected uint8 or float32, got {name!r}", field="dtype")
+    return _NUMBERS[name]
 
 
 def from_proto(message: Tensor, *, field: str = "tensor") -> Array:

@@ -104,9 +104,11 @@ def tell(backend: Backend, request: pb.TellRequest) -> pb.TellResponse:
     """
     study_id = names.study_id(request.name)
     candidates = np.stack(candidate_ids.unpack(request.candidate_ids), axis=1)
+    kind, values = _measured(request, len(candidates))
     with backend.registry.reading(study_id) as study:
         # A study that has ended is not taken up for this.
-        activations = _activations(request, study, candidates)
+        targets = _known_targets(study, candidates[:, 1])
+        activations = quantities.own(study, targets, values, kind)
         _check(study, candidates, activations)
 
     def bring(live: LiveStudy) -> pb.TellResponse:
@@ -209,23 +211,21 @@ def _latents(generation: Generation, keys: Sequence[tuple[int, int]]) -> Array:
     return latents
 
 
-def _activations(request: pb.TellRequest, study: Study, candidates: Array) -> Array:
-    """(N, U) what was measured, in the order of each target's objective."""
+def _measured(request: pb.TellRequest, rows: int) -> tuple[str, Array]:
+    """The form in which a client tells, and (rows, U) what it measured."""
     kind = request.WhichOneof("measurement")
-    if kind is None:
-        if len(candidates):
-            raise ShapeMismatch(
-                f"expected activations, all_quantities or scores for {len(candidates)} candidates, "
-                "got none of them",
-                field="activations",
-            )
-        return np.zeros((0, study.quantities), np.float32)
-    if kind == "scores":
-        values = np.array(request.scores.values, np.float64)
-    else:
-        values = tensors.from_proto(getattr(request, kind), field=kind)
-    targets = _known_targets(study, candidates[:, 1])
-    return quantities.own(study, targets, quantities.check(values, kind, len(candidates)), kind)
+    if kind is None and rows:
+        raise ShapeMismatch(
+            f"expected activations, all_quantities or scores for {rows} candidates, got none of "
+            "them",
+            field="activations",
+        )
+    if kind is None or kind == "scores":
+        return "scores", quantities.check(
+            np.array(request.scores.values, np.float64), "scores", rows
+        )
+    values = tensors.from_proto(getattr(request, kind), field=kind)
+    return kind, quantities.check(values, kind, rows)
 
 
 def _known_targets(study: Study, targets: Array) -> Array:

@@ -9,7 +9,7 @@ from blackbox_am.core.candidate_ids import MAX_POPULATION
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import GeneratorSpec, OptimizerSpec
-from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound
+from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, StudyExists
 from blackbox_am.rpc import names, specs
 from blackbox_am.rpc.pages import PAGE_BYTES
 from blackbox_am.service.backend import Backend
@@ -49,6 +49,15 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
     study_id = request.study_id or f"study-{secrets.token_hex(5)}"
     if request.request_id and not request.validate_only:
         study_id = backend.store.remember_request(request.request_id, study_id)
+    try:
+        return _begun(backend, request, study_id)
+    except StudyExists:
+        if request.spec.HasField("seed"):
+            raise
+        return _begun(backend, request, study_id)  # somebody was faster, with another drawn seed
+
+
+def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> study_pb2.Study:
     with under("spec"):
         created = _checked(backend, _seeded(backend, request.spec, study_id))
         preview = study_to_proto("", Study.begin(created), 0.0)
