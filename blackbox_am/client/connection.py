@@ -10,6 +10,7 @@ import grpc
 from numpy.typing import NDArray
 
 from blackbox_am.client.names import ClientName
+from blackbox_am.core.addresses import grpc_proxy_options
 from blackbox_am.errors import ServerUnavailable
 from blackbox_am.rpc import observing
 from blackbox_am.rpc.status import from_rpc_error
@@ -49,7 +50,8 @@ class Connection:
         self.target = target
         self.timeout = timeout
         self.name = ClientName(client_id)
-        self._channel = grpc.insecure_channel(target, options=_OPTIONS)
+        options = [*_OPTIONS, *grpc_proxy_options(target)]
+        self._channel = grpc.insecure_channel(target, options=options)
         self.studies = StudyServiceStub(self._channel)
         self.oracles = OracleServiceStub(self._channel)
         self.catalog = CatalogServiceStub(self._channel)

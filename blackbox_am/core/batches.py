@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import torch
 
+from blackbox_am.core.linear_algebra import aligned
+
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +56,7 @@ def in_fixed_batches(
     """
     pieces = []
     for start in range(0, len(rows), batch_size):
-        batch = [tensor[start : start + batch_size] for tensor in (rows, *others)]
+        batch = [aligned(tensor[start : start + batch_size]) for tensor in (rows, *others)]
         missing = batch_size - len(batch[0])
         if missing:
             batch = [

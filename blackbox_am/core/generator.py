@@ -42,7 +42,11 @@ class Generator(Identified, ABC):
 
     @abstractmethod
     def render(self, latents: torch.Tensor) -> torch.Tensor:
-        """(N, *stimulus) float32 in [0, 1], for latents of shape (N, D)."""
+        """(N, *stimulus) float32 in [0, 1], for latents of shape (N, D).
+
+        A row that could not be rendered has nan, and is a failed row: nobody measures it. Use
+        `bounded`, not `clamp`, for values that may be infinite.
+        """
 
     @property
     def targets(self) -> int | None:
@@ -63,6 +67,14 @@ class Generator(Identified, ABC):
     def to(self, device: torch.device | str) -> None:
         """Moves its weights. A generator without weights does nothing."""
         del device
+
+
+def bounded(values: torch.Tensor) -> torch.Tensor:
+    """Values cut off at 0 and 1; nan and infinities are nan afterwards.
+
+    A decoder that overflows makes no bright picture, so its infinity must not become 1.
+    """
+    return torch.add(values.clamp(0, 1), values, alpha=0)  # 0 * infinity is nan
 
 
 def check_targets(generator: Generator, targets: int) -> None:

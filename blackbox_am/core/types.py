@@ -85,6 +85,19 @@ class LayerInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Unaddressable:
+    """A tensor or module of a model of which no unit can be addressed.
+
+    Attributes:
+        name: as a layer of that name would be called.
+        reason: why, in a few words: `its output is no tensor`.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class OracleInfo:
     """What an oracle says of itself.
 
@@ -96,6 +109,9 @@ class OracleInfo:
         deterministic: whether the same stimuli always give the same activations.
         batch_size: rows it likes best in one call.
         wrappers: kinds of what is put around it, the outermost first.
+        unaddressable: what of the model cannot be addressed, with the reason.
+        notes: what the oracle did that its operator should know, such as which entry of a
+            checkpoint was taken for the weights.
         fingerprint: 32 hexadecimal digits that stand for the model and its weights, where whoever
             describes it has found them out; `Oracle.fingerprint` does for a local one.
     """
@@ -107,6 +123,8 @@ class OracleInfo:
     deterministic: bool = True
     batch_size: int = 64
     wrappers: tuple[str, ...] = ()
+    unaddressable: tuple[Unaddressable, ...] = ()
+    notes: tuple[str, ...] = ()
     fingerprint: str = ""
 
 

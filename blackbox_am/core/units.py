@@ -1,4 +1,4 @@
-"""The one grammar by which a unit is named: `layer[:selector][@position][!reduce]`.
+r"""The grammar of a unit's address: `layer[:selector][@position][!reduce]`.
 
 Examples:
     ``fc:3``                        unit 3 of a linear layer
@@ -10,10 +10,16 @@ Examples:
     ``blocks.6.mlp.fc1:713!max``    ... its maximum over the patch tokens
     ``blocks.6.attn.heads.3:17@5``  what attention head 3 writes to its channel 17 at token 5
     ``layer2``                      the mean over every unit of the layer
+    ``"initial:3-8:conv":5``        unit 5 of a layer whose name has other characters
 
-A layer is a dotted module name; attention heads are layers of their own, called by their number
-behind `heads`. Without a position, an activation with more axes
-than `unit` is reduced over them by `reduce`, `mean` unless said otherwise.
+A layer is a dotted module name; each attention head is a layer of its own, addressed by its number
+after `heads`. Without a position, an activation with more axes than `unit` is reduced over these
+axes by `reduce`, which is `mean` unless the address names another reduction.
+
+A layer's name may be any text that is not empty. A name that contains one of the characters
+``: @ ! "``, a backslash, a control character, or a space at its start or end, is written in double
+quotes. Inside the quotes ``\"`` stands for a quote and ``\\`` for a backslash. The whole name may
+be quoted, or single parts of it: ``encoder."a:b".fc:3`` and ``"encoder.a:b.fc":3`` are equal.
 """
 
 from __future__ import annotations
@@ -27,12 +33,20 @@ from blackbox_am.errors import CapabilityMissing, InvalidInput, UnknownUnit, did
 
 REDUCTIONS = ("mean", "max", "min", "sum")
 
-_GRAMMAR = re.compile(
-    r"(?P<layer>\w[\w\-]*(?:\.[\w\-]+)*)"
+_QUOTED = r'"(?:[^"\\]|\\["\\])+"'
+_BARE = r'(?! )[^.:@!"\\\x00-\x1f\x7f-\x9f]+(?<! )'
+_SUFFIXES = (
     r"(?::(?P<index>\d{1,18}))?"
     r"(?:@(?P<position>center|cls|\d{1,18}(?:,\d{1,18})*))?"
     r"(?:!(?P<reduce>[a-z]+))?"
 )
+_PART = re.compile(f"{_QUOTED}|{_BARE}")
+_GRAMMAR = re.compile(
+    rf"(?P<layer>(?:{_QUOTED}|{_BARE})(?:\.(?:{_QUOTED}|{_BARE}))*){_SUFFIXES}", re.ASCII
+)
+_UNQUOTED = re.compile(r"\w[\w\-]*(\.[\w\-]+)*")
+"""Names that `str` writes without quotes. `parse` takes more of them, such as ``act 1:2``."""
+_LOOSE = re.compile(rf"(?P<layer>.+?){_SUFFIXES}", re.ASCII | re.DOTALL)
 
 Position = str | tuple[int, ...] | None
 
@@ -42,10 +56,10 @@ class Unit:
     """A unit's address.
 
     Attributes:
-        layer: dotted module name.
+        layer: dotted module name, without quotes.
         index: position on the layer's `unit` axis; None for all of them.
         position: "center", "cls", a tuple of indices on the other axes, or None.
-        reduce: how what is left is reduced to one number.
+        reduce: how the values that are left are reduced to one number.
     """
 
     layer: str
@@ -54,7 +68,7 @@ class Unit:
     reduce: str = "mean"
 
     def __str__(self) -> str:
-        text = self.layer
+        text = quoted(self.layer)
         if self.index is not None:
             text += f":{self.index}"
         if isinstance(self.position, tuple):
@@ -73,8 +87,9 @@ class Unit:
         match = _GRAMMAR.fullmatch(text)
         if match is None:
             raise InvalidInput(
-                f"{text[:120]!r} is not a unit; expected layer[:index][@position][!reduce], "
-                "such as 'fc:3', 'layer2.0.conv1:7@center' or 'blocks.6.mlp.fc1:713!max'",
+                f"{text[:120]!r} is not a unit; {_in_quotes(text)}expected "
+                "layer[:index][@position][!reduce], such as 'fc:3', 'layer2.0.conv1:7@center' or "
+                "'blocks.6.mlp.fc1:713!max'",
                 field="units",
             )
         reduce = match["reduce"] or "mean"
@@ -87,7 +102,29 @@ class Unit:
         position: Position = match["position"]
         if isinstance(position, str) and position[0].isdigit():
             position = tuple(int(i) for i in position.split(","))
-        return cls(match["layer"], index, position, reduce)
+        parts = (_unquoted(part) for part in _PART.findall(match["layer"]))
+        return cls(".".join(parts), index, position, reduce)
+
+
+def quoted(layer: str) -> str:
+    """A layer's name as it is written in an address: in quotes where the name needs them."""
+    if _UNQUOTED.fullmatch(layer):
+        return layer
+    escaped = layer.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _unquoted(part: str) -> str:
+    return re.sub(r"\\(.)", r"\1", part[1:-1]) if part[0] == '"' else part
+
+
+def _in_quotes(text: str) -> str:
+    """The address in quotes, as a hint, where it names one unit and lacks nothing but quotes."""
+    match = _LOOSE.fullmatch(text)
+    if match is None or match["index"] is None or match["layer"].startswith('"'):
+        return ""
+    hint = quoted(match["layer"]) + text[match.end("layer") :]
+    return f"a name with other characters is written in quotes, {hint[:120]!r}; "
 
 
 def find_layer(info: OracleInfo, unit: Unit) -> LayerInfo:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,48 @@ from blackbox_am.errors import InvalidSpec, NotFound
 _SHOWN = 4
 _COUNTER = "num_batches_tracked"
 """Of batch norm: it plays no part in evaluation, and files may lack it."""
+_CONTAINERS = (
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "module",
+    "weights",
+    "params",
+    "state_dict_ema",
+    "ema_state_dict",
+    "model_ema",
+    "params_ema",
+    "ema",
+)
+"""Entries of a checkpoint under which training scripts put the model, the preferred first."""
+_DEEPEST = 3
+
+State = dict[str, torch.Tensor]
 
 
-def read_state(path: Path, cure: str = "") -> dict[str, torch.Tensor]:
-    """The tensors of a state dict in a file, by name.
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a model that was read from a file.
+
+    Attributes:
+        state: tensors by name.
+        notes: what was done to get them, such as which entry of the file was taken.
+    """
+
+    state: State
+    notes: tuple[str, ...] = ()
+
+
+def read_checkpoint(path: Path, cure: str = "") -> Checkpoint:
+    """The state dict in a file, which may lie in a checkpoint with other things beside it.
 
     `.safetensors` files hold nothing but arrays. All others are read by `torch.load` with
-    `weights_only`, which makes tensors and plain containers and runs no code of the file; the
-    state may lie under `state_dict` or `model`, as training scripts write it.
+    `weights_only`, which makes tensors and plain containers and runs no code of the file. The
+    state may lie under one of the names that training scripts use (`state_dict`,
+    `model_state_dict`, `model`, `net`, `ema`, ...), or under any name where it is the only one.
 
     Args:
         path: of the file.
@@ -29,39 +65,58 @@ def read_state(path: Path, cure: str = "") -> dict[str, torch.Tensor]:
 
     Raises:
         NotFound: where there is no such file.
-        InvalidSpec: where it cannot be read, or holds anything else.
+        InvalidSpec: where it cannot be read, or holds no state dict.
     """
     if not path.is_file():
         hint = f"; {cure}" if cure else ""
         raise NotFound(f"weights: there is no file {str(path)!r}{hint}", field="weights")
     try:
         if path.suffix == ".safetensors":
-            return dict(load_file(path))
+            return Checkpoint(dict(load_file(path)))
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers have no common class of errors
         raise InvalidSpec(
             f"weights: {path} cannot be read as a state dict; expected a .safetensors file, or "
-            f"one that torch.load reads with weights_only: {error}",
+            "one that torch.load reads with weights_only, as torch.save(model.state_dict(), file) "
+            f"writes it: {error}",
             field="weights",
         ) from error
-    for key in ("state_dict", "model"):
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
-    if not isinstance(found, dict) or not all(isinstance(v, torch.Tensor) for v in found.values()):
+    notes = []
+    for _ in range(_DEEPEST):
+        name = _entry_of(found)
+        if name is None:
+            break
+        notes.append(_taken(path, name, found))
+        found = found[name]
+    if not _is_state(found):
         raise InvalidSpec(
-            f"weights: {path} holds no state dict, tensors by name, but a {type(found).__name__}",
+            f"weights: {path} holds no state dict, which is tensors by name, but "
+            f"{_kind_of(found)}; save model.state_dict(), alone or in a dict under 'state_dict'",
             field="weights",
         )
-    return found
+    return Checkpoint(dict(found), tuple(notes))
 
 
-def misfit(module: nn.Module, state: dict[str, torch.Tensor]) -> str:
+def read_state(path: Path, cure: str = "") -> State:
+    """The tensors in a file by name; see `read_checkpoint`."""
+    return read_checkpoint(path, cure).state
+
+
+def misfit(module: nn.Module, state: Mapping[str, torch.Tensor]) -> str:
     """Why `state` is not that of `module`: the keys and shapes at fault; empty where it is.
 
-    Batch norm's step counters may be absent.
+    Batch norm's step counters may be absent, and all but one name of a tensor that the module
+    has under several names.
     """
     wanted = module.state_dict()
-    missing = [key for key in wanted if key not in state and not key.endswith(_COUNTER)]
+    tied = _tied(module)
+    missing = [
+        key
+        for key in wanted
+        if key not in state
+        and not key.endswith(_COUNTER)
+        and not any(other in state for other in tied.get(key, ()))
+    ]
     unknown = [key for key in state if key not in wanted]
     shapes = [
         f"{key} is {tuple(value.shape)} in the file and {tuple(wanted[key].shape)} in the module"
@@ -76,27 +131,104 @@ def misfit(module: nn.Module, state: dict[str, torch.Tensor]) -> str:
     return "; ".join(wrong)
 
 
-def fill(module: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
+def without_prefix(module: nn.Module, state: State) -> tuple[State, str]:
+    """The state under the module's own names, and the prefix that was taken off for it.
+
+    `DataParallel` writes `module.` before every name, `torch.compile` `_orig_mod.`, Lightning
+    the name of an attribute, such as `model.`. A prefix comes off where every name has it and
+    the module knows most of the names without it.
+    """
+    wanted = set(module.state_dict())
+    taken = ""
+    while state and not wanted.intersection(state):
+        parts = {key.partition(".")[0] for key in state}
+        if len(parts) > 1 or not all("." in key for key in state):
+            return state, ""
+        prefix = f"{parts.pop()}."
+        taken += prefix
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state, taken
+
+
+def fill(module: nn.Module, state: State, path: Path) -> tuple[str, ...]:
     """Loads the `state` that was read from `path` into `module`.
+
+    Returns:
+        What was done to make it fit, for the operator: empty where nothing was.
 
     Raises:
         InvalidSpec: where it is the state of another module; names keys and shapes.
     """
-    wrong = misfit(module, state)
+    plain, prefix = without_prefix(module, state)
+    wrong = misfit(module, plain)
     if wrong:
         raise InvalidSpec(
-            f"weights: {path} does not hold the state of {type(module).__name__}: {wrong}",
+            f"weights: {path} does not hold the state of {type(module).__name__}: {wrong} (names "
+            f"in the file: {few(list(state))}; in the module: {few(list(module.state_dict()))}); "
+            "give the model with the arguments that it was trained with, or save the state_dict() "
+            "of that very module",
             field="weights",
         )
-    module.load_state_dict(state, strict=False)
+    module.load_state_dict(plain, strict=False)
+    return (f"weights: took {prefix!r} off the names in {path.name}",) if prefix else ()
 
 
-def load(module: nn.Module, path: Path) -> None:
-    """Loads a file into `module`; see `read_state` and `fill`."""
-    fill(module, read_state(path), path)
+def load(module: nn.Module, path: Path) -> tuple[str, ...]:
+    """Loads a file into `module`; see `read_checkpoint` and `fill`.
+
+    Returns:
+        What was done to read it and to make it fit, for the operator.
+    """
+    found = read_checkpoint(path)
+    return (*found.notes, *fill(module, found.state, path))
 
 
 def few(names: list[str]) -> str:
     """The first few of them, and how many there are beyond."""
     shown = ", ".join(names[:_SHOWN])
     return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _is_state(found: Any) -> bool:
+    return (
+        isinstance(found, dict)
+        and bool(found)
+        and all(isinstance(value, torch.Tensor) for value in found.values())
+    )
+
+
+def _entry_of(found: Any) -> str | None:
+    """The entry of a checkpoint that holds the model; None where it holds none, or is one."""
+    if not isinstance(found, dict) or _is_state(found):
+        return None
+    for name in _CONTAINERS:
+        inside = found.get(name)
+        if _is_state(inside) or (inside is not found and _entry_of(inside) is not None):
+            return name
+    states = [name for name, value in found.items() if _is_state(value)]
+    return states[0] if len(states) == 1 else None
+
+
+def _taken(path: Path, name: str, found: Mapping[str, Any]) -> str:
+    others = [str(other) for other, value in found.items() if other != name and _is_state(value)]
+    beside = f" (beside it: {few(others)})" if others else ""
+    return f"weights: took the entry {name!r} of {path.name}{beside}"
+
+
+def _kind_of(found: Any) -> str:
+    if isinstance(found, dict):
+        return f"a dict of {few([str(name) for name in found]) or 'nothing'}"
+    return f"a {type(found).__name__}"
+
+
+def _tied(module: nn.Module) -> dict[str, list[str]]:
+    """For each name of a tensor with several names, the others."""
+    groups: dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]] = {}
+    for key, value in module.state_dict().items():
+        if isinstance(value, torch.Tensor) and value.numel():
+            groups.setdefault((value.data_ptr(), value.shape, value.stride()), []).append(key)
+    return {
+        key: [other for other in names if other != key]
+        for names in groups.values()
+        for key in names
+    }

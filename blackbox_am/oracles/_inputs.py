@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import operator
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from blackbox_am.core.units import Unit
@@ -30,13 +32,40 @@ def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
     Raises:
         InvalidSpec: where it is no shape of a stimulus.
     """
-    if not shape or any(n < 1 for n in shape):
+    try:
+        # Whole numbers of any kind, numpy's too.
+        lengths = tuple(operator.index(length) for length in shape)
+    except TypeError:
+        lengths = ()
+    if not lengths or any(length < 1 for length in lengths):
         raise InvalidSpec(
             "stimulus_shape: expected the shape of one stimulus, such as (3, 32, 32), "
-            f"got {tuple(shape)}",
+            f"got {shape!r}",
             field="stimulus_shape",
         )
-    return tuple(shape)
+    return lengths
+
+
+def checked_numbers(field: str, value: Any) -> tuple[float, ...]:
+    """One number or a row of numbers as a tuple: floats, lists, arrays and tensors.
+
+    An array with several axes passes where all but one of these have length 1, as (3, 1, 1).
+
+    Raises:
+        InvalidSpec: for anything else, or numbers that are not finite.
+    """
+    try:
+        array = np.asarray(
+            value.detach().cpu() if isinstance(value, torch.Tensor) else value, np.float64
+        )
+    except (TypeError, ValueError, RuntimeError):
+        array = np.empty(0)
+    nothing = isinstance(value, (tuple, list, np.ndarray)) and len(value) == 0
+    if not nothing and (array.size not in (*array.shape, 1) or not np.isfinite(array).all()):
+        raise InvalidSpec(
+            f"{field}: expected one number, or one a channel, got {value!r}", field=field
+        )
+    return tuple(array.ravel().tolist())
 
 
 def channel_axis(shape: Sequence[int | None]) -> int:
@@ -83,8 +112,8 @@ def by_channel(numbers: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
 def normalised(
     stimuli: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> torch.Tensor:
-    """(stimuli - mean) / std in float32, for stimuli (N, *shape)."""
-    values = stimuli.to(torch.float32)
+    """(stimuli - mean) / std, for stimuli (N, *shape): in float64 for these, else in float32."""
+    values = stimuli if stimuli.dtype == torch.float64 else stimuli.to(torch.float32)
     if not mean and not std:
         return values
     shift, scale = (

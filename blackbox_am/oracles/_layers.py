@@ -1,8 +1,7 @@
-"""What the modules of a PyTorch model are, told from one dry run."""
+"""What a layer is called, what it computes, and what its axes are."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from blackbox_am.core.types import LayerInfo
-from blackbox_am.oracles.torch._places import OUTPUT
+from blackbox_am.oracles.torch._axes import known_class
 from blackbox_am.oracles.torch._stand_ins import StandIn
 
 AXES = {
@@ -19,14 +18,16 @@ AXES = {
     3: ("unit", "height", "width"),
     4: ("unit", "depth", "height", "width"),
 }
-"""What the axes of an activation are, by how many there are."""
+"""What the axes of an array are taken for by how many there are, where nothing else is known."""
 
-_CLASS_TOKENS = frozenset({"cls_token", "class_token", "class_embedding"})
+_SPACE = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+"""Names of axes of space or time, by how many there are."""
 _CONVOLUTIONS = (nn.modules.conv._ConvNd,)  # noqa: SLF001  # the base of all six has no public name
 _NORMS = (
     nn.modules.batchnorm._NormBase,  # noqa: SLF001  # as above
     nn.LayerNorm,
     nn.GroupNorm,
+    nn.RMSNorm,
     nn.LocalResponseNorm,
 )
 _ACTIVATION_NAME = re.compile(
@@ -35,50 +36,76 @@ _ACTIVATION_NAME = re.compile(
 
 
 @dataclass(frozen=True)
-class Run:
-    """What was last read at one place in a dry run.
+class Layer:
+    """A layer of a PyTorch model.
 
     Attributes:
-        name: of the layer: a dotted module name, `OUTPUT` for the model itself.
-        module: the module that was listened to.
-        shape: of what was read, for one stimulus.
+        name: a dotted module name, `output` for the model itself.
+        module: the module that is listened to.
+        shape: of what is read, for one stimulus.
+        axes: what each axis of the shape is.
         head: whether it is one attention head.
     """
 
     name: str
     module: nn.Module
     shape: tuple[int, ...]
+    axes: tuple[str, ...]
     head: bool = False
 
 
-def layers_of(model: nn.Module, runs: Iterable[Run], labels: tuple[str, ...]) -> list[LayerInfo]:
-    """The readable layers, in the order of the computation.
+def axis_names(count: int, unit: int, *, parts: bool = False) -> tuple[str, ...]:
+    """Names for the axes of a layer, where only the unit axis is known.
 
-    Outputs of shape (D,) are (unit,); (T, D) is (token, unit), but (unit, length) in a model
-    with 1-D convolutions and no layer norm or attention; (C, H, W) is (unit, height, width);
-    (C, D, H, W) is (unit, depth, height, width). Other outputs are not readable.
+    Axes behind the units are those of a map: `length`; `height`, `width`; `depth`, `height`,
+    `width`. So are several axes before units that stand last; a single one is `token`. Where
+    there are axes on both sides, those before are `part`, as are windows and frames that the
+    model has folded into the batch.
 
     Args:
-        model: the whole model.
-        runs: what the dry run saw.
+        count: number of axes.
+        unit: the place of the unit axis among them.
+        parts: whether an axis of parts is put before these.
+    """
+    before, behind = unit, count - unit - 1
+    if behind:
+        left, right = _parts(before, start=parts), _space(behind)
+    else:
+        left, right = ("token",) if before == 1 else _space(before), ()
+    return (*_parts(int(parts)), *left, "unit", *right)
+
+
+def _space(count: int) -> tuple[str, ...]:
+    return _SPACE.get(count) or tuple(f"axis{place}" for place in range(1, count + 1) if count)
+
+
+def _parts(count: int, start: int = 0) -> tuple[str, ...]:
+    names = (f"part{place}" if place else "part" for place in range(start, start + count))
+    return tuple(names)
+
+
+def layers_of(layers: Iterable[Layer], output: str, labels: tuple[str, ...]) -> list[LayerInfo]:
+    """The layers as they are described, in the order given.
+
+    Args:
+        layers: of the model.
+        output: the name of the model's own output.
         labels: class names, for the model's output and its last linear layer.
     """
-    signals = _has(model, nn.Conv1d) and not _has(model, nn.LayerNorm, nn.MultiheadAttention)
-    axes = {**AXES, 2: ("unit", "length")} if signals else AXES
-    kept = [run for run in runs if len(run.shape) in axes and math.prod(run.shape) > 0]
-    scored = [run.name for run in kept if labels and run.shape == (len(labels),)]
-    heads = [run.name for run in kept if run.name in scored and _is_a(run.module, nn.Linear)]
-    labelled = {*heads[-1:], OUTPUT} & set(scored)
+    kept = list(layers)
+    scored = [layer.name for layer in kept if labels and layer.shape == (len(labels),)]
+    heads = [one.name for one in kept if one.name in scored and _is_a(one.module, nn.Linear)]
+    labelled = {*heads[-1:], output} & set(scored)
     return [
         LayerInfo(
-            run.name,
-            _kind(run, axes[len(run.shape)]),
-            run.shape,
-            axes[len(run.shape)],
-            is_activation(run.module),
-            labels if run.name in labelled else (),
+            layer.name,
+            _kind(layer),
+            layer.shape,
+            layer.axes,
+            is_activation(layer.module),
+            labels if layer.name in labelled else (),
         )
-        for run in kept
+        for layer in kept
     ]
 
 
@@ -104,41 +131,24 @@ def is_activation(module: nn.Module) -> bool:
     if composite or _is_a(module, nn.MultiheadAttention):
         return False
     ours = _class_of(module).__module__ == "torch.nn.modules.activation"
-    name = module.original_name if isinstance(module, StandIn) else type(module).__name__
-    return ours or _ACTIVATION_NAME.fullmatch(name) is not None
+    full = module.original_name if isinstance(module, StandIn) else type(module).__name__
+    return ours or _ACTIVATION_NAME.fullmatch(full.rpartition(".")[2]) is not None
 
 
-def has_class_token(model: nn.Module, layer: LayerInfo) -> bool:
-    """Whether token 0 of a layer is a class token.
-
-    A model has one where it owns a parameter called cls_token, class_token or
-    class_embedding. Then every layer of tokens has it, but those whose number of tokens
-    is a square: these hold the patches of a square image and nothing else, as the patch
-    embedding does.
-    """
-    if "token" not in layer.axes:
-        return False
-    named = any(name.rsplit(".", 1)[-1] in _CLASS_TOKENS for name, _ in model.named_parameters())
-    tokens = layer.shape[layer.axes.index("token")]
-    return named and math.isqrt(tokens) ** 2 != tokens
-
-
-def _kind(run: Run, axes: tuple[str, ...]) -> str:
-    if run.head:
+def _kind(layer: Layer) -> str:
+    if layer.head:
         return "head"
-    if is_activation(run.module):
+    if is_activation(layer.module):
         return "activation"
-    if _is_a(run.module, *_CONVOLUTIONS):
+    name = _class_of(layer.module).__name__
+    quantised = "quantized" in _class_of(layer.module).__module__
+    if _is_a(layer.module, *_CONVOLUTIONS) or (quantised and name.startswith("Conv")):
         return "conv"
-    if _is_a(run.module, nn.Linear):
+    if _is_a(layer.module, nn.Linear) or (quantised and name.startswith("Linear")):
         return "linear"
-    if _is_a(run.module, *_NORMS):
+    if _is_a(layer.module, *_NORMS):
         return "norm"
-    return "tokens" if "token" in axes else "other"
-
-
-def _has(model: nn.Module, *kinds: type[nn.Module]) -> bool:
-    return any(_is_a(module, *kinds) for module in model.modules())
+    return "tokens" if "token" in layer.axes else "other"
 
 
 def _is_a(module: nn.Module, *kinds: type[nn.Module]) -> bool:
@@ -148,6 +158,5 @@ def _is_a(module: nn.Module, *kinds: type[nn.Module]) -> bool:
 def _class_of(module: nn.Module) -> type[nn.Module]:
     """Its class; for a stand-in that of the original, where it is one of PyTorch's."""
     if isinstance(module, StandIn):
-        known = getattr(nn, module.original_name, None)
-        return known if isinstance(known, type) and issubclass(known, nn.Module) else StandIn
+        return known_class(module) or StandIn
     return type(module)

@@ -54,7 +54,7 @@ class LayerReading:
         self._back = torch.tensor(order, device=device).argsort()
 
     def __call__(self, output: torch.Tensor) -> torch.Tensor:
-        """(N, U) for an output of shape (N, *layer.shape): float64 where it is, else float32.
+        """(N, U) for an output of shape (N, *layer.shape): float64 where that is, else float32.
 
         The result shares no memory with `output`, and carries its gradients.
 
@@ -67,13 +67,16 @@ class LayerReading:
                 f"layer {self.layer.name!r}: expected an output of shape ({expected}), as when "
                 f"the model was described, got {tuple(output.shape)}"
             )
+        if not output.is_floating_point():
+            output = output.to(torch.float32)
+        wide = _wide(output)
         by_unit = output.movedim(self._unit_axis + 1, 1)
         pieces = []
         for (position, reduce, whole), picks in self._picks.items():
             values = self._at(by_unit, position, reduce)
             if whole:
                 values = _reduce(values, reduce, 1).unsqueeze(1).expand(-1, len(picks))
-            pieces.append(values.index_select(1, picks).to(_wide(values)))
+            pieces.append(values.index_select(1, picks).to(wide))
         return torch.cat(pieces, dim=1).index_select(1, self._back)
 
     def _at(self, by_unit: torch.Tensor, position: Position, reduce: str) -> torch.Tensor:

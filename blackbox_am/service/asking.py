@@ -11,6 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from numpy.typing import NDArray
 
 from blackbox_am.core import candidate_ids
+from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import InvalidInput, ShapeMismatch
@@ -184,7 +185,7 @@ def _check_request(request: pb.AskRequest) -> None:
 def _nothing(
     space: SpaceSpec, state: StudyState, retry_after: float, stimuli: Array | None
 ) -> pb.AskResponse:
-    codes = space.kind == "categorical"
+    codes = build_space(space).dtype is not None
     latents = np.zeros((0, space.dimension), np.int64 if codes else np.float32)
     return pb.AskResponse(
         latents=tensors.to_proto(latents),

@@ -55,7 +55,7 @@ def created(
     population = optimizer.population_size(space)
     rows = population * len(objectives)
     units = max(len(objective.reads()) for objective in objectives)
-    latent_bytes = (8 if space.kind == "categorical" else 4) * space.dim
+    latent_bytes = (4 if space.dtype is None else 8) * space.dim
     if rows * max(latent_bytes, 4 * units) > MAX_GENERATION_BYTES:
         raise InvalidSpec(
             f"a generation of {len(objectives)} targets x {population} candidates x "

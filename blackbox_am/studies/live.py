@@ -171,9 +171,7 @@ class LiveStudy:
     def take(
         self, limit: int, seconds: float, holder: Holder = NOBODY
     ) -> tuple[Generation, list[tuple[int, int]], str]:
-        """Candidates for a client to measure, held for it under a lease.
-
-        The generation's latents are in the journal before the first candidate goes out.
+        """Candidates for a client to measure, under a lease; their latents are journalled first.
 
         Args:
             limit: how many at most.
@@ -181,8 +179,7 @@ class LiveStudy:
             holder: for whom. What an earlier run of the same client holds is free at once.
 
         Returns:
-            The generation, (target, row) of each candidate, and the lease's id. No candidates
-            where the study is paused or ended, or where others hold all that is left.
+            The generation, (target, row) of each candidate (maybe none), and the lease's id.
         """
         with self._locked():
             self.start()

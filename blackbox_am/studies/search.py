@@ -11,7 +11,7 @@ import torch
 
 from blackbox_am.core import state as states
 from blackbox_am.core import tensors
-from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.optimizer import Optimizer, Proposal
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.types import FloatArray
@@ -62,10 +62,16 @@ class Search:
         active = _some(study)
         state = self._state if active is None else states.select(self._state, active)
         with torch.no_grad():
-            latents = self.optimizer.ask(
-                self.space, state, self._stream(study, "ask", study.active)
+            asked = Proposal.of(
+                self.optimizer.ask(self.space, state, self._stream(study, "ask", study.active))
             )
-            return self.space.project(latents)
+            if asked.wanted is not None:
+                raise Unsupported(
+                    f"{self.optimizer.name} masks rows of a generation, and studies measure every "
+                    "row; use an optimizer that asks for all of its rows",
+                    field="optimizer.name",
+                )
+            return self.space.project(asked.latents)
 
     def learn(
         self,

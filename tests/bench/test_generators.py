@@ -134,9 +134,9 @@ def test_natural_images_are_less_strange_than_noise():
     ("changes", "error", "says"),
     [
         ({"parts": ("sped",)}, InvalidInput, "speed or search"),
-        ({"generators": ("vea",)}, InvalidInput, "there is no problem 'vea'"),
-        ({"parts": ("speed",), "generators": ("vea",)}, InvalidInput, "there is no problem 'vea'"),
-        ({"oracle": "resnet20"}, InvalidInput, "more with --assets"),
+        ({"generators": ("vea",)}, InvalidInput, "unknown problem 'vea'"),
+        ({"parts": ("speed",), "generators": ("vea",)}, InvalidInput, "unknown problem 'vea'"),
+        ({"oracle": "resnet20"}, InvalidInput, "--assets adds more"),
         ({"oracle": "resnet20", "assets": Path("nowhere")}, NotFound, "the assets lack"),
         ({"generators": ("vae/bases",)}, InvalidSpec, "did you mean 'basis'"),
         ({"generators": ("vae/basis,power",)}, InvalidInput, "PARAMETER=VALUE"),

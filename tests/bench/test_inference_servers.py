@@ -101,14 +101,14 @@ def test_sigterm_leaves_no_server_behind(status: int, tmp_path: Path) -> None:
 
 def test_help_says_what_it_does() -> None:
     said = CliRunner().invoke(app, ["inference-servers", "--help"], env={"COLUMNS": "200"}).output
-    assert "installs each server into an environment of its own" in " ".join(said.split())
+    assert "installs each server into a virtual environment" in " ".join(said.split())
     assert environments.FOLDER_VARIABLE in said
 
 
 def test_servers_that_are_none() -> None:
     answer = CliRunner().invoke(app, ["inference-servers", "--server", "tritons"])
     assert isinstance(answer.exception, InvalidInput)
-    assert "no 'tritons'; did you mean 'triton'" in str(answer.exception)
+    assert "unknown server 'tritons'; did you mean 'triton'" in str(answer.exception)
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def test_it_measures_prints_and_writes(tmp_path, capsys, monkeypatch):
     capsys.readouterr()
     optimizers.show(files["results"], page=page, picture=None, json_file=None)
     assert "cnn+vae, noise poisson" in capsys.readouterr().out
-    with pytest.raises(InvalidInput, match="holds no results"):
+    with pytest.raises(InvalidInput, match="contains no results"):
         optimizers.show(tmp_path / "none.jsonl", page=None, picture=None, json_file=None)
 
 
@@ -117,7 +117,7 @@ def test_an_optimizer_that_refuses_is_reported_not_dropped(tmp_path, capsys):
     ("changes", "error", "words"),
     [
         ({"parts": ("speed",)}, InvalidInput, "overhead or efficiency"),
-        ({"problems": ("cnn",)}, InvalidInput, "no problem 'cnn'.*of cnn, vit and of .*vae"),
+        ({"problems": ("cnn",)}, InvalidInput, "unknown problem 'cnn'.*of cnn, vit and of .*vae"),
         ({"optimizers": ("snse",)}, InvalidSpec, "did you mean 'snes'"),
         ({"optimizers": ("snes,population",)}, InvalidInput, "PARAMETER=VALUE"),
         ({"noises": ("loud",)}, InvalidInput, "poisson"),

@@ -31,6 +31,14 @@ def test_other_tensors_of_the_same_rows_go_along() -> None:
     assert torch.equal(made, x[:, 0] + places)
 
 
+def test_a_function_sees_aligned_memory_whatever_the_length_of_a_row():
+    """Kernels may round otherwise where a batch begins at another address."""
+    addresses = []
+    whole = torch.rand(23, 7)
+    in_fixed_batches(lambda rows: addresses.append(rows.data_ptr() % 64) or rows, whole[1:], 3)
+    assert set(addresses) == {0}
+
+
 def test_padding_adds_nothing_to_gradients() -> None:
     x = torch.tensor([[1.0], [2.0], [3.0]], requires_grad=True)
     in_fixed_batches(torch.square, x, 8).sum().backward()

@@ -18,7 +18,11 @@ INFO = OracleInfo(
     ),
 )
 
-names = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_\-]{0,5}", fullmatch=True)
+names = st.one_of(
+    st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_\-]{0,5}", fullmatch=True),
+    st.text(min_size=1, max_size=6),  # torch takes any name but '' and names with dots
+    st.text(':@!"\\. \n3a', min_size=1, max_size=6),
+)
 positions = st.one_of(
     st.none(),
     st.sampled_from(["center", "cls"]),
@@ -61,6 +65,9 @@ def test_parse_returns_a_unit_or_says_why_not(text: str) -> None:
         ("layer2", Unit("layer2")),
         ("0:3", Unit("0", 3)),
         ("features.0:3", Unit("features.0", 3)),
+        ('"initial:3-8:conv":5', Unit("initial:3-8:conv", 5)),
+        ('"act 1":2@center', Unit("act 1", 2, "center")),
+        ('"a\\"b\\\\c"', Unit('a"b\\c')),
     ],
 )
 def test_the_examples_of_the_grammar(text: str, unit: Unit) -> None:
@@ -68,13 +75,31 @@ def test_the_examples_of_the_grammar(text: str, unit: Unit) -> None:
     assert str(unit) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("act 1:2", Unit("act 1", 2)),
+        ("output.aux/edge:1", Unit("output.aux/edge", 1)),
+        ('encoder."a:b".fc:3', Unit("encoder.a:b.fc", 3)),
+        ('"encoder.a:b.fc":3', Unit("encoder.a:b.fc", 3)),
+    ],
+)
+def test_other_ways_to_write_a_name(text: str, unit: Unit) -> None:
+    assert Unit.parse(text) == unit
+
+
+def test_a_name_that_lacks_its_quotes_is_shown_with_them() -> None:
+    with pytest.raises(InvalidInput, match=r"""in quotes, '"initial:3-8:conv":5'"""):
+        Unit.parse("initial:3-8:conv:5")
+
+
 def test_the_usual_reduction_is_left_out() -> None:
     assert str(Unit.parse("fc:3!mean")) == "fc:3"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "fc:", "fc:-1", "fc:x", "fc@", "fc@middle", "fc@1,", "fc!", ".fc", "a..b", "a b",
-             "fc:1@2@3", "fc!max:1", "fc:1\n"],
+    "text", ["", "fc:", "fc:-1", "fc:x", "fc@", "fc@middle", "fc@1,", "fc!", ".fc", "a..b", " a",
+             "a ", "fc:1@2@3", "fc!max:1", "fc:1\n", '"fc', '""', '"a"b', 'fc"a":1'],
 )  # fmt: skip
 def test_what_is_not_in_the_grammar_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):

@@ -363,7 +363,7 @@ def test_mango_tells_images_apart() -> None:
     x, y = x[::50], y[::50]
     rates = oracle.observe(x, [Unit("final_spiking.rate", i) for i in range(10)])
     assert (rates.argmax(1).numpy() == y).mean() >= 0.6
-    assert load_file(oracle.weights).keys() == oracle.model.state_dict().keys()
+    assert load_file(oracle.weights).keys() == oracle._hooked.module.state_dict().keys()
 
 
 @pytest.mark.slow

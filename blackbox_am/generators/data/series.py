@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import Generator, bounded, check_latent_shape
 from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
@@ -119,7 +119,7 @@ class Series(Generator):
         check_latent_shape(self.space, latents)
         map_, mean, deviation = self._tensors.on(latents.device)
         shaped = latents.to(torch.float32).reshape(-1, self.channels, self._count)
-        return (mean + deviation * (shaped @ map_)).clamp(0, 1)
+        return bounded(mean + deviation * (shaped @ map_))
 
     @property
     def _count(self) -> int:

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import torch
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.generator import check_latent_shape
+from blackbox_am.core.generator import bounded, check_latent_shape
 from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
@@ -103,8 +103,8 @@ class Perturbation(InputNeighbourhood):
             # Rounding adds half a unit in the last place of numbers up to 1, 2^-25, and less
             # than 2^-24 of the change.
             within = (self.radius - 2**-24) / (1 + 2**-22)
-            return (clean + within * change.tanh()).clamp(0, 1)
-        return (clean + self._shortened(change)).clamp(0, 1)
+            return bounded(clean + within * change.tanh())
+        return bounded(clean + self._shortened(change))
 
     def _spread(self, shaped: torch.Tensor) -> torch.Tensor:
         """U(z), (N, *stimulus), for latents (N, *latent)."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from blackbox_am.core.generator import check_latent_shape
+from blackbox_am.core.generator import bounded, check_latent_shape
 from blackbox_am.core.images import center_crop
 from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
@@ -125,7 +125,7 @@ class DeePSim(Loaded):
         codes = space.project(latents.to(weight.device, torch.float32))
         made = self._slices.render(network, codes)
         images = (made + made.new_tensor(self.mean).reshape(1, 3, 1, 1)) / 255
-        return center_crop(images.flip(1).clamp(0, 1), self.stimulus_shape[1:])
+        return center_crop(bounded(images.flip(1)), self.stimulus_shape[1:])
 
     @cached_property
     def _space(self) -> Space:

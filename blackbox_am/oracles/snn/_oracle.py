@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,11 +21,12 @@ from blackbox_am.errors import InvalidSpec, OracleFailed
 from blackbox_am.oracles._inputs import (
     check_normalisation,
     check_positive,
+    checked_numbers,
     checked_shape,
     imported,
     normalised,
 )
-from blackbox_am.oracles._layers import Run, layers_of
+from blackbox_am.oracles._layers import Layer, layers_of
 from blackbox_am.oracles._reading import LayerReading
 from blackbox_am.oracles.snn._spiking import (
     READOUTS,
@@ -37,6 +38,9 @@ from blackbox_am.oracles.snn._spiking import (
     together,
 )
 from blackbox_am.oracles.torch._hooked import HookedModel
+from blackbox_am.oracles.torch._lending import private_copy
+from blackbox_am.oracles.torch._sources import Loaded
+from blackbox_am.oracles.torch._survey import Survey
 
 _TAKING = threading.Lock()
 
@@ -54,7 +58,9 @@ class Snn(Oracle):
         spiking1.first_spike    1 - t / steps for a first spike at step t; 0 for none
         spiking1.membrane       mean membrane potential
 
-    and every other layer, the network's `output` included, is one: the mean over the steps.
+    and every other layer, the network's `output` included, is one: the mean over the steps. The
+    network computes in the precision of its weights, and itself stays as it is but for the state of
+    its neurons.
     Answers are repeatable: where inputs are random spikes, the seed fixes them. There are no
     gradients, as those of a spike are a matter of choice (surrogates); for these, wrap the
     loop in a module and give it to the oracle `torch_module`.
@@ -72,7 +78,8 @@ class Snn(Oracle):
             channel (the first axis; of clips (frames, channels, height, width) the second) ...
         std: ... and then divided by this.
         seed: fixes the spikes of `rate`.
-        device: such as `cpu` or `cuda:0`; `auto` is CUDA where there is one.
+        device: such as `cpu` or `cuda:0`; `auto` is where the weights of a network at hand are,
+            and for all others CUDA where there is one.
         labels: class names, for the output and the last layers of as many units.
         batch_size: rows it likes best in one call.
 
@@ -97,6 +104,8 @@ class Snn(Oracle):
     batch_size: int = 64
 
     def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, checked_numbers(name, getattr(self, name)))
         object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
         check_positive("steps", self.steps)
         check_positive("batch_size", self.batch_size)
@@ -112,12 +121,14 @@ class Snn(Oracle):
                 "out, or set encoding to 'constant'",
                 field="mean",
             )
-        object.__setattr__(self, "model", _module(self.model))
-        if self.weights:
-            load(self.model, Path(self.weights))
+        _ = self._network  # what does not fit is refused here, and not at the first use
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Its parameters alone: a copy in another process reads its network anew."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def contents(self) -> Mapping[str, object]:
-        return {"model": self.model, "weights": None}  # the module has the weights already
+        return {"model": self._network.module, "weights": None}  # it has the weights already
 
     def describe(self) -> OracleInfo:
         return self._info
@@ -131,38 +142,45 @@ class Snn(Oracle):
         """
         check_stimuli(self._info, stimuli)
         check_units(self._info, units)
-        answer = torch.empty(len(stimuli), len(units), device=self._hooked.device)
         if not len(stimuli) or not units:
-            return answer
-        asked = {unit.layer: None for unit in units}
-        layers = {layer.name: layer for layer in self._info.layers if layer.name in asked}
+            return torch.empty(len(stimuli), len(units), device=self._hooked.device)
+        by_layer: dict[str, list[int]] = {}
+        for column, unit in enumerate(units):
+            by_layer.setdefault(unit.layer, []).append(column)
+        layers = {layer.name: layer for layer in self._info.layers if layer.name in by_layer}
         with torch.no_grad():
-            for name, values in self._record(stimuli, layers).items():
-                columns = [c for c, unit in enumerate(units) if unit.layer == name]
-                reading = LayerReading(
-                    layers[name], [units[c] for c in columns], self._hooked.device
+            recorded = self._record(stimuli, layers)
+            answers = [
+                LayerReading(layers[name], [units[c] for c in columns], self._hooked.device)(
+                    recorded[name]
                 )
-                answer[:, columns] = reading(values)
-        return answer
+                for name, columns in by_layer.items()
+            ]
+        order = [column for columns in by_layer.values() for column in columns]
+        return torch.cat(answers, dim=1)[:, torch.tensor(order).argsort()]
 
     def _record(
         self, stimuli: torch.Tensor, layers: dict[str, LayerInfo]
     ) -> dict[str, torch.Tensor]:
         """(N, *shape) of each layer, over all steps."""
-        recorders = {
-            name: Recorder(self._sources[name][1], layer.shape) for name, layer in layers.items()
-        }
+        hooked = self._hooked
+        recorders = {}
         by_module: dict[str, list[Recorder]] = {}
-        for name, recorder in recorders.items():
-            by_module.setdefault(self._sources[name][0], []).append(recorder)
+        for name in layers:
+            module, readout = self._sources[name]
+            recorders[name] = Recorder(readout, partial(hooked.arranged, module, rows=len(stimuli)))
+            by_module.setdefault(module, []).append(recorders[name])
         values = stimuli.detach().to(self._hooked.device)
         inputs = over_time(
-            normalised(values, self.mean, self.std), self.encoding, self.steps, self.seed
+            normalised(values, self.mean, self.std).to(hooked.dtype),
+            self.encoding,
+            self.steps,
+            self.seed,
         )
-        self._hooked.listen(
+        hooked.listen(
             inputs,
             {module: together(*(r.record for r in heard)) for module, heard in by_module.items()},
-            prepare=lambda: put_to_rest(self._hooked.module),
+            prepare=self._rest,
         )
         results = {name: recorder.result() for name, recorder in recorders.items()}
         silent = [name for name, result in results.items() if result is None]
@@ -173,42 +191,54 @@ class Snn(Oracle):
             )
         return {name: result for name, result in results.items() if result is not None}
 
+    def _rest(self) -> None:
+        put_to_rest(self._hooked.module)
+
+    @cached_property
+    def _network(self) -> Loaded:
+        found = _loaded(self.model)
+        if not self.weights:
+            return found
+        module = private_copy(found.module, None, None) if found.lent else found.module
+        return Loaded(module, notes=load(module, Path(self.weights)))
+
     @cached_property
     def _hooked(self) -> HookedModel:
         with _TAKING:
-            name = self.device
-            if name == "auto":
-                name = "cuda" if torch.cuda.is_available() else "cpu"
-            hooked = HookedModel(self.model, torch.device(name), torch.float32)
+            device = None if self.device == "auto" else torch.device(self.device)
+            if device is None and not self._network.lent:
+                device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            hooked = HookedModel(self._network.module, device, None)
             found: HookedModel = vars(self).setdefault("_hooked", hooked)
             return found
 
     @cached_property
-    def _runs(self) -> list[Run]:
-        return self._hooked.dry_run(self.stimulus_shape)
+    def _survey(self) -> Survey:
+        return self._hooked.survey(self.stimulus_shape, prepare=self._rest)
 
     @cached_property
     def _sources(self) -> dict[str, tuple[str, str]]:
         """For each layer, its module and what is read of it."""
         sources = {}
-        for run in self._runs:
-            if is_neuron(run.module):
-                sources.update({f"{run.name}.{what}": (run.name, what) for what in READOUTS})
+        for found in self._survey.found:
+            if is_neuron(found.place.module):
+                sources.update({f"{found.name}.{what}": (found.name, what) for what in READOUTS})
             else:
-                sources[run.name] = (run.name, "mean")
+                sources[found.name] = (found.name, "mean")
         return sources
 
     @cached_property
     def _info(self) -> OracleInfo:
-        plain = {
-            layer.name: layer for layer in layers_of(self._hooked.module, self._runs, self.labels)
-        }
-        last = [name for name in plain if is_neuron(self._hooked.places[name].module)][-1:]
+        survey = self._survey
+        kept = [
+            Layer(found.name, found.place.module, found.shape, found.axes, found.head)
+            for found in survey.found
+        ]
+        plain = {one.name: one for one in layers_of(kept, self._hooked.output, self.labels)}
+        last = [one.name for one in kept if is_neuron(one.module)][-1:]
         layers = []
         for name, (module, what) in self._sources.items():
-            layer = plain.get(module)
-            if layer is None:
-                continue
+            layer = plain[module]
             if what != "mean":
                 scored = module in last and layer.shape == (len(self.labels),)
                 layer = replace(
@@ -225,14 +255,17 @@ class Snn(Oracle):
             self.stimulus_shape,
             tuple(layers),
             batch_size=self.batch_size,
+            unaddressable=survey.unaddressable,
+            notes=(*self._network.notes, *survey.notes),
         )
 
 
-def _module(model: Any) -> nn.Module:
+def _loaded(model: Any) -> Loaded:
+    lent = True
     if isinstance(model, str):
         model = imported("model", model)
         if not isinstance(model, nn.Module) and callable(model):
-            model = model()
+            model, lent = model(), False
     if not isinstance(model, nn.Module):
         raise InvalidSpec(
             f"model: expected a torch.nn.Module, got {type(model).__name__}", field="model"
@@ -244,4 +277,4 @@ def _module(model: Any) -> nn.Module:
             "the oracle 'torch_module'",
             field="model",
         )
-    return model
+    return Loaded(model, lent)

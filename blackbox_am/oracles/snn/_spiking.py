@@ -68,32 +68,40 @@ class Recorder:
 
     Args:
         readout: which.
-        shape: of the module's output for one stimulus.
+        arranged: puts the stimuli of an output on its first axis; None where it has another
+            shape than when the network was described.
     """
 
-    def __init__(self, readout: str, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, readout: str, arranged: Callable[[torch.Tensor], torch.Tensor | None]
+    ) -> None:
         self.readout = readout
-        self.shape = shape
+        self.arranged = arranged
         self.steps = 0
         self._total: torch.Tensor | None = None
 
     def record(self, module: nn.Module, output: torch.Tensor) -> None:
         """Takes the output of one step. Another shape than expected is passed over."""
-        values = module.mem if self.readout == "membrane" else output
-        if not isinstance(values, torch.Tensor) or tuple(values.shape[1:]) != self.shape:
+        found = module.mem if self.readout == "membrane" else output
+        values = self.arranged(found) if isinstance(found, torch.Tensor) else None
+        if values is None:
             return
         if self.readout == "first_spike":
             values = torch.where(values > 0, float(self.steps), math.inf)
         self.steps += 1
         if self._total is None:
-            self._total = values.to(torch.float32, copy=True)
+            wide = torch.float64 if values.dtype == torch.float64 else torch.float32
+            self._total = values.to(wide, copy=True)
         elif self.readout == "first_spike":
             self._total = torch.minimum(self._total, values)
         else:
             self._total += values
 
     def result(self) -> torch.Tensor | None:
-        """(N, *shape) float32, or None where nothing was recorded."""
+        """(N, *shape) float64 where the network computes in that, else float32.
+
+        None where nothing was recorded.
+        """
         if self._total is None:
             return None
         if self.readout == "first_spike":

@@ -82,7 +82,7 @@ def _taps(graph: fx.Graph) -> Iterator[_Tap]:
     for node in alive:
         for key, (path, kind) in _stack(node).items():
             members.setdefault(key, set()).add(node)
-            facts[key] = (path, kind if isinstance(kind, str) else kind.__name__)
+            facts[key] = (path, _full_name(kind))
     given: dict[fx.Node, list[str]] = {}
     for key, nodes in members.items():
         used = [node for node in nodes if _is_tensor(node) and not set(node.users) <= nodes]
@@ -92,12 +92,12 @@ def _taps(graph: fx.Graph) -> Iterator[_Tap]:
     for node in alive:
         if node.target is _ATTENTION and _stack(node):
             owner, kind = list(_stack(node).values())[-1]
-            yield _Tap(owner, str(kind).rsplit(".", 1)[-1], node, heads=True)
+            yield _Tap(owner, _full_name(kind), node, heads=True)
         # A module is often given back what its last child gave: the child comes first.
         for key in sorted(given.get(node, ()), key=lambda key: -len(facts[key][0])):
             path, kind = facts[key]
             inside = any(other.startswith(f"{path}.") for other in paths)
-            yield _Tap(path, kind.rsplit(".", 1)[-1], node, composite=inside)
+            yield _Tap(path, kind, node, composite=inside)
 
 
 def _depending(graph: fx.Graph) -> list[fx.Node]:
@@ -112,6 +112,11 @@ def _depending(graph: fx.Graph) -> list[fx.Node]:
 def _stack(node: fx.Node) -> dict[str, tuple[str, Any]]:
     found: dict[str, tuple[str, Any]] = node.meta.get("nn_module_stack") or {}
     return found
+
+
+def _full_name(kind: Any) -> str:
+    """The name of a class with its package, such as torch.nn.modules.linear.Linear."""
+    return kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _is_tensor(node: fx.Node) -> bool:

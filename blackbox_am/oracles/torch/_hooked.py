@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,15 +12,12 @@ import torch
 from torch import nn
 
 from blackbox_am.errors import BlackboxError, OracleFailed, OutOfMemory
-from blackbox_am.oracles._layers import Run
 from blackbox_am.oracles._reading import LayerReading
-from blackbox_am.oracles.torch._places import OUTPUT, Place, further_outputs, head_of, places_of
+from blackbox_am.oracles.torch._lending import Following, home_of, is_as_wanted, lent, private_copy
+from blackbox_am.oracles.torch._places import Place, own_output, places_of
+from blackbox_am.oracles.torch._survey import Found, Survey, survey
 
 Hook = Callable[[nn.Module, torch.Tensor], None]
-
-DRY_ROWS = 3
-"""Rows in the dry run: what has another first length is not one output a stimulus."""
-
 
 _LOCKS: WeakKeyDictionary[nn.Module, threading.Lock] = WeakKeyDictionary()
 _LOCKS_LOCK = threading.Lock()
@@ -32,39 +29,51 @@ def _lock_of(module: nn.Module) -> threading.Lock:
         return _LOCKS.setdefault(module, threading.Lock())
 
 
+class _Stop(BaseException):
+    """Ends a forward pass behind the last layer that is read. No `except Exception` holds it."""
+
+
 class HookedModel:
-    """Takes a module over: moves it, puts it into eval mode, freezes its parameters.
+    """A module whose layers can be read. The module itself is left as it is.
+
+    A module that is on the device and in the precision wanted is run as it is, in evaluation mode
+    for the length of a call; of any other a private copy is made, once, and kept equal to it.
 
     Safe to call from any thread: one forward pass at a time.
 
     Args:
         module: the model.
-        device: where it runs.
-        dtype: what it computes in.
+        device: where it runs; where the module is, if None.
+        dtype: what it computes in; what the module's weights are in, if None.
         rows: how many stimuli it takes at once, the fewest and the most; None for any number.
 
     Attributes:
+        module: the module that runs: the one given, or the copy.
+        device: where it runs.
+        dtype: of its input.
         places: where each layer is read, by its name.
+        output: the name of the model's own output.
     """
 
     def __init__(
         self,
         module: nn.Module,
-        device: torch.device,
-        dtype: torch.dtype,
+        device: torch.device | None,
+        dtype: torch.dtype | None,
         rows: tuple[int, int | None] = (1, None),
     ) -> None:
-        self.module = module.to(device=device, dtype=dtype).eval().requires_grad_(False)
-        self.device = device
-        self.dtype = dtype
+        kept = is_as_wanted(module, device, dtype)
+        self.module = module if kept else private_copy(module, device, dtype)
+        self._following = None if kept else Following(module, self.module)
+        home, precision = home_of(self.module)
+        self.device = device or home or torch.device("cpu")
+        self.dtype = dtype or precision or torch.float32
         self.rows = rows
-        self.places = places_of(module)
-        self._lock = _lock_of(module)
-        if any(isinstance(m, nn.MultiheadAttention) for m in module.modules()):
-            # PyTorch's fused attention is taken or not according to hooks and autograd, and
-            # runs no hooks inside: the same stimulus would read other last bits from call to
-            # call. The switch is global to the process.
-            torch.backends.mha.set_fastpath_enabled(False)
+        self.places = places_of(self.module)
+        self.output = own_output([name for name, _ in self.module.named_modules()])
+        self._found: dict[str, Found] = {}
+        self._lock = _lock_of(self.module)
+        self._attends = any(isinstance(m, nn.MultiheadAttention) for m in self.module.modules())
 
     def read(
         self, inputs: torch.Tensor, readers: Mapping[str, LayerReading]
@@ -72,9 +81,10 @@ class HookedModel:
         """Runs the model and returns, for each named layer, what its reader made of its output.
 
         A reader is called as soon as the layer has its output, before anything can change
-        it in place. Where a layer runs several times, its last run counts, of those with the
-        shape it was described with. Where the model takes a certain number of rows only, the
-        batch is split, and the last part filled up with zeros.
+        it in place, and the forward pass ends when the last of them has been called. Where a
+        layer runs several times, its last run counts, of those with the shape it was described
+        with. Where the model takes a certain number of rows only, the batch is split, and the
+        last part filled up with zeros.
 
         Args:
             inputs: (N, ...), normalised.
@@ -99,12 +109,19 @@ class HookedModel:
         self, inputs: torch.Tensor, readers: Mapping[str, LayerReading]
     ) -> dict[str, torch.Tensor]:
         found: dict[str, torch.Tensor] = {}
+        waiting = {name: self._found[name].runs for name in readers}
 
         def reader_hook(name: str, reader: LayerReading) -> Hook:
             def record(module: nn.Module, output: torch.Tensor) -> None:  # noqa: ARG001
                 # A module that runs twice may have another shape the first time.
-                if tuple(output.shape[1:]) == reader.layer.shape:
-                    found[name] = reader(output)
+                values = self._found[name].arranged(output, len(inputs))
+                if values is not None:
+                    found[name] = reader(values)
+                waiting[name] = waiting.get(name, 1) - 1
+                if waiting[name] <= 0:
+                    del waiting[name]
+                if not waiting and len(found) == len(readers):
+                    raise _Stop
 
             return record
 
@@ -144,50 +161,43 @@ class HookedModel:
 
             return hooked
 
-        with self._lock, ExitStack() as hooks:
+        with self._lock, self._lent(), ExitStack() as hooks:
             for name, record in hooks_by_layer.items():
-                place = self.places[name]
-                hooks.callback(_listen(place.module, hook(place, record)))
+                place = self._found[name].place
+                handle = place.module.register_forward_hook(hook(place, record), with_kwargs=True)
+                hooks.callback(handle.remove)
             if prepare is not None:
                 prepare()
             for batch in inputs:
                 self._forward(batch)
 
-    def dry_run(self, stimulus_shape: tuple[int, ...]) -> list[Run]:
-        """Every place with a tensor of one row a stimulus, in the order they were last done.
+    def survey(
+        self, stimulus_shape: tuple[int, ...], prepare: Callable[[], None] | None = None
+    ) -> Survey:
+        """Finds the layers of the model; to be called before any of them is read.
 
-        Attention heads get a place each, and so does each further output of the model.
+        Args:
+            stimulus_shape: of one stimulus.
+            prepare: called before each run.
+
+        Raises:
+            OracleFailed: where the model raises.
         """
-        fewest, most = self.rows
-        rows = max(fewest, min(DRY_ROWS, most or DRY_ROWS))
-        shapes: dict[str, tuple[int, ...]] = {}
 
-        def keep(name: str, tensor: torch.Tensor | None) -> bool:
-            kept = tensor is not None and tensor.ndim > 0 and len(tensor) == rows
-            if tensor is not None and kept:
-                shapes.pop(name, None)
-                shapes[name] = tuple(tensor.shape[1:])
-            return kept
-
-        def hook(name: str, place: Place) -> Callable[..., None]:
-            def hooked(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG001
-                keep(name, place.read(args, kwargs, output))
-
-            return hooked
-
-        def finish(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ARG001
-            for name, place, value in further_outputs(module, output):
-                if name not in places and keep(name, value):
-                    self.places[name] = place
-
-        places = dict(self.places)
-        inputs = torch.zeros(rows, *stimulus_shape, device=self.device, dtype=self.dtype)
-        with self._lock, ExitStack() as hooks, torch.no_grad():
-            for name, place in places.items():
-                hooks.callback(_listen(place.module, hook(name, place)))
-            hooks.callback(_listen(self.module, finish))
+        def forward(inputs: torch.Tensor) -> None:
+            if prepare is not None:
+                prepare()
             self._forward(inputs)
-        return [run for name, shape in shapes.items() for run in self._runs(name, shape)]
+
+        like = torch.empty(0, device=self.device, dtype=self.dtype)
+        with self._lock, self._lent():
+            done = survey(self.module, self.places, forward, stimulus_shape, self.rows, like)
+        self._found = {found.name: found for found in done.found}
+        return done
+
+    def arranged(self, name: str, values: torch.Tensor, rows: int) -> torch.Tensor | None:
+        """(rows, *shape) of what was heard of a layer; None where it has another shape."""
+        return self._found[name].arranged(values, rows)
 
     def has_gradients(self, stimulus_shape: tuple[int, ...]) -> bool:
         """Whether the model's output can be differentiated by its stimuli.
@@ -200,27 +210,26 @@ class HookedModel:
             fewest, *stimulus_shape, device=self.device, dtype=self.dtype, requires_grad=True
         )
         heard: list[torch.Tensor] = []
+        if self.output not in self._found:
+            return False
         with torch.enable_grad():
-            self.listen([inputs], {OUTPUT: lambda _, output: heard.append(output)})
+            self.listen([inputs], {self.output: lambda _, output: heard.append(output)})
             try:
                 torch.autograd.grad(heard[-1].sum(), inputs)
             except (RuntimeError, IndexError):  # autograd has no errors of its own
                 return False
         return True
 
-    def _runs(self, name: str, shape: tuple[int, ...]) -> list[Run]:
-        place = self.places[name]
-        if not place.heads:
-            return [Run(name, place.module, shape)]
-        if len(shape) != 3:
-            return []
-        each = [f"{name}.{head}" for head in range(shape[0])]
-        self.places.update({one: head_of(place, head) for head, one in enumerate(each)})
-        return [Run(one, place.module, shape[1:], head=True) for one in each]
+    def _lent(self) -> AbstractContextManager[None]:
+        if self._following is not None:
+            self._following.catch_up()
+        return lent(self.module, attends=self._attends)
 
     def _forward(self, inputs: torch.Tensor) -> None:
         try:
             self.module(inputs)
+        except _Stop:
+            return
         except BlackboxError:
             raise
         except (torch.cuda.OutOfMemoryError, MemoryError) as error:
@@ -233,8 +242,3 @@ class HookedModel:
                 f"the model raised {type(error).__name__} on inputs of shape "
                 f"{tuple(inputs.shape)}: {error}"
             ) from error
-
-
-def _listen(module: nn.Module, hook: Callable[..., None]) -> Callable[[], None]:
-    """Puts a hook on a module; what is returned takes it off."""
-    return module.register_forward_hook(hook, with_kwargs=True).remove

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,8 @@ class Place:
     Attributes:
         module: whose forward pass is listened to.
         read: what is taken of it; None where that is no tensor.
-        heads: whether that is (N, heads, tokens, dim), a layer for each head.
+        heads: whether that is (heads, N, tokens, dim), a layer for each head; or with tokens
+            before stimuli, or with parts folded into these, as in any other layer.
     """
 
     module: nn.Module
@@ -41,35 +43,66 @@ class Place:
 
 
 def places_of(model: nn.Module) -> dict[str, Place]:
-    """Every place of a model by its dotted name, with `OUTPUT` for the model's own output.
+    """Every place of a model by its dotted name, the model's own output last.
 
     Attention modules have one more, called like the module with `.heads` behind.
     """
     if isinstance(model, Program):
         places = {
-            name: Place(stand_in, output_of, stand_in.heads)
+            name: Place(stand_in, _heads_first if stand_in.heads else output_of, stand_in.heads)
             for name, stand_in in model.stand_ins.items()
         }
     else:
-        named = dict(model.named_modules())
+        named = {name: one for name, one in model.named_modules() if takes_hooks(one)}
         heads = {name: heads_of(module) for name, module in named.items()}
         # Heads come first: they are computed before the projection by which they are heard.
         places = {f"{name}.{HEADS}".lstrip("."): place for name, place in heads.items() if place}
         places |= {name: Place(module, output_of) for name, module in named.items() if name}
-    places.setdefault(OUTPUT, Place(model, output_of))
+    places[own_output(places)] = Place(model, output_of)
     return places
 
 
-def tensor_of(output: object) -> torch.Tensor | None:
-    """A module's output, or the first of several where that is a tensor.
+def takes_hooks(module: nn.Module) -> bool:
+    """Whether the module is Python code; PyTorch runs no hooks on modules of TorchScript."""
+    return not isinstance(module, torch.jit.ScriptModule)
 
-    Attention returns (values, weights), and models of transformers a dict-like record.
+
+def own_output(names: Container[str]) -> str:
+    """What the model's own output is called: `OUTPUT`, with `_` behind where a layer is."""
+    name = OUTPUT
+    while name in names:
+        name += "_"
+    return name
+
+
+def tensors_in(output: object) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
+    """The tensors in what a module returned, with the keys that lead to each.
+
+    Attention returns (values, weights), models of transformers a dict-like record, others a
+    dataclass, or any of these inside of each other. Numbers are keys of what has no names.
     """
+    if isinstance(output, torch.Tensor):
+        yield (), output
+        return
+    for key, value in _entries(output):
+        for keys, tensor in tensors_in(value):
+            yield (key, *keys), tensor
+
+
+def _entries(output: object) -> Iterator[tuple[str, object]]:
     if isinstance(output, dict):
-        output = next(iter(output.values()), None)
-    if isinstance(output, (tuple, list)) and output:
-        output = output[0]
-    return output if isinstance(output, torch.Tensor) else None
+        yield from ((str(key), value) for key, value in output.items())
+    elif isinstance(output, tuple) and hasattr(output, "_fields"):
+        yield from zip(output._fields, output, strict=True)
+    elif isinstance(output, (tuple, list)):
+        yield from ((str(number), value) for number, value in enumerate(output))
+    elif dataclasses.is_dataclass(output) and not isinstance(output, type):
+        yield from ((one.name, getattr(output, one.name)) for one in dataclasses.fields(output))
+
+
+def tensor_of(output: object) -> torch.Tensor | None:
+    """A module's output, or the first tensor in it; None where there is none."""
+    return next((tensor for _, tensor in tensors_in(output)), None)
 
 
 def output_of(args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> torch.Tensor | None:  # noqa: ARG001
@@ -77,31 +110,29 @@ def output_of(args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> tor
     return tensor_of(output)
 
 
-def further_outputs(model: nn.Module, output: object) -> Iterator[tuple[str, Place, torch.Tensor]]:
-    """The tensors behind the first in a model's output: name, place, value.
-
-    A record has names of its own, `output.pooler_output`; a tuple is numbered, `output.1`.
-    """
-    if isinstance(output, dict):
-        keys: list[Any] = list(output)[1:]
-    elif isinstance(output, (tuple, list)):
-        keys = list(range(1, len(output)))
-    else:
-        return
-    for key in keys:
-        value = output[key]
-        if isinstance(value, torch.Tensor):
-            yield f"{OUTPUT}.{key}", Place(model, _entry(key)), value
+def _heads_first(args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> torch.Tensor | None:  # noqa: ARG001
+    """(heads, N, tokens, dim) of what a program's attention computes, (N, heads, tokens, dim)."""
+    values = tensor_of(output)
+    return values.transpose(0, 1) if values is not None and values.ndim == 4 else None
 
 
 def head_of(place: Place, head: int) -> Place:
-    """One head of a place of heads: (N, tokens, dim)."""
+    """One head of a place of heads."""
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> torch.Tensor | None:
         heads = place.read(args, kwargs, output)
-        return heads[:, head] if heads is not None and heads.ndim == 4 else None
+        return heads[head] if heads is not None and len(heads) > head else None
 
     return Place(place.module, read)
+
+
+def further_outputs(module: nn.Module, output: object) -> Iterator[tuple[str, Place, torch.Tensor]]:
+    """The tensors behind the first in a module's output: keys, place, value.
+
+    A record has names of its own, `pooler_output` or `heads.age`; a tuple is numbered, `1`.
+    """
+    for keys, tensor in list(tensors_in(output))[1:]:
+        yield ".".join(keys), Place(module, _entry(keys)), tensor
 
 
 def heads_of(module: nn.Module) -> Place | None:
@@ -137,10 +168,10 @@ def heads_of(module: nn.Module) -> Place | None:
 
 
 def _split(values: object, heads: int) -> torch.Tensor | None:
-    """(N, tokens, heads * dim) to (N, heads, tokens, dim)."""
-    if not isinstance(values, torch.Tensor) or values.ndim != 3 or values.shape[2] % heads:
+    """(N, tokens, heads * dim) to (heads, N, tokens, dim); so with tokens before stimuli."""
+    if not isinstance(values, torch.Tensor) or values.ndim < 3 or values.shape[-1] % heads:
         return None
-    return values.reshape(*values.shape[:2], heads, -1).transpose(1, 2)
+    return values.reshape(*values.shape[:-1], heads, -1).movedim(-2, 0)
 
 
 def _again(attention: nn.MultiheadAttention) -> Read:
@@ -154,20 +185,13 @@ def _again(attention: nn.MultiheadAttention) -> Read:
         )
         # The copy shares its parameters, and has no hooks: it is not heard.
         vars(unmixed)["_modules"] = {"out_proj": mixing}
-        values: torch.Tensor = unmixed.forward(*args, **kwargs)[0]
-        if not attention.batch_first and values.ndim == 3:
-            values = values.transpose(0, 1)
-        return _split(values, attention.num_heads)
+        return _split(unmixed.forward(*args, **kwargs)[0], attention.num_heads)
 
     return read
 
 
-def _entry(key: Any) -> Read:
+def _entry(wanted: tuple[str, ...]) -> Read:
     def read(args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> torch.Tensor | None:  # noqa: ARG001
-        try:
-            value = output[key]
-        except (LookupError, TypeError):
-            return None
-        return value if isinstance(value, torch.Tensor) else None
+        return next((tensor for keys, tensor in tensors_in(output) if keys == wanted), None)
 
     return read

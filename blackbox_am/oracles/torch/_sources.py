@@ -35,6 +35,7 @@ from blackbox_am.oracles._inputs import imported
 from blackbox_am.oracles.torch import _program_files, _transformers
 from blackbox_am.oracles.torch._exported import Exported
 from blackbox_am.oracles.torch._facts import Facts
+from blackbox_am.oracles.torch._lending import private_copy, unwrapped
 from blackbox_am.oracles.torch._torchscript import Scripted
 from blackbox_am.zoo import catalogue, loading
 
@@ -52,6 +53,21 @@ class Options:
     arguments: dict[str, Any] = field(default_factory=dict)
     weights: str = ""
     download: bool = False
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that was read.
+
+    Attributes:
+        module: the model.
+        lent: whether somebody else owns it, so that it must stay as it is.
+        notes: what was done to read it, for the operator.
+    """
+
+    module: nn.Module
+    lent: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +107,7 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def load(self, device: str) -> nn.Module:
+    def load(self, device: str) -> Loaded:
         """The model, which the caller moves to the device where it is not there yet."""
 
 
@@ -136,10 +152,12 @@ class Given(Source):
             return {"model": structure(self._made), "weights": Path(self.options.weights)}
         return {"model": self.model}
 
-    def load(self, device: str) -> nn.Module:  # noqa: ARG002
-        if self.options.weights:
-            load(self._made, Path(self.options.weights))
-        return self._made
+    def load(self, device: str) -> Loaded:  # noqa: ARG002
+        if not self.options.weights:
+            return Loaded(self._made, lent=True)
+        # The weights go into a copy: the module at hand keeps its own.
+        copied = private_copy(self._made, None, None)
+        return Loaded(copied, notes=load(copied, Path(self.options.weights)))
 
     @cached_property
     def _made(self) -> nn.Module:
@@ -147,8 +165,7 @@ class Given(Source):
             return Exported(self.model)
         if isinstance(self.model, torch.jit.ScriptModule):
             return Scripted(self.model)
-        module: nn.Module = self.model
-        return module
+        return unwrapped(self.model)
 
 
 class Imported(Source):
@@ -160,9 +177,10 @@ class Imported(Source):
         # The code may read anything, and what it has made tells all of it.
         return {"model": loaded(), "weights": None, "arguments": None}
 
-    def load(self, device: str) -> nn.Module:  # noqa: ARG002
+    def load(self, device: str) -> Loaded:  # noqa: ARG002
         found = imported("model", self.model)
-        if not isinstance(found, nn.Module):
+        lent = isinstance(found, nn.Module)
+        if not lent:
             found = self._call(found)
         if not isinstance(found, nn.Module):
             raise InvalidSpec(
@@ -170,9 +188,12 @@ class Imported(Source):
                 f"{type(found).__name__}",
                 field="model",
             )
-        if self.options.weights:
-            load(found, Path(self.options.weights))
-        return found
+        module = unwrapped(found)
+        if not self.options.weights:
+            return Loaded(module, lent=lent)
+        if lent:
+            module = private_copy(module, None, None)
+        return Loaded(module, notes=load(module, Path(self.options.weights)))
 
     def _call(self, maker: Any) -> Any:
         if not callable(maker):
@@ -208,8 +229,8 @@ class Zoo(Source):
         del loaded
         return {"model": tuple(catalogue.files(self.model))}
 
-    def load(self, device: str) -> nn.Module:  # noqa: ARG002
-        return loading.load_classifier(self.model)
+    def load(self, device: str) -> Loaded:  # noqa: ARG002
+        return Loaded(loading.load_classifier(self.model))
 
 
 class Transformers(Source):
@@ -225,9 +246,11 @@ class Transformers(Source):
         del loaded
         return {"model": self._folder}
 
-    def load(self, device: str) -> nn.Module:  # noqa: ARG002
+    def load(self, device: str) -> Loaded:  # noqa: ARG002
         options = self.options
-        return _transformers.load_model(self._folder, options.architecture, options.arguments)
+        return Loaded(
+            _transformers.load_model(self._folder, options.architecture, options.arguments)
+        )
 
     @cached_property
     def _folder(self) -> Path:
@@ -248,7 +271,7 @@ class Timm(Source):
         del loaded
         return {"weights": self._weights}
 
-    def load(self, device: str) -> nn.Module:  # noqa: ARG002
+    def load(self, device: str) -> Loaded:  # noqa: ARG002
         options = self.options
         try:
             model: nn.Module = self._timm.create_model(
@@ -258,8 +281,7 @@ class Timm(Source):
             raise InvalidSpec(
                 f"model: timm cannot make {self.model!r}: {error}", field="model"
             ) from error
-        load(model, self._weights)
-        return model
+        return Loaded(model, notes=load(model, self._weights))
 
     @cached_property
     def _weights(self) -> Path:
@@ -301,8 +323,8 @@ class TorchScript(Source):
         del loaded
         return {"model": Path(self.model)}
 
-    def load(self, device: str) -> nn.Module:
-        return Scripted(_program_files.read_script(Path(self.model), device))
+    def load(self, device: str) -> Loaded:
+        return Loaded(Scripted(_program_files.read_script(Path(self.model), device)))
 
 
 class ExportedFile(Source):
@@ -315,8 +337,8 @@ class ExportedFile(Source):
         del loaded
         return {"model": Path(self.model)}
 
-    def load(self, device: str) -> nn.Module:
-        return Exported(move_to_device_pass(self._program, device))
+    def load(self, device: str) -> Loaded:
+        return Loaded(Exported(move_to_device_pass(self._program, device)))
 
     @cached_property
     def _program(self) -> ExportedProgram:

@@ -10,7 +10,7 @@ class StandIn(nn.Module):
     """Hears the output of a module that is no Python object any more. Gives it back unchanged.
 
     Attributes:
-        original_name: the class of the module it stands for, without its package.
+        original_name: the class of the module it stands for, with its package where it is known.
         composite: whether that module had modules inside.
         heads: whether it hears attention heads, (N, heads, tokens, dim), in place of an output.
     """

@@ -48,7 +48,7 @@ class Scripted(Program):
             original = modules[found.owner]
             self.stand_ins.pop(found.name, None)
             self.stand_ins[found.name] = StandIn(
-                str(getattr(original, "original_name", "")),
+                _full_name(original),
                 composite=any(True for _ in original.children()),
                 heads=found.heads,
             )
@@ -73,6 +73,14 @@ class Scripted(Program):
                 self._functions.popitem(last=False)
             self._functions[key] = _with_outputs(self.script, wanted, whole=whole)
         return self._functions[key]
+
+
+def _full_name(module: Any) -> str:
+    """The name of a module's class with its package, such as torch.nn.modules.linear.Linear."""
+    qualified = str(module._c._type().qualified_name())  # noqa: SLF001  # has no public name
+    name = re.sub(r"\.___torch_mangle_\d+", "", qualified).removeprefix("__torch__.")
+    own = str(getattr(module, "original_name", ""))
+    return name if name.rpartition(".")[2] == own else own
 
 
 def _with_outputs(script: Any, wanted: tuple[str, ...], *, whole: bool) -> Any:

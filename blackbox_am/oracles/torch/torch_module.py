@@ -12,37 +12,42 @@ import torch
 
 from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
-from blackbox_am.core.types import OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles._inputs import (
     by_channel,
     check_normalisation,
     check_positive,
+    checked_numbers,
     checked_shape,
 )
-from blackbox_am.oracles._layers import has_class_token, layers_of
+from blackbox_am.oracles._layers import Layer, layers_of
 from blackbox_am.oracles._reading import LayerReading
 from blackbox_am.oracles.torch._facts import Facts
 from blackbox_am.oracles.torch._hooked import HookedModel
+from blackbox_am.oracles.torch._lending import converted
 from blackbox_am.oracles.torch._sources import Options, Source, source_of
 from blackbox_am.oracles.torch._stand_ins import Program
+from blackbox_am.oracles.torch._survey import Survey
 
 Plan = tuple[dict[str, LayerReading], torch.Tensor]
 """How each layer is read, and the order that makes the joined columns those asked for."""
 
 _TAKING = threading.Lock()
+_DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 
 
 @dataclass(frozen=True)
 class TorchModule(Oracle):
     """A PyTorch model, any layer of which can be read by its dotted module name.
 
-    A layer is a module by its dotted name, and what it reads is the module's output, its first
-    tensor where there are several; `output` is the model's own, and what is behind it in a tuple
-    or record is called as there, `output.pooler_output`. The heads of attention are layers too,
-    called by their number, `blocks.6.attn.heads.3`: what a head makes of its values by its
-    weights, before the projection that mixes the heads.
+    A layer is a module by its dotted name, and what is read is the module's output. Of several
+    tensors the first has the module's name; the others are called by their place or key in the
+    tuple, dict, record or dataclass, `output.pooler_output`. `output` is the output of the model
+    itself; where one of its modules has that name, the model's is called `output_`. The heads of
+    attention are layers too, called by their number, `blocks.6.attn.heads.3`: what a head makes
+    of its values by its weights, before the projection that mixes the heads.
 
     A unit of it, by example::
 
@@ -50,16 +55,28 @@ class TorchModule(Oracle):
         blocks.6.mlp.act:713@cls    the same behind it, at the class token
         blocks.6.attn.heads.3:17@5  what head 3 writes to its channel 17 at token 5
 
-    The module is taken over: moved to the device, put into eval mode, its parameters
-    frozen. Gradients with respect to stimuli stay available. Each unit is read right after
-    its layer has run, so that an in-place activation function behind it changes nothing;
-    a module that runs several times is read at its last run.
+    Which axis of a layer counts its units is found for each layer by itself: the class of the
+    module fixes the axis, or the axis is followed through the operations of a forward pass on
+    random stimuli (`_survey.py`). What cannot be read is listed in `describe().unaddressable`.
+
+    A module at hand stays as it is: neither its weights nor their precision or device change, nor
+    do flags, buffers and hooks. On the wanted device and in the wanted precision the module itself
+    is run, in evaluation mode for the length of each call; for another device or precision the
+    oracle makes a private copy at its first use. Either way a call reads the weights of its
+    moment: when the owner trains the module between two calls, the second call sees the trained
+    weights (a copy takes over what PyTorch counts as a change, not changes through
+    `tensor.data`). To look at one moment for longer, give the oracle a `copy.deepcopy`, as must be
+    done where another thread trains the module meanwhile.
+
+    Gradients with respect to stimuli are available, and none reach the model's parameters. Each
+    unit is read right after its layer has run, so that an in-place activation function behind it
+    changes nothing, and the forward pass ends there; a module that runs several times is read at
+    its last run.
 
     Reductions over a map take all of it. Reductions over tokens take the patch tokens and
-    leave a class token out; whether token 0 is one is told from the model: it owns a
-    parameter called cls_token, class_token or class_embedding, and the layer's number of
-    tokens is not a square (a square is patches alone). `class_token` overrides this.
-    Further tokens, such as registers, count as patches.
+    leave a class token out. Token 0 is a class token in the layers behind the place where the
+    model puts one learned token before the others; `class_token` overrides this. Further tokens,
+    such as registers, count as patches.
 
     Programs have fewer layers than the model that they were made of. Of `torch.export`: every
     module that computes one thing; of TorchScript: those that are called whatever the input,
@@ -78,11 +95,14 @@ class TorchModule(Oracle):
         stimulus_shape: shape of one stimulus; known for the zoo, transformers, timm and
             exported programs.
         mean: subtracted from stimuli in [0, 1], one number or one a channel (the first axis; of
-            clips (frames, channels, height, width) the second) ...
+            clips (frames, channels, height, width) the second), as floats, a list or an array ...
         std: ... and then divided by this. Both known for the zoo, timm, and transformers where
             a preprocessor_config.json lies beside the model.
-        device: such as `cpu` or `cuda:0`; `auto` is CUDA where there is one.
-        dtype: what the model computes in. Activations are float32 in any case.
+        device: such as `cpu` or `cuda:0`; `auto` is where the weights of a model at hand are,
+            and for all others CUDA where there is one.
+        dtype: what the model computes in: `float32`, `float64`, `bfloat16`, `float16`, or `auto`
+            for what its weights are in. Complex weights stay complex. Activations are float64
+            where the layer computes in float64, else float32.
         batch_size: rows it is run with; 256 on CUDA and 64 elsewhere unless given.
         class_token: whether token 0 is a class token in every layer of tokens.
         labels: class names, for the model's output. Known for the zoo and transformers.
@@ -91,7 +111,7 @@ class TorchModule(Oracle):
         arguments: for the operator's class, for timm's `create_model` or for transformers'
             `from_pretrained`.
         weights: path of a state dict: safetensors, or what `torch.load` reads with
-            weights_only.
+            weights_only, alone or in a checkpoint; see `core.weights.read_state`.
         download: whether a model of transformers or timm that is not here may be downloaded.
         rows: number of stimuli that a program takes, where it takes no other: batches are
             split, and the last filled up. Known for exported programs.
@@ -112,7 +132,7 @@ class TorchModule(Oracle):
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     device: str = "auto"
-    dtype: Literal["float32", "bfloat16", "float64"] = "float32"
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] = "auto"
     batch_size: int | None = None
     class_token: bool | None = None
     labels: tuple[str, ...] = ()
@@ -123,6 +143,8 @@ class TorchModule(Oracle):
     rows: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, checked_numbers(name, getattr(self, name)))
         self._take_facts(self._source.facts())
         if self._source.trained_on_images and not (self.mean or self.std):
             raise InvalidSpec(
@@ -132,12 +154,16 @@ class TorchModule(Oracle):
             )
         object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
         check_normalisation(self.stimulus_shape, self.mean, self.std)
-        if self.dtype not in ("float32", "bfloat16", "float64"):
+        if self.dtype not in _DTYPES:
             raise InvalidSpec(
-                f"dtype: expected float32, bfloat16 or float64, got {self.dtype!r}", field="dtype"
+                f"dtype: expected {', '.join(_DTYPES)}, got {self.dtype!r}", field="dtype"
             )
         check_positive("batch_size", self.batch_size)
         check_positive("rows", self.rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Its parameters alone: a copy in another process reads its model anew."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def contents(self) -> Mapping[str, object]:
         return self._source.contents(lambda: self._hooked.module)
@@ -167,19 +193,22 @@ class TorchModule(Oracle):
         columns: dict[str, list[int]] = {}
         for column, unit in enumerate(units):
             columns.setdefault(unit.layer, []).append(column)
-        readings = {}
-        for name, members in columns.items():
-            class_token = self.class_token
-            if class_token is None:
-                class_token = has_class_token(self._hooked.module, layers[name])
-            readings[name] = LayerReading(
+        readings = {
+            name: LayerReading(
                 layers[name],
                 [units[column] for column in members],
                 self._hooked.device,
-                class_token=class_token and "token" in layers[name].axes,
+                class_token=self._has_class_token(layers[name]),
             )
+            for name, members in columns.items()
+        }
         order = [column for members in columns.values() for column in members]
         return readings, torch.tensor(order, device=self._hooked.device).argsort()
+
+    def _has_class_token(self, layer: LayerInfo) -> bool:
+        if self.class_token is not None:
+            return self.class_token and layer.axes == ("token", "unit")
+        return any(found.class_token for found in self._survey.found if found.name == layer.name)
 
     def _normalise(self, stimuli: torch.Tensor) -> torch.Tensor:
         dtype = self._hooked.dtype
@@ -193,7 +222,7 @@ class TorchModule(Oracle):
 
     @cached_property
     def _normalisation(self) -> tuple[torch.Tensor, torch.Tensor]:
-        wide = torch.float64 if self.dtype == "float64" else torch.float32
+        wide = torch.float64 if self._hooked.dtype == torch.float64 else torch.float32
         return tuple(  # type: ignore[return-value]  # two of them
             by_channel(
                 torch.tensor(numbers, device=self._hooked.device, dtype=wide), self.stimulus_shape
@@ -207,22 +236,35 @@ class TorchModule(Oracle):
             return vars(self).get("_hooked") or self._take()
 
     def _take(self) -> HookedModel:
-        name = self.device
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
-        module = self._source.load(name)
-        rows = module.rows if isinstance(module, Program) else (1, None)
+        home = "cuda" if torch.cuda.is_available() else "cpu"
+        name = home if self.device == "auto" else self.device
+        loaded = self._source.load(name)
+        vars(self)["_notes"] = loaded.notes
+        rows = loaded.module.rows if isinstance(loaded.module, Program) else (1, None)
         if self.rows is not None:
             rows = (self.rows, self.rows)
-        hooked = HookedModel(module, torch.device(name), getattr(torch, self.dtype), rows)
+        dtype = None if self.dtype == "auto" else getattr(torch, self.dtype)
+        device: torch.device | None = torch.device(name)
+        if loaded.lent and self.device == "auto":
+            device = None  # where its owner has it
+        elif not loaded.lent:
+            converted(loaded.module, device, dtype).eval().requires_grad_(False)
+        hooked = HookedModel(loaded.module, device, dtype, rows)
         # Kept before the lock is given back: a second thread must find it.
         vars(self)["_hooked"] = hooked
         return hooked
 
     @cached_property
+    def _survey(self) -> Survey:
+        return self._hooked.survey(self.stimulus_shape)
+
+    @cached_property
     def _info(self) -> OracleInfo:
         hooked = self._hooked
-        layers = layers_of(hooked.module, hooked.dry_run(self.stimulus_shape), self.labels)
+        layers = [
+            Layer(found.name, found.place.module, found.shape, found.axes, found.head)
+            for found in self._survey.found
+        ]
         default = 256 if hooked.device.type == "cuda" else 64
         # A module has them, and need not be run once more to know.
         program = isinstance(hooked.module, Program)
@@ -231,8 +273,10 @@ class TorchModule(Oracle):
             self.kind,
             FORWARD if refused else FORWARD | Capability.GRADIENTS,
             self.stimulus_shape,
-            tuple(layers),
+            tuple(layers_of(layers, hooked.output, self.labels)),
             batch_size=self.batch_size or default,
+            unaddressable=self._survey.unaddressable,
+            notes=(*vars(self)["_notes"], *self._survey.notes),
         )
 
     @cached_property

@@ -1,0 +1,186 @@
+"""Running a module that somebody else owns, so that it is afterwards as it was before."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+
+from blackbox_am.errors import InvalidSpec
+
+_ATTENTION = threading.Lock()
+_attending = [0, True]
+"""How many calls need PyTorch's own attention without its fast path, and the switch before."""
+
+
+@contextmanager
+def lent(module: nn.Module, *, attends: bool) -> Iterator[None]:
+    """The module in evaluation mode and with frozen parameters, for the length of the context.
+
+    The graph of an answer leads to the stimuli alone. Without a graph parameters are frozen too:
+    PyTorch chooses other kernels for those that require gradients, which give other last bits.
+    Afterwards the mode of each submodule, and which parameters require gradients, are as before.
+
+    Args:
+        module: the module.
+        attends: whether the module has PyTorch's own attention.
+    """
+    training = [one for one in module.modules() if getattr(one, "training", False)]
+    frozen = [one for one in module.parameters() if one.requires_grad and one.is_leaf]
+    with _steady_attention() if attends else nullcontext():
+        try:
+            for one in training:
+                one.training = False
+            for parameter in frozen:
+                parameter.requires_grad_(False)
+            yield
+        finally:
+            for one in training:
+                one.training = True
+            for parameter in frozen:
+                parameter.requires_grad_(True)
+
+
+def private_copy(
+    module: nn.Module, device: torch.device | None, dtype: torch.dtype | None
+) -> nn.Module:
+    """A copy of the module on a device, computing in `dtype`; complex weights stay complex.
+
+    Args:
+        module: stays as it is.
+        device: where the copy is; where the module is, if None.
+        dtype: of the copy's floating point weights; as they are, if None.
+
+    Raises:
+        InvalidSpec: where the module cannot be copied.
+    """
+    try:
+        made: nn.Module = copy.deepcopy(module)
+    except Exception as error:  # whatever an attribute of the module raises
+        raise InvalidSpec(
+            f"model: this {type(module).__name__} is needed in another precision or on another "
+            f"device, and cannot be copied ({error}); convert it yourself, and leave out dtype "
+            "and device",
+            field="model",
+        ) from error
+    return converted(made, device, dtype).eval().requires_grad_(False)
+
+
+class Following:
+    """Keeps a private copy equal to the module that it was made of.
+
+    PyTorch counts the changes of each tensor, and a step of training, `load_state_dict` and any
+    other operation in place show. Changes through `tensor.data` are not counted.
+
+    Args:
+        source: the module; nothing is done to it.
+        copied: its private copy.
+    """
+
+    def __init__(self, source: nn.Module, copied: nn.Module) -> None:
+        self._pairs = list(zip(_tensors(source), _tensors(copied), strict=True))
+        self._seen = [tensor._version for tensor, _ in self._pairs]  # noqa: SLF001  # no public name
+
+    def catch_up(self) -> None:
+        """Copies the tensors that have changed since the last time."""
+        for place, (tensor, own) in enumerate(self._pairs):
+            version = tensor._version  # noqa: SLF001  # as above
+            if version != self._seen[place]:
+                with torch.no_grad():
+                    own.copy_(tensor)
+                self._seen[place] = version
+
+
+def converted(
+    module: nn.Module, device: torch.device | None, dtype: torch.dtype | None
+) -> nn.Module:
+    """The module itself, moved and cast; complex weights become complex ones of that precision."""
+
+    def convert(tensor: torch.Tensor) -> torch.Tensor:
+        wanted = dtype
+        if tensor.is_complex():
+            wanted = None if dtype is None else _complex(dtype)
+        elif not tensor.is_floating_point():
+            wanted = None
+        return tensor.to(device=device, dtype=wanted)
+
+    # `Module.to` would drop the imaginary part of complex weights.
+    made: nn.Module = module._apply(convert)  # type: ignore[no-untyped-call]  # noqa: SLF001  # what `Module.to` is made of
+    return made
+
+
+def is_as_wanted(module: nn.Module, device: torch.device | None, dtype: torch.dtype | None) -> bool:
+    """Whether every tensor of the module is on the device, and every float in the precision."""
+    for tensor in _tensors(module):
+        if device is not None and tensor.device != _with_index(device):
+            return False
+        if dtype is not None and tensor.is_floating_point() and tensor.dtype != dtype:
+            return False
+    return True
+
+
+def home_of(module: nn.Module) -> tuple[torch.device | None, torch.dtype | None]:
+    """The device and the floating point type of a module's first weights; None without any."""
+    tensors = list(_tensors(module))
+    floats = [tensor.dtype for tensor in tensors if tensor.is_floating_point()]
+    if not floats and any(tensor.dtype == torch.complex128 for tensor in tensors):
+        floats = [torch.float64]
+    return tensors[0].device if tensors else None, floats[0] if floats else None
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module inside of what `torch.compile` and `DataParallel` put around it.
+
+    Inside, layers have the names that they have in the user's code, and hooks run.
+    """
+    while True:
+        inner: Any = getattr(module, "_orig_mod", None)
+        if inner is None and isinstance(
+            module, (nn.DataParallel, nn.parallel.DistributedDataParallel)
+        ):
+            inner = module.module
+        if not isinstance(inner, nn.Module):
+            return module
+        module = inner
+
+
+def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()
+
+
+def _complex(dtype: torch.dtype) -> torch.dtype:
+    return torch.complex128 if dtype == torch.float64 else torch.complex64
+
+
+def _with_index(device: torch.device) -> torch.device:
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
+
+
+@contextmanager
+def _steady_attention() -> Iterator[None]:
+    """Keeps PyTorch's fused attention off.
+
+    It is taken or not according to hooks and autograd, and runs no hooks inside: the same
+    stimulus would read other last bits from call to call. The switch is global to the process:
+    the last call that needs it puts it back.
+    """
+    with _ATTENTION:
+        if not _attending[0]:
+            _attending[1] = torch.backends.mha.get_fastpath_enabled()
+            torch.backends.mha.set_fastpath_enabled(False)
+        _attending[0] += 1
+    try:
+        yield
+    finally:
+        with _ATTENTION:
+            _attending[0] -= 1
+            if not _attending[0]:
+                torch.backends.mha.set_fastpath_enabled(bool(_attending[1]))
