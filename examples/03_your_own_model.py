@@ -8,7 +8,6 @@ see each digit in them. Needs scikit-learn, and a server: `blackbox-am serve`.
 """
 
 import argparse
-import time
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -34,10 +33,7 @@ def main() -> None:
             space=blackbox_am.SpaceSpec("box", 64, low=(0.0,), high=(16.0,)),
             queries_per_target=arguments.queries,
         )
-        while (candidates := study.ask()).state.active:
-            if not len(candidates):  # others are measuring what is left
-                time.sleep(candidates.retry_after)
-                continue
+        while not (candidates := study.ask()).done:
             votes = forest.predict_proba(candidates.latents)
             study.tell(candidates, votes[np.arange(len(candidates)), candidates.targets])
 

@@ -12,6 +12,7 @@ The only place that builds ids and takes them apart, for the service and for cli
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,7 +51,8 @@ def check(ids: ArrayLike, *, field: str = "candidate_ids") -> Ids:
         if isinstance(ids, np.ndarray) and ids.ndim == 1 and ids.dtype.kind == "u":
             return ids.astype(np.uint64)
         # One by one: numpy makes floats of a list that mixes signed and unsigned numbers.
-        return np.array([operator.index(number) for number in ids], np.uint64)  # type: ignore[union-attr]
+        listed: Any = ids
+        return np.array([operator.index(number) for number in listed], np.uint64)
     except (ValueError, OverflowError, TypeError):
         pass
     raise InvalidInput(
