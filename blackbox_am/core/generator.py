@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 
@@ -19,6 +20,11 @@ class Generator(Identified, ABC):
     A subclass is a frozen dataclass whose fields are its parameters. `space` and
     `stimulus_shape` are known without loading weights.
     """
+
+    study_parameters: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that a study may set by itself. The operator may allow it others."""
+    study_inputs: ClassVar[tuple[str, ...]] = ()
+    """Parameters that a study may bring as arrays, such as the images to attack."""
 
     @property
     def differentiable(self) -> bool:

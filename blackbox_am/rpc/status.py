@@ -37,6 +37,7 @@ CODES: dict[type[BlackboxError], grpc.StatusCode] = {
     errors.StudyClosed: grpc.StatusCode.FAILED_PRECONDITION,
     errors.ModelChanged: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SequenceTaken: grpc.StatusCode.ABORTED,
+    errors.NotOwner: grpc.StatusCode.ABORTED,
     errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,
     errors.GradientUnavailable: grpc.StatusCode.UNIMPLEMENTED,
     errors.CapabilityMissing: grpc.StatusCode.UNIMPLEMENTED,
@@ -61,6 +62,7 @@ CODES: dict[type[BlackboxError], grpc.StatusCode] = {
 
 RETRY_SECONDS: dict[type[BlackboxError], int] = {
     errors.SequenceTaken: 1,
+    errors.NotOwner: 1,
     errors.OracleUnavailable: 5,
     errors.OracleTimeout: 5,
     errors.ServerUnavailable: 1,
@@ -123,6 +125,13 @@ def from_rpc_error(error: grpc.RpcError, address: str = "the server") -> Blackbo
     if status is not None:
         found.retry_after = _retry_after(status)
     return found
+
+
+def to_error(status: Status) -> BlackboxError:
+    """The error that `to_status` made `status` of."""
+    error = _from_status(status) or errors.ServerFailed(status.message)
+    error.retry_after = _retry_after(status)
+    return error
 
 
 def _from_status(status: Status) -> BlackboxError | None:

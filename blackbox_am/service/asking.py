@@ -49,8 +49,8 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
     seconds = lease_seconds(request.lease_duration)
     dtype = check_stimulus_dtype(request.stimulus_dtype)
     _check_request(request)
-    with backend.registry.reading(study_id) as study:
-        created, state = study.created, study.state
+    published = backend.registry.published(study_id)
+    created, state = published.created, published.progress.state
     spec, shape = created.spec, created.stimulus_shape
     if request.with_stimuli and spec.generator is None:
         raise InvalidInput(
@@ -69,8 +69,8 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
 
     def take(live: LiveStudy) -> tuple[pb.AskResponse, Array | None]:
         holder = Holder(request.client_id, request.session_id)
-        generation, keys, lease_id = live.take(limit, seconds, holder)
         with live.reading() as study:
+            generation, keys, lease_id = live.take(limit, seconds, holder)
             if not keys:
                 wait = _retry_after(live, study)
                 return _nothing(created.space, study.state, wait, empty), None
@@ -106,16 +106,14 @@ def tell(backend: Backend, request: pb.TellRequest) -> pb.TellResponse:
     study_id = names.study_id(request.name)
     candidates = np.stack(candidate_ids.unpack(request.candidate_ids), axis=1)
     kind, values = _measured(request, len(candidates))
-    with backend.registry.reading(study_id) as study:
+    if not backend.registry.published(study_id).progress.state.active:
         # A study that has ended is not taken up for this.
-        targets = _known_targets(study, candidates[:, 1])
-        activations = quantities.own(study, targets, values, kind)
-        _check(study, candidates, activations)
+        _checked(backend.registry.load(study_id), candidates, values, kind)
 
     def bring(live: LiveStudy) -> pb.TellResponse:
         accepted = repeated = 0
         with live.reading() as study:
-            _check(study, candidates, activations)
+            activations = _checked(study, candidates, values, kind)
             for generation, mine in _by_generation(candidates):
                 told = live.tell(
                     generation, candidates[mine, 1], candidates[mine, 2], activations[mine]
@@ -240,11 +238,15 @@ def _known_targets(study: Study, targets: Array) -> Array:
     return targets
 
 
-def _check(study: Study, candidates: Array, activations: Array) -> None:
+def _checked(study: Study, candidates: Array, values: Array, kind: str) -> Array:
+    """(N, U) what was measured of each target's own quantities, all of it checked."""
+    targets = _known_targets(study, candidates[:, 1])
+    activations = quantities.own(study, targets, values, kind)
     for generation, mine in _by_generation(candidates):
         decisions.rows_told(
             study, generation, candidates[mine, 1], candidates[mine, 2], activations[mine]
         )
+    return activations
 
 
 def _by_generation(candidates: Array) -> list[tuple[int, NDArray[np.bool_]]]:

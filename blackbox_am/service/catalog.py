@@ -20,8 +20,8 @@ from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.errors import BlackboxError
 from blackbox_am.rpc import api, chunks, pages, progress, specs, tensors, times
 from blackbox_am.service.asking import LONGEST_LEASE_SECONDS
-from blackbox_am.service.backend import Backend
-from blackbox_am.service.calls import streaming, unary, unary_model
+from blackbox_am.service.backend import Backend, Pool
+from blackbox_am.service.calls import streaming, unary, unary_model, unary_remote
 from blackbox_am.service.creating import SEED_BITS
 from blackbox_am.service.oracles import observe
 from blackbox_am.service.rendering import (
@@ -104,13 +104,13 @@ class CatalogService(CatalogServiceServicer):
         page, token = _page(request, names, self._generator)
         return pb.ListGeneratorsResponse(generators=page, next_page_token=token)
 
-    @unary_model
+    @unary_remote
     def ListOracles(self, request: pb.ListOraclesRequest) -> pb.ListOraclesResponse:  # noqa: N802
         names = self.backend.config.catalogue.oracle_names()
         page, token = _page(request, names, self._oracle)
         return pb.ListOraclesResponse(oracles=page, next_page_token=token)
 
-    @unary_model
+    @unary_remote
     def ListUnits(self, request: pb.ListUnitsRequest) -> pb.ListUnitsResponse:  # noqa: N802
         info = self.backend.oracle(request.oracle).describe()
         layers: tuple[LayerInfo, ...] = info.layers
@@ -126,7 +126,7 @@ class CatalogService(CatalogServiceServicer):
             next_page_token=pages.encode(end, scope) if end < total else "",
         )
 
-    @unary_model
+    @unary_remote
     def ProbeOracle(self, request: pb.ProbeOracleRequest) -> pb.ProbeOracleResponse:  # noqa: N802
         oracle = self.backend.oracle(request.oracle)
         info = oracle.describe()
@@ -174,12 +174,12 @@ class CatalogService(CatalogServiceServicer):
             shape = (len(latents), *generator.stimulus_shape)
             return shape, batches(generator, latents, targets)
 
-        shape, rendered = await self.backend.in_thread(prepared, runs_models=True)
+        shape, rendered = await self.backend.in_thread(prepared, Pool.MODELS)
         announced = tensors.header(dtype, shape)
         yield pb.RenderResponse(header=pb.RenderHeader(stimuli=announced))
         start, total = 0, tensors.size_of(announced)
         while start < total:
-            stimuli = await self.backend.in_thread(partial(next, rendered), runs_models=True)
+            stimuli = await self.backend.in_thread(partial(next, rendered), Pool.MODELS)
             data = as_dtype(stimuli, dtype).tobytes()
             for chunk in chunks.split(data, start=start, total=total):
                 yield pb.RenderResponse(chunk=chunk)

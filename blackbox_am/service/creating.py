@@ -17,6 +17,7 @@ from blackbox_am.service.fields import of_spec, under
 from blackbox_am.service.views import study_to_proto
 from blackbox_am.studies import checks
 from blackbox_am.studies.events import Created
+from blackbox_am.studies.published import Published
 from blackbox_am.studies.starts import source_of
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_pb2
@@ -60,7 +61,7 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
 def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> study_pb2.Study:
     with under("spec"):
         created = _checked(backend, _seeded(backend, request.spec, study_id))
-        preview = study_to_proto("", Study.begin(created), 0.0)
+        preview = study_to_proto("", Published.of("", Study.begin(created)))
         _check_size(preview, len(created.spec.targets))
     if request.validate_only:
         return preview
@@ -75,9 +76,7 @@ def view(backend: Backend, study_id: str, full: bool = True) -> study_pb2.Study:
     Raises:
         NotFound: where there is no such study.
     """
-    created_at = backend.registry.created_at(study_id)
-    with backend.registry.reading(study_id) as study:
-        return study_to_proto(study_id, study, created_at, full)
+    return study_to_proto(study_id, backend.registry.published(study_id), full)
 
 
 def _checked(backend: Backend, message: study_pb2.StudySpec) -> Created:
@@ -111,8 +110,7 @@ def _seeded(backend: Backend, spec: study_pb2.StudySpec, study_id: str) -> study
     seeded = study_pb2.StudySpec()
     seeded.CopyFrom(spec)
     try:
-        with backend.registry.reading(study_id) as study:
-            seeded.seed = study.spec.seed
+        seeded.seed = backend.registry.published(study_id).created.spec.seed
     except NotFound:
         seeded.seed = secrets.randbits(SEED_BITS)
     return seeded

@@ -8,19 +8,21 @@ from dataclasses import replace
 import numpy as np
 
 from blackbox_am.core.spec import Budget, StudySpec
-from blackbox_am.core.types import Best, StudyState
-from blackbox_am.errors import InvalidInput, NotFound, StoreCorrupt
+from blackbox_am.core.store import IndexedStudy
+from blackbox_am.core.types import Best
+from blackbox_am.errors import InvalidInput, StoreCorrupt
 from blackbox_am.rpc import names, pages, progress, specs
 from blackbox_am.service import asking, watching
 from blackbox_am.service.backend import Backend
-from blackbox_am.service.calls import streaming, unary, unary_model
+from blackbox_am.service.calls import streaming, unary, unary_control, unary_model, unary_remote
 from blackbox_am.service.creating import create, view
 from blackbox_am.service.fields import under
 from blackbox_am.service.rendering import as_dtype, check_stimulus_dtype, render
-from blackbox_am.service.views import study_view, unreadable
+from blackbox_am.service.views import study_to_proto, study_view, unreadable
 from blackbox_am.studies import decisions, reports
 from blackbox_am.studies.events import StateChanged
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.published import Published
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
@@ -36,7 +38,7 @@ class StudyService(StudyServiceServicer):
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
-    @unary_model
+    @unary_remote
     def CreateStudy(  # noqa: N802
         self, request: pb.CreateStudyRequest
     ) -> pb.CreateStudyResponse:
@@ -60,18 +62,14 @@ class StudyService(StudyServiceServicer):
         size = pages.page_size(request.page_size, PAGE_OF_STUDIES)
 
         def entries() -> Iterator[tuple[str, study_pb2.Study]]:
-            for study_id in self.backend.store.study_ids(after):
+            for entry in self._indexed(after, size + 1, [state.value for state in states]):
                 try:
-                    with self.backend.registry.reading(study_id) as study:
-                        wanted = not states or study.state in states
-                        wanted = wanted and labels.items() <= study.spec.labels.items()
-                    if wanted:
-                        yield study_id, view(self.backend, study_id, full)
-                except NotFound:
-                    continue  # deleted meanwhile
-                except StoreCorrupt as error:  # one bad journal hides no other
-                    if not labels and (not states or StudyState.FAILED in states):
-                        yield study_id, unreadable(study_id, error)
+                    published = Published.read(entry)
+                    if labels.items() <= published.created.spec.labels.items():
+                        yield entry.study_id, study_to_proto(entry.study_id, published, full)
+                except StoreCorrupt as error:  # one bad row hides no other
+                    if not labels:
+                        yield entry.study_id, unreadable(entry.study_id, error.message)
 
         studies, token = pages.fill(entries(), size, scope)
         return pb.ListStudiesResponse(studies=studies, next_page_token=token)
@@ -84,14 +82,14 @@ class StudyService(StudyServiceServicer):
 
     # Steering
 
-    @unary
+    @unary_control
     def PauseStudy(  # noqa: N802
         self, request: pb.PauseStudyRequest
     ) -> pb.PauseStudyResponse:
         study = self._steer(request.name, decisions.paused, LiveStudy.pause)
         return pb.PauseStudyResponse(study=study)
 
-    @unary
+    @unary_control
     def ResumeStudy(  # noqa: N802
         self, request: pb.ResumeStudyRequest
     ) -> pb.ResumeStudyResponse:
@@ -99,20 +97,18 @@ class StudyService(StudyServiceServicer):
         self.backend.workers.submit(names.study_id(request.name))
         return pb.ResumeStudyResponse(study=study)
 
-    @unary
+    @unary_control
     def CancelStudy(  # noqa: N802
         self, request: pb.CancelStudyRequest
     ) -> pb.CancelStudyResponse:
         study = self._steer(request.name, decisions.cancelled, LiveStudy.cancel)
         return pb.CancelStudyResponse(study=study)
 
-    @unary
+    @unary_control
     def ExtendStudy(  # noqa: N802
         self, request: pb.ExtendStudyRequest
     ) -> pb.ExtendStudyResponse:
         study_id = names.study_id(request.name)
-        with self.backend.registry.reading(study_id) as study:
-            decisions.extended(study, _extended(request, study))
 
         def extend(live: LiveStudy) -> None:
             with live.reading() as study:
@@ -122,7 +118,7 @@ class StudyService(StudyServiceServicer):
         self.backend.workers.submit(study_id)
         return pb.ExtendStudyResponse(study=view(self.backend, study_id))
 
-    @unary
+    @unary_control
     def DeleteStudy(  # noqa: N802
         self, request: pb.DeleteStudyRequest
     ) -> pb.DeleteStudyResponse:
@@ -131,15 +127,15 @@ class StudyService(StudyServiceServicer):
 
     # Evaluating
 
-    @unary
+    @unary_control
     def Ask(self, request: pb.AskRequest) -> pb.AskResponse:  # noqa: N802
         return asking.ask(self.backend, request)
 
-    @unary
+    @unary_control
     def Tell(self, request: pb.TellRequest) -> pb.TellResponse:  # noqa: N802
         return asking.tell(self.backend, request)
 
-    @unary
+    @unary_control
     def RenewLease(self, request: pb.RenewLeaseRequest) -> pb.RenewLeaseResponse:  # noqa: N802
         return asking.renew(self.backend, request)
 
@@ -151,12 +147,13 @@ class StudyService(StudyServiceServicer):
     ) -> pb.ListGenerationsResponse:
         study_id = names.study_id(request.name)
         scope = f"generations:{study_id}:{request.after_generation}"
-        first = request.after_generation if request.HasField("after_generation") else -1
-        after = int(pages.decode(request.page_token, scope, first))
-        size = pages.page_size(request.page_size, PAGE_OF_GENERATIONS)
+        after = int(pages.decode(request.page_token, scope, 0))
+        size, store = pages.page_size(request.page_size, PAGE_OF_GENERATIONS), self.backend.store
+        first = request.after_generation + 1 if request.HasField("after_generation") else 0
         entries = (
-            (generation.generation, progress.generation_to_proto(generation))
-            for generation in reports.generations(self.backend.store, study_id, after)
+            (sequence, progress.generation_to_proto(generation))
+            for sequence, generation in reports.generations_after(store, study_id, after)
+            if generation.generation >= first
         )
         generations, token = pages.fill(entries, size, scope)
         return pb.ListGenerationsResponse(generations=generations, next_page_token=token)
@@ -168,10 +165,9 @@ class StudyService(StudyServiceServicer):
         scope = f"best:{study_id}:{request.with_stimuli}:{dtype}:{sorted(wanted)}"
         after = int(pages.decode(request.page_token, scope, -1))
         size = pages.page_size(request.page_size, pages.MAX_PAGE_SIZE)
-        with self.backend.registry.reading(study_id) as study:
-            _check_targets(wanted, len(study.targets))
-            best = [b for b in reports.best(study_id, study) if b.target > after]
-            spec = study.spec
+        spec = self.backend.registry.published(study_id).created.spec
+        _check_targets(wanted, len(spec.targets))
+        best = [b for b in self.backend.registry.best(study_id) if b.target > after]
         if wanted:
             best = [b for b in best if b.target in wanted]
         rendered = self._rendered(spec, best, dtype) if request.with_stimuli else best
@@ -191,6 +187,15 @@ class StudyService(StudyServiceServicer):
     ) -> AsyncGenerator[pb.ReadArtifactResponse, None]:
         raise NotImplementedError
 
+    def _indexed(self, after: str, rows: int, states: list[str]) -> Iterator[IndexedStudy]:
+        """The index from `after` on, read `rows` at a time."""
+        while True:
+            entries = self.backend.store.studies(after, rows, states)
+            yield from entries
+            if len(entries) < rows:
+                return
+            after = entries[-1].study_id
+
     def _steer(
         self,
         name: str,
@@ -199,9 +204,10 @@ class StudyService(StudyServiceServicer):
     ) -> study_pb2.Study:
         """Does what `act` does, where `decide` says that there is something to do."""
         study_id = names.study_id(name)
-        with self.backend.registry.reading(study_id) as study:
-            wanted = decide(study) is not None
-        if wanted:
+        published = self.backend.registry.published(study_id)
+        # One that has ended is not taken up where nothing is to be done.
+        active = published.progress.state.active
+        if active or decide(self.backend.registry.load(study_id)) is not None:
             self.backend.registry.act(study_id, act)
         return view(self.backend, study_id)
 

@@ -11,10 +11,10 @@ from blackbox_am.core import study_events as seen_as
 from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.store import Record
 from blackbox_am.core.types import FloatArray, StudyState
-from blackbox_am.errors import InvalidInput, StoreCorrupt
+from blackbox_am.errors import InvalidInput
 from blackbox_am.rpc import events, names, progress, times
 from blackbox_am.rpc.mapping import to_message
-from blackbox_am.studies import quantities, reports
+from blackbox_am.studies import quantities
 from blackbox_am.studies.events import (
     Adopted,
     BudgetChanged,
@@ -27,7 +27,7 @@ from blackbox_am.studies.events import (
     StateChanged,
     decode,
 )
-from blackbox_am.studies.study import Study
+from blackbox_am.studies.published import Published
 from blackbox_am.v1 import study_event_pb2, study_pb2
 
 
@@ -42,30 +42,29 @@ def study_view(number: int, default: int = study_pb2.STUDY_VIEW_FULL) -> bool:
     return (number or default) == study_pb2.STUDY_VIEW_FULL
 
 
-def study_to_proto(
-    study_id: str, study: Study, created_at: float, full: bool = True
-) -> study_pb2.Study:
-    """A study as a message. Under a study's lock: `study` must hold still.
+def study_to_proto(study_id: str, published: Published, full: bool = True) -> study_pb2.Study:
+    """A study as a message.
 
     Args:
         study_id: its id; "" for one that was only checked.
-        study: its state.
-        created_at: seconds since the epoch; 0 for one that was only checked.
+        published: what is known of it.
         full: whether with what grows with the number of targets.
     """
-    message = progress.progress_to_proto(reports.progress(study_id, study))
-    to_message(study.spec, message.spec)
-    to_message(study.budget, message.spec.budget)
-    to_message(study.space, message.space)
-    to_message(study.optimizer, message.optimizer)
-    message.stimulus_shape.extend(study.created.stimulus_shape)
-    message.population = study.population
-    message.quantities.extend(quantities.names(study))
-    message.oracle_fingerprint = _digest(study.oracle_fingerprint)
-    message.generator_fingerprint = _digest(study.generator_fingerprint)
-    message.noisy = study.created.noisy
-    if created_at:
-        message.create_time.CopyFrom(times.time_to_proto(created_at))
+    created = published.created
+    message = progress.progress_to_proto(published.progress)
+    message.name = names.study_name(study_id) if study_id else ""
+    to_message(created.spec, message.spec)
+    to_message(published.budget, message.spec.budget)
+    to_message(created.space, message.space)
+    to_message(created.optimizer or created.spec.optimizer, message.optimizer)
+    message.stimulus_shape.extend(created.stimulus_shape)
+    message.population = created.population
+    message.quantities.extend(quantities.names(created.spec))
+    message.oracle_fingerprint = _digest(created.oracle_fingerprint)
+    message.generator_fingerprint = _digest(created.generator_fingerprint)
+    message.noisy = created.noisy
+    if published.created_at:
+        message.create_time.CopyFrom(times.time_to_proto(published.created_at))
     if not full:
         _shorten(message)
     return message
@@ -86,72 +85,34 @@ def _shorten(message: study_pb2.Study) -> None:
         del space.low[:], space.high[:], space.parts[:]
 
 
-def unreadable(study_id: str, error: StoreCorrupt) -> study_pb2.Study:
-    """What a listing says of a study whose journal is damaged."""
+def unreadable(study_id: str, message: str) -> study_pb2.Study:
+    """What a listing says of a study that cannot be read."""
     failed = progress.state_to_proto(StudyState.FAILED)
-    return study_pb2.Study(name=names.study_name(study_id), state=failed, message=error.message)
+    return study_pb2.Study(name=names.study_name(study_id), state=failed, message=message)
 
 
-class Narrator:
-    """Folds a journal, record by record, and tells each as a message.
+def event_to_proto(record: Record) -> study_event_pb2.StudyEvent:
+    """An event of a journal. What is said of it stands in it: no other event is read.
 
-    What an event says of scores depends on the study before it, so the journal is told
-    from its beginning.
-
-    Attributes:
-        study: the study up to the last record; None before the first.
-        created_at: when it began, in seconds since the epoch.
+    Raises:
+        StoreCorrupt: where it cannot be read.
     """
-
-    def __init__(self) -> None:
-        self.study: Study | None = None
-        self.created_at = 0.0
-
-    @property
-    def sequence(self) -> int:
-        """Of the last record."""
-        return 0 if self.study is None else self.study.sequence
-
-    def tell(self, record: Record) -> study_event_pb2.StudyEvent:
-        """The next record as a message, folded in.
-
-        Raises:
-            StoreCorrupt: where the journal has a gap, or cannot be read.
-        """
-        if record.sequence != self.sequence + 1:
-            raise StoreCorrupt(
-                f"the journal has a gap: event {self.sequence + 1} is missing; restore the store "
-                "from a backup, or delete the study"
-            )
-        event = decode(record.body)
-        seen = (record.sequence, datetime.fromtimestamp(record.time, UTC))
-        if self.study is None:
-            self.study, self.created_at = Study.fold([event]), record.time
-            return events.to_proto(seen_as.Created(*seen))
-        told = _seen(event, self.study, seen)
-        self.study.apply(event)
-        return events.to_proto(told)
+    seen = (record.sequence, datetime.fromtimestamp(record.time, UTC))
+    return events.to_proto(_seen(decode(record.body), seen))
 
 
-def _seen(event: Event, before: Study, seen: tuple[int, datetime]) -> seen_as.StudyEvent:
-    """The event as watchers see it.
-
-    Args:
-        event: from the journal.
-        before: the study before it.
-        seen: its sequence number and time.
-    """
+def _seen(event: Event, seen: tuple[int, datetime]) -> seen_as.StudyEvent:
+    """The event as watchers see it, with its sequence number and time."""
     match event:
         case StateChanged():
             return seen_as.StateChanged(*seen, event.state, event.stop_reason, event.message)
         case GenerationOpened():
-            candidates = len(before.active) * before.rows
-            return seen_as.GenerationOpened(*seen, event.generation, candidates)
+            return seen_as.GenerationOpened(*seen, event.generation, event.candidates)
         case RowsTold():
-            rows = len(event.activations.numpy())
-            return seen_as.RowsTold(*seen, event.generation, rows, _failed(event, before))
+            rows = len(event.rows.numpy())
+            return seen_as.RowsTold(*seen, event.generation, rows, event.failed)
         case GenerationClosed():
-            return _closed(event, before, seen)
+            return _closed(event, seen)
         case BudgetChanged():
             return seen_as.BudgetChanged(*seen, event.budget)
         case Resumed():
@@ -163,20 +124,16 @@ def _seen(event: Event, before: Study, seen: tuple[int, datetime]) -> seen_as.St
             return seen_as.Created(*seen)
 
 
-def _closed(
-    event: GenerationClosed, before: Study, seen: tuple[int, datetime]
-) -> seen_as.GenerationClosed:
-    scores = before.scores()
+def _closed(event: GenerationClosed, seen: tuple[int, datetime]) -> seen_as.GenerationClosed:
+    scores = event.scores.numpy()
     best, mean = _summary(scores)
-    earlier = np.array([before.targets[index].best_score for index in before.active])
-    so_far = np.fmax(best, np.where(np.isneginf(earlier), np.nan, earlier))
     return seen_as.GenerationClosed(
         *seen,
         event.generation,
-        before.active,
+        event.targets,
         tuple(best.tolist()),
         tuple(mean.tolist()),
-        tuple(so_far.tolist()),
+        event.best_so_far,
         scores.size,
         event.seconds,
     )
@@ -187,11 +144,3 @@ def _summary(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of rows that are nan throughout
         return np.nanmax(scores, axis=1), np.nanmean(scores, axis=1)
-
-
-def _failed(event: RowsTold, study: Study) -> int:
-    """Rows without a value for one of the units that their target reads."""
-    widths = np.array([len(target.objective.reads()) for target in study.targets])
-    activations = event.activations.numpy()
-    mine = np.arange(activations.shape[1]) < widths[event.targets.numpy()][:, None]
-    return int((np.isnan(activations) & mine).any(axis=1).sum())

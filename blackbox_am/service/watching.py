@@ -10,15 +10,15 @@ from contextlib import suppress
 from blackbox_am.errors import InvalidInput, ServerUnavailable
 from blackbox_am.rpc import names, times
 from blackbox_am.service.backend import Backend
-from blackbox_am.service.views import Narrator, study_to_proto
+from blackbox_am.service.views import event_to_proto, study_to_proto
 from blackbox_am.v1 import study_event_pb2, study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
 READ_RECORDS = 128
 AGAIN_SECONDS = 1.0
 """After which a watcher of a server that goes down may try again."""
-POLL_SECONDS = 2.0
-"""How often the journal is looked at without news: another process may write to it."""
+POLL_SECONDS = 0.5
+"""How often the journal is read without news in this process: another may write to it."""
 
 _OF_GENERATIONS = frozenset({"generation_opened", "rows_told", "generation_closed"})
 
@@ -39,10 +39,10 @@ async def watch(
     thinner = _Thinner(interval)
     with backend.changes.listening(study_id) as news:
         if request.snapshot_first:
-            study, missed = await backend.in_thread(journal.snapshot)
+            study = await backend.in_thread(journal.snapshot)
             yield pb.WatchStudyResponse(study=study)
-            for event in thinner.thin(missed if request.HasField("after_sequence") else []):
-                yield pb.WatchStudyResponse(event=event)
+            if not request.HasField("after_sequence"):
+                journal.after = study.sequence
         while True:
             news.clear()
             events = await backend.in_thread(journal.read)
@@ -76,21 +76,17 @@ class _Journal:
     """Reads a journal on, piece by piece.
 
     Attributes:
+        after: the sequence number of the last event read.
         more: whether the last piece was a full one.
+        ended: whether the study has ended, as far as the journal was read.
     """
 
     def __init__(self, backend: Backend, study_id: str, after: int) -> None:
         self.more = False
-        self._store = backend.store
+        self.ended = False
+        self._backend = backend
         self._study_id = study_id
-        self._after = after
-        self._narrator = Narrator()
-
-    @property
-    def ended(self) -> bool:
-        """Whether the study has ended, as far as the journal was read."""
-        study = self._narrator.study
-        return study is not None and not study.state.active
+        self.after = after
 
     def read(self) -> list[study_event_pb2.StudyEvent]:
         """The next events, after the sequence number that was asked for.
@@ -98,26 +94,27 @@ class _Journal:
         Raises:
             NotFound: where there is no such study.
         """
-        records = self._store.read(self._study_id, self._narrator.sequence, READ_RECORDS)
-        events = [self._narrator.tell(record) for record in records]
+        records = self._backend.store.read(self._study_id, self.after, READ_RECORDS)
+        events = [event_to_proto(record) for record in records]
         self.more = len(records) == READ_RECORDS
-        return [event for event in events if event.sequence > self._after]
+        if events:
+            self.after = events[-1].sequence
+        if not self.more:
+            published = self._backend.registry.published(self._study_id)
+            # An event may have come after those that were read.
+            caught_up = published.progress.sequence <= self.after
+            self.ended = caught_up and not published.progress.state.active
+        return events
 
-    def snapshot(self) -> tuple[study_pb2.Study, list[study_event_pb2.StudyEvent]]:
-        """Reads all there is: the study as it stands then, and the events that were asked for."""
-        events = self.read()
-        while self.more:
-            events += self.read()
-        study = self._narrator.study
-        assert study is not None  # a journal that can be read is not empty
-        self._after = max(self._after, study.sequence)
-        return study_to_proto(self._study_id, study, self._narrator.created_at), events
+    def snapshot(self) -> study_pb2.Study:
+        """The study as it stands."""
+        return study_to_proto(self._study_id, self._backend.registry.published(self._study_id))
 
 
 class _Thinner:
-    """Passes over events of generations that follow each other faster than `interval`.
+    """Leaves out events of generations that follow each other faster than `interval`.
 
-    The last one is held back until the interval is over, or something else is to be told.
+    The last one is held back until the interval is over, or until another event is due.
     """
 
     def __init__(self, interval: float) -> None:

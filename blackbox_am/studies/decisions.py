@@ -75,6 +75,7 @@ def rows_told(
         int_array(targets[fresh]),
         int_array(rows[fresh]),
         ArrayData.of(activations[fresh].astype(np.float32)),
+        _failed(study, targets[fresh], activations[fresh]),
     )
     return event, int(fresh.sum())
 
@@ -98,12 +99,21 @@ def closed(
             best.append(latents[position, row])
     return GenerationClosed(
         study.generation,
+        study.active,
+        ArrayData.of(scores),
+        _best_so_far(study, scores),
         tensors.checksum(latents),
         seconds,
         tuple(improved),
         ArrayData.of(np.stack(best) if best else latents[0, :0]),
         ArrayData.of(latents) if study.spec.keep_latents == "all" else None,
     )
+
+
+def _best_so_far(study: Study, scores: NDArray[np.float64]) -> tuple[float, ...]:
+    earlier = np.array([study.targets[index].best_score for index in study.active])
+    found = np.fmax.reduce(scores, axis=1, initial=np.nan)
+    return tuple(np.fmax(found, np.where(np.isneginf(earlier), np.nan, earlier)).tolist())
 
 
 def paused(study: Study) -> StateChanged | None:
@@ -196,3 +206,10 @@ def _fresh(study: Study, targets: Array, rows: Array) -> NDArray[np.bool_]:
             fresh[i] = True
             seen.add(key)
     return fresh
+
+
+def _failed(study: Study, targets: Array, activations: Array) -> int:
+    """Rows without a value for one of the units that their target reads."""
+    widths = np.array([len(target.objective.reads()) for target in study.targets])
+    mine = np.arange(activations.shape[1]) < widths[targets][:, None]
+    return int((np.isnan(activations) & mine).any(axis=1).sum())

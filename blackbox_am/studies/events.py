@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.spec import ArrayData, Budget, OptimizerSpec, SpaceSpec, StudySpec
+from blackbox_am.core.store import Entry
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import StoreCorrupt
 
@@ -58,11 +59,13 @@ class Adopted(msgspec.Struct, frozen=True, tag="adopted"):
     Attributes:
         oracle_fingerprint, generator_fingerprint: those from now on.
         message: what differs from before.
+        generation: where it goes on.
     """
 
     oracle_fingerprint: Fingerprint | None
     generator_fingerprint: Fingerprint | None
     message: str = ""
+    generation: int = 0
 
 
 class StateChanged(msgspec.Struct, frozen=True, tag="state"):
@@ -80,10 +83,17 @@ class StateChanged(msgspec.Struct, frozen=True, tag="state"):
 
 
 class GenerationOpened(msgspec.Struct, frozen=True, tag="opened"):
-    """Candidates of a generation were handed to clients, with their latents (K, P, D)."""
+    """Candidates of a generation were handed to clients.
+
+    Attributes:
+        generation: which.
+        latents: (K, P, D), of the active targets.
+        candidates: how many are to be measured: fewer than K x P where the budget ends.
+    """
 
     generation: int
     latents: ArrayData
+    candidates: int
 
 
 class RowsTold(msgspec.Struct, frozen=True, tag="told"):
@@ -93,6 +103,7 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
         generation: which.
         targets, rows: (N,) int32: which candidates.
         activations: (N, U) float32, nan where a measurement failed.
+        failed: rows without a value for one of the units that their target reads.
         spent: what was asked of the oracle since that was last told; None for clients' rows.
     """
 
@@ -100,6 +111,7 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
     targets: ArrayData
     rows: ArrayData
     activations: ArrayData
+    failed: int
     spent: Accounting | None = None
 
 
@@ -108,6 +120,10 @@ class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
 
     Attributes:
         generation: which.
+        targets: the targets that took part, ascending.
+        scores: (len(targets), rows) float64, nan where a row failed.
+        best_so_far: the best score of each target in this and all earlier generations; nan where
+            every row failed until now.
         checksum: of its latents (K, P, D), to know a faithful replay from another.
         seconds: how long it took.
         improved: targets whose best got better.
@@ -116,6 +132,9 @@ class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
     """
 
     generation: int
+    targets: tuple[int, ...]
+    scores: ArrayData
+    best_so_far: tuple[float, ...]
     checksum: bytes
     seconds: float
     improved: tuple[int, ...]
@@ -160,6 +179,16 @@ _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 def encode(event: Event) -> bytes:
     """An event as bytes."""
     return _encoder.encode(event)
+
+
+def entry(event: Event) -> Entry:
+    """An event as a store takes it."""
+    return Entry(kind_of(type(event)), encode(event))
+
+
+def kind_of(kind: type[Event]) -> str:
+    """The word by which a store selects events of that type."""
+    return str(kind.__struct_config__.tag)
 
 
 def decode(body: bytes) -> Event:

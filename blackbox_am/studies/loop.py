@@ -1,4 +1,4 @@
-"""The loop that evaluates a study here: one more client of it, in the same process."""
+"""The loop that evaluates a study in this process, as one more client of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from blackbox_am.core.metering import Meter, metering
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import (
+    NotOwner,
     OracleFailed,
     QuotaExceeded,
     SequenceTaken,
@@ -25,12 +26,20 @@ from blackbox_am.studies.live import LiveStudy
 class UnbilledUsage:
     """What was asked of the oracle for a study, and is not in its journal yet.
 
+    It belongs to one lease. Once the study has another, its owner has billed what was noted.
+
     Attributes:
         total: the sum.
     """
 
     def __init__(self) -> None:
         self.total = Accounting()
+        self._token: int | None = None
+
+    def begin(self, live: LiveStudy) -> None:
+        """Forgets what was billed under another lease than that of `live`."""
+        if self._token != live.token:
+            self.total, self._token = Accounting(), live.token
 
     def settle(self, live: LiveStudy) -> None:
         """Writes it to the journal, where there is anything."""
@@ -61,8 +70,11 @@ def run(
 
     Raises:
         OracleError: where the oracle fails, or every row of a generation is nan.
+        NotOwner: where another process runs the study.
+        StoreError: where the store cannot be written.
     """
     unbilled = unbilled or UnbilledUsage()
+    unbilled.begin(live)
     live.start()
     gradients = live.search.optimizer.order == 1
     with _settled(live, unbilled):
@@ -80,11 +92,15 @@ def run(
 
 @contextmanager
 def _settled(live: LiveStudy, unbilled: UnbilledUsage) -> Iterator[None]:
-    """Has what is unbilled written in the end, whatever that is; the store may not be able to."""
+    """Has what is unbilled written in the end, whatever the end is.
+
+    Where that fails, the note of the last call tells of it, and whoever recovers the study
+    bills it.
+    """
     try:
         yield
     finally:
-        with suppress(StoreError, SequenceTaken):
+        with suppress(StoreError, SequenceTaken, NotOwner):
             unbilled.settle(live)
 
 
@@ -92,9 +108,10 @@ def _measure(
     live: LiveStudy, evaluator: Evaluator, unbilled: UnbilledUsage, *, gradients: bool
 ) -> None:
     generation = live.generation()
+    live.check_owned()
     meter = Meter()
-    if evaluator.oracle.billable:
-        meter = noting(live.store, live.study_id, live.study.spent + unbilled.total)
+    if evaluator.oracle.billable and live.ownership is not None:
+        meter = noting(live.store, live.ownership, live.study.spent + unbilled.total)
     try:
         with metering(meter):
             result = _evaluated(evaluator, generation, gradients=gradients)

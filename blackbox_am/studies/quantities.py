@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.core.spec import ObjectiveSpec
+from blackbox_am.core.spec import ObjectiveSpec, StudySpec
+from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, ShapeMismatch
 from blackbox_am.studies.study import Study
 
 Array = NDArray[Any]
 
 
-def names(study: Study) -> list[str]:
-    """All quantities that the targets of `study` read, each once, in the order of the targets."""
-    return list(dict.fromkeys(str(q) for target in study.targets for q in target.objective.reads()))
+def names(spec: StudySpec) -> list[str]:
+    """All quantities that the targets read, each once, in the order of the targets."""
+    return list(dict.fromkeys(name for target in spec.targets for name in _read_by(target)))
+
+
+def _read_by(target: ObjectiveSpec) -> Iterator[str]:
+    yield from map(_spelled, target.quantities)
+    for term in target.terms:
+        yield from _read_by(term)
+
+
+@lru_cache(maxsize=2**16)
+def _spelled(quantity: str) -> str:
+    """The shortest spelling, by which objectives know a quantity."""
+    return str(Unit.parse(quantity))
 
 
 def check(values: Array, kind: str, rows: int) -> Array:
@@ -69,7 +84,7 @@ def own(study: Study, targets: Array, values: Array, kind: str) -> Array:
             _check_single(study, target)
         found[:, :1] = values
         return found
-    every = names(study)
+    every = names(study.spec)
     if values.shape[1] != len(every):
         raise ShapeMismatch(
             f"all_quantities: expected {len(every)} columns, {', '.join(every[:8])}"

@@ -115,13 +115,13 @@ class Search:
             return False
         if event.latents is not None and not self.optimizer.replay_only:
             latents = torch.tensor(event.latents.numpy(), device=self.device)
-            self.learn(study, latents, study.scores())
+            self.learn(study, latents, event.scores.numpy())
             return True
         try:
             latents = self._propose(study)
             if tensors.checksum(latents.cpu().numpy()) != event.checksum:
                 return False
-            self.learn(study, latents, study.scores())
+            self.learn(study, latents, event.scores.numpy())
         except Unsupported as error:  # another version of a library may fail where one did not
             log.warning("generation %d cannot be replayed: %s", event.generation, error)
             return False
@@ -152,6 +152,11 @@ class Search:
                 "library; going on from the last generation that could"
             )
         return "latents could not be reproduced on this device; going on from the last snapshot"
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the optimizer's state, which is about what a snapshot takes."""
+        return sum(tensor.nbytes for tensor in states.arrays(self._state).values())
 
     def snapshot(self) -> bytes:
         """The optimizer's state, for `restore`."""

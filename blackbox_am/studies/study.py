@@ -244,7 +244,7 @@ class Study:
         )
 
     def _close(self, event: GenerationClosed) -> None:
-        scores = self.scores()
+        scores = event.scores.numpy()
         latents = dict(zip(event.improved, event.best_latents.numpy(), strict=True))
         self.failed_rows += int(np.isnan(scores).sum())
         self.seconds += event.seconds

@@ -220,6 +220,7 @@ def test_a_journal_that_cannot_be_read_is_told_and_harms_no_other(config, tmp_pa
             ).wait(30)
     damage = sqlite3.connect(path)
     damage.execute("update events set body = x'c1ff' where study = 'bad' and sequence = 3")
+    damage.execute("update studies set body = x'c1ff' where study = 'bad'")
     damage.commit()
     damage.close()
     with running(stored) as address, connect(address) as client:

@@ -60,6 +60,8 @@ class Series(Generator):
     """
 
     kind: ClassVar[str] = "series"
+    study_parameters: ClassVar[frozenset[str]] = frozenset({"decay", "mean", "deviation"})
+    study_inputs: ClassVar[tuple[str, ...]] = ("match",)
 
     channels: int = 1
     length: int = 128

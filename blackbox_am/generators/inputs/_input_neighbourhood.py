@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ class InputNeighbourhood(Generator):
         channels_last: whether entries of the file are (height, width, channels).
         rows: which entries of the file, by number; all unless given.
     """
+
+    study_inputs: ClassVar[tuple[str, ...]] = ("inputs",)
 
     inputs: Any
     array: str = ""

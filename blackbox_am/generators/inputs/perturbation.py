@@ -57,6 +57,9 @@ class Perturbation(InputNeighbourhood):
     """
 
     kind: ClassVar[str] = "perturbation"
+    study_parameters: ClassVar[frozenset[str]] = frozenset(
+        {"ball", "radius", "basis", "size", "channels_last", "rows"}
+    )
 
     ball: Literal["linf", "l2", "l0"] = "linf"
     radius: float = 8 / 255
