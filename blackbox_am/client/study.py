@@ -227,7 +227,7 @@ class Study:
         candidates: Candidates | Sequence[int],
         values: ArrayLike,
         *,
-        all_quantities: bool = False,
+        all_units: bool = False,
         reconnect_seconds: float = 60.0,
     ) -> TellResult:
         """Brings measurements. They are durable when this returns, and may be told again.
@@ -235,10 +235,10 @@ class Study:
         Args:
             candidates: as `ask` returned them, or their ids; N of them.
             values: what was measured, nan where it failed. (N,): one score for each candidate, for
-                targets that read one quantity. (N, U): for each candidate the quantities of its
-                target, in the order of the objective, nan to fill up shorter rows.
-            all_quantities: (N, U) values hold all quantities of the study in each row, in the
-                order of `Study.quantities`.
+                targets that read one unit. (N, U): for each candidate the units that its target
+                reads, in the order of its objective, nan to fill up shorter rows.
+            all_units: (N, U) values hold all units of the study in each row, in the order of
+                `Study.units`.
             reconnect_seconds: how long a server that went away is waited for.
 
         More than fits into one message is sent in several.
@@ -252,7 +252,7 @@ class Study:
         ids = candidates.ids if isinstance(candidates, Candidates) else tuple(candidates)
         array = _measured(values, len(ids))
         told = [
-            self._tell(ids[piece], array[piece], all_quantities, reconnect_seconds)
+            self._tell(ids[piece], array[piece], all_units, reconnect_seconds)
             for piece in _pieces(ids, array.nbytes // max(len(ids), 1))
         ]
         return TellResult(
@@ -264,9 +264,9 @@ class Study:
             told[-1].sequence,
         )
 
-    def quantities(self) -> list[str]:
-        """All quantities that the targets read, each once: the columns of all quantities."""
-        return list(self._get().quantities)
+    def units(self) -> list[str]:
+        """All units that the targets read, each once, in the order of `all_units`."""
+        return list(self._get().units)
 
     def renew(self, candidates: Candidates, lease: float = 60.0) -> int:
         """Holds candidates for longer. Returns how many are still held.
@@ -347,13 +347,13 @@ class Study:
         return progress.progress_from_proto(self._connection.call(method, request).study)
 
     def _tell(
-        self, ids: Sequence[int], values: Any, all_quantities: bool, reconnect_seconds: float
+        self, ids: Sequence[int], values: Any, all_units: bool, reconnect_seconds: float
     ) -> pb.TellResponse:
         request = pb.TellRequest(name=self._name, candidate_ids=candidate_ids.check(ids).tolist())
         if values.ndim == 1:
             request.scores.values.extend(values)
         else:
-            kind = "all_quantities" if all_quantities else "activations"
+            kind = "all_units" if all_units else "activations"
             getattr(request, kind).CopyFrom(tensors.to_proto(values))
         told: pb.TellResponse = self._connection.persist(
             self._stub.Tell, request, reconnect_seconds

@@ -18,8 +18,9 @@ from blackbox_am.errors import InvalidInput, ShapeMismatch
 from blackbox_am.rpc import names, progress, tensors, times
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.rendering import as_dtype, check_stimulus_dtype, render
-from blackbox_am.studies import decisions, quantities
+from blackbox_am.studies import decisions, telling
 from blackbox_am.studies.candidates import Generation
+from blackbox_am.studies.decisions import ToldRows
 from blackbox_am.studies.leases import Holder
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.study import Study
@@ -215,16 +216,13 @@ def _measured(request: pb.TellRequest, rows: int) -> tuple[str, Array]:
     kind = request.WhichOneof("measurement")
     if kind is None and rows:
         raise ShapeMismatch(
-            f"expected activations, all_quantities or scores for {rows} candidates, got none of "
-            "them",
+            f"expected activations, all_units or scores for {rows} candidates, got none of them",
             field="activations",
         )
     if kind is None or kind == "scores":
-        return "scores", quantities.check(
-            np.array(request.scores.values, np.float64), "scores", rows
-        )
+        return "scores", telling.check(np.array(request.scores.values, np.float64), "scores", rows)
     values = tensors.from_proto(getattr(request, kind), field=kind)
-    return kind, quantities.check(values, kind, rows)
+    return kind, telling.check(values, kind, rows)
 
 
 def _known_targets(study: Study, targets: Array) -> Array:
@@ -239,14 +237,14 @@ def _known_targets(study: Study, targets: Array) -> Array:
 
 
 def _checked(study: Study, candidates: Array, values: Array, kind: str) -> Array:
-    """(N, U) what was measured of each target's own quantities, all of it checked."""
-    targets = _known_targets(study, candidates[:, 1])
-    activations = quantities.own(study, targets, values, kind)
+    """(N, units) what was measured of each target's own units, all of it checked."""
+    measured = telling.own(study, _known_targets(study, candidates[:, 1]), values, kind)
     for generation, mine in _by_generation(candidates):
-        decisions.rows_told(
-            study, generation, candidates[mine, 1], candidates[mine, 2], activations[mine]
-        )
-    return activations
+        targets = candidates[mine, 1]
+        found = decisions.clients_values(study, targets, measured[mine])
+        told = ToldRows(generation, targets, candidates[mine, 2], found)
+        decisions.rows_told(study, told, study.wanted())
+    return measured
 
 
 def _by_generation(candidates: Array) -> list[tuple[int, NDArray[np.bool_]]]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import UTC, datetime
-
-import numpy as np
 
 from blackbox_am.core import study_events as seen_as
 from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.store import Record
-from blackbox_am.core.types import FloatArray, StudyState
+from blackbox_am.core.types import StudyState
 from blackbox_am.errors import InvalidInput
 from blackbox_am.rpc import events, names, progress, times
 from blackbox_am.rpc.mapping import to_message
-from blackbox_am.studies import quantities
+from blackbox_am.studies import telling
 from blackbox_am.studies.events import (
     Adopted,
     BudgetChanged,
@@ -59,7 +56,7 @@ def study_to_proto(study_id: str, published: Published, full: bool = True) -> st
     to_message(created.optimizer or created.spec.optimizer, message.optimizer)
     message.stimulus_shape.extend(created.stimulus_shape)
     message.population = created.population
-    message.quantities.extend(quantities.names(created.spec))
+    message.units.extend(telling.units(created.spec))
     message.oracle_fingerprint = _digest(created.oracle_fingerprint)
     message.generator_fingerprint = _digest(created.generator_fingerprint)
     message.noisy = created.noisy
@@ -76,7 +73,7 @@ def _digest(fingerprint: Fingerprint | None) -> str:
 
 def _shorten(message: study_pb2.Study) -> None:
     """Clears what grows with the number of targets or dimensions."""
-    del message.targets[:], message.quantities[:], message.spec.targets[:], message.spec.criteria[:]
+    del message.targets[:], message.units[:], message.spec.targets[:], message.spec.criteria[:]
     message.spec.ClearField("start")
     spaces = [message.space]
     if message.spec.HasField("space"):
@@ -107,7 +104,9 @@ def _seen(event: Event, seen: tuple[int, datetime]) -> seen_as.StudyEvent:
         case StateChanged():
             return seen_as.StateChanged(*seen, event.state, event.stop_reason, event.message)
         case GenerationOpened():
-            return seen_as.GenerationOpened(*seen, event.generation, event.candidates)
+            return seen_as.GenerationOpened(
+                *seen, event.generation, int(event.wanted.numpy().sum())
+            )
         case RowsTold():
             rows = len(event.rows.numpy())
             return seen_as.RowsTold(*seen, event.generation, rows, event.failed)
@@ -125,22 +124,13 @@ def _seen(event: Event, seen: tuple[int, datetime]) -> seen_as.StudyEvent:
 
 
 def _closed(event: GenerationClosed, seen: tuple[int, datetime]) -> seen_as.GenerationClosed:
-    scores = event.scores.numpy()
-    best, mean = _summary(scores)
     return seen_as.GenerationClosed(
         *seen,
         event.generation,
         event.targets,
-        tuple(best.tolist()),
-        tuple(mean.tolist()),
-        event.best_so_far,
-        scores.size,
+        tuple(event.best_scores.numpy().tolist()),
+        tuple(event.mean_scores.numpy().tolist()),
+        tuple(event.best_so_far.numpy().tolist()),
+        int(event.measured.numpy().sum()),
         event.seconds,
     )
-
-
-def _summary(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Best and mean score of each target, nan where every row failed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of rows that are nan throughout
-        return np.nanmax(scores, axis=1), np.nanmean(scores, axis=1)

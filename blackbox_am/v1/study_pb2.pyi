@@ -146,7 +146,7 @@ class _StudyViewEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     STUDY_VIEW_UNSPECIFIED: _StudyView.ValueType  # 0
     """BASIC where studies are listed, FULL elsewhere."""
     STUDY_VIEW_BASIC: _StudyView.ValueType  # 1
-    """All but what grows with the number of targets: without `targets`, `quantities`,
+    """All but what grows with the number of targets: without `targets`, `units`,
     `spec.targets`, `spec.criteria`, `spec.start` and bounds of spaces.
     """
     STUDY_VIEW_FULL: _StudyView.ValueType  # 2
@@ -157,7 +157,7 @@ class StudyView(_StudyView, metaclass=_StudyViewEnumTypeWrapper):
 STUDY_VIEW_UNSPECIFIED: StudyView.ValueType  # 0
 """BASIC where studies are listed, FULL elsewhere."""
 STUDY_VIEW_BASIC: StudyView.ValueType  # 1
-"""All but what grows with the number of targets: without `targets`, `quantities`,
+"""All but what grows with the number of targets: without `targets`, `units`,
 `spec.targets`, `spec.criteria`, `spec.start` and bounds of spaces.
 """
 STUDY_VIEW_FULL: StudyView.ValueType  # 2
@@ -678,7 +678,7 @@ class Study(google.protobuf.message.Message):
     WARNING_FIELD_NUMBER: builtins.int
     TARGET_COUNT_FIELD_NUMBER: builtins.int
     BEST_SCORE_FIELD_NUMBER: builtins.int
-    QUANTITIES_FIELD_NUMBER: builtins.int
+    UNITS_FIELD_NUMBER: builtins.int
     ORACLE_FINGERPRINT_FIELD_NUMBER: builtins.int
     GENERATOR_FINGERPRINT_FIELD_NUMBER: builtins.int
     NOISY_FIELD_NUMBER: builtins.int
@@ -729,8 +729,8 @@ class Study(google.protobuf.message.Message):
         """The optimizer that searches, with all its parameters; where `auto` was asked for, its choice."""
 
     @property
-    def quantities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """All quantities that its targets read, each once: the columns of `TellRequest.all_quantities`."""
+    def units(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """All units that its targets read, each once: the columns of `TellRequest.all_units`."""
 
     def __init__(
         self,
@@ -753,13 +753,13 @@ class Study(google.protobuf.message.Message):
         warning: builtins.str = ...,
         target_count: builtins.int = ...,
         best_score: builtins.float | None = ...,
-        quantities: collections.abc.Iterable[builtins.str] | None = ...,
+        units: collections.abc.Iterable[builtins.str] | None = ...,
         oracle_fingerprint: builtins.str = ...,
         generator_fingerprint: builtins.str = ...,
         noisy: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_best_score", b"_best_score", "accounting", b"accounting", "best_score", b"best_score", "create_time", b"create_time", "optimizer", b"optimizer", "space", b"space", "spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_best_score", b"_best_score", "accounting", b"accounting", "best_score", b"best_score", "create_time", b"create_time", "generation", b"generation", "generator_fingerprint", b"generator_fingerprint", "message", b"message", "name", b"name", "noisy", b"noisy", "optimizer", b"optimizer", "oracle_fingerprint", b"oracle_fingerprint", "population", b"population", "quantities", b"quantities", "seconds", b"seconds", "sequence", b"sequence", "space", b"space", "spec", b"spec", "state", b"state", "stimulus_shape", b"stimulus_shape", "stop_reason", b"stop_reason", "target_count", b"target_count", "targets", b"targets", "warning", b"warning"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_best_score", b"_best_score", "accounting", b"accounting", "best_score", b"best_score", "create_time", b"create_time", "generation", b"generation", "generator_fingerprint", b"generator_fingerprint", "message", b"message", "name", b"name", "noisy", b"noisy", "optimizer", b"optimizer", "oracle_fingerprint", b"oracle_fingerprint", "population", b"population", "seconds", b"seconds", "sequence", b"sequence", "space", b"space", "spec", b"spec", "state", b"state", "stimulus_shape", b"stimulus_shape", "stop_reason", b"stop_reason", "target_count", b"target_count", "targets", b"targets", "units", b"units", "warning", b"warning"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_best_score", b"_best_score"]) -> typing.Literal["best_score"] | None: ...
 
 global___Study = Study

@@ -543,7 +543,7 @@ class TellRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     CANDIDATE_IDS_FIELD_NUMBER: builtins.int
     ACTIVATIONS_FIELD_NUMBER: builtins.int
-    ALL_QUANTITIES_FIELD_NUMBER: builtins.int
+    ALL_UNITS_FIELD_NUMBER: builtins.int
     SCORES_FIELD_NUMBER: builtins.int
     name: builtins.str
     @property
@@ -552,19 +552,19 @@ class TellRequest(google.protobuf.message.Message):
 
     @property
     def activations(self) -> blackbox_am.v1.tensor_pb2.Tensor:
-        """(N, U) float32 or float64: row i holds the quantities that the objective of candidate i's
-        target reads, in its order; shorter rows are filled up with nan.
+        """(N, U) float32 or float64: row i holds the units that candidate i's target reads (its
+        objective, then its criterion), each once, in their order; shorter rows are filled up with nan.
         """
 
     @property
-    def all_quantities(self) -> blackbox_am.v1.tensor_pb2.Tensor:
-        """(N, U) float32 or float64: every row holds all quantities of the study, in the order of
-        `Study.quantities`.
+    def all_units(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """(N, U) float32 or float64: every row holds all units of the study, in the order of
+        `Study.units`.
         """
 
     @property
     def scores(self) -> global___Scores:
-        """One number for each candidate. For targets that read a single quantity; the number is its
+        """One number for each candidate. For targets that read a single unit; the number is its
         value.
         """
 
@@ -574,12 +574,12 @@ class TellRequest(google.protobuf.message.Message):
         name: builtins.str = ...,
         candidate_ids: collections.abc.Iterable[builtins.int] | None = ...,
         activations: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
-        all_quantities: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        all_units: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
         scores: global___Scores | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["activations", b"activations", "all_quantities", b"all_quantities", "measurement", b"measurement", "scores", b"scores"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["activations", b"activations", "all_quantities", b"all_quantities", "candidate_ids", b"candidate_ids", "measurement", b"measurement", "name", b"name", "scores", b"scores"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["measurement", b"measurement"]) -> typing.Literal["activations", "all_quantities", "scores"] | None: ...
+    def HasField(self, field_name: typing.Literal["activations", b"activations", "all_units", b"all_units", "measurement", b"measurement", "scores", b"scores"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["activations", b"activations", "all_units", b"all_units", "candidate_ids", b"candidate_ids", "measurement", b"measurement", "name", b"name", "scores", b"scores"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["measurement", b"measurement"]) -> typing.Literal["activations", "all_units", "scores"] | None: ...
 
 global___TellRequest = TellRequest
 
