@@ -99,7 +99,7 @@ class _StopReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     STOP_REASON_PATIENCE: _StopReason.ValueType  # 4
     STOP_REASON_USER: _StopReason.ValueType  # 5
     STOP_REASON_ORACLE: _StopReason.ValueType  # 6
-    STOP_REASON_CRITERION: _StopReason.ValueType  # 7
+    STOP_REASON_SUCCESS: _StopReason.ValueType  # 7
     """The target's criterion was met."""
 
 class StopReason(_StopReason, metaclass=_StopReasonEnumTypeWrapper): ...
@@ -111,7 +111,7 @@ STOP_REASON_TIME: StopReason.ValueType  # 3
 STOP_REASON_PATIENCE: StopReason.ValueType  # 4
 STOP_REASON_USER: StopReason.ValueType  # 5
 STOP_REASON_ORACLE: StopReason.ValueType  # 6
-STOP_REASON_CRITERION: StopReason.ValueType  # 7
+STOP_REASON_SUCCESS: StopReason.ValueType  # 7
 """The target's criterion was met."""
 global___StopReason = StopReason
 
