@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blackbox_am.client.connection import SEND_BYTES, Connection
-from blackbox_am.core.row_targets import one_a_row
+from blackbox_am.core.tensors import one_a_row
 from blackbox_am.errors import InvalidInput, ServerFailed
 from blackbox_am.rpc import tensors
 from blackbox_am.rpc.joining import TensorJoiner

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.core import tensors
-from blackbox_am.core.units import Unit
+from blackbox_am.core.quantities import parse_quantity
 from blackbox_am.errors import InvalidSpec, did_you_mean
 
 MAX_QUERIES = 10**9
@@ -286,14 +286,14 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 def objective(target: str | ObjectiveSpec) -> ObjectiveSpec:
-    """An objective from its short form: a unit's address stands for its mean.
+    """An objective from its short form: the address of a unit, or the name of a measure.
 
     Raises:
         InvalidInput: where the address is not in the grammar.
     """
     if isinstance(target, ObjectiveSpec):
         return target
-    return ObjectiveSpec("mean", quantities=(str(Unit.parse(target)),))
+    return ObjectiveSpec("mean", quantities=(str(parse_quantity(target)),))
 
 
 def start_spec(start: str | NDArray[Any] | None) -> StartSpec | None:

@@ -37,6 +37,7 @@ class StopReason(Enum):
 
     NONE = ""
     TARGET = "target"
+    SUCCESS = "success"
     BUDGET = "budget"
     TIME = "time"
     PATIENCE = "patience"

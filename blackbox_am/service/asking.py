@@ -20,6 +20,7 @@ from blackbox_am.service.backend import Backend
 from blackbox_am.service.rendering import render
 from blackbox_am.studies import decisions
 from blackbox_am.studies.candidates import Generation
+from blackbox_am.studies.decisions import ToldRows
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_service_pb2 as pb
@@ -205,7 +206,7 @@ def _candidate(text: str, study_id: str) -> tuple[int, int, int]:
 
 def _activations(request: pb.TellRequest, rows: int) -> Array:
     if not rows and not request.HasField("activations"):
-        return np.zeros((0, 0), np.float32)
+        return np.zeros((0, 0))
     array = tensors.from_proto(request.activations, field="activations")
     if array.dtype.kind != "f":
         raise ShapeMismatch(
@@ -217,15 +218,15 @@ def _activations(request: pb.TellRequest, rows: int) -> Array:
             f"activations: expected shape ({rows}, U), a row for each candidate, got {array.shape}",
             field="activations",
         )
-    with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
-        return array.astype(np.float32)
+    return array.astype(np.float64)
 
 
 def _check(study: Study, candidates: Array, activations: Array) -> None:
     for generation, mine in _by_generation(candidates):
-        decisions.rows_told(
-            study, generation, candidates[mine, 1], candidates[mine, 2], activations[mine]
-        )
+        targets = candidates[mine, 1]
+        values = decisions.clients_values(study, targets, activations[mine])
+        told = ToldRows(generation, targets, candidates[mine, 2], values)
+        decisions.rows_told(study, told, study.wanted())
 
 
 def _by_generation(candidates: Array) -> list[tuple[int, NDArray[np.bool_]]]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from blackbox_am.core.batches import in_fixed_batches
 from blackbox_am.core.generator import Generator, check_latents, check_row_targets
 from blackbox_am.core.rng import Stream
-from blackbox_am.core.row_targets import one_a_row
 from blackbox_am.core.space import Space
+from blackbox_am.core.tensors import one_a_row
 from blackbox_am.errors import InvalidInput
 
 ROWS = 32

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-
-import numpy as np
-
 from blackbox_am.core.store import Record
-from blackbox_am.core.types import FloatArray, StudyState
+from blackbox_am.core.types import StudyState
 from blackbox_am.rpc import names, progress, specs
 from blackbox_am.studies.events import (
     Adopted,
@@ -67,7 +63,7 @@ def event_to_proto(record: Record) -> pb.StudyEvent:
             message.state_changed.message = event.message
         case GenerationOpened() as event:
             message.generation_opened.generation = event.generation
-            message.generation_opened.candidates = event.candidates
+            message.generation_opened.candidates = int(event.wanted.numpy().sum())
         case RowsTold() as event:
             message.rows_told.generation = event.generation
             message.rows_told.rows = len(event.rows.numpy())
@@ -90,18 +86,9 @@ def event_to_proto(record: Record) -> pb.StudyEvent:
 
 
 def _describe_closed(closed: pb.StudyEvent.GenerationClosed, event: GenerationClosed) -> None:
-    scores = event.scores.numpy()
-    best, mean = _summary(scores)
     closed.generation = event.generation
     closed.targets.extend(event.targets)
-    closed.best_scores.extend(best.tolist())
-    closed.mean_scores.extend(mean.tolist())
-    closed.total_rows = scores.size
+    closed.best_scores.extend(event.best_scores.numpy().tolist())
+    closed.mean_scores.extend(event.mean_scores.numpy().tolist())
+    closed.total_rows = int(event.measured.numpy().sum())
     closed.seconds = event.seconds
-
-
-def _summary(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Best and mean score of each target, nan where every row failed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of rows that are nan throughout
-        return np.nanmax(scores, axis=1), np.nanmean(scores, axis=1)

@@ -349,9 +349,9 @@ def test_a_changed_measurement_is_noticed_and_hides_no_other_study(config, tmp_p
     damage = sqlite3.connect(path)
     query = "select sequence, body from events where study = 'bad' order by sequence desc"
     sequence, body = next(
-        (s, b) for s, b in damage.execute(query) if np.float32(1).tobytes() * 4 in b
+        (s, b) for s, b in damage.execute(query) if np.float64(1).tobytes() * 4 in b
     )
-    changed = body.replace(np.float32(1).tobytes(), np.float32(9).tobytes(), 1)
+    changed = body.replace(np.float64(1).tobytes(), np.float64(9).tobytes(), 1)
     damage.execute(
         "update events set body = ? where study = 'bad' and sequence = ?", (changed, sequence)
     )
