@@ -70,6 +70,13 @@ class Generator(Identified, ABC):
         del targets
         return self.render(latents)
 
+    def references(self, targets: torch.Tensor) -> torch.Tensor | None:
+        """The inputs that it works around, for rows of targets (N,): (N, *stimulus) or, where
+        all rows have the same, (1, *stimulus); None where it works around none.
+        """
+        del targets
+        return None
+
     def to(self, device: torch.device | str) -> None:
         """Moves its weights. A generator without weights does nothing."""
         del device

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -15,13 +17,14 @@ class Generation:
         index: its number, from 0.
         targets: the active targets, ascending.
         latents: (len(targets), P, D), projected into the space.
-        rows: how many of the P rows are wanted; fewer than P where the budget ends.
+        wanted: (len(targets), P) bool, which rows are to be measured: those that the optimizer
+            asks for, as far as the budget goes.
     """
 
     index: int
     targets: tuple[int, ...]
     latents: torch.Tensor
-    rows: int
+    wanted: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

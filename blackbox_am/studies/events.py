@@ -87,13 +87,13 @@ class GenerationOpened(msgspec.Struct, frozen=True, tag="opened"):
 
     Attributes:
         generation: which.
-        latents: (K, P, D), of the active targets.
-        candidates: how many are to be measured: fewer than K x P where the budget ends.
+        latents: (K, P, D) of the active targets.
+        wanted: (K, P) uint8, which rows are to be measured.
     """
 
     generation: int
     latents: ArrayData
-    candidates: int
+    wanted: ArrayData
 
 
 class RowsTold(msgspec.Struct, frozen=True, tag="told"):
@@ -102,30 +102,43 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
     Attributes:
         generation: which.
         targets, rows: (N,) int32: which candidates.
-        activations: (N, U) float32, nan where a measurement failed.
-        failed: rows without a value for one of the units that their target reads.
+        values: (N, U) float64: each row's own quantities, in the order of its target's layout,
+            then nan. Infinities are kept; nan is what could not be measured.
+        failed: how many of them have no score because of a failed measurement.
+        unrendered: (N,) uint8, 1 where the stimulus was not finite; None where all were.
         spent: what was asked of the oracle since that was last told; None for clients' rows.
     """
 
     generation: int
     targets: ArrayData
     rows: ArrayData
-    activations: ArrayData
-    failed: int
+    values: ArrayData
+    failed: int = 0
+    unrendered: ArrayData | None = None
     spent: Accounting | None = None
 
 
 class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
     """Every row of the generation is in, and the optimizer has learnt from it.
 
+    The scores are in it, so that nobody has to compute them again.
+
     Attributes:
         generation: which.
-        targets: the targets that took part, ascending.
-        scores: (len(targets), rows) float64, nan where a row failed.
+        targets: those that took part, ascending; the arrays of K entries are theirs.
+        scores: (K, P) float64, nan for rows that failed, and rows that were not wanted.
         checksum: of its latents (K, P, D), to know a faithful replay from another.
         seconds: how long it took.
-        improved: targets whose best got better.
-        best_latents: (len(improved), D), their new best latents.
+        measured: (K,) int32, rows measured for each target.
+        best_scores, mean_scores: (K,) float64 of the generation, nan where every row failed.
+        best_so_far: (K,) float64, the best score of each target afterwards; nan for none yet.
+        improved: targets that have a new best candidate.
+        best_rows: (len(improved),) int32, its row.
+        best_row_scores: (len(improved),) float64, its score.
+        best_latents: (len(improved), D), its latent.
+        succeeded: those of `improved` whose new best met its criterion.
+        failed: rows that failed, by reason.
+        warning: what is wrong with the scores, such as that all are equal; empty for nothing.
         latents: all of them, where the study keeps them.
     """
 
@@ -134,8 +147,17 @@ class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
     scores: ArrayData
     checksum: bytes
     seconds: float
+    measured: ArrayData
+    best_scores: ArrayData
+    mean_scores: ArrayData
+    best_so_far: ArrayData
     improved: tuple[int, ...]
+    best_rows: ArrayData
+    best_row_scores: ArrayData
     best_latents: ArrayData
+    succeeded: tuple[int, ...] = ()
+    failed: dict[str, int] = msgspec.field(default_factory=dict)
+    warning: str = ""
     latents: ArrayData | None = None
 
 

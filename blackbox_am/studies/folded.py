@@ -1,7 +1,8 @@
 """A folded study as bytes, so that nobody has to read its journal from the beginning.
 
 Every field of `Study` and `Target` is written by its declared type: a new field needs no code
-here. Objectives are built again from the study's specification.
+here. What a target is built from (objective, criterion, layout) is built again from the study's
+specification.
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ import numpy as np
 
 from blackbox_am.core.spec import ArrayData
 from blackbox_am.errors import StoreCorrupt
-from blackbox_am.plugins import build_objective
 from blackbox_am.studies.events import Created
-from blackbox_am.studies.study import Study, Target
+from blackbox_am.studies.scoring import Measured
+from blackbox_am.studies.study import Study
+from blackbox_am.studies.targets import Target, targets_of
 
 T = TypeVar("T")
 
 
 def encode(study: Study) -> bytes:
     """`study` as bytes."""
-    values = _values(study, leave_out="targets")
-    values["targets"] = [_values(target, leave_out="objective") for target in study.targets]
+    values = _values(study, {"targets", "measured"})
+    values["targets"] = [_values(target, _BUILT) for target in study.targets]
+    values["measured"] = _values(study.measured, set())
     return _encoder.encode(values)
 
 
@@ -39,10 +42,11 @@ def decode(body: bytes) -> Study:
         values = msgspec.msgpack.decode(body)
         created = msgspec.convert(values["created"], Created)
         targets = [
-            _built(Target, value, objective=build_objective(spec))
-            for value, spec in zip(values["targets"], created.spec.targets, strict=True)
+            _built(Target, value, **_values(target, _MOVING))
+            for value, target in zip(values["targets"], targets_of(created.spec), strict=True)
         ]
-        return _built(Study, values, targets=targets)
+        measured = _built(Measured, values["measured"])
+        return _built(Study, values, targets=targets, measured=measured)
     except (msgspec.MsgspecError, ValueError, TypeError, KeyError) as error:
         raise StoreCorrupt(
             f"the store holds a folded study that cannot be read ({error}); restore the store "
@@ -50,9 +54,9 @@ def decode(body: bytes) -> Study:
         ) from error
 
 
-def _values(instance: Any, leave_out: str) -> dict[str, Any]:
+def _values(instance: Any, leave_out: set[str]) -> dict[str, Any]:
     names = [field.name for field in fields(instance)]
-    return {name: getattr(instance, name) for name in names if name != leave_out}
+    return {name: getattr(instance, name) for name in names if name not in leave_out}
 
 
 def _built(kind: type[T], values: dict[str, Any], **ready: Any) -> T:
@@ -98,4 +102,9 @@ def _read(kind: Any, value: Any) -> Any:
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_write)
-_hints: dict[type[Any], dict[str, Any]] = {kind: _field_types(kind) for kind in (Study, Target)}
+_hints: dict[type[Any], dict[str, Any]] = {
+    kind: _field_types(kind) for kind in (Study, Target, Measured)
+}
+_BUILT = {"objective", "criterion", "layout", "key"}
+"""Fields of a target that its study's specification fixes."""
+_MOVING = {field.name for field in fields(Target)} - _BUILT

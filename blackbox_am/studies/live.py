@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.observation import Observation
 from blackbox_am.core.spec import ArrayData
 from blackbox_am.core.store import Store, StoredSnapshot
 from blackbox_am.core.types import Accounting, StudyState
@@ -25,6 +26,7 @@ from blackbox_am.errors import (
 from blackbox_am.studies import decisions, folded
 from blackbox_am.studies.asked import left_behind
 from blackbox_am.studies.candidates import Generation, TellResult
+from blackbox_am.studies.decisions import ToldRows
 from blackbox_am.studies.equipment import Equip, nothing
 from blackbox_am.studies.events import (
     Created,
@@ -37,7 +39,9 @@ from blackbox_am.studies.events import (
     decode,
 )
 from blackbox_am.studies.journalled import JournalledStudy
+from blackbox_am.studies.leases import NOBODY, Holder
 from blackbox_am.studies.ownership import Ownership
+from blackbox_am.studies.scoring import Bools
 from blackbox_am.studies.search import Search
 from blackbox_am.studies.snapshots import Snapshots
 from blackbox_am.studies.study import Study
@@ -157,7 +161,9 @@ class LiveStudy(JournalledStudy):
         opened = 0 if study.opened is None else study.opened.nbytes
         best = sum(t.best_latent.nbytes for t in study.targets if t.best_latent is not None)
         asked = 0 if self._open is None else self._open.latents.nbytes
-        return self.search.state_bytes + study.activations.nbytes + opened + best + asked + 2**16
+        return (
+            self.search.state_bytes + study.measured.values.nbytes + opened + best + asked + 2**16
+        )
 
     # Searching
 
@@ -171,45 +177,47 @@ class LiveStudy(JournalledStudy):
             if self.study.exhausted:
                 raise StudyClosed("every target of the study is finished; extend its budget first")
             if self._open is None:
-                latents = self.search.ask(self.study)
-                self._open = Generation(
-                    self.study.generation, self.study.active, latents, self.study.rows
-                )
+                self._open = self.search.ask(self.study)
                 self._started = self._clock()
             return self._open
 
-    def take(self, limit: int, seconds: float) -> tuple[Generation, list[tuple[int, int]], str]:
-        """Candidates for a client to measure, held for it under a lease.
-
-        The generation's latents are in the journal before the first candidate goes out.
+    def take(
+        self, limit: int, seconds: float, holder: Holder = NOBODY
+    ) -> tuple[Generation, list[tuple[int, int]], str]:
+        """Candidates for a client to measure, under a lease; their latents are journalled first.
 
         Args:
             limit: how many at most.
             seconds: how long they are held.
+            holder: for whom. What an earlier run of the same client holds is free at once.
 
         Returns:
-            The generation, (target, row) of each candidate, and the lease's id. No candidates
-            where the study is paused or ended, or where others hold all that is left.
+            The generation, (target, row) of each candidate (maybe none), and the lease's id.
         """
         with self._locked():
             self._check_order()
             self.start()
             if self.study.state is not StudyState.RUNNING:
-                return Generation(self.study.generation, (), torch.empty(0), 0), [], ""
+                nothing_wanted = np.zeros((0, self.study.population), bool)
+                empty = Generation(self.study.generation, (), torch.empty(0), nothing_wanted)
+                return empty, [], ""
             generation = self.generation()
+            self.leases.let_go_of_earlier(holder)
             held = self.leases.held()
             free = [
                 (generation.targets[place], row)
-                for place, row in np.argwhere(~self.study.told).tolist()
+                for place, row in np.argwhere(
+                    generation.wanted & ~self.study.measured.told
+                ).tolist()
                 if (generation.targets[place], row) not in held
             ][:limit]
             if not free:
                 return generation, [], ""
             if self.study.opened is None:
                 latents = ArrayData.of(generation.latents.cpu().numpy())
-                candidates = len(generation.targets) * generation.rows
-                self._append([GenerationOpened(generation.index, latents, candidates)])
-            return generation, free, self.leases.take(free, seconds)
+                wanted = ArrayData.of(generation.wanted.astype(np.uint8))
+                self._append([GenerationOpened(generation.index, latents, wanted)])
+            return generation, free, self.leases.take(free, seconds, holder)
 
     def tell(self, generation: int, targets: Array, rows: Array, activations: Array) -> TellResult:
         """Brings measurements of single candidates. Durable when it returns.
@@ -217,17 +225,18 @@ class LiveStudy(JournalledStudy):
         Args:
             generation: of all the candidates.
             targets, rows: (N,) int, which candidates.
-            activations: (N, U) float, nan where a measurement failed.
+            activations: (N, units) float, each row's own units in the order of its target's
+                layout; nan where a measurement failed.
 
         Raises:
-            StudyClosed, InvalidInput, ShapeMismatch: as `decisions.rows_told`.
+            StudyClosed, InvalidInput, ShapeMismatch: as `decisions.rows_told`, and for infinities.
             GradientUnavailable: where the optimizer needs gradients, which clients do not bring.
         """
         with self._locked():
             self._check_order()
-            event, accepted = decisions.rows_told(
-                self.study, generation, targets, rows, activations
-            )
+            values = decisions.clients_values(self.study, targets, activations)
+            told = ToldRows(generation, targets, rows, values)
+            event, accepted = decisions.rows_told(self.study, told, self._wanted())
             if event is not None:
                 self.start()
                 self._record(event, None)
@@ -237,18 +246,16 @@ class LiveStudy(JournalledStudy):
     def tell_generation(
         self,
         generation: Generation,
-        activations: NDArray[np.float32],
-        gradients: torch.Tensor | None = None,
+        observation: Observation,
         spent: Accounting | None = None,
     ) -> bool:
         """Brings the measurements of a whole generation.
 
         Args:
             generation: as `generation` returned it.
-            activations: (len(targets), rows, U), as the evaluator returned them. Rows that
-                clients have told meanwhile keep the clients' values.
-            gradients: (len(targets), rows, D), for an optimizer of order 1.
-            spent: what was asked of the oracle for them.
+            observation: of its wanted rows. Rows that clients have told meanwhile keep the
+                clients' values.
+            spent: what was asked of the oracle for them; the observation's usage where None.
 
         Returns:
             Whether there was news in it. If not, clients were faster, and nothing is written.
@@ -259,12 +266,17 @@ class LiveStudy(JournalledStudy):
         with self._locked():
             if generation.index != self.study.generation and self.study.state.active:
                 return False
-            places, rows = np.nonzero(~self.study.told)
-            targets = np.asarray(generation.targets)[places]
-            event, _ = decisions.rows_told(
-                self.study, generation.index, targets, rows, activations[places, rows]
+            told = ToldRows(
+                generation.index,
+                observation.targets,
+                observation.rows,
+                observation.values,
+                observation.rendered,
             )
+            event, _ = decisions.rows_told(self.study, told, self._wanted())
             if event is not None:
+                spent = observation.usage if spent is None else spent
+                gradients = _by_generation(generation, observation)
                 self._record(msgspec.structs.replace(event, spent=spent), gradients)
             return event is not None
 
@@ -280,16 +292,16 @@ class LiveStudy(JournalledStudy):
 
     def _record(self, event: RowsTold, gradients: torch.Tensor | None) -> None:
         """Writes measurements; with the last row, the generation closes."""
-        merged, told = self.study.merged(event)
-        if not told.all():
+        merged, generation = self.study.merged(event), self.generation()
+        if (generation.wanted & ~merged.told).any():
             self._append([event])
             return
-        generation = self.generation()
+        scored = self.study.scored(merged)
         closed = decisions.closed(
-            self.study, merged, generation.latents.cpu().numpy(), self._clock() - self._started
+            self.study, scored, generation.latents, self._clock() - self._started
         )
         try:
-            self.search.learn(self.study, generation.latents, closed.scores.numpy(), gradients)
+            self.search.learn(self.study, generation.latents, scored.scores, gradients)
         except BaseException:
             self.stale = True  # the optimizer may know what the journal does not
             raise
@@ -297,6 +309,12 @@ class LiveStudy(JournalledStudy):
         self._open = None
         self.leases.clear()
         self.conclude()
+
+    def _wanted(self) -> Bools:
+        """Which rows of the open generation are to be measured."""
+        if self.study.exhausted or not self.study.state.active:
+            return self.study.wanted()
+        return self.generation().wanted
 
     def _reopened(self) -> None:
         self._open = None
@@ -312,6 +330,17 @@ class LiveStudy(JournalledStudy):
                 exact = self.search.relearn(self.study, event)
             self.study.apply(event)
         return exact and self.search.owns_opened(self.study)
+
+
+def _by_generation(generation: Generation, observation: Observation) -> torch.Tensor | None:
+    """(len(targets), P, D) gradients of the observed rows in their places, nan elsewhere."""
+    if observation.gradients is None:
+        return None
+    gradients = torch.full_like(generation.latents, torch.nan)
+    places = np.searchsorted(np.asarray(generation.targets), observation.targets)
+    device = gradients.device
+    index = torch.from_numpy(places).to(device), torch.from_numpy(observation.rows).to(device)
+    return gradients.index_put_(index, observation.gradients.to(gradients))
 
 
 def _last_kept(store: Store, study_id: str) -> tuple[StoredSnapshot | None, Study]:

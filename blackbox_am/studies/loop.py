@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-import numpy as np
-
 from blackbox_am.core.metering import Meter, metering
+from blackbox_am.core.observation import Observation, count_by_reason, failures, in_words
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import (
     NotOwner,
@@ -17,7 +16,7 @@ from blackbox_am.errors import (
     StoreError,
     StudyClosed,
 )
-from blackbox_am.evaluation import Evaluation, Evaluator
+from blackbox_am.evaluation import Evaluator, Rows
 from blackbox_am.studies.asked import noting
 from blackbox_am.studies.candidates import Generation
 from blackbox_am.studies.live import LiveStudy
@@ -110,14 +109,12 @@ def _measure(
     generation = live.generation()
     live.check_owned()
     meter = Meter()
-    if evaluator.oracle.billable and live.ownership is not None:
+    if evaluator.billable and live.ownership is not None:
         meter = noting(live.store, live.ownership, live.study.spent + unbilled.total)
     try:
         with metering(meter):
-            result = _evaluated(evaluator, generation, gradients=gradients)
-        told = live.tell_generation(
-            generation, result.activations, result.gradients, unbilled.total + meter.total
-        )
+            result = _evaluated(live, evaluator, generation, gradients=gradients)
+        told = live.tell_generation(generation, result, unbilled.total + meter.total)
     except StudyClosed:
         unbilled.total += meter.total
         raise
@@ -128,13 +125,17 @@ def _measure(
     unbilled.total = Accounting() if told else unbilled.total + meter.total
 
 
-def _evaluated(evaluator: Evaluator, generation: Generation, *, gradients: bool) -> Evaluation:
-    result = evaluator.evaluate(
-        generation.latents[:, : generation.rows], generation.targets, gradients=gradients
-    )
-    if np.isnan(result.activations).all():
+def _evaluated(
+    live: LiveStudy, evaluator: Evaluator, generation: Generation, *, gradients: bool
+) -> Observation:
+    rows = Rows.of(generation.latents, generation.targets, generation.wanted)
+    observation = evaluator.submit(rows, gradients=gradients).result()
+    own = live.study.scorer.own(observation.targets)
+    codes = failures(observation.values, observation.rendered, own)
+    if codes.all():
+        reasons = in_words(count_by_reason(codes))
         raise OracleFailed(
-            f"all {generation.rows * len(generation.targets)} rows of generation "
-            f"{generation.index} came back as nan; check the model on one stimulus first"
+            f"all {len(codes)} rows of generation {generation.index} failed ({reasons}); "
+            "check generator and model on one stimulus first"
         )
-    return result
+    return observation

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from blackbox_am.core.observation import in_words
 from blackbox_am.core.store import Store
 from blackbox_am.core.types import (
     Best,
@@ -45,9 +46,20 @@ def progress(study_id: str, study: Study) -> StudyProgress:
         study.failed_rows,
         study.seconds,
         study.optimizer.name,
-        study.created.warning,
+        warning_of(study),
         study.spent,
     )
+
+
+def warning_of(study: Study) -> str:
+    """What the owner of `study` should know: from its beginning, of its scores, of failed rows."""
+    failed = ""
+    if study.failed_rows:
+        failed = (
+            f"{study.failed_rows} of {study.search_rows} rows failed ({in_words(study.failed)}) "
+            "and have no score"
+        )
+    return "; ".join(text for text in (study.created.warning, study.warning, failed) if text)
 
 
 def same_targets(before: StudyProgress, study: Study) -> StudyProgress:

@@ -53,6 +53,9 @@ class InputNeighbourhood(Generator):
         """As `Generator.render`, around the first input."""
         return self.render_targets(latents, torch.zeros(len(latents), dtype=torch.int64))
 
+    def references(self, targets: torch.Tensor) -> torch.Tensor:
+        return self.mine(targets, self._clean_on, targets.device)
+
     def mine(self, targets: torch.Tensor, of: Constants, device: torch.device) -> torch.Tensor:
         """(N, ...): of what there is of each input, that of each row's target."""
         (values,) = of.on(device)
