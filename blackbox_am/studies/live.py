@@ -39,6 +39,7 @@ from blackbox_am.studies.events import (
     decode,
 )
 from blackbox_am.studies.journalled import JournalledStudy
+from blackbox_am.studies.leases import NOBODY, Holder
 from blackbox_am.studies.ownership import Ownership
 from blackbox_am.studies.scoring import Bools
 from blackbox_am.studies.search import Search
@@ -180,18 +181,18 @@ class LiveStudy(JournalledStudy):
                 self._started = self._clock()
             return self._open
 
-    def take(self, limit: int, seconds: float) -> tuple[Generation, list[tuple[int, int]], str]:
-        """Candidates for a client to measure, held for it under a lease.
-
-        The generation's latents are in the journal before the first candidate goes out.
+    def take(
+        self, limit: int, seconds: float, holder: Holder = NOBODY
+    ) -> tuple[Generation, list[tuple[int, int]], str]:
+        """Candidates for a client to measure, under a lease; their latents are journalled first.
 
         Args:
             limit: how many at most.
             seconds: how long they are held.
+            holder: for whom. What an earlier run of the same client holds is free at once.
 
         Returns:
-            The generation, (target, row) of each candidate, and the lease's id. No candidates
-            where the study is paused or ended, or where others hold all that is left.
+            The generation, (target, row) of each candidate (maybe none), and the lease's id.
         """
         with self._locked():
             self._check_order()
@@ -201,6 +202,7 @@ class LiveStudy(JournalledStudy):
                 empty = Generation(self.study.generation, (), torch.empty(0), nothing_wanted)
                 return empty, [], ""
             generation = self.generation()
+            self.leases.let_go_of_earlier(holder)
             held = self.leases.held()
             free = [
                 (generation.targets[place], row)
@@ -215,7 +217,7 @@ class LiveStudy(JournalledStudy):
                 latents = ArrayData.of(generation.latents.cpu().numpy())
                 wanted = ArrayData.of(generation.wanted.astype(np.uint8))
                 self._append([GenerationOpened(generation.index, latents, wanted)])
-            return generation, free, self.leases.take(free, seconds)
+            return generation, free, self.leases.take(free, seconds, holder)
 
     def tell(self, generation: int, targets: Array, rows: Array, activations: Array) -> TellResult:
         """Brings measurements of single candidates. Durable when it returns.

@@ -22,6 +22,7 @@ class ServerProcess:
     Args:
         folder: folder of the store and the log.
         config: a TOML file with a catalogue; the shipped models if None.
+        store: the store of another server, to share it; by default a file in the folder.
 
     Attributes:
         address: host:port of the server.
@@ -31,17 +32,18 @@ class ServerProcess:
 
     STORE: ClassVar[str] = "studies.sqlite3"
 
-    def __init__(self, folder: Path, config: Path | None = None) -> None:
+    def __init__(self, folder: Path, config: Path | None = None, *, store: str = "") -> None:
         self.address = ""
         self.log = folder / "server.log"
         self._folder = folder
         self._config = config
+        self._store = store or str(folder / self.STORE)
 
     def __enter__(self) -> Self:
         ready = self._folder / "address"
         ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "blackbox_am.cli", "serve", "--address", "127.0.0.1:0"]
-        command += ["--store", str(self._folder / self.STORE), "--ready-file", str(ready)]
+        command += ["--store", self._store, "--ready-file", str(ready)]
         if self._config is not None:
             command += ["--config", str(self._config)]
         with self.log.open("ab") as sink:

@@ -84,7 +84,11 @@ def test_a_dry_run_creates_nothing(call, ask, name):
         (["-t", "units:9", "--oracle", "toy"], 2, "units 0 to 5"),
         (["-t", "unit:1", "--oracle", "toy"], 2, "did you mean 'units'"),
         (["-t", "units:1", "--oracle", "toi"], 3, "did you mean 'toy'"),
-        (["-t", "units:1", "--oracle", "toy", "--optimizer", "adam"], 2, "climbs gradients"),
+        (
+            ["-t", "units:1", "--oracle", "toy", "--optimizer", "adam"],
+            2,
+            "needs the capability GRADIENTS",
+        ),
         (["-t", "units:1", "--oracle", "toy", "--set", "sigma=-1"], 2, "sigma"),
         (["-t", "units:1", "--oracle", "toy", "--id", "No Id"], 2, "not a study id"),
         (["-t", "units:1", "--oracle", "toy", "--label", "x"], 2, "expected NAME=TEXT"),
