@@ -9,7 +9,6 @@ returns its share of votes for each digit. The example needs scikit-learn and a 
 """
 
 import argparse
-import time
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -35,10 +34,7 @@ def main() -> None:
             space=blackbox_am.SpaceSpec("box", 64, low=(0.0,), high=(16.0,)),
             queries_per_target=arguments.queries,
         )
-        while (candidates := study.ask()).state.active:
-            if not len(candidates):  # other clients measure the remaining candidates
-                time.sleep(candidates.retry_after)
-                continue
+        while not (candidates := study.ask()).done:
             votes = forest.predict_proba(candidates.latents)
             study.tell(candidates, votes[np.arange(len(candidates)), candidates.targets])
 

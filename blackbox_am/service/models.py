@@ -20,7 +20,7 @@ def request_of(backend: Backend, spec: StudySpec) -> Request:
     """
     return Request(
         spec=spec,
-        generator=None if spec.generator is None else backend.generator(spec.generator.name),
+        generator=backend.generator_of(spec),
         oracle=None if spec.oracle is None else backend.oracle(spec.oracle),
         network=backend.oracle,
         device=backend.device,
@@ -61,12 +61,13 @@ def check_asked(backend: Backend, live: LiveStudy) -> None:
     Raises:
         ModelChanged: where it is another one. The study is paused then.
     """
-    spec = live.study.spec.generator
-    if live.models_checked or spec is None:
+    spec = live.study.spec
+    if live.models_checked or spec.generator is None:
         return
     try:
-        generator = backend.generator(spec.name).fingerprint()
-        check_models(live.study_id, live.study, None, generator)
+        generator = backend.generator_of(spec)
+        found = None if generator is None else generator.fingerprint()
+        check_models(live.study_id, live.study, None, found)
     except ModelChanged as error:
         live.suspend(error.message)
         raise

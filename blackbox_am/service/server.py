@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from blackbox_am.errors import Conflict
+from blackbox_am.rpc.api import MIN_KEEPALIVE_SECONDS
 from blackbox_am.service import calls
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.catalog import CatalogService
@@ -189,7 +190,7 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),  # a port in use is an error, not a share of its calls
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000 * MIN_KEEPALIVE_SECONDS),
         ("grpc.keepalive_permit_without_calls", 1),
     ]
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from blackbox_am.core import study_events as seen_as
+from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.store import Record
-from blackbox_am.core.types import StudyState
-from blackbox_am.rpc import names, progress, specs
+from blackbox_am.core.types import StopReason, StudyState
+from blackbox_am.errors import InvalidInput
+from blackbox_am.rpc import events, names, progress, times
+from blackbox_am.rpc.mapping import to_message
+from blackbox_am.studies import telling
 from blackbox_am.studies.events import (
     Adopted,
     BudgetChanged,
     Created,
+    Event,
     GenerationClosed,
     GenerationOpened,
     OracleProbed,
@@ -18,81 +26,114 @@ from blackbox_am.studies.events import (
     decode,
 )
 from blackbox_am.studies.published import Published
-from blackbox_am.v1 import study_pb2 as pb
+from blackbox_am.v1 import study_event_pb2, study_pb2
 
 
-def study_to_proto(study_id: str, published: Published) -> pb.Study:
-    """The whole of a study.
+def study_view(number: int, default: int = study_pb2.STUDY_VIEW_FULL) -> bool:
+    """Whether a caller wants to see the whole of a study.
+
+    Raises:
+        InvalidInput: for a number that is no view.
+    """
+    if number not in study_pb2.StudyView.values():
+        raise InvalidInput(f"view: expected BASIC or FULL, got number {number}", field="view")
+    return (number or default) == study_pb2.STUDY_VIEW_FULL
+
+
+def study_to_proto(study_id: str, published: Published, full: bool = True) -> study_pb2.Study:
+    """A study as a message.
 
     Args:
         study_id: its id; "" for one that was only checked.
         published: what is known of it.
+        full: whether with what grows with the number of targets.
     """
     created = published.created
     message = progress.progress_to_proto(published.progress)
-    message.spec.CopyFrom(specs.study_to_proto(created.spec))
-    message.spec.budget.CopyFrom(specs.budget_to_proto(published.budget))
-    message.space.CopyFrom(specs.space_to_proto(created.space))
+    message.name = names.study_name(study_id) if study_id else ""
+    to_message(created.spec, message.spec)
+    to_message(published.budget, message.spec.budget)
+    to_message(created.space, message.space)
+    to_message(created.optimizer or created.spec.optimizer, message.optimizer)
     message.stimulus_shape.extend(created.stimulus_shape)
     message.population = created.population
-    message.optimizer.CopyFrom(
-        specs.optimizer_to_proto(created.optimizer or created.spec.optimizer)
-    )
-    message.name = names.study_name(study_id) if study_id else ""
+    message.units.extend(telling.units(created.spec))
+    message.oracle_fingerprint = _digest(created.oracle_fingerprint)
+    message.generator_fingerprint = _digest(created.generator_fingerprint)
+    message.noisy = created.noisy
     if published.created_at:
-        message.create_time.CopyFrom(progress.time_to_proto(published.created_at))
+        message.create_time.CopyFrom(times.time_to_proto(published.created_at))
+    if not full:
+        _shorten(message)
     return message
 
 
-def unreadable(study_id: str, message: str) -> pb.Study:
+def _digest(fingerprint: Fingerprint | None) -> str:
+    return "" if fingerprint is None else fingerprint.digest
+
+
+def _shorten(message: study_pb2.Study) -> None:
+    """Clears what grows with the number of targets or dimensions."""
+    del message.targets[:], message.units[:], message.spec.targets[:], message.spec.criteria[:]
+    message.spec.ClearField("start")
+    spaces = [message.space]
+    if message.spec.HasField("space"):
+        spaces.append(message.spec.space)
+    for space in spaces:
+        del space.low[:], space.high[:], space.parts[:]
+
+
+def unreadable(study_id: str, message: str) -> study_pb2.Study:
     """What a listing says of a study that cannot be read."""
     failed = progress.state_to_proto(StudyState.FAILED)
-    return pb.Study(name=names.study_name(study_id), state=failed, message=message)
+    return study_pb2.Study(name=names.study_name(study_id), state=failed, message=message)
 
 
-def event_to_proto(record: Record) -> pb.StudyEvent:
+def event_to_proto(record: Record) -> study_event_pb2.StudyEvent:
     """An event of a journal. What is said of it stands in it: no other event is read.
 
     Raises:
         StoreCorrupt: where it cannot be read.
     """
-    message = pb.StudyEvent(sequence=record.sequence, time=progress.time_to_proto(record.time))
-    match decode(record.body):
-        case StateChanged() as event:
-            message.state_changed.state = progress.state_to_proto(event.state)
-            message.state_changed.stop_reason = progress.stop_reason_to_proto(event.stop_reason)
-            message.state_changed.message = event.message
-        case GenerationOpened() as event:
-            message.generation_opened.generation = event.generation
-            message.generation_opened.candidates = int(event.wanted.numpy().sum())
-        case RowsTold() as event:
-            message.rows_told.generation = event.generation
-            message.rows_told.rows = len(event.rows.numpy())
-            message.rows_told.failed = event.failed
-        case GenerationClosed() as event:
-            _describe_closed(message.generation_closed, event)
-        case BudgetChanged() as event:
-            message.budget_changed.budget.CopyFrom(specs.budget_to_proto(event.budget))
-        case Resumed() as event:
-            message.resumed.generation = event.generation
-            message.resumed.exact = event.exact
-            message.resumed.message = event.message
-        case OracleProbed() as event:
-            message.state_changed.state = progress.state_to_proto(StudyState.RUNNING)
-            message.state_changed.message = event.warning
-        case Adopted() as event:
-            message.resumed.generation = event.generation
-            message.resumed.exact = True
-            message.resumed.message = f"another model was adopted: {event.message}"
+    seen = (record.sequence, datetime.fromtimestamp(record.time, UTC))
+    return events.to_proto(_seen(decode(record.body), seen))
+
+
+def _seen(event: Event, seen: tuple[int, datetime]) -> seen_as.StudyEvent:
+    """The event as watchers see it, with its sequence number and time."""
+    match event:
+        case StateChanged():
+            return seen_as.StateChanged(*seen, event.state, event.stop_reason, event.message)
+        case GenerationOpened():
+            return seen_as.GenerationOpened(
+                *seen, event.generation, int(event.wanted.numpy().sum())
+            )
+        case RowsTold():
+            rows = len(event.rows.numpy())
+            return seen_as.RowsTold(*seen, event.generation, rows, event.failed)
+        case GenerationClosed():
+            return _closed(event, seen)
+        case BudgetChanged():
+            return seen_as.BudgetChanged(*seen, event.budget)
+        case Resumed():
+            return seen_as.Resumed(*seen, event.generation, event.exact, event.message)
+        case OracleProbed():
+            return seen_as.StateChanged(*seen, StudyState.RUNNING, StopReason.NONE, event.warning)
+        case Adopted():
+            digests = (_digest(event.oracle_fingerprint), _digest(event.generator_fingerprint))
+            return seen_as.Adopted(*seen, *digests, event.message)
         case Created():
-            message.created.SetInParent()
-    return message
+            return seen_as.Created(*seen)
 
 
-def _describe_closed(closed: pb.StudyEvent.GenerationClosed, event: GenerationClosed) -> None:
-    closed.generation = event.generation
-    closed.targets.extend(event.targets)
-    closed.best_scores.extend(event.best_scores.numpy().tolist())
-    closed.mean_scores.extend(event.mean_scores.numpy().tolist())
-    closed.total_rows = int(event.measured.numpy().sum())
-    closed.seconds = event.seconds
+def _closed(event: GenerationClosed, seen: tuple[int, datetime]) -> seen_as.GenerationClosed:
+    return seen_as.GenerationClosed(
+        *seen,
+        event.generation,
+        event.targets,
+        tuple(event.best_scores.numpy().tolist()),
+        tuple(event.mean_scores.numpy().tolist()),
+        tuple(event.best_so_far.numpy().tolist()),
+        int(event.measured.numpy().sum()),
+        event.seconds,
+    )

@@ -8,13 +8,15 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 
 from blackbox_am.errors import InvalidInput, ServerUnavailable
-from blackbox_am.rpc import names
+from blackbox_am.rpc import names, times
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.views import event_to_proto, study_to_proto
-from blackbox_am.v1 import study_pb2
+from blackbox_am.v1 import study_event_pb2, study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
 READ_RECORDS = 128
+AGAIN_SECONDS = 1.0
+"""After which a watcher of a server that goes down may try again."""
 POLL_SECONDS = 0.5
 """How often the journal is read without news in this process: another may write to it."""
 
@@ -32,14 +34,15 @@ async def watch(
         ServerUnavailable: where the server goes down.
     """
     study_id = names.study_id(request.name)
-    interval = request.min_interval.seconds + request.min_interval.nanos / 1e9
-    if interval < 0 or request.after_sequence < 0:
-        raise InvalidInput("after_sequence and min_interval must be 0 or more")
+    interval = _interval(request)
     journal = _Journal(backend, study_id, request.after_sequence)
     thinner = _Thinner(interval)
     with backend.changes.listening(study_id) as news:
         if request.snapshot_first:
-            yield pb.WatchStudyResponse(study=await backend.in_thread(journal.snapshot))
+            study = await backend.in_thread(journal.snapshot)
+            yield pb.WatchStudyResponse(study=study)
+            if not request.HasField("after_sequence"):
+                journal.after = study.sequence
         while True:
             news.clear()
             events = await backend.in_thread(journal.read)
@@ -52,17 +55,28 @@ async def watch(
                     yield pb.WatchStudyResponse(event=event)
                 return
             if backend.changes.closed:
-                raise ServerUnavailable("the server is shutting down; watch again later")
+                raise ServerUnavailable(
+                    "the server is shutting down; watch again later", retry_after=AGAIN_SECONDS
+                )
             with suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), min(POLL_SECONDS, thinner.seconds_left()))
             for event in thinner.due():
                 yield pb.WatchStudyResponse(event=event)
 
 
+def _interval(request: pb.WatchStudyRequest) -> float:
+    interval = times.duration_from_proto(request.min_interval)
+    for field, value in (("after_sequence", request.after_sequence), ("min_interval", interval)):
+        if value < 0:
+            raise InvalidInput(f"{field} must be 0 or more, got {value:g}", field=field)
+    return interval
+
+
 class _Journal:
     """Reads a journal on, piece by piece.
 
     Attributes:
+        after: the sequence number of the last event read.
         more: whether the last piece was a full one.
         ended: whether the study has ended, as far as the journal was read.
     """
@@ -72,31 +86,29 @@ class _Journal:
         self.ended = False
         self._backend = backend
         self._study_id = study_id
-        self._after = after
+        self.after = after
 
-    def read(self) -> list[study_pb2.StudyEvent]:
+    def read(self) -> list[study_event_pb2.StudyEvent]:
         """The next events, after the sequence number that was asked for.
 
         Raises:
             NotFound: where there is no such study.
         """
-        records = self._backend.store.read(self._study_id, self._after, READ_RECORDS)
+        records = self._backend.store.read(self._study_id, self.after, READ_RECORDS)
         events = [event_to_proto(record) for record in records]
         self.more = len(records) == READ_RECORDS
         if events:
-            self._after = events[-1].sequence
+            self.after = events[-1].sequence
         if not self.more:
             published = self._backend.registry.published(self._study_id)
             # An event may have come after those that were read.
-            caught_up = published.progress.sequence <= self._after
+            caught_up = published.progress.sequence <= self.after
             self.ended = caught_up and not published.progress.state.active
         return events
 
     def snapshot(self) -> study_pb2.Study:
-        """The study as it stands; events are read on from there."""
-        published = self._backend.registry.published(self._study_id)
-        self._after = published.progress.sequence
-        return study_to_proto(self._study_id, published)
+        """The study as it stands."""
+        return study_to_proto(self._study_id, self._backend.registry.published(self._study_id))
 
 
 class _Thinner:
@@ -107,10 +119,12 @@ class _Thinner:
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
-        self._held: study_pb2.StudyEvent | None = None
+        self._held: study_event_pb2.StudyEvent | None = None
         self._next = time.monotonic()
 
-    def thin(self, events: list[study_pb2.StudyEvent]) -> Iterator[study_pb2.StudyEvent]:
+    def thin(
+        self, events: list[study_event_pb2.StudyEvent]
+    ) -> Iterator[study_event_pb2.StudyEvent]:
         """Those of `events`, in order, that are to be sent now."""
         for event in events:
             if self._interval == 0:
@@ -122,12 +136,12 @@ class _Thinner:
                 yield from self.flush()
                 yield event
 
-    def due(self) -> Iterator[study_pb2.StudyEvent]:
+    def due(self) -> Iterator[study_event_pb2.StudyEvent]:
         """What was held back long enough."""
         if time.monotonic() >= self._next:
             yield from self.flush()
 
-    def flush(self) -> Iterator[study_pb2.StudyEvent]:
+    def flush(self) -> Iterator[study_event_pb2.StudyEvent]:
         """What was held back, now."""
         if self._held is not None:
             yield self._held

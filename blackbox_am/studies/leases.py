@@ -20,12 +20,29 @@ Key = tuple[int, int]
 """(target, row) in the open generation."""
 
 
+@dataclass(frozen=True)
+class Holder:
+    """Who holds candidates.
+
+    Attributes:
+        client: a name that a client keeps when it starts again; empty for nobody in particular.
+        session: which run of that client.
+    """
+
+    client: str = ""
+    session: str = ""
+
+
+NOBODY = Holder()
+
+
 @dataclass
 class Lease:
     """Candidates held by one caller until `expires` on the book's clock."""
 
     expires: float
     keys: set[Key]
+    holder: Holder = NOBODY
 
 
 @dataclass
@@ -39,11 +56,18 @@ class LeaseBook:
     clock: Callable[[], float]
     _leases: dict[str, Lease] = field(default_factory=dict)
 
-    def take(self, keys: Iterable[Key], seconds: float) -> str:
+    def take(self, keys: Iterable[Key], seconds: float, holder: Holder = NOBODY) -> str:
         """Holds `keys` for `seconds`. Returns the lease's id."""
         lease_id = secrets.token_hex(8)
-        self._leases[lease_id] = Lease(self.clock() + seconds, set(keys))
+        self._leases[lease_id] = Lease(self.clock() + seconds, set(keys), holder)
         return lease_id
+
+    def let_go_of_earlier(self, holder: Holder) -> None:
+        """Lets go of everything that an earlier run of a client with a name holds."""
+        for lease_id, lease in list(self._leases.items()):
+            same = lease.holder.client == holder.client
+            if holder.client and same and lease.holder.session != holder.session:
+                del self._leases[lease_id]
 
     def renew(self, lease_id: str, seconds: float) -> int:
         """Holds the lease's candidates for `seconds` from now. Returns how many are held.
@@ -95,7 +119,7 @@ class LeaseBook:
         self._expire()
         now = self.clock()
         leases = [
-            _Handed(lease_id, lease.expires - now, sorted(lease.keys))
+            _Handed(lease_id, lease.expires - now, sorted(lease.keys), lease.holder)
             for lease_id, lease in self._leases.items()
         ]
         return msgspec.msgpack.encode(_HandedBook(owner, generation, time.time(), leases))
@@ -116,7 +140,7 @@ class LeaseBook:
         passed = max(time.time() - book.time, 0.0)
         for lease in book.leases:
             expires = self.clock() + lease.seconds - passed
-            self._leases[lease.lease_id] = Lease(expires, set(lease.keys))
+            self._leases[lease.lease_id] = Lease(expires, set(lease.keys), lease.holder)
         self._expire()
         return book.owner
 
@@ -130,6 +154,7 @@ class _Handed(msgspec.Struct, frozen=True, array_like=True):
     lease_id: str
     seconds: float
     keys: list[Key]
+    holder: Holder
 
 
 class _HandedBook(msgspec.Struct, frozen=True, array_like=True):

@@ -388,4 +388,4 @@ def test_measures_that_do_not_exist_are_refused_at_creation(quantity: str, messa
 def test_a_bare_space_has_no_measures() -> None:
     penalised = ObjectiveSpec("mean", ("s:0", "latent.norm"))
     with pytest.raises(InvalidSpec, match="renders none; name a generator"):
-        resolve(Request(spec=replace(spec(), targets=(penalised,)))
+        resolve(Request(spec=replace(spec(), targets=(penalised,))))
