@@ -11,9 +11,15 @@ Names are loaded when they are first used, so that a client starts without torch
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from blackbox_am.version import __version__
+
+os.environ.setdefault("MKL_CBWR", "AUTO")
+"""Matrix products with equal bits at every address. MKL reads the variable when it is first used,
+see `blackbox_am.core.linear_algebra`. A value that is already set stays; the empty string leaves
+MKL in its default mode."""
 
 if TYPE_CHECKING:
     from blackbox_am.catalogue import Catalogue

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["MKL_CBWR"] = "AUTO"  # as the package sets it, which tests may import after torch
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background, a shell has it ignored, and so would every process of the tests.
@@ -127,3 +128,9 @@ def far(tmp_path: Path) -> Iterator[Callable[..., Far]]:
     yield new
     for server in started:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def far_class() -> type[Far]:
+    """`Far`, for fixtures of a wider scope than a test."""
+    return Far

@@ -1,5 +1,5 @@
-"""Measurements: every claim of speed or quality is a command here.
+"""Benchmarks: one command for every claim about speed or quality.
 
-Each prints a ratio against a baseline measured in the same run, since absolute times
-are noise, and states plainly what it missed.
+Each command prints the ratio to a baseline of the same run, because absolute times vary from
+run to run. The table states which targets were missed.
 """

@@ -1,6 +1,4 @@
-"""The modules inside the shipped generators, called as directly as can be: what rendering is
-measured against.
-"""
+"""The modules inside the shipped generators, called directly: the baseline of rendering speed."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ Module = Callable[[torch.Tensor], Any]
 
 
 def module(name: str) -> Module | None:
-    """What the shipped generator `name` wraps; None where it is a formula of its own."""
+    """The module that the shipped generator `name` wraps; None if it wraps no module."""
     build = _MODULES.get(name)
     return None if build is None else build()
 
@@ -56,8 +54,8 @@ def _ldm() -> Module:
         samples = noise.reshape(shape)
         pipeline.scheduler.set_timesteps(STEPS)
         for time in pipeline.scheduler.timesteps:
-            said = pipeline.unet(samples, time).sample
-            samples = pipeline.scheduler.step(said, time, samples).prev_sample
+            predicted = pipeline.unet(samples, time).sample
+            samples = pipeline.scheduler.step(predicted, time, samples).prev_sample
         return pipeline.vqvae.decode(samples / pipeline.vqvae.config.scaling_factor).sample
 
     return decode

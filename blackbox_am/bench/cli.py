@@ -17,22 +17,22 @@ from blackbox_am.errors import InvalidInput, did_you_mean
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Measure: every command prints a table of ratios against a baseline of the same run.",
+    help="Benchmarks: every command prints a table of ratios to a baseline of the same run.",
 )
 
 console = Console(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
-    """Tells what is being measured. A spinner would take part in the measurement."""
+    """Print what is measured next; an animated spinner would disturb the measurement."""
     console.print(text, style="dim")
 
 
 @contextmanager
 def progress_bar(steps: int) -> Iterator[Callable[[str], None]]:
-    """Tells each of `steps` steps in a line, above a bar where there is a terminal.
+    """Print a line for each of `steps` steps, above a progress bar on a terminal.
 
-    The bar is only drawn when it is told something: nothing of it runs while others measure.
+    The bar is redrawn only at these steps, so that nothing runs during a measurement.
     """
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
@@ -46,11 +46,11 @@ def progress_bar(steps: int) -> Iterator[Callable[[str], None]]:
 
 
 Assets = Annotated[
-    Path | None, typer.Option(help="Folder with further models, see bench/problems.py.")
+    Path | None, typer.Option(help="Folder with more models, see bench/problems.py.")
 ]
 Results = Annotated[
     Path | None,
-    typer.Option(help="File that collects what was found; what it holds is not run again."),
+    typer.Option(help="File that collects results; searches in this file are not repeated."),
 ]
 Page = Annotated[Path | None, typer.Option(help="Also write the tables into this Markdown page.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the table to this file.")]
@@ -59,15 +59,16 @@ JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the ta
 @app.command()
 @ends_in_order()
 def loop(
-    generations: Annotated[int, typer.Option(help="Generations of (a).", min=2)] = 24,
+    generations: Annotated[int, typer.Option(help="Generations in (a).", min=2)] = 24,
     repeats: Annotated[int, typer.Option(help="Studies of each kind in (b).", min=1)] = 12,
-    seconds: Annotated[float, typer.Option(help="For each rate of (c).", min=0.1)] = 10.0,
+    seconds: Annotated[float, typer.Option(help="Seconds for each rate in (c).", min=0.1)] = 10.0,
     json_file: JsonFile = None,
 ) -> None:
-    """What a study costs beside the model: the loop, the wire, ask and tell.
+    """Measure the overhead of a study: its loop, the network, ask and tell.
 
-    (a) whole study over oracle + generator alone; (b) over loopback against in process;
-    (c) candidates a second through ask and tell, durable.
+    (a) time of a study over the time of oracle and generator alone; (b) time over loopback
+    against time in one process; (c) candidates a second through ask and tell, with a durable
+    journal.
     """
     from blackbox_am.bench import loop as bench
 
@@ -85,48 +86,57 @@ def loop(
 def optimizers(
     part: Annotated[
         list[str] | None,
-        typer.Option("--part", help="overhead, or efficiency; both without. Repeatable."),
+        typer.Option("--part", help="overhead or efficiency; default both. Repeatable."),
     ] = None,
     problem: Annotated[
         list[str] | None,
-        typer.Option("--problem", help="What is searched, such as cnn+vae. Repeatable."),
+        typer.Option("--problem", help="ORACLE+GENERATOR, such as cnn+vae. Repeatable."),
     ] = None,
     optimizer: Annotated[
         list[str] | None,
         typer.Option(
-            "--optimizer", "-o", help="NAME or NAME,PARAMETER=VALUE. Repeatable; some without."
+            "--optimizer",
+            "-o",
+            help="NAME or NAME,PARAMETER=VALUE; default a selection. Repeatable.",
         ),
     ] = None,
     noise: Annotated[
         list[str] | None,
-        typer.Option("--noise", help="0, .2, .5 (of a factor), or poisson. Repeatable."),
+        typer.Option(
+            "--noise",
+            help="Deviation of a random factor, such as 0 or .5, or poisson. Repeatable.",
+        ),
     ] = None,
     units: Annotated[int, typer.Option(help="Units of each problem.", min=1)] = 4,
     seeds: Annotated[int, typer.Option(help="Searches for each unit.", min=1)] = 5,
     queries: Annotated[int, typer.Option(help="Budget of each search.", min=100)] = 1000,
     dimension: Annotated[
-        list[int] | None, typer.Option("--dimension", help="D of the overhead. Repeatable.")
+        list[int] | None,
+        typer.Option("--dimension", help="Latent dimension D of the overhead. Repeatable."),
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Processes at once.", min=1)] = 1,
+    jobs: Annotated[int, typer.Option(help="Number of processes.", min=1)] = 1,
     assets: Assets = None,
     results: Results = None,
     page: Page = None,
     picture: Annotated[Path | None, typer.Option(help="Also draw the curves (.png).")] = None,
     only_show: Annotated[
-        bool, typer.Option("--only-show", help="Measure nothing; show what --results holds.")
+        bool, typer.Option("--only-show", help="Measure nothing; show the file --results.")
     ] = False,
     json_file: JsonFile = None,
 ) -> None:
-    """Which optimizer costs what, and which finds most for a number of queries.
+    """Measure the overhead and the query efficiency of optimizers.
 
-    overhead: ask + tell alone, next to pycma, nevergrad and the limits of the machine.
-    efficiency: units of real networks behind real decoders, many seeds, all peers in one run.
+    overhead: the time of ask and tell, compared with pycma, nevergrad and the limits of the
+    machine.
+
+    efficiency: the activation found for a number of queries, for units of real networks behind
+    real decoders, with many seeds and all optimizers in one run.
     """
     from blackbox_am.bench import optimizers as bench
 
     if only_show:
         if results is None:
-            raise InvalidInput("--only-show needs --results, the file to show")
+            raise InvalidInput("--only-show needs --results FILE, the results to show")
         bench.show(results, page=page, picture=picture, json_file=json_file)
         return
     request = bench.Request(
@@ -149,31 +159,32 @@ def optimizers(
 def oracle(
     part: Annotated[
         list[str] | None,
-        typer.Option("--part", help="stream, call, cache or resnet; all without. Repeatable."),
+        typer.Option("--part", help="stream, call, cache or resnet; default all. Repeatable."),
     ] = None,
     repeats: Annotated[
-        int, typer.Option(help="Pairs of each comparison; the median counts.", min=1)
+        int, typer.Option(help="Pairs of each comparison; the table shows medians.", min=1)
     ] = 9,
     rows: Annotated[int, typer.Option(help="Stimuli in the streamed batch.", min=1)] = 256,
-    size: Annotated[int, typer.Option(help="Their height and width.", min=16)] = 224,
+    size: Annotated[int, typer.Option(help="Height and width of a stimulus.", min=16)] = 224,
     images: Annotated[int, typer.Option(help="Test images for the ResNet-20.", min=1)] = 1000,
     assets: Annotated[
         Path, typer.Option(help="Folder with the ResNet-20 and its test images.")
     ] = Path("../shared/assets"),
     json_file: JsonFile = None,
 ) -> None:
-    """What an oracle costs beside its model: the wire, a call, the cache.
+    """Measure the overhead of oracles: the network, a single call, the cache.
 
-    stream: a large batch through ObserveStream, against bare gRPC that carries the same bytes
-    (sink: to the server; echo: there and back), and uint8 against float32.
+    stream: a large batch through ObserveStream, compared with bare gRPC that transfers the same
+    bytes (sink: to the server; echo: to the server and back), and uint8 compared with float32.
 
-    call: a small Observe, against a bare call with messages of the same size.
+    call: a small Observe, compared with a bare gRPC call with messages of the same size.
 
-    cache: answers out of the cache, against the shipped network's forward pass.
+    cache: answers from the cache, compared with the forward pass of the shipped network.
 
-    resnet: test images that one ResNet-20 gets right behind each kind of oracle.
+    resnet: number of test images that a ResNet-20 classifies correctly through each kind of
+    oracle.
 
-    Servers run in processes of their own, on this machine. Each number stands next to its
+    Servers run in separate processes on this machine. The table shows each number with its
     baseline of the same run; ratios are medians over the repeats, with their quartiles.
 
         blackbox-am bench oracle --part stream --repeats 15
@@ -184,7 +195,7 @@ def oracle(
     oracles.check(parts)
     lacking = oracle_kinds.missing(assets) if "resnet" in parts else []
     if lacking:
-        say(f"(d) left out: {assets} lacks {', '.join(lacking)}; --assets names the folder")
+        say(f"(d) skipped: {assets} lacks {', '.join(lacking)}; --assets names the folder")
         parts.remove("resnet")
     steps = {"resnet": len(oracle_kinds.KINDS)}
     lines: list[measurement.Measurement] = []
@@ -197,26 +208,26 @@ def oracle(
             lines.append(oracles.cache_hit(repeats, 64, tell))
         if "resnet" in parts:
             lines += oracle_kinds.resnet(assets, images, tell)
-    measurement.show("bench oracle: loopback, servers in processes of their own", lines, json_file)
+    measurement.show("bench oracle: loopback, servers in separate processes", lines, json_file)
 
 
 @app.command()
 def generators(
     part: Annotated[
         list[str] | None,
-        typer.Option("--part", help="speed, search or basis; the first two without."),
+        typer.Option("--part", help="speed, search or basis; default speed and search."),
     ] = None,
     generator: Annotated[
         list[str] | None,
         typer.Option(
             "--generator",
             "-g",
-            help="By its name, without cifar_; NAME+OPTIMIZER for another than the rest is "
-            "searched with: vq_codes+ga. Repeatable; the shipped without.",
+            help="NAME without cifar_, or NAME+OPTIMIZER to search this generator with another "
+            "optimizer: vq_codes+ga. Default: all shipped generators. Repeatable.",
         ),
     ] = None,
     oracle: Annotated[
-        str, typer.Option(help="cnn, vit, or with --assets resnet20: whose units are searched.")
+        str, typer.Option(help="Model of the units: cnn, vit, or with --assets resnet20.")
     ] = "cnn",
     optimizer: Annotated[
         str, typer.Option("--optimizer", "-o", help="NAME or NAME,PARAMETER=VALUE.")
@@ -224,21 +235,24 @@ def generators(
     units: Annotated[int, typer.Option(help="Units of the oracle.", min=1)] = 8,
     seeds: Annotated[int, typer.Option(help="Searches for each unit.", min=1)] = 3,
     queries: Annotated[int, typer.Option(help="Budget of each search.", min=100)] = 1000,
-    repeats: Annotated[int, typer.Option(help="Of the measurement of speed.", min=3)] = 9,
-    jobs: Annotated[int, typer.Option(help="Searches at once.", min=1)] = 1,
+    repeats: Annotated[int, typer.Option(help="Repeats of the speed measurement.", min=3)] = 9,
+    jobs: Annotated[int, typer.Option(help="Number of searches at once.", min=1)] = 1,
     assets: Assets = None,
     results: Results = None,
     page: Page = None,
     picture: Annotated[
-        Path | None, typer.Option(help="Also show the best stimuli of all generators (.png).")
+        Path | None, typer.Option(help="Also draw the best stimuli of all generators (.png).")
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """How fast generators render, and what a search finds in the space of each.
+    """Measure how fast generators render, and what a search finds in their latent spaces.
 
-    speed: rows a second next to the bare module, in turn. search: the same units, optimizer and
-    budget for all; activation over natural maximum, and how strange what was found looks. basis:
-    the same in eigenbases of each generator, scaled, cut off and grown.
+    speed: rows a second, compared with the bare module. Both are measured in turn.
+
+    search: activation over natural maximum for the same units, optimizer and budget, and the
+    distance of the best stimuli to natural images.
+
+    basis: the same search in eigenbases of each generator: scaled, truncated and growing.
     """
     from blackbox_am.bench import generators as bench
     from blackbox_am.bench import problems
@@ -261,12 +275,15 @@ def generators(
 @app.command()
 @ends_in_order()
 def kill(
-    kills: Annotated[int, typer.Option(help="How often the server is killed.", min=1)] = 20,
+    kills: Annotated[int, typer.Option(help="Number of kills.", min=1)] = 20,
     queries: Annotated[int, typer.Option(help="Queries of each of four targets.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random moments.")] = 0,
     json_file: JsonFile = None,
 ) -> None:
-    """Kill the server at random moments; the end must be bit-identical to a study left alone."""
+    """Kill the server at random moments and compare the study with an uninterrupted study.
+
+    The two results must be equal to the last bit.
+    """
     from blackbox_am.bench import kill as bench
 
     lines = bench.kill(kills, queries, seed, say)
@@ -281,14 +298,16 @@ def kid(
     generator: Annotated[
         list[str] | None,
         typer.Option(
-            "--generator", "-g", help="By its name. Repeatable; the shipped of pictures without."
+            "--generator", "-g", help="NAME; default all shipped picture generators. Repeatable."
         ),
     ] = None,
-    count: Annotated[int, typer.Option(help="Pictures of each.", min=4, max=10000)] = 1000,
+    count: Annotated[
+        int, typer.Option(help="Pictures of each generator.", min=4, max=10000)
+    ] = 1000,
     page: Page = None,
     json_file: JsonFile = None,
 ) -> None:
-    """How far generated pictures are from natural ones: the kernel inception distance."""
+    """Measure the kernel inception distance of generated pictures to natural pictures."""
     from blackbox_am.bench import kid as bench
     from blackbox_am.bench import problems
 
@@ -301,11 +320,11 @@ def kid(
 def inference_servers(
     server: Annotated[
         list[str] | None,
-        typer.Option("--server", help="mlserver, kserve or triton; all without. Repeatable."),
+        typer.Option("--server", help="mlserver, kserve or triton; default all. Repeatable."),
     ] = None,
     protocol: Annotated[
         list[str] | None,
-        typer.Option("--protocol", help="grpc or http; both without. Repeatable."),
+        typer.Option("--protocol", help="grpc or http; default both. Repeatable."),
     ] = None,
     rows: Annotated[
         int, typer.Option(help="Stimuli of 3 x 32 x 32 in a request.", min=1, max=32)
@@ -314,12 +333,13 @@ def inference_servers(
     requests: Annotated[int, typer.Option(help="Requests in a turn.", min=1)] = 40,
     json_file: JsonFile = None,
 ) -> None:
-    """The oracle inference_protocol next to the clients of MLServer, KServe and Triton.
+    """Compare the oracle inference_protocol with the clients of MLServer, KServe and Triton.
 
-    Rows a second of ours (value) and of theirs (baseline), by turns, on real servers that run
-    here on the processor. The first run installs each server into an environment of its own, of
-    some 100 MB to 1 GB and a minute or two, in the user's cache folder or where
-    BLACKBOX_AM_INFERENCE_SERVERS says. A ratio above 1 means that ours is faster.
+    The table shows the rows a second of the oracle (value) and of the server's own client
+    (baseline), measured in turn on real servers on this machine's CPU. A ratio above 1 means
+    that the oracle is faster. The first run installs each server into a virtual environment in
+    the user's cache folder, or in the folder BLACKBOX_AM_INFERENCE_SERVERS; this takes one or two
+    minutes and 100 MB to 1 GB for each server.
 
     Example: blackbox-am bench inference-servers --server triton --protocol grpc --rows 1
     """
@@ -328,9 +348,30 @@ def inference_servers(
 
     kinds, ways = tuple(server or PACKAGES), tuple(protocol or ("grpc", "http"))
     for given, known, name in ((kinds, PACKAGES, "server"), (ways, ("grpc", "http"), "protocol")):
-        for one in given:
-            if one not in known:
-                raise InvalidInput(f"--{name}: there is no {one!r}{did_you_mean(one, known)}")
+        for value in given:
+            if value not in known:
+                raise InvalidInput(
+                    f"--{name}: unknown {name} {value!r}{did_you_mean(value, known)}"
+                )
     lines = bench.measure(kinds, ways, rows, repeats, requests, say)
     title = f"bench inference-servers: {repeats} turns of {requests} requests"
     measurement.show(title, lines, json_file)
+
+
+@app.command()
+@ends_in_order()
+def service(
+    studies: Annotated[int, typer.Option(help="Finished studies of the store.", min=1)] = 10_000,
+    idle: Annotated[int, typer.Option(help="Idle studies of clients.", min=1)] = 1_000,
+    json_file: JsonFile = None,
+) -> None:
+    """Measure a server with many studies.
+
+    (a) its start on a store of finished studies, against an empty store; (b) calls that only
+    read while an optimizer takes seconds, against a quiet server; (c) its memory for studies of
+    clients that nobody asks any more.
+    """
+    from blackbox_am.bench import service as bench
+
+    lines = [*bench.start_up(studies, say), *bench.reading(say), bench.idle_memory(idle, say)]
+    measurement.show("bench service", lines, json_file)

@@ -1,9 +1,9 @@
-"""What optimizers find for a number of queries, on units of real networks.
+"""Query efficiency of optimizers on units of real networks.
 
-A cell is one optimizer on one problem at one noise: all units and all seeds are the K targets
-of one search, so that one forward pass serves them all. What is reported at n queries is the
-noise-free activation of the stimulus that scored best among the first n, as the optimizer was
-told the scores, over the unit's natural maximum.
+A cell is one optimizer on one problem at one noise level. All units and all seeds are the K
+targets of one search, so that one forward pass serves all of them. The result at n queries is a
+noise-free activation over the unit's natural maximum: that of the stimulus with the best (noisy)
+score among the first n.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from blackbox_am.bench import plausibility, problems
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.batches import fixed_batch_size
-from blackbox_am.core.optimizer import SearchContext
+from blackbox_am.core.optimizer import Proposal, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.spec import OptimizerSpec
 from blackbox_am.core.tensors import to_uint8
 from blackbox_am.errors import BlackboxError, InvalidInput
-from blackbox_am.evaluation import Evaluator
+from blackbox_am.evaluation import LocalEvaluator, Rows
 from blackbox_am.objectives.mean import Mean
 from blackbox_am.plugins import build_optimizer
 
@@ -39,9 +39,9 @@ Floats = NDArray[np.float64]
 Say = Callable[[str], None]
 
 SPIKES = 20.0
-"""Of the Poisson noise: mean count at a unit's natural maximum."""
+"""Poisson noise: mean count at a unit's natural maximum."""
 BUDGETS = (300, 1000, 3000, 10_000, 30_000)
-"""Numbers of queries at which every curve that is long enough is looked at."""
+"""Numbers of queries at which every curve of sufficient length is recorded."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,14 @@ class Cell:
     """One search of a benchmark.
 
     Attributes:
-        problem: its name, see `problems`.
-        optimizer: its label: a name, and parameters where not at their defaults:
-            `snes,population=40`.
-        noise: `0`, `.5` and the like are the deviation of a factor around 1; `poisson` counts
-            spikes, `SPIKES` of them at the natural maximum.
-        units, seeds: how many of each.
-        queries: the budget of each target.
+        problem: name of the problem, see `problems`.
+        optimizer: label of the optimizer: its name, and its parameters if they are not the
+            defaults, such as `snes,population=40`.
+        noise: a number such as `0` or `.5` is the deviation of a random factor with mean 1;
+            `poisson` counts spikes, `SPIKES` on average at the natural maximum.
+        units: number of units.
+        seeds: number of seeds for each unit.
+        queries: budget of each target.
     """
 
     problem: str
@@ -67,23 +68,24 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """By which a result is found again."""
+        """The key of the cell in a file of results."""
         return json.dumps(asdict(self), sort_keys=True)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a cell came to.
+    """The result of a cell.
 
     Attributes:
-        cell: which.
-        at: numbers of queries at which was looked.
-        found: (len(at), units, seeds) reported activation over natural maximum.
-        seconds: how long it took.
-        failure: why there is nothing, where the optimizer refused or failed.
-        strange: (units, seeds) distance of what was reported at the end to the nearest natural
-            image; see `plausibility`. Empty where it was not looked at.
-        pictures: (units, *stimulus) uint8, the best of all seeds. Empty likewise.
+        cell: the cell.
+        at: recorded numbers of queries.
+        found: (len(at), units, seeds) activation over natural maximum.
+        seconds: duration of the search in seconds.
+        failure: error message if the optimizer refused or failed; then `found` is empty.
+        strange: (units, seeds) distance of the final stimuli to the nearest natural image, see
+            `plausibility`; empty if not requested.
+        pictures: (units, *stimulus) uint8, the best stimulus over all seeds; empty if not
+            requested.
     """
 
     cell: Cell
@@ -96,32 +98,32 @@ class Outcome:
 
 
 def optimizer_spec(label: str) -> OptimizerSpec:
-    """The optimizer that a label names: `snes,population=40`.
+    """The optimizer of a label such as `snes,population=40`.
 
     Raises:
-        InvalidInput: for a parameter without a value.
+        InvalidInput: if a parameter has no value.
     """
     return OptimizerSpec(*problems.parsed_label(label))
 
 
 def check_label(label: str) -> None:
-    """Checks that an optimizer can be built from its label.
+    """Check that an optimizer can be built from its label.
 
     Raises:
-        InvalidSpec: for a name or parameter that there is not ("did you mean").
+        InvalidSpec: if the name or a parameter is unknown.
     """
     build_optimizer(optimizer_spec(label))
 
 
 def checkpoints(queries: int) -> tuple[int, ...]:
-    """Where curves are looked at: about 12 a factor of ten, and the whole budget."""
+    """Numbers of queries at which curves are recorded: about 12 in each decade, and the budget."""
     steps = np.unique(np.geomspace(50, queries, max(2, round(12 * math.log10(queries / 50)))))
     budgets = {n for n in BUDGETS if n <= queries}
     return tuple(sorted({int(step) for step in steps} | {queries} | budgets))
 
 
 def run(cell: Cell, assets: Path | None, *, look: bool = False) -> Outcome:
-    """Searches, and with `look` also says how strange what was found is, and keeps pictures."""
+    """Search one cell; with `look` also compute strangeness and pictures."""
     torch.set_num_threads(1)
     started = time.perf_counter()
     problem = problems.problem(cell.problem, cell.units, assets)
@@ -138,7 +140,7 @@ def run(cell: Cell, assets: Path | None, *, look: bool = False) -> Outcome:
 def _looks(
     problem: problems.Problem, latents: torch.Tensor, found: Floats
 ) -> tuple[Floats, NDArray[np.uint8]]:
-    """As `Outcome` has them: `strange` and `pictures`, of the last of what was `found`."""
+    """The fields `strange` and `pictures` of `Outcome`, for the final latents."""
     stimuli = _rendered(problem, latents)
     strange = plausibility.strangeness(stimuli, problem.images)
     best = stimuli.reshape(*found.shape, *stimuli.shape[1:])[range(len(found)), found.argmax(1)]
@@ -146,7 +148,7 @@ def _looks(
 
 
 def _rendered(problem: problems.Problem, latents: torch.Tensor) -> torch.Tensor:
-    """(K, *stimulus) of latents (K, D), that of target k in row k."""
+    """Stimuli (K, *stimulus) of latents (K, D); row k belongs to target k."""
     size = problem.oracle.describe().batch_size
     rows, targets = torch.split(latents, size), torch.split(torch.arange(len(latents)), size)
     with torch.no_grad():
@@ -166,31 +168,34 @@ def _search(cell: Cell, problem: problems.Problem) -> _Report:
     objectives = tuple(Mean((str(unit),)) for unit in problem.units for _ in range(cell.seeds))
     population = optimizer.population_size(space)
     batch = fixed_batch_size(population * targets, problem.oracle.describe().batch_size)
-    evaluator = Evaluator(problem.generator, problem.oracle, objectives, batch)
+    evaluator = LocalEvaluator(problem.generator, problem.oracle, objectives, batch)
     maxima = problem.natural_maxima.repeat_interleave(cell.seeds).unsqueeze(1)
     report = _Report(targets)
     state = optimizer.init(space, targets, Stream(0, "init", 0, range(targets)))
     climbs = optimizer.order == 1
     for generation in range(math.ceil(cell.queries / population)):
         with torch.no_grad():
-            asked_for = optimizer.ask(space, state, Stream(0, "ask", generation, range(targets)))
-            latents = space.project(asked_for)
-        evaluation = evaluator.evaluate(latents, range(targets), gradients=climbs)
-        clean = torch.from_numpy(evaluation.activations[..., 0]).to(torch.float64) / maxima
+            stream = Stream(0, "ask", generation, range(targets))
+            asked_for = Proposal.of(optimizer.ask(space, state, stream))
+            latents = space.project(asked_for.latents)
+        rows = Rows.of(latents, range(targets))
+        observation = evaluator.submit(rows, gradients=climbs).result()
+        clean = torch.from_numpy(observation.values[:, 0]).reshape(targets, population) / maxima
         told = noisy(clean, cell.noise, Stream(0, "noise", generation, range(targets)))
         report.add(clean, told, latents)
         with torch.no_grad():
-            state = optimizer.tell(
-                space, state, latents, told.to(torch.float32), evaluation.gradients
-            )
+            gradients = observation.gradients
+            if gradients is not None:
+                gradients = gradients.reshape(latents.shape)
+            state = optimizer.tell(space, state, latents, told, gradients)
     return report
 
 
 def level(noise: str) -> float:
-    """The deviation of the factor; nan for Poisson.
+    """The deviation of the random factor; nan for Poisson noise.
 
     Raises:
-        InvalidInput: for another word.
+        InvalidInput: if `noise` is neither a number from 0 nor `poisson`.
     """
     if noise == "poisson":
         return math.nan
@@ -258,16 +263,16 @@ def run_all(
     *,
     look: bool = False,
 ) -> list[Outcome]:
-    """The outcomes of `cells`, in their order.
+    """The outcomes of `cells`, in the same order.
 
     Args:
-        cells: what to run.
-        assets: the folder of assets, or None.
-        results: a file that takes each outcome as it comes; what it holds is not run again.
-        jobs: processes at once.
-        say: told of each outcome.
-        look: whether strangeness and pictures are wanted; what `results` holds without them is
-            then searched again.
+        cells: the cells.
+        assets: folder of assets, or None.
+        results: file to which each outcome is appended; cells in this file are not repeated.
+        jobs: number of processes.
+        say: called with a text after each outcome.
+        look: whether to compute strangeness and pictures; cells that `results` contains without
+            them are then repeated.
     """
     known = {
         outcome.cell.key: outcome
@@ -316,7 +321,7 @@ def plain(outcome: Outcome) -> dict[str, Any]:
 
 
 def load(results: Path | None) -> list[Outcome]:
-    """The outcomes that a file holds, the last of each cell; none where there is no file."""
+    """The outcomes of a file, the last of each cell; an empty list if there is no file."""
     if results is None or not results.exists():
         return []
     outcomes = {}

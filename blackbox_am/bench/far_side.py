@@ -1,7 +1,7 @@
-"""The other end of the wire in a process of its own, for `bench oracle`.
+"""Servers in separate processes for `bench oracle`.
 
-Four ends: a server of ours with oracles that cost next to nothing, an HTTP API, a server of the
-Open Inference Protocol, and, in `bare_grpc`, gRPC that looks at nothing of what it carries.
+There are four kinds: a blackbox_am server with oracles of negligible cost, an HTTP API, a server
+of the Open Inference Protocol, and the bare gRPC server of `bare_grpc`.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ ENDS = ("bare", "service", "api", "inference")
 
 @dataclass(frozen=True)
 class FirstNumbers(Oracle):
-    """Answers with the first numbers of each stimulus: what it takes, it takes to be carried.
+    """An oracle that returns the first numbers of each stimulus; its cost is the transport.
 
     Attributes:
         stimulus_shape: shape of one stimulus.
-        units: how many numbers.
+        units: number of returned numbers.
         batch_size: rows in one call.
     """
 
@@ -70,18 +70,18 @@ class FirstNumbers(Oracle):
 
 
 class FarSide:
-    """One end in a process of its own while the context lasts.
+    """A server in a separate process; the end of the context stops it.
 
     Args:
-        end: one of `ENDS`.
-        arguments: what it is told besides.
+        end: kind of the server, one of `ENDS`.
+        arguments: further arguments of the program.
 
     Attributes:
-        address: host:port.
+        address: host:port of the server.
     """
 
     def __init__(self, end: str, *arguments: str) -> None:
-        program = ["bare_grpc"] if end == "bare" else ["far_side", end]  # the former starts at once
+        program = ["bare_grpc"] if end == "bare" else ["far_side", end]  # bare_grpc starts faster
         self._command = [sys.executable, "-m", f"blackbox_am.bench.{program[0]}", *program[1:]]
         self._command += arguments
         self.address = ""
@@ -94,7 +94,9 @@ class FarSide:
         self.address = self._process.stdout.readline().strip()
         if not self.address:
             self.__exit__()
-            raise ServerUnavailable(f"{' '.join(self._command)} ended before it listened")
+            raise ServerUnavailable(
+                f"{' '.join(self._command)} ended before it listened; run it to see why"
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,7 +107,7 @@ class FarSide:
 
 
 def _listening(address: str) -> None:
-    print(address, flush=True)  # whoever started this process waits for it
+    print(address, flush=True)  # the parent process reads the address
 
 
 def _service(size: int, rows: int, assets: Path | None) -> None:
@@ -129,17 +131,17 @@ def _api(assets: Path) -> None:
 
     with json_api(answer) as address:
         _listening(address)
-        threading.Event().wait()  # until this process is ended
+        threading.Event().wait()  # until a signal ends this process
 
 
 def _inference(assets: Path) -> None:
     with inference_model(_scores(assets), (3, 32, 32), CLASSES) as address:
         _listening(address)
-        threading.Event().wait()  # until this process is ended
+        threading.Event().wait()  # until a signal ends this process
 
 
 def _scores(assets: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """From images (N, 3, 32, 32) in [0, 1] to what ResNet-20 says of the classes."""
+    """A function from images (N, 3, 32, 32) in [0, 1] to the class scores of ResNet-20."""
     oracle = resnet20(assets)
     units = [Unit("head", index) for index in range(CLASSES)]
 

@@ -1,4 +1,4 @@
-"""What the benchmark of generators says, as tables."""
+"""Tables of the benchmark of generators."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from blackbox_am.bench.generators import Speed
 
 AIM = 0.95
-"""Of the bare module's rows a second."""
+"""Target ratio of rows a second to those of the bare module."""
 
 
 def speed_sheet(speeds: Sequence[Speed]) -> Sheet:
-    """Rows a second of each generator, next to its module alone."""
+    """Rows a second of each generator and of its bare module."""
     rows = tuple(
         (
             found.name,
@@ -36,7 +36,12 @@ def speed_sheet(speeds: Sequence[Speed]) -> Sheet:
         "rendering 64 latents at a time",
         ("generator", "D", "gradients", "rows/s", "bare module", f"ratio (aim {AIM:g})"),
         rows,
-        ("Ratio: bare module's time over ours, median [quartiles] of pairs run in turn.",),
+        (
+            (
+                "Ratio: time of the bare module over time of the generator; median [quartiles] of "
+                "pairs that are measured in turn."
+            ),
+        ),
     )
 
 
@@ -50,13 +55,18 @@ def _over(value: float, form: str) -> str:
 
 
 def name_of(outcome: Outcome, optimizer: str) -> str:
-    """The generator's part of the problem's name, and its optimizer where that is another."""
+    """Name of the generator, with its optimizer if that is not `optimizer`."""
     name = outcome.cell.problem.partition("+")[2]
     return name if outcome.cell.optimizer == optimizer else f"{name} ({outcome.cell.optimizer})"
 
 
 def search_sheet(outcomes: Sequence[Outcome], optimizer: str) -> Sheet:
-    """What `optimizer`, or a generator's own, found in each generator's space; the best first."""
+    """Results of the search in each generator's latent space, best generator first.
+
+    Args:
+        outcomes: the searches.
+        optimizer: optimizer of the generators that have none of their own.
+    """
     cell = outcomes[0].cell
     worked = [outcome for outcome in outcomes if not outcome.failure]
     worked.sort(key=lambda outcome: -float(np.median(outcome.found[-1])))

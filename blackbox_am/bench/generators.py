@@ -1,4 +1,4 @@
-"""The benchmark of generators: how fast they render, and what is found in their spaces."""
+"""The benchmark of generators: rendering speed, and searches in their latent spaces."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ BASES = (
     "/basis,power=0,growth=32",
     "/basis,growth=32",
 )
-"""What the part `basis` searches each generator in: as it is; scaled by eigenvalue^-1/4 and
-^-1/2; cut off after 32 directions without scales and with them; grown likewise.
+"""Wrappers of each generator in the part `basis`: none; directions scaled by eigenvalue^-1/4 and
+by eigenvalue^-1/2; truncated to 32 directions, without and with scales; growing by 32 directions,
+without and with scales.
 """
 COMMAND = "blackbox-am bench generators"
 ROWS = 64
 SHOWN = 8
-"""Units that the picture shows."""
+"""Number of units in the picture."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to measure; see the options of the command."""
+    """A request for measurements; the fields are the options of the command."""
 
     parts: tuple[str, ...]
     oracle: str
@@ -55,7 +56,7 @@ class Request:
     assets: Path | None
 
     def cells(self, part: str) -> list[efficiency.Cell]:
-        """The searches of a part: one a generator, or one for each of its bases."""
+        """The searches of a part: one for each generator, in `basis` one for each basis."""
         bases = BASES if part == "basis" else ("",)
         return [self._cell(name, basis) for name in self.generators for basis in bases]
 
@@ -72,19 +73,22 @@ class Request:
 
     @property
     def searches(self) -> list[str]:
-        """The parts that search."""
+        """The requested parts that perform searches."""
         return [part for part in self.parts if part != "speed"]
 
     def check(self) -> None:
-        """Finds out what cannot be measured before hours have gone into the rest.
+        """Check the request before the measurement, which can take hours.
 
         Raises:
-            InvalidInput: naming the part, generator, oracle or optimizer that there is not.
+            InvalidInput: if a part, generator, oracle or optimizer is unknown; the message names
+                it.
         """
         for part in self.parts:
             if part not in PARTS:
                 raise InvalidInput(f"part: expected {' or '.join(PARTS)}, got {part!r}")
-        for part in self.searches or ["search"]:  # its cells name whatever is only rendered
+        for part in self.searches or [
+            "search"
+        ]:  # checks generators and oracle even if no part searches
             for cell in self.cells(part):
                 problems.problem(cell.problem, self.units, self.assets)
                 efficiency.check_label(cell.optimizer)
@@ -92,15 +96,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a generator renders.
+    """Rendering speed of a generator.
 
     Attributes:
-        name: of the generator.
-        dimension: D.
-        differentiable: whether gradients go through it.
-        rows_per_second: median over repeats, `ROWS` rows a time.
-        bare: the same of the module alone; nan where there is none.
-        ratio, low, high: median and quartiles of the paired ratios of both.
+        name: name of the generator.
+        dimension: latent dimension D.
+        differentiable: whether the generator has gradients.
+        rows_per_second: median over repeats, for batches of `ROWS` rows.
+        bare: rows a second of the bare module; nan if there is none.
+        ratio: median of the paired ratios of bare module and generator.
+        low: lower quartile of the ratios.
+        high: upper quartile of the ratios.
     """
 
     name: str
@@ -122,7 +128,7 @@ def run(
     json_file: Path | None,
     say: Callable[[str], None],
 ) -> None:
-    """Measures what `request` asks for, prints it, and writes it where files are named."""
+    """Measure what is requested, print the tables, and write the given files."""
     request.check()
     tables: dict[str, list[sheets.Sheet]] = {}
     plain: dict[str, Any] = {}
@@ -144,7 +150,7 @@ def run(
 
 
 def speed(name: str, request: Request, say: Callable[[str], None]) -> Speed:
-    """Renders and runs the bare module in turn, `repeats` times each."""
+    """Measure the generator and its bare module in turn, `request.repeats` times each."""
     generator = problems.generator(name, request.assets)
     module = bare.module(name)
     latents = generator.space.sample(Stream(0, "speed", 0), ROWS)[0]
@@ -152,7 +158,7 @@ def speed(name: str, request: Request, say: Callable[[str], None]) -> Speed:
     for repeat in range(request.repeats + 1):
         rendering = _seconds(generator.render, latents)
         alone = np.nan if module is None else _seconds(module, latents)
-        if repeat:  # the first of each warms up
+        if repeat:  # the first repeat is a warm-up
             ours.append(rendering)
             theirs.append(alone)
     found = _speed(name, generator, np.asarray(ours), np.asarray(theirs))
@@ -183,14 +189,16 @@ def _speed(name: str, generator: Generator, ours: Any, theirs: Any) -> Speed:
 
 
 def draw(outcomes: Sequence[efficiency.Outcome], request: Request, path: Path) -> None:
-    """What was found: a row a generator, a column a unit, activation over natural maximum below.
+    """Draw the best stimuli: one row for each generator, one column for each unit.
+
+    The number below a stimulus is its activation over the unit's natural maximum.
 
     Raises:
-        InvalidInput: where no search worked.
+        InvalidInput: if every search failed.
     """
     worked = [outcome for outcome in outcomes if not outcome.failure and outcome.pictures.size]
     if not worked:
-        raise InvalidInput("no search worked, so there is nothing to draw")
+        raise InvalidInput("every search failed, so there is nothing to draw; the table says why")
     units = problems.problem(worked[0].cell.problem, request.units, request.assets).units[:SHOWN]
     rows = [
         plots.Row(

@@ -1,9 +1,9 @@
-"""The oracle `inference_protocol` next to the clients that the servers bring themselves.
+"""Comparison of the oracle `inference_protocol` with the inference servers' own clients.
 
-Both ask the same server, in the same run, one after the other by turns, for the scores of the
-same number of rows: theirs from a numpy array to a numpy array, in its own environment, ours
-from a tensor of stimuli to the activations of ten units. The network is nearly free
-(`testing/inference_servers/network.py`), so that what is compared is the way there and back.
+Both call the same server in the same run, in turn, for the scores of the same number of rows.
+The server's client runs in its own environment, from a numpy array to a numpy array. The oracle
+goes from a tensor of stimuli to the activations of ten units. The network has negligible cost
+(`testing/inference_servers/network.py`), so that the measurement compares the transport.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ def measure(
     requests: int,
     say: Say,
 ) -> list[Measurement]:
-    """A line for each server and way: our rows a second, theirs, and the median of the ratios.
+    """Rows a second of the oracle and of the server's client, for each server and protocol.
 
     Args:
-        kinds: of `environments.PACKAGES`.
+        kinds: keys of `environments.PACKAGES`.
         protocols: `grpc`, `http`.
-        rows: in a request; at most 32, which is Triton's limit here.
-        repeats: turns of each.
-        requests: in a turn.
-        say: told what is being done.
+        rows: rows in a request; at most 32, the limit of the Triton configuration.
+        repeats: turns of each client.
+        requests: requests in a turn.
+        say: called with a text before each step.
 
     Raises:
-        Unsupported: where a server cannot be installed.
-        ServerUnavailable: where one does not start.
-        ServerFailed: where its client fails.
+        Unsupported: if a server cannot be installed.
+        ServerUnavailable: if a server does not start.
+        ServerFailed: if a server's client fails.
     """
     lines = []
     for kind in kinds:
-        say(f"{kind}: installing it where it is not yet, and starting it")
+        say(f"{kind}: installing the server if necessary, and starting it")
         with (
             tempfile.TemporaryDirectory() as folder,
             InferenceServer(kind, Path(folder)) as server,
@@ -70,8 +70,8 @@ def measure(
 def compared(
     server: InferenceServer, protocol: str, rows: int, repeats: int, requests: int
 ) -> Measurement:
-    """Ours next to theirs, on one running server. Arguments and errors as `measure`."""
-    # KServe's takes bytes over HTTP, and does not say so; MLServer's does not take them.
+    """Compare both clients on one running server; arguments and errors as in `measure`."""
+    # KServe accepts binary tensors over HTTP without announcing it; MLServer rejects them.
     binary = True if server.kind == "kserve" else None
     address = getattr(server, protocol)
     oracle = InferenceProtocol(
@@ -104,7 +104,7 @@ def compared(
 def _own_client(
     server: InferenceServer, protocol: str, rows: int, requests: int
 ) -> Iterator[Callable[[], float]]:
-    """The server's own client in a process of its own; each call is one turn of it."""
+    """The server's client in a separate process; each call of the function is one turn."""
     command = [str(server.python), str(own_client_program()), server.kind, protocol]
     command += [getattr(server, protocol), MODEL, str(rows), str(requests)]
     log = server.log.with_suffix(".client.log")
@@ -123,15 +123,15 @@ def _own_client(
                 stdin.write("\n")
                 stdin.flush()
             except BrokenPipeError:
-                pass  # why it ended stands in its log
+                pass  # the process has ended; its log says why
             line = stdout.readline()
             if not line:
-                said = log.read_text("utf-8", "replace").splitlines()[-5:]
-                raise ServerFailed(f"the client of {server.kind} ended: " + "\n".join(said))
+                end = log.read_text("utf-8", "replace").splitlines()[-5:]
+                raise ServerFailed(f"the client of {server.kind} ended: " + "\n".join(end))
             return float(line)
 
         try:
-            rate()  # connections are open, caches are warm
+            rate()  # a warm-up: opens connections and fills caches
             yield rate
         finally:
             process.terminate()

@@ -1,10 +1,11 @@
-"""Kernel inception distance: how far generated pictures are from natural ones, as a set.
+"""Kernel inception distance between a set of generated pictures and a set of natural pictures.
 
 Binkowski, Sutherland, Arbel, Gretton, "Demystifying MMD GANs", ICLR 2018, section 4: the unbiased
 estimate of the squared maximum mean discrepancy under the kernel k(x, y) = (x.y / d + 1)^3 of d
-features. Theirs are an Inception net's, for pictures of 299x299; ours are the class tokens of the
-shipped vision transformer, or the pooled last maps of a ResNet-20, both nets for 32x32. Values of
-different features are not comparable with each other, nor with published ones.
+features. The paper uses features of an Inception net for pictures of 299x299. This module uses
+the class tokens of the shipped vision transformer and the pooled last maps of a ResNet-20, two
+nets for pictures of 32x32. Values for different features are not comparable with each other or
+with published values.
 """
 
 from __future__ import annotations
@@ -22,19 +23,22 @@ from blackbox_am.bench import plausibility, problems
 from blackbox_am.bench.sheets import Sheet, publish
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.rng import Stream
+from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput
-from training.data import TEST_FILE, TRAIN_FILE, read_images
-from training.teacher import load_teacher
 
+TRAIN_FILE = "cifar10_train_10000.npz"
+TEST_FILE = problems.TEST_FILE
+RESNET_LAYER, RESNET_CHANNELS = "layer3", 64
 COMMAND = "blackbox-am bench kid"
 DEGREE = 3
 BATCH = 100
 SCALE = 1000.0
-"""Of what is printed; as it is, the numbers are small."""
+"""Factor of the printed numbers, which are small."""
 NOTE = (
-    "0 is as near as natural pictures are to each other. Features: class tokens of the shipped "
-    "vision transformer, pooled last maps of a ResNet-20. The transformer was distilled from that "
-    "ResNet-20, which also had a part in training the generators: neither judges from outside."
+    "0 is the expected distance between two sets of natural pictures. Features: class tokens of "
+    "the shipped vision transformer, pooled last maps of a ResNet-20. The transformer was "
+    "distilled from this ResNet-20, and the generators were trained with its features, so neither "
+    "net is independent of the generators."
 )
 
 Features = Callable[[torch.Tensor], torch.Tensor]
@@ -49,12 +53,12 @@ def kernel(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 def squared_discrepancy(
     among_x: torch.Tensor, among_y: torch.Tensor, across: torch.Tensor
 ) -> float:
-    """The unbiased estimate of MMD^2; it is below 0 by chance where both sets are alike.
+    """The unbiased estimate of MMD^2; it can be below 0 if both distributions are equal.
 
     Args:
-        among_x: Kernel values (N, N) of one set, N at least 2.
-        among_y: (M, M) of the other.
-        across: (N, M) between them.
+        among_x: Kernel values (N, N) within the first set, N at least 2.
+        among_y: Kernel values (M, M) within the second set, M at least 2.
+        across: Kernel values (N, M) between the sets.
     """
     n, m = across.shape
     within_x = (among_x.sum() - among_x.diagonal().sum()) / (n * (n - 1))
@@ -64,11 +68,11 @@ def squared_discrepancy(
 
 @dataclass(frozen=True)
 class Distance:
-    """A KID and how sure it is.
+    """A kernel inception distance with its standard error.
 
     Attributes:
-        value: From all pictures.
-        error: Its standard error.
+        value: The estimate from all pictures.
+        error: The standard error of `value`.
     """
 
     value: float
@@ -81,23 +85,23 @@ class Distance:
 
     @property
     def high(self) -> float:
-        """Upper end."""
+        """Upper end of the 95 % interval."""
         return self.value + 1.96 * self.error
 
 
 def distance(x: torch.Tensor, y: torch.Tensor) -> Distance:
-    """The KID of two sets of features.
+    """The kernel inception distance of two sets of features.
 
-    The value takes all pictures, which the unbiased estimate allows; the paper's mean over
-    subsets has the same expectation and a larger variance. The error is the jackknife's: every
-    picture of either set is left out once (Arvesen, "Jackknifing U-Statistics", 1969).
+    The value is computed from all pictures. The paper's mean over subsets has the same
+    expectation and a larger variance. The standard error is the jackknife estimate, which leaves
+    out every picture of both sets once (Arvesen, "Jackknifing U-Statistics", 1969).
 
     Args:
         x: (N, d), N at least 4.
         y: (M, d), M at least 4.
 
     Raises:
-        InvalidInput: For fewer rows, another width, or numbers that are not finite.
+        InvalidInput: If a set has fewer rows, if the widths differ, or if a number is not finite.
     """
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 4:
         raise InvalidInput(
@@ -113,11 +117,11 @@ def distance(x: torch.Tensor, y: torch.Tensor) -> Distance:
 
 
 def _left_out(among: torch.Tensor, across: torch.Tensor) -> float:
-    """The part of the jackknife's variance that comes from one set.
+    """The contribution of one set to the jackknife variance.
 
     Args:
-        among: (N, N) kernel values of that set.
-        across: (N, M) between it and the other.
+        among: (N, N) kernel values within the set.
+        across: (N, M) kernel values between this set and the other set.
     """
     n, m = across.shape
     others = among.sum(1) - among.diagonal()
@@ -129,11 +133,11 @@ def _left_out(among: torch.Tensor, across: torch.Tensor) -> float:
 
 @dataclass(frozen=True)
 class Row:
-    """One set of pictures against the natural test pictures.
+    """Distances of one set of pictures to the natural test pictures.
 
     Attributes:
-        name: What made the pictures.
-        kids: By features.
+        name: Source of the pictures.
+        kids: Distance for each kind of features.
     """
 
     name: str
@@ -148,19 +152,19 @@ def run(
     json_file: Path | None,
     say: Callable[[str], None],
 ) -> None:
-    """Measures `count` pictures of each generator, and of the training pictures, and prints it.
+    """Measure `count` pictures of each generator and of the training set, and print the table.
 
     Raises:
-        InvalidInput: For a generator that there is not, or whose stimuli are no such pictures.
-        NotFound: Where the pictures or the ResNet-20 are not in `assets`.
+        InvalidInput: If a generator is unknown or makes stimuli of another shape.
+        NotFound: If `assets` lacks the pictures or the ResNet-20.
     """
     made = {name: problems.generator(name, assets) for name in generators}
-    test, train = (read_images(assets / file).x for file in (TEST_FILE, TRAIN_FILE))
+    test, train = (problems.pictures(assets / file)[0] for file in (TEST_FILE, TRAIN_FILE))
     for name, generator in made.items():
         if generator.stimulus_shape != tuple(test.shape[1:]):
             raise InvalidInput(
                 f"{name} makes stimuli of shape {generator.stimulus_shape}; expected "
-                f"{tuple(test.shape[1:])}, as the natural pictures have",
+                f"{tuple(test.shape[1:])}, the shape of the natural pictures",
                 field="generator",
             )
     nets = {"ViT": plausibility.features, "ResNet-20": resnet_features(assets)}
@@ -209,16 +213,16 @@ def sheet(rows: Sequence[Row], count: int, against: int) -> Sheet:
 
 
 def resnet_features(assets: Path) -> Features:
-    """(N, 64) from (N, 3, 32, 32): the last maps of the ResNet-20 in `assets`, averaged.
+    """A function from pictures (N, 3, 32, 32) to the mean last maps (N, 64) of the ResNet-20.
 
     Raises:
-        NotFound: Where its weights are not there.
+        NotFound: If `assets` lacks the weights.
     """
-    network = load_teacher(assets / "cifar10_resnet20.safetensors", torch.device("cpu"))
+    oracle = problems.resnet20(assets)
+    units = [Unit(RESNET_LAYER, channel) for channel in range(RESNET_CHANNELS)]
 
     @torch.no_grad()
     def features(stimuli: torch.Tensor) -> torch.Tensor:
-        maps = [network.features(part)[-1] for part in torch.split(stimuli, BATCH)]
-        return torch.cat(maps).mean((2, 3))
+        return torch.cat([oracle.observe(part, units) for part in torch.split(stimuli, BATCH)])
 
     return features

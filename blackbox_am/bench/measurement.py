@@ -1,4 +1,4 @@
-"""What a benchmark says: a table for people, and the same as JSON."""
+"""Results of a benchmark, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 WIDTH = 140
-"""Columns of a table that goes to a file or a pipe."""
+"""Width in characters of a table that is written to a file or a pipe."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,15 @@ class Measurement:
     """One line of a benchmark.
 
     Attributes:
-        name: what was measured.
-        value: the number, in `unit`.
-        unit: of `value` and `baseline`.
-        baseline: the same of what it is compared with, in the same run.
-        ratio: the figure that the target is about; see the benchmark's documentation.
-        target: what was aimed for, in words: `<= 1.05`.
-        met: whether the aim was reached; None where there was none.
-        low, high: interval of `ratio`: quartiles over repeats, nan where there is one.
+        name: the measured quantity.
+        value: the measured number, in `unit`.
+        unit: unit of `value` and `baseline`.
+        baseline: the number of the baseline, measured in the same run.
+        ratio: the ratio to which the target applies; see the benchmark's documentation.
+        target: the target as text, such as `<= 1.05`.
+        met: whether the target was reached; None if there is no target.
+        low: lower quartile of `ratio` over the repeats; nan if there is only one repeat.
+        high: upper quartile of `ratio` over the repeats; nan if there is only one repeat.
     """
 
     name: str
@@ -52,11 +53,15 @@ def compare(
     at_most: float = math.inf,
     at_least: float = 0.0,
 ) -> Measurement:
-    """Paired repeats of something against its baseline: the median of their ratios.
+    """Compare paired repeats with their baseline, by the median of the ratios.
 
     Args:
-        values, baselines: one pair a repeat, taken close together in time.
-        at_most, at_least: the ratios that meet the aim; none where neither is given.
+        name: the measured quantity.
+        values: one value for each repeat.
+        baselines: the baseline of each repeat, measured close to it in time.
+        unit: unit of values and baselines.
+        at_most: largest ratio that meets the target; infinite for no target.
+        at_least: smallest ratio that meets the target; 0 for no target.
     """
     ratios = np.asarray(values) / np.asarray(baselines)
     low, ratio, high = (float(q) for q in np.percentile(ratios, [25, 50, 75]))
@@ -76,14 +81,14 @@ def compare(
 def at_least(
     name: str, value: float, unit: str, target: float, baseline: float = math.nan
 ) -> Measurement:
-    """A number that should reach `target`; the ratio is value over baseline."""
+    """A measurement whose value should reach `target`; the ratio is value over baseline."""
     return Measurement(
         name, value, unit, baseline, value / baseline, f">= {target:g} {unit}", value >= target
     )
 
 
 def show(title: str, measurements: Sequence[Measurement], json_file: Path | None) -> None:
-    """Prints the table, and writes the JSON where a file is named."""
+    """Print the table, and write the JSON file if one is given."""
     table = Table(title=title, title_justify="left")
     table.add_column("measured", no_wrap=True)
     for heading in ("value", "baseline", "ratio", "quartiles", "target"):
@@ -111,7 +116,7 @@ def show(title: str, measurements: Sequence[Measurement], json_file: Path | None
 
 
 def without_nan(plain: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows no nan: what was not measured is null."""
+    """The same data with None in place of nan, because JSON has no nan."""
     return {
         key: None if isinstance(value, float) and math.isnan(value) else value
         for key, value in plain.items()

@@ -1,4 +1,4 @@
-"""What the benchmark of optimizers says, as tables: costs, and what was found."""
+"""Tables of the benchmark of optimizers: overhead and query efficiency."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OF_GRADIENT = 0.95
 
 
 def cost_sheet(limits: Machine, costs: Sequence[Cost]) -> Sheet:
-    """Milliseconds a generation, and what they compare with."""
+    """Milliseconds of a generation, and their ratios to floor and peers."""
     alone = {
         (cost.name, cost.dimension, cost.population): cost.seconds
         for cost in costs
@@ -36,9 +36,10 @@ def cost_sheet(limits: Machine, costs: Sequence[Cost]) -> Sheet:
         (
             (
                 f"The machine draws {limits.normals / 1e6:.0f} million float32 normal numbers a "
-                f"second, and does {limits.flops / 1e9:.0f} GFLOP/s in a float32 matrix product of "
-                "2,048 x 2,048. The floor is the drawing of P D normal numbers (half of them for "
-                "open_es); for cma the products and the factorisation of full covariances."
+                f"second and reaches {limits.flops / 1e9:.0f} GFLOP/s in a float32 matrix product "
+                "of 2,048 x 2,048. The floor is the time to draw P D normal numbers (P D / 2 for "
+                "open_es). For cma the floor also includes the products with full covariance "
+                "matrices and their factorisation."
             ),
         ),
     )
@@ -62,7 +63,7 @@ def _number(value: float, form: str) -> str:
     return "" if np.isnan(value) else format(value, form)
 
 
-# What was found
+# Query efficiency
 
 
 def found_sheets(outcomes: Sequence[Outcome]) -> list[Sheet]:
@@ -76,8 +77,9 @@ def found_sheets(outcomes: Sequence[Outcome]) -> list[Sheet]:
 
 
 def by_budget(outcomes: Sequence[Outcome]) -> dict[int, list[Outcome]]:
-    """Outcomes by their budget. Ascents of gradients stand beside every search of the same
-    problem and noise.
+    """Outcomes grouped by their budget.
+
+    An outcome of gradient ascent is in every group that has a search of its problem and noise.
     """
     ascents = [outcome for outcome in outcomes if _climbs(outcome)]
     found: dict[int, list[Outcome]] = {}
@@ -141,13 +143,13 @@ def _climbs(outcome: Outcome) -> bool:
 
 
 def _gradient(outcomes: Sequence[Outcome]) -> Floats | None:
-    """(units,) what gradient ascent reached at its best, where it was run."""
+    """(units,) best activation of gradient ascent; None if it was not run."""
     found = [outcome.found[-1].max(axis=-1) for outcome in outcomes if _climbs(outcome)]
     return found[0] if found else None
 
 
 def at_budget(outcome: Outcome, queries: int) -> Floats | None:
-    """(units, seeds) found after so many queries, where that was looked at."""
+    """(units, seeds) activations after this number of queries; None if not recorded."""
     if outcome.failure or queries not in outcome.at:
         return None
     found: Floats = outcome.found[outcome.at.index(queries)]
@@ -155,7 +157,7 @@ def at_budget(outcome: Outcome, queries: int) -> Floats | None:
 
 
 def interval(outcome: Outcome, queries: int) -> str:
-    """What was found by then: the median, and its 95 % interval."""
+    """Median activation after this number of queries, with its 95 % interval, as text."""
     found = at_budget(outcome, queries)
     if found is None:
         return ""
@@ -164,8 +166,9 @@ def interval(outcome: Outcome, queries: int) -> str:
 
 
 def bootstrap(found: NDArray[Any]) -> tuple[float, float]:
-    """The 95 % interval of the median over units and seeds, by resampling both: units first,
-    seeds within them.
+    """The 95 % bootstrap interval of the median over units and seeds.
+
+    Each resample draws units, and for each drawn unit its seeds.
     """
     units, seeds = found.shape
     random = np.random.default_rng(0)
@@ -177,7 +180,7 @@ def bootstrap(found: NDArray[Any]) -> tuple[float, float]:
 
 
 def mean_ranks(outcomes: Sequence[Outcome], queries: int) -> dict[str, float]:
-    """The mean over units and seeds of each optimizer's place, 1 the best, at a budget."""
+    """Mean rank of each optimizer over units and seeds at a budget; 1 is the best."""
     found = {
         outcome.cell.optimizer: found
         for outcome in outcomes
@@ -199,8 +202,9 @@ def mean_ranks(outcomes: Sequence[Outcome], queries: int) -> dict[str, float]:
 
 
 def by_rank(outcomes: Sequence[Outcome]) -> list[str]:
-    """The optimizers without gradients, best first: the mean over problems and noises of their
-    mean ranks at the end.
+    """The optimizers without gradients, best first.
+
+    The order is that of the mean over problems and noises of the final mean ranks.
     """
 
     def place(outcome: Outcome) -> tuple[str, str]:
@@ -216,9 +220,9 @@ def by_rank(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def queries_to(outcome: Outcome, levels: Floats) -> Floats:
-    """(units, seeds) queries until `levels` (units,) were reached; inf where they were not.
+    """(units, seeds) queries until a search reached `levels` (units,); inf if it never did.
 
-    Between two numbers of queries at which was looked, the larger one counts.
+    The result is the first recorded number of queries at which the level was reached.
     """
     reached = outcome.found >= levels[:, None]
     at = np.asarray(outcome.at, dtype=np.float64)
@@ -227,6 +231,6 @@ def queries_to(outcome: Outcome, levels: Floats) -> Floats:
 
 
 def median_queries(outcome: Outcome, levels: Floats) -> str:
-    """The median over units and seeds of `queries_to`."""
+    """The median of `queries_to` over units and seeds, as text."""
     median = float(np.median(queries_to(outcome, levels)))
     return f"{median:,.0f}" if np.isfinite(median) else f"> {outcome.cell.queries:,}"

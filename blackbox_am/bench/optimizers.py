@@ -31,7 +31,7 @@ COMMAND = "blackbox-am bench optimizers"
 
 @dataclass(frozen=True)
 class Request:
-    """What to measure; see the options of the command."""
+    """A request for measurements; the fields are the options of the command."""
 
     parts: tuple[str, ...]
     problems: tuple[str, ...]
@@ -45,7 +45,7 @@ class Request:
     assets: Path | None
 
     def cells(self) -> list[efficiency.Cell]:
-        """The searches, in the order in which they are run."""
+        """The searches, in the order of execution."""
         return [
             efficiency.Cell(problem, optimizer, noise, self.units, self.seeds, self.queries)
             for problem in self.problems
@@ -54,10 +54,10 @@ class Request:
         ]
 
     def check(self) -> None:
-        """Finds out what cannot be measured before hours have gone into the rest.
+        """Check the request before the measurement, which can take hours.
 
         Raises:
-            InvalidInput: naming the part, problem, optimizer or noise that there is not.
+            InvalidInput: if a part, problem, optimizer or noise is unknown; the message names it.
         """
         for part in self.parts:
             if part not in PARTS:
@@ -79,7 +79,7 @@ def run(
     json_file: Path | None,
     say: Callable[[str], None],
 ) -> None:
-    """Measures what `request` asks for, prints it, and writes it where files are named."""
+    """Measure what is requested, print the tables, and write the given files."""
     request.check()
     tables: dict[str, list[sheets.Sheet]] = {}
     plain: dict[str, Any] = {}
@@ -99,14 +99,14 @@ def run(
 
 
 def show(results: Path, *, page: Path | None, picture: Path | None, json_file: Path | None) -> None:
-    """Prints what the file `results` holds, and writes it where files are named.
+    """Print the tables of the file `results`, and write the given files.
 
     Raises:
-        InvalidInput: where there is nothing in it.
+        InvalidInput: if the file has no results.
     """
     outcomes = efficiency.load(results)
     if not outcomes:
-        raise InvalidInput(f"{results} holds no results; run without --only-show first")
+        raise InvalidInput(f"{results} contains no results; run without --only-show first")
     tables = {
         f"{queries} queries": optimizer_sheets.found_sheets(part)
         for queries, part in optimizer_sheets.by_budget(outcomes).items()
@@ -128,7 +128,7 @@ def _publish(
 
 
 def _draw(outcomes: list[efficiency.Outcome], path: Path) -> None:
-    """A panel for each problem and noise, with the curves of the optimizers that came first."""
+    """Draw a panel for each problem and noise, with the curves of the best optimizers."""
     worked = [outcome for outcome in outcomes if not outcome.failure]
     panels = sorted({(o.cell.problem, o.cell.noise) for o in worked})
     found = {(o.cell.optimizer, o.cell.problem, o.cell.noise): o for o in worked}

@@ -1,7 +1,7 @@
-"""`bench oracle` (d): how many test images a ResNet-20 gets right behind each kind of oracle.
+"""`bench oracle` (d): accuracy of one ResNet-20 through each kind of oracle.
 
-It is one model, so it is one number: a kind that gets another one turns, rounds or mixes up what
-it carries.
+All kinds use the same model, so all must classify the same number of test images correctly. A
+kind with another number changes, rounds or reorders the stimuli or the activations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ import torch
 
 from blackbox_am.bench.far_side import CLASSES, FarSide
 from blackbox_am.bench.measurement import Measurement
-from blackbox_am.bench.problems import MEAN, STD, as_stimuli, resnet20
+from blackbox_am.bench.problems import (
+    MEAN,
+    RESNET_FILE,
+    STD,
+    TEST_FILE,
+    pictures,
+    resnet20,
+)
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import MissingExtra
@@ -31,23 +38,21 @@ from blackbox_am.testing.inference_model import MODEL, OUTPUT
 Say = Callable[[str], None]
 Build = Callable[[Path, ExitStack], tuple[Oracle, str]]
 
-FILES = ("cifar10_resnet20.safetensors", "cifar10_test_1000.npz")
-"""What is needed of the assets."""
+FILES = (RESNET_FILE, TEST_FILE)
+"""Required files of the assets."""
 EXPECTED = 912
-"""Right of the 1,000 test images, by the card of the weights."""
+"""Correct answers for the 1,000 test images, according to the card of the weights."""
 BATCH = 250
 
 
 def missing(assets: Path) -> list[str]:
-    """What the assets lack of `FILES`."""
+    """The files of `FILES` that the assets lack."""
     return [name for name in FILES if not (assets / name).is_file()]
 
 
 def resnet(assets: Path, images: int, say: Say) -> list[Measurement]:
-    """(d) for the first `images` of the test images, of assets that lack nothing."""
-    with np.load(assets / FILES[1]) as file:
-        pixels, labels = file["x"][:images], file["y"][:images]
-    stimuli = as_stimuli(pixels)
+    """Measure (d) on the first `images` test images; `assets` must have all of `FILES`."""
+    stimuli, labels = (part[:images] for part in pictures(assets / TEST_FILE))
     lines: list[Measurement] = []
     for name, build in KINDS.items():
         say(f"(d) {name}")
@@ -56,7 +61,7 @@ def resnet(assets: Path, images: int, say: Say) -> list[Measurement]:
                 oracle, layer = build(assets, stack)
                 oracle.describe()
             except MissingExtra as error:
-                say(f"(d) {name}: left out: {error.message}")
+                say(f"(d) {name}: skipped: {error.message}")
                 continue
             units = [Unit(layer, index) for index in range(CLASSES)]
             started = time.perf_counter()
@@ -64,7 +69,7 @@ def resnet(assets: Path, images: int, say: Say) -> list[Measurement]:
                 answers = [oracle.observe(batch, units) for batch in torch.split(stimuli, BATCH)]
             seconds = time.perf_counter() - started
             oracle.close()
-        right = int((torch.cat(answers).argmax(1).numpy() == labels).sum())
+        right = int((torch.cat(answers).argmax(1) == labels).sum())
         aim = EXPECTED if images == 1000 else lines[0].value if lines else right
         lines.append(
             Measurement(
@@ -111,18 +116,18 @@ KINDS: dict[str, Build] = {
     "http": _http,
     "inference_protocol": _inference_protocol,
 }
-"""How each kind gets the model, and in which layer of it the scores are."""
+"""For each kind, the function that builds the oracle and names the layer of the scores."""
 
 
 def _exported(model: torch.nn.Module) -> bytes:
     """The model as ONNX, for any number of rows."""
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what torch.onnx will do one day
+        warnings.simplefilter("ignore")  # announcements of future changes of torch.onnx
         torch.onnx.export(
             model,
             (torch.zeros(2, 3, 32, 32),),
-            file,  # type: ignore[arg-type]  # the older exporter writes to files too
+            file,  # type: ignore[arg-type]  # the older exporter also writes to files
             dynamo=False,
             input_names=["stimuli"],
             output_names=["scores"],

@@ -1,11 +1,11 @@
-"""`bench oracle`: what an oracle costs beside its model.
+"""`bench oracle`: the overhead of an oracle.
 
-(a) A large batch through `ObserveStream` to a server in another process, against bare gRPC that
-    carries the same bytes in the same pieces and looks at none of them. The two alternate.
-(b) A small call, against a bare gRPC call with messages of the same size.
-(c) An answer out of the cache, against the forward pass of the shipped network.
+(a) A large batch through `ObserveStream` to a server in another process, compared with bare gRPC
+    that transfers the same bytes in the same pieces. Both are measured in turn.
+(b) A small call, compared with a bare gRPC call with messages of the same size.
+(c) An answer from the cache, compared with the forward pass of the shipped network.
 
-(d) is in `oracle_kinds`.
+The module `oracle_kinds` measures (d).
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ Say = Callable[[str], None]
 NUMBERS = [Unit("numbers", 0), Unit("numbers", 1)]
 PARTS = ("stream", "call", "cache", "resnet")
 CALLS = 40
-"""Small calls in a row, of which the median is taken."""
+"""Number of consecutive small calls; the measurement is their median."""
 
 
 def check(parts: Sequence[str]) -> None:
-    """Checks the names of parts.
+    """Check the names of parts.
 
     Raises:
-        InvalidInput: naming the first that there is not.
+        InvalidInput: if a part is unknown; the message names it.
     """
     for part in parts:
         if part not in PARTS:
             raise InvalidInput(
-                f"there is no part {part!r}{did_you_mean(part, PARTS)}; the parts are "
+                f"unknown part {part!r}{did_you_mean(part, PARTS)}; the parts are "
                 f"{', '.join(PARTS)}",
                 field="part",
             )
 
 
 def stream(repeats: int, rows: int, size: int, say: Say) -> list[Measurement]:
-    """(a) for `rows` stimuli of 3 x `size` x `size`."""
+    """Measure (a) with `rows` stimuli of 3 x `size` x `size`."""
     stimuli = torch.rand(rows, 3, size, size, generator=torch.Generator().manual_seed(0))
     data = memoryview(stimuli.numpy().data).cast("B")
     with FarSide("bare") as bare_end, FarSide("service", str(size), str(rows)) as service:
@@ -93,7 +93,7 @@ def stream(repeats: int, rows: int, size: int, say: Say) -> list[Measurement]:
 
 
 def small_call(repeats: int, say: Say) -> Measurement:
-    """(b) for one stimulus of 3 x 32 x 32."""
+    """Measure (b) with one stimulus of 3 x 32 x 32."""
     stimulus = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     payload = bytes(4 * stimulus.numel() + ANSWER_BYTES)
     with FarSide("bare") as bare_end, FarSide("service", "32", "1") as service:
@@ -109,13 +109,13 @@ def small_call(repeats: int, say: Say) -> Measurement:
     ratio = compare("", found["ours"], found["bare"], "s")
     more = 1e3 * float(np.median(np.subtract(found["ours"], found["bare"])))
     return Measurement(
-        "(b) a call's time over a bare one", more, "ms", 1e3 * ratio.baseline, ratio.ratio,
+        "(b) time of a call minus a bare call", more, "ms", 1e3 * ratio.baseline, ratio.ratio,
         "<= 1 ms", more <= 1, ratio.low, ratio.high,
     )  # fmt: skip
 
 
 def cache_hit(repeats: int, rows: int, say: Say) -> Measurement:
-    """(c) for `rows` images of 3 x 32 x 32."""
+    """Measure (c) with `rows` images of 3 x 32 x 32."""
     model = Catalogue.default().oracle("cifar_cnn")
     images = torch.rand(rows, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     units = [Unit("head", index) for index in range(CLASSES)]
@@ -128,17 +128,17 @@ def cache_hit(repeats: int, rows: int, say: Say) -> Measurement:
         }
         found = _in_turn(ways, repeats, "(c) cache", say)
         if not torch.equal(cached.observe(images, units), bought):
-            raise OracleFailed("the cache answered with something else than what was bought")
+            raise OracleFailed("the cache returned other activations than the model")
         cached.close()
     rates = _rates(found, rows)
     return compare("(c) cache hit / forward", rates["hit"], rates["forward"], "rows/s", at_least=20)
 
 
 def _carried(oracle: Remote, stimuli: torch.Tensor, tolerance: float) -> None:
-    """Observes, and checks that every row has arrived where it should."""
+    """Observe the stimuli and check that every row of the answer belongs to its stimulus."""
     answer = oracle.observe(stimuli, NUMBERS)
     if not torch.allclose(answer, stimuli.flatten(1)[:, :2], rtol=0, atol=tolerance + 1e-6):
-        raise OracleFailed("the stimuli did not arrive as they were sent")
+        raise OracleFailed("the oracle received other stimuli than were sent")
 
 
 def _in_turn(
@@ -149,10 +149,10 @@ def _in_turn(
     *,
     calls: int = 1,
 ) -> dict[str, list[float]]:
-    """Seconds of each way, the median of `calls` in a row, in each repeat.
+    """Seconds of each function in each repeat, as the median of `calls` consecutive calls.
 
-    They take turns, and who goes first too, so that a drift of the machine favours nobody. One
-    more round before is not counted.
+    The functions are measured in turn, in alternating order, so that a drift of the machine
+    affects all of them equally. The first round is a warm-up and is not counted.
     """
     found: dict[str, list[float]] = {name: [] for name in ways}
     for index in range(repeats + 1):
@@ -162,7 +162,7 @@ def _in_turn(
                 started = time.perf_counter()
                 ways[name]()
                 took.append(time.perf_counter() - started)
-            if index:  # the first warms up
+            if index:  # the first round is a warm-up
                 found[name].append(float(np.median(took)))
         say(f"{title}: {index} of {repeats}")
     return found

@@ -1,8 +1,8 @@
-"""What an optimizer costs beside the oracle: ask and tell alone, next to peers and to what
-the machine can do at all.
+"""The overhead of optimizers: the time of ask and tell, compared with peers and a lower bound.
 
-One thread. A time is the least over repeats, since other work on the machine only ever adds.
-Peers are driven as their documentation says, not through our plug-ins.
+All measurements use one thread. A time is the minimum over repeats, because other work on the
+machine can only increase a time. Peers are called as their documentation says and not through
+this package's plug-ins.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from blackbox_am.core.optimizer import SearchContext
+from blackbox_am.core.optimizer import Proposal, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import Unsupported
-from blackbox_am.optimizers._weights import rates
-from blackbox_am.optimizers.evolution.cma import generations_between_factors
+from blackbox_am.optimizers.evolution.cma import CMA
 from blackbox_am.plugins import optimizers
 
 Say = Callable[[str], None]
@@ -37,24 +36,26 @@ COUNTERPART = {
     "nevergrad DiagonalCMA": "sep_cma",
     "cmaes sep": "sep_cma",
 }
-"""Peers, and which of ours does the same."""
+"""For each peer the optimizer of this package with the same algorithm."""
 SECONDS = 0.5
-"""For each figure; at least three generations."""
+"""Shortest duration of each measurement, which has at least three generations."""
 GEMM = 2048
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Ask and tell of one generation.
+    """The time of ask and tell of one generation.
 
     Attributes:
-        name: who.
-        dimension, population, targets: D, P, K.
-        seconds: a generation of all targets; factorisations spread over those between them.
-        floor: seconds of what it cannot do without on this machine: drawing its normal numbers,
-            and the products and the factorisation of full covariances. nan for peers.
-        loop: seconds of the same K targets as single searches, one after the other; nan where
-            that was not measured.
+        name: name of the optimizer.
+        dimension: latent dimension D.
+        population: rows P of a generation.
+        targets: number of targets K.
+        seconds: seconds of a generation of all targets, averaged over the generations from one
+            factorisation to the next.
+        floor: seconds of the necessary operations on this machine: the drawing of normal numbers,
+            and for full covariances the products and the factorisation. nan for peers.
+        loop: seconds of the same K targets as K single searches; nan if not measured.
     """
 
     name: str
@@ -68,11 +69,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Machine:
-    """What one thread can do.
+    """The speed of one thread.
 
     Attributes:
         normals: float32 normal numbers a second.
-        flops: float32 operations a second, in a matrix product.
+        flops: float32 operations a second in a matrix product.
     """
 
     normals: float
@@ -81,7 +82,7 @@ class Machine:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Computes with one thread in it."""
+    """Limit torch to one thread inside the context."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -91,7 +92,7 @@ def one_thread() -> Iterator[None]:
 
 
 def least_seconds(generation: Generation, batch: int = 1) -> float:
-    """The shortest mean of `batch` runs of `generation`, of at least three such batches."""
+    """The shortest mean time of `batch` runs of `generation`, over at least three batches."""
     generation()
     best, spent, runs = math.inf, 0.0, 0
     while runs < 3 or spent < SECONDS:
@@ -104,7 +105,7 @@ def least_seconds(generation: Generation, batch: int = 1) -> float:
 
 
 def machine() -> Machine:
-    """Measures this machine."""
+    """Measure the speed of this machine."""
     numbers = torch.empty(2**18)
     generator = torch.Generator().manual_seed(0)
     a, b, c = (torch.rand(GEMM, GEMM) for _ in range(3))
@@ -117,7 +118,7 @@ def machine() -> Machine:
 def measure(
     dimensions: Sequence[int], populations: Sequence[int], targets: Sequence[int], say: Say
 ) -> tuple[Machine, list[Cost]]:
-    """Every optimizer of `OURS`, and every peer that is installed, at every size."""
+    """Measure every optimizer of `OURS` and every installed peer at every size."""
     costs = []
     with one_thread():
         limits = machine()
@@ -133,7 +134,7 @@ def measure(
 
 
 def _ours(name: str, dimension: int, population: int, targets: int, limits: Machine) -> list[Cost]:
-    """One cost, or none where it does not fit into memory."""
+    """One cost, or none if the optimizer does not fit into memory."""
     try:
         batched = _generation_of(name, dimension, population, targets)
     except Unsupported:
@@ -148,7 +149,7 @@ def _ours(name: str, dimension: int, population: int, targets: int, limits: Mach
 
 
 def _generation_of(name: str, dimension: int, population: int, targets: int) -> Generation:
-    """Asks and tells a generation each time it is called."""
+    """A function that asks and tells one generation on each call."""
     space = build_space(SpaceSpec("normal", dimension))
     built = optimizers.build(name, {"population": population})
     optimizer = built.resolve(space, SearchContext(10_000, targets))
@@ -160,7 +161,8 @@ def _generation_of(name: str, dimension: int, population: int, targets: int) -> 
     def run() -> None:
         nonlocal state, generation
         with torch.no_grad():
-            latents = optimizer.ask(space, state, Stream(0, "ask", generation, keys))
+            stream = Stream(0, "ask", generation, keys)
+            latents = Proposal.of(optimizer.ask(space, state, stream)).latents
             state = optimizer.tell(space, state, latents, scores)
         generation += 1
 
@@ -169,12 +171,12 @@ def _generation_of(name: str, dimension: int, population: int, targets: int) -> 
 
 def _gap(dimension: int, population: int) -> int:
     """Generations between two factorisations of `cma`."""
-    r = rates(population, dimension, active=True, diagonal=False)
-    return generations_between_factors(r, dimension)
+    space = build_space(SpaceSpec("normal", dimension))
+    return CMA(population=population).generations_between_factors(space, population)
 
 
 def _floor(name: str, dimension: int, population: int, limits: Machine) -> float:
-    """Seconds a target and generation."""
+    """Seconds of the necessary operations of one target in one generation."""
     drawn = population * dimension / (2 if name == "open_es" else 1)
     seconds = drawn / limits.normals
     if name == "cma":
@@ -202,7 +204,7 @@ def _peers(dimension: int, population: int, decomposition: float) -> list[Cost]:
 
 def _pycma(dimension: int, population: int, *, diagonal: bool) -> Generation:
     strategy = _pycma_strategy(dimension, population, diagonal=diagonal)
-    if not diagonal:  # its decompositions are counted apart, see `_pycma_full`
+    if not diagonal:  # `_pycma_full` measures the decompositions separately
         strategy.sm.update_now = _nothing
     scores = np.random.default_rng(0).random(population)
 
@@ -213,7 +215,7 @@ def _pycma(dimension: int, population: int, *, diagonal: bool) -> Generation:
 
 
 def _nothing(*_: object) -> None:
-    """In the place of a decomposition."""
+    """Replace pycma's decomposition."""
 
 
 def _pycma_strategy(dimension: int, population: int, *, diagonal: bool) -> Any:
@@ -232,14 +234,14 @@ def _pycma_strategy(dimension: int, population: int, *, diagonal: bool) -> Any:
 
 
 def _pycma_full(dimension: int, population: int, decomposition: float) -> float:
-    """Seconds a generation with its share of a decomposition."""
+    """Seconds of a generation with its share of a decomposition."""
     gap = float(_pycma_strategy(dimension, population, diagonal=False).sm.lazy_update_gap)
     plain = least_seconds(_pycma(dimension, population, diagonal=False))
     return plain + decomposition / max(1.0, gap)
 
 
 def _decomposition_seconds(dimension: int) -> float:
-    """Of one decomposition as pycma makes it: float64, by numpy."""
+    """Seconds of one decomposition as in pycma: float64, by numpy."""
     factor = np.random.default_rng(0).standard_normal((dimension, dimension))
     matrix = factor @ factor.T
     started = time.perf_counter()

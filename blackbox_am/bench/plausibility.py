@@ -1,4 +1,4 @@
-"""How much stimuli look like natural images to a network that had no part in finding them."""
+"""Distance of stimuli to natural images, in the features of a network outside the search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BATCH = 100
 
 
 def features(stimuli: torch.Tensor) -> torch.Tensor:
-    """(N, 96): class tokens of the shipped vision transformer, for stimuli (N, 3, 32, 32)."""
+    """Class tokens (N, 96) of the shipped vision transformer for stimuli (N, 3, 32, 32)."""
     entry = catalogue.entry(NETWORK)
     network = loading.load_classifier(NETWORK)
     mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in (entry.mean, entry.std))
@@ -24,10 +24,10 @@ def features(stimuli: torch.Tensor) -> torch.Tensor:
 
 
 def strangeness(stimuli: torch.Tensor, natural: torch.Tensor) -> torch.Tensor:
-    """(N,): distance of each stimulus to the nearest natural image, in features.
+    """Distance (N,) of each stimulus to the nearest natural image, in feature space.
 
-    In units of the median distance of a natural image to the nearest other one: 1 is as near
-    as natural images are to each other, and larger is stranger.
+    The unit is the median distance of a natural image to the nearest other natural image. A
+    value of 1 is therefore typical of natural images; a larger value means a stranger stimulus.
     """
     reference = features(natural)
     among = torch.cdist(reference, reference)

@@ -1,9 +1,9 @@
-"""What optimizers are compared on: units of real networks behind real decoders.
+"""Problems of the benchmarks: units of real networks behind real decoders.
 
-The shipped models are always there. With a folder of assets come a ResNet-20 that classifies
-CIFAR-10 (`cifar10_resnet20.safetensors`, in the layout of akamaster/pytorch_resnet_cifar10)
-and the vector-quantised autoencoder of MANGO (`mango_vqvae_cifar10.safetensors`, in the layout
-of zalandoresearch's notebook), and the test images that natural maxima are taken over.
+The shipped models are always available. A folder of assets adds a ResNet-20 that classifies
+CIFAR-10 (`cifar10_resnet20.safetensors`, in the layout of akamaster/pytorch_resnet_cifar10),
+the vector-quantised autoencoder of MANGO (`mango_vqvae_cifar10.safetensors`, in the layout of
+zalandoresearch's notebook), and the test images for natural maxima (`cifar10_test_1000.npz`).
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ from blackbox_am.zoo import loading
 from blackbox_am.zoo.nets import CifarResNet
 
 SHIPPED = "cifar_"
-"""What the names of shipped models begin with; names of problems leave it out."""
+"""Prefix of the shipped models' names; the names of problems omit it."""
 RESNET = "resnet20"
+RESNET_FILE = "cifar10_resnet20.safetensors"
+TEST_FILE = "cifar10_test_1000.npz"
 RESNET_UNITS = (
     "head:0", "layer3.1.conv2:7@center", "layer2.1.conv2:5@center", "layer1.1.conv2:3@center",
     "head:3", "layer3.1.conv2:23@center", "layer2.1.conv2:12@center", "layer1.1.conv2:8@center",
@@ -41,7 +43,7 @@ RESNET_UNITS = (
     "head:7", "layer3.2.conv1:11@center", "layer2.2.conv1:29@center", "layer1.2.conv1:12@center",
     "head:9", "layer3.1.conv2:55@center", "layer2.1.conv2:24@center", "layer1.1.conv2:14@center",
 )  # fmt: skip
-"""Logits and channels of three stages, so ordered that any first few of them are a mixture."""
+"""Logits and channels of three stages, ordered so that every prefix is a mixture."""
 SHIPPED_UNITS = {
     "cifar_cnn": ("head:3", "layer3.1.conv1:9@center", "layer2.1.conv1:5@center", "head:8",
                   "layer1.0.conv1:3@center", "head:1", "layer3.1.conv1:30@center", "head:6"),
@@ -52,8 +54,9 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 MANGO_MEAN = (0.4914, 0.4822, 0.4465)
 MANGO_STD = (0.2470, 0.2435, 0.2616)
-"""Of CIFAR-10's channels: what the autoencoder makes is normalised by them. So decoded, its
-reconstructions are off by a mean square of .0037; with any other reading, by more.
+"""Standard deviations of CIFAR-10's channels; the autoencoder's output is normalised by these and
+by `MANGO_MEAN`. With this normalisation the reconstructions have a mean squared error of .0037;
+with other normalisations the error is larger.
 """
 NATURAL_BATCH = 100
 
@@ -63,9 +66,10 @@ class Problem:
     """Units of an oracle behind a generator.
 
     Attributes:
-        name: of oracle and generator.
-        oracle, generator: as they are searched.
-        units: what is maximised, one target each.
+        name: names of oracle and generator, as `ORACLE+GENERATOR`.
+        oracle: the oracle.
+        generator: the generator.
+        units: the units to maximise; each is one target.
         images: (N, 3, 32, 32) natural images in [0, 1].
     """
 
@@ -87,7 +91,7 @@ class Problem:
 
 
 def names(assets: Path | None) -> str:
-    """What there is to combine, for messages."""
+    """The available oracles and generators, for messages."""
     generators = [name.removeprefix(SHIPPED) for name in Catalogue.default().generator_names()]
     oracles = list(SHIPPED_UNITS)
     if assets is not None:
@@ -98,7 +102,7 @@ def names(assets: Path | None) -> str:
 
 
 def rendering(shape: tuple[int, ...]) -> list[str]:
-    """The shipped generators of continuous latents whose stimuli have that shape."""
+    """The shipped generators with continuous latents whose stimuli have this shape."""
     catalogue = Catalogue.default()
     found = {name: catalogue.generator(name) for name in catalogue.generator_names()}
     return [
@@ -109,20 +113,20 @@ def rendering(shape: tuple[int, ...]) -> list[str]:
 
 
 def problem(name: str, units: int, assets: Path | None) -> Problem:
-    """The problem called `name`, with the first `units` of its units.
+    """The problem of this name, with the first `units` of its units.
 
     Raises:
-        InvalidInput: where there is none of that name, or not so many units.
-        NotFound: where the assets lack a file.
+        InvalidInput: if the name is unknown or the problem has fewer units.
+        NotFound: if the assets lack a file.
     """
     oracle, _, rendered = name.partition("+")
     if not rendered:
         raise _nothing(name, assets)
     made = generator(rendered, assets)
-    asked = _resnet(assets) if oracle == RESNET else _shipped(oracle)
-    if asked is None:
+    found = _resnet(assets) if oracle == RESNET else _shipped(oracle)
+    if found is None:
         raise _nothing(name, assets)
-    model, addresses, images = asked
+    model, addresses, images = found
     if made.stimulus_shape != model.describe().stimulus_shape:
         raise InvalidInput(
             f"{name}: {rendered} makes stimuli of shape {made.stimulus_shape}, {oracle} takes "
@@ -136,11 +140,11 @@ def problem(name: str, units: int, assets: Path | None) -> Problem:
 
 
 def generator(name: str, assets: Path | None) -> Generator:
-    """The generator that problems call `name`: `vae`, or with wrappers `vae/basis,power=0.25`.
+    """The generator of this name: `vae`, or with wrappers `vae/basis,power=0.25`.
 
     Raises:
-        InvalidInput: where there is none.
-        InvalidSpec: for a wrapper that there is not, or a bad parameter of it.
+        InvalidInput: if the name is unknown.
+        InvalidSpec: if a wrapper is unknown or a parameter is wrong.
     """
     name, *wrappers = name.split("/")
     found = _unwrapped(name, assets)
@@ -151,10 +155,10 @@ def generator(name: str, assets: Path | None) -> Generator:
 
 
 def parsed_label(label: str) -> tuple[str, dict[str, Any]]:
-    """Name and parameters of a plug-in's label: `snes,population=40`.
+    """Name and parameters of a plug-in's label, such as `snes,population=40`.
 
     Raises:
-        InvalidInput: for a parameter without a value.
+        InvalidInput: if a parameter has no value.
     """
     name, *settings = label.split(",")
     parameters: dict[str, Any] = {}
@@ -178,43 +182,53 @@ def _unwrapped(name: str, assets: Path | None) -> Generator:
 
 def _nothing(name: str, assets: Path | None) -> InvalidInput:
     return InvalidInput(
-        f"there is no problem {name!r}; with what is here there are {names(assets)}"
-        + ("" if assets is not None else "; more with --assets"),
+        f"unknown problem {name!r}; expected {names(assets)}"
+        + ("" if assets is not None else "; --assets adds more"),
         field="problem",
     )
 
 
-_Asked = tuple[Oracle, tuple[str, ...], torch.Tensor]
+_Model = tuple[Oracle, tuple[str, ...], torch.Tensor]
+"""An oracle, its units' addresses, and natural images."""
 
 
-def _shipped(name: str) -> _Asked | None:
+def _shipped(name: str) -> _Model | None:
     units = SHIPPED_UNITS.get(SHIPPED + name)
     if units is None:
         return None
     return Catalogue.default().oracle(SHIPPED + name), units, as_stimuli(loading.probe_images()[0])
 
 
-def _resnet(assets: Path | None) -> _Asked | None:
+def _resnet(assets: Path | None) -> _Model | None:
     if assets is None:
         return None
-    with np.load(_there(assets / "cifar10_test_1000.npz")) as archive:
-        return resnet20(assets), RESNET_UNITS, as_stimuli(archive["x"])
+    return resnet20(assets), RESNET_UNITS, pictures(assets / TEST_FILE)[0]
+
+
+def pictures(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Stimuli (N, 3, 32, 32) float32 in [0, 1] and labels (N,) int64 of an npz file.
+
+    Raises:
+        NotFound: if the file does not exist.
+    """
+    with np.load(_existing(path), allow_pickle=False) as archive:
+        return as_stimuli(archive["x"]), torch.from_numpy(archive["y"]).long()
 
 
 def resnet20(assets: Path) -> TorchModule:
     """The ResNet-20 of `assets`, on the CPU.
 
     Raises:
-        NotFound: where its weights are not there.
+        NotFound: if `assets` lacks the weights.
     """
     model = CifarResNet((16, 32, 64), (3, 3, 3), shortcut="pad")
     ours = {"conv1": "stem", "bn1": "stem_bn", "linear": "head"}
     state = {}
-    for key, value in load_file(_there(assets / "cifar10_resnet20.safetensors")).items():
+    for key, value in load_file(_existing(assets / RESNET_FILE)).items():
         first, _, rest = key.partition(".")
         state[f"{ours.get(first, first)}.{rest}"] = value
-    model.load_state_dict(state, strict=False)  # it lacks the counters of the batch norms
-    # A quarter faster on a CPU.
+    model.load_state_dict(state, strict=False)  # the file lacks the batch norms' counters
+    # channels_last is a quarter faster on a CPU.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return TorchModule(model, (3, 32, 32), MEAN, STD, device="cpu")
 
@@ -263,14 +277,18 @@ _MANGO: dict[str, Literal["codes", "continuous"]] = {
 
 
 def mango_vq(assets: Path, latent: Literal["codes", "continuous"]) -> VQModule:
-    """MANGO's autoencoder for CIFAR-10, in one of two spaces: 64 codes of 512, or 4,096 numbers,
-    which are latents before quantisation, whitened by the codebook's statistics channel by
-    channel, and decoded as they are.
+    """MANGO's autoencoder for CIFAR-10 as a generator.
+
+    Args:
+        assets: folder of the weights.
+        latent: `codes` for a latent space of 64 codes out of 512; `continuous` for 4,096 numbers,
+            the latents before quantisation, whitened for each channel by the codebook's
+            statistics and decoded without quantisation.
 
     Raises:
-        NotFound: where its weights are not there.
+        NotFound: if `assets` lacks the weights.
     """
-    state = load_file(_there(assets / "mango_vqvae_cifar10.safetensors"))
+    state = load_file(_existing(assets / "mango_vqvae_cifar10.safetensors"))
     decoder = MangoDecoder()
     decoder.load_state_dict(
         {
@@ -293,11 +311,11 @@ def mango_vq(assets: Path, latent: Literal["codes", "continuous"]) -> VQModule:
 
 
 def as_stimuli(images: NDArray[np.uint8]) -> torch.Tensor:
-    """(N, C, H, W) float32 in [0, 1], from images (N, H, W, C)."""
+    """Stimuli (N, C, H, W) float32 in [0, 1] from images (N, H, W, C)."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
 
 
-def _there(path: Path) -> Path:
+def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise NotFound(f"the assets lack {path.name}; --assets names the folder that holds it")
+        raise NotFound(f"the assets lack {path.name}; --assets must name the folder of this file")
     return path

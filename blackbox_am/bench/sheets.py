@@ -1,4 +1,4 @@
-"""Tables that are printed, and written as Markdown between two marks of a file."""
+"""Tables of benchmarks: printed, and written as Markdown between two marks of a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from blackbox_am.errors import InvalidInput
 
 WIDTH = 220
-"""Columns of a table that goes to a file or a pipe."""
+"""Width in characters of a table that is written to a file or a pipe."""
 BEGIN = "<!-- begin: {command} -->"
 END = "<!-- end: {command} -->"
 
@@ -22,10 +22,10 @@ class Sheet:
     """A table.
 
     Attributes:
-        title: what it shows.
-        headings: of the columns, the first of which is text and the others numbers.
-        rows: as many texts each.
-        notes: sentences below.
+        title: title of the table.
+        headings: headings of the columns; the first column is text, the others are numbers.
+        rows: rows of texts, one text for each column.
+        notes: sentences below the table.
     """
 
     title: str
@@ -35,7 +35,7 @@ class Sheet:
 
 
 def show(sheets: Sequence[Sheet]) -> None:
-    """Prints tables."""
+    """Print the tables."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
@@ -52,7 +52,7 @@ def show(sheets: Sequence[Sheet]) -> None:
 
 
 def publish(tables: dict[str, list[Sheet]], command: str, page: Path | None) -> None:
-    """Prints tables, and puts those of each part between the part's marks in `page`."""
+    """Print the tables, and write those of each part between the part's marks in `page`."""
     show([sheet for part in tables.values() for sheet in part])
     if page is not None:
         for part, found in tables.items():
@@ -60,7 +60,7 @@ def publish(tables: dict[str, list[Sheet]], command: str, page: Path | None) -> 
 
 
 def markdown(sheets: Sequence[Sheet]) -> str:
-    """Tables as Markdown."""
+    """The tables as Markdown."""
     parts = []
     for sheet in sheets:
         lines = [f"**{sheet.title}**", "", _line(sheet.headings)]
@@ -76,15 +76,17 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def write_between_marks(path: Path, command: str, sheets: Sequence[Sheet]) -> None:
-    """Puts tables between the marks of `command` in the file at `path`.
+    """Write the tables between the marks of `command` in the file at `path`.
 
     Raises:
-        InvalidInput: where the file has no such marks.
+        InvalidInput: if the file has no such marks.
     """
     begin, end = (mark.format(command=command) for mark in (BEGIN, END))
     text = path.read_text()
     head, first, rest = text.partition(begin)
     _, second, tail = rest.partition(end)
     if not (first and second):
-        raise InvalidInput(f"{path} lacks the lines {begin} and {end}, between which tables go")
+        raise InvalidInput(
+            f"{path} lacks the lines {begin} and {end}; add them where the tables belong"
+        )
     path.write_text(f"{head}{begin}\n\n{markdown(sheets)}\n{end}{tail}")

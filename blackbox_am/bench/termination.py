@@ -1,4 +1,4 @@
-"""SIGTERM that leaves nothing running of what a command has started."""
+"""Orderly end of a command on SIGTERM."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from types import FrameType
 
 @contextmanager
 def ends_in_order() -> Iterator[None]:
-    """SIGTERM ends what is within as Ctrl-C does: contexts are left, and what they started ends.
+    """Make SIGTERM exit all contexts inside this context, as Ctrl-C does.
 
-    By itself the signal ends this process at once, and servers in sessions of their own go on.
-    The exit code is the shell's for the signal, 143. A second SIGTERM does not cut short what
-    the first has begun. Off the main thread, which alone hears signals, nothing changes.
+    Without this, SIGTERM ends the process at once, and the servers that it started keep running.
+    The exit code is 143, the shell's code for the signal. A second SIGTERM is ignored. Outside
+    the main thread, which alone receives signals in Python, this context has no effect.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import torch
 
+from blackbox_am.core.linear_algebra import aligned
+
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +56,7 @@ def in_fixed_batches(
     """
     pieces = []
     for start in range(0, len(rows), batch_size):
-        batch = [tensor[start : start + batch_size] for tensor in (rows, *others)]
+        batch = [aligned(tensor[start : start + batch_size]) for tensor in (rows, *others)]
         missing = batch_size - len(batch[0])
         if missing:
             batch = [
@@ -65,9 +67,8 @@ def in_fixed_batches(
 
 
 def fixed_batch_size(rows: int, preferred: int) -> int:
-    """The batch size for generations of `rows` rows on an oracle that prefers `preferred`.
-
-    Large generations run at the preferred size; small ones at their own, rounded up to
-    a multiple of 8, so that little is wasted on padding.
+    """The batch size for generations of `rows` rows on an oracle that prefers `preferred`: the one
+    that needs as few calls, with the least padding. 80 rows at a preferred 64 are two calls of 40.
     """
-    return min(preferred, -(-rows // 8) * 8)
+    calls = -(-rows // preferred)
+    return -(-rows // calls)

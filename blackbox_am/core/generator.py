@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 
@@ -19,6 +20,11 @@ class Generator(Identified, ABC):
     A subclass is a frozen dataclass whose fields are its parameters. `space` and
     `stimulus_shape` are known without loading weights.
     """
+
+    study_parameters: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that a study may set by itself. The operator may allow it others."""
+    study_inputs: ClassVar[tuple[str, ...]] = ()
+    """Parameters that a study may bring as arrays, such as the images to attack."""
 
     @property
     def differentiable(self) -> bool:
@@ -42,7 +48,11 @@ class Generator(Identified, ABC):
 
     @abstractmethod
     def render(self, latents: torch.Tensor) -> torch.Tensor:
-        """(N, *stimulus) float32 in [0, 1], for latents of shape (N, D)."""
+        """(N, *stimulus) float32 in [0, 1], for latents of shape (N, D).
+
+        A row that could not be rendered has nan, and is a failed row: nobody measures it. Use
+        `bounded`, not `clamp`, for values that may be infinite.
+        """
 
     @property
     def targets(self) -> int | None:
@@ -60,9 +70,24 @@ class Generator(Identified, ABC):
         del targets
         return self.render(latents)
 
+    def references(self, targets: torch.Tensor) -> torch.Tensor | None:
+        """The inputs that it works around, for rows of targets (N,): (N, *stimulus) or, where
+        all rows have the same, (1, *stimulus); None where it works around none.
+        """
+        del targets
+        return None
+
     def to(self, device: torch.device | str) -> None:
         """Moves its weights. A generator without weights does nothing."""
         del device
+
+
+def bounded(values: torch.Tensor) -> torch.Tensor:
+    """Values cut off at 0 and 1; nan and infinities are nan afterwards.
+
+    A decoder that overflows makes no bright picture, so its infinity must not become 1.
+    """
+    return torch.add(values.clamp(0, 1), values, alpha=0)  # 0 * infinity is nan
 
 
 def check_targets(generator: Generator, targets: int) -> None:

@@ -19,15 +19,18 @@ from blackbox_am.errors import InvalidSpec, Unsupported
 State = TypeVar("State")
 
 CONTINUOUS = frozenset({"normal", "sphere", "box", "product"})
+"""The kinds of space whose coordinates are all numbers."""
+EVERY = CONTINUOUS | {"categorical", "mixed"}
+"""The kinds of space that there are, see `kinds`."""
 MAX_POPULATION = 100_000
 
 
 @dataclass(frozen=True)
 class SearchContext:
-    """What is known of a study before it begins.
+    """What is known about a study before it begins.
 
     Attributes:
-        queries_per_target: the budget.
+        queries_per_target: the budget, in rows.
         targets: K.
         noisy: whether the same stimuli may give other activations next time.
     """
@@ -37,45 +40,79 @@ class SearchContext:
     noisy: bool = False
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """A generation of which not every row is to be measured.
+
+    P, the number of rows, is fixed for a study. An optimizer that needs fewer rows of a target in
+    one generation masks the others: they are neither rendered, observed, billed nor journalled,
+    and `tell` gets nan as their scores. At least one row of each target is wanted, so that every
+    generation makes progress.
+
+    Attributes:
+        latents: (K, P, D). The rows that are not wanted hold any finite latents.
+        wanted: (K, P) bool on the device of the latents; None where every row is wanted.
+    """
+
+    latents: torch.Tensor
+    wanted: torch.Tensor | None = None
+
+    @classmethod
+    def of(cls, asked: torch.Tensor | Proposal) -> Proposal:
+        """What `Optimizer.ask` returned, as a proposal."""
+        return asked if isinstance(asked, Proposal) else cls(asked)
+
+    def mask(self) -> torch.Tensor:
+        """(K, P) bool: the rows that are wanted."""
+        if self.wanted is not None:
+            return self.wanted
+        return torch.ones(self.latents.shape[:2], dtype=torch.bool, device=self.latents.device)
+
+
 class Optimizer(ABC, Generic[State]):
     """Proposes latents and learns from scores, for K targets at once.
 
-    A subclass is a frozen dataclass: its fields are its parameters and its schema.
-    The space is configuration too, and is handed in with every call. What moves is the
-    state, a dataclass whose every field is a tensor with a leading K axis, or a dict of
-    such tensors, where one search is inside another. The rows of that axis never mix:
-    target k does what it would do alone, to the last bit.
+    A subclass is a frozen dataclass: its fields are its parameters and its schema. The space is
+    part of the configuration too, and is passed with every call. What changes is the state: a
+    dataclass whose every field is a tensor with a leading K axis, or a dict of such tensors where
+    one search contains another. The rows of that axis never mix: target k does what it would do
+    alone, to the last bit.
 
-    - `ask` is pure: asking twice with equal streams gives equal latents.
-    - `tell` may work in place: the old state is dead afterwards.
-    - A score of nan is a row that failed; so is a row that was never evaluated.
-    - Larger is better. Only the order of scores matters, unless `rank_based` is False.
+    - `ask` is pure: two calls with equal streams return equal latents.
+    - `tell` may work in place: the old state must not be used afterwards.
+    - A score of nan is a row that failed, or that was never evaluated.
+    - Larger scores are better. Only their order matters, unless `rank_based` is False.
+    - Equal inputs give equal bits at every memory address: `core.linear_algebra` has the products
+      and factorisations that ensure this.
 
-    One that wraps a library may keep the library's live objects in its state, as a tuple of K
-    of them, if it is `replay_only`. Its `ask` is pure within a generation: asking twice gives the
-    same, and leaves no trace.
+    An optimizer that wraps a library may keep the library's live objects in its state, as a tuple
+    of K of them, if it is `replay_only`. Its `ask` is pure within a generation: a second call
+    returns the same latents and changes nothing.
     """
 
     name: ClassVar[str]
-    """The name of its file, by which users call it."""
+    """The name of the file, by which users name the optimizer."""
     order: ClassVar[int] = 0
-    """0: learns from scores. 1: also needs their gradients."""
+    """0: learns from scores. 1: needs their gradients as well."""
     rank_based: ClassVar[bool] = True
-    """Whether only the order of scores matters, so that an increasing function of them
-    changes nothing."""
+    """Whether only the order of scores matters: an increasing function of the scores changes
+    nothing."""
     exchangeable: ClassVar[bool] = True
-    """Whether the rows of a generation may be told in another order: the state
-    remembers no row. False for restarts, swarms and the like."""
+    """Whether the rows of a generation may be told in another order, because the state remembers no
+    row. False for restarts, swarms and similar optimizers."""
     replay_only: ClassVar[bool] = False
-    """Whether its state holds live objects, of which there are no snapshots. Such a search is
-    recovered by asking and telling every generation again, from the first."""
+    """Whether the state holds live objects, which cannot be snapshotted. Such a search is recovered
+    by a replay of every generation from the first."""
     family: ClassVar[str] = ""
-    """Of one that stands for many: the parameter that says which. Users may then write
-    `name:member` for its name."""
+    """The parameter that selects a member, for an optimizer that stands for many. Users may then
+    write `name:member` as the name."""
     spaces: ClassVar[frozenset[str]] = CONTINUOUS
-    """Kinds of space it can search."""
+    """The kinds of space that the optimizer can search, see `kinds`."""
+    host_reads: ClassVar[str] = ""
+    """Why `ask` or `tell` read numbers back to the host. Empty for an optimizer that reads none:
+    a graphics card then never waits for it."""
     state_type: ClassVar[type[Any]]
-    """The class of its state."""
+    """The class of the state."""
 
     @abstractmethod
     def population_size(self, space: Space) -> int:
@@ -83,12 +120,12 @@ class Optimizer(ABC, Generic[State]):
 
     @abstractmethod
     def init(self, space: Space, targets: int, stream: Stream) -> State:
-        """The state of `targets` (K) searches that have seen nothing yet."""
+        """The state of `targets` (K) searches before their first generation."""
 
     @abstractmethod
-    def ask(self, space: Space, state: State, stream: Stream) -> torch.Tensor:
-        """(K, P, D) latents to evaluate next. They may lie outside the space: the study
-        projects them, and tells what was evaluated.
+    def ask(self, space: Space, state: State, stream: Stream) -> torch.Tensor | Proposal:
+        """(K, P, D) latents to evaluate next, or a `Proposal` of which some rows are masked out.
+        Latents may lie outside the space: the study projects them, and tells what was evaluated.
         """
 
     @abstractmethod
@@ -104,27 +141,27 @@ class Optimizer(ABC, Generic[State]):
 
         Args:
             space: the space that the state was made for.
-            state: the state that was asked; dead afterwards.
+            state: the state that was asked; not to be used afterwards.
             latents: (K, P, D), as evaluated.
-            scores: (K, P), nan for rows that failed.
+            scores: (K, P), nan for rows that failed or were masked out.
             gradients: (K, P, D), of the scores with respect to latents; order 1 only.
 
         Raises:
-            GradientUnavailable: of order 1, where `gradients` is None.
+            GradientUnavailable: for an optimizer of order 1 where `gradients` is None.
         """
 
     def resolve(self, space: Space, context: SearchContext) -> Optimizer[Any]:
-        """The same optimizer, with what it left open settled for a study: a schedule's
-        length by the budget, say. A study writes the result into its journal and uses no other.
+        """The same optimizer with every open parameter set for a study, for example the length of
+        a schedule from the budget. The study journals the result and uses only that.
         """
         del space, context
         return self
 
     def started_at(self, space: Space, state: State, latents: torch.Tensor) -> State:
-        """`state`, which has seen nothing yet, moved to begin at latents (K, D).
+        """`state` before its first generation, changed so that the search begins at latents (K, D).
 
         Raises:
-            Unsupported: where it has no place to begin at.
+            Unsupported: for an optimizer that cannot begin at given latents.
         """
         del space, state, latents
         raise Unsupported(
@@ -134,19 +171,19 @@ class Optimizer(ABC, Generic[State]):
         )
 
     def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
-        """The same optimizer, with what the study's process has at hand. Called before `init`;
-        most need nothing, and return themselves.
+        """The same optimizer with access to the models of the study's process. Called before
+        `init`. Most optimizers need no model and return themselves.
 
-        What it takes is no parameter: it is not in the specification, and never on the wire.
+        The models are not parameters: they are not in the specification and not on the wire.
 
         Args:
-            generator: the study's; None over a bare space.
+            generator: the generator of the study; None where the study has a bare space.
             network: finds a local network by its name in the catalogue.
 
         Raises:
-            Unsupported: where something that it needs is missing, or has no gradients.
+            Unsupported: where a model that is needed is missing or has no gradients.
             ShapeMismatch: where generator and network do not fit together.
-            NotFound, UnknownUnit: for a network, or a layer of it, that does not exist.
+            NotFound, UnknownUnit: for a network, or a layer of a network, that does not exist.
         """
         del generator, network
         return self
@@ -158,12 +195,12 @@ class Optimizer(ABC, Generic[State]):
             Unsupported: for a kind of space it cannot search.
             InvalidSpec: for a population out of range.
         """
-        kinds = _kinds(space.spec)
-        if not kinds <= self.spaces:
-            bad = ", ".join(sorted(kinds - self.spaces))
+        missing = kinds(space) - self.spaces
+        if missing:
             raise Unsupported(
-                f"{self.name} cannot search a {bad} space, only {', '.join(sorted(self.spaces))}; "
-                "`random` searches every space",
+                f"{self.name} cannot search a {space.kind} space"
+                f"{_because(space, missing)}; it searches {', '.join(sorted(self.spaces))}. "
+                "`auto` and `random` search every space",
                 field="optimizer.name",
             )
         population = self.population_size(space)
@@ -174,5 +211,20 @@ class Optimizer(ABC, Generic[State]):
             )
 
 
+def kinds(space: Space) -> set[str]:
+    """What an optimizer has to be able to search for `space`: the kinds of the space and of its
+    parts, and `mixed` for a product with codes among its coordinates.
+    """
+    return _kinds(space.spec) | ({"mixed"} if space.mixed else set())
+
+
 def _kinds(spec: SpaceSpec) -> set[str]:
     return {spec.kind}.union(*(_kinds(part) for part in spec.parts))
+
+
+def _because(space: Space, missing: set[str]) -> str:
+    """What of a product space an optimizer cannot search."""
+    if space.mixed:
+        return f" with codes among its {space.dim} coordinates"
+    parts = missing - {space.kind}
+    return f" with {' and '.join(sorted(parts))} parts" if parts else ""

@@ -2,7 +2,8 @@
 
 A `Stream` is fixed by (seed, purpose, generation, target): nothing random is ever
 saved, and nothing depends on the clock, on threads, or on which other targets are
-in the batch. Target k of a study of K draws what it would draw alone.
+in the batch. A study calls a target by a key of its objective, so that the target draws what it
+would draw alone, wherever it stands in the list.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 import torch
 
 
-def position_seed(seed: int, purpose: str, generation: int, target: int) -> int:
+def position_seed(seed: int, purpose: str, generation: int, target: int | str) -> int:
     """63 bits that depend on every part of the position."""
     text = f"{seed}|{purpose}|{generation}|{target}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
@@ -27,7 +28,7 @@ class Stream:
     give equal numbers; successive draws from one stream differ.
 
     Attributes:
-        targets: numbers of the targets.
+        targets: what tells the targets apart: a study's keys of their objectives, or numbers.
         seeds: 63 bits for each of them, fixed by its position: for generators of other libraries.
     """
 
@@ -36,7 +37,7 @@ class Stream:
         seed: int,
         purpose: str,
         generation: int,
-        targets: Sequence[int] = (0,),
+        targets: Sequence[int | str] = (0,),
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,

@@ -1,10 +1,18 @@
-"""Latent spaces in torch: sample the prior, project back into the space."""
+"""Latent spaces in torch: sample the prior, project back into the space.
+
+A coordinate is a number or a code. Codes are whole numbers from 0 to categories - 1, without an
+order. Where every coordinate is a code, latents are int64. In a mixed space, a product of numbers
+and codes, latents are floating-point numbers, and the code coordinates among them hold whole
+numbers: `sample` draws them so, and `project` rounds to the nearest code.
+"""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
 
 import torch
 
@@ -34,8 +42,32 @@ class Space(ABC):
 
     @property
     def dtype(self) -> torch.dtype | None:
-        """The dtype of its latents where it must be one (int64 for codes), else None."""
+        """int64 where every coordinate is a code; None where the study chooses a floating-point
+        dtype.
+        """
         return None
+
+    @cached_property
+    def categories(self) -> tuple[int, ...]:
+        """D numbers: how many codes each coordinate has, 0 where the coordinate is a number."""
+        return (self.spec.categories,) * self.dim
+
+    @property
+    def mixed(self) -> bool:
+        """Whether this is a product with codes among its coordinates."""
+        return self.kind == "product" and any(self.categories)
+
+    def codes(self, device: torch.device) -> torch.Tensor:
+        """(D,) bool on `device`: which coordinates are codes."""
+        key = ("codes", device)
+        if key not in self._columns:
+            self._columns[key] = torch.tensor(self.categories, device=device) > 0
+        return self._columns[key]
+
+    @cached_property
+    def _columns(self) -> dict[Any, torch.Tensor]:
+        """Tensors that follow from the specification, by what they are and where."""
+        return {}
 
     @abstractmethod
     def sample(self, stream: Stream, n: int) -> torch.Tensor:
@@ -78,7 +110,13 @@ class Box(Space):
 
     def bounds(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Low and high, each (D,) or (1,), on the device and in the dtype of `like`."""
-        return like.new_tensor(self.spec.low), like.new_tensor(self.spec.high)
+        return self._bound("low", like), self._bound("high", like)
+
+    def _bound(self, side: Literal["low", "high"], like: torch.Tensor) -> torch.Tensor:
+        key = (side, like.device, like.dtype)
+        if key not in self._columns:
+            self._columns[key] = like.new_tensor(getattr(self.spec, side))
+        return self._columns[key]
 
     def sample(self, stream: Stream, n: int) -> torch.Tensor:
         unit = stream.uniform(n, self.dim)
@@ -101,13 +139,23 @@ class Categorical(Space):
         return stream.integers(self.spec.categories, n, self.dim)
 
     def project(self, latents: torch.Tensor) -> torch.Tensor:
+        if latents.is_floating_point():  # in a mixed space; adding 0 makes -0 into 0
+            return latents.round().clamp(0, self.spec.categories - 1) + 0.0
         return latents.clamp(0, self.spec.categories - 1)
 
 
 class Product(Space):
-    """Parts one after the other. Parts of codes are not mixed with numbers."""
+    """Parts one after the other."""
 
     @property
+    def dtype(self) -> torch.dtype | None:
+        return torch.int64 if all(self.categories) else None
+
+    @cached_property
+    def categories(self) -> tuple[int, ...]:
+        return tuple(number for part in self.parts for number in part.categories)
+
+    @cached_property
     def parts(self) -> tuple[Space, ...]:
         """The parts, in order."""
         return tuple(build_space(part) for part in self.spec.parts)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.errors import ShapeMismatch
+from blackbox_am.errors import InvalidInput, ShapeMismatch
 
 Array = NDArray[Any]
 
@@ -97,7 +98,11 @@ _BLOCK = 2**16
 
 
 def to_uint8(stimuli: Array) -> NDArray[np.uint8]:
-    """Stimuli in [0, 1] to 0..255, rounded to nearest. uint8 passes through."""
+    """Stimuli in [0, 1] to 0..255, rounded to nearest. uint8 passes through.
+
+    Raises:
+        InvalidInput: for nan and infinities, which no byte can hold.
+    """
     if stimuli.dtype == np.uint8:
         return stimuli
     flat = np.ascontiguousarray(stimuli).reshape(-1)
@@ -105,6 +110,13 @@ def to_uint8(stimuli: Array) -> NDArray[np.uint8]:
     scaled = np.empty(min(_BLOCK, len(flat)), flat.dtype)
     for start in range(0, len(flat), _BLOCK):
         block = flat[start : start + _BLOCK]
+        if not np.isfinite(block).all():
+            bad = block[~np.isfinite(block)][0]
+            raise InvalidInput(
+                f"stimuli: expected finite numbers from 0 to 1, got {bad}; a row that could not be "
+                "rendered has no bytes: leave it out, or take it as float32",
+                field="stimuli",
+            )
         part = np.clip(block, 0.0, 1.0, out=scaled[: len(block)])
         part *= 255.0
         found[start : start + _BLOCK] = np.rint(part, out=part)
@@ -116,3 +128,20 @@ def to_unit_interval(stimuli: Array) -> NDArray[np.float32]:
     if stimuli.dtype == np.uint8:
         return np.divide(stimuli, np.float32(255.0), dtype=np.float32)
     return stimuli.astype(np.float32, copy=False)
+
+
+def one_a_row(targets: Sequence[int], rows: int) -> tuple[int, ...]:
+    """The target of each of `rows` rows, where `targets` are as many, or one for all.
+
+    Raises:
+        InvalidInput: where there is another number of them.
+    """
+    if len(targets) == 1:
+        return tuple(targets) * rows
+    if len(targets) != rows:
+        raise InvalidInput(
+            f"targets: expected {rows} of them, one for each row of latents, or 1 for all rows, "
+            f"got {len(targets)}",
+            field="targets",
+        )
+    return tuple(targets)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from blackbox_am.core.generator import Generator
+from blackbox_am.core.generator import Generator, bounded
 from blackbox_am.core.weights import few
 from blackbox_am.errors import BlackboxError, InvalidSpec, NotFound, StoreCorrupt, did_you_mean
 from blackbox_am.generators._slices import Slices
@@ -268,5 +268,7 @@ def per_channel(numbers: tuple[float, ...]) -> torch.Tensor:
 
 
 def to_stimuli(pictures: torch.Tensor) -> torch.Tensor:
-    """Pictures in about [-1, 1] to stimuli in [0, 1]; what lies outside is cut off."""
-    return (pictures / 2 + 0.5).clamp(0, 1)
+    """Pictures in about [-1, 1] to stimuli in [0, 1]; what lies outside is cut off, and what is
+    not finite becomes nan.
+    """
+    return bounded(pictures / 2 + 0.5)

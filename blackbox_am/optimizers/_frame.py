@@ -65,7 +65,7 @@ class Frame:
 
 
 def frame_of(space: Space, like: torch.Tensor) -> Frame:
-    """The frame of a continuous `space`, on the device and in the dtype of `like`."""
+    """The frame of `space`, on the device and in the dtype of `like`."""
     return _frame(space.spec, like.device, like.dtype)
 
 
@@ -76,7 +76,7 @@ def _frame(spec: SpaceSpec, device: torch.device, dtype: torch.dtype) -> Frame:
 
 
 def _columns(spec: SpaceSpec) -> list[list[float]]:
-    """Centre, scale, low and high, each D numbers."""
+    """Centre, scale, low and high, each D numbers. Codes are the same inside the frame."""
     n = spec.dimension
     if spec.kind == "product":
         parts = [_columns(part) for part in spec.parts]
@@ -87,6 +87,8 @@ def _columns(spec: SpaceSpec) -> list[list[float]]:
     if spec.kind == "sphere":
         radius = math.sqrt(n) if spec.radius is None else spec.radius
         return [[0.0] * n, [radius / math.sqrt(n)] * n, *unbounded]
+    if spec.kind == "categorical":  # codes are left as they are
+        return [[0.0] * n, [1.0] * n, [0.0] * n, [spec.categories - 1.0] * n]
     low = spec.low * n if len(spec.low) == 1 else spec.low
     high = spec.high * n if len(spec.high) == 1 else spec.high
     pairs = list(zip(low, high, strict=True))

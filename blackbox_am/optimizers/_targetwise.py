@@ -13,10 +13,19 @@ from collections.abc import Callable
 
 import torch
 
+from blackbox_am.core import linear_algebra
+
 LARGE = 2**15
 """Elements of a target from which a call of its own costs less than it saves."""
 BLOCK = 4
 """Rows that small weighted sums add at a time."""
+
+
+def possible(mask: torch.Tensor) -> bool:
+    """Whether any of `mask` may be True. The CPU looks; on other devices the answer is True, since
+    a look would wait for the device.
+    """
+    return mask.device.type != "cpu" or bool(mask.any())
 
 
 def for_each(function: Callable[..., torch.Tensor], *tensors: torch.Tensor) -> torch.Tensor:
@@ -29,7 +38,7 @@ def for_each(function: Callable[..., torch.Tensor], *tensors: torch.Tensor) -> t
 def weighted_sum(weights: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """(K, D): the sum over P of weights (K, P) times rows (K, P, D), which are finite."""
     if rows[0].numel() >= LARGE:
-        return for_each(lambda w, x: torch.mv(x.T, w), weights, rows)
+        return for_each(lambda w, x: linear_algebra.matmul(x.T, w), weights, rows)
     factors = torch.split(weights.unsqueeze(-1), BLOCK, dim=1)
     blocks = torch.split(rows, BLOCK, dim=1)
     total = factors[0] * blocks[0]
@@ -56,11 +65,11 @@ def norms(rows: torch.Tensor) -> torch.Tensor:
 def _by_row(function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
     """A reduction over the last axis of `rows` (K, ..., D).
 
-    The CPU treats all rows of a contiguous tensor alike, except that it shares an only row among
-    its threads: that one is given company. CUDA divides its threads by the number of rows, and
-    so gets a call for each target.
+    The CPU treats all rows of a contiguous tensor alike, except that it divides a single row among
+    its threads; so a single row is doubled. CUDA divides its threads by the number of rows, and so
+    gets a call for each target.
     """
-    if rows.is_cuda:
+    if rows.device.type != "cpu":
         return for_each(function, rows)
     rows = rows.contiguous()
     if rows.shape[:-1].numel() == 1:

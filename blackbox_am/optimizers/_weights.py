@@ -13,12 +13,17 @@ fewer than two rows nothing can be ranked, and every rate is 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+
+from blackbox_am.optimizers._targetwise import possible
+
+TABULATED = 256
+"""Rows of the largest population whose constants are tabulated on other devices than the CPU."""
 
 
 @dataclass(frozen=True)
@@ -129,34 +134,51 @@ def descending(scores: torch.Tensor) -> torch.Tensor:
     return torch.where(scores.isnan(), torch.nan, -scores).argsort(dim=-1, stable=True)
 
 
-def by_rank(
-    scores: torch.Tensor, table: Callable[[int], torch.Tensor]
-) -> tuple[torch.Tensor, list[int], torch.Tensor]:
-    """Hands out numbers to the rows of scores (K, P), by rank and by how many rows came back.
+def by_count(
+    counts: torch.Tensor, population: int, table: Callable[..., torch.Tensor], *key: Hashable
+) -> torch.Tensor:
+    """(K, ...): `table(n, *key)` for each n of `counts` (K,), which are 0 to `population`.
 
-    Reads K counts back to the host.
+    On the CPU the counts are read. On other devices every row is looked up in one tensor of all
+    `population` + 1 entries, so that nothing waits for the device; above `TABULATED` rows the
+    counts are read there too.
+    """
+    if counts.device.type != "cpu" and population <= TABULATED:
+        return _tabulated(table, population, key)[counts]
+    known = counts.tolist()
+    if known.count(known[0]) == len(known):
+        first = table(known[0], *key)
+        return first.expand(len(known), *first.shape)
+    return torch.stack([table(n, *key) for n in known])
+
+
+@lru_cache(maxsize=64)
+def _tabulated(
+    table: Callable[..., torch.Tensor], population: int, key: tuple[Hashable, ...]
+) -> torch.Tensor:
+    """(population + 1, ...): the entries of `table` for every number of rows."""
+    return torch.stack([table(n, *key) for n in range(population + 1)])
+
+
+def by_rank(
+    scores: torch.Tensor, table: Callable[..., torch.Tensor], *key: Hashable
+) -> torch.Tensor:
+    """(T, K, P): the numbers of the rows of scores (K, P), where nan is a row that is missing.
 
     Args:
-        scores: (K, P), nan for rows that are missing.
-        table: (T, P) numbers, best row first, for a generation of which so many rows came back.
-
-    Returns:
-        Which rows are missing (K, P), how many of each target came back, and the numbers of all
-        rows (T, K, P).
+        scores: (K, P).
+        table: (T, P) numbers, best row first, for a generation of n rows and `key`.
+        key: further arguments of `table`.
     """
     missing = scores.isnan()
     population = scores.shape[-1]
-    counts = [population - lost for lost in missing.sum(-1).tolist()]
-    if counts.count(counts[0]) == len(counts):
-        numbers = table(counts[0]).unsqueeze(1).expand(-1, len(counts), -1)
-    else:
-        numbers = torch.stack([table(n) for n in counts], dim=1)
-    if min(counts) < population:
+    numbers = by_count((~missing).sum(-1), population, table, *key).transpose(0, 1)
+    if possible(missing):
         order = descending(scores)
     else:
         order = scores.argsort(dim=-1, descending=True, stable=True)
-    by_row = torch.empty_like(numbers).scatter_(-1, order.expand(numbers.shape), numbers)
-    return missing, counts, by_row
+    shape = numbers.shape
+    return numbers.new_empty(shape).scatter_(-1, order.expand(shape), numbers)
 
 
 def rank(
@@ -170,13 +192,19 @@ def rank(
 ) -> Ranked:
     """Weights and rates for scores (K, P), where nan is a row that is missing."""
     population = scores.shape[-1]
+    valid = ~scores.isnan()
+    key = (population, dim, active, diagonal, law, scores.device, dtype)
+    weights = by_rank(scores, _weights_of, *key)
+    numbers = by_count(valid.sum(-1), population, _numbers_of, *key)
+    return Ranked(valid, weights[0], *numbers.T.contiguous().unbind())
 
-    def constants(present: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return _constants(present, population, dim, active, diagonal, law, scores.device, dtype)
 
-    missing, counts, weights = by_rank(scores, lambda present: constants(present)[0])
-    numbers = torch.stack([constants(present)[1] for present in counts], dim=1)
-    return Ranked(~missing, weights[0], *numbers.unbind())
+def _weights_of(present: int, *key: Any) -> torch.Tensor:
+    return _constants(present, *key)[0]
+
+
+def _numbers_of(present: int, *key: Any) -> torch.Tensor:
+    return _constants(present, *key)[1]
 
 
 @lru_cache(maxsize=256)

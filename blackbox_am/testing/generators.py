@@ -40,6 +40,16 @@ class GeneratorContract:
         stimuli = generator.render(latents_for(generator))
         assert not torch.equal(stimuli[0], stimuli[1])
 
+    def test_what_cannot_be_rendered_is_nan_in_its_own_row(self, generator: Generator) -> None:
+        latents = latents_for(generator)
+        if not latents.is_floating_point():
+            pytest.skip("codes cannot be nan")
+        stimuli = generator.render(latents)
+        latents[1] = torch.nan
+        spoilt = generator.render(latents)
+        assert not spoilt[1].isfinite().all()
+        assert torch.equal(spoilt[2:], stimuli[2:])
+
     def test_same_latents_same_stimuli(self, generator: Generator) -> None:
         latents = latents_for(generator)
         before = latents.clone()

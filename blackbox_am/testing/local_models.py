@@ -45,7 +45,7 @@ class Canvas(Generator):
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self.space, latents)
-        shaped = latents.to(torch.float32) @ _map(self.of.dimension)
+        shaped = latents.to(torch.float32) @ _map(self.of.dimension).to(latents.device)
         stimuli: torch.Tensor = torch.sigmoid(shaped).reshape(-1, *STIMULUS)
         return stimuli
 

@@ -8,7 +8,8 @@ Subclass it in a test module, and give it your optimizer::
             return Mine(population=8)
 
 Every promise of `blackbox_am.core.optimizer.Optimizer` is then tested, in every kind of
-space that the optimizer says it can search.
+space that the optimizer says it can search, on the CPU and on a CUDA device where there is one.
+The tests on CUDA carry the marker `cuda`; register it in your pytest configuration.
 """
 
 from __future__ import annotations
@@ -22,13 +23,18 @@ import pytest
 import torch
 
 from blackbox_am.core import state as states
-from blackbox_am.core.optimizer import MAX_POPULATION, Optimizer
-from blackbox_am.core.space import build_space
+from blackbox_am.core.optimizer import MAX_POPULATION, Optimizer, Proposal, kinds
+from blackbox_am.core.space import Space, build_space
+from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import GradientUnavailable
+from blackbox_am.testing import searches
 from blackbox_am.testing.searches import (
     SPACES,
+    NoStream,
     Search,
     copy_of,
+    displaced,
+    displaced_state,
     finite,
     quadratic,
     refusal,
@@ -39,6 +45,15 @@ from blackbox_am.testing.searches import (
 
 class OptimizerContract:
     """What every optimizer promises. Override `optimizer`."""
+
+    @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)], autouse=True)
+    def device(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+        """The device that the searches of a test compute on: each device there is."""
+        name: str = request.param
+        if name == "cuda" and not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device; torch sees none")
+        monkeypatch.setattr(searches, "DEVICE", name)
+        return name
 
     @pytest.fixture
     def optimizer(self) -> Optimizer[Any]:
@@ -62,12 +77,13 @@ class OptimizerContract:
     def test_refuses_spaces_it_cannot_search_and_says_why(self, optimizer: Optimizer[Any]) -> None:
         assert searchable(optimizer), "it refuses every space"
         for space in map(build_space, SPACES):
-            if space.kind in optimizer.spaces:
+            if kinds(space) <= optimizer.spaces:
                 assert not refusal(optimizer, space)
             else:
                 message = refusal(optimizer, space)
                 assert optimizer.name in message
                 assert space.kind in message
+                assert not space.mixed or "codes" in message
 
     def test_asks_for_latents_of_the_right_shape(self, optimizer: Optimizer[Any]) -> None:
         for space in searchable(optimizer):
@@ -130,6 +146,81 @@ class OptimizerContract:
                 alone = torch.stack(Search(optimizer, space, targets=(k,)).run(generations))
                 assert torch.equal(alone[:, 0], together[:, k]), f"{space.kind}, target {k}"
 
+    @pytest.mark.parametrize("offset", [4, 8, 12, 20, 36, 60])
+    def test_bits_do_not_depend_on_memory_addresses(
+        self, optimizer: Optimizer[Any], offset: int
+    ) -> None:
+        """Every tensor of the state, the latents and the scores begin at odd places."""
+        generations = 3 if optimizer.replay_only else 8
+        for space in [*searchable(optimizer), *_wide(optimizer)]:
+            usual, moved = Search(optimizer, space), Search(optimizer, space)
+            for _ in range(generations):
+                moved.state = displaced_state(moved.state, offset)
+                latents, again = space.project(usual.ask()), space.project(moved.ask())
+                assert torch.equal(latents, again), f"{space.kind}, {space.dim} dimensions: ask"
+                scores = usual.scores(latents)
+                moved.state = displaced_state(moved.state, offset)
+                moved.tell(displaced(latents, offset), displaced(scores, offset))
+                usual.tell(latents, scores)
+                assert same(usual.state, moved.state), f"{space.kind}, {space.dim} dimensions: tell"
+
+    def test_wants_one_row_of_each_target_at_least(self, optimizer: Optimizer[Any]) -> None:
+        for space in searchable(optimizer):
+            search, again = Search(optimizer, space), Search(optimizer, space)
+            for _ in range(4):
+                proposal = search.propose()
+                mask = proposal.mask()
+                assert mask.shape == proposal.latents.shape[:2], space.kind
+                assert mask.dtype == torch.bool
+                assert mask.device == proposal.latents.device
+                assert mask.any(-1).all(), f"{space.kind}: a target of which no row is wanted"
+                assert torch.equal(mask, search.propose().mask()), "asked twice, wanted others"
+                assert torch.equal(mask, again.propose().mask())
+                search.run(1)
+                again.run(1)
+
+    def test_reads_nothing_back_to_the_host(self, optimizer: Optimizer[Any]) -> None:
+        """On tensors of the device `meta`, which have no numbers, any read fails."""
+        if optimizer.host_reads:
+            return
+        for space in searchable(optimizer):
+            search = Search(optimizer, space)
+            search.run(2)
+            if search.optimizer.host_reads:
+                continue  # another optimizer, chosen for this space
+            state = states.build(
+                type(search.state),
+                {name: t.to("meta") for name, t in states.arrays(search.state).items()},
+            )
+            latents = search.told[-1].to("meta")
+            scores = latents.new_empty(latents.shape[:2], dtype=torch.float64)
+            gradients = latents.clone() if optimizer.order == 1 else None
+            stream = NoStream(search.targets, search.dtype)
+            asked = Proposal.of(search.optimizer.ask(space, state, stream))
+            assert asked.latents.shape == latents.shape, space.kind
+            assert space.project(asked.latents).device.type == "meta"
+            state = search.optimizer.tell(space, state, latents, scores, gradients)
+            assert all(t.device.type == "meta" for t in states.arrays(state).values())
+
+    @pytest.mark.cuda
+    def test_never_waits_for_cuda(self, optimizer: Optimizer[Any], device: str) -> None:
+        if optimizer.host_reads or device != "cuda":
+            return
+        for space in searchable(optimizer):
+            search = Search(optimizer, space)
+            search.run(3)  # columns are copied to the device once
+            if search.optimizer.host_reads:
+                continue
+            latents = space.project(search.ask())
+            scores = search.scores(latents)
+            torch.cuda.synchronize()
+            torch.cuda.set_sync_debug_mode("error")
+            try:
+                space.project(search.ask())
+                search.tell(latents, scores)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+
     def test_dropping_a_target_does_not_change_the_others(self, optimizer: Optimizer[Any]) -> None:
         for space in searchable(optimizer):
             whole = torch.stack(Search(optimizer, space).run(15))
@@ -164,7 +255,7 @@ class OptimizerContract:
             resumed = Search(optimizer, space)
             resumed.generation = 5
             resumed.state = states.from_bytes(
-                resumed.optimizer.state_type, data, torch.device("cpu")
+                resumed.optimizer.state_type, data, torch.device(resumed.device)
             )
             assert torch.equal(torch.stack(resumed.run(10)), whole), space.kind
 
@@ -181,7 +272,7 @@ class OptimizerContract:
                 lost = _missing(
                     ("some", "none", "half")[generation % 3], len(scores[0]), generation
                 )
-                scores[:, lost] = torch.nan
+                scores[:, lost.to(scores.device)] = torch.nan
                 search.tell(latents, scores)
                 recorded.append((latents, scores))
             for latents, scores in recorded:
@@ -197,7 +288,8 @@ class OptimizerContract:
             for generation in range(12):
                 latents = search.ask()
                 scores = search.scores(space.project(latents))
-                scores[:, _missing(missing, scores.shape[1], generation)] = torch.nan
+                lost = _missing(missing, scores.shape[1], generation)
+                scores[:, lost.to(scores.device)] = torch.nan
                 search.tell(space.project(latents), scores)
             assert finite(search.state), space.kind
             assert search.ask().isfinite().all()
@@ -247,6 +339,12 @@ class OptimizerContract:
         latents = space.project(search.ask())
         with pytest.raises(GradientUnavailable, match=optimizer.name):
             search.optimizer.tell(space, search.state, latents, search.scores(latents))
+
+
+def _wide(optimizer: Optimizer[Any]) -> list[Space]:
+    """A space of so many dimensions that triangular solves take another kernel, if searchable."""
+    space = build_space(SpaceSpec("normal", 33))
+    return [] if refusal(optimizer, space) else [space]
 
 
 def _rounded(latents: torch.Tensor, target: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Searches without a study: optimizers at work in small spaces, for tests."""
+"""Searches without a study: optimizers in small spaces, for tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from blackbox_am.core import state as states
-from blackbox_am.core.optimizer import Optimizer, SearchContext
+from blackbox_am.core.linear_algebra import ALIGNMENT
+from blackbox_am.core.optimizer import Optimizer, Proposal, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
@@ -27,11 +28,31 @@ SPACES: tuple[SpaceSpec, ...] = (
         8,
         parts=(SpaceSpec("normal", 5), SpaceSpec("box", 3, low=(0.0,), high=(1.0,))),
     ),
+    SpaceSpec(
+        "product",
+        6,
+        parts=(
+            SpaceSpec("box", 2, low=(0.0,), high=(1.0,)),
+            SpaceSpec("categorical", 2, categories=4),
+            SpaceSpec("sphere", 2),
+        ),
+    ),
+    SpaceSpec(
+        "product",
+        5,
+        parts=(
+            SpaceSpec("categorical", 2, categories=3),
+            SpaceSpec("categorical", 3, categories=8),
+        ),
+    ),
 )
-"""One small space of every kind."""
+"""Small spaces of every kind, products of numbers, of numbers and codes, and of codes alone."""
+
+DEVICE = "cpu"
+"""Where a `Search` computes unless it is told otherwise; the contract suite sets it."""
 
 SEARCH_CONTEXT = SearchContext(queries_per_target=2000, targets=3)
-"""What the optimizers are told of the studies they are tested in."""
+"""What the tested optimizers are told about their study."""
 
 Scores = Callable[[torch.Tensor, int], torch.Tensor]
 """Scores (P,) of latents (P, D) for a target of this number."""
@@ -66,16 +87,17 @@ def _top(target: int) -> float:
 
 @dataclasses.dataclass
 class Search:
-    """An optimizer at work on targets of its own, as a study would run it: with a tiny generator
-    and a tiny network at hand, whatever the network's name.
+    """A search by an optimizer, as a study would run it. The optimizer is bound to a tiny generator
+    and to a tiny network, which stands for every name of a network.
 
     Attributes:
-        optimizer: what is tested.
-        space: where it searches.
-        targets: numbers of the K targets, which fix their random numbers and their hills.
-        score: what it climbs.
+        optimizer: the optimizer under test.
+        space: the space that it searches.
+        targets: numbers of the K targets, which set their random numbers and their hills.
+        score: the score to maximise.
         dtype: of latents and states.
         seed: of all random numbers.
+        device: of latents and states; `DEVICE` where empty.
     """
 
     optimizer: Optimizer[Any]
@@ -84,8 +106,10 @@ class Search:
     score: Scores = quadratic
     dtype: torch.dtype = torch.float32
     seed: int = 11
+    device: str = ""
 
     def __post_init__(self) -> None:
+        self.device = self.device or DEVICE
         self.optimizer = self.optimizer.resolve(self.space, SEARCH_CONTEXT)
         self.generation = 0
         self.told: list[torch.Tensor] = []
@@ -94,7 +118,11 @@ class Search:
 
     def ask(self) -> torch.Tensor:
         """(K, P, D), as the optimizer proposed it."""
-        return self.optimizer.ask(self.space, self.state, self._stream("ask"))
+        return self.propose().latents
+
+    def propose(self) -> Proposal:
+        """The latents and which of their rows are wanted."""
+        return Proposal.of(self.optimizer.ask(self.space, self.state, self._stream("ask")))
 
     def tell(
         self, latents: torch.Tensor, scores: torch.Tensor, rows: torch.Tensor | None = None
@@ -104,6 +132,7 @@ class Search:
             [_slope(x, target) for x, target in zip(latents, self.targets, strict=True)]
         )
         order = torch.arange(latents.shape[1]) if rows is None else rows
+        order = order.to(latents.device)
         self.state = self.optimizer.tell(
             self.space,
             self.state,
@@ -121,9 +150,10 @@ class Search:
     def run(self, generations: int) -> list[torch.Tensor]:
         """The latents of every generation so far, after `generations` more."""
         for _ in range(generations):
-            latents = self.space.project(self.ask())
+            proposal = self.propose()
+            latents = self.space.project(proposal.latents)
             self.told.append(latents)
-            self.tell(latents, self.scores(latents))
+            self.tell(latents, self.scores(latents).masked_fill(~proposal.mask(), torch.nan))
         return self.told
 
     def keep(self, positions: Sequence[int]) -> Any:
@@ -134,7 +164,14 @@ class Search:
         return whole
 
     def _stream(self, purpose: str) -> Stream:
-        return Stream(self.seed, purpose, self.generation, self.targets, dtype=self.dtype)
+        return Stream(
+            self.seed,
+            purpose,
+            self.generation,
+            self.targets,
+            device=self.device,
+            dtype=self.dtype,
+        )
 
 
 def copy_of(state: Any) -> Any:
@@ -143,10 +180,56 @@ def copy_of(state: Any) -> Any:
     return states.build(type(state), copies, states.sessions(state))
 
 
+class NoStream(Stream):
+    """A stream of the device `meta`: shapes and dtypes without numbers.
+
+    Args:
+        targets: numbers of the targets.
+        dtype: of what is drawn.
+    """
+
+    def __init__(self, targets: Sequence[int], dtype: torch.dtype) -> None:
+        super().__init__(0, "meta", 0, targets, dtype=dtype)
+        self.device = torch.device("meta")
+
+    def normal(self, *shape: int) -> torch.Tensor:
+        return torch.empty(len(self.targets), *shape, device=self.device, dtype=self.dtype)
+
+    def uniform(self, *shape: int) -> torch.Tensor:
+        return self.normal(*shape)
+
+    def integers(self, high: int, *shape: int) -> torch.Tensor:
+        del high
+        return self.normal(*shape).to(torch.int64)
+
+
+def displaced(tensor: torch.Tensor, offset: int) -> torch.Tensor:
+    """A copy of `tensor`, contiguous, that begins `offset` bytes behind a multiple of 64 bytes;
+    the offset is rounded up to whole elements.
+    """
+    size = tensor.element_size()
+    offset = -(-offset // size) * size
+    memory = torch.empty(
+        tensor.numel() * size + offset + 2 * ALIGNMENT, dtype=torch.uint8, device=tensor.device
+    )
+    start = -memory.data_ptr() % ALIGNMENT + offset
+    copy = memory[start : start + tensor.numel() * size].view(tensor.dtype).view(tensor.shape)
+    return copy.copy_(tensor)
+
+
+def displaced_state(state: Any, offset: int) -> Any:
+    """`state` with every tensor at an address `offset` bytes behind a multiple of 64 bytes."""
+    moved = {name: displaced(tensor, offset) for name, tensor in states.arrays(state).items()}
+    return states.build(type(state), moved, states.sessions(state))
+
+
 def same(state: Any, other: Any) -> bool:
     """Whether two states are equal to the last bit, as far as they are tensors."""
     pairs = zip(states.arrays(state).values(), states.arrays(other).values(), strict=True)
-    return all(a.shape == b.shape and a.numpy().tobytes() == b.numpy().tobytes() for a, b in pairs)
+    return all(
+        a.shape == b.shape and a.cpu().numpy().tobytes() == b.cpu().numpy().tobytes()
+        for a, b in pairs
+    )
 
 
 def finite(state: Any) -> bool:

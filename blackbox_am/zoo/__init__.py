@@ -1,8 +1,8 @@
-"""Small trained models and images that ship with the package.
+"""The zoo: small trained models and natural images that ship with the package.
 
-`catalogue` lists them and says how to feed them; `loading` turns an entry into a PyTorch module
-or arrays; ``python -m training`` trains them anew. Importing this package imports
-neither PyTorch nor diffusers.
+`catalogue` lists the entries and describes their inputs. `loading` turns an entry into a PyTorch
+module or into arrays. ``python -m training``, in the repository but not in the wheel, trains the
+models again. Importing this package imports neither PyTorch nor diffusers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Descriptions of plain PyTorch nets, as they stand in JSON beside their weights."""
+"""Descriptions of plain PyTorch nets, stored as JSON beside the weights."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from blackbox_am.errors import InvalidSpec, did_you_mean
 
 @dataclass(frozen=True)
 class Architecture:
-    """What must be known of a decoder before its weights fit.
+    """The parameters from which a decoder is built before its weights are loaded.
 
-    A subclass is a frozen dataclass of whole numbers, words and tuples of whole numbers; it
-    checks what no number alone can get wrong.
+    A subclass is a frozen dataclass of integers, strings and tuples of integers. The subclass
+    checks conditions on combinations of values.
 
     Attributes:
         latent: Length D of the latent.
 
     Raises:
-        InvalidSpec: For a number below 1, or no whole number.
+        InvalidSpec: A number is below 1 or not an integer.
     """
 
     latent: int = 128
@@ -45,14 +45,14 @@ class Architecture:
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """A net with fresh weights, from latents ``(B, D)`` to ``(B, *stimulus)``."""
+        """A net with random weights, from latents ``(B, D)`` to ``(B, *stimulus)``."""
 
     @classmethod
     def from_plain(cls, values: Any) -> Self:
         """The architecture that a JSON object describes.
 
         Raises:
-            InvalidSpec: For no object, an unknown key, or a value no net can be built from.
+            InvalidSpec: The value is not an object, has an unknown key, or describes no net.
         """
         known = [field.name for field in fields(cls)]
         if not isinstance(values, Mapping):
@@ -78,10 +78,10 @@ class Architecture:
 
 
 def check_widths(widths: object, example: str) -> None:
-    """Refuses ``widths`` that are no tuple of two or more.
+    """Check that ``widths`` is a tuple of at least two entries.
 
     Raises:
-        InvalidSpec: Says what was expected, such as ``example``.
+        InvalidSpec: The check failed; the message contains ``example``.
     """
     if not isinstance(widths, tuple) or len(widths) < 2:
         raise InvalidSpec(

@@ -2,11 +2,11 @@
 
 Sources:
     * Residual generator: Miyato, Kataoka, Koyama, Yoshida, "Spectral Normalization for Generative
-      Adversarial Networks", ICLR 2018, appendix B.4. Theirs has 256 channels at every size; ours
-      takes one width for each, because the larger sizes cost the most.
+      Adversarial Networks", ICLR 2018, appendix B.4. The paper's net has 256 channels at every
+      size; this net has one width for each size, because the larger sizes cost the most.
     * DCGAN: Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional
-      Generative Adversarial Networks", ICLR 2016. Theirs makes the colours in the last transposed
-      convolution; ours adds a 3x3 convolution for them, as Miyato et al. do (their table 3).
+      Generative Adversarial Networks", ICLR 2016. In the paper, the last transposed convolution
+      produces the colours; here a 3x3 convolution does, as in table 3 of Miyato et al.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ FIRST = 4
 
 @dataclass(frozen=True)
 class GanArchitecture(Architecture):
-    """What must be known of a generator before its weights fit.
+    """The parameters from which a generator is built before its weights are loaded.
 
     Attributes:
         latent: Length D of the latent.
-        style: ``"sngan"``, residual blocks that repeat pixels, or ``"dcgan"``, transposed
+        style: ``"sngan"`` for residual blocks that repeat pixels, ``"dcgan"`` for transposed
             convolutions.
-        widths: Channels at 4x4 pixels, 8x8 and so on; the last is the width at full size.
+        widths: Channels at 4x4 pixels, 8x8 and so on, up to the full size.
         channels: Channels of a picture.
 
     Raises:
-        InvalidSpec: For values no net can be built from.
+        InvalidSpec: The values describe no net.
     """
 
     style: Style = "sngan"
@@ -79,11 +79,11 @@ class UpBlock(nn.Module):
         self.skip = nn.Conv2d(in_channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Upsample by repeating pixels, convolve twice, and add the upsampled input."""
+        """Upsample by repeating pixels, apply two convolutions, and add the upsampled input."""
         out = functional.relu(self.norm1(x))
         out = self.conv1(functional.interpolate(out, scale_factor=2.0))
         out = self.conv2(functional.relu(self.norm2(out)))
-        # A 1x1 convolution gives the same before as after repeating pixels, at a quarter the cost.
+        # A 1x1 convolution before the upsampling gives the same result at a quarter of the cost.
         result: Tensor = out + functional.interpolate(self.skip(x), scale_factor=2.0)
         return result
 
@@ -101,7 +101,7 @@ class GanGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Pictures ``(B, C, H, W)`` in [-1, 1] for latents ``(B, D)``."""
-        # Channels last is the order in which processors with matrix units convolve fastest.
+        # Convolutions on processors with matrix units are fastest in the order channels_last.
         x = self.dense(z).view(-1, self.width, FIRST, FIRST)
         x = self.layers(x.contiguous(memory_format=torch.channels_last))
         pictures: Tensor = torch.tanh(self.colours(x))

@@ -1,6 +1,6 @@
-"""Turning zoo entries into modules and arrays.
+"""Loads entries of the zoo as PyTorch modules or arrays.
 
-PyTorch and diffusers take seconds to import, so they are imported only when a model is loaded.
+The import of PyTorch and diffusers takes seconds; a function imports them when it loads a model.
 """
 
 from __future__ import annotations
@@ -32,18 +32,19 @@ def _entry_of(name: str, kind: Kind) -> Entry:
 
 
 def fill(net: nn.Module, weights: Path, cure: str) -> None:
-    """Load a safetensors file into a net, which is then in evaluation mode and frozen.
+    """Load a safetensors file into a net, set it to evaluation mode and freeze it.
 
-    Values are widened to float32: the zoo's are stored in half precision to keep the package
-    small. Batch norm's step counters may be absent.
+    Values are converted to float32; the zoo stores half precision to keep the package small. The
+    step counters of batch norms may be absent.
 
     Args:
-        net: On the CPU.
+        net: The net, on the CPU.
         weights: The file.
-        cure: What to do where it does not fit, as the end of the message.
+        cure: The remedy for a wrong file, as the end of the error message.
 
     Raises:
-        StoreCorrupt: The file cannot be read, or holds other tensors; names keys and shapes.
+        StoreCorrupt: The file cannot be read or contains other tensors; the message names keys
+            and shapes.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -57,7 +58,7 @@ def fill(net: nn.Module, weights: Path, cure: str) -> None:
     state = {key: value.float() for key, value in stored.items()}
     wrong = misfit(net, state)
     if wrong:
-        raise StoreCorrupt(f"{weights} holds other tensors than expected: {wrong}; {cure}")
+        raise StoreCorrupt(f"{weights} contains other tensors than expected: {wrong}; {cure}")
     net.load_state_dict(state, strict=False)
     net.eval().requires_grad_(False)
 
@@ -74,10 +75,10 @@ def load_classifier(name: str) -> nn.Module:
 
     Returns:
         A module from stimuli ``(B, *input_shape)``, normalised by the entry's mean and std, to
-        one logit for each of its labels. Gradients still flow to the stimuli.
+        one logit for each label. Gradients with respect to the stimuli are available.
 
     Raises:
-        NotFound: Unknown name, no classifier, or the weights are absent.
+        NotFound: The name is unknown or not a classifier, or the weights are absent.
         StoreCorrupt: The weights are damaged.
     """
     item = _entry_of(name, "classifier")
@@ -97,17 +98,17 @@ def load_classifier(name: str) -> nn.Module:
 def load_autoencoder(name: str) -> Any:
     """Load a diffusers autoencoder in evaluation mode, float32, on the CPU, parameters frozen.
 
-    The folder ``path(name)`` can also be given to diffusers' own ``from_pretrained``.
+    diffusers' own ``from_pretrained`` also reads the folder ``path(name)``.
 
     Args:
         name: ``"cifar_vae"`` (``AutoencoderKL``) or ``"cifar_vq"`` (``VQModel``).
 
     Returns:
         The model; pictures are ``(B, 3, 32, 32)`` in [-1, 1], latents ``(B, *latent_shape)``.
-        Decoded values may lie slightly outside the range: clip them.
+        Decoded values can lie slightly outside the range; clip them.
 
     Raises:
-        NotFound: Unknown name, no autoencoder, or a file is absent.
+        NotFound: The name is unknown or not an autoencoder, or a file is absent.
         StoreCorrupt: The weights or the configuration are damaged.
     """
     item = _entry_of(name, "autoencoder")
@@ -135,8 +136,8 @@ def load_decoder(name: str) -> nn.Module:
         ``(B, 1, 128)`` in [0, 1].
 
     Raises:
-        NotFound: Unknown name, no decoder, or a file is absent.
-        StoreCorrupt: The weights or what lies beside them are damaged.
+        NotFound: The name is unknown or not a decoder, or a file is absent.
+        StoreCorrupt: The weights or the metadata are damaged.
     """
     item = _entry_of(name, "decoder")
     from blackbox_am.zoo.gans import GanArchitecture
@@ -164,16 +165,16 @@ def probe_images() -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         NotFound: The file is absent.
-        StoreCorrupt: It is damaged.
+        StoreCorrupt: The file is damaged.
     """
     item = _entry_of("probe_images", "images")
     found = catalogue.file(item.name, item.files[0])
     try:
-        # Opened here because numpy leaves its own handle open where the file is no archive.
+        # Opened here, because numpy leaves its own handle open if the file is not an archive.
         with found.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             x, y = archive["x"], archive["y"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise StoreCorrupt(f"{found} is damaged ({error}); {item.cure}") from error
     if x.shape[1:] != (32, 32, 3) or x.dtype != np.uint8 or y.shape != (len(x),):
-        raise StoreCorrupt(f"{found} holds arrays of another shape; {item.cure}")
+        raise StoreCorrupt(f"{found} contains arrays of another shape; {item.cure}")
     return x, y.astype(np.int64)

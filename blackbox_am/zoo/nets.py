@@ -1,14 +1,14 @@
 """The two classifier architectures of the zoo, in plain PyTorch.
 
-Both nets take *normalised* images: subtracting the mean and dividing by the standard deviation is
-the caller's work, and the numbers to use stand in the catalogue entry. That keeps units
-addressable by the same names whatever pixel range the caller works in.
+Both nets take *normalised* images. The caller subtracts the mean and divides by the standard
+deviation of the catalogue entry. The names of the units therefore do not depend on the pixel
+range that the caller uses.
 
 Sources:
     * Residual nets for 32x32 images: He, Zhang, Ren, Sun, "Deep Residual Learning for Image
       Recognition", CVPR 2016, section 4.2.
-    * Vision transformer: Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021; module
-      names follow the usage that has become customary for it (``patch_embed``, ``blocks.3.mlp``).
+    * Vision transformer: Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021; the module
+      names are the customary ones (``patch_embed``, ``blocks.3.mlp``).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class BasicBlock(nn.Module):
         in_channels: Channels of the input, ``(B, in_channels, H, W)``.
         channels: Channels of the output, ``(B, channels, H / stride, W / stride)``.
         stride: 1, or 2 to halve the picture.
-        shortcut: How the shortcut changes shape where it must: ``"conv"`` is a 1x1 convolution,
+        shortcut: Kind of a shortcut that changes the shape: ``"conv"`` is a 1x1 convolution,
             ``"pad"`` is the parameter-free subsampling with zero channels (option A of the paper).
     """
 
@@ -136,7 +136,7 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(3, dim, patch, patch)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return one ``dim``-vector per patch, row by row."""
+        """One ``dim``-vector for each patch, row by row."""
         tokens: Tensor = self.proj(x).flatten(2).transpose(1, 2)
         return tokens
 
@@ -151,7 +151,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attend every token to every token."""
+        """Apply self-attention over all tokens."""
         batch, tokens, dim = x.shape
         qkv = self.qkv(x).view(batch, tokens, 3, self.heads, dim // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
@@ -170,7 +170,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Expand, apply GELU, contract."""
+        """Apply a linear layer, GELU, and a linear layer."""
         out: Tensor = self.fc2(self.act(self.fc1(x)))
         return out
 
@@ -186,7 +186,7 @@ class TransformerBlock(nn.Module):
         self.mlp = Mlp(dim, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attention, then the perceptron, each added to its input."""
+        """Apply the attention and then the perceptron, each with a residual connection."""
         x = x + self.attn(self.norm1(x))
         out: Tensor = x + self.mlp(self.norm2(x))
         return out

@@ -2,7 +2,7 @@
 
 Sources:
     * Classifier: the fully convolutional net of Wang, Yan, Oates, "Time Series Classification from
-      Scratch with Deep Neural Networks", IJCNN 2017, a quarter as wide.
+      Scratch with Deep Neural Networks", IJCNN 2017, with a quarter of the width.
     * VAE: Kingma, Welling, "Auto-Encoding Variational Bayes", ICLR 2014, with convolutions.
 """
 
@@ -24,8 +24,8 @@ class SeriesCNN(nn.Module):
     Units are addressed by module name: ``conv1``, ``act1`` and so on to ``act3``, ``head``.
 
     Args:
-        channels: C.
-        widths: Channels of the three convolutions, of kernels 7, 5 and 3.
+        channels: Channels C of a series.
+        widths: Channels of the three convolutions, which have kernels of size 7, 5 and 3.
         classes: Number of output logits.
     """
 
@@ -53,15 +53,15 @@ class SeriesCNN(nn.Module):
 
 @dataclass(frozen=True)
 class SeriesArchitecture(Architecture):
-    """What must be known of a decoder of series before its weights fit.
+    """The parameters from which a decoder of series is built before its weights are loaded.
 
     Attributes:
         latent: Length D of the latent.
-        widths: Channels at 8 points of time, 16 and so on; the last is the width at full length.
+        widths: Channels at 8 points of time, 16 and so on, up to the full length.
         channels: Channels of a series.
 
     Raises:
-        InvalidSpec: For values no net can be built from.
+        InvalidSpec: The values describe no net.
     """
 
     latent: int = 6
@@ -104,7 +104,7 @@ class SeriesDecoder(nn.Module):
 
 
 class SeriesEncoder(nn.Module):
-    """The mirror image: ``(B, C, T)`` to mean and log variance of the latent, ``(B, D)`` each."""
+    """The encoder: from series ``(B, C, T)`` to mean and log variance ``(B, D)`` of the latent."""
 
     def __init__(self, architecture: SeriesArchitecture) -> None:
         super().__init__()

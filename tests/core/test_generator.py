@@ -3,9 +3,10 @@
 import re
 
 import pytest
+import torch
 
 from blackbox_am import plugins
-from blackbox_am.core.generator import Generator, check_fit
+from blackbox_am.core.generator import Generator, bounded, check_fit
 from blackbox_am.errors import ShapeMismatch
 from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.simulated import Simulated
@@ -53,3 +54,15 @@ def test_where_no_wrapper_helps_none_is_suggested(
 ) -> None:
     with pytest.raises(ShapeMismatch, match=r"it makes .* it takes .*; name another generator"):
         check_fit(Pixels(made), Simulated(taken).describe(), "it", "it")
+
+
+def test_bounded_keeps_what_is_finite_and_gives_nan_for_the_rest() -> None:
+    for length in (6, 7, 100, 4099):  # vectorised, and not
+        values = torch.linspace(-0.5, 1.5, length)
+        values[:3] = torch.tensor([torch.inf, -torch.inf, torch.nan])
+        found = bounded(values)
+        assert found[:3].isnan().all()
+        assert torch.equal(found[3:], values[3:].clamp(0, 1))
+    values = torch.tensor([-1.0, 0.5, 2.0], requires_grad=True)
+    (slopes,) = torch.autograd.grad(bounded(values).sum(), values)
+    assert slopes.tolist() == [0, 1, 0]

@@ -16,7 +16,7 @@ from blackbox_am.core.tensors import (
     to_uint8,
     to_unit_interval,
 )
-from blackbox_am.errors import ShapeMismatch
+from blackbox_am.errors import InvalidInput, ShapeMismatch
 
 arrays = st.sampled_from(sorted(DTYPES)).flatmap(
     lambda name: hnp.arrays(DTYPES[name], hnp.array_shapes(min_dims=0, max_dims=4, min_side=0))
@@ -94,3 +94,11 @@ def test_to_uint8_rounds_to_nearest_and_cuts_off() -> None:
     np.testing.assert_array_equal(to_uint8(values), [0, 0, 0, 1, 255, 255, 255])
     already = np.array([3], dtype=np.uint8)
     assert to_uint8(already) is already
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_bytes_hold_no_nan_and_no_infinity(bad: float) -> None:
+    stimuli = np.zeros((3, 200, 200), np.float32)
+    stimuli[2, 199, 199] = bad
+    with pytest.raises(InvalidInput, match="expected finite numbers from 0 to 1, got"):
+        to_uint8(stimuli)

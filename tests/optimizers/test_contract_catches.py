@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.optimizer import Optimizer, Proposal
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers.evolution.sep_cma import SepCMA, SepCMAState
@@ -72,6 +72,26 @@ class UsesGlobalNumbers(Random):
         return super().ask(space, state, stream) + torch.rand(())
 
 
+class ReadsItsAddress(SepCMA):
+    """As a matrix product may, whose kernel is chosen by where its operands begin."""
+
+    def ask(self, space: Space, state: SepCMAState, stream: Stream) -> torch.Tensor:
+        return super().ask(space, state, stream) + state.mean.data_ptr() % 64
+
+
+class ReadsBack(SepCMA):
+    def tell(self, space: Space, state: SepCMAState, latents: Any, scores: Any, *_: Any) -> Any:
+        told = super().tell(space, state, latents, scores)
+        told.sigma = told.sigma * torch.tensor([min(1.0, s) for s in told.sigma.tolist()])
+        return told
+
+
+class WantsNothing(SepCMA):
+    def ask(self, space: Space, state: SepCMAState, stream: Stream) -> Any:
+        latents = super().ask(space, state, stream)
+        return Proposal(latents, torch.zeros(latents.shape[:2], dtype=torch.bool))
+
+
 class Impatient(Nevergrad):
     """Asks the library whenever it is asked."""
 
@@ -111,6 +131,11 @@ class KeepsOneSession(PyCMA):
         (MixesTargets(), SUITE.test_a_target_does_not_know_the_others),
         (WritesWhileAsking(), SUITE.test_ask_is_pure),
         (ForgetsWhereItStands(), SUITE.test_a_snapshot_continues_to_the_last_bit),
+        (
+            ReadsItsAddress(),
+            lambda o: SUITE.test_bits_do_not_depend_on_memory_addresses(o, 4),
+        ),
+        (WantsNothing(), SUITE.test_wants_one_row_of_each_target_at_least),
         (SwallowsNan(), lambda o: SUITE.test_survives_missing_rows(o, "some")),
         (SwallowsNan(), lambda o: SUITE.test_survives_flat_and_infinite_scores(o, torch.inf)),
         (WeighsByScore(), SUITE.test_only_the_order_of_scores_matters),
@@ -122,3 +147,8 @@ class KeepsOneSession(PyCMA):
 def test_suite_catches(optimizer: Any, test: Callable[[Any], None]) -> None:
     with pytest.raises(AssertionError):
         test(optimizer)
+
+
+def test_suite_catches_a_host_read() -> None:
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+        SUITE.test_reads_nothing_back_to_the_host(ReadsBack())

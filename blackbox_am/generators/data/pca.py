@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import Generator, bounded, check_latent_shape
 from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
@@ -89,7 +89,7 @@ class PCA(Generator):
         check_latent_shape(self.space, latents)
         mean, components = self._map.on(latents.device)
         flat = torch.addmm(mean, latents.to(torch.float32), components)
-        return flat.clamp(0, 1).reshape(-1, *self.stimulus_shape)
+        return bounded(flat).reshape(-1, *self.stimulus_shape)
 
     @cached_property
     def _stimuli(self) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 
 from blackbox_am.core.columns import EXACT_VALUES, Column, Encoding, TableSchema, Value
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import Generator, bounded, check_latent_shape
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 
@@ -98,7 +98,7 @@ class Table(Generator):
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self.space, latents)
-        values = latents.to(torch.float32).clamp(0, 1)
+        values = bounded(latents.to(torch.float32))
         if self.differentiable:
             # Constant columns have one value only, and it is a stimulus of 0.
             return values * values.new_tensor([c.bounds[0] < c.bounds[1] for c in self.columns])

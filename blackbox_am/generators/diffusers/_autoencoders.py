@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators import _diffusers
 from blackbox_am.generators._diffusers import ZOO
+from blackbox_am.generators._slices import ALLOCATION_FAILED
 from blackbox_am.zoo import catalogue, loading
 
 _LEVELS = (
@@ -130,6 +132,35 @@ def load_model(weights: str, config: Config) -> torch.nn.Module:
         return loaded
     owner = _diffusers.diffusers_class(weights, config.class_name, "decode")
     return _diffusers.load_part(weights, "", owner)
+
+
+def decoded(model: Any, latents: torch.Tensor, **given: Any) -> torch.Tensor:
+    """The pictures (N, C, H, W) that an autoencoder makes of latents (N, c, h, w).
+
+    A decoder of videos that takes images one after the other, such as that of
+    AutoencoderKLTemporalDecoder, is told that each is a video of one frame.
+
+    Raises:
+        InvalidSpec: where the model cannot decode images, such as one of videos or of sound.
+    """
+    if "num_frames" in inspect.signature(model.decode).parameters:
+        given["num_frames"] = 1
+    try:
+        pictures = model.decode(latents, **given).sample
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # each class has its own
+        if ALLOCATION_FAILED in str(error):
+            raise
+        told = str(error).strip().splitlines()
+        raise InvalidSpec(
+            f"weights: {type(model).__name__} cannot decode latents of images, of shape "
+            f"{tuple(latents.shape)}: {type(error).__name__}: {told[0] if told else ''}; give an "
+            "autoencoder of images",
+            field="weights",
+        ) from error
+    found: torch.Tensor = pictures
+    return found
 
 
 def latent_channels(weights: str, values: dict[str, Any]) -> int:

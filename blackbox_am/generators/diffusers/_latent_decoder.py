@@ -23,7 +23,7 @@ class Decoding(torch.nn.Module):
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         scaled = latents / self.autoencoder.config.scaling_factor
-        return to_stimuli(self.autoencoder.decode(scaled).sample)
+        return to_stimuli(_autoencoders.decoded(self.autoencoder, scaled))
 
 
 @dataclass(frozen=True)

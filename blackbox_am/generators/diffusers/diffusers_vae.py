@@ -42,7 +42,7 @@ class _Decoder(torch.nn.Module):
         if self.draws_noise:
             # The same noise for every row, wherever it stands.
             given["generator"] = [torch.Generator().manual_seed(0) for _ in latents]
-        pictures = self.model.decode(latents * self.std + self.mean, **given).sample
+        pictures = _autoencoders.decoded(self.model, latents * self.std + self.mean, **given)
         if pictures.shape[1:] != self.expected:
             raise InvalidSpec(
                 f"weights: the configuration promises pictures of shape {self.expected}, the "

@@ -10,12 +10,12 @@ from typing import ClassVar, Literal
 import torch
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.generator import check_latent_shape
+from blackbox_am.core.generator import bounded, check_latent_shape
 from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.generators._waves import cosines
+from blackbox_am.generators.data.series import cosines
 from blackbox_am.generators.inputs._input_neighbourhood import InputNeighbourhood
 
 BALLS = ("linf", "l2", "l0")
@@ -57,6 +57,9 @@ class Perturbation(InputNeighbourhood):
     """
 
     kind: ClassVar[str] = "perturbation"
+    study_parameters: ClassVar[frozenset[str]] = frozenset(
+        {"ball", "radius", "basis", "size", "channels_last", "rows"}
+    )
 
     ball: Literal["linf", "l2", "l0"] = "linf"
     radius: float = 8 / 255
@@ -103,8 +106,8 @@ class Perturbation(InputNeighbourhood):
             # Rounding adds half a unit in the last place of numbers up to 1, 2^-25, and less
             # than 2^-24 of the change.
             within = (self.radius - 2**-24) / (1 + 2**-22)
-            return (clean + within * change.tanh()).clamp(0, 1)
-        return (clean + self._shortened(change)).clamp(0, 1)
+            return bounded(clean + within * change.tanh())
+        return bounded(clean + self._shortened(change))
 
     def _spread(self, shaped: torch.Tensor) -> torch.Tensor:
         """U(z), (N, *stimulus), for latents (N, *latent)."""

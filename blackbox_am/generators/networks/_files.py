@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 
 from blackbox_am.core.batches import in_fixed_batches
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import Generator, bounded, check_latent_shape
 from blackbox_am.core.ranges import check
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
@@ -97,7 +97,7 @@ class FromFile(Generator):
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self.space, latents)
-        return self._scaled(self._computed(self.computation, latents)).clamp(0, 1)
+        return bounded(self._scaled(self._computed(self.computation, latents)))
 
     @cached_property
     def computation(self) -> Any:
@@ -209,9 +209,11 @@ class FromFile(Generator):
                 "other shapes, set dimension and latent_shape, and rows if it takes so many only",
                 field="path",
             ) from error
-        if not made.isfinite().all():
+        made = made[made.flatten(1).isfinite().all(1)]  # a row of nan is a failed row
+        if not len(made):
             raise InvalidSpec(
-                f"path: {self.path!r} makes numbers that are not finite of random latents",
+                f"path: {self.path!r} makes numbers that are not finite of each of 3 random "
+                "latents; see whether it was exported in half precision, and overflows",
                 field="path",
             )
         scaled = self._scaled(made)

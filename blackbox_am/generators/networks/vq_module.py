@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from blackbox_am.core.generator import check_latent_shape
+from blackbox_am.core.generator import bounded, check_latent_shape
 from blackbox_am.core.space import Space
 from blackbox_am.errors import InvalidSpec, ShapeMismatch
 from blackbox_am.generators._codebook import Codebook, check_latent, codebook_space
@@ -36,7 +36,7 @@ class _Decoder(torch.nn.Module):
                 f"got {self.expected}",
                 field="stimulus_shape",
             )
-        stimuli: torch.Tensor = (pictures.to(torch.float32) * self.std + self.mean).clamp(0, 1)
+        stimuli: torch.Tensor = bounded(pictures.to(torch.float32) * self.std + self.mean)
         return stimuli
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import torch
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.generator import check_latent_shape
+from blackbox_am.core.generator import bounded, check_latent_shape
 from blackbox_am.core.ranges import check
 from blackbox_am.generators.parametric._planes import Colours, Drawn, check_image, colour_matrix
 
@@ -41,6 +41,9 @@ class DCT(Drawn):
     """
 
     kind: ClassVar[str] = "dct"
+    study_parameters: ClassVar[frozenset[str]] = frozenset(
+        {"lowest", "decay", "contrast", "colours", "squash"}
+    )
 
     shape: tuple[int, ...] = (3, 32, 32)
     lowest: int | None = 64
@@ -68,7 +71,7 @@ class DCT(Drawn):
         grid = grid.index_copy(2, places, coefficients).reshape(*shaped.shape[:2], *box)
         made = torch.matmul(torch.matmul(vertical, grid), horizontal.T)
         if self.squash == "clip":
-            return (0.5 + made / 4).clamp(0, 1)
+            return bounded(0.5 + made / 4)
         return torch.sigmoid(made)
 
     def dimension(self) -> int:

@@ -68,6 +68,9 @@ class Maco(Drawn):
     """
 
     kind: ClassVar[str] = "maco"
+    study_parameters: ClassVar[frozenset[str]] = frozenset(
+        {"lowest", "luminance", "contrast", "seed"}
+    )
 
     shape: tuple[int, ...] = (3, 32, 32)
     lowest: int | None = 48
@@ -105,7 +108,7 @@ class Maco(Drawn):
         rows, free = len(latents), self._searched
         pairs = latents.to(torch.float32).reshape(rows, free[0], 2, free[1])
         squares = pairs.square().sum(2, keepdim=True)
-        known = squares > TINY
+        known = ~(squares <= TINY)  # nan counts as known, so that it stays nan
         # Where there is no direction, neither is a gradient: not nan, which it would be.
         lengths = torch.where(known, squares, 1.0).sqrt()
         phases = torch.where(known, pairs / lengths, upright)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.generator import Generator, check_latent_shape
+from blackbox_am.core.generator import Generator, bounded, check_latent_shape
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
@@ -59,4 +59,4 @@ class Pixels(Generator):
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self.space, latents)
-        return latents.to(torch.float32).clamp(0, 1).reshape(-1, *self.shape)
+        return bounded(latents.to(torch.float32)).reshape(-1, *self.shape)

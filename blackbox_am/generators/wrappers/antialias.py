@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 
 from blackbox_am.core.constants import Constants
+from blackbox_am.core.generator import bounded
 from blackbox_am.core.generator_wrapper import GeneratorWrapper
 from blackbox_am.core.ranges import check
 
@@ -53,7 +54,7 @@ class Antialias(GeneratorWrapper):
         made = torch.matmul(stimuli, matrices[-1].T)
         if len(matrices) == 2:
             made = torch.matmul(matrices[0], made)
-        return made.clamp(0, 1)  # a mean of numbers in [0, 1] is one too, but for the last bit
+        return bounded(made)  # a mean of numbers in [0, 1] is one too, but for the last bit
 
     @cached_property
     def _matrices(self) -> Constants:

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 import torch
 
+from blackbox_am.core.generator import bounded
 from blackbox_am.core.generator_wrapper import GeneratorWrapper
 from blackbox_am.core.images import MODES, Mode, center_crop, resized
 from blackbox_am.core.ranges import check
@@ -62,7 +63,7 @@ class Resize(GeneratorWrapper):
         target = (1, *self.size) if series else self.size
         between = self._between(tuple(images.shape[2:]), target)
         if between != images.shape[2:]:
-            images = resized(images, between, self.mode).clamp(0, 1)
+            images = bounded(resized(images, between, self.mode))
         images = center_crop(images, target)
         return images.squeeze(2) if series else images
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 
 from blackbox_am.core import state as states
-from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.optimizer import Optimizer, Proposal
 from blackbox_am.core.parameters import parameters_of
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
@@ -83,6 +83,10 @@ class Gathering(Optimizer[G]):
             times the latents of one ask.
     """
 
+    host_reads: ClassVar[str] = (
+        "which generations are complete: the inner search learns from those alone"
+    )
+
     inner: Inner = "cma"
     parameters: dict[str, Any] = field(default_factory=dict)
     growth: int = 8
@@ -131,7 +135,7 @@ class Gathering(Optimizer[G]):
         }
 
     def ask(self, space: Space, state: G, stream: Stream) -> torch.Tensor:
-        return self.strategy.ask(space, self.unpacked(state), stream)
+        return Proposal.of(self.strategy.ask(space, self.unpacked(state), stream)).latents
 
     def tell(
         self,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, NoReturn
 
 import torch
 
-from blackbox_am.core.optimizer import CONTINUOUS, Optimizer, SearchContext
+from blackbox_am.core.optimizer import EVERY, Optimizer, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
@@ -15,6 +15,7 @@ from blackbox_am.optimizers._parameters import at_least
 from blackbox_am.optimizers.choosing.restarts import Restarts
 from blackbox_am.optimizers.evolution.snes import SNES
 from blackbox_am.optimizers.evolution.sphere_cma import SphereCMA
+from blackbox_am.optimizers.population.ga import GA
 from blackbox_am.optimizers.population.pbil import PBIL
 from blackbox_am.optimizers.population.umda import UMDA
 
@@ -54,7 +55,8 @@ class Auto(Optimizer[Any]):
 
     name: ClassVar[str] = "auto"
     exchangeable: ClassVar[bool] = False
-    spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
+    spaces: ClassVar[frozenset[str]] = EVERY
+    host_reads: ClassVar[str] = "another optimizer searches"
     state_type: ClassVar[type[Any]] = object
 
     noise: Literal["unknown", "none", "some"] = "unknown"
@@ -101,6 +103,8 @@ def choice(
     size = {} if population is None else {"population": population}
     if space.kind == "categorical":
         return PBIL(**size) if long or noisy else UMDA(**size)
+    if any(space.categories):
+        return GA(population=population)
     if noisy:
         return SNES(population=population or (64 if long else 40), mean_learning_rate=1.0)
     if space.kind == "sphere":

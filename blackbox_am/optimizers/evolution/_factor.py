@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from blackbox_am.core import linear_algebra
 from blackbox_am.optimizers.evolution._triangular import factor_in_panels
 
 JITTERS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -35,12 +36,13 @@ def _cholesky(covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     a single matrix and another for several; which is used here is decided by D alone.
     """
     targets, dim = covariance.shape[:2]
+    elsewhere = covariance.device.type != "cpu"
     if dim <= BATCHED_UP_TO:
-        lone = covariance.is_cuda and targets == 1
+        lone = elsewhere and targets == 1
         batch = covariance.expand(2, dim, dim) if lone else covariance
-        result, info = torch.linalg.cholesky_ex(batch)
+        result, info = linear_algebra.cholesky(batch)
         return result[:targets], info[:targets]
-    one = torch.linalg.cholesky_ex if covariance.is_cuda else factor_in_panels
+    one = linear_algebra.cholesky if elsewhere else factor_in_panels
     pairs = [one(matrix) for matrix in covariance]
     if targets == 1:
         return pairs[0][0].unsqueeze(0), pairs[0][1].unsqueeze(0)
@@ -53,8 +55,7 @@ def _repaired(covariance: torch.Tensor) -> torch.Tensor:
     variances = diagonal.clamp(min=1e-6 * float(diagonal.max()))
     for jitter in JITTERS:
         diagonal.copy_(variances * (1 + jitter))
-        result: torch.Tensor
-        result, info = torch.linalg.cholesky_ex(covariance)
+        result, info = linear_algebra.cholesky(covariance)
         if not int(info):
             return result
     covariance.copy_(torch.diag(variances))  # both triangles

@@ -23,7 +23,7 @@ def log_utilities(scores: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tenso
     (GECCO 2010). Centred ones are less by 1/n, as there.
     """
     size = scores.shape[-1]
-    _, _, weights = by_rank(scores, lambda n: _log_table(n, size, scores.device, dtype))
+    weights = by_rank(scores, _log_table, size, scores.device, dtype)
     return weights[0], weights[1]
 
 
@@ -39,8 +39,7 @@ def centred_ranks(scores: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     scores (K, P) that are nan.
     """
     size = scores.shape[-1]
-    _, _, weights = by_rank(scores, lambda n: _even_table(n, size, scores.device, dtype))
-    return weights[0]
+    return by_rank(scores, _even_table, size, scores.device, dtype)[0]
 
 
 @lru_cache(maxsize=256)

@@ -13,7 +13,7 @@ import math
 import torch
 
 from blackbox_am.optimizers._frame import Frame
-from blackbox_am.optimizers._targetwise import norms
+from blackbox_am.optimizers._targetwise import norms, possible
 
 
 def proposals(
@@ -39,7 +39,7 @@ def steps_of(
     origin, inverse = frame.outward(mean), 1 / (frame.scale * spread)
     steps = latents - origin.unsqueeze(1)
     steps *= inverse.unsqueeze(1)
-    return steps.masked_fill_(~valid.unsqueeze(-1), 0.0) if _some(valid) else steps
+    return steps.masked_fill_(~valid.unsqueeze(-1), 0.0) if possible(~valid) else steps
 
 
 def shorten(white: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,18 +50,9 @@ def shorten(white: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
     """
     lengths = norms(white)
     reach = 2 * (math.sqrt(dim) + 3)
-    if not _some(lengths <= reach):
+    if not possible(~(lengths <= reach)):
         return torch.ones_like(lengths), lengths.square()
     finite = lengths.isfinite()
     lengths = torch.where(finite, lengths, torch.inf)
     white.masked_fill_(~finite.unsqueeze(-1), 0.0)
     return reach / lengths.clamp(min=reach), lengths.clamp(max=reach).square()
-
-
-def _some(sound: torch.Tensor) -> bool:
-    """Whether rows may need treatment, of those that are `sound` (K, P).
-
-    There hardly ever are any. The CPU looks before it passes over all of them; on CUDA that
-    would cost more than it saves.
-    """
-    return sound.is_cuda or not bool(sound.all())

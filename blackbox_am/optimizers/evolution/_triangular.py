@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import torch
 
+from blackbox_am.core import linear_algebra
+
 PANEL = 512
 """Rows of a panel; matrices of no more are taken whole."""
 
@@ -24,7 +26,11 @@ def panels(dim: int) -> Iterator[slice]:
 def times_factor(rows: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     """(P, D): A applied to every one of `rows` (P, D), for a lower A (D, D)."""
     return torch.cat(
-        [rows[:, : part.stop] @ factor[part, : part.stop].T for part in panels(len(factor))], dim=1
+        [
+            linear_algebra.matmul(rows[:, : part.stop], factor[part, : part.stop].T)
+            for part in panels(len(factor))
+        ],
+        dim=1,
     )
 
 
@@ -41,7 +47,9 @@ def add_outer(matrix: torch.Tensor, kept: float, weights: torch.Tensor, rows: to
     """
     weighted = (weights.unsqueeze(-1) * rows).T
     for part in panels(len(matrix)):
-        matrix[part, : part.stop].addmm_(weighted[part], rows[:, : part.stop], beta=kept)
+        linear_algebra.addmm_(
+            matrix[part, : part.stop], weighted[part], rows[:, : part.stop], beta=kept
+        )
 
 
 def factor_in_panels(covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,12 +67,12 @@ def factor_in_panels(covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tens
         width = part.stop - part.start
         column = covariance[part.start :, part]
         if part.start:
-            column = torch.addmm(column, done, done[:width].T, alpha=-1)
-        corner, info = torch.linalg.cholesky_ex(column[:width])
+            column = linear_algebra.addmm(column, done, done[:width].T, alpha=-1)
+        corner, info = linear_algebra.cholesky(column[:width])
         failed = torch.maximum(failed, info)
         result[part, part] = corner
         if part.stop < len(covariance):
-            result[part.stop :, part] = torch.linalg.solve_triangular(
+            result[part.stop :, part] = linear_algebra.solve_triangular(
                 corner.mT, column[width:], upper=True, left=False
             )
     return result, failed

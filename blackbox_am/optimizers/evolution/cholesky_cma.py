@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core import linear_algebra
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
@@ -78,6 +79,7 @@ class CholeskyCMA(StartsAtMean[CholeskyCMAState]):
     """
 
     name: ClassVar[str] = "cholesky_cma"
+    host_reads: ClassVar[str] = "whose factors are due: an update of all of them costs more"
     state_type: ClassVar[type[CholeskyCMAState]] = CholeskyCMAState
 
     population: int | None = None
@@ -120,7 +122,7 @@ class CholeskyCMA(StartsAtMean[CholeskyCMAState]):
 
     def ask(self, space: Space, state: CholeskyCMAState, stream: Stream) -> torch.Tensor:
         normal = stream.normal(self.population_size(space), space.dim)
-        steps = for_each(torch.matmul, normal, state.factor)
+        steps = for_each(linear_algebra.matmul, normal, state.factor)
         sigma = state.sigma.unsqueeze(-1)
         return proposals(frame_of(space, state.mean), state.mean, sigma, steps)
 
@@ -140,7 +142,7 @@ class CholeskyCMA(StartsAtMean[CholeskyCMAState]):
         )
         sigma = state.sigma.unsqueeze(-1)
         steps = steps_of(frame, latents, state.mean, sigma, ranked.valid)
-        white = for_each(torch.matmul, steps, state.inverse)
+        white = for_each(linear_algebra.matmul, steps, state.inverse)
         shrink, _ = shorten(white, dim)
         move = weighted_sum(ranked.weights * shrink, steps)
         white_move = weighted_sum(ranked.weights * shrink, white)
@@ -208,9 +210,9 @@ def add_direction(
     """
     keep = math.sqrt(1 - c_1)
     ratio = c_1 / (1 - c_1)
-    v = path @ inverse
+    v = linear_algebra.matmul(path, inverse)
     root = (1 + ratio * v.square().sum()).sqrt()
-    back = inverse @ v
+    back = linear_algebra.matmul(inverse, v)
     factor.addr_(v * (ratio / (root + 1)), path).mul_(keep)
     inverse.addr_(back * (-ratio / (root * (root + 1))), v).div_(keep)
 

@@ -8,12 +8,13 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core import linear_algebra
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
-from blackbox_am.optimizers._weights import Ranked, Rates, rates
+from blackbox_am.optimizers._weights import Ranked, rates
 from blackbox_am.optimizers.evolution._evolution import (
     EvolutionStrategy,
     covariance_weights,
@@ -73,6 +74,9 @@ class CMA(EvolutionStrategy[CMAState]):
 
     name: ClassVar[str] = "cma"
     diagonal: ClassVar[bool] = False
+    host_reads: ClassVar[str] = (
+        "which factors are due, and whether they failed: a factorisation costs more"
+    )
     state_type: ClassVar[type[CMAState]] = CMAState
 
     max_bytes: int = 8 * 2**30
@@ -146,17 +150,24 @@ class CMA(EvolutionStrategy[CMAState]):
         told.sigma = keep_effective(told.sigma, told.mean)
         return told
 
+    def generations_between_factors(self, space: Space, population: int) -> int:
+        """Generations from one factorisation of the covariance to the next.
+
+        Args:
+            space: the latent space.
+            population: rows in a generation.
+        """
+        active = self._uses_negative_weights(space)
+        r = rates(population, space.dim, active=active, diagonal=self.diagonal)
+        return max(1, math.floor(1 / (10 * space.dim * (r.c_1 + r.c_mu))))
+
     def _refresh(self, space: Space, state: CMAState, population: int) -> None:
         """Renews the factors that are due, in place.
 
         Where that is not every generation, K numbers are read back to the host to know
         whose turn it is: a factorisation costs far more.
         """
-        dim = space.dim
-        r = rates(
-            population, dim, active=self._uses_negative_weights(space), diagonal=self.diagonal
-        )
-        interval = generations_between_factors(r, dim)
+        interval = self.generations_between_factors(space, population)
         if interval == 1:
             due = torch.arange(len(state.mean), device=state.mean.device)
         else:
@@ -189,8 +200,7 @@ class CMA(EvolutionStrategy[CMAState]):
 
 def _whitened(factor: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
     """(P, D): A^-1 applied to every one of `steps` (P, D)."""
-    white: torch.Tensor = torch.linalg.solve_triangular(factor, steps.T, upper=False)
-    return white.T
+    return linear_algebra.solve_triangular(factor, steps.T, upper=False).T
 
 
 def _learn(
@@ -198,15 +208,15 @@ def _learn(
 ) -> None:
     """The rank-one and the rank-mu update of C in place, each target as one matrix product.
 
-    Equation 47 of the tutorial; `added` and `kept` are those of `_evolution`. K numbers are read
-    back to the host, so that the product scales the old C on its way.
+    Equation 47 of the tutorial; `added` and `kept` are those of `_evolution`. On the CPU the
+    product scales the old C as well, by numbers that are read; elsewhere C is scaled before.
     """
+    if kept.device.type == "cpu":
+        scales = kept.tolist()
+    else:
+        state.covariance.mul_(kept.view(-1, 1, 1))
+        scales = [1.0] * len(kept)
     rows = torch.cat([steps, state.path_c.unsqueeze(1)], dim=1)
     share = torch.cat([ranked.c_mu.unsqueeze(-1) * added, ranked.c_1.unsqueeze(-1)], dim=1)
-    for k, old in enumerate(kept.tolist()):
+    for k, old in enumerate(scales):
         add_outer(state.covariance[k], old, share[k], rows[k])
-
-
-def generations_between_factors(r: Rates, dim: int) -> int:
-    """How long A is kept before it is renewed, at the rates `r` in `dim` dimensions."""
-    return max(1, math.floor(1 / (10 * dim * (r.c_1 + r.c_mu))))

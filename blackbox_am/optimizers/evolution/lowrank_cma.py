@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core import linear_algebra
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
@@ -85,6 +86,7 @@ class LowRankCMA(EvolutionStrategy[LowRankCMAState]):
 
     name: ClassVar[str] = "lowrank_cma"
     diagonal: ClassVar[bool] = True
+    host_reads: ClassVar[str] = "torch checks whether the eigendecompositions converged"
     state_type: ClassVar[type[LowRankCMAState]] = LowRankCMAState
 
     directions: int | None = None
@@ -201,7 +203,7 @@ class LowRankRates:
 
 def _stretched(rows: torch.Tensor, axes: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
     """(P, D): `rows` (P, D), 1 + `by` (R,) times as long along the `axes` (R, D)."""
-    return torch.addmm(rows, (rows @ axes.T) * by, axes)
+    return linear_algebra.addmm(rows, linear_algebra.matmul(rows, axes.T) * by, axes)
 
 
 def _leading(rows: torch.Tensor, share: torch.Tensor, axes: torch.Tensor) -> torch.Tensor:
@@ -212,11 +214,11 @@ def _leading(rows: torch.Tensor, share: torch.Tensor, axes: torch.Tensor) -> tor
     With rows' = Q T, they are those of the small T diag(share) T', turned by Q. These are found in
     float64, since the leading ones may be larger by more than single precision can tell apart.
     """
-    q, triangle = torch.linalg.qr(rows.T)
+    q, triangle = linear_algebra.qr(rows.T)
     small = triangle.to(torch.float64)
-    values, vectors = torch.linalg.eigh((small * share) @ small.T)
+    values, vectors = linear_algebra.eigh(linear_algebra.matmul(small * share, small.T))
     count = len(axes)
-    found = (q @ vectors[:, -count:].to(q.dtype)).T
+    found = linear_algebra.matmul(q, vectors[:, -count:].to(q.dtype)).T
     others = values[:-count].sum() / max(1, rows.shape[1] - count)
     columns = [values[-count:], others.expand(count)]
     return torch.cat([found, torch.stack(columns, dim=1).to(q.dtype)], dim=1)

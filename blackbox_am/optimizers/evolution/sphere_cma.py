@@ -13,7 +13,7 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._parameters import at_least, positive
-from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
+from blackbox_am.optimizers._targetwise import norms, row_sums, weighted_sum
 from blackbox_am.optimizers._weights import rank
 from blackbox_am.optimizers.evolution._start import first_mean
 
@@ -177,7 +177,7 @@ def scattered(centre: torch.Tensor, normal: torch.Tensor, rate: torch.Tensor) ->
     (K, P, D) that is perpendicular to it, by `rate` (K,) radians a unit of that part's length.
     """
     axis = centre.unsqueeze(1)
-    along = for_each(lambda n, c: (n * c).sum(-1, keepdim=True), normal, centre)
+    along = row_sums(normal * axis).unsqueeze(-1)
     tangent = normal - along * axis
     length = norms(tangent).unsqueeze(-1)
     angle = rate.view(-1, 1, 1) * length
@@ -190,7 +190,7 @@ def slerp(start: torch.Tensor, goal: torch.Tensor, t: float) -> torch.Tensor:
     Equal to (sin((1 - t) w) start + sin(t w) goal) / sin w, for the angle w between them.
     Where they coincide, or are opposite and the arc is undefined, it is `start`.
     """
-    cosine = for_each(lambda a, b: (a * b).sum(), start, goal).unsqueeze(-1)
+    cosine = row_sums(start * goal).unsqueeze(-1)
     across = goal - cosine * start
     sine = norms(across).unsqueeze(-1)
     angle = t * torch.atan2(sine, cosine)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core import linear_algebra
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
@@ -77,6 +78,7 @@ class XNES(StartsAtMean[XNESState]):
     """
 
     name: ClassVar[str] = "xnes"
+    host_reads: ClassVar[str] = "torch checks whether the eigendecompositions converged"
     state_type: ClassVar[type[XNESState]] = XNESState
 
     population: int | None = None
@@ -121,7 +123,7 @@ class XNES(StartsAtMean[XNESState]):
 
     def ask(self, space: Space, state: XNESState, stream: Stream) -> torch.Tensor:
         normal = stream.normal(self.population_size(space), space.dim)
-        steps = for_each(lambda s, b: s @ b.T, normal, state.shape)
+        steps = for_each(lambda s, b: linear_algebra.matmul(s, b.T), normal, state.shape)
         sigma = state.sigma.unsqueeze(-1)
         return proposals(frame_of(space, state.mean), state.mean, sigma, steps)
 
@@ -140,7 +142,7 @@ class XNES(StartsAtMean[XNESState]):
         sigma = state.sigma.unsqueeze(-1)
         moves = steps_of(frame, latents, state.mean, sigma, ~scores.isnan())
         shape, inverse = _inverted(state.shape)
-        steps = for_each(lambda s, b: s @ b.T, moves, inverse)
+        steps = for_each(lambda s, b: linear_algebra.matmul(s, b.T), moves, inverse)
         shrink, squares = shorten(steps, dim)
         steps = steps * shrink.unsqueeze(-1)
 
@@ -178,7 +180,7 @@ def shape_rate(dim: int) -> float:
 
 def _inverted(shape: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """B and its inverse (K, D, D); both the identity where B cannot be inverted well."""
-    inverse = for_each(lambda b: torch.linalg.inv_ex(b)[0], shape)
+    inverse = for_each(linear_algebra.inverse, shape)
     bad = inverts_badly(shape, inverse).view(-1, 1, 1)
     identity = torch.eye(shape.shape[-1], device=shape.device, dtype=shape.dtype)
     return torch.where(bad, identity, shape), torch.where(bad, identity, inverse)
@@ -192,10 +194,10 @@ def _turned(
     With S' = Q R for the steps S, the sum is Q (R W R') Q', whose exponential differs from the
     identity on the columns of Q alone.
     """
-    q, r = torch.linalg.qr(steps.T)
-    values, vectors = torch.linalg.eigh((r * weights) @ r.T)
-    axes = q @ vectors
+    q, r = linear_algebra.qr(steps.T)
+    values, vectors = linear_algebra.eigh(linear_algebra.matmul(r * weights, r.T))
+    axes = linear_algebra.matmul(q, vectors)
     limit = values.abs().amax().clamp(min=1.0)  # on all of it, or the determinant is lost
     growth = torch.expm1(values / limit)
-    turned: torch.Tensor = torch.exp(-trace / limit) * (shape + ((shape @ axes) * growth) @ axes.T)
-    return turned
+    stretched = linear_algebra.matmul(shape, axes) * growth
+    return torch.exp(-trace / limit) * linear_algebra.addmm(shape, stretched, axes.T)

@@ -93,6 +93,7 @@ class LibraryOptimizer(Optimizer[Sessions]):
 
     replay_only: ClassVar[bool] = True
     exchangeable: ClassVar[bool] = False
+    host_reads: ClassVar[str] = "the library computes on the CPU"
     state_type: ClassVar[type[Sessions]] = Sessions
 
     @abstractmethod

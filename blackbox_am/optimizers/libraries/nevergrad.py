@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from blackbox_am.core.optimizer import CONTINUOUS, SearchContext
+from blackbox_am.core.optimizer import EVERY, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.core.spec import SpaceSpec
@@ -76,7 +76,7 @@ class Nevergrad(LibraryOptimizer):
     name: ClassVar[str] = "nevergrad"
     family: ClassVar[str] = "optimizer"
     rank_based: ClassVar[bool] = False
-    spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
+    spaces: ClassVar[frozenset[str]] = EVERY
 
     optimizer: str = "DiagonalCMA"
     population: int = 20
@@ -101,7 +101,10 @@ class Nevergrad(LibraryOptimizer):
         names.check(self.optimizer)
         if self.budget is not None:
             with sealed(0):
-                self.begin(space, 0)
+                session = self.begin(space, 0)
+                if space.mixed:  # some of its optimizers fail there, and only once they are asked
+                    session.propose(0)
+                    session.learn(np.arange(self.population, dtype=np.float64))
 
     def resolve(self, space: Space, context: SearchContext) -> Nevergrad:
         """With the budget in whole generations. What it chooses by the budget is checked now."""

@@ -13,6 +13,7 @@ from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import best_row, comparable, improves, rows_at
 from blackbox_am.optimizers._parameters import at_least, positive, share
+from blackbox_am.optimizers._targetwise import possible
 
 
 @dataclass
@@ -91,7 +92,7 @@ class DE(Optimizer[DEState]):
         crosses.scatter_(-1, stream.integers(dim, size, 1), value=True)  # one at the least
         trial = frame_of(space, rows).outward(torch.where(crosses, mutant, rows))
         # Drawn last, so that what one target draws does not depend on the others.
-        if not bool(state.known.all()):
+        if possible(~state.known):
             trial = torch.where(state.known.unsqueeze(-1), trial, space.sample(stream, size))
         return trial
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
 
-from blackbox_am.core.optimizer import CONTINUOUS, Optimizer
+from blackbox_am.core.optimizer import EVERY, Optimizer
 from blackbox_am.core.rng import Stream
-from blackbox_am.core.space import Categorical, Space
+from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import rows_at
 from blackbox_am.optimizers._parameters import at_least, positive, share
-from blackbox_am.optimizers._targetwise import for_each
+from blackbox_am.optimizers._targetwise import possible, row_sums
 from blackbox_am.optimizers._weights import descending
 
 FULL = 2**40
@@ -80,10 +79,11 @@ class GA(Optimizer[GAState]):
     where XDream asks for them again; chances are rounded to 40 bits, so that they add up to the
     same number on every device.
 
-    In a space of codes a mutation is a code drawn anew, whatever was there and however large
-    `mutation_size`. The published rates were tuned for small steps of many coordinates; here,
-    unless `mutation_rate` is given, it is 1 / D: one code a child on average (H. Muehlenbein,
-    "How genetic algorithms really work: mutation and hillclimbing", PPSN 1992).
+    The mutation of a code is another draw of it, whatever its value was and however large
+    `mutation_size` is. The published rates were tuned for small steps of many coordinates. Codes
+    mutate at the rate 1 / (number of codes) unless `mutation_rate` is given: one code a child on
+    average (H. Muehlenbein, "How genetic algorithms really work: mutation and hillclimbing", PPSN
+    1992). In a mixed space the numbers mutate at the published rate, and the codes at this one.
 
     Attributes:
         setting: where the parameters that are None come from.
@@ -100,7 +100,7 @@ class GA(Optimizer[GAState]):
     name: ClassVar[str] = "ga"
     rank_based: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = False  # codes often score the same; those told first lead
-    spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
+    spaces: ClassVar[frozenset[str]] = EVERY
     state_type: ClassVar[type[GAState]] = GAState
 
     setting: Literal[
@@ -155,6 +155,13 @@ class GA(Optimizer[GAState]):
             generation=torch.zeros(targets, dtype=torch.int64, device=device),
         )
 
+    def started_at(self, space: Space, state: GAState, latents: torch.Tensor) -> GAState:
+        del space
+        parents = latents.to(state.parents).unsqueeze(1).expand_as(state.parents).contiguous()
+        weights = torch.zeros_like(state.fitness)
+        weights[:, 0] = FULL
+        return replace(state, parents=parents, fitness=weights)
+
     def ask(self, space: Space, state: GAState, stream: Stream) -> torch.Tensor:
         used = self.parameters()
         size, dim = used.population, space.dim
@@ -167,20 +174,24 @@ class GA(Optimizer[GAState]):
         children = torch.where(kept.unsqueeze(-1), state.parents, children)
         # Drawn last, so that what one target draws does not depend on the others.
         empty = (state.fitness == 0).all(-1)
-        if bool(empty.any()):
+        if possible(empty):
             children = torch.where(empty.view(-1, 1, 1), space.sample(stream, size), children)
         return children
 
     def _mutated(self, space: Space, children: torch.Tensor, stream: Stream) -> torch.Tensor:
         """Children (K, P, D) with some of their coordinates changed."""
         used, (size, dim) = self.parameters(), children.shape[1:]
-        if isinstance(space, Categorical):
-            rate = 1 / dim if self.mutation_rate is None else self.mutation_rate
-            mutates = stream.uniform(size, dim) < rate
-            return torch.where(mutates, space.sample(stream, size), children)
-        mutates = stream.uniform(size, dim) < used.mutation_rate
+        chance = stream.uniform(size, dim)
+        count = sum(number > 0 for number in space.categories)
+        rate = 1 / max(1, count) if self.mutation_rate is None else self.mutation_rate
+        if count == dim:
+            return torch.where(chance < rate, space.sample(stream, size), children)
         mutation = used.mutation_size * frame_of(space, children).scale * stream.normal(size, dim)
-        return torch.where(mutates, children + mutation, children)
+        moved = torch.where(chance < used.mutation_rate, children + mutation, children)
+        if count == 0:
+            return moved
+        redrawn = torch.where(chance < rate, space.sample(stream, size), children)
+        return torch.where(space.codes(children.device), redrawn, moved)
 
     def tell(
         self,
@@ -194,8 +205,7 @@ class GA(Optimizer[GAState]):
         used = self.parameters()
         order = descending(scores)
         best_first = scores.gather(-1, order).to(torch.float64)
-        weigh = partial(fitness, selectivity=used.selectivity, clips=used.clips)
-        weights = for_each(weigh, best_first)
+        weights = fitness(best_first, selectivity=used.selectivity, clips=used.clips)
         learns = (weights > 0).any(-1)
         return GAState(
             parents=torch.where(learns.view(-1, 1, 1), rows_at(latents, order), state.parents),
@@ -205,29 +215,31 @@ class GA(Optimizer[GAState]):
 
 
 def fitness(scores: torch.Tensor, *, selectivity: float, clips: bool) -> torch.Tensor:
-    """(P,) int64 weights as parents, `FULL` for the best of scores (P,) float64, best first and
-    nan last; 0 for nan.
+    """(K, P) int64 weights as parents, `FULL` for the best of scores (K, P) float64, which are
+    best first and nan last; 0 for nan.
 
-    exp((s - best) / T) with T = max(deviation / selectivity, 1e-8), the scores clipped at
-    their 95th percentile where `clips`. Infinite scores count as the outermost finite one.
+    exp((s - best) / T) with T = max(deviation / selectivity, 1e-8). Where `clips`, the scores are
+    clipped at their 95th percentile. Infinite scores count as the outermost finite one.
     """
-    present = ~scores.isnan()
-    count = present.sum()
-    known = scores.isfinite()
-    top = torch.where(known, scores, -torch.inf).amax()
-    bottom = torch.where(known, scores, torch.inf).amin()
+    present, known = ~scores.isnan(), scores.isfinite()
+    count = present.sum(-1, keepdim=True)
+    among = count.clamp(min=1)
+    top = torch.where(known, scores, -torch.inf).amax(-1, keepdim=True)
+    bottom = torch.where(known, scores, torch.inf).amin(-1, keepdim=True)
     values = torch.where(known, scores, torch.where(scores > 0, top, bottom))
-    values = torch.where(present & known.any(), values, 0.0)
-    mean = values.sum() / count.clamp(min=1)
-    variance = torch.where(present, (values - mean).square(), 0.0).sum() / count.clamp(min=1)
-    temperature = (variance.sqrt() / selectivity).clamp(min=1e-8)
+    values = torch.where(present & known.any(-1, keepdim=True), values, 0.0)
+    mean = row_sums(values).unsqueeze(-1) / among
+    squares = torch.where(present, (values - mean).square(), 0.0)
+    deviation = (row_sums(squares).unsqueeze(-1) / among).sqrt()
+    temperature = (deviation / selectivity).clamp(min=1e-8)
     if clips:
         place = 0.05 * (count - 1).clamp(min=0)
         above = place.floor().to(torch.int64)
-        below = (above + 1).clamp(max=len(values) - 1)
+        below = (above + 1).clamp(max=values.shape[-1] - 1)
         part = place - above
-        values = torch.minimum(values, values[above] * (1 - part) + values[below] * part)
-    best = torch.where(present, values, -torch.inf).amax()
+        limit = values.gather(-1, above) * (1 - part) + values.gather(-1, below) * part
+        values = torch.minimum(values, limit)
+    best = torch.where(present, values, -torch.inf).amax(-1, keepdim=True)
     chance = torch.exp((values - best) / temperature).nan_to_num(0.0)
     return torch.where(present, (chance * FULL).to(torch.int64).clamp(1, FULL), 0)
 

@@ -11,7 +11,7 @@ from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._parameters import at_least, positive, share
-from blackbox_am.optimizers._targetwise import for_each
+from blackbox_am.optimizers._targetwise import for_each, row_sums
 from blackbox_am.optimizers._weights import rank
 
 
@@ -96,7 +96,7 @@ class PBIL(Optimizer[PBILState]):
         dtype = state.chances.dtype
         weights = rank(scores, space.dim, dtype, active=False, diagonal=True).weights
         gain = self.learning_rate * weights
-        chances = (1 - for_each(torch.sum, gain)).view(-1, 1, 1) * state.chances
+        chances = (1 - row_sums(gain)).view(-1, 1, 1) * state.chances
         for row in range(latents.shape[1]):  # one at a time: sums of equal order everywhere
             held = latents[:, row].unsqueeze(-1)
             chances.scatter_add_(2, held, gain[:, row].view(-1, 1, 1).expand_as(held))

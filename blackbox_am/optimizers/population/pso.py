@@ -13,6 +13,7 @@ from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import best_row, comparable, improves
 from blackbox_am.optimizers._parameters import at_least, positive, share
+from blackbox_am.optimizers._targetwise import possible
 
 
 @dataclass
@@ -100,7 +101,7 @@ class PSO(Optimizer[PSOState]):
         points = frame_of(space, here).outward(here + velocity)
         # Drawn last, so that what one target draws does not depend on the others.
         first = state.generation == 0
-        if bool(first.any()):
+        if possible(first):
             points = torch.where(first.view(-1, 1, 1), space.sample(stream, size), points)
         return points
 

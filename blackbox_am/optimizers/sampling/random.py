@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.optimizer import CONTINUOUS, Optimizer
+from blackbox_am.core.optimizer import EVERY, Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 
@@ -35,7 +35,7 @@ class Random(Optimizer[RandomState]):
 
     name: ClassVar[str] = "random"
     state_type: ClassVar[type[RandomState]] = RandomState
-    spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
+    spaces: ClassVar[frozenset[str]] = EVERY
 
     population: int = 64
 

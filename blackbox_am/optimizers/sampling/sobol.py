@@ -10,9 +10,9 @@ from typing import Any, ClassVar, cast
 import torch
 from torch.quasirandom import SobolEngine
 
-from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.optimizer import EVERY, Optimizer
 from blackbox_am.core.rng import Stream
-from blackbox_am.core.space import Box, Product, Space
+from blackbox_am.core.space import Box, Categorical, Product, Space
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._parameters import at_least
 
@@ -40,7 +40,8 @@ class Sobol(Optimizer[SobolState]):
 
     A baseline like `random`: it learns nothing. Each target walks through a sequence of its
     own, in order. Normal coordinates are made from uniform ones by the inverse of the normal
-    distribution, those of a sphere by scaling normal ones to its radius.
+    distribution, those of a sphere by scaling normal ones to its radius, codes by cutting [0, 1)
+    into equal parts.
 
     Sources: I. M. Sobol (1967), with the direction numbers of S. Joe and F. Y. Kuo,
     "Constructing Sobol Sequences with Better Two-Dimensional Projections" (SIAM Journal on
@@ -56,6 +57,8 @@ class Sobol(Optimizer[SobolState]):
     """
 
     name: ClassVar[str] = "sobol"
+    spaces: ClassVar[frozenset[str]] = EVERY
+    host_reads: ClassVar[str] = "the sequence is computed on the CPU"
     state_type: ClassVar[type[SobolState]] = SobolState
 
     population: int = 64
@@ -91,7 +94,7 @@ class Sobol(Optimizer[SobolState]):
                 state.scramble.tolist(), state.generation.tolist(), strict=True
             )
         ]
-        return torch.stack(points).to(stream.device, stream.dtype)
+        return torch.stack(points).to(stream.device, space.dtype or stream.dtype)
 
     def tell(
         self,
@@ -122,6 +125,8 @@ def quantiles(space: Space, uniform: torch.Tensor) -> torch.Tensor:
     if isinstance(space, Box):
         low, high = space.bounds(uniform)
         return low + uniform * (high - low)
+    if isinstance(space, Categorical):
+        return (uniform * space.spec.categories).floor()
     normal: torch.Tensor = torch.special.ndtri(uniform)
     return space.project(normal)
 

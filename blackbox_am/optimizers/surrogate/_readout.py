@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from blackbox_am.core.linear_algebra import eigh, matmul
+
 PENALTIES = tuple(10.0 ** (exponent / 7 * 5 - 3) for exponent in range(8))
 """Ridge penalties that are tried, in units of the mean square of a standardised row."""
 LARGEST_LEVERAGE = 0.999
@@ -56,19 +58,19 @@ def fit(features: torch.Tensor, scores: torch.Tensor) -> Readout:
     scale = torch.where(alive, deviations, torch.inf) * width**0.5
     standard = (rows - rows.mean(0)) / scale
     if len(rows) <= width:
-        values, basis = torch.linalg.eigh(standard @ standard.T)
+        values, basis = eigh(matmul(standard, standard.T))
     else:
-        values, right = torch.linalg.eigh(standard.T @ standard)
+        values, right = eigh(matmul(standard.T, standard))
         kept = values > values[-1] * 1e-12
         values, right = values[kept], right[:, kept]
-        basis = standard @ right / values.sqrt()
+        basis = matmul(standard, right) / values.sqrt()
     values = values.clamp(min=0)
-    parts, squares = basis.T @ wanted, basis.square()
+    parts, squares = matmul(basis.T, wanted), basis.square()
     error, penalty = min(
         (_left_out(wanted, basis, squares, parts, values / (values + penalty)), penalty)
         for penalty in PENALTIES
     )
-    weights = standard.T @ (basis @ (parts / (values + penalty)))
+    weights = matmul(standard.T, matmul(basis, parts / (values + penalty)))
     return Readout(weights / scale, 1 - error / variance)
 
 
@@ -91,7 +93,7 @@ def _left_out(
     shrinkage: torch.Tensor,
 ) -> float:
     """The mean square error of each row, predicted from all the others."""
-    leverage = squares @ shrinkage
+    leverage = matmul(squares, shrinkage)
     # A constant is fitted too, and has a leverage of its own.
     leverage = (leverage + 1 / len(wanted)).clamp(max=LARGEST_LEVERAGE)
-    return float(((wanted - basis @ (shrinkage * parts)) / (1 - leverage)).square().mean())
+    return float(((wanted - matmul(basis, shrinkage * parts)) / (1 - leverage)).square().mean())

@@ -9,6 +9,7 @@ import torch
 
 from blackbox_am.core.capability import Capability, in_words
 from blackbox_am.core.generator import Generator
+from blackbox_am.core.linear_algebra import aligned
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.space import Space
 from blackbox_am.core.types import OracleInfo
@@ -35,7 +36,7 @@ class Surrogate:
 
     def features(self, latents: torch.Tensor) -> torch.Tensor:
         """(N, F) float32 features of latents (N, D), on the device of the latents."""
-        found = self.network.observe(self.generator.render(latents), self.units)
+        found = self.network.observe(self.generator.render(aligned(latents)), self.units)
         return found.to(latents.device, torch.float32)
 
     def ascend(

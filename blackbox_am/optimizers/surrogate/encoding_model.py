@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 import torch
 
 from blackbox_am.core.generator import Generator
+from blackbox_am.core.linear_algebra import matmul
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
@@ -117,6 +118,7 @@ class EncodingModel(Optimizer[EncodingModelState]):
 
     name: ClassVar[str] = "encoding_model"
     exchangeable: ClassVar[bool] = False
+    host_reads: ClassVar[str] = "targets take turns at the network"
     state_type: ClassVar[type[EncodingModelState]] = EncodingModelState
     _surrogate: ClassVar[Surrogate | None] = None
 
@@ -273,7 +275,7 @@ class EncodingModel(Optimizer[EncodingModelState]):
             drawn = torch.cat([steps[ahead : ahead + screened], steps[self.population :]])
             drawn = mean + drawn[: screened * self.screening]
             latents = space.project(frame_of(space, mean).outward(drawn))
-            worth = self._guide.features(latents).to(torch.float64) @ weights
+            worth = matmul(self._guide.features(latents).to(torch.float64), weights)
             samples[ahead : ahead + screened] = drawn[worth.topk(screened).indices]
         return samples
 

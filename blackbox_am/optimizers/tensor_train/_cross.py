@@ -9,7 +9,10 @@ right set likewise. So sets of all boundaries take memory linear in M.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from blackbox_am.core import linear_algebra
 
 Indices = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -59,7 +62,8 @@ def maxvol(
     Gaussian elimination with partial pivoting picks.
     """
     rows = _pivots(matrix)
-    share = np.linalg.solve(matrix[rows].T, matrix.T).T  # every row in terms of the chosen
+    square, whole = torch.from_numpy(matrix[rows].T), torch.from_numpy(matrix.T)
+    share: Floats = linear_algebra.solve(square, whole).numpy().T  # all rows, by the chosen ones
     for _ in range(swaps):
         row, place = np.unravel_index(np.abs(share).argmax(), share.shape)
         if abs(share[row, place]) <= tolerance:
@@ -73,8 +77,8 @@ def maxvol(
 
 def choose(values: Floats) -> NDArray[np.int64]:
     """(r,) rows of `values` (N, r): those of `maxvol`, the row of the largest value included."""
-    basis, _ = np.linalg.qr(values)
-    rows = maxvol(basis)
+    basis, _ = linear_algebra.qr(torch.from_numpy(values))
+    rows = maxvol(basis.numpy())
     best = int(np.abs(values).max(1).argmax())
     if best not in rows:
         rows[-1] = best

@@ -85,6 +85,7 @@ class TTOpt(Optimizer[TTOptState]):
     rank_based: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = False
     spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
+    host_reads: ClassVar[str] = "index sets are chosen on the CPU"
     state_type: ClassVar[type[TTOptState]] = TTOptState
 
     rank: int = 4

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import grpc
 
+from blackbox_am.core.addresses import grpc_proxy_options
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.oracles._certificates import untrusted
 from blackbox_am.oracles._secrets import resolved_headers
+from blackbox_am.oracles.http._failure import untrusted
 
 MAX_MESSAGE_BYTES = 32 * 2**20
 """The longest single message that is read; what is larger comes in chunks."""
@@ -75,6 +76,7 @@ class Access:
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", -1),
             ("grpc.max_reconnect_backoff_ms", 2000),
+            *grpc_proxy_options(address),
         ]
         if not self.tls:
             return grpc.insecure_channel(address, options=options)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from blackbox_am.core.addresses import is_loopback
 from blackbox_am.core.metering import count
 from blackbox_am.core.types import Accounting
 from blackbox_am.errors import (
@@ -50,15 +51,20 @@ class HttpConnection:
     """Connections that are opened at the first request. Safe to use from any thread.
 
     Redirects within the host are followed, to another they are refused. No certificate goes
-    unchecked.
+    unchecked. Proxies of the environment (`http_proxy`, `HTTPS_PROXY`) are used, but not for
+    addresses of this machine.
 
     Args:
+        url: an address on the host that all requests go to.
         timeout_seconds: how long one exchange may take.
         max_answer_bytes: the longest answer that is read.
         ca_file: certificates of the authorities to trust instead of the public ones.
     """
 
-    def __init__(self, timeout_seconds: float, max_answer_bytes: int, ca_file: str = "") -> None:
+    def __init__(
+        self, url: str, timeout_seconds: float, max_answer_bytes: int, ca_file: str = ""
+    ) -> None:
+        self._host = urlsplit(url).hostname or ""
         self._timeout_seconds = timeout_seconds
         self._max_answer_bytes = max_answer_bytes
         self._ca_file = ca_file
@@ -126,6 +132,7 @@ class HttpConnection:
                     verify=self._trusted(),
                     timeout=self._timeout_seconds,
                     headers={"User-Agent": f"blackbox-am/{__version__}"},
+                    mounts=self._direct(),
                 )
             return self._client
 
@@ -146,6 +153,13 @@ class HttpConnection:
                 f"ca_file: cannot read certificates from {self._ca_file}: {error}",
                 field="ca_file",
             ) from error
+
+    def _direct(self) -> dict[str, None]:
+        """Hosts that are reached by httpx's own transport, not by one through a proxy."""
+        if not is_loopback(self._host):
+            return {}
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return {f"all://{host}": None}
 
     def _body(self, answer: httpx.Response, deadline: float, refused: Refusal) -> bytes:
         if answer.headers.get("Content-Encoding", "identity") != "identity":

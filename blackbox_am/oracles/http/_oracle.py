@@ -260,7 +260,7 @@ class Http(Oracle):
 
     @cached_property
     def _connection(self) -> HttpConnection:
-        return HttpConnection(self.timeout_seconds, self.max_answer_bytes, self.ca_file)
+        return HttpConnection(self.url, self.timeout_seconds, self.max_answer_bytes, self.ca_file)
 
     @property
     def _name(self) -> str:

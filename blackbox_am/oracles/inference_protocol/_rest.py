@@ -47,7 +47,7 @@ class RestTransport:
             self._model += f"/versions/{quote(to.version, safe='')}"
         self._binary = binary
         self._extensions: frozenset[str] | None = None
-        self._connection = HttpConnection(to.timeout_seconds, to.max_answer_bytes, ca_file)
+        self._connection = HttpConnection(base, to.timeout_seconds, to.max_answer_bytes, ca_file)
 
     def ready(self, headers: Headers) -> bool:
         answer = self._exchange("GET", f"{self._model}/ready", headers, self._refusal)

@@ -181,3 +181,47 @@ def test_damaged_files(vae_folder: str, with_config: Callable[..., str]) -> None
     (folder / "config.json").write_text("{")
     with pytest.raises(InvalidSpec, match="no JSON"):
         _ = DiffusersVAE(str(folder)).space
+
+
+def test_a_decoder_of_videos_makes_one_frame_each(tmp_path: Path) -> None:
+    from diffusers import AutoencoderKLTemporalDecoder
+
+    torch.manual_seed(0)
+    model = AutoencoderKLTemporalDecoder(
+        block_out_channels=(32,), layers_per_block=1, sample_size=16
+    ).eval()
+    model.save_pretrained(tmp_path)
+    generator = DiffusersVAE(str(tmp_path))
+    assert generator.stimulus_shape == (3, 16, 16)
+    latents = torch.randn(3, generator.space.dim)
+    scaled = latents.reshape(3, 4, 16, 16) / model.config.scaling_factor
+    with torch.no_grad():
+        alone = torch.cat([model.decode(row[None], num_frames=1).sample for row in scaled])
+    expected = (alone / 2 + 0.5).clamp(0, 1)
+    torch.testing.assert_close(generator.render(latents), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_decoder_that_takes_nothing_but_videos_is_refused(tmp_path: Path) -> None:
+    from diffusers import AutoencoderKLCogVideoX
+
+    AutoencoderKLCogVideoX(
+        down_block_types=("CogVideoXDownBlock3D",) * 2,
+        up_block_types=("CogVideoXUpBlock3D",) * 2,
+        block_out_channels=(8, 8),
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=2,
+        sample_height=16,
+        sample_width=16,
+    ).save_pretrained(tmp_path)
+    generator = DiffusersVAE(str(tmp_path), size=16)
+    with pytest.raises(InvalidSpec, match="CogVideoX cannot decode latents of images, of shape"):
+        generator.render(torch.zeros(1, generator.space.dim))
+
+
+def test_latents_that_overflow_are_nan_and_not_white(vae_folder: str) -> None:
+    latents = torch.zeros(2, 32)
+    latents[1] = torch.inf
+    stimuli = DiffusersVAE(vae_folder).render(latents)
+    assert stimuli[0].isfinite().all()
+    assert stimuli[1].isnan().any()

@@ -157,6 +157,33 @@ def test_an_output_range_is_turned_to_0_and_1(make: Callable[..., FromFile]) -> 
     assert stimuli.max() == 1
 
 
+class Overflowing(nn.Module):
+    """A decoder in half precision: of some latents it overflows, as float16 decoders do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.weights = nn.Parameter(torch.randn(6, 24) * 40)
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        half = (latents.flatten(1) @ self.weights).half()
+        squares = half * half  # above 65,504: infinite
+        return (squares / squares.amax(1, keepdim=True)).float().reshape(-1, 2, 3, 4)
+
+
+def test_rows_in_which_a_file_overflows_are_nan_and_the_others_are_right(tmp_path: Path) -> None:
+    model = Overflowing().eval()
+    path = write("torchscript", tmp_path / "half.pt", model)
+    generator = TorchScript(path, 6, SHAPE, latent_shape=(6, 1, 1), output_range=(0.0, 1.0))
+    latents = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    stimuli = generator.render(latents)
+    made = model(latents[:, :, None, None]).detach()
+    lost = ~made.flatten(1).isfinite().all(1)
+    assert 0 < lost.sum() < 40
+    assert torch.equal(~stimuli.flatten(1).isfinite().all(1), lost)
+    assert torch.equal(stimuli[~lost], made[~lost].clamp(0, 1))
+
+
 def test_files_that_do_something_else(make: Callable[..., FromFile], kind: str) -> None:
     with pytest.raises(InvalidSpec, match=r"shape: .* makes \(3, 2, 3, 4\) of 3 latents; expected"):
         make(shape=(24,)).render(torch.zeros(1, 6))

@@ -17,8 +17,8 @@ SIX = SpaceSpec("normal", 6)
 
 
 def _shares(scores: list[float], **options: Any) -> list[float]:
-    ordered = torch.tensor(scores, dtype=torch.float64)
-    return (fitness(ordered, **options).to(torch.float64) / FULL).tolist()
+    ordered = torch.tensor([scores], dtype=torch.float64)
+    return (fitness(ordered, **options)[0].to(torch.float64) / FULL).tolist()
 
 
 def test_fitness_by_hand() -> None:

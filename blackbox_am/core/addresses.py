@@ -1,0 +1,42 @@
+"""Network addresses: which of them mean this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address, with or without a port, is one of this machine's own.
+
+    Such an address is never reached through a proxy, whatever `http_proxy` says: the proxy
+    would look for it on its own machine.
+
+    Args:
+        address: `host`, `host:port`, `[::1]:port`, or a target of gRPC such as
+            `dns:///localhost:50051` or `unix:/run/server.sock`.
+    """
+    scheme, colon, rest = address.partition(":")
+    if colon and scheme in ("unix", "unix-abstract"):
+        return True
+    if colon and scheme in ("dns", "ipv4", "ipv6"):
+        address = rest.rpartition("/")[2]
+    host = address
+    if address.count(":") == 1 or address.startswith("["):
+        try:
+            host = urlsplit(f"//{address}").hostname or ""
+        except ValueError:
+            return False
+    host = host.rstrip(".").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        number = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return number.is_loopback or number.is_unspecified
+
+
+def grpc_proxy_options(address: str) -> list[tuple[str, int]]:
+    """Options of a gRPC channel to `address`: no proxy to this machine."""
+    return [("grpc.enable_http_proxy", 0)] if is_loopback(address) else []

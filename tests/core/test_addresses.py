@@ -1,0 +1,43 @@
+import pytest
+
+from blackbox_am.core.addresses import grpc_proxy_options, is_loopback
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost",
+        "LOCALHOST:50051",
+        "my.localhost:1",
+        "127.0.0.1",
+        "127.8.9.1:80",
+        "::1",
+        "[::1]:50051",
+        "0.0.0.0:50051",
+        "[::]:50051",
+        "dns:///localhost:50051",
+        "ipv4:127.0.0.1:50051",
+        "ipv6:[::1]:50051",
+        "unix:/run/server.sock",
+        "unix:///run/server.sock",
+    ],
+)
+def test_addresses_of_this_machine(address: str) -> None:
+    assert is_loopback(address)
+    assert grpc_proxy_options(address) == [("grpc.enable_http_proxy", 0)]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "example.com",
+        "example.com:443",
+        "localhost.example.com",
+        "10.0.0.1:80",
+        "[2001:db8::1]:1",
+        "",
+    ],
+)
+def test_addresses_of_others(address: str) -> None:
+    assert not is_loopback(address)
+    assert grpc_proxy_options(address) == []
