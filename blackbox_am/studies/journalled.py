@@ -45,6 +45,7 @@ class JournalledStudy:
         published: what is known of it; immutable, and replaced after each append.
         best: the best of each target that has one; as immutable.
         stale: whether it refuses everything, and has to be recovered from the store.
+        models_checked: whether it was compared that its models are those that it began with.
         on_change: called after every append, on the thread that appended.
     """
 
@@ -63,6 +64,7 @@ class JournalledStudy:
         self.ownership = ownership
         self.on_change: Callable[[], None] = lambda: None
         self.stale = False
+        self.models_checked = False
         self.published = Published.of(study_id, study)
         self.best: tuple[Best, ...] = ()
         self._lock = threading.RLock()

@@ -21,7 +21,6 @@ from blackbox_am.errors import (
     SequenceTaken,
     StoreCorrupt,
     StudyClosed,
-    StudyExists,
 )
 from blackbox_am.evaluation import Examiner
 from blackbox_am.studies import decisions
@@ -44,6 +43,7 @@ from blackbox_am.studies.examined import Examined
 from blackbox_am.studies.journalled import JournalledStudy
 from blackbox_am.studies.leases import NOBODY, Holder
 from blackbox_am.studies.ownership import Ownership
+from blackbox_am.studies.reopening import check_spec
 from blackbox_am.studies.scoring import Bools
 from blackbox_am.studies.search import Search
 from blackbox_am.studies.snapshots import Snapshots, beginning, last_kept
@@ -59,7 +59,6 @@ class LiveStudy(JournalledStudy):
 
     Attributes:
         search: its optimizer at work.
-        models_checked: whether somebody saw to it that its models are those of its beginning.
     """
 
     def __init__(
@@ -80,7 +79,6 @@ class LiveStudy(JournalledStudy):
         self._started = clock()
         self._take_optimizer()
         self._open: Generation | None = None
-        self.models_checked = False
         generator = generator_of(study.spec)
         layouts = [target.layout for target in study.targets]
         self._examiner = None if generator is None else Examiner(generator, layouts)
@@ -107,12 +105,7 @@ class LiveStudy(JournalledStudy):
             live._begin(created)
         except SequenceTaken:
             existing = cls.recover(store, study_id, **options)
-            if existing.study.created.spec != created.spec:
-                raise StudyExists(
-                    f"a study {study_id!r} exists with another specification; "
-                    "choose another id, or delete that study first",
-                    field="study_id",
-                ) from None
+            check_spec(study_id, existing.study, created.spec)
             return existing
         live._publish_all()
         return live

@@ -37,6 +37,24 @@ def reopened(
         StudyExists: where more differs than a budget that grew, naming the fields.
         ModelChanged: where the oracle or the generator is another one and `adopt` is false.
     """
+    check_spec(study_id, study, spec)
+    events: list[Adopted | BudgetChanged] = []
+    changed = model_changes(study, oracle, generator)
+    if changed and not adopt:
+        raise ModelChanged(explained(study_id, changed, oracle, generator), field="study_id")
+    if changed:
+        events.append(Adopted(oracle, generator, changed))
+    if spec.budget not in (study.created.spec.budget, study.budget):
+        events.append(BudgetChanged(spec.budget))
+    return events
+
+
+def check_spec(study_id: str, study: Study, spec: StudySpec) -> None:
+    """Checks that `spec` asks for `study`, or for more of it.
+
+    Raises:
+        StudyExists: where more differs than a budget that grew, naming the fields.
+    """
     differences = list(_differences(study, spec))
     if differences:
         shown = "; ".join(differences[:SHOWN_FIELDS])
@@ -47,15 +65,6 @@ def reopened(
             + "; choose another id, or delete that study first",
             field="study_id",
         )
-    events: list[Adopted | BudgetChanged] = []
-    changed = model_changes(study, oracle, generator)
-    if changed and not adopt:
-        raise ModelChanged(explained(study_id, changed, oracle, generator), field="study_id")
-    if changed:
-        events.append(Adopted(oracle, generator, changed))
-    if spec.budget not in (study.created.spec.budget, study.budget):
-        events.append(BudgetChanged(spec.budget))
-    return events
 
 
 def check_models(
