@@ -36,6 +36,7 @@ class Auto(Optimizer[Any]):
 
     - codes: `umda` below 2,000 queries a target, `pbil` from there on, where it catches up and
       passes; with noise `pbil`.
+    - numbers and codes in one space: `ga`, the only one of ours that learns there.
     - noise: `snes` with the paper's mean learning rate of 1, and 40 rows a generation below 2,000
       queries, 64 from there on. Small populations chase noise.
     - a sphere: `sphere_cma`, its schedule as long as the budget.

@@ -62,15 +62,15 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
     diagonal: ClassVar[bool] = True
     state_type: ClassVar[type[SepCMAState]] = SepCMAState
 
-    def init(self, space: Space, targets: int, stream: Stream) -> SepCMAState:
-        mean = self._first_mean(space, stream)
+    def fresh(self, space: Space, mean: torch.Tensor, generation: torch.Tensor) -> SepCMAState:
+        del space
         return SepCMAState(
             mean=mean,
-            sigma=mean.new_full((targets,), self.sigma),
+            sigma=mean.new_full((len(mean),), self.sigma),
             path_sigma=torch.zeros_like(mean),
             path_c=torch.zeros_like(mean),
             variances=torch.ones_like(mean),
-            generation=torch.zeros(targets, dtype=torch.int64, device=mean.device),
+            generation=generation,
         )
 
     def ask(self, space: Space, state: SepCMAState, stream: Stream) -> torch.Tensor:
