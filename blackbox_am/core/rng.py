@@ -1,8 +1,8 @@
-"""Randomness as a function of position.
+"""Random numbers as a function of position.
 
-A `Stream` is fixed by (seed, purpose, generation, target): nothing random is ever
-saved, and nothing depends on the clock, on threads, or on which other targets are
-in the batch. Target k of a study of K draws what it would draw alone.
+The numbers of a `Stream` follow from (seed, purpose, generation, target). No random state is ever
+saved, and no number depends on the clock, on threads, or on the other targets of the batch.
+Target k of a study of K targets draws the numbers that it would draw alone.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ def position_seed(seed: int, purpose: str, generation: int, target: int) -> int:
 class Stream:
     """Random numbers for the K targets of one generation.
 
-    Every draw has a leading K axis, filled from K independent generators, so it is
-    the same for a target whatever the others are. Two streams of equal position
-    give equal numbers; successive draws from one stream differ.
+    Every draw has a leading K axis that is filled from K independent generators, so the numbers of
+    a target do not depend on the other targets. Two streams of equal position give equal numbers.
+    Successive draws from one stream differ.
 
     Attributes:
         targets: numbers of the targets.
-        seeds: 63 bits for each of them, fixed by its position: for generators of other libraries.
+        seeds: 63 bits for each target that follow from its position, for the random generators of
+            other libraries.
     """
 
     def __init__(

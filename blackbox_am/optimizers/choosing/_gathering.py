@@ -1,8 +1,8 @@
-"""A search inside another, whose generations are gathered over several asks.
+"""A search that contains another one and gathers its generations over several asks.
 
-P, the rows of one ask, is fixed for a study and for all its targets. An inner strategy
-does not mind: its `ask` is pure, so m asks with other random numbers are m P rows of one
-generation, and `tell` learns from as many rows as it is told. Each target has its own m.
+P, the rows of one ask, is fixed for a study and for all its targets. The inner strategy can have
+larger generations: its `ask` is pure, so m asks with different random numbers give m P rows of one
+generation, and `tell` accepts any number of rows. Each target has its own m.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _INNER_FIELDS = {
 
 @dataclass
 class GatheringState:
-    """What moves around an inner search.
+    """State of K searches that contain another search.
 
     Attributes:
         inner: the tensors of the inner state.

@@ -24,7 +24,7 @@ from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
 
 @dataclass
 class CholeskyCMAState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
         mean: (K, D).
@@ -53,11 +53,11 @@ class CholeskyCMA(KeepsMatrices[CholeskyCMAState]):
     Metric Evolution Strategies" (Machine Learning 75, 2009), the update of A and its inverse;
     B. Wang and C. R. Ponce, "High-Performance Evolutionary Algorithms for
     Online Neuron Control" (GECCO 2022) for the learning rates and the update every 10
-    generations. Ours differs in five things: the first generation is a whole one, not the
-    starting point alone; rows may be missing, see `_weights`; steps come from the latents as
-    told, shortened where they are too long to be samples; powers of two move between sigma and
-    A, so that neither overflows; once the axes differ by more than the floating-point format
-    can follow, A is made the identity again.
+    generations. This implementation differs in five things: the first generation is a whole one,
+    not the starting point alone; rows may be missing, see `_weights`; steps come from the latents
+    as told, shortened where they are too long to be samples; powers of two move between sigma and
+    A, so that neither overflows; once the axes differ by more than the floating-point format can
+    follow, A is made the identity again.
 
     It learns far more slowly than `cma`, whose rates it does not use: in some thousand queries
     in hundreds of dimensions A stays close to a multiple of the identity.
@@ -148,7 +148,7 @@ class CholeskyCMA(KeepsMatrices[CholeskyCMAState]):
     def _learn(self, state: CholeskyCMAState, c_1: float) -> None:
         """Brings the path into the factors that are due, in place.
 
-        K numbers are read back to the host to know whose turn it is.
+        K numbers are read back to the host to know which factors are due.
         """
         for k, generation in enumerate(state.generation.tolist()):
             if generation % self.update_every:

@@ -28,14 +28,14 @@ from blackbox_am.optimizers.evolution._triangular import add_outer, times_factor
 
 @dataclass
 class CMAState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
         mean: (K, D).
         sigma: (K,) step size.
         path_sigma: (K, D) evolution path of the step size.
         path_c: (K, D) evolution path of the covariance.
-        covariance: (K, D, D), whose lower triangle counts; above the diagonal is nothing of use.
+        covariance: (K, D, D), of which only the lower triangle is used.
         factor: (K, D, D) lower A, with A A^T the covariance when it was last factored.
         generation: (K,) int64, generations told.
     """
@@ -53,16 +53,16 @@ class CMAState:
 class CMA(KeepsMatrices[CMAState], EvolutionStrategy[CMAState]):
     """CMA-ES: learns the mean, the step size and all pairwise covariances.
 
-    For up to some 500 dimensions. Above, few budgets suffice to learn anything of the
-    covariance, and `sep_cma` finds as much for a fraction of the memory.
+    For up to about 500 dimensions. Above, few budgets are large enough to learn the covariance, and
+    `sep_cma` finds equal scores with a fraction of the memory.
 
     Source: N. Hansen, "The CMA Evolution Strategy: A Tutorial" (arXiv:1604.00772v2, 2023),
-    with active (negative) weights. Ours differs in four things:
+    with active (negative) weights. This implementation differs in four things:
 
     - A is the lower Cholesky factor of C, not its symmetric square root: steps are A z, and
       the step-size path whitens with A^-1 by a triangular solve. The two differ by a
-      rotation, so each step has the same law and each whitened move the same length. Only
-      the accumulated path sees that the rotation turns while C changes, which is slow.
+      rotation, so each step has the same distribution and each whitened move the same length. The
+      rotation changes with C, which affects the accumulated path only, and slowly.
     - A is renewed every max(1, floor(1 / (10 D (c_1 + c_mu)))) generations.
     - Rows may be missing, see `_weights`; steps come from the latents as told.
     - Where rounding has cost C its positive definiteness, its diagonal is raised, see
@@ -148,8 +148,8 @@ class CMA(KeepsMatrices[CMAState], EvolutionStrategy[CMAState]):
     def _refresh(self, space: Space, state: CMAState, population: int) -> None:
         """Renews the factors that are due, in place.
 
-        Where that is not every generation, K numbers are read back to the host to know
-        whose turn it is: a factorisation costs far more.
+        Where factors are not renewed in every generation, K numbers are read back to the host to
+        know which are due: a factorisation costs far more.
         """
         interval = self.generations_between_factors(space, population)
         if interval == 1:

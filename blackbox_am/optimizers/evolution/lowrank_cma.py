@@ -32,7 +32,7 @@ MAX_SHRINKAGE = 1e-3
 
 @dataclass
 class LowRankCMAState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     The covariance is S (I + U' diag(excess) U) S, with S the diagonal of `deviations` and the
     rows of U, which is `axes`, orthonormal.
@@ -68,7 +68,7 @@ class LowRankCMA(EvolutionStrategy[LowRankCMAState]):
     Source: Y. Akimoto and N. Hansen, "Projection-Based Restricted Covariance Matrix Adaptation
     for High Dimension" (GECCO 2016), VkD-CMA: the covariance that `cma` would go to is projected
     on this model: its leading eigenvectors in coordinates scaled by S, the mean of its other
-    eigenvalues, and its diagonal. Ours differs in four things:
+    eigenvalues, and its diagonal. This implementation differs in four things:
 
     - R stays what it is; the source's successor adapts it.
     - The rates are those of `sep_cma` times 3 / (R + 3), the ratio of the numbers to be learnt,

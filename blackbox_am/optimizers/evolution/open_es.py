@@ -20,7 +20,7 @@ from blackbox_am.optimizers.evolution._told import shorten, steps_of
 
 @dataclass
 class OpenESState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
         mean: (K, D).

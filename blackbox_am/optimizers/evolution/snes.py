@@ -20,7 +20,7 @@ from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
 
 @dataclass
 class SNESState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
         mean: (K, D).
@@ -42,13 +42,13 @@ class SNES(StartsAtMean[SNESState]):
     Natural Evolution Strategies" (GECCO 2011), Algorithm 1 (SNES): for steps s_k with
     utilities u_k, mu <- mu + eta_mu sigma sum_k u_k s_k and
     sigma <- sigma exp(eta_sigma / 2 sum_k u_k (s_k^2 - 1)), coordinate by coordinate.
-    Utilities are those of `_ranks.log_utilities`. Ours differs in four things: the mean may
-    move by more than its natural gradient; the utilities that step sizes learn from are not
-    centred, since centred ones measure steps against those of the other rows, which spaces with
-    bounds or norms have projected too (measured: the step sizes on a sphere hardly shrink then;
-    in a normal space it makes no difference); steps are taken from the latents as told, and
-    shortened where they are too long to be samples; a generation changes no logarithm of a step
-    size by more than 1.
+    Utilities are those of `_ranks.log_utilities`. This implementation differs in four things: the
+    mean may move by more than its natural gradient; the utilities that step sizes learn from are
+    not centred, since centred ones measure steps against those of the other rows, which spaces with
+    bounds or norms have projected too (measured: the step sizes on a sphere hardly shrink then; in
+    a normal space it makes no difference); steps are taken from the latents as told, and shortened
+    where they are too long to be samples; a generation changes no logarithm of a step size by more
+    than 1.
 
     Attributes:
         population: candidates a generation, at least 2. Without noise, small populations win

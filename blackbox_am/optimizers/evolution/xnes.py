@@ -23,7 +23,7 @@ from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
 
 @dataclass
 class XNESState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
         mean: (K, D).
@@ -46,7 +46,8 @@ class XNES(KeepsMatrices[XNESState]):
     For up to a few hundred dimensions: time grows with the cube of D. Above, use `snes`.
 
     Source: T. Glasmachers, T. Schaul, S. Yi, D. Wierstra and J. Schmidhuber, "Exponential
-    Natural Evolution Strategies" (GECCO 2010), Algorithm 1. Ours differs in six things:
+    Natural Evolution Strategies" (GECCO 2010), Algorithm 1. This implementation differs in six
+    things:
 
     - The exponential of the D x D gradient of B, which is a multiple of the identity and a
       part of rank P, is taken on that part, through a QR and a P x P eigenproblem.

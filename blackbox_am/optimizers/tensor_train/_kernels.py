@@ -3,7 +3,7 @@
 Samples are the innermost axis of every buffer, so that the compiler turns its loops into
 vector instructions. No sum is reordered: a sample comes out the same whoever is beside it,
 and one call serves one target, so that a target comes out the same whatever the others are.
-The mathematics are those of `_tt_law`.
+The mathematics are those of `_law`.
 """
 
 from __future__ import annotations

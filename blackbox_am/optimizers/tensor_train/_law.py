@@ -12,7 +12,7 @@ mode, as (1 - floor) p_j(i) + floor / n after the values as they are seen: what 
 redraw is not known.
 
 Cores are (K, M, n, r, r). Row 1 of the first core and column 1 of the last are all that count.
-CPU tensors are swept by the compiled kernels of `_tt_kernels`, others by torch, mode by mode.
+CPU tensors are swept by the compiled kernels of `_kernels`, others by torch, mode by mode.
 The two agree to rounding. Kernels take a target at a time, which so comes out the same to the
 last bit whatever the others are; sweeps by torch promise that to rounding only.
 """
@@ -27,7 +27,7 @@ TINY = 1e-12
 """Added to every weight, so that weights that are all 0 have a distribution."""
 SHORTEST = 1e-30
 """Squares of lengths are taken to be this at least. Like `TINY`, it is compiled into
-`_tt_kernels`, which is compiled again only when its own file changes."""
+`_kernels`, which is compiled again only when its own file changes."""
 
 
 def draw(cores: torch.Tensor, uniform: torch.Tensor, floor: float, bits: int = 1) -> torch.Tensor:

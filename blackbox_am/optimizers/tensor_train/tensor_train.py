@@ -21,10 +21,10 @@ from blackbox_am.optimizers.tensor_train._grid import Grid, SearchesGrid
 
 @dataclass
 class TensorTrainState:
-    """What moves.
+    """State of K searches.
 
     Attributes:
-        cores: (K, M, n, r, r), see `_tt_law`.
+        cores: (K, M, n, r, r), see `_law`.
         first, second: (K, M, n, r, r) Adam's moments of the gradient.
         steps: (K,) int64, steps that Adam has made.
         generation: (K,) int64, generations told.
@@ -42,17 +42,17 @@ class TensorTrain(SearchesGrid[TensorTrainState]):
     """PROTES: a probability law on all combinations of codes, or of the bits of a grid, held as a
     tensor train, drawn from, and moved towards the best rows of each generation.
 
-    Codes are its home. Of a continuous space it searches a grid, where evolution strategies such
-    as `sep_cma` need far fewer queries.
+    For codes. It searches a grid over a continuous space, where evolution strategies such as
+    `sep_cma` need far fewer queries.
 
     Source: A. Batsheva et al., "PROTES: Probabilistic Optimization with Tensor Sampling"
     (NeurIPS 2023), section 3: of P samples the best k, and steps of Adam up their mean
-    log-likelihood. Ours differs in six things: values are redrawn uniformly with a small chance
-    (`exploration`, see `_tt_law`); population, elites and gradient steps are not the paper's
-    100, 10 and 1, with which 3,000 queries for units of a CIFAR-10 ResNet behind 64 codes of 512
-    found no more than random draws, and with ours most of what a genetic algorithm did; grids
-    follow the prior; codes are split into bits, for the same reason; a generation of which n of
-    P rows came back has n k / P elites, rounded down, and one at least; one row teaches nothing.
+    log-likelihood. This implementation differs in six things: values are redrawn uniformly with a
+    small chance (`exploration`, see `_law`); population, elites and gradient steps are not the
+    paper's 100, 10 and 1, with which 3,000 queries for units of a CIFAR-10 ResNet behind 64 codes
+    of 512 found no more than random draws, and with ours most of what a genetic algorithm did;
+    grids follow the prior; codes are split into bits, for the same reason; a generation of which n
+    of P rows came back has n k / P elites, rounded down, and one at least; one row teaches nothing.
 
     An ask takes time in proportion to modes x population x rank^2, a tell to modes x elites x
     rank^2 x gradient_steps, on one thread. Beyond some ten thousand modes fewer gradient steps

@@ -23,10 +23,10 @@ MAX_BLOCK = 4096
 
 @dataclass
 class TTOptState:
-    """What moves.
+    """State of K searches.
 
     Attributes:
-        left, right: (K, M + 1, r, 2) int32 index sets at every boundary, see `_tt_cross`.
+        left, right: (K, M + 1, r, 2) int32 index sets at every boundary, see `_cross`.
         best: (K, M) int32, the multi-index of the best score so far.
         best_score: (K,) float64, 0 where nothing has come back yet.
         known: (K,) bool, whether something has.
