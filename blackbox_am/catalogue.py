@@ -6,14 +6,22 @@ comes from a caller. Entries are built when they are first used.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from blackbox_am import plugins
+from blackbox_am.core import digests
 from blackbox_am.core.generator import Generator
+from blackbox_am.core.generator_wrapper import GeneratorWrapper
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.parameters import with_parameters
 from blackbox_am.errors import InvalidSpec, NotFound, did_you_mean
 
 T = TypeVar("T")
@@ -42,25 +50,79 @@ SHIPPED: dict[str, dict[str, dict[str, Any]]] = {
 """What every installation has: the small models of the zoo."""
 
 
-@dataclass
+VARIANTS = 8
+"""Generators with a study's own parameters or inputs that are kept of one entry, the last used."""
+
+Arrays = Mapping[str, NDArray[Any]]
+Plain = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """What a study may set of a generator of the catalogue.
+
+    Attributes:
+        parameters: names of the parameters that it may set, sorted.
+        inputs: names of the parameters that it may bring as arrays.
+        needed: those of `inputs` that the entry has none of, so that a study must bring them.
+    """
+
+    parameters: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
+
+
+class _Slot(Generic[T]):
+    """One entry, built when it is first used. Other entries are not kept waiting meanwhile.
+
+    Args:
+        build: builds what the entry describes, with these parameters in place of its own.
+    """
+
+    def __init__(self, build: Callable[[Plain], T]) -> None:
+        self._build = build
+        self._lock = threading.Lock()
+        self._built: list[T] = []
+        self._variants: OrderedDict[str, T] = OrderedDict()
+
+    def get(self) -> T:
+        """The entry as the operator wrote it."""
+        if not self._built:
+            with self._lock:
+                if not self._built:
+                    self._built.append(self._build({}))
+        return self._built[0]
+
+    def variant(self, parameters: Plain) -> T:
+        """The entry with these parameters: the same object for equal ones, while it is kept."""
+        key = repr([(name, digests.of_value(parameters[name])) for name in sorted(parameters)])
+        with self._lock:
+            if key not in self._variants:
+                self._variants[key] = self._build(parameters)
+            self._variants.move_to_end(key)
+            while len(self._variants) > VARIANTS:
+                self._variants.popitem(last=False)
+            return self._variants[key]
+
+
 class _Shelf(Generic[T]):
-    """Entries of one kind: how to build each, and what has been built."""
+    """Entries of one noun, by name."""
 
-    noun: str
-    builders: dict[str, Callable[[], T]] = field(default_factory=dict)
-    built: dict[str, T] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, noun: str) -> None:
+        self.noun = noun
+        self.slots: dict[str, _Slot[T]] = {}
 
-    def get(self, name: str) -> T:
-        with self.lock:
-            if name not in self.built:
-                if name not in self.builders:
-                    near = did_you_mean(name, self.builders)
-                    raise NotFound(
-                        f"no {self.noun} {name!r} in the catalogue{near}", field=self.noun
-                    )
-                self.built[name] = self.builders[name]()
-            return self.built[name]
+    def slot(self, name: str) -> _Slot[T]:
+        """The entry called `name`.
+
+        Raises:
+            NotFound: where there is none; says which names are near.
+        """
+        found = self.slots.get(name)
+        if found is None:
+            near = did_you_mean(name, self.slots)
+            raise NotFound(f"no {self.noun} {name!r} in the catalogue{near}", field=self.noun)
+        return found
 
 
 class Catalogue:
@@ -69,6 +131,7 @@ class Catalogue:
     def __init__(self) -> None:
         self._oracles: _Shelf[Oracle] = _Shelf("oracle")
         self._generators: _Shelf[Generator] = _Shelf("generator")
+        self._settings: dict[str, StudySettings] = {}
 
     @classmethod
     def default(cls) -> Catalogue:
@@ -82,25 +145,33 @@ class Catalogue:
         Args:
             tables: ``{"oracles": {name: {"kind": ..., **parameters}}, "generators": {...}}``.
                 An entry may have ``"wrap": [{"kind": ..., **parameters}, ...]``, what is put
-                around it: the first around the model, the last outermost.
+                around it: the first around the model, the last outermost. A generator may have
+                ``"allow": [...]``, parameters that studies may set besides those that the
+                generator leaves to every study (`Generator.study_parameters`).
 
         Raises:
             InvalidSpec: for an entry without a kind, an unknown kind or parameter.
         """
         catalogue = cls()
-        for kind in (_ORACLES, _GENERATORS):
-            shelf: _Shelf[Any] = getattr(catalogue, f"_{kind.noun}")
-            for name, entry in _entries(tables, kind.noun):
-                shelf.builders[name] = kind.builder(name, entry)
+        for name, entry in _entries(tables, "oracles"):
+            catalogue._oracles.slots[name] = _Slot(_ORACLES.builder(name, entry))
+        for name, entry in _entries(tables, "generators"):
+            plain = dict(entry) if isinstance(entry, dict) else entry
+            allowed = plain.pop("allow", []) if isinstance(plain, dict) else []
+            build = _GENERATORS.builder(name, plain)
+            known = {key for key in plain if key not in ("kind", "wrap")}
+            maker = plugins.generators.get(plain["kind"])
+            catalogue._settings[name] = _settings(name, maker, known, allowed)
+            catalogue._generators.slots[name] = _Slot(build)
         return catalogue
 
     def oracle_names(self) -> list[str]:
         """Names of the oracles, sorted."""
-        return sorted(self._oracles.builders)
+        return sorted(self._oracles.slots)
 
     def generator_names(self) -> list[str]:
         """Names of the generators, sorted."""
-        return sorted(self._generators.builders)
+        return sorted(self._generators.slots)
 
     def oracle(self, name: str) -> Oracle:
         """The oracle called `name`.
@@ -108,23 +179,57 @@ class Catalogue:
         Raises:
             NotFound: where there is none; says which names are near.
         """
-        return self._oracles.get(name)
+        return self._oracles.slot(name).get()
 
-    def generator(self, name: str) -> Generator:
-        """The generator called `name`.
+    def generator(
+        self, name: str, parameters: Plain | None = None, inputs: Arrays | None = None
+    ) -> Generator:
+        """The generator called `name`, with what a study sets and brings.
+
+        Args:
+            name: of the entry.
+            parameters: plain values by the name of the parameter, in place of the entry's.
+            inputs: arrays by the name of the parameter, such as the images to attack.
+
+        Raises:
+            NotFound: where there is none; says which names are near.
+            InvalidSpec: for a parameter that a study may not set or that has a bad value, an
+                input that the generator does not take or lacks, or an input that is no array.
+        """
+        slot = self._generators.slot(name)
+        parameters, inputs = parameters or {}, inputs or {}
+        _check_settings(name, self._settings[name], parameters, inputs)
+        if not parameters and not inputs:
+            return slot.get()
+        return slot.variant({**parameters, **{key: inputs[key].copy() for key in inputs}})
+
+    def study_settings(self, name: str) -> StudySettings:
+        """What a study may set of the generator called `name`. Builds nothing.
 
         Raises:
             NotFound: where there is none; says which names are near.
         """
-        return self._generators.get(name)
+        self._generators.slot(name)
+        return self._settings[name]
 
     def add_oracle(self, name: str, oracle: Oracle) -> None:
-        """Registers an oracle that exists already."""
-        self._oracles.builders[name] = lambda: oracle
+        """Registers an oracle that exists already, in place of another of this name."""
+        self._oracles.slots[name] = _Slot(lambda _: oracle)
 
-    def add_generator(self, name: str, generator: Generator) -> None:
-        """Registers a generator that exists already."""
-        self._generators.builders[name] = lambda: generator
+    def add_generator(self, name: str, generator: Generator, allow: Sequence[str] = ()) -> None:
+        """Registers a generator that exists already, in place of another of this name.
+
+        Args:
+            name: of the entry.
+            generator: it.
+            allow: parameters that studies may set besides `Generator.study_parameters`.
+
+        Raises:
+            InvalidSpec: where it has no such parameter.
+        """
+        maker = type(_innermost(generator))
+        self._settings[name] = _settings(name, maker, set(maker.study_inputs), list(allow))
+        self._generators.slots[name] = _Slot(lambda settings: _replaced(generator, settings))
 
 
 @dataclass(frozen=True)
@@ -145,8 +250,8 @@ class _Kind(Generic[T]):
     wrapper: str
     wrap: Callable[[T, str, dict[str, Any]], T]
 
-    def builder(self, name: str, entry: Any) -> Callable[[], T]:
-        """Builds what `entry` describes.
+    def builder(self, name: str, entry: Any) -> Callable[[Plain], T]:
+        """Builds what `entry` describes, with given parameters in place of its own.
 
         Raises:
             InvalidSpec: for an entry without a kind, or an unknown kind.
@@ -155,8 +260,8 @@ class _Kind(Generic[T]):
         self.registry.get(kind)
         wraps = self._wraps(name, parameters.pop("wrap", []))
 
-        def built() -> T:
-            made = self.registry.build(kind, parameters)
+        def built(settings: Plain) -> T:
+            made = self.registry.build(kind, {**parameters, **settings})
             for wrapper, settings in wraps:
                 made = self.wrap(made, wrapper, settings)
             return made
@@ -203,3 +308,86 @@ def _kind(noun: str, name: str, entry: Any, example: str) -> tuple[str, dict[str
             field=f"{noun}.{name}",
         )
     return entry["kind"], {key: value for key, value in entry.items() if key != "kind"}
+
+
+def _settings(name: str, maker: type[Generator], known: set[str], allowed: Any) -> StudySettings:
+    """What a study may set of an entry whose parameters are `known`.
+
+    Raises:
+        InvalidSpec: where the operator allows something that is no parameter.
+    """
+    fields = {field.name: field for field in dataclasses.fields(maker)}  # type: ignore[arg-type]
+    if not isinstance(allowed, (list, tuple)):
+        raise InvalidSpec(
+            f"[generators.{name}]: expected allow to be a list of parameters, got {allowed!r}",
+            field=f"generators.{name}.allow",
+        )
+    for parameter in allowed:
+        if parameter not in fields:
+            near = did_you_mean(str(parameter), fields)
+            raise InvalidSpec(
+                f"[generators.{name}]: allow names {parameter!r}, which is no parameter of "
+                f"{maker.kind}{near}",
+                field=f"generators.{name}.allow",
+            )
+    inputs = maker.study_inputs
+    missing = dataclasses.MISSING
+    required = {
+        key for key, field in fields.items() if field.default is field.default_factory is missing
+    }
+    return StudySettings(
+        tuple(sorted(maker.study_parameters | set(allowed))),
+        inputs,
+        tuple(key for key in inputs if key in required and key not in known),
+    )
+
+
+def _check_settings(name: str, may: StudySettings, parameters: Plain, inputs: Arrays) -> None:
+    """Checks what a study sets and brings.
+
+    Raises:
+        InvalidSpec: for what it may not set or bring, or does not bring.
+    """
+    for key in parameters:
+        if key not in may.parameters:
+            raise InvalidSpec(
+                f"generator {name!r}: a study cannot set {key!r}; it can set "
+                f"{', '.join(may.parameters) or 'nothing'}, and the operator can permit others "
+                f'with allow = ["{key}"]',
+                field=f"generator.parameters.{key}",
+            )
+    for key, array in inputs.items():
+        if key not in may.inputs:
+            raise InvalidSpec(
+                f"generator {name!r}: it takes no input {key!r}; inputs of a study are "
+                f"{', '.join(may.inputs) or 'none'}",
+                field=f"generator.inputs.{key}",
+            )
+        if not isinstance(array, np.ndarray):
+            raise InvalidSpec(
+                f"generator {name!r}: expected the input {key!r} to be an array, got "
+                f"{type(array).__name__}",
+                field=f"generator.inputs.{key}",
+            )
+    for key in may.needed:
+        if key not in inputs:
+            raise InvalidSpec(
+                f"generator {name!r}: it has no {key} of its own; bring them with the study, as "
+                f"the input {key!r}",
+                field=f"generator.inputs.{key}",
+            )
+
+
+def _innermost(generator: Generator) -> Generator:
+    while isinstance(generator, GeneratorWrapper):
+        generator = generator.inner
+    return generator
+
+
+def _replaced(generator: Generator, settings: Plain) -> Generator:
+    """`generator`, or a copy with other parameters, inside copies of what is around it."""
+    if not settings:
+        return generator
+    if isinstance(generator, GeneratorWrapper):
+        return dataclasses.replace(generator, inner=_replaced(generator.inner, settings))
+    return with_parameters(generator, generator.kind, settings)

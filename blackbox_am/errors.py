@@ -13,7 +13,8 @@
     │   ├── StudyExists         a study of this id has another specification
     │   ├── ModelChanged        the study began with another oracle or generator
     │   ├── StudyClosed         the study has ended
-    │   └── SequenceTaken       another process wrote to this study first
+    │   ├── SequenceTaken       another process wrote to this study first
+    │   └── NotOwner            another process runs this study
     ├── Unsupported             the component does not support the request
     │   ├── GradientUnavailable order-1 optimizer, but no gradients
     │   ├── CapabilityMissing   the oracle lacks a capability
@@ -106,6 +107,10 @@ class StudyClosed(Conflict):
 
 class SequenceTaken(Conflict):
     """Another process wrote to this study first; the caller must read its events and retry."""
+
+
+class NotOwner(Conflict):
+    """Another process runs this study, and only that process may write to it."""
 
 
 class Unsupported(BlackboxError):

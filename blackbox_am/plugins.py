@@ -5,8 +5,9 @@ A plug-in of ours is a file: ``optimizers/evolution/sep_cma.py`` holds the one p
 class, and whose other files all begin with an underscore: ``oracles/http/`` is called ``http``.
 A folder with public files is a room, and is searched. Other packages add plug-ins through the
 entry point groups ``blackbox_am.optimizers``, ``blackbox_am.generators``,
-``blackbox_am.generators.wrappers``, ``blackbox_am.oracles``, ``blackbox_am.oracles.wrappers``
-and ``blackbox_am.objectives``. A plug-in is imported when it is first asked for.
+``blackbox_am.generators.wrappers``, ``blackbox_am.oracles``, ``blackbox_am.oracles.wrappers``,
+``blackbox_am.objectives``, ``blackbox_am.criteria`` and ``blackbox_am.measures``. A plug-in is
+imported when it is first asked for.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from blackbox_am.core.criterion import All, AnyOf, Criterion
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.generator_wrapper import GeneratorWrapper
+from blackbox_am.core.measure import Measure
 from blackbox_am.core.objective import Objective, Product, Sum
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.parameters import parameters_of
-from blackbox_am.core.spec import ObjectiveSpec, OptimizerSpec
+from blackbox_am.core.spec import CriterionSpec, ObjectiveSpec, OptimizerSpec
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec, did_you_mean
 
@@ -205,6 +208,39 @@ objectives: Registry[Objective] = Registry(
     Objective,  # type: ignore[type-abstract]
 )
 
+criteria: Registry[Criterion] = Registry(
+    "criterion",
+    "blackbox_am.criteria",
+    Criterion,  # type: ignore[type-abstract]
+)
+measures: Registry[Measure] = Registry(
+    "measure",
+    "blackbox_am.measures",
+    Measure,  # type: ignore[type-abstract]
+)
+
+
+def measure(name: str) -> Measure:
+    """The measure called `name`, such as `stimulus.tv`.
+
+    Raises:
+        InvalidSpec: where there is none; says which names are near.
+    """
+    known = _measures()
+    if name not in known:
+        raise InvalidSpec(
+            f"no measure is called {name!r}{did_you_mean(name, known)}; a layer of a model that is "
+            "called so needs a selector, such as ':0', or quotes",
+            field="targets.quantities",
+        )
+    return known[name]
+
+
+@cache
+def _measures() -> dict[str, Measure]:
+    found = [measures.get(kind)() for kind in measures.names()]
+    return {name: one for one in found for name in one.names}
+
 
 def build_optimizer(spec: OptimizerSpec) -> Optimizer[Any]:
     """The optimizer that `spec` names.
@@ -265,17 +301,48 @@ def build_objective(spec: ObjectiveSpec) -> Objective:
             "terms",
             field="targets.terms",
         )
-    for name in ("quantities", "weights"):
-        if name in spec.parameters:
-            raise InvalidSpec(
-                f"objective {spec.kind!r}: {name} is a field of its own and not among the "
-                "parameters; move it there",
-                field=f"targets.parameters.{name}",
-            )
+    _check_no_fields(f"objective {spec.kind!r}", spec.parameters, "targets")
     parameters: dict[str, Any] = {**spec.parameters, "quantities": spec.quantities}
     if spec.weights:
         parameters["weights"] = spec.weights
     return parameters_of(objectives.get(spec.kind), spec.kind, parameters)
+
+
+def build_criterion(spec: CriterionSpec) -> Criterion:
+    """The criterion that `spec` describes, with all its terms.
+
+    Raises:
+        InvalidInput: for an unknown kind, a bad unit or a bad parameter.
+    """
+    joined = {"all": All, "any": AnyOf}.get(spec.kind)
+    if joined is None:
+        if spec.terms:
+            raise InvalidSpec(
+                f"criterion {spec.kind!r} reads quantities and has no terms; all and any "
+                "join terms",
+                field="criteria.terms",
+            )
+        _check_no_fields(f"criterion {spec.kind!r}", spec.parameters, "criteria")
+        parameters = {**spec.parameters, "quantities": spec.quantities}
+        return parameters_of(criteria.get(spec.kind), spec.kind, parameters)
+    if not spec.terms or spec.quantities or spec.parameters:
+        raise InvalidSpec(
+            f"criterion {spec.kind!r} joins terms, and has no quantities or parameters of its own; "
+            f"got {len(spec.terms)} terms, {len(spec.quantities)} quantities and "
+            f"{len(spec.parameters)} parameters",
+            field="criteria.terms",
+        )
+    return joined(tuple(build_criterion(term) for term in spec.terms))
+
+
+def _check_no_fields(what: str, parameters: dict[str, Any], field: str) -> None:
+    """Refuses parameters that are fields of the specification."""
+    for name in ("quantities", "weights"):
+        if name in parameters:
+            raise InvalidSpec(
+                f"{what}: {name} is a field of its own and not among the parameters; move it there",
+                field=f"{field}.parameters.{name}",
+            )
 
 
 def _build_joined(spec: ObjectiveSpec) -> Objective:

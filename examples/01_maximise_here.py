@@ -1,4 +1,4 @@
-"""What do two units of a model respond to? Answered in this process, without a server.
+"""Find the stimuli that excite two units of a model most, in this process without a server.
 
 python examples/01_maximise_here.py --queries 2000 --out here.png
 """
@@ -11,12 +11,12 @@ from blackbox_am.plots import Row, montage, save
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--queries", type=int, default=1000, help="of each unit")
+    parser.add_argument("--queries", type=int, default=1000, help="for each unit")
     parser.add_argument("--out", default="here.png")
     arguments = parser.parse_args()
 
-    # A class logit, and a channel of the third stage averaged over its map. Both are
-    # searched at once: every forward pass serves candidates of both.
+    # The targets are a class logit and the mean of a channel of the third stage. One search
+    # covers both: every forward pass serves candidates of both targets.
     result = blackbox_am.maximise(
         oracle="cifar_cnn",
         generator="cifar_vae",
@@ -27,7 +27,7 @@ def main() -> None:
     )
     print()
     for best in result.best:
-        print(f"{best.title}: {best.score:.3f}, found as candidate {best.candidate}")
+        print(f"{best.title}: {best.score:.3f}, candidate {best.candidate}")
 
     pictures = [best.stimulus for best in result.best]
     scores = [best.score for best in result.best]

@@ -1,4 +1,4 @@
-"""The same search on a server, watched from here. This process loads no model.
+"""Run a search on a server and watch its progress. This process loads no model.
 
 blackbox-am serve                        # in one terminal
 python examples/02_watch_remotely.py     # in another, or on another machine
@@ -13,7 +13,7 @@ from blackbox_am.client import GenerationClosed
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--server", default="localhost:50051")
-    parser.add_argument("--queries", type=int, default=500, help="of each unit")
+    parser.add_argument("--queries", type=int, default=500, help="for each unit")
     arguments = parser.parse_args()
 
     with blackbox_am.connect(arguments.server) as client:
@@ -25,8 +25,8 @@ def main() -> None:
         )
         print("created", study.id)
 
-        # Events come in order and without gaps; a lost connection is taken up again.
-        # Leaving this loop leaves the study running: `client.study(id)` finds it again.
+        # Events arrive in order and without gaps, also after a lost connection. The study
+        # continues if this loop ends early; `client.study(id)` returns it later.
         for event in study.watch():
             if isinstance(event, GenerationClosed):
                 scores = ", ".join(f"{score:.2f}" for score in event.best_scores)

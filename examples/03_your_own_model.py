@@ -1,14 +1,14 @@
-"""Your model measures, the server searches: ask and tell with a random forest.
+"""Search with a model of your own: ask and tell with a random forest.
 
-A forest has no gradients. What does it take for a typical eight? The server proposes
-points of a box, 64 grey values from 0 to 16; the forest here says how many of its trees
-see each digit in them. Needs scikit-learn, and a server: `blackbox-am serve`.
+Which image gets most votes for the digit eight? The server proposes points of a box, 64
+grey values from 0 to 16. The random forest in this process, which has no gradients,
+returns its share of votes for each digit. The example needs scikit-learn and a server:
+`blackbox-am serve`.
 
     python examples/03_your_own_model.py
 """
 
 import argparse
-import time
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -21,7 +21,7 @@ from blackbox_am.plots import Row, montage, save
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--server", default="localhost:50051")
-    parser.add_argument("--queries", type=int, default=1000, help="of each digit")
+    parser.add_argument("--queries", type=int, default=1000, help="for each digit")
     parser.add_argument("--out", default="forest.png")
     arguments = parser.parse_args()
 
@@ -30,14 +30,11 @@ def main() -> None:
 
     with blackbox_am.connect(arguments.server) as client:
         study = client.create(
-            targets=[f"forest:{digit}" for digit in range(10)],  # our names: no oracle checks
+            targets=[f"forest:{digit}" for digit in range(10)],  # any names: no oracle checks them
             space=blackbox_am.SpaceSpec("box", 64, low=(0.0,), high=(16.0,)),
             queries_per_target=arguments.queries,
         )
-        while (candidates := study.ask()).state.active:
-            if not len(candidates):  # others are measuring what is left
-                time.sleep(candidates.retry_after)
-                continue
+        while not (candidates := study.ask()).done:
             votes = forest.predict_proba(candidates.latents)
             study.tell(candidates, votes[np.arange(len(candidates)), candidates.targets])
 

@@ -128,3 +128,9 @@ def far(tmp_path: Path) -> Iterator[Callable[..., Far]]:
     yield new
     for server in started:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def far_class() -> type[Far]:
+    """`Far`, for fixtures of a wider scope than a test."""
+    return Far

@@ -373,3 +373,22 @@ def inference_servers(
     lines = bench.measure(kinds, ways, rows, repeats, requests, say)
     title = f"bench inference-servers: {repeats} turns of {requests} requests"
     measurement.show(title, lines, json_file)
+
+
+@app.command()
+@ends_in_order()
+def service(
+    studies: Annotated[int, typer.Option(help="Finished studies of the store.", min=1)] = 10_000,
+    idle: Annotated[int, typer.Option(help="Idle studies of clients.", min=1)] = 1_000,
+    json_file: JsonFile = None,
+) -> None:
+    """Measure a server with many studies.
+
+    (a) its start on a store of finished studies, against an empty store; (b) calls that only
+    read while an optimizer takes seconds, against a quiet server; (c) its memory for studies of
+    clients that nobody asks any more.
+    """
+    from blackbox_am.bench import service as bench
+
+    lines = [*bench.start_up(studies, say), *bench.reading(say), bench.idle_memory(idle, say)]
+    measurement.show("bench service", lines, json_file)

@@ -31,7 +31,7 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.spec import OptimizerSpec
 from blackbox_am.core.tensors import to_uint8
 from blackbox_am.errors import BlackboxError, InvalidInput
-from blackbox_am.evaluation import Evaluator
+from blackbox_am.evaluation import LocalEvaluator, Rows
 from blackbox_am.objectives.mean import Mean
 from blackbox_am.plugins import build_optimizer
 
@@ -168,7 +168,7 @@ def _search(cell: Cell, problem: problems.Problem) -> _Report:
     objectives = tuple(Mean((str(unit),)) for unit in problem.units for _ in range(cell.seeds))
     population = optimizer.population_size(space)
     batch = fixed_batch_size(population * targets, problem.oracle.describe().batch_size)
-    evaluator = Evaluator(problem.generator, problem.oracle, objectives, batch)
+    evaluator = LocalEvaluator(problem.generator, problem.oracle, objectives, batch)
     maxima = problem.natural_maxima.repeat_interleave(cell.seeds).unsqueeze(1)
     report = _Report(targets)
     state = optimizer.init(space, targets, Stream(0, "init", 0, range(targets)))
@@ -178,14 +178,16 @@ def _search(cell: Cell, problem: problems.Problem) -> _Report:
             stream = Stream(0, "ask", generation, range(targets))
             asked_for = Proposal.of(optimizer.ask(space, state, stream))
             latents = space.project(asked_for.latents)
-        evaluation = evaluator.evaluate(latents, range(targets), gradients=climbs)
-        clean = torch.from_numpy(evaluation.activations[..., 0]).to(torch.float64) / maxima
+        rows = Rows.of(latents, range(targets))
+        observation = evaluator.submit(rows, gradients=climbs).result()
+        clean = torch.from_numpy(observation.values[:, 0]).reshape(targets, population) / maxima
         told = noisy(clean, cell.noise, Stream(0, "noise", generation, range(targets)))
         report.add(clean, told, latents)
         with torch.no_grad():
-            state = optimizer.tell(
-                space, state, latents, told.to(torch.float32), evaluation.gradients
-            )
+            gradients = observation.gradients
+            if gradients is not None:
+                gradients = gradients.reshape(latents.shape)
+            state = optimizer.tell(space, state, latents, told, gradients)
     return report
 
 

@@ -32,6 +32,7 @@ from blackbox_am.core.spec import (
     StudySpec,
     objective,
 )
+from blackbox_am.evaluation import Rows
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import checks, local
 from blackbox_am.studies.live import LiveStudy
@@ -56,13 +57,14 @@ def study_overhead(generations: int, say: Progress) -> Measurement:
         evaluator = local.evaluator_of(live, generator, oracle)
         live.start()
         for index in range(generations + 1):
-            latents, targets = live.generation().latents.clone(), live.generation().targets
+            generation = live.generation()
+            rows = Rows.of(generation.latents.clone(), generation.targets)
             started = time.perf_counter()
-            evaluator.evaluate(latents, targets)
+            evaluator.submit(rows).result()
             between = time.perf_counter()
             generation = live.generation()
-            result = evaluator.evaluate(generation.latents, generation.targets)
-            live.tell_generation(generation, result.activations)
+            rows = Rows.of(generation.latents, generation.targets, generation.wanted)
+            live.tell_generation(generation, evaluator.submit(rows).result())
             live.generation()  # the next one is asked inside the clock
             if index:  # the first warms up
                 alone.append(between - started)

@@ -1,4 +1,4 @@
-"""Where the command line writes: results to `out`, everything about them to `err`."""
+"""Output of the command line: results on `out` (stdout), messages on `err` (stderr)."""
 
 from __future__ import annotations
 
@@ -9,5 +9,11 @@ err = Console(stderr=True)
 
 
 def plain(text: str) -> None:
-    """A line on stdout for other programs to read: no colours, no wrapping."""
+    """Print a line on stdout for other programs, without colours and without wrapping."""
     out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def complain(message: str) -> None:
+    """Print an error on stderr; brackets in `message` are not interpreted as markup."""
+    err.print("[bold red]error:[/] ", end="")
+    err.print(message, markup=False, highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from blackbox_am.cli.console import err
+from blackbox_am.cli.console import complain
 from blackbox_am.errors import (
     BlackboxError,
     Conflict,
@@ -43,12 +43,6 @@ def exit_code(error: BlackboxError) -> int:
         if isinstance(error, kind):
             return code
     return 1
-
-
-def complain(message: str) -> None:
-    """Print an error on stderr; brackets in `message` are not interpreted as markup."""
-    err.print("[bold red]error:[/] ", end="")
-    err.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 class Group(TyperGroup):

@@ -48,7 +48,10 @@ def create(
     seconds: options.Seconds = None,
     target_score: options.TargetScore = None,
     patience: options.Patience = None,
-    seed: options.Seed = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="Fixes every random number; drawn by the server without."),
+    ] = None,
     start: options.Start = None,
     study_id: Annotated[
         str | None, typer.Option("--id", help="Its id; the server picks one without.")

@@ -14,16 +14,6 @@ package imports neither torch nor the server.
 
 from blackbox_am.client.candidates import Candidates, TellResult
 from blackbox_am.client.client import Client, connect
-from blackbox_am.client.events import (
-    BudgetChanged,
-    Created,
-    GenerationClosed,
-    GenerationOpened,
-    Resumed,
-    RowsTold,
-    StateChanged,
-    StudyEvent,
-)
 from blackbox_am.client.listings import (
     GeneratorListing,
     OptimizerListing,
@@ -33,8 +23,20 @@ from blackbox_am.client.listings import (
     ServerInfo,
 )
 from blackbox_am.client.study import Study
+from blackbox_am.core.study_events import (
+    Adopted,
+    BudgetChanged,
+    Created,
+    GenerationClosed,
+    GenerationOpened,
+    Resumed,
+    RowsTold,
+    StateChanged,
+    StudyEvent,
+)
 
 __all__ = [
+    "Adopted",
     "BudgetChanged",
     "Candidates",
     "Client",

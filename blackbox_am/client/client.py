@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +12,8 @@ from blackbox_am.client import listings, rendering
 from blackbox_am.client.connection import SEND_BYTES, Connection
 from blackbox_am.client.study import Study
 from blackbox_am.core.spec import (
+    CriterionSpec,
+    GeneratorSpec,
     ObjectiveSpec,
     SpaceSpec,
     StudySpec,
@@ -22,24 +24,33 @@ from blackbox_am.core.spec import (
 )
 from blackbox_am.core.types import StudyProgress, StudyState
 from blackbox_am.rpc import names, pages, progress, specs, tensors
+from blackbox_am.rpc.api import check_version
 from blackbox_am.v1 import catalog_service_pb2 as catalog_pb
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
+from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
 
-def connect(target: str = "localhost:50051", *, timeout: float = 30.0) -> Client:
+def connect(
+    target: str = "localhost:50051", *, timeout: float = 30.0, client_id: str | None = None
+) -> Client:
     """A client of the server at `target`, which must be there.
 
     Args:
         target: its address, `host:port`.
         timeout: seconds that any one call may take.
+        client_id: who asks for candidates, such as `rig-2`: a name that no other client has at
+            the same time, and that this one keeps when it starts again. Candidates that it held
+            when it died come back to it at once. Where None, a name of this machine's user that
+            no other process has now; empty for no name.
 
     Raises:
         ServerUnavailable: where nobody answers at that address.
+        Unsupported: where the server speaks another version of the API.
     """
-    client = Client(Connection(target, timeout))
+    client = Client(Connection(target, timeout, client_id))
     try:
-        client.server_info()
+        check_version(client.server_info().api_version, target)
     except BaseException:
         client.close()
         raise
@@ -68,37 +79,41 @@ class Client:
         self,
         *,
         targets: Sequence[str | ObjectiveSpec],
-        generator: str | None = None,
+        generator: str | GeneratorSpec | None = None,
         space: SpaceSpec | None = None,
         oracle: str | None = None,
+        criteria: Sequence[CriterionSpec] = (),
         optimizer: str = "auto",
         parameters: dict[str, Any] | None = None,
         queries_per_target: int = 1000,
         seconds: float | None = None,
         target_score: float | None = None,
         patience: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         start: str | NDArray[Any] | None = None,
         study_id: str | None = None,
         labels: dict[str, str] | None = None,
         keep_latents: str = "best",
         validate_only: bool = False,
+        adopt: bool = False,
     ) -> Study:
-        """Creates a study. The same call again returns the study that is there.
+        """Creates a study. The same call again with a `study_id` returns the study that is there.
 
         Args:
             targets: what to maximise: a unit's address (`conv4:7`) or an objective, each
                 one search of its own, all in lock-step.
-            generator: the registered generator whose latents are searched, or ...
+            generator: the registered generator whose latents are searched, by its name or with
+                parameters of the study's own, or ...
             space: ... a bare space, whose points clients evaluate.
             oracle: the registered oracle that measures; None where clients do.
+            criteria: when a target has succeeded: none, one for all targets, or one a target.
             optimizer: a registered optimizer; `auto` chooses by space, budget and noise.
             parameters: of the optimizer, the rest at its defaults.
             queries_per_target: rows measured for each target at most.
             seconds: time spent searching at most.
             target_score: a target is finished once its best score reaches this.
             patience: a target is finished after so many generations without a better score.
-            seed: fixes every random number.
+            seed: fixes every random number; the server draws one where None, see `Study.spec`.
             start: where to begin: the id of a study that has found something, or latents (K, D)
                 or (D,); the prior where None.
             study_id: a small letter, then small letters, digits, hyphens; 63 at most. The
@@ -106,6 +121,8 @@ class Client:
             labels: free key-value pairs.
             keep_latents: what the journal keeps: `best` of each target, or `all`.
             validate_only: check, and create nothing; the study returned has no id.
+            adopt: go on with the model and generator that the server has now, where the study is
+                there and was created with others.
 
         Raises:
             InvalidInput: for a specification that cannot work, naming the field.
@@ -123,18 +140,22 @@ class Client:
             StudySpec,
             {
                 "targets": [to_plain(objective(target)) for target in targets],
-                "generator": generator,
+                "generator": to_plain(generator),
                 "space": to_plain(space),
                 "oracle": oracle,
+                "criteria": to_plain(criteria),
                 "optimizer": {"name": optimizer, "parameters": parameters or {}},
                 "budget": budget,
-                "seed": seed,
+                "seed": seed or 0,
                 "start": to_plain(start_spec(start)),
                 "labels": labels or {},
                 "keep_latents": keep_latents,
             },
         )
-        return self.create_from(spec, study_id=study_id, validate_only=validate_only)
+        message = specs.study_to_proto(spec)
+        if seed is None:
+            message.ClearField("seed")
+        return self._create(message, study_id, "", validate_only, adopt)
 
     def create_from(
         self,
@@ -143,6 +164,7 @@ class Client:
         study_id: str | None = None,
         request_id: str = "",
         validate_only: bool = False,
+        adopt: bool = False,
     ) -> Study:
         """Creates the study that `spec` describes.
 
@@ -151,17 +173,30 @@ class Client:
             study_id: its id; the server picks one where None.
             request_id: repeating a call with this id has no further effect.
             validate_only: check, and create nothing; the study returned has no id.
+            adopt: as for `create`.
 
         Raises:
             BlackboxError: as `create`.
         """
+        message = specs.study_to_proto(spec)
+        return self._create(message, study_id, request_id, validate_only, adopt)
+
+    def _create(
+        self,
+        spec: study_pb2.StudySpec,
+        study_id: str | None,
+        request_id: str,
+        validate_only: bool,
+        adopt: bool,
+    ) -> Study:
         request = pb.CreateStudyRequest(
-            spec=specs.study_to_proto(spec),
+            spec=spec,
             study_id=study_id or "",
             request_id=request_id,
             validate_only=validate_only,
+            adopt=adopt,
         )
-        message = self._connection.call(self._connection.studies.CreateStudy, request)
+        message = self._connection.call(self._connection.studies.CreateStudy, request).study
         return Study(self._connection, names.study_id(message.name) if message.name else "")
 
     def study(self, study_id: str) -> Study:
@@ -174,14 +209,27 @@ class Client:
         study.progress()
         return study
 
-    def studies(self, states: Sequence[StudyState] = ()) -> list[StudyProgress]:
-        """How far each study is, by id; only those in one of `states` where given."""
+    def studies(
+        self, states: Sequence[StudyState] = (), *, labels: Mapping[str, str] | None = None
+    ) -> list[StudyProgress]:
+        """How far each study is, by id.
+
+        Args:
+            states: only studies in one of these; all where empty.
+            labels: only studies that have all of these.
+        """
         numbers = [progress.state_to_proto(state) for state in states]
 
         def fetch(token: str) -> Any:
             answer = self._connection.call(
                 self._connection.studies.ListStudies,
-                pb.ListStudiesRequest(page_size=1000, page_token=token, states=numbers),
+                pb.ListStudiesRequest(
+                    page_size=1000,
+                    page_token=token,
+                    states=numbers,
+                    labels=labels,
+                    view=study_pb2.STUDY_VIEW_FULL,
+                ),
             )
             return answer.studies, answer.next_page_token
 
@@ -190,11 +238,11 @@ class Client:
     # What the server has
 
     def server_info(self) -> listings.ServerInfo:
-        """Version, device and limits of the server."""
+        """Versions, device, features and limits of the server."""
         answer = self._connection.call(
             self._connection.catalog.GetServerInfo, catalog_pb.GetServerInfoRequest()
         )
-        return listings.ServerInfo(answer.version, answer.device, answer.max_message_bytes)
+        return listings.server(answer)
 
     def oracles(self) -> list[listings.OracleListing]:
         """The oracles that the server has."""

@@ -9,9 +9,30 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.types import OracleInfo
-from blackbox_am.rpc import progress, specs
+from blackbox_am.rpc import progress, specs, times
+from blackbox_am.rpc.mapping import from_message, plain_of
 from blackbox_am.v1 import catalog_service_pb2 as pb
-from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
+
+
+@dataclass(frozen=True)
+class ServerLimits:
+    """The largest that a server takes or gives.
+
+    Attributes:
+        max_message_bytes: of a request.
+        max_stream_bytes: of a tensor or artifact that comes in chunks.
+        max_page_size: entries of a page.
+        max_targets: of a study.
+        max_samples: latents that one call draws.
+        max_lease_duration: seconds that candidates are held.
+    """
+
+    max_message_bytes: int
+    max_stream_bytes: int
+    max_page_size: int
+    max_targets: int
+    max_samples: int
+    max_lease_duration: float
 
 
 @dataclass(frozen=True)
@@ -20,13 +41,19 @@ class ServerInfo:
 
     Attributes:
         version: of blackbox_am.
+        api_version: MAJOR.MINOR of the API that it speaks.
         device: where it computes.
-        max_message_bytes: the largest request it takes.
+        features: what it can do beyond the first version of the API.
+        min_keepalive_interval: seconds; a client that pings more often is cut off.
+        limits: the largest that it takes or gives.
     """
 
     version: str
+    api_version: str
     device: str
-    max_message_bytes: int
+    features: tuple[str, ...]
+    min_keepalive_interval: float
+    limits: ServerLimits
 
 
 @dataclass(frozen=True)
@@ -119,43 +146,39 @@ class Probe:
     rows_per_second: float
 
 
+def server(message: pb.GetServerInfoResponse) -> ServerInfo:
+    """The server in `message`."""
+    return ServerInfo(
+        message.version,
+        message.api_version,
+        message.device,
+        tuple(message.features),
+        times.duration_from_proto(message.min_keepalive_interval),
+        from_message(message.limits, ServerLimits),
+    )
+
+
 def plug_in(message: pb.PlugInInfo) -> PlugInListing:
     """The plug-in in `message`."""
-    return PlugInListing(**_plug_in_fields(message))
+    return from_message(message, PlugInListing)
 
 
 def optimizer(message: pb.OptimizerInfo) -> OptimizerListing:
     """The optimizer in `message`."""
-    return OptimizerListing(
-        **_plug_in_fields(message.plug_in), order=message.order, spaces=tuple(message.spaces)
-    )
+    common = {**plain_of(message, OptimizerListing), **plain_of(message.plug_in, PlugInListing)}
+    return OptimizerListing(**common)
 
 
 def generator(message: pb.GeneratorInfo) -> GeneratorListing:
     """The generator in `message`."""
-    return GeneratorListing(
-        message.name,
-        message.kind,
-        None if message.message else specs.space_from_proto(message.space),
-        tuple(message.stimulus_shape),
-        message.differentiable,
-        message.summary,
-        message.message,
-        message.licence,
-        message.targets or None,
-    )
+    found = plain_of(message, GeneratorListing)
+    space = specs.space_from_proto(message.space) if message.HasField("space") else None
+    return GeneratorListing(**{**found, "space": space})
 
 
-def oracle(message: oracle_pb.DescribeOracleResponse) -> OracleListing:
+def oracle(message: pb.OracleInfo) -> OracleListing:
     """The oracle in `message`."""
-    info = None if message.message else progress.oracle_from_proto(message)
-    return OracleListing(message.oracle, info, message.message)
-
-
-def _plug_in_fields(message: pb.PlugInInfo) -> dict[str, Any]:
-    return {
-        "name": message.name,
-        "summary": message.summary,
-        "schema": specs.struct_from_proto(message.schema),
-        "problem": message.message,
-    }
+    info = None
+    if message.HasField("description"):
+        info = progress.oracle_from_proto(message.description)
+    return OracleListing(message.name, info, message.problem)

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blackbox_am.client.connection import SEND_BYTES, Connection
-from blackbox_am.core.row_targets import one_a_row
+from blackbox_am.core.tensors import one_a_row
 from blackbox_am.errors import InvalidInput, ServerFailed
 from blackbox_am.rpc import tensors
 from blackbox_am.rpc.joining import TensorJoiner
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import catalog_service_pb2 as pb
-from blackbox_am.v1.tensor_pb2 import Tensor
 
 MAX_BYTES = 2**32
 """What one call brings at most."""
@@ -26,9 +25,12 @@ ROWS = 64
 
 def sample(connection: Connection, generator: str, n: int, seed: int) -> NDArray[Any]:
     """(n, D) latents from the generator's prior."""
-    request = pb.SampleRequest(generator=generator, count=n, seed=seed)
+    request = pb.SampleRequest(generator=generator, count=min(n, 2**31 - 1), seed=seed)
     call = connection.catalog.Sample(request, timeout=connection.timeout)
-    return _joined(connection, call, "latents")
+    joiner = TensorJoiner[pb.SampleHeader](
+        "latents", lambda header: header.latents, limit=MAX_BYTES
+    )
+    return _joined(connection, call, joiner)
 
 
 def render(
@@ -43,14 +45,20 @@ def render(
     the targets of its rows.
     """
     array = _numbers(latents)
-    wanted = tensors.header(dtype, ()).dtype
+    wanted = tensors.stimulus_dtype(dtype)
     rendered: list[NDArray[Any]] = []
     for start, piece, mine in _pieces(array, _whole(targets)):
         request = pb.RenderRequest(
-            generator=generator, latents=tensors.to_proto(piece), dtype=wanted, targets=mine
+            generator=generator,
+            latents=tensors.to_proto(piece),
+            stimulus_dtype=wanted,
+            targets=mine,
         )
         call = connection.catalog.Render(request, timeout=connection.timeout)
-        rendered.append(_joined(connection, call, "stimuli", on_rows, start))
+        joiner = TensorJoiner[pb.RenderHeader](
+            "stimuli", lambda header: header.stimuli, limit=MAX_BYTES
+        )
+        rendered.append(_joined(connection, call, joiner, on_rows, start))
     return np.concatenate(rendered)
 
 
@@ -95,19 +103,18 @@ def _pieces(
 def _joined(
     connection: Connection,
     call: Any,
-    field: str,
+    tensor: TensorJoiner[Any],
     on_rows: Callable[[int], None] | None = None,
     before: int = 0,
 ) -> NDArray[Any]:
-    tensor = TensorJoiner[Tensor](field, lambda header: header, limit=MAX_BYTES)
     try:
         for part in call:
             tensor.add(part)
-            if on_rows is not None and tensor.header is not None and part.HasField("chunk"):
+            if on_rows is not None and part.HasField("chunk"):
                 end = part.chunk.offset + len(part.chunk.data)
-                on_rows(before + tensor.header.shape[0] * end // part.chunk.total_size)
+                on_rows(before + tensor.shape[0] * end // part.chunk.total_size)
     except grpc.RpcError as error:
         raise from_rpc_error(error, connection.target) from error
     if tensor.header is None:
-        raise ServerFailed(f"the server sent no {field}")
+        raise ServerFailed("the server sent no tensor")
     return tensor.result()[1].copy()

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from blackbox_am.client import watching
-from blackbox_am.client.candidates import Candidates, TellResult
+from blackbox_am.client.candidates import Candidates, TellResult, from_proto
 from blackbox_am.client.connection import SEND_BYTES, Connection
-from blackbox_am.client.events import StudyEvent
-from blackbox_am.core.spec import StudySpec
+from blackbox_am.core import candidate_ids
+from blackbox_am.core.spec import MAX_QUERIES, StudySpec
+from blackbox_am.core.study_events import StudyEvent
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
 from blackbox_am.errors import InvalidInput, ShapeMismatch
-from blackbox_am.rpc import names, pages, progress, specs, tensors
+from blackbox_am.rpc import names, pages, progress, specs, tensors, times
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
+
+ID_BYTES = 16
+"""Of a candidate that is told: its id, with some room."""
+LARGEST_NUMBER = 2**31 - 1
+"""That a field of 32 bits holds."""
+SHORTEST_WAIT_SECONDS = 0.05
+"""Between two requests for candidates."""
 
 
 class Study:
@@ -117,25 +126,44 @@ class Study:
                 break
         return now
 
-    def best(self, stimuli: bool = False) -> list[Best]:
+    def best(
+        self, stimuli: bool = False, *, targets: Sequence[int] = (), dtype: str = "uint8"
+    ) -> list[Best]:
         """The best candidate of each target that has one, with its stimulus where wanted.
 
+        Args:
+            stimuli: whether to bring what the generator makes of each.
+            targets: only these; all where empty.
+            dtype: of the stimuli: `uint8` (0..255), or `float32` (0..1), which is exact.
+
         Raises:
-            InvalidInput: for stimuli of a study that has no generator.
+            InvalidInput: for stimuli of a study that has no generator, and unknown targets.
         """
+        number = tensors.stimulus_dtype(dtype)
 
         def fetch(token: str) -> Any:
-            request = pb.GetBestRequest(name=self._name, with_stimuli=stimuli, page_token=token)
+            request = pb.GetBestRequest(
+                name=self._name,
+                with_stimuli=stimuli,
+                stimulus_dtype=number,
+                targets=targets,
+                page_token=token,
+            )
             answer = self._connection.call(self._stub.GetBest, request)
             return answer.best, answer.next_page_token
 
         return [progress.best_from_proto(message, self.id) for message in pages.walk(fetch)]
 
-    def generations(self) -> Iterator[GenerationScores]:
-        """The scores of each closed generation, in order."""
+    def generations(self, after: int = -1) -> Iterator[GenerationScores]:
+        """The scores of each closed generation after number `after`, in order."""
 
         def fetch(token: str) -> Any:
-            request = pb.ListGenerationsRequest(name=self._name, page_size=1000, page_token=token)
+            request = pb.ListGenerationsRequest(
+                name=self._name,
+                page_size=1000,
+                page_token=token,
+                after_generation=min(after, LARGEST_NUMBER),
+            )
             answer = self._connection.call(self._stub.ListGenerations, request)
             return answer.generations, answer.next_page_token
 
@@ -143,76 +171,102 @@ class Study:
 
     # Evaluating
 
-    def ask(self, n: int = 0, *, stimuli: bool = False, lease: float = 60.0) -> Candidates:
-        """Candidates to measure, held for this caller.
+    def ask(
+        self,
+        n: int = 0,
+        *,
+        stimuli: bool = False,
+        dtype: str = "uint8",
+        lease: float = 60.0,
+        timeout: float | None = None,
+        reconnect_seconds: float = 60.0,
+    ) -> Candidates:
+        """Candidates to measure, held for this client. Waits until there are some.
+
+        Candidates that this client was handed before its script started again come back at once,
+        see `connect`.
 
         Args:
             n: how many at most; as many as fit into one message where 0.
-            stimuli: whether to send what the generator makes of them, as uint8.
+            stimuli: whether to send what the generator makes of them.
+            dtype: of the stimuli: `uint8` (0..255), or `float32` (0..1), which is exact.
             lease: seconds that they are held for. What is not told by then may go to others.
+            timeout: seconds to wait where others hold what is left, or the study is paused;
+                without end where None, not at all where 0.
+            reconnect_seconds: how long a server that went away is waited for.
 
         Returns:
-            Up to `n`. None at all where others hold what is left, or the study is paused:
-            ask again after `retry_after` seconds; or where it has ended: see `state`.
+            Up to `n`. None at all, with arrays of no rows, where the study has ended (`done`),
+            or after `timeout`.
+
+        Raises:
+            ServerUnavailable: where the server went away and did not come back in time.
+            InvalidInput: for stimuli of a study that has no generator.
         """
+        name = self._connection.name
         request = pb.AskRequest(
             name=self._name,
-            max_candidates=n,
+            max_candidates=min(n, LARGEST_NUMBER),
             with_stimuli=stimuli,
-            lease_duration=progress.duration_to_proto(lease, "lease_duration"),
+            stimulus_dtype=tensors.stimulus_dtype(dtype),
+            lease_duration=times.duration_to_proto(lease, "lease_duration"),
+            client_id=str(name),
+            session_id=name.session,
         )
-        answer = self._connection.call(self._stub.Ask, request)
-        return Candidates(
-            tuple(answer.candidate_ids),
-            tensors.from_proto(answer.latents, field="latents").copy(),
-            tensors.from_proto(answer.stimuli, field="stimuli").copy()
-            if answer.HasField("stimuli")
-            else None,
-            progress.state_from_proto(answer.state),
-            answer.retry_after.ToTimedelta().total_seconds(),
-            answer.lease_id,
-            answer.lease_duration.ToTimedelta().total_seconds(),
-        )
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            answer = self._connection.persist(self._stub.Ask, request, reconnect_seconds)
+            found = from_proto(answer)
+            left = math.inf if deadline is None else deadline - time.monotonic()
+            if found.ids or found.done or left <= 0:
+                return found
+            time.sleep(min(max(found.retry_after, SHORTEST_WAIT_SECONDS), left))
 
-    def tell(self, candidates: Candidates | Sequence[str], activations: ArrayLike) -> TellResult:
+    def tell(
+        self,
+        candidates: Candidates | Sequence[int],
+        values: ArrayLike,
+        *,
+        all_units: bool = False,
+        reconnect_seconds: float = 60.0,
+    ) -> TellResult:
         """Brings measurements. They are durable when this returns, and may be told again.
 
         Args:
-            candidates: as `ask` returned them, or their ids.
-            activations: (N, U) or, for one unit, (N,): for each candidate the activations of
-                its target's units, in the order of the objective; nan where it failed, and
-                to fill up shorter rows. More than fits into one message is sent in several.
+            candidates: as `ask` returned them, or their ids; N of them.
+            values: what was measured, nan where it failed. (N,): one score for each candidate, for
+                targets that read one unit. (N, U): for each candidate the units that its target
+                reads, in the order of its objective, nan to fill up shorter rows.
+            all_units: (N, U) values hold all units of the study in each row, in the order of
+                `Study.units`.
+            reconnect_seconds: how long a server that went away is waited for.
+
+        More than fits into one message is sent in several.
 
         Raises:
-            InvalidInput: for infinities, and ids that are not this study's.
+            InvalidInput: for infinities, and candidates that were never proposed.
             ShapeMismatch: for another shape.
             StudyClosed: where the study has ended.
+            ServerUnavailable: where the server went away and did not come back in time.
         """
         ids = candidates.ids if isinstance(candidates, Candidates) else tuple(candidates)
-        values = np.asarray(activations)
-        if values.dtype.kind in "iub":
-            values = values.astype(np.float32)
-        if values.ndim == 1:
-            values = values[:, None]
-        if values.dtype.kind != "f" or values.ndim != 2 or len(values) != len(ids):
-            raise ShapeMismatch(
-                f"activations: expected one row of numbers for each of {len(ids)} candidates, "
-                f"got {values.dtype} of shape {values.shape}",
-                field="activations",
-            )
-        if values.dtype.name not in ("float32", "float64"):
-            values = values.astype(np.float32)
+        array = _measured(values, len(ids))
         told = [
-            self._tell(ids[piece], values[piece])
-            for piece in _pieces(ids, values.shape[1] * values.itemsize)
+            self._tell(ids[piece], array[piece], all_units, reconnect_seconds)
+            for piece in _pieces(ids, array.nbytes // max(len(ids), 1))
         ]
         return TellResult(
             sum(t.accepted for t in told),
             sum(t.repeated for t in told),
             progress.state_from_proto(told[-1].state),
+            told[-1].done,
             told[-1].generation,
             told[-1].sequence,
         )
+
+    def units(self) -> list[str]:
+        """All units that the targets read, each once, in the order of `all_units`."""
+        return list(self._get().units)
 
     def renew(self, candidates: Candidates, lease: float = 60.0) -> int:
         """Holds candidates for longer. Returns how many are still held.
@@ -227,7 +281,7 @@ class Study:
         request = pb.RenewLeaseRequest(
             name=self._name,
             lease_id=candidates.lease_id,
-            lease_duration=progress.duration_to_proto(lease, "lease_duration"),
+            lease_duration=times.duration_to_proto(lease, "lease_duration"),
         )
         return int(self._connection.call(self._stub.RenewLease, request).held)
 
@@ -237,9 +291,15 @@ class Study:
         """Hands out and evaluates nothing more until resumed."""
         return self._steer(self._stub.PauseStudy, pb.PauseStudyRequest(name=self._name))
 
-    def resume(self) -> StudyProgress:
-        """Sets a paused or failed study going."""
-        return self._steer(self._stub.ResumeStudy, pb.ResumeStudyRequest(name=self._name))
+    def resume(self, *, adopt: bool = False) -> StudyProgress:
+        """Sets a paused or failed study going.
+
+        Args:
+            adopt: go on with the model and generator that the server has now, where they are not
+                those that the study was created with.
+        """
+        request = pb.ResumeStudyRequest(name=self._name, adopt=adopt)
+        return self._steer(self._stub.ResumeStudy, request)
 
     def cancel(self) -> StudyProgress:
         """Ends it for good."""
@@ -259,11 +319,12 @@ class Study:
             InvalidSpec: where a limit would fall.
             StudyClosed: where the study was cancelled or failed.
         """
-        if queries_per_target is not None and queries_per_target < 1:
-            raise InvalidInput(
-                f"queries_per_target must be 1 or more, got {queries_per_target}",
-                field="budget.queries_per_target",
-            )
+        for name, limit in (("queries_per_target", queries_per_target), ("patience", patience)):
+            if limit is not None and not 1 <= limit <= MAX_QUERIES:
+                raise InvalidInput(
+                    f"{name} must be 1 or more, and at most {MAX_QUERIES}, got {limit}",
+                    field=f"budget.{name}",
+                )
         budget = study_pb2.Budget(
             queries_per_target=queries_per_target or 0,
             seconds=seconds,
@@ -278,25 +339,43 @@ class Study:
         self._connection.call(self._stub.DeleteStudy, pb.DeleteStudyRequest(name=self._name))
 
     def _get(self) -> study_pb2.Study:
-        study: study_pb2.Study = self._connection.call(
-            self._stub.GetStudy, pb.GetStudyRequest(name=self._name)
-        )
+        request = pb.GetStudyRequest(name=self._name)
+        study: study_pb2.Study = self._connection.call(self._stub.GetStudy, request).study
         return study
 
     def _steer(self, method: Any, request: Any) -> StudyProgress:
-        return progress.progress_from_proto(self._connection.call(method, request))
+        return progress.progress_from_proto(self._connection.call(method, request).study)
 
-    def _tell(self, ids: Sequence[str], values: Any) -> pb.TellResponse:
-        request = pb.TellRequest(
-            name=self._name, candidate_ids=ids, activations=tensors.to_proto(values)
+    def _tell(
+        self, ids: Sequence[int], values: Any, all_units: bool, reconnect_seconds: float
+    ) -> pb.TellResponse:
+        request = pb.TellRequest(name=self._name, candidate_ids=candidate_ids.check(ids).tolist())
+        if values.ndim == 1:
+            request.scores.values.extend(values)
+        else:
+            kind = "all_units" if all_units else "activations"
+            getattr(request, kind).CopyFrom(tensors.to_proto(values))
+        told: pb.TellResponse = self._connection.persist(
+            self._stub.Tell, request, reconnect_seconds
         )
-        told: pb.TellResponse = self._connection.call(self._stub.Tell, request)
         return told
 
 
-def _pieces(ids: Sequence[str], row_bytes: int) -> Iterator[slice]:
+def _measured(values: ArrayLike, rows: int) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.dtype.kind in "iub" or not array.size:
+        array = array.astype(np.float64)
+    if array.dtype.kind != "f" or array.ndim not in (1, 2) or len(array) != rows:
+        raise ShapeMismatch(
+            f"values: expected one number, or one row of numbers, for each of {rows} candidates, "
+            f"got {array.dtype} of shape {array.shape}",
+            field="values",
+        )
+    return array if array.dtype.name in ("float32", "float64") else array.astype(np.float32)
+
+
+def _pieces(ids: Sequence[int], row_bytes: int) -> Iterator[slice]:
     """Slices of the candidates that fit into a message each; one empty one for none."""
-    widest = max((len(candidate) for candidate in ids), default=0) + 4
-    rows = max(1, SEND_BYTES // (widest + row_bytes))
+    rows = max(1, SEND_BYTES // (ID_BYTES + row_bytes))
     for start in range(0, max(len(ids), 1), rows):
         yield slice(start, start + rows)

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 
 import grpc
 
-from blackbox_am.client.connection import Connection
-from blackbox_am.client.events import StateChanged, StudyEvent, from_proto
+from blackbox_am.client.connection import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    Connection,
+)
+from blackbox_am.core.study_events import StateChanged, StudyEvent
 from blackbox_am.errors import ServerUnavailable
-from blackbox_am.rpc.progress import duration_to_proto
+from blackbox_am.rpc.events import from_proto
 from blackbox_am.rpc.status import from_rpc_error
+from blackbox_am.rpc.times import duration_to_proto
 from blackbox_am.v1 import study_service_pb2 as pb
-
-FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 2.0
 
 
 def events(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 
@@ -144,10 +145,19 @@ def _plain(value: object) -> str | None:
             "{}",
             [None if t is None else f"{k!r}: {t}" for k, t in zip(keys, texts, strict=True)],
         )
+    parts = _attributes(value)
+    if parts is None:
+        return None
+    text = _plain(parts)
+    return None if text is None else f"{type(value).__name__}{text}"
+
+
+def _attributes(value: object) -> dict[str, object] | None:
+    """The fields of a structure of plain data by name; None of anything else."""
+    if isinstance(value, msgspec.Struct):
+        return {name: getattr(value, name) for name in value.__struct_fields__}
     if dataclasses.is_dataclass(value) and not isinstance(value, (type, Digest, Unnamed)):
-        parts = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
-        text = _plain(parts)
-        return None if text is None else f"{type(value).__name__}{text}"
+        return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 
@@ -19,6 +20,11 @@ class Generator(Identified, ABC):
     A subclass is a frozen dataclass whose fields are its parameters. `space` and
     `stimulus_shape` are known without loading weights.
     """
+
+    study_parameters: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that a study may set by itself. The operator may allow it others."""
+    study_inputs: ClassVar[tuple[str, ...]] = ()
+    """Parameters that a study may bring as arrays, such as the images to attack."""
 
     @property
     def differentiable(self) -> bool:
@@ -63,6 +69,13 @@ class Generator(Identified, ABC):
         """
         del targets
         return self.render(latents)
+
+    def references(self, targets: torch.Tensor) -> torch.Tensor | None:
+        """The inputs that it works around, for rows of targets (N,): (N, *stimulus) or, where
+        all rows have the same, (1, *stimulus); None where it works around none.
+        """
+        del targets
+        return None
 
     def to(self, device: torch.device | str) -> None:
         """Moves its weights. A generator without weights does nothing."""

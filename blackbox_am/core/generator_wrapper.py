@@ -73,6 +73,10 @@ class GeneratorWrapper(Generator):
     def render_targets(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return self.changed(self.inner.render_targets(latents, targets))
 
+    def references(self, targets: torch.Tensor) -> torch.Tensor | None:
+        found: torch.Tensor | None = self.inner.references(targets)
+        return None if found is None else self.changed(found)
+
     @abstractmethod
     def changed(self, stimuli: torch.Tensor) -> torch.Tensor:
         """(N, *stimulus_shape) float32 in [0, 1], from what `inner` rendered."""

@@ -27,7 +27,8 @@ class Meter:
     Args:
         outer: another meter, which gets all of it too.
         on_call: told before each call that is made (it has been added), and after one that
-            turned out not to have been; one thread at a time.
+            turned out not to have been; one thread at a time. What it raises keeps the call
+            from being made, and counted.
 
     Attributes:
         total: what was counted so far.
@@ -48,7 +49,11 @@ class Meter:
         with self._lock:
             self.total += counts
             if self._on_call is not None and counts.calls:
-                self._on_call(self)
+                try:
+                    self._on_call(self)
+                except BaseException:
+                    self.total += -counts  # the call is not made
+                    raise
         if self._outer is not None:
             self._outer.add(counts)
 

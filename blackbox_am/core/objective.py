@@ -13,8 +13,8 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from blackbox_am.core.quantities import Quantity, parse_quantity
 from blackbox_am.core.spec import ObjectiveSpec
-from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec
 
 A = TypeVar("A", bound=Any)
@@ -25,7 +25,7 @@ class Objective(ABC):
     """A score of quantities."""
 
     @abstractmethod
-    def reads(self) -> tuple[Unit, ...]:
+    def reads(self) -> tuple[Quantity, ...]:
         """The quantities that it reads, U of them, in the order of `score`'s last axis."""
 
     @abstractmethod
@@ -82,10 +82,10 @@ class Leaf(Objective):
                 f"objective {self.kind!r}: expected one quantity or more, got none",
                 field="targets.quantities",
             )
-        short = tuple(str(Unit.parse(text)) for text in self.quantities)
+        short = tuple(str(parse_quantity(text)) for text in self.quantities)
         object.__setattr__(self, "quantities", short)
 
-    def reads(self) -> tuple[Unit, ...]:
+    def reads(self) -> tuple[Quantity, ...]:
         return self._read
 
     def spec(self) -> ObjectiveSpec:
@@ -95,8 +95,8 @@ class Leaf(Objective):
         return ObjectiveSpec(self.kind, quantities, weights, parameters)
 
     @cached_property
-    def _read(self) -> tuple[Unit, ...]:
-        return tuple(Unit.parse(text) for text in self.quantities)
+    def _read(self) -> tuple[Quantity, ...]:
+        return tuple(parse_quantity(text) for text in self.quantities)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class _Joined(Objective):
 
     terms: tuple[Objective, ...]
 
-    def reads(self) -> tuple[Unit, ...]:
+    def reads(self) -> tuple[Quantity, ...]:
         return tuple(quantity for term in self.terms for quantity in term.reads())
 
     def _scores(self, values: A) -> list[A]:

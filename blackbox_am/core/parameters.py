@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
@@ -24,16 +25,40 @@ def parameters_of(plug_in: type[T], name: str, parameters: dict[str, Any]) -> T:
         if issubclass(plug_in, msgspec.Struct)
         else [field.name for field in dataclasses.fields(plug_in)]  # type: ignore[arg-type]
     )
-    for key in parameters:
-        if key not in known:
-            near = did_you_mean(key, known)
-            raise InvalidSpec(f"{name} has no parameter {key!r}{near}", field=f"parameters.{key}")
+    _check_known(known, name, parameters)
     hints = get_type_hints(plug_in)
     whole = {key: _whole(value, hints[key]) for key, value in parameters.items()}
     try:
         return msgspec.convert(whole, plug_in, strict=True)
     except (msgspec.ValidationError, ValueError) as error:
         raise InvalidSpec(f"{name}: {error}", field="parameters") from error
+
+
+def with_parameters(plug_in: T, name: str, parameters: Mapping[str, Any]) -> T:
+    """A copy of a plug-in with other values of some parameters, checked as `parameters_of` does.
+
+    Raises:
+        InvalidSpec: for an unknown parameter or a bad value.
+    """
+    kind = type(plug_in)
+    hints = get_type_hints(kind)
+    known = [field.name for field in dataclasses.fields(plug_in)]  # type: ignore[arg-type]
+    _check_known(known, name, parameters)
+    try:
+        values = {
+            key: msgspec.convert(_whole(value, hints[key]), hints[key], strict=True)
+            for key, value in parameters.items()
+        }
+        return dataclasses.replace(plug_in, **values)  # type: ignore[type-var]
+    except (msgspec.ValidationError, ValueError) as error:
+        raise InvalidSpec(f"{name}: {error}", field="parameters") from error
+
+
+def _check_known(known: Sequence[str], name: str, parameters: Mapping[str, Any]) -> None:
+    for key in parameters:
+        if key not in known:
+            near = did_you_mean(key, known)
+            raise InvalidSpec(f"{name} has no parameter {key!r}{near}", field=f"parameters.{key}")
 
 
 def _whole(value: Any, hint: Any) -> Any:

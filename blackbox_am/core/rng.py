@@ -1,8 +1,9 @@
 """Random numbers as a function of position.
 
 The numbers of a `Stream` follow from (seed, purpose, generation, target). No random state is ever
-saved, and no number depends on the clock, on threads, or on the other targets of the batch.
-Target k of a study of K targets draws the numbers that it would draw alone.
+saved, and no number depends on the clock, on threads, or on the other targets of the batch. A study
+identifies a target by a key of its objective, so a target draws the numbers that it would draw
+alone, at every position of the list.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 import torch
 
 
-def position_seed(seed: int, purpose: str, generation: int, target: int) -> int:
+def position_seed(seed: int, purpose: str, generation: int, target: int | str) -> int:
     """63 bits that depend on every part of the position."""
     text = f"{seed}|{purpose}|{generation}|{target}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
@@ -27,7 +28,7 @@ class Stream:
     Successive draws from one stream differ.
 
     Attributes:
-        targets: numbers of the targets.
+        targets: what identifies the targets: keys of their objectives in a study, or numbers.
         seeds: 63 bits for each target that follow from its position, for the random generators of
             other libraries.
     """
@@ -37,7 +38,7 @@ class Stream:
         seed: int,
         purpose: str,
         generation: int,
-        targets: Sequence[int] = (0,),
+        targets: Sequence[int | str] = (0,),
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,

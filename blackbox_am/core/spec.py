@@ -7,7 +7,6 @@ journal. `decode` and `from_plain` check types and ranges and name the field at 
 from __future__ import annotations
 
 import math
-import re
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -15,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.core import tensors
-from blackbox_am.core.units import Unit
-from blackbox_am.errors import InvalidSpec, did_you_mean
+from blackbox_am.core.explaining import explain
+from blackbox_am.core.quantities import parse_quantity
+from blackbox_am.errors import InvalidSpec
 
 MAX_QUERIES = 10**9
 MAX_DIMENSION = 10**7
@@ -30,9 +30,6 @@ SpaceKind = Literal["normal", "sphere", "box", "categorical", "product"]
 Dimension = Annotated[int, msgspec.Meta(ge=1, le=MAX_DIMENSION)]
 
 T = TypeVar("T")
-
-_FIELD = re.compile(r"`\$\.([^`]+)`")
-"""Where msgspec says in its messages which field it means."""
 
 
 class SpaceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -286,14 +283,14 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 def objective(target: str | ObjectiveSpec) -> ObjectiveSpec:
-    """An objective from its short form: a unit's address stands for its mean.
+    """An objective from its short form: the address of a unit, or the name of a measure.
 
     Raises:
         InvalidInput: where the address is not in the grammar.
     """
     if isinstance(target, ObjectiveSpec):
         return target
-    return ObjectiveSpec("mean", quantities=(str(Unit.parse(target)),))
+    return ObjectiveSpec("mean", quantities=(str(parse_quantity(target)),))
 
 
 def start_spec(start: str | NDArray[Any] | None) -> StartSpec | None:
@@ -323,9 +320,8 @@ def from_plain(spec_type: type[T], plain: Any) -> T:
     try:
         return msgspec.convert(plain, spec_type, strict=True)
     except (msgspec.ValidationError, ValueError, RecursionError) as error:
-        found = _FIELD.search(str(error))
-        field = "" if found is None else found[1]
-        raise InvalidSpec(*_explain(spec_type, plain, str(error)), field=field) from error
+        sentence, field = explain(spec_type, plain, str(error))
+        raise InvalidSpec(sentence, field=field) from error
 
 
 def to_plain(spec: Any) -> Any:
@@ -344,13 +340,3 @@ def _check_depth(node: Any, children: str) -> None:
         f"{children} may be nested {MAX_DEPTH} deep at most; put more of them side by side",
         field=children,
     )
-
-
-def _explain(spec_type: type, plain: Any, message: str) -> tuple[str]:
-    name = spec_type.__name__
-    if isinstance(plain, dict) and "unknown field" in message:
-        known = [field.name for field in msgspec.structs.fields(spec_type)]
-        for key in plain:
-            if key not in known:
-                return (f"{name}: {message}{did_you_mean(str(key), known)}",)
-    return (f"{name}: {message}",)

@@ -1,10 +1,13 @@
-"""The contract of a store: the journal of studies."""
+"""The contract of a store: journals of studies, and their index."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+
+from blackbox_am.core.artifacts import Artifacts
+from blackbox_am.core.leases import Calls, Leases
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,58 +26,170 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredSnapshot:
-    """Optimizer state after some generations.
+class Entry:
+    """One event to be written.
 
     Attributes:
-        generation: generations told before it was taken.
-        sequence: last event folded in.
-        body: the encoded snapshot.
+        kind: its type in one word, by which `Store.read` can select.
+        body: the encoded event.
+    """
+
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSnapshot:
+    """The state of an optimizer after some generations, and of its study at that moment.
+
+    Attributes:
+        generation: generations that the optimizer was told before.
+        sequence: the last event folded in.
+        body: the optimizer's state, encoded.
+        study: the folded study at `sequence`, encoded.
     """
 
     generation: int
     sequence: int
     body: bytes
+    study: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A study's row in the index, written with each append.
+
+    Attributes:
+        state: the value of its `StudyState`.
+        oracle: name of the oracle that evaluates it; empty where only clients do.
+        body: its progress, encoded. Small: it is written with each append.
+        folded: the whole folded study, encoded, as of this append; None keeps the one
+            that was written before.
+    """
+
+    state: str
+    oracle: str
+    body: bytes
+    folded: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedStudy:
+    """What the index tells of a study.
+
+    Attributes:
+        study_id: its id.
+        sequence: its last event.
+        created_at: when it began, in seconds since the epoch.
+        created: the body of its first event.
+        state, body: of the last `Summary`; empty where none was ever written.
+        owner: the name of the process that holds its lease; empty where none does.
+        damage: what is wrong with the row, of which nothing more is known then; empty where
+            nothing is.
+    """
+
+    study_id: str
+    sequence: int
+    created_at: float
+    created: bytes
+    state: str
+    body: bytes
+    owner: str = ""
+    damage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A folded study as it was written last.
+
+    Attributes:
+        sequence: the last event folded in; later events have to be applied by the reader.
+        body: the folded study, encoded.
+    """
+
+    sequence: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the owner of a study noted last under one lease.
+
+    Attributes:
+        token: of the lease.
+        body: what was noted.
+    """
+
+    token: int
+    body: bytes
 
 
 class Store(ABC):
-    """Keeps the journals. Every method is safe to call from any thread.
+    """Keeps studies. Every method is safe to call from any thread.
 
-    What a method wrote is durable when it returns. Values go in and come out as copies.
+    What a method wrote is durable when it returns, unless it says otherwise. Values go in and
+    come out as copies.
+
+    Attributes:
+        leases: who may write to which study.
+        calls: calls between the processes that share the store.
+        artifacts: large values.
     """
+
+    leases: Leases
+    calls: Calls
+    artifacts: Artifacts
 
     @abstractmethod
     def append(
         self,
         study_id: str,
         sequence: int,
-        events: Sequence[bytes],
+        events: Sequence[Entry],
+        *,
+        token: int | None = None,
+        summary: Summary | None = None,
         snapshot: StoredSnapshot | None = None,
     ) -> None:
         """Writes `events` at `sequence`, `sequence` + 1, ... in one transaction.
 
-        The first event of a study (sequence 1) creates it. A `snapshot` takes the place of
-        the study's previous one, in the same transaction.
+        The first event of a study (sequence 1) creates it.
+
+        Args:
+            study_id: the study.
+            sequence: of the first of `events`.
+            events: what happened.
+            token: of the lease under which the caller writes; None where the caller has no
+                lease, and writes only as long as nobody holds one.
+            summary: takes the place of the study's row in the index, in the same transaction.
+            snapshot: takes the place of the study's previous one, in the same transaction.
 
         Raises:
+            NotOwner: where the lease is not the caller's.
             SequenceTaken: where another process wrote there first, or a gap would open.
         """
 
     @abstractmethod
-    def read(self, study_id: str, after: int = 0, limit: int | None = None) -> list[Record]:
+    def read(
+        self, study_id: str, after: int = 0, limit: int | None = None, kind: str = ""
+    ) -> list[Record]:
         """The events after sequence number `after`, in order.
+
+        Args:
+            study_id: the study.
+            after: the sequence number before the first.
+            limit: how many at most.
+            kind: only events of this kind; of all kinds where empty.
 
         Raises:
             NotFound: where there is no such study.
+            StoreCorrupt: where an event is missing or damaged.
         """
 
     @abstractmethod
-    def study_ids(self, after: str = "", limit: int | None = None) -> list[str]:
-        """Ids of the studies, sorted, those greater than `after`."""
-
-    @abstractmethod
     def delete(self, study_id: str) -> None:
-        """Forgets a study, its events and snapshots.
+        """Forgets a study, its events, snapshots, notes and lease, and its artifacts where no
+        other study refers to them.
 
         Raises:
             NotFound: where there is no such study.
@@ -84,17 +199,49 @@ class Store(ABC):
     def load_snapshot(self, study_id: str) -> StoredSnapshot | None:
         """The study's snapshot, or None."""
 
-    @abstractmethod
-    def note(self, study_id: str, body: bytes) -> None:
-        """Keeps `body` in the place of what was noted for the study before.
+    # The index
 
-        For what is written too often to wait for a disk each time: it outlives the process,
-        killed or not, but perhaps not a loss of power.
+    @abstractmethod
+    def find(self, study_id: str) -> IndexedStudy:
+        """What the index tells of a study.
+
+        Raises:
+            NotFound: where there is no such study.
+            StoreCorrupt: where the row or the study's first event is damaged.
         """
 
     @abstractmethod
-    def noted(self, study_id: str) -> bytes | None:
-        """What was noted last for the study, or None."""
+    def studies(
+        self, after: str = "", limit: int | None = None, states: Collection[str] = ()
+    ) -> list[IndexedStudy]:
+        """What the index tells of the studies, sorted by id.
+
+        Args:
+            after: only ids greater than this.
+            limit: how many at most.
+            states: only studies in one of these states; in any where empty.
+        """
+
+    @abstractmethod
+    def folded(self, study_id: str) -> Folded | None:
+        """The folded study as it was written last, or None."""
+
+    # Notes and requests
+
+    @abstractmethod
+    def note(self, study_id: str, token: int, body: bytes) -> None:
+        """Keeps `body` in the place of what was noted before under the same lease.
+
+        For what is written too often to wait for a disk each time: a note survives the death of
+        the process, but perhaps not a loss of power.
+
+        Raises:
+            NotOwner: where another has taken the lease meanwhile. Nothing is noted then.
+        """
+
+    @abstractmethod
+    def notes(self, study_id: str) -> list[Note]:
+        """What was noted last under each lease of the study, in the order of their tokens."""
 
     @abstractmethod
     def remember_request(self, request_id: str, study_id: str) -> str:

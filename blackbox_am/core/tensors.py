@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -127,3 +128,20 @@ def to_unit_interval(stimuli: Array) -> NDArray[np.float32]:
     if stimuli.dtype == np.uint8:
         return np.divide(stimuli, np.float32(255.0), dtype=np.float32)
     return stimuli.astype(np.float32, copy=False)
+
+
+def one_a_row(targets: Sequence[int], rows: int) -> tuple[int, ...]:
+    """The target of each of `rows` rows, where `targets` are as many, or one for all.
+
+    Raises:
+        InvalidInput: where there is another number of them.
+    """
+    if len(targets) == 1:
+        return tuple(targets) * rows
+    if len(targets) != rows:
+        raise InvalidInput(
+            f"targets: expected {rows} of them, one for each row of latents, or 1 for all rows, "
+            f"got {len(targets)}",
+            field="targets",
+        )
+    return tuple(targets)

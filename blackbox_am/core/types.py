@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.core.capability import Capability
-from blackbox_am.errors import InvalidInput
 
 FloatArray = NDArray[np.float64]
 ActivationArray = NDArray[np.float32]
@@ -37,6 +36,7 @@ class StopReason(Enum):
 
     NONE = ""
     TARGET = "target"
+    SUCCESS = "success"
     BUDGET = "budget"
     TIME = "time"
     PATIENCE = "patience"
@@ -45,7 +45,10 @@ class StopReason(Enum):
 
 
 class CandidateId(NamedTuple):
-    """One proposed latent: its place in a study, written `study/generation/target/row`."""
+    """One proposed latent: its place in a study, for people written `study/generation/target/row`.
+
+    On the wire a candidate is a number, see `core.candidate_ids`.
+    """
 
     study: str
     generation: int
@@ -54,27 +57,6 @@ class CandidateId(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.study}/{self.generation}/{self.target}/{self.row}"
-
-    @classmethod
-    def parse(cls, text: str) -> CandidateId:
-        """The inverse of `str`.
-
-        Raises:
-            InvalidInput: where `text` is no candidate id.
-        """
-        parts = text.split("/")
-        if len(parts) == 4 and parts[0] and all(_is_index(part) for part in parts[1:]):
-            return cls(parts[0], int(parts[1]), int(parts[2]), int(parts[3]))
-        raise InvalidInput(
-            f"{text[:120]!r} is not a candidate id; expected study/generation/target/row "
-            "as Ask returned it",
-            field="candidate_ids",
-        )
-
-
-def _is_index(text: str) -> bool:
-    # Python reads no number of thousands of digits, and nobody has proposed so many.
-    return text.isascii() and text.isdigit() and len(text) <= 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ _GRAMMAR = re.compile(
 _UNQUOTED = re.compile(r"\w[\w\-]*(\.[\w\-]+)*")
 """Names that `str` writes without quotes. `parse` takes more of them, such as ``act 1:2``."""
 _LOOSE = re.compile(rf"(?P<layer>.+?){_SUFFIXES}", re.ASCII | re.DOTALL)
+MEASURE = re.compile(r"(?:stimulus|latent)\.[a-z][a-z0-9_]*")
+"""Names of measures (`core.quantities`): a layer that is called so is written in quotes."""
 
 Position = str | tuple[int, ...] | None
 
@@ -75,7 +77,9 @@ class Unit:
             text += "@" + ",".join(str(i) for i in self.position)
         elif self.position is not None:
             text += f"@{self.position}"
-        return text if self.reduce == "mean" else f"{text}!{self.reduce}"
+        if self.reduce != "mean":
+            return f"{text}!{self.reduce}"
+        return f'"{text}"' if MEASURE.fullmatch(text) else text
 
     @classmethod
     def parse(cls, text: str) -> Unit:

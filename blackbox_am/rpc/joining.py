@@ -65,6 +65,11 @@ class TensorJoiner(Generic[Header]):
                 "expected a header first, then chunks; got " + self._unexpected(kind)
             )
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape that the header announced; empty before it came."""
+        return () if self.header is None else tuple(self._announced(self.header).shape)
+
     def result(self) -> tuple[Header, NDArray[Any]]:
         """The header and the tensor, once all parts are there.
 

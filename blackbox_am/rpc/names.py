@@ -15,7 +15,7 @@ def study_name(study_id: str) -> str:
     return STUDIES + study_id
 
 
-def study_id(name: str) -> str:
+def study_id(name: str, *, field: str = "name") -> str:
     """The id in a study's name.
 
     Raises:
@@ -24,9 +24,9 @@ def study_id(name: str) -> str:
     found = name.removeprefix(STUDIES)
     if found == name:
         raise InvalidInput(
-            f"{name[:80]!r} is not the name of a study; expected studies/STUDY_ID", field="name"
+            f"{name[:80]!r} is not the name of a study; expected studies/STUDY_ID", field=field
         )
-    return check_study_id(found, field="name")
+    return check_study_id(found, field=field)
 
 
 def check_study_id(text: str, *, field: str = "study_id") -> str:

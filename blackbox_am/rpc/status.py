@@ -1,12 +1,14 @@
 """Errors on the wire: one table between our classes and gRPC's codes, used both ways.
 
-An error travels as a `google.rpc.Status`: code, sentence, and `ErrorInfo` with the name of
-its class, so that the Python client raises the class that the server raised. Clients in
-other languages read the code. A status without our `ErrorInfo` (a proxy's, or another
+An error travels as a `google.rpc.Status`: code, sentence, and `ErrorInfo` with its class as a value
+of `ErrorReason`, so that the Python client raises the class that the server raised. Clients in
+other languages read the reason or the code. A status without our `ErrorInfo` (a proxy's, or another
 program's) becomes the class that the table lists first for its code.
 """
 
 from __future__ import annotations
+
+import re
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -35,6 +37,7 @@ CODES: dict[type[BlackboxError], grpc.StatusCode] = {
     errors.StudyClosed: grpc.StatusCode.FAILED_PRECONDITION,
     errors.ModelChanged: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SequenceTaken: grpc.StatusCode.ABORTED,
+    errors.NotOwner: grpc.StatusCode.ABORTED,
     errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,
     errors.GradientUnavailable: grpc.StatusCode.UNIMPLEMENTED,
     errors.CapabilityMissing: grpc.StatusCode.UNIMPLEMENTED,
@@ -58,7 +61,11 @@ CODES: dict[type[BlackboxError], grpc.StatusCode] = {
 """The table. A subclass that is not in it travels as its nearest base."""
 
 RETRY_SECONDS: dict[type[BlackboxError], int] = {
+    errors.SequenceTaken: 1,
+    errors.NotOwner: 1,
     errors.OracleUnavailable: 5,
+    errors.OracleTimeout: 5,
+    errors.ServerUnavailable: 1,
     errors.QuotaExceeded: 60,
 }
 """What a caller is told where the error itself says nothing."""
@@ -66,7 +73,13 @@ RETRY_SECONDS: dict[type[BlackboxError], int] = {
 MAX_RETRY_SECONDS = 1e9
 """Longer waits than 30 years need no exact number."""
 
-_CLASSES = {error_class.__name__: error_class for error_class in CODES}
+
+def reason_of(error_class: type[BlackboxError]) -> str:
+    """The name of the class's value of `ErrorReason`, without its prefix: `STUDY_EXISTS`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", error_class.__name__).upper()
+
+
+_CLASSES = {reason_of(error_class): error_class for error_class in CODES}
 _BY_CODE = {code: error_class for error_class, code in reversed(CODES.items())}
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -76,7 +89,7 @@ def to_status(error: BlackboxError) -> Status:
     listed = _listed(error)
     message = _short(error.message)
     status = Status(code=CODES[listed].value[0], message=message)
-    _attach(status, ErrorInfo(reason=listed.__name__, domain=DOMAIN))
+    _attach(status, ErrorInfo(reason=reason_of(listed), domain=DOMAIN))
     if error.field:
         violation = BadRequest.FieldViolation(field=_short(error.field), description=message)
         _attach(status, BadRequest(field_violations=[violation]))
@@ -112,6 +125,13 @@ def from_rpc_error(error: grpc.RpcError, address: str = "the server") -> Blackbo
     if status is not None:
         found.retry_after = _retry_after(status)
     return found
+
+
+def to_error(status: Status) -> BlackboxError:
+    """The error that `to_status` made `status` of."""
+    error = _from_status(status) or errors.ServerFailed(status.message)
+    error.retry_after = _retry_after(status)
+    return error
 
 
 def _from_status(status: Status) -> BlackboxError | None:

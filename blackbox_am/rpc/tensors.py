@@ -7,13 +7,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from blackbox_am.core import tensors
-from blackbox_am.errors import ShapeMismatch
-from blackbox_am.v1.tensor_pb2 import DType, Tensor
+from blackbox_am.errors import InvalidInput, ShapeMismatch
+from blackbox_am.v1.tensor_pb2 import Dtype, Tensor
 
 Array = NDArray[Any]
 
-_NUMBERS: dict[str, DType.ValueType] = {
-    name: DType.Value(f"DTYPE_{name.upper()}") for name in tensors.DTYPES
+_NUMBERS: dict[str, Dtype.ValueType] = {
+    name: Dtype.Value(f"DTYPE_{name.upper()}") for name in tensors.DTYPES
 }
 _NAMES = {number: name for name, number in _NUMBERS.items()}
 
@@ -26,6 +26,17 @@ def to_proto(array: Array) -> Tensor:
 def header(dtype: str, shape: tuple[int, ...]) -> Tensor:
     """A tensor whose data follows in chunks."""
     return Tensor(dtype=_NUMBERS[dtype], shape=shape)
+
+
+def stimulus_dtype(name: str) -> Dtype.ValueType:
+    """The number of the dtype by which stimuli are asked for.
+
+    Raises:
+        InvalidInput: for another one than `uint8` or `float32`.
+    """
+    if name not in ("uint8", "float32"):
+        raise InvalidInput(f"dtype: expected uint8 or float32, got {name!r}", field="dtype")
+    return _NUMBERS[name]
 
 
 def from_proto(message: Tensor, *, field: str = "tensor") -> Array:
@@ -58,7 +69,7 @@ def size_of(header: Tensor, *, field: str = "tensor") -> int:
 def _dtype(message: Tensor, field: str) -> str:
     name = _NAMES.get(message.dtype)
     if name is None:
-        came = "none" if message.dtype == DType.DTYPE_UNSPECIFIED else f"number {message.dtype}"
+        came = "none" if message.dtype == Dtype.DTYPE_UNSPECIFIED else f"number {message.dtype}"
         raise ShapeMismatch(
             f"{field}: expected a dtype out of {', '.join(_NAMES.values())}, got {came}; "
             "is the tensor filled in?",

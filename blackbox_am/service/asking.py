@@ -10,26 +10,31 @@ import numpy as np
 from google.protobuf.duration_pb2 import Duration
 from numpy.typing import NDArray
 
+from blackbox_am.core import candidate_ids
 from blackbox_am.core.space import build_space
-from blackbox_am.core.tensors import to_uint8
-from blackbox_am.core.types import CandidateId, StudyState
+from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.core.types import StudyState
 from blackbox_am.errors import InvalidInput, ShapeMismatch
-from blackbox_am.rpc import names, progress, tensors
+from blackbox_am.rpc import names, progress, tensors, times
 from blackbox_am.service.backend import Backend
-from blackbox_am.service.rendering import render
-from blackbox_am.studies import decisions
+from blackbox_am.service.rendering import as_dtype, check_stimulus_dtype, render
+from blackbox_am.studies import decisions, telling
 from blackbox_am.studies.candidates import Generation
+from blackbox_am.studies.decisions import ToldRows
+from blackbox_am.studies.leases import Holder
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_service_pb2 as pb
 
+ID_BYTES = 16
+"""Of a candidate in an answer: its id and its target."""
 ANSWER_BYTES = 3 * 2**20 + 2**19
 """An answer stays below this, so that default clients (4 MiB) take it."""
 DEFAULT_LEASE_SECONDS = 60.0
 LONGEST_LEASE_SECONDS = 86_400.0
 RETRY_HELD_SECONDS = 1.0
 RETRY_PAUSED_SECONDS = 5.0
-LARGEST_INDEX = 2**31 - 1
+LONGEST_CLIENT_ID = 128
 
 Array = NDArray[Any]
 
@@ -39,54 +44,55 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
 
     Raises:
         NotFound: where there is no such study.
-        InvalidInput: for a bad number or lease, or stimuli where there is no generator.
+        InvalidInput: for a bad number, lease or dtype, or stimuli where there is no generator.
     """
     study_id = names.study_id(request.name)
     seconds = lease_seconds(request.lease_duration)
-    if request.max_candidates < 0:
-        raise InvalidInput(
-            f"max_candidates must be 0 or more, got {request.max_candidates}",
-            field="max_candidates",
-        )
-    with backend.registry.reading(study_id) as study:
-        if not study.state.active:
-            return _nothing(study, 0.0)
-        spec, dimension = study.spec, study.space.dimension
-        stimulus = math.prod(study.created.stimulus_shape)
+    dtype = check_stimulus_dtype(request.stimulus_dtype)
+    _check_request(request)
+    published = backend.registry.published(study_id)
+    created, state = published.created, published.progress.state
+    spec, shape = created.spec, created.stimulus_shape
     if request.with_stimuli and spec.generator is None:
         raise InvalidInput(
             "the study searches a bare space and has no generator: its latents are the stimuli; "
             "ask without with_stimuli",
             field="with_stimuli",
         )
-    row_bytes = len(study_id) + 40 + 8 * dimension + (stimulus if request.with_stimuli else 0)
+    empty = np.zeros((0, *shape), dtype) if request.with_stimuli else None
+    if not state.active:
+        return _nothing(created.space, state, 0.0, empty)
+    row_bytes = ID_BYTES + 8 * created.space.dimension
+    row_bytes += 0 if empty is None else math.prod(shape) * empty.itemsize
     limit = max(ANSWER_BYTES // row_bytes, 1)
     if request.max_candidates:
         limit = min(limit, request.max_candidates)
 
     def take(live: LiveStudy) -> tuple[pb.AskResponse, Array | None]:
-        generation, keys, lease_id = live.take(limit, seconds)
+        holder = Holder(request.client_id, request.session_id)
         with live.reading() as study:
+            generation, keys, lease_id = live.take(limit, seconds, holder)
             if not keys:
-                return _nothing(study, _retry_after(live, study)), None
+                wait = _retry_after(live, study)
+                return _nothing(created.space, study.state, wait, empty), None
             latents = _latents(generation, keys)
+            targets, rows = [target for target, _ in keys], [row for _, row in keys]
             answer = pb.AskResponse(
-                candidate_ids=[
-                    str(CandidateId(study_id, generation.index, target, row))
-                    for target, row in keys
-                ],
+                candidate_ids=candidate_ids.pack(generation.index, targets, rows).tolist(),
+                targets=targets,
+                generation=generation.index,
                 latents=tensors.to_proto(latents),
                 lease_id=lease_id,
-                lease_duration=_duration(seconds),
+                lease_duration=times.duration_to_proto(seconds, "lease_duration"),
                 state=progress.state_to_proto(study.state),
             )
             return answer, latents
 
     answer, latents = backend.registry.act(study_id, take)
-    if request.with_stimuli and latents is not None and spec.generator is not None:
-        targets = [CandidateId.parse(name).target for name in answer.candidate_ids]
-        stimuli = render(backend.generator(spec.generator.name), latents, targets)
-        answer.stimuli.CopyFrom(tensors.to_proto(to_uint8(stimuli)))
+    generator = backend.generator_of(spec) if request.with_stimuli else None
+    if generator is not None and latents is not None:
+        stimuli = render(generator, latents, answer.targets)
+        answer.stimuli.CopyFrom(tensors.to_proto(as_dtype(stimuli, dtype)))
     return answer
 
 
@@ -100,18 +106,16 @@ def tell(backend: Backend, request: pb.TellRequest) -> pb.TellResponse:
         StudyClosed: where the study has ended.
     """
     study_id = names.study_id(request.name)
-    candidates = np.array(
-        [_candidate(text, study_id) for text in request.candidate_ids], np.int64
-    ).reshape(-1, 3)
-    activations = _activations(request, len(candidates))
-    with backend.registry.reading(study_id) as study:
-        # One that has ended is not taken up for this.
-        _check(study, candidates, activations)
+    candidates = np.stack(candidate_ids.unpack(request.candidate_ids), axis=1)
+    kind, values = _measured(request, len(candidates))
+    if not backend.registry.published(study_id).progress.state.active:
+        # A study that has ended is not taken up for this.
+        _checked(backend.registry.load(study_id), candidates, values, kind)
 
     def bring(live: LiveStudy) -> pb.TellResponse:
         accepted = repeated = 0
         with live.reading() as study:
-            _check(study, candidates, activations)
+            activations = _checked(study, candidates, values, kind)
             for generation, mine in _by_generation(candidates):
                 told = live.tell(
                     generation, candidates[mine, 1], candidates[mine, 2], activations[mine]
@@ -124,6 +128,7 @@ def tell(backend: Backend, request: pb.TellRequest) -> pb.TellResponse:
                 state=progress.state_to_proto(study.state),
                 generation=study.generation,
                 sequence=study.sequence,
+                done=not study.state.active,
             )
 
     return backend.registry.act(study_id, bring)
@@ -152,7 +157,7 @@ def lease_seconds(duration: Duration) -> float:
     Raises:
         InvalidInput: for a negative one, or one above a day.
     """
-    seconds = duration.seconds + duration.nanos / 1e9
+    seconds = times.duration_from_proto(duration)
     if not 0 <= seconds <= LONGEST_LEASE_SECONDS:
         raise InvalidInput(
             f"lease_duration must be above 0 and at most {LONGEST_LEASE_SECONDS:g} s, "
@@ -162,13 +167,32 @@ def lease_seconds(duration: Duration) -> float:
     return seconds or DEFAULT_LEASE_SECONDS
 
 
-def _nothing(study: Study, retry_after: float) -> pb.AskResponse:
-    codes = build_space(study.space).dtype is not None
-    empty = np.zeros((0, study.space.dimension), np.int64 if codes else np.float32)
+def _check_request(request: pb.AskRequest) -> None:
+    if request.max_candidates < 0:
+        raise InvalidInput(
+            f"max_candidates must be 0 or more, got {request.max_candidates}",
+            field="max_candidates",
+        )
+    for field in ("client_id", "session_id"):
+        length = len(getattr(request, field))
+        if length > LONGEST_CLIENT_ID:
+            raise InvalidInput(
+                f"{field} must have at most {LONGEST_CLIENT_ID} characters, got {length}",
+                field=field,
+            )
+
+
+def _nothing(
+    space: SpaceSpec, state: StudyState, retry_after: float, stimuli: Array | None
+) -> pb.AskResponse:
+    codes = build_space(space).dtype is not None
+    latents = np.zeros((0, space.dimension), np.int64 if codes else np.float32)
     return pb.AskResponse(
-        latents=tensors.to_proto(empty),
-        state=progress.state_to_proto(study.state),
-        retry_after=_duration(retry_after),
+        latents=tensors.to_proto(latents),
+        stimuli=None if stimuli is None else tensors.to_proto(stimuli),
+        state=progress.state_to_proto(state),
+        done=not state.active,
+        retry_after=times.duration_to_proto(retry_after, "retry_after") if state.active else None,
     )
 
 
@@ -188,48 +212,41 @@ def _latents(generation: Generation, keys: Sequence[tuple[int, int]]) -> Array:
     return latents
 
 
-def _candidate(text: str, study_id: str) -> tuple[int, int, int]:
-    candidate = CandidateId.parse(text)
-    if candidate.study != study_id:
+def _measured(request: pb.TellRequest, rows: int) -> tuple[str, Array]:
+    """The form in which a client tells, and (rows, U) what it measured."""
+    kind = request.WhichOneof("measurement")
+    if kind is None and rows:
+        raise ShapeMismatch(
+            f"expected activations, all_units or scores for {rows} candidates, got none of them",
+            field="activations",
+        )
+    if kind is None or kind == "scores":
+        return "scores", telling.check(np.array(request.scores.values, np.float64), "scores", rows)
+    values = tensors.from_proto(getattr(request, kind), field=kind)
+    return kind, telling.check(values, kind, rows)
+
+
+def _known_targets(study: Study, targets: Array) -> Array:
+    if targets.size and targets.max() >= len(study.targets):
         raise InvalidInput(
-            f"candidate {text!r} belongs to another study, not to {study_id!r}",
+            f"candidate_ids: a candidate of target {targets.max()} was never proposed: the study "
+            f"has targets 0 to {len(study.targets) - 1}; tell candidates to the study that "
+            "handed them out",
             field="candidate_ids",
         )
-    if max(candidate[1:]) > LARGEST_INDEX:
-        raise InvalidInput(f"candidate {text!r} was never proposed", field="candidate_ids")
-    return candidate.generation, candidate.target, candidate.row
+    return targets
 
 
-def _activations(request: pb.TellRequest, rows: int) -> Array:
-    if not rows and not request.HasField("activations"):
-        return np.zeros((0, 0), np.float32)
-    array = tensors.from_proto(request.activations, field="activations")
-    if array.dtype.kind != "f":
-        raise ShapeMismatch(
-            f"activations: expected float32 or float64, got {array.dtype.name}",
-            field="activations",
-        )
-    if array.ndim != 2 or len(array) != rows:
-        raise ShapeMismatch(
-            f"activations: expected shape ({rows}, U), a row for each candidate, got {array.shape}",
-            field="activations",
-        )
-    with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
-        return array.astype(np.float32)
-
-
-def _check(study: Study, candidates: Array, activations: Array) -> None:
+def _checked(study: Study, candidates: Array, values: Array, kind: str) -> Array:
+    """(N, units) what was measured of each target's own units, all of it checked."""
+    measured = telling.own(study, _known_targets(study, candidates[:, 1]), values, kind)
     for generation, mine in _by_generation(candidates):
-        decisions.rows_told(
-            study, generation, candidates[mine, 1], candidates[mine, 2], activations[mine]
-        )
+        targets = candidates[mine, 1]
+        found = decisions.clients_values(study, targets, measured[mine])
+        told = ToldRows(generation, targets, candidates[mine, 2], found)
+        decisions.rows_told(study, told, study.wanted())
+    return measured
 
 
 def _by_generation(candidates: Array) -> list[tuple[int, NDArray[np.bool_]]]:
     return [(int(g), candidates[:, 0] == g) for g in np.unique(candidates[:, 0])]
-
-
-def _duration(seconds: float) -> Duration:
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration

@@ -4,32 +4,54 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
 from typing import TypeVar
+
+import msgspec
 
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.errors import InvalidInput
+from blackbox_am.core.spec import StudySpec
+from blackbox_am.errors import InvalidInput, ServerUnavailable
 from blackbox_am.service.changes import Changes
 from blackbox_am.service.config import Config
+from blackbox_am.service.peers import Handler, Peers
 from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.service.workers import Workers
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import equipment
+from blackbox_am.studies.generators import study_generator
 from blackbox_am.studies.local import resolve_device
+from blackbox_am.studies.ownership import Owner, process_name
 
 T = TypeVar("T")
 
-CALL_THREADS = 16
-MODEL_THREADS = 4
+
+class Pool(Enum):
+    """Threads for one kind of call. The value names them; see `THREADS` for how many there are."""
+
+    READS = "read"
+    """Reads what is published. Waits for no study, model or network."""
+    CONTROL = "control"
+    """Changes a study, and may wait for its optimizer."""
+    MODELS = "model"
+    """Runs models of this process."""
+    REMOTE = "remote"
+    """May wait for a model of another process."""
+
+
+THREADS = {Pool.READS: 16, Pool.CONTROL: 32, Pool.MODELS: 4, Pool.REMOTE: 16}
+
+
+KEPT_GENERATORS = 32
+"""Generators with what a study sets and brings, the last used."""
 
 
 class Backend:
     """Everything behind the wire. Made on the server's event loop.
-
-    Blocking work is done in threads: calls that only look or write in some, calls that run
-    models in others, so that a slow oracle does not keep anybody from looking.
 
     Attributes:
         config: as the server was set up.
@@ -37,6 +59,7 @@ class Backend:
         store: the journals.
         registry: the studies.
         workers: what evaluates studies with an oracle.
+        peers: the other servers on the store.
         changes: who waits for news.
 
     Raises:
@@ -48,21 +71,32 @@ class Backend:
         self.device = resolve_device(config.device)
         self.store = SQLStore(config.store)
         self.changes = Changes(asyncio.get_running_loop())
-        equip = equipment.by_name(self.generator, self.oracle)
-        self.registry = StudyRegistry(self.store, self.device, equip)
+        equip = equipment.by_spec(self.generator_of, self.oracle)
+        owner = Owner(self.store, process_name("server"))
+        self.registry = StudyRegistry(self.store, self.device, equip, owner, self.generator_of)
         self.registry.on_change = self.changes.notify
         self.workers = Workers(
-            self.registry, self.generator, self.oracle, config.workers, config.retry_delays
+            self.registry, self.generator_of, self.oracle, config.workers, config.retry_delays
         )
         self._moved: set[str] = set()
+        self._found: OrderedDict[bytes, Generator] = OrderedDict()
         self._moving = threading.Lock()
-        self._calls = ThreadPoolExecutor(CALL_THREADS, "call")
-        self._models = ThreadPoolExecutor(MODEL_THREADS, "model")
+        self._pools = {pool: ThreadPoolExecutor(n, pool.value) for pool, n in THREADS.items()}
+        self._handler: Handler = _refuse
+        self.peers = Peers(
+            self.store,
+            owner.owner_id,
+            lambda method, request: self._handler(method, request),
+            self._pools[Pool.CONTROL],
+        )
 
-    async def in_thread(self, function: Callable[[], T], *, runs_models: bool = False) -> T:
-        """What `function` returns or raises, called in a thread."""
-        pool = self._models if runs_models else self._calls
-        return await asyncio.get_running_loop().run_in_executor(pool, function)
+    def answers_peers(self, handler: Handler) -> None:
+        """Sets what answers the calls of other servers."""
+        self._handler = handler
+
+    async def in_thread(self, function: Callable[[], T], pool: Pool = Pool.READS) -> T:
+        """What `function` returns or raises, called in a thread of `pool`."""
+        return await asyncio.get_running_loop().run_in_executor(self._pools[pool], function)
 
     def generator(self, name: str) -> Generator:
         """The generator of that name, on the server's device.
@@ -76,6 +110,29 @@ class Backend:
                 generator.to(self.device)
                 self._moved.add(name)
         return generator
+
+    def generator_of(self, spec: StudySpec) -> Generator | None:
+        """The generator of a study, with what the study sets and brings; None over a bare space.
+
+        Raises:
+            NotFound: where the catalogue has none of that name, or the store lacks an input.
+            InvalidSpec: for parameters or inputs that the generator does not take.
+        """
+        if spec.generator is None:
+            return None
+        if not (spec.generator.parameters or spec.generator.inputs):
+            return self.generator(spec.generator.name)
+        key = msgspec.json.encode(spec.generator, order="deterministic")
+        with self._moving:
+            if key not in self._found:
+                catalogue, artifacts = self.config.catalogue, self.store.artifacts
+                found = study_generator(catalogue, artifacts, spec.generator)
+                found.to(self.device)
+                self._found[key] = found
+                if len(self._found) > KEPT_GENERATORS:
+                    self._found.popitem(last=False)
+            self._found.move_to_end(key)
+            return self._found[key]
 
     def oracle(self, name: str) -> Oracle:
         """The oracle of that name; the only one where the name is empty.
@@ -96,6 +153,13 @@ class Backend:
 
     def close(self) -> None:
         """Gives everything back, once calls and workers have ended."""
-        for pool in (self._calls, self._models):
+        self.peers.stop()
+        for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
+        self.registry.close()
         self.store.close()
+
+
+def _refuse(method: str, request: bytes) -> bytes:
+    del request
+    raise ServerUnavailable(f"{method}: the server is starting; try again", retry_after=0.5)

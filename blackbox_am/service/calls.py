@@ -3,6 +3,9 @@
 A servicer's method is an ordinary function from request to response. Streams are
 asynchronous generators. Both raise errors of `blackbox_am.errors`; anything else is a bug,
 which is logged with its traceback, and of which the caller learns no details.
+
+Each kind of call has threads of its own (`Pool`), so that a slow model, a remote oracle that does
+not answer, or a study whose optimizer is at work keep nobody from reading.
 """
 
 from __future__ import annotations
@@ -14,12 +17,20 @@ from contextlib import aclosing
 from typing import Any, Protocol
 
 import grpc
+from google.protobuf.message_factory import GetMessageClass
 
-from blackbox_am.errors import BlackboxError
-from blackbox_am.rpc import status
-from blackbox_am.service.backend import Backend
+from blackbox_am.errors import BlackboxError, NotOwner
+from blackbox_am.rpc import names, status
+from blackbox_am.service.backend import Backend, Pool
+from blackbox_am.v1 import study_service_pb2
 
 log = logging.getLogger(__name__)
+
+CARRIES = 5
+"""How often a call is carried to an owner that is gone before the call can be answered here."""
+CONTROLS: dict[str, Callable[[Any, Any], Any]] = {}
+"""The methods that only the owner of a study can answer, by name."""
+_METHODS = study_service_pb2.DESCRIPTOR.services_by_name["StudyService"].methods_by_name
 
 
 class _Servicer(Protocol):
@@ -27,13 +38,55 @@ class _Servicer(Protocol):
 
 
 def unary(method: Callable[[Any, Any], Any]) -> Any:
-    """`method` (servicer, request) -> response, as gRPC calls it."""
-    return _unary(method, runs_models=False)
+    """`method` (servicer, request) -> response, as gRPC calls it. It only reads."""
+    return _unary(method, Pool.READS)
+
+
+def unary_control(method: Callable[[Any, Any], Any]) -> Any:
+    """The same, for a method that changes the study which its request names.
+
+    Where another server owns the study, that server answers the call.
+    """
+
+    @functools.wraps(method)
+    def owned(servicer: _Servicer, request: Any) -> Any:
+        for _ in range(CARRIES):
+            try:
+                return method(servicer, request)
+            except NotOwner as error:
+                refused = error
+            study_id = names.study_id(request.name)
+            body = request.SerializeToString()
+            response = servicer.backend.peers.carry(study_id, method.__name__, body)
+            if response is not None:
+                return _response_class(method.__name__).FromString(response)
+        raise refused
+
+    answer = _unary(owned, Pool.CONTROL)
+    CONTROLS[method.__name__] = method
+    return answer
 
 
 def unary_model(method: Callable[[Any, Any], Any]) -> Any:
-    """The same, for a method that runs models."""
-    return _unary(method, runs_models=True)
+    """The same, for a method that runs models of this process."""
+    return _unary(method, Pool.MODELS)
+
+
+def unary_remote(method: Callable[[Any, Any], Any]) -> Any:
+    """The same, for a method that may have to ask a model of another process."""
+    return _unary(method, Pool.REMOTE)
+
+
+def control(servicer: _Servicer, name: str, request: bytes) -> bytes:
+    """Answers a call that another server carried here.
+
+    Raises:
+        BlackboxError: what the method raises.
+    """
+    method = CONTROLS[name]
+    described = _METHODS[name].input_type
+    response = method(servicer, GetMessageClass(described).FromString(request))
+    return bytes(response.SerializeToString())
 
 
 def streaming(method: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Any:
@@ -54,12 +107,16 @@ def streaming(method: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Any:
     return answer
 
 
-def _unary(method: Callable[[Any, Any], Any], *, runs_models: bool) -> Any:
+def _response_class(name: str) -> Any:
+    return GetMessageClass(_METHODS[name].output_type)
+
+
+def _unary(method: Callable[[Any, Any], Any], pool: Pool) -> Any:
     @functools.wraps(method)
     async def answer(servicer: _Servicer, request: Any, context: grpc.aio.ServicerContext) -> Any:
         try:
             return await servicer.backend.in_thread(
-                functools.partial(method, servicer, request), runs_models=runs_models
+                functools.partial(method, servicer, request), pool
             )
         except Exception as error:  # noqa: BLE001  # the last one that can answer
             await _abort(context, method.__name__, error)

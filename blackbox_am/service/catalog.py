@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from functools import partial
@@ -14,17 +14,26 @@ from google.protobuf.struct_pb2 import Struct
 from numpy.typing import NDArray
 
 from blackbox_am import plugins
-from blackbox_am.core.tensors import to_uint8
+from blackbox_am.core.spec import MAX_TARGETS
 from blackbox_am.core.types import LayerInfo
 from blackbox_am.core.units import Unit, find_layer
-from blackbox_am.errors import BlackboxError, InvalidInput
-from blackbox_am.rpc import chunks, pages, progress, specs, tensors
-from blackbox_am.service.backend import Backend
-from blackbox_am.service.calls import streaming, unary, unary_model
+from blackbox_am.errors import BlackboxError
+from blackbox_am.rpc import api, chunks, pages, progress, specs, tensors, times
+from blackbox_am.service.asking import LONGEST_LEASE_SECONDS
+from blackbox_am.service.backend import Backend, Pool
+from blackbox_am.service.calls import streaming, unary, unary_model, unary_remote
+from blackbox_am.service.creating import SEED_BITS
 from blackbox_am.service.oracles import observe
-from blackbox_am.service.rendering import batches, checked, checked_targets, sample
+from blackbox_am.service.rendering import (
+    MAX_SAMPLES,
+    as_dtype,
+    batches,
+    check_stimulus_dtype,
+    checked,
+    checked_targets,
+    sample,
+)
 from blackbox_am.v1 import catalog_service_pb2 as pb
-from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 from blackbox_am.v1 import tensor_pb2
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceServicer
 from blackbox_am.version import __version__
@@ -33,6 +42,11 @@ PAGE = 100
 PAGE_OF_UNITS = 1000
 PROBE_ROWS = 8
 PROBE_UNITS = 16
+JOINING = {
+    "sum": "The weighted sum of its terms, one weight a term, or 1 each.",
+    "product": "The product of its terms.",
+}
+"""Objectives that join others, and are no plug-ins."""
 
 M = TypeVar("M", bound=Message)
 
@@ -50,8 +64,22 @@ class CatalogService(CatalogServiceServicer):
     ) -> pb.GetServerInfoResponse:
         return pb.GetServerInfoResponse(
             version=__version__,
+            api_version=api.VERSION,
             device=self.backend.device,
-            max_message_bytes=self.backend.config.max_message_bytes,
+            features=api.FEATURES,
+            min_keepalive_interval=times.duration_to_proto(
+                api.MIN_KEEPALIVE_SECONDS, "min_keepalive_interval"
+            ),
+            limits=pb.ServerLimits(
+                max_message_bytes=self.backend.config.max_message_bytes,
+                max_stream_bytes=chunks.MAX_STREAM_BYTES,
+                max_page_size=pages.MAX_PAGE_SIZE,
+                max_targets=MAX_TARGETS,
+                max_samples=MAX_SAMPLES,
+                max_lease_duration=times.duration_to_proto(
+                    LONGEST_LEASE_SECONDS, "max_lease_duration"
+                ),
+            ),
         )
 
     @unary_model
@@ -65,9 +93,7 @@ class CatalogService(CatalogServiceServicer):
     def ListObjectives(  # noqa: N802
         self, request: pb.ListObjectivesRequest
     ) -> pb.ListObjectivesResponse:
-        page, token = _page(
-            request, plugins.objectives.names(), lambda name: _plug_in(plugins.objectives, name)
-        )
+        page, token = _page(request, sorted({*plugins.objectives.names(), *JOINING}), _objective)
         return pb.ListObjectivesResponse(objectives=page, next_page_token=token)
 
     @unary_model
@@ -78,13 +104,13 @@ class CatalogService(CatalogServiceServicer):
         page, token = _page(request, names, self._generator)
         return pb.ListGeneratorsResponse(generators=page, next_page_token=token)
 
-    @unary_model
+    @unary_remote
     def ListOracles(self, request: pb.ListOraclesRequest) -> pb.ListOraclesResponse:  # noqa: N802
         names = self.backend.config.catalogue.oracle_names()
         page, token = _page(request, names, self._oracle)
         return pb.ListOraclesResponse(oracles=page, next_page_token=token)
 
-    @unary_model
+    @unary_remote
     def ListUnits(self, request: pb.ListUnitsRequest) -> pb.ListUnitsResponse:  # noqa: N802
         info = self.backend.oracle(request.oracle).describe()
         layers: tuple[LayerInfo, ...] = info.layers
@@ -100,7 +126,7 @@ class CatalogService(CatalogServiceServicer):
             next_page_token=pages.encode(end, scope) if end < total else "",
         )
 
-    @unary_model
+    @unary_remote
     def ProbeOracle(self, request: pb.ProbeOracleRequest) -> pb.ProbeOracleResponse:  # noqa: N802
         oracle = self.backend.oracle(request.oracle)
         info = oracle.describe()
@@ -123,12 +149,15 @@ class CatalogService(CatalogServiceServicer):
     async def Sample(  # noqa: N802
         self, request: pb.SampleRequest
     ) -> AsyncGenerator[pb.SampleResponse, None]:
+        seed = request.seed if request.HasField("seed") else secrets.randbits(SEED_BITS)
+
         def drawn() -> tensor_pb2.Tensor:
             generator = self.backend.config.catalogue.generator(request.generator)
-            return tensors.to_proto(sample(generator.space, request.count, request.seed))
+            return tensors.to_proto(sample(generator.space, request.count, seed))
 
         tensor = await self.backend.in_thread(drawn)
-        yield pb.SampleResponse(header=tensor_pb2.Tensor(dtype=tensor.dtype, shape=tensor.shape))
+        announced = tensor_pb2.Tensor(dtype=tensor.dtype, shape=tensor.shape)
+        yield pb.SampleResponse(header=pb.SampleHeader(latents=announced, seed=seed))
         for chunk in chunks.split(tensor.data):
             yield pb.SampleResponse(chunk=chunk)
 
@@ -136,10 +165,7 @@ class CatalogService(CatalogServiceServicer):
     async def Render(  # noqa: N802
         self, request: pb.RenderRequest
     ) -> AsyncGenerator[pb.RenderResponse, None]:
-        dtype = request.dtype or tensor_pb2.DTYPE_UINT8
-        if dtype not in (tensor_pb2.DTYPE_UINT8, tensor_pb2.DTYPE_FLOAT32):
-            raise InvalidInput("dtype: stimuli are rendered as uint8 or float32", field="dtype")
-        compact = dtype == tensor_pb2.DTYPE_UINT8
+        dtype = check_stimulus_dtype(request.stimulus_dtype)
 
         def prepared() -> tuple[tuple[int, ...], Iterator[NDArray[np.float32]]]:
             generator = self.backend.generator(request.generator)
@@ -148,12 +174,13 @@ class CatalogService(CatalogServiceServicer):
             shape = (len(latents), *generator.stimulus_shape)
             return shape, batches(generator, latents, targets)
 
-        shape, rendered = await self.backend.in_thread(prepared, runs_models=True)
-        yield pb.RenderResponse(header=tensor_pb2.Tensor(dtype=dtype, shape=shape))
-        start, total = 0, math.prod(shape) * (1 if compact else 4)
+        shape, rendered = await self.backend.in_thread(prepared, Pool.MODELS)
+        announced = tensors.header(dtype, shape)
+        yield pb.RenderResponse(header=pb.RenderHeader(stimuli=announced))
+        start, total = 0, tensors.size_of(announced)
         while start < total:
-            stimuli = await self.backend.in_thread(partial(next, rendered), runs_models=True)
-            data = (to_uint8(stimuli) if compact else stimuli).tobytes()
+            stimuli = await self.backend.in_thread(partial(next, rendered), Pool.MODELS)
+            data = as_dtype(stimuli, dtype).tobytes()
             for chunk in chunks.split(data, start=start, total=total):
                 yield pb.RenderResponse(chunk=chunk)
             start += len(data)
@@ -172,13 +199,14 @@ class CatalogService(CatalogServiceServicer):
                 targets=generator.targets or 0,
             )
         except BlackboxError as error:
-            return pb.GeneratorInfo(name=name, message=error.message)
+            return pb.GeneratorInfo(name=name, problem=error.message)
 
-    def _oracle(self, name: str) -> oracle_pb.DescribeOracleResponse:
+    def _oracle(self, name: str) -> pb.OracleInfo:
         try:
-            return progress.oracle_to_proto(name, self.backend.oracle(name).describe())
+            description = progress.oracle_to_proto(name, self.backend.oracle(name).describe())
+            return pb.OracleInfo(name=name, description=description)
         except BlackboxError as error:
-            return oracle_pb.DescribeOracleResponse(oracle=name, message=error.message)
+            return pb.OracleInfo(name=name, problem=error.message)
 
 
 def _page(
@@ -206,12 +234,33 @@ def _plug_in(registry: plugins.Registry[Any], name: str) -> pb.PlugInInfo:
         schema.update(registry.schema(name))
         return pb.PlugInInfo(name=name, summary=registry.summary(name), schema=schema)
     except (BlackboxError, ImportError) as error:
-        return pb.PlugInInfo(name=name, message=f"cannot be loaded: {error}")
+        return pb.PlugInInfo(name=name, problem=f"cannot be loaded: {error}")
+
+
+def _objective(name: str) -> pb.PlugInInfo:
+    if name not in JOINING:
+        return _plug_in(plugins.objectives, name)
+    schema = Struct()
+    schema.update(
+        {
+            "type": "object",
+            "properties": {
+                "terms": {"type": "array", "items": {"type": "object"}},
+                **(
+                    {"weights": {"type": "array", "items": {"type": "number"}}}
+                    if name == "sum"
+                    else {}
+                ),
+            },
+            "required": ["terms"],
+        }
+    )
+    return pb.PlugInInfo(name=name, summary=JOINING[name], schema=schema)
 
 
 def _optimizer(name: str) -> pb.OptimizerInfo:
     info = pb.OptimizerInfo(plug_in=_plug_in(plugins.optimizers, name))
-    if not info.plug_in.message:
+    if not info.plug_in.problem:
         optimizer = plugins.optimizers.get(name)
         info.order = optimizer.order
         info.spaces.extend(sorted(optimizer.spaces))

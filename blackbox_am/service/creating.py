@@ -5,19 +5,27 @@ from __future__ import annotations
 import secrets
 
 from blackbox_am import plugins
+from blackbox_am.core.candidate_ids import MAX_POPULATION
+from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import OptimizerSpec
-from blackbox_am.errors import InvalidInput, InvalidSpec
+from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, StudyExists
 from blackbox_am.rpc import names, specs
 from blackbox_am.rpc.pages import PAGE_BYTES
 from blackbox_am.service.backend import Backend
+from blackbox_am.service.fields import of_spec, under
 from blackbox_am.service.views import study_to_proto
 from blackbox_am.studies import checks
+from blackbox_am.studies.events import Created
+from blackbox_am.studies.generators import keep_inputs
+from blackbox_am.studies.published import Published
 from blackbox_am.studies.starts import source_of
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
 LONGEST_REQUEST_ID = 128
+SEED_BITS = 32
+"""Of a drawn seed: any language reads it exactly."""
 GROWTH_BYTES = 24
 """What a target adds to its study's message as the search goes on."""
 
@@ -39,34 +47,79 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
             f"got {len(request.request_id)}",
             field="request_id",
         )
-    spec = specs.study_from_proto(request.spec)
-    _check_memory(spec.optimizer)
-    generator = None if spec.generator is None else backend.generator(spec.generator.name)
-    oracle = None if spec.oracle is None else backend.oracle(spec.oracle)
-    created = checks.created(
-        spec, generator, oracle, backend.oracle, source_of(spec, backend.store)
-    )
-    preview = study_to_proto("", Study.begin(created), 0.0)
-    _check_size(preview, len(spec.targets))
+    study_id = request.study_id or f"study-{secrets.token_hex(5)}"
+    if request.request_id and not request.validate_only:
+        study_id = backend.store.remember_request(request.request_id, study_id)
+    try:
+        return _begun(backend, request, study_id)
+    except StudyExists:
+        if request.spec.HasField("seed"):
+            raise
+        return _begun(backend, request, study_id)  # somebody was faster, with another drawn seed
+
+
+def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> study_pb2.Study:
+    with under("spec"):
+        created = _checked(backend, _seeded(backend, request.spec, study_id))
+        preview = study_to_proto("", Published.of("", Study.begin(created)))
+        _check_size(preview, len(created.spec.targets))
     if request.validate_only:
         return preview
-    study_id = request.study_id or f"study-{secrets.token_hex(5)}"
-    if request.request_id:
-        study_id = backend.store.remember_request(request.request_id, study_id)
     backend.registry.create(study_id, created)
+    if created.spec.generator is not None:
+        keep_inputs(backend.store.artifacts, study_id, created.spec.generator)
     backend.workers.submit(study_id)
     return view(backend, study_id)
 
 
-def view(backend: Backend, study_id: str) -> study_pb2.Study:
-    """The study as a message.
+def view(backend: Backend, study_id: str, full: bool = True) -> study_pb2.Study:
+    """The study as a message; without what grows with its targets where not `full`.
 
     Raises:
         NotFound: where there is no such study.
     """
-    created_at = backend.registry.created_at(study_id)
-    with backend.registry.reading(study_id) as study:
-        return study_to_proto(study_id, study, created_at)
+    return study_to_proto(study_id, backend.registry.published(study_id), full)
+
+
+def _checked(backend: Backend, message: study_pb2.StudySpec) -> Created:
+    """The first event of the study, everything checked. Fields of errors are those of the spec."""
+    spec = specs.study_from_proto(message)
+    oracle: Oracle | None = None
+    with of_spec(spec, None):
+        _check_memory(spec.optimizer)
+        generator = backend.generator_of(spec)
+        oracle = None if spec.oracle is None else backend.oracle(spec.oracle)
+    with of_spec(spec, oracle):
+        created = checks.created(
+            spec, generator, oracle, backend.oracle, source_of(spec, backend.store)
+        )
+        _check_population(created)
+        return created
+
+
+def _seeded(backend: Backend, spec: study_pb2.StudySpec, study_id: str) -> study_pb2.StudySpec:
+    """`spec` with a seed: the caller's, that of the study that is there, or a new one.
+
+    So a request without a seed can be repeated.
+    """
+    if spec.HasField("seed"):
+        return spec
+    seeded = study_pb2.StudySpec()
+    seeded.CopyFrom(spec)
+    try:
+        seeded.seed = backend.registry.published(study_id).created.spec.seed
+    except NotFound:
+        seeded.seed = secrets.randbits(SEED_BITS)
+    return seeded
+
+
+def _check_population(created: Created) -> None:
+    if created.population > MAX_POPULATION:
+        raise InvalidSpec(
+            f"a generation of {created.population} candidates a target is too large: at most "
+            f"{MAX_POPULATION} can be told apart; use a smaller population",
+            field="optimizer.parameters",
+        )
 
 
 def _check_memory(spec: OptimizerSpec) -> None:

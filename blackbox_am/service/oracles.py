@@ -16,8 +16,8 @@ from blackbox_am.core.units import Unit
 from blackbox_am.errors import BlackboxError, InvalidInput, OracleFailed, ShapeMismatch
 from blackbox_am.rpc import chunks, progress, tensors
 from blackbox_am.rpc.joining import TensorJoiner
-from blackbox_am.service.backend import Backend
-from blackbox_am.service.calls import streaming, unary_model
+from blackbox_am.service.backend import Backend, Pool
+from blackbox_am.service.calls import streaming, unary_model, unary_remote
 from blackbox_am.v1 import oracle_service_pb2 as pb
 from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceServicer
 
@@ -30,7 +30,7 @@ class OracleService(OracleServiceServicer):
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
-    @unary_model
+    @unary_remote
     def DescribeOracle(  # noqa: N802
         self, request: pb.DescribeOracleRequest
     ) -> pb.DescribeOracleResponse:
@@ -53,7 +53,7 @@ class OracleService(OracleServiceServicer):
         def answer() -> Array:
             return observe(self.backend.oracle(header.oracle), stimuli, list(header.units))
 
-        activations = await self.backend.in_thread(answer, runs_models=True)
+        activations = await self.backend.in_thread(answer, Pool.MODELS)
         announced = tensors.header(activations.dtype.name, activations.shape)
         yield pb.ObserveStreamResponse(header=pb.ObserveResponse(activations=announced))
         for chunk in chunks.split(tensors.to_proto(activations).data):

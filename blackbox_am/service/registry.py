@@ -2,218 +2,318 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from blackbox_am.core.store import Store
-from blackbox_am.errors import NotFound, SequenceTaken, StudyExists
-from blackbox_am.studies.equipment import Equip, nothing
-from blackbox_am.studies.events import Created, decode
+from blackbox_am.core.types import Best
+from blackbox_am.errors import NotFound, NotOwner, SequenceTaken, StoreCorrupt, StudyExists
+from blackbox_am.studies import reports
+from blackbox_am.studies.equipment import Equip, FindGenerator, no_generator, nothing
+from blackbox_am.studies.events import Created
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.ownership import Owner
+from blackbox_am.studies.published import Published
 from blackbox_am.studies.stale import Stale
 from blackbox_am.studies.study import Study
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 ATTEMPTS = 5
-"""How often an action is tried where other processes write to the same study."""
-FOLDS = 256
-"""Studies that are kept in memory for reading alone."""
+"""How often an action is tried where the study goes out of date under it."""
+CREATE_SECONDS = 5.0
+"""How long a create request waits for another process that creates the same study."""
+IDLE_SECONDS = 60.0
+"""A study that nobody used for so long leaves the memory."""
+IDLE_BYTES = 2**25
+"""Of memory, for studies that nobody uses right now; the least recently used leave first."""
 
 
 @dataclass
-class _Fold:
-    """A study as its journal tells it, and when it was created."""
+class _Resident:
+    """A live study in memory, and when it was used last."""
 
-    study: Study
-    created_at: float
+    live: LiveStudy
+    used: float
+    memory_bytes: int = 0
 
 
 class StudyRegistry:
     """Finds studies by id. Safe to use from any thread.
 
-    A study that is searched, or evaluated by clients, is live: its optimizer is in memory.
-    Once it has ended it is let go, and read from the journal like any other.
+    Whoever only looks reads what is published: of a live study from memory, of others from the
+    store's index. A study is live in the process that owns it, while a worker evaluates it or
+    clients ask and tell. It leaves the memory once it has ended or nobody uses it: recovery is
+    exact, so nothing is lost.
 
     Attributes:
-        store: where the journals are.
+        store: where the studies are kept.
+        owner: holds the leases.
         device: where optimizers compute.
         equip: gives optimizers the models that they need.
+        generator_of: finds the generators of studies.
         on_change: called with a study's id after each of its changes.
     """
 
-    def __init__(self, store: Store, device: str, equip: Equip = nothing) -> None:
+    def __init__(
+        self,
+        store: Store,
+        device: str,
+        equip: Equip = nothing,
+        owner: Owner | None = None,
+        generator_of: FindGenerator = no_generator,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.store = store
         self.device = device
         self.equip = equip
+        self.owner = owner or Owner(store)
+        self.generator_of = generator_of
         self.on_change: Callable[[str], None] = lambda study_id: None
+        self._clock = clock
         self._lock = threading.Lock()
-        self._live: dict[str, LiveStudy] = {}
-        self._overtaken: set[str] = set()
-        self._folds: OrderedDict[str, _Fold] = OrderedDict()
+        self._live: OrderedDict[str, _Resident] = OrderedDict()
+        self._running: set[str] = set()
         self._of_study: WeakValueDictionary[str, threading.RLock] = WeakValueDictionary()
+
+    # Looking
+
+    def published(self, study_id: str) -> Published:
+        """What is known of a study. Waits for nobody.
+
+        Raises:
+            NotFound: where there is no such study.
+            StoreCorrupt: where it cannot be read.
+        """
+        live = self._current(study_id)
+        return Published.read(self.store.find(study_id)) if live is None else live.published
+
+    def best(self, study_id: str) -> tuple[Best, ...]:
+        """The best of each target that has one. Waits for nobody.
+
+        Raises:
+            NotFound: where there is no such study.
+            StoreCorrupt: where it cannot be read.
+        """
+        live = self._current(study_id)
+        if live is not None:
+            return live.best
+        return tuple(reports.best(study_id, self.load(study_id)))
+
+    def load(self, study_id: str) -> Study:
+        """A copy of the study's state, out of the store.
+
+        Raises:
+            NotFound: where there is no such study.
+            StoreCorrupt: where it cannot be read.
+        """
+        return reports.load(self.store, study_id)
+
+    # Changing
 
     def create(self, study_id: str, created: Created) -> None:
         """Begins a study, unless it began alike before.
 
         Raises:
             StudyExists: where a study of that id began with another specification.
+            NotOwner: where another process is creating it, and does not come to an end.
         """
-        with self._holding(study_id):
-            existing = self._existing(study_id)
-            if existing is None:
-                live = LiveStudy.create(
-                    self.store, study_id, created, device=self.device, equip=self.equip
+        deadline = self._clock() + CREATE_SECONDS
+        while True:
+            with self._holding(study_id):
+                try:
+                    existing = self.published(study_id)
+                    break
+                except NotFound:
+                    with suppress(NotOwner):
+                        self._begin(study_id, created)
+                        return
+            if self._clock() > deadline:
+                raise NotOwner(
+                    f"study {study_id!r} is being created by "
+                    f"{self.store.leases.owner_name(study_id)}; try again"
                 )
-                self._keep(live)
-            elif existing.created.spec != created.spec:
-                raise StudyExists(
-                    f"a study {study_id!r} exists with another specification; choose another id, "
-                    "or delete that study first",
-                    field="study_id",
-                )
-        self.on_change(study_id)
+            time.sleep(0.05)
+        if existing.created.spec != created.spec:
+            raise StudyExists(
+                f"a study {study_id!r} exists with another specification; choose another id, "
+                "or delete that study first",
+                field="study_id",
+            )
 
     def act(self, study_id: str, action: Callable[[LiveStudy], T]) -> T:
-        """`action` on the live study, again where another process was faster.
+        """`action` on the live study, again where the study goes out of date under it.
 
         Raises:
             NotFound: where there is no such study.
-            SequenceTaken, Stale: where others were faster every time.
+            NotOwner: where another process owns it.
+            SequenceTaken, Stale: where it went out of date every time.
         """
         for _ in range(ATTEMPTS - 1):
             with suppress(SequenceTaken, Stale):
-                return action(self.live(study_id))
-        return action(self.live(study_id))
+                return self._acted(study_id, action)
+        return self._acted(study_id, action)
 
     def live(self, study_id: str) -> LiveStudy:
-        """The live study, taken up from its journal where it is not.
+        """The live study, recovered from the store where it is not in memory.
 
         Raises:
             NotFound: where there is no such study.
+            NotOwner: where another process owns it.
         """
         with self._holding(study_id):
             live = self._current(study_id)
             if live is None:
-                with self._lock:
-                    overtaken = study_id in self._overtaken
-                live = LiveStudy.recover(
-                    self.store,
-                    study_id,
-                    catching_up=overtaken,
-                    device=self.device,
-                    equip=self.equip,
-                )
+                self.store.find(study_id)  # a lease on a study that does not exist helps nobody
+                live = self._owned(study_id, LiveStudy.recover)
                 self._keep(live)
+            self._touch(study_id)
             return live
 
     @contextmanager
-    def reading(self, study_id: str) -> Iterator[Study]:
-        """The study's state, held still while it is looked at.
-
-        Raises:
-            NotFound: where there is no such study.
-        """
-        with ExitStack() as stack:
-            yield self._held_still(study_id, stack)
-
-    def created_at(self, study_id: str) -> float:
-        """When the study began, in seconds since the epoch.
-
-        Raises:
-            NotFound: where there is no such study.
-        """
+    def running(self, study_id: str) -> Iterator[None]:
+        """Keeps a study in memory while a worker evaluates it, and gives it back then."""
         with self._lock:
-            fold = self._folds.get(study_id)
-        if fold is not None:
-            return fold.created_at
-        return self.store.read(study_id, limit=1)[0].time
+            self._running.add(study_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(study_id)
+            self.rest(study_id)
+
+    def rest(self, study_id: str, *, wait: bool = True) -> None:
+        """Lets a study leave the memory, and gives its lease back, unless a worker runs it.
+
+        Args:
+            study_id: which.
+            wait: for actions on the study that are under way; without, the study stays then.
+        """
+        with self._holding(study_id, wait=wait) as held:
+            with self._lock:
+                resident = self._live.get(study_id)
+                if not held or resident is None or study_id in self._running:
+                    return
+            handed = resident.live.retire(wait=wait)
+            if handed is None:
+                return
+            with self._lock:
+                del self._live[study_id]
+            if resident.live.ownership is not None:
+                self.owner.release(resident.live.ownership, handed)
+
+    def rest_idle(self) -> None:
+        """Lets studies leave the memory that nobody has used for a while, or that are too many."""
+        now, kept = self._clock(), 0
+        with self._lock:
+            residents = [(i, r) for i, r in self._live.items() if i not in self._running]
+        for study_id, resident in reversed(residents):  # the most recently used first
+            kept += resident.memory_bytes
+            if kept > IDLE_BYTES or now - resident.used > IDLE_SECONDS:
+                self.rest(study_id, wait=False)
 
     def delete(self, study_id: str) -> None:
         """Forgets a study here and in the store.
 
         Raises:
             NotFound: where there is no such study.
+            NotOwner: where another process owns it.
         """
         with self._holding(study_id):
+            with suppress(StoreCorrupt):  # a damaged study can be deleted
+                self.store.find(study_id)
+            ownership = self.owner.take(study_id)
             with self._lock:
-                live = self._live.pop(study_id, None)
-                self._folds.pop(study_id, None)
-                self._overtaken.discard(study_id)
-            if live is not None:
-                live.retire()
+                resident = self._live.pop(study_id, None)
+            if resident is not None:
+                resident.live.retire()
             self.store.delete(study_id)
+            self.owner.release(ownership)
         self.on_change(study_id)
 
+    def close(self) -> None:
+        """Lets all studies leave the memory, and gives their leases back."""
+        with self._lock:
+            study_ids = [i for i in self._live if i not in self._running]
+        for study_id in study_ids:
+            self.rest(study_id)
+        self.owner.close()
+
+    # Inside
+
     @contextmanager
-    def _holding(self, study_id: str) -> Iterator[None]:
+    def _holding(self, study_id: str, *, wait: bool = True) -> Iterator[bool]:
+        """The lock under which a study is taken up and given back. Yields whether it is held."""
         with self._lock:
             lock = self._of_study.setdefault(study_id, threading.RLock())
-        with lock:
-            yield
+        held = lock.acquire(blocking=wait)
+        try:
+            yield held
+        finally:
+            if held:
+                lock.release()
+
+    def _begin(self, study_id: str, created: Created) -> None:
+        live = self._owned(study_id, LiveStudy.create, created)
+        self._keep(live)
+        if created.spec.oracle is not None:
+            self.rest(study_id)  # whichever process has a worker free takes it up
+
+    def _owned(
+        self, study_id: str, begin: Callable[..., LiveStudy], *arguments: object
+    ) -> LiveStudy:
+        """The live study that `begin` returns, under a lease of this process."""
+        ownership = self.owner.take(study_id)
+        try:
+            return begin(
+                self.store,
+                study_id,
+                *arguments,
+                ownership=ownership,
+                device=self.device,
+                equip=self.equip,
+                generator_of=self.generator_of,
+            )
+        except BaseException:
+            self.owner.release(ownership)
+            raise
+
+    def _acted(self, study_id: str, action: Callable[[LiveStudy], T]) -> T:
+        live = self.live(study_id)
+        try:
+            return action(live)
+        finally:
+            # What waits for a worker, or has ended, is not kept for the next caller.
+            progress, oracle = live.published.progress, live.published.created.spec.oracle
+            if not progress.state.active or oracle is not None:
+                self.rest(study_id)
 
     def _current(self, study_id: str) -> LiveStudy | None:
         with self._lock:
-            live = self._live.get(study_id)
-        # Not under our lock: it waits for the study's, whose holder may wait for ours.
-        if live is not None and live.stale:
-            with self._lock:
-                if self._live.get(study_id) is live:
-                    del self._live[study_id]
-                if live.overtaken:
-                    self._overtaken.add(study_id)
-            return None
-        return live
-
-    def _held_still(self, study_id: str, stack: ExitStack) -> Study:
-        live = self._current(study_id)
-        if live is not None:
-            with suppress(Stale):  # it went stale just now: read the journal instead
-                return stack.enter_context(live.reading())
-        stack.enter_context(self._holding(study_id))
-        return self._fold(study_id).study
-
-    def _existing(self, study_id: str) -> Study | None:
-        live = self._current(study_id)
-        try:
-            return self._fold(study_id).study if live is None else live.study
-        except NotFound:
-            return None
+            resident = self._live.get(study_id)
+        return None if resident is None or resident.live.stale else resident.live
 
     def _keep(self, live: LiveStudy) -> None:
-        def changed() -> None:
-            with self._lock:
-                if not live.study.state.active and self._live.get(live.study_id) is live:
-                    del self._live[live.study_id]
-            self.on_change(live.study_id)
+        study_id = live.study_id
+        live.on_change = lambda: self.on_change(study_id)
+        with self._lock:
+            self._live[study_id] = _Resident(live, self._clock())
+        self._touch(study_id)
+        self.on_change(study_id)
 
-        live.on_change = changed
+    def _touch(self, study_id: str) -> None:
         with self._lock:
-            self._live[live.study_id] = live
-            self._overtaken.discard(live.study_id)
-            self._folds.pop(live.study_id, None)
-        self.on_change(live.study_id)
-
-    def _fold(self, study_id: str) -> _Fold:
-        """The study folded from its journal, and brought up to date. Under its lock."""
-        with self._lock:
-            fold = self._folds.get(study_id)
-        after = 0 if fold is None else fold.study.sequence
-        records = self.store.read(study_id, after)
-        if fold is None:
-            study = Study.fold(decode(record.body) for record in records)
-            fold = _Fold(study, records[0].time)
-        else:
-            for record in records:
-                fold.study.apply(decode(record.body))
-        with self._lock:
-            self._folds[study_id] = fold
-            self._folds.move_to_end(study_id)
-            while len(self._folds) > FOLDS:
-                self._folds.popitem(last=False)
-        return fold
+            resident = self._live.get(study_id)
+            if resident is not None:
+                resident.used = self._clock()
+                resident.memory_bytes = resident.live.memory_bytes
+                self._live.move_to_end(study_id)

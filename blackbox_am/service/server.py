@@ -8,12 +8,15 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from blackbox_am.errors import Conflict
+from blackbox_am.rpc.api import MIN_KEEPALIVE_SECONDS
+from blackbox_am.service import calls
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.catalog import CatalogService
 from blackbox_am.service.config import Config
@@ -55,7 +58,6 @@ class Server:
         self._backend: Backend | None = None
         self._server: grpc.aio.Server | None = None
         self._health: health.aio.HealthServicer | None = None
-        self._search: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
         """Starts serving, and takes up every study that is to go on. Returns the address.
@@ -73,7 +75,9 @@ class Server:
             backend.workers.stop(0.0)
             backend.close()
             raise
-        add_StudyServiceServicer_to_server(StudyService(backend), server)
+        studies = StudyService(backend)
+        backend.answers_peers(partial(calls.control, studies))
+        add_StudyServiceServicer_to_server(studies, server)
         add_OracleServiceServicer_to_server(OracleService(backend), server)
         add_CatalogServiceServicer_to_server(CatalogService(backend), server)
         self._health = health.aio.HealthServicer()
@@ -85,7 +89,6 @@ class Server:
         self._backend, self._server = backend, server
         for name in ("", *SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        self._search = asyncio.create_task(backend.in_thread(backend.workers.submit_all))
         log.info("serving on %s, store %s", self.address, self._config.store)
         return self.address
 
@@ -100,8 +103,6 @@ class Server:
             self._server.stop(GRACE_SECONDS),
             asyncio.to_thread(self._backend.workers.stop, WORKER_SECONDS),
         )
-        if self._search is not None:  # it reads the store, which is about to be closed
-            await asyncio.wait([self._search], timeout=WORKER_SECONDS)
         self._backend.close()
         self._server = None
 
@@ -189,7 +190,7 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),  # a port in use is an error, not a share of its calls
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000 * MIN_KEEPALIVE_SECONDS),
         ("grpc.keepalive_permit_without_calls", 1),
     ]
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
-from google.protobuf.empty_pb2 import Empty
 
-from blackbox_am.core.spec import StudySpec
-from blackbox_am.core.types import Best, StudyState
-from blackbox_am.errors import InvalidInput, NotFound, StoreCorrupt, Unsupported
+from blackbox_am.core.spec import Budget, StudySpec
+from blackbox_am.core.store import IndexedStudy
+from blackbox_am.core.types import Best
+from blackbox_am.errors import InvalidInput, StoreCorrupt
 from blackbox_am.rpc import names, pages, progress, specs
 from blackbox_am.service import asking, watching
 from blackbox_am.service.backend import Backend
-from blackbox_am.service.calls import streaming, unary, unary_model
+from blackbox_am.service.calls import streaming, unary, unary_control, unary_model, unary_remote
 from blackbox_am.service.creating import create, view
-from blackbox_am.service.rendering import render
-from blackbox_am.service.views import unreadable
+from blackbox_am.service.fields import under
+from blackbox_am.service.rendering import as_dtype, check_stimulus_dtype, render
+from blackbox_am.service.views import study_to_proto, study_view, unreadable
 from blackbox_am.studies import decisions, reports
 from blackbox_am.studies.events import StateChanged
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.published import Published
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
@@ -36,33 +38,38 @@ class StudyService(StudyServiceServicer):
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
-    @unary_model
-    def CreateStudy(self, request: pb.CreateStudyRequest) -> study_pb2.Study:  # noqa: N802
-        return create(self.backend, request)
+    @unary_remote
+    def CreateStudy(  # noqa: N802
+        self, request: pb.CreateStudyRequest
+    ) -> pb.CreateStudyResponse:
+        return pb.CreateStudyResponse(study=create(self.backend, request))
 
     @unary
-    def GetStudy(self, request: pb.GetStudyRequest) -> study_pb2.Study:  # noqa: N802
-        return view(self.backend, names.study_id(request.name))
+    def GetStudy(  # noqa: N802
+        self, request: pb.GetStudyRequest
+    ) -> pb.GetStudyResponse:
+        study = view(self.backend, names.study_id(request.name), study_view(request.view))
+        return pb.GetStudyResponse(study=study)
 
     @unary
     def ListStudies(self, request: pb.ListStudiesRequest) -> pb.ListStudiesResponse:  # noqa: N802
-        states = {progress.state_from_proto(number) for number in request.states}
-        scope = "studies:" + ",".join(sorted(state.value for state in states))
+        states = {progress.state_from_proto(number, field="states") for number in request.states}
+        labels = dict(request.labels)
+        full = study_view(request.view, study_pb2.STUDY_VIEW_BASIC)
+        words = [*sorted(state.value for state in states), *sorted(labels.items()), full]
+        scope = f"studies:{words}"
         after = str(pages.decode(request.page_token, scope, ""))
         size = pages.page_size(request.page_size, PAGE_OF_STUDIES)
 
         def entries() -> Iterator[tuple[str, study_pb2.Study]]:
-            for study_id in self.backend.store.study_ids(after):
+            for entry in self._indexed(after, size + 1, [state.value for state in states]):
                 try:
-                    with self.backend.registry.reading(study_id) as study:
-                        wanted = not states or study.state in states
-                    if wanted:
-                        yield study_id, view(self.backend, study_id)
-                except NotFound:
-                    continue  # deleted meanwhile
-                except StoreCorrupt as error:  # one bad journal hides no other
-                    if not states or StudyState.FAILED in states:
-                        yield study_id, unreadable(study_id, error)
+                    published = Published.read(entry)
+                    if labels.items() <= published.created.spec.labels.items():
+                        yield entry.study_id, study_to_proto(entry.study_id, published, full)
+                except StoreCorrupt as error:  # one bad row hides no other
+                    if not labels:
+                        yield entry.study_id, unreadable(entry.study_id, error.message)
 
         studies, token = pages.fill(entries(), size, scope)
         return pb.ListStudiesResponse(studies=studies, next_page_token=token)
@@ -75,50 +82,60 @@ class StudyService(StudyServiceServicer):
 
     # Steering
 
-    @unary
-    def PauseStudy(self, request: pb.PauseStudyRequest) -> study_pb2.Study:  # noqa: N802
-        return self._steer(request.name, decisions.paused, LiveStudy.pause)
+    @unary_control
+    def PauseStudy(  # noqa: N802
+        self, request: pb.PauseStudyRequest
+    ) -> pb.PauseStudyResponse:
+        study = self._steer(request.name, decisions.paused, LiveStudy.pause)
+        return pb.PauseStudyResponse(study=study)
 
-    @unary
-    def ResumeStudy(self, request: pb.ResumeStudyRequest) -> study_pb2.Study:  # noqa: N802
+    @unary_control
+    def ResumeStudy(  # noqa: N802
+        self, request: pb.ResumeStudyRequest
+    ) -> pb.ResumeStudyResponse:
         study = self._steer(request.name, decisions.resumed, LiveStudy.resume)
         self.backend.workers.submit(names.study_id(request.name))
-        return study
+        return pb.ResumeStudyResponse(study=study)
 
-    @unary
-    def CancelStudy(self, request: pb.CancelStudyRequest) -> study_pb2.Study:  # noqa: N802
-        return self._steer(request.name, decisions.cancelled, LiveStudy.cancel)
+    @unary_control
+    def CancelStudy(  # noqa: N802
+        self, request: pb.CancelStudyRequest
+    ) -> pb.CancelStudyResponse:
+        study = self._steer(request.name, decisions.cancelled, LiveStudy.cancel)
+        return pb.CancelStudyResponse(study=study)
 
-    @unary
-    def ExtendStudy(self, request: pb.ExtendStudyRequest) -> study_pb2.Study:  # noqa: N802
+    @unary_control
+    def ExtendStudy(  # noqa: N802
+        self, request: pb.ExtendStudyRequest
+    ) -> pb.ExtendStudyResponse:
         study_id = names.study_id(request.name)
-        with self.backend.registry.reading(study_id) as study:
-            decisions.extended(study, specs.extended_from_proto(request.budget, study.budget))
 
         def extend(live: LiveStudy) -> None:
             with live.reading() as study:
-                live.extend(specs.extended_from_proto(request.budget, study.budget))
+                live.extend(_extended(request, study))
 
         self.backend.registry.act(study_id, extend)
         self.backend.workers.submit(study_id)
-        return view(self.backend, study_id)
+        return pb.ExtendStudyResponse(study=view(self.backend, study_id))
 
-    @unary
-    def DeleteStudy(self, request: pb.DeleteStudyRequest) -> Empty:  # noqa: N802
+    @unary_control
+    def DeleteStudy(  # noqa: N802
+        self, request: pb.DeleteStudyRequest
+    ) -> pb.DeleteStudyResponse:
         self.backend.registry.delete(names.study_id(request.name))
-        return Empty()
+        return pb.DeleteStudyResponse()
 
     # Evaluating
 
-    @unary
+    @unary_control
     def Ask(self, request: pb.AskRequest) -> pb.AskResponse:  # noqa: N802
         return asking.ask(self.backend, request)
 
-    @unary
+    @unary_control
     def Tell(self, request: pb.TellRequest) -> pb.TellResponse:  # noqa: N802
         return asking.tell(self.backend, request)
 
-    @unary
+    @unary_control
     def RenewLease(self, request: pb.RenewLeaseRequest) -> pb.RenewLeaseResponse:  # noqa: N802
         return asking.renew(self.backend, request)
 
@@ -129,12 +146,14 @@ class StudyService(StudyServiceServicer):
         self, request: pb.ListGenerationsRequest
     ) -> pb.ListGenerationsResponse:
         study_id = names.study_id(request.name)
-        scope = f"generations:{study_id}"
-        after = int(pages.decode(request.page_token, scope, -1))
-        size = pages.page_size(request.page_size, PAGE_OF_GENERATIONS)
+        scope = f"generations:{study_id}:{request.after_generation}"
+        after = int(pages.decode(request.page_token, scope, 0))
+        size, store = pages.page_size(request.page_size, PAGE_OF_GENERATIONS), self.backend.store
+        first = request.after_generation + 1 if request.HasField("after_generation") else 0
         entries = (
-            (generation.generation, progress.generation_to_proto(generation))
-            for generation in reports.generations(self.backend.store, study_id, after)
+            (sequence, progress.generation_to_proto(generation))
+            for sequence, generation in reports.generations_after(store, study_id, after)
+            if generation.generation >= first
         )
         generations, token = pages.fill(entries, size, scope)
         return pb.ListGenerationsResponse(generations=generations, next_page_token=token)
@@ -142,23 +161,40 @@ class StudyService(StudyServiceServicer):
     @unary_model
     def GetBest(self, request: pb.GetBestRequest) -> pb.GetBestResponse:  # noqa: N802
         study_id = names.study_id(request.name)
-        scope = f"best:{study_id}:{request.with_stimuli}"
+        dtype, wanted = check_stimulus_dtype(request.stimulus_dtype), set(request.targets)
+        scope = f"best:{study_id}:{request.with_stimuli}:{dtype}:{sorted(wanted)}"
         after = int(pages.decode(request.page_token, scope, -1))
         size = pages.page_size(request.page_size, pages.MAX_PAGE_SIZE)
-        with self.backend.registry.reading(study_id) as study:
-            best = [b for b in reports.best(study_id, study) if b.target > after]
-            spec = study.spec
-        rendered = self._rendered(spec, best, request.with_stimuli)
+        spec = self.backend.registry.published(study_id).created.spec
+        _check_targets(wanted, len(spec.targets))
+        best = [b for b in self.backend.registry.best(study_id) if b.target > after]
+        if wanted:
+            best = [b for b in best if b.target in wanted]
+        rendered = self._rendered(spec, best, dtype) if request.with_stimuli else best
         entries = ((b.target, progress.best_to_proto(b)) for b in rendered)
         page, token = pages.fill(entries, size, scope)
         return pb.GetBestResponse(best=page, next_page_token=token)
 
-    @unary
-    def ReadArtifact(self, request: pb.ReadArtifactRequest) -> None:  # noqa: N802
-        raise Unsupported(
-            f"{request.name[:80]!r}: this version keeps no artifacts; read a study with GetBest "
-            "and ListGenerations"
-        )
+    @streaming
+    def WriteArtifact(  # noqa: N802
+        self, requests: AsyncIterator[pb.WriteArtifactRequest]
+    ) -> AsyncGenerator[pb.WriteArtifactResponse, None]:
+        raise NotImplementedError
+
+    @streaming
+    def ReadArtifact(  # noqa: N802
+        self, request: pb.ReadArtifactRequest
+    ) -> AsyncGenerator[pb.ReadArtifactResponse, None]:
+        raise NotImplementedError
+
+    def _indexed(self, after: str, rows: int, states: list[str]) -> Iterator[IndexedStudy]:
+        """The index from `after` on, read `rows` at a time."""
+        while True:
+            entries = self.backend.store.studies(after, rows, states)
+            yield from entries
+            if len(entries) < rows:
+                return
+            after = entries[-1].study_id
 
     def _steer(
         self,
@@ -168,26 +204,37 @@ class StudyService(StudyServiceServicer):
     ) -> study_pb2.Study:
         """Does what `act` does, where `decide` says that there is something to do."""
         study_id = names.study_id(name)
-        with self.backend.registry.reading(study_id) as study:
-            wanted = decide(study) is not None
-        if wanted:
+        published = self.backend.registry.published(study_id)
+        # One that has ended is not taken up where nothing is to be done.
+        active = published.progress.state.active
+        if active or decide(self.backend.registry.load(study_id)) is not None:
             self.backend.registry.act(study_id, act)
         return view(self.backend, study_id)
 
-    def _rendered(self, spec: StudySpec, best: list[Best], with_stimuli: bool) -> Iterator[Best]:
-        if not with_stimuli:
-            yield from best
-            return
-        if spec.generator is None:
+    def _rendered(self, spec: StudySpec, best: list[Best], dtype: str) -> Iterator[Best]:
+        generator = self.backend.generator_of(spec)
+        if generator is None:
             raise InvalidInput(
                 "the study searches a bare space and has no generator: its latents are the "
                 "stimuli; ask without with_stimuli",
                 field="with_stimuli",
             )
-        generator = self.backend.generator(spec.generator.name)
         for start in range(0, len(best), 32):
             piece = best[start : start + 32]
             latents = np.stack([b.latent for b in piece])
             stimuli = render(generator, latents, [b.target for b in piece])
-            for b, stimulus in zip(piece, stimuli, strict=True):
+            for b, stimulus in zip(piece, as_dtype(stimuli, dtype), strict=True):
                 yield replace(b, stimulus=stimulus)
+
+
+def _extended(request: pb.ExtendStudyRequest, study: Study) -> Budget:
+    with under("budget"):
+        return specs.extended_from_proto(request.budget, study.budget)
+
+
+def _check_targets(wanted: set[int], targets: int) -> None:
+    strange = sorted(target for target in wanted if not 0 <= target < targets)
+    if strange:
+        raise InvalidInput(
+            f"targets: the study has targets 0 to {targets - 1}, got {strange[0]}", field="targets"
+        )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
+from datetime import UTC, datetime
 
-import numpy as np
-
+from blackbox_am.core import study_events as seen_as
+from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.store import Record
-from blackbox_am.core.types import FloatArray, StudyState
-from blackbox_am.errors import StoreCorrupt
-from blackbox_am.rpc import names, progress, specs
-from blackbox_am.studies import reports
+from blackbox_am.core.types import StudyState
+from blackbox_am.errors import InvalidInput
+from blackbox_am.rpc import events, names, progress, times
+from blackbox_am.rpc.mapping import to_message
+from blackbox_am.studies import telling
 from blackbox_am.studies.events import (
     Adopted,
     BudgetChanged,
@@ -23,132 +24,113 @@ from blackbox_am.studies.events import (
     StateChanged,
     decode,
 )
-from blackbox_am.studies.study import Study
-from blackbox_am.v1 import study_pb2 as pb
+from blackbox_am.studies.published import Published
+from blackbox_am.v1 import study_event_pb2, study_pb2
 
 
-def study_to_proto(study_id: str, study: Study, created_at: float) -> pb.Study:
-    """The whole of a study. Under a study's lock: `study` must hold still.
+def study_view(number: int, default: int = study_pb2.STUDY_VIEW_FULL) -> bool:
+    """Whether a caller wants to see the whole of a study.
+
+    Raises:
+        InvalidInput: for a number that is no view.
+    """
+    if number not in study_pb2.StudyView.values():
+        raise InvalidInput(f"view: expected BASIC or FULL, got number {number}", field="view")
+    return (number or default) == study_pb2.STUDY_VIEW_FULL
+
+
+def study_to_proto(study_id: str, published: Published, full: bool = True) -> study_pb2.Study:
+    """A study as a message.
 
     Args:
         study_id: its id; "" for one that was only checked.
-        study: its state.
-        created_at: seconds since the epoch; 0 for one that was only checked.
+        published: what is known of it.
+        full: whether with what grows with the number of targets.
     """
-    message = progress.progress_to_proto(reports.progress(study_id, study))
-    message.spec.CopyFrom(specs.study_to_proto(study.spec))
-    message.spec.budget.CopyFrom(specs.budget_to_proto(study.budget))
-    message.space.CopyFrom(specs.space_to_proto(study.space))
-    message.stimulus_shape.extend(study.created.stimulus_shape)
-    message.population = study.population
-    message.optimizer.CopyFrom(specs.optimizer_to_proto(study.optimizer))
+    created = published.created
+    message = progress.progress_to_proto(published.progress)
     message.name = names.study_name(study_id) if study_id else ""
-    if created_at:
-        message.create_time.CopyFrom(progress.time_to_proto(created_at))
+    to_message(created.spec, message.spec)
+    to_message(published.budget, message.spec.budget)
+    to_message(created.space, message.space)
+    to_message(created.optimizer or created.spec.optimizer, message.optimizer)
+    message.stimulus_shape.extend(created.stimulus_shape)
+    message.population = created.population
+    message.units.extend(telling.units(created.spec))
+    message.oracle_fingerprint = _digest(created.oracle_fingerprint)
+    message.generator_fingerprint = _digest(created.generator_fingerprint)
+    message.noisy = created.noisy
+    if published.created_at:
+        message.create_time.CopyFrom(times.time_to_proto(published.created_at))
+    if not full:
+        _shorten(message)
     return message
 
 
-def unreadable(study_id: str, error: StoreCorrupt) -> pb.Study:
-    """What a listing says of a study whose journal is damaged."""
+def _digest(fingerprint: Fingerprint | None) -> str:
+    return "" if fingerprint is None else fingerprint.digest
+
+
+def _shorten(message: study_pb2.Study) -> None:
+    """Clears what grows with the number of targets or dimensions."""
+    del message.targets[:], message.units[:], message.spec.targets[:], message.spec.criteria[:]
+    message.spec.ClearField("start")
+    spaces = [message.space]
+    if message.spec.HasField("space"):
+        spaces.append(message.spec.space)
+    for space in spaces:
+        del space.low[:], space.high[:], space.parts[:]
+
+
+def unreadable(study_id: str, message: str) -> study_pb2.Study:
+    """What a listing says of a study that cannot be read."""
     failed = progress.state_to_proto(StudyState.FAILED)
-    return pb.Study(name=names.study_name(study_id), state=failed, message=error.message)
+    return study_pb2.Study(name=names.study_name(study_id), state=failed, message=message)
 
 
-class Narrator:
-    """Folds a journal, record by record, and tells each as a message.
+def event_to_proto(record: Record) -> study_event_pb2.StudyEvent:
+    """An event of a journal. What is said of it stands in it: no other event is read.
 
-    What an event says of scores depends on the study before it, so the journal is told
-    from its beginning.
-
-    Attributes:
-        study: the study up to the last record; None before the first.
-        created_at: when it began, in seconds since the epoch.
+    Raises:
+        StoreCorrupt: where it cannot be read.
     """
-
-    def __init__(self) -> None:
-        self.study: Study | None = None
-        self.created_at = 0.0
-
-    @property
-    def sequence(self) -> int:
-        """Of the last record."""
-        return 0 if self.study is None else self.study.sequence
-
-    def tell(self, record: Record) -> pb.StudyEvent:
-        """The next record as a message, folded in.
-
-        Raises:
-            StoreCorrupt: where the journal has a gap, or cannot be read.
-        """
-        if record.sequence != self.sequence + 1:
-            raise StoreCorrupt(
-                f"the journal has a gap: event {self.sequence + 1} is missing; restore the store "
-                "from a backup, or delete the study"
-            )
-        event = decode(record.body)
-        message = pb.StudyEvent(sequence=record.sequence, time=progress.time_to_proto(record.time))
-        if self.study is None:
-            self.study, self.created_at = Study.fold([event]), record.time
-            message.created.SetInParent()
-        else:
-            _describe(message, event, self.study)
-            self.study.apply(event)
-        return message
+    seen = (record.sequence, datetime.fromtimestamp(record.time, UTC))
+    return events.to_proto(_seen(decode(record.body), seen))
 
 
-def _describe(message: pb.StudyEvent, event: Event, before: Study) -> None:
+def _seen(event: Event, seen: tuple[int, datetime]) -> seen_as.StudyEvent:
+    """The event as watchers see it, with its sequence number and time."""
     match event:
         case StateChanged():
-            message.state_changed.state = progress.state_to_proto(event.state)
-            message.state_changed.stop_reason = progress.stop_reason_to_proto(event.stop_reason)
-            message.state_changed.message = event.message
+            return seen_as.StateChanged(*seen, event.state, event.stop_reason, event.message)
         case GenerationOpened():
-            message.generation_opened.generation = event.generation
-            message.generation_opened.candidates = len(before.active) * before.rows
+            return seen_as.GenerationOpened(
+                *seen, event.generation, int(event.wanted.numpy().sum())
+            )
         case RowsTold():
-            activations = event.activations.numpy()
-            message.rows_told.generation = event.generation
-            message.rows_told.rows = len(activations)
-            message.rows_told.failed = _failed(event, before)
+            rows = len(event.rows.numpy())
+            return seen_as.RowsTold(*seen, event.generation, rows, event.failed)
         case GenerationClosed():
-            _describe_closed(message.generation_closed, event, before)
+            return _closed(event, seen)
         case BudgetChanged():
-            message.budget_changed.budget.CopyFrom(specs.budget_to_proto(event.budget))
+            return seen_as.BudgetChanged(*seen, event.budget)
         case Resumed():
-            message.resumed.generation = event.generation
-            message.resumed.exact = event.exact
-            message.resumed.message = event.message
+            return seen_as.Resumed(*seen, event.generation, event.exact, event.message)
         case Adopted():
-            message.resumed.generation = before.generation
-            message.resumed.exact = True
-            message.resumed.message = f"another model was adopted: {event.message}"
+            digests = (_digest(event.oracle_fingerprint), _digest(event.generator_fingerprint))
+            return seen_as.Adopted(*seen, *digests, event.message)
         case Created():
-            message.created.SetInParent()
+            return seen_as.Created(*seen)
 
 
-def _describe_closed(
-    closed: pb.StudyEvent.GenerationClosed, event: GenerationClosed, before: Study
-) -> None:
-    scores = before.scores()
-    best, mean = _summary(scores)
-    closed.generation = event.generation
-    closed.targets.extend(before.active)
-    closed.best_scores.extend(best.tolist())
-    closed.mean_scores.extend(mean.tolist())
-    closed.total_rows = scores.size
-    closed.seconds = event.seconds
-
-
-def _summary(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Best and mean score of each target, nan where every row failed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of rows that are nan throughout
-        return np.nanmax(scores, axis=1), np.nanmean(scores, axis=1)
-
-
-def _failed(event: RowsTold, study: Study) -> int:
-    """Rows without a value for one of the units that their target reads."""
-    widths = np.array([len(target.objective.reads()) for target in study.targets])
-    activations = event.activations.numpy()
-    mine = np.arange(activations.shape[1]) < widths[event.targets.numpy()][:, None]
-    return int((np.isnan(activations) & mine).any(axis=1).sum())
+def _closed(event: GenerationClosed, seen: tuple[int, datetime]) -> seen_as.GenerationClosed:
+    return seen_as.GenerationClosed(
+        *seen,
+        event.generation,
+        event.targets,
+        tuple(event.best_scores.numpy().tolist()),
+        tuple(event.mean_scores.numpy().tolist()),
+        tuple(event.best_so_far.numpy().tolist()),
+        int(event.measured.numpy().sum()),
+        event.seconds,
+    )

@@ -8,15 +8,17 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 
 from blackbox_am.errors import InvalidInput, ServerUnavailable
-from blackbox_am.rpc import names
+from blackbox_am.rpc import names, times
 from blackbox_am.service.backend import Backend
-from blackbox_am.service.views import Narrator, study_to_proto
-from blackbox_am.v1 import study_pb2
+from blackbox_am.service.views import event_to_proto, study_to_proto
+from blackbox_am.v1 import study_event_pb2, study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
 READ_RECORDS = 128
-POLL_SECONDS = 2.0
-"""How often the journal is looked at without news: another process may write to it."""
+AGAIN_SECONDS = 1.0
+"""After which a watcher of a server that goes down may try again."""
+POLL_SECONDS = 0.5
+"""How often the journal is read without news in this process: another may write to it."""
 
 _OF_GENERATIONS = frozenset({"generation_opened", "rows_told", "generation_closed"})
 
@@ -32,14 +34,15 @@ async def watch(
         ServerUnavailable: where the server goes down.
     """
     study_id = names.study_id(request.name)
-    interval = request.min_interval.seconds + request.min_interval.nanos / 1e9
-    if interval < 0 or request.after_sequence < 0:
-        raise InvalidInput("after_sequence and min_interval must be 0 or more")
+    interval = _interval(request)
     journal = _Journal(backend, study_id, request.after_sequence)
     thinner = _Thinner(interval)
     with backend.changes.listening(study_id) as news:
         if request.snapshot_first:
-            yield pb.WatchStudyResponse(study=await backend.in_thread(journal.snapshot))
+            study = await backend.in_thread(journal.snapshot)
+            yield pb.WatchStudyResponse(study=study)
+            if not request.HasField("after_sequence"):
+                journal.after = study.sequence
         while True:
             news.clear()
             events = await backend.in_thread(journal.read)
@@ -52,67 +55,76 @@ async def watch(
                     yield pb.WatchStudyResponse(event=event)
                 return
             if backend.changes.closed:
-                raise ServerUnavailable("the server is shutting down; watch again later")
+                raise ServerUnavailable(
+                    "the server is shutting down; watch again later", retry_after=AGAIN_SECONDS
+                )
             with suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), min(POLL_SECONDS, thinner.seconds_left()))
             for event in thinner.due():
                 yield pb.WatchStudyResponse(event=event)
 
 
+def _interval(request: pb.WatchStudyRequest) -> float:
+    interval = times.duration_from_proto(request.min_interval)
+    for field, value in (("after_sequence", request.after_sequence), ("min_interval", interval)):
+        if value < 0:
+            raise InvalidInput(f"{field} must be 0 or more, got {value:g}", field=field)
+    return interval
+
+
 class _Journal:
     """Reads a journal on, piece by piece.
 
     Attributes:
+        after: the sequence number of the last event read.
         more: whether the last piece was a full one.
+        ended: whether the study has ended, as far as the journal was read.
     """
 
     def __init__(self, backend: Backend, study_id: str, after: int) -> None:
         self.more = False
-        self._store = backend.store
+        self.ended = False
+        self._backend = backend
         self._study_id = study_id
-        self._after = after
-        self._narrator = Narrator()
+        self.after = after
 
-    @property
-    def ended(self) -> bool:
-        """Whether the study has ended, as far as the journal was read."""
-        study = self._narrator.study
-        return study is not None and not study.state.active
-
-    def read(self) -> list[study_pb2.StudyEvent]:
+    def read(self) -> list[study_event_pb2.StudyEvent]:
         """The next events, after the sequence number that was asked for.
 
         Raises:
             NotFound: where there is no such study.
         """
-        records = self._store.read(self._study_id, self._narrator.sequence, READ_RECORDS)
-        events = [self._narrator.tell(record) for record in records]
+        records = self._backend.store.read(self._study_id, self.after, READ_RECORDS)
+        events = [event_to_proto(record) for record in records]
         self.more = len(records) == READ_RECORDS
-        return [event for event in events if event.sequence > self._after]
+        if events:
+            self.after = events[-1].sequence
+        if not self.more:
+            published = self._backend.registry.published(self._study_id)
+            # An event may have come after those that were read.
+            caught_up = published.progress.sequence <= self.after
+            self.ended = caught_up and not published.progress.state.active
+        return events
 
     def snapshot(self) -> study_pb2.Study:
-        """Reads all there is; the study as it stands then."""
-        self.read()
-        while self.more:
-            self.read()
-        study = self._narrator.study
-        assert study is not None  # a journal that can be read is not empty
-        self._after = study.sequence
-        return study_to_proto(self._study_id, study, self._narrator.created_at)
+        """The study as it stands."""
+        return study_to_proto(self._study_id, self._backend.registry.published(self._study_id))
 
 
 class _Thinner:
-    """Passes over events of generations that follow each other faster than `interval`.
+    """Leaves out events of generations that follow each other faster than `interval`.
 
-    The last one is held back until the interval is over, or something else is to be told.
+    The last one is held back until the interval is over, or until another event is due.
     """
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
-        self._held: study_pb2.StudyEvent | None = None
+        self._held: study_event_pb2.StudyEvent | None = None
         self._next = time.monotonic()
 
-    def thin(self, events: list[study_pb2.StudyEvent]) -> Iterator[study_pb2.StudyEvent]:
+    def thin(
+        self, events: list[study_event_pb2.StudyEvent]
+    ) -> Iterator[study_event_pb2.StudyEvent]:
         """Those of `events`, in order, that are to be sent now."""
         for event in events:
             if self._interval == 0:
@@ -124,12 +136,12 @@ class _Thinner:
                 yield from self.flush()
                 yield event
 
-    def due(self) -> Iterator[study_pb2.StudyEvent]:
+    def due(self) -> Iterator[study_event_pb2.StudyEvent]:
         """What was held back long enough."""
         if time.monotonic() >= self._next:
             yield from self.flush()
 
-    def flush(self) -> Iterator[study_pb2.StudyEvent]:
+    def flush(self) -> Iterator[study_event_pb2.StudyEvent]:
         """What was held back, now."""
         if self._held is not None:
             yield self._held

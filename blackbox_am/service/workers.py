@@ -1,4 +1,8 @@
-"""Threads that evaluate studies with an oracle: one more client of each, in this process."""
+"""Threads that evaluate studies with an oracle: in this process, as one more client of each.
+
+A study that waits for a thread is nobody's: each server on the store looks for such studies, and
+whichever has a thread free takes the study's lease.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import (
     BlackboxError,
     NotFound,
+    NotOwner,
     OracleError,
     OracleTimeout,
     OracleUnavailable,
@@ -25,16 +29,20 @@ from blackbox_am.errors import (
 )
 from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.studies import loop
+from blackbox_am.studies.equipment import FindGenerator
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.local import evaluator_of
 
 log = logging.getLogger(__name__)
 
 _WANTED = (StudyState.PENDING, StudyState.RUNNING)
+_WANTED_STATES = tuple(state.value for state in _WANTED)
 _PASSING = (OracleUnavailable, OracleTimeout, SequenceTaken, StoreError)
-"""Troubles that may be over soon."""
+"""Errors that may not come again on the next attempt."""
 AGAIN_SECONDS = 1.0
-"""Before a study that the store did not let on takes its place in the queue again."""
+"""Before a study whose store failed is put into the queue again."""
+SEEK_SECONDS = 1.0
+"""How often the store is searched for studies that no process runs."""
 LONGEST_WAIT_SECONDS = 300.0
 """A study whose oracle wants to be left alone for longer is paused, and gives its thread back."""
 LOOK_SECONDS = 1.0
@@ -56,7 +64,8 @@ class Workers:
 
     Args:
         registry: where studies are found.
-        generator, oracle: finds them by name.
+        generator: finds the generator of a study.
+        oracle: finds an oracle by name.
         threads: how many studies run at once.
         retry_delays: seconds before each new attempt while an oracle or the store is away,
             or more where the oracle says when to come back; after the last, the study is
@@ -66,7 +75,7 @@ class Workers:
     def __init__(
         self,
         registry: StudyRegistry,
-        generator: Callable[[str], Generator],
+        generator: FindGenerator,
         oracle: Callable[[str], Oracle],
         threads: int,
         retry_delays: Sequence[float],
@@ -83,6 +92,7 @@ class Workers:
             threading.Thread(target=self._work, name=f"worker-{i}", daemon=True)
             for i in range(threads)
         ]
+        self._threads.append(threading.Thread(target=self._seek, name="seeker", daemon=True))
         for thread in self._threads:
             thread.start()
 
@@ -95,28 +105,25 @@ class Workers:
                 self._queue.waiting.append(study_id)
                 self._changed.notify()
 
-    def submit_all(self) -> None:
-        """Sees to it that every pending or running study of the store is run."""
-        try:
-            study_ids = self._registry.store.study_ids()
-        except BlackboxError as error:
-            log.error("no study is taken up again: %s", error)  # noqa: TRY400
-            return
-        for study_id in study_ids:
-            if self._stopping.is_set():
-                return
+    def _seek(self) -> None:
+        """Submits the studies of the store that are to go on and that no process runs, and lets
+        idle ones leave the memory.
+        """
+        while not self._stopping.is_set():
             try:
-                if self._wanted(study_id):
+                for study_id in self._registry.store.leases.free(_WANTED_STATES):
                     self.submit(study_id)
+                self._registry.rest_idle()
             except BlackboxError as error:
-                log.error("study %s is not taken up again: %s", study_id, error)  # noqa: TRY400
+                log.error("no study is taken up: %s", error)  # noqa: TRY400
+            self._stopping.wait(SEEK_SECONDS)
 
     def stop(self, timeout: float) -> None:
         """Lets each running study finish its generation, then ends the threads.
 
         Args:
-            timeout: seconds; what has not finished by then is left behind, and evaluated
-                again by whoever takes the study up.
+            timeout: seconds; what has not finished by then is evaluated again by the next
+                owner of the study.
         """
         self._stopping.set()
         with self._changed:
@@ -128,7 +135,11 @@ class Workers:
     def _work(self) -> None:
         while (study_id := self._next()) is not None:
             try:
-                self._run(study_id)
+                if self._wanted(study_id):
+                    with self._registry.running(study_id):
+                        self._run(study_id)
+            except NotOwner as error:
+                log.info("study %s is left alone: %s", study_id, error)
             except StoreCorrupt as error:
                 log.error("study %s is left as it is: %s", study_id, error)  # noqa: TRY400
             except (StoreError, SequenceTaken) as error:
@@ -164,8 +175,8 @@ class Workers:
         """Runs a study until it needs no worker any more.
 
         Raises:
-            StoreError, SequenceTaken: where the store stays away, or another process stays
-                faster, longer than it is tried again.
+            StoreError, SequenceTaken: where the store fails longer than it is tried again.
+            NotOwner: where another process runs the study.
         """
         delays, unbilled = _Delays(self._retry_delays), loop.UnbilledUsage()
         while not self._stopping.is_set():
@@ -178,6 +189,8 @@ class Workers:
             except _PASSING as error:
                 if not self._waited(study_id, delays, error):
                     return
+            except NotOwner:
+                raise
             except BlackboxError as error:
                 log.warning("study %s failed: %s", study_id, error)
                 self._fail(study_id, error.message)
@@ -189,19 +202,19 @@ class Workers:
 
     def _wanted(self, study_id: str) -> bool:
         try:
-            with self._registry.reading(study_id) as study:
-                return study.state in _WANTED and study.spec.oracle is not None
+            published = self._registry.published(study_id)
         except NotFound:
             return False  # deleted
+        wanted = published.progress.state in _WANTED
+        return wanted and published.created.spec.oracle is not None
 
     def _evaluate(self, study_id: str, delays: _Delays, unbilled: loop.UnbilledUsage) -> None:
         live = self._registry.live(study_id)
         spec = live.study.spec
         assert spec.oracle is not None  # it would not be wanted
-        assert spec.generator is not None  # StudySpec takes no oracle without one
-        evaluator = evaluator_of(
-            live, self._generator(spec.generator.name), self._oracle(spec.oracle)
-        )
+        generator = self._generator(spec)
+        assert generator is not None  # StudySpec takes no oracle without one
+        evaluator = evaluator_of(live, generator, self._oracle(spec.oracle))
 
         def went_on(live: LiveStudy) -> None:
             delays.start_over()
@@ -243,7 +256,7 @@ class Workers:
         return True
 
     def _note(self, study_id: str, message: str) -> None:
-        with suppress(StoreError, SequenceTaken):  # there are other chances to say it
+        with suppress(StoreError, SequenceTaken, NotOwner):  # it is said at the next attempt
             self._registry.act(study_id, lambda live: live.note(message))
 
     def _suspend(self, study_id: str, message: str) -> None:

@@ -11,11 +11,13 @@ from blackbox_am.core.oracle import Oracle, check_gradients, check_units
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec, StudySpec
 from blackbox_am.errors import GradientUnavailable, InvalidSpec
-from blackbox_am.plugins import build_objective, build_optimizer, optimizer_spec
+from blackbox_am.evaluation import check_measures
+from blackbox_am.plugins import build_optimizer, optimizer_spec
 from blackbox_am.studies.equipment import no_network
 from blackbox_am.studies.events import Created
 from blackbox_am.studies.starts import start_of
 from blackbox_am.studies.study import Study
+from blackbox_am.studies.targets import targets_of
 
 MAX_GENERATION_BYTES = 2**29
 """Of the latents, and of the activations, of one generation. A store may have to take them
@@ -44,30 +46,32 @@ def created(
         Unsupported: for an optimizer that cannot search this space or climb this oracle.
     """
     asked = build_optimizer(spec.optimizer)
-    objectives = [build_objective(target) for target in spec.targets]
+    targets = targets_of(spec)
+    layouts = [target.layout for target in targets]
     if generator is not None:
-        check_targets(generator, len(objectives))
+        check_targets(generator, len(targets))
+    check_measures(layouts, generator)
     space = build_space(generator.space.spec if generator is not None else _bare(spec))
     asked.check(space)
     optimizer = asked.resolve(space, _search_context(spec, oracle))
     optimizer.check(space)
     optimizer = optimizer.bind(generator, network)
     population = optimizer.population_size(space)
-    rows = population * len(objectives)
-    units = max(len(objective.reads()) for objective in objectives)
+    rows = population * len(targets)
+    width = max(len(layout.quantities) for layout in layouts)
     latent_bytes = (4 if space.dtype is None else 8) * space.dim
-    if rows * max(latent_bytes, 4 * units) > MAX_GENERATION_BYTES:
+    if rows * max(latent_bytes, 8 * width) > MAX_GENERATION_BYTES:
         raise InvalidSpec(
-            f"a generation of {len(objectives)} targets x {population} candidates x "
-            f"{space.dim} dimensions, {units} units each, is too large: at most "
-            f"{MAX_GENERATION_BYTES} bytes of latents, and as many of activations; use fewer "
-            "targets, fewer units or a smaller population",
+            f"a generation of {len(targets)} targets x {population} candidates x "
+            f"{space.dim} dimensions, {width} quantities each, is too large: at most "
+            f"{MAX_GENERATION_BYTES} bytes of latents, and as many of measurements; use fewer "
+            "targets, fewer quantities or a smaller population",
             field="targets",
         )
     batch_size = 0
     if oracle is not None:
         info = oracle.describe()
-        check_units(info, [unit for objective in objectives for unit in objective.reads()])
+        check_units(info, [unit for layout in layouts for unit in layout.units])
         if generator is not None:
             check_fit(generator, info, _named(spec), f"oracle {spec.oracle!r}")
         if optimizer.order == 1:

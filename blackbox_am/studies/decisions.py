@@ -6,14 +6,18 @@ Nothing here changes a study. An event comes back, or an error that says why not
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core import tensors
+from blackbox_am.core.checksums import checksum
+from blackbox_am.core.observation import failures
 from blackbox_am.core.spec import ArrayData, Budget
-from blackbox_am.core.types import StopReason, StudyState
+from blackbox_am.core.types import FloatArray, StopReason, StudyState
 from blackbox_am.errors import InvalidInput, InvalidSpec, ShapeMismatch, StudyClosed
 from blackbox_am.studies.events import (
     BudgetChanged,
@@ -22,36 +26,45 @@ from blackbox_am.studies.events import (
     StateChanged,
     int_array,
 )
-from blackbox_am.studies.study import Study, best_row_of
+from blackbox_am.studies.scoring import Bools, Scored
+from blackbox_am.studies.study import Study
 
 Array = NDArray[Any]
 
 
-def rows_told(
-    study: Study, generation: int, targets: Array, rows: Array, activations: Array
-) -> tuple[RowsTold | None, int]:
-    """The event that brings measurements, and how many of them are news.
+@dataclass(frozen=True)
+class ToldRows:
+    """Measurements of candidates of one generation, as they come in.
+
+    Attributes:
+        generation: of all the candidates.
+        targets, rows: (N,) int64, which candidates.
+        values: (N, U) float64 in the columns of each one's layout; nan is a failed measurement.
+        rendered: (N,) bool, false where the stimulus was not finite; None where all were.
+    """
+
+    generation: int
+    targets: Array
+    rows: Array
+    values: Array
+    rendered: Bools | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+def clients_values(study: Study, targets: Array, activations: Array) -> FloatArray:
+    """(N, U) values in the columns of each target's layout, from what a client measured.
 
     Args:
-        generation: of all the candidates.
-        targets, rows: (N,) which candidates.
-        activations: (N, U) float; nan is a failed row.
-
-    Returns:
-        The event (None where nothing is new), and the number of rows accepted. What
-        was told before, or is of a closed generation or a finished target, is dropped.
+        targets: (N,) of the rows.
+        activations: (N, units) float; nan is a failed measurement.
 
     Raises:
-        StudyClosed: where the study has ended.
-        InvalidInput: for candidates that were never proposed, and for infinities.
-        ShapeMismatch: for activations of another shape.
+        ShapeMismatch: for activations of another shape or dtype.
+        InvalidInput: for infinities.
     """
-    if not study.state.active:
-        raise StudyClosed(
-            f"the study has {study.state.value}; it takes no more measurements"
-            + ("; extend its budget first" if study.state is StudyState.SUCCEEDED else "")
-        )
-    tensors.check_shape(activations, (len(targets), study.quantities), "activations")
+    tensors.check_shape(activations, (len(targets), study.units), "activations")
     if activations.dtype.kind != "f":
         raise ShapeMismatch(
             f"activations: expected float32 or float64, got {activations.dtype.name}",
@@ -64,45 +77,94 @@ def rows_told(
             "or nan where the measurement failed",
             field="activations",
         )
-    _check_candidates(study, generation, targets, rows)
-    if generation < study.generation:
+    # A target that does not exist is refused with its candidate, by `rows_told`.
+    return study.scorer.with_units(targets.clip(0, len(study.targets) - 1), activations)
+
+
+def rows_told(study: Study, told: ToldRows, wanted: Bools) -> tuple[RowsTold | None, int]:
+    """The event that brings measurements, and how many of them are news.
+
+    Args:
+        told: the measurements.
+        wanted: (len(active), P) which rows of the open generation are to be measured.
+
+    Returns:
+        The event (None where nothing is new), and the number of rows accepted. What
+        was told before, or is of a closed generation or a finished target, is dropped.
+
+    Raises:
+        StudyClosed: where the study has ended.
+        InvalidInput: for candidates that were never proposed.
+        ShapeMismatch: for values of another shape.
+    """
+    if not study.state.active:
+        raise StudyClosed(
+            f"the study has {study.state.value}; it takes no more measurements"
+            + ("; extend its budget first" if study.state is StudyState.SUCCEEDED else "")
+        )
+    tensors.check_shape(told.values, (len(told), study.quantities), "values")
+    _check_candidates(study, told, wanted)
+    if told.generation < study.generation:
         return None, 0
-    fresh = _fresh(study, targets, rows)
+    fresh = _fresh(study, told.targets, told.rows)
     if not fresh.any():
         return None, 0
+    targets, own = told.targets[fresh], study.scorer.own(told.targets[fresh])
+    values = np.where(own, told.values[fresh], np.nan)
+    rendered = np.ones(len(targets), bool) if told.rendered is None else told.rendered[fresh]
     event = RowsTold(
-        generation,
-        int_array(targets[fresh]),
-        int_array(rows[fresh]),
-        ArrayData.of(activations[fresh].astype(np.float32)),
+        told.generation,
+        int_array(targets),
+        int_array(told.rows[fresh]),
+        ArrayData.of(values),
+        int(np.count_nonzero(failures(values, rendered, own))),
+        None if rendered.all() else ArrayData.of((~rendered).astype(np.uint8)),
     )
-    return event, int(fresh.sum())
+    return event, len(targets)
 
 
-def closed(
-    study: Study, merged: NDArray[np.float32], latents: Array, seconds: float
-) -> GenerationClosed:
+def closed(study: Study, scored: Scored, latents: torch.Tensor, seconds: float) -> GenerationClosed:
     """The event that closes the open generation.
 
     Args:
-        merged: (len(active), rows, U) activations, complete.
-        latents: (len(active), P, D), as evaluated.
+        scored: its scores, complete.
+        latents: (len(active), P, D), as evaluated. Only the new best ones move to the host,
+            unless the study keeps all.
         seconds: how long it took.
     """
-    scores = study.scores(merged)
-    improved, best = [], []
-    for position, index in enumerate(study.active):
-        row = best_row_of(scores[position])
-        if row is not None and scores[position, row] > study.targets[index].best_score:
-            improved.append(index)
-            best.append(latents[position, row])
+    best = scored.best()
+    before = np.array([study.targets[index].best_score for index in study.active])
+    succeeded = scored.met.any(axis=1)
+    improved = succeeded | (np.nan_to_num(best, nan=-np.inf) > before)
+    places = np.flatnonzero(improved)
+    filled = np.where(np.isnan(scored.scores), -np.inf, scored.scores)
+    # A success is kept, and the first one, whatever scores higher in the same generation.
+    rows = np.where(succeeded, scored.met.argmax(axis=1), filled.argmax(axis=1))[places]
+    scores = scored.scores[places, rows]
+    after = before.copy()
+    after[places] = scores
+    active = np.asarray(study.active)
+    picked = torch.from_numpy(places).to(latents.device), torch.from_numpy(rows).to(latents.device)
     return GenerationClosed(
         study.generation,
-        tensors.checksum(latents),
+        study.active,
+        ArrayData.of(
+            scored.scores[:, : 1 + np.flatnonzero(scored.told.any(axis=0)).max(initial=0)]
+        ),
+        checksum(latents),
         seconds,
-        tuple(improved),
-        ArrayData.of(np.stack(best) if best else latents[0, :0]),
-        ArrayData.of(latents) if study.spec.keep_latents == "all" else None,
+        int_array(scored.told.sum(axis=1)),
+        ArrayData.of(best),
+        ArrayData.of(scored.mean()),
+        ArrayData.of(np.where(after == -np.inf, np.nan, after)),
+        tuple(active[places].tolist()),
+        int_array(rows),
+        ArrayData.of(scores),
+        ArrayData.of(latents[picked].cpu().numpy()),
+        tuple(active[succeeded].tolist()),
+        scored.failed(),
+        scored.warning(study.generation),
+        ArrayData.of(latents.cpu().numpy()) if study.spec.keep_latents == "all" else None,
     )
 
 
@@ -136,7 +198,13 @@ def concluded(study: Study) -> StateChanged | None:
     if not study.exhausted or not study.state.active:
         return None
     reasons = {target.stop_reason for target in study.targets}
-    order = (StopReason.BUDGET, StopReason.TIME, StopReason.PATIENCE, StopReason.TARGET)
+    order = (
+        StopReason.BUDGET,
+        StopReason.TIME,
+        StopReason.PATIENCE,
+        StopReason.TARGET,
+        StopReason.SUCCESS,
+    )
     reason = next(reason for reason in order if reason in reasons)
     return StateChanged(StudyState.SUCCEEDED, reason)
 
@@ -170,29 +238,32 @@ def _check_active(study: Study, verb: str) -> None:
         raise StudyClosed(f"the study has {study.state.value} and cannot be {verb}")
 
 
-def _check_candidates(study: Study, generation: int, targets: Array, rows: Array) -> None:
-    bad = (
-        generation > study.generation
+def _check_candidates(study: Study, told: ToldRows, wanted: Bools) -> None:
+    targets, rows = told.targets, told.rows
+    bad: Any = (
+        told.generation > study.generation
+        or (told.generation == study.generation and study.exhausted)
         or ((targets < 0) | (targets >= len(study.targets))).any()
-        or (rows < 0).any()
-        or (rows >= (study.rows if generation == study.generation else study.population)).any()
+        or ((rows < 0) | (rows >= study.population)).any()
     )
+    if not bad and told.generation == study.generation:
+        places = study.places(targets)
+        bad = (~wanted[places, rows] & (places >= 0)).any()
     if bad:
         raise InvalidInput(
-            f"candidate_ids: generation {generation} holds a candidate that was never "
+            f"candidate_ids: generation {told.generation} holds a candidate that was never "
             f"proposed; the open generation is {study.generation}, targets are 0 to "
-            f"{len(study.targets) - 1}, rows 0 to {study.rows - 1}",
+            f"{len(study.targets) - 1}, rows 0 to {study.population - 1}",
             field="candidate_ids",
         )
 
 
-def _fresh(study: Study, targets: Array, rows: Array) -> NDArray[np.bool_]:
-    position = {index: place for place, index in enumerate(study.active)}
-    fresh = np.zeros(len(targets), bool)
-    seen: set[tuple[int, int]] = set()
-    for i, key in enumerate(zip(targets.tolist(), rows.tolist(), strict=True)):
-        place = position.get(key[0])
-        if place is not None and key not in seen and not study.told[place, key[1]]:
-            fresh[i] = True
-            seen.add(key)
-    return fresh
+def _fresh(study: Study, targets: Array, rows: Array) -> Bools:
+    """(N,) which candidates of the open generation are told for the first time."""
+    places = study.places(targets)
+    fresh = (places >= 0) & ~study.measured.told[places, rows]
+    _, first = np.unique(places * study.population + rows, return_index=True)
+    once = np.zeros(len(targets), bool)
+    once[first] = True
+    found: Bools = fresh & once
+    return found

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.spec import ArrayData, Budget, OptimizerSpec, SpaceSpec, StudySpec
+from blackbox_am.core.store import Entry
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import StoreCorrupt
 
@@ -58,11 +59,13 @@ class Adopted(msgspec.Struct, frozen=True, tag="adopted"):
     Attributes:
         oracle_fingerprint, generator_fingerprint: those from now on.
         message: what differs from before.
+        generation: where it goes on.
     """
 
     oracle_fingerprint: Fingerprint | None
     generator_fingerprint: Fingerprint | None
     message: str = ""
+    generation: int = 0
 
 
 class StateChanged(msgspec.Struct, frozen=True, tag="state"):
@@ -80,10 +83,17 @@ class StateChanged(msgspec.Struct, frozen=True, tag="state"):
 
 
 class GenerationOpened(msgspec.Struct, frozen=True, tag="opened"):
-    """Candidates of a generation were handed to clients, with their latents (K, P, D)."""
+    """Candidates of a generation were handed to clients.
+
+    Attributes:
+        generation: which.
+        latents: (K, P, D) of the active targets.
+        wanted: (K, P) uint8, which rows are to be measured.
+    """
 
     generation: int
     latents: ArrayData
+    wanted: ArrayData
 
 
 class RowsTold(msgspec.Struct, frozen=True, tag="told"):
@@ -92,34 +102,63 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
     Attributes:
         generation: which.
         targets, rows: (N,) int32: which candidates.
-        activations: (N, U) float32, nan where a measurement failed.
+        values: (N, U) float64: each row's own quantities, in the order of its target's layout,
+            then nan. Infinities are kept; nan is what could not be measured.
+        failed: how many of them have no score because of a failed measurement.
+        unrendered: (N,) uint8, 1 where the stimulus was not finite; None where all were.
         spent: what was asked of the oracle since that was last told; None for clients' rows.
     """
 
     generation: int
     targets: ArrayData
     rows: ArrayData
-    activations: ArrayData
+    values: ArrayData
+    failed: int = 0
+    unrendered: ArrayData | None = None
     spent: Accounting | None = None
 
 
 class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
     """Every row of the generation is in, and the optimizer has learnt from it.
 
+    The scores are in it, so that nobody has to compute them again.
+
     Attributes:
         generation: which.
+        targets: those that took part, ascending; the arrays of K entries are theirs.
+        scores: (K, rows) float64, nan for rows that failed, and rows that were not wanted; up to
+            the last row that was, which is before P where the budget ends.
         checksum: of its latents (K, P, D), to know a faithful replay from another.
         seconds: how long it took.
-        improved: targets whose best got better.
-        best_latents: (len(improved), D), their new best latents.
+        measured: (K,) int32, rows measured for each target.
+        best_scores, mean_scores: (K,) float64 of the generation, nan where every row failed.
+        best_so_far: (K,) float64, the best score of each target afterwards; nan for none yet.
+        improved: targets that have a new best candidate.
+        best_rows: (len(improved),) int32, its row.
+        best_row_scores: (len(improved),) float64, its score.
+        best_latents: (len(improved), D), its latent.
+        succeeded: those of `improved` whose new best met its criterion.
+        failed: rows that failed, by reason.
+        warning: what is wrong with the scores, such as that all are equal; empty for nothing.
         latents: all of them, where the study keeps them.
     """
 
     generation: int
+    targets: tuple[int, ...]
+    scores: ArrayData
     checksum: bytes
     seconds: float
+    measured: ArrayData
+    best_scores: ArrayData
+    mean_scores: ArrayData
+    best_so_far: ArrayData
     improved: tuple[int, ...]
+    best_rows: ArrayData
+    best_row_scores: ArrayData
     best_latents: ArrayData
+    succeeded: tuple[int, ...] = ()
+    failed: dict[str, int] = msgspec.field(default_factory=dict)
+    warning: str = ""
     latents: ArrayData | None = None
 
 
@@ -160,6 +199,16 @@ _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 def encode(event: Event) -> bytes:
     """An event as bytes."""
     return _encoder.encode(event)
+
+
+def entry(event: Event) -> Entry:
+    """An event as a store takes it."""
+    return Entry(kind_of(type(event)), encode(event))
+
+
+def kind_of(kind: type[Event]) -> str:
+    """The word by which a store selects events of that type."""
+    return str(kind.__struct_config__.tag)
 
 
 def decode(body: bytes) -> Event:

@@ -1,19 +1,39 @@
-"""Who is measuring what: candidates held by clients for a while.
+"""Which client measures which candidates: each is held for a while under a lease.
 
-Leases live in memory. After a restart every candidate is free again: at worst it is
-measured twice, and the first result counts.
+These leases live in memory, and are handed to the next owner of the study where the process ends
+in good order. After a crash every candidate is free again: at worst it is measured twice, and the
+first result counts.
 """
 
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+
+import msgspec
 
 from blackbox_am.errors import NotFound
 
 Key = tuple[int, int]
 """(target, row) in the open generation."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds candidates.
+
+    Attributes:
+        client: a name that a client keeps when it starts again; empty for nobody in particular.
+        session: which run of that client.
+    """
+
+    client: str = ""
+    session: str = ""
+
+
+NOBODY = Holder()
 
 
 @dataclass
@@ -22,6 +42,7 @@ class Lease:
 
     expires: float
     keys: set[Key]
+    holder: Holder = NOBODY
 
 
 @dataclass
@@ -35,11 +56,18 @@ class LeaseBook:
     clock: Callable[[], float]
     _leases: dict[str, Lease] = field(default_factory=dict)
 
-    def take(self, keys: Iterable[Key], seconds: float) -> str:
+    def take(self, keys: Iterable[Key], seconds: float, holder: Holder = NOBODY) -> str:
         """Holds `keys` for `seconds`. Returns the lease's id."""
         lease_id = secrets.token_hex(8)
-        self._leases[lease_id] = Lease(self.clock() + seconds, set(keys))
+        self._leases[lease_id] = Lease(self.clock() + seconds, set(keys), holder)
         return lease_id
+
+    def let_go_of_earlier(self, holder: Holder) -> None:
+        """Lets go of everything that an earlier run of a client with a name holds."""
+        for lease_id, lease in list(self._leases.items()):
+            same = lease.holder.client == holder.client
+            if holder.client and same and lease.holder.session != holder.session:
+                del self._leases[lease_id]
 
     def renew(self, lease_id: str, seconds: float) -> int:
         """Holds the lease's candidates for `seconds` from now. Returns how many are held.
@@ -81,7 +109,56 @@ class LeaseBook:
         """Lets go of everything: a new generation."""
         self._leases.clear()
 
+    def to_bytes(self, owner: str, generation: int) -> bytes:
+        """The leases, for the next owner of the study. Never empty.
+
+        Args:
+            owner: id of the study's owner until now.
+            generation: the open generation, to which they belong.
+        """
+        self._expire()
+        now = self.clock()
+        leases = [
+            _Handed(lease_id, lease.expires - now, sorted(lease.keys), lease.holder)
+            for lease_id, lease in self._leases.items()
+        ]
+        return msgspec.msgpack.encode(_HandedBook(owner, generation, time.time(), leases))
+
+    def restore(self, data: bytes, generation: int) -> str:
+        """Takes over the leases that another book wrote, as far as they still hold.
+
+        Args:
+            data: as `to_bytes` returned it.
+            generation: the open generation; leases of another one are dropped.
+
+        Returns:
+            The id of the owner that wrote it.
+        """
+        book = msgspec.msgpack.decode(data, type=_HandedBook)
+        if book.generation != generation:
+            return book.owner
+        passed = max(time.time() - book.time, 0.0)
+        for lease in book.leases:
+            expires = self.clock() + lease.seconds - passed
+            self._leases[lease.lease_id] = Lease(expires, set(lease.keys), lease.holder)
+        self._expire()
+        return book.owner
+
     def _expire(self) -> None:
         now = self.clock()
         for lease_id in [i for i, lease in self._leases.items() if lease.expires <= now]:
             del self._leases[lease_id]
+
+
+class _Handed(msgspec.Struct, frozen=True, array_like=True):
+    lease_id: str
+    seconds: float
+    keys: list[Key]
+    holder: Holder
+
+
+class _HandedBook(msgspec.Struct, frozen=True, array_like=True):
+    owner: str
+    generation: int
+    time: float
+    leases: list[_Handed]

@@ -1,16 +1,10 @@
-"""A study that is going on: the state machine, its journal and its optimizer, joined.
-
-Every change is written to the store first and folded in second. Where writing fails,
-the object is stale and refuses everything: it is taken up again from the store.
-"""
+"""A study that is going on: the state machine, its journal and its optimizer, joined."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,14 +12,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blackbox_am.core.spec import ArrayData, Budget
+from blackbox_am.core.observation import NOT_RENDERED, Observation
+from blackbox_am.core.spec import ArrayData
 from blackbox_am.core.store import Store, StoredSnapshot
-from blackbox_am.core.types import Accounting, StopReason, StudyState
-from blackbox_am.errors import SequenceTaken, StoreCorrupt, StudyClosed, StudyExists
+from blackbox_am.core.types import Accounting, StudyState
+from blackbox_am.errors import (
+    GradientUnavailable,
+    SequenceTaken,
+    StoreCorrupt,
+    StudyClosed,
+    StudyExists,
+)
+from blackbox_am.evaluation import Examiner
 from blackbox_am.studies import decisions
 from blackbox_am.studies.asked import left_behind
 from blackbox_am.studies.candidates import Generation, TellResult
-from blackbox_am.studies.equipment import Equip, nothing
+from blackbox_am.studies.decisions import ToldRows
+from blackbox_am.studies.equipment import Equip, FindGenerator, no_generator, nothing
 from blackbox_am.studies.events import (
     Created,
     Event,
@@ -35,12 +38,14 @@ from blackbox_am.studies.events import (
     RowsTold,
     StateChanged,
     decode,
-    encode,
 )
-from blackbox_am.studies.leases import LeaseBook
+from blackbox_am.studies.examined import Examined
+from blackbox_am.studies.journalled import JournalledStudy
+from blackbox_am.studies.leases import NOBODY, Holder
+from blackbox_am.studies.ownership import Ownership
+from blackbox_am.studies.scoring import Bools
 from blackbox_am.studies.search import Search
-from blackbox_am.studies.snapshots import Snapshots
-from blackbox_am.studies.stale import Stale
+from blackbox_am.studies.snapshots import Snapshots, beginning, last_kept
 from blackbox_am.studies.study import Study
 
 Array = NDArray[Any]
@@ -48,16 +53,11 @@ Array = NDArray[Any]
 log = logging.getLogger(__name__)
 
 
-class LiveStudy:
-    """One study in one process. Safe to call from any thread.
+class LiveStudy(JournalledStudy):
+    """One study in the process that owns it. Safe to call from any thread.
 
     Attributes:
-        study_id: its id in the store.
-        study: its state, for reading.
         search: its optimizer at work.
-        leases: who is measuring what.
-        on_change: called after every append, on the thread that appended.
-        overtaken: whether it is out of date because another process was faster.
     """
 
     def __init__(
@@ -66,23 +66,22 @@ class LiveStudy:
         study_id: str,
         study: Study,
         *,
+        ownership: Ownership | None = None,
         device: torch.device | str = "cpu",
         equip: Equip = nothing,
+        generator_of: FindGenerator = no_generator,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.store = store
-        self.study_id = study_id
-        self.study = study
+        super().__init__(store, study_id, study, ownership, clock)
         self.search = Search(study, torch.device(device), equip)
-        self.leases = LeaseBook(clock)
-        self.on_change: Callable[[], None] = lambda: None
-        self.overtaken = False
         self._clock = clock
-        self._lock = threading.RLock()
-        self._stale = False
         self._started = clock()
         self._snapshots = Snapshots(self.search, clock)
         self._open: Generation | None = None
+        generator = generator_of(study.spec)
+        layouts = [target.layout for target in study.targets]
+        self._examiner = None if generator is None else Examiner(generator, layouts)
+        self._examined: tuple[Generation, Examined] | None = None
 
     # Beginning
 
@@ -91,15 +90,18 @@ class LiveStudy:
         """Begins a study, or returns the one of that id where it began alike.
 
         Args:
-            options: `device`, `equip` and `clock`, as of the constructor.
+            options: `ownership`, `device`, `equip`, `generator_of`, `clock`, as of the constructor.
 
         Raises:
             StudyExists: where a study of that id began with another specification.
+            NotOwner: where another process holds the study's lease.
+            InvalidSpec: where the optimizer's state is too large to be kept.
         """
         study = Study.begin(created)
         live = cls(store, study_id, study, **options)  # what fails, fails before it is written
+        live._snapshots.check()
         try:
-            store.append(study_id, 1, [encode(created)])
+            live._begin(created)
         except SequenceTaken:
             existing = cls.recover(store, study_id, **options)
             if existing.study.created.spec != created.spec:
@@ -109,45 +111,66 @@ class LiveStudy:
                     field="study_id",
                 ) from None
             return existing
+        live._publish_all()
         return live
 
     @classmethod
-    def recover(
-        cls, store: Store, study_id: str, *, catching_up: bool = False, **options: Any
-    ) -> LiveStudy:
-        """Takes a study up again from its journal.
+    def recover(cls, store: Store, study_id: str, **options: Any) -> LiveStudy:
+        """Continues a study from the store.
 
-        The optimizer's state is loaded from the last snapshot, if it makes any, and led forward
-        through the generations since, each asked again and compared by checksum.
+        Study and optimizer are loaded from the last snapshot, if there is one, and led forward
+        through the events since. Each generation since is asked for again, and compared by
+        checksum.
 
         Args:
-            catching_up: another process was faster, and is at work. Nothing is written then
-                that would overtake it in turn, or neither would ever close a generation.
-            options: `device`, `equip` and `clock`, as of the constructor.
+            options: `ownership`, `device`, `equip`, `generator_of`, `clock`, as of the constructor.
 
         Raises:
             NotFound: where there is no such study.
+            NotOwner: where another process holds the study's lease.
             StoreCorrupt: where the journal cannot be read.
         """
-        records = store.read(study_id)
-        events = [decode(record.body) for record in records]
-        study = Study.fold(events[:1])
+        snapshot, study = last_kept(store, study_id)
         live = cls(store, study_id, study, **options)
-        try:
-            snapshot = store.load_snapshot(study_id)
-        except StoreCorrupt as error:
-            log.warning("%s; the search is led forward from its beginning", error)
-            snapshot = None
-        exact = live._replay(events[1:], snapshot)
-        if study.sequence > 1 and study.state.active:
-            if not (catching_up and exact):
-                live._append([Resumed(study.generation, exact, live.search.warning(exact))])
-            if not catching_up:  # what the other process asked, it tells itself
-                lost = left_behind(store, study_id, study.spent)
-                if lost != Accounting():
-                    live.bill(lost)
-            live.conclude()
+        if snapshot is not None:
+            try:
+                live.search.restore(snapshot.body)
+                live._snapshots.generation = snapshot.generation
+            except StoreCorrupt as error:
+                log.warning("%s; the search is led forward from its beginning", error)
+                live = cls(store, study_id, beginning(store, study_id), **options)
+        records = store.read(study_id, live.study.sequence)
+        exact = live._replay([decode(record.body) for record in records])
+        live._publish_all()
+        if live.study.sequence > 1 and live.study.state.active:
+            live._resume(exact)
         return live
+
+    def _resume(self, exact: bool) -> None:
+        """Journals that another process goes on, and bills what the one before left behind."""
+        lost = left_behind(self.store, self.study_id, self.study.spent, self.token)
+        study, events = self.study, list[Event]()
+        lease = None if self.ownership is None else self.ownership.lease
+        former = self.leases.restore(lease.held, study.generation) if lease and lease.held else ""
+        # A study that only left the memory of this process has nothing to tell.
+        if not (exact and lease and former == lease.owner):
+            events.append(Resumed(study.generation, exact, self.search.warning(exact)))
+        if lost != Accounting():
+            events.append(StateChanged(study.state, study.stop_reason, study.message, lost))
+        if events:
+            self._append(events)
+        self.conclude()
+
+    @property
+    def memory_bytes(self) -> int:
+        """About what it takes of the process's memory."""
+        study = self.study
+        opened = 0 if study.opened is None else study.opened.nbytes
+        best = sum(t.best_latent.nbytes for t in study.targets if t.best_latent is not None)
+        asked = 0 if self._open is None else self._open.latents.nbytes
+        return (
+            self.search.state_bytes + study.measured.values.nbytes + opened + best + asked + 2**16
+        )
 
     # Searching
 
@@ -161,43 +184,81 @@ class LiveStudy:
             if self.study.exhausted:
                 raise StudyClosed("every target of the study is finished; extend its budget first")
             if self._open is None:
-                latents = self.search.ask(self.study)
-                self._open = Generation(
-                    self.study.generation, self.study.active, latents, self.study.rows
-                )
+                self._open = self.search.ask(self.study)
                 self._started = self._clock()
             return self._open
 
-    def take(self, limit: int, seconds: float) -> tuple[Generation, list[tuple[int, int]], str]:
-        """Candidates for a client to measure, held for it under a lease.
-
-        The generation's latents are in the journal before the first candidate goes out.
+    def take(
+        self, limit: int, seconds: float, holder: Holder = NOBODY
+    ) -> tuple[Generation, list[tuple[int, int]], str]:
+        """Candidates for a client to measure, under a lease; their latents are journalled first.
 
         Args:
             limit: how many at most.
             seconds: how long they are held.
+            holder: for whom. What an earlier run of the same client holds is free at once.
 
         Returns:
-            The generation, (target, row) of each candidate, and the lease's id. No candidates
-            where the study is paused or ended, or where others hold all that is left.
+            The generation, (target, row) of each candidate (maybe none), and the lease's id.
         """
         with self._locked():
+            self._check_order()
             self.start()
-            if self.study.state is not StudyState.RUNNING:
-                return Generation(self.study.generation, (), torch.empty(0), 0), [], ""
-            generation = self.generation()
-            held = self.leases.held()
-            free = [
-                (generation.targets[place], row)
-                for place, row in np.argwhere(~self.study.told).tolist()
-                if (generation.targets[place], row) not in held
-            ][:limit]
-            if not free:
-                return generation, [], ""
-            if self.study.opened is None:
-                latents = ArrayData.of(generation.latents.cpu().numpy())
-                self._append([GenerationOpened(generation.index, latents)])
-            return generation, free, self.leases.take(free, seconds)
+            while self.study.state is StudyState.RUNNING and not self.study.exhausted:
+                generation = self.generation()
+                self.leases.let_go_of_earlier(holder)
+                free = self._free(generation)[:limit]
+                if not free:
+                    return generation, [], ""
+                self._journal_opened(generation)
+                if not self._rejected(generation, free):
+                    return generation, free, self.leases.take(free, seconds, holder)
+            nothing_wanted = np.zeros((0, self.study.population), bool)
+            return Generation(self.study.generation, (), torch.empty(0), nothing_wanted), [], ""
+
+    def _free(self, generation: Generation) -> list[tuple[int, int]]:
+        """(target, row) of the candidates that nobody has measured, or holds."""
+        held = self.leases.held()
+        free = np.argwhere(generation.wanted & ~self.study.measured.told).tolist()
+        keys = [(generation.targets[place], row) for place, row in free]
+        return [key for key in keys if key not in held]
+
+    def _journal_opened(self, generation: Generation) -> None:
+        if self.study.opened is None:
+            latents = ArrayData.of(generation.latents.cpu().numpy())
+            wanted = ArrayData.of(generation.wanted.astype(np.uint8))
+            self._append([GenerationOpened(generation.index, latents, wanted)])
+
+    def _rejected(self, generation: Generation, keys: list[tuple[int, int]]) -> bool:
+        """Whether some of these candidates cannot be shown; those are told as failed."""
+        examined = self._examined_now(generation)
+        if examined is None:
+            return False
+        wanted = np.zeros_like(generation.wanted)
+        wanted[self.study.places(np.array([t for t, _ in keys])), [row for _, row in keys]] = True
+        told = examined.unrendered(wanted)
+        if told is None:
+            return False
+        before = self.study.search_rows, self.study.failed.get(NOT_RENDERED, 0)
+        event, _ = decisions.rows_told(self.study, told, generation.wanted)
+        assert event is not None  # nobody has told these candidates
+        self._record(event, None)
+        rows = self.study.search_rows - before[0]
+        if rows and self.study.failed.get(NOT_RENDERED, 0) - before[1] == rows:
+            self.fail(
+                f"none of the {rows} stimuli of generation {generation.index} is finite; check the "
+                "generator"
+            )
+        return True
+
+    def _examined_now(self, generation: Generation) -> Examined | None:
+        """What was seen of the open generation's stimuli; None without a generator."""
+        if self._examiner is None:
+            return None
+        if self._examined is None or self._examined[0] is not generation:
+            examined = Examined(self._examiner, generation, self.study.quantities)
+            self._examined = generation, examined
+        return self._examined[1]
 
     def tell(self, generation: int, targets: Array, rows: Array, activations: Array) -> TellResult:
         """Brings measurements of single candidates. Durable when it returns.
@@ -205,15 +266,18 @@ class LiveStudy:
         Args:
             generation: of all the candidates.
             targets, rows: (N,) int, which candidates.
-            activations: (N, U) float, nan where a measurement failed.
+            activations: (N, units) float, each row's own units in the order of its target's
+                layout; nan where a measurement failed.
 
         Raises:
-            StudyClosed, InvalidInput, ShapeMismatch: as `decisions.rows_told`.
+            StudyClosed, InvalidInput, ShapeMismatch: as `decisions.rows_told`, and for infinities.
+            GradientUnavailable: where the optimizer needs gradients, which clients do not bring.
         """
         with self._locked():
-            event, accepted = decisions.rows_told(
-                self.study, generation, targets, rows, activations
-            )
+            self._check_order()
+            values = decisions.clients_values(self.study, targets, activations)
+            told = self._with_measures(ToldRows(generation, targets, rows, values))
+            event, accepted = decisions.rows_told(self.study, told, self._wanted())
             if event is not None:
                 self.start()
                 self._record(event, None)
@@ -223,18 +287,16 @@ class LiveStudy:
     def tell_generation(
         self,
         generation: Generation,
-        activations: NDArray[np.float32],
-        gradients: torch.Tensor | None = None,
+        observation: Observation,
         spent: Accounting | None = None,
     ) -> bool:
         """Brings the measurements of a whole generation.
 
         Args:
             generation: as `generation` returned it.
-            activations: (len(targets), rows, U), as the evaluator returned them. Rows that
-                clients have told meanwhile keep the clients' values.
-            gradients: (len(targets), rows, D), for an optimizer of order 1.
-            spent: what was asked of the oracle for them.
+            observation: of its wanted rows. Rows that clients have told meanwhile keep the
+                clients' values.
+            spent: what was asked of the oracle for them; the observation's usage where None.
 
         Returns:
             Whether there was news in it. If not, clients were faster, and nothing is written.
@@ -245,155 +307,77 @@ class LiveStudy:
         with self._locked():
             if generation.index != self.study.generation and self.study.state.active:
                 return False
-            places, rows = np.nonzero(~self.study.told)
-            targets = np.asarray(generation.targets)[places]
-            event, _ = decisions.rows_told(
-                self.study, generation.index, targets, rows, activations[places, rows]
+            told = ToldRows(
+                generation.index,
+                observation.targets,
+                observation.rows,
+                observation.values,
+                observation.rendered,
             )
+            event, _ = decisions.rows_told(self.study, told, self._wanted())
             if event is not None:
+                spent = observation.usage if spent is None else spent
+                gradients = generation.in_places(observation)
                 self._record(msgspec.structs.replace(event, spent=spent), gradients)
             return event is not None
 
-    # Steering
-
-    def start(self) -> None:
-        """Marks a pending study as running."""
-        with self._locked():
-            if self.study.state is StudyState.PENDING:
-                self._append([StateChanged(StudyState.RUNNING)])
-
-    def conclude(self) -> None:
-        """Ends the study where all its targets are finished."""
-        with self._locked():
-            self._append_if(decisions.concluded(self.study))
-
-    def pause(self) -> None:
-        """Hands out nothing more until resumed."""
-        with self._locked():
-            self._append_if(decisions.paused(self.study))
-
-    def suspend(self, message: str, reason: StopReason = StopReason.ORACLE) -> None:
-        """Pauses because the oracle is gone, or its quota used up; `message` says which."""
-        with self._locked():
-            if self.study.state.active:
-                self._append([StateChanged(StudyState.PAUSED, reason, message)])
-
-    def note(self, message: str) -> None:
-        """Says what a running study waits for, or no more; it stays as it is."""
-        with self._locked():
-            if self.study.state is StudyState.RUNNING and self.study.message != message:
-                self._append([StateChanged(StudyState.RUNNING, self.study.stop_reason, message)])
-
-    def bill(self, spent: Accounting) -> None:
-        """Adds what was asked of the oracle in vain. The study stays as it is."""
-        with self._locked():
-            study = self.study
-            self._append([StateChanged(study.state, study.stop_reason, study.message, spent)])
-
-    def resume(self) -> None:
-        """Sets a paused or failed study going."""
-        with self._locked():
-            self._append_if(decisions.resumed(self.study))
-
-    def cancel(self) -> None:
-        """Ends the study for good."""
-        with self._locked():
-            self._append_if(decisions.cancelled(self.study))
-
-    def fail(self, message: str) -> None:
-        """Ends the study, which cannot go on; `message` says why."""
-        with self._locked():
-            if self.study.state.active:
-                self._append([StateChanged(StudyState.FAILED, StopReason.ORACLE, message)])
-
-    def extend(self, budget: Budget) -> None:
-        """Raises the budget."""
-        with self._locked():
-            self._append([decisions.extended(self.study, budget)])
-            self._open = None
-
-    @property
-    def stale(self) -> bool:
-        """Whether it refuses everything, and has to be taken up again from the store."""
-        with self._lock:
-            return self._stale
-
-    @contextmanager
-    def reading(self) -> Iterator[Study]:
-        """The study's state, held still while it is looked at."""
-        with self._locked():
-            yield self.study
-
-    def retire(self) -> None:
-        """Refuses everything from now on: the study is deleted, or taken up elsewhere."""
-        with self._lock:
-            self._stale = True
-
     # Inside
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._lock:
-            if self._stale:
-                raise Stale(
-                    f"study {self.study_id!r} could not be written and is out of date here; "
-                    "it has to be taken up again from the store"
-                )
-            yield
+    def _with_measures(self, told: ToldRows) -> ToldRows:
+        """What a client told, with the measures of its stimuli."""
+        study = self.study
+        measures = any(target.layout.measures for target in study.targets)
+        if not measures or told.generation != study.generation or study.exhausted:
+            return told
+        examined = self._examined_now(self.generation())
+        assert examined is not None  # a study without a generator has no measures
+        return examined.complete(study, told)
+
+    def _check_order(self) -> None:
+        if self.search.optimizer.order == 1:
+            raise GradientUnavailable(
+                f"study {self.study_id!r} climbs gradients, and clients that ask and tell bring "
+                "none; its oracle evaluates it alone",
+                field="name",
+            )
 
     def _record(self, event: RowsTold, gradients: torch.Tensor | None) -> None:
         """Writes measurements; with the last row, the generation closes."""
-        merged, told = self.study.merged(event)
-        if not told.all():
+        merged, generation = self.study.merged(event), self.generation()
+        if (generation.wanted & ~merged.told).any():
             self._append([event])
             return
-        generation = self.generation()
+        scored = self.study.scored(merged)
         closed = decisions.closed(
-            self.study, merged, generation.latents.cpu().numpy(), self._clock() - self._started
+            self.study, scored, generation.latents, self._clock() - self._started
         )
         try:
-            self.search.learn(self.study, generation.latents, self.study.scores(merged), gradients)
-            snapshot = self._snapshots.due(generation.index + 1, self.study.sequence + 2)
+            self.search.learn(self.study, generation.latents, scored.scores, gradients)
         except BaseException:
-            self._stale = True  # the optimizer may know what the journal does not
+            self.stale = True  # the optimizer may know what the journal does not
             raise
-        self._append([event, closed], snapshot)
+        self._append([event, closed])
         self._open = None
         self.leases.clear()
         self.conclude()
 
-    def _append_if(self, event: Event | None) -> None:
-        if event is not None:
-            self._append([event])
+    def _wanted(self) -> Bools:
+        """Which rows of the open generation are to be measured."""
+        if self.study.exhausted or not self.study.state.active:
+            return self.study.wanted()
+        return self.generation().wanted
 
-    def _append(self, events: Sequence[Event], snapshot: StoredSnapshot | None = None) -> None:
-        try:
-            self.store.append(
-                self.study_id,
-                self.study.sequence + 1,
-                [encode(event) for event in events],
-                snapshot,
-            )
-        except BaseException as error:
-            self._stale = True
-            self.overtaken = isinstance(error, SequenceTaken)
-            raise
-        for event in events:
-            self.study.apply(event)
-        self.on_change()
+    def _reopened(self) -> None:
+        self._open = None
 
-    # Recovering
+    def _snapshot(self) -> StoredSnapshot | None:
+        return self._snapshots.due(self.study.generation, self.study)
 
-    def _replay(self, events: Sequence[Event], snapshot: StoredSnapshot | None) -> bool:
-        """Folds `events` in, leading the optimizer along. Returns whether it came along."""
-        start = 1
-        if snapshot is not None:
-            self.search.restore(snapshot.body)
-            self._snapshots.generation = snapshot.generation
-            start = snapshot.sequence
+    def _replay(self, events: Sequence[Event]) -> bool:
+        """Folds `events` in and leads the optimizer along. Returns whether it came along."""
         exact = True
         for event in events:
-            if isinstance(event, GenerationClosed) and self.study.sequence >= start and exact:
+            if isinstance(event, GenerationClosed) and exact:
                 exact = self.search.relearn(self.study, event)
             self.study.apply(event)
         return exact and self.search.owns_opened(self.study)

@@ -23,7 +23,8 @@ from blackbox_am.core.spec import (
     to_plain,
 )
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
-from blackbox_am.evaluation import Evaluator
+from blackbox_am.errors import OracleFailed
+from blackbox_am.evaluation import LocalEvaluator
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import checks, equipment, loop, reports
 from blackbox_am.studies.live import LiveStudy
@@ -144,14 +145,19 @@ def run(
         device=resolve_device(device),
         equip=equipment.given(generator, network),
     )
-    if live.study.state is StudyState.PAUSED:
+    if live.study.state in (StudyState.PAUSED, StudyState.FAILED):
         live.resume()  # to call it again is to want it to go on
     evaluator = evaluator_of(live, generator, oracle)
-    loop.run(
-        live,
-        evaluator,
-        after_generation=lambda live: on_generation(reports.progress(study_id, live.study)),
-    )
+    try:
+        loop.run(
+            live,
+            evaluator,
+            after_generation=lambda live: on_generation(reports.progress(study_id, live.study)),
+        )
+    except OracleFailed as error:
+        if not reports.best(study_id, live.study):
+            raise
+        live.fail(error.message)  # what was found so far comes back with the reason
     return Result(
         reports.progress(study_id, live.study),
         with_stimuli(reports.best(study_id, live.study), generator),
@@ -159,10 +165,16 @@ def run(
     )
 
 
-def evaluator_of(live: LiveStudy, generator: Generator, oracle: Oracle) -> Evaluator:
+def evaluator_of(live: LiveStudy, generator: Generator, oracle: Oracle) -> LocalEvaluator:
     """The evaluator of a study's candidates."""
-    objectives = tuple(target.objective for target in live.study.targets)
-    return Evaluator(generator, oracle, objectives, live.study.created.batch_size)
+    study = live.study
+    return LocalEvaluator(
+        generator,
+        oracle,
+        tuple(target.objective for target in study.targets),
+        study.created.batch_size,
+        tuple(target.criterion for target in study.targets if target.criterion is not None),
+    )
 
 
 def with_stimuli(best: Sequence[Best], generator: Generator) -> list[Best]:

@@ -1,22 +1,22 @@
-"""The loop that evaluates a study here: one more client of it, in the same process."""
+"""The loop that evaluates a study in this process, as one more client of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-import numpy as np
-
 from blackbox_am.core.metering import Meter, metering
+from blackbox_am.core.observation import Observation, count_by_reason, failures, in_words
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import (
+    NotOwner,
     OracleFailed,
     QuotaExceeded,
     SequenceTaken,
     StoreError,
     StudyClosed,
 )
-from blackbox_am.evaluation import Evaluation, Evaluator
+from blackbox_am.evaluation import Evaluator, Rows
 from blackbox_am.studies.asked import noting
 from blackbox_am.studies.candidates import Generation
 from blackbox_am.studies.live import LiveStudy
@@ -25,12 +25,20 @@ from blackbox_am.studies.live import LiveStudy
 class UnbilledUsage:
     """What was asked of the oracle for a study, and is not in its journal yet.
 
+    It belongs to one lease. Once the study has another, its owner has billed what was noted.
+
     Attributes:
         total: the sum.
     """
 
     def __init__(self) -> None:
         self.total = Accounting()
+        self._token: int | None = None
+
+    def begin(self, live: LiveStudy) -> None:
+        """Forgets what was billed under another lease than that of `live`."""
+        if self._token != live.token:
+            self.total, self._token = Accounting(), live.token
 
     def settle(self, live: LiveStudy) -> None:
         """Writes it to the journal, where there is anything."""
@@ -61,8 +69,11 @@ def run(
 
     Raises:
         OracleError: where the oracle fails, or every row of a generation is nan.
+        NotOwner: where another process runs the study.
+        StoreError: where the store cannot be written.
     """
     unbilled = unbilled or UnbilledUsage()
+    unbilled.begin(live)
     live.start()
     gradients = live.search.optimizer.order == 1
     with _settled(live, unbilled):
@@ -80,11 +91,15 @@ def run(
 
 @contextmanager
 def _settled(live: LiveStudy, unbilled: UnbilledUsage) -> Iterator[None]:
-    """Has what is unbilled written in the end, whatever that is; the store may not be able to."""
+    """Has what is unbilled written in the end, whatever the end is.
+
+    Where that fails, the note of the last call tells of it, and whoever recovers the study
+    bills it.
+    """
     try:
         yield
     finally:
-        with suppress(StoreError, SequenceTaken):
+        with suppress(StoreError, SequenceTaken, NotOwner):
             unbilled.settle(live)
 
 
@@ -92,15 +107,14 @@ def _measure(
     live: LiveStudy, evaluator: Evaluator, unbilled: UnbilledUsage, *, gradients: bool
 ) -> None:
     generation = live.generation()
+    live.check_owned()
     meter = Meter()
-    if evaluator.oracle.billable:
-        meter = noting(live.store, live.study_id, live.study.spent + unbilled.total)
+    if evaluator.billable and live.ownership is not None:
+        meter = noting(live.store, live.ownership, live.study.spent + unbilled.total)
     try:
         with metering(meter):
-            result = _evaluated(evaluator, generation, gradients=gradients)
-        told = live.tell_generation(
-            generation, result.activations, result.gradients, unbilled.total + meter.total
-        )
+            result = _evaluated(live, evaluator, generation, gradients=gradients)
+        told = live.tell_generation(generation, result, unbilled.total + meter.total)
     except StudyClosed:
         unbilled.total += meter.total
         raise
@@ -111,13 +125,17 @@ def _measure(
     unbilled.total = Accounting() if told else unbilled.total + meter.total
 
 
-def _evaluated(evaluator: Evaluator, generation: Generation, *, gradients: bool) -> Evaluation:
-    result = evaluator.evaluate(
-        generation.latents[:, : generation.rows], generation.targets, gradients=gradients
-    )
-    if np.isnan(result.activations).all():
+def _evaluated(
+    live: LiveStudy, evaluator: Evaluator, generation: Generation, *, gradients: bool
+) -> Observation:
+    rows = Rows.of(generation.latents, generation.targets, generation.wanted)
+    observation = evaluator.submit(rows, gradients=gradients).result()
+    own = live.study.scorer.own(observation.targets)
+    codes = failures(observation.values, observation.rendered, own)
+    if codes.all():
+        reasons = in_words(count_by_reason(codes))
         raise OracleFailed(
-            f"all {generation.rows * len(generation.targets)} rows of generation "
-            f"{generation.index} came back as nan; check the model on one stimulus first"
+            f"all {len(codes)} rows of generation {generation.index} failed ({reasons}); "
+            "check generator and model on one stimulus first"
         )
-    return result
+    return observation

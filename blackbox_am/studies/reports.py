@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from blackbox_am.core.observation import in_words
 from blackbox_am.core.store import Store
 from blackbox_am.core.types import (
     Best,
@@ -12,8 +14,11 @@ from blackbox_am.core.types import (
     StudyProgress,
     TargetProgress,
 )
-from blackbox_am.studies.events import GenerationClosed, decode
+from blackbox_am.studies import folded
+from blackbox_am.studies.events import GenerationClosed, decode, kind_of
 from blackbox_am.studies.study import Study
+
+READ_EVENTS = 256
 
 
 def progress(study_id: str, study: Study) -> StudyProgress:
@@ -41,8 +46,31 @@ def progress(study_id: str, study: Study) -> StudyProgress:
         study.failed_rows,
         study.seconds,
         study.optimizer.name,
-        study.created.warning,
+        warning_of(study),
         study.spent,
+    )
+
+
+def warning_of(study: Study) -> str:
+    """What the owner of `study` should know: from its beginning, of its scores, of failed rows."""
+    failed = ""
+    if study.failed_rows:
+        failed = (
+            f"{study.failed_rows} of {study.search_rows} rows failed ({in_words(study.failed)}) "
+            "and have no score"
+        )
+    return "; ".join(text for text in (study.created.warning, study.warning, failed) if text)
+
+
+def same_targets(before: StudyProgress, study: Study) -> StudyProgress:
+    """How far `study` is, where no generation was closed and no budget raised since `before`."""
+    return replace(
+        before,
+        state=study.state,
+        stop_reason=study.stop_reason,
+        message=study.message,
+        sequence=study.sequence,
+        spent=study.spent,
     )
 
 
@@ -62,23 +90,52 @@ def best(study_id: str, study: Study) -> list[Best]:
 
 
 def load(store: Store, study_id: str) -> Study:
-    """The study as its journal tells it, for reading.
+    """The study as the store tells it, for reading: folded from where it was written last.
 
     Raises:
         NotFound: where there is no such study.
+        StoreCorrupt: where it cannot be read.
     """
-    return Study.fold(decode(record.body) for record in store.read(study_id))
+    kept = store.folded(study_id)
+    if kept is None:
+        return Study.fold(decode(record.body) for record in store.read(study_id))
+    study = folded.decode(kept.body)
+    for record in store.read(study_id, kept.sequence):
+        study.apply(decode(record.body))
+    return study
 
 
-def generations(store: Store, study_id: str, after: int = -1) -> Iterator[GenerationScores]:
-    """The closed generations after number `after`, in order, out of the journal.
+def generations(store: Store, study_id: str) -> Iterator[GenerationScores]:
+    """The closed generations of a study, in order.
 
     Raises:
         NotFound: where there is no such study.
+        StoreCorrupt: where the journal is damaged.
     """
-    events = [decode(record.body) for record in store.read(study_id)]
-    study = Study.fold(events[:1])
-    for event in events[1:]:
-        if isinstance(event, GenerationClosed) and event.generation > after:
-            yield GenerationScores(event.generation, study.active, study.scores(), event.seconds)
-        study.apply(event)
+    return (scores for _, scores in generations_after(store, study_id, 0))
+
+
+def generations_after(
+    store: Store, study_id: str, after_sequence: int
+) -> Iterator[tuple[int, GenerationScores]]:
+    """The generations that were closed after an event, in order, each with the sequence number
+    of the event that closed it.
+
+    Raises:
+        NotFound: where there is no such study.
+        StoreCorrupt: where the journal is damaged.
+    """
+    closed = kind_of(GenerationClosed)
+    while True:
+        records = store.read(study_id, after_sequence, READ_EVENTS, closed)
+        for record in records:
+            event = decode(record.body)
+            assert isinstance(event, GenerationClosed)  # the store selects by kind
+            scores = event.scores.numpy()
+            yield (
+                record.sequence,
+                GenerationScores(event.generation, event.targets, scores, event.seconds),
+            )
+        if len(records) < READ_EVENTS:
+            return
+        after_sequence = records[-1].sequence

@@ -10,15 +10,17 @@ import numpy as np
 import torch
 
 from blackbox_am.core import state as states
-from blackbox_am.core import tensors
+from blackbox_am.core.checksums import checksum
 from blackbox_am.core.optimizer import Optimizer, Proposal
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.types import FloatArray
 from blackbox_am.errors import Unsupported
 from blackbox_am.plugins import build_optimizer
+from blackbox_am.studies.candidates import Generation
 from blackbox_am.studies.equipment import Equip, nothing
 from blackbox_am.studies.events import GenerationClosed
+from blackbox_am.studies.scoring import Bools
 from blackbox_am.studies.study import Study
 
 log = logging.getLogger(__name__)
@@ -49,29 +51,27 @@ class Search:
             start = torch.tensor(study.created.start.numpy(), device=self.device)
             self._state = self.optimizer.started_at(self.space, self._state, start)
 
-    def ask(self, study: Study) -> torch.Tensor:
-        """(active, P, D) latents of the open generation, inside the space. Pure.
+    def ask(self, study: Study) -> Generation:
+        """The open generation, its latents inside the space. Pure.
 
         What was handed to clients is taken from the journal, not asked again.
         """
-        if study.opened is not None:
-            return torch.tensor(study.opened, device=self.device)
-        return self._propose(study)
+        if study.opened is None:
+            latents, mask = self._propose(study)
+        else:
+            latents, mask = torch.tensor(study.opened, device=self.device), None
+        return Generation(study.generation, study.active, latents, study.wanted(mask))
 
-    def _propose(self, study: Study) -> torch.Tensor:
+    def _propose(self, study: Study) -> tuple[torch.Tensor, Bools | None]:
+        """(active, P, D) latents, and which rows (active, P) the optimizer wants measured."""
         active = _some(study)
         state = self._state if active is None else states.select(self._state, active)
         with torch.no_grad():
             asked = Proposal.of(
                 self.optimizer.ask(self.space, state, self._stream(study, "ask", study.active))
             )
-            if asked.wanted is not None:
-                raise Unsupported(
-                    f"{self.optimizer.name} masks rows of a generation, and studies measure every "
-                    "row; use an optimizer that asks for all of its rows",
-                    field="optimizer.name",
-                )
-            return self.space.project(asked.latents)
+            wanted = None if asked.wanted is None else asked.wanted.cpu().numpy()
+            return self.space.project(asked.latents), wanted
 
     def learn(
         self,
@@ -85,14 +85,13 @@ class Search:
         Args:
             study: before the generation is closed.
             latents: (active, P, D).
-            scores: (active, rows). Rows the budget cut off count as failed.
-            gradients: (active, rows, D), for order 1.
+            scores: (active, P) float64, or fewer rows where the budget ends; nan for rows that
+                failed, and for those that the optimizer did not want.
+            gradients: (active, P, D), for order 1; nan where nothing was measured.
         """
-        missing = latents.shape[1] - scores.shape[1]
-        padded = np.pad(scores, ((0, 0), (0, missing)), constant_values=np.nan)
-        told = torch.from_numpy(padded).to(self.device, torch.float32)
-        if gradients is not None:
-            gradients = torch.nn.functional.pad(gradients, (0, 0, 0, missing), value=float("nan"))
+        told = torch.full(latents.shape[:2], torch.nan, dtype=torch.float64)
+        told[:, : scores.shape[1]] = torch.tensor(scores)
+        told = told.to(self.device)
         if self.optimizer.replay_only:
             self._propose(study)  # what the journal handed out, a library was not asked for yet
         active = _some(study)
@@ -115,13 +114,13 @@ class Search:
             return False
         if event.latents is not None and not self.optimizer.replay_only:
             latents = torch.tensor(event.latents.numpy(), device=self.device)
-            self.learn(study, latents, study.scores())
+            self.learn(study, latents, event.scores.numpy())
             return True
         try:
-            latents = self._propose(study)
-            if tensors.checksum(latents.cpu().numpy()) != event.checksum:
+            latents, _ = self._propose(study)
+            if checksum(latents) != event.checksum:
                 return False
-            self.learn(study, latents, study.scores())
+            self.learn(study, latents, event.scores.numpy())
         except Unsupported as error:  # another version of a library may fail where one did not
             log.warning("generation %d cannot be replayed: %s", event.generation, error)
             return False
@@ -135,7 +134,7 @@ class Search:
         if study.opened is None or not self.optimizer.replay_only:
             return True
         try:
-            return bool(np.array_equal(self._propose(study).cpu().numpy(), study.opened))
+            return bool(np.array_equal(self._propose(study)[0].cpu().numpy(), study.opened))
         except Unsupported as error:
             log.warning("generation %d cannot be replayed: %s", study.generation, error)
             return False
@@ -153,6 +152,11 @@ class Search:
             )
         return "latents could not be reproduced on this device; going on from the last snapshot"
 
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the optimizer's state, which is about what a snapshot takes."""
+        return sum(tensor.nbytes for tensor in states.arrays(self._state).values())
+
     def snapshot(self) -> bytes:
         """The optimizer's state, for `restore`."""
         return states.to_bytes(self._state)
@@ -162,7 +166,8 @@ class Search:
         self._state = states.from_bytes(self.optimizer.state_type, snapshot, self.device)
 
     def _stream(self, study: Study, purpose: str, targets: Sequence[int]) -> Stream:
-        return Stream(study.spec.seed, purpose, study.generation, targets, device=self.device)
+        keys = [study.targets[index].key for index in targets]
+        return Stream(study.spec.seed, purpose, study.generation, keys, device=self.device)
 
 
 def _some(study: Study) -> torch.Tensor | None:

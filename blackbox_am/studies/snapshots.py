@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
-from blackbox_am.core.store import StoredSnapshot
+from blackbox_am.core.store import Store, StoredSnapshot
+from blackbox_am.errors import InvalidSpec, StoreCorrupt
+from blackbox_am.studies import folded
+from blackbox_am.studies.events import decode
 from blackbox_am.studies.search import Search
+from blackbox_am.studies.study import Study
+
+log = logging.getLogger(__name__)
 
 SNAPSHOT_GENERATIONS = 50
 SNAPSHOT_SECONDS = 10.0
+SNAPSHOT_SHARE = 0.05
+"""Of its time, what a search of order 1 spends on snapshots at most."""
 SNAPSHOT_BYTES = 2**29
-"""Larger ones are not kept: SQLite takes no value of 10^9 bytes."""
+"""A larger state is refused: SQLite takes no value of 10^9 bytes."""
 
 
 class Snapshots:
     """Takes a snapshot of a search every so many generations or seconds.
 
-    Gradients are not in the journal, so an order-1 search cannot be led forward again: it
-    is kept every generation.
+    A search of order 0 is led forward again from its last snapshot. Gradients are not in the
+    journal, so a search of order 1 cannot be led forward: it is kept as often as that costs
+    little of its time, which is every generation where its state is small.
 
     Attributes:
         generation: generations told at the last snapshot.
@@ -28,21 +38,64 @@ class Snapshots:
         self._search = search
         self._clock = clock
         self._time = clock()
+        self._cost = 0.0
 
-    def due(self, told: int, sequence: int) -> StoredSnapshot | None:
+    def check(self) -> None:
+        """Raises where the search's state is too large to be kept.
+
+        Raises:
+            InvalidSpec: then.
+        """
+        size = self._search.state_bytes
+        if size > SNAPSHOT_BYTES and not self._search.optimizer.replay_only:
+            raise InvalidSpec(
+                f"the state of the optimizer takes {size} bytes, and a snapshot of it holds "
+                f"{SNAPSHOT_BYTES} at most; use fewer targets, or an optimizer that keeps less, "
+                "such as 'sep_cma'",
+                field="optimizer",
+            )
+
+    def due(self, told: int, study: Study) -> StoredSnapshot | None:
         """The snapshot after `told` generations, where one is due.
 
         Args:
             told: generations the search was told.
-            sequence: of the event that closes the last.
+            study: as it is after them.
         """
-        due = (
-            self._search.optimizer.order == 1
-            or told - self.generation >= SNAPSHOT_GENERATIONS
-            or self._clock() - self._time >= SNAPSHOT_SECONDS
-        )
-        if self._search.optimizer.replay_only or not due:
+        if self._search.optimizer.replay_only or not self._is_due(told):
             return None
-        self.generation, self._time = told, self._clock()
+        started = self._clock()
         body = self._search.snapshot()
-        return StoredSnapshot(told, sequence, body) if len(body) <= SNAPSHOT_BYTES else None
+        self.generation, self._time = told, self._clock()
+        self._cost = self._time - started
+        if len(body) > SNAPSHOT_BYTES:
+            log.warning(
+                "the optimizer's state has grown to %d bytes, above the %d that a snapshot holds: "
+                "it is not kept",
+                len(body),
+                SNAPSHOT_BYTES,
+            )
+            return None
+        return StoredSnapshot(told, study.sequence, body, folded.encode(study))
+
+    def _is_due(self, told: int) -> bool:
+        seconds = self._clock() - self._time
+        if self._search.optimizer.order == 1:
+            return seconds * SNAPSHOT_SHARE >= self._cost
+        return told - self.generation >= SNAPSHOT_GENERATIONS or seconds >= SNAPSHOT_SECONDS
+
+
+def last_kept(store: Store, study_id: str) -> tuple[StoredSnapshot | None, Study]:
+    """The last snapshot and its study; where there is none, the study as it began."""
+    try:
+        snapshot = store.load_snapshot(study_id)
+        if snapshot is not None:
+            return snapshot, folded.decode(snapshot.study)
+    except StoreCorrupt as error:
+        log.warning("%s; the search is led forward from its beginning", error)
+    return None, beginning(store, study_id)
+
+
+def beginning(store: Store, study_id: str) -> Study:
+    """The study as it began."""
+    return Study.fold(decode(record.body) for record in store.read(study_id, limit=1))

@@ -6,7 +6,6 @@ state is the fold of the journal. `decisions` turns wishes into events.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.core.identity import Fingerprint
-from blackbox_am.core.objective import Objective
 from blackbox_am.core.spec import ArrayData, Budget, OptimizerSpec, SpaceSpec, StudySpec
-from blackbox_am.core.types import Accounting, FloatArray, StopReason, StudyState
+from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import InvalidInput
-from blackbox_am.plugins import build_objective
 from blackbox_am.studies.events import (
     Adopted,
     BudgetChanged,
@@ -32,37 +29,10 @@ from blackbox_am.studies.events import (
     RowsTold,
     StateChanged,
 )
+from blackbox_am.studies.scoring import Bools, Measured, Scored, Scorer
+from blackbox_am.studies.targets import Target, targets_of
 
 Array = NDArray[Any]
-
-
-@dataclass(eq=False)
-class Target:
-    """One of the K searches.
-
-    Attributes:
-        objective: what it maximises.
-        queries: rows measured for it, failed ones included.
-        best_score: the best so far; -inf before the first.
-        best_generation, best_row: where the best came from.
-        best_latent: (D,), or None before the first.
-        stagnation: generations since the best got better.
-        stop_reason: why it is finished, or NONE while it is not.
-    """
-
-    objective: Objective
-    queries: int = 0
-    best_score: float = -math.inf
-    best_generation: int = -1
-    best_row: int = -1
-    best_latent: Array | None = None
-    stagnation: int = 0
-    stop_reason: StopReason = StopReason.NONE
-
-    @property
-    def finished(self) -> bool:
-        """Whether it dropped out of the batch."""
-        return self.stop_reason is not StopReason.NONE
 
 
 @dataclass(eq=False)
@@ -77,14 +47,16 @@ class Study:
         generation: the open generation, counted from 0.
         targets: the K searches.
         active: indices of those in the open generation, ascending.
-        rows: candidates of each active target in the open generation.
-        told: (len(active), rows) bool: which have been measured.
-        activations: (len(active), rows, U) float32 of those, nan elsewhere.
+        limits: (len(active),) rows of the open generation that the budget has for each.
+        measured: what was measured of the open generation.
         opened: latents handed to clients for the open generation, (len(active), P, D).
+        opened_wanted: (len(active), P) which of those are to be measured.
         seconds: spent searching.
-        failed_rows: measurements that were nan.
+        failed: rows that failed, by reason.
+        warning: what is wrong with the scores of the last generation; empty for nothing.
         spent: what was asked of the oracle.
         oracle_fingerprint, generator_fingerprint: the models that it goes on with.
+        scorer: computes scores.
     """
 
     created: Created
@@ -96,23 +68,26 @@ class Study:
     sequence: int = 1
     generation: int = 0
     active: tuple[int, ...] = ()
-    rows: int = 0
-    told: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), bool))
-    activations: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0, 0), "f4"))
+    limits: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    measured: Measured = field(default_factory=lambda: Measured.nothing(0, 0, 0))
     opened: Array | None = None
+    opened_wanted: Bools | None = None
     seconds: float = 0.0
-    failed_rows: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    warning: str = ""
     spent: Accounting = field(default_factory=Accounting)
     oracle_fingerprint: Fingerprint | None = None
     generator_fingerprint: Fingerprint | None = None
+
+    def __post_init__(self) -> None:
+        self.scorer = Scorer(self.targets)
 
     # Reading
 
     @classmethod
     def begin(cls, created: Created) -> Study:
         """The study that `created` begins."""
-        targets = [Target(build_objective(target)) for target in created.spec.targets]
-        study = cls(created, targets, created.spec.budget)
+        study = cls(created, targets_of(created.spec), created.spec.budget)
         study.oracle_fingerprint = created.oracle_fingerprint
         study.generator_fingerprint = created.generator_fingerprint
         study._open_next(0)
@@ -151,9 +126,14 @@ class Study:
         return self.created.population
 
     @property
+    def units(self) -> int:
+        """Units of the model that are measured for the target that has most."""
+        return max(len(target.layout.units) for target in self.targets)
+
+    @property
     def quantities(self) -> int:
-        """U: quantities of the objective that reads most."""
-        return max(len(target.objective.reads()) for target in self.targets)
+        """U: quantities that are measured for the target that has most."""
+        return max(len(target.layout.quantities) for target in self.targets)
 
     @property
     def search_rows(self) -> int:
@@ -161,32 +141,56 @@ class Study:
         return sum(target.queries for target in self.targets)
 
     @property
+    def failed_rows(self) -> int:
+        """Rows measured that have no score."""
+        return sum(self.failed.values())
+
+    @property
     def exhausted(self) -> bool:
         """Whether every target is finished."""
         return not self.active
 
-    def scores(self, activations: NDArray[np.float32] | None = None) -> FloatArray:
-        """(len(active), rows) scores of the open generation, nan where unknown or failed.
+    def wanted(self, mask: Bools | None = None) -> Bools:
+        """(len(active), P) which rows of the open generation are to be measured: those that the
+        optimizer asks for, as far as the budget goes.
 
         Args:
-            activations: to score instead of the study's own, of the same shape.
+            mask: (len(active), P) rows that the optimizer asks for; all where None.
         """
-        values = (self.activations if activations is None else activations).astype(np.float64)
-        scores = np.full(values.shape[:2], np.nan)
-        for position, index in enumerate(self.active):
-            objective = self.targets[index].objective
-            scores[position] = objective.score(values[position, :, : len(objective.reads())])
-        return scores
+        if self.opened_wanted is not None:
+            return self.opened_wanted
+        shape = (len(self.active), self.population)
+        asked = np.ones(shape, bool) if mask is None else mask
+        return asked & (asked.cumsum(axis=1) <= self.limits[:, None])
 
-    def merged(self, event: RowsTold) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Activations and `told` of the open generation as they will be after `event`."""
-        position = {index: place for place, index in enumerate(self.active)}
-        places = np.array([position[int(t)] for t in event.targets.numpy()], dtype=np.int64)
-        rows = event.rows.numpy()
-        activations, told = self.activations.copy(), self.told.copy()
-        activations[places, rows] = event.activations.numpy()
-        told[places, rows] = True
-        return activations, told
+    def scored(self, measured: Measured | None = None) -> Scored:
+        """The scores of the open generation.
+
+        Args:
+            measured: to score instead of what was measured so far.
+        """
+        return self.scorer.score(self.active, measured or self.measured)
+
+    def merged(self, event: RowsTold) -> Measured:
+        """The measurements of the open generation as they will be after `event`."""
+        merged = self.measured.copy()
+        self._merge(merged, event)
+        return merged
+
+    def _merge(self, measured: Measured, event: RowsTold) -> None:
+        places, rows = self.places(event.targets.numpy()), event.rows.numpy()
+        measured.values[places, rows] = event.values.numpy()
+        measured.told[places, rows] = True
+        if event.unrendered is not None:
+            measured.rendered[places, rows] = event.unrendered.numpy() == 0
+
+    def places(self, targets: Array) -> NDArray[np.int64]:
+        """(N,) where each of `targets` stands among the active ones; -1 where it does not."""
+        active = np.asarray(self.active, np.int64)
+        if not len(active):
+            return np.full(len(targets), -1)
+        places = np.searchsorted(active, targets).clip(max=len(active) - 1)
+        return np.where(active[places] == targets, places, -1)
 
     # Folding
 
@@ -199,8 +203,9 @@ class Study:
                 self.spent += event.spent or Accounting()
             case GenerationOpened():
                 self.opened = event.latents.numpy()
+                self.opened_wanted = event.wanted.numpy() > 0
             case RowsTold():
-                self.activations, self.told = self.merged(event)
+                self._merge(self.measured, event)
                 self.spent += event.spent or Accounting()
             case GenerationClosed():
                 self._close(event)
@@ -223,47 +228,44 @@ class Study:
                 "budget": self.budget,
                 "models": [self.oracle_fingerprint, self.generator_fingerprint],
                 "state": [self.state.value, self.stop_reason.value, self.message],
-                "position": [self.sequence, self.generation, self.active, self.rows],
-                "told": ArrayData.of(self.told.astype(np.uint8)),
-                "activations": ArrayData.of(self.activations),
+                "position": [self.sequence, self.generation, self.active, self.limits.tolist()],
+                "told": ArrayData.of(self.measured.told.astype(np.uint8)),
+                "rendered": ArrayData.of(self.measured.rendered.astype(np.uint8)),
+                "values": ArrayData.of(self.measured.values),
                 "opened": None if self.opened is None else ArrayData.of(self.opened),
-                "spent": [self.seconds, self.failed_rows, self.spent],
-                "targets": [
-                    [
-                        t.queries,
-                        t.best_score,
-                        t.best_generation,
-                        t.best_row,
-                        t.stagnation,
-                        t.stop_reason.value,
-                        None if t.best_latent is None else ArrayData.of(t.best_latent),
-                    ]
-                    for t in self.targets
-                ],
+                "wanted": ArrayData.of(self.wanted().astype(np.uint8)),
+                "spent": [self.seconds, self.failed, self.warning, self.spent],
+                "targets": [target.plain() for target in self.targets],
             }
         )
 
     def _close(self, event: GenerationClosed) -> None:
-        scores = self.scores()
-        latents = dict(zip(event.improved, event.best_latents.numpy(), strict=True))
-        self.failed_rows += int(np.isnan(scores).sum())
+        measured = event.measured.numpy()
+        for reason, count in event.failed.items():
+            self.failed[reason] = self.failed.get(reason, 0) + count
         self.seconds += event.seconds
+        self.warning = event.warning
         for position, index in enumerate(self.active):
+            self.targets[index].queries += int(measured[position])
+            if measured[position]:
+                self.targets[index].stagnation += 1
+        rows, scores = event.best_rows.numpy(), event.best_row_scores.numpy()
+        for position, index in enumerate(event.improved):
             target = self.targets[index]
-            target.queries += self.rows
-            target.stagnation += 1
-            if index in latents:
-                row = best_row_of(scores[position])
-                assert row is not None  # an improved target has a finite score
-                target.best_score = float(scores[position, row])
-                target.best_generation, target.best_row = event.generation, row
-                target.best_latent = latents[index].copy()
-                target.stagnation = 0
-            target.stop_reason = self._verdict(target)
+            target.best_score = float(scores[position])
+            target.best_generation, target.best_row = event.generation, int(rows[position])
+            target.best_latent = event.best_latents.numpy()[position].copy()
+            target.stagnation = 0
+            if index in event.succeeded:
+                target.success_row = target.best_row
+        for index in self.active:
+            self.targets[index].stop_reason = self._verdict(self.targets[index])
         self._open_next(event.generation + 1)
 
     def _verdict(self, target: Target) -> StopReason:
         budget = self.budget
+        if target.success_row >= 0:
+            return StopReason.SUCCESS
         if budget.target_score is not None and target.best_score >= budget.target_score:
             return StopReason.TARGET
         if target.queries >= budget.queries_per_target:
@@ -288,16 +290,7 @@ class Study:
     def _open_next(self, generation: int) -> None:
         self.generation = generation
         self.active = tuple(i for i, target in enumerate(self.targets) if not target.finished)
-        spent = max((self.targets[i].queries for i in self.active), default=0)
-        left = self.budget.queries_per_target - spent
-        self.rows = min(self.population, left) if self.active else 0
-        self.told = np.zeros((len(self.active), self.rows), bool)
-        self.activations = np.full(
-            (len(self.active), self.rows, self.quantities), np.nan, np.float32
-        )
-        self.opened = None
-
-
-def best_row_of(scores: FloatArray) -> int | None:
-    """The first best row of (rows,) scores, or None where all failed."""
-    return None if np.isnan(scores).all() else int(np.nanargmax(scores))
+        left = [self.budget.queries_per_target - self.targets[i].queries for i in self.active]
+        self.limits = np.asarray(left, np.int64).clip(max=self.population)
+        self.measured = Measured.nothing(len(self.active), self.population, self.quantities)
+        self.opened = self.opened_wanted = None

@@ -25,58 +25,68 @@ _sym_db = _symbol_database.Default()
 from blackbox_am.v1 import oracle_service_pb2 as blackbox__am_dot_v1_dot_oracle__service__pb2
 from blackbox_am.v1 import study_pb2 as blackbox__am_dot_v1_dot_study__pb2
 from blackbox_am.v1 import tensor_pb2 as blackbox__am_dot_v1_dot_tensor__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$blackbox_am/v1/catalog_service.proto\x12\x0e\x62lackbox_am.v1\x1a#blackbox_am/v1/oracle_service.proto\x1a\x1a\x62lackbox_am/v1/study.proto\x1a\x1b\x62lackbox_am/v1/tensor.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x16\n\x14GetServerInfoRequest\"S\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\x03\"e\n\nPlugInInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\'\n\x06schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07message\x18\x04 \x01(\t\"[\n\rOptimizerInfo\x12+\n\x07plug_in\x18\x01 \x01(\x0b\x32\x1a.blackbox_am.v1.PlugInInfo\x12\r\n\x05order\x18\x02 \x01(\x05\x12\x0e\n\x06spaces\x18\x03 \x03(\t\"\xc5\x01\n\rGeneratorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12$\n\x05space\x18\x03 \x01(\x0b\x32\x15.blackbox_am.v1.Space\x12\x16\n\x0estimulus_shape\x18\x04 \x03(\x03\x12\x16\n\x0e\x64ifferentiable\x18\x05 \x01(\x08\x12\x0f\n\x07summary\x18\x06 \x01(\t\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x0f\n\x07licence\x18\x08 \x01(\t\x12\x0f\n\x07targets\x18\t \x01(\x05\">\n\x15ListOptimizersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x16ListOptimizersResponse\x12\x31\n\noptimizers\x18\x01 \x03(\x0b\x32\x1d.blackbox_am.v1.OptimizerInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x15ListGeneratorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x16ListGeneratorsResponse\x12\x31\n\ngenerators\x18\x01 \x03(\x0b\x32\x1d.blackbox_am.v1.GeneratorInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x12ListOraclesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"g\n\x13ListOraclesResponse\x12\x37\n\x07oracles\x18\x01 \x03(\x0b\x32&.blackbox_am.v1.DescribeOracleResponse\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x15ListObjectivesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"a\n\x16ListObjectivesResponse\x12.\n\nobjectives\x18\x01 \x03(\x0b\x32\x1a.blackbox_am.v1.PlugInInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x10ListUnitsRequest\x12\x0e\n\x06oracle\x18\x01 \x01(\t\x12\r\n\x05layer\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\";\n\x11ListUnitsResponse\x12\r\n\x05units\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x12ProbeOracleRequest\x12\x0e\n\x06oracle\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x03(\t\"\x86\x01\n\x13ProbeOracleResponse\x12\x0e\n\x06\x66inite\x18\x01 \x01(\x08\x12\x19\n\x11repeat_difference\x18\x02 \x01(\x01\x12+\n\x0b\x61\x63tivations\x18\x03 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12\x17\n\x0frows_per_second\x18\x04 \x01(\x01\"?\n\rSampleRequest\x12\x11\n\tgenerator\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x0c\n\x04seed\x18\x03 \x01(\x03\"j\n\x0eSampleResponse\x12(\n\x06header\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.TensorH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.ChunkH\x00\x42\x06\n\x04part\"\x82\x01\n\rRenderRequest\x12\x11\n\tgenerator\x18\x01 \x01(\t\x12\'\n\x07latents\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12$\n\x05\x64type\x18\x03 \x01(\x0e\x32\x15.blackbox_am.v1.DType\x12\x0f\n\x07targets\x18\x04 \x03(\x05\"j\n\x0eRenderResponse\x12(\n\x06header\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.TensorH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.ChunkH\x00\x42\x06\n\x04part2\xa9\x06\n\x0e\x43\x61talogService\x12\\\n\rGetServerInfo\x12$.blackbox_am.v1.GetServerInfoRequest\x1a%.blackbox_am.v1.GetServerInfoResponse\x12_\n\x0eListOptimizers\x12%.blackbox_am.v1.ListOptimizersRequest\x1a&.blackbox_am.v1.ListOptimizersResponse\x12_\n\x0eListGenerators\x12%.blackbox_am.v1.ListGeneratorsRequest\x1a&.blackbox_am.v1.ListGeneratorsResponse\x12V\n\x0bListOracles\x12\".blackbox_am.v1.ListOraclesRequest\x1a#.blackbox_am.v1.ListOraclesResponse\x12_\n\x0eListObjectives\x12%.blackbox_am.v1.ListObjectivesRequest\x1a&.blackbox_am.v1.ListObjectivesResponse\x12P\n\tListUnits\x12 .blackbox_am.v1.ListUnitsRequest\x1a!.blackbox_am.v1.ListUnitsResponse\x12V\n\x0bProbeOracle\x12\".blackbox_am.v1.ProbeOracleRequest\x1a#.blackbox_am.v1.ProbeOracleResponse\x12I\n\x06Sample\x12\x1d.blackbox_am.v1.SampleRequest\x1a\x1e.blackbox_am.v1.SampleResponse0\x01\x12I\n\x06Render\x12\x1d.blackbox_am.v1.RenderRequest\x1a\x1e.blackbox_am.v1.RenderResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$blackbox_am/v1/catalog_service.proto\x12\x0e\x62lackbox_am.v1\x1a#blackbox_am/v1/oracle_service.proto\x1a\x1a\x62lackbox_am/v1/study.proto\x1a\x1b\x62lackbox_am/v1/tensor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x16\n\x14GetServerInfoRequest\"\xbb\x01\n\x0cServerLimits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x05\x12\x18\n\x10max_stream_bytes\x18\x02 \x01(\x03\x12\x15\n\rmax_page_size\x18\x03 \x01(\x05\x12\x13\n\x0bmax_targets\x18\x04 \x01(\x05\x12\x13\n\x0bmax_samples\x18\x05 \x01(\x05\x12\x35\n\x12max_lease_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc8\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x04 \x03(\t\x12\x39\n\x16min_keepalive_interval\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x06limits\x18\x06 \x01(\x0b\x32\x1c.blackbox_am.v1.ServerLimits\"e\n\nPlugInInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\'\n\x06schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07problem\x18\x04 \x01(\t\"[\n\rOptimizerInfo\x12+\n\x07plug_in\x18\x01 \x01(\x0b\x32\x1a.blackbox_am.v1.PlugInInfo\x12\r\n\x05order\x18\x02 \x01(\x05\x12\x0e\n\x06spaces\x18\x03 \x03(\t\"\xc5\x01\n\rGeneratorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12$\n\x05space\x18\x03 \x01(\x0b\x32\x15.blackbox_am.v1.Space\x12\x16\n\x0estimulus_shape\x18\x04 \x03(\x05\x12\x16\n\x0e\x64ifferentiable\x18\x05 \x01(\x08\x12\x0f\n\x07summary\x18\x06 \x01(\t\x12\x0f\n\x07problem\x18\x07 \x01(\t\x12\x0f\n\x07licence\x18\x08 \x01(\t\x12\x0f\n\x07targets\x18\t \x01(\x05\"h\n\nOracleInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12;\n\x0b\x64\x65scription\x18\x02 \x01(\x0b\x32&.blackbox_am.v1.DescribeOracleResponse\x12\x0f\n\x07problem\x18\x03 \x01(\t\">\n\x15ListOptimizersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x16ListOptimizersResponse\x12\x31\n\noptimizers\x18\x01 \x03(\x0b\x32\x1d.blackbox_am.v1.OptimizerInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x15ListGeneratorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x16ListGeneratorsResponse\x12\x31\n\ngenerators\x18\x01 \x03(\x0b\x32\x1d.blackbox_am.v1.GeneratorInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x12ListOraclesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x13ListOraclesResponse\x12+\n\x07oracles\x18\x01 \x03(\x0b\x32\x1a.blackbox_am.v1.OracleInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x15ListObjectivesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"a\n\x16ListObjectivesResponse\x12.\n\nobjectives\x18\x01 \x03(\x0b\x32\x1a.blackbox_am.v1.PlugInInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x10ListUnitsRequest\x12\x0e\n\x06oracle\x18\x01 \x01(\t\x12\r\n\x05layer\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\";\n\x11ListUnitsResponse\x12\r\n\x05units\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x12ProbeOracleRequest\x12\x0e\n\x06oracle\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x03(\t\"\x86\x01\n\x13ProbeOracleResponse\x12\x0e\n\x06\x66inite\x18\x01 \x01(\x08\x12\x19\n\x11repeat_difference\x18\x02 \x01(\x01\x12+\n\x0b\x61\x63tivations\x18\x03 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12\x17\n\x0frows_per_second\x18\x04 \x01(\x01\"M\n\rSampleRequest\x12\x11\n\tgenerator\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x11\n\x04seed\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_seed\"E\n\x0cSampleHeader\x12\'\n\x07latents\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12\x0c\n\x04seed\x18\x02 \x01(\x03\"p\n\x0eSampleResponse\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.blackbox_am.v1.SampleHeaderH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.ChunkH\x00\x42\x06\n\x04part\"\x8b\x01\n\rRenderRequest\x12\x11\n\tgenerator\x18\x01 \x01(\t\x12\'\n\x07latents\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12-\n\x0estimulus_dtype\x18\x03 \x01(\x0e\x32\x15.blackbox_am.v1.Dtype\x12\x0f\n\x07targets\x18\x04 \x03(\x05\"7\n\x0cRenderHeader\x12\'\n\x07stimuli\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\"p\n\x0eRenderResponse\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.blackbox_am.v1.RenderHeaderH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.ChunkH\x00\x42\x06\n\x04part2\xa9\x06\n\x0e\x43\x61talogService\x12\\\n\rGetServerInfo\x12$.blackbox_am.v1.GetServerInfoRequest\x1a%.blackbox_am.v1.GetServerInfoResponse\x12_\n\x0eListOptimizers\x12%.blackbox_am.v1.ListOptimizersRequest\x1a&.blackbox_am.v1.ListOptimizersResponse\x12_\n\x0eListGenerators\x12%.blackbox_am.v1.ListGeneratorsRequest\x1a&.blackbox_am.v1.ListGeneratorsResponse\x12V\n\x0bListOracles\x12\".blackbox_am.v1.ListOraclesRequest\x1a#.blackbox_am.v1.ListOraclesResponse\x12_\n\x0eListObjectives\x12%.blackbox_am.v1.ListObjectivesRequest\x1a&.blackbox_am.v1.ListObjectivesResponse\x12P\n\tListUnits\x12 .blackbox_am.v1.ListUnitsRequest\x1a!.blackbox_am.v1.ListUnitsResponse\x12V\n\x0bProbeOracle\x12\".blackbox_am.v1.ProbeOracleRequest\x1a#.blackbox_am.v1.ProbeOracleResponse\x12I\n\x06Sample\x12\x1d.blackbox_am.v1.SampleRequest\x1a\x1e.blackbox_am.v1.SampleResponse0\x01\x12I\n\x06Render\x12\x1d.blackbox_am.v1.RenderRequest\x1a\x1e.blackbox_am.v1.RenderResponse0\x01\x42}\n\x10io.blackboxam.v1P\x01Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\xa2\x02\x03\x42\x41M\xaa\x02\rBlackboxAm.V1\xca\x02\rBlackboxAm\\V1\xea\x02\x0e\x42lackboxAm::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'blackbox_am.v1.catalog_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_GETSERVERINFOREQUEST']._serialized_start=180
-  _globals['_GETSERVERINFOREQUEST']._serialized_end=202
-  _globals['_GETSERVERINFORESPONSE']._serialized_start=204
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=287
-  _globals['_PLUGININFO']._serialized_start=289
-  _globals['_PLUGININFO']._serialized_end=390
-  _globals['_OPTIMIZERINFO']._serialized_start=392
-  _globals['_OPTIMIZERINFO']._serialized_end=483
-  _globals['_GENERATORINFO']._serialized_start=486
-  _globals['_GENERATORINFO']._serialized_end=683
-  _globals['_LISTOPTIMIZERSREQUEST']._serialized_start=685
-  _globals['_LISTOPTIMIZERSREQUEST']._serialized_end=747
-  _globals['_LISTOPTIMIZERSRESPONSE']._serialized_start=749
-  _globals['_LISTOPTIMIZERSRESPONSE']._serialized_end=849
-  _globals['_LISTGENERATORSREQUEST']._serialized_start=851
-  _globals['_LISTGENERATORSREQUEST']._serialized_end=913
-  _globals['_LISTGENERATORSRESPONSE']._serialized_start=915
-  _globals['_LISTGENERATORSRESPONSE']._serialized_end=1015
-  _globals['_LISTORACLESREQUEST']._serialized_start=1017
-  _globals['_LISTORACLESREQUEST']._serialized_end=1076
-  _globals['_LISTORACLESRESPONSE']._serialized_start=1078
-  _globals['_LISTORACLESRESPONSE']._serialized_end=1181
-  _globals['_LISTOBJECTIVESREQUEST']._serialized_start=1183
-  _globals['_LISTOBJECTIVESREQUEST']._serialized_end=1245
-  _globals['_LISTOBJECTIVESRESPONSE']._serialized_start=1247
-  _globals['_LISTOBJECTIVESRESPONSE']._serialized_end=1344
-  _globals['_LISTUNITSREQUEST']._serialized_start=1346
-  _globals['_LISTUNITSREQUEST']._serialized_end=1434
-  _globals['_LISTUNITSRESPONSE']._serialized_start=1436
-  _globals['_LISTUNITSRESPONSE']._serialized_end=1495
-  _globals['_PROBEORACLEREQUEST']._serialized_start=1497
-  _globals['_PROBEORACLEREQUEST']._serialized_end=1548
-  _globals['_PROBEORACLERESPONSE']._serialized_start=1551
-  _globals['_PROBEORACLERESPONSE']._serialized_end=1685
-  _globals['_SAMPLEREQUEST']._serialized_start=1687
-  _globals['_SAMPLEREQUEST']._serialized_end=1750
-  _globals['_SAMPLERESPONSE']._serialized_start=1752
-  _globals['_SAMPLERESPONSE']._serialized_end=1858
-  _globals['_RENDERREQUEST']._serialized_start=1861
-  _globals['_RENDERREQUEST']._serialized_end=1991
-  _globals['_RENDERRESPONSE']._serialized_start=1993
-  _globals['_RENDERRESPONSE']._serialized_end=2099
-  _globals['_CATALOGSERVICE']._serialized_start=2102
-  _globals['_CATALOGSERVICE']._serialized_end=2911
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020io.blackboxam.v1P\001Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\242\002\003BAM\252\002\rBlackboxAm.V1\312\002\rBlackboxAm\\V1\352\002\016BlackboxAm::V1'
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=212
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=234
+  _globals['_SERVERLIMITS']._serialized_start=237
+  _globals['_SERVERLIMITS']._serialized_end=424
+  _globals['_GETSERVERINFORESPONSE']._serialized_start=427
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=627
+  _globals['_PLUGININFO']._serialized_start=629
+  _globals['_PLUGININFO']._serialized_end=730
+  _globals['_OPTIMIZERINFO']._serialized_start=732
+  _globals['_OPTIMIZERINFO']._serialized_end=823
+  _globals['_GENERATORINFO']._serialized_start=826
+  _globals['_GENERATORINFO']._serialized_end=1023
+  _globals['_ORACLEINFO']._serialized_start=1025
+  _globals['_ORACLEINFO']._serialized_end=1129
+  _globals['_LISTOPTIMIZERSREQUEST']._serialized_start=1131
+  _globals['_LISTOPTIMIZERSREQUEST']._serialized_end=1193
+  _globals['_LISTOPTIMIZERSRESPONSE']._serialized_start=1195
+  _globals['_LISTOPTIMIZERSRESPONSE']._serialized_end=1295
+  _globals['_LISTGENERATORSREQUEST']._serialized_start=1297
+  _globals['_LISTGENERATORSREQUEST']._serialized_end=1359
+  _globals['_LISTGENERATORSRESPONSE']._serialized_start=1361
+  _globals['_LISTGENERATORSRESPONSE']._serialized_end=1461
+  _globals['_LISTORACLESREQUEST']._serialized_start=1463
+  _globals['_LISTORACLESREQUEST']._serialized_end=1522
+  _globals['_LISTORACLESRESPONSE']._serialized_start=1524
+  _globals['_LISTORACLESRESPONSE']._serialized_end=1615
+  _globals['_LISTOBJECTIVESREQUEST']._serialized_start=1617
+  _globals['_LISTOBJECTIVESREQUEST']._serialized_end=1679
+  _globals['_LISTOBJECTIVESRESPONSE']._serialized_start=1681
+  _globals['_LISTOBJECTIVESRESPONSE']._serialized_end=1778
+  _globals['_LISTUNITSREQUEST']._serialized_start=1780
+  _globals['_LISTUNITSREQUEST']._serialized_end=1868
+  _globals['_LISTUNITSRESPONSE']._serialized_start=1870
+  _globals['_LISTUNITSRESPONSE']._serialized_end=1929
+  _globals['_PROBEORACLEREQUEST']._serialized_start=1931
+  _globals['_PROBEORACLEREQUEST']._serialized_end=1982
+  _globals['_PROBEORACLERESPONSE']._serialized_start=1985
+  _globals['_PROBEORACLERESPONSE']._serialized_end=2119
+  _globals['_SAMPLEREQUEST']._serialized_start=2121
+  _globals['_SAMPLEREQUEST']._serialized_end=2198
+  _globals['_SAMPLEHEADER']._serialized_start=2200
+  _globals['_SAMPLEHEADER']._serialized_end=2269
+  _globals['_SAMPLERESPONSE']._serialized_start=2271
+  _globals['_SAMPLERESPONSE']._serialized_end=2383
+  _globals['_RENDERREQUEST']._serialized_start=2386
+  _globals['_RENDERREQUEST']._serialized_end=2525
+  _globals['_RENDERHEADER']._serialized_start=2527
+  _globals['_RENDERHEADER']._serialized_end=2582
+  _globals['_RENDERRESPONSE']._serialized_start=2584
+  _globals['_RENDERRESPONSE']._serialized_end=2696
+  _globals['_CATALOGSERVICE']._serialized_start=2699
+  _globals['_CATALOGSERVICE']._serialized_end=3508
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ import blackbox_am.v1.tensor_pb2
 import builtins
 import collections.abc
 import google.protobuf.descriptor
+import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
 import google.protobuf.message
 import google.protobuf.struct_pb2
@@ -27,23 +28,80 @@ class GetServerInfoRequest(google.protobuf.message.Message):
 global___GetServerInfoRequest = GetServerInfoRequest
 
 @typing.final
+class ServerLimits(google.protobuf.message.Message):
+    """The largest that the server takes or gives."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MAX_MESSAGE_BYTES_FIELD_NUMBER: builtins.int
+    MAX_STREAM_BYTES_FIELD_NUMBER: builtins.int
+    MAX_PAGE_SIZE_FIELD_NUMBER: builtins.int
+    MAX_TARGETS_FIELD_NUMBER: builtins.int
+    MAX_SAMPLES_FIELD_NUMBER: builtins.int
+    MAX_LEASE_DURATION_FIELD_NUMBER: builtins.int
+    max_message_bytes: builtins.int
+    max_stream_bytes: builtins.int
+    """Of a tensor or artifact that comes in chunks."""
+    max_page_size: builtins.int
+    max_targets: builtins.int
+    max_samples: builtins.int
+    @property
+    def max_lease_duration(self) -> google.protobuf.duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        max_message_bytes: builtins.int = ...,
+        max_stream_bytes: builtins.int = ...,
+        max_page_size: builtins.int = ...,
+        max_targets: builtins.int = ...,
+        max_samples: builtins.int = ...,
+        max_lease_duration: google.protobuf.duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["max_lease_duration", b"max_lease_duration"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["max_lease_duration", b"max_lease_duration", "max_message_bytes", b"max_message_bytes", "max_page_size", b"max_page_size", "max_samples", b"max_samples", "max_stream_bytes", b"max_stream_bytes", "max_targets", b"max_targets"]) -> None: ...
+
+global___ServerLimits = ServerLimits
+
+@typing.final
 class GetServerInfoResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VERSION_FIELD_NUMBER: builtins.int
+    API_VERSION_FIELD_NUMBER: builtins.int
     DEVICE_FIELD_NUMBER: builtins.int
-    MAX_MESSAGE_BYTES_FIELD_NUMBER: builtins.int
+    FEATURES_FIELD_NUMBER: builtins.int
+    MIN_KEEPALIVE_INTERVAL_FIELD_NUMBER: builtins.int
+    LIMITS_FIELD_NUMBER: builtins.int
     version: builtins.str
+    """Of the package blackbox_am."""
+    api_version: builtins.str
+    """MAJOR.MINOR of this API. Servers and clients with the same MAJOR and MINOR understand each
+    other; compare it when you connect.
+    """
     device: builtins.str
-    max_message_bytes: builtins.int
+    """Where optimizers and generators compute, such as `cpu` or `cuda`."""
+    @property
+    def features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What else this server can do, in words: `groups`, `artifacts`, `client_sessions`."""
+
+    @property
+    def min_keepalive_interval(self) -> google.protobuf.duration_pb2.Duration:
+        """A client that pings more often than this is cut off."""
+
+    @property
+    def limits(self) -> global___ServerLimits: ...
     def __init__(
         self,
         *,
         version: builtins.str = ...,
+        api_version: builtins.str = ...,
         device: builtins.str = ...,
-        max_message_bytes: builtins.int = ...,
+        features: collections.abc.Iterable[builtins.str] | None = ...,
+        min_keepalive_interval: google.protobuf.duration_pb2.Duration | None = ...,
+        limits: global___ServerLimits | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["device", b"device", "max_message_bytes", b"max_message_bytes", "version", b"version"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["limits", b"limits", "min_keepalive_interval", b"min_keepalive_interval"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["api_version", b"api_version", "device", b"device", "features", b"features", "limits", b"limits", "min_keepalive_interval", b"min_keepalive_interval", "version", b"version"]) -> None: ...
 
 global___GetServerInfoResponse = GetServerInfoResponse
 
@@ -56,15 +114,17 @@ class PlugInInfo(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     SUMMARY_FIELD_NUMBER: builtins.int
     SCHEMA_FIELD_NUMBER: builtins.int
-    MESSAGE_FIELD_NUMBER: builtins.int
+    PROBLEM_FIELD_NUMBER: builtins.int
     name: builtins.str
     summary: builtins.str
     """First paragraph of its documentation."""
-    message: builtins.str
+    problem: builtins.str
     """Why it cannot be loaded; empty where it can."""
     @property
     def schema(self) -> google.protobuf.struct_pb2.Struct:
-        """JSON schema of its parameters."""
+        """JSON schema of its parameters. What a message has as fields of its own (`quantities`,
+        `weights`, `terms`) has the same name there.
+        """
 
     def __init__(
         self,
@@ -72,10 +132,10 @@ class PlugInInfo(google.protobuf.message.Message):
         name: builtins.str = ...,
         summary: builtins.str = ...,
         schema: google.protobuf.struct_pb2.Struct | None = ...,
-        message: builtins.str = ...,
+        problem: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["schema", b"schema"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["message", b"message", "name", b"name", "schema", b"schema", "summary", b"summary"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "problem", b"problem", "schema", b"schema", "summary", b"summary"]) -> None: ...
 
 global___PlugInInfo = PlugInInfo
 
@@ -116,14 +176,14 @@ class GeneratorInfo(google.protobuf.message.Message):
     STIMULUS_SHAPE_FIELD_NUMBER: builtins.int
     DIFFERENTIABLE_FIELD_NUMBER: builtins.int
     SUMMARY_FIELD_NUMBER: builtins.int
-    MESSAGE_FIELD_NUMBER: builtins.int
+    PROBLEM_FIELD_NUMBER: builtins.int
     LICENCE_FIELD_NUMBER: builtins.int
     TARGETS_FIELD_NUMBER: builtins.int
     name: builtins.str
     kind: builtins.str
     differentiable: builtins.bool
     summary: builtins.str
-    message: builtins.str
+    problem: builtins.str
     """Why it cannot be built; empty where it can."""
     licence: builtins.str
     """Terms of its weights; empty where it has none, or where nobody says."""
@@ -142,17 +202,45 @@ class GeneratorInfo(google.protobuf.message.Message):
         stimulus_shape: collections.abc.Iterable[builtins.int] | None = ...,
         differentiable: builtins.bool = ...,
         summary: builtins.str = ...,
-        message: builtins.str = ...,
+        problem: builtins.str = ...,
         licence: builtins.str = ...,
         targets: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["space", b"space"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["differentiable", b"differentiable", "kind", b"kind", "licence", b"licence", "message", b"message", "name", b"name", "space", b"space", "stimulus_shape", b"stimulus_shape", "summary", b"summary", "targets", b"targets"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["differentiable", b"differentiable", "kind", b"kind", "licence", b"licence", "name", b"name", "problem", b"problem", "space", b"space", "stimulus_shape", b"stimulus_shape", "summary", b"summary", "targets", b"targets"]) -> None: ...
 
 global___GeneratorInfo = GeneratorInfo
 
 @typing.final
+class OracleInfo(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    PROBLEM_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    problem: builtins.str
+    """Why it cannot be described; empty where it can."""
+    @property
+    def description(self) -> blackbox_am.v1.oracle_service_pb2.DescribeOracleResponse:
+        """Unset where it cannot be described."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        description: blackbox_am.v1.oracle_service_pb2.DescribeOracleResponse | None = ...,
+        problem: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["description", b"description"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["description", b"description", "name", b"name", "problem", b"problem"]) -> None: ...
+
+global___OracleInfo = OracleInfo
+
+@typing.final
 class ListOptimizersRequest(google.protobuf.message.Message):
+    """Every listing comes in the order of names, in pages of at most 1,000 (100 where 0)."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: builtins.int
@@ -251,11 +339,11 @@ class ListOraclesResponse(google.protobuf.message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
     @property
-    def oracles(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[blackbox_am.v1.oracle_service_pb2.DescribeOracleResponse]: ...
+    def oracles(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OracleInfo]: ...
     def __init__(
         self,
         *,
-        oracles: collections.abc.Iterable[blackbox_am.v1.oracle_service_pb2.DescribeOracleResponse] | None = ...,
+        oracles: collections.abc.Iterable[global___OracleInfo] | None = ...,
         next_page_token: builtins.str = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "oracles", b"oracles"]) -> None: ...
@@ -333,7 +421,7 @@ class ListUnitsResponse(google.protobuf.message.Message):
     next_page_token: builtins.str
     @property
     def units(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Unit addresses."""
+        """Unit addresses, layer by layer."""
 
     def __init__(
         self,
@@ -380,7 +468,7 @@ class ProbeOracleResponse(google.protobuf.message.Message):
     rows_per_second: builtins.float
     @property
     def activations(self) -> blackbox_am.v1.tensor_pb2.Tensor:
-        """(N, U) float32."""
+        """(N, U) of the first answer."""
 
     def __init__(
         self,
@@ -406,33 +494,58 @@ class SampleRequest(google.protobuf.message.Message):
     count: builtins.int
     """How many, 1 to 65,536."""
     seed: builtins.int
+    """Unset: the server draws one, and reports it in the header."""
     def __init__(
         self,
         *,
         generator: builtins.str = ...,
         count: builtins.int = ...,
-        seed: builtins.int = ...,
+        seed: builtins.int | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["count", b"count", "generator", b"generator", "seed", b"seed"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_seed", b"_seed", "seed", b"seed"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "count", b"count", "generator", b"generator", "seed", b"seed"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
 
 global___SampleRequest = SampleRequest
 
 @typing.final
+class SampleHeader(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LATENTS_FIELD_NUMBER: builtins.int
+    SEED_FIELD_NUMBER: builtins.int
+    seed: builtins.int
+    @property
+    def latents(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """Dtype and shape (N, D) of the latents, and no data."""
+
+    def __init__(
+        self,
+        *,
+        latents: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        seed: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["latents", b"latents"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["latents", b"latents", "seed", b"seed"]) -> None: ...
+
+global___SampleHeader = SampleHeader
+
+@typing.final
 class SampleResponse(google.protobuf.message.Message):
-    """First message: the header, with the dtype and shape (N, D) of the latents and no data."""
+    """The first message is the header."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     HEADER_FIELD_NUMBER: builtins.int
     CHUNK_FIELD_NUMBER: builtins.int
     @property
-    def header(self) -> blackbox_am.v1.tensor_pb2.Tensor: ...
+    def header(self) -> global___SampleHeader: ...
     @property
     def chunk(self) -> blackbox_am.v1.tensor_pb2.Chunk: ...
     def __init__(
         self,
         *,
-        header: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        header: global___SampleHeader | None = ...,
         chunk: blackbox_am.v1.tensor_pb2.Chunk | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]) -> builtins.bool: ...
@@ -447,11 +560,11 @@ class RenderRequest(google.protobuf.message.Message):
 
     GENERATOR_FIELD_NUMBER: builtins.int
     LATENTS_FIELD_NUMBER: builtins.int
-    DTYPE_FIELD_NUMBER: builtins.int
+    STIMULUS_DTYPE_FIELD_NUMBER: builtins.int
     TARGETS_FIELD_NUMBER: builtins.int
     generator: builtins.str
-    dtype: blackbox_am.v1.tensor_pb2.DType.ValueType
-    """Default uint8."""
+    stimulus_dtype: blackbox_am.v1.tensor_pb2.Dtype.ValueType
+    """UINT8 (where unset) or FLOAT32."""
     @property
     def latents(self) -> blackbox_am.v1.tensor_pb2.Tensor:
         """(N, D)"""
@@ -467,30 +580,49 @@ class RenderRequest(google.protobuf.message.Message):
         *,
         generator: builtins.str = ...,
         latents: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
-        dtype: blackbox_am.v1.tensor_pb2.DType.ValueType = ...,
+        stimulus_dtype: blackbox_am.v1.tensor_pb2.Dtype.ValueType = ...,
         targets: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["latents", b"latents"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["dtype", b"dtype", "generator", b"generator", "latents", b"latents", "targets", b"targets"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["generator", b"generator", "latents", b"latents", "stimulus_dtype", b"stimulus_dtype", "targets", b"targets"]) -> None: ...
 
 global___RenderRequest = RenderRequest
 
 @typing.final
+class RenderHeader(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STIMULI_FIELD_NUMBER: builtins.int
+    @property
+    def stimuli(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """Dtype and shape (N, *stimulus) of the stimuli, and no data."""
+
+    def __init__(
+        self,
+        *,
+        stimuli: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["stimuli", b"stimuli"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["stimuli", b"stimuli"]) -> None: ...
+
+global___RenderHeader = RenderHeader
+
+@typing.final
 class RenderResponse(google.protobuf.message.Message):
-    """First message: the header, with the tensor's dtype and shape and no data."""
+    """The first message is the header."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     HEADER_FIELD_NUMBER: builtins.int
     CHUNK_FIELD_NUMBER: builtins.int
     @property
-    def header(self) -> blackbox_am.v1.tensor_pb2.Tensor: ...
+    def header(self) -> global___RenderHeader: ...
     @property
     def chunk(self) -> blackbox_am.v1.tensor_pb2.Chunk: ...
     def __init__(
         self,
         *,
-        header: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        header: global___RenderHeader | None = ...,
         chunk: blackbox_am.v1.tensor_pb2.Chunk | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]) -> builtins.bool: ...

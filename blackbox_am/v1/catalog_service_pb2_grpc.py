@@ -111,7 +111,8 @@ class CatalogServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListObjectives(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """The leaves, and `sum` and `product`, which join terms.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -45,6 +45,7 @@ class CatalogServiceStub:
         blackbox_am.v1.catalog_service_pb2.ListObjectivesRequest,
         blackbox_am.v1.catalog_service_pb2.ListObjectivesResponse,
     ]
+    """The leaves, and `sum` and `product`, which join terms."""
 
     ListUnits: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.catalog_service_pb2.ListUnitsRequest,
@@ -96,6 +97,7 @@ class CatalogServiceAsyncStub:
         blackbox_am.v1.catalog_service_pb2.ListObjectivesRequest,
         blackbox_am.v1.catalog_service_pb2.ListObjectivesResponse,
     ]
+    """The leaves, and `sum` and `product`, which join terms."""
 
     ListUnits: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.catalog_service_pb2.ListUnitsRequest,
@@ -156,7 +158,8 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: blackbox_am.v1.catalog_service_pb2.ListObjectivesRequest,
         context: _ServicerContext,
-    ) -> typing.Union[blackbox_am.v1.catalog_service_pb2.ListObjectivesResponse, collections.abc.Awaitable[blackbox_am.v1.catalog_service_pb2.ListObjectivesResponse]]: ...
+    ) -> typing.Union[blackbox_am.v1.catalog_service_pb2.ListObjectivesResponse, collections.abc.Awaitable[blackbox_am.v1.catalog_service_pb2.ListObjectivesResponse]]:
+        """The leaves, and `sum` and `product`, which join terms."""
 
     @abc.abstractmethod
     def ListUnits(

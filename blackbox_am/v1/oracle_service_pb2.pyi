@@ -36,10 +36,10 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     CAPABILITY_GRADIENTS: _Capability.ValueType  # 4
     """Gradients of activations with respect to stimuli. They do not travel."""
     CAPABILITY_INTERVENTION: _Capability.ValueType  # 5
-    """Answers with some units silenced or changed."""
+    """Answers with some units silenced or changed. They do not travel."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
-    """What an oracle can answer. One stands for one kind of request; none includes another."""
+    """What an oracle can answer. Each stands for one kind of request; none includes another."""
 
 CAPABILITY_UNSPECIFIED: Capability.ValueType  # 0
 CAPABILITY_SCORES: Capability.ValueType  # 1
@@ -51,7 +51,7 @@ CAPABILITY_MAPS: Capability.ValueType  # 3
 CAPABILITY_GRADIENTS: Capability.ValueType  # 4
 """Gradients of activations with respect to stimuli. They do not travel."""
 CAPABILITY_INTERVENTION: Capability.ValueType  # 5
-"""Answers with some units silenced or changed."""
+"""Answers with some units silenced or changed. They do not travel."""
 global___Capability = Capability
 
 @typing.final
@@ -70,6 +70,7 @@ class Layer(google.protobuf.message.Message):
     kind: builtins.str
     """`conv`, `linear`, `tokens`, `scores`."""
     units: builtins.int
+    """Length of its axis `unit`."""
     after_nonlinearity: builtins.bool
     """Whether the values are read after the layer's nonlinearity."""
     @property
@@ -78,7 +79,7 @@ class Layer(google.protobuf.message.Message):
 
     @property
     def axes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Name of each axis: `unit`, `height`, `width`, `token`."""
+        """Name of each axis: `unit`, `height`, `width`, `token`. One of them is `unit`."""
 
     @property
     def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -105,7 +106,7 @@ class DescribeOracleRequest(google.protobuf.message.Message):
 
     ORACLE_FIELD_NUMBER: builtins.int
     oracle: builtins.str
-    """Which of the hosted oracles; empty where there is one."""
+    """Which of the hosted oracles; empty where the server has one."""
     def __init__(
         self,
         *,
@@ -126,18 +127,24 @@ class DescribeOracleResponse(google.protobuf.message.Message):
     STIMULUS_SHAPE_FIELD_NUMBER: builtins.int
     LAYERS_FIELD_NUMBER: builtins.int
     BATCH_SIZE_FIELD_NUMBER: builtins.int
-    MESSAGE_FIELD_NUMBER: builtins.int
     WRAPPERS_FIELD_NUMBER: builtins.int
+    FINGERPRINT_FIELD_NUMBER: builtins.int
     oracle: builtins.str
+    """The name that was asked for."""
     kind: builtins.str
-    """What answers: the oracle within everything that is put around it."""
+    """The kind of the model; of a wrapped oracle, the kind of the innermost."""
     deterministic: builtins.bool
+    """Whether the same stimuli always give the same activations."""
     batch_size: builtins.int
-    """Rows it likes best in one call."""
-    message: builtins.str
-    """Why it cannot be described, in a listing; empty where it can."""
+    """The number of rows that one call serves best; 1 where 0."""
+    fingerprint: builtins.str
+    """Changes whenever the model behind it changes: a digest of its weights and structure, or a
+    name and version. Empty where nobody knows; studies then cannot tell two models apart.
+    """
     @property
-    def capabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Capability.ValueType]: ...
+    def capabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Capability.ValueType]:
+        """What it can do. SCORES, UNITS and MAPS travel."""
+
     @property
     def stimulus_shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Shape of one stimulus."""
@@ -146,7 +153,7 @@ class DescribeOracleResponse(google.protobuf.message.Message):
     def layers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Layer]: ...
     @property
     def wrappers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """What is put around it (`cache`, `retry`), the outermost first."""
+        """Wrappers of the oracle (`cache`, `retry`), the outermost first."""
 
     def __init__(
         self,
@@ -158,10 +165,10 @@ class DescribeOracleResponse(google.protobuf.message.Message):
         stimulus_shape: collections.abc.Iterable[builtins.int] | None = ...,
         layers: collections.abc.Iterable[global___Layer] | None = ...,
         batch_size: builtins.int = ...,
-        message: builtins.str = ...,
         wrappers: collections.abc.Iterable[builtins.str] | None = ...,
+        fingerprint: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["batch_size", b"batch_size", "capabilities", b"capabilities", "deterministic", b"deterministic", "kind", b"kind", "layers", b"layers", "message", b"message", "oracle", b"oracle", "stimulus_shape", b"stimulus_shape", "wrappers", b"wrappers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["batch_size", b"batch_size", "capabilities", b"capabilities", "deterministic", b"deterministic", "fingerprint", b"fingerprint", "kind", b"kind", "layers", b"layers", "oracle", b"oracle", "stimulus_shape", b"stimulus_shape", "wrappers", b"wrappers"]) -> None: ...
 
 global___DescribeOracleResponse = DescribeOracleResponse
 
@@ -175,10 +182,19 @@ class ObserveRequest(google.protobuf.message.Message):
     oracle: builtins.str
     @property
     def stimuli(self) -> blackbox_am.v1.tensor_pb2.Tensor:
-        """(N, *stimulus): float32 or float64 in [0, 1], or uint8."""
+        """(N, *stimulus): float32 or float64 in [0, 1], or uint8 (0..255 for 0..1)."""
 
     @property
-    def units(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def units(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Addresses of the units to read, U of them: `layer[:selector][@position][!reduce]`.
+          layer     dotted module name. A name with one of : @ ! " or a backslash is written in double
+                    quotes, with \\" for a quote and \\\\ for a backslash: `"initial:3-8:conv":5`
+          selector  index of the unit in its layer; without one, all units of the layer are reduced
+          position  `@center`, `@cls`, or indices on the other axes such as `@3,4`
+          reduce    `!mean` (where unset), `!max`, `!min`, `!sum`: over the axes that are left
+        Such as `fc:3`, `layer4.1.conv2:121@center`, `blocks.6.mlp.fc1:713!max`.
+        """
+
     def __init__(
         self,
         *,
@@ -198,7 +214,7 @@ class ObserveResponse(google.protobuf.message.Message):
     ACTIVATIONS_FIELD_NUMBER: builtins.int
     @property
     def activations(self) -> blackbox_am.v1.tensor_pb2.Tensor:
-        """(N, U) float32."""
+        """(N, U) float32 or float64, in the order of the request; nan where a row failed."""
 
     def __init__(
         self,
@@ -212,7 +228,7 @@ global___ObserveResponse = ObserveResponse
 
 @typing.final
 class ObserveStreamRequest(google.protobuf.message.Message):
-    """First message: the header, with the tensor's dtype and shape and no data."""
+    """The first message is the header, with the tensor's dtype and shape and no data."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -236,7 +252,7 @@ global___ObserveStreamRequest = ObserveStreamRequest
 
 @typing.final
 class ObserveStreamResponse(google.protobuf.message.Message):
-    """First message: the header, with the tensor's dtype and shape and no data."""
+    """The first message is the header, with the tensor's dtype and shape and no data."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OracleServiceStub(object):
-    """A model as an activation oracle. Implement this in any language to be one.
+    """A model as an activation oracle. Implement this service in any language to be one.
     """
 
     def __init__(self, channel):
@@ -53,7 +53,7 @@ class OracleServiceStub(object):
 
 
 class OracleServiceServicer(object):
-    """A model as an activation oracle. Implement this in any language to be one.
+    """A model as an activation oracle. Implement this service in any language to be one.
     """
 
     def DescribeOracle(self, request, context):
@@ -63,14 +63,15 @@ class OracleServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Observe(self, request, context):
-        """Stimuli in, activations out. For messages under 4 MiB.
+        """Stimuli in, activations out. For requests and answers under 4 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ObserveStream(self, request_iterator, context):
-        """The same for large batches, in chunks of 1 MiB.
+        """The same for large batches, in chunks. Optional: where a server answers UNIMPLEMENTED, our
+        caller splits the batch over several calls of Observe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,7 +104,7 @@ def add_OracleServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OracleService(object):
-    """A model as an activation oracle. Implement this in any language to be one.
+    """A model as an activation oracle. Implement this service in any language to be one.
     """
 
     @staticmethod

@@ -18,7 +18,7 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class OracleServiceStub:
-    """A model as an activation oracle. Implement this in any language to be one."""
+    """A model as an activation oracle. Implement this service in any language to be one."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     DescribeOracle: grpc.UnaryUnaryMultiCallable[
@@ -30,16 +30,18 @@ class OracleServiceStub:
         blackbox_am.v1.oracle_service_pb2.ObserveRequest,
         blackbox_am.v1.oracle_service_pb2.ObserveResponse,
     ]
-    """Stimuli in, activations out. For messages under 4 MiB."""
+    """Stimuli in, activations out. For requests and answers under 4 MiB."""
 
     ObserveStream: grpc.StreamStreamMultiCallable[
         blackbox_am.v1.oracle_service_pb2.ObserveStreamRequest,
         blackbox_am.v1.oracle_service_pb2.ObserveStreamResponse,
     ]
-    """The same for large batches, in chunks of 1 MiB."""
+    """The same for large batches, in chunks. Optional: where a server answers UNIMPLEMENTED, our
+    caller splits the batch over several calls of Observe.
+    """
 
 class OracleServiceAsyncStub:
-    """A model as an activation oracle. Implement this in any language to be one."""
+    """A model as an activation oracle. Implement this service in any language to be one."""
 
     DescribeOracle: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.oracle_service_pb2.DescribeOracleRequest,
@@ -50,16 +52,18 @@ class OracleServiceAsyncStub:
         blackbox_am.v1.oracle_service_pb2.ObserveRequest,
         blackbox_am.v1.oracle_service_pb2.ObserveResponse,
     ]
-    """Stimuli in, activations out. For messages under 4 MiB."""
+    """Stimuli in, activations out. For requests and answers under 4 MiB."""
 
     ObserveStream: grpc.aio.StreamStreamMultiCallable[
         blackbox_am.v1.oracle_service_pb2.ObserveStreamRequest,
         blackbox_am.v1.oracle_service_pb2.ObserveStreamResponse,
     ]
-    """The same for large batches, in chunks of 1 MiB."""
+    """The same for large batches, in chunks. Optional: where a server answers UNIMPLEMENTED, our
+    caller splits the batch over several calls of Observe.
+    """
 
 class OracleServiceServicer(metaclass=abc.ABCMeta):
-    """A model as an activation oracle. Implement this in any language to be one."""
+    """A model as an activation oracle. Implement this service in any language to be one."""
 
     @abc.abstractmethod
     def DescribeOracle(
@@ -74,7 +78,7 @@ class OracleServiceServicer(metaclass=abc.ABCMeta):
         request: blackbox_am.v1.oracle_service_pb2.ObserveRequest,
         context: _ServicerContext,
     ) -> typing.Union[blackbox_am.v1.oracle_service_pb2.ObserveResponse, collections.abc.Awaitable[blackbox_am.v1.oracle_service_pb2.ObserveResponse]]:
-        """Stimuli in, activations out. For messages under 4 MiB."""
+        """Stimuli in, activations out. For requests and answers under 4 MiB."""
 
     @abc.abstractmethod
     def ObserveStream(
@@ -82,6 +86,8 @@ class OracleServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[blackbox_am.v1.oracle_service_pb2.ObserveStreamRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[blackbox_am.v1.oracle_service_pb2.ObserveStreamResponse], collections.abc.AsyncIterator[blackbox_am.v1.oracle_service_pb2.ObserveStreamResponse]]:
-        """The same for large batches, in chunks of 1 MiB."""
+        """The same for large batches, in chunks. Optional: where a server answers UNIMPLEMENTED, our
+        caller splits the batch over several calls of Observe.
+        """
 
 def add_OracleServiceServicer_to_server(servicer: OracleServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -27,59 +27,54 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62lackbox_am/v1/study.proto\x12\x0e\x62lackbox_am.v1\x1a\x1b\x62lackbox_am/v1/tensor.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x02\n\x05Space\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.blackbox_am.v1.Space.Kind\x12\x11\n\tdimension\x18\x02 \x01(\x03\x12\x0e\n\x06radius\x18\x03 \x01(\x01\x12\x0b\n\x03low\x18\x04 \x03(\x01\x12\x0c\n\x04high\x18\x05 \x03(\x01\x12\x12\n\ncategories\x18\x06 \x01(\x03\x12$\n\x05parts\x18\x07 \x03(\x0b\x32\x15.blackbox_am.v1.Space\x12\x13\n\x0bimage_shape\x18\x08 \x03(\x03\"t\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_NORMAL\x10\x01\x12\x0f\n\x0bKIND_SPHERE\x10\x02\x12\x0c\n\x08KIND_BOX\x10\x03\x12\x14\n\x10KIND_CATEGORICAL\x10\x04\x12\x10\n\x0cKIND_PRODUCT\x10\x05\"c\n\tObjective\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05units\x18\x02 \x03(\t\x12\x0f\n\x07weights\x18\x03 \x03(\x01\x12(\n\x05terms\x18\x04 \x03(\x0b\x32\x19.blackbox_am.v1.Objective\"\x96\x01\n\x06\x42udget\x12\x1a\n\x12queries_per_target\x18\x01 \x01(\x03\x12\x14\n\x07seconds\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0ctarget_score\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08patience\x18\x04 \x01(\x03H\x02\x88\x01\x01\x42\n\n\x08_secondsB\x0f\n\r_target_scoreB\x0b\n\t_patience\"C\n\x06PlugIn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"?\n\x05Start\x12\r\n\x05study\x18\x01 \x01(\t\x12\'\n\x07latents\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\"\xa0\x03\n\tStudySpec\x12\x11\n\tgenerator\x18\x01 \x01(\t\x12$\n\x05space\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.Space\x12\x0e\n\x06oracle\x18\x03 \x01(\t\x12*\n\x07targets\x18\x04 \x03(\x0b\x32\x19.blackbox_am.v1.Objective\x12)\n\toptimizer\x18\x05 \x01(\x0b\x32\x16.blackbox_am.v1.PlugIn\x12&\n\x06\x62udget\x18\x06 \x01(\x0b\x32\x16.blackbox_am.v1.Budget\x12\x0c\n\x04seed\x18\x07 \x01(\x03\x12\x31\n\x0ckeep_latents\x18\x08 \x01(\x0e\x32\x1b.blackbox_am.v1.KeepLatents\x12\x35\n\x06labels\x18\t \x03(\x0b\x32%.blackbox_am.v1.StudySpec.LabelsEntry\x12$\n\x05start\x18\n \x01(\x0b\x32\x15.blackbox_am.v1.Start\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa7\x01\n\x04\x42\x65st\x12\x0e\n\x06target\x18\x01 \x01(\x05\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x12\n\ngeneration\x18\x04 \x01(\x03\x12\x0b\n\x03row\x18\x05 \x01(\x05\x12&\n\x06latent\x18\x06 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12(\n\x08stimulus\x18\x07 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\"\xd7\x01\n\nAccounting\x12\x13\n\x0bsearch_rows\x18\x01 \x01(\x03\x12\x14\n\x0crecheck_rows\x18\x02 \x01(\x03\x12\x15\n\rbaseline_rows\x18\x03 \x01(\x03\x12\x14\n\x0cretried_rows\x18\x04 \x01(\x03\x12\x13\n\x0b\x66\x61iled_rows\x18\x05 \x01(\x03\x12\x14\n\x0coracle_calls\x18\x06 \x01(\x03\x12\x13\n\x0boracle_rows\x18\x07 \x01(\x03\x12\x0f\n\x07retries\x18\x08 \x01(\x03\x12\x12\n\ncache_hits\x18\t \x01(\x03\x12\x0c\n\x04\x63ost\x18\n \x01(\x01\"\xab\x01\n\x0eTargetProgress\x12\x0e\n\x06target\x18\x01 \x01(\x05\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08\x66inished\x18\x03 \x01(\x08\x12/\n\x0bstop_reason\x18\x04 \x01(\x0e\x32\x1a.blackbox_am.v1.StopReason\x12\x0f\n\x07queries\x18\x05 \x01(\x03\x12\x17\n\nbest_score\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_best_score\"\x82\x04\n\x05Study\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04spec\x18\x02 \x01(\x0b\x32\x19.blackbox_am.v1.StudySpec\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12/\n\x0bstop_reason\x18\x04 \x01(\x0e\x32\x1a.blackbox_am.v1.StopReason\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x10\n\x08sequence\x18\x06 \x01(\x03\x12\x12\n\ngeneration\x18\x07 \x01(\x03\x12/\n\x07targets\x18\x08 \x03(\x0b\x32\x1e.blackbox_am.v1.TargetProgress\x12.\n\naccounting\x18\t \x01(\x0b\x32\x1a.blackbox_am.v1.Accounting\x12$\n\x05space\x18\n \x01(\x0b\x32\x15.blackbox_am.v1.Space\x12\x16\n\x0estimulus_shape\x18\x0b \x03(\x03\x12\x0f\n\x07seconds\x18\x0c \x01(\x01\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\npopulation\x18\x0e \x01(\x03\x12)\n\toptimizer\x18\x0f \x01(\x0b\x32\x16.blackbox_am.v1.PlugIn\x12\x0f\n\x07warning\x18\x10 \x01(\t\"\x96\x08\n\nStudyEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x07\x63reated\x18\x03 \x01(\x0b\x32\".blackbox_am.v1.StudyEvent.CreatedH\x00\x12@\n\rstate_changed\x18\x04 \x01(\x0b\x32\'.blackbox_am.v1.StudyEvent.StateChangedH\x00\x12H\n\x11generation_opened\x18\x05 \x01(\x0b\x32+.blackbox_am.v1.StudyEvent.GenerationOpenedH\x00\x12\x38\n\trows_told\x18\x06 \x01(\x0b\x32#.blackbox_am.v1.StudyEvent.RowsToldH\x00\x12H\n\x11generation_closed\x18\x07 \x01(\x0b\x32+.blackbox_am.v1.StudyEvent.GenerationClosedH\x00\x12\x42\n\x0e\x62udget_changed\x18\x08 \x01(\x0b\x32(.blackbox_am.v1.StudyEvent.BudgetChangedH\x00\x12\x35\n\x07resumed\x18\t \x01(\x0b\x32\".blackbox_am.v1.StudyEvent.ResumedH\x00\x1a\t\n\x07\x43reated\x1a{\n\x0cStateChanged\x12)\n\x05state\x18\x01 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12/\n\x0bstop_reason\x18\x02 \x01(\x0e\x32\x1a.blackbox_am.v1.StopReason\x12\x0f\n\x07message\x18\x03 \x01(\t\x1a:\n\x10GenerationOpened\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x12\n\ncandidates\x18\x02 \x01(\x03\x1a<\n\x08RowsTold\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x1a\x86\x01\n\x10GenerationClosed\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x0f\n\x07targets\x18\x02 \x03(\x05\x12\x13\n\x0b\x62\x65st_scores\x18\x03 \x03(\x01\x12\x13\n\x0bmean_scores\x18\x04 \x03(\x01\x12\x12\n\ntotal_rows\x18\x05 \x01(\x03\x12\x0f\n\x07seconds\x18\x06 \x01(\x01\x1a\x37\n\rBudgetChanged\x12&\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.Budget\x1a=\n\x07Resumed\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\r\n\x05\x65xact\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\tB\x07\n\x05\x65vent*\xc1\x01\n\nStudyState\x12\x1b\n\x17STUDY_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13STUDY_STATE_PENDING\x10\x01\x12\x17\n\x13STUDY_STATE_RUNNING\x10\x02\x12\x16\n\x12STUDY_STATE_PAUSED\x10\x03\x12\x19\n\x15STUDY_STATE_SUCCEEDED\x10\x04\x12\x16\n\x12STUDY_STATE_FAILED\x10\x05\x12\x19\n\x15STUDY_STATE_CANCELLED\x10\x06*\xb7\x01\n\nStopReason\x12\x1b\n\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12STOP_REASON_TARGET\x10\x01\x12\x16\n\x12STOP_REASON_BUDGET\x10\x02\x12\x14\n\x10STOP_REASON_TIME\x10\x03\x12\x18\n\x14STOP_REASON_PATIENCE\x10\x04\x12\x14\n\x10STOP_REASON_USER\x10\x05\x12\x16\n\x12STOP_REASON_ORACLE\x10\x06*X\n\x0bKeepLatents\x12\x1c\n\x18KEEP_LATENTS_UNSPECIFIED\x10\x00\x12\x15\n\x11KEEP_LATENTS_BEST\x10\x01\x12\x14\n\x10KEEP_LATENTS_ALL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62lackbox_am/v1/study.proto\x12\x0e\x62lackbox_am.v1\x1a\x1b\x62lackbox_am/v1/tensor.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x01\n\x05Space\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.blackbox_am.v1.SpaceKind\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x13\n\x06radius\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x0b\n\x03low\x18\x04 \x03(\x01\x12\x0c\n\x04high\x18\x05 \x03(\x01\x12\x12\n\ncategories\x18\x06 \x01(\x05\x12$\n\x05parts\x18\x07 \x03(\x0b\x32\x15.blackbox_am.v1.Space\x12\x13\n\x0bimage_shape\x18\x08 \x03(\x05\x42\t\n\x07_radius\"\x95\x01\n\tObjective\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x12\n\nquantities\x18\x02 \x03(\t\x12\x0f\n\x07weights\x18\x03 \x03(\x01\x12+\n\nparameters\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x05terms\x18\x05 \x03(\x0b\x32\x19.blackbox_am.v1.Objective\"\x84\x01\n\tCriterion\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x12\n\nquantities\x18\x02 \x03(\t\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x05terms\x18\x04 \x03(\x0b\x32\x19.blackbox_am.v1.Criterion\"\xb4\x01\n\rGeneratorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x39\n\x06inputs\x18\x03 \x03(\x0b\x32).blackbox_am.v1.GeneratorSpec.InputsEntry\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x96\x01\n\x06\x42udget\x12\x1a\n\x12queries_per_target\x18\x01 \x01(\x05\x12\x14\n\x07seconds\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0ctarget_score\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08patience\x18\x04 \x01(\x05H\x02\x88\x01\x01\x42\n\n\x08_secondsB\x0f\n\r_target_scoreB\x0b\n\t_patience\"C\n\x06PlugIn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"M\n\x05Start\x12\x0f\n\x05study\x18\x01 \x01(\tH\x00\x12)\n\x07latents\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.TensorH\x00\x42\x08\n\x06source\"\x88\x04\n\tStudySpec\x12\x32\n\tgenerator\x18\x01 \x01(\x0b\x32\x1d.blackbox_am.v1.GeneratorSpecH\x00\x12&\n\x05space\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.SpaceH\x00\x12\x0e\n\x06oracle\x18\x03 \x01(\t\x12*\n\x07targets\x18\x04 \x03(\x0b\x32\x19.blackbox_am.v1.Objective\x12+\n\x08\x63riteria\x18\x05 \x03(\x0b\x32\x19.blackbox_am.v1.Criterion\x12)\n\toptimizer\x18\x06 \x01(\x0b\x32\x16.blackbox_am.v1.PlugIn\x12&\n\x06\x62udget\x18\x07 \x01(\x0b\x32\x16.blackbox_am.v1.Budget\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x01\x88\x01\x01\x12\x31\n\x0ckeep_latents\x18\t \x01(\x0e\x32\x1b.blackbox_am.v1.KeepLatents\x12\x35\n\x06labels\x18\n \x03(\x0b\x32%.blackbox_am.v1.StudySpec.LabelsEntry\x12$\n\x05start\x18\x0b \x01(\x0b\x32\x15.blackbox_am.v1.Start\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06sourceB\x07\n\x05_seed\"\xa7\x01\n\x04\x42\x65st\x12\x0e\n\x06target\x18\x01 \x01(\x05\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x12\n\ngeneration\x18\x04 \x01(\x05\x12\x0b\n\x03row\x18\x05 \x01(\x05\x12&\n\x06latent\x18\x06 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12(\n\x08stimulus\x18\x07 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\"\xd7\x01\n\nAccounting\x12\x13\n\x0bsearch_rows\x18\x01 \x01(\x03\x12\x14\n\x0crecheck_rows\x18\x02 \x01(\x03\x12\x15\n\rbaseline_rows\x18\x03 \x01(\x03\x12\x14\n\x0cretried_rows\x18\x04 \x01(\x03\x12\x13\n\x0b\x66\x61iled_rows\x18\x05 \x01(\x03\x12\x14\n\x0coracle_calls\x18\x06 \x01(\x03\x12\x13\n\x0boracle_rows\x18\x07 \x01(\x03\x12\x0f\n\x07retries\x18\x08 \x01(\x03\x12\x12\n\ncache_hits\x18\t \x01(\x03\x12\x0c\n\x04\x63ost\x18\n \x01(\x01\"\xab\x01\n\x0eTargetProgress\x12\x0e\n\x06target\x18\x01 \x01(\x05\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08\x66inished\x18\x03 \x01(\x08\x12/\n\x0bstop_reason\x18\x04 \x01(\x0e\x32\x1a.blackbox_am.v1.StopReason\x12\x0f\n\x07queries\x18\x05 \x01(\x05\x12\x17\n\nbest_score\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_best_score\"\x99\x05\n\x05Study\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04spec\x18\x02 \x01(\x0b\x32\x19.blackbox_am.v1.StudySpec\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12/\n\x0bstop_reason\x18\x04 \x01(\x0e\x32\x1a.blackbox_am.v1.StopReason\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x10\n\x08sequence\x18\x06 \x01(\x03\x12\x12\n\ngeneration\x18\x07 \x01(\x05\x12/\n\x07targets\x18\x08 \x03(\x0b\x32\x1e.blackbox_am.v1.TargetProgress\x12.\n\naccounting\x18\t \x01(\x0b\x32\x1a.blackbox_am.v1.Accounting\x12$\n\x05space\x18\n \x01(\x0b\x32\x15.blackbox_am.v1.Space\x12\x16\n\x0estimulus_shape\x18\x0b \x03(\x05\x12\x0f\n\x07seconds\x18\x0c \x01(\x01\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\npopulation\x18\x0e \x01(\x05\x12)\n\toptimizer\x18\x0f \x01(\x0b\x32\x16.blackbox_am.v1.PlugIn\x12\x0f\n\x07warning\x18\x10 \x01(\t\x12\x14\n\x0ctarget_count\x18\x11 \x01(\x05\x12\x17\n\nbest_score\x18\x12 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05units\x18\x13 \x03(\t\x12\x1a\n\x12oracle_fingerprint\x18\x14 \x01(\t\x12\x1d\n\x15generator_fingerprint\x18\x15 \x01(\t\x12\r\n\x05noisy\x18\x16 \x01(\x08\x42\r\n\x0b_best_score*\x9d\x01\n\tSpaceKind\x12\x1a\n\x16SPACE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11SPACE_KIND_NORMAL\x10\x01\x12\x15\n\x11SPACE_KIND_SPHERE\x10\x02\x12\x12\n\x0eSPACE_KIND_BOX\x10\x03\x12\x1a\n\x16SPACE_KIND_CATEGORICAL\x10\x04\x12\x16\n\x12SPACE_KIND_PRODUCT\x10\x05*\xc1\x01\n\nStudyState\x12\x1b\n\x17STUDY_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13STUDY_STATE_PENDING\x10\x01\x12\x17\n\x13STUDY_STATE_RUNNING\x10\x02\x12\x16\n\x12STUDY_STATE_PAUSED\x10\x03\x12\x19\n\x15STUDY_STATE_SUCCEEDED\x10\x04\x12\x16\n\x12STUDY_STATE_FAILED\x10\x05\x12\x19\n\x15STUDY_STATE_CANCELLED\x10\x06*\xd0\x01\n\nStopReason\x12\x1b\n\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12STOP_REASON_TARGET\x10\x01\x12\x16\n\x12STOP_REASON_BUDGET\x10\x02\x12\x14\n\x10STOP_REASON_TIME\x10\x03\x12\x18\n\x14STOP_REASON_PATIENCE\x10\x04\x12\x14\n\x10STOP_REASON_USER\x10\x05\x12\x16\n\x12STOP_REASON_ORACLE\x10\x06\x12\x17\n\x13STOP_REASON_SUCCESS\x10\x07*X\n\x0bKeepLatents\x12\x1c\n\x18KEEP_LATENTS_UNSPECIFIED\x10\x00\x12\x15\n\x11KEEP_LATENTS_BEST\x10\x01\x12\x14\n\x10KEEP_LATENTS_ALL\x10\x02*R\n\tStudyView\x12\x1a\n\x16STUDY_VIEW_UNSPECIFIED\x10\x00\x12\x14\n\x10STUDY_VIEW_BASIC\x10\x01\x12\x13\n\x0fSTUDY_VIEW_FULL\x10\x02\x42}\n\x10io.blackboxam.v1P\x01Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\xa2\x02\x03\x42\x41M\xaa\x02\rBlackboxAm.V1\xca\x02\rBlackboxAm\\V1\xea\x02\x0e\x42lackboxAm::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'blackbox_am.v1.study_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020io.blackboxam.v1P\001Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\242\002\003BAM\252\002\rBlackboxAm.V1\312\002\rBlackboxAm\\V1\352\002\016BlackboxAm::V1'
+  _globals['_GENERATORSPEC_INPUTSENTRY']._loaded_options = None
+  _globals['_GENERATORSPEC_INPUTSENTRY']._serialized_options = b'8\001'
   _globals['_STUDYSPEC_LABELSENTRY']._loaded_options = None
   _globals['_STUDYSPEC_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_STUDYSTATE']._serialized_start=3385
-  _globals['_STUDYSTATE']._serialized_end=3578
-  _globals['_STOPREASON']._serialized_start=3581
-  _globals['_STOPREASON']._serialized_end=3764
-  _globals['_KEEPLATENTS']._serialized_start=3766
-  _globals['_KEEPLATENTS']._serialized_end=3854
+  _globals['_SPACEKIND']._serialized_start=2871
+  _globals['_SPACEKIND']._serialized_end=3028
+  _globals['_STUDYSTATE']._serialized_start=3031
+  _globals['_STUDYSTATE']._serialized_end=3224
+  _globals['_STOPREASON']._serialized_start=3227
+  _globals['_STOPREASON']._serialized_end=3435
+  _globals['_KEEPLATENTS']._serialized_start=3437
+  _globals['_KEEPLATENTS']._serialized_end=3525
+  _globals['_STUDYVIEW']._serialized_start=3527
+  _globals['_STUDYVIEW']._serialized_end=3609
   _globals['_SPACE']._serialized_start=139
-  _globals['_SPACE']._serialized_end=447
-  _globals['_SPACE_KIND']._serialized_start=331
-  _globals['_SPACE_KIND']._serialized_end=447
-  _globals['_OBJECTIVE']._serialized_start=449
-  _globals['_OBJECTIVE']._serialized_end=548
-  _globals['_BUDGET']._serialized_start=551
-  _globals['_BUDGET']._serialized_end=701
-  _globals['_PLUGIN']._serialized_start=703
-  _globals['_PLUGIN']._serialized_end=770
-  _globals['_START']._serialized_start=772
-  _globals['_START']._serialized_end=835
-  _globals['_STUDYSPEC']._serialized_start=838
-  _globals['_STUDYSPEC']._serialized_end=1254
-  _globals['_STUDYSPEC_LABELSENTRY']._serialized_start=1209
-  _globals['_STUDYSPEC_LABELSENTRY']._serialized_end=1254
-  _globals['_BEST']._serialized_start=1257
-  _globals['_BEST']._serialized_end=1424
-  _globals['_ACCOUNTING']._serialized_start=1427
-  _globals['_ACCOUNTING']._serialized_end=1642
-  _globals['_TARGETPROGRESS']._serialized_start=1645
-  _globals['_TARGETPROGRESS']._serialized_end=1816
-  _globals['_STUDY']._serialized_start=1819
-  _globals['_STUDY']._serialized_end=2333
-  _globals['_STUDYEVENT']._serialized_start=2336
-  _globals['_STUDYEVENT']._serialized_end=3382
-  _globals['_STUDYEVENT_CREATED']._serialized_start=2860
-  _globals['_STUDYEVENT_CREATED']._serialized_end=2869
-  _globals['_STUDYEVENT_STATECHANGED']._serialized_start=2871
-  _globals['_STUDYEVENT_STATECHANGED']._serialized_end=2994
-  _globals['_STUDYEVENT_GENERATIONOPENED']._serialized_start=2996
-  _globals['_STUDYEVENT_GENERATIONOPENED']._serialized_end=3054
-  _globals['_STUDYEVENT_ROWSTOLD']._serialized_start=3056
-  _globals['_STUDYEVENT_ROWSTOLD']._serialized_end=3116
-  _globals['_STUDYEVENT_GENERATIONCLOSED']._serialized_start=3119
-  _globals['_STUDYEVENT_GENERATIONCLOSED']._serialized_end=3253
-  _globals['_STUDYEVENT_BUDGETCHANGED']._serialized_start=3255
-  _globals['_STUDYEVENT_BUDGETCHANGED']._serialized_end=3310
-  _globals['_STUDYEVENT_RESUMED']._serialized_start=3312
-  _globals['_STUDYEVENT_RESUMED']._serialized_end=3373
+  _globals['_SPACE']._serialized_end=344
+  _globals['_OBJECTIVE']._serialized_start=347
+  _globals['_OBJECTIVE']._serialized_end=496
+  _globals['_CRITERION']._serialized_start=499
+  _globals['_CRITERION']._serialized_end=631
+  _globals['_GENERATORSPEC']._serialized_start=634
+  _globals['_GENERATORSPEC']._serialized_end=814
+  _globals['_GENERATORSPEC_INPUTSENTRY']._serialized_start=769
+  _globals['_GENERATORSPEC_INPUTSENTRY']._serialized_end=814
+  _globals['_BUDGET']._serialized_start=817
+  _globals['_BUDGET']._serialized_end=967
+  _globals['_PLUGIN']._serialized_start=969
+  _globals['_PLUGIN']._serialized_end=1036
+  _globals['_START']._serialized_start=1038
+  _globals['_START']._serialized_end=1115
+  _globals['_STUDYSPEC']._serialized_start=1118
+  _globals['_STUDYSPEC']._serialized_end=1638
+  _globals['_STUDYSPEC_LABELSENTRY']._serialized_start=1574
+  _globals['_STUDYSPEC_LABELSENTRY']._serialized_end=1619
+  _globals['_BEST']._serialized_start=1641
+  _globals['_BEST']._serialized_end=1808
+  _globals['_ACCOUNTING']._serialized_start=1811
+  _globals['_ACCOUNTING']._serialized_end=2026
+  _globals['_TARGETPROGRESS']._serialized_start=2029
+  _globals['_TARGETPROGRESS']._serialized_end=2200
+  _globals['_STUDY']._serialized_start=2203
+  _globals['_STUDY']._serialized_end=2868
 # @@protoc_insertion_point(module_scope)

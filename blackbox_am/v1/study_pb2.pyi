@@ -22,6 +22,39 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
+class _SpaceKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SpaceKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SpaceKind.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SPACE_KIND_UNSPECIFIED: _SpaceKind.ValueType  # 0
+    SPACE_KIND_NORMAL: _SpaceKind.ValueType  # 1
+    """Standard normal prior, unbounded."""
+    SPACE_KIND_SPHERE: _SpaceKind.ValueType  # 2
+    """Uniform on the sphere of `radius`."""
+    SPACE_KIND_BOX: _SpaceKind.ValueType  # 3
+    """Uniform between `low` and `high`."""
+    SPACE_KIND_CATEGORICAL: _SpaceKind.ValueType  # 4
+    """`dimension` positions, each one of `categories` codes from 0."""
+    SPACE_KIND_PRODUCT: _SpaceKind.ValueType  # 5
+    """Concatenation of `parts`."""
+
+class SpaceKind(_SpaceKind, metaclass=_SpaceKindEnumTypeWrapper): ...
+
+SPACE_KIND_UNSPECIFIED: SpaceKind.ValueType  # 0
+SPACE_KIND_NORMAL: SpaceKind.ValueType  # 1
+"""Standard normal prior, unbounded."""
+SPACE_KIND_SPHERE: SpaceKind.ValueType  # 2
+"""Uniform on the sphere of `radius`."""
+SPACE_KIND_BOX: SpaceKind.ValueType  # 3
+"""Uniform between `low` and `high`."""
+SPACE_KIND_CATEGORICAL: SpaceKind.ValueType  # 4
+"""`dimension` positions, each one of `categories` codes from 0."""
+SPACE_KIND_PRODUCT: SpaceKind.ValueType  # 5
+"""Concatenation of `parts`."""
+global___SpaceKind = SpaceKind
+
 class _StudyState:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -33,6 +66,9 @@ class _StudyStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     STUDY_STATE_RUNNING: _StudyState.ValueType  # 2
     STUDY_STATE_PAUSED: _StudyState.ValueType  # 3
     STUDY_STATE_SUCCEEDED: _StudyState.ValueType  # 4
+    """The last three are ends. A succeeded study goes on when its budget is extended, a failed one
+    when it is resumed.
+    """
     STUDY_STATE_FAILED: _StudyState.ValueType  # 5
     STUDY_STATE_CANCELLED: _StudyState.ValueType  # 6
 
@@ -43,6 +79,9 @@ STUDY_STATE_PENDING: StudyState.ValueType  # 1
 STUDY_STATE_RUNNING: StudyState.ValueType  # 2
 STUDY_STATE_PAUSED: StudyState.ValueType  # 3
 STUDY_STATE_SUCCEEDED: StudyState.ValueType  # 4
+"""The last three are ends. A succeeded study goes on when its budget is extended, a failed one
+when it is resumed.
+"""
 STUDY_STATE_FAILED: StudyState.ValueType  # 5
 STUDY_STATE_CANCELLED: StudyState.ValueType  # 6
 global___StudyState = StudyState
@@ -60,6 +99,8 @@ class _StopReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     STOP_REASON_PATIENCE: _StopReason.ValueType  # 4
     STOP_REASON_USER: _StopReason.ValueType  # 5
     STOP_REASON_ORACLE: _StopReason.ValueType  # 6
+    STOP_REASON_SUCCESS: _StopReason.ValueType  # 7
+    """The target's criterion was met."""
 
 class StopReason(_StopReason, metaclass=_StopReasonEnumTypeWrapper): ...
 
@@ -70,6 +111,8 @@ STOP_REASON_TIME: StopReason.ValueType  # 3
 STOP_REASON_PATIENCE: StopReason.ValueType  # 4
 STOP_REASON_USER: StopReason.ValueType  # 5
 STOP_REASON_ORACLE: StopReason.ValueType  # 6
+STOP_REASON_SUCCESS: StopReason.ValueType  # 7
+"""The target's criterion was met."""
 global___StopReason = StopReason
 
 class _KeepLatents:
@@ -79,55 +122,52 @@ class _KeepLatents:
 class _KeepLatentsEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_KeepLatents.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     KEEP_LATENTS_UNSPECIFIED: _KeepLatents.ValueType  # 0
+    """As KEEP_LATENTS_BEST."""
     KEEP_LATENTS_BEST: _KeepLatents.ValueType  # 1
-    """The best of each target, and open generations. The default."""
+    """The best of each target, and open generations."""
     KEEP_LATENTS_ALL: _KeepLatents.ValueType  # 2
 
 class KeepLatents(_KeepLatents, metaclass=_KeepLatentsEnumTypeWrapper):
     """What a study's journal keeps of its latents."""
 
 KEEP_LATENTS_UNSPECIFIED: KeepLatents.ValueType  # 0
+"""As KEEP_LATENTS_BEST."""
 KEEP_LATENTS_BEST: KeepLatents.ValueType  # 1
-"""The best of each target, and open generations. The default."""
+"""The best of each target, and open generations."""
 KEEP_LATENTS_ALL: KeepLatents.ValueType  # 2
 global___KeepLatents = KeepLatents
+
+class _StudyView:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _StudyViewEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_StudyView.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    STUDY_VIEW_UNSPECIFIED: _StudyView.ValueType  # 0
+    """BASIC where studies are listed, FULL elsewhere."""
+    STUDY_VIEW_BASIC: _StudyView.ValueType  # 1
+    """All but what grows with the number of targets: without `targets`, `units`,
+    `spec.targets`, `spec.criteria`, `spec.start` and bounds of spaces.
+    """
+    STUDY_VIEW_FULL: _StudyView.ValueType  # 2
+
+class StudyView(_StudyView, metaclass=_StudyViewEnumTypeWrapper):
+    """How much of a study a listing tells."""
+
+STUDY_VIEW_UNSPECIFIED: StudyView.ValueType  # 0
+"""BASIC where studies are listed, FULL elsewhere."""
+STUDY_VIEW_BASIC: StudyView.ValueType  # 1
+"""All but what grows with the number of targets: without `targets`, `units`,
+`spec.targets`, `spec.criteria`, `spec.start` and bounds of spaces.
+"""
+STUDY_VIEW_FULL: StudyView.ValueType  # 2
+global___StudyView = StudyView
 
 @typing.final
 class Space(google.protobuf.message.Message):
     """A latent space, as a tree: leaves, or a product of parts."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    class _Kind:
-        ValueType = typing.NewType("ValueType", builtins.int)
-        V: typing_extensions.TypeAlias = ValueType
-
-    class _KindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Space._Kind.ValueType], builtins.type):
-        DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-        KIND_UNSPECIFIED: Space._Kind.ValueType  # 0
-        KIND_NORMAL: Space._Kind.ValueType  # 1
-        """Standard normal prior, unbounded."""
-        KIND_SPHERE: Space._Kind.ValueType  # 2
-        """Uniform on the sphere of `radius`."""
-        KIND_BOX: Space._Kind.ValueType  # 3
-        """Uniform between `low` and `high`, one bound per coordinate (or one for all)."""
-        KIND_CATEGORICAL: Space._Kind.ValueType  # 4
-        """`dimension` positions, each one of `categories` codes."""
-        KIND_PRODUCT: Space._Kind.ValueType  # 5
-        """Concatenation of `parts`."""
-
-    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
-    KIND_UNSPECIFIED: Space.Kind.ValueType  # 0
-    KIND_NORMAL: Space.Kind.ValueType  # 1
-    """Standard normal prior, unbounded."""
-    KIND_SPHERE: Space.Kind.ValueType  # 2
-    """Uniform on the sphere of `radius`."""
-    KIND_BOX: Space.Kind.ValueType  # 3
-    """Uniform between `low` and `high`, one bound per coordinate (or one for all)."""
-    KIND_CATEGORICAL: Space.Kind.ValueType  # 4
-    """`dimension` positions, each one of `categories` codes."""
-    KIND_PRODUCT: Space.Kind.ValueType  # 5
-    """Concatenation of `parts`."""
 
     KIND_FIELD_NUMBER: builtins.int
     DIMENSION_FIELD_NUMBER: builtins.int
@@ -137,12 +177,17 @@ class Space(google.protobuf.message.Message):
     CATEGORIES_FIELD_NUMBER: builtins.int
     PARTS_FIELD_NUMBER: builtins.int
     IMAGE_SHAPE_FIELD_NUMBER: builtins.int
-    kind: global___Space.Kind.ValueType
+    kind: global___SpaceKind.ValueType
     dimension: builtins.int
+    """1 to 10^7."""
     radius: builtins.float
+    """Of a sphere; the square root of the dimension where unset."""
     categories: builtins.int
+    """Of a categorical space, 2 to 10^6."""
     @property
-    def low(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
+    def low(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """Of a box: one bound, or one a coordinate."""
+
     @property
     def high(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
     @property
@@ -154,56 +199,157 @@ class Space(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        kind: global___Space.Kind.ValueType = ...,
+        kind: global___SpaceKind.ValueType = ...,
         dimension: builtins.int = ...,
-        radius: builtins.float = ...,
+        radius: builtins.float | None = ...,
         low: collections.abc.Iterable[builtins.float] | None = ...,
         high: collections.abc.Iterable[builtins.float] | None = ...,
         categories: builtins.int = ...,
         parts: collections.abc.Iterable[global___Space] | None = ...,
         image_shape: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["categories", b"categories", "dimension", b"dimension", "high", b"high", "image_shape", b"image_shape", "kind", b"kind", "low", b"low", "parts", b"parts", "radius", b"radius"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_radius", b"_radius", "radius", b"radius"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_radius", b"_radius", "categories", b"categories", "dimension", b"dimension", "high", b"high", "image_shape", b"image_shape", "kind", b"kind", "low", b"low", "parts", b"parts", "radius", b"radius"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_radius", b"_radius"]) -> typing.Literal["radius"] | None: ...
 
 global___Space = Space
 
 @typing.final
 class Objective(google.protobuf.message.Message):
-    """An objective, as a tree. Leaves read activations; inner nodes do arithmetic."""
+    """An objective, as a tree. Leaves read quantities; inner nodes do arithmetic."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KIND_FIELD_NUMBER: builtins.int
-    UNITS_FIELD_NUMBER: builtins.int
+    QUANTITIES_FIELD_NUMBER: builtins.int
     WEIGHTS_FIELD_NUMBER: builtins.int
+    PARAMETERS_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
     kind: builtins.str
-    """Registered name: `mean`, `weighted`, `sum`, `product`, `difference`, `scale`, ..."""
+    """Registered name: `mean`, `weighted`, `sum`, `product`, ... Empty: `mean`."""
     @property
-    def units(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Unit addresses (`layer4.1.conv2:121@center`) that a leaf reads."""
+    def quantities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What a leaf reads. A unit of the model is `layer[:selector][@position][!reduce]`:
+          layer     dotted module name. A name with one of : @ ! " or a backslash is written in double
+                    quotes, with \\" for a quote and \\\\ for a backslash: `"initial:3-8:conv":5`
+          selector  index of the unit in its layer; without one, all units of the layer are reduced
+          position  `@center`, `@cls`, or indices on the other axes such as `@3,4`
+          reduce    `!mean` (where unset), `!max`, `!min`, `!sum`: over the axes that are left
+        Such as `fc:3`, `layer4.1.conv2:121@center`. A measure of the stimulus has the name that
+        the server lists, such as `stimulus.tv`. In a study that clients evaluate any name in the
+        grammar will do, such as `neuron:0`.
+        """
 
     @property
     def weights(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """One weight per unit or per term."""
+        """One weight a quantity (`weighted`) or one a term (`sum`)."""
 
     @property
-    def terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Objective]: ...
+    def parameters(self) -> google.protobuf.struct_pb2.Struct:
+        """Further parameters of a leaf."""
+
+    @property
+    def terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Objective]:
+        """Children of `sum` and `product`."""
+
     def __init__(
         self,
         *,
         kind: builtins.str = ...,
-        units: collections.abc.Iterable[builtins.str] | None = ...,
+        quantities: collections.abc.Iterable[builtins.str] | None = ...,
         weights: collections.abc.Iterable[builtins.float] | None = ...,
+        parameters: google.protobuf.struct_pb2.Struct | None = ...,
         terms: collections.abc.Iterable[global___Objective] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["kind", b"kind", "terms", b"terms", "units", b"units", "weights", b"weights"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["parameters", b"parameters"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["kind", b"kind", "parameters", b"parameters", "quantities", b"quantities", "terms", b"terms", "weights", b"weights"]) -> None: ...
 
 global___Objective = Objective
 
 @typing.final
+class Criterion(google.protobuf.message.Message):
+    """When a target has succeeded and is finished, as a tree."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    QUANTITIES_FIELD_NUMBER: builtins.int
+    PARAMETERS_FIELD_NUMBER: builtins.int
+    TERMS_FIELD_NUMBER: builtins.int
+    kind: builtins.str
+    """Registered name: `threshold`, ...; `all` and `any` join terms."""
+    @property
+    def quantities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What a leaf reads, in the grammar of `Objective.quantities`."""
+
+    @property
+    def parameters(self) -> google.protobuf.struct_pb2.Struct: ...
+    @property
+    def terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Criterion]: ...
+    def __init__(
+        self,
+        *,
+        kind: builtins.str = ...,
+        quantities: collections.abc.Iterable[builtins.str] | None = ...,
+        parameters: google.protobuf.struct_pb2.Struct | None = ...,
+        terms: collections.abc.Iterable[global___Criterion] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["parameters", b"parameters"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["kind", b"kind", "parameters", b"parameters", "quantities", b"quantities", "terms", b"terms"]) -> None: ...
+
+global___Criterion = Criterion
+
+@typing.final
+class GeneratorSpec(google.protobuf.message.Message):
+    """A generator of the server's catalogue, with what a study sets and brings."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class InputsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    NAME_FIELD_NUMBER: builtins.int
+    PARAMETERS_FIELD_NUMBER: builtins.int
+    INPUTS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    @property
+    def parameters(self) -> google.protobuf.struct_pb2.Struct:
+        """Parameters that the study sets, where the operator lets it."""
+
+    @property
+    def inputs(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Arrays that the study brings: name of the parameter -> digest of an artifact, as
+        WriteArtifact answered it.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        parameters: google.protobuf.struct_pb2.Struct | None = ...,
+        inputs: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["parameters", b"parameters"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["inputs", b"inputs", "name", b"name", "parameters", b"parameters"]) -> None: ...
+
+global___GeneratorSpec = GeneratorSpec
+
+@typing.final
 class Budget(google.protobuf.message.Message):
-    """When to stop. Whatever is unset does not limit."""
+    """When to stop. A limit that is unset does not limit."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -262,7 +408,7 @@ global___PlugIn = PlugIn
 
 @typing.final
 class Start(google.protobuf.message.Message):
-    """Where a search begins, other than at the prior. One of the two."""
+    """Where a search begins, other than at the prior."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -282,8 +428,9 @@ class Start(google.protobuf.message.Message):
         study: builtins.str = ...,
         latents: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["latents", b"latents"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["latents", b"latents", "study", b"study"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["latents", b"latents", "source", b"source", "study", b"study"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["latents", b"latents", "source", b"source", "study", b"study"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["source", b"source"]) -> typing.Literal["study", "latents"] | None: ...
 
 global___Start = Start
 
@@ -313,25 +460,33 @@ class StudySpec(google.protobuf.message.Message):
     SPACE_FIELD_NUMBER: builtins.int
     ORACLE_FIELD_NUMBER: builtins.int
     TARGETS_FIELD_NUMBER: builtins.int
+    CRITERIA_FIELD_NUMBER: builtins.int
     OPTIMIZER_FIELD_NUMBER: builtins.int
     BUDGET_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
     KEEP_LATENTS_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     START_FIELD_NUMBER: builtins.int
-    generator: builtins.str
-    """Registered generator. Exactly one of `generator` and `space`."""
     oracle: builtins.str
     """Registered oracle. Empty: clients evaluate (Ask and Tell)."""
     seed: builtins.int
+    """Fixes every random number of the study. Unset: the server draws one, and reports it in
+    `Study.spec`.
+    """
     keep_latents: global___KeepLatents.ValueType
     @property
+    def generator(self) -> global___GeneratorSpec: ...
+    @property
     def space(self) -> global___Space:
-        """Search this space directly: latents are the stimuli. Client-evaluated only."""
+        """Search this space directly: latents are the stimuli. Only clients can evaluate it."""
 
     @property
     def targets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Objective]:
-        """One objective per target: K searches in lock-step."""
+        """One objective per target: K searches in lock-step, 1 to 100,000."""
+
+    @property
+    def criteria(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Criterion]:
+        """When a target has succeeded: none, one for all targets, or one a target."""
 
     @property
     def optimizer(self) -> global___PlugIn:
@@ -340,7 +495,9 @@ class StudySpec(google.protobuf.message.Message):
     @property
     def budget(self) -> global___Budget: ...
     @property
-    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Free key-value pairs, by which ListStudies can filter."""
+
     @property
     def start(self) -> global___Start:
         """Unset: at the prior."""
@@ -348,19 +505,24 @@ class StudySpec(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        generator: builtins.str = ...,
+        generator: global___GeneratorSpec | None = ...,
         space: global___Space | None = ...,
         oracle: builtins.str = ...,
         targets: collections.abc.Iterable[global___Objective] | None = ...,
+        criteria: collections.abc.Iterable[global___Criterion] | None = ...,
         optimizer: global___PlugIn | None = ...,
         budget: global___Budget | None = ...,
-        seed: builtins.int = ...,
+        seed: builtins.int | None = ...,
         keep_latents: global___KeepLatents.ValueType = ...,
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         start: global___Start | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["budget", b"budget", "optimizer", b"optimizer", "space", b"space", "start", b"start"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["budget", b"budget", "generator", b"generator", "keep_latents", b"keep_latents", "labels", b"labels", "optimizer", b"optimizer", "oracle", b"oracle", "seed", b"seed", "space", b"space", "start", b"start", "targets", b"targets"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_seed", b"_seed", "budget", b"budget", "generator", b"generator", "optimizer", b"optimizer", "seed", b"seed", "source", b"source", "space", b"space", "start", b"start"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "budget", b"budget", "criteria", b"criteria", "generator", b"generator", "keep_latents", b"keep_latents", "labels", b"labels", "optimizer", b"optimizer", "oracle", b"oracle", "seed", b"seed", "source", b"source", "space", b"space", "start", b"start", "targets", b"targets"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["source", b"source"]) -> typing.Literal["generator", "space"] | None: ...
 
 global___StudySpec = StudySpec
 
@@ -385,11 +547,11 @@ class Best(google.protobuf.message.Message):
     row: builtins.int
     @property
     def latent(self) -> blackbox_am.v1.tensor_pb2.Tensor:
-        """(D,)"""
+        """(D,) float32, or int64 codes."""
 
     @property
     def stimulus(self) -> blackbox_am.v1.tensor_pb2.Tensor:
-        """The stimulus, where it was asked for and a generator is at hand."""
+        """(*stimulus,) of the dtype that was asked for; unset unless stimuli were asked for."""
 
     def __init__(
         self,
@@ -432,7 +594,7 @@ class Accounting(google.protobuf.message.Message):
     failed_rows: builtins.int
     """Rows whose measurement failed (nan)."""
     oracle_calls: builtins.int
-    """Calls to the oracle and rows in them, whatever came of them; those made again included."""
+    """Calls to the oracle and rows in them, whatever came of them; repeated calls included."""
     oracle_rows: builtins.int
     retries: builtins.int
     """Of the calls, those made again because an answer was lost."""
@@ -472,11 +634,12 @@ class TargetProgress(google.protobuf.message.Message):
     BEST_SCORE_FIELD_NUMBER: builtins.int
     target: builtins.int
     title: builtins.str
+    """Its objective in words."""
     finished: builtins.bool
     stop_reason: global___StopReason.ValueType
     queries: builtins.int
     best_score: builtins.float
-    """Absent until something was measured."""
+    """Unset until something was measured."""
     def __init__(
         self,
         *,
@@ -513,6 +676,12 @@ class Study(google.protobuf.message.Message):
     POPULATION_FIELD_NUMBER: builtins.int
     OPTIMIZER_FIELD_NUMBER: builtins.int
     WARNING_FIELD_NUMBER: builtins.int
+    TARGET_COUNT_FIELD_NUMBER: builtins.int
+    BEST_SCORE_FIELD_NUMBER: builtins.int
+    UNITS_FIELD_NUMBER: builtins.int
+    ORACLE_FINGERPRINT_FIELD_NUMBER: builtins.int
+    GENERATOR_FINGERPRINT_FIELD_NUMBER: builtins.int
+    NOISY_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`studies/{study_id}`."""
     state: global___StudyState.ValueType
@@ -522,14 +691,27 @@ class Study(google.protobuf.message.Message):
     sequence: builtins.int
     """Sequence number of the last event folded in."""
     generation: builtins.int
+    """The open generation, from 0."""
     seconds: builtins.float
     """Seconds spent searching, over all runs."""
     population: builtins.int
     """Candidates in a full generation, per target."""
     warning: builtins.str
-    """What its owner should know of it from the beginning; often empty."""
+    """What its owner should know from the beginning; often empty."""
+    target_count: builtins.int
+    """Number of targets, and the best score of them all; unset until something was measured."""
+    best_score: builtins.float
+    oracle_fingerprint: builtins.str
+    """Identities of the oracle and the generator that it was created with; empty where there is
+    none, or none is known.
+    """
+    generator_fingerprint: builtins.str
+    noisy: builtins.bool
+    """Whether the oracle gives other activations for the same stimuli."""
     @property
-    def spec(self) -> global___StudySpec: ...
+    def spec(self) -> global___StudySpec:
+        """What it was created with; the budget as it is now, the seed as it was drawn."""
+
     @property
     def targets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TargetProgress]: ...
     @property
@@ -544,7 +726,11 @@ class Study(google.protobuf.message.Message):
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
     def optimizer(self) -> global___PlugIn:
-        """What searches, all its parameters settled: what `auto` chose, for one."""
+        """The optimizer that searches, with all its parameters; where `auto` was asked for, its choice."""
+
+    @property
+    def units(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """All units that its targets read, each once: the columns of `TellRequest.all_units`."""
 
     def __init__(
         self,
@@ -565,188 +751,15 @@ class Study(google.protobuf.message.Message):
         population: builtins.int = ...,
         optimizer: global___PlugIn | None = ...,
         warning: builtins.str = ...,
+        target_count: builtins.int = ...,
+        best_score: builtins.float | None = ...,
+        units: collections.abc.Iterable[builtins.str] | None = ...,
+        oracle_fingerprint: builtins.str = ...,
+        generator_fingerprint: builtins.str = ...,
+        noisy: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["accounting", b"accounting", "create_time", b"create_time", "optimizer", b"optimizer", "space", b"space", "spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accounting", b"accounting", "create_time", b"create_time", "generation", b"generation", "message", b"message", "name", b"name", "optimizer", b"optimizer", "population", b"population", "seconds", b"seconds", "sequence", b"sequence", "space", b"space", "spec", b"spec", "state", b"state", "stimulus_shape", b"stimulus_shape", "stop_reason", b"stop_reason", "targets", b"targets", "warning", b"warning"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_best_score", b"_best_score", "accounting", b"accounting", "best_score", b"best_score", "create_time", b"create_time", "optimizer", b"optimizer", "space", b"space", "spec", b"spec"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_best_score", b"_best_score", "accounting", b"accounting", "best_score", b"best_score", "create_time", b"create_time", "generation", b"generation", "generator_fingerprint", b"generator_fingerprint", "message", b"message", "name", b"name", "noisy", b"noisy", "optimizer", b"optimizer", "oracle_fingerprint", b"oracle_fingerprint", "population", b"population", "seconds", b"seconds", "sequence", b"sequence", "space", b"space", "spec", b"spec", "state", b"state", "stimulus_shape", b"stimulus_shape", "stop_reason", b"stop_reason", "target_count", b"target_count", "targets", b"targets", "units", b"units", "warning", b"warning"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_best_score", b"_best_score"]) -> typing.Literal["best_score"] | None: ...
 
 global___Study = Study
-
-@typing.final
-class StudyEvent(google.protobuf.message.Message):
-    """Something that happened to a study. Sequence numbers are gap-free from 1."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    @typing.final
-    class Created(google.protobuf.message.Message):
-        DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-        def __init__(
-            self,
-        ) -> None: ...
-
-    @typing.final
-    class StateChanged(google.protobuf.message.Message):
-        DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-        STATE_FIELD_NUMBER: builtins.int
-        STOP_REASON_FIELD_NUMBER: builtins.int
-        MESSAGE_FIELD_NUMBER: builtins.int
-        state: global___StudyState.ValueType
-        stop_reason: global___StopReason.ValueType
-        message: builtins.str
-        def __init__(
-            self,
-            *,
-            state: global___StudyState.ValueType = ...,
-            stop_reason: global___StopReason.ValueType = ...,
-            message: builtins.str = ...,
-        ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["message", b"message", "state", b"state", "stop_reason", b"stop_reason"]) -> None: ...
-
-    @typing.final
-    class GenerationOpened(google.protobuf.message.Message):
-        DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-        GENERATION_FIELD_NUMBER: builtins.int
-        CANDIDATES_FIELD_NUMBER: builtins.int
-        generation: builtins.int
-        candidates: builtins.int
-        def __init__(
-            self,
-            *,
-            generation: builtins.int = ...,
-            candidates: builtins.int = ...,
-        ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["candidates", b"candidates", "generation", b"generation"]) -> None: ...
-
-    @typing.final
-    class RowsTold(google.protobuf.message.Message):
-        DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-        GENERATION_FIELD_NUMBER: builtins.int
-        ROWS_FIELD_NUMBER: builtins.int
-        FAILED_FIELD_NUMBER: builtins.int
-        generation: builtins.int
-        rows: builtins.int
-        failed: builtins.int
-        def __init__(
-            self,
-            *,
-            generation: builtins.int = ...,
-            rows: builtins.int = ...,
-            failed: builtins.int = ...,
-        ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["failed", b"failed", "generation", b"generation", "rows", b"rows"]) -> None: ...
-
-    @typing.final
-    class GenerationClosed(google.protobuf.message.Message):
-        DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-        GENERATION_FIELD_NUMBER: builtins.int
-        TARGETS_FIELD_NUMBER: builtins.int
-        BEST_SCORES_FIELD_NUMBER: builtins.int
-        MEAN_SCORES_FIELD_NUMBER: builtins.int
-        TOTAL_ROWS_FIELD_NUMBER: builtins.int
-        SECONDS_FIELD_NUMBER: builtins.int
-        generation: builtins.int
-        total_rows: builtins.int
-        seconds: builtins.float
-        @property
-        def targets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-            """Over the targets that took part."""
-
-        @property
-        def best_scores(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
-        @property
-        def mean_scores(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
-        def __init__(
-            self,
-            *,
-            generation: builtins.int = ...,
-            targets: collections.abc.Iterable[builtins.int] | None = ...,
-            best_scores: collections.abc.Iterable[builtins.float] | None = ...,
-            mean_scores: collections.abc.Iterable[builtins.float] | None = ...,
-            total_rows: builtins.int = ...,
-            seconds: builtins.float = ...,
-        ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["best_scores", b"best_scores", "generation", b"generation", "mean_scores", b"mean_scores", "seconds", b"seconds", "targets", b"targets", "total_rows", b"total_rows"]) -> None: ...
-
-    @typing.final
-    class BudgetChanged(google.protobuf.message.Message):
-        DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-        BUDGET_FIELD_NUMBER: builtins.int
-        @property
-        def budget(self) -> global___Budget: ...
-        def __init__(
-            self,
-            *,
-            budget: global___Budget | None = ...,
-        ) -> None: ...
-        def HasField(self, field_name: typing.Literal["budget", b"budget"]) -> builtins.bool: ...
-        def ClearField(self, field_name: typing.Literal["budget", b"budget"]) -> None: ...
-
-    @typing.final
-    class Resumed(google.protobuf.message.Message):
-        DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-        GENERATION_FIELD_NUMBER: builtins.int
-        EXACT_FIELD_NUMBER: builtins.int
-        MESSAGE_FIELD_NUMBER: builtins.int
-        generation: builtins.int
-        exact: builtins.bool
-        message: builtins.str
-        def __init__(
-            self,
-            *,
-            generation: builtins.int = ...,
-            exact: builtins.bool = ...,
-            message: builtins.str = ...,
-        ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["exact", b"exact", "generation", b"generation", "message", b"message"]) -> None: ...
-
-    SEQUENCE_FIELD_NUMBER: builtins.int
-    TIME_FIELD_NUMBER: builtins.int
-    CREATED_FIELD_NUMBER: builtins.int
-    STATE_CHANGED_FIELD_NUMBER: builtins.int
-    GENERATION_OPENED_FIELD_NUMBER: builtins.int
-    ROWS_TOLD_FIELD_NUMBER: builtins.int
-    GENERATION_CLOSED_FIELD_NUMBER: builtins.int
-    BUDGET_CHANGED_FIELD_NUMBER: builtins.int
-    RESUMED_FIELD_NUMBER: builtins.int
-    sequence: builtins.int
-    @property
-    def time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
-    @property
-    def created(self) -> global___StudyEvent.Created: ...
-    @property
-    def state_changed(self) -> global___StudyEvent.StateChanged: ...
-    @property
-    def generation_opened(self) -> global___StudyEvent.GenerationOpened: ...
-    @property
-    def rows_told(self) -> global___StudyEvent.RowsTold: ...
-    @property
-    def generation_closed(self) -> global___StudyEvent.GenerationClosed: ...
-    @property
-    def budget_changed(self) -> global___StudyEvent.BudgetChanged: ...
-    @property
-    def resumed(self) -> global___StudyEvent.Resumed: ...
-    def __init__(
-        self,
-        *,
-        sequence: builtins.int = ...,
-        time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
-        created: global___StudyEvent.Created | None = ...,
-        state_changed: global___StudyEvent.StateChanged | None = ...,
-        generation_opened: global___StudyEvent.GenerationOpened | None = ...,
-        rows_told: global___StudyEvent.RowsTold | None = ...,
-        generation_closed: global___StudyEvent.GenerationClosed | None = ...,
-        budget_changed: global___StudyEvent.BudgetChanged | None = ...,
-        resumed: global___StudyEvent.Resumed | None = ...,
-    ) -> None: ...
-    def HasField(self, field_name: typing.Literal["budget_changed", b"budget_changed", "created", b"created", "event", b"event", "generation_closed", b"generation_closed", "generation_opened", b"generation_opened", "resumed", b"resumed", "rows_told", b"rows_told", "state_changed", b"state_changed", "time", b"time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["budget_changed", b"budget_changed", "created", b"created", "event", b"event", "generation_closed", b"generation_closed", "generation_opened", b"generation_opened", "resumed", b"resumed", "rows_told", b"rows_told", "sequence", b"sequence", "state_changed", b"state_changed", "time", b"time"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["created", "state_changed", "generation_opened", "rows_told", "generation_closed", "budget_changed", "resumed"] | None: ...
-
-global___StudyEvent = StudyEvent

@@ -23,66 +23,91 @@ _sym_db = _symbol_database.Default()
 
 
 from blackbox_am.v1 import study_pb2 as blackbox__am_dot_v1_dot_study__pb2
+from blackbox_am.v1 import study_event_pb2 as blackbox__am_dot_v1_dot_study__event__pb2
 from blackbox_am.v1 import tensor_pb2 as blackbox__am_dot_v1_dot_tensor__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
-from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"blackbox_am/v1/study_service.proto\x12\x0e\x62lackbox_am.v1\x1a\x1a\x62lackbox_am/v1/study.proto\x1a\x1b\x62lackbox_am/v1/tensor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\"z\n\x12\x43reateStudyRequest\x12\'\n\x04spec\x18\x01 \x01(\x0b\x32\x19.blackbox_am.v1.StudySpec\x12\x10\n\x08study_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"\x1f\n\x0fGetStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"g\n\x12ListStudiesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x06states\x18\x03 \x03(\x0e\x32\x1a.blackbox_am.v1.StudyState\"V\n\x13ListStudiesResponse\x12&\n\x07studies\x18\x01 \x03(\x0b\x32\x15.blackbox_am.v1.Study\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x82\x01\n\x11WatchStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x12\x16\n\x0esnapshot_first\x18\x03 \x01(\x08\x12/\n\x0cmin_interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"s\n\x12WatchStudyResponse\x12&\n\x05study\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.StudyH\x00\x12+\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1a.blackbox_am.v1.StudyEventH\x00\x42\x08\n\x06update\"!\n\x11PauseStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\"\n\x12ResumeStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\"\n\x12\x43\x61ncelStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x12\x45xtendStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06\x62udget\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.Budget\"\"\n\x12\x44\x65leteStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"{\n\nAskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0emax_candidates\x18\x02 \x01(\x05\x12\x14\n\x0cwith_stimuli\x18\x03 \x01(\x08\x12\x31\n\x0elease_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x96\x02\n\x0b\x41skResponse\x12\x15\n\rcandidate_ids\x18\x01 \x03(\t\x12\'\n\x07latents\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12\'\n\x07stimuli\x18\x03 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12\x10\n\x08lease_id\x18\x04 \x01(\t\x12\x31\n\x0elease_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x05state\x18\x06 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12.\n\x0bretry_after\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"_\n\x0bTellRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rcandidate_ids\x18\x02 \x03(\t\x12+\n\x0b\x61\x63tivations\x18\x03 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\"\x83\x01\n\x0cTellResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12\x10\n\x08repeated\x18\x02 \x01(\x03\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12\x12\n\ngeneration\x18\x04 \x01(\x03\x12\x10\n\x08sequence\x18\x05 \x01(\x03\"f\n\x11RenewLeaseRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x31\n\x0elease_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\"\n\x12RenewLeaseResponse\x12\x0c\n\x04held\x18\x01 \x01(\x03\"M\n\x16ListGenerationsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"~\n\nGeneration\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x0f\n\x07targets\x18\x02 \x03(\x05\x12&\n\x06scores\x18\x03 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12\x12\n\ntotal_rows\x18\x04 \x01(\x03\x12\x0f\n\x07seconds\x18\x05 \x01(\x01\"c\n\x17ListGenerationsResponse\x12/\n\x0bgenerations\x18\x01 \x03(\x0b\x32\x1a.blackbox_am.v1.Generation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"[\n\x0eGetBestRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cwith_stimuli\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"N\n\x0fGetBestResponse\x12\"\n\x04\x62\x65st\x18\x01 \x03(\x0b\x32\x14.blackbox_am.v1.Best\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x13ReadArtifactRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"<\n\x14ReadArtifactResponse\x12$\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Chunk2\xa1\t\n\x0cStudyService\x12H\n\x0b\x43reateStudy\x12\".blackbox_am.v1.CreateStudyRequest\x1a\x15.blackbox_am.v1.Study\x12\x42\n\x08GetStudy\x12\x1f.blackbox_am.v1.GetStudyRequest\x1a\x15.blackbox_am.v1.Study\x12V\n\x0bListStudies\x12\".blackbox_am.v1.ListStudiesRequest\x1a#.blackbox_am.v1.ListStudiesResponse\x12U\n\nWatchStudy\x12!.blackbox_am.v1.WatchStudyRequest\x1a\".blackbox_am.v1.WatchStudyResponse0\x01\x12\x46\n\nPauseStudy\x12!.blackbox_am.v1.PauseStudyRequest\x1a\x15.blackbox_am.v1.Study\x12H\n\x0bResumeStudy\x12\".blackbox_am.v1.ResumeStudyRequest\x1a\x15.blackbox_am.v1.Study\x12H\n\x0b\x43\x61ncelStudy\x12\".blackbox_am.v1.CancelStudyRequest\x1a\x15.blackbox_am.v1.Study\x12H\n\x0b\x45xtendStudy\x12\".blackbox_am.v1.ExtendStudyRequest\x1a\x15.blackbox_am.v1.Study\x12I\n\x0b\x44\x65leteStudy\x12\".blackbox_am.v1.DeleteStudyRequest\x1a\x16.google.protobuf.Empty\x12>\n\x03\x41sk\x12\x1a.blackbox_am.v1.AskRequest\x1a\x1b.blackbox_am.v1.AskResponse\x12\x41\n\x04Tell\x12\x1b.blackbox_am.v1.TellRequest\x1a\x1c.blackbox_am.v1.TellResponse\x12S\n\nRenewLease\x12!.blackbox_am.v1.RenewLeaseRequest\x1a\".blackbox_am.v1.RenewLeaseResponse\x12\x62\n\x0fListGenerations\x12&.blackbox_am.v1.ListGenerationsRequest\x1a\'.blackbox_am.v1.ListGenerationsResponse\x12J\n\x07GetBest\x12\x1e.blackbox_am.v1.GetBestRequest\x1a\x1f.blackbox_am.v1.GetBestResponse\x12[\n\x0cReadArtifact\x12#.blackbox_am.v1.ReadArtifactRequest\x1a$.blackbox_am.v1.ReadArtifactResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"blackbox_am/v1/study_service.proto\x12\x0e\x62lackbox_am.v1\x1a\x1a\x62lackbox_am/v1/study.proto\x1a blackbox_am/v1/study_event.proto\x1a\x1b\x62lackbox_am/v1/tensor.proto\x1a\x1egoogle/protobuf/duration.proto\"\x89\x01\n\x12\x43reateStudyRequest\x12\'\n\x04spec\x18\x01 \x01(\x0b\x32\x19.blackbox_am.v1.StudySpec\x12\x10\n\x08study_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\r\n\x05\x61\x64opt\x18\x05 \x01(\x08\";\n\x13\x43reateStudyResponse\x12$\n\x05study\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Study\"H\n\x0fGetStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04view\x18\x02 \x01(\x0e\x32\x19.blackbox_am.v1.StudyView\"8\n\x10GetStudyResponse\x12$\n\x05study\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Study\"\xff\x01\n\x12ListStudiesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x06states\x18\x03 \x03(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12>\n\x06labels\x18\x04 \x03(\x0b\x32..blackbox_am.v1.ListStudiesRequest.LabelsEntry\x12\'\n\x04view\x18\x05 \x01(\x0e\x32\x19.blackbox_am.v1.StudyView\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"V\n\x13ListStudiesResponse\x12&\n\x07studies\x18\x01 \x03(\x0b\x32\x15.blackbox_am.v1.Study\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9a\x01\n\x11WatchStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1b\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x16\n\x0esnapshot_first\x18\x03 \x01(\x08\x12/\n\x0cmin_interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x11\n\x0f_after_sequence\"s\n\x12WatchStudyResponse\x12&\n\x05study\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.StudyH\x00\x12+\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1a.blackbox_am.v1.StudyEventH\x00\x42\x08\n\x06update\"!\n\x11PauseStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x12PauseStudyResponse\x12$\n\x05study\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Study\"1\n\x12ResumeStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x64opt\x18\x02 \x01(\x08\";\n\x13ResumeStudyResponse\x12$\n\x05study\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Study\"\"\n\x12\x43\x61ncelStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x13\x43\x61ncelStudyResponse\x12$\n\x05study\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Study\"J\n\x12\x45xtendStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06\x62udget\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.Budget\";\n\x13\x45xtendStudyResponse\x12$\n\x05study\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Study\"\"\n\x12\x44\x65leteStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteStudyResponse\"\xd1\x01\n\nAskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0emax_candidates\x18\x02 \x01(\x05\x12\x14\n\x0cwith_stimuli\x18\x03 \x01(\x08\x12-\n\x0estimulus_dtype\x18\x04 \x01(\x0e\x32\x15.blackbox_am.v1.Dtype\x12\x31\n\x0elease_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tclient_id\x18\x06 \x01(\t\x12\x12\n\nsession_id\x18\x07 \x01(\t\"\xc9\x02\n\x0b\x41skResponse\x12\x15\n\rcandidate_ids\x18\x01 \x03(\x06\x12\x0f\n\x07targets\x18\x02 \x03(\x05\x12\x12\n\ngeneration\x18\x03 \x01(\x05\x12\'\n\x07latents\x18\x04 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12\'\n\x07stimuli\x18\x05 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12\x10\n\x08lease_id\x18\x06 \x01(\t\x12\x31\n\x0elease_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x05state\x18\x08 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12\x0c\n\x04\x64one\x18\t \x01(\x08\x12.\n\x0bretry_after\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\"\x18\n\x06Scores\x12\x0e\n\x06values\x18\x01 \x03(\x01\"\xc7\x01\n\x0bTellRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rcandidate_ids\x18\x02 \x03(\x06\x12-\n\x0b\x61\x63tivations\x18\x03 \x01(\x0b\x32\x16.blackbox_am.v1.TensorH\x00\x12+\n\tall_units\x18\x04 \x01(\x0b\x32\x16.blackbox_am.v1.TensorH\x00\x12(\n\x06scores\x18\x05 \x01(\x0b\x32\x16.blackbox_am.v1.ScoresH\x00\x42\r\n\x0bmeasurement\"\x91\x01\n\x0cTellResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x05\x12\x10\n\x08repeated\x18\x02 \x01(\x05\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12\x12\n\ngeneration\x18\x04 \x01(\x05\x12\x10\n\x08sequence\x18\x05 \x01(\x03\x12\x0c\n\x04\x64one\x18\x06 \x01(\x08\"f\n\x11RenewLeaseRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x31\n\x0elease_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\"\n\x12RenewLeaseResponse\x12\x0c\n\x04held\x18\x01 \x01(\x05\"\x81\x01\n\x16ListGenerationsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x1d\n\x10\x61\x66ter_generation\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x13\n\x11_after_generation\"~\n\nGeneration\x12\x12\n\ngeneration\x18\x01 \x01(\x05\x12\x0f\n\x07targets\x18\x02 \x03(\x05\x12&\n\x06scores\x18\x03 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12\x12\n\ntotal_rows\x18\x04 \x01(\x03\x12\x0f\n\x07seconds\x18\x05 \x01(\x01\"c\n\x17ListGenerationsResponse\x12/\n\x0bgenerations\x18\x01 \x03(\x0b\x32\x1a.blackbox_am.v1.Generation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9b\x01\n\x0eGetBestRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cwith_stimuli\x18\x02 \x01(\x08\x12-\n\x0estimulus_dtype\x18\x03 \x01(\x0e\x32\x15.blackbox_am.v1.Dtype\x12\x0f\n\x07targets\x18\x04 \x03(\x05\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"N\n\x0fGetBestResponse\x12\"\n\x04\x62\x65st\x18\x01 \x03(\x0b\x32\x14.blackbox_am.v1.Best\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"<\n\x14WriteArtifactRequest\x12$\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Chunk\"C\n\x15WriteArtifactResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x03\"3\n\x13ReadArtifactRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"<\n\x14ReadArtifactResponse\x12$\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Chunk2\xde\n\n\x0cStudyService\x12V\n\x0b\x43reateStudy\x12\".blackbox_am.v1.CreateStudyRequest\x1a#.blackbox_am.v1.CreateStudyResponse\x12M\n\x08GetStudy\x12\x1f.blackbox_am.v1.GetStudyRequest\x1a .blackbox_am.v1.GetStudyResponse\x12V\n\x0bListStudies\x12\".blackbox_am.v1.ListStudiesRequest\x1a#.blackbox_am.v1.ListStudiesResponse\x12U\n\nWatchStudy\x12!.blackbox_am.v1.WatchStudyRequest\x1a\".blackbox_am.v1.WatchStudyResponse0\x01\x12S\n\nPauseStudy\x12!.blackbox_am.v1.PauseStudyRequest\x1a\".blackbox_am.v1.PauseStudyResponse\x12V\n\x0bResumeStudy\x12\".blackbox_am.v1.ResumeStudyRequest\x1a#.blackbox_am.v1.ResumeStudyResponse\x12V\n\x0b\x43\x61ncelStudy\x12\".blackbox_am.v1.CancelStudyRequest\x1a#.blackbox_am.v1.CancelStudyResponse\x12V\n\x0b\x45xtendStudy\x12\".blackbox_am.v1.ExtendStudyRequest\x1a#.blackbox_am.v1.ExtendStudyResponse\x12V\n\x0b\x44\x65leteStudy\x12\".blackbox_am.v1.DeleteStudyRequest\x1a#.blackbox_am.v1.DeleteStudyResponse\x12>\n\x03\x41sk\x12\x1a.blackbox_am.v1.AskRequest\x1a\x1b.blackbox_am.v1.AskResponse\x12\x41\n\x04Tell\x12\x1b.blackbox_am.v1.TellRequest\x1a\x1c.blackbox_am.v1.TellResponse\x12S\n\nRenewLease\x12!.blackbox_am.v1.RenewLeaseRequest\x1a\".blackbox_am.v1.RenewLeaseResponse\x12\x62\n\x0fListGenerations\x12&.blackbox_am.v1.ListGenerationsRequest\x1a\'.blackbox_am.v1.ListGenerationsResponse\x12J\n\x07GetBest\x12\x1e.blackbox_am.v1.GetBestRequest\x1a\x1f.blackbox_am.v1.GetBestResponse\x12^\n\rWriteArtifact\x12$.blackbox_am.v1.WriteArtifactRequest\x1a%.blackbox_am.v1.WriteArtifactResponse(\x01\x12[\n\x0cReadArtifact\x12#.blackbox_am.v1.ReadArtifactRequest\x1a$.blackbox_am.v1.ReadArtifactResponse0\x01\x42}\n\x10io.blackboxam.v1P\x01Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\xa2\x02\x03\x42\x41M\xaa\x02\rBlackboxAm.V1\xca\x02\rBlackboxAm\\V1\xea\x02\x0e\x42lackboxAm::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'blackbox_am.v1.study_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_CREATESTUDYREQUEST']._serialized_start=172
-  _globals['_CREATESTUDYREQUEST']._serialized_end=294
-  _globals['_GETSTUDYREQUEST']._serialized_start=296
-  _globals['_GETSTUDYREQUEST']._serialized_end=327
-  _globals['_LISTSTUDIESREQUEST']._serialized_start=329
-  _globals['_LISTSTUDIESREQUEST']._serialized_end=432
-  _globals['_LISTSTUDIESRESPONSE']._serialized_start=434
-  _globals['_LISTSTUDIESRESPONSE']._serialized_end=520
-  _globals['_WATCHSTUDYREQUEST']._serialized_start=523
-  _globals['_WATCHSTUDYREQUEST']._serialized_end=653
-  _globals['_WATCHSTUDYRESPONSE']._serialized_start=655
-  _globals['_WATCHSTUDYRESPONSE']._serialized_end=770
-  _globals['_PAUSESTUDYREQUEST']._serialized_start=772
-  _globals['_PAUSESTUDYREQUEST']._serialized_end=805
-  _globals['_RESUMESTUDYREQUEST']._serialized_start=807
-  _globals['_RESUMESTUDYREQUEST']._serialized_end=841
-  _globals['_CANCELSTUDYREQUEST']._serialized_start=843
-  _globals['_CANCELSTUDYREQUEST']._serialized_end=877
-  _globals['_EXTENDSTUDYREQUEST']._serialized_start=879
-  _globals['_EXTENDSTUDYREQUEST']._serialized_end=953
-  _globals['_DELETESTUDYREQUEST']._serialized_start=955
-  _globals['_DELETESTUDYREQUEST']._serialized_end=989
-  _globals['_ASKREQUEST']._serialized_start=991
-  _globals['_ASKREQUEST']._serialized_end=1114
-  _globals['_ASKRESPONSE']._serialized_start=1117
-  _globals['_ASKRESPONSE']._serialized_end=1395
-  _globals['_TELLREQUEST']._serialized_start=1397
-  _globals['_TELLREQUEST']._serialized_end=1492
-  _globals['_TELLRESPONSE']._serialized_start=1495
-  _globals['_TELLRESPONSE']._serialized_end=1626
-  _globals['_RENEWLEASEREQUEST']._serialized_start=1628
-  _globals['_RENEWLEASEREQUEST']._serialized_end=1730
-  _globals['_RENEWLEASERESPONSE']._serialized_start=1732
-  _globals['_RENEWLEASERESPONSE']._serialized_end=1766
-  _globals['_LISTGENERATIONSREQUEST']._serialized_start=1768
-  _globals['_LISTGENERATIONSREQUEST']._serialized_end=1845
-  _globals['_GENERATION']._serialized_start=1847
-  _globals['_GENERATION']._serialized_end=1973
-  _globals['_LISTGENERATIONSRESPONSE']._serialized_start=1975
-  _globals['_LISTGENERATIONSRESPONSE']._serialized_end=2074
-  _globals['_GETBESTREQUEST']._serialized_start=2076
-  _globals['_GETBESTREQUEST']._serialized_end=2167
-  _globals['_GETBESTRESPONSE']._serialized_start=2169
-  _globals['_GETBESTRESPONSE']._serialized_end=2247
-  _globals['_READARTIFACTREQUEST']._serialized_start=2249
-  _globals['_READARTIFACTREQUEST']._serialized_end=2300
-  _globals['_READARTIFACTRESPONSE']._serialized_start=2302
-  _globals['_READARTIFACTRESPONSE']._serialized_end=2362
-  _globals['_STUDYSERVICE']._serialized_start=2365
-  _globals['_STUDYSERVICE']._serialized_end=3550
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020io.blackboxam.v1P\001Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\242\002\003BAM\252\002\rBlackboxAm.V1\312\002\rBlackboxAm\\V1\352\002\016BlackboxAm::V1'
+  _globals['_LISTSTUDIESREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_LISTSTUDIESREQUEST_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_CREATESTUDYREQUEST']._serialized_start=178
+  _globals['_CREATESTUDYREQUEST']._serialized_end=315
+  _globals['_CREATESTUDYRESPONSE']._serialized_start=317
+  _globals['_CREATESTUDYRESPONSE']._serialized_end=376
+  _globals['_GETSTUDYREQUEST']._serialized_start=378
+  _globals['_GETSTUDYREQUEST']._serialized_end=450
+  _globals['_GETSTUDYRESPONSE']._serialized_start=452
+  _globals['_GETSTUDYRESPONSE']._serialized_end=508
+  _globals['_LISTSTUDIESREQUEST']._serialized_start=511
+  _globals['_LISTSTUDIESREQUEST']._serialized_end=766
+  _globals['_LISTSTUDIESREQUEST_LABELSENTRY']._serialized_start=721
+  _globals['_LISTSTUDIESREQUEST_LABELSENTRY']._serialized_end=766
+  _globals['_LISTSTUDIESRESPONSE']._serialized_start=768
+  _globals['_LISTSTUDIESRESPONSE']._serialized_end=854
+  _globals['_WATCHSTUDYREQUEST']._serialized_start=857
+  _globals['_WATCHSTUDYREQUEST']._serialized_end=1011
+  _globals['_WATCHSTUDYRESPONSE']._serialized_start=1013
+  _globals['_WATCHSTUDYRESPONSE']._serialized_end=1128
+  _globals['_PAUSESTUDYREQUEST']._serialized_start=1130
+  _globals['_PAUSESTUDYREQUEST']._serialized_end=1163
+  _globals['_PAUSESTUDYRESPONSE']._serialized_start=1165
+  _globals['_PAUSESTUDYRESPONSE']._serialized_end=1223
+  _globals['_RESUMESTUDYREQUEST']._serialized_start=1225
+  _globals['_RESUMESTUDYREQUEST']._serialized_end=1274
+  _globals['_RESUMESTUDYRESPONSE']._serialized_start=1276
+  _globals['_RESUMESTUDYRESPONSE']._serialized_end=1335
+  _globals['_CANCELSTUDYREQUEST']._serialized_start=1337
+  _globals['_CANCELSTUDYREQUEST']._serialized_end=1371
+  _globals['_CANCELSTUDYRESPONSE']._serialized_start=1373
+  _globals['_CANCELSTUDYRESPONSE']._serialized_end=1432
+  _globals['_EXTENDSTUDYREQUEST']._serialized_start=1434
+  _globals['_EXTENDSTUDYREQUEST']._serialized_end=1508
+  _globals['_EXTENDSTUDYRESPONSE']._serialized_start=1510
+  _globals['_EXTENDSTUDYRESPONSE']._serialized_end=1569
+  _globals['_DELETESTUDYREQUEST']._serialized_start=1571
+  _globals['_DELETESTUDYREQUEST']._serialized_end=1605
+  _globals['_DELETESTUDYRESPONSE']._serialized_start=1607
+  _globals['_DELETESTUDYRESPONSE']._serialized_end=1628
+  _globals['_ASKREQUEST']._serialized_start=1631
+  _globals['_ASKREQUEST']._serialized_end=1840
+  _globals['_ASKRESPONSE']._serialized_start=1843
+  _globals['_ASKRESPONSE']._serialized_end=2172
+  _globals['_SCORES']._serialized_start=2174
+  _globals['_SCORES']._serialized_end=2198
+  _globals['_TELLREQUEST']._serialized_start=2201
+  _globals['_TELLREQUEST']._serialized_end=2400
+  _globals['_TELLRESPONSE']._serialized_start=2403
+  _globals['_TELLRESPONSE']._serialized_end=2548
+  _globals['_RENEWLEASEREQUEST']._serialized_start=2550
+  _globals['_RENEWLEASEREQUEST']._serialized_end=2652
+  _globals['_RENEWLEASERESPONSE']._serialized_start=2654
+  _globals['_RENEWLEASERESPONSE']._serialized_end=2688
+  _globals['_LISTGENERATIONSREQUEST']._serialized_start=2691
+  _globals['_LISTGENERATIONSREQUEST']._serialized_end=2820
+  _globals['_GENERATION']._serialized_start=2822
+  _globals['_GENERATION']._serialized_end=2948
+  _globals['_LISTGENERATIONSRESPONSE']._serialized_start=2950
+  _globals['_LISTGENERATIONSRESPONSE']._serialized_end=3049
+  _globals['_GETBESTREQUEST']._serialized_start=3052
+  _globals['_GETBESTREQUEST']._serialized_end=3207
+  _globals['_GETBESTRESPONSE']._serialized_start=3209
+  _globals['_GETBESTRESPONSE']._serialized_end=3287
+  _globals['_WRITEARTIFACTREQUEST']._serialized_start=3289
+  _globals['_WRITEARTIFACTREQUEST']._serialized_end=3349
+  _globals['_WRITEARTIFACTRESPONSE']._serialized_start=3351
+  _globals['_WRITEARTIFACTRESPONSE']._serialized_end=3418
+  _globals['_READARTIFACTREQUEST']._serialized_start=3420
+  _globals['_READARTIFACTREQUEST']._serialized_end=3471
+  _globals['_READARTIFACTRESPONSE']._serialized_start=3473
+  _globals['_READARTIFACTRESPONSE']._serialized_end=3533
+  _globals['_STUDYSERVICE']._serialized_start=3536
+  _globals['_STUDYSERVICE']._serialized_end=4910
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+import blackbox_am.v1.study_event_pb2
 import blackbox_am.v1.study_pb2
 import blackbox_am.v1.tensor_pb2
 import builtins
@@ -23,12 +24,17 @@ class CreateStudyRequest(google.protobuf.message.Message):
     STUDY_ID_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
+    ADOPT_FIELD_NUMBER: builtins.int
     study_id: builtins.str
     """1-63 characters of [a-z0-9-], first a letter. Empty: the server picks one."""
     request_id: builtins.str
-    """Repeating a request with this id has no further effect."""
+    """Repeating a request with this id has no further effect. At most 128 characters."""
     validate_only: builtins.bool
-    """Check only; create nothing."""
+    """Check only; create nothing. The study in the answer has no name."""
+    adopt: builtins.bool
+    """Where the study exists and was created with another model or generator: go on with the one
+    that is there now. The journal keeps that.
+    """
     @property
     def spec(self) -> blackbox_am.v1.study_pb2.StudySpec: ...
     def __init__(
@@ -38,40 +44,108 @@ class CreateStudyRequest(google.protobuf.message.Message):
         study_id: builtins.str = ...,
         request_id: builtins.str = ...,
         validate_only: builtins.bool = ...,
+        adopt: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["request_id", b"request_id", "spec", b"spec", "study_id", b"study_id", "validate_only", b"validate_only"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["adopt", b"adopt", "request_id", b"request_id", "spec", b"spec", "study_id", b"study_id", "validate_only", b"validate_only"]) -> None: ...
 
 global___CreateStudyRequest = CreateStudyRequest
+
+@typing.final
+class CreateStudyResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STUDY_FIELD_NUMBER: builtins.int
+    @property
+    def study(self) -> blackbox_am.v1.study_pb2.Study: ...
+    def __init__(
+        self,
+        *,
+        study: blackbox_am.v1.study_pb2.Study | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["study", b"study"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["study", b"study"]) -> None: ...
+
+global___CreateStudyResponse = CreateStudyResponse
 
 @typing.final
 class GetStudyRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    VIEW_FIELD_NUMBER: builtins.int
     name: builtins.str
+    view: blackbox_am.v1.study_pb2.StudyView.ValueType
+    """FULL where unset."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        view: blackbox_am.v1.study_pb2.StudyView.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "view", b"view"]) -> None: ...
 
 global___GetStudyRequest = GetStudyRequest
 
 @typing.final
-class ListStudiesRequest(google.protobuf.message.Message):
+class GetStudyResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STUDY_FIELD_NUMBER: builtins.int
+    @property
+    def study(self) -> blackbox_am.v1.study_pb2.Study: ...
+    def __init__(
+        self,
+        *,
+        study: blackbox_am.v1.study_pb2.Study | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["study", b"study"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["study", b"study"]) -> None: ...
+
+global___GetStudyResponse = GetStudyResponse
+
+@typing.final
+class ListStudiesRequest(google.protobuf.message.Message):
+    """Studies come in the order of their ids. A study that is created or deleted between two pages
+    changes no other's place.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class LabelsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     STATES_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    VIEW_FIELD_NUMBER: builtins.int
     page_size: builtins.int
-    """At most 1,000; 50 where 0."""
+    """At most 1,000; 50 where 0. A page may hold fewer."""
     page_token: builtins.str
+    """`next_page_token` of the page before, with the other fields unchanged."""
+    view: blackbox_am.v1.study_pb2.StudyView.ValueType
+    """BASIC where unset."""
     @property
     def states(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[blackbox_am.v1.study_pb2.StudyState.ValueType]:
         """Only studies in one of these states; empty: all."""
+
+    @property
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Only studies that have all these labels with these values."""
 
     def __init__(
         self,
@@ -79,8 +153,10 @@ class ListStudiesRequest(google.protobuf.message.Message):
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
         states: collections.abc.Iterable[blackbox_am.v1.study_pb2.StudyState.ValueType] | None = ...,
+        labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        view: blackbox_am.v1.study_pb2.StudyView.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "states", b"states"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["labels", b"labels", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "view", b"view"]) -> None: ...
 
 global___ListStudiesRequest = ListStudiesRequest
 
@@ -91,6 +167,7 @@ class ListStudiesResponse(google.protobuf.message.Message):
     STUDIES_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
+    """Empty on the last page."""
     @property
     def studies(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[blackbox_am.v1.study_pb2.Study]: ...
     def __init__(
@@ -113,23 +190,30 @@ class WatchStudyRequest(google.protobuf.message.Message):
     MIN_INTERVAL_FIELD_NUMBER: builtins.int
     name: builtins.str
     after_sequence: builtins.int
-    """Events after this sequence number; 0 for all."""
+    """Events after this sequence number; all where unset, or, with `snapshot_first`, those that
+    follow the snapshot.
+    """
     snapshot_first: builtins.bool
-    """Send the study as it stands first, then only what follows it."""
+    """Send the study as it stands first. With `after_sequence` the events after that number follow,
+    also those that the snapshot contains.
+    """
     @property
     def min_interval(self) -> google.protobuf.duration_pb2.Duration:
-        """Generations closer together than this are passed over, but for the last."""
+        """Events of generations closer together than this are left out, but for the last: sequence
+        numbers then jump. Other events are never left out.
+        """
 
     def __init__(
         self,
         *,
         name: builtins.str = ...,
-        after_sequence: builtins.int = ...,
+        after_sequence: builtins.int | None = ...,
         snapshot_first: builtins.bool = ...,
         min_interval: google.protobuf.duration_pb2.Duration | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["min_interval", b"min_interval"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["after_sequence", b"after_sequence", "min_interval", b"min_interval", "name", b"name", "snapshot_first", b"snapshot_first"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_after_sequence", b"_after_sequence", "after_sequence", b"after_sequence", "min_interval", b"min_interval"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_after_sequence", b"_after_sequence", "after_sequence", b"after_sequence", "min_interval", b"min_interval", "name", b"name", "snapshot_first", b"snapshot_first"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_after_sequence", b"_after_sequence"]) -> typing.Literal["after_sequence"] | None: ...
 
 global___WatchStudyRequest = WatchStudyRequest
 
@@ -142,12 +226,12 @@ class WatchStudyResponse(google.protobuf.message.Message):
     @property
     def study(self) -> blackbox_am.v1.study_pb2.Study: ...
     @property
-    def event(self) -> blackbox_am.v1.study_pb2.StudyEvent: ...
+    def event(self) -> blackbox_am.v1.study_event_pb2.StudyEvent: ...
     def __init__(
         self,
         *,
         study: blackbox_am.v1.study_pb2.Study | None = ...,
-        event: blackbox_am.v1.study_pb2.StudyEvent | None = ...,
+        event: blackbox_am.v1.study_event_pb2.StudyEvent | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["event", b"event", "study", b"study", "update", b"update"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["event", b"event", "study", b"study", "update", b"update"]) -> None: ...
@@ -171,19 +255,59 @@ class PauseStudyRequest(google.protobuf.message.Message):
 global___PauseStudyRequest = PauseStudyRequest
 
 @typing.final
+class PauseStudyResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STUDY_FIELD_NUMBER: builtins.int
+    @property
+    def study(self) -> blackbox_am.v1.study_pb2.Study: ...
+    def __init__(
+        self,
+        *,
+        study: blackbox_am.v1.study_pb2.Study | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["study", b"study"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["study", b"study"]) -> None: ...
+
+global___PauseStudyResponse = PauseStudyResponse
+
+@typing.final
 class ResumeStudyRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    ADOPT_FIELD_NUMBER: builtins.int
     name: builtins.str
+    adopt: builtins.bool
+    """Go on with the model and generator that the server has now, where they are not those that the
+    study was created with.
+    """
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        adopt: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["adopt", b"adopt", "name", b"name"]) -> None: ...
 
 global___ResumeStudyRequest = ResumeStudyRequest
+
+@typing.final
+class ResumeStudyResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STUDY_FIELD_NUMBER: builtins.int
+    @property
+    def study(self) -> blackbox_am.v1.study_pb2.Study: ...
+    def __init__(
+        self,
+        *,
+        study: blackbox_am.v1.study_pb2.Study | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["study", b"study"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["study", b"study"]) -> None: ...
+
+global___ResumeStudyResponse = ResumeStudyResponse
 
 @typing.final
 class CancelStudyRequest(google.protobuf.message.Message):
@@ -199,6 +323,23 @@ class CancelStudyRequest(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
 
 global___CancelStudyRequest = CancelStudyRequest
+
+@typing.final
+class CancelStudyResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STUDY_FIELD_NUMBER: builtins.int
+    @property
+    def study(self) -> blackbox_am.v1.study_pb2.Study: ...
+    def __init__(
+        self,
+        *,
+        study: blackbox_am.v1.study_pb2.Study | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["study", b"study"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["study", b"study"]) -> None: ...
+
+global___CancelStudyResponse = CancelStudyResponse
 
 @typing.final
 class ExtendStudyRequest(google.protobuf.message.Message):
@@ -223,6 +364,23 @@ class ExtendStudyRequest(google.protobuf.message.Message):
 global___ExtendStudyRequest = ExtendStudyRequest
 
 @typing.final
+class ExtendStudyResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STUDY_FIELD_NUMBER: builtins.int
+    @property
+    def study(self) -> blackbox_am.v1.study_pb2.Study: ...
+    def __init__(
+        self,
+        *,
+        study: blackbox_am.v1.study_pb2.Study | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["study", b"study"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["study", b"study"]) -> None: ...
+
+global___ExtendStudyResponse = ExtendStudyResponse
+
+@typing.final
 class DeleteStudyRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -238,20 +396,43 @@ class DeleteStudyRequest(google.protobuf.message.Message):
 global___DeleteStudyRequest = DeleteStudyRequest
 
 @typing.final
+class DeleteStudyResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___DeleteStudyResponse = DeleteStudyResponse
+
+@typing.final
 class AskRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     MAX_CANDIDATES_FIELD_NUMBER: builtins.int
     WITH_STIMULI_FIELD_NUMBER: builtins.int
+    STIMULUS_DTYPE_FIELD_NUMBER: builtins.int
     LEASE_DURATION_FIELD_NUMBER: builtins.int
+    CLIENT_ID_FIELD_NUMBER: builtins.int
+    SESSION_ID_FIELD_NUMBER: builtins.int
     name: builtins.str
     max_candidates: builtins.int
     """At most this many candidates; 0: as many as fit into one message."""
     with_stimuli: builtins.bool
+    stimulus_dtype: blackbox_am.v1.tensor_pb2.Dtype.ValueType
+    """UINT8 (where unset) or FLOAT32."""
+    client_id: builtins.str
+    """Who asks: a name that a rig keeps when it starts again. Empty: nobody in particular. At most
+    128 characters.
+    """
+    session_id: builtins.str
+    """Which run of that client asks: any text that changes when it starts again. What an earlier
+    run was handed and has not told is handed out again at once. At most 128 characters.
+    """
     @property
     def lease_duration(self) -> google.protobuf.duration_pb2.Duration:
-        """How long the candidates are held for this caller; 60 s where unset."""
+        """How long the candidates are held for this caller; 60 s where unset, at most a day."""
 
     def __init__(
         self,
@@ -259,29 +440,50 @@ class AskRequest(google.protobuf.message.Message):
         name: builtins.str = ...,
         max_candidates: builtins.int = ...,
         with_stimuli: builtins.bool = ...,
+        stimulus_dtype: blackbox_am.v1.tensor_pb2.Dtype.ValueType = ...,
         lease_duration: google.protobuf.duration_pb2.Duration | None = ...,
+        client_id: builtins.str = ...,
+        session_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["lease_duration", b"lease_duration"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["lease_duration", b"lease_duration", "max_candidates", b"max_candidates", "name", b"name", "with_stimuli", b"with_stimuli"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["client_id", b"client_id", "lease_duration", b"lease_duration", "max_candidates", b"max_candidates", "name", b"name", "session_id", b"session_id", "stimulus_dtype", b"stimulus_dtype", "with_stimuli", b"with_stimuli"]) -> None: ...
 
 global___AskRequest = AskRequest
 
 @typing.final
 class AskResponse(google.protobuf.message.Message):
+    """Where there is nothing to hand out, `candidate_ids` is empty, the tensors have no rows (N = 0),
+    and either `done` is true or `retry_after` says when to ask again.
+    """
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CANDIDATE_IDS_FIELD_NUMBER: builtins.int
+    TARGETS_FIELD_NUMBER: builtins.int
+    GENERATION_FIELD_NUMBER: builtins.int
     LATENTS_FIELD_NUMBER: builtins.int
     STIMULI_FIELD_NUMBER: builtins.int
     LEASE_ID_FIELD_NUMBER: builtins.int
     LEASE_DURATION_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
+    DONE_FIELD_NUMBER: builtins.int
     RETRY_AFTER_FIELD_NUMBER: builtins.int
+    generation: builtins.int
+    """The generation of all of them."""
     lease_id: builtins.str
     state: blackbox_am.v1.study_pb2.StudyState.ValueType
+    done: builtins.bool
+    """The study has ended: stop asking."""
     @property
-    def candidate_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """`{study_id}/{generation}/{target}/{row}`, one per candidate."""
+    def candidate_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """One number a candidate: the generation in the upper 30 bits, the target in the next 17, the
+        row in the lower 17. Clients need not look into it. The rows of `latents` and `stimuli` are
+        in this order.
+        """
+
+    @property
+    def targets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """The target of each candidate."""
 
     @property
     def latents(self) -> blackbox_am.v1.tensor_pb2.Tensor:
@@ -289,29 +491,50 @@ class AskResponse(google.protobuf.message.Message):
 
     @property
     def stimuli(self) -> blackbox_am.v1.tensor_pb2.Tensor:
-        """(N, *stimulus) uint8 or float32, where asked for."""
+        """(N, *stimulus), where asked for."""
 
     @property
     def lease_duration(self) -> google.protobuf.duration_pb2.Duration: ...
     @property
     def retry_after(self) -> google.protobuf.duration_pb2.Duration:
-        """Nothing to hand out now: all candidates are held by others; ask again after this."""
+        """Others hold all candidates, or the study is paused: ask again after this."""
 
     def __init__(
         self,
         *,
-        candidate_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        candidate_ids: collections.abc.Iterable[builtins.int] | None = ...,
+        targets: collections.abc.Iterable[builtins.int] | None = ...,
+        generation: builtins.int = ...,
         latents: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
         stimuli: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
         lease_id: builtins.str = ...,
         lease_duration: google.protobuf.duration_pb2.Duration | None = ...,
         state: blackbox_am.v1.study_pb2.StudyState.ValueType = ...,
+        done: builtins.bool = ...,
         retry_after: google.protobuf.duration_pb2.Duration | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["latents", b"latents", "lease_duration", b"lease_duration", "retry_after", b"retry_after", "stimuli", b"stimuli"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["candidate_ids", b"candidate_ids", "latents", b"latents", "lease_duration", b"lease_duration", "lease_id", b"lease_id", "retry_after", b"retry_after", "state", b"state", "stimuli", b"stimuli"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["candidate_ids", b"candidate_ids", "done", b"done", "generation", b"generation", "latents", b"latents", "lease_duration", b"lease_duration", "lease_id", b"lease_id", "retry_after", b"retry_after", "state", b"state", "stimuli", b"stimuli", "targets", b"targets"]) -> None: ...
 
 global___AskResponse = AskResponse
+
+@typing.final
+class Scores(google.protobuf.message.Message):
+    """One score for each candidate."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: builtins.int
+    @property
+    def values(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        values: collections.abc.Iterable[builtins.float] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["values", b"values"]) -> None: ...
+
+global___Scores = Scores
 
 @typing.final
 class TellRequest(google.protobuf.message.Message):
@@ -320,24 +543,43 @@ class TellRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     CANDIDATE_IDS_FIELD_NUMBER: builtins.int
     ACTIVATIONS_FIELD_NUMBER: builtins.int
+    ALL_UNITS_FIELD_NUMBER: builtins.int
+    SCORES_FIELD_NUMBER: builtins.int
     name: builtins.str
     @property
-    def candidate_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def candidate_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """As Ask handed them out, in any order; N of them."""
+
     @property
     def activations(self) -> blackbox_am.v1.tensor_pb2.Tensor:
-        """(N, U): row i holds the activations of the units of candidate i's target, in the order
-        of its objective; nan for a failed measurement, and as padding of shorter rows.
+        """(N, U) float32 or float64: row i holds the units that candidate i's target reads (its
+        objective, then its criterion), each once, in their order; shorter rows are filled up with nan.
+        """
+
+    @property
+    def all_units(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """(N, U) float32 or float64: every row holds all units of the study, in the order of
+        `Study.units`.
+        """
+
+    @property
+    def scores(self) -> global___Scores:
+        """One number for each candidate. For targets that read a single unit; the number is its
+        value.
         """
 
     def __init__(
         self,
         *,
         name: builtins.str = ...,
-        candidate_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        candidate_ids: collections.abc.Iterable[builtins.int] | None = ...,
         activations: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        all_units: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        scores: global___Scores | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["activations", b"activations"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["activations", b"activations", "candidate_ids", b"candidate_ids", "name", b"name"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["activations", b"activations", "all_units", b"all_units", "measurement", b"measurement", "scores", b"scores"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["activations", b"activations", "all_units", b"all_units", "candidate_ids", b"candidate_ids", "measurement", b"measurement", "name", b"name", "scores", b"scores"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["measurement", b"measurement"]) -> typing.Literal["activations", "all_units", "scores"] | None: ...
 
 global___TellRequest = TellRequest
 
@@ -350,12 +592,17 @@ class TellResponse(google.protobuf.message.Message):
     STATE_FIELD_NUMBER: builtins.int
     GENERATION_FIELD_NUMBER: builtins.int
     SEQUENCE_FIELD_NUMBER: builtins.int
+    DONE_FIELD_NUMBER: builtins.int
     accepted: builtins.int
+    """Rows that were news."""
     repeated: builtins.int
-    """Already told, or of a closed generation: the first result counts."""
+    """Rows told before, or of a closed generation: the first result counts."""
     state: blackbox_am.v1.study_pb2.StudyState.ValueType
     generation: builtins.int
+    """The open generation, afterwards."""
     sequence: builtins.int
+    done: builtins.bool
+    """The study has ended."""
     def __init__(
         self,
         *,
@@ -364,8 +611,9 @@ class TellResponse(google.protobuf.message.Message):
         state: blackbox_am.v1.study_pb2.StudyState.ValueType = ...,
         generation: builtins.int = ...,
         sequence: builtins.int = ...,
+        done: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "generation", b"generation", "repeated", b"repeated", "sequence", b"sequence", "state", b"state"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "done", b"done", "generation", b"generation", "repeated", b"repeated", "sequence", b"sequence", "state", b"state"]) -> None: ...
 
 global___TellResponse = TellResponse
 
@@ -415,18 +663,24 @@ class ListGenerationsRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    AFTER_GENERATION_FIELD_NUMBER: builtins.int
     name: builtins.str
     page_size: builtins.int
     """At most 1,000; 100 where 0."""
     page_token: builtins.str
+    after_generation: builtins.int
+    """Only generations after this one; all where unset."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
+        after_generation: builtins.int | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_after_generation", b"_after_generation", "after_generation", b"after_generation"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_after_generation", b"_after_generation", "after_generation", b"after_generation", "name", b"name", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_after_generation", b"_after_generation"]) -> typing.Literal["after_generation"] | None: ...
 
 global___ListGenerationsRequest = ListGenerationsRequest
 
@@ -487,22 +741,32 @@ class GetBestRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     WITH_STIMULI_FIELD_NUMBER: builtins.int
+    STIMULUS_DTYPE_FIELD_NUMBER: builtins.int
+    TARGETS_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     name: builtins.str
     with_stimuli: builtins.bool
+    stimulus_dtype: blackbox_am.v1.tensor_pb2.Dtype.ValueType
+    """UINT8 (where unset) or FLOAT32."""
     page_size: builtins.int
     """At most 1,000 targets; as many as fit into one message where 0."""
     page_token: builtins.str
+    @property
+    def targets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Only these targets; empty: all."""
+
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         with_stimuli: builtins.bool = ...,
+        stimulus_dtype: blackbox_am.v1.tensor_pb2.Dtype.ValueType = ...,
+        targets: collections.abc.Iterable[builtins.int] | None = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token", "with_stimuli", b"with_stimuli"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token", "stimulus_dtype", b"stimulus_dtype", "targets", b"targets", "with_stimuli", b"with_stimuli"]) -> None: ...
 
 global___GetBestRequest = GetBestRequest
 
@@ -526,14 +790,57 @@ class GetBestResponse(google.protobuf.message.Message):
 global___GetBestResponse = GetBestResponse
 
 @typing.final
+class WriteArtifactRequest(google.protobuf.message.Message):
+    """The bytes of one artifact, in chunks."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CHUNK_FIELD_NUMBER: builtins.int
+    @property
+    def chunk(self) -> blackbox_am.v1.tensor_pb2.Chunk: ...
+    def __init__(
+        self,
+        *,
+        chunk: blackbox_am.v1.tensor_pb2.Chunk | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["chunk", b"chunk"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["chunk", b"chunk"]) -> None: ...
+
+global___WriteArtifactRequest = WriteArtifactRequest
+
+@typing.final
+class WriteArtifactResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    DIGEST_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """`artifacts/{digest}`."""
+    digest: builtins.str
+    """SHA-256 of the bytes, in hexadecimal: what `GeneratorSpec.inputs` names."""
+    size: builtins.int
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        digest: builtins.str = ...,
+        size: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["digest", b"digest", "name", b"name", "size", b"size"]) -> None: ...
+
+global___WriteArtifactResponse = WriteArtifactResponse
+
+@typing.final
 class ReadArtifactRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     OFFSET_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """`studies/{study_id}/artifacts/{artifact}`."""
+    """`artifacts/{digest}`."""
     offset: builtins.int
+    """Where to begin: go on after what has come where a stream broke."""
     def __init__(
         self,
         *,

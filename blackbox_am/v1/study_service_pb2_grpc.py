@@ -3,9 +3,7 @@
 import grpc
 import warnings
 
-from blackbox_am.v1 import study_pb2 as blackbox__am_dot_v1_dot_study__pb2
 from blackbox_am.v1 import study_service_pb2 as blackbox__am_dot_v1_dot_study__service__pb2
-from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 GRPC_GENERATED_VERSION = '1.72.2'
 GRPC_VERSION = grpc.__version__
@@ -40,12 +38,12 @@ class StudyServiceStub(object):
         self.CreateStudy = channel.unary_unary(
                 '/blackbox_am.v1.StudyService/CreateStudy',
                 request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.CreateStudyRequest.SerializeToString,
-                response_deserializer=blackbox__am_dot_v1_dot_study__pb2.Study.FromString,
+                response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.CreateStudyResponse.FromString,
                 _registered_method=True)
         self.GetStudy = channel.unary_unary(
                 '/blackbox_am.v1.StudyService/GetStudy',
                 request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.GetStudyRequest.SerializeToString,
-                response_deserializer=blackbox__am_dot_v1_dot_study__pb2.Study.FromString,
+                response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.GetStudyResponse.FromString,
                 _registered_method=True)
         self.ListStudies = channel.unary_unary(
                 '/blackbox_am.v1.StudyService/ListStudies',
@@ -60,27 +58,27 @@ class StudyServiceStub(object):
         self.PauseStudy = channel.unary_unary(
                 '/blackbox_am.v1.StudyService/PauseStudy',
                 request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.PauseStudyRequest.SerializeToString,
-                response_deserializer=blackbox__am_dot_v1_dot_study__pb2.Study.FromString,
+                response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.PauseStudyResponse.FromString,
                 _registered_method=True)
         self.ResumeStudy = channel.unary_unary(
                 '/blackbox_am.v1.StudyService/ResumeStudy',
                 request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.ResumeStudyRequest.SerializeToString,
-                response_deserializer=blackbox__am_dot_v1_dot_study__pb2.Study.FromString,
+                response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.ResumeStudyResponse.FromString,
                 _registered_method=True)
         self.CancelStudy = channel.unary_unary(
                 '/blackbox_am.v1.StudyService/CancelStudy',
                 request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.CancelStudyRequest.SerializeToString,
-                response_deserializer=blackbox__am_dot_v1_dot_study__pb2.Study.FromString,
+                response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.CancelStudyResponse.FromString,
                 _registered_method=True)
         self.ExtendStudy = channel.unary_unary(
                 '/blackbox_am.v1.StudyService/ExtendStudy',
                 request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.ExtendStudyRequest.SerializeToString,
-                response_deserializer=blackbox__am_dot_v1_dot_study__pb2.Study.FromString,
+                response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.ExtendStudyResponse.FromString,
                 _registered_method=True)
         self.DeleteStudy = channel.unary_unary(
                 '/blackbox_am.v1.StudyService/DeleteStudy',
                 request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.DeleteStudyRequest.SerializeToString,
-                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.DeleteStudyResponse.FromString,
                 _registered_method=True)
         self.Ask = channel.unary_unary(
                 '/blackbox_am.v1.StudyService/Ask',
@@ -107,6 +105,11 @@ class StudyServiceStub(object):
                 request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.GetBestRequest.SerializeToString,
                 response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.GetBestResponse.FromString,
                 _registered_method=True)
+        self.WriteArtifact = channel.stream_unary(
+                '/blackbox_am.v1.StudyService/WriteArtifact',
+                request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.WriteArtifactRequest.SerializeToString,
+                response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.WriteArtifactResponse.FromString,
+                _registered_method=True)
         self.ReadArtifact = channel.unary_stream(
                 '/blackbox_am.v1.StudyService/ReadArtifact',
                 request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.ReadArtifactRequest.SerializeToString,
@@ -119,8 +122,8 @@ class StudyServiceServicer(object):
     """
 
     def CreateStudy(self, request, context):
-        """Creates a study. The same id with the same spec returns the study that is there;
-        with another spec it is ALREADY_EXISTS.
+        """Creates a study. The same id with the same spec returns the study that is there (raised to
+        the larger budget); with another spec it is ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,13 +155,15 @@ class StudyServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ResumeStudy(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Sets a paused or failed study going.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelStudy(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Ends a study for good.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -171,7 +176,8 @@ class StudyServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteStudy(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Ends a study, and forgets everything about it.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -184,7 +190,7 @@ class StudyServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Tell(self, request, context):
-        """Brings measurements. Durable when it returns.
+        """Brings measurements. Durable when it returns; telling again is harmless.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,13 +203,22 @@ class StudyServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListGenerations(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """The scores of closed generations, in order.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetBest(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """The best of each target that has one, by target.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WriteArtifact(self, request_iterator, context):
+        """Stores bytes, such as inputs that a study brings. The same bytes have the same digest.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -220,12 +235,12 @@ def add_StudyServiceServicer_to_server(servicer, server):
             'CreateStudy': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateStudy,
                     request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.CreateStudyRequest.FromString,
-                    response_serializer=blackbox__am_dot_v1_dot_study__pb2.Study.SerializeToString,
+                    response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.CreateStudyResponse.SerializeToString,
             ),
             'GetStudy': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStudy,
                     request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.GetStudyRequest.FromString,
-                    response_serializer=blackbox__am_dot_v1_dot_study__pb2.Study.SerializeToString,
+                    response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.GetStudyResponse.SerializeToString,
             ),
             'ListStudies': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStudies,
@@ -240,27 +255,27 @@ def add_StudyServiceServicer_to_server(servicer, server):
             'PauseStudy': grpc.unary_unary_rpc_method_handler(
                     servicer.PauseStudy,
                     request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.PauseStudyRequest.FromString,
-                    response_serializer=blackbox__am_dot_v1_dot_study__pb2.Study.SerializeToString,
+                    response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.PauseStudyResponse.SerializeToString,
             ),
             'ResumeStudy': grpc.unary_unary_rpc_method_handler(
                     servicer.ResumeStudy,
                     request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.ResumeStudyRequest.FromString,
-                    response_serializer=blackbox__am_dot_v1_dot_study__pb2.Study.SerializeToString,
+                    response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.ResumeStudyResponse.SerializeToString,
             ),
             'CancelStudy': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelStudy,
                     request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.CancelStudyRequest.FromString,
-                    response_serializer=blackbox__am_dot_v1_dot_study__pb2.Study.SerializeToString,
+                    response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.CancelStudyResponse.SerializeToString,
             ),
             'ExtendStudy': grpc.unary_unary_rpc_method_handler(
                     servicer.ExtendStudy,
                     request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.ExtendStudyRequest.FromString,
-                    response_serializer=blackbox__am_dot_v1_dot_study__pb2.Study.SerializeToString,
+                    response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.ExtendStudyResponse.SerializeToString,
             ),
             'DeleteStudy': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteStudy,
                     request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.DeleteStudyRequest.FromString,
-                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+                    response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.DeleteStudyResponse.SerializeToString,
             ),
             'Ask': grpc.unary_unary_rpc_method_handler(
                     servicer.Ask,
@@ -286,6 +301,11 @@ def add_StudyServiceServicer_to_server(servicer, server):
                     servicer.GetBest,
                     request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.GetBestRequest.FromString,
                     response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.GetBestResponse.SerializeToString,
+            ),
+            'WriteArtifact': grpc.stream_unary_rpc_method_handler(
+                    servicer.WriteArtifact,
+                    request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.WriteArtifactRequest.FromString,
+                    response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.WriteArtifactResponse.SerializeToString,
             ),
             'ReadArtifact': grpc.unary_stream_rpc_method_handler(
                     servicer.ReadArtifact,
@@ -320,7 +340,7 @@ class StudyService(object):
             target,
             '/blackbox_am.v1.StudyService/CreateStudy',
             blackbox__am_dot_v1_dot_study__service__pb2.CreateStudyRequest.SerializeToString,
-            blackbox__am_dot_v1_dot_study__pb2.Study.FromString,
+            blackbox__am_dot_v1_dot_study__service__pb2.CreateStudyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -347,7 +367,7 @@ class StudyService(object):
             target,
             '/blackbox_am.v1.StudyService/GetStudy',
             blackbox__am_dot_v1_dot_study__service__pb2.GetStudyRequest.SerializeToString,
-            blackbox__am_dot_v1_dot_study__pb2.Study.FromString,
+            blackbox__am_dot_v1_dot_study__service__pb2.GetStudyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -428,7 +448,7 @@ class StudyService(object):
             target,
             '/blackbox_am.v1.StudyService/PauseStudy',
             blackbox__am_dot_v1_dot_study__service__pb2.PauseStudyRequest.SerializeToString,
-            blackbox__am_dot_v1_dot_study__pb2.Study.FromString,
+            blackbox__am_dot_v1_dot_study__service__pb2.PauseStudyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -455,7 +475,7 @@ class StudyService(object):
             target,
             '/blackbox_am.v1.StudyService/ResumeStudy',
             blackbox__am_dot_v1_dot_study__service__pb2.ResumeStudyRequest.SerializeToString,
-            blackbox__am_dot_v1_dot_study__pb2.Study.FromString,
+            blackbox__am_dot_v1_dot_study__service__pb2.ResumeStudyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -482,7 +502,7 @@ class StudyService(object):
             target,
             '/blackbox_am.v1.StudyService/CancelStudy',
             blackbox__am_dot_v1_dot_study__service__pb2.CancelStudyRequest.SerializeToString,
-            blackbox__am_dot_v1_dot_study__pb2.Study.FromString,
+            blackbox__am_dot_v1_dot_study__service__pb2.CancelStudyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -509,7 +529,7 @@ class StudyService(object):
             target,
             '/blackbox_am.v1.StudyService/ExtendStudy',
             blackbox__am_dot_v1_dot_study__service__pb2.ExtendStudyRequest.SerializeToString,
-            blackbox__am_dot_v1_dot_study__pb2.Study.FromString,
+            blackbox__am_dot_v1_dot_study__service__pb2.ExtendStudyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -536,7 +556,7 @@ class StudyService(object):
             target,
             '/blackbox_am.v1.StudyService/DeleteStudy',
             blackbox__am_dot_v1_dot_study__service__pb2.DeleteStudyRequest.SerializeToString,
-            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            blackbox__am_dot_v1_dot_study__service__pb2.DeleteStudyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -672,6 +692,33 @@ class StudyService(object):
             '/blackbox_am.v1.StudyService/GetBest',
             blackbox__am_dot_v1_dot_study__service__pb2.GetBestRequest.SerializeToString,
             blackbox__am_dot_v1_dot_study__service__pb2.GetBestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteArtifact(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/blackbox_am.v1.StudyService/WriteArtifact',
+            blackbox__am_dot_v1_dot_study__service__pb2.WriteArtifactRequest.SerializeToString,
+            blackbox__am_dot_v1_dot_study__service__pb2.WriteArtifactResponse.FromString,
             options,
             channel_credentials,
             insecure,

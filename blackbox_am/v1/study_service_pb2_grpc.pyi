@@ -4,10 +4,8 @@ isort:skip_file
 """
 
 import abc
-import blackbox_am.v1.study_pb2
 import blackbox_am.v1.study_service_pb2
 import collections.abc
-import google.protobuf.empty_pb2
 import grpc
 import grpc.aio
 import typing
@@ -25,15 +23,15 @@ class StudyServiceStub:
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     CreateStudy: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.CreateStudyRequest,
-        blackbox_am.v1.study_pb2.Study,
+        blackbox_am.v1.study_service_pb2.CreateStudyResponse,
     ]
-    """Creates a study. The same id with the same spec returns the study that is there;
-    with another spec it is ALREADY_EXISTS.
+    """Creates a study. The same id with the same spec returns the study that is there (raised to
+    the larger budget); with another spec it is ALREADY_EXISTS.
     """
 
     GetStudy: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.GetStudyRequest,
-        blackbox_am.v1.study_pb2.Study,
+        blackbox_am.v1.study_service_pb2.GetStudyResponse,
     ]
 
     ListStudies: grpc.UnaryUnaryMultiCallable[
@@ -49,29 +47,32 @@ class StudyServiceStub:
 
     PauseStudy: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.PauseStudyRequest,
-        blackbox_am.v1.study_pb2.Study,
+        blackbox_am.v1.study_service_pb2.PauseStudyResponse,
     ]
 
     ResumeStudy: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.ResumeStudyRequest,
-        blackbox_am.v1.study_pb2.Study,
+        blackbox_am.v1.study_service_pb2.ResumeStudyResponse,
     ]
+    """Sets a paused or failed study going."""
 
     CancelStudy: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.CancelStudyRequest,
-        blackbox_am.v1.study_pb2.Study,
+        blackbox_am.v1.study_service_pb2.CancelStudyResponse,
     ]
+    """Ends a study for good."""
 
     ExtendStudy: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.ExtendStudyRequest,
-        blackbox_am.v1.study_pb2.Study,
+        blackbox_am.v1.study_service_pb2.ExtendStudyResponse,
     ]
     """Raises the budget; an exhausted study goes on."""
 
     DeleteStudy: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.DeleteStudyRequest,
-        google.protobuf.empty_pb2.Empty,
+        blackbox_am.v1.study_service_pb2.DeleteStudyResponse,
     ]
+    """Ends a study, and forgets everything about it."""
 
     Ask: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.AskRequest,
@@ -83,7 +84,7 @@ class StudyServiceStub:
         blackbox_am.v1.study_service_pb2.TellRequest,
         blackbox_am.v1.study_service_pb2.TellResponse,
     ]
-    """Brings measurements. Durable when it returns."""
+    """Brings measurements. Durable when it returns; telling again is harmless."""
 
     RenewLease: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.RenewLeaseRequest,
@@ -94,11 +95,19 @@ class StudyServiceStub:
         blackbox_am.v1.study_service_pb2.ListGenerationsRequest,
         blackbox_am.v1.study_service_pb2.ListGenerationsResponse,
     ]
+    """The scores of closed generations, in order."""
 
     GetBest: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.GetBestRequest,
         blackbox_am.v1.study_service_pb2.GetBestResponse,
     ]
+    """The best of each target that has one, by target."""
+
+    WriteArtifact: grpc.StreamUnaryMultiCallable[
+        blackbox_am.v1.study_service_pb2.WriteArtifactRequest,
+        blackbox_am.v1.study_service_pb2.WriteArtifactResponse,
+    ]
+    """Stores bytes, such as inputs that a study brings. The same bytes have the same digest."""
 
     ReadArtifact: grpc.UnaryStreamMultiCallable[
         blackbox_am.v1.study_service_pb2.ReadArtifactRequest,
@@ -110,15 +119,15 @@ class StudyServiceAsyncStub:
 
     CreateStudy: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.CreateStudyRequest,
-        blackbox_am.v1.study_pb2.Study,
+        blackbox_am.v1.study_service_pb2.CreateStudyResponse,
     ]
-    """Creates a study. The same id with the same spec returns the study that is there;
-    with another spec it is ALREADY_EXISTS.
+    """Creates a study. The same id with the same spec returns the study that is there (raised to
+    the larger budget); with another spec it is ALREADY_EXISTS.
     """
 
     GetStudy: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.GetStudyRequest,
-        blackbox_am.v1.study_pb2.Study,
+        blackbox_am.v1.study_service_pb2.GetStudyResponse,
     ]
 
     ListStudies: grpc.aio.UnaryUnaryMultiCallable[
@@ -134,29 +143,32 @@ class StudyServiceAsyncStub:
 
     PauseStudy: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.PauseStudyRequest,
-        blackbox_am.v1.study_pb2.Study,
+        blackbox_am.v1.study_service_pb2.PauseStudyResponse,
     ]
 
     ResumeStudy: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.ResumeStudyRequest,
-        blackbox_am.v1.study_pb2.Study,
+        blackbox_am.v1.study_service_pb2.ResumeStudyResponse,
     ]
+    """Sets a paused or failed study going."""
 
     CancelStudy: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.CancelStudyRequest,
-        blackbox_am.v1.study_pb2.Study,
+        blackbox_am.v1.study_service_pb2.CancelStudyResponse,
     ]
+    """Ends a study for good."""
 
     ExtendStudy: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.ExtendStudyRequest,
-        blackbox_am.v1.study_pb2.Study,
+        blackbox_am.v1.study_service_pb2.ExtendStudyResponse,
     ]
     """Raises the budget; an exhausted study goes on."""
 
     DeleteStudy: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.DeleteStudyRequest,
-        google.protobuf.empty_pb2.Empty,
+        blackbox_am.v1.study_service_pb2.DeleteStudyResponse,
     ]
+    """Ends a study, and forgets everything about it."""
 
     Ask: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.AskRequest,
@@ -168,7 +180,7 @@ class StudyServiceAsyncStub:
         blackbox_am.v1.study_service_pb2.TellRequest,
         blackbox_am.v1.study_service_pb2.TellResponse,
     ]
-    """Brings measurements. Durable when it returns."""
+    """Brings measurements. Durable when it returns; telling again is harmless."""
 
     RenewLease: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.RenewLeaseRequest,
@@ -179,11 +191,19 @@ class StudyServiceAsyncStub:
         blackbox_am.v1.study_service_pb2.ListGenerationsRequest,
         blackbox_am.v1.study_service_pb2.ListGenerationsResponse,
     ]
+    """The scores of closed generations, in order."""
 
     GetBest: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.GetBestRequest,
         blackbox_am.v1.study_service_pb2.GetBestResponse,
     ]
+    """The best of each target that has one, by target."""
+
+    WriteArtifact: grpc.aio.StreamUnaryMultiCallable[
+        blackbox_am.v1.study_service_pb2.WriteArtifactRequest,
+        blackbox_am.v1.study_service_pb2.WriteArtifactResponse,
+    ]
+    """Stores bytes, such as inputs that a study brings. The same bytes have the same digest."""
 
     ReadArtifact: grpc.aio.UnaryStreamMultiCallable[
         blackbox_am.v1.study_service_pb2.ReadArtifactRequest,
@@ -198,9 +218,9 @@ class StudyServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: blackbox_am.v1.study_service_pb2.CreateStudyRequest,
         context: _ServicerContext,
-    ) -> typing.Union[blackbox_am.v1.study_pb2.Study, collections.abc.Awaitable[blackbox_am.v1.study_pb2.Study]]:
-        """Creates a study. The same id with the same spec returns the study that is there;
-        with another spec it is ALREADY_EXISTS.
+    ) -> typing.Union[blackbox_am.v1.study_service_pb2.CreateStudyResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.CreateStudyResponse]]:
+        """Creates a study. The same id with the same spec returns the study that is there (raised to
+        the larger budget); with another spec it is ALREADY_EXISTS.
         """
 
     @abc.abstractmethod
@@ -208,7 +228,7 @@ class StudyServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: blackbox_am.v1.study_service_pb2.GetStudyRequest,
         context: _ServicerContext,
-    ) -> typing.Union[blackbox_am.v1.study_pb2.Study, collections.abc.Awaitable[blackbox_am.v1.study_pb2.Study]]: ...
+    ) -> typing.Union[blackbox_am.v1.study_service_pb2.GetStudyResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.GetStudyResponse]]: ...
 
     @abc.abstractmethod
     def ListStudies(
@@ -230,28 +250,30 @@ class StudyServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: blackbox_am.v1.study_service_pb2.PauseStudyRequest,
         context: _ServicerContext,
-    ) -> typing.Union[blackbox_am.v1.study_pb2.Study, collections.abc.Awaitable[blackbox_am.v1.study_pb2.Study]]: ...
+    ) -> typing.Union[blackbox_am.v1.study_service_pb2.PauseStudyResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.PauseStudyResponse]]: ...
 
     @abc.abstractmethod
     def ResumeStudy(
         self,
         request: blackbox_am.v1.study_service_pb2.ResumeStudyRequest,
         context: _ServicerContext,
-    ) -> typing.Union[blackbox_am.v1.study_pb2.Study, collections.abc.Awaitable[blackbox_am.v1.study_pb2.Study]]: ...
+    ) -> typing.Union[blackbox_am.v1.study_service_pb2.ResumeStudyResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.ResumeStudyResponse]]:
+        """Sets a paused or failed study going."""
 
     @abc.abstractmethod
     def CancelStudy(
         self,
         request: blackbox_am.v1.study_service_pb2.CancelStudyRequest,
         context: _ServicerContext,
-    ) -> typing.Union[blackbox_am.v1.study_pb2.Study, collections.abc.Awaitable[blackbox_am.v1.study_pb2.Study]]: ...
+    ) -> typing.Union[blackbox_am.v1.study_service_pb2.CancelStudyResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.CancelStudyResponse]]:
+        """Ends a study for good."""
 
     @abc.abstractmethod
     def ExtendStudy(
         self,
         request: blackbox_am.v1.study_service_pb2.ExtendStudyRequest,
         context: _ServicerContext,
-    ) -> typing.Union[blackbox_am.v1.study_pb2.Study, collections.abc.Awaitable[blackbox_am.v1.study_pb2.Study]]:
+    ) -> typing.Union[blackbox_am.v1.study_service_pb2.ExtendStudyResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.ExtendStudyResponse]]:
         """Raises the budget; an exhausted study goes on."""
 
     @abc.abstractmethod
@@ -259,7 +281,8 @@ class StudyServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: blackbox_am.v1.study_service_pb2.DeleteStudyRequest,
         context: _ServicerContext,
-    ) -> typing.Union[google.protobuf.empty_pb2.Empty, collections.abc.Awaitable[google.protobuf.empty_pb2.Empty]]: ...
+    ) -> typing.Union[blackbox_am.v1.study_service_pb2.DeleteStudyResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.DeleteStudyResponse]]:
+        """Ends a study, and forgets everything about it."""
 
     @abc.abstractmethod
     def Ask(
@@ -275,7 +298,7 @@ class StudyServiceServicer(metaclass=abc.ABCMeta):
         request: blackbox_am.v1.study_service_pb2.TellRequest,
         context: _ServicerContext,
     ) -> typing.Union[blackbox_am.v1.study_service_pb2.TellResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.TellResponse]]:
-        """Brings measurements. Durable when it returns."""
+        """Brings measurements. Durable when it returns; telling again is harmless."""
 
     @abc.abstractmethod
     def RenewLease(
@@ -289,14 +312,24 @@ class StudyServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: blackbox_am.v1.study_service_pb2.ListGenerationsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[blackbox_am.v1.study_service_pb2.ListGenerationsResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.ListGenerationsResponse]]: ...
+    ) -> typing.Union[blackbox_am.v1.study_service_pb2.ListGenerationsResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.ListGenerationsResponse]]:
+        """The scores of closed generations, in order."""
 
     @abc.abstractmethod
     def GetBest(
         self,
         request: blackbox_am.v1.study_service_pb2.GetBestRequest,
         context: _ServicerContext,
-    ) -> typing.Union[blackbox_am.v1.study_service_pb2.GetBestResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.GetBestResponse]]: ...
+    ) -> typing.Union[blackbox_am.v1.study_service_pb2.GetBestResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.GetBestResponse]]:
+        """The best of each target that has one, by target."""
+
+    @abc.abstractmethod
+    def WriteArtifact(
+        self,
+        request_iterator: _MaybeAsyncIterator[blackbox_am.v1.study_service_pb2.WriteArtifactRequest],
+        context: _ServicerContext,
+    ) -> typing.Union[blackbox_am.v1.study_service_pb2.WriteArtifactResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.WriteArtifactResponse]]:
+        """Stores bytes, such as inputs that a study brings. The same bytes have the same digest."""
 
     @abc.abstractmethod
     def ReadArtifact(

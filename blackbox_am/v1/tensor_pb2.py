@@ -24,17 +24,18 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x62lackbox_am/v1/tensor.proto\x12\x0e\x62lackbox_am.v1\"K\n\x06Tensor\x12$\n\x05\x64type\x18\x01 \x01(\x0e\x32\x15.blackbox_am.v1.DType\x12\r\n\x05shape\x18\x02 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"I\n\x05\x43hunk\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0e\n\x06\x63rc32c\x18\x03 \x01(\x07\x12\x12\n\ntotal_size\x18\x04 \x01(\x04*\x8a\x01\n\x05\x44Type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rDTYPE_FLOAT32\x10\x01\x12\x11\n\rDTYPE_FLOAT64\x10\x02\x12\x11\n\rDTYPE_FLOAT16\x10\x03\x12\x0f\n\x0b\x44TYPE_UINT8\x10\x04\x12\x0f\n\x0b\x44TYPE_INT32\x10\x05\x12\x0f\n\x0b\x44TYPE_INT64\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x62lackbox_am/v1/tensor.proto\x12\x0e\x62lackbox_am.v1\"K\n\x06Tensor\x12$\n\x05\x64type\x18\x01 \x01(\x0e\x32\x15.blackbox_am.v1.Dtype\x12\r\n\x05shape\x18\x02 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"Y\n\x05\x43hunk\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x13\n\x06\x63rc32c\x18\x03 \x01(\x07H\x00\x88\x01\x01\x12\x12\n\ntotal_size\x18\x04 \x01(\x04\x42\t\n\x07_crc32c*\x8a\x01\n\x05\x44type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rDTYPE_FLOAT32\x10\x01\x12\x11\n\rDTYPE_FLOAT64\x10\x02\x12\x11\n\rDTYPE_FLOAT16\x10\x03\x12\x0f\n\x0b\x44TYPE_UINT8\x10\x04\x12\x0f\n\x0b\x44TYPE_INT32\x10\x05\x12\x0f\n\x0b\x44TYPE_INT64\x10\x06\x42}\n\x10io.blackboxam.v1P\x01Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\xa2\x02\x03\x42\x41M\xaa\x02\rBlackboxAm.V1\xca\x02\rBlackboxAm\\V1\xea\x02\x0e\x42lackboxAm::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'blackbox_am.v1.tensor_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_DTYPE']._serialized_start=200
-  _globals['_DTYPE']._serialized_end=338
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\020io.blackboxam.v1P\001Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\242\002\003BAM\252\002\rBlackboxAm.V1\312\002\rBlackboxAm\\V1\352\002\016BlackboxAm::V1'
+  _globals['_DTYPE']._serialized_start=216
+  _globals['_DTYPE']._serialized_end=354
   _globals['_TENSOR']._serialized_start=47
   _globals['_TENSOR']._serialized_end=122
   _globals['_CHUNK']._serialized_start=124
-  _globals['_CHUNK']._serialized_end=197
+  _globals['_CHUNK']._serialized_end=213
 # @@protoc_insertion_point(module_scope)

@@ -19,51 +19,51 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
-class _DType:
+class _Dtype:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
 
-class _DTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_DType.ValueType], builtins.type):
+class _DtypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Dtype.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    DTYPE_UNSPECIFIED: _DType.ValueType  # 0
-    DTYPE_FLOAT32: _DType.ValueType  # 1
-    DTYPE_FLOAT64: _DType.ValueType  # 2
-    DTYPE_FLOAT16: _DType.ValueType  # 3
-    DTYPE_UINT8: _DType.ValueType  # 4
-    """0..255 stands for 0..1 where stimuli are meant."""
-    DTYPE_INT32: _DType.ValueType  # 5
-    DTYPE_INT64: _DType.ValueType  # 6
+    DTYPE_UNSPECIFIED: _Dtype.ValueType  # 0
+    DTYPE_FLOAT32: _Dtype.ValueType  # 1
+    DTYPE_FLOAT64: _Dtype.ValueType  # 2
+    DTYPE_FLOAT16: _Dtype.ValueType  # 3
+    DTYPE_UINT8: _Dtype.ValueType  # 4
+    """In a tensor of stimuli, 0..255 stands for 0..1."""
+    DTYPE_INT32: _Dtype.ValueType  # 5
+    DTYPE_INT64: _Dtype.ValueType  # 6
 
-class DType(_DType, metaclass=_DTypeEnumTypeWrapper):
+class Dtype(_Dtype, metaclass=_DtypeEnumTypeWrapper):
     """Element types. All are little-endian."""
 
-DTYPE_UNSPECIFIED: DType.ValueType  # 0
-DTYPE_FLOAT32: DType.ValueType  # 1
-DTYPE_FLOAT64: DType.ValueType  # 2
-DTYPE_FLOAT16: DType.ValueType  # 3
-DTYPE_UINT8: DType.ValueType  # 4
-"""0..255 stands for 0..1 where stimuli are meant."""
-DTYPE_INT32: DType.ValueType  # 5
-DTYPE_INT64: DType.ValueType  # 6
-global___DType = DType
+DTYPE_UNSPECIFIED: Dtype.ValueType  # 0
+DTYPE_FLOAT32: Dtype.ValueType  # 1
+DTYPE_FLOAT64: Dtype.ValueType  # 2
+DTYPE_FLOAT16: Dtype.ValueType  # 3
+DTYPE_UINT8: Dtype.ValueType  # 4
+"""In a tensor of stimuli, 0..255 stands for 0..1."""
+DTYPE_INT32: Dtype.ValueType  # 5
+DTYPE_INT64: Dtype.ValueType  # 6
+global___Dtype = Dtype
 
 @typing.final
 class Tensor(google.protobuf.message.Message):
-    """A dense array: row-major, packed bytes, never one field per element."""
+    """A dense array: row-major, little-endian, packed bytes, never one field per element."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DTYPE_FIELD_NUMBER: builtins.int
     SHAPE_FIELD_NUMBER: builtins.int
     DATA_FIELD_NUMBER: builtins.int
-    dtype: global___DType.ValueType
+    dtype: global___Dtype.ValueType
     data: builtins.bytes
     @property
     def shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
     def __init__(
         self,
         *,
-        dtype: global___DType.ValueType = ...,
+        dtype: global___Dtype.ValueType = ...,
         shape: collections.abc.Iterable[builtins.int] | None = ...,
         data: builtins.bytes = ...,
     ) -> None: ...
@@ -73,7 +73,9 @@ global___Tensor = Tensor
 
 @typing.final
 class Chunk(google.protobuf.message.Message):
-    """A piece of a byte stream, so that no single message grows above 4 MiB."""
+    """A piece of a byte stream, so that no single message grows above 4 MiB. The pieces of a stream
+    come in order and without gaps.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -84,8 +86,9 @@ class Chunk(google.protobuf.message.Message):
     offset: builtins.int
     """Position of `data` in the whole."""
     data: builtins.bytes
+    """At most 1 MiB is usual; the receiver's limit of a message is the largest."""
     crc32c: builtins.int
-    """CRC-32C (Castagnoli) of `data`."""
+    """CRC-32C (Castagnoli) of `data`. The receiver checks it where it is set."""
     total_size: builtins.int
     """Length of the whole."""
     def __init__(
@@ -93,9 +96,11 @@ class Chunk(google.protobuf.message.Message):
         *,
         offset: builtins.int = ...,
         data: builtins.bytes = ...,
-        crc32c: builtins.int = ...,
+        crc32c: builtins.int | None = ...,
         total_size: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["crc32c", b"crc32c", "data", b"data", "offset", b"offset", "total_size", b"total_size"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_crc32c", b"_crc32c", "crc32c", b"crc32c"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_crc32c", b"_crc32c", "crc32c", b"crc32c", "data", b"data", "offset", b"offset", "total_size", b"total_size"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_crc32c", b"_crc32c"]) -> typing.Literal["crc32c"] | None: ...
 
 global___Chunk = Chunk

@@ -10,7 +10,7 @@ import pytest
 import blackbox_am
 
 OPTIMIZERS = Path(blackbox_am.__file__).parent / "optimizers"
-BATCHED_ON_CUDA = "_law.py"
+BATCHED_ON_CUDA = "_sweeps.py"
 """Its products of batches run on CUDA alone; the CPU has compiled sweeps."""
 NORMS = {"vector_norm", "norm"}
 PRODUCTS = {"matmul", "mm", "mv", "bmm", "addmm", "addmm_", "baddbmm", "addmv", "einsum", "dot"}

@@ -48,7 +48,7 @@ def test_padding_adds_nothing_to_gradients() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "preferred", "size"),
-    [(1, 64, 8), (8, 64, 8), (9, 64, 16), (60, 64, 64), (1000, 64, 64), (20, 16, 16), (3, 1, 1)],
+    [(1, 64, 1), (8, 64, 8), (64, 64, 64), (80, 64, 40), (65, 64, 33), (1000, 64, 63), (3, 1, 1)],
 )
-def test_small_generations_run_at_their_own_size(rows: int, preferred: int, size: int) -> None:
+def test_the_batch_size_leaves_the_least_padding(rows: int, preferred: int, size: int) -> None:
     assert fixed_batch_size(rows, preferred) == size

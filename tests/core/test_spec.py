@@ -100,7 +100,7 @@ def test_plain_data_and_json_lose_nothing(spec: StudySpec) -> None:
         ({"generator": None, "space": {"kind": "normal", "dimension": 3}}, "no stimuli"),
         ({"seed": 2**63}, "seed|[Ii]nteger"),
         ({"keep_latents": "some"}, "keep_latents"),
-        ({"optimizer": {"nam": "cma"}}, "unknown field `nam`"),
+        ({"optimizer": {"nam": "cma"}}, "no field 'optimizer.nam'; did you mean 'name'"),
         ({"generator": {"name": ""}}, "generator.name"),
         ({"criteria": [{"kind": "threshold"}] * 2}, "one for each of the 1 targets, got 2"),
     ],

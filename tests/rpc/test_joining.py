@@ -15,9 +15,9 @@ ARRAY = np.arange(30, dtype=np.float32).reshape(5, 6)
 def rendered():
     """The parts of an answer to Render, and what joins them."""
     part = catalog_pb.RenderResponse
-    parts = [part(header=tensors.header("float32", ARRAY.shape))]
+    parts = [part(header=catalog_pb.RenderHeader(stimuli=tensors.header("float32", ARRAY.shape)))]
     parts += [part(chunk=chunk) for chunk in chunks.split(ARRAY.tobytes(), 40)]
-    return parts, TensorJoiner("stimuli", lambda header: header)
+    return parts, TensorJoiner("stimuli", lambda header: header.stimuli)
 
 
 def observed():
@@ -65,8 +65,8 @@ def test_broken_streams_are_refused(stream, change, says):
 def test_a_header_is_looked_at_before_there_is_room_for_its_tensor():
     (part, *_), _ = rendered()
     with pytest.raises(InvalidInput, match="at most 100"):
-        TensorJoiner("stimuli", lambda header: header, limit=100).add(part)
-    part.header.shape[:] = [2**40, 2**40]
+        TensorJoiner("stimuli", lambda header: header.stimuli, limit=100).add(part)
+    part.header.stimuli.shape[:] = [2**40, 2**40]
     seen = []
 
     def check(header):
@@ -74,5 +74,5 @@ def test_a_header_is_looked_at_before_there_is_room_for_its_tensor():
         raise ShapeMismatch("another shape")
 
     with pytest.raises(ShapeMismatch, match="another shape"):
-        TensorJoiner("stimuli", lambda header: header, check=check).add(part)
+        TensorJoiner("stimuli", lambda header: header.stimuli, check=check).add(part)
     assert seen == [[2**40, 2**40]]

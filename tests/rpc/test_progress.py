@@ -19,7 +19,7 @@ from blackbox_am.core.types import (
     TargetProgress,
 )
 from blackbox_am.errors import InvalidInput
-from blackbox_am.rpc import progress
+from blackbox_am.rpc import progress, times
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 from blackbox_am.v1 import study_pb2 as pb
 
@@ -114,4 +114,4 @@ def test_descriptions_without_sense_are_refused(change, says):
 
 
 def test_times_come_back():
-    assert progress.time_from_proto(progress.time_to_proto(1.5e9)).timestamp() == 1.5e9
+    assert times.time_from_proto(times.time_to_proto(1.5e9)).timestamp() == 1.5e9

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from blackbox_am.core.tensors import DTYPES
 from blackbox_am.errors import ShapeMismatch
 from blackbox_am.rpc import tensors
-from blackbox_am.v1.tensor_pb2 import DType, Tensor
+from blackbox_am.v1.tensor_pb2 import Dtype, Tensor
 
 
 @given(
@@ -36,9 +36,9 @@ def test_other_strides_and_byte_orders_travel_row_major_little_endian():
     [
         (Tensor(), "got none; is the tensor filled in"),
         (Tensor(dtype=99, shape=[1], data=b"1234"), "number 99"),
-        (Tensor(dtype=DType.DTYPE_FLOAT32, shape=[2, 3], data=b"123"), "24 bytes, got 3"),
-        (Tensor(dtype=DType.DTYPE_FLOAT32, shape=[-1], data=b""), "negative"),
-        (Tensor(dtype=DType.DTYPE_UINT8, shape=[2**62, 2**62], data=b""), "bytes, got 0"),
+        (Tensor(dtype=Dtype.DTYPE_FLOAT32, shape=[2, 3], data=b"123"), "24 bytes, got 3"),
+        (Tensor(dtype=Dtype.DTYPE_FLOAT32, shape=[-1], data=b""), "negative"),
+        (Tensor(dtype=Dtype.DTYPE_UINT8, shape=[2**62, 2**62], data=b""), "bytes, got 0"),
     ],
 )
 def test_malformed_tensors_are_refused(message, says):
@@ -50,4 +50,4 @@ def test_malformed_tensors_are_refused(message, says):
 def test_a_header_announces_its_bytes():
     assert tensors.size_of(tensors.header("float64", (3, 5))) == 120
     with pytest.raises(ShapeMismatch, match="negative"):
-        tensors.size_of(Tensor(dtype=DType.DTYPE_UINT8, shape=[-2]))
+        tensors.size_of(Tensor(dtype=Dtype.DTYPE_UINT8, shape=[-2]))

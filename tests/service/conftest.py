@@ -77,8 +77,8 @@ def raw(address):
 def spec():
     """A small study that the server evaluates, as a message to be changed."""
     return study_pb2.StudySpec(
-        generator="pixels",
+        generator=study_pb2.GeneratorSpec(name="pixels"),
         oracle="sim",
-        targets=[study_pb2.Objective(kind="mean", units=["units:0"])],
+        targets=[study_pb2.Objective(kind="mean", quantities=["units:0"])],
         budget=study_pb2.Budget(queries_per_target=50),
     )

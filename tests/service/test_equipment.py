@@ -23,6 +23,7 @@ def wanted(network="climbable", **changes):
         "optimizer": "encoding_model",
         "parameters": {"network": network},
         "queries_per_target": 120,
+        "seed": 0,
     }
     return {**plain, **changes}
 

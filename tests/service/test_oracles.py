@@ -9,7 +9,6 @@ import torch
 
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.client import connect
-from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, NotFound, ShapeMismatch, UnknownUnit
 from blackbox_am.oracles.simulated import Simulated
@@ -140,7 +139,9 @@ def test_listings(client):
     oracles = {oracle.name: oracle for oracle in client.oracles()}
     assert sorted(oracles) == ["climbable", "sim", "slow"]
     assert oracles["sim"].info == Simulated().describe()
-    assert oracles["climbable"].info.capabilities == FORWARD | Capability.GRADIENTS
+    assert (
+        oracles["climbable"].info.capabilities == Simulated(gradients=True).describe().capabilities
+    )
     generators = {generator.name: generator for generator in client.generators()}
     assert generators["small"].stimulus_shape == (1, 4, 4)
     assert generators["small"].space.dimension == 16

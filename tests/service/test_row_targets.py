@@ -112,7 +112,7 @@ def test_rows_of_targets_come_as_they_are_rendered(address):
     )
     with grpc.insecure_channel(address) as channel:
         header, *parts = CatalogServiceStub(channel).Render(request, timeout=20)
-    assert header.header.shape == [ROWS, *SHAPE]
+    assert header.header.stimuli.shape == [ROWS, *SHAPE]
     assert len(parts) == 4  # 32 rows a time
     assert [part.chunk.offset for part in parts] == [k * 32 * 192 for k in range(4)]
 
@@ -187,7 +187,7 @@ def test_candidates_are_shown_around_the_inputs_of_their_targets(client, catalog
         targets=["a:0", "a:1", "a:2"], generator="three", optimizer="random", queries_per_target=10
     )
     asked = study.ask(stimuli=True)
-    targets = [int(name.split("/")[2]) for name in asked.ids]
+    targets = asked.targets
     assert set(targets) == {0, 1, 2}
     np.testing.assert_array_equal(asked.stimuli, here(catalogue, "three", asked.latents, targets))
 
@@ -243,13 +243,13 @@ def answering(parts):
 
 def test_a_broken_answer_is_no_stimulus():
     part = pb.RenderResponse
-    header = part(header=tensors.header("uint8", (1, 4)))
+    header = part(header=pb.RenderHeader(stimuli=tensors.header("uint8", (1, 4))))
     (chunk,) = chunks.split(b"abcd")
     good = [header, part(chunk=chunk)]
     with answering(good) as client:
         assert client.render("any", [[0.0]]).tolist() == [[97, 98, 99, 100]]
     for parts, error, says in (
-        ([], ServerFailed, "the server sent no stimuli"),
+        ([], ServerFailed, "the server sent no tensor"),
         (good[::-1], InvalidInput, "chunk before it"),
         ([header, header, good[1]], InvalidInput, "second header"),
         ([header, part(), good[1]], InvalidInput, "a part without either"),

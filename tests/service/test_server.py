@@ -106,6 +106,7 @@ def search(client):
         oracle="sim",
         queries_per_target=1500,
         study_id="mine",
+        seed=0,
     )
 
 
@@ -219,6 +220,7 @@ def test_a_journal_that_cannot_be_read_is_told_and_harms_no_other(config, tmp_pa
             ).wait(30)
     damage = sqlite3.connect(path)
     damage.execute("update events set body = x'c1ff' where study = 'bad' and sequence = 3")
+    damage.execute("update studies set body = x'c1ff' where study = 'bad'")
     damage.commit()
     damage.close()
     with running(stored) as address, connect(address) as client:
@@ -237,7 +239,7 @@ def _handle(client):
 def test_the_limit_of_a_message_is_the_operators(config):
     small = replace(config, max_message_bytes=2**16)
     with running(small) as address, connect(address) as client:
-        assert client.server_info().max_message_bytes == 2**16
+        assert client.server_info().limits.max_message_bytes == 2**16
         with pytest.raises(InvalidInput, match="too large"):
             client.observe("sim", np.zeros((100, 3, 32, 32)), ["u:0"])
 

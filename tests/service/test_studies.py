@@ -44,7 +44,7 @@ def test_a_study_runs_to_its_end(client):
     generations = list(study.generations())
     assert [g.generation for g in generations] == list(range(end.generation))
     assert sum(g.scores.size for g in generations) == 400
-    best = study.best(stimuli=True)
+    best = study.best(stimuli=True, dtype="float32")
     assert [b.score for b in best] == [t.best_score for t in end.targets]
     for index, unit in enumerate((0, 3)):
         stimulus = best[index].stimulus
@@ -55,14 +55,14 @@ def test_a_study_runs_to_its_end(client):
 
 
 def test_the_whole_study_is_shown(raw, spec):
-    study = raw.studies.CreateStudy(pb.CreateStudyRequest(spec=spec, study_id="whole"))
+    study = raw.studies.CreateStudy(pb.CreateStudyRequest(spec=spec, study_id="whole")).study
     assert study.name == "studies/whole"
     assert study.spec.oracle == "sim"
     assert study.spec.optimizer.name == "auto"
     assert study.optimizer.name == "snes"
     assert study.optimizer.parameters["population"] == study.population
     assert not study.warning
-    assert study.space.kind == study_pb2.Space.KIND_BOX
+    assert study.space.kind == study_pb2.SPACE_KIND_BOX
     assert study.space.dimension == 192
     assert list(study.stimulus_shape) == [3, 8, 8]
     assert study.population > 0
@@ -108,10 +108,10 @@ def test_many_at_once_create_one(client):
 
 def test_a_repeated_request_has_no_further_effect(raw, spec):
     request = pb.CreateStudyRequest(spec=spec, request_id="r1")
-    names = {raw.studies.CreateStudy(request).name for _ in range(3)}
+    names = {raw.studies.CreateStudy(request).study.name for _ in range(3)}
     assert len(names) == 1
     other = pb.CreateStudyRequest(spec=spec, request_id="r2")
-    assert raw.studies.CreateStudy(other).name not in names
+    assert raw.studies.CreateStudy(other).study.name not in names
 
 
 def test_validation_creates_nothing(own):
@@ -126,7 +126,7 @@ def test_a_description_too_long_for_a_message_is_refused(own):
     long = ObjectiveSpec("mean", quantities=tuple("layer." * 10 + f"u:{i}" for i in range(5000)))
     with pytest.raises(InvalidSpec, match="split the targets") as found:
         own.create(targets=[long] * 10, space=SpaceSpec("normal", 2), validate_only=True)
-    assert found.value.field == "targets"
+    assert found.value.field == "spec.targets"
 
 
 def test_listing_in_pages_and_by_state(config):

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from blackbox_am.client import connect
-from blackbox_am.client.events import StateChanged
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.study_events import StateChanged
 from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import (
     OracleFailed,

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from blackbox_am.core import state as states
+from blackbox_am.core.observation import Observation
 from blackbox_am.core.spec import Budget, ObjectiveSpec, OptimizerSpec, SpaceSpec, StudySpec
 from blackbox_am.core.types import StopReason, StudyState
 from blackbox_am.errors import (
@@ -20,6 +21,7 @@ from blackbox_am.errors import (
     StudyExists,
     Unsupported,
 )
+from blackbox_am.evaluation import Rows
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import checks, reports
 from blackbox_am.studies.events import Resumed, decode
@@ -41,13 +43,16 @@ def begin(store: SQLStore, study_spec: StudySpec | None = None, **options) -> Li
 
 
 def score(latents: np.ndarray) -> np.ndarray:
-    return -np.square(latents - 1).sum(axis=-1, keepdims=True).astype(np.float32)
+    return -np.square(latents.astype(np.float64) - 1).sum(axis=-1, keepdims=True)
 
 
 def step(live: LiveStudy) -> None:
     generation = live.generation()
     live.start()
-    live.tell_generation(generation, score(generation.latents[:, : generation.rows].numpy()))
+    rows = Rows.of(generation.latents, generation.targets, generation.wanted)
+    values = score(rows.latents.numpy())
+    rendered = np.ones(len(rows), bool)
+    live.tell_generation(generation, Observation(rows.targets, rows.rows, (), values, rendered))
 
 
 @pytest.fixture
@@ -91,9 +96,9 @@ def test_the_budget_cuts_the_last_generation(store):
     live = begin(store, spec(queries=25))
     rows = []
     while live.study.state.active:
-        rows.append(live.generation().rows)
+        rows.append(live.generation().wanted.sum(axis=1).tolist())
         step(live)
-    assert rows == [10, 10, 5]
+    assert rows == [[10, 10], [10, 10], [5, 5]]
     assert [t.queries for t in live.study.targets] == [25, 25]
     assert live.study.stop_reason is StopReason.BUDGET
 
@@ -129,13 +134,13 @@ def test_a_budget_cannot_shrink(store):
 
 
 def test_a_finished_target_drops_out_and_the_others_do_not_notice(store):
-    live = begin(store, spec(queries=200, target_score=-0.05))
+    live = begin(store, spec(queries=200, targets=4, target_score=-0.05))
     while live.study.state.active:
         step(live)
     alone = [t.queries for t in live.study.targets]
     assert {t.stop_reason for t in live.study.targets} == {StopReason.TARGET}
-    assert len(set(alone)) == 2, "they should finish at different times"
-    endless = begin(SQLStore(":memory:"), spec(queries=200))
+    assert len(set(alone)) > 1, "they should finish at different times"
+    endless = begin(SQLStore(":memory:"), spec(queries=200, targets=4))
     while endless.study.state.active:
         step(endless)
     scores = {g.generation: g for g in reports.generations(endless.store, "s")}
@@ -172,7 +177,7 @@ def test_latents_that_come_out_different_are_said_so(store, monkeypatch):
     live = begin(store)
     step(live)
     step(live)
-    monkeypatch.setattr("blackbox_am.studies.search.tensors.checksum", lambda a: b"other")
+    monkeypatch.setattr("blackbox_am.studies.search.checksum", lambda a: b"other")
     recovered = LiveStudy.recover(store, "s")
     last = decode(store.read("s")[-1].body)
     assert isinstance(last, Resumed)
@@ -189,7 +194,7 @@ def test_keeping_all_latents_recovers_even_then(store, monkeypatch):
     step(live)
     step(live)
     expected = live.generation().latents
-    monkeypatch.setattr("blackbox_am.studies.search.tensors.checksum", lambda a: b"other")
+    monkeypatch.setattr("blackbox_am.studies.search.checksum", lambda a: b"other")
     assert torch.equal(LiveStudy.recover(store, "s").generation().latents, expected)
 
 

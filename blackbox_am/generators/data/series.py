@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -15,7 +16,6 @@ from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._stimuli import stimuli_of
-from blackbox_am.generators._waves import cosines
 
 BASES = ("samples", "dct", "spline")
 STEEPEST = 8.0
@@ -60,6 +60,8 @@ class Series(Generator):
     """
 
     kind: ClassVar[str] = "series"
+    study_parameters: ClassVar[frozenset[str]] = frozenset({"decay", "mean", "deviation"})
+    study_inputs: ClassVar[tuple[str, ...]] = ("match",)
 
     channels: int = 1
     length: int = 128
@@ -191,6 +193,14 @@ class Series(Generator):
 def roughness(series: torch.Tensor) -> torch.Tensor:
     """(): the mean squared first difference of series (..., T) along time."""
     return series.diff(dim=-1).square().mean()
+
+
+def cosines(length: int) -> torch.Tensor:
+    """(T, T) float64, the orthonormal DCT-II: column k is frequency k."""
+    time = (torch.arange(length, dtype=torch.float64) + 0.5) * (math.pi / length)
+    waves = torch.cos(time[:, None] * torch.arange(length))
+    unit: torch.Tensor = waves / waves.norm(dim=0)
+    return unit
 
 
 def cubic_splines(length: int, count: int) -> torch.Tensor:

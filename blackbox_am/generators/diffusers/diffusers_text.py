@@ -131,6 +131,7 @@ class DiffusersText(Loaded):
     """
 
     kind: ClassVar[str] = "diffusers_text"
+    study_parameters: ClassVar[frozenset[str]] = frozenset({"prior", "seed"})
     excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"checkpointing"})
 
     weights: str

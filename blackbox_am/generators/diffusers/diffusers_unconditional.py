@@ -103,6 +103,7 @@ class DiffusersUnconditional(Loaded):
     """
 
     kind: ClassVar[str] = "diffusers_unconditional"
+    study_parameters: ClassVar[frozenset[str]] = frozenset({"label", "seed", "prior"})
     excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"checkpointing"})
 
     weights: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ class InputNeighbourhood(Generator):
         rows: which entries of the file, by number; all unless given.
     """
 
+    study_inputs: ClassVar[tuple[str, ...]] = ("inputs",)
+
     inputs: Any
     array: str = ""
     channels_last: bool = False
@@ -50,6 +52,9 @@ class InputNeighbourhood(Generator):
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         """As `Generator.render`, around the first input."""
         return self.render_targets(latents, torch.zeros(len(latents), dtype=torch.int64))
+
+    def references(self, targets: torch.Tensor) -> torch.Tensor:
+        return self.mine(targets, self._clean_on, targets.device)
 
     def mine(self, targets: torch.Tensor, of: Constants, device: torch.device) -> torch.Tensor:
         """(N, ...): of what there is of each input, that of each row's target."""

@@ -43,6 +43,7 @@ class Neighbourhood(InputNeighbourhood):
     """
 
     kind: ClassVar[str] = "neighbourhood"
+    study_parameters: ClassVar[frozenset[str]] = frozenset({"radius", "channels_last", "rows"})
 
     radius: float = 4.0
     weights: str = "zoo:cifar_vae"

@@ -15,7 +15,7 @@ from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.generators._waves import cosines
+from blackbox_am.generators.data.series import cosines
 from blackbox_am.generators.inputs._input_neighbourhood import InputNeighbourhood
 
 BALLS = ("linf", "l2", "l0")
@@ -57,6 +57,9 @@ class Perturbation(InputNeighbourhood):
     """
 
     kind: ClassVar[str] = "perturbation"
+    study_parameters: ClassVar[frozenset[str]] = frozenset(
+        {"ball", "radius", "basis", "size", "channels_last", "rows"}
+    )
 
     ball: Literal["linf", "l2", "l0"] = "linf"
     radius: float = 8 / 255

@@ -56,6 +56,7 @@ class BigGAN(Loaded):
     """
 
     kind: ClassVar[str] = "biggan"
+    study_parameters: ClassVar[frozenset[str]] = frozenset({"truncation", "label"})
 
     weights: str
     truncation: float = 0.4

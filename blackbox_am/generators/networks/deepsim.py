@@ -101,6 +101,10 @@ class DeePSim(Loaded):
             NotFound: where there is no such file; says where weights come from.
             InvalidSpec: where the weights are of another network, or bounds do not fit it.
         """
+        return self._space
+
+    @cached_property
+    def _space(self) -> Space:
         features = self._net.defc7.in_features
         high = read_array("bounds", self.bounds).astype(np.float64).reshape(-1)
         positive = high.size in (1, features) and bool(np.isfinite(high).all() and (high > 0).all())
@@ -118,7 +122,7 @@ class DeePSim(Loaded):
         return (3, self.crop, self.crop)
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
-        space = self._space
+        space = self.space
         check_latent_shape(space, latents)
         network = self._net
         weight = network.defc7.weight
@@ -126,10 +130,6 @@ class DeePSim(Loaded):
         made = self._slices.render(network, codes)
         images = (made + made.new_tensor(self.mean).reshape(1, 3, 1, 1)) / 255
         return center_crop(bounded(images.flip(1)), self.stimulus_shape[1:])
-
-    @cached_property
-    def _space(self) -> Space:
-        return self.space
 
     def _load(self) -> nn.Module:
         path = Path(self.weights)

@@ -41,6 +41,7 @@ class Gan(Decoder):
     """
 
     kind: ClassVar[str] = "gan"
+    study_parameters: ClassVar[frozenset[str]] = frozenset({"truncation"})
     architectures: ClassVar[type[Architecture]] = GanArchitecture
 
     weights: str = "zoo:cifar_sngan"

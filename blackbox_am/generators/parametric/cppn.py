@@ -45,6 +45,7 @@ class CPPN(Drawn):
     """
 
     kind: ClassVar[str] = "cppn"
+    study_parameters: ClassVar[frozenset[str]] = frozenset({"gain", "contrast"})
 
     shape: tuple[int, ...] = (3, 32, 32)
     width: int = 12

@@ -41,6 +41,9 @@ class DCT(Drawn):
     """
 
     kind: ClassVar[str] = "dct"
+    study_parameters: ClassVar[frozenset[str]] = frozenset(
+        {"lowest", "decay", "contrast", "colours", "squash"}
+    )
 
     shape: tuple[int, ...] = (3, 32, 32)
     lowest: int | None = 64

@@ -43,6 +43,9 @@ class Fourier(Drawn):
     """
 
     kind: ClassVar[str] = "fourier"
+    study_parameters: ClassVar[frozenset[str]] = frozenset(
+        {"lowest", "decay", "contrast", "colours"}
+    )
 
     shape: tuple[int, ...] = (3, 32, 32)
     lowest: int | None = None

@@ -68,6 +68,9 @@ class Maco(Drawn):
     """
 
     kind: ClassVar[str] = "maco"
+    study_parameters: ClassVar[frozenset[str]] = frozenset(
+        {"lowest", "luminance", "contrast", "seed"}
+    )
 
     shape: tuple[int, ...] = (3, 32, 32)
     lowest: int | None = 48

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.optimizers.tensor_train._law import SHORTEST, TINY
+from blackbox_am.optimizers.tensor_train._sweeps import SHORTEST, TINY
 
 Floats = NDArray[np.floating]
 F = TypeVar("F", bound=Callable[..., object])

@@ -21,13 +21,7 @@ from __future__ import annotations
 
 import torch
 
-from blackbox_am.optimizers.tensor_train._grid import joined
-
-TINY = 1e-12
-"""Added to every weight, so that weights that are all 0 have a distribution."""
-SHORTEST = 1e-30
-"""Squares of lengths are taken to be this at least. Like `TINY`, it is compiled into
-`_kernels`, which is compiled again only when its own file changes."""
+from blackbox_am.optimizers.tensor_train._sweeps import ascent_by_torch, draw_by_torch
 
 
 def draw(cores: torch.Tensor, uniform: torch.Tensor, floor: float, bits: int = 1) -> torch.Tensor:
@@ -36,9 +30,8 @@ def draw(cores: torch.Tensor, uniform: torch.Tensor, floor: float, bits: int = 1
     """
     if cores.device.type != "cpu":
         return draw_by_torch(cores, uniform, floor, bits)
-    from blackbox_am.optimizers.tensor_train import (
-        _kernels as kernels,
-    )  # it takes a second to import
+    # The import of numba takes a second.
+    from blackbox_am.optimizers.tensor_train import _kernels as kernels
 
     targets, modes, population = uniform.shape
     out = torch.empty(targets, modes // bits, population, dtype=torch.int32)
@@ -55,92 +48,10 @@ def ascent(
     """
     if cores.device.type != "cpu":
         return ascent_by_torch(cores, picks, weights, floor)
-    from blackbox_am.optimizers.tensor_train import (
-        _kernels as kernels,
-    )  # it takes a second to import
+    # The import of numba takes a second.
+    from blackbox_am.optimizers.tensor_train import _kernels as kernels
 
     out = torch.empty_like(cores)
     for core, samples, weight, slope in zip(cores, picks, weights, out, strict=True):
         kernels.ascent(core.numpy(), samples.numpy(), weight.numpy(), floor, slope.numpy())
     return out
-
-
-def draw_by_torch(
-    cores: torch.Tensor, uniform: torch.Tensor, floor: float, bits: int = 1
-) -> torch.Tensor:
-    """`draw` on any device, for all samples and targets at once."""
-    rank = cores.shape[-1]
-    left = _first(uniform[:, 0], rank)
-    picks = []
-    for core, right, numbers in zip(
-        cores.unbind(1), right_vectors(cores), uniform.unbind(1), strict=True
-    ):
-        size = core.shape[1]
-        again = numbers < floor
-        scaled = numbers * (size / floor if floor > 0 else 0.0)
-        value = scaled.to(torch.int64).clamp(max=size - 1)
-        rest = torch.where(again, scaled - value, (numbers - floor) / (1 - floor or 1.0))
-        sums = _chances(core, right, left, 0.0).cumsum(-1)[..., :-1]
-        pick = (rest.unsqueeze(-1) >= sums).sum(-1)
-        left = _advance(core, left, pick)
-        picks.append(torch.where(again, value, pick))
-    return joined(torch.stack(picks, 1).to(torch.int32), bits)
-
-
-def log_likelihood(cores: torch.Tensor, picks: torch.Tensor, floor: float) -> torch.Tensor:
-    """(K, E) of samples `picks` (K, M, E). Autograd can follow it."""
-    left = _first(picks[:, 0].to(cores.dtype), cores.shape[-1])
-    total = torch.zeros_like(left[..., 0])
-    for core, right, pick in zip(
-        cores.unbind(1), right_vectors(cores), picks.to(torch.int64).unbind(1), strict=True
-    ):
-        chances = _chances(core, right, left, floor)
-        total = total + chances.gather(-1, pick.unsqueeze(-1)).squeeze(-1).log()
-        left = _advance(core, left, pick)
-    return total
-
-
-def ascent_by_torch(
-    cores: torch.Tensor, picks: torch.Tensor, weights: torch.Tensor, floor: float
-) -> torch.Tensor:
-    """`ascent` on any device, for all samples and targets at once."""
-    with torch.enable_grad():
-        leaf = cores.detach().clone().requires_grad_()
-        total = (weights * log_likelihood(leaf, picks, floor)).sum()
-    (slope,) = torch.autograd.grad(total, leaf)
-    return slope
-
-
-def right_vectors(cores: torch.Tensor) -> list[torch.Tensor]:
-    """z_1 to z_M, each (K, r)."""
-    right = _first(cores[:, 0, 0, 0, 0], cores.shape[-1])
-    found = [right]
-    for core in reversed(cores.unbind(1)[1:]):
-        right = _unit((core.sum(1) * right.unsqueeze(-2)).sum(-1))
-        found.append(right)
-    return found[::-1]
-
-
-def _first(like: torch.Tensor, rank: int) -> torch.Tensor:
-    """(..., r) the first unit vector, for every number of `like` (...)."""
-    return torch.eye(1, rank, device=like.device, dtype=like.dtype)[0].expand(*like.shape, rank)
-
-
-def _chances(
-    core: torch.Tensor, right: torch.Tensor, left: torch.Tensor, floor: float
-) -> torch.Tensor:
-    """(K, P, n): how likely each value of one mode is, after left vectors (K, P, r)."""
-    applied = (core * right[:, None, None]).sum(-1)
-    weights = (left @ applied.transpose(-1, -2)).abs() + TINY
-    return (1 - floor) * weights / weights.sum(-1, keepdim=True) + floor / core.shape[1]
-
-
-def _advance(core: torch.Tensor, left: torch.Tensor, pick: torch.Tensor) -> torch.Tensor:
-    """(K, P, r): left vectors after values `pick` (K, P) of one mode."""
-    targets = torch.arange(len(core), device=core.device).unsqueeze(-1)
-    return _unit((left.unsqueeze(-1) * core[targets, pick]).sum(-2))
-
-
-def _unit(vectors: torch.Tensor) -> torch.Tensor:
-    """Vectors (..., r) scaled to length 1."""
-    return vectors * vectors.square().sum(-1, keepdim=True).clamp(min=SHORTEST).rsqrt()

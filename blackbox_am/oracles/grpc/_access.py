@@ -12,8 +12,8 @@ import grpc
 
 from blackbox_am.core.addresses import grpc_proxy_options
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.oracles._certificates import untrusted
 from blackbox_am.oracles._secrets import resolved_headers
+from blackbox_am.oracles.http._failure import untrusted
 
 MAX_MESSAGE_BYTES = 32 * 2**20
 """The longest single message that is read; what is larger comes in chunks."""

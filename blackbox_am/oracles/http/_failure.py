@@ -14,7 +14,6 @@ from blackbox_am.errors import (
     OracleTimeout,
     OracleUnavailable,
 )
-from blackbox_am.oracles._certificates import untrusted
 
 _SHOWN = 200
 
@@ -71,6 +70,20 @@ def unreachable(error: Exception) -> OracleUnavailable:
     return OracleUnavailable(
         f"cannot reach it ({type(error).__name__}: {error}); see whether it runs and the url is "
         "right"
+    )
+
+
+def untrusted(why: str) -> str:
+    """The sentence for a server whose certificate was refused.
+
+    Args:
+        why: in the words of the TLS library.
+    """
+    if "expired" in why or "not yet valid" in why:
+        return f"its certificate is out of date ({why}); have it renewed, or set the clock right"
+    return (
+        f"its certificate is not trusted ({why}); where an authority of your own has signed it, "
+        "name that in ca_file"
     )
 
 

@@ -26,7 +26,6 @@ from blackbox_am.oracles._inputs import (
     imported,
     normalised,
 )
-from blackbox_am.oracles._layers import Layer, layers_of
 from blackbox_am.oracles._reading import LayerReading
 from blackbox_am.oracles.snn._spiking import (
     READOUTS,
@@ -38,6 +37,7 @@ from blackbox_am.oracles.snn._spiking import (
     together,
 )
 from blackbox_am.oracles.torch._hooked import HookedModel
+from blackbox_am.oracles.torch._layers import Layer, layers_of
 from blackbox_am.oracles.torch._lending import private_copy
 from blackbox_am.oracles.torch._sources import Loaded
 from blackbox_am.oracles.torch._survey import Survey

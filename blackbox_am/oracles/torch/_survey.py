@@ -11,7 +11,7 @@ from torch import nn
 from blackbox_am.core.types import Unaddressable
 from blackbox_am.errors import OracleFailed
 from blackbox_am.oracles._inputs import channel_axis
-from blackbox_am.oracles._layers import axis_names
+from blackbox_am.oracles.torch._layers import axis_names
 from blackbox_am.oracles.torch._passes import Forward, Pass, Record
 from blackbox_am.oracles.torch._places import Place, head_of, takes_hooks
 from blackbox_am.oracles.torch._rows import Rows, find_rows

@@ -22,10 +22,10 @@ from blackbox_am.oracles._inputs import (
     checked_numbers,
     checked_shape,
 )
-from blackbox_am.oracles._layers import Layer, layers_of
 from blackbox_am.oracles._reading import LayerReading
 from blackbox_am.oracles.torch._facts import Facts
 from blackbox_am.oracles.torch._hooked import HookedModel
+from blackbox_am.oracles.torch._layers import Layer, layers_of
 from blackbox_am.oracles.torch._lending import converted
 from blackbox_am.oracles.torch._sources import Options, Source, source_of
 from blackbox_am.oracles.torch._stand_ins import Program

@@ -178,3 +178,10 @@ def test_schemas_come_from_configurations_and_latents_are_checked() -> None:
 def test_a_failed_coordinate_gives_a_failed_feature() -> None:
     stimuli = MIXED.render(torch.full((1, 4), torch.nan))
     assert stimuli.isnan().all()
+
+
+def test_its_fingerprint_is_that_of_its_columns() -> None:
+    again, other = Table(MIXED.columns), Table(MIXED.columns[1:])
+    assert MIXED.fingerprint() == again.fingerprint()
+    assert not MIXED.fingerprint().unnamed
+    assert MIXED.fingerprint().digest != other.fingerprint().digest

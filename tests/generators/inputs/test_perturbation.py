@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from blackbox_am import Mean, Simulated, maximise, plugins
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidSpec, NotFound, ShapeMismatch, Unsupported
-from blackbox_am.evaluation import Evaluator
+from blackbox_am.evaluation import LocalEvaluator, Rows
 from blackbox_am.generators.diffusers.diffusers_vae import DiffusersVAE
 from blackbox_am.generators.inputs.neighbourhood import Neighbourhood
 from blackbox_am.generators.inputs.perturbation import Perturbation
@@ -121,18 +121,17 @@ def test_each_target_has_its_own_input() -> None:
     oracle = Simulated((1, 8, 8), gradients=True)
     objectives = [Mean((f"units:{k}",)) for k in range(3)]
     units = [objective.reads()[0] for objective in objectives]
-    evaluator = Evaluator(generator, oracle, objectives, 4)
+    evaluator = LocalEvaluator(generator, oracle, objectives, 4)
     # Targets come in any order, and some of them are finished.
-    found = evaluator.evaluate(latents[:2], [2, 0], gradients=True)
+    found = evaluator.submit(Rows.of(latents[:2], [2, 0]), gradients=True).result()
+    values = torch.from_numpy(found.values).float().reshape(2, 2, 1)
     for k, target in enumerate((2, 0)):
         stimuli = torch.from_numpy(clean[target]) + 0.01 * latents[k].tanh().reshape(2, 1, 8, 8)
         expected = oracle.observe(stimuli.clamp(0, 1), [units[target]])
-        torch.testing.assert_close(
-            torch.from_numpy(found.activations[k]), expected, rtol=1e-4, atol=1e-5
-        )
-    assert found.gradients.abs().sum((1, 2)).min() > 0
+        torch.testing.assert_close(values[k], expected, rtol=1e-4, atol=1e-5)
+    assert found.gradients.abs().sum(1).min() > 0
     with pytest.raises(InvalidSpec, match=r"made for 3 targets.* and the study has 2"):
-        Evaluator(generator, oracle, objectives[:2], 4)
+        LocalEvaluator(generator, oracle, objectives[:2], 4)
 
 
 def test_a_search_around_two_inputs_returns_stimuli_around_each() -> None:

@@ -75,6 +75,8 @@ def test_codes_are_kept_between_0_and_the_bounds(deepsim_file: str, tmp_path: Pa
     np.save(tmp_path / "bounds.npy", bounds)
     generator = DeePSim(deepsim_file, bounds=str(tmp_path / "bounds.npy"))
     assert generator.space.spec.high == tuple(bounds)
+    (tmp_path / "bounds.npy").unlink()  # the file is read once
+    assert generator.space is generator.space
     drawn = generator.space.sample(Stream(0, "test", 0), 500)[0].numpy()
     assert (drawn <= bounds).all()
     assert drawn.max(0) == pytest.approx(bounds, rel=0.05)
@@ -104,7 +106,7 @@ def test_other_weights(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpec, match=r"torch\.load reads with weights_only"):
         _ = DeePSim(path).space
     torch.save({"epoch": 3}, path)
-    with pytest.raises(InvalidSpec, match="holds no state dict, tensors by name"):
+    with pytest.raises(InvalidSpec, match="holds no state dict, which is tensors by name"):
         _ = DeePSim(path).space
     torch.save({"weight": torch.zeros(2, 2)}, path)
     with pytest.raises(InvalidSpec, match=r"holds no generator of fc6: 'defc7.weight' is missing"):

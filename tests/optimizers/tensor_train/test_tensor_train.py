@@ -14,6 +14,7 @@ from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec, Unsupported
 from blackbox_am.optimizers.tensor_train import _adam as _tt_adam
 from blackbox_am.optimizers.tensor_train import _law as _tt_law
+from blackbox_am.optimizers.tensor_train import _sweeps
 from blackbox_am.optimizers.tensor_train._grid import joined
 from blackbox_am.optimizers.tensor_train.tensor_train import TensorTrain
 from blackbox_am.testing.searches import SPACES, Search, same
@@ -50,7 +51,7 @@ def test_law_of_a_positive_train_is_its_tensor() -> None:
         ],
         dtype=torch.float64,
     )
-    found = _tt_law.log_likelihood(cores, everything.unsqueeze(0), 0.0)[0].exp()
+    found = _sweeps.log_likelihood(cores, everything.unsqueeze(0), 0.0)[0].exp()
     torch.testing.assert_close(found, entries / entries.sum(), rtol=1e-9, atol=1e-12)
 
 
@@ -58,7 +59,7 @@ def test_law_of_a_positive_train_is_its_tensor() -> None:
 @pytest.mark.parametrize(("size", "modes"), [(2, 6), (3, 4)])
 def test_law_adds_up_to_one(size: int, modes: int, floor: float) -> None:
     everything = _all(size, modes).expand(2, -1, -1)
-    total = _tt_law.log_likelihood(_cores(size, modes), everything, floor).exp().sum(-1)
+    total = _sweeps.log_likelihood(_cores(size, modes), everything, floor).exp().sum(-1)
     torch.testing.assert_close(total, torch.ones(2, dtype=torch.float64))
 
 
@@ -69,7 +70,7 @@ def test_samples_come_as_often_as_the_law_says(by_torch: bool) -> None:
     numbers = draw(cores, _uniform(2, 4, count), 0.0).to(torch.int64)
     place = (numbers * torch.tensor([27, 9, 3, 1]).view(-1, 1)).sum(1)
     everything = _all(3, 4).expand(2, -1, -1)
-    expected = _tt_law.log_likelihood(cores, everything, 0.0).exp() * count
+    expected = _sweeps.log_likelihood(cores, everything, 0.0).exp() * count
     for seen, wanted in zip(place, expected, strict=True):
         surprise = ((seen.bincount(minlength=81) - wanted).square() / wanted).sum()
         assert surprise < 80 + 4 * math.sqrt(160)  # chi squared with 80 degrees of freedom
@@ -105,7 +106,7 @@ def test_gradient_is_that_of_differences() -> None:
         for sign in (1, -1):
             moved = cores.clone()
             moved[place] += sign * step
-            sums.append((weights * _tt_law.log_likelihood(moved, picks, floor)).sum())
+            sums.append((weights * _sweeps.log_likelihood(moved, picks, floor)).sum())
         assert found[place].item() == pytest.approx(
             ((sums[0] - sums[1]) / (2 * step)).item(), rel=1e-4, abs=1e-6
         )

@@ -35,7 +35,7 @@ from blackbox_am.v1.oracle_service_pb2_grpc import (
     OracleServiceServicer,
     add_OracleServiceServicer_to_server,
 )
-from blackbox_am.v1.tensor_pb2 import DType, Tensor
+from blackbox_am.v1.tensor_pb2 import Dtype, Tensor
 
 UNITS = [Unit.parse("units:0"), Unit.parse("units:7")]
 TABLES = {
@@ -223,7 +223,7 @@ def test_too_slow():
         (np.zeros((6,), "f4"), "expected float32"),
         (np.zeros((3, 2), "i8"), "int64"),
         (Tensor(), "no proper tensor"),
-        (Tensor(dtype=DType.DTYPE_FLOAT32, shape=[3, 2], data=b"1"), "no proper tensor"),
+        (Tensor(dtype=Dtype.DTYPE_FLOAT32, shape=[3, 2], data=b"1"), "no proper tensor"),
     ],
 )
 def test_answers_without_sense(answer, says):

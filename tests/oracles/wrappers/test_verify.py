@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.metering import metering
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.errors import InvalidSpec, OracleFailed
 from blackbox_am.generators.parametric.pixels import Pixels
@@ -107,8 +108,10 @@ def test_nan_is_told(caplog):
 
 def test_it_is_tried_once_and_at_the_price_that_is_told():
     oracle = Verify(Changed(lambda answer: answer), rows=3)
-    oracle.describe()
-    oracle.describe()
+    with metering() as meter:
+        oracle.describe()
+        oracle.describe()
+    assert (meter.total.calls, meter.total.rows) == (5, 9)
     assert oracle.inner.batches == [3, 3, 1, 1, 1]
     with pytest.raises(InvalidSpec, match="rows"):
         Verify(Simulated(), rows=1)

@@ -10,8 +10,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential,
+)
 
-from blackbox_am.core.metering import count, metering
+from blackbox_am.core.metering import Meter, count, metering
 from blackbox_am.core.ranges import check
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
@@ -25,16 +32,16 @@ _RANDOM = random.SystemRandom()
 
 @dataclass(frozen=True)
 class Retry(Wrapper):
-    """Makes a call again where the oracle was away, late, or said when to come back.
+    """Makes a call again where the oracle was unavailable, late, or said when to come back.
 
     Before attempt n + 1 it waits min(longest, first * factor^(n - 1)) seconds, less a random
     part up to `jitter` of that, so that clients that failed together do not come back
-    together. An error that says when to come back (`retry_after`) is obeyed: it waits that
-    long at least, or gives up at once where that is longer than `longest_seconds`.
+    together. An error that says when to come back (`retry_after`) is obeyed: the wait is at
+    least that long, or the call fails at once where that is longer than `longest_seconds`.
 
-    It tries again after `OracleUnavailable`, `OracleTimeout` and what carries `retry_after`;
-    nothing else can get better. After the last attempt the last error is raised, and a study
-    on a server waits and tries in its turn, then pauses.
+    It tries again after `OracleUnavailable`, `OracleTimeout` and errors with `retry_after`;
+    other errors do not go away by waiting. After the last attempt the last error is raised. A
+    study on a server then waits and tries again by itself, and pauses after that.
 
     Attributes:
         attempts: calls in all, the first included.
@@ -42,7 +49,8 @@ class Retry(Wrapper):
         factor: each wait is that much longer than the one before.
         longest_seconds: of a wait.
         jitter: part of a wait that is random, 0 to 1.
-        failures: try again after `OracleFailed` too: a model that answers nonsense now and then.
+        failures: whether to try again after `OracleFailed` too, for a model that answers
+            nonsense now and then.
     """
 
     kind: ClassVar[str] = "retry"
@@ -65,32 +73,46 @@ class Retry(Wrapper):
         check(0 <= self.jitter <= 1, "jitter", "0 to 1", self.jitter)
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
-        for attempt in range(1, self.attempts):
-            try:
-                with metering() as meter:
-                    return self.ask(stimuli, units)
-            except BlackboxError as error:
-                wait = self._wait(error, attempt)
-                if wait is None:
-                    raise
-                log.info("attempt %d: %s; trying again in %.3g s", attempt, error, wait)
-            count(meter.lost())
-            self.clock.sleep(wait)
-        return self.ask(stimuli, units)
+        spent: list[Meter] = []
 
-    def _wait(self, error: BlackboxError, attempt: int) -> float | None:
-        """Seconds to wait after that attempt; None where there is no use in another."""
-        passing = isinstance(error, (OracleUnavailable, OracleTimeout)) or (
-            self.failures and isinstance(error, OracleFailed)
+        def attempt() -> torch.Tensor:
+            with metering() as meter:
+                spent.append(meter)
+                return self.ask(stimuli, units)
+
+        def before_sleep(state: RetryCallState) -> None:
+            wait = 0.0 if state.next_action is None else state.next_action.sleep
+            number, error = state.attempt_number, _error(state)
+            log.info("attempt %d: %s; trying again in %.3g s", number, error, wait)
+            count(spent[-1].lost())
+
+        retrying = Retrying(
+            stop=stop_after_attempt(self.attempts),
+            wait=self._wait,
+            retry=retry_if_exception(self._may_pass),
+            sleep=self.clock.sleep,
+            before_sleep=before_sleep,
+            reraise=True,
         )
-        if not passing and error.retry_after is None:
-            return None
-        # Of a power that overflows, longest_seconds is the smaller.
-        steps = min(attempt - 1, 1000 / math.log2(self.factor)) if self.factor > 1 else 0
-        wait = min(self.longest_seconds, self.first_seconds * self.factor**steps)
-        wait *= 1 - self.jitter * _RANDOM.random()
-        if error.retry_after is None:
-            return wait
-        if error.retry_after > self.longest_seconds:
-            return None
-        return max(wait, error.retry_after)
+        return retrying(attempt)
+
+    def _may_pass(self, error: BaseException) -> bool:
+        """Whether another attempt is of use."""
+        if not isinstance(error, BlackboxError):
+            return False
+        if error.retry_after is not None:
+            return error.retry_after <= self.longest_seconds
+        passing = (OracleUnavailable, OracleTimeout, *([OracleFailed] if self.failures else []))
+        return isinstance(error, passing)
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Seconds to wait before the next attempt."""
+        growing = wait_exponential(self.first_seconds, self.longest_seconds, self.factor)
+        wait = growing(state) * (1 - self.jitter * _RANDOM.random())
+        error = _error(state)
+        asked = error.retry_after if isinstance(error, BlackboxError) else None
+        return max(wait, asked or 0.0)
+
+
+def _error(state: RetryCallState) -> BaseException | None:
+    return None if state.outcome is None else state.outcome.exception()

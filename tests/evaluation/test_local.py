@@ -1,6 +1,6 @@
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from blackbox_am.errors import (
     StoreCorrupt,
     UnknownUnit,
 )
-from blackbox_am.evaluation import Evaluator, check_evaluable
+from blackbox_am.evaluation import LocalEvaluator, Rows, check_evaluable
 from blackbox_am.generators.diffusers.diffusers_vae import DiffusersVAE
 from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.objectives.mean import Mean
@@ -93,26 +93,48 @@ class Answering(Oracle):
         return self.answer(stimuli)
 
 
+class Measured(NamedTuple):
+    """(K, P, U) values, (K, P) whether rendered, (K, P, D) gradients."""
+
+    values: np.ndarray
+    rendered: np.ndarray
+    gradients: torch.Tensor | None
+
+
+def measure(
+    evaluator: LocalEvaluator, x: torch.Tensor, targets: Sequence[int], gradients: bool = False
+) -> Measured:
+    rows = Rows.of(x, list(targets))
+    found = evaluator.submit(rows, gradients=gradients).result()
+    np.testing.assert_array_equal(found.targets, np.repeat(list(targets), x.shape[1]))
+    slopes = found.gradients
+    return Measured(
+        found.values.reshape(*x.shape[:2], -1),
+        found.rendered.reshape(x.shape[:2]),
+        None if slopes is None else slopes.reshape(x.shape),
+    )
+
+
 def test_each_target_has_its_own_units_in_its_own_order() -> None:
     oracle = Simulated()
     x = latents(4, 3)
-    result = Evaluator(PIXELS, oracle, MIXED, 8).evaluate(x, [1, 2, 0, 4])
-    assert result.activations.shape == (4, 3, 3)
-    assert result.activations.dtype == np.float32
+    result = measure(LocalEvaluator(PIXELS, oracle, MIXED, 8), x, [1, 2, 0, 4])
+    assert result.values.shape == (4, 3, 3)
+    assert result.values.dtype == np.float64
     assert result.gradients is None
     for row, target in enumerate([1, 2, 0, 4]):
         units = MIXED[target].reads()
         expected = oracle.observe(PIXELS.render(x[row]), units).numpy()
-        np.testing.assert_allclose(result.activations[row, :, : len(units)], expected, rtol=1e-6)
-        assert np.isnan(result.activations[row, :, len(units) :]).all()
+        np.testing.assert_allclose(result.values[row, :, : len(units)], expected, rtol=1e-6)
+        assert np.isnan(result.values[row, :, len(units) :]).all()
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 6, 64])
 def test_any_batch_size_measures_the_same(batch_size: int) -> None:
     x = latents(3, 4)
-    result = Evaluator(PIXELS, Simulated(), MIXED, batch_size).evaluate(x, [0, 1, 2])
-    expected = Evaluator(PIXELS, Simulated(), MIXED, 12).evaluate(x, [0, 1, 2])
-    np.testing.assert_allclose(result.activations, expected.activations, rtol=1e-6)
+    result = measure(LocalEvaluator(PIXELS, Simulated(), MIXED, batch_size), x, [0, 1, 2])
+    expected = measure(LocalEvaluator(PIXELS, Simulated(), MIXED, 12), x, [0, 1, 2])
+    np.testing.assert_allclose(result.values, expected.values, rtol=1e-6)
 
 
 def _zoo() -> tuple[Oracle, Generator, tuple[Objective, ...]]:
@@ -135,21 +157,21 @@ def test_an_activation_does_not_depend_on_who_shares_its_batch(
     parts: Callable[[], tuple[Oracle, Generator, tuple[Objective, ...]]],
 ) -> None:
     oracle, generator, objectives = parts()
-    evaluator = Evaluator(generator, oracle, objectives, 8)
+    evaluator = LocalEvaluator(generator, oracle, objectives, 8)
     x = generator.space.sample(Stream(0, "test", 0, (0, 1, 2)), 3)
-    all_at_once = evaluator.evaluate(x, [0, 1, 2]).activations
+    all_at_once = measure(evaluator, x, [0, 1, 2]).values
     for k in range(3):
-        alone = evaluator.evaluate(x[k : k + 1], [k]).activations
+        alone = measure(evaluator, x[k : k + 1], [k]).values
         np.testing.assert_array_equal(alone[0], all_at_once[k])
-    two = evaluator.evaluate(x[[2, 1]], [2, 1]).activations
+    two = measure(evaluator, x[[2, 1]], [2, 1]).values
     np.testing.assert_array_equal(two, all_at_once[[2, 1]])
 
 
 def test_the_model_sees_one_batch_shape_and_one_list_of_units() -> None:
     oracle = Unmetered()
-    evaluator = Evaluator(PIXELS, oracle, MIXED, 4)
-    evaluator.evaluate(latents(2, 5), [0, 1])
-    evaluator.evaluate(latents(1, 1), [3])
+    evaluator = LocalEvaluator(PIXELS, oracle, MIXED, 4)
+    measure(evaluator, latents(2, 5), [0, 1])
+    measure(evaluator, latents(1, 1), [3])
     assert [len(batch) for batch in oracle.batches] == [4] * 4
     assert {len(asked) for asked in oracle.asked} == {7}
     assert len(set(oracle.asked)) == 1
@@ -159,27 +181,27 @@ def test_the_model_sees_one_batch_shape_and_one_list_of_units() -> None:
 def test_a_metered_oracle_sees_every_row_once_and_no_padding(gradients: bool) -> None:
     oracle = Recorder()
     x = latents(3, 5)
-    Evaluator(PIXELS, oracle, MIXED, 4).evaluate(x, [0, 1, 2], gradients=gradients)
+    measure(LocalEvaluator(PIXELS, oracle, MIXED, 4), x, [0, 1, 2], gradients=gradients)
     assert [len(batch) for batch in oracle.batches] == [4, 4, 4, 3]
     assert torch.equal(torch.cat(oracle.batches), x.reshape(15, 3, 8, 8))
 
 
-def scores_of(evaluator: Evaluator, x: torch.Tensor) -> np.ndarray:
+def scores_of(evaluator: LocalEvaluator, x: torch.Tensor) -> np.ndarray:
     """(K, P) float64 scores of the evaluator's K targets."""
-    activations = evaluator.evaluate(x, range(len(x))).activations.astype(np.float64)
+    activations = measure(evaluator, x, range(len(x))).values
     pairs = zip(evaluator.objectives, activations, strict=True)
     return np.stack([one.score(own[:, : len(one.reads())]) for one, own in pairs])
 
 
-def slopes_of(evaluator: Evaluator, x: torch.Tensor, step: torch.Tensor) -> np.ndarray:
+def slopes_of(evaluator: LocalEvaluator, x: torch.Tensor, step: torch.Tensor) -> np.ndarray:
     """(K, P) central differences of the scores along `step`."""
     return (scores_of(evaluator, x + step) - scores_of(evaluator, x - step)) / 2
 
 
 def test_gradients_are_finite_differences() -> None:
-    evaluator = Evaluator(PIXELS, Simulated(gradients=True), MIXED, 4)
+    evaluator = LocalEvaluator(PIXELS, Simulated(gradients=True), MIXED, 4)
     x = 0.2 + 0.6 * latents(5, 2)
-    result = evaluator.evaluate(x, range(5), gradients=True)
+    result = measure(evaluator, x, range(5), gradients=True)
     assert result.gradients is not None
     assert result.gradients.shape == x.shape
     step = 0.004 * torch.randn(x.shape, generator=torch.Generator().manual_seed(5))
@@ -189,9 +211,9 @@ def test_gradients_are_finite_differences() -> None:
 
 def test_gradients_of_a_network_are_finite_differences() -> None:
     objectives = (Mean(("3:1",)), Weighted(("3:2", "0:3"), (1, -1)))
-    evaluator = Evaluator(PIXELS, net(), objectives, 8)
+    evaluator = LocalEvaluator(PIXELS, net(), objectives, 8)
     x = 0.2 + 0.6 * latents(2, 3)
-    result = evaluator.evaluate(x, [0, 1], gradients=True)
+    result = measure(evaluator, x, [0, 1], gradients=True)
     assert result.gradients is not None
     step = 0.01 * torch.nn.functional.normalize(result.gradients, dim=-1)
     followed = (result.gradients * step).sum(-1).numpy()
@@ -199,26 +221,26 @@ def test_gradients_of_a_network_are_finite_differences() -> None:
 
 
 def test_gradients_come_with_the_same_activations() -> None:
-    evaluator = Evaluator(PIXELS, net(), (Mean(("3:1",)), Mean(("0:3",))), 8)
+    evaluator = LocalEvaluator(PIXELS, net(), (Mean(("3:1",)), Mean(("0:3",))), 8)
     x = latents(2, 5)
-    climbed = evaluator.evaluate(x, [0, 1], gradients=True)
-    np.testing.assert_array_equal(climbed.activations, evaluator.evaluate(x, [0, 1]).activations)
+    climbed = measure(evaluator, x, [0, 1], gradients=True)
+    np.testing.assert_array_equal(climbed.values, measure(evaluator, x, [0, 1]).values)
 
 
 def test_gradients_do_not_depend_on_who_shares_the_batch() -> None:
-    evaluator = Evaluator(PIXELS, net(), (Mean(("3:1",)), Mean(("0:3",))), 8)
+    evaluator = LocalEvaluator(PIXELS, net(), (Mean(("3:1",)), Mean(("0:3",))), 8)
     x = latents(2, 3)
-    together = evaluator.evaluate(x, [0, 1], gradients=True).gradients
-    alone = evaluator.evaluate(x[1:], [1], gradients=True).gradients
+    together = measure(evaluator, x, [0, 1], gradients=True).gradients
+    alone = measure(evaluator, x[1:], [1], gradients=True).gradients
     assert together is not None
     assert alone is not None
     assert torch.equal(alone[0], together[1])
 
 
 def test_nothing_is_remembered_for_gradients_unless_asked_for() -> None:
-    evaluator = Evaluator(PIXELS, net(), (Mean(("3:1",)),), 4)
+    evaluator = LocalEvaluator(PIXELS, net(), (Mean(("3:1",)),), 4)
     x = latents(1, 4).requires_grad_()
-    assert evaluator.evaluate(x, [0]).gradients is None
+    assert measure(evaluator, x, [0]).gradients is None
     assert x.grad is None
 
 
@@ -230,26 +252,27 @@ def test_gradients_are_refused_where_there_are_none() -> None:
             return False
 
     with pytest.raises(GradientUnavailable, match="simulated oracle"):
-        Evaluator(PIXELS, Simulated(), MIXED, 4).evaluate(latents(1, 2), [0], gradients=True)
+        measure(LocalEvaluator(PIXELS, Simulated(), MIXED, 4), latents(1, 2), [0], gradients=True)
     with pytest.raises(GradientUnavailable, match="pixels generator"):
         check_evaluable(Flat((3, 8, 8)), Simulated(gradients=True), MIXED, gradients=True)
 
 
-def test_infinite_activations_are_failed_rows() -> None:
+def test_infinite_activations_are_told_as_they_are() -> None:
     def answer(stimuli: torch.Tensor) -> torch.Tensor:
         values = torch.ones(len(stimuli), 1)
         values[0], values[1], values[2] = torch.inf, -torch.inf, torch.nan
         return values
 
-    result = Evaluator(PIXELS, Answering(answer), MIXED[:1], 4).evaluate(latents(1, 4), [0])
-    assert np.isnan(result.activations[0, :, 0]).tolist() == [True, True, True, False]
+    result = measure(LocalEvaluator(PIXELS, Answering(answer), MIXED[:1], 4), latents(1, 4), [0])
+    np.testing.assert_array_equal(result.values[0, :, 0], [np.inf, -np.inf, np.nan, 1.0])
+    assert result.rendered.all()
 
 
 @pytest.mark.parametrize("shape", [(3, 1), (4, 2), (4,)])
 def test_answers_of_another_shape_are_failures(shape: tuple[int, ...]) -> None:
     oracle = Answering(lambda stimuli: torch.ones(shape))
     with pytest.raises(OracleFailed, match=r"expected \(4, 1\)"):
-        Evaluator(PIXELS, oracle, MIXED[:1], 4).evaluate(latents(1, 4), [0])
+        measure(LocalEvaluator(PIXELS, oracle, MIXED[:1], 4), latents(1, 4), [0])
 
 
 @pytest.mark.parametrize(
@@ -265,17 +288,17 @@ def test_failures_of_whole_batches(raised: Exception, expected: type[Exception])
         raise raised
 
     with pytest.raises(expected):
-        Evaluator(PIXELS, Answering(answer), MIXED[:1], 4).evaluate(latents(1, 4), [0])
+        measure(LocalEvaluator(PIXELS, Answering(answer), MIXED[:1], 4), latents(1, 4), [0])
 
 
 def test_parts_that_do_not_fit_are_refused_at_once() -> None:
     with pytest.raises(UnknownUnit, match="units:77"):
-        Evaluator(PIXELS, Simulated(), (Mean(("units:77",)),), 4)
+        LocalEvaluator(PIXELS, Simulated(), (Mean(("units:77",)),), 4)
     with pytest.raises(ShapeMismatch, match=r"\(3, 9, 9\).*\(3, 8, 8\)"):
-        Evaluator(Pixels((3, 9, 9)), Simulated(), MIXED, 4)
+        LocalEvaluator(Pixels((3, 9, 9)), Simulated(), MIXED, 4)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 192), (1, 3, 191), (3, 192), (1, 0, 192)])
 def test_latents_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeMismatch, match="latents"):
-        Evaluator(PIXELS, Simulated(), MIXED, 4).evaluate(torch.rand(shape), [0])
+        measure(LocalEvaluator(PIXELS, Simulated(), MIXED, 4), torch.rand(shape), [0])

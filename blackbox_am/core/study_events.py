@@ -1,4 +1,4 @@
-"""What happens to a study, as `Study.watch` yields it."""
+"""What happens to a study, as those see it who watch: the same here and over the wire."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from datetime import datetime
 
 from blackbox_am.core.spec import Budget
 from blackbox_am.core.types import StopReason, StudyState
-from blackbox_am.errors import ServerFailed
-from blackbox_am.rpc import progress, specs
-from blackbox_am.v1 import study_pb2 as pb
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,10 @@ class GenerationClosed(StudyEvent):
     Attributes:
         generation: which, from 0.
         targets: the targets that took part.
-        best_scores, mean_scores: of the generation, one a target; nan where every row failed.
+        best_scores, mean_scores: of this generation alone, one a target; nan where every row
+            failed.
+        best_so_far: of this and all earlier generations, one a target; nan where nothing was
+            measured yet. It never falls, also where generations are left out.
         total_rows: rows measured.
         seconds: how long it took.
     """
@@ -72,6 +72,7 @@ class GenerationClosed(StudyEvent):
     targets: tuple[int, ...]
     best_scores: tuple[float, ...]
     mean_scores: tuple[float, ...]
+    best_so_far: tuple[float, ...]
     total_rows: int
     seconds: float
 
@@ -97,42 +98,15 @@ class Resumed(StudyEvent):
     message: str
 
 
-def from_proto(message: pb.StudyEvent) -> StudyEvent:
-    """The event in `message`."""
-    base = (message.sequence, progress.time_from_proto(message.time))
-    match message.WhichOneof("event"):
-        case "created":
-            return Created(*base)
-        case "state_changed":
-            change = message.state_changed
-            return StateChanged(
-                *base,
-                progress.state_from_proto(change.state),
-                progress.stop_reason_from_proto(change.stop_reason),
-                change.message,
-            )
-        case "generation_opened":
-            opened = message.generation_opened
-            return GenerationOpened(*base, opened.generation, opened.candidates)
-        case "rows_told":
-            told = message.rows_told
-            return RowsTold(*base, told.generation, told.rows, told.failed)
-        case "generation_closed":
-            closed = message.generation_closed
-            return GenerationClosed(
-                *base,
-                closed.generation,
-                tuple(closed.targets),
-                tuple(closed.best_scores),
-                tuple(closed.mean_scores),
-                closed.total_rows,
-                closed.seconds,
-            )
-        case "budget_changed":
-            return BudgetChanged(*base, specs.budget_from_proto(message.budget_changed.budget))
-        case "resumed":
-            resumed = message.resumed
-            return Resumed(*base, resumed.generation, resumed.exact, resumed.message)
-    raise ServerFailed(
-        f"event {message.sequence} is of a kind this client does not know; update the client"
-    )
+@dataclass(frozen=True)
+class Adopted(StudyEvent):
+    """From here on the study is evaluated by another model or generator, as its owner asked.
+
+    Attributes:
+        oracle_fingerprint, generator_fingerprint: of those that evaluate it now.
+        message: what differs from before.
+    """
+
+    oracle_fingerprint: str
+    generator_fingerprint: str
+    message: str

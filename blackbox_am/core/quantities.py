@@ -1,0 +1,38 @@
+"""What objectives and criteria read: units of the model, and measures of the stimulus.
+
+A quantity is written as a unit's address (``fc:3``, see `core.units`) or as the name of a
+measure: ``stimulus.tv``, ``latent.norm``. A layer of a model that is itself called so is
+addressed with a selector, or quoted as the grammar of units says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from blackbox_am.core.units import MEASURE, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureName:
+    """A number that is computed from the stimulus or the latent, without the model.
+
+    Attributes:
+        name: such as `stimulus.tv`.
+    """
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Quantity = Unit | MeasureName
+
+
+def parse_quantity(text: str) -> Quantity:
+    """The quantity that `text` names; the inverse of `str`.
+
+    Raises:
+        InvalidInput: where `text` is neither a measure's name nor in the grammar of units.
+    """
+    return MeasureName(text) if MEASURE.fullmatch(text) else Unit.parse(text)

@@ -1,0 +1,30 @@
+"""Class scores: what objectives and criteria of classifications share."""
+
+from __future__ import annotations
+
+from blackbox_am.core.objective import A
+from blackbox_am.errors import InvalidSpec
+
+
+def check_label(what: str, label: int, classes: int, field: str) -> None:
+    """Checks that `label` is the position of one of two or more classes.
+
+    Raises:
+        InvalidSpec: naming `what` and the field.
+    """
+    if classes < 2 or not 0 <= label < classes:
+        raise InvalidSpec(
+            f"{what}: expected the scores of two classes or more, and a label from 0 to "
+            f"{max(classes - 1, 1)}, got {classes} quantities and label {label}",
+            field=f"{field}.parameters.label",
+        )
+
+
+def margin(values: A, label: int) -> A:
+    """(...): the score of class `label` less the largest of the others, for values (..., U). nan
+    where one of them is.
+    """
+    rest = values[..., [i for i in range(values.shape[-1]) if i != label]]
+    largest = rest.amax(-1) if hasattr(rest, "amax") else rest.max(-1)  # torch's, or numpy's
+    difference: A = values[..., label] - largest
+    return difference

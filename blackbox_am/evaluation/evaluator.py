@@ -1,0 +1,91 @@
+"""The contract of an evaluator: rows in, a future of their observation out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am.core.observation import Observation
+from blackbox_am.errors import ShapeMismatch
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Candidates to be measured.
+
+    Attributes:
+        latents: (R, D), R at least 1.
+        targets: (R,) int64, the target of each in its study.
+        rows: (R,) int64, the place of each in its target's generation.
+    """
+
+    latents: torch.Tensor
+    targets: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        latents: torch.Tensor,
+        targets: Sequence[int],
+        wanted: NDArray[np.bool_] | None = None,
+    ) -> Rows:
+        """The wanted rows of a generation, target by target.
+
+        Args:
+            latents: (K, P, D).
+            targets: the number of each of the K targets.
+            wanted: (K, P) which rows are to be measured; all where None.
+
+        Raises:
+            ShapeMismatch: for latents of another shape, or where no row is wanted.
+        """
+        if latents.ndim != 3 or len(latents) != len(targets) or not latents.numel():
+            raise ShapeMismatch(
+                f"latents: expected shape ({len(targets)}, P, D) for {len(targets)} targets, "
+                f"got {tuple(latents.shape)}",
+                field="latents",
+            )
+        shape = tuple(latents.shape[:2])
+        mask = np.ones(shape, bool) if wanted is None else wanted
+        places, rows = np.nonzero(mask)
+        if not len(places):
+            raise ShapeMismatch("latents: expected one wanted row or more, got none")
+        flat = latents.flatten(0, 1)
+        if len(places) < len(flat):
+            flat = flat[torch.from_numpy(places * shape[1] + rows).to(flat.device)]
+        return cls(flat, np.asarray(targets, np.int64)[places], rows)
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+
+class Evaluator(Protocol):
+    """Measures candidates of one study."""
+
+    @property
+    def billable(self) -> bool:
+        """Whether a row costs something, so that it is noted before it is asked for."""
+
+    def submit(self, rows: Rows, *, gradients: bool = False) -> Future[Observation]:
+        """Has `rows` measured.
+
+        Args:
+            rows: the candidates.
+            gradients: whether to follow the scores back to the latents.
+
+        Returns:
+            Their observation, in the order of `rows`, with what it cost. The future may be done
+            already: an evaluator may measure on the caller's thread.
+
+        Raises:
+            ShapeMismatch: for latents of another shape or dtype.
+            GradientUnavailable: where gradients are asked for and there are none.
+            OracleError: from the future, where the oracle fails for a whole batch.
+        """

@@ -1,0 +1,232 @@
+"""The evaluator of this process: objective of oracle of generator, in one fixed batch shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from blackbox_am.core.batches import in_fixed_batches
+from blackbox_am.core.criterion import Criterion
+from blackbox_am.core.generator import Generator, check_fit, check_latent_shape, check_targets
+from blackbox_am.core.layout import Layout, layouts_of
+from blackbox_am.core.metering import metering, observed
+from blackbox_am.core.objective import Objective
+from blackbox_am.core.observation import Observation
+from blackbox_am.core.oracle import Oracle, check_answer, check_gradients, check_units
+from blackbox_am.errors import BlackboxError, GradientUnavailable, OracleFailed, OutOfMemory
+from blackbox_am.evaluation._table import Table, check_measures, measured
+from blackbox_am.evaluation.evaluator import Rows
+
+
+@dataclass(frozen=True)
+class LocalEvaluator:
+    """Renders candidates, observes all units of all objectives, and sorts them out.
+
+    Generator and oracle only see batches of `batch_size` rows, so that a value does not depend on
+    who else is in its batch; a billable oracle is spared the padding. The same units are observed
+    in every batch, whichever targets are still searched for. A stimulus that is not finite is not
+    shown to the oracle: a billable one is not asked for it, another sees zeros in its place.
+
+    Attributes:
+        generator: from latents to stimuli.
+        oracle: from stimuli to activations.
+        objectives: one a target.
+        batch_size: rows in each call.
+        criteria: one a target, or none: what they read is measured too.
+
+    Raises:
+        UnknownUnit: where the oracle lacks a unit of an objective.
+        CapabilityMissing: where it cannot read a unit that way.
+        ShapeMismatch: where the generator's stimuli do not fit the oracle.
+        InvalidSpec: for a measure that does not exist, or that these stimuli do not have.
+    """
+
+    generator: Generator
+    oracle: Oracle
+    objectives: tuple[Objective, ...]
+    batch_size: int
+    criteria: tuple[Criterion, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "objectives", tuple(self.objectives))
+        object.__setattr__(self, "criteria", tuple(self.criteria))
+        check_evaluable(self.generator, self.oracle, self.objectives, self.criteria)
+
+    @property
+    def billable(self) -> bool:
+        """Whether the oracle's rows cost something."""
+        return self.oracle.billable
+
+    @cached_property
+    def layouts(self) -> tuple[Layout, ...]:
+        """What is measured for each target."""
+        return layouts_of(self.objectives, self.criteria)
+
+    def submit(self, rows: Rows, *, gradients: bool = False) -> Future[Observation]:
+        """Measures `rows` on the caller's thread. See `Evaluator.submit`."""
+        if gradients:
+            check_evaluable(
+                self.generator, self.oracle, self.objectives, self.criteria, gradients=True
+            )
+        check_latent_shape(self.generator.space, rows.latents)
+        future: Future[Observation] = Future()
+        try:
+            future.set_result(self._measured(rows, gradients))
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                raise
+            future.set_exception(error)
+        return future
+
+    def _measured(self, rows: Rows, gradients: bool) -> Observation:
+        targets = torch.from_numpy(rows.targets)
+        values, slopes = [], []
+        with metering() as meter:
+            for latents, mine in zip(
+                torch.split(rows.latents.detach(), self.batch_size),
+                torch.split(targets, self.batch_size),
+                strict=True,
+            ):
+                with self._memory():
+                    if gradients:
+                        table, slope = self._climb(latents, mine)
+                        slopes.append(slope)
+                    else:
+                        with torch.no_grad():
+                            table = self._observe(latents, mine)
+                    values.append(self._table.own(table.detach(), mine))
+        # The one transfer of a generation to the host.
+        host = torch.cat(values).cpu().numpy()
+        return Observation(
+            rows.targets,
+            rows.rows,
+            self._names,
+            host[:, :-1],
+            host[:, -1] > 0,
+            meter.total,
+            torch.cat(slopes) if slopes else None,
+        )
+
+    def _observe(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """(N, Q + 1) float64 for latents (N, D) of targets (N,), N at most the batch size: all
+        quantities, and whether the stimulus is finite.
+        """
+        render = self.generator.render_targets
+        if self.oracle.billable:
+            stimuli = in_fixed_batches(render, latents, self.batch_size, targets)
+            return self._measure(latents, stimuli, targets)
+        return in_fixed_batches(
+            lambda rows, mine: self._measure(rows, render(rows, mine), mine),
+            latents,
+            self.batch_size,
+            targets,
+        )
+
+    def _measure(
+        self, latents: torch.Tensor, stimuli: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
+        finite = stimuli.flatten(1).isfinite().all(1)
+        units = self._units_of(stimuli, finite)
+        measures = measured(self.generator, self._table.measures, latents, stimuli, targets)
+        table = torch.cat([units, measures.to(units)], dim=1)
+        table = torch.where(finite.to(table.device)[:, None], table, torch.nan)
+        return torch.cat([table, finite.to(table)[:, None]], dim=1)
+
+    def _units_of(self, stimuli: torch.Tensor, finite: torch.Tensor) -> torch.Tensor:
+        """(N, all units) float64; what a stimulus that is not finite has there means nothing."""
+        if not self._table.units:
+            return torch.empty(len(stimuli), 0, dtype=torch.float64, device=stimuli.device)
+        if not self.oracle.billable:
+            shape = (-1, *(1,) * (stimuli.ndim - 1))
+            shown = torch.where(finite.reshape(shape), stimuli, torch.zeros_like(stimuli))
+            return self._ask(shown)
+        good = finite.nonzero().squeeze(1)
+        if len(good) == len(stimuli):
+            return self._ask(stimuli)
+        answer = torch.full(
+            (len(stimuli), len(self._table.units)), torch.nan, dtype=torch.float64
+        ).to(stimuli.device)
+        return (
+            answer.index_copy(0, good, self._ask(stimuli[good]).to(answer)) if len(good) else answer
+        )
+
+    def _ask(self, stimuli: torch.Tensor) -> torch.Tensor:
+        try:
+            answer = observed(self.oracle, stimuli, self._table.units)
+        except (BlackboxError, torch.cuda.OutOfMemoryError):
+            raise
+        except Exception as error:  # an oracle is anyone's code, and its failure is an answer
+            raise OracleFailed(
+                f"the oracle raised {type(error).__name__} on {len(stimuli)} stimuli: {error}"
+            ) from error
+        check_answer(answer, len(stimuli), len(self._table.units))
+        return answer.to(torch.float64)
+
+    def _climb(
+        self, latents: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The table (N, Q + 1), and gradients (N, D) of each row's own score."""
+        with torch.enable_grad():
+            leaves = latents.clone().requires_grad_()
+            table = self._observe(leaves, targets)
+            total = self._table.total_score(table, targets)
+            (slopes,) = torch.autograd.grad(total, leaves)
+        return table, slopes
+
+    @cached_property
+    def _table(self) -> Table:
+        return Table(self.objectives, self.layouts)
+
+    @cached_property
+    def _names(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(tuple(map(str, layout.quantities)) for layout in self.layouts)
+
+    @contextmanager
+    def _memory(self) -> Iterator[None]:
+        try:
+            yield
+        except torch.cuda.OutOfMemoryError as error:
+            raise OutOfMemory(
+                f"a batch of {self.batch_size} candidates does not fit into the device's "
+                "memory; give the oracle a smaller batch_size"
+            ) from error
+
+
+def check_evaluable(
+    generator: Generator,
+    oracle: Oracle,
+    objectives: Sequence[Objective],
+    criteria: Sequence[Criterion] = (),
+    *,
+    gradients: bool = False,
+) -> None:
+    """Checks that generator, oracle, objectives and criteria fit together.
+
+    Raises:
+        UnknownUnit: where the oracle lacks a unit of an objective or criterion.
+        CapabilityMissing: where it cannot read a unit that way.
+        ShapeMismatch: where the generator's stimuli do not fit the oracle.
+        InvalidSpec: where the generator is made for another number of targets, or for a measure
+            that does not exist or that its stimuli do not have.
+        GradientUnavailable: where gradients are wanted and oracle or generator has none.
+    """
+    info = oracle.describe()
+    layouts = layouts_of(objectives, criteria)
+    check_units(info, list(dict.fromkeys(unit for layout in layouts for unit in layout.units)))
+    check_fit(generator, info, "the generator", "the oracle")
+    check_targets(generator, len(objectives))
+    check_measures(layouts, generator)
+    if not gradients:
+        return
+    check_gradients(info, "an optimizer of order 1")
+    if not generator.differentiable:
+        raise GradientUnavailable(
+            f"gradients were asked for, and this {generator.kind} generator has none; use a "
+            "gradient-free optimizer such as 'cma'",
+            field="optimizer.name",
+        )

@@ -1,0 +1,1 @@
+"""Measures of stimuli and latents: one file, one family of measures."""

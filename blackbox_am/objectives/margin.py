@@ -1,0 +1,46 @@
+"""The margin between classes: what attacks on a classifier search for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from blackbox_am.core.objective import A, Leaf
+from blackbox_am.core.scores import check_label, margin
+
+
+@dataclass(frozen=True)
+class Margin(Leaf):
+    """How far a class is ahead of the others, or behind them.
+
+    The score is that of class `label` less the largest of the others where `targeted`, and its
+    negative where not: an untargeted attack raises the best of the others above the true class.
+    Above 0 the attack has succeeded (Carlini and Wagner, "Towards evaluating the robustness of
+    neural networks", 2017, their f6 without the hinge).
+
+    Attributes:
+        quantities: the scores of all classes, two or more.
+        label: the class, as its position among the quantities.
+        targeted: whether the class is to win (true) or to lose.
+
+    Raises:
+        InvalidSpec: for fewer than two classes, or a label that is none of them.
+    """
+
+    kind: ClassVar[str] = "margin"
+
+    label: int = 0
+    targeted: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_label(f"objective {self.kind!r}", self.label, len(self.quantities), "targets")
+
+    def score(self, values: A) -> A:
+        ahead = margin(values, self.label)
+        scores: A = ahead if self.targeted else -ahead
+        return scores
+
+    def __str__(self) -> str:
+        name = self.quantities[self.label]
+        return f"{name} ahead of the others" if self.targeted else f"others ahead of {name}"

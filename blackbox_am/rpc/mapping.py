@@ -1,0 +1,303 @@
+"""Our values as protobuf messages and back: one mapper, driven by descriptors and type hints.
+
+A field of a value stands in the field of the same name in its message. Three small tables hold
+what does not follow from the names: `PLACES`, `RESOURCES` and `DEFAULTS`. A field's kind of value
+follows from the message's descriptor on the way out, and from the type hint on the way in:
+
+    enumeration     `Literal` words and `Enum` members by name; a `Flag` is a repeated field
+    Tensor          numpy array, or `ArrayData` in a specification
+    Struct          dict; whole numbers stay whole
+    Timestamp       datetime, UTC
+    Duration        float, seconds
+    message         another value, by the same rules
+
+What is None is left unset. What is unset takes the default of its field, or None.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from enum import Enum, Flag
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from google.protobuf.descriptor import Descriptor, EnumDescriptor
+from google.protobuf.message import Message
+
+from blackbox_am.core.spec import ArrayData, ObjectiveSpec, StartSpec, from_plain, to_plain
+from blackbox_am.core.types import Accounting, StudyProgress
+from blackbox_am.errors import InvalidInput, InvalidSpec
+from blackbox_am.rpc import names, structs, tensors, times
+
+M = TypeVar("M", bound=Message)
+FieldDescriptor = Any
+"""Of protobuf, whose two implementations have no common base."""
+T = TypeVar("T")
+
+PLACES: dict[type, dict[str, str]] = {
+    StudyProgress: {
+        "study_id": "name",
+        "queries_per_target": "spec.budget.queries_per_target",
+        "search_rows": "accounting.search_rows",
+        "failed_rows": "accounting.failed_rows",
+        "optimizer": "optimizer.name",
+        "spent": "accounting",
+    },
+    Accounting: {"calls": "oracle_calls", "rows": "oracle_rows"},
+}
+"""Where a field stands in the message, if not under its own name."""
+
+RESOURCES = {(StudyProgress, "study_id"), (StartSpec, "study")}
+"""Ids of studies, which travel as names: `studies/{study_id}`."""
+
+DEFAULTS: dict[tuple[type, str], Any] = {(ObjectiveSpec, "kind"): "mean"}
+"""What an empty text stands for, if not for the default of its field."""
+
+_MISSING = object()
+
+
+# Out
+
+
+def to_message(value: Any, message: M) -> M:
+    """Writes `value`, a struct or dataclass, into `message`, and returns `message`.
+
+    Properties of the value that have a field of their name in the message are written too.
+
+    Raises:
+        InvalidSpec: for a parameter that protobuf's Struct cannot hold.
+    """
+    kind: Any = type(value)
+    places = PLACES.get(kind, {})
+    for name in _fields_of(kind):
+        content = getattr(value, name)
+        if content is None:
+            continue
+        if (kind, name) in RESOURCES:
+            content = names.study_name(content) if content else ""
+        target, field = _place(message, places.get(name, name))
+        if field is not None:
+            _write(target, field, content)
+    for name in _properties_of(kind):
+        if name in message.DESCRIPTOR.fields_by_name:
+            _write(message, message.DESCRIPTOR.fields_by_name[name], getattr(value, name))
+    return message
+
+
+def _place(message: Message, path: str) -> tuple[Message, FieldDescriptor | None]:
+    *outer, last = path.split(".")
+    for name in outer:
+        message = getattr(message, name)
+    return message, message.DESCRIPTOR.fields_by_name.get(last)
+
+
+def _write(message: Message, field: FieldDescriptor, content: Any) -> None:
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        getattr(message, field.name).update(content)
+    elif field.is_repeated:
+        items = getattr(message, field.name)
+        if field.message_type is not None:
+            for item in content:
+                to_message(item, items.add())
+        elif field.enum_type is not None:
+            items.extend(number(field.enum_type, item) for item in _listed(content))
+        else:
+            items.extend(content)
+    elif field.enum_type is not None:
+        setattr(message, field.name, number(field.enum_type, content))
+    elif field.message_type is not None:
+        _write_message(getattr(message, field.name), field.message_type, content)
+    else:
+        setattr(message, field.name, content)
+
+
+def _write_message(message: Any, kind: Descriptor, content: Any) -> None:
+    match kind.full_name:
+        case "blackbox_am.v1.Tensor":
+            array = content.numpy() if isinstance(content, ArrayData) else content
+            message.CopyFrom(tensors.to_proto(array))
+        case "google.protobuf.Struct":
+            message.CopyFrom(structs.to_proto(content))
+        case "google.protobuf.Timestamp":
+            message.CopyFrom(times.time_to_proto(content.timestamp()))
+        case "google.protobuf.Duration":
+            message.CopyFrom(times.duration_to_proto(content, kind.name))
+        case _:
+            message.SetInParent()
+            to_message(content, message)
+
+
+def _listed(content: Any) -> list[Any]:
+    return (
+        [flag for flag in type(content) if flag in content]
+        if isinstance(content, Flag)
+        else content
+    )
+
+
+# In
+
+
+def from_message(message: Message, kind: type[T]) -> T:
+    """The value of type `kind` in `message`.
+
+    Raises:
+        InvalidSpec: naming the field at fault of a specification, from the message on.
+        InvalidInput: for a number that stands for no member of an enumeration.
+    """
+    plain = plain_of(message, kind)
+    return from_plain(kind, plain) if issubclass(kind, msgspec.Struct) else kind(**plain)
+
+
+def plain_of(message: Message, kind: type, path: str = "") -> dict[str, Any]:
+    """What `message` holds for the fields of `kind`, by name; specifications as dicts and lists.
+
+    Args:
+        message: is read.
+        kind: a struct or dataclass.
+        path: of `message` in the request, for errors.
+
+    Raises:
+        InvalidInput: as `from_message`.
+    """
+    places, found = PLACES.get(kind, {}), {}
+    for name, hint in _fields_of(kind).items():
+        source, field = _place(message, places.get(name, name))
+        where = f"{path}.{name}" if path else name
+        content: Any = _MISSING if field is None else _read(source, field, hint, where)
+        if content is _MISSING or (isinstance(content, str) and not content):
+            if (kind, name) in DEFAULTS:
+                found[name] = DEFAULTS[kind, name]
+            elif not _has_default(kind, name):
+                found[name] = None if content is _MISSING else content
+        elif (kind, name) in RESOURCES:
+            found[name] = names.study_id(content, field=where)
+        else:
+            found[name] = content
+    return found
+
+
+def _read(message: Message, field: FieldDescriptor, hint: Any, path: str) -> Any:
+    content = getattr(message, field.name)
+    hint, optional = _without_none(hint)
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        return dict(content)
+    if field.is_repeated:
+        return _read_repeated(content, field, hint, path)
+    if field.has_presence and not message.HasField(field.name):
+        return _MISSING
+    if field.message_type is not None:
+        return _read_message(content, field.message_type, hint, path)
+    if field.enum_type is not None:
+        return member(field.enum_type, content, hint, path)
+    return None if optional and content == field.default_value else content
+
+
+def _read_repeated(content: Any, field: FieldDescriptor, hint: Any, path: str) -> Any:
+    if field.enum_type is not None and isinstance(hint, type) and issubclass(hint, Flag):
+        known = [
+            hint[word] for word in _words(field.enum_type, content) if word in hint.__members__
+        ]
+        return functools.reduce(lambda a, b: a | b, known, hint(0))
+    item = get_args(hint)[0] if get_args(hint) else object
+    if field.message_type is None:
+        read = list(content)
+    else:
+        read = [
+            _read_message(part, field.message_type, item, f"{path}[{index}]")
+            for index, part in enumerate(content)
+        ]
+    return read if _is_plain(item) else tuple(read)
+
+
+def _read_message(message: Any, kind: Descriptor, hint: Any, path: str) -> Any:
+    match kind.full_name:
+        case "blackbox_am.v1.Tensor":
+            array = tensors.from_proto(message, field=path)
+            return to_plain(ArrayData.of(array)) if hint is ArrayData else array.copy()
+        case "google.protobuf.Struct":
+            return structs.from_proto(message, field=path)
+        case "google.protobuf.Timestamp":
+            return times.time_from_proto(message)
+        case "google.protobuf.Duration":
+            return times.duration_from_proto(message)
+    if _is_plain(hint):
+        return plain_of(message, hint, path)
+    return hint(**plain_of(message, hint, path))
+
+
+# Enumerations
+
+
+def _prefix(enum: EnumDescriptor) -> str:
+    """Of the names of its values: `STUDY_STATE_` of `StudyState`."""
+    return enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
+
+
+def number(enum: EnumDescriptor, value: Any) -> int:
+    """The number of the value called as a member of ours, or as a word; 0 where none is."""
+    word = value.name if isinstance(value, Enum) else str(value).upper()
+    found = enum.values_by_name.get(_prefix(enum) + str(word))
+    return 0 if found is None else int(found.number)
+
+
+def _words(enum: EnumDescriptor, numbers: Any) -> list[str]:
+    known = (enum.values_by_number.get(number) for number in numbers)
+    return [value.name.removeprefix(_prefix(enum)) for value in known if value is not None]
+
+
+def member(enum: EnumDescriptor, value: int, hint: Any, path: str) -> Any:
+    """What `value` stands for: a member of `hint`, or a word of a `Literal`.
+
+    A number that is unknown, as of a newer version, stands for the member `NONE` if there is one.
+
+    Raises:
+        InvalidInput: for an unknown number otherwise.
+    """
+    word = "".join(_words(enum, [value])) if value else ""
+    if get_origin(hint) is Literal:
+        if value and not word:
+            raise InvalidSpec(f"{path}: {enum.name} has no value of number {value}", field=path)
+        return word.lower() or _MISSING
+    if word in hint.__members__:
+        return hint[word]
+    if "NONE" in hint.__members__:
+        return hint["NONE"]
+    raise InvalidInput(f"{path}: {enum.name} has no value of number {value}", field=path)
+
+
+# Types
+
+
+@functools.cache
+def _fields_of(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    if issubclass(kind, msgspec.Struct):
+        return {name: hints[name] for name in kind.__struct_fields__}
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+@functools.cache
+def _properties_of(kind: Any) -> tuple[str, ...]:
+    return tuple(name for name in dir(kind) if isinstance(getattr(kind, name), property))
+
+
+@functools.cache
+def _has_default(kind: Any, name: str) -> bool:
+    if issubclass(kind, msgspec.Struct):
+        return not next(f for f in msgspec.structs.fields(kind) if f.name == name).required
+    field = next(f for f in dataclasses.fields(kind) if f.name == name)
+    return not field.default is field.default_factory is dataclasses.MISSING
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    if get_origin(hint) in (UnionType, Union):
+        rest = [part for part in get_args(hint) if part is not type(None)]
+        return rest[0], len(rest) < len(get_args(hint))
+    return hint, False
+
+
+def _is_plain(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)

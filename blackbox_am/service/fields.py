@@ -1,0 +1,86 @@
+"""The field at fault, as a path from the request on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.quantities import MeasureName, parse_quantity
+from blackbox_am.core.spec import ObjectiveSpec, StudySpec
+from blackbox_am.core.units import check_unit
+from blackbox_am.errors import BlackboxError, InvalidInput, NotFound, Unsupported
+from blackbox_am.plugins import build_objective, build_optimizer, measure
+
+
+@contextmanager
+def under(root: str) -> Iterator[None]:
+    """Puts `root` before the field of an error that is raised inside: `spec` -> `spec.seed`."""
+    try:
+        yield
+    except (InvalidInput, NotFound, Unsupported) as error:
+        error.field = f"{root}.{error.field}" if error.field else root
+        raise
+
+
+@contextmanager
+def of_spec(spec: StudySpec, oracle: Oracle | None) -> Iterator[None]:
+    """Finds the field of `spec` that an error means, which a check raised inside.
+
+    A check knows an objective, a unit or a parameter, and not which of the specification it is.
+    """
+    try:
+        yield
+    except (InvalidInput, NotFound, Unsupported) as error:
+        field = error.field.partition(".")[0].partition("[")[0]
+        if field not in StudySpec.__struct_fields__ or error.field.startswith("targets."):
+            error.field = _find(spec, oracle) or error.field
+        raise
+
+
+def _find(spec: StudySpec, oracle: Oracle | None) -> str:
+    """Where in `spec` something is wrong by itself; empty where nothing is."""
+    found = _of(lambda: build_optimizer(spec.optimizer))
+    if found is not None:
+        return f"optimizer.{found}" if found else "optimizer"
+    for index, target in enumerate(spec.targets):
+        place = _find_in(target, f"targets[{index}]", oracle)
+        if place:
+            return place
+    return ""
+
+
+def _find_in(target: ObjectiveSpec, path: str, oracle: Oracle | None) -> str:
+    for index, term in enumerate(target.terms):
+        place = _find_in(term, f"{path}.terms[{index}]", oracle)
+        if place:
+            return place
+    for index, quantity in enumerate(target.quantities):
+        if _of(partial(_read, quantity, oracle)) is not None:
+            return f"{path}.quantities[{index}]"
+    found = _of(lambda: build_objective(target))
+    if found is None:
+        return ""
+    field = found.removeprefix("targets.").removeprefix("parameters.")
+    if field in ("", "targets", "parameters"):
+        return path
+    own = field in ObjectiveSpec.__struct_fields__ or field.startswith("parameters")
+    return f"{path}.{field}" if own else f"{path}.parameters.{field}"
+
+
+def _read(quantity: str, oracle: Oracle | None) -> None:
+    read = parse_quantity(quantity)
+    if isinstance(read, MeasureName):
+        measure(read.name)
+    elif oracle is not None:
+        check_unit(oracle.describe(), read)
+
+
+def _of(check: Callable[[], object]) -> str | None:
+    """The field of the error that `check` raises; None where it raises none."""
+    try:
+        check()
+    except BlackboxError as error:
+        return error.field
+    return None

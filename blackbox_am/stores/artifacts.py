@@ -1,0 +1,174 @@
+"""Large values in a SQL database: each kept once, in pieces, under the digest of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Iterator
+
+import sqlalchemy as sa
+
+from blackbox_am.core.artifacts import Artifacts
+from blackbox_am.errors import InvalidInput, NotFound, StoreCorrupt
+from blackbox_am.stores.database import STUDY_ID, Database, metadata, seal, unseal
+
+PIECE_BYTES = 2**20
+"""SQLite takes no value of 10^9 bytes, and a reader wants a part of one without the rest."""
+
+DIGEST = sa.String(64)
+_artifacts = sa.Table(
+    "artifacts",
+    metadata,
+    sa.Column("digest", DIGEST, primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("time", sa.Float, nullable=False),
+)
+_pieces = sa.Table(
+    "artifact_pieces",
+    metadata,
+    sa.Column("digest", DIGEST, primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+_references = sa.Table(
+    "artifact_references",
+    metadata,
+    sa.Column("study", STUDY_ID, primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("digest", DIGEST, nullable=False, index=True),
+)
+
+
+class SQLArtifacts(Artifacts):
+    """The artifacts of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, pieces: bytes | Iterable[bytes]) -> str:
+        whole, size, hashed = (
+            (pieces,) if isinstance(pieces, bytes) else pieces,
+            0,
+            hashlib.sha256(),
+        )
+        # The digest is known once the last piece has come: until then the pieces stand under a
+        # name that is no digest, which nobody reads.
+        part = f"part-{secrets.token_hex(16)}"
+        with self._database.writing() as connection:
+            for place, piece in enumerate(_of_one_size(whole)):
+                hashed.update(piece)
+                size += len(piece)
+                row = {"digest": part, "place": place, "body": piece}
+                connection.execute(_pieces.insert(), [row])
+            digest = hashed.hexdigest()
+            here = _artifacts.c.digest == digest
+            now = self._database.now
+            if connection.execute(_artifacts.update().where(here).values(time=now)).rowcount:
+                connection.execute(_pieces.delete().where(_pieces.c.digest == part))
+                return digest
+            self._name(connection, part, digest)
+            new = _artifacts.insert().values(digest=digest, size=size, time=now)
+            connection.execute(new)
+        return digest
+
+    def size(self, digest: str) -> int:
+        with self._database.reading() as connection:
+            return self._size(connection, digest)
+
+    def get(self, digest: str, offset: int = 0, limit: int | None = None) -> bytes:
+        with self._database.reading() as connection:
+            size = self._size(connection, digest)
+            if offset < 0 or offset > size or (limit is not None and limit < 0):
+                raise InvalidInput(
+                    f"an artifact of {size} bytes can be read from offset 0 to {size}, and a limit "
+                    f"is 0 or more; got offset {offset} and limit {limit}",
+                    field="offset",
+                )
+            end = size if limit is None else min(offset + limit, size)
+            if offset == end:
+                return b""
+            first, last = offset // PIECE_BYTES, (end - 1) // PIECE_BYTES
+            query = (
+                sa.select(_pieces.c.place, _pieces.c.body)
+                .where(_pieces.c.digest == digest, _pieces.c.place.between(first, last))
+                .order_by(_pieces.c.place)
+            )
+            rows = connection.execute(query).all()
+        if [row.place for row in rows] != list(range(first, last + 1)):
+            raise StoreCorrupt(f"artifact {digest} is not whole; send it to the store again")
+        what = f"artifact {digest}"
+        whole = b"".join(unseal(row.body, what, digest, row.place) for row in rows)
+        start = offset - first * PIECE_BYTES
+        return whole[start : start + end - offset]
+
+    def refer(self, study_id: str, name: str, digest: str) -> None:
+        with self._database.writing() as connection:
+            self._size(connection, digest)
+            mine = (_references.c.study == study_id) & (_references.c.name == name)
+            connection.execute(_references.delete().where(mine))
+            row = {"study": study_id, "name": name, "digest": digest}
+            connection.execute(_references.insert(), [row])
+
+    def of_study(self, study_id: str) -> dict[str, str]:
+        query = sa.select(_references.c.name, _references.c.digest).where(
+            _references.c.study == study_id
+        )
+        with self._database.reading() as connection:
+            return {row.name: row.digest for row in connection.execute(query)}
+
+    def collect(self, seconds: float = 86_400.0) -> int:
+        with self._database.writing() as connection:
+            old = _artifacts.c.time <= self._database.now - seconds
+            digests = list(connection.scalars(sa.select(_artifacts.c.digest).where(old)))
+            return _remove_unreferenced(connection, digests)
+
+    @staticmethod
+    def _size(connection: sa.Connection, digest: str) -> int:
+        query = sa.select(_artifacts.c.size).where(_artifacts.c.digest == digest)
+        size = connection.scalar(query)
+        if size is None:
+            raise NotFound(
+                f"the store has no artifact {digest[:80]!r}; write the artifact first",
+                field="digest",
+            )
+        return int(size)
+
+    @staticmethod
+    def _name(connection: sa.Connection, part: str, digest: str) -> None:
+        places = connection.scalars(sa.select(_pieces.c.place).where(_pieces.c.digest == part))
+        for place in list(places):
+            here = (_pieces.c.digest == part) & (_pieces.c.place == place)
+            body = bytes(connection.scalar(sa.select(_pieces.c.body).where(here)) or b"")
+            new = {"digest": digest, "body": seal(body, digest, place)}
+            connection.execute(_pieces.update().where(here).values(new))
+
+
+def forget_references(connection: sa.Connection, study_id: str) -> None:
+    """Removes a study's references, and the values to which nobody refers any more."""
+    mine = _references.c.study == study_id
+    digests = list(connection.scalars(sa.select(_references.c.digest).where(mine)))
+    connection.execute(_references.delete().where(mine))
+    _remove_unreferenced(connection, digests)
+
+
+def _remove_unreferenced(connection: sa.Connection, digests: list[str]) -> int:
+    removed = 0
+    for digest in digests:
+        used = sa.select(_references.c.digest).where(_references.c.digest == digest).limit(1)
+        if connection.scalar(used) is None:
+            for table in (_pieces, _artifacts):
+                connection.execute(table.delete().where(table.c.digest == digest))
+            removed += 1
+    return removed
+
+
+def _of_one_size(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of `PIECE_BYTES`; the last may be shorter."""
+    buffer = bytearray()
+    for piece in pieces:
+        buffer += piece
+        while len(buffer) >= PIECE_BYTES:
+            yield bytes(buffer[:PIECE_BYTES])
+            del buffer[:PIECE_BYTES]
+    if buffer:
+        yield bytes(buffer)

@@ -1,0 +1,231 @@
+"""One SQL database: its tables, connections and transactions, and its errors in our terms.
+
+SQLite runs in WAL mode. A transaction of `writing` is on the disk when it ends
+(synchronous=FULL). A transaction of `passing` is with the operating system (synchronous=NORMAL):
+it survives the death of the process, but perhaps not a loss of power.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.pool import StaticPool
+
+from blackbox_am.errors import StoreCorrupt, StoreError
+
+SCHEMA_VERSION = 3
+SEAL_BYTES = 4
+CURE = "restore the store from a backup, or delete the study"
+STUDY_ID = sa.String(63)
+
+metadata = sa.MetaData()
+meta = sa.Table(
+    "blackbox_am",
+    metadata,
+    sa.Column("schema_version", sa.Integer, nullable=False),
+    sa.Column("last_token", sa.BigInteger, nullable=False),
+)
+
+
+class Database:
+    """A database that holds a store.
+
+    Args:
+        url: as of `SQLStore`.
+
+    Attributes:
+        url: as SQLAlchemy reads it.
+
+    Raises:
+        StoreError: where it cannot be opened or written.
+        StoreCorrupt: where the file is damaged, or is another program's.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _as_url(url)
+        engine = _engine(self.url)
+        # In memory there is one connection for all threads, and it has one transaction.
+        shared = isinstance(engine.pool, StaticPool)
+        self._turn: AbstractContextManager[object] = RLock() if shared else nullcontext()
+        self._reader = engine
+        self._writer = engine.execution_options(writes=True)
+        passing = engine if shared else _engine(self.url, "NORMAL")
+        self._passing = passing.execution_options(writes=True)
+        with self._translated():
+            self._prepare()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection to read from."""
+        with self._translated(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A connection in a transaction that is durable once it has ended."""
+        with self._translated(), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def passing(self) -> Iterator[sa.Connection]:
+        """A connection in a transaction that need not survive a loss of power."""
+        with self._translated(), self._passing.begin() as connection:
+            yield connection
+
+    @property
+    def now(self) -> sa.ColumnElement[float]:
+        """The database's clock: seconds since the epoch. One clock for all processes."""
+        if self._reader.dialect.name == "sqlite":
+            return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Float)
+        return sa.literal_column("extract(epoch from clock_timestamp())", sa.Float)
+
+    def close(self) -> None:
+        """Gives back connections."""
+        with self._turn:  # another thread may be in the middle of a statement
+            self._reader.dispose()
+            self._passing.dispose()
+
+    def _prepare(self) -> None:
+        with self._writer.begin() as connection:
+            tables = set(sa.inspect(connection).get_table_names())
+            if not tables:
+                metadata.create_all(connection)
+                row = {"schema_version": SCHEMA_VERSION, "last_token": 0}
+                connection.execute(meta.insert(), [row])
+                return
+            version = (
+                connection.scalar(sa.select(meta.c.schema_version))
+                if "blackbox_am" in tables
+                else None
+            )
+        if version is None:
+            raise StoreCorrupt(
+                f"{self.url} is a database, but not a store of blackbox_am: it holds the tables "
+                f"{', '.join(sorted(tables))}; name another file"
+            )
+        if version != SCHEMA_VERSION:
+            raise StoreCorrupt(
+                f"{self.url} is a store of schema version {version}, and this program reads "
+                f"version {SCHEMA_VERSION} only; name another file for new studies, or use the "
+                "version of blackbox_am that wrote it"
+            )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        with self._turn:
+            try:
+                yield
+            except exc.DatabaseError as error:
+                raise _store_error(self.url, error) from error
+            except UnicodeDecodeError as error:  # of a name in a damaged page
+                raise StoreCorrupt(f"{self.url} is damaged ({error}); {CURE}") from error
+            except exc.TimeoutError as error:  # every connection waits for a slow disk
+                raise StoreError(
+                    f"the store {self.url} is too slow ({error}); try again"
+                ) from error
+
+
+def seal(body: bytes, *place: object) -> bytes:
+    """`body` with a checksum of itself and of its place.
+
+    SQLite does not notice where a disk changes a value. A sealed value is never read as another.
+    """
+    return body + _checksum(body, place)
+
+
+def unseal(sealed: Any, what: str, *place: object) -> bytes:
+    """The inverse of `seal`.
+
+    Args:
+        sealed: what the database returned.
+        what: names the value in the message: "event 3 of study 's'".
+        place: as it was sealed with.
+
+    Raises:
+        StoreCorrupt: where the value is not what was sealed at this place.
+    """
+    body = bytes(sealed or b"")[:-SEAL_BYTES]
+    if sealed is None or bytes(sealed) != seal(body, *place):
+        raise StoreCorrupt(f"{what} has changed since it was written, and cannot be read; {CURE}")
+    return body
+
+
+def _checksum(body: bytes, place: tuple[object, ...]) -> bytes:
+    where = "/".join(map(str, place)).encode()
+    return zlib.crc32(body, zlib.crc32(where)).to_bytes(SEAL_BYTES, "little")
+
+
+def _as_url(url: str) -> str:
+    if url == ":memory:":
+        return "sqlite://"
+    return url if "://" in url else f"sqlite:///{url}"
+
+
+def _engine(url: str, synchronous: str = "FULL") -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+    except exc.ArgumentError as error:
+        raise StoreError(
+            f"{url!r} is not a store; expected a path, ':memory:', or a SQLAlchemy URL "
+            "such as sqlite:///studies.sqlite3"
+        ) from error
+    if parsed.get_backend_name() != "sqlite":
+        return sa.create_engine(parsed, pool_pre_ping=True)
+    options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": 30}}
+    if parsed.database in (None, "", ":memory:"):
+        options["poolclass"] = StaticPool  # one connection, or every thread has its own memory
+    else:
+        _check_folder(Path(str(parsed.database)))
+    engine = sa.create_engine(parsed, **options)
+
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+
+    sa.event.listen(engine, "connect", set_pragmas)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise StoreError(f"cannot open the store {path}: there is no folder {path.parent}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    # A writer that takes the lock at once cannot fail half-way; a reader needs no lock.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _store_error(url: str, error: exc.DatabaseError) -> StoreError:
+    text = str(error.orig)
+    if "not a database" in text or "malformed" in text or "file is encrypted" in text:
+        return StoreCorrupt(
+            f"{url} is not a store of blackbox_am, or it is damaged ({text}); "
+            "name another file, or restore it from a backup"
+        )
+    if "no such column" in text or "no such table" in text:
+        return StoreCorrupt(
+            f"{url} is a store of another version of blackbox_am ({text}); name another file for "
+            "new studies, or use the version that wrote it"
+        )
+    if "readonly" in text or "unable to open" in text:
+        return StoreError(
+            f"cannot write the store {url} ({text}); check the permissions of the file "
+            "and of its folder"
+        )
+    if "full" in text or "disk I/O" in text:
+        return StoreError(
+            f"the store {url} could not be written ({text}); see that its disk has room and is "
+            "sound. What was told before is kept; what is refused now may be sent again"
+        )
+    return StoreError(f"the store {url} failed: {text}")

@@ -1,0 +1,123 @@
+"""The index: one row a study, written with each append, so that no reader folds a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy as sa
+
+from blackbox_am.core.store import Folded, IndexedStudy, Summary
+from blackbox_am.errors import StoreCorrupt
+from blackbox_am.stores.database import STUDY_ID, metadata, seal, unseal
+
+indexed = sa.Table(
+    "studies",
+    metadata,
+    sa.Column("study", STUDY_ID, primary_key=True),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("oracle", sa.String(255), nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+_folded = sa.Table(
+    "folded",
+    metadata,
+    sa.Column("study", STUDY_ID, primary_key=True),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+# SQLite and PostgreSQL read this alike. It is written with each append.
+_UPDATE = sa.text(
+    "UPDATE studies SET sequence = :sequence, state = :state, oracle = :oracle, body = :body "
+    "WHERE study = :study"
+)
+
+
+def begin(connection: sa.Connection, study_id: str, created_at: float) -> None:
+    """Adds the row of a new study."""
+    row = {"study": study_id, "created_at": created_at, "sequence": 0, "state": "", "oracle": ""}
+    connection.execute(indexed.insert().values(**row, body=b""))
+
+
+def write(connection: sa.Connection, study_id: str, sequence: int, summary: Summary | None) -> None:
+    """Brings the row of a study up to its event `sequence`."""
+    if summary is None:
+        mine = indexed.c.study == study_id
+        connection.execute(indexed.update().where(mine).values(sequence=sequence))
+        return
+    row = {"sequence": sequence, "state": summary.state, "oracle": summary.oracle}
+    body = seal(summary.body, study_id, "summary", sequence)
+    connection.execute(_UPDATE, {**row, "body": body, "study": study_id})
+    if summary.folded is not None:
+        connection.execute(_folded.delete().where(_folded.c.study == study_id))
+        body = seal(summary.folded, study_id, "folded", sequence)
+        new = {"study": study_id, "sequence": sequence, "body": body}
+        connection.execute(_folded.insert(), [new])
+
+
+def last_sequence(connection: sa.Connection, study_id: str) -> int:
+    """The study's last event; 0 where there is no such study."""
+    query = sa.select(indexed.c.sequence).where(indexed.c.study == study_id)
+    return int(connection.scalar(query) or 0)
+
+
+def rows(
+    connection: sa.Connection,
+    query: sa.Select[Any],
+    *,
+    after: str,
+    limit: int | None,
+    states: Collection[str],
+) -> list[Any]:
+    """The rows of `query`, which reads the index, as `Store.studies` wants them."""
+    query = query.where(indexed.c.study > after).order_by(indexed.c.study).limit(limit)
+    if states:
+        query = query.where(indexed.c.state.in_(list(states)))
+    return list(connection.execute(query))
+
+
+def entry(row: Any) -> IndexedStudy:
+    """A row as the contract has it.
+
+    Raises:
+        StoreCorrupt: where the row or the study's first event is damaged.
+    """
+    study_id = str(row.study)
+    first, mine = f"event 1 of study {study_id!r}", f"the index entry of study {study_id!r}"
+    return IndexedStudy(
+        study_id,
+        row.sequence,
+        row.created_at,
+        unseal(row.created, first, study_id, 1),
+        row.state,
+        unseal(row.body, mine, study_id, "summary", row.sequence) if row.body else b"",
+        row.owner or "",
+    )
+
+
+def damaged(row: Any, error: StoreCorrupt) -> IndexedStudy:
+    """What is told of a study of which the row is damaged."""
+    return IndexedStudy(
+        str(row.study), row.sequence, row.created_at, b"", row.state, b"", damage=error.message
+    )
+
+
+def load_folded(connection: sa.Connection, study_id: str) -> Folded | None:
+    """The folded study as it was written last, or None.
+
+    Raises:
+        StoreCorrupt: where it is damaged.
+    """
+    row = connection.execute(sa.select(_folded).where(_folded.c.study == study_id)).one_or_none()
+    if row is None:
+        return None
+    what = f"the folded state of study {study_id!r}"
+    return Folded(row.sequence, unseal(row.body, what, study_id, "folded", row.sequence))
+
+
+def forget(connection: sa.Connection, study_id: str) -> None:
+    """Removes a study's rows."""
+    for table in (indexed, _folded):
+        connection.execute(table.delete().where(table.c.study == study_id))

@@ -1,0 +1,213 @@
+"""The scores of a generation: computed once, all targets of one form together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_am.core.layout import form_of
+from blackbox_am.core.observation import FAILURES, INFINITE, NOT_A_NUMBER, count_by_reason, failures
+from blackbox_am.core.spec import CriterionSpec
+from blackbox_am.core.types import FloatArray
+from blackbox_am.studies.targets import Target
+
+Bools = NDArray[np.bool_]
+
+EDGE_STEPS = 16
+"""Scores that differ by fewer steps of float32 than this are told apart by rounding alone."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The measurements of the open generation so far.
+
+    Attributes:
+        values: (A, P, U) float64 of the active targets, in the columns of each one's layout.
+        told: (A, P) which rows have been measured.
+        rendered: (A, P) false where the stimulus was not finite.
+    """
+
+    values: FloatArray
+    told: Bools
+    rendered: Bools
+
+    @classmethod
+    def nothing(cls, targets: int, rows: int, columns: int) -> Measured:
+        """Of a generation of which nothing was measured yet."""
+        shape = (targets, rows)
+        values = np.full((*shape, columns), np.nan)
+        return cls(values, np.zeros(shape, bool), np.ones(shape, bool))
+
+    def copy(self) -> Measured:
+        """One that shares no memory with this one."""
+        return Measured(self.values.copy(), self.told.copy(), self.rendered.copy())
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of a generation.
+
+    Attributes:
+        scores: (A, P) float64, nan for rows that failed and rows that were not measured.
+        told: (A, P) which rows were measured.
+        failures: (A, P) uint8, for those that failed a position in `FAILURES`, from 1.
+        met: (A, P) which rows met their target's criterion.
+    """
+
+    scores: FloatArray
+    told: Bools
+    failures: NDArray[np.uint8]
+    met: Bools
+
+    def failed(self) -> dict[str, int]:
+        """How many rows failed, by reason."""
+        return count_by_reason(self.failures)
+
+    def best(self) -> FloatArray:
+        """(A,) the best score of each target, nan where every row failed."""
+        lowest = np.where(np.isnan(self.scores), -np.inf, self.scores).max(axis=1, initial=-np.inf)
+        return np.where(lowest == -np.inf, np.nan, lowest)
+
+    def mean(self) -> FloatArray:
+        """(A,) the mean score of each target, nan where every row failed."""
+        known = ~np.isnan(self.scores)
+        total = np.where(known, self.scores, 0.0).sum(axis=1)
+        return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+
+    def warning(self, generation: int) -> str:
+        """What keeps a search from learning from these scores; empty for nothing."""
+        known = ~np.isnan(self.scores)
+        several = known.sum(axis=1) > 1
+        if not several.any():
+            return ""
+        high = np.where(known, self.scores, -np.inf).max(axis=1)
+        low = np.where(known, self.scores, np.inf).min(axis=1)
+        equal = several & (high == low)
+        if equal.any():
+            return (
+                f"all scores of generation {generation} are equal{_of(equal)}: "
+                f"{high[equal][0]:g}; the search learns nothing from them. Does the model answer "
+                "in a precision, or a range, that hides the differences?"
+            )
+        with np.errstate(over="ignore"):  # what float32 cannot hold did not come from float32
+            rounded = np.where(known, self.scores, 0.0).astype(np.float32)
+            step = np.spacing(np.abs(np.where(several, high, 1.0)).astype(np.float32))
+        single = (rounded == self.scores) | ~known
+        coarse = several & single.all(axis=1) & (high - low < EDGE_STEPS * step)
+        if not coarse.any():
+            return ""
+        return (
+            f"the scores of generation {generation} differ by less than {EDGE_STEPS} steps of "
+            f"float32{_of(coarse)}, near {high[coarse][0]:g}: rounding hides differences. Answer "
+            "in float64, or take a constant off the score"
+        )
+
+
+class Scorer:
+    """Scores and judges rows of a study's targets.
+
+    Targets whose objectives differ only in their quantities are scored in one go: there is no
+    loop over targets.
+    """
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        width = max(len(target.layout.quantities) for target in targets)
+        sizes = np.array([len(target.layout.quantities) for target in targets])
+        self._own = np.arange(width) < sizes[:, None]
+        self._units = np.array([len(target.layout.units) for target in targets])
+        self._objectives = _Groups(len(targets))
+        self._criteria = _Groups(len(targets))
+        for index, target in enumerate(targets):
+            columns = target.layout.columns(target.objective.reads())
+            form = form_of(target.objective.spec())
+            self._objectives.add(index, (form, columns), target.objective.score, columns)
+            if target.criterion is not None:
+                columns = target.layout.columns(target.criterion.reads())
+                key = (_criterion_form(target.criterion.spec()), columns)
+                self._criteria.add(index, key, target.criterion.met, columns)
+
+    def own(self, targets: NDArray[np.integer[Any]]) -> Bools:
+        """(N, U) which columns of rows of `targets` (N,) hold a quantity."""
+        own: Bools = self._own[targets]
+        return own
+
+    def with_units(self, targets: NDArray[np.int64], activations: FloatArray) -> FloatArray:
+        """(N, U) values of rows of `targets` (N,), of which only the units were measured.
+
+        Args:
+            targets: of this study.
+            activations: (N, units), each row's own units, then anything.
+        """
+        values = np.full((len(targets), self._own.shape[1]), np.nan)
+        units = activations.shape[1]
+        mine = np.arange(units) < self._units[targets][:, None]
+        values[:, :units] = np.where(mine, activations, np.nan)
+        return values
+
+    def score(self, active: Sequence[int], measured: Measured) -> Scored:
+        """Scores of the rows of the active targets."""
+        values, told = measured.values, measured.told
+        mine = np.asarray(active, np.int64)
+        codes = failures(values, measured.rendered, self._own[mine][:, None, :])
+        with np.errstate(all="ignore"):  # what overflows is a failed row, and counted
+            scores = self._objectives.apply(mine, values, np.float64, np.nan)
+        codes = _with_scores(codes, scores)
+        failed = (codes > 0) & told
+        met = self._criteria.apply(mine, values, np.bool_, False)
+        return Scored(
+            np.where(told & ~failed, scores, np.nan),
+            told,
+            np.where(told, codes, 0).astype(np.uint8),
+            met & told & ~failed,
+        )
+
+
+class _Groups:
+    """Functions of rows, each for the targets that share it."""
+
+    def __init__(self, targets: int) -> None:
+        self._numbers: dict[object, int] = {}
+        self._functions: list[tuple[Callable[[Any], Any], list[int]]] = []
+        self._group = np.full(targets, -1)
+
+    def add(
+        self, target: int, key: object, function: Callable[[Any], Any], columns: tuple[int, ...]
+    ) -> None:
+        number = self._numbers.setdefault(key, len(self._numbers))
+        if number == len(self._functions):
+            self._functions.append((function, list(columns)))
+        self._group[target] = number
+
+    def apply(
+        self, targets: NDArray[np.int64], values: FloatArray, dtype: Any, fill: Any
+    ) -> NDArray[Any]:
+        """(A, P) results for the rows of `targets`; `fill` for targets that have no function."""
+        found = np.full(values.shape[:2], fill, dtype)
+        group = self._group[targets]
+        for number, (function, columns) in enumerate(self._functions):
+            rows = np.flatnonzero(group == number)
+            if len(rows):
+                found[rows] = function(values[rows][..., columns])
+        return found
+
+
+def _with_scores(codes: NDArray[np.uint8], scores: FloatArray) -> NDArray[np.uint8]:
+    """`codes`, and why rows of finite quantities have no finite score."""
+    codes = np.where((codes == 0) & np.isinf(scores), 1 + FAILURES.index(INFINITE), codes)
+    codes = np.where((codes == 0) & np.isnan(scores), 1 + FAILURES.index(NOT_A_NUMBER), codes)
+    return codes.astype(np.uint8)
+
+
+def _criterion_form(spec: CriterionSpec) -> tuple[object, ...]:
+    """Equal for criteria that differ only in which quantities they read."""
+    parameters = repr(sorted(spec.parameters.items()))
+    terms = tuple(_criterion_form(term) for term in spec.terms)
+    return (spec.kind, len(spec.quantities), parameters, terms)
+
+
+def _of(which: Bools) -> str:
+    return "" if which.all() else f" for {which.sum()} of {len(which)} targets"

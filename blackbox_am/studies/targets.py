@@ -1,0 +1,101 @@
+"""One of the K searches of a study, and how its random numbers are told from others'."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from numpy.typing import NDArray
+
+from blackbox_am.core.criterion import Criterion
+from blackbox_am.core.layout import Layout, layouts_of
+from blackbox_am.core.objective import Objective
+from blackbox_am.core.spec import ObjectiveSpec, StudySpec
+from blackbox_am.core.types import StopReason
+from blackbox_am.plugins import build_criterion, build_objective
+
+
+@dataclass(eq=False)
+class Target:
+    """One of the K searches.
+
+    Attributes:
+        objective: what it maximises.
+        criterion: when it has succeeded; None for never.
+        layout: what is measured for it, and in which columns.
+        key: fixes its random numbers: its objective, and its occurrence among equal ones.
+        queries: rows measured for it, failed ones included.
+        best_score: of its best candidate so far; -inf before the first.
+        best_generation, best_row: where the best came from.
+        best_latent: (D,), or None before the first.
+        success_row: the row of `best_generation` that met the criterion; -1 while none has.
+        stagnation: generations since the best got better.
+        stop_reason: why it is finished, or NONE while it is not.
+    """
+
+    objective: Objective
+    criterion: Criterion | None
+    layout: Layout
+    key: str
+    queries: int = 0
+    best_score: float = -math.inf
+    best_generation: int = -1
+    best_row: int = -1
+    best_latent: NDArray[Any] | None = None
+    success_row: int = -1
+    stagnation: int = 0
+    stop_reason: StopReason = StopReason.NONE
+
+    @property
+    def finished(self) -> bool:
+        """Whether it dropped out of the batch."""
+        return self.stop_reason is not StopReason.NONE
+
+    def plain(self) -> list[Any]:
+        """All that moves, as plain data: equal for equal targets."""
+        latent = self.best_latent
+        return [
+            self.queries,
+            self.best_score,
+            self.best_generation,
+            self.best_row,
+            self.success_row,
+            self.stagnation,
+            self.stop_reason.value,
+            None if latent is None else [latent.dtype.name, latent.shape, latent.tobytes()],
+        ]
+
+
+def targets_of(spec: StudySpec) -> list[Target]:
+    """The targets of a study that has not begun.
+
+    Raises:
+        InvalidInput: for an objective or a criterion that cannot be built.
+    """
+    objectives = [build_objective(target) for target in spec.targets]
+    built = [build_criterion(criterion) for criterion in spec.criteria]
+    layouts = layouts_of(objectives, built)
+    criteria: list[Criterion | None] = list(built) if built else [None]
+    if len(criteria) == 1:
+        criteria = criteria * len(objectives)
+    parts = zip(objectives, criteria, layouts, target_keys(spec.targets), strict=True)
+    return [Target(*part) for part in parts]
+
+
+def target_keys(objectives: Sequence[ObjectiveSpec]) -> list[str]:
+    """What fixes the random numbers of each target: its objective, and its occurrence among equal
+    ones. A target has the same key alone, and wherever it stands in the list.
+    """
+    seen: Counter[str] = Counter()
+    keys = []
+    for spec in objectives:
+        digest = hashlib.blake2b(msgspec.json.encode(spec, order="deterministic"), digest_size=12)
+        name = digest.hexdigest()
+        keys.append(f"{name}#{seen[name]}")
+        seen[name] += 1
+    return keys
