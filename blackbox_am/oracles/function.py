@@ -226,8 +226,8 @@ class Function(Oracle):
             )
         if not is_layer_name(name):
             raise OracleFailed(
-                f"the function returned a layer called {name!r}; expected words of letters, "
-                "digits, _ and -, joined by dots"
+                f"the function returned a layer called {name!r}; expected a name that "
+                "units can be addressed by"
             )
         axes = AXES[len(shape)]
         if name == LAYER:
