@@ -88,7 +88,7 @@ class LiveStudy(JournalledStudy):
 
     @classmethod
     def create(cls, store: Store, study_id: str, created: Created, **options: Any) -> LiveStudy:
-        """Begins a study, or returns the one of that id where it began alike.
+        """Begins a study, or returns the one of that id where it is the same one.
 
         Args:
             options: `ownership`, `device`, `equip`, `generator_of`, `clock`, as of the constructor.
@@ -105,7 +105,8 @@ class LiveStudy(JournalledStudy):
             live._begin(created)
         except SequenceTaken:
             existing = cls.recover(store, study_id, **options)
-            check_spec(study_id, existing.study, created.spec)
+            if check_spec(study_id, existing.study, created.spec):
+                existing.extend(created.spec.budget)
             return existing
         live._publish_all()
         return live
@@ -170,11 +171,9 @@ class LiveStudy(JournalledStudy):
             if self.study.state is not StudyState.RUNNING or not self.study.untouched:
                 self.bill(event.spent)
                 return
-            before = self.study.optimizer
             self._append([event])
             self._open = None
-            if self.study.optimizer != before:
-                self._take_optimizer()
+            self._take_optimizer()
 
     @property
     def memory_bytes(self) -> int:
@@ -394,8 +393,7 @@ class LiveStudy(JournalledStudy):
         for event in events:
             if isinstance(event, GenerationClosed) and exact:
                 exact = self.search.relearn(self.study, event)
-            before = self.study.optimizer
             self.study.apply(event)
-            if self.study.optimizer != before:  # after the oracle was found to be noisy
+            if isinstance(event, OracleProbed):  # of a noisy oracle another one may search
                 self._take_optimizer()
         return exact and self.search.owns_opened(self.study)

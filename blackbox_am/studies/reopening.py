@@ -37,20 +37,20 @@ def reopened(
         StudyExists: where more differs than a budget that grew, naming the fields.
         ModelChanged: where the oracle or the generator is another one and `adopt` is false.
     """
-    check_spec(study_id, study, spec)
+    grew = check_spec(study_id, study, spec)
     events: list[Adopted | BudgetChanged] = []
     changed = model_changes(study, oracle, generator)
     if changed and not adopt:
         raise ModelChanged(explained(study_id, changed, oracle, generator), field="study_id")
     if changed:
         events.append(Adopted(oracle, generator, changed))
-    if spec.budget not in (study.created.spec.budget, study.budget):
+    if grew:
         events.append(BudgetChanged(spec.budget))
     return events
 
 
-def check_spec(study_id: str, study: Study, spec: StudySpec) -> None:
-    """Checks that `spec` asks for `study`, or for more of it.
+def check_spec(study_id: str, study: Study, spec: StudySpec) -> bool:
+    """Checks that `spec` asks for `study`, or for more of it. Returns whether for more.
 
     Raises:
         StudyExists: where more differs than a budget that grew, naming the fields.
@@ -65,6 +65,7 @@ def check_spec(study_id: str, study: Study, spec: StudySpec) -> None:
             + "; choose another id, or delete that study first",
             field="study_id",
         )
+    return spec.budget not in (study.created.spec.budget, study.budget)
 
 
 def check_models(
