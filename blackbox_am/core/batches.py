@@ -1,8 +1,8 @@
-"""One fixed batch shape, so that an answer does not depend on who else was asked.
+"""One fixed batch shape, so that an activation does not depend on the other rows of its batch.
 
-Matrix kernels choose their algorithm by shape, and the last bits of a row differ
-with the size of its batch: enough to flip ranks. So a model only ever sees batches
-of one size; a short batch is filled up with copies of its last row.
+Matrix kernels choose their algorithm by the shape of the batch, and the last bits of a row depend
+on this choice, which can change ranks. A model therefore sees batches of one size only; a short
+batch is padded with copies of its last row.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 
 class BatchLimit:
-    """The largest batch that may fit into memory, found out by trying. Safe from any thread.
+    """The largest batch that fits into memory, as far as known. Safe to use from any thread.
 
     Attributes:
-        known: rows; None while everything did fit.
+        known: rows; None as long as every batch did fit.
     """
 
     def __init__(self, known: int | None = None) -> None:
@@ -30,7 +30,7 @@ class BatchLimit:
         self.known = known
 
     def shrink(self, size: int, reason: Exception) -> None:
-        """Remembers that no more than `size` rows may fit. It never grows again."""
+        """Record that at most `size` rows fit. The limit never grows again."""
         with self._lock:
             if self.known is None or size < self.known:
                 log.warning("%s; batches of %d from now on", reason, size)
@@ -43,16 +43,16 @@ def in_fixed_batches(
     batch_size: int,
     *others: torch.Tensor,
 ) -> torch.Tensor:
-    """`function` over `rows` (N, ...), called with exactly `batch_size` rows a time.
+    """Apply `function` to `rows` (N, ...) in calls of exactly `batch_size` rows.
 
     Args:
-        function: takes as many tensors as are given.
+        function: function of the given tensors.
         rows: (N, ...).
         batch_size: rows in each call.
-        others: further tensors (N, ...), of the same rows.
+        others: further tensors (N, ...) for the same rows.
 
     Returns:
-        (N, ...): what it returned for the N rows; what it returned for padding is dropped.
+        (N, ...): the results for the N rows, without those for padding rows.
     """
     pieces = []
     for start in range(0, len(rows), batch_size):
@@ -67,8 +67,10 @@ def in_fixed_batches(
 
 
 def fixed_batch_size(rows: int, preferred: int) -> int:
-    """The batch size for generations of `rows` rows on an oracle that prefers `preferred`: the one
-    that needs as few calls, with the least padding. 80 rows at a preferred 64 are two calls of 40.
+    """The batch size for generations of `rows` rows on an oracle that prefers `preferred` rows.
+
+    The size needs the fewest calls with the least padding. For 80 rows and a preferred size of 64
+    it is 40, two calls without padding.
     """
     calls = -(-rows // preferred)
     return -(-rows // calls)

@@ -1,9 +1,9 @@
 """Randomness as a function of position.
 
-A `Stream` is fixed by (seed, purpose, generation, target): nothing random is ever
-saved, and nothing depends on the clock, on threads, or on which other targets are
-in the batch. A study calls a target by a key of its objective, so that the target draws what it
-would draw alone, wherever it stands in the list.
+A `Stream` depends only on (seed, purpose, generation, target). Random numbers are never saved, and
+they do not depend on the clock, on threads, or on the other targets in the batch. A study
+identifies a target by a key of its objective, so that the position of the target in the list has
+no effect on its random numbers.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ def position_seed(seed: int, purpose: str, generation: int, target: int | str) -
 class Stream:
     """Random numbers for the K targets of one generation.
 
-    Every draw has a leading K axis, filled from K independent generators, so it is
-    the same for a target whatever the others are. Two streams of equal position
-    give equal numbers; successive draws from one stream differ.
+    Every draw has a leading K axis, filled from K independent generators, so that a target's
+    numbers do not depend on the other targets. Two streams of equal position give equal numbers;
+    successive draws from one stream differ.
 
     Attributes:
-        targets: what tells the targets apart: a study's keys of their objectives, or numbers.
-        seeds: 63 bits for each of them, fixed by its position: for generators of other libraries.
+        targets: identifiers of the targets: keys of the study's objectives, or numbers.
+        seeds: 63 bits for each target, which depend only on the position; for random generators of
+            other libraries.
     """
 
     def __init__(
@@ -49,21 +50,21 @@ class Stream:
         self._generators = [torch.Generator(self.device).manual_seed(s) for s in self.seeds]
 
     def normal(self, *shape: int) -> torch.Tensor:
-        """(K, *shape) standard normal numbers."""
+        """Standard normal numbers (K, *shape)."""
         out = torch.empty(len(self.targets), *shape, device=self.device, dtype=self.dtype)
         for k, generator in enumerate(self._generators):
             out[k].normal_(generator=generator)
         return out
 
     def uniform(self, *shape: int) -> torch.Tensor:
-        """(K, *shape) numbers uniform in [0, 1)."""
+        """Uniform numbers (K, *shape) in [0, 1)."""
         out = torch.empty(len(self.targets), *shape, device=self.device, dtype=self.dtype)
         for k, generator in enumerate(self._generators):
             out[k].uniform_(generator=generator)
         return out
 
     def integers(self, high: int, *shape: int) -> torch.Tensor:
-        """(K, *shape) int64 numbers uniform in 0..high-1."""
+        """Integers (K, *shape) int64, uniform in 0..high-1."""
         out = torch.empty(len(self.targets), *shape, device=self.device, dtype=torch.int64)
         for k, generator in enumerate(self._generators):
             out[k].random_(0, high, generator=generator)
