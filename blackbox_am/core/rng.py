@@ -1,9 +1,9 @@
-"""Randomness as a function of position.
+"""Random numbers as a function of position.
 
-A `Stream` depends only on (seed, purpose, generation, target). Random numbers are never saved, and
-they do not depend on the clock, on threads, or on the other targets in the batch. A study
-identifies a target by a key of its objective, so that the position of the target in the list has
-no effect on its random numbers.
+The numbers of a `Stream` follow from (seed, purpose, generation, target). No random state is ever
+saved, and no number depends on the clock, on threads, or on the other targets of the batch. A study
+identifies a target by a key of its objective, so a target draws the numbers that it would draw
+alone, at every position of the list.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ def position_seed(seed: int, purpose: str, generation: int, target: int | str) -
 class Stream:
     """Random numbers for the K targets of one generation.
 
-    Every draw has a leading K axis, filled from K independent generators, so that a target's
-    numbers do not depend on the other targets. Two streams of equal position give equal numbers;
-    successive draws from one stream differ.
+    Every draw has a leading K axis that is filled from K independent generators, so the numbers of
+    a target do not depend on the other targets. Two streams of equal position give equal numbers.
+    Successive draws from one stream differ.
 
     Attributes:
-        targets: identifiers of the targets: keys of the study's objectives, or numbers.
-        seeds: 63 bits for each target, which depend only on the position; for random generators of
+        targets: what identifies the targets: keys of their objectives in a study, or numbers.
+        seeds: 63 bits for each target that follow from its position, for the random generators of
             other libraries.
     """
 
@@ -50,21 +50,21 @@ class Stream:
         self._generators = [torch.Generator(self.device).manual_seed(s) for s in self.seeds]
 
     def normal(self, *shape: int) -> torch.Tensor:
-        """Standard normal numbers (K, *shape)."""
+        """(K, *shape) standard normal numbers."""
         out = torch.empty(len(self.targets), *shape, device=self.device, dtype=self.dtype)
         for k, generator in enumerate(self._generators):
             out[k].normal_(generator=generator)
         return out
 
     def uniform(self, *shape: int) -> torch.Tensor:
-        """Uniform numbers (K, *shape) in [0, 1)."""
+        """(K, *shape) numbers uniform in [0, 1)."""
         out = torch.empty(len(self.targets), *shape, device=self.device, dtype=self.dtype)
         for k, generator in enumerate(self._generators):
             out[k].uniform_(generator=generator)
         return out
 
     def integers(self, high: int, *shape: int) -> torch.Tensor:
-        """Integers (K, *shape) int64, uniform in 0..high-1."""
+        """(K, *shape) int64 numbers uniform in 0..high-1."""
         out = torch.empty(len(self.targets), *shape, device=self.device, dtype=torch.int64)
         for k, generator in enumerate(self._generators):
             out[k].random_(0, high, generator=generator)
