@@ -18,17 +18,17 @@ _PACKAGES = ("torch", "blackbox_am", "builtins")
 
 
 class Hash(Protocol):
-    """What `hashlib` makes."""
+    """A hash object of `hashlib`."""
 
     def update(self, data: Any, /) -> object:
-        """Takes in bytes."""
+        """Add bytes to the hash."""
 
 
 def add(digest: Hash, value: object) -> bool:
-    """Feeds a value's content to `digest`.
+    """Add a value's content to `digest`.
 
     Returns:
-        Whether the whole content is known. Of an arbitrary object it is not.
+        Whether the whole content is known. The content of an arbitrary object is not.
     """
     if isinstance(value, nn.Module):
         return _add_module(digest, value)
@@ -56,11 +56,11 @@ def add(digest: Hash, value: object) -> bool:
 
 
 def add_structure(digest: Hash, module: nn.Module) -> None:
-    """Feeds the classes of all submodules to `digest`, with what they print of themselves.
+    """Add the classes of all submodules, and what they print of themselves, to `digest`.
 
-    A class outside the installed packages is taken with its code, because its owner edits it.
-    Numbers with a fraction that a module keeps as attributes count; integers do not, because
-    many modules count their calls in one.
+    The code of a class outside the installed packages is added too, because its owner edits it.
+    Attributes of a module that are floating-point numbers are added; integers are not, because many
+    modules count their calls in an integer.
     """
     if isinstance(module, torch.jit.ScriptModule):
         _add_text(digest, str(module.inlined_graph))
@@ -86,7 +86,7 @@ def _add_module(digest: Hash, module: nn.Module) -> bool:
 def _other_buffers(
     module: nn.Module, state: Mapping[str, Any]
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """Buffers that no state dict holds, less the ones in which a spiking neuron keeps its state."""
+    """Buffers outside the state dict, without those in which a spiking neuron stores its state."""
     for prefix, part in module.named_modules():
         if hasattr(part, "init_hidden"):
             continue

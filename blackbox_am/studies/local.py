@@ -29,11 +29,11 @@ from blackbox_am.studies.resolving import Request, open_study
 
 @dataclass(frozen=True)
 class Result:
-    """What a study came to.
+    """The result of a study.
 
     Attributes:
-        progress: how it ended.
-        best: the best of each target, with its stimulus.
+        progress: the final progress.
+        best: the best candidate of each target, with its stimulus.
         history: scores by generation.
     """
 
@@ -153,7 +153,7 @@ def run(
             store = opened.enter_context(closing(SQLStore(os.fspath(store))))
         live = open_study(store, study_id, request, adopt=adopt)
         if live.study.state in (StudyState.PAUSED, StudyState.FAILED):
-            live.resume()  # to call it again is to want it to go on
+            live.resume()  # a repeated call asks the study to continue
         try:
             evaluator = evaluator_of(live, request)
             if evaluator is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -73,7 +74,7 @@ def test_the_same_spec_is_the_same_study(store):
 
 def test_another_spec_under_the_same_id_is_refused(store):
     begin(store)
-    with pytest.raises(StudyExists, match="seed was .* and is 12"):
+    with pytest.raises(StudyExists, match=r"seed was .* and is 12"):
         begin(store, msgspec.structs.replace(spec(), seed=12))
     more = begin(store, spec(queries=spec().budget.queries_per_target + 9))
     assert more.study.budget.queries_per_target == spec().budget.queries_per_target + 9
