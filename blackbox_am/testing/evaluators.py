@@ -56,6 +56,7 @@ class EvaluatorContract:
         return build(canvas, tiny_network(), OBJECTIVES, CRITERIA)
 
     def latents(self, canvas: Canvas, rows: int = 4) -> torch.Tensor:
+        """(3, rows, D) latents of three targets."""
         return canvas.space.sample(Stream(5, "contract", 0, (0, 1, 2)), rows)
 
     def test_the_observation_is_of_the_rows(self, evaluator: Evaluator, canvas: Canvas) -> None:
