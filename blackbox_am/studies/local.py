@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.criterion import Criterion
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.spec import StudySpec, from_plain, start_spec, to_plain
+from blackbox_am.core.spec import CriterionSpec, StudySpec, from_plain, start_spec, to_plain
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import OracleFailed
@@ -47,6 +48,7 @@ def maximise(
     oracle: Oracle | str | torch.nn.Module | Callable[..., Any],
     generator: Generator | str,
     targets: Target | Sequence[Target],
+    criteria: Sequence[Criterion | CriterionSpec] = (),
     optimizer: str = "auto",
     parameters: dict[str, Any] | None = None,
     queries_per_target: int = 1000,
@@ -78,6 +80,8 @@ def maximise(
             take the stimuli that the generator makes.
         generator: what makes stimuli, or its name in the catalogue.
         targets: a unit (``"head:3"``), an objective, or a list of K of them.
+        criteria: when a target has succeeded, which ends it: none, one for all targets, or one a
+            target.
         optimizer: name of the optimizer, and its `parameters`; `auto` chooses.
         queries_per_target: rows observed for each target.
         seconds, target_score, patience: further limits, see `Budget`.
@@ -104,6 +108,9 @@ def maximise(
     model = oracle_of(oracle, maker, catalogue, device)
     wanted = {
         "targets": [to_plain(target) for target in objectives_of(targets)],
+        "criteria": [
+            to_plain(one.spec() if isinstance(one, Criterion) else one) for one in criteria
+        ],
         "budget": {
             "queries_per_target": queries_per_target,
             "seconds": seconds,
