@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blackbox_am.client import listings, rendering
+from blackbox_am.client import artifacts, listings, rendering
 from blackbox_am.client.connection import SEND_BYTES, Connection
 from blackbox_am.client.study import Study
 from blackbox_am.core.spec import (
@@ -234,6 +234,29 @@ class Client:
             return answer.studies, answer.next_page_token
 
         return [progress.progress_from_proto(message) for message in pages.walk(fetch)]
+
+    # Large values
+
+    def write_artifact(self, data: bytes) -> str:
+        """Stores bytes on the server. Returns their digest: the same for the same bytes."""
+        return artifacts.write(self._connection, data)
+
+    def write_array(self, array: ArrayLike) -> str:
+        """Stores an array that studies bring: its digest is for `GeneratorSpec.inputs`.
+
+        Raises:
+            ShapeMismatch: for a dtype that does not travel.
+        """
+        message = tensors.to_proto(np.asarray(array))
+        return artifacts.write(self._connection, message.SerializeToString())
+
+    def read_artifact(self, digest: str) -> bytes:
+        """The bytes of that digest.
+
+        Raises:
+            NotFound: where the server does not have them.
+        """
+        return artifacts.read(self._connection, digest)
 
     # What the server has
 

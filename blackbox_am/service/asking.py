@@ -90,7 +90,7 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
 
     answer, latents = backend.registry.act(study_id, take)
     if request.with_stimuli and latents is not None and spec.generator is not None:
-        stimuli = render(backend.generator(spec.generator.name), latents, answer.targets)
+        stimuli = render(backend.generator(spec.generator), latents, answer.targets)
         answer.stimuli.CopyFrom(tensors.to_proto(as_dtype(stimuli, dtype)))
     return answer
 

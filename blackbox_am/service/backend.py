@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
@@ -11,9 +10,11 @@ from typing import TypeVar
 
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.spec import GeneratorSpec
 from blackbox_am.errors import InvalidInput, ServerUnavailable
 from blackbox_am.service.changes import Changes
 from blackbox_am.service.config import Config
+from blackbox_am.service.generators import Generators
 from blackbox_am.service.peers import Handler, Peers
 from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.service.workers import Workers
@@ -61,6 +62,7 @@ class Backend:
         self.config = config
         self.device = resolve_device(config.device)
         self.store = SQLStore(config.store)
+        self._generators = Generators(config.catalogue, self.store.artifacts, self.device)
         self.changes = Changes(asyncio.get_running_loop())
         equip = equipment.by_name(self.generator, self.oracle)
         owner = Owner(self.store, process_name("server"))
@@ -69,8 +71,6 @@ class Backend:
         self.workers = Workers(
             self.registry, self.generator, self.oracle, config.workers, config.retry_delays
         )
-        self._moved: set[str] = set()
-        self._moving = threading.Lock()
         self._pools = {pool: ThreadPoolExecutor(n, pool.value) for pool, n in THREADS.items()}
         self._handler: Handler = _refuse
         self.peers = Peers(
@@ -88,18 +88,14 @@ class Backend:
         """What `function` returns or raises, called in a thread of `pool`."""
         return await asyncio.get_running_loop().run_in_executor(self._pools[pool], function)
 
-    def generator(self, name: str) -> Generator:
-        """The generator of that name, on the server's device.
+    def generator(self, wanted: str | GeneratorSpec) -> Generator:
+        """The generator of that name, or with the settings of a study, on the server's device.
 
         Raises:
             NotFound: where the catalogue has none.
+            InvalidSpec: for settings that it does not take.
         """
-        generator = self.config.catalogue.generator(name)
-        with self._moving:
-            if name not in self._moved:
-                generator.to(self.device)
-                self._moved.add(name)
-        return generator
+        return self._generators.get(wanted)
 
     def oracle(self, name: str) -> Oracle:
         """The oracle of that name; the only one where the name is empty.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -101,6 +101,19 @@ def streaming(method: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Any:
             async with aclosing(method(servicer, request)) as responses:
                 async for response in responses:
                     yield response
+        except Exception as error:  # noqa: BLE001  # the last one that can answer
+            await _abort(context, method.__name__, error)
+
+    return answer
+
+
+def receiving(method: Callable[[Any, Any], Awaitable[Any]]) -> Any:
+    """`method` (servicer, requests) -> response, as gRPC calls it."""
+
+    @functools.wraps(method)
+    async def answer(servicer: _Servicer, requests: Any, context: grpc.aio.ServicerContext) -> Any:
+        try:
+            return await method(servicer, requests)
         except Exception as error:  # noqa: BLE001  # the last one that can answer
             await _abort(context, method.__name__, error)
 

@@ -66,6 +66,9 @@ def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> s
     if request.validate_only:
         return preview
     backend.registry.create(study_id, created)
+    if created.spec.generator is not None:
+        for name, digest in created.spec.generator.inputs.items():
+            backend.store.artifacts.refer(study_id, name, digest)
     backend.workers.submit(study_id)
     return view(backend, study_id)
 
@@ -96,8 +99,11 @@ def _checked(backend: Backend, message: study_pb2.StudySpec) -> Created:
 
 
 def _generator(backend: Backend, spec: GeneratorSpec) -> Generator:
-    with under("generator"):
-        return backend.generator(spec.name)
+    try:
+        return backend.generator(spec)
+    except NotFound as error:
+        error.field = "generator.name"
+        raise
 
 
 def _seeded(backend: Backend, spec: study_pb2.StudySpec, study_id: str) -> study_pb2.StudySpec:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.spec import GeneratorSpec
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import (
     BlackboxError,
@@ -74,7 +75,7 @@ class Workers:
     def __init__(
         self,
         registry: StudyRegistry,
-        generator: Callable[[str], Generator],
+        generator: Callable[[GeneratorSpec], Generator],
         oracle: Callable[[str], Oracle],
         threads: int,
         retry_delays: Sequence[float],
@@ -212,9 +213,7 @@ class Workers:
         spec = live.study.spec
         assert spec.oracle is not None  # it would not be wanted
         assert spec.generator is not None  # StudySpec takes no oracle without one
-        evaluator = evaluator_of(
-            live, self._generator(spec.generator.name), self._oracle(spec.oracle)
-        )
+        evaluator = evaluator_of(live, self._generator(spec.generator), self._oracle(spec.oracle))
 
         def went_on(live: LiveStudy) -> None:
             delays.start_over()
