@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from blackbox_am.client import artifacts, listings, rendering
 from blackbox_am.client.connection import SEND_BYTES, Connection
+from blackbox_am.client.group import Group, GroupProgress
+from blackbox_am.client.group import from_message as group_from_message
+from blackbox_am.client.specs import study_message
 from blackbox_am.client.study import Study
 from blackbox_am.core.spec import (
     CriterionSpec,
@@ -17,15 +20,12 @@ from blackbox_am.core.spec import (
     ObjectiveSpec,
     SpaceSpec,
     StudySpec,
-    from_plain,
-    objective,
-    start_spec,
-    to_plain,
 )
 from blackbox_am.core.types import StudyProgress, StudyState
 from blackbox_am.rpc import names, pages, progress, specs, tensors
 from blackbox_am.rpc.api import check_version
 from blackbox_am.v1 import catalog_service_pb2 as catalog_pb
+from blackbox_am.v1 import group_service_pb2 as group_pb
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
@@ -130,31 +130,23 @@ class Client:
             NotFound: for a generator or oracle that the server does not have.
             StudyExists: where `study_id` is a study with another specification.
         """
-        budget = {
-            "queries_per_target": queries_per_target,
-            "seconds": seconds,
-            "target_score": target_score,
-            "patience": patience,
-        }
-        spec = from_plain(
-            StudySpec,
-            {
-                "targets": [to_plain(objective(target)) for target in targets],
-                "generator": to_plain(generator),
-                "space": to_plain(space),
-                "oracle": oracle,
-                "criteria": to_plain(criteria),
-                "optimizer": {"name": optimizer, "parameters": parameters or {}},
-                "budget": budget,
-                "seed": seed or 0,
-                "start": to_plain(start_spec(start)),
-                "labels": labels or {},
-                "keep_latents": keep_latents,
-            },
+        message = study_message(
+            targets=targets,
+            generator=generator,
+            space=space,
+            oracle=oracle,
+            criteria=criteria,
+            optimizer=optimizer,
+            parameters=parameters,
+            queries_per_target=queries_per_target,
+            seconds=seconds,
+            target_score=target_score,
+            patience=patience,
+            seed=seed,
+            start=start,
+            labels=labels,
+            keep_latents=keep_latents,
         )
-        message = specs.study_to_proto(spec)
-        if seed is None:
-            message.ClearField("seed")
         return self._create(message, study_id, "", validate_only, adopt)
 
     def create_from(
@@ -234,6 +226,71 @@ class Client:
             return answer.studies, answer.next_page_token
 
         return [progress.progress_from_proto(message) for message in pages.walk(fetch)]
+
+    # Groups of studies
+
+    def create_group(
+        self,
+        members: Mapping[str, StudySpec | Mapping[str, Any]],
+        *,
+        group_id: str | None = None,
+        labels: dict[str, str] | None = None,
+        validate_only: bool = False,
+    ) -> Group:
+        """Creates a group of studies that belong together: all of them, or none.
+
+        The same call again with a `group_id` returns the group that is there.
+
+        Args:
+            members: for each study a name of 1 to 30 small letters, digits and hyphens, and what
+                `create` takes, as a dictionary, or a specification. Members without a seed get
+                one, the same for all.
+            group_id: a small letter, then small letters, digits, hyphens; 32 at most. The server
+                picks one where None. A member's study is called `{group_id}-{name}`.
+            labels: free key-value pairs.
+            validate_only: check, and create nothing; the group returned has no id.
+
+        Raises:
+            BlackboxError: as `create`; the field names the member.
+            StudyExists: where the group, or the study of a member, exists with another
+                specification.
+        """
+        entries = [
+            group_pb.GroupMemberSpec(
+                name=name,
+                spec=specs.study_to_proto(member)
+                if isinstance(member, StudySpec)
+                else study_message(**member),
+            )
+            for name, member in members.items()
+        ]
+        request = group_pb.CreateGroupRequest(
+            spec=group_pb.GroupSpec(members=entries, labels=labels),
+            group_id=group_id or "",
+            validate_only=validate_only,
+        )
+        message = self._connection.call(self._connection.groups.CreateGroup, request).group
+        return Group(self._connection, names.group_id(message.name) if message.name else "")
+
+    def group(self, group_id: str) -> Group:
+        """The group of that id.
+
+        Raises:
+            NotFound: where there is none.
+        """
+        found = Group(self._connection, names.check_group_id(group_id))
+        found.progress()
+        return found
+
+    def groups(self, *, labels: Mapping[str, str] | None = None) -> list[GroupProgress]:
+        """How far each group is, by id; only those that have all of `labels`."""
+
+        def fetch(token: str) -> Any:
+            request = group_pb.ListGroupsRequest(page_token=token, labels=labels)
+            answer = self._connection.call(self._connection.groups.ListGroups, request)
+            return answer.groups, answer.next_page_token
+
+        return [group_from_message(message) for message in pages.walk(fetch)]
 
     # Large values
 

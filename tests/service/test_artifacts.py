@@ -25,10 +25,13 @@ def catalogue():
 
 
 def refused(method, request):
-    with pytest.raises(grpc.RpcError) as found:
+    def called():
         answer = method(request, timeout=20)
         if not hasattr(answer, "digest"):
             list(answer)
+
+    with pytest.raises(grpc.RpcError) as found:
+        called()
     return status.from_rpc_error(found.value)
 
 
@@ -118,5 +121,5 @@ def test_inputs_that_cannot_be_used_name_the_field(client):
     assert found.value.field == "spec.generator.inputs.inputs"
     with pytest.raises(InvalidSpec, match="no serialised Tensor"):
         create(inputs=client.write_artifact(b"\xff\xff\xff"))
-    with pytest.raises(InvalidSpec, match="as\nthe input|the input 'inputs'"):
+    with pytest.raises(InvalidSpec, match="the input 'inputs'"):
         create()
