@@ -155,7 +155,7 @@ def test_members_are_steered_together(client):
         group.extend(queries_per_target=5)
     assert found.value.field == "budget.queries_per_target"
     studies["a"].cancel()
-    assert group.extend(queries_per_target=3000).state is StudyState.PENDING
+    assert group.extend(queries_per_target=3000).state is StudyState.RUNNING
     assert studies["a"].spec().budget.queries_per_target == 2000
     assert group.cancel().state is StudyState.CANCELLED
     studies["b"].delete()
