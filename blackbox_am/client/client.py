@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -302,10 +303,11 @@ class Client:
         """Stores an array that studies bring: its digest is for `GeneratorSpec.inputs`.
 
         Raises:
-            ShapeMismatch: for a dtype that does not travel.
+            ValueError: for an array of objects.
         """
-        message = tensors.to_proto(np.asarray(array))
-        return artifacts.write(self._connection, message.SerializeToString())
+        file = io.BytesIO()
+        np.save(file, np.asarray(array), allow_pickle=False)
+        return artifacts.write(self._connection, file.getvalue())
 
     def read_artifact(self, digest: str) -> bytes:
         """The bytes of that digest.

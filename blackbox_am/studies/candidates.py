@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.observation import Observation
+
 
 @dataclass(frozen=True)
 class Generation:
@@ -25,6 +27,18 @@ class Generation:
     targets: tuple[int, ...]
     latents: torch.Tensor
     wanted: NDArray[np.bool_]
+
+    def in_places(self, observation: Observation) -> torch.Tensor | None:
+        """(len(targets), P, D) gradients of the observed rows in their places, nan elsewhere; None
+        where the observation has none.
+        """
+        if observation.gradients is None:
+            return None
+        gradients = torch.full_like(self.latents, torch.nan)
+        places = np.searchsorted(np.asarray(self.targets), observation.targets)
+        device = gradients.device
+        index = torch.from_numpy(places).to(device), torch.from_numpy(observation.rows).to(device)
+        return gradients.index_put_(index, observation.gradients.to(gradients))
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,9 @@ def closed(study: Study, scored: Scored, latents: torch.Tensor, seconds: float) 
     return GenerationClosed(
         study.generation,
         study.active,
-        ArrayData.of(scored.scores),
+        ArrayData.of(
+            scored.scores[:, : 1 + np.flatnonzero(scored.told.any(axis=0)).max(initial=0)]
+        ),
         checksum(latents),
         seconds,
         int_array(scored.told.sum(axis=1)),

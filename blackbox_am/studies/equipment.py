@@ -8,20 +8,25 @@ from typing import Any
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.spec import GeneratorSpec, StudySpec
+from blackbox_am.core.spec import StudySpec
 from blackbox_am.errors import NotFound
 
 Equip = Callable[[Optimizer[Any], StudySpec], Optimizer[Any]]
 """Gives the optimizer of a study what it needs, or raises what `Optimizer.bind` raises."""
 
+FindGenerator = Callable[[StudySpec], Generator | None]
+"""Finds the generator of a study; None over a bare space."""
 
-def by_name(
-    generator: Callable[[GeneratorSpec], Generator], network: Callable[[str], Oracle]
-) -> Equip:
-    """For a process that runs many studies, and finds their generators by specification."""
-    return lambda optimizer, spec: optimizer.bind(
-        None if spec.generator is None else generator(spec.generator), network
-    )
+
+def by_spec(generator: FindGenerator, network: Callable[[str], Oracle]) -> Equip:
+    """For a process that runs many studies, and finds their generators."""
+    return lambda optimizer, spec: optimizer.bind(generator(spec), network)
+
+
+def no_generator(spec: StudySpec) -> Generator | None:
+    """For a process that renders nothing."""
+    del spec
+    return None
 
 
 def given(generator: Generator | None, network: Callable[[str], Oracle]) -> Equip:

@@ -126,7 +126,8 @@ class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
     Attributes:
         generation: which.
         targets: those that took part, ascending; the arrays of K entries are theirs.
-        scores: (K, P) float64, nan for rows that failed, and rows that were not wanted.
+        scores: (K, rows) float64, nan for rows that failed, and rows that were not wanted; up to
+            the last row that was, which is before P where the budget ends.
         checksum: of its latents (K, P, D), to know a faithful replay from another.
         seconds: how long it took.
         measured: (K,) int32, rows measured for each target.

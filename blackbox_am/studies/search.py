@@ -85,11 +85,13 @@ class Search:
         Args:
             study: before the generation is closed.
             latents: (active, P, D).
-            scores: (active, P) float64; nan for rows that failed, and for those that were not
-                measured because the optimizer or the budget did not want them.
+            scores: (active, P) float64, or fewer rows where the budget ends; nan for rows that
+                failed, and for those that the optimizer did not want.
             gradients: (active, P, D), for order 1; nan where nothing was measured.
         """
-        told = torch.tensor(scores, device=self.device)  # a copy: a journal's bytes are read-only
+        told = torch.full(latents.shape[:2], torch.nan, dtype=torch.float64)
+        told[:, : scores.shape[1]] = torch.tensor(scores)
+        told = told.to(self.device)
         if self.optimizer.replay_only:
             self._propose(study)  # what the journal handed out, a library was not asked for yet
         active = _some(study)
