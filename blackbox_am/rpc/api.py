@@ -1,4 +1,4 @@
-"""The API itself: its version, what it can do, and how often a client may ping."""
+"""The API's version and features, and the shortest interval of a client's pings."""
 
 from __future__ import annotations
 
