@@ -5,6 +5,15 @@
 
 from blackbox_am.evaluation._table import check_measures
 from blackbox_am.evaluation.evaluator import Evaluator, Rows
+from blackbox_am.evaluation.examining import Examination, Examiner
 from blackbox_am.evaluation.local import LocalEvaluator, check_evaluable
 
-__all__ = ["Evaluator", "LocalEvaluator", "Rows", "check_evaluable", "check_measures"]
+__all__ = [
+    "Evaluator",
+    "Examination",
+    "Examiner",
+    "LocalEvaluator",
+    "Rows",
+    "check_evaluable",
+    "check_measures",
+]

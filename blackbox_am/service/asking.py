@@ -89,8 +89,9 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
             return answer, latents
 
     answer, latents = backend.registry.act(study_id, take)
-    if request.with_stimuli and latents is not None and spec.generator is not None:
-        stimuli = render(backend.generator(spec.generator.name), latents, answer.targets)
+    generator = backend.generator_of(spec) if request.with_stimuli else None
+    if generator is not None and latents is not None:
+        stimuli = render(generator, latents, answer.targets)
         answer.stimuli.CopyFrom(tensors.to_proto(as_dtype(stimuli, dtype)))
     return answer
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import TypeVar
 
+import msgspec
+
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.spec import StudySpec
 from blackbox_am.errors import InvalidInput, ServerUnavailable
 from blackbox_am.service.changes import Changes
 from blackbox_am.service.config import Config
@@ -19,6 +23,7 @@ from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.service.workers import Workers
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import equipment
+from blackbox_am.studies.generators import study_generator
 from blackbox_am.studies.local import resolve_device
 from blackbox_am.studies.ownership import Owner, process_name
 
@@ -39,6 +44,10 @@ class Pool(Enum):
 
 
 THREADS = {Pool.READS: 16, Pool.CONTROL: 32, Pool.MODELS: 4, Pool.REMOTE: 16}
+
+
+KEPT_GENERATORS = 32
+"""Generators with what a study sets and brings, the last used."""
 
 
 class Backend:
@@ -62,14 +71,15 @@ class Backend:
         self.device = resolve_device(config.device)
         self.store = SQLStore(config.store)
         self.changes = Changes(asyncio.get_running_loop())
-        equip = equipment.by_name(self.generator, self.oracle)
+        equip = equipment.by_spec(self.generator_of, self.oracle)
         owner = Owner(self.store, process_name("server"))
-        self.registry = StudyRegistry(self.store, self.device, equip, owner)
+        self.registry = StudyRegistry(self.store, self.device, equip, owner, self.generator_of)
         self.registry.on_change = self.changes.notify
         self.workers = Workers(
-            self.registry, self.generator, self.oracle, config.workers, config.retry_delays
+            self.registry, self.generator_of, self.oracle, config.workers, config.retry_delays
         )
         self._moved: set[str] = set()
+        self._found: OrderedDict[bytes, Generator] = OrderedDict()
         self._moving = threading.Lock()
         self._pools = {pool: ThreadPoolExecutor(n, pool.value) for pool, n in THREADS.items()}
         self._handler: Handler = _refuse
@@ -100,6 +110,29 @@ class Backend:
                 generator.to(self.device)
                 self._moved.add(name)
         return generator
+
+    def generator_of(self, spec: StudySpec) -> Generator | None:
+        """The generator of a study, with what the study sets and brings; None over a bare space.
+
+        Raises:
+            NotFound: where the catalogue has none of that name, or the store lacks an input.
+            InvalidSpec: for parameters or inputs that the generator does not take.
+        """
+        if spec.generator is None:
+            return None
+        if not (spec.generator.parameters or spec.generator.inputs):
+            return self.generator(spec.generator.name)
+        key = msgspec.json.encode(spec.generator, order="deterministic")
+        with self._moving:
+            if key not in self._found:
+                catalogue, artifacts = self.config.catalogue, self.store.artifacts
+                found = study_generator(catalogue, artifacts, spec.generator)
+                found.to(self.device)
+                self._found[key] = found
+                if len(self._found) > KEPT_GENERATORS:
+                    self._found.popitem(last=False)
+            self._found.move_to_end(key)
+            return self._found[key]
 
     def oracle(self, name: str) -> Oracle:
         """The oracle of that name; the only one where the name is empty.

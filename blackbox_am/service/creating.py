@@ -6,9 +6,8 @@ import secrets
 
 from blackbox_am import plugins
 from blackbox_am.core.candidate_ids import MAX_POPULATION
-from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.spec import GeneratorSpec, OptimizerSpec
+from blackbox_am.core.spec import OptimizerSpec
 from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, StudyExists
 from blackbox_am.rpc import names, specs
 from blackbox_am.rpc.pages import PAGE_BYTES
@@ -17,6 +16,7 @@ from blackbox_am.service.fields import of_spec, under
 from blackbox_am.service.views import study_to_proto
 from blackbox_am.studies import checks
 from blackbox_am.studies.events import Created
+from blackbox_am.studies.generators import keep_inputs
 from blackbox_am.studies.published import Published
 from blackbox_am.studies.starts import source_of
 from blackbox_am.studies.study import Study
@@ -66,6 +66,8 @@ def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> s
     if request.validate_only:
         return preview
     backend.registry.create(study_id, created)
+    if created.spec.generator is not None:
+        keep_inputs(backend.store.artifacts, study_id, created.spec.generator)
     backend.workers.submit(study_id)
     return view(backend, study_id)
 
@@ -85,7 +87,7 @@ def _checked(backend: Backend, message: study_pb2.StudySpec) -> Created:
     oracle: Oracle | None = None
     with of_spec(spec, None):
         _check_memory(spec.optimizer)
-        generator = None if spec.generator is None else _generator(backend, spec.generator)
+        generator = backend.generator_of(spec)
         oracle = None if spec.oracle is None else backend.oracle(spec.oracle)
     with of_spec(spec, oracle):
         created = checks.created(
@@ -93,11 +95,6 @@ def _checked(backend: Backend, message: study_pb2.StudySpec) -> Created:
         )
         _check_population(created)
         return created
-
-
-def _generator(backend: Backend, spec: GeneratorSpec) -> Generator:
-    with under("generator"):
-        return backend.generator(spec.name)
 
 
 def _seeded(backend: Backend, spec: study_pb2.StudySpec, study_id: str) -> study_pb2.StudySpec:

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from functools import partial
 
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.quantities import MeasureName, parse_quantity
 from blackbox_am.core.spec import ObjectiveSpec, StudySpec
-from blackbox_am.core.units import Unit, check_unit
+from blackbox_am.core.units import check_unit
 from blackbox_am.errors import BlackboxError, InvalidInput, NotFound, Unsupported
-from blackbox_am.plugins import build_objective, build_optimizer
+from blackbox_am.plugins import build_objective, build_optimizer, measure
 
 
 @contextmanager
@@ -69,9 +70,11 @@ def _find_in(target: ObjectiveSpec, path: str, oracle: Oracle | None) -> str:
 
 
 def _read(quantity: str, oracle: Oracle | None) -> None:
-    unit = Unit.parse(quantity)
-    if oracle is not None:
-        check_unit(oracle.describe(), unit)
+    read = parse_quantity(quantity)
+    if isinstance(read, MeasureName):
+        measure(read.name)
+    elif oracle is not None:
+        check_unit(oracle.describe(), read)
 
 
 def _of(check: Callable[[], object]) -> str | None:

@@ -16,7 +16,7 @@ from blackbox_am.core.store import Store
 from blackbox_am.core.types import Best
 from blackbox_am.errors import NotFound, NotOwner, SequenceTaken, StoreCorrupt, StudyExists
 from blackbox_am.studies import reports
-from blackbox_am.studies.equipment import Equip, nothing
+from blackbox_am.studies.equipment import Equip, FindGenerator, no_generator, nothing
 from blackbox_am.studies.events import Created
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.ownership import Owner
@@ -60,6 +60,7 @@ class StudyRegistry:
         owner: holds the leases.
         device: where optimizers compute.
         equip: gives optimizers the models that they need.
+        generator_of: finds the generators of studies.
         on_change: called with a study's id after each of its changes.
     """
 
@@ -69,12 +70,14 @@ class StudyRegistry:
         device: str,
         equip: Equip = nothing,
         owner: Owner | None = None,
+        generator_of: FindGenerator = no_generator,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = store
         self.device = device
         self.equip = equip
         self.owner = owner or Owner(store)
+        self.generator_of = generator_of
         self.on_change: Callable[[str], None] = lambda study_id: None
         self._clock = clock
         self._lock = threading.Lock()
@@ -278,6 +281,7 @@ class StudyRegistry:
                 ownership=ownership,
                 device=self.device,
                 equip=self.equip,
+                generator_of=self.generator_of,
             )
         except BaseException:
             self.owner.release(ownership)

@@ -212,13 +212,13 @@ class StudyService(StudyServiceServicer):
         return view(self.backend, study_id)
 
     def _rendered(self, spec: StudySpec, best: list[Best], dtype: str) -> Iterator[Best]:
-        if spec.generator is None:
+        generator = self.backend.generator_of(spec)
+        if generator is None:
             raise InvalidInput(
                 "the study searches a bare space and has no generator: its latents are the "
                 "stimuli; ask without with_stimuli",
                 field="with_stimuli",
             )
-        generator = self.backend.generator(spec.generator.name)
         for start in range(0, len(best), 32):
             piece = best[start : start + 32]
             latents = np.stack([b.latent for b in piece])

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import (
@@ -30,6 +29,7 @@ from blackbox_am.errors import (
 )
 from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.studies import loop
+from blackbox_am.studies.equipment import FindGenerator
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.local import evaluator_of
 
@@ -64,7 +64,8 @@ class Workers:
 
     Args:
         registry: where studies are found.
-        generator, oracle: finds them by name.
+        generator: finds the generator of a study.
+        oracle: finds an oracle by name.
         threads: how many studies run at once.
         retry_delays: seconds before each new attempt while an oracle or the store is away,
             or more where the oracle says when to come back; after the last, the study is
@@ -74,7 +75,7 @@ class Workers:
     def __init__(
         self,
         registry: StudyRegistry,
-        generator: Callable[[str], Generator],
+        generator: FindGenerator,
         oracle: Callable[[str], Oracle],
         threads: int,
         retry_delays: Sequence[float],
@@ -211,10 +212,9 @@ class Workers:
         live = self._registry.live(study_id)
         spec = live.study.spec
         assert spec.oracle is not None  # it would not be wanted
-        assert spec.generator is not None  # StudySpec takes no oracle without one
-        evaluator = evaluator_of(
-            live, self._generator(spec.generator.name), self._oracle(spec.oracle)
-        )
+        generator = self._generator(spec)
+        assert generator is not None  # StudySpec takes no oracle without one
+        evaluator = evaluator_of(live, generator, self._oracle(spec.oracle))
 
         def went_on(live: LiveStudy) -> None:
             delays.start_over()

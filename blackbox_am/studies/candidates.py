@@ -1,4 +1,4 @@
-"""What goes out to be measured, and what became of it."""
+"""Candidates of the open generation and the results of their measurement."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from blackbox_am.core.observation import Observation
 
 
 @dataclass(frozen=True)
@@ -17,14 +19,26 @@ class Generation:
         index: its number, from 0.
         targets: the active targets, ascending.
         latents: (len(targets), P, D), projected into the space.
-        wanted: (len(targets), P) bool, which rows are to be measured: those that the optimizer
-            asks for, as far as the budget goes.
+        wanted: (len(targets), P) bool, the rows to measure: those that the optimizer requests and
+            the budget allows.
     """
 
     index: int
     targets: tuple[int, ...]
     latents: torch.Tensor
     wanted: NDArray[np.bool_]
+
+    def in_places(self, observation: Observation) -> torch.Tensor | None:
+        """(len(targets), P, D) gradients of the observed rows in their places, nan elsewhere; None
+        where the observation has none.
+        """
+        if observation.gradients is None:
+            return None
+        gradients = torch.full_like(self.latents, torch.nan)
+        places = np.searchsorted(np.asarray(self.targets), observation.targets)
+        device = gradients.device
+        index = torch.from_numpy(places).to(device), torch.from_numpy(observation.rows).to(device)
+        return gradients.index_put_(index, observation.gradients.to(gradients))
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,19 @@ from blackbox_am.errors import NotFound
 Equip = Callable[[Optimizer[Any], StudySpec], Optimizer[Any]]
 """Gives the optimizer of a study what it needs, or raises what `Optimizer.bind` raises."""
 
+FindGenerator = Callable[[StudySpec], Generator | None]
+"""Finds the generator of a study; None over a bare space."""
 
-def by_name(generator: Callable[[str], Generator], network: Callable[[str], Oracle]) -> Equip:
-    """For a process that runs many studies, and finds their generators by name."""
-    return lambda optimizer, spec: optimizer.bind(
-        None if spec.generator is None else generator(spec.generator.name), network
-    )
+
+def by_spec(generator: FindGenerator, network: Callable[[str], Oracle]) -> Equip:
+    """For a process that runs many studies, and finds their generators."""
+    return lambda optimizer, spec: optimizer.bind(generator(spec), network)
+
+
+def no_generator(spec: StudySpec) -> Generator | None:
+    """For a process that renders nothing."""
+    del spec
+    return None
 
 
 def given(generator: Generator | None, network: Callable[[str], Oracle]) -> Equip:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blackbox_am.core.observation import Observation
+from blackbox_am.core.observation import NOT_RENDERED, Observation
 from blackbox_am.core.spec import ArrayData
 from blackbox_am.core.store import Store, StoredSnapshot
 from blackbox_am.core.types import Accounting, StudyState
@@ -23,11 +23,12 @@ from blackbox_am.errors import (
     StudyClosed,
     StudyExists,
 )
-from blackbox_am.studies import decisions, folded
+from blackbox_am.evaluation import Examiner
+from blackbox_am.studies import decisions
 from blackbox_am.studies.asked import left_behind
 from blackbox_am.studies.candidates import Generation, TellResult
 from blackbox_am.studies.decisions import ToldRows
-from blackbox_am.studies.equipment import Equip, nothing
+from blackbox_am.studies.equipment import Equip, FindGenerator, no_generator, nothing
 from blackbox_am.studies.events import (
     Created,
     Event,
@@ -38,12 +39,13 @@ from blackbox_am.studies.events import (
     StateChanged,
     decode,
 )
+from blackbox_am.studies.examined import Examined
 from blackbox_am.studies.journalled import JournalledStudy
 from blackbox_am.studies.leases import NOBODY, Holder
 from blackbox_am.studies.ownership import Ownership
 from blackbox_am.studies.scoring import Bools
 from blackbox_am.studies.search import Search
-from blackbox_am.studies.snapshots import Snapshots
+from blackbox_am.studies.snapshots import Snapshots, beginning, last_kept
 from blackbox_am.studies.study import Study
 
 Array = NDArray[Any]
@@ -67,6 +69,7 @@ class LiveStudy(JournalledStudy):
         ownership: Ownership | None = None,
         device: torch.device | str = "cpu",
         equip: Equip = nothing,
+        generator_of: FindGenerator = no_generator,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(store, study_id, study, ownership, clock)
@@ -75,6 +78,10 @@ class LiveStudy(JournalledStudy):
         self._started = clock()
         self._snapshots = Snapshots(self.search, clock)
         self._open: Generation | None = None
+        generator = generator_of(study.spec)
+        layouts = [target.layout for target in study.targets]
+        self._examiner = None if generator is None else Examiner(generator, layouts)
+        self._examined: tuple[Generation, Examined] | None = None
 
     # Beginning
 
@@ -83,7 +90,7 @@ class LiveStudy(JournalledStudy):
         """Begins a study, or returns the one of that id where it began alike.
 
         Args:
-            options: `ownership`, `device`, `equip` and `clock`, as of the constructor.
+            options: `ownership`, `device`, `equip`, `generator_of`, `clock`, as of the constructor.
 
         Raises:
             StudyExists: where a study of that id began with another specification.
@@ -116,14 +123,14 @@ class LiveStudy(JournalledStudy):
         checksum.
 
         Args:
-            options: `ownership`, `device`, `equip` and `clock`, as of the constructor.
+            options: `ownership`, `device`, `equip`, `generator_of`, `clock`, as of the constructor.
 
         Raises:
             NotFound: where there is no such study.
             NotOwner: where another process holds the study's lease.
             StoreCorrupt: where the journal cannot be read.
         """
-        snapshot, study = _last_kept(store, study_id)
+        snapshot, study = last_kept(store, study_id)
         live = cls(store, study_id, study, **options)
         if snapshot is not None:
             try:
@@ -131,7 +138,7 @@ class LiveStudy(JournalledStudy):
                 live._snapshots.generation = snapshot.generation
             except StoreCorrupt as error:
                 log.warning("%s; the search is led forward from its beginning", error)
-                live = cls(store, study_id, _beginning(store, study_id), **options)
+                live = cls(store, study_id, beginning(store, study_id), **options)
         records = store.read(study_id, live.study.sequence)
         exact = live._replay([decode(record.body) for record in records])
         live._publish_all()
@@ -197,27 +204,61 @@ class LiveStudy(JournalledStudy):
         with self._locked():
             self._check_order()
             self.start()
-            if self.study.state is not StudyState.RUNNING:
-                nothing_wanted = np.zeros((0, self.study.population), bool)
-                empty = Generation(self.study.generation, (), torch.empty(0), nothing_wanted)
-                return empty, [], ""
-            generation = self.generation()
-            self.leases.let_go_of_earlier(holder)
-            held = self.leases.held()
-            free = [
-                (generation.targets[place], row)
-                for place, row in np.argwhere(
-                    generation.wanted & ~self.study.measured.told
-                ).tolist()
-                if (generation.targets[place], row) not in held
-            ][:limit]
-            if not free:
-                return generation, [], ""
-            if self.study.opened is None:
-                latents = ArrayData.of(generation.latents.cpu().numpy())
-                wanted = ArrayData.of(generation.wanted.astype(np.uint8))
-                self._append([GenerationOpened(generation.index, latents, wanted)])
-            return generation, free, self.leases.take(free, seconds, holder)
+            while self.study.state is StudyState.RUNNING and not self.study.exhausted:
+                generation = self.generation()
+                self.leases.let_go_of_earlier(holder)
+                free = self._free(generation)[:limit]
+                if not free:
+                    return generation, [], ""
+                self._journal_opened(generation)
+                if not self._rejected(generation, free):
+                    return generation, free, self.leases.take(free, seconds, holder)
+            nothing_wanted = np.zeros((0, self.study.population), bool)
+            return Generation(self.study.generation, (), torch.empty(0), nothing_wanted), [], ""
+
+    def _free(self, generation: Generation) -> list[tuple[int, int]]:
+        """(target, row) of the candidates that nobody has measured, or holds."""
+        held = self.leases.held()
+        free = np.argwhere(generation.wanted & ~self.study.measured.told).tolist()
+        keys = [(generation.targets[place], row) for place, row in free]
+        return [key for key in keys if key not in held]
+
+    def _journal_opened(self, generation: Generation) -> None:
+        if self.study.opened is None:
+            latents = ArrayData.of(generation.latents.cpu().numpy())
+            wanted = ArrayData.of(generation.wanted.astype(np.uint8))
+            self._append([GenerationOpened(generation.index, latents, wanted)])
+
+    def _rejected(self, generation: Generation, keys: list[tuple[int, int]]) -> bool:
+        """Whether some of these candidates cannot be shown; those are told as failed."""
+        examined = self._examined_now(generation)
+        if examined is None:
+            return False
+        wanted = np.zeros_like(generation.wanted)
+        wanted[self.study.places(np.array([t for t, _ in keys])), [row for _, row in keys]] = True
+        told = examined.unrendered(wanted)
+        if told is None:
+            return False
+        before = self.study.search_rows, self.study.failed.get(NOT_RENDERED, 0)
+        event, _ = decisions.rows_told(self.study, told, generation.wanted)
+        assert event is not None  # nobody has told these candidates
+        self._record(event, None)
+        rows = self.study.search_rows - before[0]
+        if rows and self.study.failed.get(NOT_RENDERED, 0) - before[1] == rows:
+            self.fail(
+                f"none of the {rows} stimuli of generation {generation.index} is finite; check the "
+                "generator"
+            )
+        return True
+
+    def _examined_now(self, generation: Generation) -> Examined | None:
+        """What was seen of the open generation's stimuli; None without a generator."""
+        if self._examiner is None:
+            return None
+        if self._examined is None or self._examined[0] is not generation:
+            examined = Examined(self._examiner, generation, self.study.quantities)
+            self._examined = generation, examined
+        return self._examined[1]
 
     def tell(self, generation: int, targets: Array, rows: Array, activations: Array) -> TellResult:
         """Brings measurements of single candidates. Durable when it returns.
@@ -235,7 +276,7 @@ class LiveStudy(JournalledStudy):
         with self._locked():
             self._check_order()
             values = decisions.clients_values(self.study, targets, activations)
-            told = ToldRows(generation, targets, rows, values)
+            told = self._with_measures(ToldRows(generation, targets, rows, values))
             event, accepted = decisions.rows_told(self.study, told, self._wanted())
             if event is not None:
                 self.start()
@@ -276,11 +317,21 @@ class LiveStudy(JournalledStudy):
             event, _ = decisions.rows_told(self.study, told, self._wanted())
             if event is not None:
                 spent = observation.usage if spent is None else spent
-                gradients = _by_generation(generation, observation)
+                gradients = generation.in_places(observation)
                 self._record(msgspec.structs.replace(event, spent=spent), gradients)
             return event is not None
 
     # Inside
+
+    def _with_measures(self, told: ToldRows) -> ToldRows:
+        """What a client told, with the measures of its stimuli."""
+        study = self.study
+        measures = any(target.layout.measures for target in study.targets)
+        if not measures or told.generation != study.generation or study.exhausted:
+            return told
+        examined = self._examined_now(self.generation())
+        assert examined is not None  # a study without a generator has no measures
+        return examined.complete(study, told)
 
     def _check_order(self) -> None:
         if self.search.optimizer.order == 1:
@@ -330,29 +381,3 @@ class LiveStudy(JournalledStudy):
                 exact = self.search.relearn(self.study, event)
             self.study.apply(event)
         return exact and self.search.owns_opened(self.study)
-
-
-def _by_generation(generation: Generation, observation: Observation) -> torch.Tensor | None:
-    """(len(targets), P, D) gradients of the observed rows in their places, nan elsewhere."""
-    if observation.gradients is None:
-        return None
-    gradients = torch.full_like(generation.latents, torch.nan)
-    places = np.searchsorted(np.asarray(generation.targets), observation.targets)
-    device = gradients.device
-    index = torch.from_numpy(places).to(device), torch.from_numpy(observation.rows).to(device)
-    return gradients.index_put_(index, observation.gradients.to(gradients))
-
-
-def _last_kept(store: Store, study_id: str) -> tuple[StoredSnapshot | None, Study]:
-    """The last snapshot and its study; where there is none, the study as it began."""
-    try:
-        snapshot = store.load_snapshot(study_id)
-        if snapshot is not None:
-            return snapshot, folded.decode(snapshot.study)
-    except StoreCorrupt as error:
-        log.warning("%s; the search is led forward from its beginning", error)
-    return None, _beginning(store, study_id)
-
-
-def _beginning(store: Store, study_id: str) -> Study:
-    return Study.fold(decode(record.body) for record in store.read(study_id, limit=1))

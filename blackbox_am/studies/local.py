@@ -35,11 +35,11 @@ Target = str | ObjectiveSpec | Objective
 
 @dataclass(frozen=True)
 class Result:
-    """What a study came to.
+    """The result of a study.
 
     Attributes:
-        progress: how it ended.
-        best: the best of each target, with its stimulus.
+        progress: the final progress.
+        best: the best candidate of each target, with its stimulus.
         history: scores by generation.
     """
 
@@ -146,7 +146,7 @@ def run(
         equip=equipment.given(generator, network),
     )
     if live.study.state in (StudyState.PAUSED, StudyState.FAILED):
-        live.resume()  # to call it again is to want it to go on
+        live.resume()  # a repeated call asks the study to continue
     evaluator = evaluator_of(live, generator, oracle)
     try:
         loop.run(

@@ -1,13 +1,14 @@
-"""When the optimizer's state is kept, so that recovery need not begin at the beginning."""
+"""When snapshots of the optimizer's state are taken, so that recovery can start from them."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 
-from blackbox_am.core.store import StoredSnapshot
-from blackbox_am.errors import InvalidSpec
+from blackbox_am.core.store import Store, StoredSnapshot
+from blackbox_am.errors import InvalidSpec, StoreCorrupt
 from blackbox_am.studies import folded
+from blackbox_am.studies.events import decode
 from blackbox_am.studies.search import Search
 from blackbox_am.studies.study import Study
 
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 SNAPSHOT_GENERATIONS = 50
 SNAPSHOT_SECONDS = 10.0
 SNAPSHOT_SHARE = 0.05
-"""Of its time, what a search of order 1 spends on snapshots at most."""
+"""Largest share of its time that a search of order 1 spends on snapshots."""
 SNAPSHOT_BYTES = 2**29
 """A larger state is refused: SQLite takes no value of 10^9 bytes."""
 
@@ -82,3 +83,19 @@ class Snapshots:
         if self._search.optimizer.order == 1:
             return seconds * SNAPSHOT_SHARE >= self._cost
         return told - self.generation >= SNAPSHOT_GENERATIONS or seconds >= SNAPSHOT_SECONDS
+
+
+def last_kept(store: Store, study_id: str) -> tuple[StoredSnapshot | None, Study]:
+    """The last snapshot and its study; where there is none, the study as it began."""
+    try:
+        snapshot = store.load_snapshot(study_id)
+        if snapshot is not None:
+            return snapshot, folded.decode(snapshot.study)
+    except StoreCorrupt as error:
+        log.warning("%s; the search is led forward from its beginning", error)
+    return None, beginning(store, study_id)
+
+
+def beginning(store: Store, study_id: str) -> Study:
+    """The study as it began."""
+    return Study.fold(decode(record.body) for record in store.read(study_id, limit=1))

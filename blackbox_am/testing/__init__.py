@@ -1,1 +1,1 @@
-"""Contract suites: run over every registered plug-in, and over yours."""
+"""Contract suites for plug-ins, and servers and models for tests."""

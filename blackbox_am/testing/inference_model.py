@@ -1,6 +1,7 @@
-"""A server of the Open Inference Protocol with one model, over gRPC: for tests and benchmarks.
+"""A gRPC server of the Open Inference Protocol with one model, for tests and benchmarks.
 
-It speaks the protocol as far as a client needs that asks one model with raw tensors.
+The server implements the part of the protocol that a client needs to call one model with raw
+tensors.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ Answer = Callable[[Floats], Floats]
 
 @contextmanager
 def inference_model(answer: Answer, shape: tuple[int, ...], units: int) -> Iterator[str]:
-    """The address (host:port) of a server with the model `MODEL`, while the context lasts.
+    """Run a server with the model `MODEL` inside the context, and give its address (host:port).
 
     Args:
-        answer: from stimuli (N, *shape) float32 to scores (N, units); called in threads.
-        shape: of one stimulus.
-        units: numbers of an answer.
+        answer: function from stimuli (N, *shape) float32 to scores (N, units); called in threads.
+        shape: shape of one stimulus.
+        units: number of scores of a stimulus.
     """
     server = grpc.server(ThreadPoolExecutor(4), (_Model(answer, shape, units),), options=_UNLIMITED)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -92,7 +93,7 @@ class _Model(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
 
 
 def _check(name: str, context: grpc.ServicerContext) -> None:
-    """Refuses other names in Triton's words."""
+    """Refuse other names with Triton's error message."""
     if name != MODEL:
         context.abort(
             grpc.StatusCode.NOT_FOUND, f"Request for unknown model: {name!r} is not found"

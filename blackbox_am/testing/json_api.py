@@ -1,4 +1,4 @@
-"""An HTTP API that answers JSON with JSON: for tests and benchmarks."""
+"""An HTTP API with JSON requests and JSON answers, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 @contextmanager
 def json_api(answer: Callable[[Any], Any]) -> Iterator[str]:
-    """The address (host:port) of an API on this machine, while the context lasts.
+    """Run an API on this machine inside the context, and give its address (host:port).
 
     Args:
-        answer: from the JSON of a POST request to that of the answer; called in threads. What
-            it raises ends the connection.
+        answer: function from the JSON of a POST request to the JSON of the answer; called in
+            threads. An exception of the function ends the connection.
     """
 
     class Api(BaseHTTPRequestHandler):

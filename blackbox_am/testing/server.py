@@ -1,4 +1,4 @@
-"""A real server in a process of its own: for tests, benchmarks and demonstrations."""
+"""A real server in a separate process, for tests, benchmarks and the demo."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ STOP_SECONDS = 20.0
 
 
 class ServerProcess:
-    """`blackbox-am serve` on a free port, with its store in a folder, while the context lasts.
+    """`blackbox-am serve` on a free port inside the context, with its store in a folder.
 
-    Started again on the same folder, it takes up the studies that it finds there.
+    A server that starts again on the same folder continues the studies of its store.
 
     Args:
-        folder: where the store and the log are kept.
-        config: a TOML file with a catalogue; the shipped models where None.
-        store: of another server, to share it; one in the folder where empty.
+        folder: folder of the store and the log.
+        config: a TOML file with a catalogue; the shipped models if None.
+        store: the store of another server, to share it; by default a file in the folder.
 
     Attributes:
-        address: host:port.
-        log: what the server said.
-        process: the process.
+        address: host:port of the server.
+        log: file of the server's output.
+        process: the server's process.
     """
 
     STORE: ClassVar[str] = "studies.sqlite3"
@@ -51,7 +51,7 @@ class ServerProcess:
                 command,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the caller, who stops it in its turn
+                start_new_session=True,  # the caller handles Ctrl-C and stops the server
             )
         try:
             self.address = self._await(ready)
@@ -64,10 +64,7 @@ class ServerProcess:
         self.stop()
 
     def stop(self) -> int:
-        """Asks the server to end, as an operator would. Returns its exit code.
-
-        One that does not end within `STOP_SECONDS` is killed.
-        """
+        """End the server with SIGTERM, later with SIGKILL; returns its exit code."""
         self.process.terminate()
         try:
             return self.process.wait(STOP_SECONDS)
@@ -75,12 +72,12 @@ class ServerProcess:
             return self.kill()
 
     def kill(self) -> int:
-        """Ends the server with SIGKILL. Returns its exit code."""
+        """End the server with SIGKILL; returns its exit code."""
         self.process.kill()
         return self.process.wait()
 
     def tail(self, lines: int = 15) -> str:
-        """The last of what the server said."""
+        """The last lines of the server's output."""
         return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
 
     def _await(self, ready: Path) -> str:
@@ -91,4 +88,4 @@ class ServerProcess:
             time.sleep(0.02)
         ended = self.process.poll()
         what = f"took over {START_SECONDS:.0f} s" if ended is None else f"ended with code {ended}"
-        raise ServerUnavailable(f"the server {what}; it said:\n{self.tail()}")
+        raise ServerUnavailable(f"the server {what}; its output ends with:\n{self.tail()}")

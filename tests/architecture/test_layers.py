@@ -1,4 +1,4 @@
-"""What the house plan promises and a linter cannot see."""
+"""Rules of the architecture that no linter checks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_torch_is_not_imported(module):
     assert loaded == "[]"
 
 
-def test_the_package_is_imported_in_no_time():
+def test_the_package_imports_in_under_300_ms():
     program = (
         "import time; t = time.process_time(); import blackbox_am; print(time.process_time() - t)"
     )

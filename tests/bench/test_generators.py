@@ -1,4 +1,4 @@
-"""The benchmark of generators, at its smallest."""
+"""The benchmark of generators with small budgets."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def request_of(**changes):
     return generators.Request(**{**wanted, **changes})
 
 
-def test_it_measures_prints_and_writes(tmp_path, capsys):
+def test_results_are_measured_printed_and_written(tmp_path, capsys):
     page = tmp_path / "page.md"
     marks = [f"{generators.COMMAND}, {part}" for part in generators.USUAL]
     page.write_text(
@@ -67,7 +67,7 @@ def test_it_measures_prints_and_writes(tmp_path, capsys):
     assert "2 of 2 searches are in the results already" in told[-1]
 
 
-def test_results_that_were_not_looked_at_are_searched_again(tmp_path):
+def test_results_without_strangeness_are_searched_again(tmp_path):
     results = tmp_path / "results.jsonl"
     request = request_of(parts=("search",), generators=("pixels_32",))
     (cell,) = request.cells("search")
@@ -88,7 +88,7 @@ def test_results_that_were_not_looked_at_are_searched_again(tmp_path):
     assert told == ["1 of 1 searches are in the results already"]
 
 
-def test_a_generator_may_have_an_optimizer_of_its_own(tmp_path, capsys):
+def test_a_generator_can_have_another_optimizer(tmp_path, capsys):
     request = request_of(parts=("search",), generators=("pixels_32+sep_cma", "dct_32"))
     generators.run(
         request,
@@ -106,7 +106,7 @@ def test_a_generator_may_have_an_optimizer_of_its_own(tmp_path, capsys):
     assert used == {"cnn+pixels_32": "sep_cma", "cnn+dct_32": "snes,population=10"}
 
 
-def test_bases_are_searched_next_to_the_generator_as_it_is():
+def test_bases_are_compared_with_the_unwrapped_generator():
     request = request_of(parts=("basis",), generators=("vae", "sngan"))
     request.check()
     cells = request.cells("basis")
@@ -145,7 +145,7 @@ def test_natural_images_are_less_strange_than_noise():
         ({"generators": ("vae+sepcma",)}, InvalidSpec, "did you mean"),
     ],
 )
-def test_what_cannot_be_measured_is_said_before_anything_is(changes, error, says):
+def test_wrong_requests_are_refused_before_the_measurement(changes, error, says):
     with pytest.raises(error, match=says):
         request_of(**changes).check()
 
@@ -161,7 +161,7 @@ def test_the_bare_module_makes_the_same_pictures(name):
     assert (pictures.clamp(0, 1) - generator.render(latents)).abs().mean() < 0.02
 
 
-def test_a_problem_may_have_wrappers():
+def test_a_problem_can_have_wrappers():
     found = problems.problem("cnn+pixels_32/antialias,sigma=1.5", 1, None)
     assert found.generator.kind == "antialias"
     assert found.generator.sigma == 1.5

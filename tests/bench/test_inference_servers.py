@@ -54,7 +54,7 @@ cli.app(["inference-servers", "--server", "mlserver", "--protocol", "grpc"])
 
 
 def runs(pid: int) -> bool:
-    """Whether a process is there and no mere entry that nobody has waited for."""
+    """Whether a process runs; a zombie process does not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -69,8 +69,8 @@ def end(pid: int) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 @pytest.mark.parametrize("status", [200, pytest.param(503, marks=pytest.mark.slow)])
-def test_sigterm_leaves_no_server_behind(status: int, tmp_path: Path) -> None:
-    """While the client waits for an answer (200), and while the server is starting (503)."""
+def test_sigterm_also_ends_the_server(status: int, tmp_path: Path) -> None:
+    """The signal arrives while the client waits (200), or while the server starts (503)."""
     (tmp_path / "stand_in.py").write_text(STAND_IN)
     pids = tmp_path / "pids"
     command = [sys.executable, "-c", BENCH, tmp_path / "stand_in.py", str(status), pids]
@@ -99,20 +99,20 @@ def test_sigterm_leaves_no_server_behind(status: int, tmp_path: Path) -> None:
             time.sleep(0.05)
 
 
-def test_help_says_what_it_does() -> None:
+def test_the_help_describes_the_installation() -> None:
     said = CliRunner().invoke(app, ["inference-servers", "--help"], env={"COLUMNS": "200"}).output
     assert "installs each server into a virtual environment" in " ".join(said.split())
     assert environments.FOLDER_VARIABLE in said
 
 
-def test_servers_that_are_none() -> None:
+def test_unknown_servers_are_refused() -> None:
     answer = CliRunner().invoke(app, ["inference-servers", "--server", "tritons"])
     assert isinstance(answer.exception, InvalidInput)
     assert "unknown server 'tritons'; did you mean 'triton'" in str(answer.exception)
 
 
 @pytest.mark.slow
-def test_what_pip_cannot_install_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_failed_installation_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(environments.FOLDER_VARIABLE, str(tmp_path))
     monkeypatch.setitem(environments.PACKAGES, "kserve", "kserve==0.0.0")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -123,7 +123,7 @@ def test_what_pip_cannot_install_is_said(monkeypatch: pytest.MonkeyPatch, tmp_pa
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("server", list(environments.PACKAGES))
-def test_ours_next_to_theirs(server: str, tmp_path: Path) -> None:
+def test_the_oracle_is_compared_with_the_servers_client(server: str, tmp_path: Path) -> None:
     try:
         environments.python_of(server)
     except Unsupported as error:

@@ -1,4 +1,4 @@
-"""The kernel inception distance, against a library's kernel and against what it must be."""
+"""The kernel inception distance, compared with a library's kernel and with known results."""
 
 import json
 
@@ -33,7 +33,7 @@ def test_the_distance_is_that_of_a_librarys_kernel():
     assert kid.distance(x, y).value == pytest.approx(wanted, rel=1e-12)
 
 
-def test_the_error_is_the_jackknifes():
+def test_the_error_is_the_jackknife_estimate():
     x, y = sets(9, 7, 3, 0.4)
 
     def value(a, b):
@@ -66,7 +66,7 @@ def test_sets_that_differ_more_are_further_apart():
     assert kid.distance(*sets()).low < 0 < kid.distance(*sets()).high
 
 
-def test_the_standard_error_is_that_of_repeats():
+def test_the_standard_error_agrees_with_repeats():
     values, errors = [], []
     for seed in range(80):
         draw = torch.Generator().manual_seed(seed)
@@ -98,7 +98,7 @@ def test_features_that_are_not_finite_are_refused():
         kid.distance(x, y)
 
 
-def test_pictures_are_drawn_from_the_prior_and_always_the_same():
+def test_pictures_are_samples_of_the_prior_and_reproducible():
     generator = Pixels((1, 2, 2))
     drawn = kid.draw(generator, 250)
     assert drawn.shape == (250, 1, 2, 2)
@@ -116,7 +116,7 @@ def assets(tmp_path):
     return tmp_path
 
 
-def test_the_command_tells_noise_from_a_generators_pictures(assets, monkeypatch, capsys):
+def test_the_distance_separates_noise_from_generated_pictures(assets, monkeypatch, capsys):
     # The natural pictures of this test are noise; a second net is not needed for that.
     monkeypatch.setattr(kid, "resnet_features", lambda folder: lambda x: x.amax((2, 3)))
     out, page = assets / "kid.json", assets / "page.md"

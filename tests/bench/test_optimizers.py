@@ -42,7 +42,7 @@ def outcome_of(label, found, at=(50, 100)):
     return efficiency.Outcome(cell, at, found, 1.0)
 
 
-def test_it_measures_prints_and_writes(tmp_path, capsys, monkeypatch):
+def test_results_are_measured_printed_and_written(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(plausibility, "strangeness", None)  # of generators' benchmark alone
     page, command = tmp_path / "page.md", f"{optimizers.COMMAND}, 100 queries"
     page.write_text(
@@ -81,7 +81,7 @@ def test_it_measures_prints_and_writes(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_curves_only_rise_and_repeat():
+def test_curves_are_monotone_and_reproducible():
     cell = efficiency.Cell("cnn+vae", "sep_cma,population=16", "0", 2, 2, 120)
     one, again = efficiency.run(cell, None), efficiency.run(cell, None)
     np.testing.assert_array_equal(one.found, again.found)
@@ -89,7 +89,7 @@ def test_curves_only_rise_and_repeat():
     assert one.found.shape == (len(one.at), 2, 2)
 
 
-def test_what_is_looked_at_is_around_the_input_of_its_target(monkeypatch):
+def test_pictures_are_close_to_the_input_of_their_target(monkeypatch):
     problem = problems.problem("cnn+vae", 2, None)
     clean = problem.images[:2].numpy()
     near = replace(problem, generator=Perturbation(clean, radius=0.02), images=problem.images[:40])
@@ -130,7 +130,7 @@ def test_bad_requests_are_refused_before_anything_is_run(changes, error, words):
         request_of(**changes).check()
 
 
-def test_noise_leaves_the_mean_alone():
+def test_noise_does_not_change_the_mean():
     import torch
 
     clean = torch.full((2, 20_000), 0.8, dtype=torch.float64)
@@ -151,7 +151,7 @@ def test_ranks_and_queries_are_counted_rightly():
     assert 1.0 <= low <= 1.5 <= high <= 2.0
 
 
-def test_overhead_knows_peers_and_floors(monkeypatch):
+def test_overhead_measures_peers_and_floors(monkeypatch):
     monkeypatch.setattr(overhead, "SECONDS", 0.0)
     limits, costs = overhead.measure((16,), (8,), (1, 3), lambda _: None)
     names = {cost.name for cost in costs}

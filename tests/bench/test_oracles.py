@@ -17,7 +17,7 @@ def run(*arguments):
     return CliRunner().invoke(app, ["oracle", *map(str, arguments)])
 
 
-def test_it_measures_the_wire_and_writes(tmp_path):
+def test_the_stream_is_measured_and_written(tmp_path):
     file = tmp_path / "all.json"
     result = run(
         "--part", "stream", "--repeats", 1, "--rows", 16, "--json", file,
@@ -43,7 +43,7 @@ def test_it_measures_the_wire_and_writes(tmp_path):
 
 
 @pytest.mark.slow
-def test_it_measures_calls_and_the_cache():
+def test_calls_and_the_cache_are_measured():
     result = run("--part", "call", "--part", "cache", "--repeats", 1)
     assert result.exit_code == 0, result.output
     assert "a call's time over a bare one" in result.output
@@ -52,7 +52,7 @@ def test_it_measures_calls_and_the_cache():
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(oracle_kinds.missing(ASSETS)), reason="needs the assets")
-def test_one_model_is_one_number_behind_each_kind(tmp_path):
+def test_every_kind_gets_the_same_accuracy(tmp_path):
     file = tmp_path / "all.json"
     result = run("--part", "resnet", "--images", 60, "--assets", ASSETS, "--json", file)
     assert result.exit_code == 0, result.output
@@ -64,18 +64,18 @@ def test_one_model_is_one_number_behind_each_kind(tmp_path):
     assert lines[0]["value"] > 48
 
 
-def test_parts_that_there_are_not_are_refused():
+def test_unknown_parts_are_refused():
     result = run("--part", "streams")
     assert "did you mean 'stream'" in str(result.exception)
 
 
-def test_help_teaches():
+def test_the_help_explains_the_options():
     said = " ".join(run("--help").output.split())
     for word in ("stream", "echo", "call", "cache", "resnet", "baseline", "quartiles"):
         assert word in said
 
 
-def test_aims_from_both_sides():
+def test_targets_are_upper_or_lower_bounds():
     assert compare("", [3, 3], [1, 1], "s", at_least=2).met
     assert compare("", [3, 3], [1, 1], "s", at_least=4).met is False
     assert compare("", [3, 3], [1, 1], "s", at_most=2).met is False

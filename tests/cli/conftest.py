@@ -49,7 +49,7 @@ def config(tmp_path):
 
 @pytest.fixture
 def cli(monkeypatch):
-    """Runs a command in this process, in a wide terminal: its result."""
+    """A function that runs a command in this process with a wide terminal."""
     for name in ("BLACKBOX_AM_SERVER", "BLACKBOX_AM_DEBUG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "200")
@@ -66,7 +66,7 @@ def cli(monkeypatch):
 
 @pytest.fixture
 def from_json(cli):
-    """Runs a command that must succeed, with --json: what it printed."""
+    """A function that runs a command with --json and returns the parsed output."""
 
     def call(*arguments):
         result = cli(*arguments, "--json")
@@ -78,9 +78,10 @@ def from_json(cli):
 
 @pytest.fixture
 def spawn():
-    """Starts a command in a process of its own; ended with the test.
+    """A function that starts a command in another process, which ends with the test.
 
-    It has as many threads as this one: with another number, matrix products round otherwise.
+    Both processes have the same number of threads, because the rounding of matrix products depends
+    on this number.
     """
     started = []
 
@@ -105,7 +106,7 @@ def spawn():
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """The address of a server with toys."""
+    """The address of a server with small simulated models."""
     from blackbox_am.service import load_config, running
 
     place = tmp_path_factory.mktemp("server")

@@ -38,7 +38,7 @@ def test_every_command_explains_itself(cli, command):
     assert len(result.stdout.split("Options")[0].split()) >= 8
 
 
-def test_nothing_at_all_shows_the_help(cli):
+def test_no_arguments_show_the_help(cli):
     assert "Usage" in cli().output
 
 
@@ -53,7 +53,7 @@ def test_nothing_at_all_shows_the_help(cli):
         (["run", "-t", "a:1", "-q", "many"], "--queries"),
     ],
 )
-def test_a_mistyped_command_line_is_2_and_names_the_right_word(cli, arguments, named):
+def test_a_mistyped_command_exits_with_2_and_suggests_the_name(cli, arguments, named):
     result = cli(*arguments)
     assert result.exit_code == 2
     assert named in result.stderr

@@ -7,18 +7,18 @@ import pytest
 from blackbox_am.cli.background import iterate
 
 
-def test_gives_every_item_in_order():
+def test_items_are_returned_in_order():
     assert list(iterate(range(5))) == [0, 1, 2, 3, 4]
     assert list(iterate([None, None])) == [None, None]
 
 
-def test_fetches_on_one_other_thread():
+def test_items_are_fetched_on_one_other_thread():
     threads = set(iterate(threading.get_ident() for _ in range(3)))
     assert len(threads) == 1
     assert threading.get_ident() not in threads
 
 
-def test_raises_what_fetching_raised():
+def test_an_error_of_the_iterator_is_raised():
     def items():
         yield 1
         raise ZeroDivisionError
@@ -29,7 +29,7 @@ def test_raises_what_fetching_raised():
         next(found)
 
 
-def test_does_not_wait_for_an_item_that_nobody_wants():
+def test_an_abandoned_iteration_does_not_wait_for_the_next_item():
     asked, release = threading.Event(), threading.Event()
 
     def items():

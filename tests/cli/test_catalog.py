@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture(params=["here", "server"])
 def where(request):
-    """The same questions, asked of this installation and of a server."""
+    """Arguments that list this installation, and arguments that list a server."""
     if request.param == "server":
         return ["--server", request.getfixturevalue("server")]
     return []
@@ -27,7 +27,7 @@ def test_one_optimizer_with_its_parameters(cli, where):
     assert "adam" not in result.stdout
 
 
-def test_an_unknown_name_is_3_and_says_what_is_near(cli, where):
+def test_an_unknown_name_exits_with_3_and_suggests_similar_names(cli, where):
     result = cli("catalog", "optimizers", "sepcma", *where)
     assert result.exit_code == 3
     assert "did you mean 'sep_cma'" in result.stderr
@@ -87,7 +87,7 @@ def test_the_shipped_models_are_the_default(cli):
     assert "cifar_vae" in cli("catalog", "generators").stdout
 
 
-def test_what_cannot_be_loaded_says_why_by_itself_too(cli, monkeypatch):
+def test_a_plug_in_that_cannot_be_loaded_is_listed_with_the_reason(cli, monkeypatch):
     from blackbox_am import plugins
 
     def broken(registry, name):

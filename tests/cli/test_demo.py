@@ -47,7 +47,7 @@ def _check(folder, stdout, units, queries):
     return summary
 
 
-def test_a_short_demo_leaves_everything(tmp_path):
+def test_a_short_demo_writes_all_files(tmp_path):
     done, _ = _demo(tmp_path / "d", "--queries", "40", "--units", "3", timeout=110)
     _check(tmp_path / "d", done.stdout, units=3, queries=40)
     assert "natural max" in done.stdout
@@ -56,7 +56,7 @@ def test_a_short_demo_leaves_everything(tmp_path):
 
 
 def _servers_of(process):
-    """Processes that the demo started to serve."""
+    """Server processes that the demo started."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -71,7 +71,7 @@ def _servers_of(process):
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads the process table of Linux")
-def test_ctrl_c_takes_the_server_along(tmp_path):
+def test_ctrl_c_also_ends_the_server(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "blackbox_am.cli", "demo", "--out", str(tmp_path / "d")],
         stdout=subprocess.PIPE,

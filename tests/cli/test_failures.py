@@ -58,17 +58,17 @@ def test_a_deliberate_error_is_one_line_on_stderr():
     assert result.stderr == "error: no [bold]study[/] 'x' in [1, 2]\n"
 
 
-def test_debug_lets_it_through():
+def test_debug_raises_the_error():
     error = errors.NotFound("gone")
     result = CliRunner().invoke(_app(error), ["--debug", "fail"])
     assert result.exception is error
 
 
-def test_a_bug_is_not_hidden():
+def test_an_unexpected_exception_is_not_caught():
     error = ZeroDivisionError("a bug")
     result = CliRunner().invoke(_app(error), ["fail"])
     assert result.exception is error
 
 
-def test_ctrl_c_is_130():
+def test_ctrl_c_exits_with_130():
     assert CliRunner().invoke(_app(KeyboardInterrupt()), ["fail"]).exit_code == 130

@@ -38,12 +38,12 @@ def test_the_rate_is_over_the_last_seconds_only():
     assert meter.rate == pytest.approx(50)
 
 
-def test_finished_targets_want_no_more():
+def test_finished_targets_need_no_more_queries():
     progress = _progress([_target(0, 40, 1.0, StopReason.TARGET), _target(1, 60, 0.5)])
     assert wanted(progress) == 140
 
 
-def test_the_view_tells_everything():
+def test_the_view_contains_all_numbers():
     progress = _progress(
         [_target(0, 40, 1.25, StopReason.TARGET), _target(1, 60, None)], message="waits for it"
     )
@@ -53,7 +53,7 @@ def test_the_view_tells_everything():
         assert expected in text
 
 
-def test_the_view_tells_what_was_asked_of_the_oracle():
+def test_the_view_contains_the_account_of_the_oracle():
     progress = _progress([_target(0, 40, 1.0)])
     assert "oracle:" not in _text(study_view(progress, rate=0.0)), "clients measured"
     spent = Accounting(
@@ -69,18 +69,18 @@ def test_no_time_left_without_a_rate():
     assert "ETA" not in _text(study_view(_progress([_target(0, 1, 1.0)]), rate=0.0))
 
 
-def test_many_targets_are_cut_short():
+def test_only_the_first_of_many_targets_are_shown():
     text = _text(study_view(_progress([_target(k, 1, 1.0) for k in range(500)]), rate=1.0))
     assert text.count("head:") == 16
     assert "484 more" in text
 
 
-def test_a_title_is_never_markup():
+def test_a_title_is_not_interpreted_as_markup():
     target = TargetProgress(0, "a[red]b[/red]", 1, 1.0)
     assert "a[red]b[/red]" in _text(study_view(_progress([target]), rate=1.0))
 
 
-def test_a_file_gets_a_line_now_and_then():
+def test_a_file_gets_lines_at_intervals():
     console = Console(file=io.StringIO(), width=80)
     with LiveView(console, line_seconds=0.2) as view:
         view.show("picture", "first")
@@ -91,7 +91,7 @@ def test_a_file_gets_a_line_now_and_then():
     assert console.file.getvalue().splitlines() == ["first", "second", "the end"]
 
 
-def test_a_terminal_is_left_with_the_last_view():
+def test_a_terminal_shows_the_last_view_at_the_end():
     console = Console(file=io.StringIO(), width=120, force_terminal=True)
     with StudyView(console) as view:
         view.show(_progress([_target(0, 40, 1.0)]))
@@ -101,6 +101,6 @@ def test_a_terminal_is_left_with_the_last_view():
     assert "2.5" in last
 
 
-def test_a_line_has_the_numbers():
+def test_a_log_line_contains_the_numbers():
     line = study_line(_progress([_target(0, 40, 1.0), _target(1, 10, 2.5)]), 12.0)
     assert line == "my-study: running, 50 of 200 queries, 12 queries/s, best 2.5"

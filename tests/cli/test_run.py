@@ -16,7 +16,7 @@ def toys(config, tmp_path):
     return ["--generator", "pixels", "--config", config, "--store", store, "-t", "units:2"]
 
 
-def test_finds_and_draws(cli, toys, tmp_path):
+def test_run_finds_stimuli_and_draws_them(cli, toys, tmp_path):
     picture = tmp_path / "best.png"
     result = cli("run", *toys, "-t", "units:5", "--oracle", "toy", "-q", 60, "--out", picture)
     assert result.exit_code == 0, result.stderr
@@ -26,7 +26,7 @@ def test_finds_and_draws(cli, toys, tmp_path):
     assert np.asarray(Image.open(picture)).std() > 10
 
 
-def test_more_queries_find_more(from_json, toys):
+def test_a_larger_budget_continues_the_study(from_json, toys):
     scores = [
         from_json("run", *toys, "--oracle", "toy", "-q", queries)["best"][0]["score"]
         for queries in (20, 600)
@@ -61,7 +61,7 @@ def test_parameters_reach_the_optimizer(cli, from_json, toys):
         (["--oracle", "toy", "-q", "5", "--out", "best.pnk"], 2, "did you mean 'png'"),
     ],
 )
-def test_what_cannot_work_is_one_line_and_a_code(cli, toys, more, code, words):
+def test_wrong_arguments_exit_with_a_code_and_one_line(cli, toys, more, code, words):
     result = cli("run", *toys, *more)
     assert result.exit_code == code
     last = result.stderr.splitlines()[-1]
@@ -69,13 +69,13 @@ def test_what_cannot_work_is_one_line_and_a_code(cli, toys, more, code, words):
     assert words in last
 
 
-def test_a_store_that_is_something_else_is_5(cli, toys, tmp_path):
+def test_a_file_that_is_not_a_store_exits_with_5(cli, toys, tmp_path):
     (tmp_path / "other.db").write_text("this is no database, and long enough to be noticed" * 20)
     result = cli("run", *toys, "--oracle", "toy", "--store", tmp_path / "other.db")
     assert result.exit_code == 5
 
 
-def test_ctrl_c_says_how_to_go_on_and_nothing_is_lost(from_json, spawn, toys, tmp_path):
+def test_ctrl_c_says_how_to_continue_and_loses_nothing(from_json, spawn, toys, tmp_path):
     command = ["run", *toys, "--oracle", "slow", "-q", 900, "--id", "stopped"]
     process = spawn(*command)
     deadline = time.monotonic() + 60

@@ -19,7 +19,7 @@ def _address(path, process):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_serves_until_told_to_stop(spawn, config, tmp_path, number):
+def test_the_server_runs_until_a_signal(spawn, config, tmp_path, number):
     ready, store = tmp_path / "address", tmp_path / "studies.sqlite3"
     options = ["--address", "127.0.0.1:0", "--store", store, "--ready-file", ready]
     process = spawn("serve", "--config", config, *options)
@@ -38,7 +38,7 @@ def test_serves_until_told_to_stop(spawn, config, tmp_path, number):
     assert "Traceback" not in said
 
 
-def test_what_was_running_goes_on_at_the_next_start(spawn, config, tmp_path):
+def test_running_studies_continue_at_the_next_start(spawn, config, tmp_path):
     store = tmp_path / "studies.sqlite3"
     rows = []
     for start in range(2):
@@ -64,7 +64,7 @@ def test_what_was_running_goes_on_at_the_next_start(spawn, config, tmp_path):
     assert rows[1] > rows[0] > 0
 
 
-def test_a_port_in_use_is_an_error_in_one_line(spawn, config, tmp_path):
+def test_a_port_in_use_is_reported_in_one_line(spawn, config, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = spawn(
@@ -86,7 +86,7 @@ def test_a_port_in_use_is_an_error_in_one_line(spawn, config, tmp_path):
         ("[server]\nworkers = 0\n", "workers"),
     ],
 )
-def test_a_wrong_configuration_is_2_and_names_the_file(cli, tmp_path, text, words):
+def test_a_wrong_configuration_exits_with_2_and_names_the_file(cli, tmp_path, text, words):
     path = tmp_path / "wrong.toml"
     path.write_text(text)
     result = cli("serve", "--config", path)
@@ -95,5 +95,5 @@ def test_a_wrong_configuration_is_2_and_names_the_file(cli, tmp_path, text, word
     assert "wrong.toml" in result.stderr
 
 
-def test_a_missing_configuration_is_3(cli, tmp_path):
+def test_a_missing_configuration_exits_with_3(cli, tmp_path):
     assert cli("serve", "--config", tmp_path / "none.toml").exit_code == 3

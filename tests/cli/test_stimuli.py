@@ -12,7 +12,7 @@ from blackbox_am.service import load_config, running
 
 @pytest.fixture(params=["here", "server"])
 def place(request, config):
-    """The same commands, with a generator of this installation and of a server."""
+    """Arguments for a generator of this installation, and for a generator of a server."""
     if request.param == "server":
         return ["--server", request.getfixturevalue("server")]
     return ["--config", str(config)]
@@ -34,7 +34,7 @@ def test_samples_as_a_picture_and_as_numbers(cli, place, tmp_path):
     np.testing.assert_array_equal(np.load(numbers).reshape(70, 192), drawn)
 
 
-def test_seeds_tell_samples_apart_and_a_server_draws_the_same(cli, config, server, tmp_path):
+def test_samples_depend_on_the_seed_and_not_on_the_place(cli, config, server, tmp_path):
     found = []
     for where in (["--config", config], ["--server", server], ["--config", config, "--seed", 1]):
         cli("sample", "pixels", "-n", 3, "-o", tmp_path / "x.npy", *where)
@@ -77,7 +77,7 @@ def test_interpolates_between_latents_of_ones_own(cli, place, tmp_path):
         (["interpolate", "pixels", "--latents", "flat.npy"], 2, "shape (M, 192)"),
     ],
 )
-def test_mistakes(cli, place, tmp_path, monkeypatch, arguments, code, says):
+def test_wrong_arguments_are_refused(cli, place, tmp_path, monkeypatch, arguments, code, says):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "words.npy").write_text("no array")
     np.save(tmp_path / "flat.npy", np.zeros(192))
@@ -107,7 +107,7 @@ def inputs():
 
 @pytest.fixture(params=["here", "server"])
 def near(request, tmp_path, inputs):
-    """Where a generator around 3 inputs is: in a file of this installation, or on a server."""
+    """Arguments for a generator with 3 inputs, of this installation and of a server."""
     path = tmp_path / "near.toml"
     np.save(tmp_path / "inputs.npy", inputs)
     path.write_text(NEAR.format(inputs=tmp_path / "inputs.npy"))
@@ -136,7 +136,7 @@ def test_shows_each_target_around_its_own_input(cli, near, tmp_path, inputs, com
     assert (tmp_path / "none.png").read_bytes() == found[0]
 
 
-def test_a_target_that_there_is_not(cli, near, tmp_path):
+def test_an_unknown_target_is_refused(cli, near, tmp_path):
     out = tmp_path / "x.png"
     result = cli("sample", "near", *near, "--target", 3, "-o", out)
     assert result.exit_code == 2
@@ -145,7 +145,7 @@ def test_a_target_that_there_is_not(cli, near, tmp_path):
     assert not out.exists()
 
 
-def test_targets_of_a_generator_that_tells_none_apart(cli, place, tmp_path):
+def test_targets_of_a_generator_without_targets_are_refused(cli, place, tmp_path):
     out = tmp_path / "x.npy"
     assert cli("sample", "pixels", *place, "--target", 0, "-o", out).exit_code == 0
     result = cli("interpolate", "pixels", *place, "--target", 2, "-o", out)
@@ -160,7 +160,7 @@ def test_the_catalogue_says_how_many_targets_there_are(cli, from_json, near):
     assert table[1][table[0].index("targets") :].split()[0] == "3"
 
 
-def test_no_server(cli):
+def test_an_unreachable_server_is_reported(cli):
     result = cli("sample", "pixels", "--server", "localhost:1")
     assert result.exit_code != 0
     assert "localhost:1" in result.stderr

@@ -13,7 +13,7 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def name():
-    """An id that no other test has."""
+    """A study id that is unique to the test."""
     return f"study-{next(_numbers)}"
 
 
@@ -61,7 +61,7 @@ def test_create_with_json_prints_the_id(ask):
     assert ask("show", found["study"])["queries_per_target"] == 5
 
 
-def test_create_again_is_the_same_study_and_with_another_request_a_conflict(call, name):
+def test_repeated_create_returns_the_study_and_another_request_is_a_conflict(call, name):
     _create(call, name)
     assert _create(call, name).stdout == f"{name}\n"
     result = call(
@@ -149,7 +149,7 @@ def test_pause_resume_extend_cancel_delete(call, ask, name):
     assert name in gone.stderr
 
 
-def test_show_tells_the_bill_of_a_study_that_used_up_its_quota(call, ask, name):
+def test_show_prints_the_account_of_a_study_that_used_up_its_quota(call, ask, name):
     _create(call, name, oracle="priced", queries=500)
     found = _wait(ask, name, "paused")
     assert found["stop_reason"] == "budget"
@@ -161,7 +161,7 @@ def test_show_tells_the_bill_of_a_study_that_used_up_its_quota(call, ask, name):
     assert "of 45 rows were asked" in text
 
 
-def test_extend_wants_something_to_raise(call, name):
+def test_extend_needs_an_option(call, name):
     _create(call, name)
     result = call("extend", name)
     assert result.exit_code == 2
@@ -186,13 +186,13 @@ def test_ctrl_c_in_watch_leaves_the_study_running(call, ask, name, server, spawn
     ask("cancel", name)
 
 
-def test_a_wrong_port_is_6_and_says_what_to_check(cli):
+def test_a_wrong_port_exits_with_6_and_says_what_to_check(cli):
     result = cli("study", "list", "--server", "localhost:1")
     assert result.exit_code == 6
     assert "localhost:1" in result.stderr
     assert "check that the server runs" in result.stderr
 
 
-def test_the_server_may_come_from_the_environment(cli, server, monkeypatch):
+def test_the_environment_can_name_the_server(cli, server, monkeypatch):
     monkeypatch.setenv("BLACKBOX_AM_SERVER", server)
     assert cli("study", "list").exit_code == 0

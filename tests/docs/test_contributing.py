@@ -1,4 +1,4 @@
-"""The plug-in of CONTRIBUTING.md keeps the contract it is told about."""
+"""The plug-in of CONTRIBUTING.md fulfils the optimizer contract."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text("utf-8")
 
 
 def _module():
-    """The module in the text, as if it were a file."""
+    """The code block of the page as a module."""
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     module = ModuleType("hill")
-    sys.modules["hill"] = module  # where dataclasses look their types up
+    sys.modules["hill"] = module  # dataclasses look up types here
     exec(compile(code, "CONTRIBUTING.md", "exec"), vars(module))
     return module
 

@@ -1,4 +1,4 @@
-"""The page of the generators names every one, and its configuration holds."""
+"""The page of the generators names every generator, and its configuration is valid."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from blackbox_am.generators.parametric.pixels import Pixels
 TEXT = (Path(blackbox_am.__file__).parent / "generators" / "README.md").read_text("utf-8")
 
 
-def test_it_names_every_generator_and_wrapper():
+def test_the_page_names_every_generator_and_wrapper():
     named = set(re.findall(r"`([a-z_]+)`", TEXT))
     assert set(plugins.generators.names()) <= named
     assert set(plugins.generator_wrappers.names()) <= named
 
 
-def test_the_configuration_is_one():
+def test_the_configuration_is_valid():
     (block,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
     entries = tomllib.loads(block)["generators"]
     assert len(entries) == 2

@@ -1,4 +1,4 @@
-"""The Python of README.md runs as it stands, but for smaller budgets."""
+"""The Python code of README.md runs, here with smaller budgets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_there_are_three_blocks_of_some_15_lines():
     assert [len(block.splitlines()) <= 16 for block in BLOCKS] == [True] * 3
 
 
-def test_the_configuration_is_one(tmp_path):
+def test_the_configuration_is_valid(tmp_path):
     from blackbox_am.service.config import load_config
 
     (block,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
@@ -42,7 +42,7 @@ def test_the_configuration_is_one(tmp_path):
     assert "classifier" in load_config(file).catalogue.oracle_names()
 
 
-def test_here(tmp_path, monkeypatch, capsys):
+def test_in_one_process(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     _run(BLOCKS[0])
     assert capsys.readouterr().out.startswith("head:3 ")
@@ -69,7 +69,7 @@ def test_your_own_model(server, capsys):
     assert 0 < float(capsys.readouterr().out) <= 255
 
 
-def test_what_it_points_to_is_there():
+def test_linked_files_and_named_folders_exist():
     for path in re.findall(r"\]\(([\w./-]+)\)", TEXT):
         assert (ROOT / path).exists(), path
     for folder in re.findall(r"^\| (.*?) \|", TEXT, re.MULTILINE)[2:]:

@@ -1,4 +1,4 @@
-"""The examples do what they say."""
+"""The examples run and print their results."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_is_short_and_says_how_to_run_it(path):
     assert f"python examples/{path.name}" in text
 
 
-def test_there_are_three():
+def test_there_are_three_examples():
     assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03"]
 
 

@@ -52,7 +52,7 @@ def _count(pixels, colour):
     return (np.abs(pixels.astype(int) - wanted).max(-1) < 4).sum()
 
 
-def test_draws_every_search_in_its_colour():
+def test_every_search_has_its_own_colour():
     figure = convergence(
         {"CMA-ES": [_curve(2.0)] * 2, "random": [_curve(1.0)] * 2},
         ["head:0\nship", "layer1:3"],

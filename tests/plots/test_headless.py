@@ -1,4 +1,4 @@
-"""Figures are made without a display and without pyplot."""
+"""Figures need neither a display nor pyplot."""
 
 from __future__ import annotations
 

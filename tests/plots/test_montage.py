@@ -53,7 +53,7 @@ def test_many_titles_wrap_into_bands():
     assert narrow.get_figwidth() < wide.get_figwidth()
 
 
-def test_uint8_and_float_look_alike():
+def test_uint8_and_float_are_drawn_equally():
     picture = np.linspace(0, 255, 64).reshape(8, 8).astype(np.uint8)
     assert np.array_equal(
         _pixels(montage([Row("a", [picture])], ["x"])),

@@ -16,7 +16,7 @@ def _pixels(figure):
     return np.asarray(Image.open(buffer).convert("RGB"))
 
 
-def test_row_by_row():
+def test_stimuli_are_drawn_row_by_row():
     greys = [np.full((1, 4, 4), value, np.float32) for value in (0.0, 0.25, 0.5, 0.75, 1.0)]
     pixels = _pixels(sheet(greys, columns=3))
     height, width = pixels.shape[:2]
@@ -31,7 +31,7 @@ def test_row_by_row():
     np.testing.assert_allclose(middles, [[0, 64, 128], [191, 255, 255]], atol=1)
 
 
-def test_nothing_to_show():
+def test_an_empty_sheet_is_refused():
     with pytest.raises(InvalidInput, match="at least one"):
         sheet([])
 

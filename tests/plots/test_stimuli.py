@@ -1,4 +1,4 @@
-"""Stimuli of every kind are drawn as what they are."""
+"""Every kind of stimulus has its own kind of drawing."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def notes(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
 
-def test_a_table_row_is_bars() -> None:
+def test_a_table_row_is_drawn_as_bars() -> None:
     axes, stimulus = drawn(9)
     np.testing.assert_allclose([bar.get_height() for bar in axes.patches], stimulus)
     assert not axes.lines
     assert not axes.images
 
 
-def test_a_long_table_row_is_a_line() -> None:
+def test_a_long_table_row_is_drawn_as_a_line() -> None:
     axes, stimulus = drawn(500)
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), stimulus)
 
 
-def test_a_series_is_a_line_a_channel() -> None:
+def test_a_series_is_drawn_as_one_line_per_channel() -> None:
     axes, stimulus = drawn(3, 40)
     assert len(axes.lines) == 3
     for line, channel in zip(axes.lines, stimulus, strict=True):
@@ -43,13 +43,13 @@ def test_a_series_is_a_line_a_channel() -> None:
     assert len({line.get_color() for line in axes.lines}) == 3
 
 
-def test_an_image_without_a_channel_axis_is_no_series() -> None:
+def test_an_image_without_a_channel_axis_is_not_a_series() -> None:
     axes, stimulus = drawn(28, 28)
     np.testing.assert_array_equal(axes.images[0].get_array(), stimulus)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pictures_are_shown_as_they_are(channels: int) -> None:
+def test_pictures_are_drawn_unchanged(channels: int) -> None:
     axes, stimulus = drawn(channels, 6, 5)
     expected = stimulus[0] if channels == 1 else stimulus.transpose(1, 2, 0)
     np.testing.assert_array_equal(axes.images[0].get_array(), expected)
@@ -57,7 +57,7 @@ def test_pictures_are_shown_as_they_are(channels: int) -> None:
 
 
 @pytest.mark.parametrize("channels", [2, 4, 7, 16, 30])
-def test_channels_are_tiles(channels: int) -> None:
+def test_channels_are_drawn_as_tiles(channels: int) -> None:
     stimulus = np.random.default_rng(0).random((channels, 6, 5)).astype(np.float32)
     picture, what = as_picture(stimulus)
     shown = min(channels, 16)
@@ -86,7 +86,7 @@ def test_channels_are_tiles(channels: int) -> None:
         ((2, 6, 4, 5), "2 frames, mean of 6 channels", [0, 1]),
     ],
 )
-def test_a_clip_is_its_frames(shape: tuple[int, ...], what: str, times: list[int]) -> None:
+def test_a_clip_is_drawn_as_frames(shape: tuple[int, ...], what: str, times: list[int]) -> None:
     stimulus = np.random.default_rng(0).random(shape).astype(np.float32)
     picture, said = as_picture(stimulus)
     assert said == what
@@ -102,7 +102,7 @@ def test_a_clip_is_its_frames(shape: tuple[int, ...], what: str, times: list[int
         assert there == (time in times)
 
 
-def test_more_axes_are_a_line_with_their_lengths() -> None:
+def test_more_axes_are_drawn_as_a_line_with_a_note() -> None:
     axes, stimulus = drawn(2, 2, 3, 4, 5)
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), stimulus.reshape(-1))
     assert notes(axes) == ["2 x 2 x 3 x 4 x 5"]
@@ -114,13 +114,13 @@ def test_uint8_and_values_out_of_range() -> None:
     assert in_unit_interval(np.array([0, 255], np.uint8)).tolist() == [0.0, 1.0]
 
 
-def test_none_is_an_empty_frame() -> None:
+def test_none_draws_an_empty_frame() -> None:
     axes = Figure().add_axes((0, 0, 1, 1))
     draw(axes, None)
     assert not [*axes.images, *axes.lines, *axes.patches]
 
 
-def test_a_montage_takes_all_kinds_at_once() -> None:
+def test_a_montage_draws_stimuli_of_all_kinds() -> None:
     shapes = [(9,), (2, 30), (3, 6, 6), (7, 6, 6), (4, 3, 6, 6), (2, 2, 2, 2, 2)]
     stimuli = [np.full(shape, 0.5, np.float32) for shape in shapes]
     figure = montage([Row("best", stimuli, [1.0] * 6)], [str(shape) for shape in shapes])

@@ -1,4 +1,4 @@
-"""A small made-up data set and an untrained teacher."""
+"""A small random data set and an untrained teacher."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def teacher(tmp_path_factory):
 
 @pytest.fixture
 def train():
-    """Runs a training; returns its exit code."""
+    """A function that runs a training and returns its exit code."""
 
     def run(task, data, out, teacher, *more):
         arguments = [task, "--data", str(data), "--out", str(out), "--device", "cpu", *more]

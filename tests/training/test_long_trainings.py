@@ -1,4 +1,4 @@
-"""The trainings of generators and of series, for a few steps on a small made-up data set."""
+"""The trainings of generators and of series run for a few steps on a small random data set."""
 
 import json
 import math
@@ -29,7 +29,7 @@ def short(monkeypatch):
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("task", ["sngan", "ldm"])
-def test_long_trainings_go_on_from_their_checkpoint(task, train, data, tmp_path):
+def test_long_trainings_resume_from_their_checkpoint(task, train, data, tmp_path):
     assert train(task, data, tmp_path, None, "--epochs", "1") == 0
     name = f"cifar_{task}"
     assert json.loads((tmp_path / f"{name}.json").read_text())["steps"] == 2
@@ -42,7 +42,7 @@ def test_long_trainings_go_on_from_their_checkpoint(task, train, data, tmp_path)
     assert second[1]["seconds"] > first[1]["seconds"]
     for owner, state in first[0].items():
         assert set(state) == set(second[0][owner])
-    # Adam's counters went on, and two more steps moved the weights by no more than two steps.
+    # Adam's counters continued, and the weights changed by at most two steps.
     adam = next(owner for owner in first[0] if owner.endswith(".adam"))
     assert float(second[0][adam]["0/step"]) == 4.0
     net = f"{adam.removesuffix('.adam')}.net"
@@ -72,14 +72,14 @@ def test_the_gan_that_is_written_fits_its_architecture(train, data, teacher, tmp
 
 
 def _check_layout(folder):
-    """That diffusers reads it, with the autoencoder that the latents are of."""
+    """Check that diffusers reads the folder, with the autoencoder of the latents."""
     from diffusers import LDMPipeline
 
     pipeline = LDMPipeline.from_pretrained(folder, local_files_only=True)
     assert pipeline.unet.config.sample_size == 8
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
     assert pipeline.scheduler.config.timestep_spacing == "trailing"
-    # Pure noise at the end: there the signal has next to no part left.
+    # The last time is pure noise: the signal's share is close to zero.
     assert float(pipeline.scheduler.alphas_cumprod[-1]) < 1e-6
     encoded = load_autoencoder("cifar_vq").state_dict()
     saved = pipeline.vqvae.state_dict()
@@ -131,7 +131,7 @@ def test_a_damaged_checkpoint_is_reported(tmp_path):
         checkpoint.read_checkpoint(path)
 
 
-def test_a_budget_goes_on_where_it_was_stopped():
+def test_a_budget_resumes_from_seconds_and_step():
     budget = Budget(minutes=1.0, steps=100, seconds=45.0, step=10)
     assert 0.75 <= budget.done < 0.8
     assert budget.step == 10
@@ -149,7 +149,7 @@ def test_the_discriminator_is_a_contraction_of_known_strength():
             assert float(largest) == pytest.approx(1.0, abs=0.02)
 
 
-def test_the_discriminators_judges_see_a_frozen_teacher(teacher):
+def test_the_discriminators_heads_use_a_frozen_teacher(teacher):
     from training.teacher import load_teacher
 
     loaded = load_teacher(teacher, torch.device("cpu"))

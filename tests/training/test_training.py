@@ -1,4 +1,4 @@
-"""Every training runs for a few steps on a small made-up data set."""
+"""Every training runs for a few steps on a small random data set."""
 
 import json
 
@@ -101,7 +101,7 @@ def test_teacher_errors(tmp_path):
         load_teacher(tmp_path / "bad.safetensors", device)
 
 
-def test_teacher_with_folded_norms_answers_as_before(teacher):
+def test_folded_norms_do_not_change_the_teacher(teacher):
     net = CifarResNet((16, 32, 64), (3, 3, 3), shortcut="pad").eval()
     loaded = load_teacher(teacher, torch.device("cpu"))
     ours = {"conv1": "stem", "bn1": "stem_bn", "linear": "head"}

@@ -1,4 +1,4 @@
-"""The catalogue names what ships, and says clearly what is missing."""
+"""The catalogue lists the shipped files and reports missing files clearly."""
 
 import subprocess
 import sys
@@ -102,7 +102,7 @@ def test_unknown_name_suggests_the_nearest():
         catalogue.card("imagenet")
 
 
-def test_missing_file_names_itself_and_the_cure(monkeypatch, tmp_path):
+def test_the_error_of_a_missing_file_names_the_file_and_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
     for name in ALL:
         with pytest.raises(NotFound, match="expected the file") as caught:

@@ -1,4 +1,4 @@
-"""The nets of GANs and of series: shapes, and what they are made of."""
+"""The nets of GANs and of series: shapes and parameters."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def test_pictures_double_with_every_width(style, widths, side):
 
 
 @torch.no_grad()
-def test_the_cheap_skip_gives_what_the_papers_order_gives():
+def test_the_cheap_shortcut_equals_the_papers_order():
     block = UpBlock(5, 3).eval()
     nn.init.zeros_(block.conv2.weight)
     nn.init.zeros_(block.conv2.bias)
@@ -38,13 +38,13 @@ def test_architectures_are_plain_json_and_back():
         assert type(made).from_plain(plain) == made
 
 
-def test_defaults_are_the_shipped_ones_and_missing_keys_take_them():
+def test_missing_keys_have_the_defaults_of_the_shipped_model():
     assert GanArchitecture.from_plain({}) == GanArchitecture()
     assert GanArchitecture().stimulus_shape == (3, 32, 32)
     assert SeriesArchitecture().stimulus_shape == (1, 128)
 
 
-def test_a_number_that_is_none_is_refused():
+def test_a_value_that_is_not_a_number_is_refused():
     with pytest.raises(InvalidSpec, match=r"channels: expected a whole number above 0, got 1\.5"):
         SeriesArchitecture(3, (8, 4), 1.5)
 

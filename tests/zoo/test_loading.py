@@ -1,4 +1,4 @@
-"""The shipped weights load, and are as good as their cards say."""
+"""The shipped weights load and have the quality that their cards state."""
 
 import json
 
@@ -218,7 +218,7 @@ def test_a_damaged_configuration_is_reported(monkeypatch, tmp_path):
 
 @torch.no_grad()
 @pytest.mark.parametrize(("name", "low"), [("cifar_sngan", -1.0), ("cbf_vae", 0.0)])
-def test_decoders_make_what_they_are_carded_for(name, low):
+def test_decoders_have_the_quality_of_their_cards(name, low):
     item = catalogue.entry(name)
     net = loading.load_decoder(name)
     assert not net.training

@@ -1,1 +1,1 @@
-"""Programs of any language, spoken to over pipes."""
+"""Oracles that are programs in any language, connected by pipes."""

@@ -1,4 +1,8 @@
-"""A program that is asked over its standard input and answers over its standard output."""
+"""One running program: requests go to its standard input, answers come from its standard output.
+
+Written with `selectors` and not with `Popen.communicate`, which ends the program with the first
+answer: here one program answers many requests, each within a time limit.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +17,19 @@ from collections.abc import Callable, Mapping, Sequence
 from blackbox_am.errors import InvalidSpec, OracleFailed, OracleTimeout, OracleUnavailable
 
 STDERR_BYTES = 2000
-"""How much of the end of its standard error an error shows."""
+"""Of the end of the standard error, so many bytes are shown in errors."""
 
 _CHUNK = 2**16
 _GRACE_SECONDS = 2.0
 
 
 class Process:
-    """One running program, in a process group of its own. For one thread at a time.
+    """One running program in a process group of its own. Only one thread may use it at a time.
 
-    Its standard error is read while it is asked, and the end of it kept for errors.
+    The program's standard error is read during a request, and its end is kept for errors.
 
     Raises:
-        InvalidSpec: where it cannot be started.
+        InvalidSpec: where the program cannot be started.
     """
 
     def __init__(
@@ -53,20 +57,23 @@ class Process:
         self._in, self._out, self._err = (s.fileno() for s in streams if s is not None)
         for descriptor in (self._in, self._out, self._err):
             os.set_blocking(descriptor, False)
-        # Also when the interpreter ends, or nobody holds it any more.
+        # The program also ends with the interpreter, or when this object is collected.
         self._end = weakref.finalize(self, _end, self._popen)
 
     @property
     def alive(self) -> bool:
-        """Whether it runs. Leaves a dead one unburied, so that its number stays its own."""
+        """Whether the program runs.
+
+        A program that has ended is not reaped here, so that no other process gets its number.
+        """
         return self._end.alive and _runs(self._popen)
 
     def end(self) -> None:
-        """Ends it, and every process of its group."""
+        """Ends the program and every process of its group, and reaps the program."""
         self._end()
 
     def stop(self) -> None:
-        """Ends its group and buries nobody: for a thread that did not ask it."""
+        """Ends every process of the group and reaps none, so that any thread may call it."""
         if self._end.alive:
             _stop(self._popen)
 
@@ -77,19 +84,19 @@ class Process:
         limit: int,
         seconds: float,
     ) -> bytes:
-        """Writes a message and returns the answer.
+        """Writes a request and returns the answer.
 
         Args:
-            message: what is written.
-            length_of: the length of the answer at the start of what has been read, or None
-                where it is not whole yet; may raise.
-            limit: the most bytes an answer may have.
-            seconds: how long all this may take.
+            message: the request.
+            length_of: takes the bytes read so far; returns the length of the answer at their
+                start, or None while the answer is incomplete. May raise.
+            limit: an answer may have so many bytes.
+            seconds: time limit of the whole exchange.
 
         Raises:
-            OracleUnavailable: where it ends before it has answered.
-            OracleTimeout: where it takes too long.
-            OracleFailed: where it wrote before it was asked, or more than one answer.
+            OracleUnavailable: where the program ends before it has answered.
+            OracleTimeout: where the program does not answer in time.
+            OracleFailed: where the program wrote before the request, or more than one answer.
         """
         deadline = time.monotonic() + seconds
         self._refuse_early()
@@ -137,7 +144,7 @@ class Process:
     def _ready(
         self, selector: selectors.BaseSelector, deadline: float, seconds: float
     ) -> list[int]:
-        """The descriptors that can be read or written now."""
+        """The descriptors that can be read or written now; waits for one."""
         left = deadline - time.monotonic()
         if left <= 0:
             raise OracleTimeout(
@@ -147,7 +154,7 @@ class Process:
         return [key.fd for key, _ in selector.select(left)]
 
     def problem(self, what: str) -> OracleFailed:
-        """The error that says that it did `what`, with the end of its standard error."""
+        """The error that says what the program did, with the end of its standard error."""
         self._listen()
         return OracleFailed(f"the program {self.name!r} {what}{self._said()}")
 
@@ -173,11 +180,11 @@ class Process:
         except BlockingIOError:
             return pending
         except BrokenPipeError:
-            # It reads no more, and may yet answer; where it is dead, its output ends.
+            # The program reads no more, but may still answer; if it is dead, its output ends.
             return pending[len(pending) :]
 
     def _listen(self) -> bool:
-        """Reads what is there of its standard error; False at its end, or for nothing."""
+        """Reads the standard error that is there; False where there is none, or at its end."""
         part = _read(self._err)
         self._tail = (self._tail + part)[-STDERR_BYTES:]
         return bool(part)
@@ -188,7 +195,7 @@ class Process:
 
 
 def shown(data: bytes | bytearray) -> str:
-    """The beginning of something unexpected, for a message."""
+    """The beginning of unexpected bytes, for a message."""
     return repr(bytes(data[:80]).decode("utf-8", "replace")) + ("..." if len(data) > 80 else "")
 
 
@@ -208,7 +215,7 @@ def _end(popen: subprocess.Popen[bytes]) -> None:
 
 
 def _stop(popen: subprocess.Popen[bytes]) -> None:
-    """Asks the group to end, and makes it where its leader has not after a while."""
+    """Sends SIGTERM to the group, and SIGKILL after a grace period or when the leader has ended."""
     _signal(popen, signal.SIGTERM)
     deadline = time.monotonic() + _GRACE_SECONDS
     while time.monotonic() < deadline and _runs(popen):
@@ -219,7 +226,7 @@ def _stop(popen: subprocess.Popen[bytes]) -> None:
 def _runs(popen: subprocess.Popen[bytes]) -> bool:
     try:
         return os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-    except ChildProcessError:  # buried by another thread
+    except ChildProcessError:  # another thread has reaped it
         return False
 
 

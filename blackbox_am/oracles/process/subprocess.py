@@ -1,4 +1,4 @@
-"""A program in any language as an oracle, asked over its standard streams."""
+"""A program in any language as an oracle, connected by its standard streams."""
 
 from __future__ import annotations
 
@@ -38,39 +38,41 @@ _SPARE_BYTES = 2**16
 class Subprocess(Oracle):
     """A program that reads batches of stimuli and writes their scores.
 
-    It is started when it is first asked, asked again and again, and started anew where it has
-    ended. Each request gets one answer, written at once: a program must flush its output, and
-    read its input by the line or by the byte (as `mawk` does with `-W interactive` only).
-    Standard error is free; the end of it is shown in errors. The program should end when its
-    standard input does.
+    The program is started with the first request, answers many requests, and is started again
+    where it has ended. It writes one answer to each request and flushes its output. It must read
+    its input by the line or by the byte, not in blocks (`mawk` does so with `-W interactive`
+    only). It may write anything to standard error, whose end is shown in errors. It should end
+    when its standard input ends.
 
     Protocol ``json``: a request is one line of JSON, N rows of numbers in row-major order,
 
         {"shape": [3, 32, 32], "stimuli": [[0.1, 0.2, ...], ...]}
 
-    and the answer one line, with a row of `units` numbers for each (null where one could not
-    be measured), or with what went wrong, after which it is asked again as before::
+    and the answer is one line, with a row of `units` numbers for each stimulus (null where a
+    measurement failed), or with an error message, after which requests go on as before.
+    Numbers are read in float64::
 
         {"scores": [[0.9, 0.1], ...]}
         {"error": "no cuda"}
 
-    Protocol ``frames``: little-endian throughout. A request is two uint32, N and the numbers
-    a row, and then so many float32. The answer is two uint32, N and `units`, and then so many
-    float32 (nan where one could not be measured); or 0 and a length, and then a sentence of
-    so many bytes of UTF-8 that says what went wrong.
+    Protocol ``frames``: little-endian throughout. A request is two uint32, N and the count of
+    numbers in a row, and then these numbers as float32. The answer is two uint32, N and `units`,
+    and then the scores as float32 (nan where a measurement failed). Or the answer is two uint32,
+    0 and a length, and then an error message of so many bytes of UTF-8.
 
-    POSIX only. `close` ends the program and every process it has started in its group.
+    For POSIX systems only. `close` ends the program and every process of its group.
 
     Attributes:
         command: the program and its arguments; no shell reads them.
         stimulus_shape: shape of one stimulus.
-        units: how many numbers it answers a stimulus; known from the labels.
-        labels: their names.
+        units: how many numbers the program answers for a stimulus; as many as `labels` unless
+            given.
+        labels: names of the units.
         protocol: `json` or `frames`.
         timeout_seconds: how long one answer may take.
-        start_seconds: how much longer the first may take.
-        folder: where it is started.
-        environment: variables it gets besides those of the server.
+        start_seconds: how much longer the first answer may take.
+        folder: the working directory of the program.
+        environment: variables of the program in addition to those of the server.
         deterministic: whether the same stimuli always give the same scores.
         batch_size: rows in one request, at most.
         model: a name for what it computes, such as `v3`, in place of the command, the folder and
@@ -155,10 +157,11 @@ class Subprocess(Oracle):
 
         Raises:
             InvalidSpec: where the program cannot be started.
-            OracleUnavailable: where it ends before it has answered; the next call starts it.
-            OracleTimeout: where it does not answer in time. It is ended.
-            OracleFailed: where it reports an error, or answers with something else than
-                scores for the stimuli. In the latter case it is ended.
+            OracleUnavailable: where the program ends before it has answered; the next call
+                starts it again.
+            OracleTimeout: where the program does not answer in time. It is ended then.
+            OracleFailed: where the program reports an error, or its answer does not have scores
+                for the stimuli. In the latter case the program is ended.
         """
         info = self.describe()
         check_stimuli(info, stimuli)
@@ -175,7 +178,7 @@ class Subprocess(Oracle):
         return LayerReading(info.layers[0], units)(answer).to(stimuli.device)
 
     def close(self) -> None:
-        """Ends the program, and with it a call that waits for it. The next call starts it anew."""
+        """Ends the program. A call that waits for it fails; the next call starts it again."""
         process: Process | None = vars(self).get("_process")
         if process is not None and self._lock.locked():
             process.stop()
@@ -193,7 +196,7 @@ class Subprocess(Oracle):
         try:
             scores, error = ask(process, rows, seconds)
         except BlackboxError:
-            # What it may yet write would be taken for the answer to the next request.
+            # Later output would be taken for the answer to the next request.
             self._end()
             raise
         if scores is None:

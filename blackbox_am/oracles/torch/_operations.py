@@ -38,6 +38,7 @@ _SAME_AXES = {
     "native_dropout",
     "flip",
     "roll",
+    "as_strided",
     "clone",
     "_to_copy",
     "detach",

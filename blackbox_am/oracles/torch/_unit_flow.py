@@ -25,6 +25,13 @@ class UnitFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch d
         class_lengths: lengths of the token sequences that begin with a class token.
     """
 
+    supports_higher_order_operators = True
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """The wrapping that this is about would import the compiler, which takes seconds."""
+        return False
+
     def __init__(self, stimuli: torch.Tensor, channels: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.class_lengths: set[int] = set()
@@ -72,7 +79,7 @@ class UnitFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch d
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if self._paused:
+        if self._paused or not isinstance(func, torch._ops.OpOverload):  # noqa: SLF001  # no public name
             return func(*args, **(kwargs or {}))
         call = Call(func, args, kwargs or {})
         operands = [

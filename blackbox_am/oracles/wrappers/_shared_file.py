@@ -14,20 +14,20 @@ BUSY_SECONDS = 30.0
 
 
 class SharedFile:
-    """One connection, which the threads of this process take turns with.
+    """One connection to a file, used by one thread of this process at a time.
 
-    What is written is on the disk when `writing` ends.
+    A transaction is on the disk when `writing` ends.
 
     Args:
         path: of the file, or `:memory:`.
-        noun: what it is, for messages.
+        noun: what the file is, for messages.
         application: SQLite's application id of such files.
         version: of their format.
         schema: statements that make the tables that are not there.
 
     Raises:
-        StoreError: where it cannot be opened.
-        StoreCorrupt: where it is another program's file.
+        StoreError: where the file cannot be opened.
+        StoreCorrupt: where another program wrote the file.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class SharedFile:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """The connection in a transaction that nobody else reads or writes in between.
+        """The connection in a transaction of its own: no other connection writes meanwhile.
 
         Raises:
-            StoreError, StoreCorrupt: where the file cannot be written; nothing was.
+            StoreError, StoreCorrupt: where the file cannot be written; nothing was written then.
         """
         with self._lock, self._translated(), self._transaction():
             yield self._connection
@@ -95,7 +95,7 @@ class SharedFile:
             self._connection.execute(f"PRAGMA user_version = {expected[1]}")
 
     def _check(self, expected: tuple[int, int]) -> None:
-        """Refuses a file that has tables of somebody else."""
+        """Refuses a file with tables of another program."""
         (application,) = self._connection.execute("PRAGMA application_id").fetchone()
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -1,7 +1,7 @@
 """Real servers of the Open Inference Protocol, for tests and benchmarks.
 
-Each lives in a virtual environment of its own: nothing of theirs is imported here.
-``network``, the programs ``on_*`` and ``own_client`` run there.
+Each server has its own virtual environment, and this package imports none of the servers' code.
+``network``, the programs ``on_*`` and ``own_client`` run in these environments.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Virtual environments of the servers, each made once and kept."""
+"""Virtual environments of the servers; each is created once and stored."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ PACKAGES = {
     "kserve": "kserve==0.21.0",
     "triton": "nvidia-pytriton==0.7.0",
 }
-"""What brings each server. They cannot share an environment: their pins clash."""
+"""The package of each server. Their dependencies conflict, so each needs its own environment."""
 
 FOLDER_VARIABLE = "BLACKBOX_AM_INFERENCE_SERVERS"
-"""The environment variable that names another folder than the user's cache."""
+"""Environment variable with the folder of the environments; default: the user's cache folder."""
 
 _INSTALL_SECONDS = 900
 
 
 def folder() -> Path:
-    """Where the environments are kept."""
+    """The folder of the environments."""
     named = os.environ.get(FOLDER_VARIABLE)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(named) if named else cache / "blackbox_am" / "inference_servers"
 
 
 def python_of(server: str) -> Path:
-    """The Python of the environment of `server`, made where it is not there yet.
+    """The Python of the environment of `server`, which is created if it does not exist.
 
     Raises:
-        Unsupported: where pip cannot install it, with the end of what pip said.
+        Unsupported: if pip cannot install the server; the message has the end of pip's output.
     """
     package = PACKAGES[server]
     version = f"py{sys.version_info.major}.{sys.version_info.minor}"
@@ -42,7 +42,7 @@ def python_of(server: str) -> Path:
     place.mkdir(parents=True, exist_ok=True)
     python, done = place / "bin" / "python", place / "installed"
     with (place / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed
+        fcntl.flock(lock, fcntl.LOCK_EX)  # closing the file releases the lock
         if not done.exists():
             _run([sys.executable, "-m", "venv", str(place)], package)
             _run([str(python), "-m", "pip", "install", "--quiet", package], package)
@@ -56,7 +56,7 @@ def _run(command: list[str], package: str) -> None:
             command, check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS
         )
     except subprocess.CalledProcessError as error:
-        said = "\n".join((error.stdout + error.stderr).strip().splitlines()[-5:])
-        raise Unsupported(f"cannot install {package}: {said}") from error
+        end = "\n".join((error.stdout + error.stderr).strip().splitlines()[-5:])
+        raise Unsupported(f"cannot install {package}: {end}") from error
     except (subprocess.TimeoutExpired, OSError) as error:
         raise Unsupported(f"cannot install {package}: {error}") from error

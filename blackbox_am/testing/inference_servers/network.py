@@ -1,4 +1,4 @@
-"""The network that the servers serve. Needs numpy alone: it runs in their environments too."""
+"""The network of the servers. It needs only numpy, because it also runs in their environments."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from network import INPUT, MODELS, OUTPUTS, SHAPE, answers
 
 
 class Network(Model):
-    """Says what it takes and gives, which KServe leaves to the model."""
+    """Describes its inputs and outputs, because KServe does not derive them."""
 
     def __init__(self, name: str, datatype: str) -> None:
         super().__init__(name)

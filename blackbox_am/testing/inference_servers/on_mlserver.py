@@ -9,14 +9,14 @@ from network import answers
 
 
 class Network(MLModel):
-    """Answers with the outputs that are asked for, or all."""
+    """Returns the requested outputs, or all outputs."""
 
     async def load(self) -> bool:
-        """Nothing to load."""
+        """Do nothing: the network has no weights file."""
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """Both tensors travel in numpy's codec."""
+        """Decode the input and encode the outputs with numpy's codec."""
         found = answers(self.decode(payload.inputs[0], default_codec=NumpyCodec))
         wanted = [output.name for output in payload.outputs or ()] or list(found)
         outputs = [NumpyCodec.encode_output(name, found[name]) for name in wanted]

@@ -16,7 +16,7 @@ DTYPES = {"FP32": np.float32, "FP16": np.float16, "UINT8": np.uint8}
 
 @batch
 def infer(**inputs: Any) -> dict[str, Any]:
-    """All outputs, of which Triton sends those that are asked for."""
+    """Return all outputs; Triton sends the requested ones."""
     return answers(inputs[INPUT])
 
 

@@ -1,7 +1,7 @@
-"""What a server's own client reaches: run in its environment, driven through its pipes.
+"""Measures a server's own client; the program runs in the server's environment.
 
-For each line on standard input it makes the same requests, and writes rows a second.
-KServe has a client of its own; Triton's is what MLServer brings and its documentation shows.
+For each line on standard input, the program makes the same requests and writes rows a second on
+standard output. KServe has its own client; MLServer recommends and installs Triton's client.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def of_kserve(protocol: str, address: str, model: str, images: Any) -> Ask:
 async def main(
     kind: str, protocol: str, address: str, model: str, rows: int, requests: int
 ) -> None:
-    """Until standard input ends."""
+    """Measure once for each line of standard input."""
     images = np.random.default_rng(1).random((rows, *SHAPE), np.float32)
     ask = (
         of_kserve(protocol, address, model, images)

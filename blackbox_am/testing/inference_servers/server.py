@@ -1,4 +1,4 @@
-"""A real server of the Open Inference Protocol in a process of its own."""
+"""A real server of the Open Inference Protocol in a separate process."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ _HERE = Path(__file__).parent
 
 
 class InferenceServer:
-    """A server with the models of `network.MODELS`, while the context lasts.
+    """A server with the models of `network.MODELS`; the end of the context stops it.
 
     Args:
         kind: `mlserver`, `kserve` or `triton`.
-        folder: where its configuration and its log go.
+        folder: folder of the configuration and the log.
 
     Attributes:
-        python: of its environment.
-        grpc, http: its addresses, host:port.
-        log: what it said.
+        python: the Python of the server's environment.
+        grpc: address for gRPC, host:port.
+        http: address for HTTP, host:port.
+        log: file of the server's output.
 
     Raises:
-        Unsupported: where it cannot be installed.
+        Unsupported: if the server cannot be installed.
     """
 
     def __init__(self, kind: str, folder: Path) -> None:
@@ -53,7 +54,7 @@ class InferenceServer:
         environment = {
             **os.environ,
             "PYTHONPATH": str(_HERE),
-            # Triton's Python backend is linked against the library of the Python that runs it.
+            # Triton's Python backend needs the shared library of this Python.
             "LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR")),
             "PATH": f"{self.python.parent}{os.pathsep}{os.environ['PATH']}",
         }
@@ -64,7 +65,7 @@ class InferenceServer:
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,
                 env=environment,
-                start_new_session=True,  # a group of its own, which ends as a whole
+                start_new_session=True,  # a process group, which ends as a whole
             )
         try:
             self._await()
@@ -74,7 +75,7 @@ class InferenceServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends every process of its group."""
+        """End every process of the server's group."""
         self._signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
@@ -82,7 +83,7 @@ class InferenceServer:
         self._process.wait()
 
     def survivors(self) -> list[int]:
-        """Processes that still run of those it has started, by what they have in their command."""
+        """Process ids of the server's processes that still run, found by their command lines."""
         mark = str(self.python.parent.parent)
         found = []
         for place in Path("/proc").glob("[0-9]*"):
@@ -93,7 +94,7 @@ class InferenceServer:
         return found
 
     def tail(self, lines: int = 15) -> str:
-        """The last of what it said."""
+        """The last lines of the server's output."""
         return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
 
     def _command(self) -> list[str]:
@@ -122,18 +123,20 @@ class InferenceServer:
         return [str(self.python.parent / "mlserver"), "start", str(self._folder)]
 
     def _await(self) -> None:
-        """Until all models are ready, and gRPC listens."""
+        """Wait until all models are ready and the gRPC port is open."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise ServerUnavailable(f"{self.kind} ended at once; it said:\n{self.tail()}")
+                raise ServerUnavailable(
+                    f"{self.kind} ended at once; its output ends with:\n{self.tail()}"
+                )
             if all(self._ready(name) for name in network.MODELS):
                 host, port = self.grpc.split(":")
                 with suppress(OSError), socket.create_connection((host, int(port)), 1):
                     return
             time.sleep(0.1)
         raise ServerUnavailable(
-            f"{self.kind} took over {START_SECONDS:.0f} s; it said:\n{self.tail()}"
+            f"{self.kind} took over {START_SECONDS:.0f} s; its output ends with:\n{self.tail()}"
         )
 
     def _ready(self, model: str) -> bool:

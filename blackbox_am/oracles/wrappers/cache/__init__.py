@@ -1,4 +1,4 @@
-"""A cache: what was paid for once is never bought again."""
+"""A cache of answers on disk: the same stimulus is measured once."""
 
 from blackbox_am.oracles.wrappers.cache._oracle import Cache
 

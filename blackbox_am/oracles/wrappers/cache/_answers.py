@@ -1,4 +1,8 @@
-"""Answers on disk: activations by stimulus and unit."""
+"""Answers on disk: activations by stimulus and unit.
+
+Written on SQLite and not on `diskcache`, which has no claims between processes and no checksum
+that finds a changed answer.
+"""
 
 from __future__ import annotations
 
@@ -41,16 +45,16 @@ _CLAIMS = """CREATE TABLE IF NOT EXISTS claims (
     stimulus BLOB PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL
 ) WITHOUT ROWID"""
 CLAIM_SECONDS = 600.0
-"""After which nobody waits for a claim any more, whatever became of its owner."""
+"""A claim older than this does not count, even where its owner still runs."""
 
 
 class AnswerBook:
     """Activations by stimulus and unit. Safe to use from any thread, and in many processes.
 
-    Units that were bought together lie together, in one value sealed with a checksum of
-    itself and its place: an answer that the disk has changed is bought again, not believed.
-    Who is about to buy an answer claims it first, so that nobody else buys it too; the claims
-    of a process that has died are void.
+    Activations that were measured together are one value with a checksum over the value and its
+    key: an answer that was damaged on the disk is measured again. A process that is about to
+    measure an answer claims it first, so that no other process measures it too; claims of a
+    process that has died do not count.
 
     Args:
         path: of the file, or `:memory:`.
@@ -93,7 +97,7 @@ class AnswerBook:
             )
 
     def claim(self, stimuli: Sequence[bytes]) -> list[bytes]:
-        """Those of `stimuli` that are now ours to buy; the others are somebody else's."""
+        """Claims `stimuli`; returns those that this process is to measure now."""
         now = time.time()
         with self._file.writing() as connection:
             query = "SELECT owner, until FROM claims WHERE stimulus = ?"
@@ -109,7 +113,7 @@ class AnswerBook:
         return ours
 
     def release(self, stimuli: Sequence[bytes]) -> None:
-        """Gives claims back: the answers are written, or will not come."""
+        """Gives claims back: the answers are written, or could not be measured."""
         with self._file.writing() as connection:
             connection.executemany(
                 "DELETE FROM claims WHERE stimulus = ? AND owner = ?",
@@ -127,12 +131,12 @@ class AnswerBook:
         column: dict[str, int],
         found: Answers,
     ) -> None:
-        """Puts what `rows` hold of the units in `column` where it belongs in `found`."""
+        """Copies the activations in `rows` of the units in `column` to their places in `found`."""
         places: dict[int, tuple[list[int], list[int], int]] = {}
         for key, number, sealed in rows.fetchall():
             data = _unseal(sealed, key, number)
             if data is None:
-                log.warning("an answer in %s is damaged; it is bought again", self._path)
+                log.warning("an answer in %s is damaged; it is measured again", self._path)
                 continue
             if number not in places:
                 known = self._addresses(connection, number)
@@ -153,7 +157,7 @@ class AnswerBook:
 
 
 def _alive(owner: str) -> bool:
-    """Whether the process of that owner runs. It is on this machine: SQLite's file is."""
+    """Whether the process of that owner runs, on this machine, where the SQLite file is."""
     if os.name != "posix":
         return True  # signal 0 is no question there
     try:

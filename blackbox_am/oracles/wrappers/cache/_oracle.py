@@ -1,4 +1,4 @@
-"""A cache: what was paid for once is never bought again."""
+"""A cache of answers on disk: the same stimulus is measured once."""
 
 from __future__ import annotations
 
@@ -23,34 +23,35 @@ from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles.wrappers.cache._answers import AnswerBook, Answers
-from blackbox_am.oracles.wrappers.cache._flights import Flights, Shelf
+from blackbox_am.oracles.wrappers.cache._in_progress import InProgress, OpenCache
 
 _OPENING = threading.Lock()
 POLL_SECONDS = 0.05
-"""Between two looks whether another has the answer that it went for."""
+"""Between two looks for an answer that another thread or process is measuring."""
 
 
 @dataclass(frozen=True)
 class Cache(Wrapper):
-    """Keeps every answer on disk, and asks the oracle within only for what it has not.
+    """Keeps every answer on disk, and asks the inner oracle only for answers that are missing.
 
-    An answer is found by the exact bytes of the stimulus, the unit, and the fingerprint of the
-    oracle within: its kind, its parameters, and the contents of its files and of its weights.
-    Wrappers that only see to it that an answer comes, such as `retry`, make no difference.
-    It holds across studies, restarts, and processes that share the file; a stimulus that
-    stands in a batch twice, or that two studies want at the same time, is bought once: the
-    second waits for the first, in another process too where rows cost something.
+    The key of an answer is the exact bytes of the stimulus, the unit, and the fingerprint of the
+    inner oracle: its kind, its parameters, and the contents of its files and of its weights.
+    Wrappers that do not change answers, such as `retry`, are not part of the key. Answers are
+    valid across studies, restarts, and processes that share the file. A stimulus that is twice
+    in a batch, or that two studies need at the same time, is measured once: the second waits for
+    the first. Where rows cost something, this holds between processes too.
 
-    Rows that failed (nan) are not kept. It answers what forward passes answer: gradients are
-    not kept. An oracle that costs nothing sees the misses in batches of one shape, filled up.
+    Answers keep the precision of the oracle, float32 or float64. Failed rows (nan) are not kept;
+    infinite answers are. Gradients are not kept: only forward passes are answered. Where rows
+    cost nothing, the missing rows of a batch are padded to the batch's size.
 
     Attributes:
-        path: the SQLite file; `:memory:` for one that ends with the process.
-        model: names the model, in place of its parameters: so that answers stay valid when an
-            address changes, or where the model is an object in this process. Change it when
-            the model changes.
-        nondeterministic: keep the first answer even of a model that answers differently each
-            time. Otherwise such a model is refused.
+        path: the SQLite file; `:memory:` for a cache that ends with the process.
+        model: a name of the model, in place of its fingerprint: answers then stay valid when an
+            address changes, or where the model is an object in this process. Change the name
+            when the model changes.
+        nondeterministic: whether to keep the first answer of a model that answers differently
+            each time. Otherwise such a model is refused.
 
     Raises:
         InvalidSpec: for an empty path; on the first use, where the model answers differently
@@ -76,7 +77,7 @@ class Cache(Wrapper):
                 "the cache inside of what makes the noise",
                 field="nondeterministic",
             )
-        self._shelf()  # a file that cannot be opened is found out now
+        self._open()  # a file that cannot be opened is found out now
         return replace(info, capabilities=info.capabilities & FORWARD, deterministic=True)
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
@@ -95,45 +96,45 @@ class Cache(Wrapper):
         return torch.from_numpy(found[:, columns]).to(stimuli.device)
 
     def close(self) -> None:
-        """Closes the file, and the oracle within."""
+        """Closes the file and the inner oracle."""
         with _OPENING:
-            shelf = vars(self).pop("_opened", None)
-        if shelf is not None:
-            shelf.book.close()
+            opened = vars(self).pop("_opened", None)
+        if opened is not None:
+            opened.book.close()
         super().close()
 
     def _answers(self, stimuli: torch.Tensor, keys: list[bytes], names: list[str]) -> Answers:
-        """What is known of `stimuli`, whose keys are `keys`, and the rest bought."""
-        shelf = self._shelf()
+        """(len(names),) activations by key: from the file where they are known, else measured."""
+        opened = self._open()
         place = {key: row for row, key in enumerate(keys)}
-        known = shelf.book.read(keys, names)
+        known = opened.book.read(keys, names)
         missing = _missing(known)
-        bought = 0
+        measured = 0
         while missing:
-            with shelf.boarding(missing, claim=self.billable) as (mine, others):
-                known |= shelf.book.read(mine, names)  # it may have come just before
+            with opened.measuring(missing, claim=self.billable) as (mine, others):
+                known |= opened.book.read(mine, names)  # it may have come just before
                 wanted = {k: stimuli[place[k]] for k in mine if np.isnan(known[k]).any()}
-                known |= self._buy(wanted, known, names, len(stimuli))
-                bought += len(wanted)
+                known |= self._measure(wanted, known, names, len(stimuli))
+                measured += len(wanted)
             for other in others:
                 other.wait(POLL_SECONDS)
-            # What others could not get is for us to ask.
+            # What other threads and processes could not measure is measured here.
             done = set(mine)
             missing = [key for key in missing if key not in done]
-            known |= shelf.book.read(missing, names)
+            known |= opened.book.read(missing, names)
             missing = [key for key in missing if np.isnan(known[key]).any()]
-        # Of a model that costs nothing, a stimulus that is there twice is padding.
+        # Where rows cost nothing, a stimulus that is twice in a batch is padding.
         asked = len(keys) if self.billable else len(known)
-        count(Accounting(cache_hits=asked - bought))
+        count(Accounting(cache_hits=asked - measured))
         return known
 
-    def _buy(
+    def _measure(
         self, stimuli: dict[bytes, torch.Tensor], known: Answers, names: list[str], asked: int
     ) -> Answers:
-        """Answers for `stimuli`, of which some units may be known: they are not asked again.
+        """Measured answers for `stimuli`; units whose answers are known are not measured again.
 
         Args:
-            asked: rows of the batch that they stood in.
+            asked: rows of the batch that they belong to.
         """
         groups: dict[bytes, list[bytes]] = {}
         for key in stimuli:
@@ -148,7 +149,7 @@ class Cache(Wrapper):
                 values = found.cpu().numpy()
                 good = dict(zip(keys, values, strict=True))
                 good = {key: row for key, row in good.items() if not np.isnan(row).any()}
-                self._shelf().book.write(good, wanted)
+                self._open().book.write(good, wanted)
                 spent.keep(spent.total)
             for key, row in zip(keys, values, strict=True):
                 answers[key] = known[key].astype(np.promote_types(known[key].dtype, row.dtype))
@@ -199,12 +200,12 @@ class Cache(Wrapper):
                 vars(self)["_salted"] = known
         return known[1]
 
-    def _shelf(self) -> Shelf:
+    def _open(self) -> OpenCache:
         with _OPENING:
             if "_opened" not in vars(self):
-                vars(self)["_opened"] = Shelf(AnswerBook(self.path), Flights())
-            shelf: Shelf = vars(self)["_opened"]
-            return shelf
+                vars(self)["_opened"] = OpenCache(AnswerBook(self.path), InProgress())
+            opened: OpenCache = vars(self)["_opened"]
+            return opened
 
 
 def _missing(known: Answers) -> list[bytes]:

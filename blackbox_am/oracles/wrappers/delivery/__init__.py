@@ -1,1 +1,1 @@
-"""Wrappers that see to it that a call is answered: again, later, in time, within limits."""
+"""Wrappers around the call: retries, time limits, rates, quotas, concurrency."""

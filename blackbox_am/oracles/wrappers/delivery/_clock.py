@@ -1,4 +1,4 @@
-"""Time, as wrappers see it: tests put another in its place."""
+"""The clock that wrappers read; tests put another in its place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Clock:
     """The clock of the machine."""
 
     def now(self) -> float:
-        """Seconds; only differences mean something."""
+        """Seconds from an arbitrary moment."""
         return time.monotonic()
 
     def wall(self) -> float:
@@ -17,5 +17,5 @@ class Clock:
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        """Comes back that much later."""
+        """Returns after so many seconds."""
         time.sleep(seconds)

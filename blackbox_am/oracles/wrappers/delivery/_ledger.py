@@ -1,4 +1,4 @@
-"""Sums that outlive the process: what was used of a limit."""
+"""Sums that survive a restart: how much of a limit is used."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ class Ledger:
     """Whole numbers by name. Safe to use from any thread, and in many processes.
 
     Args:
-        path: of the SQLite file; "" for one that ends with the process.
+        path: of the SQLite file; empty: the sums are kept in memory.
 
     Raises:
-        StoreError: where it cannot be opened.
-        StoreCorrupt: where it is another program's file.
+        StoreError: where the file cannot be opened.
+        StoreCorrupt: where another program wrote the file.
     """
 
     def __init__(self, path: str) -> None:
         self._file = SharedFile(path or ":memory:", "ledger", APPLICATION, VERSION, (_SUMS,))
 
     def add(self, amounts: dict[str, int], limits: dict[str, int]) -> dict[str, int] | None:
-        """Adds `amounts`, if no sum comes above its limit; else adds nothing.
+        """Adds `amounts` in one transaction if no sum would exceed its limit; else adds nothing.
 
         Returns:
-            None where they were added, else the sums as they are.
+            None where the amounts were added, else the present sums.
         """
         with self._file.writing() as connection:
             sums = dict.fromkeys(amounts, 0)

@@ -1,4 +1,4 @@
-"""A model that is down is left alone for a while."""
+"""A model that fails again and again gets no calls for a while."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ log = logging.getLogger(__name__)
 class CircuitBreaker(Wrapper):
     """After some failures in a row, refuses calls at once instead of waiting for each to fail.
 
-    It is open for `seconds`: calls raise `OracleUnavailable`, which says when to come back.
-    Then one call is let through to try: if that succeeds it closes, if it fails it is open
-    once more. Failures are `OracleError` and bugs of the oracle, not requests that are wrong.
+    The circuit is then open for `seconds`: calls raise `OracleUnavailable` with the time that is
+    left. After that one call is let through. If the call succeeds the circuit closes, and if it
+    fails the circuit is open again. `OracleError` and exceptions of other kinds are failures;
+    a wrong request is none.
 
     Attributes:
-        failures: in a row, after which it opens.
-        seconds: for which it stays open.
+        failures: so many failures in a row open the circuit.
+        seconds: how long it stays open.
     """
 
     kind: ClassVar[str] = "circuit_breaker"
@@ -56,7 +57,7 @@ class CircuitBreaker(Wrapper):
             failed = True
             raise
         except BlackboxError:
-            raise  # says nothing of the model
+            raise  # the request was wrong, not the model
         except Exception:
             failed = True
             raise
@@ -70,7 +71,7 @@ class CircuitBreaker(Wrapper):
 
 
 class _Circuit:
-    """Closed, open, or open but for one call that tries."""
+    """The state: closed, open, or open with one call that tries the oracle."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -79,7 +80,7 @@ class _Circuit:
         self._probing = False
 
     def enter(self, now: float, seconds: float) -> bool:
-        """Lets a call through, or raises. Returns whether it is one that tries."""
+        """Admits a call, or raises `OracleUnavailable`; returns whether the call is a trial."""
         with self._lock:
             if self._opened is None:
                 return False
@@ -94,12 +95,12 @@ class _Circuit:
             return True
 
     def leave(self, now: float, probe: bool, failed: bool | None, limit: int) -> None:
-        """Notes what came of a call; None where it says nothing of the oracle."""
+        """Notes whether a call failed; None where the call does not show that."""
         with self._lock:
             if probe:
                 self._probing = False
             if failed is None or (self._opened is not None and not probe):
-                return  # a call from before it opened says nothing new
+                return  # this call began before the circuit opened
             self._failures = self._failures + 1 if failed else 0
             if not failed:
                 self._opened = None

@@ -1,4 +1,4 @@
-"""Not more calls at once than a model can bear."""
+"""A limit on the calls that run at the same time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from blackbox_am.errors import OracleUnavailable
 
 @dataclass(frozen=True)
 class Concurrency(Wrapper):
-    """Lets so many calls run at once, over all studies that use it; the others wait.
+    """Lets so many calls run at once, over all studies that share it. Other calls wait.
 
     Attributes:
-        calls: at once.
-        wait_seconds: after which a call that waits raises `OracleUnavailable`; None: never.
+        calls: how many calls run at once.
+        wait_seconds: a call that has waited so long raises `OracleUnavailable`; None: a call
+            waits as long as it takes.
     """
 
     kind: ClassVar[str] = "concurrency"

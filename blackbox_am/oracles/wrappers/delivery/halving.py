@@ -1,4 +1,4 @@
-"""Batches no larger than the model takes, found out by trying."""
+"""Batches are halved until they fit into memory or into a message."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _TOO_LARGE = (OutOfMemory, MessageTooLarge, MemoryError, torch.cuda.OutOfMemoryE
 
 @dataclass(frozen=True)
 class Halving(Wrapper):
-    """Halves a batch that does not fit, into memory or a message, and remembers the size.
+    """Halves a batch that does not fit into memory or a message, and remembers the size.
 
-    All later batches are asked in pieces of at most that size. The pieces have one shape, for
-    an oracle that costs nothing (they are filled up); still, the last bits of an activation
-    may depend on the shape, and so on whether a batch was halved.
+    All later batches are split into pieces of at most that size. For an oracle whose rows cost
+    nothing, all pieces are padded to one shape. Even so, the last bits of an activation may
+    depend on that shape, and so on whether a batch was halved.
 
     Attributes:
-        smallest: rows; a batch of that size that does not fit is an error.
+        smallest: a batch of so many rows that does not fit is an error.
     """
 
     kind: ClassVar[str] = "halving"

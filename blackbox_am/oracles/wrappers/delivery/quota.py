@@ -1,4 +1,4 @@
-"""A limit on what a model may cost in all."""
+"""A limit on the rows, or the money, that a model may cost in total."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _OPENING = threading.Lock()
 
 @dataclass(frozen=True)
 class Quota(Wrapper):
-    """Puts a price on rows, and stops at so many rows or so much money, over all studies.
+    """Counts rows and their price, and stops at a limit, over all studies that share it.
 
-    A call that would go above the limit is not made: `QuotaExceeded`, with the bill, and a
-    study stops there, with stop reason budget; resume it once the quota is raised. Rows are
-    paid when they are sent, whatever comes of the call: who puts the quota inside of `retry`
-    pays for each attempt, who puts it around a cache pays for hits.
+    A call that would exceed the limit is not made: it raises `QuotaExceeded` with the bill, and
+    a study stops with the stop reason budget. The study can be resumed when the quota is raised.
+    Rows are paid when they are sent, whether or not the call succeeds. So each attempt is paid
+    where the quota is inside `retry`, and each hit where the quota is around a cache.
 
-    It counts as billable: padding is not paid for.
+    The wrapped oracle counts as billable: no padding rows are sent and paid.
 
     Attributes:
-        rows: limit; None: no limit.
-        cost: limit; None: no limit.
+        rows: limit on the rows; None: no limit.
+        cost: limit on the cost; None: no limit.
         cost_per_row: price of a row.
         currency: of the price, for messages.
-        path: SQLite file that keeps what was used; empty: a restart forgets it.
+        path: SQLite file that keeps the count; empty: a restart begins at 0.
 
     Raises:
-        InvalidSpec: for a number out of range; where there is nothing to count.
+        InvalidSpec: for a number out of range, or where neither a limit nor a price is given.
         StoreError: on use, where the file cannot be read or written.
     """
 
@@ -73,7 +73,7 @@ class Quota(Wrapper):
 
     @property
     def limit(self) -> int | None:
-        """Rows that both limits allow in all."""
+        """Rows that both limits allow in total; None: no limit."""
         limits = [] if self.rows is None else [self.rows]
         if self.cost is not None:
             # Ten rows at 0.1 are ten, though 1.0 / 0.1 may come out below.
@@ -94,7 +94,7 @@ class Quota(Wrapper):
         return self.ask(stimuli, units)
 
     def close(self) -> None:
-        """Closes the file, and the oracle within."""
+        """Closes the file and the inner oracle."""
         with _OPENING:
             ledger = vars(self).pop("_ledger", None)
         if ledger is not None:

@@ -1,4 +1,8 @@
-"""No faster than the model's owner allows."""
+"""Limits on rows and calls in a second, and in a day.
+
+The rates are kept here and not by a library (`limits`, `pyrate-limiter`): those refuse a request
+that is larger than the limit, and a batch of 64 rows at 10 rows a second is such a request.
+"""
 
 from __future__ import annotations
 
@@ -25,21 +29,21 @@ _OPENING = threading.Lock()
 
 @dataclass(frozen=True)
 class RateLimit(Wrapper):
-    """Keeps to so many rows or calls a second, and a day, over all studies that use it.
+    """Keeps to so many rows or calls a second, and a day, over all studies that share it.
 
-    A call goes out whole, and the next waits until the rates have room again: over any time
-    the rates are kept, but for one call. Whoever came first goes first. Days are those of
-    UTC; a call that would go above what is left of one is not made, and raises
-    `OracleUnavailable` with the seconds until the next.
+    A call is never split. The next call waits until the rates allow it, so that over any period
+    the rates are exceeded by one call at most. Calls are made in the order in which they came.
+    Days are days of UTC. A call that would exceed the limit of the day is not made: it raises
+    `OracleUnavailable` with the seconds until the next day.
 
-    What is around it cannot know what costs: it counts as billable, and sees no padding.
+    The wrapped oracle counts as billable: no padding rows are sent, as they would use the rate.
 
     Attributes:
-        rows_per_second, calls_per_second, rows_per_day, calls_per_day: the limits, any of them.
-        path: SQLite file that keeps the counts of days; empty: a restart forgets them.
+        rows_per_second, calls_per_second, rows_per_day, calls_per_day: the limits, one or more.
+        path: SQLite file that keeps the counts of the day; empty: a restart begins at 0.
 
     Raises:
-        InvalidSpec: for a limit that is not positive, or where there is none.
+        InvalidSpec: for a limit that is not positive, or where none is given.
         StoreError: on use, where the file cannot be read or written.
     """
 
@@ -83,7 +87,7 @@ class RateLimit(Wrapper):
         return self.ask(stimuli, units)
 
     def close(self) -> None:
-        """Closes the file, and the oracle within."""
+        """Closes the file and the inner oracle."""
         with _OPENING:
             state = vars(self).pop("_state", None)
         if state is not None:
@@ -91,7 +95,7 @@ class RateLimit(Wrapper):
         super().close()
 
     def _seconds(self, rows: int) -> float:
-        """How long a call of so many rows keeps the rates busy."""
+        """Seconds that a call of so many rows keeps the rates busy."""
         by_rows = 0.0 if self.rows_per_second is None else rows / self.rows_per_second
         by_calls = 0.0 if self.calls_per_second is None else 1 / self.calls_per_second
         return max(by_rows, by_calls)
@@ -123,7 +127,7 @@ class RateLimit(Wrapper):
 
 
 class _State:
-    """When the rates have room again, and the counts of days."""
+    """When the next call may be made, and the counts of the day."""
 
     def __init__(self, days: Ledger) -> None:
         self.days = days
@@ -131,7 +135,7 @@ class _State:
         self._free = -math.inf
 
     def turn(self, now: float, seconds: float) -> float:
-        """How long to wait for a turn that takes so many seconds; it is taken."""
+        """Reserves the time of a call that keeps the rates busy for `seconds`; returns the wait."""
         with self._lock:
             start = max(now, self._free)
             self._free = start + seconds

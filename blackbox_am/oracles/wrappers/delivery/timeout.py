@@ -1,4 +1,4 @@
-"""A limit on how long one call may take."""
+"""A time limit for one call."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ Job = Callable[[], torch.Tensor]
 
 @dataclass(frozen=True)
 class Timeout(Wrapper):
-    """Gives a call up after a while: `OracleTimeout`.
+    """Raises `OracleTimeout` where a call takes too long.
 
-    The call runs in a thread of its own and cannot be stopped: what was given up goes on until
-    it returns, and its answer is dropped. Such threads keep no process from ending. While
-    `stuck` of them have not returned, new calls are refused with `OracleUnavailable`.
+    The call runs in a thread of its own, which cannot be stopped: an abandoned call runs on until
+    it returns, and its answer is dropped. The threads are daemons, so that the process can end.
+    While `stuck` abandoned calls have not returned, new calls raise `OracleUnavailable`.
 
     Attributes:
-        seconds: for one call.
-        stuck: given-up calls that may go on at once.
+        seconds: time limit of one call.
+        stuck: so many abandoned calls may run at once.
     """
 
     kind: ClassVar[str] = "timeout"
@@ -69,7 +69,7 @@ class Timeout(Wrapper):
 
 
 class _Call:
-    """Something to run, and what came of it."""
+    """A call, and its answer or error."""
 
     def __init__(self, job: Job) -> None:
         self.done = threading.Event()
@@ -92,10 +92,9 @@ class _Call:
 
 
 class _Runners:
-    """Threads that wait for calls. One is made where none is idle.
+    """Threads that wait for calls. A thread is made where none is idle.
 
-    They are daemons, and are used again: a new thread for each call would have torch make
-    new threads below it each time.
+    Threads are used again: torch would make a pool of its own below each new thread.
     """
 
     def __init__(self) -> None:
@@ -117,7 +116,7 @@ class _Runners:
         calls.put(call)
 
     def give_up(self, call: _Call) -> bool:
-        """Leaves the call to itself; False where it has returned just now."""
+        """Abandons the call; False where the call has just returned."""
         with self._lock:
             if call.done.is_set():
                 return False
@@ -129,11 +128,11 @@ class _Runners:
         while True:
             call = calls.get()
             with self._lock:
-                wanted = not call.given_up  # before it began: the machine is busy
+                wanted = not call.given_up  # it may be abandoned before it begins
             if wanted:
                 call.run()
             with self._lock:
                 self._given_up -= call.given_up
                 self._idle.append(calls)
                 call.done.set()
-            del call  # and with it the answer, while this thread waits
+            del call  # frees the answer while this thread waits

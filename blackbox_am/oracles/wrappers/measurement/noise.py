@@ -1,4 +1,4 @@
-"""Noise on the answers of a model that has none, or not enough."""
+"""Noise added to the answers of a model."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ class Noise(Wrapper):
 
     An activation a first becomes Poisson(poisson * max(a, 0)) / poisson, the counts of a
     cell that spikes at `poisson` times a; then a * (1 + multiplicative * e); then
-    a + additive * e', with e and e' standard normal. What is 0 is left out.
+    a + additive * e', with e and e' standard normal. A parameter of 0 leaves its step out. Nan
+    and infinities get no Poisson noise.
 
-    The noise of a row is a function of the seed, the stimulus, the units asked for, and how
-    often this stimulus was shown here: repeats differ, and yet a run can be repeated. It
-    keeps a count for every stimulus it has seen, in some 150 bytes.
+    The noise of a row is a function of the seed, the stimulus, the units of the call, and how
+    often this stimulus was presented: repetitions differ, and yet a run can be repeated. A count
+    is kept for every stimulus, in some 150 bytes.
 
     Counts have no gradients: with `poisson`, the capability GRADIENTS is taken away.
 
@@ -41,7 +42,7 @@ class Noise(Wrapper):
         seed: fixes the noise.
 
     Raises:
-        InvalidSpec: for a number below 0, or where all are 0.
+        InvalidSpec: for a number below 0, or where all three are 0.
     """
 
     kind: ClassVar[str] = "noise"

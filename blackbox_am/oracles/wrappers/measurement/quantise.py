@@ -1,4 +1,4 @@
-"""Stimuli as an image file holds them: whole steps, not floats."""
+"""Stimuli rounded to the levels of an image file."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from blackbox_am.core.wrapper import Wrapper
 
 @dataclass(frozen=True)
 class Quantise(Wrapper):
-    """Rounds stimuli to whole steps: with 8 bits, what an image API really sees.
+    """Rounds stimuli to whole levels: with 8 bits, to what an API of images receives.
 
-    Values are clipped to [0, 1] and rounded to the nearest of 2^bits levels, ties to even,
-    0 and 1 among them. Around a cache, stimuli that round to the same image are bought once.
+    Values are clipped to [0, 1] and rounded to the nearest of 2^bits levels, ties to even;
+    0 and 1 are levels. Around a cache, stimuli that round to the same image are measured once.
 
     Steps have no gradients: the capability GRADIENTS is taken away.
 
     Attributes:
-        bits: of a value.
+        bits: bits of a value, 1 to 16.
     """
 
     kind: ClassVar[str] = "quantise"

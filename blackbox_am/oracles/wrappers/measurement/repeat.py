@@ -1,4 +1,4 @@
-"""Each stimulus shown several times: the mean of the answers."""
+"""The mean answer over several presentations of each stimulus."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from blackbox_am.core.wrapper import Wrapper
 
 @dataclass(frozen=True)
 class Repeat(Wrapper):
-    """Shows each stimulus several times and answers with the mean.
+    """Presents each stimulus several times and answers with the mean.
 
     n presentations cost n rows and make the deviation of independent noise smaller by the
     square root of n. Presentations that failed (nan) are left out of the mean; an infinite
     answer makes the mean infinite.
 
     Attributes:
-        presentations: how often a stimulus is shown.
+        presentations: how often each stimulus is presented.
     """
 
     kind: ClassVar[str] = "repeat"

@@ -1,4 +1,4 @@
-"""Each stimulus shown moved, scaled and turned a little: the mean of the answers."""
+"""The mean answer over small shifts, scalings and rotations of each stimulus."""
 
 from __future__ import annotations
 
@@ -22,27 +22,26 @@ from blackbox_am.core.wrapper import Wrapper
 
 @dataclass(frozen=True)
 class Robust(Wrapper):
-    """Shows each image under a fixed set of small transformations and answers with the mean.
+    """Presents each image under a fixed set of small transformations, and answers with the mean.
 
-    What scores only where it lies to the pixel scores little then, and what still does is what
-    the unit means rather than how its filters are aligned (transformation robustness: Olah,
-    Mordvintsev, Schubert, "Feature Visualization", 2017). Lucid draws a new transformation in
-    each step and follows the gradient of one; a search by scores would keep whichever
-    candidate was lucky in its draw. So the transformations are fixed by `seed` and the same
-    for every stimulus: scores compare, a study can be repeated, and what is kept and shown is
-    the stimulus itself, not one of its transforms. A stimulus costs `transforms` rows. Noise
-    over few transformations is overfitted like any other: check what was found on more of
-    them, drawn from another seed.
+    An image that excites a unit only at its exact position scores less then (transformation
+    robustness: Olah, Mordvintsev, Schubert, "Feature Visualization", 2017). Lucid draws a new
+    transformation in each step and follows the gradient of one. A search by scores would then
+    keep the candidate with the luckiest draw, so here the transformations are fixed by `seed` and
+    the same for every stimulus: scores can be compared, and a study can be repeated. The best
+    stimulus of a study is not transformed. A stimulus costs `transforms` rows. A search can
+    overfit to few transformations: check its result on more of them, drawn from another seed.
 
-    About the middle of the image, in this order: scaled, turned, moved; interpolated linearly.
-    Gradients pass through. Transformations that failed (nan) are left out of the mean.
+    An image is scaled, rotated and shifted about its middle, in this order, and interpolated
+    linearly. Gradients pass through. Transformations whose answer failed (nan) are left out of
+    the mean.
 
     Attributes:
-        transforms: how many.
-        jitter: how far at most, in each direction, in parts of the image's side.
-        scale: by how much at most: factors 1 - scale to 1 + scale.
-        rotate: by how many degrees at most, to either side.
-        fill: value of what comes into view at the edges.
+        transforms: number of transformations.
+        jitter: largest shift in each direction, as a fraction of the image's side.
+        scale: factors are 1 - scale to 1 + scale.
+        rotate: largest angle to either side, in degrees.
+        fill: value of the pixels from outside the image.
         seed: fixes the transformations.
 
     Raises:

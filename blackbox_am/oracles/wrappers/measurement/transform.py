@@ -1,4 +1,4 @@
-"""Stimuli made to fit a model that takes others: size, colour, normalisation."""
+"""Stimuli changed to what a model takes: size, colour, normalisation."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from blackbox_am.errors import InvalidSpec
 class Transform(Wrapper):
     """Changes images (channels, height, width) before the model sees them.
 
-    In this order, each where it is asked for: `channels`, `resize`, `crop`, `pad`, then
-    (x - mean) / std. Gradients pass through.
+    The steps, in this order, each only where its parameter is given: `channels`, `resize`,
+    `crop`, `pad`, then (x - mean) / std. Gradients pass through.
 
     Attributes:
-        stimulus_shape: shape of the stimuli it takes; empty: the one the model takes.
-        channels: `bgr` turns the order of the channels around; `grey` gives their brightness
-            (ITU-R BT.601), in as many equal channels as the model takes.
+        stimulus_shape: shape of the stimuli before the change; empty: as the model takes them.
+        channels: `bgr` reverses the order of the channels; `grey` gives their luma (ITU-R
+            BT.601), in as many equal channels as the model takes.
         resize: (height, width) that the image is stretched to.
         mode: how: `bilinear`, `bicubic` (both antialiased) or `nearest`. Bicubic values are
             clipped to [0, 1].
@@ -38,7 +38,7 @@ class Transform(Wrapper):
         mean, std: one number, or one a channel; empty: no normalisation.
 
     Raises:
-        InvalidSpec: for numbers out of range. On the first use, where what comes out does
+        InvalidSpec: for numbers out of range. On the first use, where the changed stimuli do
             not have the shape that the model takes.
     """
 

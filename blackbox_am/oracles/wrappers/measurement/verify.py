@@ -1,4 +1,4 @@
-"""An oracle that is tried out before it is believed."""
+"""A test of an oracle before its first study."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ ALIKE, APART = 1e-3, 1e-2
 
 @dataclass(frozen=True)
 class Verify(Wrapper):
-    """Tries the oracle once, when it is first described: at the first study's creation.
+    """Tests the oracle once, when it is first described, as at the creation of the first study.
 
-    It is shown `rows` random stimuli together, the same again, and each alone, which is
-    3 * rows rows. Rows that come back in another order than they were sent in are an error: a
-    search on them would learn from others' scores. One that says it is deterministic and
-    answers differently the second time is believed no more: a warning in the log says by how
-    much, and it is described as not deterministic, so that a cache around it refuses it.
+    The oracle gets `rows` random stimuli together, the same stimuli again, and each alone: 3 *
+    rows rows, which are counted like any others. Answers in another order than the stimuli are
+    an error, because a search would take the score of one candidate for that of another. An
+    oracle that calls itself deterministic and answers differently the second time is described
+    as not deterministic, so that a cache around it refuses it; a warning in the log says by how
+    much the answers differ.
 
     Attributes:
-        rows: stimuli it is tried with.
+        rows: number of stimuli of the test.
 
     Raises:
-        OracleFailed: when it is described, for rows in another order.
+        OracleFailed: when it is described, for answers in another order.
     """
 
     kind: ClassVar[str] = "verify"

@@ -1,4 +1,4 @@
-"""Who asks for what right now, so that nobody else asks for it too."""
+"""Stimuli that are being measured, so that no other thread or process measures them too."""
 
 from __future__ import annotations
 
@@ -10,56 +10,57 @@ from dataclasses import dataclass
 from blackbox_am.oracles.wrappers.cache._answers import AnswerBook
 
 
-class Flights:
-    """Stimuli that this process asks for right now, so that no other thread does too."""
+class InProgress:
+    """Stimuli that threads of this process are measuring."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._under_way: dict[bytes, threading.Event] = {}
 
-    def board(self, keys: Sequence[bytes]) -> tuple[list[bytes], list[threading.Event]]:
-        """Those of `keys` that are now the caller's to ask for, and what to wait for else."""
+    def begin(self, keys: Sequence[bytes]) -> tuple[list[bytes], list[threading.Event]]:
+        """Those of `keys` that the caller is to measure, and events of the others to wait for."""
         with self._lock:
             mine = [key for key in keys if key not in self._under_way]
             others = {id(e): e for k in keys if (e := self._under_way.get(k)) is not None}
-            landed = threading.Event()
-            self._under_way.update(dict.fromkeys(mine, landed))
+            done = threading.Event()
+            self._under_way.update(dict.fromkeys(mine, done))
         return mine, list(others.values())
 
-    def land(self, keys: Sequence[bytes]) -> None:
-        """Their answers are in, or will not come."""
+    def end(self, keys: Sequence[bytes]) -> None:
+        """Ends the measurement of `keys`, whether or not it gave answers."""
         with self._lock:
             for key in keys:
                 self._under_way.pop(key).set()
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """What an open cache holds."""
+class OpenCache:
+    """The open file of a cache, and its measurements in progress."""
 
     book: AnswerBook
-    flights: Flights
+    in_progress: InProgress
 
     @contextmanager
-    def boarding(
+    def measuring(
         self, keys: Sequence[bytes], *, claim: bool
     ) -> Iterator[tuple[list[bytes], list[threading.Event]]]:
-        """Those of `keys` that nobody else asks for meanwhile, and what to wait for else.
+        """Those of `keys` that the caller is to measure, and events of the others to wait for.
 
         Args:
-            claim: whether other processes are to be kept from it too.
+            keys: of stimuli whose answers are missing.
+            claim: whether to keep other processes from measuring them too.
         """
-        mine, others = self.flights.board(keys)
+        mine, others = self.in_progress.begin(keys)
         try:
             if not claim or not mine:
                 yield mine, others
                 return
             ours = self.book.claim(mine)
             if len(ours) < len(mine):
-                others.append(threading.Event())  # nobody tells us: look again after a while
+                others.append(threading.Event())  # never set: the caller looks again later
             try:
                 yield ours, others
             finally:
                 self.book.release(ours)
         finally:
-            self.flights.land(mine)
+            self.in_progress.end(mine)

@@ -1,0 +1,70 @@
+"""What can be told of candidates without a model: whether they can be shown, and their measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am.core.batches import in_fixed_batches
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.layout import Layout
+from blackbox_am.core.types import FloatArray
+from blackbox_am.evaluation._table import measured
+from blackbox_am.evaluation.evaluator import Rows
+
+BATCH_SIZE = 32
+"""Candidates that are rendered at a time."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What is known of candidates before anybody measures them.
+
+    Attributes:
+        values: (R, U) float64: each row's own measures in the columns of its target's layout, nan
+            elsewhere.
+        rendered: (R,) bool, false where the stimulus is not finite.
+    """
+
+    values: FloatArray
+    rendered: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """Renders candidates that clients are to measure.
+
+    Attributes:
+        generator: from latents to stimuli.
+        layouts: what is measured for each target.
+    """
+
+    generator: Generator
+    layouts: Sequence[Layout]
+
+    def examine(self, rows: Rows) -> Examination:
+        """Renders `rows` and computes their measures."""
+        targets = torch.from_numpy(rows.targets)
+        names = tuple(dict.fromkeys(name for layout in self.layouts for name in layout.measures))
+
+        def look(latents: torch.Tensor, mine: torch.Tensor) -> torch.Tensor:
+            stimuli = self.generator.render_targets(latents, mine)
+            finite = stimuli.flatten(1).isfinite().all(1)
+            values = measured(self.generator, names, latents, stimuli, mine)
+            return torch.cat([values, finite.to(values)[:, None]], dim=1)
+
+        with torch.no_grad():
+            size = min(BATCH_SIZE, len(rows))
+            table = in_fixed_batches(look, rows.latents, size, targets).cpu().numpy()
+        width = max(len(layout.quantities) for layout in self.layouts)
+        values = np.full((len(rows), width), np.nan)
+        for target in np.unique(rows.targets):
+            mine, layout = rows.targets == target, self.layouts[target]
+            columns = [len(layout.units) + i for i in range(len(layout.measures))]
+            found = [names.index(name) for name in layout.measures]
+            values[np.ix_(mine, columns)] = table[mine][:, found]
+        return Examination(values, table[:, -1] > 0)

@@ -1,0 +1,61 @@
+"""The candidates of the open generation that were rendered for clients, and what was seen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from blackbox_am.evaluation import Examiner, Rows
+from blackbox_am.studies.candidates import Generation
+from blackbox_am.studies.decisions import ToldRows
+from blackbox_am.studies.scoring import Bools, Measured
+from blackbox_am.studies.study import Study
+
+
+class Examined:
+    """Examines candidates of one generation, each once.
+
+    A candidate whose stimulus is not finite is never handed out: it is told as failed by the
+    study itself. Measures of the stimulus are computed here for what clients measure.
+    """
+
+    def __init__(self, examiner: Examiner, generation: Generation, quantities: int) -> None:
+        targets, rows = generation.wanted.shape
+        self._examiner = examiner
+        self._generation = generation
+        self._seen = Measured.nothing(targets, rows, quantities)
+
+    def unrendered(self, wanted: Bools) -> ToldRows | None:
+        """Those of the `wanted` (A, P) candidates that cannot be shown, told as failed; None where
+        all can.
+        """
+        self._examine(wanted)
+        places, rows = np.nonzero(wanted & ~self._seen.rendered)
+        if not len(places):
+            return None
+        targets = np.asarray(self._generation.targets, np.int64)[places]
+        values = self._seen.values[places, rows]
+        return ToldRows(self._generation.index, targets, rows, values, np.zeros(len(places), bool))
+
+    def complete(self, study: Study, told: ToldRows) -> ToldRows:
+        """`told` with the measures of its candidates, where they are of the open generation."""
+        places = study.places(told.targets)
+        known = (places >= 0) & (told.rows >= 0) & (told.rows < self._seen.told.shape[1])
+        if told.generation != self._generation.index or not known.any():
+            return told
+        wanted = np.zeros_like(self._seen.told)
+        wanted[places[known], told.rows[known]] = True
+        self._examine(wanted)
+        values = told.values.copy()
+        seen = self._seen.values[places[known], told.rows[known]]
+        values[known] = np.where(np.isnan(values[known]), seen, values[known])
+        return ToldRows(told.generation, told.targets, told.rows, values, told.rendered)
+
+    def _examine(self, wanted: Bools) -> None:
+        new = wanted & ~self._seen.told
+        if not new.any():
+            return
+        found = self._examiner.examine(
+            Rows.of(self._generation.latents, self._generation.targets, new)
+        )
+        self._seen.values[new], self._seen.rendered[new] = found.values, found.rendered
+        self._seen.told[new] = True
