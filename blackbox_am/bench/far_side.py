@@ -84,7 +84,7 @@ class Counted(Wrapper):
     log: str = ""
 
     @property
-    def billable(self) -> bool:
+    def billable(self) -> bool:  # type: ignore[override]  # as `Wrapper`
         """Whether a row costs something. It does: the server sends no rows to fill a batch."""
         return True
 
