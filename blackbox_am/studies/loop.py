@@ -115,7 +115,7 @@ def _measure(
     try:
         with metering(meter):
             result = _evaluated(live, evaluator, generation, gradients=gradients)
-        told = live.tell_generation(generation, result, unbilled.total + meter.total)
+        told = live.tell_generation(generation, result, unbilled.total + result.usage)
     except StudyClosed:
         unbilled.total += meter.total
         raise
@@ -123,7 +123,7 @@ def _measure(
         # The generation is repeated from its start, by this process or another.
         unbilled.total += meter.total + meter.lost()
         raise
-    unbilled.total = Accounting() if told else unbilled.total + meter.total
+    unbilled.total = Accounting() if told else unbilled.total + result.usage
 
 
 def _evaluated(
