@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from blackbox_am.core.store import Store
 from blackbox_am.core.types import StudyProgress
@@ -14,18 +15,19 @@ from blackbox_am.studies.published import Published
 LOOK_SECONDS = 0.2
 
 
-def taken_or_followed(
+@contextmanager
+def owned(
     store: Store,
     study_id: str,
     owner: Owner,
     *,
-    check: Callable[[], None],
+    check: Callable[[], object],
     on_generation: Callable[[StudyProgress], None],
     on_message: Callable[[str], None],
-) -> Ownership:
-    """The lease on a study, as soon as no other process holds it.
+) -> Iterator[Ownership]:
+    """The lease on a study, as soon as no other process holds it; given back in the end.
 
-    The other process gives the lease back when the study has ended; when that process dies, the
+    The other process gives the lease back when the study has ended. When that process dies, the
     lease runs out.
 
     Args:
@@ -37,6 +39,21 @@ def taken_or_followed(
         on_generation: told of the progress after each generation of the other process.
         on_message: told which process runs the study.
     """
+    ownership = _taken(store, study_id, owner, check, on_generation, on_message)
+    try:
+        yield ownership
+    finally:
+        owner.release(ownership)
+
+
+def _taken(
+    store: Store,
+    study_id: str,
+    owner: Owner,
+    check: Callable[[], object],
+    on_generation: Callable[[StudyProgress], None],
+    on_message: Callable[[str], None],
+) -> Ownership:
     said, generation, checked = "", -1, False
     while True:
         try:
