@@ -1,4 +1,4 @@
-"""A server, from the outside."""
+"""A client of a server."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ from blackbox_am.v1 import study_service_pb2 as pb
 def connect(
     target: str = "localhost:50051", *, timeout: float = 30.0, client_id: str | None = None
 ) -> Client:
-    """A client of the server at `target`, which must be there.
+    """A client of the server at `target`, which must be running.
 
     Args:
-        target: its address, `host:port`.
-        timeout: seconds that any one call may take.
-        client_id: who asks for candidates, such as `rig-2`: a name that no other client has at
-            the same time, and that this one keeps when it starts again. Candidates that it held
-            when it died come back to it at once. Where None, a name of this machine's user that
-            no other process has now; empty for no name.
+        target: address of the server, `host:port`.
+        timeout: seconds; time limit of each call.
+        client_id: name of this client for leases, such as `rig-2`; no other client may have it at
+            the same time. A client that restarts under the same name gets its own leased candidates
+            back at once. If None, a name that no other process of this machine's user has; empty
+            for an anonymous client.
 
     Raises:
-        ServerUnavailable: where nobody answers at that address.
-        Unsupported: where the server speaks another version of the API.
+        ServerUnavailable: if no server answers at this address.
+        Unsupported: if the server has another version of the API.
     """
     client = Client(Connection(target, timeout, client_id))
     try:
@@ -58,7 +58,7 @@ def connect(
 
 
 class Client:
-    """A connection to a server. Safe to use from any thread. Made by `connect`."""
+    """A connection to a server, created by `connect`. Safe to use from any thread."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -70,7 +70,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Closes the connection. Studies on the server go on."""
+        """Close the connection. Studies on the server continue."""
         self._connection.close()
 
     # Studies
@@ -200,10 +200,10 @@ class Client:
         return Study(self._connection, names.study_id(message.name) if message.name else "")
 
     def study(self, study_id: str) -> Study:
-        """The study of that id.
+        """The study of this id.
 
         Raises:
-            NotFound: where there is none.
+            NotFound: if the study does not exist.
         """
         study = Study(self._connection, names.check_study_id(study_id))
         study.progress()
@@ -212,11 +212,11 @@ class Client:
     def studies(
         self, states: Sequence[StudyState] = (), *, labels: Mapping[str, str] | None = None
     ) -> list[StudyProgress]:
-        """How far each study is, by id.
+        """The progress of each study, by id.
 
         Args:
-            states: only studies in one of these; all where empty.
-            labels: only studies that have all of these.
+            states: only studies in one of these states; all if empty.
+            labels: only studies with all of these labels.
         """
         numbers = [progress.state_to_proto(state) for state in states]
 
@@ -235,7 +235,7 @@ class Client:
 
         return [progress.progress_from_proto(message) for message in pages.walk(fetch)]
 
-    # What the server has
+    # Catalogue
 
     def server_info(self) -> listings.ServerInfo:
         """Versions, device, features and limits of the server."""
@@ -245,7 +245,7 @@ class Client:
         return listings.server(answer)
 
     def oracles(self) -> list[listings.OracleListing]:
-        """The oracles that the server has."""
+        """The oracles of the server."""
         stub = self._connection.catalog.ListOracles
         return [
             listings.oracle(message)
@@ -253,7 +253,7 @@ class Client:
         ]
 
     def generators(self) -> list[listings.GeneratorListing]:
-        """The generators that the server has."""
+        """The generators of the server."""
         stub = self._connection.catalog.ListGenerators
         return [
             listings.generator(message)
@@ -261,7 +261,7 @@ class Client:
         ]
 
     def optimizers(self) -> list[listings.OptimizerListing]:
-        """The optimizers that the server has, with their parameters."""
+        """The optimizers of the server, with their parameters."""
         stub = self._connection.catalog.ListOptimizers
         return [
             listings.optimizer(message)
@@ -269,7 +269,7 @@ class Client:
         ]
 
     def objectives(self) -> list[listings.PlugInListing]:
-        """The objectives that the server has, with their parameters."""
+        """The objectives of the server, with their parameters."""
         stub = self._connection.catalog.ListObjectives
         return [
             listings.plug_in(message)
@@ -277,11 +277,11 @@ class Client:
         ]
 
     def units(self, oracle: str, layer: str | None = None) -> list[str]:
-        """Addresses of an oracle's units, layer by layer; of one layer where given.
+        """Addresses of an oracle's units, layer by layer; of one layer if given.
 
         Raises:
-            NotFound: for an unknown oracle.
-            UnknownUnit: for an unknown layer.
+            NotFound: if the oracle is unknown.
+            UnknownUnit: if the layer is unknown.
         """
         stub = self._connection.catalog.ListUnits
 
@@ -297,14 +297,15 @@ class Client:
         return list(pages.walk(fetch))
 
     def probe(self, oracle: str, units: Sequence[str] = ()) -> listings.Probe:
-        """Shows an oracle a few stimuli: whether it is alive, finite and repeatable.
+        """Test an oracle with a few stimuli: whether it answers, with finite and repeatable
+        numbers.
 
         Args:
             oracle: a registered oracle.
-            units: to read; some of its last layer where empty.
+            units: units to read; some units of the last layer if empty.
 
         Raises:
-            OracleError: where it cannot answer.
+            OracleError: if the oracle fails.
         """
         answer = self._connection.call(
             self._connection.catalog.ProbeOracle,
@@ -318,7 +319,7 @@ class Client:
         )
 
     def observe(self, oracle: str, stimuli: ArrayLike, units: Sequence[str]) -> NDArray[np.float32]:
-        """Activations (N, U) of an oracle's units for stimuli of your own.
+        """Activations (N, U) of an oracle's units for given stimuli.
 
         Args:
             oracle: a registered oracle.
@@ -326,10 +327,10 @@ class Client:
             units: unit addresses, U of them.
 
         Raises:
-            NotFound: for an unknown oracle.
-            UnknownUnit: for a unit it does not have.
-            ShapeMismatch: for stimuli of another shape.
-            OracleError: where it fails.
+            NotFound: if the oracle is unknown.
+            UnknownUnit: if a unit does not exist.
+            ShapeMismatch: if the stimuli have another shape.
+            OracleError: if the oracle fails.
         """
         array = np.asarray(stimuli)
         if array.dtype != np.uint8:
@@ -352,12 +353,12 @@ class Client:
         """Latents (n, D) from a generator's prior: float32, or int64 codes.
 
         Args:
-            generator: its name.
-            n: how many, up to 65,536.
-            seed: fixes them.
+            generator: name of the generator.
+            n: number of latents, up to 65,536.
+            seed: the same seed gives the same latents.
 
         Raises:
-            NotFound: for an unknown generator.
+            NotFound: if the generator is unknown.
         """
         return rendering.sample(self._connection, generator, n, seed)
 
