@@ -16,7 +16,7 @@ from torch import nn
 
 from blackbox_am.core import digests
 from blackbox_am.core.digests import Digest, Unnamed
-from blackbox_am.core.memory_digests import own_source
+from blackbox_am.core.memory_digests import own_code
 
 SECRET_BYTES = 16
 
@@ -76,7 +76,8 @@ class Identified:
     kind: ClassVar[str]
     """The plug-in's name in configurations, which is the name of its file."""
     excluded_from_identity: ClassVar[frozenset[str]] = frozenset()
-    """Parameters that do not affect results, such as a timeout."""
+    """Parameters on which no answer depends, such as a timeout. Nor does any depend on a field
+    that is left out of comparisons (`compare=False`)."""
 
     def contents(self) -> Mapping[str, object]:
         """What it reads, by the name of the parameter that gives it.
@@ -135,9 +136,9 @@ class _Collector:
 
     def of(self, owner: Identified) -> Fingerprint:
         given = dict(owner.contents())
-        source = own_source(type(owner))
-        if source:  # a class of the user's own, who edits it
-            self.contents["class"] = digests.of_text(source)
+        code = own_code(type(owner))
+        if code:  # a class of the user's own, who edits it
+            self.contents["class"] = digests.of_text(code)
         for name, value, secret in _fields(owner):
             if name not in given:
                 self._add(name, value, secret=secret)
@@ -179,7 +180,7 @@ def _fields(owner: Identified) -> Iterator[tuple[str, Any, bool]]:
         yield "itself", Unnamed.of(owner), False
         return
     for one in dataclasses.fields(owner):
-        if one.name not in owner.excluded_from_identity:
+        if one.compare and one.name not in owner.excluded_from_identity:
             yield one.name, getattr(owner, one.name), not one.repr
 
 

@@ -181,10 +181,12 @@ class Accounting:
     Attributes:
         calls: number of calls, whether they succeeded or failed.
         rows: stimuli in these calls.
-        retries: number of these calls that repeated a failed call.
-        retried_rows: stimuli in the retries.
-        cache_hits: stimuli that a cache answered without a call.
-        cost: cost of the rows, in the operator's currency.
+        retries: of the calls, those made again because an answer was lost.
+        retried_rows: stimuli in those.
+        cache_hits: stimuli that a cache answered, so that no call was made.
+        cost: what the rows cost, in the currency of the operator.
+        probe_rows: of the rows, those that were measured before the search, to see whether the
+            oracle repeats itself.
     """
 
     calls: int = 0
@@ -193,6 +195,7 @@ class Accounting:
     retried_rows: int = 0
     cache_hits: int = 0
     cost: float = 0.0
+    probe_rows: int = 0
 
     def __add__(self, other: Accounting) -> Accounting:
         return Accounting(
@@ -202,6 +205,7 @@ class Accounting:
             self.retried_rows + other.retried_rows,
             self.cache_hits + other.cache_hits,
             self.cost + other.cost,
+            self.probe_rows + other.probe_rows,
         )
 
     def __neg__(self) -> Accounting:
@@ -212,6 +216,7 @@ class Accounting:
             -self.retried_rows,
             -self.cache_hits,
             -self.cost,
+            -self.probe_rows,
         )
 
 

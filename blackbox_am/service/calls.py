@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -48,23 +48,31 @@ def unary_control(method: Callable[[Any, Any], Any]) -> Any:
     If another server owns the study, that server answers the call.
     """
 
+    CONTROLS[method.__name__] = method
+
     @functools.wraps(method)
     def owned(servicer: _Servicer, request: Any) -> Any:
-        for _ in range(CARRIES):
-            try:
-                return method(servicer, request)
-            except NotOwner as error:
-                refused = error
-            study_id = names.study_id(request.name)
-            body = request.SerializeToString()
-            response = servicer.backend.peers.carry(study_id, method.__name__, body)
-            if response is not None:
-                return _response_class(method.__name__).FromString(response)
-        raise refused
+        return by_owner(servicer, method.__name__, request)
 
-    answer = _unary(owned, Pool.CONTROL)
-    CONTROLS[method.__name__] = method
-    return answer
+    return _unary(owned, Pool.CONTROL)
+
+
+def by_owner(servicer: _Servicer, name: str, request: Any) -> Any:
+    """What the server that owns the study of `request` answers to the method called `name`.
+
+    Raises:
+        BlackboxError: what the method raises.
+    """
+    for _ in range(CARRIES):
+        try:
+            return CONTROLS[name](servicer, request)
+        except NotOwner as error:
+            refused = error
+        study_id, body = names.study_id(request.name), request.SerializeToString()
+        response = servicer.backend.peers.carry(study_id, name, body)
+        if response is not None:
+            return _response_class(name).FromString(response)
+    raise refused
 
 
 def unary_model(method: Callable[[Any, Any], Any]) -> Any:
@@ -101,6 +109,19 @@ def streaming(method: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Any:
             async with aclosing(method(servicer, request)) as responses:
                 async for response in responses:
                     yield response
+        except Exception as error:  # noqa: BLE001  # the last one that can answer
+            await _abort(context, method.__name__, error)
+
+    return answer
+
+
+def receiving(method: Callable[[Any, Any], Awaitable[Any]]) -> Any:
+    """`method` (servicer, requests) -> response, as gRPC calls it."""
+
+    @functools.wraps(method)
+    async def answer(servicer: _Servicer, requests: Any, context: grpc.aio.ServicerContext) -> Any:
+        try:
+            return await method(servicer, requests)
         except Exception as error:  # noqa: BLE001  # the last one that can answer
             await _abort(context, method.__name__, error)
 
