@@ -1,1 +1,1 @@
-"""What can be put around any generator. One file is one wrapper."""
+"""Wrappers of any generator. One file is one wrapper."""

@@ -1,4 +1,4 @@
-"""Grey images in colour, coloured images in grey, and another order of the channels."""
+"""Conversions between grey and coloured images, and of the order of channels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Colour(GeneratorWrapper):
     """Changes the channels of images to those that a model takes.
 
     Attributes:
-        channels: `grey`: the brightness of three channels (ITU-R BT.601), as one. `rgb`: one
+        channels: `grey`: the luma of three channels (ITU-R BT.601), as one channel. `rgb`: one
             channel, as three equal ones. `bgr`: three channels in the opposite order.
 
     Raises:
