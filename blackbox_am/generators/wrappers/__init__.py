@@ -1,1 +1,1 @@
-"""Wrappers of any generator. One file is one wrapper."""
+"""Wrappers of generators. The name of a file is the name of a wrapper."""

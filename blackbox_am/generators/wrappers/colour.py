@@ -1,4 +1,4 @@
-"""Conversions between grey and coloured images, and of the order of channels."""
+"""Conversion of images between grey and colour, and to another order of the channels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from blackbox_am.core.images import luma
 from blackbox_am.core.ranges import check
 
 _CHANNELS = {"grey": (3, 1), "rgb": (1, 3), "bgr": (3, 3)}
-"""How many channels there are before, and after."""
+"""Number of channels before and after the conversion."""
 
 
 @dataclass(frozen=True)

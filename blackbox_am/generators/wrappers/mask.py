@@ -1,4 +1,4 @@
-"""Parts of a stimulus that stay fixed while the others are searched."""
+"""Fixed inputs: only the other inputs are searched."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Mask(GeneratorWrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # Read now, so that a wrong file is said when the generator is built.
+        # Read now, so that a wrong file is reported when the generator is built.
         base, free = self._given
         fits = bool(torch.isfinite(base).all()) and 0 <= float(base.min()) <= float(base.max()) <= 1
         check(fits, "base", "values in [0, 1]", f"{float(base.min())} to {float(base.max())}")

@@ -1,4 +1,4 @@
-"""Images, or series, of another size."""
+"""Images, or time series, of another size."""
 
 from __future__ import annotations
 
