@@ -78,6 +78,11 @@ GENERATORS: Kind[Generator] = Kind(
 
 
 def entries_of(tables: Mapping[str, Any], noun: str) -> list[tuple[str, Any]]:
+    """Names and entries of the tables `[noun.NAME]`.
+
+    Raises:
+        InvalidSpec: where `noun` is no table of tables.
+    """
     entries = tables.get(noun, {})
     if not isinstance(entries, dict):
         raise InvalidSpec(f"[{noun}] must be tables, [{noun}.NAME], each with a kind", field=noun)
