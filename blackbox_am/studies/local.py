@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -18,14 +19,19 @@ from blackbox_am.core.criterion import Criterion
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import CriterionSpec, StudySpec, from_plain, start_spec, to_plain
+from blackbox_am.core.store import Store
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
 from blackbox_am.core.wrapper import Wrapper
-from blackbox_am.errors import OracleFailed
+from blackbox_am.errors import NotOwner, OracleFailed
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import equipment, loop, reports
+from blackbox_am.studies.following import owned
 from blackbox_am.studies.given import Target, generator_of, objectives_of, oracle_of, plain
 from blackbox_am.studies.measuring import evaluator_of
-from blackbox_am.studies.resolving import Request, open_study
+from blackbox_am.studies.ownership import Owner
+from blackbox_am.studies.resolving import Request, open_study, reopen
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ def maximise(
     catalogue: Catalogue | None = None,
     device: str = "auto",
     on_generation: Callable[[StudyProgress], None] = lambda progress: None,
+    on_message: Callable[[str], None] = log.warning,
 ) -> Result:
     """Finds stimuli that maximise each target. All targets are searched at once.
 
@@ -95,6 +102,8 @@ def maximise(
         catalogue: where names are looked up; the shipped models where None.
         device: of the optimizer's tensors: `cpu`, `cuda`, or `auto`.
         on_generation: called after each generation, for progress.
+        on_message: told which process runs the study, where it is another one; that study is
+            followed to its end then, and continued where the other process dies.
 
     Raises:
         InvalidInput, Unsupported: for a study that cannot work.
@@ -133,6 +142,7 @@ def maximise(
         network=catalogue.oracle,
         adopt=adopt,
         on_generation=on_generation,
+        on_message=on_message,
     )
 
 
@@ -147,6 +157,7 @@ def run(
     network: Callable[[str], Oracle] = equipment.no_network,
     adopt: bool = False,
     on_generation: Callable[[StudyProgress], None] = lambda progress: None,
+    on_message: Callable[[str], None] = log.warning,
 ) -> Result:
     """Runs the study that `spec` describes to its end. Arguments as of `maximise`; `network`
     finds the networks by name that the optimizer may use as prior knowledge. A store that is
@@ -158,7 +169,44 @@ def run(
     with ExitStack() as opened:
         if not isinstance(store, SQLStore):
             store = opened.enter_context(closing(SQLStore(os.fspath(store))))
-        live = open_study(store, study_id, request, adopt=adopt)
+        owner = opened.enter_context(closing(Owner(store)))
+        while True:
+            try:
+                _go_on(store, study_id, request, owner, adopt, on_generation, on_message)
+                break
+            except NotOwner as error:  # this process stood still for longer than its lease
+                log.warning("%s", error)
+        study = reports.load(store, study_id)
+        return Result(
+            reports.progress(study_id, study),
+            with_stimuli(reports.best(study_id, study), generator),
+            list(reports.generations(store, study_id)),
+        )
+
+
+def _go_on(
+    store: Store,
+    study_id: str,
+    request: Request,
+    owner: Owner,
+    adopt: bool,
+    on_generation: Callable[[StudyProgress], None],
+    on_message: Callable[[str], None],
+) -> None:
+    """Runs the study to its end, once no other process runs it.
+
+    Raises:
+        NotOwner: where another process has taken the study.
+    """
+    with owned(
+        store,
+        study_id,
+        owner,
+        check=lambda: reopen(study_id, reports.load(store, study_id), request, adopt=adopt),
+        on_generation=on_generation,
+        on_message=on_message,
+    ) as ownership:
+        live = open_study(store, study_id, request, adopt=adopt, ownership=ownership)
         if live.study.state in (StudyState.PAUSED, StudyState.FAILED):
             live.resume()  # a repeated call asks the study to continue
         try:
@@ -167,19 +215,12 @@ def run(
                 loop.run(
                     live,
                     evaluator,
-                    after_generation=lambda live: on_generation(
-                        reports.progress(study_id, live.study)
-                    ),
+                    after_generation=lambda live: on_generation(live.published.progress),
                 )
         except OracleFailed as error:
-            if not reports.best(study_id, live.study):
+            if not live.best:
                 raise
             live.fail(error.message)  # what was found so far comes back with the reason
-        return Result(
-            reports.progress(study_id, live.study),
-            with_stimuli(reports.best(study_id, live.study), generator),
-            list(reports.generations(store, study_id)),
-        )
 
 
 def with_stimuli(best: Sequence[Best], generator: Generator) -> list[Best]:
