@@ -29,7 +29,7 @@ _READABLE = {
     TensorProto.INT32,
     TensorProto.INT64,
 }
-# What they put out says how large a tensor is and nothing of what is in it.
+# The outputs of these operations depend on the size of a tensor, not on its values.
 _SHAPES = {"Shape", "Size"}
 _RANDOM = {
     "Bernoulli",
@@ -54,7 +54,7 @@ class Tensor:
 
     Attributes:
         name: in the graph.
-        layer: how it is described.
+        layer: its description.
     """
 
     name: str
@@ -63,12 +63,12 @@ class Tensor:
 
 @dataclass(frozen=True)
 class GraphInput:
-    """Where stimuli go in.
+    """The input for stimuli.
 
     Attributes:
         name: in the graph.
         dtype: an element type of `TensorProto`.
-        rows: how many it takes, or None for any number.
+        rows: number of rows that the input takes, or None for any number.
         shape: of one stimulus, None where the graph leaves a length open.
     """
 
@@ -83,11 +83,11 @@ class OnnxGraph:
 
     Args:
         model: the model.
-        rows: how many it takes, where its input leaves them open.
+        rows: number of rows of a run, if the input leaves the number open.
 
     Raises:
-        InvalidSpec: where the model has more than one input, that one is no batch, or is one
-            of another number of rows.
+        InvalidSpec: if the model has more than one input, or if the input is not a batch or has
+            another number of rows.
     """
 
     def __init__(self, model: ModelProto, rows: int | None = None) -> None:
@@ -111,12 +111,12 @@ class OnnxGraph:
 
     @cached_property
     def mixes_rows(self) -> bool:
-        """Whether it is quantised dynamically: by scales that the whole batch decides."""
+        """Whether the model is quantised dynamically: the whole batch determines the scales."""
         return any(node.op_type.startswith("DynamicQuantize") for node in self._every_node())
 
     @cached_property
     def deterministic(self) -> bool:
-        """Whether nothing in it draws random numbers."""
+        """Whether no operation draws random numbers."""
         return not any(node.op_type in _RANDOM for node in self._every_node())
 
     def tensors(
@@ -127,14 +127,14 @@ class OnnxGraph:
     ) -> list[Tensor]:
         """The readable tensors, in the order of the computation, outputs among them.
 
-        Readable is what holds numbers, depends on the stimuli, and has one entry a stimulus
-        on its first axis.
+        A tensor is readable if it is numeric, depends on the stimuli, and has one entry for each
+        stimulus on its first axis.
 
         Args:
             stimulus_shape: in the graph's own order of axes.
             labels: for outputs of as many units.
-            measure: runs a serialised model on that many rows of zeros; the shapes of its
-                outputs. Asked for what shape inference leaves open.
+            measure: runs a serialised model on a given number of rows of zeros and returns the
+                shapes of its outputs. Called for shapes that shape inference leaves open.
         """
         rows = self.input.rows or PROBE_ROWS
         makers = self._makers()
@@ -218,7 +218,7 @@ class OnnxGraph:
         return makers
 
     def _inferred(self, rows: int, stimulus_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        """Shapes by name, as far as the graph alone tells them; () for what is unreadable."""
+        """Shapes by name, as far as the graph contains them; () for unreadable tensors."""
         model = ModelProto()
         model.CopyFrom(self.model)
         for value in model.graph.input:
@@ -227,7 +227,7 @@ class OnnxGraph:
                     value.type.tensor_type.shape.dim, (rows, *stimulus_shape), strict=True
                 ):
                     axis.dim_value = length
-        # What the exporter wrote down speaks of its own batch, which may be another.
+        # The exporter recorded the shapes of its own batch, which may have another size.
         del model.graph.value_info[:]
         for output in model.graph.output:
             if output.type.HasField("tensor_type"):
@@ -271,7 +271,7 @@ def _input(value: ValueInfoProto) -> GraphInput:
 
 
 def _needs(node: NodeProto) -> set[str]:
-    """The tensors a node reads, those that its inner graphs take from outside too."""
+    """The tensors that a node reads, including outer tensors that its inner graphs read."""
     needed = {name for name in node.input if name}
     for graph in _inner_graphs(node):
         own = {value.name for value in graph.input} | {t.name for t in graph.initializer}

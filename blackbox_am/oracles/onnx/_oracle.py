@@ -51,18 +51,18 @@ _OPENING = threading.Lock()
 class Onnx(Oracle):
     """An ONNX model: one input of stimuli, any tensor of its graph readable by name.
 
-    A layer is a graph output or an internal tensor, called as in the graph, with `.` for
-    `/` and `_` for what the grammar of units does not know: `/layer1/conv1/Conv_output_0`
-    is `layer1.conv1.Conv_output_0`. Readable is every numeric tensor that depends on the
-    stimuli and has one entry a stimulus on its first axis. Shapes come from shape inference,
-    and from one run on zeros where that leaves them open. Entries of shape (D,) are (unit,),
-    (T, D) is (token, unit), or (unit, length) in nets with 1-D convolutions and no layer
-    norm; (C, H, W) is (unit, height, width), (C, D, H, W) (unit, depth, height, width).
-    Quantised tensors read as the integers they are.
+    A layer is a graph output or an internal tensor, named as in the graph, with `.` for `/` and `_`
+    for other characters that the grammar of units does not have: `/layer1/conv1/Conv_output_0` is
+    `layer1.conv1.Conv_output_0`. Every numeric tensor that depends on the stimuli and has one entry
+    for each stimulus on its first axis is readable. Shapes come from shape inference, and from one
+    run on zeros where that leaves them open. Entries of shape (D,) are (unit,), (T, D) is (token,
+    unit), or (unit, length) in nets with 1-D convolutions and no layer norm; (C, H, W) is (unit,
+    height, width), (C, D, H, W) (unit, depth, height, width). Quantised tensors read as the
+    integers they are.
 
-    Each layer is read from a graph cut to end at it: nothing behind it is computed, and what
-    a unit reads is the same to the last bit, whatever else is asked for. Asking for several
-    layers therefore runs the net once for each.
+    Each layer is read from a graph that ends at this layer: later operations are not computed, and
+    the activation of a unit is bit-identical whatever other layers are requested. A request for
+    several layers therefore runs the net once for each layer.
 
     Batches: a graph with a fixed number of rows gets its batches split, and the last filled
     up. Dynamic quantisation chooses its scales by the whole batch, so that a row's answer
@@ -83,8 +83,8 @@ class Onnx(Oracle):
         labels: class names, for graph outputs of as many units.
         providers: execution providers, the preferred first, such as `CUDAExecutionProvider`.
         provider_options: for each provider by name, its options.
-        threads: that run one operator; ONNX Runtime's choice unless given.
-        batch_size: rows it likes best in one call.
+        threads: number of threads for one operator; ONNX Runtime's choice unless given.
+        batch_size: preferred rows in one call.
         rows: in each run, where the graph leaves them open.
 
     Raises:
@@ -141,7 +141,7 @@ class Onnx(Oracle):
         Raises:
             MissingExtra: where `onnx` or `onnxruntime` is not installed.
             NotFound: where there is no such file.
-            InvalidSpec: where it is no ONNX model, or parameters do not fit it.
+            InvalidSpec: if the file is not an ONNX model, or parameters do not fit the model.
         """
         return self._info
 
@@ -150,7 +150,7 @@ class Onnx(Oracle):
 
         Raises:
             OracleFailed: where ONNX Runtime fails.
-            OutOfMemory: where it cannot get the memory for a batch.
+            OutOfMemory: if the memory for a batch cannot be allocated.
         """
         check_stimuli(self._info, stimuli)
         check_units(self._info, units)
@@ -164,7 +164,7 @@ class Onnx(Oracle):
         return answer.to(stimuli.device)
 
     def close(self) -> None:
-        """Drops the sessions; the next call opens them anew."""
+        """Drops the sessions; the next call opens new sessions."""
         vars(self).pop("_sessions", None)
 
     @cached_property
@@ -225,7 +225,7 @@ class Onnx(Oracle):
 
     @cached_property
     def _tensors(self) -> dict[str, Tensor]:
-        """By the name of the layer."""
+        """Readable tensors by the name of their layer."""
         shape = self._shape(self._graph)
         own = _channels_last(shape) if self.channels_last else shape
         found = self._graph.tensors(own, self.labels, self._measure)
@@ -314,7 +314,7 @@ class Onnx(Oracle):
         ]
 
     def _session(self, name: str) -> Any:
-        """The session that ends at a tensor. The oldest goes where there are too many."""
+        """The session that ends at a tensor. Drops the oldest session if there are too many."""
         opened: dict[str, Any] = vars(self).setdefault("_sessions", {})
         with _OPENING:
             if name not in opened:

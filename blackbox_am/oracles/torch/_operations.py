@@ -1,10 +1,10 @@
 """Where an operation leaves the unit axis of its inputs.
 
-Layers of weights make units: what a convolution or a matrix product puts out has them on an axis
-that the operation fixes. Every other operation is asked: one unit of its input is changed, the
-operation is done once more, and the axis of the result on which the change stays at one index is
-the unit axis there. Permutations, views, windows, concatenations, slices, pooling and attention,
-and whatever else a model does between its modules, are all covered by that one question.
+Operations with weights create units: a convolution or a matrix product fixes the unit axis of its
+output. Every other operation is probed: one unit of its input is changed and the operation is run
+again. The unit axis of the result is the axis on which the change stays at one index. This probe
+covers permutations, views, windows, concatenations, slices, pooling, attention and all other
+operations between modules.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ _SAME_AXES = {
 
 @dataclass
 class Mark:
-    """What is known of a tensor that depends on the stimuli.
+    """Knowledge about the units of a tensor that depends on the stimuli.
 
     Attributes:
-        axes: the axes that count its units together; empty where they are not known.
-        weak: whether that is a guess, which any better knowledge replaces.
-        birth: when these units were made; of two that are added, the older ones are kept.
-            0 until the tensor's owner says when.
+        axes: the axes that together index the units; empty if unknown.
+        weak: whether `axes` is a guess, which better knowledge replaces.
+        birth: number of the operation that created these units. If two tensors are added, the older
+            units are kept. 0 until the number is set.
         class_axis: the axis whose index 0 is a class token.
     """
 
@@ -72,7 +72,7 @@ class Operand:
     Attributes:
         place: its number among the leaves of the arguments.
         tensor: the tensor.
-        mark: what is known of it; None where it does not depend on the stimuli.
+        mark: the knowledge about its units; None if the tensor does not depend on the stimuli.
         constant: whether it is a weight or buffer of the model, or computed from these.
     """
 
@@ -83,7 +83,9 @@ class Operand:
 
 
 class Call:
-    """One operation with its arguments, which can be done again with one of them replaced."""
+    """One operation with its arguments. The operation can be run again with one argument
+    replaced.
+    """
 
     def __init__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.func = func
@@ -93,7 +95,9 @@ class Call:
 
     @property
     def name(self) -> str:
-        """Its name without the library and without the mark of in-place operations."""
+        """The operation's name without the library and without the suffix of in-place
+        operations.
+        """
         name: str = self.func._schema.name  # noqa: SLF001  # has no public name
         bare = name.partition("::")[2]
         return bare if bare.endswith("__") else bare.rstrip("_")
@@ -124,7 +128,9 @@ class Call:
         return found
 
     def again(self, place: int, replaced: torch.Tensor, out: int) -> torch.Tensor | None:
-        """Output `out` of the operation with another tensor at `place`; None where it fails."""
+        """Output `out` of the operation with another tensor at `place`; None if the operation
+        fails.
+        """
         leaves = list(self.leaves)
         for other, kept in self._kept.items():
             leaves[other] = kept.clone()
@@ -133,18 +139,18 @@ class Call:
         try:
             found = tree_leaves(self.func(*args, **kwargs))[out]
         except (RuntimeError, ValueError, IndexError, NotImplementedError):
-            return None  # the operation takes no changed input, so the probe says nothing
+            return None  # the operation does not accept the changed input: no result
         return found if isinstance(found, torch.Tensor) else None
 
 
 def mark_of_result(
     call: Call, operands: Sequence[Operand], place: int, out: torch.Tensor, rows: int
 ) -> Mark:
-    """What is known of one result of an operation, some operand of which has a mark.
+    """The mark of one result of an operation that has a marked operand.
 
     Args:
         call: the operation, done already.
-        operands: its tensors, as they were marked before.
+        operands: its tensors, with their marks before the operation.
         place: the number of the result among the results.
         out: the result.
         rows: number of stimuli.
@@ -204,7 +210,7 @@ def _probed(call: Call, marked: Sequence[Operand], place: int, out: torch.Tensor
             continue
         axes = _followed(call, operand, place, out)
         if axes is None and all(operand.tensor.shape[axis] == 1 for axis in mark.axes):
-            # There is one unit, and nothing to follow: its axis is that of length 1.
+            # A single unit cannot be followed: its axis is the axis of length 1.
             ones = [axis for axis in range(1, out.ndim) if out.shape[axis] == 1]
             same = out.shape == operand.tensor.shape
             axes = mark.axes if same else (ones[0],) if len(ones) == 1 else None
@@ -223,7 +229,9 @@ def _followed(call: Call, operand: Operand, place: int, out: torch.Tensor) -> Ax
 
 
 def _of_product(call: Call, operands: Sequence[Operand], out: torch.Tensor) -> Mark | None:
-    """Units of a matrix product: those of a factor that is not summed over, else new ones."""
+    """Units of a matrix product: the units of a factor whose unit axis is not summed over, else new
+    units.
+    """
     left, right = (
         next((one for one in operands if one.tensor is call.args[place]), None)
         for place in _PRODUCTS[call.name]
@@ -264,7 +272,7 @@ def _permuted(call: Call, mark: Mark, out: torch.Tensor) -> Mark:
 
 
 def _kept(operand: Operand, out: torch.Tensor, axes: Axes) -> Mark:
-    """The mark of a normalised tensor: the units are its input's where the axes agree."""
+    """The mark of a normalised tensor: the units of its input, if the axes agree."""
     mark = _mark(operand)
     if mark.axes == axes and not mark.weak and out.shape == operand.tensor.shape:
         return replace(mark)

@@ -1,4 +1,4 @@
-"""What the layers of a PyTorch model are, found by running it a few times on random stimuli."""
+"""Finds the layers of a PyTorch model by a few runs on random stimuli."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from blackbox_am.oracles.torch._stand_ins import Program
 from blackbox_am.oracles.torch._unit_flow import UnitFlow
 
 ROWS, FEWER = 3, 2
-"""Numbers of stimuli in the runs, where the model takes these."""
+"""Numbers of stimuli in the runs, if the model accepts these numbers."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Found:
     Attributes:
         name: of the layer.
         place: where it is read.
-        rows: how the stimuli lie in what is read there.
+        rows: how the stimuli are arranged in the layer's output.
         shape: for one stimulus; parts that were folded into the batch come first.
-        axes: what each axis of the shape is.
+        axes: the name of each axis of the shape.
         runs: how often its module runs for one batch.
         head: whether it is one attention head.
         class_token: whether its token 0 is a class token.
@@ -47,9 +47,9 @@ class Found:
     class_token: bool = False
 
     def arranged(self, output: torch.Tensor, rows: int) -> torch.Tensor | None:
-        """(rows, *shape) of what was read at the place; None where it has another shape.
+        """(rows, *shape) of the values at the place; None if they have another shape.
 
-        Quantised values come back as the numbers that they stand for.
+        Quantised values are dequantised.
         """
         if output.ndim <= self.rows.axis or output.is_nested or output.layout != torch.strided:
             return None
@@ -65,12 +65,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found.
+    """The result of a survey.
 
     Attributes:
         found: the layers, in the order of the computation.
-        unaddressable: what is no layer, with the reason.
-        notes: what went wrong on the way, for the operator.
+        unaddressable: places that are not layers, with the reason.
+        notes: problems during the survey, for the operator.
     """
 
     found: tuple[Found, ...]
@@ -80,7 +80,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class _Runs:
-    """The runs that are compared: all but the first may be missing."""
+    """The runs that are compared. Only the first run always exists."""
 
     first: Pass
     changed: Pass | None
@@ -97,16 +97,17 @@ def survey(
     rows: tuple[int, int | None],
     like: torch.Tensor,
 ) -> Survey:
-    """Runs the model on random stimuli, and tells what each of its layers is.
+    """Runs the model on random stimuli, and determines the axes of each layer.
 
-    With one stimulus changed, the entries of a layer that change are those of this stimulus; with
-    fewer stimuli the batch axis is shorter. The unit axis is the one that the module's class
-    fixes, or that the operations behind the values leave it on (`UnitFlow`). Where neither says,
-    stimuli of twice the size lengthen the axes of space, time and tokens, and no others.
+    If one stimulus is changed, the entries of a layer that change belong to this stimulus. With
+    fewer stimuli, the batch axis is shorter. The unit axis is fixed by the module's class, or
+    follows from the operations that produced the values (`UnitFlow`). If neither determines the
+    unit axis, stimuli of twice the size lengthen the axes of space, time and tokens, and no other
+    axis.
 
     Args:
         model: the model.
-        places: where it is read.
+        places: the places to record.
         forward: runs it on a batch.
         stimulus_shape: of one stimulus.
         rows: the fewest and the most stimuli it takes at once; None for any number.
@@ -134,7 +135,8 @@ def survey(
     try:
         first = once(stimuli, UnitFlow(stimuli, 1 + channel_axis(stimulus_shape)))
     except OracleFailed as error:
-        # Some compiled code runs in no mode. What the model itself raises, it raises again.
+        # Some compiled code fails while operations are followed. An error of the model itself is
+        # raised again by the second run.
         first = once(stimuli)
         notes = (f"the axes of layers were told by their classes alone, because {error}",)
     takes_fewer = fewest <= FEWER < count
@@ -152,7 +154,7 @@ def _where_possible(once: Callable[[torch.Tensor], Pass], inputs: torch.Tensor) 
     try:
         return once(inputs)
     except OracleFailed:
-        return None  # the model takes no such batch; the other runs have to do
+        return None  # the model refuses such a batch; the other runs must suffice
 
 
 def _changed_row(rows: int) -> int:
@@ -194,7 +196,7 @@ class _Decider:
         self._larger: list[Pass | None] = []
 
     def layers(self, name: str, record: Record) -> Iterator[Found | Unaddressable]:
-        """The layer or the layers at one place, or why there is none."""
+        """The layer or the layers at one place, or the reason why no layer can be read."""
         if record.seen is None:
             yield Unaddressable(name, record.reason)
             return
@@ -225,7 +227,7 @@ class _Decider:
         )
 
     def _unit_axis(self, name: str, record: Record, rows: Rows) -> int | None:
-        """The unit axis of what was seen; -1 for one number for each stimulus or part."""
+        """The unit axis of the recorded values; -1 for one number for each stimulus or part."""
         assert record.seen is not None
         shape = record.seen.shape
         others = [axis for axis in range(len(shape)) if axis != rows.axis]
@@ -235,14 +237,15 @@ class _Decider:
             return others[0] if others else -1
         axes = tuple(axis for axis in (record.mark.axes if record.mark else ()) if axis in others)
         if len(axes) > 1:
-            # A vector that was made a map has channels first; heads were split off before units.
+            # A vector that was reshaped to a map has channels first; the axis of heads comes before
+            # units.
             return axes[0] if set(axes) == set(others) else axes[-1]
         if axes:
             return axes[0]
         return self._fixed_axis(name, shape, others)
 
     def _fixed_axis(self, name: str, shape: Sequence[int], others: Sequence[int]) -> int | None:
-        """The one axis that larger stimuli do not lengthen."""
+        """The only axis that larger stimuli do not lengthen."""
         if not self._larger:
             self._larger.append(self.runs.larger())
         larger = self._larger[0].seen(name) if self._larger[0] is not None else None
