@@ -12,8 +12,13 @@ from torch import nn
 
 from blackbox_am.core.units import Unit
 from blackbox_am.oracles.torch.torch_module import TorchModule
-from tests.oracles.architectures.nets import OWN, Architecture
+from tests.oracles.architectures.images import IMAGES
+from tests.oracles.architectures.outputs import OUTPUTS
 from tests.oracles.architectures.pretrained import PRETRAINED
+from tests.oracles.architectures.sequences import SEQUENCES
+from tests.oracles.architectures.table import Architecture
+
+OWN = {**IMAGES, **SEQUENCES, **OUTPUTS}
 
 ROWS = 4
 
