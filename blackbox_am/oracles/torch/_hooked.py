@@ -114,7 +114,7 @@ class HookedModel:
         def reader_hook(name: str, reader: LayerReading) -> Hook:
             def record(module: nn.Module, output: torch.Tensor) -> None:  # noqa: ARG001
                 # A module that runs twice may have another shape the first time.
-                values = self._found[name].arranged(output, len(inputs))
+                values = self._found[name].layout.arranged(output, len(inputs))
                 if values is not None:
                     found[name] = reader(values)
                 waiting[name] = waiting.get(name, 1) - 1
@@ -197,7 +197,7 @@ class HookedModel:
 
     def arranged(self, name: str, values: torch.Tensor, rows: int) -> torch.Tensor | None:
         """(rows, *shape) of what was heard of a layer; None where it has another shape."""
-        return self._found[name].arranged(values, rows)
+        return self._found[name].layout.arranged(values, rows)
 
     def has_gradients(self, stimulus_shape: tuple[int, ...]) -> bool:
         """Whether the model's output can be differentiated by its stimuli.
