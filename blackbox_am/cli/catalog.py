@@ -22,6 +22,7 @@ from blackbox_am.client import (
     connect,
 )
 from blackbox_am.core.capability import in_words
+from blackbox_am.core.units import Unit, quoted
 from blackbox_am.errors import NotFound, UnknownUnit, did_you_mean
 
 app = typer.Typer(
@@ -145,15 +146,24 @@ def units(
         table = _table("layer", "kind", "units", "shape", "")
         for row in info.layers:
             side = "after its nonlinearity" if row.after_nonlinearity else ""
-            table.add_row(row.name, row.kind, f"{row.units:,}", _shape(row.shape), _text(side, ""))
+            table.add_row(
+                quoted(row.name), row.kind, f"{row.units:,}", _shape(row.shape), _text(side, "")
+            )
         out.print(table)
+        for absent in info.unaddressable:
+            plain(f"not addressable: {quoted(absent.name)}: {absent.reason}")
+        for note in info.notes:
+            plain(f"note: {note}")
         return
     layers = {row.name: row for row in info.layers}
+    absent = {one.name: one.reason for one in info.unaddressable}
+    if layer in absent:
+        raise UnknownUnit(f"layer {layer!r} of oracle {oracle!r} has no units: {absent[layer]}")
     if layer not in layers:
         raise UnknownUnit(f"oracle {oracle!r} has no layer {layer!r}{did_you_mean(layer, layers)}")
     chosen = layers[layer]
     labels = chosen.labels or ("",) * chosen.units
-    addresses = [f"{layer}:{index}" for index in range(chosen.units)]
+    addresses = [str(Unit(layer, index)) for index in range(chosen.units)]
     if as_json:
         plain(json.dumps(addresses))
         return

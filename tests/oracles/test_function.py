@@ -151,7 +151,7 @@ def _raise(error: Exception) -> Callable[..., object]:
         (lambda x: np.zeros((1, 0)), True, r"numbers of shape \(0,\)"),
         (lambda x: np.zeros((1, 1, 1, 1, 1, 1)), True, r"shape \(1, 1, 1, 1, 1\)"),
         (lambda x: {}, True, "without any layer"),
-        (lambda x: {"a b": x}, True, "a layer called 'a b'"),
+        (lambda x: {"": x}, True, "a layer called ''"),
         (lambda x: {"a:1": x}, True, "a layer called 'a:1'"),
     ],
 )

@@ -149,7 +149,11 @@ def _ruled(
         return Mark((last - len(call.args[3]),)) if name != "cudnn_convolution" else Mark((1,))
     if name in _PRODUCTS:
         left, right = (_operand_at(call, operands, place) for place in _PRODUCTS[name])
-        return of_product(left, right, out, followed) if left and right else None
+        if left is None or right is None:
+            return None
+        if right.mark is None and (name == "linear" or _is_transposed(right.tensor)):
+            return Mark((last,))  # a linear layer: `functional.linear` transposes its weights
+        return of_product(left, right, out, followed)
     if name in _BATCH_NORMS and out.ndim > 1:
         return kept(marked[0], out, (1,))
     if name in _LAYER_NORMS and out.shape == marked[0].tensor.shape and len(call.args[1]) == 1:
@@ -180,6 +184,10 @@ def _followed(call: Call, operand: Operand, place: int, out: torch.Tensor) -> Ax
 
 def _operand_at(call: Call, operands: Sequence[Operand], place: int) -> Operand | None:
     return next((one for one in operands if one.tensor is call.args[place]), None)
+
+
+def _is_transposed(matrix: torch.Tensor) -> bool:
+    return matrix.ndim > 1 and matrix.stride(-2) == 1 and matrix.stride(-1) > 1
 
 
 def _permuted(call: Call, mark: Mark, out: torch.Tensor) -> Mark:
