@@ -24,7 +24,10 @@ MKL in its default mode."""
 if TYPE_CHECKING:
     from blackbox_am.catalogue import Catalogue
     from blackbox_am.client import connect
-    from blackbox_am.core.spec import Budget, ObjectiveSpec, SpaceSpec
+    from blackbox_am.core.spec import Budget, CriterionSpec, GeneratorSpec, ObjectiveSpec, SpaceSpec
+    from blackbox_am.criteria.misclassified import Misclassified
+    from blackbox_am.criteria.target_class import TargetClass
+    from blackbox_am.criteria.threshold import Threshold
     from blackbox_am.errors import BlackboxError
     from blackbox_am.generators.diffusers.diffusers_text import DiffusersText
     from blackbox_am.generators.diffusers.diffusers_unconditional import DiffusersUnconditional
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from blackbox_am.generators.diffusers.diffusers_vq import DiffusersVQ
     from blackbox_am.generators.networks.vq_module import VQModule
     from blackbox_am.generators.parametric.pixels import Pixels
+    from blackbox_am.objectives.margin import Margin
     from blackbox_am.objectives.mean import Mean
     from blackbox_am.objectives.weighted import Weighted
     from blackbox_am.oracles.grpc.remote import Remote
@@ -43,17 +47,23 @@ __all__ = [
     "BlackboxError",
     "Budget",
     "Catalogue",
+    "CriterionSpec",
     "DiffusersText",
     "DiffusersUnconditional",
     "DiffusersVAE",
     "DiffusersVQ",
+    "GeneratorSpec",
+    "Margin",
     "Mean",
+    "Misclassified",
     "ObjectiveSpec",
     "Pixels",
     "Remote",
     "Result",
     "Simulated",
     "SpaceSpec",
+    "TargetClass",
+    "Threshold",
     "TorchModule",
     "VQModule",
     "Weighted",
@@ -66,17 +76,23 @@ _HOMES = {
     "BlackboxError": "errors",
     "Budget": "core.spec",
     "Catalogue": "catalogue",
+    "CriterionSpec": "core.spec",
     "DiffusersText": "generators.diffusers.diffusers_text",
     "DiffusersUnconditional": "generators.diffusers.diffusers_unconditional",
     "DiffusersVAE": "generators.diffusers.diffusers_vae",
     "DiffusersVQ": "generators.diffusers.diffusers_vq",
+    "GeneratorSpec": "core.spec",
+    "Margin": "objectives.margin",
     "Mean": "objectives.mean",
+    "Misclassified": "criteria.misclassified",
     "ObjectiveSpec": "core.spec",
     "Pixels": "generators.parametric.pixels",
     "Remote": "oracles.grpc.remote",
     "Result": "studies.local",
     "Simulated": "oracles.simulated",
     "SpaceSpec": "core.spec",
+    "TargetClass": "criteria.target_class",
+    "Threshold": "criteria.threshold",
     "TorchModule": "oracles.torch.torch_module",
     "VQModule": "generators.networks.vq_module",
     "Weighted": "objectives.weighted",

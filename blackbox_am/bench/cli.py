@@ -83,6 +83,23 @@ def loop(
 
 
 @app.command()
+def alignment(
+    repeats: Annotated[int, typer.Option(help="Runs of each way to compute.", min=1)] = 5,
+    json_file: JsonFile = None,
+) -> None:
+    """Measure what it costs that bits do not depend on memory addresses.
+
+    The ratio is the time with MKL's reproducible mode, or with copies to aligned memory, over the
+    time without a guard.
+    """
+    from blackbox_am.bench import alignment as bench
+    from blackbox_am.core.linear_algebra import numerics
+
+    lines = bench.measure(repeats, say)
+    measurement.show(f"bench alignment: {numerics()}", lines, json_file)
+
+
+@app.command()
 def optimizers(
     part: Annotated[
         list[str] | None,

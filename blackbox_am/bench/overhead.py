@@ -136,19 +136,19 @@ def measure(
 def _ours(name: str, dimension: int, population: int, targets: int, limits: Machine) -> list[Cost]:
     """One cost, or none if the optimizer does not fit into memory."""
     try:
-        batched = _generation_of(name, dimension, population, targets)
+        batched = generation_of(name, dimension, population, targets)
     except Unsupported:
         return []
     batch = _gap(dimension, population) if name == "cma" else 1
     seconds = least_seconds(batched, batch)
     loop = math.nan
     if targets > 1:
-        loop = targets * least_seconds(_generation_of(name, dimension, population, 1), batch)
+        loop = targets * least_seconds(generation_of(name, dimension, population, 1), batch)
     floor = targets * _floor(name, dimension, population, limits)
     return [Cost(name, dimension, population, targets, seconds, floor, loop)]
 
 
-def _generation_of(name: str, dimension: int, population: int, targets: int) -> Generation:
+def generation_of(name: str, dimension: int, population: int, targets: int) -> Generation:
     """A function that asks and tells one generation on each call."""
     space = build_space(SpaceSpec("normal", dimension))
     built = optimizers.build(name, {"population": population})

@@ -16,6 +16,7 @@ from blackbox_am.rpc import observing
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import oracle_service_pb2 as pb
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from blackbox_am.v1.group_service_pb2_grpc import GroupServiceStub
 from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
 from blackbox_am.v1.study_service_pb2_grpc import StudyServiceStub
 
@@ -43,7 +44,7 @@ class Connection:
         target: the server's address.
         timeout: seconds that a call may take.
         name: under which candidates are asked for.
-        studies, oracles, catalog: the services.
+        studies, groups, oracles, catalog: the services.
     """
 
     def __init__(self, target: str, timeout: float, client_id: str | None = None) -> None:
@@ -53,6 +54,7 @@ class Connection:
         options = [*_OPTIONS, *grpc_proxy_options(target)]
         self._channel = grpc.insecure_channel(target, options=options)
         self.studies = StudyServiceStub(self._channel)
+        self.groups = GroupServiceStub(self._channel)
         self.oracles = OracleServiceStub(self._channel)
         self.catalog = CatalogServiceStub(self._channel)
 
@@ -77,16 +79,12 @@ class Connection:
         Raises:
             BlackboxError: as `call`.
         """
-        deadline, pause = time.monotonic() + seconds, FIRST_PAUSE_SECONDS
+        attempts = Reconnecting(self.target, seconds)
         while True:
             try:
-                return self.call(method, request)
-            except ServerUnavailable as error:
-                wait = max(pause, error.retry_after or 0.0)
-                if time.monotonic() + wait > deadline:
-                    raise
-            time.sleep(wait)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                return method(request, timeout=self.timeout)
+            except grpc.RpcError as error:
+                attempts.failed(error)
 
     def stream(self, request: pb.ObserveRequest, stimuli: NDArray[Any]) -> NDArray[Any]:
         """The activations that `request` asks for, of stimuli too large for a message.
@@ -104,3 +102,41 @@ class Connection:
         """Closes the channel."""
         self._channel.close()
         self.name.close()
+
+
+class Reconnecting:
+    """Waits for a server that went away, longer after each attempt, and gives up in the end.
+
+    Args:
+        target: its address, for messages.
+        seconds: how long it is waited for.
+        deadline: on the monotonic clock, after which no more is waited; None for never.
+    """
+
+    def __init__(self, target: str, seconds: float, deadline: float | None = None) -> None:
+        self._target = target
+        self._seconds = seconds
+        self._deadline = deadline
+        self.answered()
+
+    def answered(self) -> None:
+        """The server is there: a later failure is a first one."""
+        self._pause = FIRST_PAUSE_SECONDS
+        self._lost_since: float | None = None
+
+    def failed(self, error: grpc.RpcError) -> None:
+        """Waits before the next attempt.
+
+        Raises:
+            BlackboxError: what the server raised; `ServerUnavailable` where it stays away.
+        """
+        problem = from_rpc_error(error, self._target)
+        if not isinstance(problem, ServerUnavailable):
+            raise problem from error
+        now = time.monotonic()
+        self._lost_since = self._lost_since or now
+        wait = max(self._pause, problem.retry_after or 0.0)
+        if now + wait > self._lost_since + self._seconds:
+            raise problem from error
+        time.sleep(wait if self._deadline is None else min(wait, max(self._deadline - now, 0.0)))
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)

@@ -319,18 +319,7 @@ class Study:
             InvalidSpec: where a limit would fall.
             StudyClosed: where the study was cancelled or failed.
         """
-        for name, limit in (("queries_per_target", queries_per_target), ("patience", patience)):
-            if limit is not None and not 1 <= limit <= MAX_QUERIES:
-                raise InvalidInput(
-                    f"{name} must be 1 or more, and at most {MAX_QUERIES}, got {limit}",
-                    field=f"budget.{name}",
-                )
-        budget = study_pb2.Budget(
-            queries_per_target=queries_per_target or 0,
-            seconds=seconds,
-            target_score=target_score,
-            patience=patience,
-        )
+        budget = extension(queries_per_target, seconds, target_score, patience)
         request = pb.ExtendStudyRequest(name=self._name, budget=budget)
         return self._steer(self._stub.ExtendStudy, request)
 
@@ -359,6 +348,31 @@ class Study:
             self._stub.Tell, request, reconnect_seconds
         )
         return told
+
+
+def extension(
+    queries_per_target: int | None,
+    seconds: float | None,
+    target_score: float | None,
+    patience: int | None,
+) -> study_pb2.Budget:
+    """Limits to set, those that are None left out.
+
+    Raises:
+        InvalidInput: for limits that are none.
+    """
+    for name, limit in (("queries_per_target", queries_per_target), ("patience", patience)):
+        if limit is not None and not 1 <= limit <= MAX_QUERIES:
+            raise InvalidInput(
+                f"{name} must be 1 or more, and at most {MAX_QUERIES}, got {limit}",
+                field=f"budget.{name}",
+            )
+    return study_pb2.Budget(
+        queries_per_target=queries_per_target or 0,
+        seconds=seconds,
+        target_score=target_score,
+        patience=patience,
+    )
 
 
 def _measured(values: ArrayLike, rows: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Network addresses: which of them mean this machine."""
+"""Network addresses that belong to this machine."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address, with or without a port, is one of this machine's own.
+    """Whether an address, with or without a port, belongs to this machine.
 
-    Such an address is never reached through a proxy, whatever `http_proxy` says: the proxy
-    would look for it on its own machine.
+    Such an address is never reached through a proxy, whatever `http_proxy` says, because the proxy
+    would search for the address on its own machine.
 
     Args:
         address: `host`, `host:port`, `[::1]:port`, or a target of gRPC such as
@@ -38,5 +38,5 @@ def is_loopback(address: str) -> bool:
 
 
 def grpc_proxy_options(address: str) -> list[tuple[str, int]]:
-    """Options of a gRPC channel to `address`: no proxy to this machine."""
+    """Options of a gRPC channel to `address`; a channel to this machine uses no proxy."""
     return [("grpc.enable_http_proxy", 0)] if is_loopback(address) else []

@@ -7,57 +7,60 @@ from collections.abc import Iterable
 
 
 class Artifacts(ABC):
-    """Large values, each known by the digest of its content, and kept once."""
+    """A store of large values. The digest of its content identifies a value, which is stored
+    once.
+    """
 
     @abstractmethod
     def put(self, pieces: bytes | Iterable[bytes]) -> str:
-        """Keeps a value.
+        """Store a value.
 
-        A value to which no study refers within a day may be removed.
+        A value that no study refers to after a day can be removed.
 
         Args:
             pieces: the value, or its pieces in order.
 
         Returns:
-            Its digest: SHA-256, 64 hexadecimal digits.
+            The digest: SHA-256, 64 hexadecimal digits.
         """
 
     @abstractmethod
     def size(self, digest: str) -> int:
-        """Bytes of the value.
+        """The number of bytes of the value.
 
         Raises:
-            NotFound: where the store does not have it.
+            NotFound: if the store does not have the value.
         """
 
     @abstractmethod
     def get(self, digest: str, offset: int = 0, limit: int | None = None) -> bytes:
-        """The bytes of the value from `offset` on, at most `limit` of them.
+        """At most `limit` bytes of the value, from `offset` on.
 
         Raises:
-            NotFound: where the store does not have the value.
-            InvalidInput: for a negative offset or limit, or an offset behind the value's end.
-            StoreCorrupt: where the value is damaged.
+            NotFound: if the store does not have the value.
+            InvalidInput: if offset or limit is negative, or if the offset is behind the value's
+                end.
+            StoreCorrupt: if the value is damaged.
         """
 
     @abstractmethod
     def refer(self, study_id: str, name: str, digest: str) -> None:
-        """Names a value as one of a study's: it is kept as long as the study.
+        """Add a named reference from a study to a value, which is then stored as long as the study.
 
         A later call with the same name replaces the reference.
 
         Raises:
-            NotFound: where the store does not have the value.
+            NotFound: if the store does not have the value.
         """
 
     @abstractmethod
     def of_study(self, study_id: str) -> dict[str, str]:
-        """Digests of the values to which a study refers, by name."""
+        """The digests of the values that a study refers to, by name of the reference."""
 
     @abstractmethod
     def collect(self, seconds: float = 86_400.0) -> int:
-        """Removes values that are older than `seconds` and to which no study refers.
+        """Remove the values that are older than `seconds` and that no study refers to.
 
         Returns:
-            How many were removed.
+            The number of removed values.
         """

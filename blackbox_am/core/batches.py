@@ -1,8 +1,9 @@
-"""One fixed batch shape, so that an answer does not depend on who else was asked.
+"""One fixed batch shape, so that the result of a row does not depend on the other rows.
 
-Matrix kernels choose their algorithm by shape, and the last bits of a row differ
-with the size of its batch: enough to flip ranks. So a model only ever sees batches
-of one size; a short batch is filled up with copies of its last row.
+Matrix kernels choose their algorithm by the shape of a batch and, on some processors, by the
+address of its first row. The last bits of a row then differ, which is enough to change ranks. So a
+model only sees batches of one size, at aligned addresses. A short batch is padded with copies of
+its last row.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ log = logging.getLogger(__name__)
 
 
 class BatchLimit:
-    """The largest batch that may fit into memory, found out by trying. Safe from any thread.
+    """The largest batch that may fit into memory, found by trial. Thread-safe.
 
     Attributes:
-        known: rows; None while everything did fit.
+        known: rows; None as long as every batch has fitted.
     """
 
     def __init__(self, known: int | None = None) -> None:
@@ -30,7 +31,7 @@ class BatchLimit:
         self.known = known
 
     def shrink(self, size: int, reason: Exception) -> None:
-        """Remembers that no more than `size` rows may fit. It never grows again."""
+        """Records that no more than `size` rows may fit. The limit never grows again."""
         with self._lock:
             if self.known is None or size < self.known:
                 log.warning("%s; batches of %d from now on", reason, size)
@@ -43,16 +44,16 @@ def in_fixed_batches(
     batch_size: int,
     *others: torch.Tensor,
 ) -> torch.Tensor:
-    """`function` over `rows` (N, ...), called with exactly `batch_size` rows a time.
+    """`function` over `rows` (N, ...), called with exactly `batch_size` rows at a time.
 
     Args:
-        function: takes as many tensors as are given.
+        function: takes one tensor for `rows` and one for each of `others`.
         rows: (N, ...).
         batch_size: rows in each call.
         others: further tensors (N, ...), of the same rows.
 
     Returns:
-        (N, ...): what it returned for the N rows; what it returned for padding is dropped.
+        (N, ...): the results of the N rows. The results of padding are dropped.
     """
     pieces = []
     for start in range(0, len(rows), batch_size):
@@ -67,8 +68,9 @@ def in_fixed_batches(
 
 
 def fixed_batch_size(rows: int, preferred: int) -> int:
-    """The batch size for generations of `rows` rows on an oracle that prefers `preferred`: the one
-    that needs as few calls, with the least padding. 80 rows at a preferred 64 are two calls of 40.
+    """The batch size for generations of `rows` rows on an oracle that prefers `preferred`: the size
+    that needs as few calls as possible with the least padding. 80 rows at a preferred 64 are two
+    calls of 40.
     """
     calls = -(-rows // preferred)
     return -(-rows // calls)

@@ -1,4 +1,4 @@
-"""Ids of candidates: the place of a candidate in its study, packed into one number of 64 bits.
+"""Ids of candidates: the place of a candidate in its study, packed into one 64-bit number.
 
 ::
 
@@ -6,7 +6,7 @@
     bits 17 to 33   target, below 2^17
     bits  0 to 16   row, below 2^17
 
-The only place that builds ids and takes them apart, for the service and for clients.
+Only this module packs and unpacks ids, for the service and for clients.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from blackbox_am.errors import InvalidInput
 ROW_BITS = 17
 TARGET_BITS = 17
 MAX_POPULATION = 2**ROW_BITS
-"""Candidates a generation for each target that an id can tell apart."""
+"""Largest number of rows of one target in one generation."""
 
 Ids = NDArray[np.uint64]
 Places = NDArray[np.int64]
@@ -33,7 +33,8 @@ def pack(generation: int, targets: ArrayLike, rows: ArrayLike) -> Ids:
 
     Args:
         generation: from 0, below 2^30.
-        targets, rows: (N,) whole numbers from 0, below 2^17.
+        targets: (N,) integers from 0, below 2^17.
+        rows: (N,) integers from 0, below 2^17.
     """
     places = np.asarray(targets, np.uint64) << np.uint64(ROW_BITS)
     high = np.uint64(generation) << np.uint64(ROW_BITS + TARGET_BITS)
@@ -45,12 +46,13 @@ def check(ids: ArrayLike, *, field: str = "candidate_ids") -> Ids:
     """`ids` as (N,) uint64.
 
     Raises:
-        InvalidInput: for what is not a list of whole numbers of 64 bits.
+        InvalidInput: if `ids` is not a list of 64-bit integers.
     """
     try:
         if isinstance(ids, np.ndarray) and ids.ndim == 1 and ids.dtype.kind == "u":
             return ids.astype(np.uint64)
-        # One by one: numpy makes floats of a list that mixes signed and unsigned numbers.
+        # The loop is needed because numpy converts a mixture of signed and unsigned numbers to
+        # floats.
         listed: Any = ids
         return np.array([operator.index(number) for number in listed], np.uint64)
     except (ValueError, OverflowError, TypeError):
@@ -63,10 +65,10 @@ def check(ids: ArrayLike, *, field: str = "candidate_ids") -> Ids:
 
 
 def unpack(ids: ArrayLike, *, field: str = "candidate_ids") -> tuple[Places, Places, Places]:
-    """The generation, target and row of each id: the inverse of `pack`; (N,) each.
+    """Generation, target and row of each id, (N,) each; the inverse of `pack`.
 
     Raises:
-        InvalidInput: for what is not a list of whole numbers of 64 bits.
+        InvalidInput: if `ids` is not a list of 64-bit integers.
     """
     numbers = check(ids, field=field)
     mask = np.uint64(2**ROW_BITS - 1)

@@ -1,4 +1,4 @@
-"""What an oracle can answer, as flags: each stands for one kind of request."""
+"""Capabilities of an oracle as flags; each flag stands for one kind of request."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ from enum import Flag, auto
 
 
 class Capability(Flag):
-    """What an oracle can answer. Flags are independent: a model may have gradients and no maps."""
+    """The capabilities of an oracle. Flags are independent: a model can have gradients but no
+    maps.
+    """
 
     SCORES = auto()
-    """The scores, probabilities or labels that are the model's own output."""
+    """Scores, probabilities or labels: the model's own output."""
     UNITS = auto()
     """Activations of units inside the model."""
     MAPS = auto()
-    """Single positions of a layer: places of a feature map, tokens."""
+    """Single positions of a layer: positions of a feature map, tokens."""
     GRADIENTS = auto()
     """Gradients of activations with respect to stimuli."""
     INTERVENTION = auto()
-    """Answers with some units silenced or changed."""
+    """Activations while some units are silenced or changed."""
 
 
 FORWARD = Capability.SCORES | Capability.UNITS | Capability.MAPS
-"""Everything that forward passes can answer."""
+"""All capabilities that need only forward passes."""
 
 
 def names(capabilities: Capability) -> tuple[str, ...]:
-    """The names of the flags that are set, in the order of the enumeration."""
+    """The names of the set flags, in the order of the enumeration."""
     return tuple(flag.name or "" for flag in Capability if flag in capabilities)
 
 
 def in_words(capabilities: Capability) -> str:
-    """The names of the flags for a message: `SCORES, UNITS`."""
+    """The names of the set flags for a message: `SCORES, UNITS`."""
     return ", ".join(names(capabilities)) or "none"

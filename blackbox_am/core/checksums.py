@@ -1,11 +1,11 @@
-"""Checksums of tensors, computed where the tensor is."""
+"""Checksums of tensors, computed on the tensor's device."""
 
 from __future__ import annotations
 
 import torch
 
 _CHUNK = 2**21
-"""Numbers at a time: it bounds the memory that a checksum takes."""
+"""Numbers in one step; limits the memory of a checksum."""
 _ODD = (-7046029254386353131, -4417276706812531889)
 """Odd multipliers with well mixed bits (2^64 over the golden ratio; a prime of xxHash)."""
 
@@ -13,9 +13,10 @@ _ODD = (-7046029254386353131, -4417276706812531889)
 def checksum(tensor: torch.Tensor) -> bytes:
     """16 bytes that depend on every bit of `tensor` and on its shape.
 
-    Two sums over its 32-bit words, each word times a weight of its place, modulo 2^64: integer
-    arithmetic, so that every device computes the same, in any order. It tells a faithful replay
-    from another; it does not resist an adversary. Only the 16 bytes move to the host.
+    The checksum consists of two weighted sums of the tensor's 32-bit words, modulo 2^64; the
+    weights depend on the position. Integer arithmetic gives the same result on every device and in
+    any order. The checksum detects that a replay differs; it does not resist an adversary. Only the
+    16 bytes are copied to the host.
     """
     words = tensor.detach().contiguous().reshape(-1).view(torch.int32)
     sums = torch.zeros(2, dtype=torch.int64, device=tensor.device)

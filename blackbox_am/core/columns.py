@@ -1,8 +1,8 @@
-"""Columns of a table: from a stimulus in [0, 1] to the exact values of a row, and nothing else.
+"""Columns of a table: the exact values of a row for a stimulus in [0, 1].
 
-Whoever needs the value of a feature (the generator that reports a row, the oracle that scores
-it) takes it from here, so that all of them mean the same value to the last bit. Needs numpy;
-`TableSchema.frame` and `TableSchema.model_input` need pandas.
+The generator that reports a row and the oracle that scores the row both use this module, so that
+they agree on each value to the last bit. The module needs numpy; `TableSchema.frame` and
+`TableSchema.model_input` need pandas.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ Encoding = Literal["value", "code", "one_hot"]
 Array = NDArray[Any]
 
 EXACT_VALUES = 2**24
-"""So many whole numbers have each a float32 in [0, 1] that is read back without error."""
+"""Largest number of integers that a float32 in [0, 1] can represent without error."""
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One column: a number between bounds, or one of some categories.
+    """One column: a number between bounds, or one of several categories.
 
     Attributes:
-        name: of the column.
+        name: name of the column.
         low, high: bounds, both included.
-        integer: whether only whole numbers between the bounds are meant.
-        categories: its values, where it has no bounds.
-        encoding: how the model takes a category: `value`, the category itself; `code`, its
-            place among the categories; `one_hot`, a feature for each category, 1 for the one
-            that it is and 0 for the others.
-        dtype: the name of its pandas dtype, such as `int64`, `category` or `bool`; empty: the
-            one that pandas chooses.
-        ordered: whether a dtype `category` is an ordered one.
+        integer: whether the values are integers.
+        categories: values of a column without bounds.
+        encoding: input of the model for a category: `value` is the category itself; `code` is its
+            position among the categories; `one_hot` is one feature for each category, 1 for the
+            chosen category and 0 for the others.
+        dtype: name of the pandas dtype, such as `int64`, `category` or `bool`; if empty, pandas
+            chooses.
+        ordered: whether a dtype `category` is ordered.
 
     Raises:
-        InvalidSpec: where these do not fit together.
+        InvalidSpec: if the attributes contradict each other.
     """
 
     name: str
@@ -87,29 +87,29 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def one_hot(self) -> bool:
-        """Whether it has a feature for each category."""
+        """Whether the column has one feature for each category."""
         return bool(self.categories) and self.encoding == "one_hot"
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the features it becomes."""
+        """Names of the column's features."""
         if self.one_hot:
             return tuple(f"{self.name}={value}" for value in self.categories)
         return (self.name,)
 
     @property
     def choices(self) -> int:
-        """How many values it can have; 0 for a real number."""
+        """Number of possible values; 0 for a real number."""
         if self.categories:
             return len(self.categories)
         low, high = self.bounds
         return int(high) - int(low) + 1 if self.integer else 0
 
     def numbers(self, places: Array) -> Array:
-        """(N,) what its features, (N, features) float64 in [0, 1], mean as numbers.
+        """The column's values (N,) as numbers, for features (N, features) float64 in [0, 1].
 
-        Codes of categories and whole numbers are int64 (uint64, where int64 cannot hold them);
-        real numbers are float64, rounded to float32 where that is its dtype.
+        Codes of categories and integers are int64 (uint64 if int64 is too small). Real numbers are
+        float64, rounded to float32 if the dtype is float32.
         """
         if self.one_hot:
             chosen: Array = places.argmax(axis=1)
@@ -131,12 +131,14 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return np.array(whole, np.int64 if last < 2**63 else np.uint64)
 
     def values(self, places: Array) -> list[Value]:
-        """What its features (N, features) mean, as plain values."""
+        """The column's values as plain Python values, for features (N, features)."""
         numbers = self.numbers(places).tolist()
         return [self.categories[code] for code in numbers] if self.categories else numbers
 
     def series(self, places: Array, dtype: str | None = None) -> Any:
-        """What its features (N, features) mean, as a pandas Series of its dtype, or of another."""
+        """The column's values as a pandas Series of its dtype, or of another, for features (N,
+        features).
+        """
         pd = _pandas()
         dtype = self.dtype if dtype is None else dtype
         numbers = self.numbers(places)
@@ -152,13 +154,13 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class TableSchema:
-    """The columns of a table, and what a stimulus means in them.
+    """The columns of a table and the conversion of stimuli to rows.
 
     Attributes:
-        columns: in the order of the table.
+        columns: the columns, in the order of the table.
 
     Raises:
-        InvalidSpec: where there is no column, or two have the same name.
+        InvalidSpec: if there is no column, or if two columns have the same name.
     """
 
     columns: tuple[Column, ...]
@@ -173,15 +175,15 @@ class TableSchema:
 
     @classmethod
     def of(cls, frame: Any, encoding: Encoding = "value") -> TableSchema:
-        """The schema whose bounds, categories and dtypes are those of a pandas DataFrame.
+        """The schema with the bounds, categories and dtypes of a pandas DataFrame.
 
-        Columns of floating-point numbers and of integers become numbers between their
-        smallest and largest value, missing ones left out; all others categories, sorted,
-        or in the order of a categorical dtype.
+        Columns of floating-point numbers and of integers become numbers between their smallest and
+        largest value; missing values are ignored. All other columns become sorted categories, or
+        categories in the order of a categorical dtype.
 
         Raises:
-            InvalidSpec: where it is no DataFrame, a column has no value, or a column holds
-                something else than texts, numbers and booleans.
+            InvalidSpec: if the argument is not a DataFrame, if a column has no value, or if a
+                column contains values other than texts, numbers and booleans.
         """
         if not (hasattr(frame, "columns") and hasattr(frame, "dtypes")):
             raise InvalidSpec(
@@ -195,7 +197,7 @@ class TableSchema:
         return tuple(name for column in self.columns for name in column.features)
 
     def rows(self, stimuli: Any) -> list[dict[str, Value]]:
-        """What stimuli (N, features) mean: plain values by the name of their column."""
+        """The values of stimuli (N, features): plain values by name of the column."""
         columns = {c.name: c.values(places) for c, places in self._pieces(stimuli)}
         return [
             dict(zip(columns, values, strict=True))
@@ -203,20 +205,22 @@ class TableSchema:
         ]
 
     def frame(self, stimuli: Any) -> Any:
-        """What stimuli (N, features) mean: a pandas DataFrame with the columns' dtypes.
+        """The values of stimuli (N, features): a pandas DataFrame with the columns' dtypes.
 
         Raises:
-            MissingExtra: where pandas is not installed.
+            MissingExtra: if pandas is not installed.
         """
         return _pandas().DataFrame({c.name: c.series(p) for c, p in self._pieces(stimuli)})
 
     def model_input(self, stimuli: Any, *, categorical: bool = False) -> Any:
-        """Stimuli (N, features) as a model takes them: a pandas DataFrame, as `frame`, in which
-        columns of encoding `code` hold codes, and those of `one_hot` are their features.
+        """The model's input for stimuli (N, features): a pandas DataFrame as of `frame`.
+
+        Columns of encoding `code` contain codes; columns of encoding `one_hot` are replaced by
+        their features.
 
         Args:
             stimuli: as in `frame`.
-            categorical: whether categories that are taken by value get the dtype `category`.
+            categorical: whether categories of encoding `value` get the dtype `category`.
         """
         found: dict[str, Any] = {}
         for column, places in self._pieces(stimuli):
@@ -232,7 +236,7 @@ class TableSchema:
         return _pandas().DataFrame(found)
 
     def _pieces(self, stimuli: Any) -> list[tuple[Column, Array]]:
-        """Each column with its features (N, features of it), float64."""
+        """Each column with its features (N, features of the column), float64."""
         given = stimuli.detach().cpu().numpy() if hasattr(stimuli, "detach") else stimuli
         numbers = np.asarray(given, np.float64)
         if numbers.ndim != 2 or numbers.shape[1] != len(self.features):
@@ -255,11 +259,13 @@ class TableSchema:
 
 
 def schema_of(given: Any) -> TableSchema:
-    """The schema that is meant by a pandas DataFrame, by something with `columns`, such as the
-    generator `table`, or by columns, as `Column` or as plain tables of its attributes.
+    """The schema of a pandas DataFrame, of an object with `columns`, or of a list of columns.
+
+    A generator `table` is an object with `columns`. A column is a `Column` or a mapping of its
+    attributes.
 
     Raises:
-        InvalidSpec: for anything else.
+        InvalidSpec: if the argument is of another type.
     """
     if hasattr(given, "dtypes"):
         return TableSchema.of(given)
@@ -275,7 +281,7 @@ def schema_of(given: Any) -> TableSchema:
 
 
 def _column(values: Any, name: str, encoding: Encoding) -> Column:
-    """The schema of one column of a DataFrame, a pandas Series."""
+    """The schema of one column of a DataFrame, given as a pandas Series."""
     dtype, kind = str(values.dtype), getattr(values.dtype, "kind", "O")
     known = values.dropna()
     if not len(known):

@@ -1,4 +1,4 @@
-"""Tensors that never change: made once, and moved once to each device."""
+"""Constant tensors, created once and copied once to each device."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Tensors = tuple[torch.Tensor, ...]
 
 
 class Constants:
-    """Tensors that a computation needs each time, there before it asks.
+    """Tensors that a computation uses repeatedly.
 
-    Safe to use from any thread: two that ask at once for a new device both move them, and
-    what they get is equal.
+    The class is thread-safe: two threads that request the tensors on a new device at once both copy
+    them, and the copies are equal.
 
     Args:
-        make: makes them, on the CPU; called when they are first asked for.
+        make: creates the tensors on the CPU; called at the first request.
     """
 
     def __init__(self, make: Callable[[], Tensors]) -> None:

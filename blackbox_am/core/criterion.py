@@ -1,7 +1,7 @@
-"""When a target has succeeded: quantities in, yes or no out.
+"""Success criteria: from quantities to a yes or no for each row.
 
-Criteria are joined: ``a & b`` is met where both are, ``a | b`` where one is.
-The same code judges numpy arrays (the journal) and torch tensors.
+Criteria can be combined: ``a & b`` is met if both are met, ``a | b`` if one is met. The same code
+works on numpy arrays (the journal) and on torch tensors.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ from blackbox_am.errors import InvalidSpec
 
 
 class Criterion(ABC):
-    """Whether a row is a success."""
+    """Decides whether a row is a success."""
 
     @abstractmethod
     def reads(self) -> tuple[Quantity, ...]:
-        """The quantities that it reads, U of them, in the order of `met`'s last axis."""
+        """The U quantities of the criterion, in the order of the last axis of `met`'s argument."""
 
     @abstractmethod
     def met(self, values: A) -> A:
-        """Booleans of shape (...) for values of shape (..., U). A row with nan is none."""
+        """Booleans of shape (...) for values of shape (..., U); a row with nan is never a
+        success.
+        """
 
     @abstractmethod
     def spec(self) -> CriterionSpec:
-        """Its description as plain data."""
+        """The criterion as plain data."""
 
     @abstractmethod
     def __str__(self) -> str:
-        """Words for messages, such as `fc:3 at least 2`."""
+        """A short text for messages, such as `fc:3 at least 2`."""
 
     def __and__(self, other: Criterion) -> Criterion:
         return All((self, other))
@@ -47,22 +49,22 @@ class Criterion(ABC):
 
 @dataclass(frozen=True)
 class LeafCriterion(Criterion):
-    """A criterion of quantities that it names itself: the base of every plug-in.
+    """A criterion of listed quantities: the base class of every plug-in.
 
     A subclass is a frozen dataclass. Its fields are its parameters and its schema.
 
     Attributes:
-        quantities: what it reads, such as `fc:3`; kept in their shortest spelling.
+        quantities: the quantities, such as `fc:3`, in their shortest spelling.
 
     Raises:
-        InvalidInput: where an address is not in the grammar.
-        InvalidSpec: where there is no quantity.
+        InvalidInput: if an address is not in the grammar.
+        InvalidSpec: if there is no quantity.
     """
 
     quantities: tuple[str, ...]
 
     kind: ClassVar[str]
-    """The name of its file, by which specifications call it."""
+    """The name of the plug-in, which is the name of its file."""
 
     def __post_init__(self) -> None:
         if not self.quantities:
@@ -89,7 +91,7 @@ class LeafCriterion(Criterion):
 
 @dataclass(frozen=True)
 class _Joined(Criterion):
-    """Several criteria, each reading its own slice of the values."""
+    """Several criteria; each reads its own part of the values."""
 
     terms: tuple[Criterion, ...]
 
@@ -116,7 +118,7 @@ class _Joined(Criterion):
 
 @dataclass(frozen=True)
 class All(_Joined):
-    """Met where every term is."""
+    """A criterion that is met if every term is met."""
 
     kind: ClassVar[str] = "all"
     word: ClassVar[str] = "and"
@@ -130,7 +132,7 @@ class All(_Joined):
 
 @dataclass(frozen=True)
 class AnyOf(_Joined):
-    """Met where one term is."""
+    """A criterion that is met if one term is met."""
 
     kind: ClassVar[str] = "any"
     word: ClassVar[str] = "or"

@@ -1,4 +1,4 @@
-"""Digests of what models are made of: files, folders, torch modules, arrays and plain values."""
+"""Digests of the parts of models: files, folders, torch modules, arrays and plain values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from blackbox_am.errors import NotFound
 
 DIGEST_BYTES = 16
 SETTLED_SECONDS = 2.0
-"""A file that changed more recently may change again without another time stamp."""
+"""Seconds; a file that changed more recently can change again without a new time stamp."""
 
 _CHUNK = 2**20
 _PROCESS = uuid.uuid4().hex
@@ -32,26 +32,26 @@ _PROCESS = uuid.uuid4().hex
 _files: dict[tuple[str, int, int, int], str] = {}
 _files_lock = threading.Lock()
 _tokens: dict[int, tuple[Callable[[], object], str]] = {}
-"""Names of objects by their address, each with what gives the object while it lives."""
+"""Names of objects by memory address, with a reference to the object."""
 _tokens_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Hexadecimal digits that stand for a content."""
+    """Hexadecimal digits that identify a content."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unnamed:
-    """A name that one object in memory has in this process alone."""
+    """A name that only one object in the memory of this process has."""
 
     text: str
 
     @classmethod
     def of(cls, value: object) -> Unnamed:
-        """The same name for the same object, and another for each other object."""
+        """The same name for the same object, and another name for every other object."""
         bound = getattr(value, "__self__", None)
         if inspect.ismethod(value) and bound is not None:  # made anew at each access
             return cls(f"{cls.of(bound).text}.{value.__name__}")
@@ -63,9 +63,9 @@ class Unnamed:
 
 
 def paths_in(value: object) -> tuple[Path, ...]:
-    """The files and folders that `value` gives: a `Path`, several, or a text that is a path.
+    """The files and folders of `value`: a `Path`, several paths, or a text that is a path.
 
-    A bare word is never taken for a folder, because many parameters are words.
+    A single word is never interpreted as a folder, because many parameters are words.
     """
     if isinstance(value, Path):
         return (value,)
@@ -81,24 +81,24 @@ def paths_in(value: object) -> tuple[Path, ...]:
 
 
 def of_paths(paths: Sequence[Path]) -> str:
-    """Digest of files or folders in this order: of their contents, whatever they are called.
+    """Digest of the contents of files or folders, in this order and independent of their own names.
 
-    In a folder the names of the files count, and so do those of the folders in it.
+    The names of files and folders inside a folder are part of the digest.
 
     Raises:
-        NotFound: where there is nothing of that name.
+        NotFound: if a file or folder does not exist.
     """
     found = [_of_folder(path) if path.is_dir() else _of_file(path) for path in paths]
     return found[0] if len(found) == 1 else of_text("\n".join(found))
 
 
 def of_text(text: str) -> str:
-    """Digest of a text, from which the text cannot be read."""
+    """Digest of a text; the text cannot be recovered from it."""
     return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
 
 
 def of_value(value: object) -> str | Digest | Unnamed:
-    """A plain value as text; the digest of what has content; or a name in this process alone."""
+    """The text of a plain value, the digest of a content, or a name in this process."""
     plain = _plain(value)
     if plain is not None:
         return plain
@@ -111,7 +111,7 @@ def of_value(value: object) -> str | Digest | Unnamed:
 
 
 def structure(module: torch.nn.Module) -> Digest:
-    """Digest of the classes of a module, for one whose weights come from somewhere else."""
+    """Digest of a module's classes, for a module whose weights are identified separately."""
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     memory_digests.add_structure(digest, module)
     return Digest(digest.hexdigest())
@@ -125,7 +125,7 @@ def _reference(value: object) -> Callable[[], object]:
 
 
 def _plain(value: object) -> str | None:
-    """The text of a plain value; None where it is not plain."""
+    """The text of a plain value; None if the value is not plain."""
     if isinstance(value, Enum):
         return repr(value.value)
     if isinstance(value, np.generic):
@@ -153,7 +153,7 @@ def _plain(value: object) -> str | None:
 
 
 def _attributes(value: object) -> dict[str, object] | None:
-    """The fields of a structure of plain data by name; None of anything else."""
+    """The fields of a structure of plain data, by name; None for any other value."""
     if isinstance(value, msgspec.Struct):
         return {name: getattr(value, name) for name in value.__struct_fields__}
     if dataclasses.is_dataclass(value) and not isinstance(value, (type, Digest, Unnamed)):

@@ -1,4 +1,4 @@
-"""What is wrong with plain data, in sentences of ours, from what msgspec says of it."""
+"""Error messages for wrong plain data, derived from the messages of msgspec."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ _RELATIONS = {">=": "at least", "<=": "at most", ">": "above", "<": "below", "==
 
 
 def explain(spec_type: type, plain: Any, message: str) -> tuple[str, str]:
-    """The sentence, and the path of the field at fault, such as `targets[0].kind`.
+    """The message, and the path of the wrong field, such as `targets[0].kind`.
 
     Args:
-        spec_type: what `plain` was to become.
+        spec_type: the expected type.
         plain: dicts and lists.
-        message: what msgspec said, or a sentence of ours to which it added the place.
+        message: the message of msgspec, or a message of this package to which msgspec added the
+            path.
     """
     found = _PLACE.search(message)
     path = found[1] if found else ""

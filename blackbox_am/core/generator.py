@@ -1,4 +1,4 @@
-"""The contract of a generator: latents in, stimuli out."""
+"""The contract of a generator, a function from latents to stimuli."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from blackbox_am.errors import InvalidInput, InvalidSpec, ShapeMismatch
 
 
 class Generator(Identified, ABC):
-    """Turns points of its latent space into stimuli a model can see.
+    """Turns points of its latent space into stimuli for a model.
 
     A subclass is a frozen dataclass whose fields are its parameters. `space` and
     `stimulus_shape` are known without loading weights.
     """
 
     study_parameters: ClassVar[frozenset[str]] = frozenset()
-    """Parameters that a study may set by itself. The operator may allow it others."""
+    """Parameters that a study can set. The operator can allow others."""
     study_inputs: ClassVar[tuple[str, ...]] = ()
-    """Parameters that a study may bring as arrays, such as the images to attack."""
+    """Parameters that a study can supply as arrays, such as the images to attack."""
 
     @property
     def differentiable(self) -> bool:
-        """Whether `render` carries gradients."""
+        """Whether the result of `render` has gradients."""
         return False
 
     @property
     def licence(self) -> str:
-        """Terms of its weights; empty where it has none, or where nobody says."""
+        """Licence of the weights; empty if there are no weights or if the licence is unknown."""
         return ""
 
     @property
     @abstractmethod
     def space(self) -> Space:
-        """Where its latents live."""
+        """The latent space."""
 
     @property
     @abstractmethod
@@ -48,53 +48,55 @@ class Generator(Identified, ABC):
 
     @abstractmethod
     def render(self, latents: torch.Tensor) -> torch.Tensor:
-        """(N, *stimulus) float32 in [0, 1], for latents of shape (N, D).
+        """Stimuli (N, *stimulus) float32 in [0, 1] for latents of shape (N, D).
 
-        A row that could not be rendered has nan, and is a failed row: nobody measures it. Use
-        `bounded`, not `clamp`, for values that may be infinite.
+        A row with nan could not be rendered. It is a failed row, and no oracle measures it. Use
+        `bounded` and not `clamp` for values that can be infinite.
         """
 
     @property
     def targets(self) -> int | None:
-        """How many targets it tells apart, as a search around K inputs does; None: none."""
+        """Number of targets with different inputs, as in a search around K inputs; None: no
+        inputs.
+        """
         return None
 
     def render_targets(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """As `render`, for rows of known targets; override both this and `targets`.
+        """Render rows of known targets; override both this method and `targets`.
 
         Args:
             latents: (N, D).
-            targets: (N,) int64, the number in its study of each row's target. `render` alone
-                means target 0.
+            targets: (N,) int64, the number in its study of each row's target. `render` is the case
+                of target 0.
         """
         del targets
         return self.render(latents)
 
     def references(self, targets: torch.Tensor) -> torch.Tensor | None:
-        """The inputs that it works around, for rows of targets (N,): (N, *stimulus) or, where
-        all rows have the same, (1, *stimulus); None where it works around none.
+        """The given inputs for rows of targets (N,): (N, *stimulus), or (1, *stimulus) if all rows
+        have the same input; None if the generator has no inputs.
         """
         del targets
         return None
 
     def to(self, device: torch.device | str) -> None:
-        """Moves its weights. A generator without weights does nothing."""
+        """Move the weights to a device. A generator without weights does nothing."""
         del device
 
 
 def bounded(values: torch.Tensor) -> torch.Tensor:
-    """Values cut off at 0 and 1; nan and infinities are nan afterwards.
+    """Clip values to [0, 1]; nan and infinities become nan.
 
-    A decoder that overflows makes no bright picture, so its infinity must not become 1.
+    The infinity of a decoder that overflows must not become 1, a bright picture.
     """
     return torch.add(values.clamp(0, 1), values, alpha=0)  # 0 * infinity is nan
 
 
 def check_targets(generator: Generator, targets: int) -> None:
-    """Checks that a generator made for K targets has K of them.
+    """Check that a generator for K targets has K inputs.
 
     Raises:
-        InvalidSpec: saying both numbers.
+        InvalidSpec: if the numbers differ; the message has both.
     """
     if generator.targets not in (None, targets):
         raise InvalidSpec(
@@ -105,11 +107,10 @@ def check_targets(generator: Generator, targets: int) -> None:
 
 
 def check_row_targets(generator: Generator, targets: Sequence[int]) -> None:
-    """Checks the targets of rows that a generator is to render. One that tells no targets apart
-    takes any.
+    """Check the targets of rows to render. A generator without inputs accepts any target.
 
     Raises:
-        InvalidInput: for a target that it was not made for.
+        InvalidInput: if a target has no input.
     """
     known = generator.targets
     if known is None:
@@ -124,15 +125,15 @@ def check_row_targets(generator: Generator, targets: Sequence[int]) -> None:
 
 
 def check_fit(generator: Generator, info: OracleInfo, making: str, taking: str) -> None:
-    """Checks that an oracle takes the stimuli that a generator makes.
+    """Check that an oracle accepts the stimuli of a generator.
 
     Args:
-        generator: makes them.
-        info: what the oracle says of itself.
-        making, taking: what to call the two.
+        generator: the generator.
+        info: the oracle's description.
+        making, taking: names of the two in messages.
 
     Raises:
-        ShapeMismatch: saying both shapes, and which wrappers make them fit.
+        ShapeMismatch: if the shapes differ; the message has both shapes and the wrappers that help.
     """
     made, taken = tuple(generator.stimulus_shape), info.stimulus_shape
     if made != taken:
@@ -143,7 +144,7 @@ def check_fit(generator: Generator, info: OracleInfo, making: str, taking: str) 
 
 
 def _cure(made: tuple[int, ...], taken: tuple[int, ...]) -> str:
-    """What to put around the generator, where that helps."""
+    """The wrappers of the generator that would make the shapes equal."""
     wraps = []
     if len(made) == len(taken) and len(made) in (2, 3) and made[1:] != taken[1:]:
         wraps.append(f'kind = "resize" and size = {list(taken[1:])}')
@@ -162,11 +163,7 @@ def _cure(made: tuple[int, ...], taken: tuple[int, ...]) -> str:
 
 
 def check_latent_shape(space: Space, latents: torch.Tensor) -> None:
-    """Checks shape and dtype of latents (N, D), at no cost to the device.
-
-    Raises:
-        ShapeMismatch: saying what was expected and what came.
-    """
+    """Check shape and dtype of latents (N, D) without reading them from the device."""
     if latents.ndim != 2 or latents.shape[1] != space.dim:
         raise ShapeMismatch(
             f"latents: expected shape (N, {space.dim}), got {tuple(latents.shape)}",

@@ -1,4 +1,6 @@
-"""The contract of a measure: a number for each stimulus, computed where it is rendered."""
+"""The contract of a measure: a number for each stimulus, computed where the stimulus is
+rendered.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ class Rendered:
     Attributes:
         latents: (N, D).
         stimuli: (N, *stimulus) in [0, 1].
-        references: (N, *stimulus) or (1, *stimulus), the input that each stimulus is compared
-            with; None where the generator has none.
+        references: (N, *stimulus) or (1, *stimulus), the input with which each stimulus is
+            compared; None if the generator has no inputs.
     """
 
     latents: torch.Tensor
@@ -28,34 +30,34 @@ class Rendered:
 
 
 class Measure(ABC):
-    """Measures of a stimulus or its latent, each called by a name such as `stimulus.tv`.
+    """Measures of a stimulus or its latent; each has a name such as `stimulus.tv`.
 
-    A measure knows no model. It is differentiable where the generator is, so that a penalty
-    has gradients too. A subclass takes no parameters.
+    A measure is independent of the model. It is differentiable if the generator is, so that a
+    penalty has gradients. A subclass has no parameters.
     """
 
     names: ClassVar[tuple[str, ...]]
-    """The measures that it computes."""
+    """The names of the measures that the class computes."""
     compares: ClassVar[bool] = False
-    """Whether it compares stimuli with the inputs that a generator works around."""
+    """Whether the measures compare stimuli with the generator's inputs."""
 
     def check(self, stimulus_shape: tuple[int, ...]) -> None:  # noqa: B027  # most take any
-        """Checks that stimuli of this shape can be measured.
+        """Check that stimuli of this shape can be measured.
 
         Raises:
-            InvalidSpec: saying which shapes can.
+            InvalidSpec: if they cannot; the message names the possible shapes.
         """
 
     @abstractmethod
     def measure(self, name: str, rendered: Rendered) -> torch.Tensor:
-        """(N,) float32 values of the measure called `name`, one of `names`."""
+        """Values (N,) float32 of the measure `name`, one of `names`."""
 
 
 def references_of(rendered: Rendered) -> torch.Tensor:
-    """The inputs that stimuli are compared with, (N or 1, *stimulus).
+    """The inputs with which stimuli are compared, (N or 1, *stimulus).
 
     Raises:
-        ShapeMismatch: where there are none, or they have another shape than the stimuli.
+        ShapeMismatch: if there are no inputs, or if their shape differs from that of the stimuli.
     """
     references = rendered.references
     if references is None or references.shape[1:] != rendered.stimuli.shape[1:]:
@@ -68,8 +70,10 @@ def references_of(rendered: Rendered) -> torch.Tensor:
 
 
 def differences(stimuli: torch.Tensor) -> torch.Tensor:
-    """(N, n) differences of neighbours along time, or along height and width; the first axis of
-    stimuli of two or more axes is that of channels, which are not compared with each other.
+    """Differences (N, n) of neighbours along time, or along height and width.
+
+    The first axis of stimuli with two or more axes is the channel axis; channels are not compared
+    with each other.
     """
     first = 2 if stimuli.ndim > 2 else 1
     pairs = [stimuli.diff(dim=axis).flatten(1) for axis in range(first, stimuli.ndim)]
@@ -77,10 +81,10 @@ def differences(stimuli: torch.Tensor) -> torch.Tensor:
 
 
 def check_neighbours(name: str, stimulus_shape: tuple[int, ...]) -> None:
-    """Checks that stimuli have neighbours in time or space.
+    """Check that stimuli have neighbours in time or space.
 
     Raises:
-        InvalidSpec: for stimuli of one value a channel.
+        InvalidSpec: if a channel of the stimulus has only one value.
     """
     if max(stimulus_shape[1:] or stimulus_shape) < 2:
         raise InvalidSpec(

@@ -15,17 +15,17 @@ _LIBRARY_FOLDERS = ("site-packages", "dist-packages", "blackbox_am")
 
 
 class Hash(Protocol):
-    """What `hashlib` makes."""
+    """A hash object of `hashlib`."""
 
     def update(self, data: Any, /) -> object:
-        """Takes in bytes."""
+        """Add bytes to the hash."""
 
 
 def add(digest: Hash, value: object) -> bool:
-    """Feeds a value's content to `digest`.
+    """Add a value's content to `digest`.
 
     Returns:
-        Whether the whole content is known. Of an arbitrary object it is not.
+        Whether the whole content is known. The content of an arbitrary object is not.
     """
     if isinstance(value, nn.Module):
         return _add_module(digest, value)
@@ -53,11 +53,11 @@ def add(digest: Hash, value: object) -> bool:
 
 
 def add_structure(digest: Hash, module: nn.Module) -> None:
-    """Feeds the classes of all submodules to `digest`, with what they print of themselves.
+    """Add the classes of all submodules, and what they print of themselves, to `digest`.
 
-    A class outside the installed packages is taken with its source, because its owner edits it.
-    Numbers with a fraction that a module keeps as attributes count; integers do not, because
-    many modules count their calls in one.
+    The source of a class outside the installed packages is added too, because its owner edits it.
+    Attributes of a module that are floating-point numbers are added; integers are not, because many
+    modules count their calls in an integer.
     """
     if isinstance(module, torch.jit.ScriptModule):
         _add_text(digest, str(module.inlined_graph))
@@ -82,7 +82,7 @@ def _add_module(digest: Hash, module: nn.Module) -> bool:
 def _other_buffers(
     module: nn.Module, state: Mapping[str, Any]
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """Buffers that no state dict holds, less the ones in which a spiking neuron keeps its state."""
+    """Buffers outside the state dict, without those in which a spiking neuron stores its state."""
     for prefix, part in module.named_modules():
         if hasattr(part, "init_hidden"):
             continue
@@ -123,11 +123,11 @@ def _add_text(digest: Hash, text: str) -> None:
 
 
 def own_source(kind: type) -> str:
-    """The source of a class outside the installed packages, or nothing."""
+    """The source of a class outside the installed packages, or an empty text."""
     try:
         file = None if kind.__module__.startswith("torch.") else inspect.getsourcefile(kind)
         if file is None or any(folder in Path(file).parts for folder in _LIBRARY_FOLDERS):
             return ""
         return inspect.getsource(kind)
-    except (OSError, TypeError):  # typed into an interpreter, or made by a program
+    except (OSError, TypeError):  # the class was typed into an interpreter, or a program created it
         return ""

@@ -1,7 +1,7 @@
-"""Counting what an evaluation costs, where it is spent: at the oracle.
+"""Accounting of an evaluation, measured at the oracle.
 
-Whoever evaluates opens a meter; whatever is asked of oracles beneath it is added up, in
-any thread that runs in the same context (`contextvars`). Without a meter nothing is counted.
+The caller opens a meter. Every call of an oracle inside the meter's context is added to it, in any
+thread with the same context (`contextvars`). Without a meter nothing is counted.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """A sum that many threads may add to.
+    """A sum to which several threads can add.
 
     Args:
-        outer: another meter, which gets all of it too.
-        on_call: told before each call that is made (it has been added), and after one that
-            turned out not to have been; one thread at a time. What it raises keeps the call
-            from being made, and counted.
+        outer: another meter, which receives the same counts.
+        on_call: called before each counted call (the call is already added), and after a call that
+            was not made after all; only one thread at a time calls it. An exception of this
+            function prevents the call, which is then not counted.
 
     Attributes:
-        total: what was counted so far.
-        kept: of that, what need not be asked again if the evaluation fails: a cache has it.
+        total: all counts so far.
+        kept: counts of rows that need no second call if the evaluation fails, because a cache has
+            their answers.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Meter:
         self.kept = Accounting()
 
     def add(self, counts: Accounting) -> None:
-        """Adds `counts`."""
+        """Add `counts`."""
         with self._lock:
             self.total += counts
             if self._on_call is not None and counts.calls:
@@ -58,7 +59,7 @@ class Meter:
             self._outer.add(counts)
 
     def lost(self) -> Accounting:
-        """What has to be asked again, and is not yet counted as a retry, if all this failed."""
+        """Counts of rows that would have to be repeated, and are not yet counted as retries."""
         first_calls = self.total.calls - self.total.retries
         first_rows = self.total.rows - self.total.retried_rows
         return Accounting(
@@ -67,7 +68,7 @@ class Meter:
         )
 
     def keep(self, counts: Accounting) -> None:
-        """Marks `counts`, added before, as kept."""
+        """Mark `counts`, which were added before, as kept."""
         with self._lock:
             self.kept += counts
         if self._outer is not None:
@@ -79,7 +80,7 @@ _current: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 @contextmanager
 def metering(meter: Meter | None = None) -> Iterator[Meter]:
-    """A meter for all that is counted within: a new one, which the one around it hears of."""
+    """Open a new meter inside the context; an enclosing meter receives the same counts."""
     meter = meter or Meter(_current.get())
     token = _current.set(meter)
     try:
@@ -89,14 +90,14 @@ def metering(meter: Meter | None = None) -> Iterator[Meter]:
 
 
 def count(counts: Accounting) -> None:
-    """Adds to the meter that is open, if there is one."""
+    """Add to the open meter, if there is one."""
     meter = _current.get()
     if meter is not None:
         meter.add(counts)
 
 
 def observed(oracle: Oracle, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
-    """What `oracle.observe` returns; the call and its rows are counted, whatever comes of it."""
+    """Call `oracle.observe`; the call and its rows are counted whether it succeeds or fails."""
     if not oracle.counts_itself:
         count(Accounting(calls=1, rows=len(stimuli)))
     return oracle.observe(stimuli, units)

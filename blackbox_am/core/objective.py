@@ -1,4 +1,4 @@
-"""What is maximised: quantities in, one number out, larger is better.
+"""Objectives: from quantities to one score for each row; larger is better.
 
 Objectives form an algebra: ``a + b``, ``a - b``, ``a * b``, ``2 * a``, ``-a``.
 The same code scores numpy arrays (the journal) and torch tensors (gradients).
@@ -22,19 +22,21 @@ A = TypeVar("A", bound=Any)
 
 
 class Objective(ABC):
-    """A score of quantities."""
+    """Computes a score from quantities."""
 
     @abstractmethod
     def reads(self) -> tuple[Quantity, ...]:
-        """The quantities that it reads, U of them, in the order of `score`'s last axis."""
+        """The U quantities of the objective, in the order of the last axis of `score`'s
+        argument.
+        """
 
     @abstractmethod
     def score(self, values: A) -> A:
-        """Scores of shape (...) for values of shape (..., U). nan in, nan out."""
+        """Scores of shape (...) for values of shape (..., U); nan in, nan out."""
 
     @abstractmethod
     def spec(self) -> ObjectiveSpec:
-        """Its description as plain data."""
+        """The objective as plain data."""
 
     @abstractmethod
     def __str__(self) -> str:
@@ -59,22 +61,22 @@ class Objective(ABC):
 
 @dataclass(frozen=True)
 class Leaf(Objective):
-    """An objective of quantities that it names itself: the base of every plug-in.
+    """An objective of listed quantities: the base class of every plug-in.
 
     A subclass is a frozen dataclass. Its fields are its parameters and its schema.
 
     Attributes:
-        quantities: what it reads, such as `fc:3`; kept in their shortest spelling.
+        quantities: the quantities, such as `fc:3`, in their shortest spelling.
 
     Raises:
-        InvalidInput: where an address is not in the grammar.
-        InvalidSpec: where there is no quantity.
+        InvalidInput: if an address is not in the grammar.
+        InvalidSpec: if there is no quantity.
     """
 
     quantities: tuple[str, ...]
 
     kind: ClassVar[str]
-    """The name of its file, by which specifications call it."""
+    """The name of the plug-in, which is the name of its file."""
 
     def __post_init__(self) -> None:
         if not self.quantities:
@@ -101,7 +103,7 @@ class Leaf(Objective):
 
 @dataclass(frozen=True)
 class _Joined(Objective):
-    """Several objectives, each reading its own slice of the values."""
+    """Several objectives; each reads its own part of the values."""
 
     terms: tuple[Objective, ...]
 

@@ -1,4 +1,4 @@
-"""What one measurement of candidates brought: plain data, and what the journal keeps."""
+"""The result of one measurement of candidates: plain data, which the journal stores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_A_NUMBER = "nan"
 INFINITE = "infinite"
 NOT_RENDERED = "stimulus not finite"
 FAILURES = (NOT_A_NUMBER, INFINITE, NOT_RENDERED)
-"""Why a row can fail; `failures` counts from 1 in this order."""
+"""The reasons for a failed row; the codes of `failures` count from 1 in this order."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Observation:
 
     Attributes:
         targets: (R,) int64, the target of each row.
-        rows: (R,) int64, the place of each row in its target's generation.
-        quantities: of each target of the study, what was measured: the names of the columns.
-        values: (R, U) float64. Each row has its own target's quantities, then nan. An oracle's
-            infinities are kept; nan is what could not be measured.
-        rendered: (R,) bool: false where the stimulus was not finite, so that nothing was measured.
-        usage: what was asked of the oracle for them.
-        gradients: (R, D) of each row's score with respect to its latent, on the device of the
-            latents; None where they were not asked for. Never journalled.
+        rows: (R,) int64, the row number of each row in its target's generation.
+        quantities: for each target of the study, the names of the columns of `values`.
+        values: (R, U) float64. A row has the quantities of its own target; further columns are nan.
+            Infinite values of an oracle are stored; nan means that the measurement failed.
+        rendered: (R,) bool: false if the stimulus was not finite and therefore not measured.
+        usage: accounting of the oracle's calls for these rows.
+        gradients: (R, D) gradient of each row's score with respect to its latent, on the device of
+            the latents; None if not requested. The journal never stores gradients.
     """
 
     targets: NDArray[np.int64]
@@ -48,7 +48,7 @@ class Observation:
 def failures(
     values: FloatArray, rendered: NDArray[np.bool_], own: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """Why each row has no score: 0 where it has one, else a position in `FAILURES`, from 1.
+    """The failure code of each row: 0 if it has a score, else a position in `FAILURES`, from 1.
 
     Args:
         values: (..., U).
@@ -63,11 +63,11 @@ def failures(
 
 
 def count_by_reason(codes: NDArray[np.uint8]) -> dict[str, int]:
-    """How many rows failed, by reason, from the codes of `failures`."""
+    """The number of failed rows by reason, from the codes of `failures`."""
     counts = np.bincount(codes.ravel(), minlength=len(FAILURES) + 1)[1:]
     return {reason: int(n) for reason, n in zip(FAILURES, counts, strict=True) if n}
 
 
 def in_words(counts: dict[str, int]) -> str:
-    """How many rows failed, by reason: `3 infinite, 1 nan`."""
+    """The number of failed rows by reason as a text: `3 infinite, 1 nan`."""
     return ", ".join(f"{counts[reason]} {reason}" for reason in FAILURES if counts.get(reason))

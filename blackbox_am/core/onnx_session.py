@@ -1,4 +1,4 @@
-"""Sessions of ONNX Runtime, opened the same way for models and for generators."""
+"""Sessions of ONNX Runtime for models and for generators."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, OracleFailed
 
 
 def model_files(path: str | Path) -> tuple[Path, ...]:
-    """The file of a model, and those in which it keeps its larger tensors.
+    """The file of a model, and the files in which it stores its larger tensors.
 
     Raises:
-        NotFound: where there is no such file.
-        MissingExtra: where `onnx`, which knows of other files, is not installed.
-        InvalidSpec: where it is no ONNX model.
+        NotFound: if the file does not exist.
+        MissingExtra: if `onnx`, which finds the other files, is not installed.
+        InvalidSpec: if the file is not an ONNX model.
     """
     path = Path(path)
     if not path.is_file():
@@ -54,16 +54,16 @@ def open_session(
 
     Args:
         model: path or bytes.
-        source: what to call it in messages.
-        providers: execution providers, the preferred first.
-        provider_options: for each provider by name, its options.
-        threads: that run one operator; ONNX Runtime's choice where None.
+        source: name of the model in messages.
+        providers: execution providers, in order of preference.
+        provider_options: options of each provider, by name of the provider.
+        threads: number of threads of one operator; ONNX Runtime's choice if None.
         optimise: whether nodes are merged and replaced, which changes the last bits of values.
 
     Raises:
-        MissingExtra: where `onnxruntime` is not installed.
-        InvalidSpec: where it has no such provider, or cannot run the model.
-        OracleFailed: where a provider does not start.
+        MissingExtra: if `onnxruntime` is not installed.
+        InvalidSpec: if a provider does not exist or the model cannot run.
+        OracleFailed: if a provider does not start.
     """
     try:
         import onnxruntime
@@ -85,11 +85,11 @@ def open_session(
     wanted = [(name, dict(provider_options.get(name, {}))) for name in providers]
     try:
         session = onnxruntime.InferenceSession(model, options, providers=wanted)
-    except Exception as error:  # ONNX Runtime's errors have no common class of their own
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class.
         raise InvalidSpec(
             f"model: ONNX Runtime cannot run {source}: {error}", field="model"
         ) from error
-    # It goes on with the processor where a provider's libraries are missing.
+    # Without a provider's libraries, ONNX Runtime continues silently on the CPU.
     missing = [name for name in providers if name not in session.get_providers()]
     if missing:
         raise OracleFailed(

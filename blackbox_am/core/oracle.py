@@ -1,4 +1,4 @@
-"""The contract of an oracle: stimuli in, activations of named units out."""
+"""The contract of an oracle, a function from stimuli to activations of named units."""
 
 from __future__ import annotations
 
@@ -16,54 +16,56 @@ from blackbox_am.errors import GradientUnavailable, OracleFailed, ShapeMismatch
 
 
 class Oracle(Identified, ABC):
-    """A model that answers questions about its units, and nothing else.
+    """A model whose units can be measured.
 
     A subclass is a frozen dataclass whose fields are its parameters.
     """
 
     billable: ClassVar[bool] = False
-    """Whether a row costs something. Billable oracles never see padding rows."""
+    """Whether a row has a price. A billable oracle never receives padding rows."""
     counts_itself: ClassVar[bool] = False
-    """Whether it counts its own calls (`metering.count`); else each `observe` is one call."""
+    """Whether the oracle counts its own calls (`metering.count`); otherwise each `observe` is a
+    call.
+    """
 
     @abstractmethod
     def describe(self) -> OracleInfo:
-        """Its layers, shapes and capabilities."""
+        """The oracle's layers, shapes and capabilities."""
 
     @abstractmethod
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
-        """(N, U) activations of `units` for stimuli (N, *stimulus) in [0, 1].
+        """Activations (N, U) of `units` for stimuli (N, *stimulus) in [0, 1].
 
-        They are float64 where the model computes in it, else float32. An infinite activation
-        is told as infinity; nan says that a measurement failed.
+        Activations are float64 if the model computes in float64, otherwise float32. An infinite
+        activation is returned as infinity; nan means that a measurement failed.
 
-        With the capability GRADIENTS the result carries gradients where autograd is on.
+        With the capability GRADIENTS, the result has gradients if autograd is enabled.
 
         Raises:
-            UnknownUnit: for a unit it does not have.
-            OracleError: where the model fails.
+            UnknownUnit: if a unit does not exist.
+            OracleError: if the model fails.
         """
 
-    def close(self) -> None:  # most oracles hold nothing
-        """Gives back what it holds. An oracle that holds nothing does nothing."""
+    def close(self) -> None:  # most oracles have nothing to close
+        """Release the oracle's resources. An oracle without resources does nothing."""
 
 
 def check_units(info: OracleInfo, units: Sequence[Unit]) -> None:
-    """Checks every unit against what the oracle has.
+    """Check that the oracle has every unit.
 
     Raises:
-        UnknownUnit: naming the first that does not exist, and near names.
-        CapabilityMissing: for a request that the oracle cannot answer.
+        UnknownUnit: if a unit does not exist; the message names the first one and similar names.
+        CapabilityMissing: if the oracle lacks a capability that a unit needs.
     """
     for unit in units:
         check_unit(info, unit)
 
 
 def check_gradients(info: OracleInfo, optimizer: str) -> None:
-    """Checks that the oracle has gradients for an optimizer of order 1.
+    """Check that the oracle has gradients for an optimizer of order 1.
 
     Raises:
-        GradientUnavailable: naming what it has.
+        GradientUnavailable: if it has none; the message names its capabilities.
     """
     if Capability.GRADIENTS not in info.capabilities:
         raise GradientUnavailable(
@@ -74,10 +76,10 @@ def check_gradients(info: OracleInfo, optimizer: str) -> None:
 
 
 def check_stimuli(info: OracleInfo, stimuli: torch.Tensor) -> None:
-    """Checks the shape of a batch of stimuli.
+    """Check the shape of a batch of stimuli.
 
     Raises:
-        ShapeMismatch: saying both shapes.
+        ShapeMismatch: if the shape is wrong; the message has both shapes.
     """
     if tuple(stimuli.shape[1:]) != info.stimulus_shape:
         expected = ", ".join(["N", *(str(n) for n in info.stimulus_shape)])
@@ -87,10 +89,10 @@ def check_stimuli(info: OracleInfo, stimuli: torch.Tensor) -> None:
 
 
 def check_answer(answer: torch.Tensor, rows: int, units: int) -> None:
-    """Checks the shape and dtype of what an oracle answered.
+    """Check the shape and dtype of an oracle's answer.
 
     Raises:
-        OracleFailed: saying what was expected and what came.
+        OracleFailed: if they are wrong; the message says what was expected and what came.
     """
     if tuple(answer.shape) != (rows, units):
         raise OracleFailed(

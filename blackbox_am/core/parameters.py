@@ -1,4 +1,4 @@
-"""Parameters of plug-ins: read from text, and checked against the plug-in's fields."""
+"""Parameters of plug-ins: parsed from text, and checked against the plug-in's fields."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 def parameters_of(plug_in: type[T], name: str, parameters: dict[str, Any]) -> T:
-    """A plug-in built from its parameters, checked against its dataclass fields.
+    """Build a plug-in from its parameters, checked against its dataclass fields.
 
     Raises:
-        InvalidSpec: for an unknown parameter ("did you mean") or a bad value.
+        InvalidSpec: if a parameter is unknown or has a wrong value.
     """
     known = (
         [field.name for field in msgspec.structs.fields(plug_in)]
@@ -35,10 +35,10 @@ def parameters_of(plug_in: type[T], name: str, parameters: dict[str, Any]) -> T:
 
 
 def with_parameters(plug_in: T, name: str, parameters: Mapping[str, Any]) -> T:
-    """A copy of a plug-in with other values of some parameters, checked as `parameters_of` does.
+    """A copy of a plug-in with other values of some parameters, checked as in `parameters_of`.
 
     Raises:
-        InvalidSpec: for an unknown parameter or a bad value.
+        InvalidSpec: if a parameter is unknown or has a wrong value.
     """
     kind = type(plug_in)
     hints = get_type_hints(kind)
@@ -62,8 +62,8 @@ def _check_known(known: Sequence[str], name: str, parameters: Mapping[str, Any])
 
 
 def _whole(value: Any, hint: Any) -> Any:
-    """`value` with 20.0 made 20 where `hint` wants whole numbers: protobuf's Struct and
-    JavaScript know no integers.
+    """Convert 20.0 to 20 if `hint` requires integers, because protobuf's Struct and JavaScript have
+    no integers.
     """
     inner = get_args(hint)
     if isinstance(value, (list, tuple)):
@@ -75,8 +75,8 @@ def _whole(value: Any, hint: Any) -> Any:
 
 
 def read_setting(text: str) -> tuple[str, Any] | None:
-    """A parameter from `NAME=VALUE`, the value read as JSON, else taken as text; None where
-    `text` is not of that form.
+    """Parse `NAME=VALUE`; a value that is not JSON is taken as text. None if `text` has another
+    form.
     """
     name, equals, value = text.partition("=")
     if not (name and equals):

@@ -1,8 +1,8 @@
-"""What objectives and criteria read: units of the model, and measures of the stimulus.
+"""Quantities of objectives and criteria: units of the model, and measures of the stimulus.
 
 A quantity is written as a unit's address (``fc:3``, see `core.units`) or as the name of a
-measure: ``stimulus.tv``, ``latent.norm``. A layer of a model that is itself called so is
-addressed with a selector, or quoted as the grammar of units says.
+measure: ``stimulus.tv``, ``latent.norm``. A model's layer with the name of a measure is addressed
+with a selector or with a quoted name.
 """
 
 from __future__ import annotations
@@ -33,6 +33,6 @@ def parse_quantity(text: str) -> Quantity:
     """The quantity that `text` names; the inverse of `str`.
 
     Raises:
-        InvalidInput: where `text` is neither a measure's name nor in the grammar of units.
+        InvalidInput: if `text` is neither a measure's name nor in the grammar of units.
     """
     return MeasureName(text) if MEASURE.fullmatch(text) else Unit.parse(text)

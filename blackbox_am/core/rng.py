@@ -1,9 +1,9 @@
-"""Randomness as a function of position.
+"""Random numbers as a function of position.
 
-A `Stream` is fixed by (seed, purpose, generation, target): nothing random is ever
-saved, and nothing depends on the clock, on threads, or on which other targets are
-in the batch. A study calls a target by a key of its objective, so that the target draws what it
-would draw alone, wherever it stands in the list.
+The numbers of a `Stream` follow from (seed, purpose, generation, target). No random state is ever
+saved, and no number depends on the clock, on threads, or on the other targets of the batch. A study
+identifies a target by a key of its objective, so a target draws the numbers that it would draw
+alone, at every position of the list.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ def position_seed(seed: int, purpose: str, generation: int, target: int | str) -
 class Stream:
     """Random numbers for the K targets of one generation.
 
-    Every draw has a leading K axis, filled from K independent generators, so it is
-    the same for a target whatever the others are. Two streams of equal position
-    give equal numbers; successive draws from one stream differ.
+    Every draw has a leading K axis that is filled from K independent generators, so the numbers of
+    a target do not depend on the other targets. Two streams of equal position give equal numbers.
+    Successive draws from one stream differ.
 
     Attributes:
-        targets: what tells the targets apart: a study's keys of their objectives, or numbers.
-        seeds: 63 bits for each of them, fixed by its position: for generators of other libraries.
+        targets: what identifies the targets: keys of their objectives in a study, or numbers.
+        seeds: 63 bits for each target that follow from its position, for the random generators of
+            other libraries.
     """
 
     def __init__(

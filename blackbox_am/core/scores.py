@@ -1,4 +1,4 @@
-"""Class scores: what objectives and criteria of classifications share."""
+"""Class scores: shared code of the objectives and criteria of classifications."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from blackbox_am.errors import InvalidSpec
 
 
 def check_label(what: str, label: int, classes: int, field: str) -> None:
-    """Checks that `label` is the position of one of two or more classes.
+    """Check that `label` is the position of one of at least two classes.
 
     Raises:
-        InvalidSpec: naming `what` and the field.
+        InvalidSpec: if it is not; the message contains `what` and the field.
     """
     if classes < 2 or not 0 <= label < classes:
         raise InvalidSpec(
@@ -21,8 +21,9 @@ def check_label(what: str, label: int, classes: int, field: str) -> None:
 
 
 def margin(values: A, label: int) -> A:
-    """(...): the score of class `label` less the largest of the others, for values (..., U). nan
-    where one of them is.
+    """The score of class `label` minus the largest of the other scores, (...) for values (..., U).
+
+    The result is nan if one of the scores is nan.
     """
     rest = values[..., [i for i in range(values.shape[-1]) if i != label]]
     largest = rest.amax(-1) if hasattr(rest, "amax") else rest.max(-1)  # torch's, or numpy's

@@ -25,7 +25,7 @@ class Space(ABC):
     """A latent space of dimension D.
 
     Attributes:
-        spec: its description as plain data.
+        spec: the description of the space as plain data.
     """
 
     spec: SpaceSpec
@@ -75,7 +75,7 @@ class Space(ABC):
 
     @abstractmethod
     def project(self, latents: torch.Tensor) -> torch.Tensor:
-        """(..., D) latents moved into the space. Inside it, the identity."""
+        """(..., D) latents moved into the space. Latents inside the space stay as they are."""
 
 
 class Normal(Space):

@@ -1,11 +1,11 @@
-"""Optimizer states as plain tensors: picked by target, written, and read back.
+"""Optimizer states as plain tensors: selected by target, written, and read back.
 
-A state is a dataclass whose every field is a tensor with a leading K axis, or a dict of
-such tensors: the state of a search inside another. That is all it takes for targets to
-drop out of the batch, and for a snapshot to be generic.
+A state is a dataclass. Every field is a tensor with a leading K axis, or a dict of such tensors
+where one search contains another. Because of this form, targets can be dropped from the batch and
+snapshots need no code of their own.
 
-The state of an optimizer that is `replay_only` may also hold tuples of K live objects. They
-are picked by target like rows of a tensor, but not copied, and they cannot be written.
+The state of an optimizer that is `replay_only` may also hold tuples of K live objects. They are
+selected by target like the rows of a tensor, but they are not copied and cannot be written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ S = TypeVar("S")
 
 
 def arrays(state: Any) -> dict[str, torch.Tensor]:
-    """The tensors of `state`, by field; those of a field that is a dict as `field.key`."""
+    """The tensors of `state`, by field. A tensor inside a dict is named `field.key`."""
     found: dict[str, torch.Tensor] = {}
     for name, value in _values(state).items():
         if isinstance(value, dict):
@@ -43,7 +43,7 @@ def build(
     tensors: dict[str, torch.Tensor],
     live: dict[str, tuple[Any, ...]] | None = None,
 ) -> S:
-    """The state of which `arrays` are `tensors`, and `sessions` are `live`.
+    """The state whose `arrays` are `tensors` and whose `sessions` are `live`.
 
     Raises:
         TypeError: where `state_type` has other fields.
@@ -59,8 +59,8 @@ def build(
 
 
 def select(state: S, keep: torch.Tensor) -> S:
-    """The state of the targets at positions `keep` (int64) of the K axis. Live objects are
-    shared with `state`.
+    """The state of the targets at positions `keep` (int64) of the K axis. It shares its live
+    objects with `state`.
     """
     places = keep.tolist()
     return build(
@@ -83,9 +83,9 @@ def merge(whole: S, keep: torch.Tensor, part: S) -> S:
 
 
 def to_bytes(state: Any) -> bytes:
-    """`state` as safetensors. It must hold no live objects, which nothing can write."""
+    """`state` as safetensors. The state must hold no live objects, which cannot be written."""
     live = sessions(state)
-    assert not live, f"{', '.join(live)} cannot be written: such a search is replayed"
+    assert not live, f"{', '.join(live)} cannot be written; the search is recovered by replay"
     return save({name: t.detach().cpu().contiguous() for name, t in arrays(state).items()})
 
 
@@ -97,8 +97,8 @@ def from_bytes(state_type: type[S], data: bytes, device: torch.device) -> S:
     """
     try:
         tensors = load(data)
-        # Copies begin where memory is aligned, as a search's own tensors do. Those just loaded
-        # begin anywhere, and kernels round otherwise where they have to begin elsewhere.
+        # A loaded tensor may begin at any address. A copy begins at an aligned one, like the
+        # tensors that a search makes itself.
         return build(state_type, {name: t.clone().to(device) for name, t in tensors.items()})
     except (SafetensorError, TypeError) as error:
         raise StoreCorrupt(

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from blackbox_am.core.artifacts import Artifacts
+from blackbox_am.core.groups import GroupJournals
 from blackbox_am.core.leases import Calls, Leases
 
 
@@ -134,11 +135,13 @@ class Store(ABC):
         leases: who may write to which study.
         calls: calls between the processes that share the store.
         artifacts: large values.
+        groups: journals of groups of studies.
     """
 
     leases: Leases
     calls: Calls
     artifacts: Artifacts
+    groups: GroupJournals
 
     @abstractmethod
     def append(

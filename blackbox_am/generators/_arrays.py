@@ -1,4 +1,4 @@
-"""Arrays in an operator's configuration: written there, or lying in a file."""
+"""Arrays of a configuration: numbers in it, or files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_array(field: str, given: Any, name: str = "") -> NDArray[Any]:
 
     Raises:
         NotFound: where there is no such file.
-        InvalidSpec: where it is no such file, or there are no numbers in it.
+        InvalidSpec: where it is another kind of file, or has no numbers.
     """
     if isinstance(given, (str, Path)):
         array = _from_file(field, str(given), name)

@@ -1,4 +1,4 @@
-"""What took long to compute, kept on disk under a checksum of all it depends on."""
+"""Results of long computations, kept on disk under a checksum of their inputs."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Tensors = dict[str, torch.Tensor]
 
 
 def kept(folder: Path, name: str, key: Mapping[str, Any], build: Callable[[], Tensors]) -> Tensors:
-    """What `build` returns: from disk where it was kept, else computed and kept.
+    """The tensors that `build` computes: read from disk where they were kept, else computed.
 
-    A file that is damaged, or was written for another key, is computed anew and replaced,
-    with a warning in the log; so is one that cannot be written. None of it is an error.
+    A file that is damaged, or was written for another key, is replaced, with a warning in the
+    log. A file that cannot be written is a warning too, not an error.
 
     Args:
-        folder: where files lie; made where it is missing.
-        name: begins the file's name.
-        key: all that the tensors depend on, as plain data.
-        build: computes them.
+        folder: of the files; made where it is missing.
+        name: first part of the file's name.
+        key: everything that the tensors depend on, as plain data.
+        build: computes the tensors.
     """
     text = json.dumps(key, sort_keys=True)
     digest = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

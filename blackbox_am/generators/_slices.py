@@ -14,14 +14,14 @@ ALLOCATION_FAILED = "can't allocate memory"
 
 
 class Slices:
-    """Renders rows in slices; halves a slice that does not fit, goes on, remembers the size.
+    """Renders rows in slices. A slice that does not fit is halved, and the size is remembered.
 
     The last bits of a stimulus may depend on the size of its slice, and so on whether one was
-    halved. With gradients the graphs of all slices are kept until the backward pass, so that
-    halving makes room only for what a slice needs besides its graph.
+    halved. With gradients, the graphs of all slices are kept until the backward pass, so that
+    halving saves only the memory that a slice needs in addition to its graph.
 
     Args:
-        rows: rows a slice at most; all at once where 0, until that does not fit.
+        rows: most rows of a slice; 0: all rows, until they do not fit.
     """
 
     def __init__(self, rows: int = 0) -> None:
@@ -55,7 +55,7 @@ class Slices:
 
 
 def _out_of_memory(error: Exception) -> str:
-    """What went wrong, in a line; raises `error` again where it is about something else."""
+    """The first line of an out-of-memory error; raises any other error again."""
     told = str(error)
     fits = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or ALLOCATION_FAILED in told
     if not fits:

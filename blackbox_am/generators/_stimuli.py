@@ -1,4 +1,4 @@
-"""Stimuli out of files: what a generator learns its space from, or starts at."""
+"""Stimuli from files and arrays, which a generator learns its space from, or starts at."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def stimuli_of(
         source: `zoo:probe_images`, the path of a .npz, .npy or .safetensors file, or, in
             Python, an array. uint8 is divided by 255.
         array: its name, in a file of several.
-        channels_last: whether entries are (height, width, channels), to be turned round.
+        channels_last: whether entries are (height, width, channels); they become (channels, ...).
 
     Raises:
         NotFound: where there is no such file.
-        InvalidSpec: where it cannot be read, or holds something else.
+        InvalidSpec: where the file cannot be read, or has no stimuli.
     """
     if _is_probes(source):
         values, channels_last = loading.probe_images()[0], True

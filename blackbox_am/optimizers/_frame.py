@@ -1,6 +1,6 @@
 """A common frame for continuous spaces, in which the prior has mean 0 and deviation 1.
 
-Strategies search this frame, so that one initial step size means the same in every
+Strategies search in this frame, so that one initial step size has the same meaning in every
 space: the prior's standard deviation is 1 for normal coordinates, R / sqrt(D) for those
 of a sphere of radius R, and width / sqrt(12) for those of a box.
 """
@@ -22,10 +22,10 @@ from blackbox_am.core.spec import SpaceSpec
 class Frame:
     """An affine map, coordinate by coordinate.
 
-    What is asked beyond the bounds the space moves to them, and strategies learn from it there.
-    Mirroring it inside instead loses near the bounds (measured with `cma`, `sep_cma` and `snes`
-    on quadratic hills in 32 and 128 dimensions: after 1,500 rows the score is short of that of
-    a top in a corner by 1.2 to 250 times as much; tops in the interior are found alike).
+    The space moves points beyond its bounds to the bounds, and strategies learn from the moved
+    points. Mirrored points do worse near the bounds (measured with `cma`, `sep_cma` and `snes` on
+    quadratic hills in 32 and 128 dimensions: after 1,500 rows the distance to the score of a top in
+    a corner is 1.2 to 250 times as large; for tops in the interior there is no difference).
 
     Attributes:
         centre: (D,) the prior's mean.
@@ -51,7 +51,7 @@ class Frame:
         return torch.minimum(torch.maximum(points, self.low), self.high)
 
     def settle(self, points: torch.Tensor, pull: float) -> torch.Tensor:
-        """(..., D) points of the frame drawn to the prior's mean by the share `pull` of their
+        """(..., D) points of the frame moved towards the prior's mean by the share `pull` of their
         distance, then moved between the bounds.
 
         The decoupled weight decay of I. Loshchilov and F. Hutter (ICLR 2019), with a share a

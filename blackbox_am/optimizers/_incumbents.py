@@ -1,4 +1,4 @@
-"""Rows that remember the best place they have been."""
+"""Rows that keep the best point that they have reached."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def comparable(scores: torch.Tensor) -> torch.Tensor:
 
 
 def improves(scores: torch.Tensor, incumbents: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """(K, P) bool: rows of `scores` (K, P) that came back, and are no worse than their
-    incumbents or have none. Equals win, so that a row can drift along a plateau.
+    """(K, P) bool: rows of `scores` (K, P) that came back and are no worse than their incumbents,
+    or have none. An equal score replaces the incumbent, so that a row can move along a plateau.
     """
     return ~scores.isnan() & (~known | (comparable(scores) >= incumbents))
 

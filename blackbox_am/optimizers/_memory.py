@@ -1,4 +1,4 @@
-"""Refuses searches whose memory would not fit, before anything is allocated."""
+"""Refusals of searches that would not fit into memory, before anything is allocated."""
 
 from __future__ import annotations
 

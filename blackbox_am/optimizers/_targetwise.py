@@ -1,10 +1,10 @@
 """Sums and products whose bits do not depend on K.
 
-Elementwise arithmetic gives a target the same bits whatever the size of the batch it
-is in. Reductions and matrix products do not: their kernels choose a blocking, and so an
-order of summation, by the whole shape. Here the order is a function of P and D alone:
-small sums are spelt out as elementwise additions of whole blocks of rows, for all targets at
-once; large ones take a call for each target, whose cost they hide.
+Elementwise arithmetic gives a target the same bits at every batch size. Reductions and matrix
+products do not: their kernels choose the order of summation by the whole shape. Here the order is
+a function of P and D alone. Small sums are written as elementwise additions of whole blocks of
+rows, for all targets at once. Large sums take one call for each target, and the cost of the call is
+small beside the work.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from blackbox_am.core import linear_algebra
 
 LARGE = 2**15
-"""Elements of a target from which a call of its own costs less than it saves."""
+"""Elements of a target from which on one call for each target is faster."""
 BLOCK = 4
 """Rows that small weighted sums add at a time."""
 

@@ -5,9 +5,9 @@ Table 1 and equations 49-58; for the diagonal variant, R. Ros and N. Hansen, "A 
 Modification in CMA-ES Achieving Linear Time and Space Complexity" (PPSN 2008): the
 rates of the covariance times (D + 2) / 3.
 
-Ours differs in one thing: rows may be missing. A generation of which n rows came back is
-learnt from as a generation of population n, with the weights and rates of that size. Of
-fewer than two rows nothing can be ranked, and every rate is 0.
+This implementation differs in one thing: rows may be missing. A generation of which n rows came
+back counts as a generation of population n, with the weights and rates of that size. Fewer than
+two rows cannot be ranked, and every rate is 0.
 """
 
 from __future__ import annotations
@@ -85,10 +85,10 @@ def rates(population: int, dim: int, *, active: bool, diagonal: bool, directions
 
 @dataclass(frozen=True)
 class Ranked:
-    """What one generation taught, and how much to believe of it.
+    """Weights and rates of one generation.
 
-    Every field is a number for each target, (K,), or one for each of its rows, (K, P). What
-    follows from the rates alone has been worked out once.
+    Every field is a number for each target, (K,), or for each row, (K, P). Numbers that follow from
+    the rates alone are computed once.
 
     Attributes:
         valid: (K, P) rows that came back.

@@ -1,4 +1,4 @@
-"""Requests at the same time, each counted for whoever asked."""
+"""Calls at the same time, counted on the meter of the caller."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ R = TypeVar("R")
 
 
 def at_once(function: Callable[[T], R], items: Sequence[T], most: int) -> list[R]:
-    """`function` of each item, in order, `most` at the same time, on the meter that is open.
+    """`function` of each item, in order, up to `most` at the same time, on the open meter.
 
-    Where one raises, those that have not begun do not, and the error goes on once the others
-    are through.
+    Where a call raises, calls that have not begun are cancelled. The error is raised after the
+    running calls have ended.
     """
     if most < 2 or len(items) < 2:
         return [function(item) for item in items]
     with ThreadPoolExecutor(min(most, len(items))) as threads:
-        # A context for each: one cannot be entered twice at the same time.
+        # Each call has its own context, because a context cannot be entered twice at a time.
         begun = [threads.submit(copy_context().run, function, item) for item in items]
         try:
             return [one.result() for one in begun]

@@ -151,7 +151,7 @@ def check_labels(labels: Sequence[str], units: int) -> None:
 def is_layer_name(name: str) -> bool:
     """Whether units can be addressed in a layer of this name."""
     try:
-        return Unit.parse(name) == Unit(name)
+        return Unit.parse(str(Unit(name))) == Unit(name)  # with quotes where it needs them
     except InvalidInput:
         return False
 

@@ -1,4 +1,4 @@
-"""Noise that can be repeated: a seed for each presentation of a stimulus."""
+"""Repeatable noise: a seed for each presentation of a stimulus."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ _COUNTING = threading.Lock()
 
 
 def presentation_seeds(stimuli: torch.Tensor, seen: Counter[bytes], seed: int) -> list[int]:
-    """A seed for each of `stimuli` (N, ...), by what it shows and how often that was seen.
+    """A seed for each of `stimuli` (N, ...), by its values and the number of its presentations.
 
     Args:
-        seen: how often each stimulus was, counted up here.
-        seed: that of the noise.
+        stimuli: (N, ...).
+        seen: number of presentations of each stimulus; counted up here.
+        seed: of the noise.
     """
     seeds = []
     for row in stimuli.detach().to("cpu", torch.float32).numpy():

@@ -1,4 +1,4 @@
-"""Secrets by reference: a configuration says where one stands, and never what it is."""
+"""Secrets by reference: a configuration says where a secret is, and never the secret itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REFERENCE = re.compile(r"\$\{(file:)?([^{}]+)\}")
 
 
 def resolved_headers(headers: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Headers with what their texts refer to put in, and the secrets that came with it.
+    """Headers with their references replaced, and the secrets that were put in.
 
     Raises:
         InvalidSpec: as `resolved`, naming the header.
@@ -27,7 +27,7 @@ def resolved_headers(headers: Mapping[str, str]) -> tuple[dict[str, str], list[s
 
 
 def struck_out(text: str, secrets: Iterable[str]) -> str:
-    """A text in which no secret is left."""
+    """The text with every secret replaced by ***."""
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
@@ -35,21 +35,21 @@ def struck_out(text: str, secrets: Iterable[str]) -> str:
 
 @contextmanager
 def without_secrets(name: str, secrets: Iterable[str]) -> Iterator[None]:
-    """Errors of what is done within begin with `name`, and no secret is left in them."""
+    """Errors raised inside begin with `name`, and show no secret."""
     try:
         yield
     except (OracleError, MessageTooLarge, NotFound) as error:
         message = struck_out(f"{name}: {error.message}", secrets)
-        # Without its cause: a traceback would show what was just struck out.
+        # Without its cause, whose traceback would show the secrets.
         raise type(error)(message, retry_after=error.retry_after) from None
 
 
 def resolved(field: str, text: str) -> tuple[str, list[str]]:
-    """A text with ``${NAME}`` and ``${file:PATH}`` replaced by what they name, and the latter.
+    """A text with ``${NAME}`` and ``${file:PATH}`` replaced, and the secrets that were put in.
 
     Raises:
-        InvalidSpec: where there is no such variable or file, or what it holds cannot stand in
-            a header. Says which, and never what it holds.
+        InvalidSpec: where there is no such variable or file, or its content cannot be part of a
+            header. The message never has the content.
     """
     secrets: list[str] = []
 

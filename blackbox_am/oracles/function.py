@@ -1,4 +1,4 @@
-"""A Python callable as an oracle."""
+"""A Python function as an oracle."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ Answers = dict[str, torch.Tensor]
 class Function(Oracle):
     """Any Python callable that takes stimuli and returns numbers.
 
-    It returns one row a stimulus: (N, U) for U units in a layer called `scores` ((N,) for
-    one unit), (N, T, D) for tokens, (N, C, H, W) for maps; or a mapping of such arrays by
-    layer name. Integers and numbers of float64 are answered in float64, all others in float32.
-    A nan is a measurement that failed. What the layers are is found by one call with a single
+    The callable returns one row for each stimulus: (N, U) for U units in a layer called `scores`
+    ((N,) for one unit), (N, T, D) for tokens, (N, C, H, W) for maps; or a mapping of such arrays
+    by layer name. Integers and numbers of float64 are answered in float64, all others in float32.
+    A nan is a failed measurement. What the layers are is found by one call with a single
     grey stimulus, made when the oracle is first described; this row is counted like any other.
 
-    Calls come one at a time, from any thread, and hold the stimuli asked for and no others:
-    rows may cost something.
+    The callable is called from any thread, but only once at a time. It gets no padding rows,
+    because rows may cost something.
 
     Attributes:
         function: the callable. In a configuration file `package.module:attribute`, which is
-            imported when the oracle is first used: the operator of a server writes code
-            into its configuration there, and nobody else can.
+            imported when the oracle is built. Only the operator of a server can write it
+            there, never a client.
         stimulus_shape: shape of one stimulus.
         batch: whether it takes stimuli (N, *stimulus); otherwise one (*stimulus,) at a time,
-            and then returns what is said above without the N.
-        arrays: what it takes: `numpy` float32 arrays, or `torch` tensors.
-        gradients: whether what it computes on torch tensors can be differentiated
+            and then returns the arrays above without their first axis.
+        arrays: what it takes: `numpy` arrays or `torch` tensors, in float32.
+        gradients: whether its result on torch tensors can be differentiated
             (capability GRADIENTS).
         labels: names of the units of `scores`.
         deterministic: whether the same stimuli always give the same numbers.
-        batch_size: rows in one call, at most.
+        batch_size: most rows in one call.
         model: a name for what it computes, such as `v3`. Only the name tells another process
             that a function is the same, so that a study with it can be resumed there, and a
             cache can be shared. Change it when the function changes.
@@ -109,10 +109,10 @@ class Function(Oracle):
         return {"function": None if self.model else Unnamed.of(self.function)}
 
     def describe(self) -> OracleInfo:
-        """What it answers, found by one call.
+        """Its layers, found by one call.
 
         Raises:
-            OracleFailed: where that call fails, or returns no such arrays.
+            OracleFailed: where that call fails, or returns other things than such arrays.
             InvalidSpec: where the labels do not fit what it returns.
         """
         return self._info
@@ -121,8 +121,8 @@ class Function(Oracle):
         """As `Oracle.observe`; on the device of `stimuli`.
 
         Raises:
-            OracleFailed: where the callable raises, or returns something else than it did
-                when it was described.
+            OracleFailed: where the callable raises, or returns other layers or shapes than in
+                the call that described it.
         """
         check_stimuli(self._info, stimuli)
         check_units(self._info, units)
@@ -152,7 +152,7 @@ class Function(Oracle):
         return torch.stack([column.to(dtype) for column in read], dim=1)
 
     def _call(self, rows: torch.Tensor) -> Answers:
-        """What the callable returns for stimuli (N, *stimulus), by layer, each (N, ...)."""
+        """The callable's answer to stimuli (N, *stimulus), by layer, each (N, ...)."""
         tracked = self.gradients and torch.is_grad_enabled()
         with self._lock, torch.set_grad_enabled(tracked):
             rows = rows.to(torch.float32)
@@ -179,7 +179,7 @@ class Function(Oracle):
                 ) from error
 
     def _layers(self, answer: Any, rows: int | None) -> Answers:
-        """An answer by layer, checked; `rows` None for that to one stimulus."""
+        """A checked answer by layer. `rows` is None for the answer to a single stimulus."""
         named = answer if isinstance(answer, Mapping) else {LAYER: answer}
         found = {}
         for name, values in named.items():
@@ -226,8 +226,8 @@ class Function(Oracle):
             )
         if not is_layer_name(name):
             raise OracleFailed(
-                f"the function returned a layer called {name!r}; expected words of letters, "
-                "digits, _ and -, joined by dots"
+                f"the function returned a layer called {name!r}; expected a name that "
+                "units can be addressed by"
             )
         axes = AXES[len(shape)]
         if name == LAYER:
@@ -242,7 +242,7 @@ class Function(Oracle):
 
 
 def _tensor(values: Any) -> torch.Tensor | None:
-    """Numbers as a tensor, or None where they are no numbers."""
+    """Numbers as a tensor; None for anything else."""
     try:
         array = np.asarray(values)
     except ValueError:  # lists of lists of several lengths

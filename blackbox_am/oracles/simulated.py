@@ -1,4 +1,4 @@
-"""A made-up model whose optimum is known: for tests, demonstrations and noise studies."""
+"""An artificial model with a known optimum, for tests, demonstrations and studies of noise."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ LAYER = "units"
 
 @dataclass(frozen=True)
 class Simulated(Oracle):
-    """Units that each want one planted stimulus, in a layer called `units`.
+    """Units in a layer `units`, each of which prefers one planted stimulus.
 
-    The activation of unit j for stimulus x is 1 - mean((x - x_j)^2): 1 at its planted
-    stimulus x_j, less everywhere else, never below 0 for stimuli in [0, 1]. The values of
-    x_j are uniform in [0, 1], fixed by the seed and j alone.
+    The activation of unit j for stimulus x is 1 - mean((x - x_j)^2): 1 at the planted stimulus
+    x_j, less everywhere else, never below 0 for stimuli in [0, 1]. The values of x_j are uniform
+    in [0, 1] and depend on the seed and j only.
 
-    With noise, an activation a becomes a * (1 + noise * e), e standard normal. e is a
-    function of the seed, the stimulus and how often this oracle has seen that stimulus: so
-    repeats differ, as they do on a rig, and yet a run can be repeated, whatever shares its
-    batches. It remembers 16 bytes for every stimulus it has seen.
+    With noise, an activation a becomes a * (1 + noise * e), with e standard normal. e is a
+    function of the seed, the stimulus and the number of its presentations: repetitions differ,
+    as they do on a rig, and yet a run can be repeated, whatever else is in its batches. A count
+    is kept for every stimulus.
 
     Attributes:
         stimulus_shape: shape of one stimulus.
         units: number of units.
         seed: fixes the planted stimuli and the noise.
-        noise: deviation of the noise, relative to the activation.
-        latency_seconds: how long each call takes at least.
+        noise: standard deviation of the noise, relative to the activation.
+        latency_seconds: shortest duration of a call.
         gradients: whether it offers gradients (capability GRADIENTS).
-        batch_size: rows it says it likes best.
+        batch_size: preferred rows in one call.
 
     Raises:
         InvalidSpec: for a number out of range.
@@ -91,10 +91,10 @@ class Simulated(Oracle):
         )
 
     def optimum(self, unit: int) -> torch.Tensor:
-        """(*stimulus,) float32: the planted stimulus of a unit, where it answers 1.
+        """(*stimulus,) float32: the planted stimulus of a unit, to which it answers 1.
 
         Raises:
-            UnknownUnit: where it has no such unit.
+            UnknownUnit: where there is no such unit.
         """
         if not 0 <= unit < self.units:
             raise UnknownUnit(f"units are 0 to {self.units - 1}, got {unit}", field="units")

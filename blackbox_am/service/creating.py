@@ -1,4 +1,4 @@
-"""Creating studies: checked whole, then begun once."""
+"""Creation of studies: a study is checked completely, then created once."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What a study has asked of its oracle, written down before each call.
+"""Notes of a study's oracle calls, written before each call.
 
-The journal tells of a generation once the generation is measured. When a process is killed, the
-oracle has served rows of the open generation that no event tells of. So the owner of a study
-notes the accounts, as they will stand after the next call, before each call. The next owner
-compares the note with the journal and bills the difference.
+The journal has the accounts of a generation once the generation is measured. If a process is
+killed, the oracle has served rows of the open generation that no event mentions. The owner of a
+study therefore writes a note before each call: the accounts as they will be after the call. The
+next owner compares the note with the journal and bills the difference.
 
 A note belongs to one lease. The owner that wrote it has the same accounts in memory, and bills
 them itself as long as it holds that lease.
@@ -21,11 +21,11 @@ from blackbox_am.studies.ownership import Ownership
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A note.
+    """A note of the accounts.
 
     Attributes:
-        total: all that was asked for the study, the call about to be made included.
-        lost: what of it is asked again if no more comes of the generation that is open.
+        total: all calls for the study, including the call that is about to be made.
+        lost: the part of `total` that has to be repeated if the open generation is not completed.
     """
 
     total: Accounting
@@ -36,15 +36,15 @@ _decoder = msgspec.msgpack.Decoder(Asked)
 
 
 def noting(store: Store, ownership: Ownership, before: Accounting) -> Meter:
-    """A meter that has each call noted before it is made.
+    """A meter that writes a note before each call.
 
-    The call is not made where the note cannot be written, and where the study has another owner:
-    the meter raises `StoreError` or `NotOwner` then.
+    If the note cannot be written, or if the study has another owner, the meter raises `StoreError`
+    or `NotOwner` and the call is not made.
 
     Args:
-        store: where.
-        ownership: of the study.
-        before: what was asked for the study until now, journalled or not.
+        store: the store of the notes.
+        ownership: the ownership of the study.
+        before: accounts of the study so far, journalled or not.
     """
 
     def note(meter: Meter) -> None:
@@ -57,22 +57,23 @@ def noting(store: Store, ownership: Ownership, before: Accounting) -> Meter:
 
 
 def left_behind(store: Store, study_id: str, spent: Accounting, token: int | None) -> Accounting:
-    """What former owners asked for a study and did not journal.
+    """Accounts of former owners that are not in the journal.
 
     Args:
-        store: where they noted it.
+        store: the store of the notes.
         study_id: the study.
-        spent: what the study's journal tells of.
-        token: of the caller's own lease, whose note is left out.
+        spent: accounts in the study's journal.
+        token: token of the caller's own lease, whose note is ignored.
 
     Raises:
-        StoreCorrupt: where a note cannot be read.
+        StoreCorrupt: if a note cannot be read.
     """
     notes = [note for note in store.notes(study_id) if note.token != token]
     if not notes:
         return Accounting()
     try:
-        # Each owner begins by billing what the one before left behind: the last note has all.
+        # Each owner starts by billing the calls of the owner before, so the last note has all of
+        # them.
         asked = _decoder.decode(notes[-1].body)
     except (msgspec.MsgspecError, ValueError) as error:
         raise StoreCorrupt(f"the accounts of study {study_id!r} cannot be read: {error}") from error

@@ -1,4 +1,4 @@
-"""What goes out to be measured, and what became of it."""
+"""Candidates of the open generation and the results of their measurement."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Generation:
         index: its number, from 0.
         targets: the active targets, ascending.
         latents: (len(targets), P, D), projected into the space.
-        wanted: (len(targets), P) bool, which rows are to be measured: those that the optimizer
-            asks for, as far as the budget goes.
+        wanted: (len(targets), P) bool, the rows to measure: those that the optimizer requests and
+            the budget allows.
     """
 
     index: int

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a study before it begins, found out then."""
+"""All checks of a study before it starts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from blackbox_am.studies.study import Study
 from blackbox_am.studies.targets import targets_of
 
 MAX_GENERATION_BYTES = 2**29
-"""Of the latents, and of the activations, of one generation. A store may have to take them
-as one value, and SQLite takes none of 10^9 bytes."""
+"""Largest size in bytes of the latents, and of the activations, of one generation. A store may have
+to write them as one value, and SQLite accepts no value of 10^9 bytes.
+"""
 
 
 def created(
@@ -31,19 +32,19 @@ def created(
     network: Callable[[str], Oracle] = no_network,
     source: Study | None = None,
 ) -> Created:
-    """The first event of a study by `spec`, everything checked and resolved.
+    """The first event of a study with this `spec`, after all checks and with all defaults resolved.
 
     Args:
-        spec: what the caller asked for.
-        generator: the one it names, or None over a bare space.
-        oracle: the one it names, or None where clients evaluate.
-        network: finds the networks by name that an optimizer may use as prior knowledge.
-        source: the study whose best latents it begins at, where it names one.
+        spec: the caller's specification.
+        generator: the generator of the spec, or None for a bare space.
+        oracle: the oracle of the spec, or None if clients evaluate.
+        network: finds networks by name, which an optimizer can use as prior knowledge.
+        source: the study whose best latents are the start, if the spec names one.
 
     Raises:
-        InvalidInput: for a spec that cannot work, naming the field.
-        NotFound: for a network that is not in the catalogue.
-        Unsupported: for an optimizer that cannot search this space or climb this oracle.
+        InvalidInput: if the spec cannot work; the error names the field.
+        NotFound: if a network is not in the catalogue.
+        Unsupported: if the optimizer cannot search this space or needs gradients that do not exist.
     """
     asked = build_optimizer(spec.optimizer)
     targets = targets_of(spec)

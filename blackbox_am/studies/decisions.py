@@ -1,6 +1,7 @@
-"""What may happen to a study: wishes checked against its state and turned into events.
+"""Decisions about a study: requests are checked against its state and become events.
 
-Nothing here changes a study. An event comes back, or an error that says why not.
+The functions of this module do not change a study. They return an event or raise an error that
+explains the refusal.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class ToldRows:
-    """Measurements of candidates of one generation, as they come in.
+    """Measurements of candidates of one generation, as received.
 
     Attributes:
-        generation: of all the candidates.
-        targets, rows: (N,) int64, which candidates.
-        values: (N, U) float64 in the columns of each one's layout; nan is a failed measurement.
-        rendered: (N,) bool, false where the stimulus was not finite; None where all were.
+        generation: the generation of all the candidates.
+        targets, rows: (N,) int64, the place of each candidate.
+        values: (N, U) float64 in the columns of each row's layout; nan is a failed measurement.
+        rendered: (N,) bool, false if the stimulus was not finite; None if all were finite.
     """
 
     generation: int
@@ -82,20 +83,20 @@ def clients_values(study: Study, targets: Array, activations: Array) -> FloatArr
 
 
 def rows_told(study: Study, told: ToldRows, wanted: Bools) -> tuple[RowsTold | None, int]:
-    """The event that brings measurements, and how many of them are news.
+    """The event for received measurements, and the number of new measurements.
 
     Args:
         told: the measurements.
-        wanted: (len(active), P) which rows of the open generation are to be measured.
+        wanted: (len(active), P) the rows of the open generation to measure.
 
     Returns:
-        The event (None where nothing is new), and the number of rows accepted. What
-        was told before, or is of a closed generation or a finished target, is dropped.
+        The event (None if no measurement is new), and the number of accepted rows. A row that was
+        received before, or that belongs to a closed generation or a finished target, is dropped.
 
     Raises:
-        StudyClosed: where the study has ended.
-        InvalidInput: for candidates that were never proposed.
-        ShapeMismatch: for values of another shape.
+        StudyClosed: if the study has ended.
+        InvalidInput: if a candidate was never proposed.
+        ShapeMismatch: if the values have another shape.
     """
     if not study.state.active:
         raise StudyClosed(
@@ -127,10 +128,10 @@ def closed(study: Study, scored: Scored, latents: torch.Tensor, seconds: float) 
     """The event that closes the open generation.
 
     Args:
-        scored: its scores, complete.
-        latents: (len(active), P, D), as evaluated. Only the new best ones move to the host,
-            unless the study keeps all.
-        seconds: how long it took.
+        scored: the complete scores.
+        latents: (len(active), P, D), as evaluated. Only new best latents are copied to the host,
+            unless the study stores all latents.
+        seconds: duration of the generation.
     """
     best = scored.best()
     before = np.array([study.targets[index].best_score for index in study.active])
@@ -138,7 +139,7 @@ def closed(study: Study, scored: Scored, latents: torch.Tensor, seconds: float) 
     improved = succeeded | (np.nan_to_num(best, nan=-np.inf) > before)
     places = np.flatnonzero(improved)
     filled = np.where(np.isnan(scored.scores), -np.inf, scored.scores)
-    # A success is kept, and the first one, whatever scores higher in the same generation.
+    # The first success is kept, even if another row of the generation has a higher score.
     rows = np.where(succeeded, scored.met.argmax(axis=1), filled.argmax(axis=1))[places]
     scores = scored.scores[places, rows]
     after = before.copy()
@@ -169,7 +170,7 @@ def closed(study: Study, scored: Scored, latents: torch.Tensor, seconds: float) 
 
 
 def paused(study: Study) -> StateChanged | None:
-    """The event that pauses the study, or None where it is paused."""
+    """The event that pauses the study, or None if it is paused already."""
     if study.state is StudyState.PAUSED:
         return None
     _check_active(study, "paused")
@@ -177,7 +178,7 @@ def paused(study: Study) -> StateChanged | None:
 
 
 def resumed(study: Study) -> StateChanged | None:
-    """The event that sets a paused or failed study going, or None where it is going."""
+    """The event that resumes a paused or failed study, or None if it runs already."""
     if study.state in (StudyState.PENDING, StudyState.RUNNING):
         return None
     if study.state is not StudyState.FAILED:
@@ -186,7 +187,7 @@ def resumed(study: Study) -> StateChanged | None:
 
 
 def cancelled(study: Study) -> StateChanged | None:
-    """The event that cancels the study, or None where it is cancelled."""
+    """The event that cancels the study, or None if it is cancelled already."""
     if study.state is StudyState.CANCELLED:
         return None
     _check_active(study, "cancelled")
@@ -194,7 +195,7 @@ def cancelled(study: Study) -> StateChanged | None:
 
 
 def concluded(study: Study) -> StateChanged | None:
-    """The event that ends a study whose targets are all finished, or None."""
+    """The event that ends a study whose targets are all finished, or None if some are not."""
     if not study.exhausted or not study.state.active:
         return None
     reasons = {target.stop_reason for target in study.targets}
@@ -213,8 +214,8 @@ def extended(study: Study, budget: Budget) -> BudgetChanged:
     """The event that raises the budget.
 
     Raises:
-        InvalidSpec: where some limit would fall.
-        StudyClosed: where the study was cancelled or failed.
+        InvalidSpec: if a limit would become smaller.
+        StudyClosed: if the study was cancelled or failed.
     """
     if study.state in (StudyState.CANCELLED, StudyState.FAILED):
         raise StudyClosed(f"the study has {study.state.value}; its budget cannot be raised")

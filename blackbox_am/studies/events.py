@@ -1,7 +1,7 @@
-"""What can happen to a study: the lines of its journal.
+"""Events of a study: the records of its journal.
 
-Events are frozen msgspec structs, kept as msgpack. A study's state is the fold of its
-events and of nothing else. Arrays are bytes with a dtype and a shape.
+Events are frozen msgspec structs, encoded as msgpack. A study's state is the fold of its events
+and depends on nothing else. Arrays are bytes with a dtype and a shape.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
 
 
 class Adopted(msgspec.Struct, frozen=True, tag="adopted"):
-    """The study goes on with another model than it began with, as its owner wished.
+    """The study continues with another model than at its start, as its owner requested.
 
     Attributes:
-        oracle_fingerprint, generator_fingerprint: those from now on.
-        message: what differs from before.
-        generation: where it goes on.
+        oracle_fingerprint, generator_fingerprint: fingerprints from now on.
+        message: the differences.
+        generation: the open generation at this moment.
     """
 
     oracle_fingerprint: Fingerprint | None
@@ -69,11 +69,11 @@ class Adopted(msgspec.Struct, frozen=True, tag="adopted"):
 
 
 class StateChanged(msgspec.Struct, frozen=True, tag="state"):
-    """The study moved to another state, or only has something to add to its accounts.
+    """The study changed its state, or its accounts changed without a measurement.
 
     Attributes:
-        state, stop_reason, message: where it stands from now on.
-        spent: what was asked of the oracle since that was last told, in vain.
+        state, stop_reason, message: the new state and its reason.
+        spent: accounts of calls since the last event with accounts that gave no measurement.
     """
 
     state: StudyState
@@ -83,12 +83,12 @@ class StateChanged(msgspec.Struct, frozen=True, tag="state"):
 
 
 class GenerationOpened(msgspec.Struct, frozen=True, tag="opened"):
-    """Candidates of a generation were handed to clients.
+    """Candidates of a generation were given to clients.
 
     Attributes:
-        generation: which.
+        generation: the generation.
         latents: (K, P, D) of the active targets.
-        wanted: (K, P) uint8, which rows are to be measured.
+        wanted: (K, P) uint8, the rows to measure.
     """
 
     generation: int
@@ -100,13 +100,13 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
     """Measurements of some candidates of the open generation.
 
     Attributes:
-        generation: which.
-        targets, rows: (N,) int32: which candidates.
-        values: (N, U) float64: each row's own quantities, in the order of its target's layout,
-            then nan. Infinities are kept; nan is what could not be measured.
-        failed: how many of them have no score because of a failed measurement.
-        unrendered: (N,) uint8, 1 where the stimulus was not finite; None where all were.
-        spent: what was asked of the oracle since that was last told; None for clients' rows.
+        generation: the generation.
+        targets, rows: (N,) int32, the place of each candidate.
+        values: (N, U) float64: each row's own quantities in the order of its target's layout, then
+            nan. Infinities are stored; nan is a failed measurement.
+        failed: number of rows without a score because of a failed measurement.
+        unrendered: (N,) uint8, 1 if the stimulus was not finite; None if all were finite.
+        spent: accounts since the last event with accounts; None for rows of clients.
     """
 
     generation: int
@@ -169,11 +169,11 @@ class BudgetChanged(msgspec.Struct, frozen=True, tag="budget"):
 
 
 class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
-    """A process took the study up again.
+    """A process recovered the study.
 
     Attributes:
-        generation: where it goes on.
-        exact: whether the optimizer's state is what it would have been uninterrupted.
+        generation: the open generation at this moment.
+        exact: whether the optimizer's state is that of an uninterrupted run.
     """
 
     generation: int
@@ -197,17 +197,17 @@ _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 
 
 def encode(event: Event) -> bytes:
-    """An event as bytes."""
+    """The event as bytes."""
     return _encoder.encode(event)
 
 
 def entry(event: Event) -> Entry:
-    """An event as a store takes it."""
+    """The event as an entry for a store."""
     return Entry(kind_of(type(event)), encode(event))
 
 
 def kind_of(kind: type[Event]) -> str:
-    """The word by which a store selects events of that type."""
+    """The name by which a store selects events of this type."""
     return str(kind.__struct_config__.tag)
 
 
@@ -215,7 +215,7 @@ def decode(body: bytes) -> Event:
     """The inverse of `encode`.
 
     Raises:
-        StoreCorrupt: where the bytes hold no event.
+        StoreCorrupt: if the bytes are not an event.
     """
     try:
         return _decoder.decode(body)
@@ -227,5 +227,5 @@ def decode(body: bytes) -> Event:
 
 
 def int_array(values: NDArray[Any]) -> ArrayData:
-    """Candidate coordinates, packed."""
+    """Coordinates of candidates as packed arrays."""
     return ArrayData.of(values.astype(np.int32, copy=False))

@@ -1,7 +1,7 @@
-"""A folded study as bytes, so that nobody has to read its journal from the beginning.
+"""A folded study as bytes, so that a reader does not have to read the journal from its start.
 
-Every field of `Study` and `Target` is written by its declared type: a new field needs no code
-here. What a target is built from (objective, criterion, layout) is built again from the study's
+Every field of `Study` and `Target` is written by its declared type, so that a new field needs no
+code here. The parts of a target (objective, criterion, layout) are built again from the study's
 specification.
 """
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def encode(study: Study) -> bytes:
-    """`study` as bytes."""
+    """The study as bytes."""
     values = _values(study, {"targets", "measured"})
     values["targets"] = [_values(target, _BUILT) for target in study.targets]
     values["measured"] = _values(study.measured, set())
@@ -36,7 +36,7 @@ def decode(body: bytes) -> Study:
     """The inverse of `encode`.
 
     Raises:
-        StoreCorrupt: where the bytes hold no study.
+        StoreCorrupt: if the bytes are not a study.
     """
     try:
         values = msgspec.msgpack.decode(body)
@@ -74,7 +74,7 @@ def _field_types(kind: type[Any]) -> dict[str, Any]:
 
 
 def _simple(hint: Any) -> Any:
-    """`hint`, where an array of any dtype is just an array: its bytes say which."""
+    """The type `hint`, without the dtype of arrays: the bytes have the dtype."""
     if get_origin(hint) is np.ndarray:
         return np.ndarray
     if isinstance(hint, UnionType) and any(
@@ -106,5 +106,5 @@ _hints: dict[type[Any], dict[str, Any]] = {
     kind: _field_types(kind) for kind in (Study, Target, Measured)
 }
 _BUILT = {"objective", "criterion", "layout", "key"}
-"""Fields of a target that its study's specification fixes."""
+"""Fields of a target that follow from the study's specification."""
 _MOVING = {field.name for field in fields(Target)} - _BUILT

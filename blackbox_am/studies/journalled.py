@@ -1,7 +1,7 @@
-"""A study and its journal: every change is written to the store before anybody sees it.
+"""A study and its journal: every change is written to the store before it becomes visible.
 
-Where writing fails, the object is stale and refuses everything: the study has to be recovered
-from the store.
+After a failed write the object is stale and refuses every call; the study must be recovered from
+the store.
 """
 
 from __future__ import annotations
@@ -22,23 +22,25 @@ from blackbox_am.studies.stale import Stale
 from blackbox_am.studies.study import Study
 
 FOLD_EVENTS = 256
-"""The folded study is written after so many events at the latest, so that readers fold few."""
+"""Largest number of events between two writes of the folded study, so that readers fold few
+events.
+"""
 
 
 class JournalledStudy:
     """A study in the process that owns it, without its optimizer. Safe to call from any thread.
 
     Attributes:
-        store: where it is kept.
-        study_id: its id in the store.
-        study: its state. To be read under `reading`.
-        leases: which client measures which candidates.
-        ownership: the lease under which it is written; None where it is written without one,
-            and only as long as no other process holds one.
-        published: what is known of it; immutable, and replaced after each append.
-        best: the best of each target that has one; as immutable.
-        stale: whether it refuses everything, and has to be recovered from the store.
-        on_change: called after every append, on the thread that appended.
+        store: the store of the journal.
+        study_id: the study's id in the store.
+        study: the state; read it only under `reading`.
+        leases: the candidates that each client measures.
+        ownership: the lease for writing; None if the study is written without a lease, which is
+            possible only as long as no other process holds one.
+        published: an immutable view of the study, replaced after each append.
+        best: the best candidate of each target that has one; immutable.
+        stale: whether the object refuses every call and the study must be recovered from the store.
+        on_change: called after every append, on the appending thread.
     """
 
     def __init__(
@@ -63,33 +65,34 @@ class JournalledStudy:
 
     @property
     def token(self) -> int | None:
-        """The fencing token of its appends."""
+        """The fencing token of the appends."""
         return None if self.ownership is None else self.ownership.token
 
     def check_owned(self) -> None:
-        """Raises where the study has, or may have, another owner.
+        """Raise an error if the study has, or may have, another owner.
 
         Raises:
-            NotOwner: then.
+            NotOwner: if it does.
         """
         if self.ownership is not None:
             self.ownership.check()
 
     @contextmanager
     def reading(self) -> Iterator[Study]:
-        """The study's state, held still while it is looked at."""
+        """Hold the lock of the state while it is read."""
         with self._locked():
             yield self.study
 
     def retire(self, *, wait: bool = True) -> bytes | None:
-        """Refuses everything from now on: the study is deleted, or goes to another owner.
+        """Make the object stale, because the study is deleted or goes to another owner.
 
         Args:
-            wait: for what is under way; without, nothing is done where something is.
+            wait: whether to wait for a running call; otherwise nothing happens if a call is
+                running.
 
         Returns:
-            What the next owner is handed; empty where the study is out of date here. None where
-            something is under way.
+            The data for the next owner, empty if the study is out of date here; None if a call is
+            running.
         """
         if not self._lock.acquire(blocking=wait):
             return None
@@ -102,71 +105,73 @@ class JournalledStudy:
         finally:
             self._lock.release()
 
-    # Steering
+    # Control
 
     def start(self) -> None:
-        """Marks a pending study as running."""
+        """Mark a pending study as running."""
         with self._locked():
             if self.study.state is StudyState.PENDING:
                 self._append([StateChanged(StudyState.RUNNING)])
 
     def conclude(self) -> None:
-        """Ends the study where all its targets are finished."""
+        """End the study if all its targets are finished."""
         with self._locked():
             self._append_if(decisions.concluded(self.study))
 
     def pause(self) -> None:
-        """Hands out nothing more until resumed."""
+        """Pause: no candidates are given out until the study is resumed."""
         with self._locked():
             self._append_if(decisions.paused(self.study))
 
     def suspend(self, message: str, reason: StopReason = StopReason.ORACLE) -> None:
-        """Pauses because the oracle is unavailable, or its quota is used up, as `message` says."""
+        """Pause because the oracle is unavailable or its quota is used up; `message` has the
+        reason.
+        """
         with self._locked():
             if self.study.state.active:
                 self._append([StateChanged(StudyState.PAUSED, reason, message)])
 
     def note(self, message: str) -> None:
-        """Says in the study's message what a running study waits for; "" for nothing."""
+        """Set the message about what a running study waits for; "" if it does not wait."""
         with self._locked():
             if self.study.state is StudyState.RUNNING and self.study.message != message:
                 self._append([StateChanged(StudyState.RUNNING, self.study.stop_reason, message)])
 
     def bill(self, spent: Accounting) -> None:
-        """Adds to the accounts what was asked of the oracle without a result in the journal."""
+        """Add calls without a result in the journal to the accounts."""
         with self._locked():
             study = self.study
             self._append([StateChanged(study.state, study.stop_reason, study.message, spent)])
 
     def resume(self) -> None:
-        """Makes a paused or failed study pending again."""
+        """Set a paused or failed study to pending."""
         with self._locked():
             self._append_if(decisions.resumed(self.study))
 
     def cancel(self) -> None:
-        """Ends the study for good."""
+        """Cancel the study permanently."""
         with self._locked():
             self._append_if(decisions.cancelled(self.study))
 
     def fail(self, message: str) -> None:
-        """Ends the study, which cannot go on; `message` says why."""
+        """End a study that cannot continue; `message` has the reason."""
         with self._locked():
             if self.study.state.active:
                 self._append([StateChanged(StudyState.FAILED, StopReason.ORACLE, message)])
 
     def extend(self, budget: Budget) -> None:
-        """Raises the budget."""
+        """Raise the budget."""
         with self._locked():
             self._append([decisions.extended(self.study, budget)])
             self._reopened()
 
-    # Inside
+    # Internal
 
     def _reopened(self) -> None:
-        """The open generation is another one now."""
+        """Called when another generation has become the open one."""
 
     def _snapshot(self) -> StoredSnapshot | None:
-        """The snapshot that is due after a generation was closed, or None."""
+        """The snapshot that is due after a closed generation, or None."""
         return None
 
     @contextmanager
@@ -180,7 +185,7 @@ class JournalledStudy:
             yield
 
     def _begin(self, created: Created) -> None:
-        """Writes the first event."""
+        """Write the first event."""
         summary = self.published.summary()
         self.store.append(self.study_id, 1, [entry(created)], token=self.token, summary=summary)
 
@@ -189,9 +194,9 @@ class JournalledStudy:
             self._append([event])
 
     def _append(self, events: Sequence[Event]) -> None:
-        """Folds events in and writes them, with the index row that tells of the study after them.
+        """Fold events, and write them with the study's new row of the index.
 
-        Nobody sees the study in between. Where writing fails, the object is stale.
+        No reader sees the study in between. After a failed write the object is stale.
         """
         try:
             first = self.study.sequence + 1
@@ -220,7 +225,7 @@ class JournalledStudy:
         self.on_change()
 
     def _whole(self, snapshot: StoredSnapshot | None) -> bytes | None:
-        """The folded study, where it is to be written for readers."""
+        """The folded study if it is due to be written for readers, else None."""
         if snapshot is not None:
             return snapshot.study
         moving = self.study.state in (StudyState.PENDING, StudyState.RUNNING)

@@ -1,7 +1,7 @@
-"""Which client measures which candidates: each is held for a while under a lease.
+"""Leases of candidates: a client holds candidates for a limited time while it measures them.
 
-These leases live in memory, and are handed to the next owner of the study where the process ends
-in good order. After a crash every candidate is free again: at worst it is measured twice, and the
+The leases are in memory. If the process ends in good order, they are passed to the next owner of
+the study. After a crash every candidate is free again: a candidate may be measured twice, and the
 first result counts.
 """
 
@@ -22,11 +22,11 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds candidates.
+    """A holder of candidates.
 
     Attributes:
-        client: a name that a client keeps when it starts again; empty for nobody in particular.
-        session: which run of that client.
+        client: name of a client, the same after a restart; empty for an anonymous client.
+        session: identifies one run of the client.
     """
 
     client: str = ""
@@ -38,7 +38,7 @@ NOBODY = Holder()
 
 @dataclass
 class Lease:
-    """Candidates held by one caller until `expires` on the book's clock."""
+    """Candidates of one caller until `expires` on the book's clock."""
 
     expires: float
     keys: set[Key]
@@ -57,23 +57,23 @@ class LeaseBook:
     _leases: dict[str, Lease] = field(default_factory=dict)
 
     def take(self, keys: Iterable[Key], seconds: float, holder: Holder = NOBODY) -> str:
-        """Holds `keys` for `seconds`. Returns the lease's id."""
+        """Lease `keys` for `seconds`; returns the lease's id."""
         lease_id = secrets.token_hex(8)
         self._leases[lease_id] = Lease(self.clock() + seconds, set(keys), holder)
         return lease_id
 
     def let_go_of_earlier(self, holder: Holder) -> None:
-        """Lets go of everything that an earlier run of a client with a name holds."""
+        """Release all candidates of earlier runs of a named client."""
         for lease_id, lease in list(self._leases.items()):
             same = lease.holder.client == holder.client
             if holder.client and same and lease.holder.session != holder.session:
                 del self._leases[lease_id]
 
     def renew(self, lease_id: str, seconds: float) -> int:
-        """Holds the lease's candidates for `seconds` from now. Returns how many are held.
+        """Extend the lease to `seconds` from now; returns the number of its candidates.
 
         Raises:
-            NotFound: where the lease has run out or its candidates are all measured.
+            NotFound: if the lease has expired or all its candidates are measured.
         """
         self._expire()
         lease = self._leases.get(lease_id)
@@ -86,19 +86,19 @@ class LeaseBook:
         return len(lease.keys)
 
     def held(self) -> set[Key]:
-        """Everything that somebody holds."""
+        """All leased candidates."""
         self._expire()
         return {key for lease in self._leases.values() for key in lease.keys}
 
     def next_expiry(self) -> float:
-        """Seconds until the first lease runs out; 0 where there is none."""
+        """Seconds until the first lease expires; 0 if there is no lease."""
         self._expire()
         if not self._leases:
             return 0.0
         return min(lease.expires for lease in self._leases.values()) - self.clock()
 
     def release(self, keys: Iterable[Key]) -> None:
-        """Lets go of `keys`: they are measured."""
+        """Release `keys`, which are measured."""
         done = set(keys)
         for lease_id, lease in list(self._leases.items()):
             lease.keys -= done
@@ -106,15 +106,15 @@ class LeaseBook:
                 del self._leases[lease_id]
 
     def clear(self) -> None:
-        """Lets go of everything: a new generation."""
+        """Release all candidates, because a new generation is open."""
         self._leases.clear()
 
     def to_bytes(self, owner: str, generation: int) -> bytes:
-        """The leases, for the next owner of the study. Never empty.
+        """The leases as bytes for the next owner of the study; never empty.
 
         Args:
-            owner: id of the study's owner until now.
-            generation: the open generation, to which they belong.
+            owner: id of the current owner.
+            generation: the open generation, to which the leases belong.
         """
         self._expire()
         now = self.clock()
@@ -125,14 +125,14 @@ class LeaseBook:
         return msgspec.msgpack.encode(_HandedBook(owner, generation, time.time(), leases))
 
     def restore(self, data: bytes, generation: int) -> str:
-        """Takes over the leases that another book wrote, as far as they still hold.
+        """Take over leases from another owner's bytes, if they have not expired.
 
         Args:
-            data: as `to_bytes` returned it.
-            generation: the open generation; leases of another one are dropped.
+            data: the result of `to_bytes`.
+            generation: the open generation; leases of another generation are dropped.
 
         Returns:
-            The id of the owner that wrote it.
+            The id of the owner that wrote the bytes.
         """
         book = msgspec.msgpack.decode(data, type=_HandedBook)
         if book.generation != generation:

@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.criterion import Criterion
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import (
+    CriterionSpec,
     ObjectiveSpec,
     StudySpec,
     from_plain,
@@ -35,11 +37,11 @@ Target = str | ObjectiveSpec | Objective
 
 @dataclass(frozen=True)
 class Result:
-    """What a study came to.
+    """The result of a study.
 
     Attributes:
-        progress: how it ended.
-        best: the best of each target, with its stimulus.
+        progress: the final progress.
+        best: the best candidate of each target, with its stimulus.
         history: scores by generation.
     """
 
@@ -53,6 +55,7 @@ def maximise(
     oracle: Oracle | str,
     generator: Generator | str,
     targets: Sequence[Target],
+    criteria: Sequence[Criterion | CriterionSpec] = (),
     optimizer: str = "auto",
     parameters: dict[str, Any] | None = None,
     queries_per_target: int = 1000,
@@ -77,6 +80,8 @@ def maximise(
         oracle: the model, or its name in the catalogue.
         generator: what makes stimuli, or its name in the catalogue.
         targets: units (``"head:3"``) or objectives, K of them.
+        criteria: when a target has succeeded, which ends it: none, one for all targets, or one a
+            target.
         optimizer: name of the optimizer, and its `parameters`; `auto` chooses.
         queries_per_target: rows observed for each target.
         seconds, target_score, patience: further limits, see `Budget`.
@@ -98,6 +103,9 @@ def maximise(
     maker = catalogue.generator(generator) if isinstance(generator, str) else generator
     plain = {
         "targets": [to_plain(_objective_spec(target)) for target in targets],
+        "criteria": [
+            to_plain(one.spec() if isinstance(one, Criterion) else one) for one in criteria
+        ],
         "budget": {
             "queries_per_target": queries_per_target,
             "seconds": seconds,
@@ -146,7 +154,7 @@ def run(
         equip=equipment.given(generator, network),
     )
     if live.study.state in (StudyState.PAUSED, StudyState.FAILED):
-        live.resume()  # to call it again is to want it to go on
+        live.resume()  # a repeated call asks the study to continue
     evaluator = evaluator_of(live, generator, oracle)
     try:
         loop.run(

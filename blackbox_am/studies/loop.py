@@ -1,4 +1,4 @@
-"""The loop that evaluates a study in this process, as one more client of it."""
+"""The loop that evaluates a study in this process; the study treats it like any other client."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from blackbox_am.studies.live import LiveStudy
 
 
 class UnbilledUsage:
-    """What was asked of the oracle for a study, and is not in its journal yet.
+    """Accounts of a study's oracle calls that are not in its journal yet.
 
-    It belongs to one lease. Once the study has another, its owner has billed what was noted.
+    They belong to one lease. If the study has another lease since, its owner has billed the notes.
 
     Attributes:
         total: the sum.
@@ -36,12 +36,12 @@ class UnbilledUsage:
         self._token: int | None = None
 
     def begin(self, live: LiveStudy) -> None:
-        """Forgets what was billed under another lease than that of `live`."""
+        """Drop accounts that were billed under another lease than that of `live`."""
         if self._token != live.token:
             self.total, self._token = Accounting(), live.token
 
     def settle(self, live: LiveStudy) -> None:
-        """Writes it to the journal, where there is anything."""
+        """Write the accounts to the journal, if there are any."""
         if self.total != Accounting():
             live.bill(self.total)
             self.total = Accounting()
@@ -55,22 +55,23 @@ def run(
     after_generation: Callable[[LiveStudy], None] = lambda live: None,
     unbilled: UnbilledUsage | None = None,
 ) -> None:
-    """Evaluates generation after generation until the study ends, or is paused.
+    """Evaluate generations until the study ends or is paused.
 
-    Where the oracle's quota is used up, it pauses the study itself.
+    If the oracle's quota is used up, the loop pauses the study.
 
     Args:
         live: the study.
-        evaluator: measures its candidates.
-        stopped: asked before each generation; True leaves the study as it is, to be
-            resumed by whoever takes it up again.
-        after_generation: called after each, for progress.
-        unbilled: what an earlier attempt could not write, and where this one leaves what it cannot.
+        evaluator: measures the candidates.
+        stopped: called before each generation; True ends the loop and leaves the study to be
+            resumed later.
+        after_generation: called after each generation, for progress.
+        unbilled: accounts that an earlier loop could not write; accounts that this loop cannot
+            write remain there.
 
     Raises:
-        OracleError: where the oracle fails, or every row of a generation is nan.
-        NotOwner: where another process runs the study.
-        StoreError: where the store cannot be written.
+        OracleError: if the oracle fails, or if every row of a generation is nan.
+        NotOwner: if another process runs the study.
+        StoreError: if the store cannot be written.
     """
     unbilled = unbilled or UnbilledUsage()
     unbilled.begin(live)
@@ -81,7 +82,7 @@ def run(
             try:
                 _measure(live, evaluator, unbilled, gradients=gradients)
             except StudyClosed:
-                return  # cancelled, or finished by clients, while it was being measured
+                return  # the study was cancelled, or clients finished it, during the measurement
             except QuotaExceeded as error:
                 unbilled.settle(live)  # so that the bill is complete when the study stops
                 live.suspend(error.message, StopReason.BUDGET)
@@ -91,10 +92,10 @@ def run(
 
 @contextmanager
 def _settled(live: LiveStudy, unbilled: UnbilledUsage) -> Iterator[None]:
-    """Has what is unbilled written in the end, whatever the end is.
+    """Write the unbilled accounts at the end, however the loop ends.
 
-    Where that fails, the note of the last call tells of it, and whoever recovers the study
-    bills it.
+    If this fails, the note of the last call has the accounts, and the process that recovers the
+    study bills them.
     """
     try:
         yield
@@ -114,15 +115,15 @@ def _measure(
     try:
         with metering(meter):
             result = _evaluated(live, evaluator, generation, gradients=gradients)
-        told = live.tell_generation(generation, result, unbilled.total + meter.total)
+        told = live.tell_generation(generation, result, unbilled.total + result.usage)
     except StudyClosed:
         unbilled.total += meter.total
         raise
     except BaseException:
-        # It is asked again from the beginning, by this process or another.
+        # The generation is repeated from its start, by this process or another.
         unbilled.total += meter.total + meter.lost()
         raise
-    unbilled.total = Accounting() if told else unbilled.total + meter.total
+    unbilled.total = Accounting() if told else unbilled.total + result.usage
 
 
 def _evaluated(

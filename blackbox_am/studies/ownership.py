@@ -24,14 +24,14 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 3.0
 RENEW_SECONDS = 1.0
 MARGIN_SECONDS = 0.25
-"""A holder regards its lease as over this long before the store does."""
+"""Seconds by which a holder considers its lease expired before the store does."""
 
 
 class Ownership:
-    """One lease on one study, as its holder knows it.
+    """One lease on one study, from its holder's point of view.
 
     Attributes:
-        lease: as the store gave it.
+        lease: the lease from the store.
     """
 
     def __init__(self, lease: Lease, until: float, clock: Callable[[], float]) -> None:
@@ -46,14 +46,14 @@ class Ownership:
 
     @property
     def valid(self) -> bool:
-        """Whether the study is still this process's, by its own clock."""
+        """Whether this process still owns the study, according to its own clock."""
         return self._clock() < self._until
 
     def check(self) -> None:
-        """Raises where the lease has run out.
+        """Raise an error if the lease has expired.
 
         Raises:
-            NotOwner: then.
+            NotOwner: if it has.
         """
         if not self.valid:
             raise NotOwner(
@@ -62,22 +62,22 @@ class Ownership:
             )
 
     def renewed(self, until: float) -> None:
-        """Holds until `until` on the holder's clock."""
+        """Record that the lease is valid until `until` on the holder's clock."""
         self._until = until
 
     def lost(self) -> None:
-        """Another process has taken the lease."""
+        """Record that another process has taken the lease."""
         self._until = float("-inf")
 
 
 class Owner:
-    """A process as an owner of studies. Its leases are renewed in a thread, while it has any.
+    """A process as an owner of studies. A thread renews its leases as long as it has any.
 
     Args:
-        store: where the leases are.
-        name: names the process for people; `process_name` where empty.
-        seconds: how long a lease holds without being renewed.
-        renew_seconds: between renewals.
+        store: the store of the leases.
+        name: name of the process for people; `process_name` if empty.
+        seconds: validity of a lease without renewal.
+        renew_seconds: time between renewals.
         clock: monotonic seconds.
 
     Attributes:
@@ -106,10 +106,10 @@ class Owner:
         self._thread: threading.Thread | None = None
 
     def take(self, study_id: str) -> Ownership:
-        """The lease on a study, for as long as it can be renewed.
+        """Take the lease on a study, which is then renewed.
 
         Raises:
-            NotOwner: where another process holds it.
+            NotOwner: if another process holds the lease.
         """
         before = self._clock()
         lease = self._store.leases.take(study_id, self.owner_id, self.name, self._seconds)
@@ -123,11 +123,11 @@ class Owner:
         return held
 
     def release(self, ownership: Ownership, held: bytes = b"") -> None:
-        """Gives a lease back at once.
+        """Release a lease at once.
 
         Args:
-            ownership: which.
-            held: something for the next owner.
+            ownership: the ownership to release.
+            held: data for the next owner.
         """
         study_id = ownership.lease.study_id
         ownership.lost()
@@ -136,11 +136,11 @@ class Owner:
                 del self._held[study_id]
         try:
             self._store.leases.release(ownership.lease, held)
-        except StoreError as error:  # it runs out by itself
+        except StoreError as error:  # the lease expires by itself
             log.warning("the lease on study %s could not be given back: %s", study_id, error)
 
     def close(self) -> None:
-        """Gives all leases back, and ends the thread."""
+        """Release all leases and end the thread."""
         self._closed.set()
         if self._thread is not None:
             self._thread.join()
@@ -150,10 +150,10 @@ class Owner:
             self.release(ownership)
 
     def renew(self) -> None:
-        """Renews all leases, and marks those as lost that another process has taken.
+        """Renew all leases, and mark those that another process has taken as lost.
 
         Raises:
-            StoreError: where the store cannot be written.
+            StoreError: if the store cannot be written.
         """
         before = self._clock()
         with self._lock:
@@ -175,7 +175,7 @@ class Owner:
         return before + self._seconds - min(MARGIN_SECONDS, self._seconds / 10)
 
     def _start(self) -> None:
-        """Starts the thread with the first lease. Under the lock."""
+        """Start the thread with the first lease; called under the lock."""
         if self._thread is None and not self._closed.is_set():
             self._thread = threading.Thread(target=self._work, name="leases", daemon=True)
             self._thread.start()
@@ -189,5 +189,5 @@ class Owner:
 
 
 def process_name(role: str = "process") -> str:
-    """How people know this process: `server 17 on some-host`."""
+    """A name of this process for people: `server 17 on some-host`."""
     return f"{role} {os.getpid()} on {socket.gethostname()}"

@@ -1,6 +1,7 @@
-"""What is known of a study to whoever only looks: immutable, and the same here and in the index.
+"""An immutable view of a study for readers, the same in memory and in the index.
 
-It is published with each append. Readers need neither the study's lock nor its journal.
+The view is published with each append, so that readers need neither the study's lock nor its
+journal.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ class Published:
     """A study at one moment.
 
     Attributes:
-        created: what it began with.
-        created_at: when it began, in seconds since the epoch; 0 for one that was only checked.
-        budget: when it stops.
-        progress: how far it is.
-        owner: the name of the process that runs it; empty where none does.
+        created: the first event.
+        created_at: time of creation, in seconds since the epoch; 0 for a study that was only
+            checked.
+        budget: the current budget.
+        progress: the progress.
+        owner: name of the process that runs the study; empty if none does.
     """
 
     created: Created
@@ -49,14 +51,13 @@ class Published:
     def of(
         cls, study_id: str, study: Study, created_at: float = 0.0, before: Published | None = None
     ) -> Published:
-        """What is known of `study`.
+        """The view of `study`.
 
         Args:
-            study_id: its id; "" for one that was only checked.
-            study: its state, which must hold still meanwhile.
+            study_id: the study's id; "" for a study that was only checked.
+            study: the state, which must not change during the call.
             created_at: as above.
-            before: what was known of it before; its targets are taken from there where nothing
-                of them can have changed since.
+            before: the previous view, whose targets are reused if they cannot have changed since.
         """
         if (
             before is not None
@@ -70,10 +71,10 @@ class Published:
 
     @classmethod
     def read(cls, indexed: IndexedStudy) -> Published:
-        """What the index tells.
+        """The view from the study's row of the index.
 
         Raises:
-            StoreCorrupt: where it cannot be read.
+            StoreCorrupt: if the row cannot be read.
         """
         if indexed.damage:
             raise StoreCorrupt(indexed.damage)
@@ -85,14 +86,14 @@ class Published:
                 f"the progress of study {indexed.study_id!r} cannot be read: {error}; restore the "
                 "store from a backup, or delete the study"
             ) from error
-        assert isinstance(created, Created)  # the first event of a journal is no other
+        assert isinstance(created, Created)  # the first event of a journal is always of this type
         return cls(created, indexed.created_at, body.budget, body.progress, indexed.owner)
 
     def summary(self, folded: bytes | None = None) -> Summary:
-        """The study's row in the index.
+        """The study's row of the index.
 
         Args:
-            folded: the folded study, where it is written too.
+            folded: the folded study, if it is written too.
         """
         return Summary(
             self.progress.state.value,

@@ -1,4 +1,4 @@
-"""A study as people look at it: progress, the best so far, scores by generation."""
+"""Reports of a study: progress, best candidates, scores by generation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ READ_EVENTS = 256
 
 
 def progress(study_id: str, study: Study) -> StudyProgress:
-    """How far `study` is."""
+    """The progress of `study`."""
     targets = tuple(
         TargetProgress(
             index,
@@ -52,7 +52,7 @@ def progress(study_id: str, study: Study) -> StudyProgress:
 
 
 def warning_of(study: Study) -> str:
-    """What the owner of `study` should know: from its beginning, of its scores, of failed rows."""
+    """Warnings for the owner of `study`: from its start, about its scores, about failed rows."""
     failed = ""
     if study.failed_rows:
         failed = (
@@ -63,7 +63,9 @@ def warning_of(study: Study) -> str:
 
 
 def same_targets(before: StudyProgress, study: Study) -> StudyProgress:
-    """How far `study` is, where no generation was closed and no budget raised since `before`."""
+    """The progress of `study` if no generation was closed and no budget was raised since
+    `before`.
+    """
     return replace(
         before,
         state=study.state,
@@ -90,11 +92,11 @@ def best(study_id: str, study: Study) -> list[Best]:
 
 
 def load(store: Store, study_id: str) -> Study:
-    """The study as the store tells it, for reading: folded from where it was written last.
+    """The study for reading, folded from its last written state.
 
     Raises:
-        NotFound: where there is no such study.
-        StoreCorrupt: where it cannot be read.
+        NotFound: if the study does not exist.
+        StoreCorrupt: if the journal is damaged.
     """
     kept = store.folded(study_id)
     if kept is None:

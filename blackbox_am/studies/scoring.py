@@ -18,7 +18,7 @@ from blackbox_am.studies.targets import Target
 Bools = NDArray[np.bool_]
 
 EDGE_STEPS = 16
-"""Scores that differ by fewer steps of float32 than this are told apart by rounding alone."""
+"""Scores that differ by fewer float32 steps than this are considered equal up to rounding."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Measured:
     """The measurements of the open generation so far.
 
     Attributes:
-        values: (A, P, U) float64 of the active targets, in the columns of each one's layout.
-        told: (A, P) which rows have been measured.
-        rendered: (A, P) false where the stimulus was not finite.
+        values: (A, P, U) float64 of the active targets, in the columns of each target's layout.
+        told: (A, P) whether the row was measured.
+        rendered: (A, P) false if the stimulus was not finite.
     """
 
     values: FloatArray
@@ -37,13 +37,13 @@ class Measured:
 
     @classmethod
     def nothing(cls, targets: int, rows: int, columns: int) -> Measured:
-        """Of a generation of which nothing was measured yet."""
+        """The measurements of a generation before its first result."""
         shape = (targets, rows)
         values = np.full((*shape, columns), np.nan)
         return cls(values, np.zeros(shape, bool), np.ones(shape, bool))
 
     def copy(self) -> Measured:
-        """One that shares no memory with this one."""
+        """A copy without shared memory."""
         return Measured(self.values.copy(), self.told.copy(), self.rendered.copy())
 
 
@@ -64,22 +64,22 @@ class Scored:
     met: Bools
 
     def failed(self) -> dict[str, int]:
-        """How many rows failed, by reason."""
+        """The number of failed rows by reason."""
         return count_by_reason(self.failures)
 
     def best(self) -> FloatArray:
-        """(A,) the best score of each target, nan where every row failed."""
+        """(A,) the best score of each target; nan if every row failed."""
         lowest = np.where(np.isnan(self.scores), -np.inf, self.scores).max(axis=1, initial=-np.inf)
         return np.where(lowest == -np.inf, np.nan, lowest)
 
     def mean(self) -> FloatArray:
-        """(A,) the mean score of each target, nan where every row failed."""
+        """(A,) the mean score of each target; nan if every row failed."""
         known = ~np.isnan(self.scores)
         total = np.where(known, self.scores, 0.0).sum(axis=1)
         return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
 
     def warning(self, generation: int) -> str:
-        """What keeps a search from learning from these scores; empty for nothing."""
+        """A warning if a search cannot learn from these scores; empty if it can."""
         known = ~np.isnan(self.scores)
         several = known.sum(axis=1) > 1
         if not several.any():

@@ -1,4 +1,4 @@
-"""The optimizer's side of a study: its state, led along by the study's."""
+"""The optimizer's side of a study: its state, updated along with the study."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 class Search:
     """An optimizer at work for one study.
 
-    It keeps the state of all K targets. Finished ones rest in it, so that a raised
-    budget can wake them; only the active ones are asked and told.
+    The object has the state of all K targets. Finished targets stay in the state, so that a raised
+    budget can continue them; only active targets are asked and told.
 
     Attributes:
-        optimizer: what searches.
-        space: where.
-        device: where its tensors live.
+        optimizer: the optimizer.
+        space: the latent space.
+        device: device of the tensors.
     """
 
     def __init__(self, study: Study, device: torch.device, equip: Equip = nothing) -> None:
@@ -52,9 +52,9 @@ class Search:
             self._state = self.optimizer.started_at(self.space, self._state, start)
 
     def ask(self, study: Study) -> Generation:
-        """The open generation, its latents inside the space. Pure.
+        """The open generation with latents inside the space. Pure.
 
-        What was handed to clients is taken from the journal, not asked again.
+        Latents that were given to clients are taken from the journal and not asked again.
         """
         if study.opened is None:
             latents, mask = self._propose(study)
@@ -80,14 +80,14 @@ class Search:
         scores: FloatArray,
         gradients: torch.Tensor | None = None,
     ) -> None:
-        """Tells the optimizer the open generation.
+        """Tell the optimizer the open generation.
 
         Args:
-            study: before the generation is closed.
+            study: the study before the generation is closed.
             latents: (active, P, D).
-            scores: (active, P) float64, or fewer rows where the budget ends; nan for rows that
-                failed, and for those that the optimizer did not want.
-            gradients: (active, P, D), for order 1; nan where nothing was measured.
+            scores: (active, P) float64, or fewer rows at the end of the budget; nan for rows that
+                failed and for rows that the optimizer did not want.
+            gradients: (active, P, D) for order 1; nan for rows that were not measured.
         """
         told = torch.full(latents.shape[:2], torch.nan, dtype=torch.float64)
         told[:, : scores.shape[1]] = torch.tensor(scores)
@@ -104,11 +104,11 @@ class Search:
                 self._state = states.merge(self._state, active, part)
 
     def relearn(self, study: Study, event: GenerationClosed) -> bool:
-        """Tells the optimizer a generation out of the journal. Returns whether it could.
+        """Tell the optimizer a generation from the journal; returns whether this was possible.
 
-        It cannot where the latents come out different (another device or library), unless
-        the journal keeps them and the optimizer takes them from there; and for order 1, whose
-        gradients the journal does not keep.
+        It is impossible if the latents differ (on another device or with another library), unless
+        the journal has them and the optimizer accepts them. It is also impossible for order 1,
+        because the journal has no gradients.
         """
         if self.optimizer.order == 1:
             return False
@@ -140,8 +140,8 @@ class Search:
             return False
 
     def warning(self, exact: bool) -> str:
-        """Where a search goes on from that could not be led forward to its end; nothing to be
-        said of one that is `exact`.
+        """Message about the point from which a search continues that could not be replayed to its
+        end; empty if the replay was `exact`.
         """
         if exact:
             return ""
@@ -154,7 +154,7 @@ class Search:
 
     @property
     def state_bytes(self) -> int:
-        """Bytes of the optimizer's state, which is about what a snapshot takes."""
+        """Bytes of the optimizer's state, approximately the size of a snapshot."""
         return sum(tensor.nbytes for tensor in states.arrays(self._state).values())
 
     def snapshot(self) -> bytes:
@@ -162,7 +162,7 @@ class Search:
         return states.to_bytes(self._state)
 
     def restore(self, snapshot: bytes) -> None:
-        """Puts the state back to what it was at `snapshot`."""
+        """Set the state to that of `snapshot`."""
         self._state = states.from_bytes(self.optimizer.state_type, snapshot, self.device)
 
     def _stream(self, study: Study, purpose: str, targets: Sequence[int]) -> Stream:
@@ -171,7 +171,7 @@ class Search:
 
 
 def _some(study: Study) -> torch.Tensor | None:
-    """Positions of the active targets, or None where that is all of them."""
+    """Positions of the active targets, or None if all targets are active."""
     if len(study.active) == len(study.targets):
         return None
     return torch.tensor(study.active, dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""When the optimizer's state is kept, so that recovery need not begin at the beginning."""
+"""When snapshots of the optimizer's state are taken, so that recovery can start from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 SNAPSHOT_GENERATIONS = 50
 SNAPSHOT_SECONDS = 10.0
 SNAPSHOT_SHARE = 0.05
-"""Of its time, what a search of order 1 spends on snapshots at most."""
+"""Largest share of its time that a search of order 1 spends on snapshots."""
 SNAPSHOT_BYTES = 2**29
 """A larger state is refused: SQLite takes no value of 10^9 bytes."""
 

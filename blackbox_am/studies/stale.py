@@ -1,4 +1,4 @@
-"""What a live study raises once its journal has moved on without it."""
+"""The error of a live study whose journal was changed by another process."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from blackbox_am.errors import StoreError
 
 
 class Stale(StoreError):
-    """The object is out of date and did nothing: take the study up again, and repeat."""
+    """The object is out of date and did nothing; recover the study and repeat the call."""

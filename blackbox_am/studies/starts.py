@@ -1,4 +1,4 @@
-"""Where a search begins, other than at the prior."""
+"""The start of a search that does not begin at the prior."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ Array = NDArray[Any]
 
 
 def start_of(spec: StudySpec, space: Space, source: Study | None) -> ArrayData | None:
-    """(K, D) float32 latents of `space` that the study by `spec` begins at; None for the prior.
+    """The start of the study with this `spec`: (K, D) float32 latents of `space`; None for the
+    prior.
 
     Args:
-        spec: of the study.
-        space: where it searches.
-        source: the study that `spec.start` names, where it names one.
+        spec: specification of the study.
+        space: the latent space of the study.
+        source: the study that `spec.start` names, if it names one.
 
     Raises:
-        InvalidSpec: where `source` has found nothing yet, or for codes, which have no means.
-        ShapeMismatch: for latents of another dimension or number.
+        InvalidSpec: if `source` has found nothing yet, or for codes, which have no mean.
+        ShapeMismatch: if the latents have another dimension or number.
     """
     if spec.start is None:
         return None
@@ -53,10 +54,10 @@ def start_of(spec: StudySpec, space: Space, source: Study | None) -> ArrayData |
 
 
 def source_of(spec: StudySpec, store: Store) -> Study | None:
-    """The study of `store` at whose best latents the one by `spec` begins, as it is now.
+    """The study of `store` whose best latents are the start of the study with this `spec`.
 
     Raises:
-        NotFound: where there is no such study.
+        NotFound: if the study does not exist.
     """
     if spec.start is None or not spec.start.study:
         return None
@@ -64,7 +65,7 @@ def source_of(spec: StudySpec, store: Store) -> Study | None:
 
 
 def _bests(source: Study, name: str) -> Array:
-    """(K, D) float32: the best latent of each target of `source`."""
+    """The best latent of each target of `source`, (K, D) float32."""
     bests = [target.best_latent for target in source.targets if target.best_latent is not None]
     if len(bests) < len(source.targets):
         raise InvalidSpec(

@@ -1,7 +1,7 @@
-"""The study: a pure state machine. No clock, disk, network or model in here.
+"""The study: a pure state machine without clock, disk, network or model.
 
-`apply` is the only thing that changes a study, and it takes nothing but an event: the
-state is the fold of the journal. `decisions` turns wishes into events.
+Only `apply` changes a study, and its only argument is an event: the state is the fold of the
+journal. `decisions` turns requests into events.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One of the K searches of a study, and how its random numbers are told from others'."""
+"""One of the K searches of a study, and the identity of its random numbers."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ class Target:
     """One of the K searches.
 
     Attributes:
-        objective: what it maximises.
-        criterion: when it has succeeded; None for never.
-        layout: what is measured for it, and in which columns.
-        key: fixes its random numbers: its objective, and its occurrence among equal ones.
-        queries: rows measured for it, failed ones included.
-        best_score: of its best candidate so far; -inf before the first.
-        best_generation, best_row: where the best came from.
+        objective: the objective to maximise.
+        criterion: the success criterion; None for none.
+        layout: the measured quantities and their columns.
+        key: identifies the random numbers: the objective, and its occurrence among equal
+            objectives.
+        queries: measured rows, including failed rows.
+        best_score: score of the best candidate so far; -inf before the first.
+        best_generation, best_row: place of the best candidate.
         best_latent: (D,), or None before the first.
-        success_row: the row of `best_generation` that met the criterion; -1 while none has.
-        stagnation: generations since the best got better.
-        stop_reason: why it is finished, or NONE while it is not.
+        success_row: the row of `best_generation` that met the criterion; -1 if none has.
+        stagnation: generations since the last improvement.
+        stop_reason: why the target is finished; NONE if it is not.
     """
 
     objective: Objective
@@ -53,11 +54,11 @@ class Target:
 
     @property
     def finished(self) -> bool:
-        """Whether it dropped out of the batch."""
+        """Whether the target is finished."""
         return self.stop_reason is not StopReason.NONE
 
     def plain(self) -> list[Any]:
-        """All that moves, as plain data: equal for equal targets."""
+        """All variable parts as plain data: equal for equal targets."""
         latent = self.best_latent
         return [
             self.queries,
@@ -72,10 +73,10 @@ class Target:
 
 
 def targets_of(spec: StudySpec) -> list[Target]:
-    """The targets of a study that has not begun.
+    """The targets of a study before its start.
 
     Raises:
-        InvalidInput: for an objective or a criterion that cannot be built.
+        InvalidInput: if an objective or a criterion cannot be built.
     """
     objectives = [build_objective(target) for target in spec.targets]
     built = [build_criterion(criterion) for criterion in spec.criteria]
@@ -88,8 +89,10 @@ def targets_of(spec: StudySpec) -> list[Target]:
 
 
 def target_keys(objectives: Sequence[ObjectiveSpec]) -> list[str]:
-    """What fixes the random numbers of each target: its objective, and its occurrence among equal
-    ones. A target has the same key alone, and wherever it stands in the list.
+    """The key of the random numbers of each target: its objective, and its occurrence among equal
+    ones.
+
+    The key of a target does not depend on the other targets or on its position in the list.
     """
     seen: Counter[str] = Counter()
     keys = []

@@ -1,4 +1,4 @@
-"""The units that clients measure for a study, and the forms in which they tell them."""
+"""The units that clients measure for a study, and the formats of their results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 def units(spec: StudySpec) -> list[str]:
-    """All units that the targets read, each once, in the order of the targets."""
+    """All units of the targets, each once, in the order of the targets."""
     found: dict[str, None] = {}
     for index, target in enumerate(spec.targets):
         found.update(dict.fromkeys(_read_by(target)))

@@ -22,6 +22,19 @@ SPECS = {
         6,
         parts=(SpaceSpec("sphere", 4), SpaceSpec("box", 2, low=(0.0,), high=(1.0,))),
     ),
+    "mixed": SpaceSpec(
+        "product",
+        6,
+        parts=(SpaceSpec("sphere", 4), SpaceSpec("categorical", 2, categories=4)),
+    ),
+    "product of codes": SpaceSpec(
+        "product",
+        6,
+        parts=(
+            SpaceSpec("categorical", 4, categories=7),
+            SpaceSpec("categorical", 2, categories=3),
+        ),
+    ),
 }
 
 
@@ -102,3 +115,36 @@ def test_product_treats_its_parts_apart() -> None:
     first, second = space.split(space.project(latents))
     torch.testing.assert_close(first, torch.ones(3, 4))
     assert torch.equal(second, torch.ones(3, 2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_mixed_space_holds_whole_codes_among_numbers(dtype: torch.dtype) -> None:
+    space = build_space(SPECS["mixed"])
+    latents = space.sample(Stream(0, "ask", 0, (0, 1), dtype=dtype), 200)
+    assert latents.dtype == dtype
+    codes = latents[..., 4:]
+    assert torch.equal(codes, codes.round())
+    assert sorted(codes.unique().tolist()) == [0, 1, 2, 3]
+    assert space.mixed
+    assert space.dtype is None
+    assert space.categories == (0, 0, 0, 0, 4, 4)
+    assert space.codes(latents.device).tolist() == [False] * 4 + [True] * 2
+
+
+def test_projecting_a_mixed_space_rounds_to_the_nearest_code() -> None:
+    space = build_space(SPECS["mixed"])
+    latents = torch.tensor([[2.0, 0, 0, 0, -0.4, 1.6], [2.0, 0, 0, 0, -9.0, 99.0]])
+    projected = space.project(latents)
+    torch.testing.assert_close(projected, torch.tensor([[2.0, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 3]]))
+    assert not projected[:, 4].signbit().any(), "-0 and 0 would have different checksums"
+    assert torch.equal(space.project(projected), projected)
+
+
+def test_a_product_of_codes_is_whole_numbers() -> None:
+    space = build_space(SPECS["product of codes"])
+    assert space.dtype == torch.int64
+    latents = space.sample(Stream(0, "ask", 0), 200)[0]
+    assert latents.amax(0).tolist() == [6, 6, 6, 6, 2, 2]
+    assert not build_space(SPECS["categorical"]).mixed
+    assert not build_space(SPECS["product"]).mixed
+    assert build_space(SPECS["product"]).categories == (0,) * 6

@@ -152,7 +152,6 @@ def _raise(error: Exception) -> Callable[..., object]:
         (lambda x: np.zeros((1, 1, 1, 1, 1, 1)), True, r"shape \(1, 1, 1, 1, 1\)"),
         (lambda x: {}, True, "without any layer"),
         (lambda x: {"": x}, True, "a layer called ''"),
-        (lambda x: {"a:1": x}, True, "a layer called 'a:1'"),
     ],
 )
 def test_what_makes_no_sense_is_said(
@@ -216,3 +215,11 @@ def test_bad_parameters(parameters: dict[str, object], message: str) -> None:
 def test_labels_that_do_not_fit() -> None:
     with pytest.raises(InvalidSpec, match="labels: expected 1, one a unit of the answer, got 2"):
         Function(lambda x: x.mean((1, 2)), (2, 3), labels=("a", "b")).describe()
+
+
+@pytest.mark.parametrize("name", ["a b", "a:1", 'x"y'])
+def test_layers_with_any_name_can_be_addressed(name: str) -> None:
+    oracle = Function(lambda x: {name: x.reshape(len(x), -1)}, (2,))
+    stimuli = torch.rand(3, 2)
+    unit = Unit.parse(str(Unit(name, 1)))
+    assert torch.equal(oracle.observe(stimuli, [unit])[:, 0], stimuli[:, 1])

@@ -350,8 +350,8 @@ def test_an_operator_writes_it_in_the_configuration(api: str, tmp_path: Path) ->
     [
         ({"url": "api.example.com"}, "url: expected an address"),
         ({"url": "file:///etc/passwd"}, "url: expected an address"),
-        ({"url": "https://me:pass@api.example.com"}, "can hold no secret"),
-        ({"url": "https://api.example.com/?key=${KEY}"}, "can hold no secret"),
+        ({"url": "https://me:pass@api.example.com"}, "must have no secret"),
+        ({"url": "https://api.example.com/?key=${KEY}"}, "must have no secret"),
         ({"labels": ()}, "labels: expected the names of the classes, or units"),
         ({"units": 3}, "labels: expected 3"),
         ({"timeout_seconds": 0.0}, "timeout_seconds"),

@@ -457,7 +457,7 @@ def test_an_operator_writes_it_in_the_configuration(
         ({"target": "https://host:1"}, "target: .* set tls = true"),
         ({"target": "host:1/path"}, "target: expected host:port"),
         ({"target": "host:99999"}, "target: expected host:port"),
-        ({"target": "me:pass@host:1"}, "can hold no secret"),
+        ({"target": "me:pass@host:1"}, "must have no secret"),
         ({"model": ""}, "model: expected its name"),
         ({"protocol": "rest"}, "'rest'"),
         ({"datatype": "FP23"}, "datatype: .*'FP32'"),

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from blackbox_am import Mean, Pixels, maximise
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.observation import Observation
-from blackbox_am.core.optimizer import Proposal
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import (
     Budget,
@@ -33,6 +32,7 @@ from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import checks, reports
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.testing.masking import masked
 
 P = 10
 Model = Callable[[np.ndarray], np.ndarray]
@@ -195,26 +195,6 @@ def test_each_target_may_have_its_own_criterion_and_the_others_go_on() -> None:
 
 
 # Masks
-
-
-@dataclasses.dataclass(frozen=True)
-class HalfWanted:
-    """What `cma` proposes, every second row masked out, and never the same rows twice running."""
-
-    inner: object
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.inner, name)
-
-    def ask(self, space: Space, state: object, stream: object) -> Proposal:
-        latents = self.inner.ask(space, state, stream)
-        shift = int(latents.abs().sum() * 1000) % 2
-        wanted = (torch.arange(latents.shape[1]) + shift) % 2 == 0
-        return Proposal(latents, wanted.expand(latents.shape[:2]))
-
-
-def masked(optimizer: object, study_spec: StudySpec) -> HalfWanted:
-    return HalfWanted(optimizer)
 
 
 def test_masked_rows_are_neither_measured_nor_counted_nor_failed() -> None:

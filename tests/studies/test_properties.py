@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +16,7 @@ from blackbox_am.errors import StudyClosed
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import checks, reports
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.testing.masking import masked
 
 TARGETS, POPULATION, DIMENSION, QUERIES = 3, 4, 2, 18
 """18 is no multiple of 4: the last generation is cut by the budget."""
@@ -52,9 +55,9 @@ def outcome(live: LiveStudy) -> list[tuple[object, ...]]:
     ]
 
 
-def uninterrupted(optimizer: str) -> list[tuple[object, ...]]:
+def uninterrupted(optimizer: str, **options) -> list[tuple[object, ...]]:
     live = LiveStudy.create(
-        SQLStore(":memory:"), "plain", checks.created(make_spec(optimizer), None, None)
+        SQLStore(":memory:"), "plain", checks.created(make_spec(optimizer), None, None), **options
     )
     while live.study.state.active:
         generation, keys, _ = live.take(1000, 60)
@@ -73,6 +76,7 @@ def tell(live, index, keys, generation):
 
 class Chaos(RuleBasedStateMachine):
     optimizer = "random"
+    options: ClassVar[dict[str, Any]] = {}
 
     @initialize()
     def begin(self) -> None:
@@ -84,6 +88,7 @@ class Chaos(RuleBasedStateMachine):
             "chaos",
             checks.created(make_spec(self.optimizer), None, None),
             clock=lambda: self.now,
+            **self.options,
         )
 
     @precondition(lambda self: self.live.study.state.active)
@@ -120,7 +125,7 @@ class Chaos(RuleBasedStateMachine):
     @rule()
     def kill_and_recover(self) -> None:
         """The object is gone; what was written is all there is."""
-        self.live = LiveStudy.recover(self.store, "chaos", clock=lambda: self.now)
+        self.live = LiveStudy.recover(self.store, "chaos", clock=lambda: self.now, **self.options)
 
     @precondition(lambda self: self.live.study.state.active)
     @rule()
@@ -150,13 +155,20 @@ class Chaos(RuleBasedStateMachine):
             self.live.resume()
             self.ask_and_tell_the_rest()
         assert self.live.study.state is StudyState.SUCCEEDED
-        assert outcome(self.live) == uninterrupted(self.optimizer)
+        assert outcome(self.live) == uninterrupted(self.optimizer, **self.options)
         with pytest.raises(StudyClosed):
             self.live.tell(0, np.array([0]), np.array([0]), np.array([[1.0]], np.float32))
 
 
 class ChaosWithCMA(Chaos):
     optimizer = "cma"
+
+
+class ChaosWithMasks(Chaos):
+    """An optimizer that wants half of its rows measured, another half each time."""
+
+    optimizer = "cma"
+    options: ClassVar[dict[str, Any]] = {"equip": masked}
 
 
 class ChaosWithPyCMA(Chaos):
@@ -171,11 +183,13 @@ class ChaosWithNevergrad(Chaos):
 
 TestChaos = Chaos.TestCase
 TestChaosWithCMA = ChaosWithCMA.TestCase
+TestChaosWithMasks = ChaosWithMasks.TestCase
 TestChaosWithPyCMA = ChaosWithPyCMA.TestCase
 TestChaosWithNevergrad = ChaosWithNevergrad.TestCase
 for case, examples in (
     (TestChaos, 25),
     (TestChaosWithCMA, 25),
+    (TestChaosWithMasks, 15),
     (TestChaosWithPyCMA, 8),
     (TestChaosWithNevergrad, 5),
 ):

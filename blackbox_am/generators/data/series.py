@@ -28,18 +28,17 @@ class Series(Generator):
 
     A channel is mean + deviation * B x, where x are its coordinates, in one of three bases:
 
-    ``samples``  one coordinate a time step
+    ``samples``  one coordinate for each time step
     ``dct``      the lowest frequencies (DCT-II); nothing above them can be made
     ``spline``   control points of a uniform cubic B-spline: twice differentiable
 
     Smoothness is a low-pass prior: frequency k (of the series, or of the control points)
     has a deviation in proportion to (1 + k)^-decay, and B is scaled so that a random series
     has deviation 1. In `samples` the filter is symmetric, so a coordinate still is a place in
-    time. It is a change of scale, which a search may undo at the price of unlikely latents;
-    only fewer `coefficients` forbid rough series. Smoothing what comes out would not help:
-    a search sharpens what goes in until the smoothed series is the one it wants. A penalty on
-    roughness belongs to the objective, which sees activations and no stimuli: put the
-    wrapper `roughness` around the oracle, and subtract the unit it adds.
+    time. The prior only changes scales, which a search may undo at the price of unlikely latents;
+    only fewer `coefficients` forbid rough series. Smoothing the rendered series would not help,
+    because a search then sharpens the latents until the smoothed series is as rough as before. A
+    penalty on roughness belongs to the objective: subtract the quantity `stimulus.roughness`.
 
     Attributes:
         channels: C.

@@ -18,20 +18,20 @@ from blackbox_am.core.spec import SpaceSpec
 class Table(Generator):
     """Rows of a table, for models of trees and the like. A stimulus is one row of features.
 
-    The latent is a box [0, 1], one coordinate a column. A real number is its place between
-    the bounds; an integer or a category takes one of its values, each of which has an equal
-    share of [0, 1]. Stimuli are in [0, 1] too: 0 is a feature's `low` and 1 its `high`. The
-    order of categories is that of the box: neighbours in it are neighbours to a search,
-    whatever they mean.
+    The latent space is a box [0, 1]^D with one coordinate for each column. A real number is its
+    position between the bounds. The values of an integer or of a category have equal shares of
+    [0, 1]. Stimuli are in [0, 1] too: 0 is a feature's `low` and 1 its `high`. Categories keep
+    their order in the box, so that a search treats neighbours as similar, whatever they mean.
 
-    The oracle ``Sklearn(model, table=table)`` reads stimuli by the same columns, so the score
-    of a stimulus is exactly what the model says of `frame` and `rows`. Any other oracle can
-    call `frame` itself. Of integers with more than 2^24 values, a float32 stimulus reaches some
-    (for 2^31 values every 64th or 128th); what is reached is whole, and exact.
+    The oracle ``Sklearn(model, table=table)`` reads stimuli by the same columns, so that the score
+    of a stimulus is exactly what the model says of `frame` and `rows`. A function oracle can
+    call `frame` itself. An integer column with more than 2^24 values has more values than
+    float32 numbers can tell apart (of 2^31, every 128th is reached); those that are reached are
+    exact.
 
     Attributes:
-        columns: the schema, tables of `Column`'s attributes in a configuration file;
-            `Table.of` reads it from a DataFrame.
+        columns: the columns; in a configuration file tables of the attributes of `Column`.
+            `Table.of` reads them from a DataFrame.
 
     Raises:
         InvalidSpec: where there is no column, two are called the same, or one is wrong.
@@ -65,7 +65,7 @@ class Table(Generator):
 
     @cached_property
     def schema(self) -> TableSchema:
-        """The columns, as what reads stimuli."""
+        """The columns as a schema, which reads stimuli."""
         return TableSchema(self.columns)
 
     @property

@@ -1,1 +1,1 @@
-"""Stimuli around inputs that are given."""
+"""Stimuli near given inputs."""

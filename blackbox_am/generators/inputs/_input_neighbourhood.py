@@ -1,4 +1,4 @@
-"""What searches around given inputs share: the inputs, one for all targets or one a target."""
+"""Base of generators around given inputs: one input for all targets, or one for each."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ class InputNeighbourhood(Generator):
 
     Attributes:
         inputs: the clean inputs (K, *stimulus), uint8 or in [0, 1]: the path of a .npz, .npy or
-            .safetensors file, or `zoo:probe_images`; in Python also an array. One serves any
-            number of targets; of several, target k of a study has the k-th.
-        array: their name, in a file of several.
-        channels_last: whether entries of the file are (height, width, channels).
-        rows: which entries of the file, by number; all unless given.
+            .safetensors file, `zoo:probe_images`, or an array, such as an input of a study. A
+            single input serves any number of targets; of several, target k of a study has the
+            k-th.
+        array: name of the array, in a file with several.
+        channels_last: whether inputs are (height, width, channels).
+        rows: which of the inputs, by number; all unless given.
     """
 
     study_inputs: ClassVar[tuple[str, ...]] = ("inputs",)
@@ -57,7 +58,7 @@ class InputNeighbourhood(Generator):
         return self.mine(targets, self._clean_on, targets.device)
 
     def mine(self, targets: torch.Tensor, of: Constants, device: torch.device) -> torch.Tensor:
-        """(N, ...): of what there is of each input, that of each row's target."""
+        """(N, ...): for each row the values of its target's input; (1, ...) for a single input."""
         (values,) = of.on(device)
         if len(values) == 1:
             return values

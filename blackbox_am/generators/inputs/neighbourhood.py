@@ -1,4 +1,4 @@
-"""The neighbourhood of given images in the latent space of an autoencoder."""
+"""Images near given ones in the latent space of an autoencoder."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from blackbox_am.generators.inputs._input_neighbourhood import InputNeighbourhoo
 
 @dataclass(frozen=True)
 class Neighbourhood(InputNeighbourhood):
-    """Images near given ones as an autoencoder sees them: they are encoded, then changed there.
+    """Images near given ones in the latent space of an autoencoder, which encodes them first.
 
     A latent z of the prior N(0, I) is decoded at c + radius * tanh(|z| / sqrt(D)) * z / |z|, c
     being the code of the input (the mean of its posterior) in whitened coordinates, where
     natural images have deviation 1 (Zhao, Dua and Singh, "Generating natural adversarial
-    examples", 2018, search such neighbourhoods with growing radii). What is decoded differs
-    from the input also at z = 0, by the autoencoder's own error, and lies in no ball of
-    pixels: for one, see `perturbation`.
+    examples", 2018, search such neighbourhoods with growing radii). The decoded image differs
+    from the input also at z = 0, by the autoencoder's own error, and does not lie in a ball of
+    pixels; for that, see `perturbation`.
 
-    `render`, which knows of no targets, works around the first input.
+    `render`, which takes no targets, works around the first input.
 
     Attributes:
         radius: the largest distance from the code; natural images are some sqrt(2 D) apart.

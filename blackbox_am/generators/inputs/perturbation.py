@@ -1,4 +1,4 @@
-"""Small changes of given inputs: what an adversarial search looks through."""
+"""Small changes of given inputs, for adversarial searches."""
 
 from __future__ import annotations
 
@@ -40,11 +40,10 @@ class Perturbation(InputNeighbourhood):
               x becomes sigmoid(2 z), near a corner of the colour cube where z is large.
               z has no gradient through the choice of the places, only through their values.
 
-    All lie in the ball exactly, in float32: the radius is shortened by what rounding could
-    add, some 10^-7. So a stimulus stays in the ball whatever an optimizer proposes. For
-    integers of 8 bits, round towards the input afterwards.
+    All stimuli lie in the ball exactly, in float32: the radius is shortened by the largest
+    rounding error, some 10^-7. For integers of 8 bits, round towards the input afterwards.
 
-    `render`, which knows of no targets, works around the first input.
+    `render`, which takes no targets, works around the first input.
 
     Attributes:
         ball: one of the three.

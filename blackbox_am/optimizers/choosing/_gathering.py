@@ -1,8 +1,8 @@
-"""A search inside another, whose generations are gathered over several asks.
+"""A search that contains another one and gathers its generations over several asks.
 
-P, the rows of one ask, is fixed for a study and for all its targets. An inner strategy
-does not mind: its `ask` is pure, so m asks with other random numbers are m P rows of one
-generation, and `tell` learns from as many rows as it is told. Each target has its own m.
+P, the rows of one ask, is fixed for a study and for all its targets. The inner strategy can have
+larger generations: its `ask` is pure, so m asks with different random numbers give m P rows of one
+generation, and `tell` accepts any number of rows. Each target has its own m.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import comparable
 from blackbox_am.optimizers._parameters import at_least
+from blackbox_am.optimizers.evolution._start import StartsAtMean
 from blackbox_am.optimizers.evolution.cholesky_cma import CholeskyCMA
 from blackbox_am.optimizers.evolution.cma import CMA
 from blackbox_am.optimizers.evolution.sep_cma import SepCMA
@@ -31,7 +32,7 @@ from blackbox_am.optimizers.evolution.xnes import XNES
 Inner = Literal["cma", "sep_cma", "snes", "xnes", "cholesky_cma"]
 """Strategies whose state has a `mean` in the frame and a `sigma`."""
 
-STRATEGIES: dict[str, type[Optimizer[Any]]] = {
+STRATEGIES: dict[str, type[StartsAtMean[Any]]] = {
     each.name: each for each in (CMA, SepCMA, SNES, XNES, CholeskyCMA)
 }
 _INNER_FIELDS = {
@@ -41,7 +42,7 @@ _INNER_FIELDS = {
 
 @dataclass
 class GatheringState:
-    """What moves around an inner search.
+    """State of K searches that contain another search.
 
     Attributes:
         inner: the tensors of the inner state.
@@ -74,7 +75,7 @@ G = TypeVar("G", bound=GatheringState)
 
 @dataclass(frozen=True)
 class Gathering(Optimizer[G]):
-    """Base of strategies that are wrapped around another one.
+    """Base of strategies that contain another strategy.
 
     Attributes:
         inner: the strategy inside.
@@ -96,7 +97,7 @@ class Gathering(Optimizer[G]):
         _ = self.strategy  # so that its parameters are checked now
 
     @cached_property
-    def strategy(self) -> Optimizer[Any]:
+    def strategy(self) -> StartsAtMean[Any]:
         """The strategy inside."""
         return parameters_of(STRATEGIES[self.inner], self.inner, self.parameters)
 
@@ -133,6 +134,10 @@ class Gathering(Optimizer[G]):
             "asks": torch.zeros(targets, dtype=torch.int64, device=device),
             "wanted": torch.ones(targets, dtype=torch.int64, device=device),
         }
+
+    def started_at(self, space: Space, state: G, latents: torch.Tensor) -> G:
+        inner = self.strategy.started_at(space, self.unpacked(state), latents)
+        return replace(state, inner=states.arrays(inner))
 
     def ask(self, space: Space, state: G, stream: Stream) -> torch.Tensor:
         return Proposal.of(self.strategy.ask(space, self.unpacked(state), stream)).latents
@@ -179,11 +184,8 @@ class Gathering(Optimizer[G]):
             mean: (n, D) latents to start from.
             scale: (n,) factors on the first step size.
         """
-        # At the prior's mean a start needs no random numbers.
-        plain = replace(self.strategy, start="prior")  # type: ignore[type-var]
-        stream = Stream(0, "anew", 0, range(len(who)), device=mean.device, dtype=mean.dtype)
-        fresh = plain.init(space, len(who), stream)
-        fresh.mean = frame_of(space, mean).inward(mean)
+        start = frame_of(space, mean).inward(mean)
+        fresh = self.strategy.fresh(space, start, torch.zeros_like(who))
         fresh.sigma = fresh.sigma * scale.to(mean.dtype).view(-1, *[1] * (fresh.sigma.ndim - 1))
         state.inner = states.arrays(states.merge(self.unpacked(state), who, fresh))
 

@@ -27,29 +27,31 @@ FEW, ENOUGH = 32, 100
 
 @dataclass(frozen=True)
 class Auto(Optimizer[Any]):
-    """Chooses the optimizer and its settings for a study: what searches where nobody named
-    one. The choice is written into the study's journal, so a later version of the rule changes
-    no study that has begun.
+    """Chooses the optimizer and its settings for a study; used where the user names no optimizer.
+    The choice is written into the study's journal, so a later version of the rule changes no study
+    that has begun.
 
     The rule, and what it rests on (tables in `optimizers/README.md` and rates in
     `tests/optimizers/test_planted.py`):
 
     - codes: `umda` below 2,000 queries a target, `pbil` from there on, where it catches up and
       passes; with noise `pbil`.
+    - numbers and codes in one space: `ga`, the only one of ours that learns there.
     - noise: `snes` with the paper's mean learning rate of 1, and 40 rows a generation below 2,000
-      queries, 64 from there on. Small populations chase noise.
+      queries, 64 from there on. Small populations follow the noise.
     - a sphere: `sphere_cma`, its schedule as long as the budget.
     - 32 dimensions or fewer, and 100 queries or more for each of them: `cma` inside `restarts`.
       Only there does a full covariance pay, and can a search end before its budget does.
-    - else `snes` with 20 rows. It is ahead of the others of ours on units of networks, in 128
-      dimensions as in 4,096. Where the population is given, the mean moves by population / 40, 1.5
-      at least: large generations that move by 1 lose most of what they cost.
+    - else `snes` with 20 rows. On units of networks it is ahead of the other optimizers of this
+      package, in 128 dimensions and in 4,096. Where the population is given, the mean learning rate
+      is population / 40, and 1.5 at least: large generations with a rate of 1 are inefficient.
 
-    K plays no part: a big oracle batch is filled with targets, not with a big population.
+    K has no influence: a large batch of an oracle is filled with targets, not with a large
+    population.
 
     Attributes:
         noise: whether the oracle answers the same stimulus differently each time; `unknown`
-            believes what the oracle says of itself.
+            takes the oracle's own description.
         population: candidates a generation; chosen where None.
     """
 
@@ -117,5 +119,5 @@ def choice(
 
 def _unresolved() -> Unsupported:
     return Unsupported(
-        "auto searches nothing itself; `auto.resolve(space, context)` is what it chooses"
+        "auto does not search itself; call `auto.resolve(space, context)` and use the result"
     )

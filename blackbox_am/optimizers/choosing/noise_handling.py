@@ -21,7 +21,7 @@ MEMORY = 0.8
 
 @dataclass
 class NoiseHandlingState(GatheringState):
-    """What moves; see `GatheringState` for the rest.
+    """State of K searches; see `GatheringState` for the other fields.
 
     Attributes:
         noise: (K,) float64, the disorder of repeated rows, averaged over asks: 0 for an exact
@@ -41,9 +41,9 @@ class NoiseHandling(Gathering[NoiseHandlingState]):
     Source: N. Hansen, A. Niederberger, L. Guzzella and P. Koumoutsakos, "A Method for Handling
     Uncertainty in Evolutionary Optimization with an Application to Feedback Control of
     Combustion" (IEEE Transactions on Evolutionary Computation 13, 2009). As there, part of a
-    generation is measured again, and changes of rank decide. Ours differs in three things. The
-    measure is the share of the other rows whose scores lie strictly between the two of a
-    repeated row, times 3: 0 without noise, 1 on average where order is chance. Instead of the
+    generation is measured again, and changes of rank decide. This implementation differs in three
+    things. The measure is the share of the other rows whose scores lie strictly between the two of
+    a repeated row, times 3: 0 without noise, 1 on average where order is chance. Instead of the
     time of an evaluation, or the step size, the population is adapted: generations are gathered
     over 1 to `growth` asks. Both answers of a repeated row are learnt from, as two rows.
 

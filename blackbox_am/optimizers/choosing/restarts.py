@@ -1,4 +1,4 @@
-"""Restarts of a strategy that has come to an end, with growing populations."""
+"""Restarts of a strategy that has converged, with growing populations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GOLDEN, SILVER = (math.sqrt(5) - 1) / 2, math.sqrt(2) - 1
 
 @dataclass
 class RestartsState(GatheringState):
-    """What moves; see `GatheringState` for the rest.
+    """State of K searches; see `GatheringState` for the other fields.
 
     Attributes:
         fresh: (K,) bool: whether the next ask starts a new run with samples of the prior.
@@ -52,8 +52,8 @@ class RestartsState(GatheringState):
 
 @dataclass(frozen=True)
 class Restarts(Gathering[RestartsState]):
-    """Runs a strategy again from elsewhere whenever it has come to an end, with growing
-    populations: for landscapes of many hills, and budgets that outlast one climb.
+    """Runs a strategy again from another place whenever a run has ended, with growing populations:
+    for landscapes with many local maxima, and for budgets that are longer than one run.
 
     Sources: A. Auger and N. Hansen, "A Restart CMA Evolution Strategy with Increasing
     Population Size" (CEC 2005) for `ipop`, which doubles the population at each restart;
@@ -65,11 +65,11 @@ class Restarts(Gathering[RestartsState]):
     - three generations in a row scored the same in every row, or
     - the run's best score was not beaten for `patience` generations.
 
-    Ours differs in four things. A population of m P rows is gathered over m asks, and grows no
-    further than `growth` times P. A run starts at the best of P samples of the prior, which
-    are measured and paid for like any rows. Where `bipop` draws random numbers, evenly spread
-    ones are taken. There is no test of the condition of the covariance: the strategies
-    themselves keep it within what the floating-point format can follow.
+    This implementation differs in four things. A population of m P rows is gathered over m asks,
+    and grows no further than `growth` times P. A run starts at the best of P samples of the prior,
+    which are measured and paid for like any rows. Where `bipop` draws random numbers, evenly spread
+    ones are taken. There is no test of the condition of the covariance: the strategies themselves
+    keep it within what the floating-point format can follow.
 
     Until the first restart it does, to the last bit, what the strategy inside would do.
 
@@ -111,7 +111,7 @@ class Restarts(Gathering[RestartsState]):
 
     def ask(self, space: Space, state: RestartsState, stream: Stream) -> torch.Tensor:
         points = super().ask(space, state, stream)
-        # Drawn last, so that what one target draws does not depend on the others.
+        # Drawn last, so that the draws of one target do not depend on the other targets.
         if bool(state.fresh.any()):
             sample = space.sample(stream, points.shape[1])
             points = torch.where(state.fresh.view(-1, 1, 1), sample, points)

@@ -8,13 +8,12 @@ from typing import ClassVar, TypeVar
 
 import torch
 
-from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.optimizers._frame import Frame
-from blackbox_am.optimizers._parameters import share
+from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._weights import Ranked, rank
-from blackbox_am.optimizers.evolution._start import Start, StartsAtMean, first_mean
+from blackbox_am.optimizers.evolution._start import StartsAtMean
 
 State = TypeVar("State")
 
@@ -40,12 +39,6 @@ class EvolutionStrategy(StartsAtMean[State]):
             Only heeded in spaces without bounds or norms. Steps that a space has projected
             no longer follow the law that the negative weights are balanced against, and
             drive C to collapse (measured: in the corner of a box `cma` never converges).
-        start: `prior` starts at the prior's mean, `sample` at a sample of the prior, which
-            makes several searches for one unit differ from their beginning.
-        prior_pull: share of its distance to the prior's mean that the mean loses each
-            generation, so that latents do not run away where longer ones always score higher.
-            0 leaves it alone; 0.003 shortens latents noticeably at little cost, see
-            `_frame`, and from 0.01 on scores suffer.
     """
 
     diagonal: ClassVar[bool]
@@ -55,19 +48,11 @@ class EvolutionStrategy(StartsAtMean[State]):
     sigma: float = 0.5
     mean_learning_rate: float = 1.5
     active: bool = True
-    start: Start = "prior"
-    prior_pull: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.population is not None and self.population < 2:
-            raise ValueError(
-                f"population must be at least 2, since one row cannot be ranked; "
-                f"got {self.population}"
-            )
-        for name, value in (("sigma", self.sigma), ("mean_learning_rate", self.mean_learning_rate)):
-            if not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name} must be positive and finite, got {value}")
-        share(prior_pull=self.prior_pull)
+        at_least(2, "one row cannot be ranked", population=self.population)
+        positive(sigma=self.sigma, mean_learning_rate=self.mean_learning_rate)
+        super().__post_init__()
 
     def population_size(self, space: Space) -> int:
         if self.population is not None:
@@ -80,10 +65,6 @@ class EvolutionStrategy(StartsAtMean[State]):
 
     def _uses_negative_weights(self, space: Space) -> bool:
         return self.active and not projects(space.spec)
-
-    def _first_mean(self, space: Space, stream: Stream) -> torch.Tensor:
-        """(K, D) in the frame of `space`."""
-        return first_mean(space, stream, self.start)
 
     def _moved(
         self, frame: Frame, mean: torch.Tensor, sigma: torch.Tensor, move: torch.Tensor

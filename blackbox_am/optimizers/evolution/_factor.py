@@ -1,4 +1,4 @@
-"""Lower Cholesky factors of covariances that rounding may have damaged."""
+"""Lower Cholesky factors of covariances that may have lost their definiteness by rounding."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def factor(covariance: torch.Tensor) -> torch.Tensor:
     """Lower A with A A^T = C, for C (K, D, D) of which only the lower triangle is read.
 
     Where C is not positive definite to working precision, its diagonal is multiplied, in
-    `covariance` itself, by 1 + t with the smallest t of 1e-6, 1e-5, ..., 1 that cures it;
-    as the last resort the correlations are dropped. Multiplying the diagonal treats all
-    scales alike: it shrinks correlations and leaves badly scaled axes as they are.
+    `covariance` itself, by 1 + t with the smallest t of 1e-6, 1e-5, ..., 1 that makes C positive
+    definite. If none does, the correlations are dropped. A multiplied diagonal treats all scales
+    alike: correlations shrink, and badly scaled axes stay as they are.
 
     K integers are read back to the host to see whether all went well.
     """

@@ -1,4 +1,4 @@
-"""When a matrix and its inverse stop being each other's inverse."""
+"""Whether a matrix can be inverted in its floating-point format."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import torch
 from blackbox_am.optimizers._weights import Ranked
 
 MAX_STEP = 1e6
-"""In prior standard deviations. Reached on a score that grows without end."""
+"""In prior standard deviations. Reached where a score has no upper bound."""
 MIN_STEP = 1e-12
 
 
@@ -56,8 +56,8 @@ def adapt(sigma: torch.Tensor, path_norm: torch.Tensor, ranked: Ranked, dim: int
 def keep_effective(sigma: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
     """(K,): `sigma` kept within what the floating-point format can add to `mean` (K, D).
 
-    A step below the spacing of numbers at the mean proposes the mean again and again, and
-    the state would wither. This only acts once a search has converged.
+    A step below the spacing of numbers at the mean would propose the mean itself, and the search
+    would learn nothing more. This limit acts only once a search has converged.
     """
     reach = torch.linalg.vector_norm(mean, math.inf, dim=-1)
     spacing = (torch.finfo(mean.dtype).eps * reach).clamp(min=MIN_STEP)

@@ -1,9 +1,9 @@
-"""What a generation told, as steps from the mean.
+"""The evaluated latents of a generation, as steps from the mean.
 
-Steps are taken from the latents, not from what was asked: the space may have projected
-those. A sampled step is almost never longer than sqrt(D) + 3. A latent that the state did not
-propose can be, and would take the state with it; it is pulled back to twice that (the treatment
-of injected solutions: N. Hansen, arXiv:1110.4181, with a wider limit).
+Steps are computed from the evaluated latents, since the space may have projected what was asked. A
+sampled step is almost never longer than sqrt(D) + 3. A latent that the state did not propose can be
+much further away and would distort the state, so its step is shortened to twice that length (the
+treatment of injected solutions: N. Hansen, arXiv:1110.4181, with a wider limit).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def steps_of(
     spread: torch.Tensor,
     valid: torch.Tensor,
 ) -> torch.Tensor:
-    """(K, P, D): what was told, as steps from `mean` in units of `spread`, which is (K, D) or
-    (K, 1); 0 where `valid` (K, P) is False.
+    """(K, P, D): the evaluated latents, as steps from `mean` in units of `spread`, which is (K, D)
+    or (K, 1); 0 where `valid` (K, P) is False.
     """
     origin, inverse = frame.outward(mean), 1 / (frame.scale * spread)
     steps = latents - origin.unsqueeze(1)
@@ -46,7 +46,7 @@ def shorten(white: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Factors (K, P) that bring whitened steps (K, P, D) within reach, and the squared lengths
     (K, P) that they then have.
 
-    A step whose length is beyond the floating-point format is cleared in place.
+    A step whose length is not finite is set to 0 in place.
     """
     lengths = norms(white)
     reach = 2 * (math.sqrt(dim) + 3)

@@ -12,20 +12,19 @@ from blackbox_am.core import linear_algebra
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
-from blackbox_am.optimizers._memory import check_matrices
-from blackbox_am.optimizers._parameters import at_least, memory, positive, share
+from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
 from blackbox_am.optimizers._weights import Rates, rank, rates
 from blackbox_am.optimizers.evolution._factor import power_of_two
 from blackbox_am.optimizers.evolution._invertible import inverts_badly
-from blackbox_am.optimizers.evolution._start import Start, StartsAtMean, first_mean
+from blackbox_am.optimizers.evolution._matrices import KeepsMatrices, identities
 from blackbox_am.optimizers.evolution._step_size import adapt, cumulate, keep_effective
 from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
 
 
 @dataclass
 class CholeskyCMAState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
         mean: (K, D).
@@ -47,18 +46,18 @@ class CholeskyCMAState:
 
 
 @dataclass(frozen=True)
-class CholeskyCMA(StartsAtMean[CholeskyCMAState]):
+class CholeskyCMA(KeepsMatrices[CholeskyCMAState]):
     """CMA-ES with rank-one updates of the covariance's factor, as used on living neurons.
 
     Sources: T. Suttorp, N. Hansen and C. Igel, "Efficient Covariance Matrix Update for Variable
     Metric Evolution Strategies" (Machine Learning 75, 2009), the update of A and its inverse;
     B. Wang and C. R. Ponce, "High-Performance Evolutionary Algorithms for
     Online Neuron Control" (GECCO 2022) for the learning rates and the update every 10
-    generations. Ours differs in five things: the first generation is a whole one, not the
-    starting point alone; rows may be missing, see `_weights`; steps come from the latents as
-    told, shortened where they are too long to be samples; powers of two move between sigma and
-    A, so that neither overflows; once the axes differ by more than the floating-point format
-    can follow, A is made the identity again.
+    generations. This implementation differs in five things: the first generation is a whole one,
+    not the starting point alone; rows may be missing, see `_weights`; steps come from the latents
+    as told, shortened where they are too long to be samples; powers of two move between sigma and
+    A, so that neither overflows; once the axes differ by more than the floating-point format can
+    follow, A is made the identity again.
 
     It learns far more slowly than `cma`, whose rates it does not use: in some thousand queries
     in hundreds of dimensions A stays close to a multiple of the identity.
@@ -70,12 +69,6 @@ class CholeskyCMA(StartsAtMean[CholeskyCMAState]):
         mean_learning_rate: how far the mean moves towards the weighted mean of the better
             half; 1 in the sources, above it extrapolates.
         update_every: generations from one update of A to the next.
-        start: `prior` starts at the prior's mean, `sample` at a sample of the prior.
-        prior_pull: share of its distance to the prior's mean that the mean loses each
-            generation, so that latents do not run away where longer ones always score higher.
-            0 leaves it alone; 0.003 shortens latents noticeably at little cost, see
-            `_frame`, and from 0.01 on scores suffer.
-        max_bytes: refuses to start where its matrices would need more.
     """
 
     name: ClassVar[str] = "cholesky_cma"
@@ -86,38 +79,28 @@ class CholeskyCMA(StartsAtMean[CholeskyCMAState]):
     sigma: float = 0.5
     mean_learning_rate: float = 1.0
     update_every: int = 10
-    start: Start = "prior"
-    prior_pull: float = 0.0
-    max_bytes: int = 8 * 2**30
 
     def __post_init__(self) -> None:
         at_least(2, "one row cannot be ranked", population=self.population)
         positive(sigma=self.sigma, mean_learning_rate=self.mean_learning_rate)
         at_least(1, "it counts generations", update_every=self.update_every)
-        memory(self.max_bytes)
-        share(prior_pull=self.prior_pull)
+        super().__post_init__()
 
     def population_size(self, space: Space) -> int:
         if self.population is not None:
             return self.population
         return 4 + math.floor(3 * math.log2(space.dim))
 
-    def check(self, space: Space) -> None:
-        super().check(space)
-        self._check_memory(space, targets=1, itemsize=4)
-
-    def init(self, space: Space, targets: int, stream: Stream) -> CholeskyCMAState:
-        mean = first_mean(space, stream, self.start)
-        self._check_memory(space, targets, mean.element_size())
-        identity = torch.eye(space.dim, device=mean.device, dtype=mean.dtype)
+    def fresh(self, space: Space, mean: torch.Tensor, generation: torch.Tensor) -> CholeskyCMAState:
+        del space
         return CholeskyCMAState(
             mean=mean,
-            sigma=mean.new_full((targets,), self.sigma),
+            sigma=mean.new_full((len(mean),), self.sigma),
             path_sigma=torch.zeros_like(mean),
             path_c=torch.zeros_like(mean),
-            factor=identity.repeat(targets, 1, 1),
-            inverse=identity.repeat(targets, 1, 1),
-            generation=torch.zeros(targets, dtype=torch.int64, device=mean.device),
+            factor=identities(mean),
+            inverse=identities(mean),
+            generation=generation,
         )
 
     def ask(self, space: Space, state: CholeskyCMAState, stream: Stream) -> torch.Tensor:
@@ -165,7 +148,7 @@ class CholeskyCMA(StartsAtMean[CholeskyCMAState]):
     def _learn(self, state: CholeskyCMAState, c_1: float) -> None:
         """Brings the path into the factors that are due, in place.
 
-        K numbers are read back to the host to know whose turn it is.
+        K numbers are read back to the host to know which factors are due.
         """
         for k, generation in enumerate(state.generation.tolist()):
             if generation % self.update_every:
@@ -181,17 +164,6 @@ class CholeskyCMA(StartsAtMean[CholeskyCMAState]):
             inverse *= unit
             path /= unit
             state.sigma[k] *= unit
-
-    def _check_memory(self, space: Space, targets: int, itemsize: int) -> None:
-        """A, its inverse and two more at work."""
-        check_matrices(
-            self.name,
-            matrices=4,
-            targets=targets,
-            dim=space.dim,
-            itemsize=itemsize,
-            max_bytes=self.max_bytes,
-        )
 
 
 def learning_rate(dim: int) -> float:

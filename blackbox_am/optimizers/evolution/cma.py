@@ -11,7 +11,6 @@ import torch
 from blackbox_am.core import linear_algebra
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
 from blackbox_am.optimizers._weights import Ranked, rates
@@ -21,6 +20,7 @@ from blackbox_am.optimizers.evolution._evolution import (
     kept_share,
 )
 from blackbox_am.optimizers.evolution._factor import factor, power_of_two
+from blackbox_am.optimizers.evolution._matrices import KeepsMatrices, identities
 from blackbox_am.optimizers.evolution._step_size import adapt, cumulate, is_steady, keep_effective
 from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
 from blackbox_am.optimizers.evolution._triangular import add_outer, times_factor
@@ -28,14 +28,14 @@ from blackbox_am.optimizers.evolution._triangular import add_outer, times_factor
 
 @dataclass
 class CMAState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
         mean: (K, D).
         sigma: (K,) step size.
         path_sigma: (K, D) evolution path of the step size.
         path_c: (K, D) evolution path of the covariance.
-        covariance: (K, D, D), whose lower triangle counts; above the diagonal is nothing of use.
+        covariance: (K, D, D), of which only the lower triangle is used.
         factor: (K, D, D) lower A, with A A^T the covariance when it was last factored.
         generation: (K,) int64, generations told.
     """
@@ -50,26 +50,23 @@ class CMAState:
 
 
 @dataclass(frozen=True)
-class CMA(EvolutionStrategy[CMAState]):
+class CMA(KeepsMatrices[CMAState], EvolutionStrategy[CMAState]):
     """CMA-ES: learns the mean, the step size and all pairwise covariances.
 
-    For up to some 500 dimensions. Above, few budgets suffice to learn anything of the
-    covariance, and `sep_cma` finds as much for a fraction of the memory.
+    For up to about 500 dimensions. Above, few budgets are large enough to learn the covariance, and
+    `sep_cma` finds equal scores with a fraction of the memory.
 
     Source: N. Hansen, "The CMA Evolution Strategy: A Tutorial" (arXiv:1604.00772v2, 2023),
-    with active (negative) weights. Ours differs in four things:
+    with active (negative) weights. This implementation differs in four things:
 
     - A is the lower Cholesky factor of C, not its symmetric square root: steps are A z, and
       the step-size path whitens with A^-1 by a triangular solve. The two differ by a
-      rotation, so each step has the same law and each whitened move the same length. Only
-      the accumulated path sees that the rotation turns while C changes, which is slow.
+      rotation, so each step has the same distribution and each whitened move the same length. The
+      rotation changes with C, which affects the accumulated path only, and slowly.
     - A is renewed every max(1, floor(1 / (10 D (c_1 + c_mu)))) generations.
     - Rows may be missing, see `_weights`; steps come from the latents as told.
     - Where rounding has cost C its positive definiteness, its diagonal is raised, see
       `_factor`. Powers of two move between sigma and C, so that neither overflows.
-
-    Attributes:
-        max_bytes: refuses to start where its matrices would need more.
     """
 
     name: ClassVar[str] = "cma"
@@ -79,29 +76,16 @@ class CMA(EvolutionStrategy[CMAState]):
     )
     state_type: ClassVar[type[CMAState]] = CMAState
 
-    max_bytes: int = 8 * 2**30
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.max_bytes < 1:
-            raise ValueError(f"max_bytes must be positive, got {self.max_bytes}")
-
-    def check(self, space: Space) -> None:
-        super().check(space)
-        self._check_memory(space, targets=1, itemsize=4)
-
-    def init(self, space: Space, targets: int, stream: Stream) -> CMAState:
-        mean = self._first_mean(space, stream)
-        self._check_memory(space, targets, mean.element_size())
-        identity = torch.eye(space.dim, device=mean.device, dtype=mean.dtype)
+    def fresh(self, space: Space, mean: torch.Tensor, generation: torch.Tensor) -> CMAState:
+        del space
         return CMAState(
             mean=mean,
-            sigma=mean.new_full((targets,), self.sigma),
+            sigma=mean.new_full((len(mean),), self.sigma),
             path_sigma=torch.zeros_like(mean),
             path_c=torch.zeros_like(mean),
-            covariance=identity.repeat(targets, 1, 1),
-            factor=identity.repeat(targets, 1, 1),
-            generation=torch.zeros(targets, dtype=torch.int64, device=mean.device),
+            covariance=identities(mean),
+            factor=identities(mean),
+            generation=generation,
         )
 
     def ask(self, space: Space, state: CMAState, stream: Stream) -> torch.Tensor:
@@ -164,8 +148,8 @@ class CMA(EvolutionStrategy[CMAState]):
     def _refresh(self, space: Space, state: CMAState, population: int) -> None:
         """Renews the factors that are due, in place.
 
-        Where that is not every generation, K numbers are read back to the host to know
-        whose turn it is: a factorisation costs far more.
+        Where factors are not renewed in every generation, K numbers are read back to the host to
+        know which are due: a factorisation costs far more.
         """
         interval = self.generations_between_factors(space, population)
         if interval == 1:
@@ -185,17 +169,6 @@ class CMA(EvolutionStrategy[CMAState]):
         else:
             state.factor[due] = factor(covariance)
             state.covariance[due] = covariance
-
-    def _check_memory(self, space: Space, targets: int, itemsize: int) -> None:
-        """Two matrices a target are kept, and two more are at work while factors are renewed."""
-        needed = 4 * targets * space.dim**2 * itemsize
-        if needed > self.max_bytes:
-            raise Unsupported(
-                f"cma needs {needed} bytes of covariances for {targets} targets in "
-                f"{space.dim} dimensions, more than max_bytes = {self.max_bytes}; use "
-                "`sep_cma`, which learns as much at this dimension, or raise max_bytes",
-                field="optimizer.parameters.max_bytes",
-            )
 
 
 def _whitened(factor: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:

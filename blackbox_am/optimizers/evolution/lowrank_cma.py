@@ -32,7 +32,7 @@ MAX_SHRINKAGE = 1e-3
 
 @dataclass
 class LowRankCMAState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     The covariance is S (I + U' diag(excess) U) S, with S the diagonal of `deviations` and the
     rows of U, which is `axes`, orthonormal.
@@ -68,7 +68,7 @@ class LowRankCMA(EvolutionStrategy[LowRankCMAState]):
     Source: Y. Akimoto and N. Hansen, "Projection-Based Restricted Covariance Matrix Adaptation
     for High Dimension" (GECCO 2016), VkD-CMA: the covariance that `cma` would go to is projected
     on this model: its leading eigenvectors in coordinates scaled by S, the mean of its other
-    eigenvalues, and its diagonal. Ours differs in four things:
+    eigenvalues, and its diagonal. This implementation differs in four things:
 
     - R stays what it is; the source's successor adapts it.
     - The rates are those of `sep_cma` times 3 / (R + 3), the ratio of the numbers to be learnt,
@@ -100,19 +100,18 @@ class LowRankCMA(EvolutionStrategy[LowRankCMAState]):
         wanted = 4 + math.floor(3 * math.log(space.dim))
         return min(space.dim, wanted if self.directions is None else self.directions)
 
-    def init(self, space: Space, targets: int, stream: Stream) -> LowRankCMAState:
-        mean = self._first_mean(space, stream)
+    def fresh(self, space: Space, mean: torch.Tensor, generation: torch.Tensor) -> LowRankCMAState:
         count = self.number_of_directions(space)
         axes = torch.eye(count, space.dim, device=mean.device, dtype=mean.dtype)
         return LowRankCMAState(
             mean=mean,
-            sigma=mean.new_full((targets,), self.sigma),
+            sigma=mean.new_full((len(mean),), self.sigma),
             path_sigma=torch.zeros_like(mean),
             path_c=torch.zeros_like(mean),
             deviations=torch.ones_like(mean),
-            axes=axes.repeat(targets, 1, 1),
-            excess=mean.new_zeros(targets, count),
-            generation=torch.zeros(targets, dtype=torch.int64, device=mean.device),
+            axes=axes.repeat(len(mean), 1, 1),
+            excess=mean.new_zeros(len(mean), count),
+            generation=generation,
         )
 
     def ask(self, space: Space, state: LowRankCMAState, stream: Stream) -> torch.Tensor:

@@ -11,16 +11,16 @@ import torch
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
-from blackbox_am.optimizers._parameters import at_least, positive, share
+from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._targetwise import weighted_sum
 from blackbox_am.optimizers.evolution._ranks import centred_ranks
-from blackbox_am.optimizers.evolution._start import Start, StartsAtMean, first_mean
+from blackbox_am.optimizers.evolution._start import StartsAtMean
 from blackbox_am.optimizers.evolution._told import shorten, steps_of
 
 
 @dataclass
 class OpenESState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
         mean: (K, D).
@@ -60,11 +60,6 @@ class OpenES(StartsAtMean[OpenESState]):
         decay: factor on sigma and on the learning rate each generation, in (0, 1]; 1 keeps
             them.
         floor: share of their first values below which neither shrinks, in (0, 1].
-        start: `prior` starts at the prior's mean, `sample` at a sample of the prior.
-        prior_pull: share of its distance to the prior's mean that the mean loses each
-            generation, so that latents do not run away where longer ones always score higher.
-            0 leaves it alone; 0.003 shortens latents noticeably at little cost, see
-            `_frame`, and from 0.01 on scores suffer.
     """
 
     name: ClassVar[str] = "open_es"
@@ -77,8 +72,6 @@ class OpenES(StartsAtMean[OpenESState]):
     beta2: float = 0.999
     decay: float = 1.0
     floor: float = 0.01
-    start: Start = "prior"
-    prior_pull: float = 0.0
 
     def __post_init__(self) -> None:
         at_least(2, "steps come in pairs", population=self.population)
@@ -95,20 +88,20 @@ class OpenES(StartsAtMean[OpenESState]):
             value = getattr(self, name)
             if not 0 < value <= 1:
                 raise ValueError(f"{name} must be above 0 and at most 1, got {value}")
-        share(prior_pull=self.prior_pull)
+        super().__post_init__()
 
     def population_size(self, space: Space) -> int:
         del space
         return self.population
 
-    def init(self, space: Space, targets: int, stream: Stream) -> OpenESState:
-        mean = first_mean(space, stream, self.start)
+    def fresh(self, space: Space, mean: torch.Tensor, generation: torch.Tensor) -> OpenESState:
+        del space
         return OpenESState(
             mean=mean,
             momentum=torch.zeros_like(mean),
             power=torch.zeros_like(mean),
-            steps=torch.zeros(targets, dtype=torch.int64, device=mean.device),
-            generation=torch.zeros(targets, dtype=torch.int64, device=mean.device),
+            steps=torch.zeros_like(generation),
+            generation=generation,
         )
 
     def ask(self, space: Space, state: OpenESState, stream: Stream) -> torch.Tensor:

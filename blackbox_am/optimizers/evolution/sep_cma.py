@@ -26,7 +26,7 @@ MIN_RATIO = 1e-14
 
 @dataclass
 class SepCMAState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
         mean: (K, D).
@@ -49,28 +49,28 @@ class SepCMAState:
 class SepCMA(EvolutionStrategy[SepCMAState]):
     """CMA-ES that learns one variance a coordinate: linear in time and memory.
 
-    The choice for latents of more than a few hundred dimensions. It learns some D / 3 times
-    faster than `cma`, and what it cannot learn, correlations, takes more queries at such
-    dimensions than most searches have.
+    For latents of more than a few hundred dimensions. It learns about D / 3 times faster than
+    `cma`. It cannot learn correlations, which take more queries at such dimensions than most
+    searches have.
 
     Source: R. Ros and N. Hansen, "A Simple Modification in CMA-ES Achieving Linear Time and
-    Space Complexity" (PPSN 2008). Ours adds the negative weights of the later tutorial
-    (arXiv:1604.00772v2), and learns from the rows that came back, see `_weights`.
+    Space Complexity" (PPSN 2008). This implementation adds the negative weights of the later
+    tutorial (arXiv:1604.00772v2), and learns from the rows that came back, see `_weights`.
     """
 
     name: ClassVar[str] = "sep_cma"
     diagonal: ClassVar[bool] = True
     state_type: ClassVar[type[SepCMAState]] = SepCMAState
 
-    def init(self, space: Space, targets: int, stream: Stream) -> SepCMAState:
-        mean = self._first_mean(space, stream)
+    def fresh(self, space: Space, mean: torch.Tensor, generation: torch.Tensor) -> SepCMAState:
+        del space
         return SepCMAState(
             mean=mean,
-            sigma=mean.new_full((targets,), self.sigma),
+            sigma=mean.new_full((len(mean),), self.sigma),
             path_sigma=torch.zeros_like(mean),
             path_c=torch.zeros_like(mean),
             variances=torch.ones_like(mean),
-            generation=torch.zeros(targets, dtype=torch.int64, device=mean.device),
+            generation=generation,
         )
 
     def ask(self, space: Space, state: SepCMAState, stream: Stream) -> torch.Tensor:

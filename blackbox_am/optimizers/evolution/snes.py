@@ -10,17 +10,17 @@ import torch
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
-from blackbox_am.optimizers._parameters import at_least, positive, share
+from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._targetwise import row_sums, weighted_sum
 from blackbox_am.optimizers.evolution._ranks import log_utilities, sigma_rate
-from blackbox_am.optimizers.evolution._start import Start, StartsAtMean, first_mean
+from blackbox_am.optimizers.evolution._start import StartsAtMean
 from blackbox_am.optimizers.evolution._step_size import MAX_STEP, MIN_STEP
 from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
 
 
 @dataclass
 class SNESState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
         mean: (K, D).
@@ -42,13 +42,13 @@ class SNES(StartsAtMean[SNESState]):
     Natural Evolution Strategies" (GECCO 2011), Algorithm 1 (SNES): for steps s_k with
     utilities u_k, mu <- mu + eta_mu sigma sum_k u_k s_k and
     sigma <- sigma exp(eta_sigma / 2 sum_k u_k (s_k^2 - 1)), coordinate by coordinate.
-    Utilities are those of `_ranks.log_utilities`. Ours differs in four things: the mean may
-    move by more than its natural gradient; the utilities that step sizes learn from are not
-    centred, since centred ones measure steps against those of the other rows, which spaces with
-    bounds or norms have projected too (measured: the step sizes on a sphere hardly shrink then;
-    in a normal space it makes no difference); steps are taken from the latents as told, and
-    shortened where they are too long to be samples; a generation changes no logarithm of a step
-    size by more than 1.
+    Utilities are those of `_ranks.log_utilities`. This implementation differs in four things: the
+    mean may move by more than its natural gradient; the utilities that step sizes learn from are
+    not centred, since centred ones measure steps against those of the other rows, which spaces with
+    bounds or norms have projected too (measured: the step sizes on a sphere hardly shrink then; in
+    a normal space it makes no difference); steps are taken from the latents as told, and shortened
+    where they are too long to be samples; a generation changes no logarithm of a step size by more
+    than 1.
 
     Attributes:
         population: candidates a generation, at least 2. Without noise, small populations win
@@ -61,11 +61,6 @@ class SNES(StartsAtMean[SNESState]):
             larger ones (population / 40 made good much of what they lose). The paper's 1 is
             better with noise, and for closing in on an exact optimum.
         sigma_learning_rate: eta_sigma; the paper's (3 + ln D) / (5 sqrt(D)) where None.
-        start: `prior` starts at the prior's mean, `sample` at a sample of the prior.
-        prior_pull: share of its distance to the prior's mean that the mean loses each
-            generation, so that latents do not run away where longer ones always score higher.
-            0 leaves it alone; 0.003 shortens latents noticeably at little cost, see
-            `_frame`, and from 0.01 on scores suffer.
     """
 
     name: ClassVar[str] = "snes"
@@ -75,8 +70,6 @@ class SNES(StartsAtMean[SNESState]):
     sigma: float = 1.0
     mean_learning_rate: float = 1.5
     sigma_learning_rate: float | None = None
-    start: Start = "prior"
-    prior_pull: float = 0.0
 
     def __post_init__(self) -> None:
         at_least(2, "one row cannot be ranked", population=self.population)
@@ -85,18 +78,18 @@ class SNES(StartsAtMean[SNESState]):
             mean_learning_rate=self.mean_learning_rate,
             sigma_learning_rate=self.sigma_learning_rate,
         )
-        share(prior_pull=self.prior_pull)
+        super().__post_init__()
 
     def population_size(self, space: Space) -> int:
         del space
         return self.population
 
-    def init(self, space: Space, targets: int, stream: Stream) -> SNESState:
-        mean = first_mean(space, stream, self.start)
+    def fresh(self, space: Space, mean: torch.Tensor, generation: torch.Tensor) -> SNESState:
+        del space
         return SNESState(
             mean=mean,
             sigma=torch.full_like(mean, self.sigma),
-            generation=torch.zeros(targets, dtype=torch.int64, device=mean.device),
+            generation=generation,
         )
 
     def ask(self, space: Space, state: SNESState, stream: Stream) -> torch.Tensor:

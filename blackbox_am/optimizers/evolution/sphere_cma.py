@@ -23,7 +23,7 @@ HORIZON = 75
 
 @dataclass
 class SphereCMAState:
-    """What moves, on the unit sphere.
+    """State of K searches, on the unit sphere.
 
     Attributes:
         centre: (K, D) of length 1.

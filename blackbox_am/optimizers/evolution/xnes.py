@@ -12,19 +12,18 @@ from blackbox_am.core import linear_algebra
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
-from blackbox_am.optimizers._memory import check_matrices
-from blackbox_am.optimizers._parameters import at_least, memory, positive, share
+from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._targetwise import for_each, row_sums, weighted_sum
 from blackbox_am.optimizers.evolution._invertible import inverts_badly
+from blackbox_am.optimizers.evolution._matrices import KeepsMatrices, identities
 from blackbox_am.optimizers.evolution._ranks import log_utilities
-from blackbox_am.optimizers.evolution._start import Start, StartsAtMean, first_mean
 from blackbox_am.optimizers.evolution._step_size import keep_effective
 from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
 
 
 @dataclass
 class XNESState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
         mean: (K, D).
@@ -40,14 +39,15 @@ class XNESState:
 
 
 @dataclass(frozen=True)
-class XNES(StartsAtMean[XNESState]):
+class XNES(KeepsMatrices[XNESState]):
     """Exponential natural evolution strategy: learns the mean, the step size and all pairwise
     covariances along the natural gradient of the expected rank.
 
     For up to a few hundred dimensions: time grows with the cube of D. Above, use `snes`.
 
     Source: T. Glasmachers, T. Schaul, S. Yi, D. Wierstra and J. Schmidhuber, "Exponential
-    Natural Evolution Strategies" (GECCO 2010), Algorithm 1. Ours differs in six things:
+    Natural Evolution Strategies" (GECCO 2010), Algorithm 1. This implementation differs in six
+    things:
 
     - The exponential of the D x D gradient of B, which is a multiple of the identity and a
       part of rank P, is taken on that part, through a QR and a P x P eigenproblem.
@@ -69,12 +69,6 @@ class XNES(StartsAtMean[XNESState]):
             that of eta_B. Measured on a sphere and a badly scaled ellipsoid in 16 dimensions,
             twice of it halves the rows needed, and with four times of it the ellipsoid is lost.
         shape_learning_rate: eta_B; the paper's 3 (3 + ln D) / (5 D sqrt(D)) where None.
-        start: `prior` starts at the prior's mean, `sample` at a sample of the prior.
-        prior_pull: share of its distance to the prior's mean that the mean loses each
-            generation, so that latents do not run away where longer ones always score higher.
-            0 leaves it alone; 0.003 shortens latents noticeably at little cost, see
-            `_frame`, and from 0.01 on scores suffer.
-        max_bytes: refuses to start where its matrices would need more.
     """
 
     name: ClassVar[str] = "xnes"
@@ -86,9 +80,6 @@ class XNES(StartsAtMean[XNESState]):
     mean_learning_rate: float = 1.0
     sigma_learning_rate: float | None = None
     shape_learning_rate: float | None = None
-    start: Start = "prior"
-    prior_pull: float = 0.0
-    max_bytes: int = 8 * 2**30
 
     def __post_init__(self) -> None:
         at_least(2, "one row cannot be ranked", population=self.population)
@@ -98,27 +89,20 @@ class XNES(StartsAtMean[XNESState]):
             sigma_learning_rate=self.sigma_learning_rate,
             shape_learning_rate=self.shape_learning_rate,
         )
-        memory(self.max_bytes)
-        share(prior_pull=self.prior_pull)
+        super().__post_init__()
 
     def population_size(self, space: Space) -> int:
         if self.population is not None:
             return self.population
         return 4 + math.floor(3 * math.log(space.dim))
 
-    def check(self, space: Space) -> None:
-        super().check(space)
-        self._check_memory(space, targets=1, itemsize=4)
-
-    def init(self, space: Space, targets: int, stream: Stream) -> XNESState:
-        mean = first_mean(space, stream, self.start)
-        self._check_memory(space, targets, mean.element_size())
-        identity = torch.eye(space.dim, device=mean.device, dtype=mean.dtype)
+    def fresh(self, space: Space, mean: torch.Tensor, generation: torch.Tensor) -> XNESState:
+        del space
         return XNESState(
             mean=mean,
-            sigma=mean.new_full((targets,), self.sigma),
-            shape=identity.repeat(targets, 1, 1),
-            generation=torch.zeros(targets, dtype=torch.int64, device=mean.device),
+            sigma=mean.new_full((len(mean),), self.sigma),
+            shape=identities(mean),
+            generation=generation,
         )
 
     def ask(self, space: Space, state: XNESState, stream: Stream) -> torch.Tensor:
@@ -159,17 +143,6 @@ class XNES(StartsAtMean[XNESState]):
             sigma=keep_effective(sigma, mean),
             shape=for_each(_turned, shape, steps, rate / 2 * weights, rate / 2 * trace),
             generation=state.generation + 1,
-        )
-
-    def _check_memory(self, space: Space, targets: int, itemsize: int) -> None:
-        """B, its inverse, the new B and one more at work."""
-        check_matrices(
-            self.name,
-            matrices=4,
-            targets=targets,
-            dim=space.dim,
-            itemsize=itemsize,
-            max_bytes=self.max_bytes,
         )
 
 

@@ -36,15 +36,15 @@ class AdamState:
 
 @dataclass(frozen=True)
 class Adam(Optimizer[AdamState]):
-    """Gradient ascent on the latent with Adam: what activation maximisation does where the
-    model can be differentiated. The mark that gradient-free searches are measured against.
+    """Gradient ascent on the latent with Adam: activation maximisation where the model can be
+    differentiated. The baseline that gradient-free searches are compared with.
 
     Each row is an ascent of its own, from its own sample of the prior. Rows that failed, or
     whose gradient is not finite, stay where they are.
 
     Source: D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization" (ICLR 2015),
-    Algorithm 1. Ours ascends, in coordinates in which the prior has deviation 1, and offers
-    the decoupled decay of I. Loshchilov and F. Hutter (ICLR 2019).
+    Algorithm 1. This implementation ascends, in coordinates in which the prior has deviation 1, and
+    offers the decoupled decay of I. Loshchilov and F. Hutter (ICLR 2019).
 
     Attributes:
         population: independent ascents for each target.
@@ -115,7 +115,7 @@ class Adam(Optimizer[AdamState]):
     ) -> AdamState:
         if gradients is None:
             raise GradientUnavailable(
-                "adam climbs the gradient of the score and was told none; use an oracle and a "
+                "adam needs the gradients of the scores and got none; use an oracle and a "
                 "generator that can be differentiated, or an optimizer of order 0 such as "
                 "`sep_cma`",
                 field="optimizer.name",

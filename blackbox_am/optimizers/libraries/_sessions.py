@@ -1,9 +1,9 @@
-"""Searches that other libraries run: one live session a target.
+"""Searches that other libraries run: one live session for each target.
 
-A library's objects cannot be written down, short of pickling them, which is unsafe to read
-back. So a search is recovered by replay: the sessions are begun again from the same seeds,
-asked, and told the recorded scores. What that needs is here. Every session draws its numbers
-from its position, and remembers what it proposed until it is told.
+The objects of a library cannot be snapshotted: pickled objects are unsafe to read. So a search is
+recovered by replay: the sessions start again from the same seeds, are asked, and are told the
+recorded scores. For this, every session draws its random numbers from its position and keeps its
+proposals until it is told their scores.
 """
 
 from __future__ import annotations
@@ -64,17 +64,17 @@ class Session(ABC):
     @abstractmethod
     def propose(self, seed: int) -> Array:
         """(P, D) latents of a new generation, drawn by numbers from `seed` alone. What was
-        proposed before and not told will never be.
+        proposed before and not told is dropped.
         """
 
     @abstractmethod
     def learn(self, scores: Array) -> None:
-        """What `tell` says, to the library."""
+        """Tells the library the scores of the last proposals, see `tell`."""
 
 
 @dataclass
 class Sessions:
-    """What moves.
+    """State of K searches.
 
     Attributes:
         sessions: K of them.
@@ -86,9 +86,9 @@ class Sessions:
 class LibraryOptimizer(Optimizer[Sessions]):
     """An optimizer of another library, run by one session for each target.
 
-    Sessions hear of their own proposals alone, and as they made them: what the space projects
-    is part of what is measured. A row whose latent is not what was proposed, projected, counts
-    as failed: its score belongs to something else.
+    A session is told scores of its own proposals only, in the form in which it made them; the
+    projection by the space counts as a part of the measurement. A row whose latent is not the
+    projected proposal counts as failed, since its score belongs to another latent.
     """
 
     replay_only: ClassVar[bool] = True
@@ -143,11 +143,12 @@ def numpy_words(seed: int) -> list[int]:
 
 @contextmanager
 def sealed(seed: int) -> Iterator[None]:
-    """Lets a library be what it does to global random numbers, warnings and other threads.
+    """Keeps the effects of a library on global random numbers and warnings inside the context.
 
-    Some draw from numpy's global generator. Here it follows from `seed`, and is put back
-    afterwards. It is shared by all threads, as are the filters of warnings, so one library call
-    runs at a time. Warnings are dropped: they speak of choices that are made here.
+    Some libraries draw from numpy's global generator. Inside the context the generator is seeded
+    with `seed`; afterwards its state is restored. The generator and the filters of warnings are
+    shared by all threads, so one library call runs at a time. Warnings are dropped: they concern
+    choices that are made here.
     """
     with _CALLS, warnings.catch_warnings():
         warnings.simplefilter("ignore")

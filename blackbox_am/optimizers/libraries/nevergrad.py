@@ -55,8 +55,8 @@ class Nevergrad(LibraryOptimizer):
       On a sphere the search is in the space around it; its centre, where many begin, stands for
       a sample of the prior. Codes are integers, one a position.
     - Losses are scores with the sign turned, within 1e20. Rows that failed are told the worst of
-      their generation, or where all failed the worst so far: some of its optimizers wait for ever
-      for what they are not told.
+      their generation, or where all failed the worst so far: some of its optimizers wait
+      for every score.
     - An error inside nevergrad ends the study, and says which optimizer failed and what else
       there is.
 

@@ -18,7 +18,7 @@ from blackbox_am.optimizers._targetwise import possible
 
 @dataclass
 class DEState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
         population: (K, P, D) the best of each row so far; of no meaning where not known.
@@ -35,14 +35,14 @@ class DEState:
 
 @dataclass(frozen=True)
 class DE(Optimizer[DEState]):
-    """Every row steps by the difference of two other rows, and stays where that did not help.
+    """Every row moves by the difference of two other rows, and stays where the move did not help.
 
     Source: R. Storn and K. Price, "Differential Evolution: A Simple and Efficient Heuristic for
     Global Optimization over Continuous Spaces" (Journal of Global Optimization 11, 1997), the
     scheme DE/rand/1/bin; current-to-best/1 after K. Price, R. Storn and J. Lampinen,
-    "Differential Evolution" (2005). Ours makes all trials of a generation from the same
-    population, draws rows that have no score yet afresh from the prior, and leaves it to the
-    space to move trials back inside.
+    "Differential Evolution" (2005). This implementation makes all trials of a generation from
+    the same population, draws rows without a score from the prior again, and lets the space move
+    trials back inside.
 
     Attributes:
         population: candidates a generation, at least 4.
@@ -91,7 +91,7 @@ class DE(Optimizer[DEState]):
         crosses = stream.uniform(size, dim) < self.crossover
         crosses.scatter_(-1, stream.integers(dim, size, 1), value=True)  # one at the least
         trial = frame_of(space, rows).outward(torch.where(crosses, mutant, rows))
-        # Drawn last, so that what one target draws does not depend on the others.
+        # Drawn last, so that the draws of one target do not depend on the other targets.
         if possible(~state.known):
             trial = torch.where(state.known.unsqueeze(-1), trial, space.sample(stream, size))
         return trial

@@ -47,7 +47,7 @@ SETTINGS = {
 
 @dataclass
 class GAState:
-    """What moves.
+    """State of K searches.
 
     Attributes:
         parents: (K, P, D) latents of the last generation that came back, best first; int64 in
@@ -74,10 +74,10 @@ class GA(Optimizer[GAState]):
     G. Kreiman, "XDream: Finding Preferred Stimuli for Visual Neurons Using Generative Networks
     and Gradient-Free Optimization" (PLoS Computational Biology 16, 2020), whose tuned
     parameters for each generator are the settings `xdream_*`; B. Wang and C. R. Ponce (GECCO
-    2022) for `gecco`. Ours differs in three things: mutations are measured in deviations of the
-    prior, which is where the first generation comes from; rows that failed are no parents,
-    where XDream asks for them again; chances are rounded to 40 bits, so that they add up to the
-    same number on every device.
+    2022) for `gecco`. This implementation differs in three things: mutations are measured in
+    deviations of the prior, which is where the first generation comes from; rows that failed are no
+    parents, where XDream asks for them again; chances are rounded to 40 bits, so that they add up
+    to the same number on every device.
 
     The mutation of a code is another draw of it, whatever its value was and however large
     `mutation_size` is. The published rates were tuned for small steps of many coordinates. Codes
@@ -172,7 +172,7 @@ class GA(Optimizer[GAState]):
         children = self._mutated(space, children, stream)
         kept = (state.fitness > 0) & (torch.arange(size, device=children.device) < used.elites)
         children = torch.where(kept.unsqueeze(-1), state.parents, children)
-        # Drawn last, so that what one target draws does not depend on the others.
+        # Drawn last, so that the draws of one target do not depend on the other targets.
         empty = (state.fitness == 0).all(-1)
         if possible(empty):
             children = torch.where(empty.view(-1, 1, 1), space.sample(stream, size), children)

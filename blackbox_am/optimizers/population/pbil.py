@@ -1,4 +1,4 @@
-"""A distribution of codes for each position, led towards the better rows."""
+"""A distribution of codes for each position, moved towards the better rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from blackbox_am.optimizers._weights import rank
 
 @dataclass
 class PBILState:
-    """What moves.
+    """State of K searches.
 
     Attributes:
         chances: (K, D, m) of the m codes in each position, which sum to 1.
@@ -33,11 +33,11 @@ class PBIL(Optimizer[PBILState]):
     """Population-based incremental learning, for spaces of codes and noisy oracles: each position
     has chances for all codes, which move towards what the better half of a generation holds.
 
-    It forgets single lucky rows, which `umda` keeps. Measured on three units of the shipped
-    classifier behind the shipped codes, best scores, two seeds: 19.6 and 19.7 after 1,000 queries,
-    28.6 and 28.1 after 3,000, of `umda` 22.1 and 21.9, 28.0 and 27.3, of `random` 7.1 and 8.2
-    (one seed). With answers off by 50 %, one seed each: what it takes for the best scores 17.0
-    without noise after 3,000, of `umda` 15.8.
+    It forgets single rows that scored high by chance, which `umda` keeps. Measured on three units
+    of the shipped classifier behind the shipped codes, best scores, two seeds: 19.6 and 19.7 after
+    1,000 queries, 28.6 and 28.1 after 3,000, of `umda` 22.1 and 21.9, 28.0 and 27.3, of `random`
+    7.1 and 8.2 (one seed). With answers off by 50 %, one seed each: what it takes for the best
+    scores 17.0 without noise after 3,000, of `umda` 15.8.
 
     Source: S. Baluja, "Population-Based Incremental Learning" (CMU-CS-94-163, 1994). Ours
     differs in three things: positions hold any number of codes; the better half of the rows

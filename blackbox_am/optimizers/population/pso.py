@@ -18,12 +18,12 @@ from blackbox_am.optimizers._targetwise import possible
 
 @dataclass
 class PSOState:
-    """What moves, in the frame of the space (see `_frame`).
+    """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
-        position: (K, P, D) where the particles were last measured.
-        velocity: (K, P, D) how they came there.
-        memory: (K, P, D) the best place of each; of no meaning where not known.
+        position: (K, P, D) where the particles were measured last.
+        velocity: (K, P, D) their last move.
+        memory: (K, P, D) the best point of each particle; without meaning where not known.
         scores: (K, P) float64, of those.
         known: (K, P) bool: particles of which a score has come back.
         generation: (K,) int64, generations told.
@@ -39,14 +39,15 @@ class PSOState:
 
 @dataclass(frozen=True)
 class PSO(Optimizer[PSOState]):
-    """Particles that fly on, pulled to the best place of their own and to that of the swarm.
+    """Particles that move on with their velocity, accelerated towards their own best point and
+    towards the best point of the swarm.
 
     Sources: J. Kennedy and R. Eberhart, "Particle Swarm Optimization" (ICNN 1995); the
     coefficients are those of M. Clerc and J. Kennedy, "The Particle Swarm: Explosion,
     Stability, and Convergence in a Multidimensional Complex Space" (IEEE Transactions on
-    Evolutionary Computation 6, 2002). Ours moves all particles of a generation at once; a
-    particle that the space moved back inside loses the velocity that carried it out; one whose
-    measurement failed flies on.
+    Evolutionary Computation 6, 2002). This implementation moves all
+    particles of a generation at once. A particle that the space moved back inside loses the
+    velocity that carried it out. A particle whose measurement failed moves on.
 
     Attributes:
         population: particles, at least 2.
@@ -99,7 +100,7 @@ class PSO(Optimizer[PSOState]):
             + self.social * stream.uniform(size, dim) * to_best
         ).clamp(-self.max_velocity, self.max_velocity)
         points = frame_of(space, here).outward(here + velocity)
-        # Drawn last, so that what one target draws does not depend on the others.
+        # Drawn last, so that the draws of one target do not depend on the other targets.
         first = state.generation == 0
         if possible(first):
             points = torch.where(first.view(-1, 1, 1), space.sample(stream, size), points)

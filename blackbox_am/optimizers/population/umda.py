@@ -17,7 +17,7 @@ from blackbox_am.optimizers._weights import descending
 
 @dataclass
 class UMDAState:
-    """What moves.
+    """State of K searches.
 
     Attributes:
         elites: (K, N, D) the best rows so far, best first; int64 codes.
@@ -40,9 +40,9 @@ class UMDA(Optimizer[UMDAState]):
     Source: H. Muehlenbein and G. Paass, "From Recombination of Genes to the Estimation of
     Distributions I. Binary Parameters" (PPSN 1996), the univariate marginal distribution
     algorithm: the distribution of a generation is the product, over positions, of the
-    frequencies among selected rows. Ours differs in three things: positions hold any number of
-    codes; rows are selected from all generations, not from the last one; in one position at the
-    least a child draws from the prior, so that no code is lost and no query spent on a copy.
+    frequencies among selected rows. This implementation differs in three things: positions hold any
+    number of codes; rows are selected from all generations, not from the last one; in one position
+    at the least a child draws from the prior, so that no code is lost and no query spent on a copy.
 
     Attributes:
         population: candidates a generation.

@@ -14,7 +14,7 @@ from blackbox_am.core.space import Space
 
 @dataclass
 class RandomState:
-    """What moves.
+    """State of K searches.
 
     Attributes:
         generation: (K,) int64, generations told.
@@ -25,7 +25,7 @@ class RandomState:
 
 @dataclass(frozen=True)
 class Random(Optimizer[RandomState]):
-    """Independent samples of the prior: the baseline that a search has to beat.
+    """Independent samples of the prior: the baseline that every search is compared with.
 
     Searches every kind of space, codes included, and learns nothing.
 

@@ -23,7 +23,7 @@ LENGTH = 2**SobolEngine.MAXBIT
 
 @dataclass
 class SobolState:
-    """What moves.
+    """State of K searches.
 
     Attributes:
         scramble: (K,) int64, which scrambling of the sequence.

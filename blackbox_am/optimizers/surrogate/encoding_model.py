@@ -43,7 +43,7 @@ generation wins half of the time by chance, and shrinks then."""
 
 @dataclass
 class EncodingModelState:
-    """What moves; mean and sigma in the frame of the space (see `_frame`).
+    """State of K searches; mean and sigma are in the frame of the space (see `_frame`).
 
     Attributes:
         mean: (K, D).
@@ -72,7 +72,7 @@ class EncodingModelState:
 class EncodingModel(Optimizer[EncodingModelState]):
     """SNES guided by a local public network: a readout of its layers is fitted to the scores that
     this study has measured, its prediction is climbed through the generator, and candidates are
-    screened by it. The oracle itself stays black.
+    screened by it. The oracle itself stays a black box.
 
     Source: E. Y. Walker et al., "Inception loops discover what excites neurons most using deep
     predictive models" (Nature Neuroscience 22, 2019): a readout of a network is fitted to measured

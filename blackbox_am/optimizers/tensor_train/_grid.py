@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 
+from blackbox_am.core.optimizer import CONTINUOUS, Optimizer
 from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._parameters import positive
+
+State = TypeVar("State")
 
 Points = Literal["prior", "even"]
 """Where the grid of an unbounded coordinate lies: at quantiles of the prior, or evenly."""
@@ -84,64 +87,61 @@ def joined(indices: torch.Tensor, bits: int) -> torch.Tensor:
     return (split << shifts).sum(-2, dtype=indices.dtype)
 
 
-def grid_of(
-    space: Space,
-    like: torch.Tensor,
-    *,
-    bits: int,
-    points: Points = "prior",
-    limit: float = 3.0,
-    split_codes: bool | None = None,
-) -> Grid:
-    """The grid over `space`, on the device and in the dtype of `like`.
+@dataclass(frozen=True)
+class SearchesGrid(Optimizer[State]):
+    """An optimizer of multi-indices.
 
-    Args:
-        space: what is searched.
-        like: a tensor of the state.
-        bits: modes a continuous coordinate.
-        points: where the points of unbounded coordinates lie.
+    Attributes:
+        bits: a continuous coordinate is a grid of 2^bits points, each bit a mode of 2 values.
+        grid: `prior` puts the points of an unbounded coordinate at quantiles of the prior, so
+            that a search starts as draws from the prior; `even` at equal distances. The points of
+            a box are even, its bounds included.
         limit: half the width of an even grid, in deviations of the prior.
-        split_codes: whether each code is its bits; where None, if it can be.
+        split_codes: whether a code is its bits, each a mode of 2 values, instead of one mode with
+            a value for each category. Bits need a number of categories that is a power of 2. None
+            splits where the number is one.
     """
-    if space.kind == "categorical":
+
+    spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
+
+    bits: int = 6
+    grid: Points = "prior"
+    limit: float = 3.0
+    split_codes: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bits <= MAX_BITS:
+            raise ValueError(f"bits must be in 1..{MAX_BITS}, got {self.bits}")
+        positive(limit=self.limit)
+
+    def check(self, space: Space) -> None:
+        super().check(space)
         categories = space.spec.categories
-        split = _splits(categories) if split_codes is None else split_codes
-        empty = torch.empty(2, 0, device=like.device, dtype=like.dtype)
-        if split:
-            return Grid(space, (categories - 1).bit_length(), 2, empty)
-        return Grid(space, 1, categories, empty)
-    return Grid(space, bits, 2, _levels(bits, points, limit, like.device, like.dtype))
+        if self.split_codes and space.kind == "categorical" and not _splits(categories):
+            raise Unsupported(
+                f"{self.name} splits codes into bits only where the number of categories is a "
+                f"power of 2, and the space has {categories}; leave split_codes out",
+                field="optimizer.parameters.split_codes",
+            )
 
-
-def check_codes(name: str, space: Space, *, split_codes: bool | None) -> None:
-    """Checks that codes that are to be split into bits are all the bits' values.
-
-    Raises:
-        Unsupported: where the number of categories is no power of 2.
-    """
-    categories = space.spec.categories
-    if split_codes and space.kind == "categorical" and not _splits(categories):
-        raise Unsupported(
-            f"{name} splits codes into bits only where the number of categories is a power of 2, "
-            f"and the space has {categories}; leave split_codes out",
-            field="optimizer.parameters.split_codes",
-        )
+    def grid_of(self, space: Space, like: torch.Tensor) -> Grid:
+        """The grid over `space`, on the device and in the dtype of `like`, a tensor of the
+        state.
+        """
+        if space.kind == "categorical":
+            categories = space.spec.categories
+            split = _splits(categories) if self.split_codes is None else self.split_codes
+            empty = torch.empty(2, 0, device=like.device, dtype=like.dtype)
+            if split:
+                return Grid(space, (categories - 1).bit_length(), 2, empty)
+            return Grid(space, 1, categories, empty)
+        levels = _levels(self.bits, self.grid, self.limit, like.device, like.dtype)
+        return Grid(space, self.bits, 2, levels)
 
 
 def _splits(categories: int) -> bool:
     """Whether codes are all the values that some bits take."""
     return categories & (categories - 1) == 0
-
-
-def check_grid(*, bits: int, limit: float) -> None:
-    """Checks the parameters of a grid.
-
-    Raises:
-        ValueError: naming the one that is out of range.
-    """
-    if not 1 <= bits <= MAX_BITS:
-        raise ValueError(f"bits must be in 1..{MAX_BITS}, got {bits}")
-    positive(limit=limit)
 
 
 @lru_cache(maxsize=64)

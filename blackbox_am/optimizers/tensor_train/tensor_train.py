@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.optimizer import CONTINUOUS, Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
@@ -17,15 +16,15 @@ from blackbox_am.optimizers._parameters import at_least, memory, positive
 from blackbox_am.optimizers._weights import descending
 from blackbox_am.optimizers.tensor_train import _law as law
 from blackbox_am.optimizers.tensor_train._adam import climb
-from blackbox_am.optimizers.tensor_train._grid import Grid, Points, check_codes, check_grid, grid_of
+from blackbox_am.optimizers.tensor_train._grid import Grid, SearchesGrid
 
 
 @dataclass
 class TensorTrainState:
-    """What moves.
+    """State of K searches.
 
     Attributes:
-        cores: (K, M, n, r, r), see `_tt_law`.
+        cores: (K, M, n, r, r), see `_law`.
         first, second: (K, M, n, r, r) Adam's moments of the gradient.
         steps: (K,) int64, steps that Adam has made.
         generation: (K,) int64, generations told.
@@ -39,21 +38,21 @@ class TensorTrainState:
 
 
 @dataclass(frozen=True)
-class TensorTrain(Optimizer[TensorTrainState]):
+class TensorTrain(SearchesGrid[TensorTrainState]):
     """PROTES: a probability law on all combinations of codes, or of the bits of a grid, held as a
     tensor train, drawn from, and moved towards the best rows of each generation.
 
-    Codes are its home. Of a continuous space it searches a grid, where evolution strategies such
-    as `sep_cma` need far fewer queries.
+    For codes. It searches a grid over a continuous space, where evolution strategies such as
+    `sep_cma` need far fewer queries.
 
     Source: A. Batsheva et al., "PROTES: Probabilistic Optimization with Tensor Sampling"
     (NeurIPS 2023), section 3: of P samples the best k, and steps of Adam up their mean
-    log-likelihood. Ours differs in six things: values are redrawn uniformly with a small chance
-    (`exploration`, see `_tt_law`); population, elites and gradient steps are not the paper's
-    100, 10 and 1, with which 3,000 queries for units of a CIFAR-10 ResNet behind 64 codes of 512
-    found no more than random draws, and with ours most of what a genetic algorithm did; grids
-    follow the prior; codes are split into bits, for the same reason; a generation of which n of
-    P rows came back has n k / P elites, rounded down, and one at least; one row teaches nothing.
+    log-likelihood. This implementation differs in six things: values are redrawn uniformly with a
+    small chance (`exploration`, see `_law`); population, elites and gradient steps are not the
+    paper's 100, 10 and 1, with which 3,000 queries for units of a CIFAR-10 ResNet behind 64 codes
+    of 512 found no more than random draws, and with ours most of what a genetic algorithm did;
+    grids follow the prior; codes are split into bits, for the same reason; a generation of which n
+    of P rows came back has n k / P elites, rounded down, and one at least; one row teaches nothing.
 
     An ask takes time in proportion to modes x population x rank^2, a tell to modes x elites x
     rank^2 x gradient_steps, on one thread. Beyond some ten thousand modes fewer gradient steps
@@ -70,19 +69,11 @@ class TensorTrain(Optimizer[TensorTrainState]):
         exploration: how many modes of a candidate are redrawn uniformly, in expectation. With
             the paper's 0 every candidate is the same in the end, which cost nothing in 3,000
             queries and a little in 10,000; 4 were too many.
-        bits: a continuous coordinate is a grid of 2^bits points, each bit a mode of 2 values.
-        grid: `prior` puts the points of an unbounded coordinate at quantiles of the prior, so
-            that a search starts as draws from it; `even` at equal distances. Those of a box are
-            even, its bounds included.
-        limit: half the width of an even grid, in deviations of the prior.
-        split_codes: whether a code is its bits, each a mode, instead of one mode with a value
-            for each category, which then must be a power of 2. None splits where it is.
         max_bytes: refuses to start where its cores, and Adam's moments of them, need more.
     """
 
     name: ClassVar[str] = "tensor_train"
     exchangeable: ClassVar[bool] = False
-    spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
     state_type: ClassVar[type[TensorTrainState]] = TensorTrainState
 
     population: int = 20
@@ -91,10 +82,6 @@ class TensorTrain(Optimizer[TensorTrainState]):
     learning_rate: float = 0.05
     gradient_steps: int = 30
     exploration: float = 1.0
-    bits: int = 6
-    grid: Points = "prior"
-    limit: float = 3.0
-    split_codes: bool | None = None
     max_bytes: int = 8 * 2**30
 
     def __post_init__(self) -> None:
@@ -110,7 +97,7 @@ class TensorTrain(Optimizer[TensorTrainState]):
         at_least(1, "it counts steps", gradient_steps=self.gradient_steps)
         if not 0 <= self.exploration < math.inf:
             raise ValueError(f"exploration must be finite and not negative, got {self.exploration}")
-        check_grid(bits=self.bits, limit=self.limit)
+        super().__post_init__()
         memory(self.max_bytes)
 
     def population_size(self, space: Space) -> int:
@@ -119,11 +106,10 @@ class TensorTrain(Optimizer[TensorTrainState]):
 
     def check(self, space: Space) -> None:
         super().check(space)
-        check_codes(self.name, space, split_codes=self.split_codes)
-        self._check_memory(self._grid(space, torch.empty(0)), targets=1)
+        self._check_memory(self.grid_of(space, torch.empty(0)), targets=1)
 
     def init(self, space: Space, targets: int, stream: Stream) -> TensorTrainState:
-        grid = self._grid(space, torch.empty(0, device=stream.device, dtype=stream.dtype))
+        grid = self.grid_of(space, torch.empty(0, device=stream.device, dtype=stream.dtype))
         self._check_memory(grid, targets)
         cores = stream.uniform(grid.modes, grid.size, self.rank, self.rank)
         return TensorTrainState(
@@ -135,7 +121,7 @@ class TensorTrain(Optimizer[TensorTrainState]):
         )
 
     def ask(self, space: Space, state: TensorTrainState, stream: Stream) -> torch.Tensor:
-        grid = self._grid(space, state.cores)
+        grid = self.grid_of(space, state.cores)
         uniform = stream.uniform(grid.modes, self.population)
         return grid.latents(law.draw(state.cores, uniform, self._floor(grid), grid.bits))
 
@@ -148,7 +134,7 @@ class TensorTrain(Optimizer[TensorTrainState]):
         gradients: torch.Tensor | None = None,
     ) -> TensorTrainState:
         del gradients
-        grid = self._grid(space, state.cores)
+        grid = self.grid_of(space, state.cores)
         order = descending(scores)[:, : self.elites]
         picks = grid.indices(rows_at(latents, order))
         weights = self._weights(scores).to(state.cores.dtype)
@@ -190,16 +176,6 @@ class TensorTrain(Optimizer[TensorTrainState]):
                 "raise max_bytes",
                 field="optimizer.parameters.max_bytes",
             )
-
-    def _grid(self, space: Space, like: torch.Tensor) -> Grid:
-        return grid_of(
-            space,
-            like,
-            bits=self.bits,
-            points=self.grid,
-            limit=self.limit,
-            split_codes=self.split_codes,
-        )
 
     def _floor(self, grid: Grid) -> float:
         """The chance of one mode to be redrawn; 0 below the spacing of uniform numbers."""

@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from blackbox_am.core.optimizer import CONTINUOUS, Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
@@ -16,14 +15,7 @@ from blackbox_am.optimizers._incumbents import comparable
 from blackbox_am.optimizers._parameters import at_least
 from blackbox_am.optimizers.tensor_train import _cross as cross
 from blackbox_am.optimizers.tensor_train._cross import Floats, Indices
-from blackbox_am.optimizers.tensor_train._grid import (
-    Grid,
-    Points,
-    check_codes,
-    check_grid,
-    grid_of,
-    joined,
-)
+from blackbox_am.optimizers.tensor_train._grid import Grid, SearchesGrid, joined
 
 MAX_BLOCK = 4096
 """Candidates a generation, above which a space is refused."""
@@ -31,10 +23,10 @@ MAX_BLOCK = 4096
 
 @dataclass
 class TTOptState:
-    """What moves.
+    """State of K searches.
 
     Attributes:
-        left, right: (K, M + 1, r, 2) int32 index sets at every boundary, see `_tt_cross`.
+        left, right: (K, M + 1, r, 2) int32 index sets at every boundary, see `_cross`.
         best: (K, M) int32, the multi-index of the best score so far.
         best_score: (K,) float64, 0 where nothing has come back yet.
         known: (K,) bool, whether something has.
@@ -50,7 +42,7 @@ class TTOptState:
 
 
 @dataclass(frozen=True)
-class TTOpt(Optimizer[TTOptState]):
+class TTOpt(SearchesGrid[TTOptState]):
     """Cross approximation: sweeps over the modes of a grid, back and forth, and at each keeps the
     values that span a block of scores best. For a few hundred modes and exact scores.
 
@@ -73,37 +65,25 @@ class TTOpt(Optimizer[TTOptState]):
 
     Attributes:
         rank: r, multi-indices on either side of a mode. A generation has n r^2 candidates.
-        bits: a continuous coordinate is a grid of 2^bits points, each bit a mode of n = 2.
-        grid: `prior` puts the points of an unbounded coordinate at quantiles of the prior,
-            `even` at equal distances. Those of a box are even, its bounds included.
-        limit: half the width of an even grid, in deviations of the prior.
-        split_codes: whether a code is its bits, each a mode, instead of one mode whose n is
-            the number of categories, which then must be a power of 2. None splits where it is.
     """
 
     name: ClassVar[str] = "ttopt"
     rank_based: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = False
-    spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
     host_reads: ClassVar[str] = "index sets are chosen on the CPU"
     state_type: ClassVar[type[TTOptState]] = TTOptState
 
     rank: int = 4
-    bits: int = 6
-    grid: Points = "prior"
-    limit: float = 3.0
-    split_codes: bool | None = None
 
     def __post_init__(self) -> None:
         at_least(1, "a set has members", rank=self.rank)
-        check_grid(bits=self.bits, limit=self.limit)
+        super().__post_init__()
 
     def population_size(self, space: Space) -> int:
-        return self._grid(space, torch.empty(0)).size * self.rank**2
+        return self.grid_of(space, torch.empty(0)).size * self.rank**2
 
     def check(self, space: Space) -> None:
         super().check(space)
-        check_codes(self.name, space, split_codes=self.split_codes)
         population = self.population_size(space)
         if population > MAX_BLOCK:
             raise Unsupported(
@@ -115,7 +95,7 @@ class TTOpt(Optimizer[TTOptState]):
             )
 
     def init(self, space: Space, targets: int, stream: Stream) -> TTOptState:
-        grid = self._grid(space, torch.empty(0))
+        grid = self.grid_of(space, torch.empty(0))
         counts = self._ranks(grid)
         order = stream.uniform(2, grid.modes, grid.size * self.rank).cpu().numpy()
         sets = np.zeros((2, targets, grid.modes + 1, self.rank, 2), np.int32)
@@ -134,7 +114,7 @@ class TTOpt(Optimizer[TTOptState]):
         )
 
     def ask(self, space: Space, state: TTOptState, stream: Stream) -> torch.Tensor:
-        grid = self._grid(space, torch.empty(0, device=stream.device, dtype=stream.dtype))
+        grid = self.grid_of(space, torch.empty(0, device=stream.device, dtype=stream.dtype))
         population = self.population_size(space)
         redraws = stream.uniform(grid.modes, population)
         values = stream.integers(grid.size, grid.modes, population).to(torch.int32)
@@ -153,7 +133,7 @@ class TTOpt(Optimizer[TTOptState]):
         gradients: torch.Tensor | None = None,
     ) -> TTOptState:
         del gradients
-        grid = self._grid(space, latents)
+        grid = self.grid_of(space, latents)
         valid = ~scores.isnan()
         values = torch.where(valid, comparable(scores), -torch.inf)
         rows = grid.indices(latents)
@@ -210,16 +190,6 @@ class TTOpt(Optimizer[TTOptState]):
 
     def _ranks(self, grid: Grid) -> list[int]:
         return cross.ranks(grid.modes, grid.size, self.rank)
-
-    def _grid(self, space: Space, like: torch.Tensor) -> Grid:
-        return grid_of(
-            space,
-            like,
-            bits=self.bits,
-            points=self.grid,
-            limit=self.limit,
-            split_codes=self.split_codes,
-        )
 
 
 def _place(modes: int, generation: int) -> tuple[int, bool]:

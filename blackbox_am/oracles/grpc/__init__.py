@@ -1,1 +1,1 @@
-"""Oracles of other processes, spoken to by our own `OracleService`."""
+"""Oracles in other processes, reached by `blackbox_am.v1.OracleService`."""

@@ -1,4 +1,4 @@
-"""How a gRPC server is spoken to: with or without TLS, as whom, and what a refusal means."""
+"""How to connect to a gRPC server: TLS, certificates, headers, and the meaning of failures."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from blackbox_am.oracles._secrets import resolved_headers
 from blackbox_am.oracles.http._failure import untrusted
 
 MAX_MESSAGE_BYTES = 32 * 2**20
-"""The longest single message that is read; what is larger comes in chunks."""
+"""The longest single message that is read; larger data comes in chunks."""
 
 _HEADER = re.compile(r"(?!grpc-)[0-9a-z_.-]+(?<!-bin)")
 
 
 @dataclass(frozen=True)
 class Access:
-    """How servers are spoken to; the same for each of them.
+    """How to connect to servers, the same for each of them.
 
     Attributes:
         tls: whether the connection is encrypted.
         ca_file: certificates of the authorities to trust instead of the public ones.
-        certificate_file, key_file: what the client shows of itself, both in PEM.
-        server_name: the name that the server's certificate must hold, if not its address's.
-        headers: sent with each call; secrets by reference, as `_secrets.resolved`.
+        certificate_file, key_file: the client's own certificate and its key, in PEM.
+        server_name: the name in the server's certificate, where it is not that of its address.
+        headers: sent with each call; secrets stand in them by reference, as `_secrets.resolved`.
 
     Raises:
-        InvalidSpec: where these do not fit together.
+        InvalidSpec: where the attributes do not fit together.
     """
 
     tls: bool = False
@@ -63,14 +63,14 @@ class Access:
                 )
 
     def channel(self, address: str, max_message_bytes: int = MAX_MESSAGE_BYTES) -> grpc.Channel:
-        """A channel, which connects at its first call.
+        """A channel. It connects with its first call.
 
         Args:
             address: host:port.
             max_message_bytes: the longest message that is read.
 
         Raises:
-            InvalidSpec: for files that cannot be read, or hold no certificate or no key.
+            InvalidSpec: for files that cannot be read, or that have no certificate or key.
         """
         options: list[tuple[str, int | str]] = [
             ("grpc.max_receive_message_length", max_message_bytes),
@@ -88,13 +88,13 @@ class Access:
         """The headers of a call, and the secrets in them.
 
         Raises:
-            InvalidSpec: where a secret is not where its reference says.
+            InvalidSpec: where a secret cannot be found.
         """
         found, secrets = resolved_headers(self.headers)
         return tuple((name.lower(), text) for name, text in found.items()), secrets
 
     def meaning(self, details: str) -> str:
-        """What gRPC's words for a connection that failed mean, and what to do; often nothing."""
+        """What gRPC's message about a failed connection means, and what to do; empty if unknown."""
         if self.tls and "CERTIFICATE_VERIFY_FAILED" in details:
             why = details.partition("CERTIFICATE_VERIFY_FAILED: ")[2].partition(": ")[0]
             return untrusted(why)
@@ -125,7 +125,7 @@ class Access:
         )
 
     def _credentials(self) -> grpc.ChannelCredentials:
-        # gRPC takes any bytes, and then every connection fails without saying why.
+        # gRPC accepts any bytes, and then every connection fails without a reason.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             if self.ca_file:

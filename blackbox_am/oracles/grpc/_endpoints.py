@@ -1,4 +1,9 @@
-"""Several servers with one model: who is asked next, who is down, and who takes over."""
+"""Several servers with one model: which of them gets the next call, and what happens to failures.
+
+The choice is made here and not by gRPC's own round_robin with health checks and a retry policy:
+those hide the attempts, and each attempt is billed; they cannot check that all servers have the
+same model; and they do not obey `retry_after`.
+"""
 
 from __future__ import annotations
 
@@ -40,22 +45,22 @@ log = logging.getLogger(__name__)
 
 FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
-"""An endpoint that is down is left alone for so long: at first, and at most."""
+"""An endpoint that failed gets no calls for so long: the first time, and at most."""
 HEALTH_SECONDS = 5.0
-"""For a health check, where another endpoint can be asked instead."""
+"""Time limit of a health check where there is another endpoint."""
 
 
 class Endpoint:
-    """One server, and what is known of it.
+    """One server and its state.
 
     Attributes:
-        address: of it.
-        busy: calls that it has at the moment.
-        turn: when it was asked last, by a count.
-        failures: in a row.
-        again: when it may be asked again, on the pool's clock.
-        checked: whether it has been healthy, with the right model, since it last failed.
-        checking: held while that is found out.
+        address: of the server.
+        busy: number of calls in progress.
+        turn: number of the last call, counted over all endpoints.
+        failures: failures in a row.
+        again: when the endpoint may get calls again, in seconds of the pool's clock.
+        checked: whether health and model were found right since the last failure.
+        checking: lock that is held during this check.
     """
 
     def __init__(self, address: str, access: Access) -> None:
@@ -72,7 +77,7 @@ class Endpoint:
 
     @property
     def channel(self) -> grpc.Channel:
-        """Its channel; a new one after `close`."""
+        """The channel; a new one after `close`."""
         with self._lock:
             if self._channel is None:
                 self._channel = self._access.channel(self.address)
@@ -80,7 +85,7 @@ class Endpoint:
 
     @property
     def stub(self) -> OracleServiceStub:
-        """Its oracle."""
+        """The stub of its oracle."""
         return OracleServiceStub(self.channel)
 
     def close(self) -> None:
@@ -92,19 +97,20 @@ class Endpoint:
 
 
 class Endpoints:
-    """Servers with the same model, asked in turn; one that is down is passed over for a while.
+    """Servers with the same model, which share the calls.
 
-    A call goes to the endpoint that has least to do, and to the next where that turns out to
-    be unavailable. One that failed is left alone for a second, then for twice as long each
-    time, and is checked before it is asked again. Where all are down each is tried at once:
-    whoever calls knows better how long to wait.
+    A call goes to the endpoint with the fewest calls in progress, and to the next one where the
+    first is unavailable. An endpoint that failed gets no calls for a second, and for twice as
+    long after each further failure; its health and model are checked before it gets calls
+    again. Where all endpoints are down each is tried without waiting, because the caller decides
+    how long to wait.
 
     Args:
         addresses: of the servers.
-        access: how they are spoken to.
-        oracle: its name there.
+        access: how to connect to them.
+        oracle: name of the oracle on the servers.
         timeout: seconds that one call may take.
-        clock: seconds, for the back-off.
+        clock: seconds of a clock, for the pauses.
     """
 
     def __init__(
@@ -126,12 +132,12 @@ class Endpoints:
         self._first: tuple[str, OracleInfo] | None = None
 
     def describe(self) -> OracleInfo:
-        """What the servers say of the model; its batch size is the smallest of theirs.
+        """The servers' description of the model; the batch size is the smallest of theirs.
 
         Raises:
             NotFound: where a server has no such oracle.
-            OracleFailed: where they have different models, or say nothing sensible.
-            OracleUnavailable, OracleTimeout: where none of them answers.
+            OracleFailed: where the servers have different models, or a description makes no sense.
+            OracleUnavailable, OracleTimeout: where no server answers.
         """
         problems: list[OracleUnavailable | OracleTimeout] = []
         found = []
@@ -147,15 +153,15 @@ class Endpoints:
         return replace(found[0], batch_size=min(info.batch_size for info in found))
 
     def reach(self, call: Callable[[Endpoint, Metadata], T]) -> T:
-        """What `call` returns of the first endpoint that is available.
+        """The result of `call` on the first endpoint that is available.
 
         Args:
-            call: gets an endpoint and the headers to send; what it counts of an attempt that
-                failed is counted as lost before the next.
+            call: takes an endpoint and the headers to send. Rows that it has counted in a
+                failed attempt are counted as retries before the next attempt.
 
         Raises:
-            OracleUnavailable: where none is.
-            BlackboxError: anything else that went wrong; no other endpoint is asked then.
+            OracleUnavailable: where no endpoint is available.
+            BlackboxError: for any other failure; no other endpoint is tried then.
         """
         tried: list[Endpoint] = []
         problems: list[OracleUnavailable | OracleTimeout] = []
@@ -175,7 +181,7 @@ class Endpoints:
                 problems.append(error)
             except OracleTimeout as error:
                 self._failed(endpoint, error)
-                raise  # what took too long here would take as long elsewhere
+                raise  # the same call would take as long on another server
             else:
                 with self._lock:
                     endpoint.failures, endpoint.again = 0, 0.0
@@ -186,12 +192,12 @@ class Endpoints:
         raise self._none(problems)
 
     def close(self) -> None:
-        """Closes all connections; the next call opens them anew."""
+        """Closes all connections; the next call opens them again."""
         for endpoint in self._all:
             endpoint.close()
 
     def _take(self, tried: list[Endpoint]) -> Endpoint | None:
-        """The endpoint to ask next, marked as busy; None where all were tried."""
+        """The endpoint for the next attempt, marked as busy; None where all were tried."""
         with self._lock:
             left = [endpoint for endpoint in self._all if endpoint not in tried]
             if not left:
@@ -214,7 +220,7 @@ class Endpoints:
                 endpoint.again = now + max(wait, error.retry_after or 0.0)
             left = endpoint.again - now
         if len(self._all) > 1:
-            log.warning("%s; others are asked instead for %.3g s", error, left)
+            log.warning("%s; other endpoints get its calls for %.3g s", error, left)
 
     def _none(self, problems: Sequence[OracleUnavailable | OracleTimeout]) -> BlackboxError:
         if len(problems) == 1:
@@ -227,7 +233,7 @@ class Endpoints:
         )
 
     def _check(self, endpoint: Endpoint) -> OracleInfo:
-        """Sees that an endpoint is healthy and has the model of the others. Under its lock."""
+        """Checks health and model of an endpoint. The caller holds `endpoint.checking`."""
         self._call(endpoint, self._healthy)
         info = self._call(endpoint, self._described)
         with self._lock:
@@ -256,7 +262,7 @@ class Endpoints:
                 raise OracleUnavailable(
                     f"{name} did not answer a health check within {self._patience:g} s"
                 ) from error
-            return  # it serves no health checks: whether it describes its oracle will tell
+            return  # the server has no health service; DescribeOracle shows whether it works
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             said = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
             raise OracleUnavailable(f"{name}: its health check says {said}")
@@ -284,11 +290,11 @@ class Endpoints:
                 field=problem.field,
                 retry_after=problem.retry_after,
             )
-        # Without its cause: a traceback would show what was just struck out.
+        # Without its cause, whose traceback would show the secrets.
         raise problem from None
 
     def _problem(self, error: grpc.RpcError, address: str) -> BlackboxError:
-        """The error to raise for a failed call: in a study, the far server is an oracle."""
+        """The error to raise for a failed call: to a study, the server is an oracle."""
         name = f"oracle at {address}"
         details = str(error.details() or "")
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -316,12 +322,12 @@ class Endpoints:
 
 
 def too_long(details: str) -> bool:
-    """Whether gRPC's words mean that an answer was refused here, for its length."""
+    """Whether gRPC's message says that an answer was longer than this client allows."""
     return "CLIENT: Received message larger than max" in details
 
 
 def _differences(one: OracleInfo, other: OracleInfo) -> str:
-    """What two descriptions of a model differ in; how many rows a server likes may differ."""
+    """In what two descriptions of a model differ; their batch sizes may differ."""
     found = []
     for name in ("stimulus_shape", "capabilities", "deterministic"):
         mine, theirs = getattr(one, name), getattr(other, name)

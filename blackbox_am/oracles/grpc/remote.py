@@ -35,26 +35,26 @@ _NEVER_ARRIVED = (
     "DNS resolution failed",
     "larger than max",
 )
-"""What gRPC says where the oracle saw nothing of a call: no connection, or refused at once."""
+"""Parts of gRPC's messages about calls that never reached the oracle."""
 
 _NO_ADDRESS = dict.fromkeys(("target", "oracle", "headers"))
 
 _LARGEST_NUMBER = 8
-"""Bytes of a float64, the most that a server may answer with for one activation."""
+"""Bytes of a float64, the largest number of an answer."""
 
 
 @dataclass(frozen=True)
 class Remote(Oracle):
     """A model behind `blackbox_am.v1.OracleService`, on one server or on several.
 
-    Stimuli travel as float32, to the last bit, or as uint8, a quarter of that. It answers at
-    forward answers alone: gradients do not travel. Batches above 2 MiB are streamed, and no
-    more is read of an answer than the activations that were asked for.
+    Stimuli are sent as float32, which is exact, or as uint8, which is a quarter of the bytes. Only
+    forward passes are answered: gradients are not sent. Batches above 2 MiB are streamed, and
+    an answer is read only as far as the requested activations need.
 
     Several servers with the same model share the rows of a batch, which is larger by their
-    number. A call that finds one unavailable goes to the next; one that is down is left alone
-    for a while, longer each time, and its health (`grpc.health.v1`, where it is served) and
-    description are looked at before it gets calls again::
+    number. Where a server is unavailable the call goes to the next one. A server that failed
+    gets no calls for a while, longer each time; its health (`grpc.health.v1`, where it is
+    served) and description are checked before it gets calls again::
 
         [oracles.fleet]
         kind = "remote"
@@ -64,24 +64,24 @@ class Remote(Oracle):
 
     Attributes:
         target: address of the server, `host:port`; or those of several.
-        oracle: its name there; may be empty where the server has one.
+        oracle: name of the oracle on the server; may be empty where the server has only one.
         timeout_seconds: how long one call may take.
-        dtype: what stimuli travel as: `float32`, or `uint8` rounded to 1/255.
+        dtype: how stimuli are sent: `float32`, or `uint8`, rounded to 1/255.
         tls: whether the connection is encrypted.
         ca_file: certificates of the authorities to trust instead of the public ones.
-        certificate_file, key_file: what this client shows of itself, in PEM, where the server
-            asks for it.
+        certificate_file, key_file: this client's own certificate and its key, in PEM, where the
+            server asks for them.
         server_name: the name in the server's certificate, where it is not in its address.
         headers: sent with each call. Secrets stand in them by reference: ``${NAME}`` is an
             environment variable and ``${file:/run/secrets/key}`` what a file holds, read at
-            each call. They are in no description, log or error of ours.
+            each call. No description, log or error shows them.
 
         model: a name for the model, such as `v3`, which tells it from others where the server
             does not say which one it has. Change it when the model changes.
 
     Raises:
-        InvalidSpec: for an address that is none, or given twice, a timeout that is not
-            positive, and certificates without TLS.
+        InvalidSpec: for a malformed or repeated address, a timeout that is not positive, and
+            certificates without TLS.
     """
 
     kind: ClassVar[str] = "remote"
@@ -134,11 +134,11 @@ class Remote(Oracle):
         return _NO_ADDRESS if self.model else {}
 
     def describe(self) -> OracleInfo:
-        """What the servers say of their oracle, asked once.
+        """The servers' description of their oracle, requested once.
 
         Raises:
             NotFound: where a server has no such oracle.
-            OracleError: where none can be asked, the answer makes no sense, or several servers
+            OracleError: where no server can be reached, the answer makes no sense, or servers
                 describe different models.
         """
         return self._info
@@ -149,7 +149,7 @@ class Remote(Oracle):
         Raises:
             OracleUnavailable: where no server can be reached.
             OracleTimeout: where one does not answer in time.
-            OracleFailed: where one fails, or answers with something else than was asked.
+            OracleFailed: where a server fails, or its answer does not fit the request.
         """
         info, addresses = self._info, self._addresses
         check_stimuli(info, stimuli)
@@ -190,7 +190,7 @@ class Remote(Oracle):
             kind=self.kind,
             capabilities=info.capabilities & FORWARD,
             batch_size=info.batch_size * len(self._addresses),
-            wrappers=(),  # what is around the model over there is part of it from here
+            wrappers=(),  # wrappers on the server are part of the model here
         )
 
     def _observe(self, stimuli: Array, units: list[str]) -> Array:
@@ -237,7 +237,7 @@ class Remote(Oracle):
         expected: tuple[int, int],
     ) -> Array:
         def check(header: Tensor) -> None:
-            # Before anything of an answer that is none is read.
+            # Checked before the data of a wrong answer is read.
             _check("float", tuple(header.shape), expected, endpoint)
 
         outgoing = observing.outgoing(request, stimuli, self.dtype)

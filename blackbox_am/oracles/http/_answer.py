@@ -1,4 +1,4 @@
-"""From what an API says of one stimulus to a row of scores."""
+"""From an API's answer about one stimulus to a row of scores."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class AnswerReader:
             pairs of label (or index) and number; of a single unit, the number alone will do.
             `top`: by label or in pairs, for some. `label`: one label or index, which becomes
             1, and 0 for the others.
-        units: how many.
-        labels: their names, or none.
-        missing: what units get that `top` leaves out.
-        ignore_others: whether labels that nobody has named are passed over.
+        units: number of units.
+        labels: names of the units, or empty.
+        missing: the score of units that `top` leaves out.
+        ignore_others: whether unknown labels are passed over.
     """
 
     form: Form
@@ -42,7 +42,7 @@ class AnswerReader:
         """(units,) scores.
 
         Raises:
-            OracleFailed: where the answer has another form.
+            OracleFailed: for an answer of another form.
         """
         if self.form == "label":
             return self._marked(answer)
@@ -67,7 +67,7 @@ class AnswerReader:
             lacking = [self._name(i) for i in range(self.units) if i not in given]
             raise OracleFailed(
                 f"expected a number for each of {self.units} labels, got none for "
-                f"{', '.join(lacking[:5])}; where it names only the best, set answer to 'top'"
+                f"{', '.join(lacking[:5])}; where the API names only the best, set answer to 'top'"
             )
         return row
 
@@ -107,13 +107,13 @@ class AnswerReader:
 
 
 def brief(value: Any) -> str:
-    """The beginning of something unexpected, for a message."""
+    """The beginning of an unexpected value, for a message."""
     text = repr(value)
     return text if len(text) <= 120 else text[:120] + " ..."
 
 
 def _pairs(answer: Any) -> list[tuple[Any, Any]] | None:
-    """Labels with their numbers, or None where it is something else."""
+    """Labels with their numbers; None for an answer of another form."""
     if isinstance(answer, Mapping):
         return list(answer.items())
     if isinstance(answer, list) and all(

@@ -1,4 +1,7 @@
-"""Requests over HTTP whose answers are bounded in time, in bytes, and in whom they come from."""
+"""HTTP requests with a time limit for the whole exchange, a size limit, and no foreign redirects.
+
+httpx has neither of these limits: its timeouts restart with every packet.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +32,18 @@ if TYPE_CHECKING:
     import httpx
 
 Refusal = Callable[[int, Mapping[str, str], bytes], BlackboxError]
-"""The error for an answer that is no success: its status, headers and body."""
+"""Makes the error for an unsuccessful answer from its status, headers and body."""
 
 _REDIRECTS = 3
 
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """What came back with success.
+    """A successful answer.
 
     Attributes:
-        headers: their names are looked up without regard to case.
-        body: all of it.
+        headers: names are found in any case.
+        body: the whole body.
     """
 
     headers: Mapping[str, str]
@@ -48,11 +51,11 @@ class HttpAnswer:
 
 
 class HttpConnection:
-    """Connections that are opened at the first request. Safe to use from any thread.
+    """Connections that are opened with the first request. Safe to use from any thread.
 
-    Redirects within the host are followed, to another they are refused. No certificate goes
-    unchecked. Proxies of the environment (`http_proxy`, `HTTPS_PROXY`) are used, but not for
-    addresses of this machine.
+    Redirects within the host are followed, and those to other hosts are refused. Certificates
+    are always checked. Proxies of the environment (`http_proxy`, `HTTPS_PROXY`) are used, but
+    not for addresses of this machine.
 
     Args:
         url: an address on the host that all requests go to.
@@ -79,22 +82,21 @@ class HttpConnection:
         content: Mapping[str, Any],
         refused: Refusal = refusal,
     ) -> HttpAnswer:
-        """One request, and its answer.
+        """Sends one request and returns the answer.
 
         Args:
-            method: of HTTP.
-            url: where it goes.
+            method: HTTP method.
+            url: address of the request.
             headers: of the request.
-            content: of the request, as httpx takes it.
-            refused: makes the error of an answer that is no success.
+            content: body of the request, as keyword arguments of httpx.
+            refused: makes the error for an unsuccessful answer.
 
         Raises:
             MissingExtra: where httpx is not installed.
             InvalidSpec: for unreadable certificates.
-            OracleError: for anything but success; its cause is httpx's own error, if there
-                is one.
-            MessageTooLarge: where the server says so.
-            BlackboxError: as `refused` has it.
+            OracleError: for any failure; its cause is httpx's error, if there is one.
+            MessageTooLarge: where the server refuses the request for its size.
+            BlackboxError: as `refused` makes it.
         """
         client = self.open()
         import httpx
@@ -116,7 +118,7 @@ class HttpConnection:
         raise OracleFailed(f"redirected {_REDIRECTS + 1} times; give the last address")
 
     def open(self) -> httpx.Client:
-        """The client, made at the first call.
+        """The client, which the first call makes.
 
         Raises:
             MissingExtra: where httpx is not installed.
@@ -137,7 +139,7 @@ class HttpConnection:
             return self._client
 
     def close(self) -> None:
-        """Closes the connections. The next request opens them anew."""
+        """Closes the connections. The next request opens them again."""
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
@@ -163,7 +165,7 @@ class HttpConnection:
 
     def _body(self, answer: httpx.Response, deadline: float, refused: Refusal) -> bytes:
         if answer.headers.get("Content-Encoding", "identity") != "identity":
-            raise OracleFailed("it answered with compressed data, for which it was not asked")
+            raise OracleFailed("it answered with compressed data, which was not requested")
         body = bytearray()
         for part in answer.iter_raw():
             body += part
@@ -187,7 +189,7 @@ class HttpConnection:
 
 @contextmanager
 def counted(rows: int) -> Iterator[None]:
-    """Counts one exchange of that many rows, unless there was no connection."""
+    """Counts one exchange of so many rows, unless no connection was made."""
     asked = Accounting(calls=1, rows=rows)
     count(asked)
     try:
@@ -196,7 +198,7 @@ def counted(rows: int) -> Iterator[None]:
         import httpx
 
         if isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout)):
-            count(-asked)  # nothing of it arrived
+            count(-asked)  # the request did not reach the server
         raise
 
 

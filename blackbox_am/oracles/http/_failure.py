@@ -1,4 +1,4 @@
-"""What it means where an API does not answer as it should."""
+"""Errors for unsuccessful answers and failed connections."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SHOWN = 200
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> BlackboxError:
-    """The error for an answer that is no success.
+    """The error for an unsuccessful answer.
 
     Args:
         status: its HTTP status.
-        headers: its own.
-        body: what it says.
+        headers: its headers.
+        body: its body.
     """
     said = f"it answered {status}: {excerpt(body)}"
     if status in (401, 403):
@@ -41,7 +41,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> BlackboxErr
 
 
 def retry_after(header: str | None) -> float | None:
-    """Seconds from a Retry-After header, a number or a date; None where it says nothing."""
+    """Seconds of a Retry-After header, a number or a date; None where there is none."""
     if header is None:
         return None
     text = header.strip()
@@ -74,10 +74,10 @@ def unreachable(error: Exception) -> OracleUnavailable:
 
 
 def untrusted(why: str) -> str:
-    """The sentence for a server whose certificate was refused.
+    """The message about a server whose certificate was refused.
 
     Args:
-        why: in the words of the TLS library.
+        why: the reason as the TLS library gives it.
     """
     if "expired" in why or "not yet valid" in why:
         return f"its certificate is out of date ({why}); have it renewed, or set the clock right"

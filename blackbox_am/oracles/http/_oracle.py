@@ -35,9 +35,9 @@ LAYER = "scores"
 
 @dataclass(frozen=True)
 class Http(Oracle):
-    """An API that takes images and answers with JSON: scores, the best few, or one label.
+    """An API that takes images and answers with JSON: all scores, the best few, or one label.
 
-    A configuration says how a request is made and where in its answer the scores are::
+    The configuration says how a request is made, and where the scores are in the answer::
 
         [oracles.api]
         kind = "http"
@@ -49,23 +49,24 @@ class Http(Oracle):
         scores = "result.classes[].[name, score]"
         answer = "top"
 
-    The template is the JSON of a request. `$image` in it becomes one stimulus, and there is a
-    request for each; or `$images` becomes a list of `batch_size`, each put into `item`, and
-    the scores are a list with an entry for each. `scores` is a JMESPath expression.
+    The template is the JSON of a request. `$image` in it is replaced by one stimulus, and each
+    stimulus has a request of its own. Or `$images` is replaced by a list of up to `batch_size`
+    stimuli, each put into `item`; the scores are then a list with an entry for each stimulus.
+    `scores` is a JMESPath expression.
 
-    Secrets stand in headers, by reference: ``${NAME}`` is an environment variable and
-    ``${file:/run/secrets/key}`` what a file holds, read at each request. They are in no
-    description, log or error of ours, not even where the API repeats them in its own.
+    Secrets stand in headers by reference: ``${NAME}`` is an environment variable, and
+    ``${file:/run/secrets/key}`` the content of a file, read at each request. No description, log
+    or error shows them, even where the API repeats them in an error of its own.
 
-    Units are those of one layer, `scores`. Redirects to another host are refused, and no
-    certificate goes unchecked.
+    The units are those of one layer, `scores`. Redirects to other hosts are refused, and
+    certificates are always checked.
 
     Attributes:
-        url: where requests go, by POST.
+        url: address of the requests, which are POST.
         stimulus_shape: shape of one stimulus; for files of images (1 or 3, height, width), or
             (4, ...) where the fourth channel is the opacity of a png file.
         labels: names of the units.
-        units: how many, where there are no labels.
+        units: number of units, where there are no labels.
         image: how a stimulus is encoded: a `png` file (rounded to 1/255) or a `jpeg` one
             (lossy), in base64 within JSON; `floats` from 0 to 1 or `bytes` from 0 to 255,
             in nested lists.
@@ -73,21 +74,21 @@ class Http(Oracle):
             width, channels).
         body: `json`; `multipart`, where texts in the template are fields and `$image` is a
             file; or `raw`, where the body is the file and nothing else.
-        template: of the request.
-        item: of one stimulus in a batch.
+        template: JSON of the request.
+        item: JSON of one stimulus in a batch.
         headers: of the request.
         scores: where the scores are in the answer.
         answer: `scores` for a number a unit, in a list, by label, or in pairs of label and
             number (of a single unit, the number alone will do); `top` for some of them, by
             label or in pairs; `label` for one label or index, which becomes 1 and the others 0.
         missing: score of units that `top` leaves out: nan, or a floor.
-        ignore_others: whether labels other than `labels` are passed over.
+        ignore_others: whether labels that are not in `labels` are passed over.
         timeout_seconds: how long one request may take.
         max_answer_bytes: the longest answer that is read.
-        parallel: requests at the same time.
+        parallel: number of requests at the same time.
         ca_file: certificates of the authorities to trust instead of the public ones.
         deterministic: whether the same stimuli always give the same scores.
-        batch_size: rows it likes best in one call, and the most in one request.
+        batch_size: preferred rows in one call, and the most rows in one request.
         model: a name for the model behind the address, such as `v3`, which tells it from others
             in place of the address and the headers. Change it when the model changes.
 
@@ -156,7 +157,7 @@ class Http(Oracle):
         return dict.fromkeys(("url", "headers")) if self.model else {}
 
     def describe(self) -> OracleInfo:
-        """What its configuration says of it.
+        """The description that follows from the configuration.
 
         Raises:
             MissingExtra: where `httpx` or `jmespath` is not installed.
@@ -178,9 +179,9 @@ class Http(Oracle):
         """As `Oracle.observe`; on the device of `stimuli`, without gradients.
 
         Raises:
-            OracleUnavailable: where it cannot be reached, or says that it is busy; carries
-                `retry_after` where it says for how long.
-            OracleTimeout: where it does not answer in time.
+            OracleUnavailable: where the API cannot be reached or is busy, with `retry_after`
+                where the API says how long.
+            OracleTimeout: where the API does not answer in time.
             OracleFailed: for any other answer than scores of the stimuli.
         """
         info = self.describe()
@@ -196,7 +197,7 @@ class Http(Oracle):
         return LayerReading(info.layers[0], units)(answer).to(stimuli.device)
 
     def close(self) -> None:
-        """Closes the connections. The next call opens them anew."""
+        """Closes the connections. The next call opens them again."""
         self._connection.close()
 
     def _ask(self, rows: Matrix) -> Matrix:
@@ -276,7 +277,7 @@ class Http(Oracle):
             )
         if "@" in parts.netloc or "${" in self.url:
             raise InvalidSpec(
-                "url: it stands in logs and errors, and can hold no secret; use headers, such as "
+                "url: logs and errors show it, so it must have no secret; use headers, such as "
                 '{ Authorization = "Bearer ${API_KEY}" }',
                 field="url",
             )

@@ -25,7 +25,7 @@ ONE = "$image"
 MANY = "$images"
 
 CHANNELS: dict[str, tuple[int, ...]] = {"png": (1, 3, 4), "jpeg": (1, 3)}
-"""How many each kind of file holds: grey, red, green and blue, and opacity as the fourth."""
+"""Numbers of channels that each kind of file can have: grey, RGB, RGB with opacity."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class RequestWriter:
 
     Attributes:
         shape: of one stimulus.
-        image: how one is encoded.
+        image: how a stimulus is encoded.
         body: the kind of body.
-        template: of the request.
-        item: of one stimulus in a batch.
-        channels_last: whether lists run over channels last.
+        template: JSON of the request.
+        item: JSON of one stimulus in a batch.
+        channels_last: whether channels are the last axis of lists.
 
     Raises:
-        InvalidSpec: where these do not fit together.
+        InvalidSpec: where the attributes do not fit together.
     """
 
     shape: tuple[int, ...]
@@ -53,7 +53,7 @@ class RequestWriter:
 
     @property
     def batched(self) -> bool:
-        """Whether a request holds many stimuli."""
+        """Whether a request has many stimuli."""
         return self.body == "json" and holds(self.template, MANY)
 
     def content(self, rows: NDArray[np.floating[Any]]) -> dict[str, Any]:
@@ -124,13 +124,13 @@ class RequestWriter:
 
 
 def encoded(stimulus: NDArray[np.floating[Any]], encoding: Encoding, *, channels_last: bool) -> Any:
-    """One stimulus in [0, 1] as a file of an image, or as nested lists.
+    """One stimulus in [0, 1] as an image file, or as nested lists.
 
     Args:
         stimulus: (channels, height, width) for files, see `CHANNELS`; any shape for lists.
         encoding: `png` and `jpeg` are bytes of such a file; `floats` and `bytes` are lists of
             numbers from 0 to 1, and of whole numbers from 0 to 255.
-        channels_last: whether lists run over channels last.
+        channels_last: whether channels are the last axis of lists.
     """
     if encoding in ("floats", "bytes"):
         axis = channel_axis(stimulus.shape)
@@ -144,7 +144,7 @@ def encoded(stimulus: NDArray[np.floating[Any]], encoding: Encoding, *, channels
 
 
 def holds(template: Any, word: str, *, alone: bool = False) -> bool:
-    """Whether `word` stands anywhere in a template; as a value of its own, for `alone`."""
+    """Whether `word` is in a template; where `alone`, as a whole value."""
     if isinstance(template, str):
         return template == word or (
             not alone and re.search(re.escape(word) + r"(?!s\b)", template) is not None
@@ -157,9 +157,10 @@ def holds(template: Any, word: str, *, alone: bool = False) -> bool:
 
 
 def filled(template: Any, word: str, value: Any) -> Any:
-    """A copy of a template with `value` where `word` stands, bytes in base64.
+    """A copy of a template with `word` replaced by `value`; bytes become base64.
 
-    A text that is `word` alone becomes the value itself, within a longer text it is put in.
+    A text that is `word` alone becomes the value itself. Within a longer text, `word` is replaced
+    by the text of the value.
     """
     if isinstance(value, bytes):
         value = base64.b64encode(value).decode()

@@ -1,4 +1,4 @@
-"""A model behind a server that speaks the Open Inference Protocol: MLServer, KServe, Triton."""
+"""A model on a server of the Open Inference Protocol: MLServer, KServe, Triton."""
 
 from blackbox_am.oracles.inference_protocol._oracle import InferenceProtocol
 

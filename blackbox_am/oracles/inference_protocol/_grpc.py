@@ -47,7 +47,7 @@ _NEVER_ARRIVED = (
     "DNS resolution failed",
     "eceived message larger than max",
 )
-"""What gRPC says where the model saw nothing of a call: no connection, or refused at once."""
+"""Parts of gRPC's messages about calls that never reached the model."""
 
 _CONTENTS = {
     "BOOL": "bool_contents",
@@ -67,13 +67,13 @@ _CONTENTS = {
 class GrpcTransport:
     """As `Transport`, by the protocol's own method paths.
 
-    Tensors are sent as raw bytes. No stub is needed, so that the messages can have names that
-    no other client in the process has taken.
+    Tensors are sent as raw bytes. No generated stub is used, so that the messages can have other
+    names than those of other clients in this process.
 
     Args:
         address: host:port.
-        access: how it is spoken to.
-        to: which model is asked.
+        access: how to connect.
+        to: the model.
     """
 
     def __init__(self, address: str, access: Access, to: Addressee) -> None:
@@ -200,7 +200,7 @@ class GrpcTransport:
 
 
 def _wait(error: grpc.RpcError) -> float | None:
-    """Seconds, where the server said so: in its status, or as a proxy would."""
+    """Seconds to wait, from the server's status or a `retry-after` header."""
     for key, value in error.trailing_metadata() or ():
         if key == "retry-after":
             return retry_after(

@@ -1,4 +1,4 @@
-"""From what a server says of a model's tensors to stimuli and layers."""
+"""From a server's description of a model's tensors to stimuli and layers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LAST = {
     3: ("height", "width", "unit"),
     4: ("depth", "height", "width", "unit"),
 }
-"""Axes of an output of a model that has its channels last."""
+"""Axes of the outputs of a model with channels last, by their number."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Input:
     Attributes:
         name: its name.
         datatype: a name of `STIMULI`.
-        stimulus_shape: of one stimulus; (channels, ...) however the server has it.
-        rows: of a request: a fixed number, or None for any.
-        has_rows: whether its first axis is rows; if not, a request holds one stimulus.
+        stimulus_shape: of one stimulus, (channels, ...) in any case.
+        rows: rows that every request must have; None: any number.
+        has_rows: whether the first axis is rows. If not, a request has one stimulus.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Input:
     has_rows: bool
 
     def shape_of(self, output: Shape, rows: int) -> Shape | None:
-        """That of one stimulus in an output for `rows` of them; None where it has none."""
+        """Shape of an output for one stimulus, from that for `rows`; None where it has no rows."""
         if self.has_rows:
             if output[:1] != (rows,):
                 return None
@@ -59,8 +59,8 @@ class Output:
     """An output that can be read.
 
     Attributes:
-        name: what the server calls it.
-        layer: what it is to us.
+        name: its name on the server.
+        layer: the layer that it is for the oracle.
     """
 
     name: str
@@ -75,20 +75,20 @@ def input_of(
     *,
     channels_last: bool,
 ) -> Input:
-    """The input, from the server's words and the operator's, which come first.
+    """The input, from the server's description and the operator's parameters, which win.
 
     The first axis is rows where it is open, or where all outputs have the same first length;
     where the operator gives the shape of a stimulus, that says it.
 
     Args:
-        metadata: what the server says.
+        metadata: the server's description.
         name: of the input, or empty where there is one.
         datatype: of the input, or empty.
         stimulus_shape: of one stimulus, or empty.
         channels_last: whether the server has (..., channels).
 
     Raises:
-        InvalidSpec: where these do not fit together, or say too little.
+        InvalidSpec: where these do not fit together, or are not enough.
     """
     said = _chosen(metadata.inputs, name)
     if said is None:

@@ -1,4 +1,4 @@
-"""A model behind a server that speaks the Open Inference Protocol: MLServer, KServe, Triton."""
+"""A model on a server of the Open Inference Protocol: MLServer, KServe, Triton."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ from blackbox_am.oracles.inference_protocol._protocol import (
 from blackbox_am.oracles.inference_protocol._rest import RestTransport
 
 ROWS = 64
-"""In a request, where nobody says how many."""
+"""Rows in a request where neither server nor operator gives a number."""
 MESSAGE_BYTES = 2**22 - 2**12
-"""What a gRPC server takes in a message unless told otherwise, less some for the rest of it."""
+"""Default limit of a gRPC server for one message, less some bytes for its other fields."""
 
 _OPENING = threading.Lock()
 
@@ -55,7 +55,7 @@ _OPENING = threading.Lock()
 class InferenceProtocol(Oracle):
     """A model on a server of the Open Inference Protocol, version 2 (KServe's), by name.
 
-    A configuration says where it is; what it takes and gives, the server says itself::
+    The configuration says where the model is. The server describes its inputs and outputs::
 
         [oracles.resnet]
         kind = "inference_protocol"
@@ -72,48 +72,51 @@ class InferenceProtocol(Oracle):
         model = "resnet50"
         headers = { Authorization = "Bearer ${TOKEN}" }
 
-    Each output of numbers is a layer, called as on the server, with `.` for `/` and `_` for
-    what the grammar of units does not know. Its entries for one stimulus of shape (D,) are
-    (unit,), (T, D) is (token, unit), (C, H, W) is (unit, height, width), (C, D, H, W) is
-    (unit, depth, height, width). Where the server leaves shapes open, or says nothing, one
-    stimulus of zeros is asked when the oracle is described. It has the capability UNITS, and MAPS
-    where an output has more axes.
+    Each numeric output is a layer with the output's name, in which `.` stands for `/` and `_` for
+    other characters that the grammar of units does not have. The axes of an output for one
+    stimulus are (unit,) for a shape (D,), (token, unit) for (T, D), (unit, height, width) for
+    (C, H, W), and (unit, depth, height, width) for (C, D, H, W). Where the server leaves shapes
+    open, or gives none, one request with a stimulus of zeros finds them when the oracle is
+    described. The capability is UNITS, and MAPS too where an output has more axes. Outputs of
+    FP64 and of integers are answered in float64, all others in float32.
 
-    Stimuli in [0, 1] are normalised; an input of UINT8 takes them times 255, rounded.
+    Stimuli in [0, 1] are normalised. An input of UINT8 gets them times 255, rounded.
 
-    Secrets stand in headers, by reference, as those of `http`: ``${NAME}`` is an environment
-    variable and ``${file:/run/secrets/key}`` what a file holds. Over gRPC headers are metadata.
+    Secrets stand in headers by reference, as those of `http`: ``${NAME}`` is an environment
+    variable, and ``${file:/run/secrets/key}`` the content of a file. Over gRPC, headers are
+    metadata.
 
     Attributes:
-        target: `host:port`; over http a path may follow, up to where `/v2` begins.
-        model: its name there.
+        target: `host:port`; over http a path may follow, without the final `/v2`.
+        model: name of the model on the server.
         version: of the model; the server's choice unless given.
         protocol: `grpc` or `http`.
         input: the input of the stimuli, where the model has several.
-        outputs: the outputs to read, where not all.
+        outputs: names of the outputs to read; all unless given.
         stimulus_shape: of one stimulus, (channels, ...), where the server leaves it open, or
             does not say which axis is rows.
         datatype: of the input, where the server does not say: FP32, FP16, FP64 or UINT8.
-        mean: subtracted from stimuli in [0, 1], one number or one a channel ...
-        std: ... and then divided by this.
-        channels_last: whether the server has channels, and units, last.
-        labels: names of the units, for outputs of as many.
-        parameters: sent with each request.
-        binary: over http, whether tensors travel as bytes and not as JSON; where the server
-            says that it takes them, unless given. KServe's takes them and does not say so.
-        batch_size: rows in a request. Unless given, the most that the server takes; a number
-            that its shapes have fixed, up to which a last request is filled; or else 64, over
-            gRPC no more than fit in 4 MiB.
-        parallel: requests at the same time.
+        mean: subtracted from stimuli in [0, 1]; one number, or one for each channel.
+        std: divides the difference; one number, or one for each channel.
+        channels_last: whether channels and units are the last axes on the server.
+        labels: names of the units, for outputs with as many units.
+        parameters: of each request.
+        binary: over http, whether tensors are sent as bytes and not as JSON. Unless given, bytes
+            are sent where the server says that it takes them. (KServe's takes them and does not
+            say so.)
+        batch_size: rows in a request. Unless given, the largest number that the server allows;
+            or the number that the model's shapes fix, to which the last request is padded; or
+            else 64, and over gRPC no more than fit in 4 MiB.
+        parallel: number of requests at the same time.
         headers: of each call.
         tls: whether the connection is encrypted.
         ca_file: certificates of the authorities to trust instead of the public ones.
-        certificate_file, key_file: what this client shows of itself, in PEM, where the server
-            asks for it; over grpc alone.
+        certificate_file, key_file: this client's own certificate and its key, in PEM, where the
+            server asks for them; over grpc only.
         server_name: the name in the server's certificate, where it is not in its address; over
-            grpc alone.
+            grpc only.
         timeout_seconds: how long one call may take.
-        max_answer_bytes: the longest answer that is taken.
+        max_answer_bytes: the longest answer that is read.
         deterministic: whether the same stimuli always give the same activations.
 
     Raises:
@@ -208,11 +211,11 @@ class InferenceProtocol(Oracle):
         """As `Oracle.observe`; on the device of `stimuli`, without gradients.
 
         Raises:
-            NotFound: where the server has the model no more.
-            OracleUnavailable: where the server cannot be reached, or says that it is busy;
-                carries `retry_after` where it says for how long.
-            OracleTimeout: where it does not answer in time.
-            MessageTooLarge, OutOfMemory: where it says so of the batch.
+            NotFound: where the server no longer has the model.
+            OracleUnavailable: where the server cannot be reached or is busy, with `retry_after`
+                where the server says how long.
+            OracleTimeout: where the server does not answer in time.
+            MessageTooLarge, OutOfMemory: where the batch is too large for the server.
             OracleFailed: for any other answer than the outputs for the stimuli.
         """
         taken, outputs, info = self._described()
@@ -242,7 +245,7 @@ class InferenceProtocol(Oracle):
         return torch.stack([column.to(dtype) for column in in_order], dim=1).to(stimuli.device)
 
     def close(self) -> None:
-        """Closes the connection. The next call opens it anew."""
+        """Closes the connection. The next call opens it again."""
         transport = vars(self).get("_opened")
         if transport is not None:
             transport.close()
@@ -262,7 +265,7 @@ class InferenceProtocol(Oracle):
         return Question(taken.name, taken.datatype, array, len(rows), names, self.parameters)
 
     def _described(self) -> tuple[Input, dict[str, Output], OracleInfo]:
-        # No cached_property: its lock is one for all oracles, and a server may be slow to say.
+        # No cached_property: its lock is shared by all oracles, and a server may be slow.
         known: tuple[Input, dict[str, Output], OracleInfo] | None = vars(self).get("_known")
         if known is None:
             known = self._asked()
@@ -340,7 +343,7 @@ class InferenceProtocol(Oracle):
 
     @contextmanager
     def _asking(self) -> Iterator[Headers]:
-        """The headers of a call; its errors name the model, and hold no secret."""
+        """The headers of a call. Errors raised inside name the model and show no secret."""
         headers, secrets = resolved_headers(self.headers)
         with without_secrets(self._name, secrets):
             yield headers

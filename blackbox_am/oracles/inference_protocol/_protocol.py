@@ -41,7 +41,7 @@ STIMULI = ("FP32", "FP16", "FP64", "UINT8")
 
 @dataclass(frozen=True)
 class Addressee:
-    """Which model is asked, and what its answers may take.
+    """The model, and the limits of its answers.
 
     Attributes:
         model: its name.
@@ -56,10 +56,10 @@ class Addressee:
     max_answer_bytes: int
 
     def is_unknown(self, said: str) -> bool:
-        """Whether a server means with these words that it has no such model.
+        """Whether a server's message means that it has no such model.
 
-        The protocol leaves the status open, and several servers, or older ones, say it under
-        the status of another fault: Triton under UNAVAILABLE and 400, MLServer under UNKNOWN.
+        The protocol does not fix the status, and some servers use that of another failure:
+        Triton UNAVAILABLE and 400, MLServer UNKNOWN.
         """
         name = rf"['\"]?{re.escape(self.model)}['\"]?"
         version = r"(?:,? (?:with |of )?version:? *['\"]?\w*['\"]?)?"
@@ -85,7 +85,7 @@ class Addressee:
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """What a server says of an input or an output.
+    """A server's description of an input or an output.
 
     Attributes:
         name: its name.
@@ -100,7 +100,7 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a server says of a model. Some say nothing: then there is no input or output.
+    """A server's description of a model. Some servers give none: no inputs, no outputs.
 
     Attributes:
         inputs, outputs: in its order.
@@ -132,29 +132,29 @@ class Question:
 
 
 class Transport(Protocol):
-    """A way to one model on one server. Each call raises errors of `blackbox_am.errors`."""
+    """A connection to one model. Each call raises errors of `blackbox_am.errors`."""
 
     def ready(self, headers: Headers) -> bool:
         """Whether the model takes requests."""
 
     def metadata(self, headers: Headers) -> Metadata:
-        """What the server says of the model."""
+        """The server's description of the model."""
 
     def most_rows(self, headers: Headers) -> int | None:
-        """Rows in a request at most; None where the server does not say."""
+        """The most rows in a request; None where the server does not say."""
 
     def infer(self, question: Question, headers: Headers) -> dict[str, Array]:
         """The numeric outputs by name, in their shapes. The call and its rows are counted."""
 
     def close(self) -> None:
-        """Closes the connection. The next call opens it anew."""
+        """Closes the connection. The next call opens it again."""
 
 
 def metadata_of(transport: Transport, headers: Headers) -> Metadata:
-    """What the server says of a model that is there and ready.
+    """The server's description of a model that is ready.
 
-    Of a model that it does not have, Triton says that it is not ready. What it says of the
-    model's tensors then tells a wrong name from a model that is still being loaded.
+    Triton says of an unknown model that it is not ready. The request for its tensors then tells
+    a wrong name from a model that is still being loaded.
 
     Raises:
         NotFound: where the server has no such model.
@@ -218,7 +218,7 @@ def check_target(target: str, *, over_grpc: bool) -> None:
     """Checks an address: `host:port`; over HTTP a path may follow.
 
     Raises:
-        InvalidSpec: where it is none, or holds a secret.
+        InvalidSpec: for a malformed address, or one with a secret.
     """
     try:
         parts = urlsplit(f"//{target}")
@@ -239,7 +239,7 @@ def check_target(target: str, *, over_grpc: bool) -> None:
         )
     if "@" in parts.netloc or "${" in target:
         raise InvalidSpec(
-            "target: it stands in logs and errors, and can hold no secret; use headers",
+            "target: logs and errors show it, so it must have no secret; use headers",
             field="target",
         )
 

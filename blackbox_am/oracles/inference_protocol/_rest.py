@@ -29,14 +29,14 @@ _EXTENSION = "binary_tensor_data"
 class RestTransport:
     """As `Transport`, over HTTP.
 
-    Binary, a request is JSON and then the bytes of its tensor, and a header says where the
-    JSON ends; a server may still answer with numbers in JSON.
+    A binary request is JSON, followed by the bytes of the tensor; a header gives the length of the
+    JSON. The server may still answer with numbers in JSON.
 
     Args:
-        base: the address, up to where `/v2` begins.
-        binary: whether to send bytes; None where the server is to say whether it takes them.
+        base: the address, without the final `/v2`.
+        binary: whether to send bytes; None: only where the server says that it takes them.
         ca_file: certificates of the authorities to trust instead of the public ones.
-        to: which model is asked.
+        to: the model.
     """
 
     def __init__(self, base: str, binary: bool | None, ca_file: str, to: Addressee) -> None:
@@ -54,7 +54,7 @@ class RestTransport:
         try:
             said = json.loads(answer.body or b"{}")
         except (ValueError, RecursionError):
-            return True  # the status alone has to say it
+            return True  # the status alone tells
         return not isinstance(said, Mapping) or said.get("ready") is not False
 
     def metadata(self, headers: Headers) -> Metadata:
@@ -94,7 +94,7 @@ class RestTransport:
         return self._connection.exchange(method, url, headers, body, refused)
 
     def _refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> BlackboxError:
-        """The error for an answer about the model that is no success."""
+        """The error for an unsuccessful answer about the model."""
         if status == 404 or self._to.is_unknown(body[:400].decode("utf-8", "replace")):
             return self._to.unknown(f"it answered {status}: {excerpt(body)}")
         return refusal(status, headers, body)
@@ -111,7 +111,7 @@ class RestTransport:
 
 
 def _request(question: Question, *, binary: bool) -> tuple[bytes, dict[str, str]]:
-    """The body, and headers that belong to it."""
+    """The body of a request and its headers."""
     tensor: dict[str, Any] = {
         "name": question.name,
         "datatype": question.datatype,

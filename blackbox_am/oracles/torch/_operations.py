@@ -148,20 +148,33 @@ def _ruled(
     if name in _CONVOLUTIONS:
         return Mark((last - len(call.args[3]),)) if name != "cudnn_convolution" else Mark((1,))
     if name in _PRODUCTS:
-        left, right = (_operand_at(call, operands, place) for place in _PRODUCTS[name])
-        if left is None or right is None:
-            return None
-        if right.mark is None and (name == "linear" or _is_transposed(right.tensor)):
-            return Mark((last,))  # a linear layer: `functional.linear` transposes its weights
-        return of_product(left, right, out, followed)
-    if name in _BATCH_NORMS and out.ndim > 1:
-        return kept(marked[0], out, (1,))
-    if name in _LAYER_NORMS and out.shape == marked[0].tensor.shape and len(call.args[1]) == 1:
-        return kept(marked[0], out, (last,))
+        return _of_product(call, operands, out, followed)
     if name == "embedding":
         return Mark((last,))
     if call.quantised and name.startswith(("conv", "linear")):
         return Mark((1,) if name.startswith("conv") else (last,))
+    return _of_same_axes(call, marked, out)
+
+
+def _of_product(
+    call: Call, operands: Sequence[Operand], out: torch.Tensor, followed: Followed
+) -> Mark | None:
+    left, right = (_operand_at(call, operands, place) for place in _PRODUCTS[call.name])
+    if left is None or right is None:
+        return None
+    if right.mark is None and (call.name == "linear" or _is_transposed(right.tensor)):
+        # A linear layer: `functional.linear` transposes its weights.
+        return Mark((out.ndim - 1,))
+    return of_product(left, right, out, followed)
+
+
+def _of_same_axes(call: Call, marked: Sequence[Operand], out: torch.Tensor) -> Mark | None:
+    """The mark where the result has the axes of the operand; None for other operations."""
+    name, last = call.name, out.ndim - 1
+    if name in _BATCH_NORMS and out.ndim > 1:
+        return kept(marked[0], out, (1,))
+    if name in _LAYER_NORMS and out.shape == marked[0].tensor.shape and len(call.args[1]) == 1:
+        return kept(marked[0], out, (last,))
     same = name in _SAME_AXES | _LAYER_NORMS or call.quantised or out.is_quantized
     random = torch.Tag.nondeterministic_seeded in call.func.tags
     if (same or random) and out.shape == marked[0].tensor.shape:

@@ -9,7 +9,16 @@ from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers.choosing.auto import Auto
 from blackbox_am.optimizers.evolution.sphere_cma import SphereCMA
+from blackbox_am.testing.searches import SPACES
 
+MIXED = SpaceSpec(
+    "product",
+    3,
+    parts=(
+        SpaceSpec("box", 2, low=(0.0,), high=(1.0,)),
+        SpaceSpec("categorical", 1, categories=4),
+    ),
+)
 NORMAL = build_space(SpaceSpec("normal", 128))
 
 
@@ -52,6 +61,8 @@ def test_the_schedule_of_the_sphere_lasts_as_long_as_the_budget():
         (SpaceSpec("categorical", 64, categories=512), 1000, False, "umda"),
         (SpaceSpec("categorical", 64, categories=512), 2000, False, "pbil"),
         (SpaceSpec("categorical", 64, categories=512), 1000, True, "pbil"),
+        (MIXED, 1000, False, "ga"),
+        (MIXED, 4000, True, "ga"),
     ],
 )
 def test_the_rule(spec, queries, noisy, name):
@@ -67,3 +78,37 @@ def test_noise_takes_larger_generations_and_large_ones_move_further():
     assert loud.population_size(NORMAL) > quiet.population_size(NORMAL)
     assert loud.mean_learning_rate == 1.0
     assert Auto(population=250).resolve(NORMAL, SearchContext(3000)).mean_learning_rate == 6.25
+
+
+@pytest.mark.parametrize("spec", SPACES, ids=lambda spec: f"{spec.kind} {spec.dimension}")
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("population", [None, 3, 50])
+def test_auto_refuses_no_space_and_neither_does_its_choice(spec, noisy, population):
+    """A message never names an optimizer that the user did not choose."""
+    space = build_space(spec)
+    auto = Auto(population=population)
+    auto.check(space)
+    for queries in (1, 40, 5000):
+        chosen = auto.resolve(space, SearchContext(queries, noisy=noisy))
+        chosen.check(space)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [spec for spec in SPACES if spec.kind != "categorical" and build_space(spec).dtype is None],
+    ids=lambda spec: f"{spec.kind} {spec.dimension}",
+)
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("queries", [40, 5000])
+def test_what_auto_chooses_begins_at_given_latents(spec, noisy, queries):
+    space = build_space(spec)
+    chosen = Auto().resolve(space, SearchContext(queries, noisy=noisy))
+    stream = Stream(0, "init", 0, (0, 1))
+    start = space.sample(Stream(0, "start", 0, (0, 1)), 1)[:, 0]
+    fresh = chosen.init(space, 2, stream)
+    moved = chosen.started_at(space, chosen.init(space, 2, stream), start)
+    ask = Stream(0, "ask", 0, (0, 1))
+    before = space.project(chosen.ask(space, fresh, ask)) - start.unsqueeze(1)
+    after = space.project(chosen.ask(space, moved, Stream(0, "ask", 0, (0, 1))))
+    after = after - start.unsqueeze(1)
+    assert (after.norm(dim=-1).mean() < before.norm(dim=-1).mean()).all()

@@ -15,7 +15,7 @@ from blackbox_am.errors import InvalidSpec, Unsupported
 from blackbox_am.optimizers.tensor_train import _adam as _tt_adam
 from blackbox_am.optimizers.tensor_train import _law as _tt_law
 from blackbox_am.optimizers.tensor_train import _sweeps
-from blackbox_am.optimizers.tensor_train._grid import grid_of, joined
+from blackbox_am.optimizers.tensor_train._grid import joined
 from blackbox_am.optimizers.tensor_train.tensor_train import TensorTrain
 from blackbox_am.testing.searches import SPACES, Search, same
 
@@ -213,7 +213,7 @@ def test_a_generation_without_an_order_teaches_nothing(left: int) -> None:
 @pytest.mark.parametrize("spec", SPACES, ids=lambda spec: spec.kind)
 @pytest.mark.parametrize("split", [False, True])
 def test_latents_of_a_grid_lead_back_to_it(spec: SpaceSpec, split: bool) -> None:
-    grid = grid_of(build_space(spec), torch.empty(0), bits=5, split_codes=split)
+    grid = TensorTrain(bits=5, split_codes=split).grid_of(build_space(spec), torch.empty(0))
     stream = Stream(1, "grid", 0, (0, 1))
     indices = stream.integers(grid.size, grid.modes, 30).to(torch.int32)
     latents = grid.latents(joined(indices, grid.bits))
@@ -222,17 +222,19 @@ def test_latents_of_a_grid_lead_back_to_it(spec: SpaceSpec, split: bool) -> None
 
 
 def test_grid_of_the_prior() -> None:
-    grid = grid_of(build_space(SpaceSpec("normal", 1)), torch.empty(0), bits=10)
+    grid = TensorTrain(bits=10).grid_of(build_space(SpaceSpec("normal", 1)), torch.empty(0))
     points = grid.latents(torch.arange(1024).view(1, -1)).flatten()
     assert points.mean().item() == pytest.approx(0, abs=1e-5)
     assert points.std().item() == pytest.approx(1, abs=0.01)
-    even = grid_of(build_space(SpaceSpec("normal", 1)), torch.empty(0), bits=2, points="even")
+    even = TensorTrain(bits=2, grid="even").grid_of(
+        build_space(SpaceSpec("normal", 1)), torch.empty(0)
+    )
     assert even.latents(torch.arange(4).view(1, -1)).flatten().tolist() == [-3, -1, 1, 3]
 
 
 def test_grid_of_a_box_has_its_bounds() -> None:
     space = build_space(SpaceSpec("box", 2, low=(-1.0,), high=(0.0, 3.0)))
-    grid = grid_of(space, torch.empty(0, dtype=torch.float64), bits=2)
+    grid = TensorTrain(bits=2).grid_of(space, torch.empty(0, dtype=torch.float64))
     points = grid.latents(torch.arange(4).expand(2, -1))
     expected = torch.stack((torch.linspace(-1, 0, 4), torch.linspace(-1, 3, 4)), -1)
     torch.testing.assert_close(points, expected.double())

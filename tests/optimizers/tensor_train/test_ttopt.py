@@ -96,7 +96,7 @@ def test_finds_the_nearest_point_of_the_grid(kind: str) -> None:
     space = build_space(SpaceSpec(kind, 4, **bounds))
     search = Search(TTOpt(), space, targets=(0, 1), dtype=torch.float64)
     best = torch.stack([search.scores(rows).amax(-1) for rows in search.run(120)]).amax(0)
-    points = TTOpt()._grid(space, torch.empty(0, dtype=torch.float64))
+    points = TTOpt().grid_of(space, torch.empty(0, dtype=torch.float64))
     line = points.latents(torch.arange(64).expand(4, -1))[:, 0]
     for target, found in enumerate(best.tolist()):
         nearest = (line - 0.3 - 0.1 * target).square().min().item()

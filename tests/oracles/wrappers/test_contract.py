@@ -30,7 +30,6 @@ PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "repeat": lambda folder: {"presentations": 3},
     "robust": lambda folder: {"transforms": 3},
     "retry": lambda folder: {"first_seconds": 0.01},
-    "roughness": lambda folder: {},
     "timeout": lambda folder: {"seconds": 20},
     "verify": lambda folder: {},
     "transform": lambda folder: {"channels": "bgr", "resize": [8, 8]},
