@@ -394,8 +394,3 @@ class Onnx(Oracle):
         if isinstance(self.model, (str, Path)):
             return repr(str(self.model))
         return f"the {type(self.model).__name__} given"
-
-
-def _channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
-    place = channel_axis(shape)
-    return (*shape[:place], *shape[place + 1 :], shape[place])

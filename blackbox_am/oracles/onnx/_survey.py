@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from blackbox_am.core.types import LayerInfo, Unaddressable
 from blackbox_am.errors import OracleFailed
+from blackbox_am.oracles._inputs import channel_axis
 from blackbox_am.oracles._layers import layer_name
 from blackbox_am.oracles._layout import UNCLEAR, Layout, fixed_axis, marked_axis
 from blackbox_am.oracles._probing import row_marks
@@ -160,12 +161,8 @@ class Surveyor:
     def _when_larger(self, name: str, names: Sequence[str]) -> tuple[int, ...] | None:
         """The shape of a tensor for stimuli of twice the size, where the graph takes these."""
         if not self._larger:
-            sizes = [
-                2 * length if place and known is None else length
-                for place, (length, known) in enumerate(
-                    zip(self.shape, self.graph.input.shape, strict=True)
-                )
-            ]
+            channel = channel_axis(self.shape)
+            sizes = [n if axis <= channel else 2 * n for axis, n in enumerate(self.shape)]
             try:
                 more = torch.rand(self.rows, *sizes)
                 self._larger.append(self._values(names, more) if sizes != [*self.shape] else {})

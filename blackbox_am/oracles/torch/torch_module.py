@@ -145,6 +145,8 @@ class TorchModule(Oracle):
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
             object.__setattr__(self, name, checked_numbers(name, getattr(self, name)))
+        if len(self.stimulus_shape):
+            object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
         self._take_facts(self._source.facts())
         if self._source.trained_on_images and not (self.mean or self.std):
             raise InvalidSpec(
