@@ -1,4 +1,4 @@
-"""A server, from the outside."""
+"""A client of a server."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ from blackbox_am.v1 import study_service_pb2 as pb
 def connect(
     target: str = "localhost:50051", *, timeout: float = 30.0, client_id: str | None = None
 ) -> Client:
-    """A client of the server at `target`, which must be there.
+    """A client of the server at `target`, which must be running.
 
     Args:
-        target: its address, `host:port`.
-        timeout: seconds that any one call may take.
-        client_id: who asks for candidates, such as `rig-2`: a name that no other client has at
-            the same time, and that this one keeps when it starts again. Candidates that it held
-            when it died come back to it at once. Where None, a name of this machine's user that
-            no other process has now; empty for no name.
+        target: address of the server, `host:port`.
+        timeout: seconds; time limit of each call.
+        client_id: name of this client for leases, such as `rig-2`; no other client may have it at
+            the same time. A client that restarts under the same name gets its own leased candidates
+            back at once. If None, a name that no other process of this machine's user has; empty
+            for an anonymous client.
 
     Raises:
-        ServerUnavailable: where nobody answers at that address.
-        Unsupported: where the server speaks another version of the API.
+        ServerUnavailable: if no server answers at this address.
+        Unsupported: if the server has another version of the API.
     """
     client = Client(Connection(target, timeout, client_id))
     try:
@@ -67,7 +67,7 @@ class Client(Catalog):
         self.close()
 
     def close(self) -> None:
-        """Closes the connection. Studies on the server go on."""
+        """Close the connection. Studies on the server continue."""
         self._connection.close()
 
     # Studies
@@ -189,10 +189,10 @@ class Client(Catalog):
         return Study(self._connection, names.study_id(message.name) if message.name else "")
 
     def study(self, study_id: str) -> Study:
-        """The study of that id.
+        """The study of this id.
 
         Raises:
-            NotFound: where there is none.
+            NotFound: if the study does not exist.
         """
         study = Study(self._connection, names.check_study_id(study_id))
         study.progress()
@@ -201,11 +201,11 @@ class Client(Catalog):
     def studies(
         self, states: Sequence[StudyState] = (), *, labels: Mapping[str, str] | None = None
     ) -> list[StudyProgress]:
-        """How far each study is, by id.
+        """The progress of each study, by id.
 
         Args:
-            states: only studies in one of these; all where empty.
-            labels: only studies that have all of these.
+            states: only studies in one of these states; all if empty.
+            labels: only studies with all of these labels.
         """
         numbers = [progress.state_to_proto(state) for state in states]
 

@@ -1,4 +1,4 @@
-"""The channel to one server, and how a call is made over it."""
+"""The channel to one server, and the way of making a call."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ from blackbox_am.v1.study_service_pb2_grpc import StudyServiceStub
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
-"""Between attempts to reach a server that is away."""
+"""Seconds between attempts to reach an unavailable server."""
 SEND_BYTES = 3 * 2**20
-"""Requests are split below this, so that any server takes them."""
+"""Largest size of a request in bytes; larger requests are split, so that any server accepts
+them.
+"""
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
@@ -59,10 +61,10 @@ class Connection:
         self.catalog = CatalogServiceStub(self._channel)
 
     def call(self, method: Callable[..., Any], request: Any) -> Any:
-        """One unary call.
+        """Make one unary call.
 
         Raises:
-            BlackboxError: what the server raised, or `ServerUnavailable`.
+            BlackboxError: the server's error, or `ServerUnavailable`.
         """
         try:
             return method(request, timeout=self.timeout)
@@ -70,14 +72,15 @@ class Connection:
             raise from_rpc_error(error, self.target) from error
 
     def persist(self, method: Callable[..., Any], request: Any, seconds: float) -> Any:
-        """One unary call, again where the server is away. For calls that may be repeated.
+        """Make one unary call, and repeat it while the server is unavailable; only for repeatable
+        calls.
 
         Args:
-            method, request: as for `call`.
-            seconds: how long a server that went away is waited for.
+            method, request: as in `call`.
+            seconds: longest time to wait for an unavailable server.
 
         Raises:
-            BlackboxError: as `call`.
+            BlackboxError: as in `call`.
         """
         attempts = Reconnecting(self.target, seconds)
         while True:
@@ -99,7 +102,7 @@ class Connection:
             raise from_rpc_error(error, self.target) from error
 
     def close(self) -> None:
-        """Closes the channel."""
+        """Close the channel."""
         self._channel.close()
         self.name.close()
 

@@ -1,4 +1,4 @@
-"""Watching a study, across lost connections."""
+"""Watching a study, also after lost connections."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def events(
     """The events of a study after sequence number `after`, until it ends.
 
     Args:
-        connection: to the server.
-        name: of the study.
+        connection: connection to the server.
+        name: name of the study.
         after: a sequence number.
         min_interval: seconds between events of generations.
-        reconnect_seconds: how long a server that went away is waited for.
-        deadline: on the monotonic clock, after which it stops early; None for never.
+        reconnect_seconds: longest time to wait for an unavailable server.
+        deadline: time on the monotonic clock at which the watch stops early; None for never.
 
     Raises:
-        BlackboxError: what the server raised; `ServerUnavailable` where it stayed away.
+        BlackboxError: the server's error; `ServerUnavailable` if it did not come back in time.
     """
     interval = duration_to_proto(min_interval, "min_interval")
     attempts = Reconnecting(connection.target, reconnect_seconds, deadline)
@@ -64,12 +64,12 @@ def wait_for_state(
     deadline: float | None,
     reconnect_seconds: float,
 ) -> bool:
-    """Waits for the study's next change of state, or its end.
+    """Wait for the study's next change of state, or for its end.
 
     Returns:
-        False where the deadline came first.
+        False if the deadline came first.
     """
-    # A generation a second is news enough for somebody who waits for the end.
+    # One generation a second is enough while waiting for the end.
     for event in events(connection, name, after, 1.0, reconnect_seconds, deadline):
         if isinstance(event, StateChanged):
             return True

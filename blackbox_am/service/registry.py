@@ -14,13 +14,14 @@ from weakref import WeakValueDictionary
 
 from blackbox_am.core.store import Store
 from blackbox_am.core.types import Best
-from blackbox_am.errors import NotFound, NotOwner, SequenceTaken, StoreCorrupt, StudyExists
+from blackbox_am.errors import NotFound, NotOwner, SequenceTaken, StoreCorrupt
 from blackbox_am.studies import reports
 from blackbox_am.studies.equipment import Equip, FindGenerator, no_generator, nothing
 from blackbox_am.studies.events import Created
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.ownership import Owner
 from blackbox_am.studies.published import Published
+from blackbox_am.studies.reopening import check_spec
 from blackbox_am.studies.stale import Stale
 from blackbox_am.studies.study import Study
 
@@ -144,11 +145,7 @@ class StudyRegistry:
                 )
             time.sleep(0.05)
         if existing.created.spec != created.spec:
-            raise StudyExists(
-                f"a study {study_id!r} exists with another specification; choose another id, "
-                "or delete that study first",
-                field="study_id",
-            )
+            check_spec(study_id, self.load(study_id), created.spec)
 
     def act(self, study_id: str, action: Callable[[LiveStudy], T]) -> T:
         """Apply `action` to the live study, and repeat it if another process changed the study

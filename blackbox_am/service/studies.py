@@ -12,7 +12,7 @@ from blackbox_am.core.store import IndexedStudy
 from blackbox_am.core.types import Best
 from blackbox_am.errors import InvalidInput, StoreCorrupt
 from blackbox_am.rpc import names, pages, progress, specs
-from blackbox_am.service import artifacts, asking, watching
+from blackbox_am.service import artifacts, asking, models, watching
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.calls import (
     receiving,
@@ -100,6 +100,7 @@ class StudyService(StudyServiceServicer):
     def ResumeStudy(  # noqa: N802
         self, request: pb.ResumeStudyRequest
     ) -> pb.ResumeStudyResponse:
+        models.check(self.backend, names.study_id(request.name), adopt=request.adopt)
         study = self._steer(request.name, decisions.resumed, LiveStudy.resume)
         self.backend.workers.submit(names.study_id(request.name))
         return pb.ResumeStudyResponse(study=study)

@@ -18,6 +18,7 @@ from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import (
     BlackboxError,
+    ModelChanged,
     NotFound,
     NotOwner,
     OracleError,
@@ -31,7 +32,9 @@ from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.studies import loop
 from blackbox_am.studies.equipment import FindGenerator
 from blackbox_am.studies.live import LiveStudy
-from blackbox_am.studies.local import evaluator_of
+from blackbox_am.studies.measuring import evaluator_of
+from blackbox_am.studies.reopening import check_models
+from blackbox_am.studies.resolving import Request
 
 log = logging.getLogger(__name__)
 
@@ -216,9 +219,21 @@ class Workers:
         live = self._registry.live(study_id)
         spec = live.study.spec
         assert spec.oracle is not None  # it would not be wanted
-        generator = self._generator(spec)
-        assert generator is not None  # StudySpec takes no oracle without one
-        evaluator = evaluator_of(live, generator, self._oracle(spec.oracle))
+        request = Request(
+            spec=spec,
+            generator=self._generator(spec),
+            oracle=self._oracle(spec.oracle),
+            network=self._oracle,
+            device=self._registry.device,
+        )
+        try:
+            check_models(study_id, live.study, *request.fingerprints)
+        except ModelChanged as error:
+            self._suspend(study_id, error.message)
+            return
+        evaluator = evaluator_of(live, request, unbilled)
+        if evaluator is None:
+            return
 
         def went_on(live: LiveStudy) -> None:
             delays.start_over()
