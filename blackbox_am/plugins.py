@@ -1,13 +1,13 @@
-"""The registry: which plug-ins there are, found by file name or entry point.
+"""The registry of plug-ins, found by file name or entry point.
 
-A plug-in of ours is a file: ``optimizers/evolution/sep_cma.py`` holds the one public class
-``SepCMA``, called ``sep_cma`` wherever the file stands. Or it is a package that exports the one
-class, and whose other files all begin with an underscore: ``oracles/http/`` is called ``http``.
-A folder with public files is a room, and is searched. Other packages add plug-ins through the
-entry point groups ``blackbox_am.optimizers``, ``blackbox_am.generators``,
-``blackbox_am.generators.wrappers``, ``blackbox_am.oracles``, ``blackbox_am.oracles.wrappers``,
-``blackbox_am.objectives``, ``blackbox_am.criteria`` and ``blackbox_am.measures``. A plug-in is
-imported when it is first asked for.
+A plug-in of this package is a file: ``optimizers/evolution/sep_cma.py`` contains the one public
+class ``SepCMA``, and its name is ``sep_cma``, wherever the file is. Or a plug-in is a package that
+exports one class and whose other files all begin with an underscore: ``oracles/http/`` has the name
+``http``. A folder with public files is a room; its files and packages are plug-ins. Other
+distributions add plug-ins through the entry point groups ``blackbox_am.optimizers``,
+``blackbox_am.generators``, ``blackbox_am.generators.wrappers``, ``blackbox_am.oracles``,
+``blackbox_am.oracles.wrappers``, ``blackbox_am.objectives``, ``blackbox_am.criteria`` and
+``blackbox_am.measures``. A plug-in is imported at its first use.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from blackbox_am.errors import InvalidSpec, did_you_mean
 T = TypeVar("T")
 
 _OTHER_KINDS = ("blackbox_am.generators.wrappers", "blackbox_am.oracles.wrappers")
-"""Folders inside the folder of another kind that have a registry of their own."""
+"""Folders inside the folder of another kind that have their own registry."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Registry(Generic[T]):
     """The plug-ins of one kind.
 
     Attributes:
-        noun: what they are, for messages: `optimizer`.
-        package: where ours live, and the entry point group of others.
-        base: the contract they fulfil.
+        noun: name of the kind in messages: `optimizer`.
+        package: the package of the plug-ins, and the entry point group of others.
+        base: the contract of the kind.
     """
 
     noun: str
@@ -59,14 +59,14 @@ class Registry(Generic[T]):
     base: type[T]
 
     def names(self) -> list[str]:
-        """Their names, sorted."""
+        """The names, sorted."""
         return sorted(self._loaders())
 
     def get(self, name: str) -> type[T]:
-        """The class called `name`; that of a family where `name` is `family:member`.
+        """The class `name`, or the family's class if `name` is `family:member`.
 
         Raises:
-            InvalidSpec: where there is none; says which names are near.
+            InvalidSpec: if the name is unknown; the message lists similar names.
         """
         loaders = self._loaders()
         root, colon, _ = name.partition(":")
@@ -82,10 +82,10 @@ class Registry(Generic[T]):
         return plug_in
 
     def build(self, name: str, parameters: dict[str, Any]) -> T:
-        """The plug-in called `name`, with `parameters` checked against its fields.
+        """Build the plug-in `name`, with `parameters` checked against its fields.
 
         Raises:
-            InvalidSpec: for an unknown name, an unknown parameter or a bad value.
+            InvalidSpec: if the name or a parameter is unknown, or if a value is wrong.
         """
         plug_in = self.get(name)
         _, colon, member = name.partition(":")
@@ -137,7 +137,9 @@ def _loaders(package: str, base: type[T]) -> dict[str, Callable[[], type[T]]]:
 
 
 def _plug_in_modules(package: str, folder: Path) -> Iterator[str]:
-    """Dotted names of the plug-ins below `folder`: public files, and packages without any."""
+    """Dotted names of the plug-ins below `folder`: public files, and packages without public
+    files.
+    """
     for module in pkgutil.iter_modules([str(folder)]):
         name, inner = f"{package}.{module.name}", folder / module.name
         if module.name.startswith("_") or name in _OTHER_KINDS:
@@ -160,10 +162,10 @@ def _module_loader(module_name: str, base: type[T]) -> Callable[[], type[T]]:
 
 
 def public_class(module: Any, base: type[T]) -> type[T]:
-    """The one public class of `module` that fulfils `base`.
+    """The one public class of `module` that is a `base`.
 
     Raises:
-        InvalidSpec: where there is none, or more than one.
+        InvalidSpec: if there is none, or more than one.
     """
     found = [
         value
@@ -252,26 +254,26 @@ def build_optimizer(spec: OptimizerSpec) -> Optimizer[Any]:
 
 
 def optimizer_spec(optimizer: Optimizer[Any]) -> OptimizerSpec:
-    """The specification that `optimizer` is built from, every parameter spelt out."""
+    """The specification from which `optimizer` is built, with every parameter."""
     names = [field.name for field in dataclasses.fields(optimizer)]  # type: ignore[arg-type]
     values = {name: msgspec.to_builtins(getattr(optimizer, name)) for name in names}
     return OptimizerSpec(optimizer.name, values)
 
 
 def wrap(inner: Oracle, kind: str, parameters: dict[str, Any]) -> Wrapper:
-    """The wrapper called `kind`, put around the oracle `inner`.
+    """Wrap the oracle `inner` in the wrapper `kind`.
 
     Raises:
-        InvalidSpec: for an unknown name or parameter, or a bad value.
+        InvalidSpec: if the name or a parameter is unknown, or if a value is wrong.
     """
     return _around(wrappers, "oracle", inner, kind, parameters)
 
 
 def wrap_generator(inner: Generator, kind: str, parameters: dict[str, Any]) -> GeneratorWrapper:
-    """The wrapper called `kind`, put around the generator `inner`.
+    """Wrap the generator `inner` in the wrapper `kind`.
 
     Raises:
-        InvalidSpec: for an unknown name or parameter, or a bad value.
+        InvalidSpec: if the name or a parameter is unknown, or if a value is wrong.
     """
     return _around(generator_wrappers, "generator", inner, kind, parameters)
 

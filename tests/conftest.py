@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"
-os.environ["MKL_CBWR"] = "AUTO"  # as the package sets it, which tests may import after torch
+os.environ.setdefault("MKL_CBWR", "AUTO")  # as the package does, which tests import after torch
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background, a shell has it ignored, and so would every process of the tests.

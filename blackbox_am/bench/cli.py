@@ -384,9 +384,9 @@ def service(
 ) -> None:
     """Measure a server with many studies.
 
-    (a) its start on a store of finished studies, against an empty store; (b) calls that only
-    read while an optimizer takes seconds, against a quiet server; (c) its memory for studies of
-    clients that nobody asks any more.
+    (a) start on a store of finished studies, compared with an empty store; (b) calls that only
+    read while an optimizer takes seconds, compared with an idle server; (c) memory for idle
+    studies of clients.
     """
     from blackbox_am.bench import service as bench
 

@@ -1,7 +1,8 @@
-"""Servers in separate processes for `bench oracle`.
+"""Servers in separate processes for `bench oracle` and `bench kill`.
 
-There are four kinds: a blackbox_am server with oracles of negligible cost, an HTTP API, a server
-of the Open Inference Protocol, and the bare gRPC server of `bare_grpc`.
+There are five kinds: a blackbox_am server with oracles of negligible cost, one with the shipped
+`cifar_cnn` that writes down the rows it serves, an HTTP API, a server of the Open Inference
+Protocol, and the bare gRPC server of `bare_grpc`.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ from blackbox_am.core.capability import Capability
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
+from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import ServerUnavailable
 from blackbox_am.service import Config, serve
 from blackbox_am.testing.inference_model import inference_model
 from blackbox_am.testing.json_api import json_api
 
 CLASSES = 10
-ENDS = ("bare", "service", "api", "inference")
+ENDS = ("bare", "service", "counted", "api", "inference")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,29 @@ class FirstNumbers(Oracle):
         check_stimuli(info, stimuli)
         check_units(info, units)
         return stimuli.flatten(1)[:, [unit.index for unit in units]]
+
+
+@dataclass(frozen=True)
+class Counted(Wrapper):
+    """An oracle that writes the number of rows of each call to a file before it answers.
+
+    Attributes:
+        log: the file; one line a call.
+    """
+
+    kind: ClassVar[str] = "counted"
+
+    log: str = ""
+
+    @property
+    def billable(self) -> bool:  # type: ignore[override]  # as `Wrapper`
+        """Whether a row costs something. It does: the server sends no rows to fill a batch."""
+        return True
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        with Path(self.log).open("a", encoding="utf-8") as sink:
+            sink.write(f"{len(stimuli)}\n")
+        return self.ask(stimuli, units)
 
 
 class FarSide:
@@ -120,6 +145,14 @@ def _service(size: int, rows: int, assets: Path | None) -> None:
     serve(config, _listening)
 
 
+def _counted(log: Path) -> None:
+    catalogue = Catalogue()
+    oracle = Counted(Catalogue.default().oracle("cifar_cnn"), str(log))
+    oracle.describe()  # the model is loaded before a caller waits for it
+    catalogue.add_oracle("counted", oracle)
+    serve(Config("127.0.0.1:0", store=":memory:", device="cpu", catalogue=catalogue), _listening)
+
+
 def _api(assets: Path) -> None:
     scores = _scores(assets)
 
@@ -158,4 +191,4 @@ if __name__ == "__main__":
         size, rows, *folder = arguments
         _service(int(size), int(rows), Path(folder[0]) if folder else None)
     else:
-        {"api": _api, "inference": _inference}[end](Path(arguments[0]))
+        {"counted": _counted, "api": _api, "inference": _inference}[end](Path(arguments[0]))

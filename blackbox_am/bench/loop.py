@@ -34,8 +34,10 @@ from blackbox_am.core.spec import (
 )
 from blackbox_am.evaluation import Rows
 from blackbox_am.stores import SQLStore
-from blackbox_am.studies import checks, local
+from blackbox_am.studies import local
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.measuring import evaluator_of
+from blackbox_am.studies.resolving import Request, resolve
 from blackbox_am.testing.server import ServerProcess
 
 Progress = Callable[[str], None]
@@ -53,8 +55,10 @@ def study_overhead(generations: int, say: Progress) -> Measurement:
     whole, alone = [], []
     with tempfile.TemporaryDirectory() as folder:
         store = SQLStore(str(Path(folder) / "loop.sqlite3"))
-        live = LiveStudy.create(store, "loop", checks.created(spec, generator, oracle))
-        evaluator = local.evaluator_of(live, generator, oracle)
+        request = Request(spec=spec, generator=generator, oracle=oracle)
+        live = LiveStudy.create(store, "loop", resolve(request).created)
+        evaluator = evaluator_of(live, request)
+        assert evaluator is not None  # the oracle has no quota
         live.start()
         for index in range(generations + 1):
             generation = live.generation()
@@ -131,7 +135,7 @@ def _in_process_rate(folder: Path, dimension: int, seconds: float) -> float:
         optimizer=OptimizerSpec("sep_cma", {"population": 40}),
     )
     store = SQLStore(str(folder / "alone.sqlite3"))
-    live = LiveStudy.create(store, "alone", checks.created(spec, None, None))
+    live = LiveStudy.create(store, "alone", resolve(Request(spec=spec)).created)
     told, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
         generation, keys, _ = live.take(1000, 60.0)

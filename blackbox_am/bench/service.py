@@ -1,4 +1,4 @@
-"""`bench service`: a server with many studies, and a server whose optimizer is slow."""
+"""`bench service`: a server with many studies, and a server with a slow optimizer."""
 
 from __future__ import annotations
 
@@ -114,14 +114,14 @@ def reading(say: Say) -> list[Measurement]:
 
 
 def idle_memory(studies: int, say: Say) -> Measurement:
-    """Memory of a server for studies of clients that nobody asks any more.
+    """Measure the memory of a server for idle studies of clients.
 
     Args:
-        studies: how many there are.
-        say: told what happens.
+        studies: number of studies.
+        say: called with a text before each step.
 
     Raises:
-        Unsupported: where the system does not tell the memory of a process.
+        Unsupported: if the system does not report the memory of a process.
     """
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -142,7 +142,7 @@ def idle_memory(studies: int, say: Say) -> Measurement:
 
 
 def _fill(folder: Path, studies: int) -> None:
-    """Writes a store of finished studies: copies of one that was searched, under other ids."""
+    """Write a store of finished studies: copies of one study under other ids."""
     store = SQLStore(str(folder / ServerProcess.STORE))
     try:
         run(
@@ -177,7 +177,7 @@ def _idle(client: Client, study_id: str) -> None:
 def _times(
     calls: dict[str, Callable[[], object]], ended: Callable[[], bool]
 ) -> dict[str, list[float]]:
-    """Seconds of each call, made in turn until something has ended."""
+    """Seconds of each call; the calls are made in turn until an event."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     while not ended():
         for name, call in calls.items():
@@ -189,7 +189,9 @@ def _times(
 
 
 def _started(folder: Path) -> tuple[float, float]:
-    """Seconds until a server on the folder's store answers, and of its first list of studies."""
+    """Seconds until a server on the folder's store answers, and seconds of its first list of
+    studies.
+    """
     started = time.perf_counter()
     with ServerProcess(folder) as server, connect(server.address) as client:
         client.server_info()

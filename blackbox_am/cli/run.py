@@ -96,6 +96,7 @@ def run(
                 catalogue=catalogue,
                 device=device,
                 on_generation=view.show,
+                on_message=lambda text: err.print(text, markup=False, soft_wrap=True),
             )
     except KeyboardInterrupt:
         err.print(

@@ -14,6 +14,7 @@ package imports neither torch nor the server.
 
 from blackbox_am.client.candidates import Candidates, TellResult
 from blackbox_am.client.client import Client, connect
+from blackbox_am.client.group import Group, GroupMember, GroupProgress
 from blackbox_am.client.listings import (
     GeneratorListing,
     OptimizerListing,
@@ -44,6 +45,9 @@ __all__ = [
     "GenerationClosed",
     "GenerationOpened",
     "GeneratorListing",
+    "Group",
+    "GroupMember",
+    "GroupProgress",
     "OptimizerListing",
     "OracleListing",
     "PlugInListing",

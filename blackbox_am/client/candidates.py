@@ -1,4 +1,4 @@
-"""What a client measures, and what became of its measurements."""
+"""Candidates that a client measures, and the result of sending its measurements."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from blackbox_am.v1 import study_service_pb2 as pb
 
 @dataclass(frozen=True)
 class Candidates:
-    """Candidates to measure, held for this caller for a while.
+    """Candidates to measure, leased to this caller for a limited time.
 
     Attributes:
         ids: a number for each candidate, for `Study.tell`.
         targets: the target of each candidate.
         latents: (N, D) float32, or int64 codes.
-        stimuli: (N, *stimulus), where they were asked for.
-        generation: that they are of.
-        state: of the study.
-        done: whether the study has ended: there are no candidates, and will be none.
-        retry_after: seconds after which to ask again, where there are no candidates now.
-        lease_id: under which they are held; see `Study.renew`.
-        lease_seconds: how long they are held.
+        stimuli: (N, *stimulus) if requested.
+        generation: generation of the candidates.
+        state: state of the study.
+        done: whether the study has ended: there are and will be no candidates.
+        retry_after: seconds after which to ask again if there are no candidates now.
+        lease_id: id of the lease; see `Study.renew`.
+        lease_seconds: duration of the lease.
     """
 
     ids: tuple[int, ...]
@@ -46,15 +46,15 @@ class Candidates:
 
 @dataclass(frozen=True)
 class TellResult:
-    """What became of some measurements.
+    """The result of sending measurements.
 
     Attributes:
-        accepted: rows that were news.
-        repeated: rows that had been told before, or whose generation was closed.
-        state: of the study, afterwards.
+        accepted: number of new rows.
+        repeated: rows that were received before, or whose generation was closed.
+        state: state of the study afterwards.
         done: whether the study has ended.
-        generation: the open one, afterwards.
-        sequence: of the last event, afterwards.
+        generation: the open generation afterwards.
+        sequence: number of the last event afterwards.
     """
 
     accepted: int

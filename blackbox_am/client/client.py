@@ -1,15 +1,20 @@
-"""A server, from the outside."""
+"""A client of a server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import io
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blackbox_am.client import listings, rendering
-from blackbox_am.client.connection import SEND_BYTES, Connection
+from blackbox_am.client import artifacts
+from blackbox_am.client.catalog import Catalog
+from blackbox_am.client.connection import Connection
+from blackbox_am.client.group import Group, GroupProgress
+from blackbox_am.client.group import from_message as group_from_message
+from blackbox_am.client.specs import study_message
 from blackbox_am.client.study import Study
 from blackbox_am.core.spec import (
     CriterionSpec,
@@ -17,16 +22,11 @@ from blackbox_am.core.spec import (
     ObjectiveSpec,
     SpaceSpec,
     StudySpec,
-    from_plain,
-    objective,
-    start_spec,
-    to_plain,
 )
 from blackbox_am.core.types import StudyProgress, StudyState
-from blackbox_am.rpc import names, pages, progress, specs, tensors
+from blackbox_am.rpc import names, pages, progress, specs
 from blackbox_am.rpc.api import check_version
-from blackbox_am.v1 import catalog_service_pb2 as catalog_pb
-from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
+from blackbox_am.v1 import group_service_pb2 as group_pb
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
@@ -34,19 +34,19 @@ from blackbox_am.v1 import study_service_pb2 as pb
 def connect(
     target: str = "localhost:50051", *, timeout: float = 30.0, client_id: str | None = None
 ) -> Client:
-    """A client of the server at `target`, which must be there.
+    """A client of the server at `target`, which must be running.
 
     Args:
-        target: its address, `host:port`.
-        timeout: seconds that any one call may take.
-        client_id: who asks for candidates, such as `rig-2`: a name that no other client has at
-            the same time, and that this one keeps when it starts again. Candidates that it held
-            when it died come back to it at once. Where None, a name of this machine's user that
-            no other process has now; empty for no name.
+        target: address of the server, `host:port`.
+        timeout: seconds; time limit of each call.
+        client_id: name of this client for leases, such as `rig-2`; no other client may have it at
+            the same time. A client that restarts under the same name gets its own leased candidates
+            back at once. If None, a name that no other process of this machine's user has; empty
+            for an anonymous client.
 
     Raises:
-        ServerUnavailable: where nobody answers at that address.
-        Unsupported: where the server speaks another version of the API.
+        ServerUnavailable: if no server answers at this address.
+        Unsupported: if the server has another version of the API.
     """
     client = Client(Connection(target, timeout, client_id))
     try:
@@ -57,11 +57,8 @@ def connect(
     return client
 
 
-class Client:
+class Client(Catalog):
     """A connection to a server. Safe to use from any thread. Made by `connect`."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +67,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Closes the connection. Studies on the server go on."""
+        """Close the connection. Studies on the server continue."""
         self._connection.close()
 
     # Studies
@@ -130,31 +127,23 @@ class Client:
             NotFound: for a generator or oracle that the server does not have.
             StudyExists: where `study_id` is a study with another specification.
         """
-        budget = {
-            "queries_per_target": queries_per_target,
-            "seconds": seconds,
-            "target_score": target_score,
-            "patience": patience,
-        }
-        spec = from_plain(
-            StudySpec,
-            {
-                "targets": [to_plain(objective(target)) for target in targets],
-                "generator": to_plain(generator),
-                "space": to_plain(space),
-                "oracle": oracle,
-                "criteria": to_plain(criteria),
-                "optimizer": {"name": optimizer, "parameters": parameters or {}},
-                "budget": budget,
-                "seed": seed or 0,
-                "start": to_plain(start_spec(start)),
-                "labels": labels or {},
-                "keep_latents": keep_latents,
-            },
+        message = study_message(
+            targets=targets,
+            generator=generator,
+            space=space,
+            oracle=oracle,
+            criteria=criteria,
+            optimizer=optimizer,
+            parameters=parameters,
+            queries_per_target=queries_per_target,
+            seconds=seconds,
+            target_score=target_score,
+            patience=patience,
+            seed=seed,
+            start=start,
+            labels=labels,
+            keep_latents=keep_latents,
         )
-        message = specs.study_to_proto(spec)
-        if seed is None:
-            message.ClearField("seed")
         return self._create(message, study_id, "", validate_only, adopt)
 
     def create_from(
@@ -200,10 +189,10 @@ class Client:
         return Study(self._connection, names.study_id(message.name) if message.name else "")
 
     def study(self, study_id: str) -> Study:
-        """The study of that id.
+        """The study of this id.
 
         Raises:
-            NotFound: where there is none.
+            NotFound: if the study does not exist.
         """
         study = Study(self._connection, names.check_study_id(study_id))
         study.progress()
@@ -212,11 +201,11 @@ class Client:
     def studies(
         self, states: Sequence[StudyState] = (), *, labels: Mapping[str, str] | None = None
     ) -> list[StudyProgress]:
-        """How far each study is, by id.
+        """The progress of each study, by id.
 
         Args:
-            states: only studies in one of these; all where empty.
-            labels: only studies that have all of these.
+            states: only studies in one of these states; all if empty.
+            labels: only studies with all of these labels.
         """
         numbers = [progress.state_to_proto(state) for state in states]
 
@@ -235,162 +224,91 @@ class Client:
 
         return [progress.progress_from_proto(message) for message in pages.walk(fetch)]
 
-    # What the server has
+    # Groups of studies
 
-    def server_info(self) -> listings.ServerInfo:
-        """Versions, device, features and limits of the server."""
-        answer = self._connection.call(
-            self._connection.catalog.GetServerInfo, catalog_pb.GetServerInfoRequest()
-        )
-        return listings.server(answer)
-
-    def oracles(self) -> list[listings.OracleListing]:
-        """The oracles that the server has."""
-        stub = self._connection.catalog.ListOracles
-        return [
-            listings.oracle(message)
-            for message in self._list(stub, catalog_pb.ListOraclesRequest, "oracles")
-        ]
-
-    def generators(self) -> list[listings.GeneratorListing]:
-        """The generators that the server has."""
-        stub = self._connection.catalog.ListGenerators
-        return [
-            listings.generator(message)
-            for message in self._list(stub, catalog_pb.ListGeneratorsRequest, "generators")
-        ]
-
-    def optimizers(self) -> list[listings.OptimizerListing]:
-        """The optimizers that the server has, with their parameters."""
-        stub = self._connection.catalog.ListOptimizers
-        return [
-            listings.optimizer(message)
-            for message in self._list(stub, catalog_pb.ListOptimizersRequest, "optimizers")
-        ]
-
-    def objectives(self) -> list[listings.PlugInListing]:
-        """The objectives that the server has, with their parameters."""
-        stub = self._connection.catalog.ListObjectives
-        return [
-            listings.plug_in(message)
-            for message in self._list(stub, catalog_pb.ListObjectivesRequest, "objectives")
-        ]
-
-    def units(self, oracle: str, layer: str | None = None) -> list[str]:
-        """Addresses of an oracle's units, layer by layer; of one layer where given.
-
-        Raises:
-            NotFound: for an unknown oracle.
-            UnknownUnit: for an unknown layer.
-        """
-        stub = self._connection.catalog.ListUnits
-
-        def fetch(token: str) -> Any:
-            answer = self._connection.call(
-                stub,
-                catalog_pb.ListUnitsRequest(
-                    oracle=oracle, layer=layer or "", page_size=1000, page_token=token
-                ),
-            )
-            return answer.units, answer.next_page_token
-
-        return list(pages.walk(fetch))
-
-    def probe(self, oracle: str, units: Sequence[str] = ()) -> listings.Probe:
-        """Shows an oracle a few stimuli: whether it is alive, finite and repeatable.
-
-        Args:
-            oracle: a registered oracle.
-            units: to read; some of its last layer where empty.
-
-        Raises:
-            OracleError: where it cannot answer.
-        """
-        answer = self._connection.call(
-            self._connection.catalog.ProbeOracle,
-            catalog_pb.ProbeOracleRequest(oracle=oracle, units=units),
-        )
-        return listings.Probe(
-            answer.finite,
-            answer.repeat_difference,
-            tensors.from_proto(answer.activations, field="activations").copy(),
-            answer.rows_per_second,
-        )
-
-    def observe(self, oracle: str, stimuli: ArrayLike, units: Sequence[str]) -> NDArray[np.float32]:
-        """Activations (N, U) of an oracle's units for stimuli of your own.
-
-        Args:
-            oracle: a registered oracle.
-            stimuli: (N, *stimulus), uint8 (0..255) or float (0..1).
-            units: unit addresses, U of them.
-
-        Raises:
-            NotFound: for an unknown oracle.
-            UnknownUnit: for a unit it does not have.
-            ShapeMismatch: for stimuli of another shape.
-            OracleError: where it fails.
-        """
-        array = np.asarray(stimuli)
-        if array.dtype != np.uint8:
-            array = array.astype(np.float32, copy=False)
-        array = np.ascontiguousarray(array)
-        step = max(SEND_BYTES // max(array[:1].nbytes, 1), 1)
-        pieces = [np.zeros((0, len(units)), np.float32)]
-        for start in range(0, len(array), step):
-            request = oracle_pb.ObserveRequest(oracle=oracle, units=units)
-            rows = array[start : start + step]
-            if rows.nbytes > SEND_BYTES:  # one stimulus, and too large for a message
-                pieces.append(self._connection.stream(request, rows))
-                continue
-            request.stimuli.CopyFrom(tensors.to_proto(rows))
-            answer = self._connection.call(self._connection.oracles.Observe, request)
-            pieces.append(tensors.from_proto(answer.activations, field="activations"))
-        return np.concatenate(pieces)
-
-    def sample(self, generator: str, n: int, *, seed: int = 0) -> NDArray[Any]:
-        """Latents (n, D) from a generator's prior: float32, or int64 codes.
-
-        Args:
-            generator: its name.
-            n: how many, up to 65,536.
-            seed: fixes them.
-
-        Raises:
-            NotFound: for an unknown generator.
-        """
-        return rendering.sample(self._connection, generator, n, seed)
-
-    def render(
+    def create_group(
         self,
-        generator: str,
-        latents: ArrayLike,
+        members: Mapping[str, StudySpec | Mapping[str, Any]],
         *,
-        targets: ArrayLike | None = None,
-        dtype: str = "uint8",
-        on_rows: Callable[[int], None] | None = None,
-    ) -> NDArray[Any]:
-        """Stimuli (N, *stimulus) that a registered generator makes of latents.
+        group_id: str | None = None,
+        labels: dict[str, str] | None = None,
+        validate_only: bool = False,
+    ) -> Group:
+        """Creates a group of studies that belong together: all of them, or none.
+
+        The same call again with a `group_id` returns the group that is there.
 
         Args:
-            generator: its name.
-            latents: (N, D).
-            targets: of a generator that tells targets apart, such as `perturbation` around
-                several inputs, the target of each row: (N,) numbers from 0, or one for all
-                rows; the first where None. Of a study's candidates: `Best.target`.
-            dtype: `uint8` (0..255) or `float32` (0..1).
-            on_rows: called with how many stimuli have come, as they come.
+            members: for each study a name of 1 to 30 small letters, digits and hyphens, and what
+                `create` takes, as a dictionary, or a specification. Members without a seed get
+                one, the same for all.
+            group_id: a small letter, then small letters, digits, hyphens; 32 at most. The server
+                picks one where None. A member's study is called `{group_id}-{name}`.
+            labels: free key-value pairs.
+            validate_only: check, and create nothing; the group returned has no id.
 
         Raises:
-            NotFound: for an unknown generator.
-            ShapeMismatch: for latents of another shape.
-            InvalidInput: for targets that the generator does not have, or of another number.
+            BlackboxError: as `create`; the field names the member.
+            StudyExists: where the group, or the study of a member, exists with another
+                specification.
         """
-        return rendering.render(self._connection, generator, latents, targets, dtype, on_rows)
+        entries = [
+            group_pb.GroupMemberSpec(
+                name=name,
+                spec=specs.study_to_proto(member)
+                if isinstance(member, StudySpec)
+                else study_message(**member),
+            )
+            for name, member in members.items()
+        ]
+        request = group_pb.CreateGroupRequest(
+            spec=group_pb.GroupSpec(members=entries, labels=labels),
+            group_id=group_id or "",
+            validate_only=validate_only,
+        )
+        message = self._connection.call(self._connection.groups.CreateGroup, request).group
+        return Group(self._connection, names.group_id(message.name) if message.name else "")
 
-    def _list(self, method: Any, request_type: Any, field: str) -> Iterator[Any]:
+    def group(self, group_id: str) -> Group:
+        """The group of that id.
+
+        Raises:
+            NotFound: where there is none.
+        """
+        found = Group(self._connection, names.check_group_id(group_id))
+        found.progress()
+        return found
+
+    def groups(self, *, labels: Mapping[str, str] | None = None) -> list[GroupProgress]:
+        """How far each group is, by id; only those that have all of `labels`."""
+
         def fetch(token: str) -> Any:
-            answer = self._connection.call(method, request_type(page_token=token))
-            return getattr(answer, field), answer.next_page_token
+            request = group_pb.ListGroupsRequest(page_token=token, labels=labels)
+            answer = self._connection.call(self._connection.groups.ListGroups, request)
+            return answer.groups, answer.next_page_token
 
-        return pages.walk(fetch)
+        return [group_from_message(message) for message in pages.walk(fetch)]
+
+    # Large values
+
+    def write_artifact(self, data: bytes) -> str:
+        """Stores bytes on the server. Returns their digest: the same for the same bytes."""
+        return artifacts.write(self._connection, data)
+
+    def write_array(self, array: ArrayLike) -> str:
+        """Stores an array that studies bring: its digest is for `GeneratorSpec.inputs`.
+
+        Raises:
+            ValueError: for an array of objects.
+        """
+        file = io.BytesIO()
+        np.save(file, np.asarray(array), allow_pickle=False)
+        return artifacts.write(self._connection, file.getvalue())
+
+    def read_artifact(self, digest: str) -> bytes:
+        """The bytes of that digest.
+
+        Raises:
+            NotFound: where the server does not have them.
+        """
+        return artifacts.read(self._connection, digest)

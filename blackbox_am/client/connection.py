@@ -1,4 +1,4 @@
-"""The channel to one server, and how a call is made over it."""
+"""The channel to one server, and the way of making a call."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from blackbox_am.rpc import observing
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import oracle_service_pb2 as pb
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from blackbox_am.v1.group_service_pb2_grpc import GroupServiceStub
 from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
 from blackbox_am.v1.study_service_pb2_grpc import StudyServiceStub
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
-"""Between attempts to reach a server that is away."""
+"""Seconds between attempts to reach an unavailable server."""
 SEND_BYTES = 3 * 2**20
-"""Requests are split below this, so that any server takes them."""
+"""Largest size of a request in bytes; larger requests are split, so that any server accepts
+them.
+"""
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
@@ -43,7 +46,7 @@ class Connection:
         target: the server's address.
         timeout: seconds that a call may take.
         name: under which candidates are asked for.
-        studies, oracles, catalog: the services.
+        studies, groups, oracles, catalog: the services.
     """
 
     def __init__(self, target: str, timeout: float, client_id: str | None = None) -> None:
@@ -53,14 +56,15 @@ class Connection:
         options = [*_OPTIONS, *grpc_proxy_options(target)]
         self._channel = grpc.insecure_channel(target, options=options)
         self.studies = StudyServiceStub(self._channel)
+        self.groups = GroupServiceStub(self._channel)
         self.oracles = OracleServiceStub(self._channel)
         self.catalog = CatalogServiceStub(self._channel)
 
     def call(self, method: Callable[..., Any], request: Any) -> Any:
-        """One unary call.
+        """Make one unary call.
 
         Raises:
-            BlackboxError: what the server raised, or `ServerUnavailable`.
+            BlackboxError: the server's error, or `ServerUnavailable`.
         """
         try:
             return method(request, timeout=self.timeout)
@@ -68,25 +72,22 @@ class Connection:
             raise from_rpc_error(error, self.target) from error
 
     def persist(self, method: Callable[..., Any], request: Any, seconds: float) -> Any:
-        """One unary call, again where the server is away. For calls that may be repeated.
+        """Make one unary call, and repeat it while the server is unavailable; only for repeatable
+        calls.
 
         Args:
-            method, request: as for `call`.
-            seconds: how long a server that went away is waited for.
+            method, request: as in `call`.
+            seconds: longest time to wait for an unavailable server.
 
         Raises:
-            BlackboxError: as `call`.
+            BlackboxError: as in `call`.
         """
-        deadline, pause = time.monotonic() + seconds, FIRST_PAUSE_SECONDS
+        attempts = Reconnecting(self.target, seconds)
         while True:
             try:
-                return self.call(method, request)
-            except ServerUnavailable as error:
-                wait = max(pause, error.retry_after or 0.0)
-                if time.monotonic() + wait > deadline:
-                    raise
-            time.sleep(wait)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                return method(request, timeout=self.timeout)
+            except grpc.RpcError as error:
+                attempts.failed(error)
 
     def stream(self, request: pb.ObserveRequest, stimuli: NDArray[Any]) -> NDArray[Any]:
         """The activations that `request` asks for, of stimuli too large for a message.
@@ -101,6 +102,44 @@ class Connection:
             raise from_rpc_error(error, self.target) from error
 
     def close(self) -> None:
-        """Closes the channel."""
+        """Close the channel."""
         self._channel.close()
         self.name.close()
+
+
+class Reconnecting:
+    """Waits for a server that went away, longer after each attempt, and gives up in the end.
+
+    Args:
+        target: its address, for messages.
+        seconds: how long it is waited for.
+        deadline: on the monotonic clock, after which no more is waited; None for never.
+    """
+
+    def __init__(self, target: str, seconds: float, deadline: float | None = None) -> None:
+        self._target = target
+        self._seconds = seconds
+        self._deadline = deadline
+        self.answered()
+
+    def answered(self) -> None:
+        """The server is there: a later failure is a first one."""
+        self._pause = FIRST_PAUSE_SECONDS
+        self._lost_since: float | None = None
+
+    def failed(self, error: grpc.RpcError) -> None:
+        """Waits before the next attempt.
+
+        Raises:
+            BlackboxError: what the server raised; `ServerUnavailable` where it stays away.
+        """
+        problem = from_rpc_error(error, self._target)
+        if not isinstance(problem, ServerUnavailable):
+            raise problem from error
+        now = time.monotonic()
+        self._lost_since = self._lost_since or now
+        wait = max(self._pause, problem.retry_after or 0.0)
+        if now + wait > self._lost_since + self._seconds:
+            raise problem from error
+        time.sleep(wait if self._deadline is None else min(wait, max(self._deadline - now, 0.0)))
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)

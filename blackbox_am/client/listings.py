@@ -1,4 +1,4 @@
-"""What a server has, as `Client` lists it."""
+"""Entries of a server's catalogue, as `Client` lists them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from blackbox_am.v1 import catalog_service_pb2 as pb
 
 @dataclass(frozen=True)
 class ServerLimits:
-    """The largest that a server takes or gives.
+    """The limits of a server.
 
     Attributes:
-        max_message_bytes: of a request.
-        max_stream_bytes: of a tensor or artifact that comes in chunks.
-        max_page_size: entries of a page.
-        max_targets: of a study.
-        max_samples: latents that one call draws.
-        max_lease_duration: seconds that candidates are held.
+        max_message_bytes: largest request.
+        max_stream_bytes: largest tensor or artifact that is sent in chunks.
+        max_page_size: largest number of entries of a page.
+        max_targets: largest number of targets of a study.
+        max_samples: largest number of latents that one call draws.
+        max_lease_duration: longest lease of candidates, in seconds.
     """
 
     max_message_bytes: int
@@ -37,15 +37,15 @@ class ServerLimits:
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """The server.
+    """A server.
 
     Attributes:
-        version: of blackbox_am.
-        api_version: MAJOR.MINOR of the API that it speaks.
-        device: where it computes.
-        features: what it can do beyond the first version of the API.
-        min_keepalive_interval: seconds; a client that pings more often is cut off.
-        limits: the largest that it takes or gives.
+        version: version of blackbox_am.
+        api_version: MAJOR.MINOR of the API.
+        device: device of its computations.
+        features: features beyond the first version of the API.
+        min_keepalive_interval: seconds; the connection of a client that pings more often is closed.
+        limits: limits of requests and answers.
     """
 
     version: str
@@ -61,10 +61,10 @@ class PlugInListing:
     """A registered plug-in.
 
     Attributes:
-        name: by which specifications call it.
-        summary: what it is.
-        schema: JSON schema of its parameters.
-        problem: why it cannot be loaded; empty where it can.
+        name: name in specifications.
+        summary: one line of description.
+        schema: JSON schema of the parameters.
+        problem: reason why it cannot be loaded; empty if it can.
     """
 
     name: str
@@ -79,7 +79,7 @@ class OptimizerListing(PlugInListing):
 
     Attributes:
         order: 0: learns from scores. 1: needs gradients.
-        spaces: kinds of space it searches.
+        spaces: kinds of latent space that it can search.
     """
 
     order: int
@@ -88,19 +88,18 @@ class OptimizerListing(PlugInListing):
 
 @dataclass(frozen=True)
 class GeneratorListing:
-    """A generator that the server has.
+    """A generator of a server.
 
     Attributes:
-        name: by which specifications call it.
-        kind: the plug-in's name.
-        space: its latent space; None where it cannot be built.
-        stimulus_shape: of one stimulus.
-        differentiable: whether gradients go through it.
-        summary: what it is.
-        problem: why it cannot be built; empty where it can.
-        licence: terms of its weights; empty where it has none, or where nobody says.
-        targets: how many targets it tells apart, as a search around so many inputs does; None:
-            none.
+        name: name in specifications.
+        kind: name of the plug-in.
+        space: latent space; None if the generator cannot be built.
+        stimulus_shape: shape of one stimulus.
+        differentiable: whether the generator has gradients.
+        summary: one line of description.
+        problem: reason why it cannot be built; empty if it can.
+        licence: licence of the weights; empty if there are no weights or if the licence is unknown.
+        targets: number of targets with different inputs; None if the generator has no inputs.
     """
 
     name: str
@@ -116,12 +115,12 @@ class GeneratorListing:
 
 @dataclass(frozen=True)
 class OracleListing:
-    """An oracle that the server has.
+    """An oracle of a server.
 
     Attributes:
-        name: by which specifications call it.
-        info: what it says of itself; None where it cannot be asked.
-        problem: why it cannot be asked; empty where it can.
+        name: name in specifications.
+        info: description of the oracle; None if it cannot be used.
+        problem: reason why it cannot be used; empty if it can.
     """
 
     name: str
@@ -131,13 +130,13 @@ class OracleListing:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a few stimuli told of an oracle.
+    """The result of testing an oracle with a few stimuli.
 
     Attributes:
         finite: whether every activation was finite.
-        repeat_difference: the largest difference between two answers to the same stimuli.
+        repeat_difference: largest difference between two answers to the same stimuli.
         activations: (N, U) float32 of the first answer.
-        rows_per_second: how fast the second answer came.
+        rows_per_second: speed of the second answer.
     """
 
     finite: bool

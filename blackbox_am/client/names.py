@@ -1,9 +1,9 @@
-"""The name under which a client asks for candidates, the same when its script starts again.
+"""The name of a client for leases; a script that starts again has the same name.
 
-A script that was killed left candidates behind that the server holds for it. Started again under
-the same name it gets them back at once. The name is that of a numbered file, which the process
-locks for as long as it lives: of two that run at a time each has its own, and whoever comes after
-a process that died takes over its number.
+The server keeps the leases of a script that was killed. A script that starts under the same name
+gets its candidates back at once. The name is that of a numbered file, which the process locks
+until it ends. Two processes that run at the same time have different names, and a later process
+can take the number of a process that has ended.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
 SLOTS = 256
-"""Processes of one user of one machine that have a name at a time; more have none."""
+"""Largest number of processes of one user and machine that have a name at the same time."""
 
 
 class ClientName:
-    """A name for one client, taken when it is first read.
+    """The name of one client, taken when it is first read.
 
     Args:
-        chosen: a name that the user chose; nothing is locked then.
+        chosen: a name chosen by the user; then no file is locked.
 
     Attributes:
-        session: tells this run from earlier ones under the same name.
+        session: identifies this run of the client.
     """
 
     def __init__(self, chosen: str | None = None) -> None:
@@ -47,7 +47,7 @@ class ClientName:
         return self._name
 
     def close(self) -> None:
-        """Gives the name back."""
+        """Release the name."""
         if self._unlock is not None:
             self._unlock()
 
@@ -59,9 +59,9 @@ class ClientName:
             for slot in range(SLOTS if fcntl is not None else 0):
                 if self._locked(folder / str(slot)):
                     return f"{user}@{socket.gethostname()}-{uuid.getnode():x}/{slot}"
-        except (OSError, KeyError):  # no place for the file, or a user without a name
+        except (OSError, KeyError):  # the file cannot be created, or the user has no name
             pass
-        return ""  # nobody in particular: candidates left behind are free once their lease ends
+        return ""  # an anonymous client: its candidates become free when their lease expires
 
     def _locked(self, path: Path) -> bool:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""One study on a server, from the outside."""
+"""One study on a server, from the client's point of view."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
 ID_BYTES = 16
-"""Of a candidate that is told: its id, with some room."""
+"""Largest size in bytes of one candidate's id in a request."""
 LARGEST_NUMBER = 2**31 - 1
-"""That a field of 32 bits holds."""
+"""Largest value of a 32-bit field."""
 SHORTEST_WAIT_SECONDS = 0.05
-"""Between two requests for candidates."""
+"""Seconds between two requests for candidates."""
 
 
 class Study:
-    """A handle on a study. It holds nothing but the id: the server knows the rest.
+    """A handle of a study. It contains only the id; the server has all data.
 
     Attributes:
         id: the study's id.
@@ -49,11 +49,11 @@ class Study:
     # Reading
 
     def progress(self) -> StudyProgress:
-        """How far it is."""
+        """The current progress."""
         return progress.progress_from_proto(self._get())
 
     def spec(self) -> StudySpec:
-        """What it was created with, and the budget as it is now."""
+        """The specification, with the current budget."""
         return specs.study_from_proto(self._get().spec)
 
     def watch(
@@ -63,19 +63,19 @@ class Study:
         *,
         reconnect_seconds: float = 60.0,
     ) -> Iterator[StudyEvent]:
-        """What happened and what happens, in order, until the study ends.
+        """Past and new events in order, until the study ends.
 
-        A lost connection is taken up again after the last event, without gaps or repeats.
+        After a lost connection, the events continue after the last event without gaps or repeats.
 
         Args:
             after_sequence: only events after this one; 0 for all.
-            min_interval: seconds; events of generations that follow each other faster are
-                passed over, but for the last. 0 for all of them.
-            reconnect_seconds: how long a server that went away is waited for.
+            min_interval: seconds; events of generations that follow each other faster are left out,
+                except the last one. 0 for all events.
+            reconnect_seconds: longest time to wait for an unavailable server.
 
         Raises:
-            ServerUnavailable: where it did not come back in time.
-            NotFound: where the study is deleted.
+            ServerUnavailable: if the server did not come back in time.
+            NotFound: if the study is deleted.
         """
         return watching.events(
             self._connection, self._name, after_sequence, min_interval, reconnect_seconds
@@ -84,14 +84,14 @@ class Study:
     def follow(
         self, min_interval: float = 0.5, *, reconnect_seconds: float = 60.0
     ) -> Iterator[StudyProgress]:
-        """Progress as it stands, and again whenever there is more, until the study ends.
+        """The current progress, and the progress after each change, until the study ends.
 
         Args:
-            min_interval: seconds between two looks, but that the end is told at once.
-            reconnect_seconds: how long a server that went away is waited for.
+            min_interval: seconds between two items; the end is reported at once.
+            reconnect_seconds: longest time to wait for an unavailable server.
 
         Raises:
-            ServerUnavailable: where it did not come back in time.
+            ServerUnavailable: if the server did not come back in time.
         """
         last = self.progress()
         yield last
@@ -103,17 +103,18 @@ class Study:
     def wait(
         self, timeout: float | None = None, *, reconnect_seconds: float = 60.0
     ) -> StudyProgress:
-        """Waits until the study ends or is paused.
+        """Wait until the study ends or is paused.
 
         Args:
-            timeout: seconds; the study may still be active when they have passed.
-            reconnect_seconds: how long a server that went away is waited for.
+            timeout: seconds; the study can still be active after this time.
+            reconnect_seconds: longest time to wait for an unavailable server.
 
         Returns:
-            How far it is then; `state` says which it was.
+            The final progress; `state` says whether the study ended, was paused, or is still
+            active.
 
         Raises:
-            ServerUnavailable: where the server went away and did not come back in time.
+            ServerUnavailable: if the server did not come back in time.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         now = self.progress()
@@ -129,15 +130,15 @@ class Study:
     def best(
         self, stimuli: bool = False, *, targets: Sequence[int] = (), dtype: str = "uint8"
     ) -> list[Best]:
-        """The best candidate of each target that has one, with its stimulus where wanted.
+        """The best candidate of each target that has one, with its stimulus if requested.
 
         Args:
-            stimuli: whether to bring what the generator makes of each.
-            targets: only these; all where empty.
-            dtype: of the stimuli: `uint8` (0..255), or `float32` (0..1), which is exact.
+            stimuli: whether to render each stimulus.
+            targets: only these targets; all if empty.
+            dtype: dtype of the stimuli: `uint8` (0..255), or `float32` (0..1), which is exact.
 
         Raises:
-            InvalidInput: for stimuli of a study that has no generator, and unknown targets.
+            InvalidInput: if the study has no generator for stimuli, or if a target is unknown.
         """
         number = tensors.stimulus_dtype(dtype)
 
@@ -269,14 +270,14 @@ class Study:
         return list(self._get().units)
 
     def renew(self, candidates: Candidates, lease: float = 60.0) -> int:
-        """Holds candidates for longer. Returns how many are still held.
+        """Extend a lease; returns the number of candidates that are still leased.
 
         Args:
-            candidates: as `ask` returned them.
+            candidates: the result of `ask`.
             lease: seconds from now.
 
         Raises:
-            NotFound: where the lease has run out, or all of them are measured.
+            NotFound: if the lease has expired, or if all its candidates are measured.
         """
         request = pb.RenewLeaseRequest(
             name=self._name,
@@ -285,10 +286,10 @@ class Study:
         )
         return int(self._connection.call(self._stub.RenewLease, request).held)
 
-    # Steering
+    # Control
 
     def pause(self) -> StudyProgress:
-        """Hands out and evaluates nothing more until resumed."""
+        """Pause the study: no candidates are given out or evaluated until it is resumed."""
         return self._steer(self._stub.PauseStudy, pb.PauseStudyRequest(name=self._name))
 
     def resume(self, *, adopt: bool = False) -> StudyProgress:
@@ -302,7 +303,7 @@ class Study:
         return self._steer(self._stub.ResumeStudy, request)
 
     def cancel(self) -> StudyProgress:
-        """Ends it for good."""
+        """Cancel the study permanently."""
         return self._steer(self._stub.CancelStudy, pb.CancelStudyRequest(name=self._name))
 
     def extend(
@@ -313,29 +314,18 @@ class Study:
         target_score: float | None = None,
         patience: int | None = None,
     ) -> StudyProgress:
-        """Raises the budget; a study that had used it up goes on. None stays as it is.
+        """Raise the budget; a study that had used it up continues. None leaves a limit unchanged.
 
         Raises:
-            InvalidSpec: where a limit would fall.
-            StudyClosed: where the study was cancelled or failed.
+            InvalidSpec: if a limit would become smaller.
+            StudyClosed: if the study was cancelled or failed.
         """
-        for name, limit in (("queries_per_target", queries_per_target), ("patience", patience)):
-            if limit is not None and not 1 <= limit <= MAX_QUERIES:
-                raise InvalidInput(
-                    f"{name} must be 1 or more, and at most {MAX_QUERIES}, got {limit}",
-                    field=f"budget.{name}",
-                )
-        budget = study_pb2.Budget(
-            queries_per_target=queries_per_target or 0,
-            seconds=seconds,
-            target_score=target_score,
-            patience=patience,
-        )
+        budget = extension(queries_per_target, seconds, target_score, patience)
         request = pb.ExtendStudyRequest(name=self._name, budget=budget)
         return self._steer(self._stub.ExtendStudy, request)
 
     def delete(self) -> None:
-        """Ends it, and forgets everything about it."""
+        """Delete the study and all its data."""
         self._connection.call(self._stub.DeleteStudy, pb.DeleteStudyRequest(name=self._name))
 
     def _get(self) -> study_pb2.Study:
@@ -359,6 +349,31 @@ class Study:
             self._stub.Tell, request, reconnect_seconds
         )
         return told
+
+
+def extension(
+    queries_per_target: int | None,
+    seconds: float | None,
+    target_score: float | None,
+    patience: int | None,
+) -> study_pb2.Budget:
+    """Limits to set, those that are None left out.
+
+    Raises:
+        InvalidInput: for limits that are none.
+    """
+    for name, limit in (("queries_per_target", queries_per_target), ("patience", patience)):
+        if limit is not None and not 1 <= limit <= MAX_QUERIES:
+            raise InvalidInput(
+                f"{name} must be 1 or more, and at most {MAX_QUERIES}, got {limit}",
+                field=f"budget.{name}",
+            )
+    return study_pb2.Budget(
+        queries_per_target=queries_per_target or 0,
+        seconds=seconds,
+        target_score=target_score,
+        patience=patience,
+    )
 
 
 def _measured(values: ArrayLike, rows: int) -> NDArray[Any]:

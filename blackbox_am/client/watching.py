@@ -1,4 +1,4 @@
-"""Watching a study, across lost connections."""
+"""Watching a study, also after lost connections."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from collections.abc import Iterator
 
 import grpc
 
-from blackbox_am.client.connection import (
-    FIRST_PAUSE_SECONDS,
-    LONGEST_PAUSE_SECONDS,
-    Connection,
-)
+from blackbox_am.client.connection import Connection, Reconnecting
 from blackbox_am.core.study_events import StateChanged, StudyEvent
-from blackbox_am.errors import ServerUnavailable
 from blackbox_am.rpc.events import from_proto
-from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.rpc.times import duration_to_proto
 from blackbox_am.v1 import study_service_pb2 as pb
 
@@ -31,43 +25,36 @@ def events(
     """The events of a study after sequence number `after`, until it ends.
 
     Args:
-        connection: to the server.
-        name: of the study.
+        connection: connection to the server.
+        name: name of the study.
         after: a sequence number.
         min_interval: seconds between events of generations.
-        reconnect_seconds: how long a server that went away is waited for.
-        deadline: on the monotonic clock, after which it stops early; None for never.
+        reconnect_seconds: longest time to wait for an unavailable server.
+        deadline: time on the monotonic clock at which the watch stops early; None for never.
 
     Raises:
-        BlackboxError: what the server raised; `ServerUnavailable` where it stayed away.
+        BlackboxError: the server's error; `ServerUnavailable` if it did not come back in time.
     """
     interval = duration_to_proto(min_interval, "min_interval")
-    pause, lost_since = FIRST_PAUSE_SECONDS, None
+    attempts = Reconnecting(connection.target, reconnect_seconds, deadline)
     while True:
         request = pb.WatchStudyRequest(name=name, after_sequence=after, min_interval=interval)
         left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
         call = connection.studies.WatchStudy(request, timeout=left)
         try:
             for update in call:
-                pause, lost_since = FIRST_PAUSE_SECONDS, None
+                attempts.answered()
                 if update.event.sequence > after:
                     after = update.event.sequence
                     yield from_proto(update.event)
         except grpc.RpcError as error:
             if _expired(deadline):
                 return
-            problem = from_rpc_error(error, connection.target)
-            if not isinstance(problem, ServerUnavailable):
-                raise problem from error
-            lost_since = lost_since or time.monotonic()
-            if time.monotonic() + pause > lost_since + reconnect_seconds:
-                raise problem from error
+            attempts.failed(error)
         else:
             return
         finally:
             call.cancel()
-        time.sleep(pause if deadline is None else min(pause, max(deadline - time.monotonic(), 0)))
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
 def wait_for_state(
@@ -77,12 +64,12 @@ def wait_for_state(
     deadline: float | None,
     reconnect_seconds: float,
 ) -> bool:
-    """Waits for the study's next change of state, or its end.
+    """Wait for the study's next change of state, or for its end.
 
     Returns:
-        False where the deadline came first.
+        False if the deadline came first.
     """
-    # A generation a second is news enough for somebody who waits for the end.
+    # One generation a second is enough while waiting for the end.
     for event in events(connection, name, after, 1.0, reconnect_seconds, deadline):
         if isinstance(event, StateChanged):
             return True

@@ -1,7 +1,7 @@
-"""Which model this is: kind, parameters, and digests of everything that is read.
+"""The identity of a model: kind, parameters, and digests of all files and objects that it uses.
 
-A study, a cache and a server compare fingerprints before they put the answers of two oracles,
-or the stimuli of two generators, together.
+A study, a cache and a server compare fingerprints before they combine the answers of two oracles
+or the stimuli of two generators.
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ from torch import nn
 
 from blackbox_am.core import digests
 from blackbox_am.core.digests import Digest, Unnamed
-from blackbox_am.core.memory_digests import own_source
+from blackbox_am.core.memory_digests import own_code
 
 SECRET_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What the answers of an oracle, or the stimuli of a generator, depend on.
+    """The identity of an oracle or a generator: everything that its results depend on.
 
     Attributes:
         kind: the plug-in's name.
         parameters: its parameters as text, by name; those of an inner plug-in follow a dot,
             `inner.bits`. A secret is hashed.
-        contents: digests of files, folders and objects in memory, by the parameter that gives
-            them.
-        unnamed: those of `contents` that only this process can tell from others, such as a
-            Python function without a name.
+        contents: digests of files, folders and objects in memory, by the name of the parameter.
+        unnamed: those of `contents` that only this process can identify, such as a Python function
+            without a name.
     """
 
     kind: str
@@ -47,7 +46,8 @@ class Fingerprint:
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def difference(self, other: Fingerprint) -> str:
-        """What differs, as the end of a sentence about this one (earlier) and `other` (now).
+        """The differences between this fingerprint (earlier) and `other` (now), as the end of a
+        sentence.
 
         Empty for equal fingerprints.
         """
@@ -68,15 +68,16 @@ class Fingerprint:
 
 
 class Identified:
-    """Something with parameters whose identity can be told: an oracle or a generator.
+    """A plug-in with a fingerprint: an oracle or a generator.
 
     A subclass is a frozen dataclass whose fields are its parameters.
     """
 
     kind: ClassVar[str]
-    """The name of its file, by which configurations call it."""
+    """The plug-in's name in configurations, which is the name of its file."""
     excluded_from_identity: ClassVar[frozenset[str]] = frozenset()
-    """Parameters on which no answer depends, such as a timeout."""
+    """Parameters on which no answer depends, such as a timeout. Nor does any depend on a field
+    that is left out of comparisons (`compare=False`)."""
 
     def contents(self) -> Mapping[str, object]:
         """What it reads, by the name of the parameter that gives it.
@@ -91,22 +92,22 @@ class Identified:
         return {}
 
     def fingerprint(self) -> Fingerprint:
-        """What its answers depend on: equal for those that answer alike, today and tomorrow.
+        """The fingerprint: two objects with equal fingerprints give the same results, also later.
 
-        Files are read once for each object, because the object keeps what it has loaded.
-        Objects in memory are read each time, because their owner may have changed them.
+        Files are read once for each object, because the object keeps its loaded content. Objects in
+        memory are read each time, because their owner can change them.
 
         Raises:
-            NotFound: where a file is missing.
+            NotFound: if a file is missing.
         """
         known = vars(self).setdefault("_file_digests", {})
         return _Collector(known).of(self)
 
 
 def versions_of(owner: Identified) -> tuple[object, ...]:
-    """A cheap sign of changes to the tensors that `owner` holds: their addresses and versions.
+    """A cheap test for changes of the tensors of `owner`: their addresses and versions.
 
-    PyTorch counts the changes of each tensor, so that this differs after each step of training.
+    PyTorch counts the changes of each tensor, so that the value differs after each training step.
     Changes through `tensor.data` are not counted.
     """
     found: list[object] = []
@@ -121,7 +122,7 @@ def versions_of(owner: Identified) -> tuple[object, ...]:
 
 
 class _Collector:
-    """Puts the fingerprint of one object together.
+    """Build the fingerprint of one object.
 
     Args:
         known: digests of files that the object has read before, by parameter.
@@ -135,9 +136,9 @@ class _Collector:
 
     def of(self, owner: Identified) -> Fingerprint:
         given = dict(owner.contents())
-        source = own_source(type(owner))
-        if source:  # a class of the user's own, who edits it
-            self.contents["class"] = digests.of_text(source)
+        code = own_code(type(owner))
+        if code:  # a class of the user's own, who edits it
+            self.contents["class"] = digests.of_text(code)
         for name, value, secret in _fields(owner):
             if name not in given:
                 self._add(name, value, secret=secret)
@@ -179,7 +180,7 @@ def _fields(owner: Identified) -> Iterator[tuple[str, Any, bool]]:
         yield "itself", Unnamed.of(owner), False
         return
     for one in dataclasses.fields(owner):
-        if one.name not in owner.excluded_from_identity:
+        if one.compare and one.name not in owner.excluded_from_identity:
             yield one.name, getattr(owner, one.name), not one.repr
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import CodeType
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
-_LIBRARY_FOLDERS = ("site-packages", "dist-packages", "blackbox_am")
+_LIBRARY_FOLDERS = ("site-packages", "dist-packages")
+_PACKAGES = ("torch", "blackbox_am", "builtins")
 
 
 class Hash(Protocol):
@@ -55,7 +58,7 @@ def add(digest: Hash, value: object) -> bool:
 def add_structure(digest: Hash, module: nn.Module) -> None:
     """Add the classes of all submodules, and what they print of themselves, to `digest`.
 
-    The source of a class outside the installed packages is added too, because its owner edits it.
+    The code of a class outside the installed packages is added too, because its owner edits it.
     Attributes of a module that are floating-point numbers are added; integers are not, because many
     modules count their calls in an integer.
     """
@@ -66,11 +69,12 @@ def add_structure(digest: Hash, module: nn.Module) -> None:
     for name, part in module.named_modules():
         kind = type(part)
         kinds.add(kind)
-        _add_text(digest, f"{name}:{kind.__module__}.{kind.__qualname__}({part.extra_repr()})")
+        home = f"{kind.__module__}." if _is_installed(kind) else ""
+        _add_text(digest, f"{name}:{home}{kind.__qualname__}({part.extra_repr()})")
         numbers = {key: value for key, value in vars(part).items() if isinstance(value, float)}
         _add_text(digest, repr(sorted(numbers.items())))
-    for source in sorted(own_source(kind) for kind in kinds):
-        _add_text(digest, source)
+    for code in sorted(own_code(kind) for kind in kinds):
+        _add_text(digest, code)
 
 
 def _add_module(digest: Hash, module: nn.Module) -> bool:
@@ -122,12 +126,46 @@ def _add_text(digest: Hash, text: str) -> None:
     digest.update(f"{len(text)}:{text}".encode(errors="surrogatepass"))
 
 
-def own_source(kind: type) -> str:
-    """The source of a class outside the installed packages, or an empty text."""
-    try:
-        file = None if kind.__module__.startswith("torch.") else inspect.getsourcefile(kind)
-        if file is None or any(folder in Path(file).parts for folder in _LIBRARY_FOLDERS):
-            return ""
-        return inspect.getsource(kind)
-    except (OSError, TypeError):  # the class was typed into an interpreter, or a program created it
-        return ""
+def own_code(kind: type) -> str:
+    """The code and the constants of a class outside the installed packages, and of its bases.
+
+    It is bytecode, so that comments and lines do not count and a class that was typed into an
+    interpreter does. Another version of Python may compile other bytecode.
+    """
+    own = (base for base in kind.__mro__ if not _is_installed(base))
+    return "\n".join(f"{base.__qualname__}:{_members(base)}" for base in own)
+
+
+def _members(kind: type) -> str:
+    found = []
+    for name, member in sorted(vars(kind).items()):
+        function = getattr(member, "__func__", getattr(member, "fget", member))
+        function = inspect.unwrap(function) if callable(function) else function
+        code = getattr(function, "__code__", None)
+        if isinstance(code, CodeType) and code.co_filename != "<string>":  # of a dataclass
+            found.append(f"{name}={_code(code)}")
+        elif isinstance(member, (int, float, str, tuple)) and not name.startswith("__"):
+            found.append(f"{name}={member!r}")
+    return ";".join(found)
+
+
+def _code(code: CodeType) -> str:
+    return f"{code.co_code.hex()},{code.co_names},{[_constant(one) for one in code.co_consts]}"
+
+
+def _constant(value: object) -> str:
+    if isinstance(value, CodeType):
+        return _code(value)
+    if isinstance(value, frozenset):  # in another order in another process
+        return str(sorted(map(_constant, value)))
+    if isinstance(value, tuple):
+        return str([_constant(item) for item in value])
+    return repr(value)
+
+
+def _is_installed(kind: type) -> bool:
+    root = kind.__module__.partition(".")[0]
+    if root in sys.stdlib_module_names or root in _PACKAGES:
+        return True
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return file is not None and any(folder in Path(file).parts for folder in _LIBRARY_FOLDERS)

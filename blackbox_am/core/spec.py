@@ -1,7 +1,7 @@
-"""Specifications: what a caller asks for. Frozen, validated, with a JSON schema.
+"""Specifications: requests of callers. Frozen, validated, with a JSON schema.
 
-They are plain data (msgspec structs), the same in Python, on the wire and in the
-journal. `decode` and `from_plain` check types and ranges and name the field at fault.
+They are plain data (msgspec structs), the same in Python, on the wire and in the journal.
+`decode` and `from_plain` check types and ranges and name the wrong field.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ MAX_QUERIES = 10**9
 MAX_DIMENSION = 10**7
 MAX_TARGETS = 10**5
 MAX_DEPTH = 64
-"""Of a tree of objectives or spaces: protobuf reads no message nested above 100."""
+"""Largest depth of a tree of objectives or spaces; protobuf reads no message nested above 100."""
 MAX_COORDINATE = 1e15
-"""Of a latent: the squares of 10^7 of them fit into float32."""
+"""Largest value of a latent: the squares of 10^7 such values fit into float32."""
 
 SpaceKind = Literal["normal", "sphere", "box", "categorical", "product"]
 Dimension = Annotated[int, msgspec.Meta(ge=1, le=MAX_DIMENSION)]
@@ -108,12 +108,12 @@ class SpaceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 class ObjectiveSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """An objective as a tree: leaves name quantities, `sum` and `product` join terms.
+    """An objective as a tree: leaves name quantities, `sum` and `product` combine terms.
 
     Attributes:
         kind: registered name of a leaf, such as `mean` or `weighted`; or `sum`, `product`.
-        quantities: what a leaf reads: units of the model and measures of the stimulus.
-        weights: one a quantity (`weighted`) or one a term (`sum`).
+        quantities: quantities of a leaf: units of the model and measures of the stimulus.
+        weights: one weight for each quantity (`weighted`) or for each term (`sum`).
         parameters: further parameters of a leaf, by name.
         terms: children of an inner node.
     """
@@ -129,11 +129,11 @@ class ObjectiveSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
 
 class CriterionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """When a target has succeeded, as a tree: leaves read quantities, `all` and `any` join terms.
+    """A success criterion as a tree: leaves name quantities, `all` and `any` combine terms.
 
     Attributes:
         kind: registered name of a leaf, such as `threshold`; or `all`, `any`.
-        quantities: what a leaf reads: units of the model and measures of the stimulus.
+        quantities: quantities of a leaf: units of the model and measures of the stimulus.
         parameters: further parameters of a leaf, by name.
         terms: children of an inner node.
     """
@@ -148,14 +148,14 @@ class CriterionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
 
 class GeneratorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A generator of the catalogue, with what a study sets and brings.
+    """A generator of the catalogue, with the study's own parameters and inputs.
 
-    In plain data a name alone stands for the generator as the catalogue has it.
+    In plain data, a name alone stands for the generator of the catalogue without changes.
 
     Attributes:
         name: its name in the catalogue.
         parameters: parameters that the study sets, by name.
-        inputs: arrays that the study brings: parameter name -> digest of an artifact.
+        inputs: arrays of the study: parameter name -> digest of an artifact.
     """
 
     name: Annotated[str, msgspec.Meta(min_length=1)]
@@ -181,11 +181,11 @@ class ArrayData(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StartSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Where a search begins, other than at the prior: one of the two.
+    """The start of a search, other than the prior; exactly one of the two fields.
 
     Attributes:
-        study: a study of the same store that has found something: its best latents. It has
-            as many targets as this one, or one, with which all begin.
+        study: a study of the same store whose best latents are the start. It has as many targets as
+            this study, or one target, whose latent is the start of all.
         latents: (K, D) or (1, D) float32.
     """
 
@@ -215,13 +215,13 @@ class OptimizerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """When to stop.
+    """The limits of a study.
 
     Attributes:
         queries_per_target: rows observed for each target.
-        seconds: time spent searching, over all runs.
-        target_score: a target is finished once its best score reaches this.
-        patience: a target is finished after so many generations without a better score.
+        seconds: duration of the search, over all runs.
+        target_score: a target is finished when its best score reaches this score.
+        patience: a target is finished after this many generations without a better score.
     """
 
     queries_per_target: Annotated[int, msgspec.Meta(ge=1, le=MAX_QUERIES)]
@@ -240,16 +240,16 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     """One search.
 
     Attributes:
-        targets: one objective per target, K in all.
-        budget: when to stop.
-        generator: which, and how; or None to search `space` itself.
-        space: the latent space where there is no generator.
-        oracle: registered oracle, or None where clients evaluate.
-        optimizer: which, and how.
-        criteria: when a target has succeeded: none, one for all targets, or one a target.
-        seed: fixes every random number of the study.
-        start: latents to begin at; the prior where None.
-        keep_latents: what the journal keeps: `best` of each target, or `all`.
+        targets: one objective for each target, K in all.
+        budget: the limits.
+        generator: the generator; or None to search `space` itself.
+        space: the latent space if there is no generator.
+        oracle: registered oracle, or None if clients evaluate.
+        optimizer: the optimizer.
+        criteria: success criteria: none, one for all targets, or one for each target.
+        seed: seed of all random numbers of the study.
+        start: latents of the start; the prior if None.
+        keep_latents: latents in the journal: the `best` of each target, or `all`.
         labels: free key-value pairs for the caller.
     """
 
@@ -286,7 +286,7 @@ def objective(target: str | ObjectiveSpec) -> ObjectiveSpec:
     """An objective from its short form: the address of a unit, or the name of a measure.
 
     Raises:
-        InvalidInput: where the address is not in the grammar.
+        InvalidInput: if the address is not in the grammar.
     """
     if isinstance(target, ObjectiveSpec):
         return target
@@ -294,10 +294,10 @@ def objective(target: str | ObjectiveSpec) -> ObjectiveSpec:
 
 
 def start_spec(start: str | NDArray[Any] | None) -> StartSpec | None:
-    """Where to begin, from its short form: a study's id, or latents (K, D) or (D,).
+    """A start from its short form: a study's id, or latents (K, D) or (D,).
 
     Raises:
-        InvalidSpec: for numbers that are not finite, or of too many axes.
+        InvalidSpec: if numbers are not finite, or if there are too many axes.
     """
     if start is None:
         return None
@@ -308,10 +308,10 @@ def start_spec(start: str | NDArray[Any] | None) -> StartSpec | None:
 
 
 def from_plain(spec_type: type[T], plain: Any) -> T:
-    """A specification from dicts and lists. A study's generator may be a name alone.
+    """A specification from dicts and lists. A study's generator can be a name alone.
 
     Raises:
-        InvalidSpec: naming the field, what it expected and what came.
+        InvalidSpec: if it is wrong; the message names the field, what was expected and what came.
     """
     if spec_type is StudySpec and isinstance(plain, dict):
         name = plain.get("generator")

@@ -1,11 +1,11 @@
-"""Optimizer states as plain tensors: selected by target, written, and read back.
+"""Optimizer states as plain tensors: selected by target, written, and read.
 
-A state is a dataclass. Every field is a tensor with a leading K axis, or a dict of such tensors
-where one search contains another. Because of this form, targets can be dropped from the batch and
-snapshots need no code of their own.
+A state is a dataclass whose every field is a tensor with a leading K axis, or a dict of such
+tensors, which is the state of an inner search. Therefore targets can be removed from the batch,
+and snapshots need no code for a particular optimizer.
 
-The state of an optimizer that is `replay_only` may also hold tuples of K live objects. They are
-selected by target like the rows of a tensor, but they are not copied and cannot be written.
+The state of an optimizer that is `replay_only` can also contain tuples of K live objects. They are
+selected by target like rows of a tensor, but they are not copied and cannot be written.
 """
 
 from __future__ import annotations

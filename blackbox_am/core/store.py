@@ -7,15 +7,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from blackbox_am.core.artifacts import Artifacts
+from blackbox_am.core.groups import GroupJournals
 from blackbox_am.core.leases import Calls, Leases
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One event as it is kept.
+    """One stored event.
 
     Attributes:
-        sequence: its place in the study's journal, gap-free from 1.
+        sequence: its number in the study's journal, without gaps from 1.
         time: when it was written, in seconds since the epoch. For people; nothing depends on it.
         body: the encoded event.
     """
@@ -27,10 +28,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event to be written.
+    """One event to write.
 
     Attributes:
-        kind: its type in one word, by which `Store.read` can select.
+        kind: its type as one word, by which `Store.read` can select.
         body: the encoded event.
     """
 
@@ -40,11 +41,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """The state of an optimizer after some generations, and of its study at that moment.
+    """The state of an optimizer and of its study after some generations.
 
     Attributes:
-        generation: generations that the optimizer was told before.
-        sequence: the last event folded in.
+        generation: number of generations that the optimizer was told.
+        sequence: number of the last event of this state.
         body: the optimizer's state, encoded.
         study: the folded study at `sequence`, encoded.
     """
@@ -75,17 +76,17 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class IndexedStudy:
-    """What the index tells of a study.
+    """The index's data about a study.
 
     Attributes:
         study_id: its id.
-        sequence: its last event.
-        created_at: when it began, in seconds since the epoch.
+        sequence: number of its last event.
+        created_at: time of creation, in seconds since the epoch.
         created: the body of its first event.
-        state, body: of the last `Summary`; empty where none was ever written.
-        owner: the name of the process that holds its lease; empty where none does.
-        damage: what is wrong with the row, of which nothing more is known then; empty where
-            nothing is.
+        state, body: of the last `Summary`; empty if none was written.
+        owner: name of the process that holds the lease; empty if none does.
+        damage: what is wrong with a damaged row, whose other fields are then unknown; empty if the
+            row is sound.
     """
 
     study_id: str
@@ -100,10 +101,10 @@ class IndexedStudy:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A folded study as it was written last.
+    """The last written folded study.
 
     Attributes:
-        sequence: the last event folded in; later events have to be applied by the reader.
+        sequence: number of its last event; the reader must apply later events.
         body: the folded study, encoded.
     """
 
@@ -113,11 +114,11 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What the owner of a study noted last under one lease.
+    """The last note of a study's owner under one lease.
 
     Attributes:
-        token: of the lease.
-        body: what was noted.
+        token: token of the lease.
+        body: the note.
     """
 
     token: int
@@ -125,20 +126,22 @@ class Note:
 
 
 class Store(ABC):
-    """Keeps studies. Every method is safe to call from any thread.
+    """A store of studies. Every method is safe to call from any thread.
 
-    What a method wrote is durable when it returns, unless it says otherwise. Values go in and
-    come out as copies.
+    The data that a method writes are durable when it returns, unless the method says otherwise.
+    Arguments and results are copies.
 
     Attributes:
-        leases: who may write to which study.
+        leases: the right to write to each study.
         calls: calls between the processes that share the store.
         artifacts: large values.
+        groups: journals of groups of studies.
     """
 
     leases: Leases
     calls: Calls
     artifacts: Artifacts
+    groups: GroupJournals
 
     @abstractmethod
     def append(

@@ -1,4 +1,4 @@
-"""What happens to a study, as those see it who watch: the same here and over the wire."""
+"""Events of a study as watchers see them, the same in this process and over the wire."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from blackbox_am.core.types import StopReason, StudyState
 
 @dataclass(frozen=True)
 class StudyEvent:
-    """Something that happened.
+    """An event.
 
     Attributes:
-        sequence: its place in the study's journal, gap-free from 1.
+        sequence: its number in the study's journal, without gaps from 1.
         time: when it was written, UTC.
     """
 
@@ -24,7 +24,7 @@ class StudyEvent:
 
 @dataclass(frozen=True)
 class Created(StudyEvent):
-    """The study began."""
+    """The study was created."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Plain values that cross every boundary. Needs numpy and nothing else."""
+"""Plain values that all layers use. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ActivationArray = NDArray[np.float32]
 
 
 class StudyState(Enum):
-    """Where a study is in its life."""
+    """The state of a study."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -27,7 +27,7 @@ class StudyState(Enum):
 
     @property
     def active(self) -> bool:
-        """Whether the study wants measurements, now or once resumed."""
+        """Whether the study needs measurements, now or after it is resumed."""
         return self in (StudyState.PENDING, StudyState.RUNNING, StudyState.PAUSED)
 
 
@@ -45,7 +45,8 @@ class StopReason(Enum):
 
 
 class CandidateId(NamedTuple):
-    """One proposed latent: its place in a study, for people written `study/generation/target/row`.
+    """The place of a proposed latent in its study; written as `study/generation/target/row` for
+    people.
 
     On the wire a candidate is a number, see `core.candidate_ids`.
     """
@@ -87,10 +88,10 @@ class LayerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Unaddressable:
-    """A tensor or module of a model of which no unit can be addressed.
+    """A tensor or module of a model whose units cannot be addressed.
 
     Attributes:
-        name: as a layer of that name would be called.
+        name: the name that a layer would have.
         reason: why, in a few words: `its output is no tensor`.
     """
 
@@ -100,21 +101,20 @@ class Unaddressable:
 
 @dataclass(frozen=True, slots=True)
 class OracleInfo:
-    """What an oracle says of itself.
+    """The description of an oracle.
 
     Attributes:
-        kind: the plug-in's name; of a wrapped oracle, that of the innermost.
-        capabilities: what it can answer.
+        kind: the plug-in's name; for a wrapped oracle, that of the innermost oracle.
+        capabilities: its capabilities.
         stimulus_shape: shape of one stimulus, such as (3, 32, 32).
         layers: its readable layers, in the order of the computation.
         deterministic: whether the same stimuli always give the same activations.
-        batch_size: rows it likes best in one call.
-        wrappers: kinds of what is put around it, the outermost first.
-        unaddressable: what of the model cannot be addressed, with the reason.
-        notes: what the oracle did that its operator should know, such as which entry of a
-            checkpoint was taken for the weights.
-        fingerprint: 32 hexadecimal digits that stand for the model and its weights, where whoever
-            describes it has found them out; `Oracle.fingerprint` does for a local one.
+        batch_size: preferred number of rows in one call.
+        wrappers: kinds of its wrappers, the outermost first.
+        unaddressable: parts of the model that cannot be addressed, with the reason.
+        notes: messages for the operator, such as which entry of a checkpoint has the weights.
+        fingerprint: 32 hexadecimal digits that identify the model and its weights; empty if not
+            computed. `Oracle.fingerprint` computes that of a local oracle.
     """
 
     kind: str
@@ -135,11 +135,11 @@ class Best:
 
     Attributes:
         target: index of the target in its study.
-        title: its objective in words.
-        score: its objective's value, larger is better.
-        candidate: where it came from.
+        title: the objective as text.
+        score: the objective's value, larger is better.
+        candidate: the place of the candidate in the study.
         latent: (D,) float32, or int64 codes.
-        stimulus: (*stimulus,) float32 in [0, 1], where it was rendered.
+        stimulus: (*stimulus,) float32 in [0, 1] if it was rendered.
     """
 
     target: int
@@ -152,14 +152,14 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class TargetProgress:
-    """How far one target is.
+    """The progress of one target.
 
     Attributes:
         target: its index.
-        title: its objective in words.
-        queries: rows measured for it.
-        best_score: None until something was measured.
-        stop_reason: why it is finished, or NONE while it is not.
+        title: the objective as text.
+        queries: measured rows.
+        best_score: None before the first measurement.
+        stop_reason: why the target is finished; NONE if it is not.
     """
 
     target: int
@@ -170,21 +170,23 @@ class TargetProgress:
 
     @property
     def finished(self) -> bool:
-        """Whether it dropped out of the batch."""
+        """Whether the target is finished."""
         return self.stop_reason is not StopReason.NONE
 
 
 @dataclass(frozen=True, slots=True)
 class Accounting:
-    """What was asked of an oracle, counted where it was asked.
+    """The account of an oracle's calls.
 
     Attributes:
-        calls: calls that were made, whatever came of them.
+        calls: number of calls, whether they succeeded or failed.
         rows: stimuli in these calls.
         retries: of the calls, those made again because an answer was lost.
         retried_rows: stimuli in those.
         cache_hits: stimuli that a cache answered, so that no call was made.
         cost: what the rows cost, in the currency of the operator.
+        probe_rows: of the rows, those that were measured before the search, to see whether the
+            oracle repeats itself.
     """
 
     calls: int = 0
@@ -193,6 +195,7 @@ class Accounting:
     retried_rows: int = 0
     cache_hits: int = 0
     cost: float = 0.0
+    probe_rows: int = 0
 
     def __add__(self, other: Accounting) -> Accounting:
         return Accounting(
@@ -202,6 +205,7 @@ class Accounting:
             self.retried_rows + other.retried_rows,
             self.cache_hits + other.cache_hits,
             self.cost + other.cost,
+            self.probe_rows + other.probe_rows,
         )
 
     def __neg__(self) -> Accounting:
@@ -212,26 +216,27 @@ class Accounting:
             -self.retried_rows,
             -self.cache_hits,
             -self.cost,
+            -self.probe_rows,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class StudyProgress:
-    """How far a study is: what people look at, whether it runs here or on a server.
+    """The progress of a study, in this process or on a server.
 
     Attributes:
         study_id: its id.
-        state, stop_reason, message: where it stands, and why.
-        sequence: the last event folded in.
+        state, stop_reason, message: the state and its reason.
+        sequence: number of the last event.
         generation: the open generation, from 0.
-        targets: one entry a target.
+        targets: progress of each target.
         queries_per_target: the budget.
-        search_rows: rows the search measured.
-        failed_rows: of those, how many were nan.
-        seconds: spent searching.
-        optimizer: the one that searches: what `auto` chose, for one.
-        warning: what its owner should know of it from the beginning; often empty.
-        spent: what was asked of the oracle for it.
+        search_rows: measured rows of the search.
+        failed_rows: number of these rows that are nan.
+        seconds: duration of the search.
+        optimizer: the optimizer that searches, for example the choice of `auto`.
+        warning: a warning for the study's owner; often empty.
+        spent: account of the oracle's calls.
     """
 
     study_id: str
@@ -255,10 +260,10 @@ class GenerationScores:
     """The scores of one closed generation.
 
     Attributes:
-        generation: which, from 0.
-        targets: the targets that took part.
-        scores: (len(targets), rows) float64, nan where a row failed.
-        seconds: how long it took.
+        generation: number of the generation, from 0.
+        targets: the active targets.
+        scores: (len(targets), rows) float64, nan if a row failed.
+        seconds: duration of the generation.
     """
 
     generation: int

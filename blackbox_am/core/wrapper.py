@@ -1,4 +1,4 @@
-"""The contract of a wrapper: an oracle around another oracle."""
+"""The contract of a wrapper, an oracle around another oracle."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ from blackbox_am.errors import InvalidSpec
 
 @dataclass(frozen=True)
 class Wrapper(Oracle):
-    """An oracle that passes questions on to another, and does something on the way.
+    """An oracle that calls another oracle and changes its input, its output or the call itself.
 
-    Wrappers are put around any oracle, and around each other:
+    Wrappers can be put around any oracle, and around each other:
     ``Retry(Cache(Remote("host:50052"), path="answers.sqlite3"))``.
 
     Attributes:
-        inner: the oracle that it is put around.
+        inner: the wrapped oracle.
 
     Raises:
-        InvalidSpec: where `inner` is no oracle.
+        InvalidSpec: if `inner` is not an oracle.
     """
 
     counts_itself: ClassVar[bool] = True
     changes_answers: ClassVar[bool] = False
-    """Whether an answer may differ from that of `inner`: if not, both are one to a cache."""
+    """Whether the answers can differ from those of `inner`; if not, both are the same for a
+    cache.
+    """
 
     inner: Any
 
@@ -54,17 +56,19 @@ class Wrapper(Oracle):
         return known
 
     def around(self, info: OracleInfo) -> OracleInfo:
-        """What it says of itself, where `inner` says `info`. Override what it changes."""
+        """The description, from the description `info` of `inner`. Override what the wrapper
+        changes.
+        """
         return info
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
         return self.ask(stimuli, units)
 
     def ask(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
-        """(N, U): what `inner` answers. The call is counted.
+        """Activations (N, U) of `inner`. The call is counted.
 
         Raises:
-            OracleFailed: where the answer has another shape.
+            OracleFailed: if the answer has another shape.
         """
         answer = observed(self.inner, stimuli, units)
         check_answer(answer, len(stimuli), len(units))
@@ -78,15 +82,15 @@ class Wrapper(Oracle):
         return own
 
     def close(self) -> None:
-        """Closes the oracle within."""
+        """Close the inner oracle."""
         self.inner.close()
 
 
 def check_inner(kind: str, inner: object, base: type, noun: str) -> None:
-    """Checks what a wrapper is put around.
+    """Check the object that is to be wrapped.
 
     Raises:
-        InvalidSpec: where it is no `base`, called `noun` in the message.
+        InvalidSpec: if it is not a `base`, called `noun` in the message.
     """
     if not isinstance(inner, base):
         raise InvalidSpec(

@@ -1,1 +1,1 @@
-"""Generators: one file, one generator. The file's name is the generator's kind."""
+"""Generators. The name of a file or package is the generator's kind."""

@@ -1,4 +1,4 @@
-"""Arrays of a configuration: numbers in it, or files."""
+"""Arrays of a configuration, given as numbers or as files."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Given = str | float | bool | tuple[Any, ...]
 
 
 def read_array(field: str, given: Any, name: str = "") -> NDArray[Any]:
-    """The array that parameter `field` gives: numbers and nested lists, an array, or a file.
+    """The array of parameter `field`: numbers, nested lists, an array, or a file.
 
-    Of a file that holds several arrays, the one called `name` is taken, which is `field`
-    unless given. No code in a file is run.
+    From a file with several arrays, the array `name` is read; the default name is `field`. No code
+    in a file is run.
 
     Raises:
-        NotFound: where there is no such file.
-        InvalidSpec: where it is another kind of file, or has no numbers.
+        NotFound: if the file does not exist.
+        InvalidSpec: if the file has another format or contains no numbers.
     """
     if isinstance(given, (str, Path)):
         array = _from_file(field, str(given), name)

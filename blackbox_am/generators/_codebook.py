@@ -15,10 +15,10 @@ LATENTS = ("continuous", "codes")
 
 
 def check_latent(latent: str) -> None:
-    """Refuses a word that names neither of the two spaces.
+    """Check that a text names one of the two spaces.
 
     Raises:
-        InvalidSpec: naming the field `latent`.
+        InvalidSpec: if it does not; the error names the field `latent`.
     """
     if latent not in LATENTS:
         raise InvalidSpec(
@@ -80,7 +80,7 @@ class Codebook(torch.nn.Module):
         return latents.to(device, torch.int64).reshape(-1, *grid)
 
     def forward(self, placed: torch.Tensor) -> torch.Tensor:
-        """(N, channels, height, width) vectors, for what `place` gave."""
+        """Vectors (N, channels, height, width) for the result of `place`."""
         if not placed.is_floating_point():
             return self._look_up(placed)
         vectors = placed * self.std + self.mean
@@ -90,10 +90,10 @@ class Codebook(torch.nn.Module):
             flat = vectors.permute(0, 2, 3, 1)
             nearest = torch.cdist(flat.flatten(0, 2), self.entries).argmin(1)
             chosen = self._look_up(nearest.reshape(flat.shape[:3]))
-        # The value of what was chosen, the gradient of what was given.
+        # The value is that of the chosen entry, the gradient is that of the input.
         return chosen + (vectors - vectors.detach())
 
     def _look_up(self, codes: torch.Tensor) -> torch.Tensor:
-        # Unlike indexing, it refuses codes below 0.
+        # Unlike indexing, this operation refuses codes below 0.
         vectors = torch.nn.functional.embedding(codes, self.entries)
         return vectors.permute(0, 3, 1, 2).contiguous()

@@ -1,4 +1,4 @@
-"""Models in diffusers' layout: where they lie, what their files say, how they are loaded."""
+"""Models in diffusers' layout: their location, their configuration, and their loading."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _CARD_LICENCE = re.compile(r"\A---\n(?:.*\n)*?license: *(\S+)")
 
 
 class Loaded(Generator):
-    """A generator whose network is read from files when it is first used, and then moved.
+    """A generator whose network is read from files at its first use, and then moved.
 
-    It renders in slices of at most `rows` rows, where it has such a parameter.
+    The generator renders in slices of at most `rows` rows, if it has this parameter.
     """
 
     @property
@@ -76,14 +76,14 @@ class Loaded(Generator):
 
 
 def weights_files(weights: str) -> tuple[Path, ...]:
-    """The files and folders that `weights` names, for a digest of their contents.
+    """The files and folders of `weights`, for a digest of their contents.
 
     Args:
-        weights: `zoo:NAME`, a file (with the JSON of the same name, where there is one), a
-            folder, or the name of a model that was downloaded before.
+        weights: `zoo:NAME`, a file (with the JSON file of the same name, if there is one), a
+            folder, or the name of a downloaded model.
 
     Raises:
-        NotFound: where there is none of these.
+        NotFound: if there is none of these.
     """
     if weights.startswith(ZOO):
         return tuple(catalogue.files(weights.removeprefix(ZOO)))

@@ -1,4 +1,4 @@
-"""Results of long computations, kept on disk under a checksum of their inputs."""
+"""Results of long computations, stored on disk under a checksum of their inputs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Tensors = dict[str, torch.Tensor]
 
 
 def kept(folder: Path, name: str, key: Mapping[str, Any], build: Callable[[], Tensors]) -> Tensors:
-    """The tensors that `build` computes: read from disk where they were kept, else computed.
+    """The tensors that `build` computes: read from disk if they are stored, otherwise computed.
 
-    A file that is damaged, or was written for another key, is replaced, with a warning in the
-    log. A file that cannot be written is a warning too, not an error.
+    A damaged file, or a file for another key, is replaced, with a warning in the log. If a file
+    cannot be written, there is only a warning.
 
     Args:
-        folder: of the files; made where it is missing.
+        folder: folder of the files; created if it does not exist.
         name: first part of the file's name.
         key: everything that the tensors depend on, as plain data.
         build: computes the tensors.
@@ -60,7 +60,8 @@ def _write(path: Path, tensors: Tensors, key: str) -> None:
     held = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Under another name first: a reader never finds half a file.
+        # The file is written under another name first, so that a reader never finds an incomplete
+        # file.
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             save_file(held, Path(scratch) / path.name, metadata={"key": key})
             (Path(scratch) / path.name).replace(path)

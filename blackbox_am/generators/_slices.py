@@ -10,18 +10,19 @@ from blackbox_am.core.batches import BatchLimit
 from blackbox_am.errors import OutOfMemory
 
 ALLOCATION_FAILED = "can't allocate memory"
-"""What PyTorch's allocator for CPUs says, in an error of no class of its own."""
+"""Part of the message of PyTorch's CPU allocator, whose error has no class of its own."""
 
 
 class Slices:
-    """Renders rows in slices. A slice that does not fit is halved, and the size is remembered.
+    """Renders rows in slices. A slice that does not fit into memory is halved, and the size is
+    stored.
 
-    The last bits of a stimulus may depend on the size of its slice, and so on whether one was
-    halved. With gradients, the graphs of all slices are kept until the backward pass, so that
-    halving saves only the memory that a slice needs in addition to its graph.
+    The last bits of a stimulus can depend on the size of its slice, and therefore on whether a
+    slice was halved. With gradients, the graphs of all slices are kept until the backward pass, so
+    that halving saves only the temporary memory of a slice.
 
     Args:
-        rows: most rows of a slice; 0: all rows, until they do not fit.
+        rows: largest number of rows in a slice; 0: all rows, until they do not fit.
     """
 
     def __init__(self, rows: int = 0) -> None:
@@ -30,10 +31,10 @@ class Slices:
     def render(
         self, decode: Callable[[torch.Tensor], torch.Tensor], latents: torch.Tensor
     ) -> torch.Tensor:
-        """(N, *stimulus): what `decode` makes of latents (N, ...), slice by slice.
+        """Stimuli (N, *stimulus) of latents (N, ...), computed by `decode` slice by slice.
 
         Raises:
-            OutOfMemory: where a single row does not fit.
+            OutOfMemory: if a single row does not fit into memory.
         """
         pieces: list[torch.Tensor] = []
         start = 0
@@ -47,7 +48,8 @@ class Slices:
             else:
                 start += len(rows)
                 continue
-            # Out of the handler, so that the failed call's tensors are free by the next one.
+            # Outside the exception handler, so that the failed call's tensors are free at the next
+            # call.
             if len(rows) <= 1:
                 raise OutOfMemory(f"one stimulus does not fit into memory: {reason}")
             self._limit.shrink(len(rows) // 2, OutOfMemory(f"rendering {len(rows)} rows: {reason}"))

@@ -1,4 +1,4 @@
-"""Stimuli from files and arrays, which a generator learns its space from, or starts at."""
+"""Stimuli from files and arrays: training data of a generator, or its inputs."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Optimizers: one file, one optimizer. The file's name is the optimizer's name."""
+"""Optimizers. The name of a file or package is the optimizer's name."""

@@ -1,1 +1,1 @@
-"""Oracles: one file, one kind of model. The file's name is the oracle's kind."""
+"""Oracles. The name of a file or package is the oracle's kind."""

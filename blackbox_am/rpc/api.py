@@ -1,4 +1,4 @@
-"""The API itself: its version, what it can do, and how often a client may ping."""
+"""The API's version and features, and the shortest interval of a client's pings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from blackbox_am.version import __version__
 
 VERSION = ".".join(__version__.split(".")[:2])
 """MAJOR.MINOR. Clients and servers of the same one understand each other."""
-FEATURES = ("client_sessions",)
+FEATURES = ("artifacts", "client_sessions", "groups")
 """What a server can do beyond the first version of the API."""
 MIN_KEEPALIVE_SECONDS = 10
 """A client that pings more often than this is cut off."""

@@ -1,4 +1,6 @@
-"""Long byte strings in pieces of 1 MiB, each with its offset and, from us, its checksum."""
+"""Long byte strings in pieces of 1 MiB, each with its offset and, if this package sends it, its
+checksum.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,9 @@ from blackbox_am.v1.tensor_pb2 import Chunk
 
 CHUNK_BYTES = 2**20
 STREAM_ABOVE_BYTES = 2 * 2**20
-"""What is larger than this travels in chunks."""
+"""Larger byte strings are sent in chunks."""
 MAX_STREAM_BYTES = 2**29
-"""What a receiver takes at most, unless it says otherwise."""
+"""Default limit in bytes of a receiver."""
 
 
 class AnyChunk(Protocol):
@@ -35,13 +37,13 @@ class AnyChunk(Protocol):
 def split(
     data: bytes, chunk_bytes: int = CHUNK_BYTES, *, start: int = 0, total: int | None = None
 ) -> Iterator[Chunk]:
-    """`data` in chunks; none where it is empty.
+    """`data` in chunks; no chunk if `data` is empty.
 
     Args:
-        data: the bytes, or some of them.
+        data: the bytes, or a part of them.
         chunk_bytes: length of a chunk.
-        start: where in the whole `data` begins.
-        total: length of the whole; that of `data` where None.
+        start: offset of `data` in the whole.
+        total: length of the whole; that of `data` if None.
     """
     for offset in range(0, len(data), chunk_bytes):
         piece = data[offset : offset + chunk_bytes]
@@ -54,14 +56,14 @@ def split(
 
 
 class Joiner:
-    """Puts chunks together again, in order.
+    """Joins chunks in order.
 
     Args:
-        total: how many bytes are to come.
-        limit: how many are taken at most.
+        total: number of announced bytes.
+        limit: largest accepted number of bytes.
 
     Raises:
-        InvalidInput: where `total` is above `limit`.
+        InvalidInput: if `total` is above `limit`.
     """
 
     def __init__(self, total: int, *, limit: int = MAX_STREAM_BYTES) -> None:
@@ -77,10 +79,11 @@ class Joiner:
         self._end = 0
 
     def add(self, chunk: AnyChunk) -> None:
-        """Takes the next chunk.
+        """Add the next chunk.
 
         Raises:
-            InvalidInput: where it is damaged (if it has a checksum), or not the next one.
+            InvalidInput: if the chunk is damaged (checked if it has a checksum) or not the next
+                one.
         """
         data = chunk.data  # a message copies it each time it is looked at
         end = self._end + len(data)
@@ -104,10 +107,10 @@ class Joiner:
         self._end = end
 
     def result(self) -> memoryview:
-        """The whole: (total,) bytes that nobody else holds.
+        """All bytes, (total,); the caller becomes the only owner of the array.
 
         Raises:
-            InvalidInput: where some of it is missing.
+            InvalidInput: if bytes are missing.
         """
         if self._end != self._total:
             raise InvalidInput(

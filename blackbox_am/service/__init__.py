@@ -1,4 +1,4 @@
-"""The gRPC server: `serve(config)` until it is told to stop, `running(config)` in a thread."""
+"""The gRPC server: `serve(config)` runs until a signal, `running(config)` runs in a thread."""
 
 from blackbox_am.service.config import Config, load_config
 from blackbox_am.service.server import Server, running, serve

@@ -16,6 +16,7 @@ from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import InvalidInput, ShapeMismatch
 from blackbox_am.rpc import names, progress, tensors, times
+from blackbox_am.service import models
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.rendering import as_dtype, check_stimulus_dtype, render
 from blackbox_am.studies import decisions, telling
@@ -71,6 +72,7 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
     def take(live: LiveStudy) -> tuple[pb.AskResponse, Array | None]:
         holder = Holder(request.client_id, request.session_id)
         with live.reading() as study:
+            models.check_asked(backend, live)
             generation, keys, lease_id = live.take(limit, seconds, holder)
             if not keys:
                 wait = _retry_after(live, study)

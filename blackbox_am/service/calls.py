@@ -1,18 +1,18 @@
-"""How a call is answered: in a thread, its errors turned into statuses.
+"""Execution of calls: each runs in a thread, and its errors become gRPC statuses.
 
-A servicer's method is an ordinary function from request to response. Streams are
-asynchronous generators. Both raise errors of `blackbox_am.errors`; anything else is a bug,
-which is logged with its traceback, and of which the caller learns no details.
+A servicer's method is an ordinary function from request to response. Streams are asynchronous
+generators. Both raise errors of `blackbox_am.errors`. Any other exception is a bug: it is logged
+with its traceback, and the caller gets no details.
 
-Each kind of call has threads of its own (`Pool`), so that a slow model, a remote oracle that does
-not answer, or a study whose optimizer is at work keep nobody from reading.
+Each kind of call has its own threads (`Pool`), so that a slow model, a remote oracle without an
+answer, or a study with a slow optimizer does not block readers.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -27,7 +27,7 @@ from blackbox_am.v1 import study_service_pb2
 log = logging.getLogger(__name__)
 
 CARRIES = 5
-"""How often a call is carried to an owner that is gone before the call can be answered here."""
+"""Number of times that a call is sent to an owner that has gone before it is answered here."""
 CONTROLS: dict[str, Callable[[Any, Any], Any]] = {}
 """The methods that only the owner of a study can answer, by name."""
 _METHODS = study_service_pb2.DESCRIPTOR.services_by_name["StudyService"].methods_by_name
@@ -38,50 +38,58 @@ class _Servicer(Protocol):
 
 
 def unary(method: Callable[[Any, Any], Any]) -> Any:
-    """`method` (servicer, request) -> response, as gRPC calls it. It only reads."""
+    """`method` (servicer, request) -> response as a gRPC method that only reads."""
     return _unary(method, Pool.READS)
 
 
 def unary_control(method: Callable[[Any, Any], Any]) -> Any:
-    """The same, for a method that changes the study which its request names.
+    """`method` as a gRPC method that changes the study named in the request.
 
-    Where another server owns the study, that server answers the call.
+    If another server owns the study, that server answers the call.
     """
+
+    CONTROLS[method.__name__] = method
 
     @functools.wraps(method)
     def owned(servicer: _Servicer, request: Any) -> Any:
-        for _ in range(CARRIES):
-            try:
-                return method(servicer, request)
-            except NotOwner as error:
-                refused = error
-            study_id = names.study_id(request.name)
-            body = request.SerializeToString()
-            response = servicer.backend.peers.carry(study_id, method.__name__, body)
-            if response is not None:
-                return _response_class(method.__name__).FromString(response)
-        raise refused
+        return by_owner(servicer, method.__name__, request)
 
-    answer = _unary(owned, Pool.CONTROL)
-    CONTROLS[method.__name__] = method
-    return answer
+    return _unary(owned, Pool.CONTROL)
+
+
+def by_owner(servicer: _Servicer, name: str, request: Any) -> Any:
+    """What the server that owns the study of `request` answers to the method called `name`.
+
+    Raises:
+        BlackboxError: what the method raises.
+    """
+    for _ in range(CARRIES):
+        try:
+            return CONTROLS[name](servicer, request)
+        except NotOwner as error:
+            refused = error
+        study_id, body = names.study_id(request.name), request.SerializeToString()
+        response = servicer.backend.peers.carry(study_id, name, body)
+        if response is not None:
+            return _response_class(name).FromString(response)
+    raise refused
 
 
 def unary_model(method: Callable[[Any, Any], Any]) -> Any:
-    """The same, for a method that runs models of this process."""
+    """`method` as a gRPC method that runs models of this process."""
     return _unary(method, Pool.MODELS)
 
 
 def unary_remote(method: Callable[[Any, Any], Any]) -> Any:
-    """The same, for a method that may have to ask a model of another process."""
+    """`method` as a gRPC method that may call a model of another process."""
     return _unary(method, Pool.REMOTE)
 
 
 def control(servicer: _Servicer, name: str, request: bytes) -> bytes:
-    """Answers a call that another server carried here.
+    """Answer a call that another server sent to this server.
 
     Raises:
-        BlackboxError: what the method raises.
+        BlackboxError: any error of the method.
     """
     method = CONTROLS[name]
     described = _METHODS[name].input_type
@@ -90,7 +98,7 @@ def control(servicer: _Servicer, name: str, request: bytes) -> bytes:
 
 
 def streaming(method: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Any:
-    """`method` (servicer, request or requests) -> responses, as gRPC calls it."""
+    """`method` (servicer, request or requests) -> responses as a gRPC method."""
 
     @functools.wraps(method)
     async def answer(
@@ -101,6 +109,19 @@ def streaming(method: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Any:
             async with aclosing(method(servicer, request)) as responses:
                 async for response in responses:
                     yield response
+        except Exception as error:  # noqa: BLE001  # the last one that can answer
+            await _abort(context, method.__name__, error)
+
+    return answer
+
+
+def receiving(method: Callable[[Any, Any], Awaitable[Any]]) -> Any:
+    """`method` (servicer, requests) -> response, as gRPC calls it."""
+
+    @functools.wraps(method)
+    async def answer(servicer: _Servicer, requests: Any, context: grpc.aio.ServicerContext) -> Any:
+        try:
+            return await method(servicer, requests)
         except Exception as error:  # noqa: BLE001  # the last one that can answer
             await _abort(context, method.__name__, error)
 

@@ -1,4 +1,4 @@
-"""Who waits for news of which study."""
+"""Notifications about changed studies."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager, suppress
 
 
 class Changes:
-    """Wakes those who wait for a study, from any thread, on the server's event loop.
+    """Wakes waiting tasks of a study, from any thread, on the server's event loop.
 
-    News carry nothing: who is woken reads the journal.
+    A notification has no content: a woken task reads the journal.
 
     Attributes:
-        closed: whether the server is going down.
+        closed: whether the server is stopping.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -22,19 +22,19 @@ class Changes:
         self._waiting: dict[str, set[asyncio.Event]] = {}
 
     def notify(self, study_id: str) -> None:
-        """Says that there is news. Safe to call from any thread."""
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        """Notify about a change. Safe to call from any thread."""
+        with suppress(RuntimeError):  # the loop is closed: no task waits any more
             self._loop.call_soon_threadsafe(self._wake, study_id)
 
     def close(self) -> None:
-        """Wakes everybody, for the last time. On the loop's thread."""
+        """Wake all tasks for the last time; called on the loop's thread."""
         self.closed = True
         for study_id in list(self._waiting):
             self._wake(study_id)
 
     @contextmanager
     def listening(self, study_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever there is news of the study."""
+        """An event that is set at every change of the study."""
         news = asyncio.Event()
         self._waiting.setdefault(study_id, set()).add(news)
         try:

@@ -1,4 +1,4 @@
-"""Creating studies: checked whole, then begun once."""
+"""Creation of studies: a study is checked completely, then created once."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import secrets
 
 from blackbox_am import plugins
 from blackbox_am.core.candidate_ids import MAX_POPULATION
-from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import OptimizerSpec
 from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, StudyExists
 from blackbox_am.rpc import names, specs
 from blackbox_am.rpc.pages import PAGE_BYTES
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.fields import of_spec, under
+from blackbox_am.service.models import request_of
 from blackbox_am.service.views import study_to_proto
-from blackbox_am.studies import checks
 from blackbox_am.studies.events import Created
 from blackbox_am.studies.generators import keep_inputs
 from blackbox_am.studies.published import Published
-from blackbox_am.studies.starts import source_of
+from blackbox_am.studies.resolving import ResolvedStudy, go_on, reopen, resolve
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
@@ -60,12 +59,20 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
 
 def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> study_pb2.Study:
     with under("spec"):
-        created = _checked(backend, _seeded(backend, request.spec, study_id))
+        resolved = _checked(backend, _seeded(backend, request.spec, study_id))
+        created = resolved.created
         preview = study_to_proto("", Published.of("", Study.begin(created)))
         _check_size(preview, len(created.spec.targets))
     if request.validate_only:
         return preview
-    backend.registry.create(study_id, created)
+    try:
+        study = backend.registry.load(study_id)
+    except NotFound:
+        backend.registry.create(study_id, created)
+    else:
+        events = reopen(study_id, study, resolved.request, adopt=request.adopt)
+        if events:
+            backend.registry.act(study_id, lambda live: go_on(live, events))
     if created.spec.generator is not None:
         keep_inputs(backend.store.artifacts, study_id, created.spec.generator)
     backend.workers.submit(study_id)
@@ -81,20 +88,16 @@ def view(backend: Backend, study_id: str, full: bool = True) -> study_pb2.Study:
     return study_to_proto(study_id, backend.registry.published(study_id), full)
 
 
-def _checked(backend: Backend, message: study_pb2.StudySpec) -> Created:
-    """The first event of the study, everything checked. Fields of errors are those of the spec."""
+def _checked(backend: Backend, message: study_pb2.StudySpec) -> ResolvedStudy:
+    """The study, everything checked. Fields of errors are those of the spec."""
     spec = specs.study_from_proto(message)
-    oracle: Oracle | None = None
     with of_spec(spec, None):
         _check_memory(spec.optimizer)
-        generator = backend.generator_of(spec)
-        oracle = None if spec.oracle is None else backend.oracle(spec.oracle)
-    with of_spec(spec, oracle):
-        created = checks.created(
-            spec, generator, oracle, backend.oracle, source_of(spec, backend.store)
-        )
-        _check_population(created)
-        return created
+        request = request_of(backend, spec)
+    with of_spec(spec, request.oracle):
+        resolved = resolve(request)
+        _check_population(resolved.created)
+        return resolved
 
 
 def _seeded(backend: Backend, spec: study_pb2.StudySpec, study_id: str) -> study_pb2.StudySpec:

@@ -1,6 +1,6 @@
-"""Requests that cannot be read: refused like any other bad input.
+"""Requests that cannot be decoded are refused like any other invalid input.
 
-gRPC answers UNKNOWN where a message's bytes make no sense, or are nested too deep.
+gRPC itself answers UNKNOWN for a malformed message and for a message that is nested too deeply.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from blackbox_am.rpc import observing, parts
 
 
 class Unreadable:
-    """Stands for a request that cannot be read: who looks into it learns why."""
+    """Stands for a request that cannot be decoded: access to its content raises the reason."""
 
     def __init__(self, error: DecodeError) -> None:
         self._error = error
@@ -29,7 +29,7 @@ class Unreadable:
 
 
 class Decoding(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc.aio has no types
-    """Hands `Unreadable` to our own services where a request cannot be read."""
+    """Passes `Unreadable` to this package's services if a request cannot be decoded."""
 
     def __init__(self, services: Sequence[str]) -> None:
         self._prefixes = tuple(f"/{service}/" for service in services)

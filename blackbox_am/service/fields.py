@@ -1,4 +1,4 @@
-"""The field at fault, as a path from the request on."""
+"""The path of the wrong field, starting from the request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from blackbox_am.plugins import build_objective, build_optimizer, measure
 
 @contextmanager
 def under(root: str) -> Iterator[None]:
-    """Puts `root` before the field of an error that is raised inside: `spec` -> `spec.seed`."""
+    """Prefix the field of an error that is raised inside with `root`: `spec` -> `spec.seed`."""
     try:
         yield
     except (InvalidInput, NotFound, Unsupported) as error:
@@ -26,9 +26,9 @@ def under(root: str) -> Iterator[None]:
 
 @contextmanager
 def of_spec(spec: StudySpec, oracle: Oracle | None) -> Iterator[None]:
-    """Finds the field of `spec` that an error means, which a check raised inside.
+    """Find the field of `spec` that an error inside the context is about.
 
-    A check knows an objective, a unit or a parameter, and not which of the specification it is.
+    A check knows an objective, a unit or a parameter, but not its place in the specification.
     """
     try:
         yield
@@ -40,7 +40,7 @@ def of_spec(spec: StudySpec, oracle: Oracle | None) -> Iterator[None]:
 
 
 def _find(spec: StudySpec, oracle: Oracle | None) -> str:
-    """Where in `spec` something is wrong by itself; empty where nothing is."""
+    """The field of `spec` that is wrong by itself; empty if there is none."""
     found = _of(lambda: build_optimizer(spec.optimizer))
     if found is not None:
         return f"optimizer.{found}" if found else "optimizer"
@@ -78,7 +78,7 @@ def _read(quantity: str, oracle: Oracle | None) -> None:
 
 
 def _of(check: Callable[[], object]) -> str | None:
-    """The field of the error that `check` raises; None where it raises none."""
+    """The field of the error that `check` raises; None if it raises none."""
     try:
         check()
     except BlackboxError as error:

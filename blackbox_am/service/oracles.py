@@ -1,4 +1,4 @@
-"""OracleService: the catalogue's oracles, for whoever asks; and how each is observed."""
+"""OracleService: observations of the catalogue's oracles for any caller."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Array = NDArray[Any]
 
 
 class OracleService(OracleServiceServicer):
-    """A model as an activation oracle."""
+    """The oracles of the catalogue as a service."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend

@@ -1,7 +1,8 @@
-"""Calls about a study that another server owns, carried there by the store and answered there.
+"""Calls about a study that another server owns: the store transports them to the owner.
 
-Servers on one store need not be able to reach each other. A server that is asked to change a
-study which another one owns leaves the request in the store; the owner answers it there.
+Servers on one store do not have to reach each other over the network. A server that receives a
+request for a study of another server writes the request to the store, and the owner answers it
+there.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ from blackbox_am.rpc import status
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.1
-"""How often an owner looks for calls, and a caller for its answer."""
+"""Seconds between two looks of an owner for calls, and of a caller for its answer."""
 ANSWER_SECONDS = 20.0
-"""How long an owner that is alive may take to answer."""
+"""Seconds within which a running owner must answer."""
 
 Handler = Callable[[str, bytes], bytes]
-"""(method, request) -> response, both encoded. It raises what the method raises."""
+"""(method, request) -> response, both encoded; raises the errors of the method."""
 
 
 class Peers:
     """The other servers on the store.
 
     Args:
-        store: which they share.
-        owner_id: of this server.
-        handler: answers calls for studies that this server owns.
-        pool: where it does so.
+        store: the shared store.
+        owner_id: id of this server.
+        handler: answers calls for studies of this server.
+        pool: threads of the handler.
     """
 
     def __init__(self, store: Store, owner_id: str, handler: Handler, pool: Executor) -> None:
@@ -52,15 +53,15 @@ class Peers:
         self._thread.start()
 
     def carry(self, study_id: str, method: str, request: bytes) -> bytes | None:
-        """What the owner of the study answers.
+        """Get the answer of the study's owner.
 
         Returns:
-            The encoded response; None where the study has no owner any more, so that this
-            server can answer itself.
+            The encoded response; None if the study has no owner any more, so that this server can
+            answer.
 
         Raises:
-            BlackboxError: what the owner's method raised.
-            NotOwner: where the owner is alive and does not answer in time.
+            BlackboxError: any error of the owner's method.
+            NotOwner: if the owner runs but does not answer in time.
         """
         call_id = self._store.calls.ask(study_id, method, request)
         deadline = time.monotonic() + ANSWER_SECONDS
@@ -82,7 +83,7 @@ class Peers:
         return answer.response
 
     def stop(self) -> None:
-        """Answers no more calls."""
+        """Stop answering calls."""
         self._stopping.set()
         self._thread.join()
 

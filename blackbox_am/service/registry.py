@@ -1,4 +1,4 @@
-"""The studies of this process: at most one live object for each, taken up when needed."""
+"""The studies of this process: at most one live object for each, loaded when needed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from weakref import WeakValueDictionary
 
 from blackbox_am.core.store import Store
 from blackbox_am.core.types import Best
-from blackbox_am.errors import NotFound, NotOwner, SequenceTaken, StoreCorrupt, StudyExists
+from blackbox_am.errors import NotFound, NotOwner, SequenceTaken, StoreCorrupt
 from blackbox_am.studies import reports
 from blackbox_am.studies.equipment import Equip, FindGenerator, no_generator, nothing
 from blackbox_am.studies.events import Created
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.ownership import Owner
 from blackbox_am.studies.published import Published
+from blackbox_am.studies.reopening import check_spec
 from blackbox_am.studies.stale import Stale
 from blackbox_am.studies.study import Study
 
@@ -29,18 +30,18 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-"""How often an action is tried where the study goes out of date under it."""
+"""Number of attempts of an action if another process changes the study in the meantime."""
 CREATE_SECONDS = 5.0
-"""How long a create request waits for another process that creates the same study."""
+"""Seconds that a create request waits for another process that creates the same study."""
 IDLE_SECONDS = 60.0
-"""A study that nobody used for so long leaves the memory."""
+"""Seconds after which an unused study is removed from memory."""
 IDLE_BYTES = 2**25
-"""Of memory, for studies that nobody uses right now; the least recently used leave first."""
+"""Bytes of memory for unused studies; the least recently used are removed first."""
 
 
 @dataclass
 class _Resident:
-    """A live study in memory, and when it was used last."""
+    """A live study in memory, and the time of its last use."""
 
     live: LiveStudy
     used: float
@@ -50,15 +51,15 @@ class _Resident:
 class StudyRegistry:
     """Finds studies by id. Safe to use from any thread.
 
-    Whoever only looks reads what is published: of a live study from memory, of others from the
-    store's index. A study is live in the process that owns it, while a worker evaluates it or
-    clients ask and tell. It leaves the memory once it has ended or nobody uses it: recovery is
-    exact, so nothing is lost.
+    Readers use the published view: that of a live study in memory, or that in the store's index. A
+    study is live in the process that owns it, while a worker evaluates it or clients ask and tell.
+    It is removed from memory after its end or after a time without use: recovery is exact, so
+    nothing is lost.
 
     Attributes:
-        store: where the studies are kept.
+        store: the store of the studies.
         owner: holds the leases.
-        device: where optimizers compute.
+        device: device of the optimizers.
         equip: gives optimizers the models that they need.
         generator_of: finds the generators of studies.
         on_change: called with a study's id after each of its changes.
@@ -85,24 +86,24 @@ class StudyRegistry:
         self._running: set[str] = set()
         self._of_study: WeakValueDictionary[str, threading.RLock] = WeakValueDictionary()
 
-    # Looking
+    # Reading
 
     def published(self, study_id: str) -> Published:
-        """What is known of a study. Waits for nobody.
+        """The published view of a study. Never waits for a lock.
 
         Raises:
-            NotFound: where there is no such study.
-            StoreCorrupt: where it cannot be read.
+            NotFound: if the study does not exist.
+            StoreCorrupt: if it cannot be read.
         """
         live = self._current(study_id)
         return Published.read(self.store.find(study_id)) if live is None else live.published
 
     def best(self, study_id: str) -> tuple[Best, ...]:
-        """The best of each target that has one. Waits for nobody.
+        """The best candidate of each target that has one. Never waits for a lock.
 
         Raises:
-            NotFound: where there is no such study.
-            StoreCorrupt: where it cannot be read.
+            NotFound: if the study does not exist.
+            StoreCorrupt: if it cannot be read.
         """
         live = self._current(study_id)
         if live is not None:
@@ -110,22 +111,22 @@ class StudyRegistry:
         return tuple(reports.best(study_id, self.load(study_id)))
 
     def load(self, study_id: str) -> Study:
-        """A copy of the study's state, out of the store.
+        """A copy of the study's state from the store.
 
         Raises:
-            NotFound: where there is no such study.
-            StoreCorrupt: where it cannot be read.
+            NotFound: if the study does not exist.
+            StoreCorrupt: if it cannot be read.
         """
         return reports.load(self.store, study_id)
 
     # Changing
 
     def create(self, study_id: str, created: Created) -> None:
-        """Begins a study, unless it began alike before.
+        """Create a study, or find the equal study of this id.
 
         Raises:
-            StudyExists: where a study of that id began with another specification.
-            NotOwner: where another process is creating it, and does not come to an end.
+            StudyExists: if a study of this id has another specification.
+            NotOwner: if another process is creating the study and does not finish.
         """
         deadline = self._clock() + CREATE_SECONDS
         while True:
@@ -144,19 +145,16 @@ class StudyRegistry:
                 )
             time.sleep(0.05)
         if existing.created.spec != created.spec:
-            raise StudyExists(
-                f"a study {study_id!r} exists with another specification; choose another id, "
-                "or delete that study first",
-                field="study_id",
-            )
+            check_spec(study_id, self.load(study_id), created.spec)
 
     def act(self, study_id: str, action: Callable[[LiveStudy], T]) -> T:
-        """`action` on the live study, again where the study goes out of date under it.
+        """Apply `action` to the live study, and repeat it if another process changed the study
+        meanwhile.
 
         Raises:
-            NotFound: where there is no such study.
-            NotOwner: where another process owns it.
-            SequenceTaken, Stale: where it went out of date every time.
+            NotFound: if the study does not exist.
+            NotOwner: if another process owns it.
+            SequenceTaken, Stale: if every attempt failed for this reason.
         """
         for _ in range(ATTEMPTS - 1):
             with suppress(SequenceTaken, Stale):
@@ -164,16 +162,16 @@ class StudyRegistry:
         return self._acted(study_id, action)
 
     def live(self, study_id: str) -> LiveStudy:
-        """The live study, recovered from the store where it is not in memory.
+        """The live study; it is recovered from the store if it is not in memory.
 
         Raises:
-            NotFound: where there is no such study.
-            NotOwner: where another process owns it.
+            NotFound: if the study does not exist.
+            NotOwner: if another process owns it.
         """
         with self._holding(study_id):
             live = self._current(study_id)
             if live is None:
-                self.store.find(study_id)  # a lease on a study that does not exist helps nobody
+                self.store.find(study_id)  # a lease on a study that does not exist is useless
                 live = self._owned(study_id, LiveStudy.recover)
                 self._keep(live)
             self._touch(study_id)
@@ -181,7 +179,7 @@ class StudyRegistry:
 
     @contextmanager
     def running(self, study_id: str) -> Iterator[None]:
-        """Keeps a study in memory while a worker evaluates it, and gives it back then."""
+        """Hold a study in memory while a worker evaluates it, and release it afterwards."""
         with self._lock:
             self._running.add(study_id)
         try:
@@ -192,11 +190,12 @@ class StudyRegistry:
             self.rest(study_id)
 
     def rest(self, study_id: str, *, wait: bool = True) -> None:
-        """Lets a study leave the memory, and gives its lease back, unless a worker runs it.
+        """Remove a study from memory and release its lease, unless a worker runs it.
 
         Args:
-            study_id: which.
-            wait: for actions on the study that are under way; without, the study stays then.
+            study_id: the study.
+            wait: whether to wait for running actions on the study; otherwise the study stays if
+                there are any.
         """
         with self._holding(study_id, wait=wait) as held:
             with self._lock:
@@ -212,7 +211,7 @@ class StudyRegistry:
                 self.owner.release(resident.live.ownership, handed)
 
     def rest_idle(self) -> None:
-        """Lets studies leave the memory that nobody has used for a while, or that are too many."""
+        """Remove studies from memory that were not used for a while, or that exceed the limit."""
         now, kept = self._clock(), 0
         with self._lock:
             residents = [(i, r) for i, r in self._live.items() if i not in self._running]
@@ -222,11 +221,11 @@ class StudyRegistry:
                 self.rest(study_id, wait=False)
 
     def delete(self, study_id: str) -> None:
-        """Forgets a study here and in the store.
+        """Delete a study here and in the store.
 
         Raises:
-            NotFound: where there is no such study.
-            NotOwner: where another process owns it.
+            NotFound: if the study does not exist.
+            NotOwner: if another process owns it.
         """
         with self._holding(study_id):
             with suppress(StoreCorrupt):  # a damaged study can be deleted
@@ -241,18 +240,18 @@ class StudyRegistry:
         self.on_change(study_id)
 
     def close(self) -> None:
-        """Lets all studies leave the memory, and gives their leases back."""
+        """Remove all studies from memory and release their leases."""
         with self._lock:
             study_ids = [i for i in self._live if i not in self._running]
         for study_id in study_ids:
             self.rest(study_id)
         self.owner.close()
 
-    # Inside
+    # Internal
 
     @contextmanager
     def _holding(self, study_id: str, *, wait: bool = True) -> Iterator[bool]:
-        """The lock under which a study is taken up and given back. Yields whether it is held."""
+        """The lock for loading and releasing a study. Yields whether the lock is held."""
         with self._lock:
             lock = self._of_study.setdefault(study_id, threading.RLock())
         held = lock.acquire(blocking=wait)
@@ -266,7 +265,7 @@ class StudyRegistry:
         live = self._owned(study_id, LiveStudy.create, created)
         self._keep(live)
         if created.spec.oracle is not None:
-            self.rest(study_id)  # whichever process has a worker free takes it up
+            self.rest(study_id)  # any process with a free worker can take the study
 
     def _owned(
         self, study_id: str, begin: Callable[..., LiveStudy], *arguments: object
@@ -292,7 +291,8 @@ class StudyRegistry:
         try:
             return action(live)
         finally:
-            # What waits for a worker, or has ended, is not kept for the next caller.
+            # A study that waits for a worker, or that has ended, does not stay in memory for the
+            # next caller.
             progress, oracle = live.published.progress, live.published.created.spec.oracle
             if not progress.state.active or oracle is not None:
                 self.rest(study_id)

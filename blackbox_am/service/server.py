@@ -17,14 +17,21 @@ from grpc_reflection.v1alpha import reflection
 from blackbox_am.errors import Conflict
 from blackbox_am.rpc.api import MIN_KEEPALIVE_SECONDS
 from blackbox_am.service import calls
-from blackbox_am.service.backend import Backend
+from blackbox_am.service.backend import Backend, Pool
 from blackbox_am.service.catalog import CatalogService
 from blackbox_am.service.config import Config
 from blackbox_am.service.decoding import Decoding
+from blackbox_am.service.groups import GroupService
 from blackbox_am.service.oracles import OracleService
 from blackbox_am.service.studies import StudyService
-from blackbox_am.v1 import catalog_service_pb2, oracle_service_pb2, study_service_pb2
+from blackbox_am.v1 import (
+    catalog_service_pb2,
+    group_service_pb2,
+    oracle_service_pb2,
+    study_service_pb2,
+)
 from blackbox_am.v1.catalog_service_pb2_grpc import add_CatalogServiceServicer_to_server
+from blackbox_am.v1.group_service_pb2_grpc import add_GroupServiceServicer_to_server
 from blackbox_am.v1.oracle_service_pb2_grpc import add_OracleServiceServicer_to_server
 from blackbox_am.v1.study_service_pb2_grpc import add_StudyServiceServicer_to_server
 
@@ -37,6 +44,7 @@ WORKER_SECONDS = 10.0
 
 SERVICES = (
     study_service_pb2.DESCRIPTOR.services_by_name["StudyService"].full_name,
+    group_service_pb2.DESCRIPTOR.services_by_name["GroupService"].full_name,
     oracle_service_pb2.DESCRIPTOR.services_by_name["OracleService"].full_name,
     catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name,
 )
@@ -58,6 +66,7 @@ class Server:
         self._backend: Backend | None = None
         self._server: grpc.aio.Server | None = None
         self._health: health.aio.HealthServicer | None = None
+        self._unfinished: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
         """Starts serving, and takes up every study that is to go on. Returns the address.
@@ -85,8 +94,13 @@ class Server:
         reflection.enable_server_reflection(
             (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
         )
+        groups = GroupService(backend, partial(calls.by_owner, studies))
+        add_GroupServiceServicer_to_server(groups, server)
         await server.start()
         self._backend, self._server = backend, server
+        self._unfinished = asyncio.create_task(
+            backend.in_thread(groups.grouping.finish_all, Pool.CONTROL)
+        )
         for name in ("", *SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         log.info("serving on %s, store %s", self.address, self._config.store)
@@ -98,6 +112,8 @@ class Server:
             return
         log.info("stopping")
         await self._health.enter_graceful_shutdown()
+        if self._unfinished is not None:
+            self._unfinished.cancel()
         self._backend.changes.close()
         await asyncio.gather(
             self._server.stop(GRACE_SECONDS),

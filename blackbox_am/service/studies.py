@@ -12,9 +12,16 @@ from blackbox_am.core.store import IndexedStudy
 from blackbox_am.core.types import Best
 from blackbox_am.errors import InvalidInput, StoreCorrupt
 from blackbox_am.rpc import names, pages, progress, specs
-from blackbox_am.service import asking, watching
+from blackbox_am.service import artifacts, asking, models, watching
 from blackbox_am.service.backend import Backend
-from blackbox_am.service.calls import streaming, unary, unary_control, unary_model, unary_remote
+from blackbox_am.service.calls import (
+    receiving,
+    streaming,
+    unary,
+    unary_control,
+    unary_model,
+    unary_remote,
+)
 from blackbox_am.service.creating import create, view
 from blackbox_am.service.fields import under
 from blackbox_am.service.rendering import as_dtype, check_stimulus_dtype, render
@@ -93,6 +100,7 @@ class StudyService(StudyServiceServicer):
     def ResumeStudy(  # noqa: N802
         self, request: pb.ResumeStudyRequest
     ) -> pb.ResumeStudyResponse:
+        models.check(self.backend, names.study_id(request.name), adopt=request.adopt)
         study = self._steer(request.name, decisions.resumed, LiveStudy.resume)
         self.backend.workers.submit(names.study_id(request.name))
         return pb.ResumeStudyResponse(study=study)
@@ -175,17 +183,17 @@ class StudyService(StudyServiceServicer):
         page, token = pages.fill(entries, size, scope)
         return pb.GetBestResponse(best=page, next_page_token=token)
 
-    @streaming
-    def WriteArtifact(  # noqa: N802
+    @receiving
+    async def WriteArtifact(  # noqa: N802
         self, requests: AsyncIterator[pb.WriteArtifactRequest]
-    ) -> AsyncGenerator[pb.WriteArtifactResponse, None]:
-        raise NotImplementedError
+    ) -> pb.WriteArtifactResponse:
+        return await artifacts.write(self.backend, requests)
 
     @streaming
     def ReadArtifact(  # noqa: N802
         self, request: pb.ReadArtifactRequest
     ) -> AsyncGenerator[pb.ReadArtifactResponse, None]:
-        raise NotImplementedError
+        return artifacts.read(self.backend, request)
 
     def _indexed(self, after: str, rows: int, states: list[str]) -> Iterator[IndexedStudy]:
         """The index from `after` on, read `rows` at a time."""

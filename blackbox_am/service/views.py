@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from blackbox_am.core import study_events as seen_as
 from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.store import Record
-from blackbox_am.core.types import StudyState
+from blackbox_am.core.types import StopReason, StudyState
 from blackbox_am.errors import InvalidInput
 from blackbox_am.rpc import events, names, progress, times
 from blackbox_am.rpc.mapping import to_message
@@ -19,6 +19,7 @@ from blackbox_am.studies.events import (
     Event,
     GenerationClosed,
     GenerationOpened,
+    OracleProbed,
     Resumed,
     RowsTold,
     StateChanged,
@@ -116,6 +117,8 @@ def _seen(event: Event, seen: tuple[int, datetime]) -> seen_as.StudyEvent:
             return seen_as.BudgetChanged(*seen, event.budget)
         case Resumed():
             return seen_as.Resumed(*seen, event.generation, event.exact, event.message)
+        case OracleProbed():
+            return seen_as.StateChanged(*seen, StudyState.RUNNING, StopReason.NONE, event.warning)
         case Adopted():
             digests = (_digest(event.oracle_fingerprint), _digest(event.generator_fingerprint))
             return seen_as.Adopted(*seen, *digests, event.message)

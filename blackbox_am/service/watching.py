@@ -1,4 +1,4 @@
-"""Watching a study: its journal from some event on, then what is added to it."""
+"""Watching a study: its journal from some event on, then all new events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from blackbox_am.v1 import study_service_pb2 as pb
 
 READ_RECORDS = 128
 AGAIN_SECONDS = 1.0
-"""After which a watcher of a server that goes down may try again."""
+"""Seconds after which a watcher can retry when a server stops."""
 POLL_SECONDS = 0.5
 """How often the journal is read without news in this process: another may write to it."""
 
@@ -73,12 +73,12 @@ def _interval(request: pb.WatchStudyRequest) -> float:
 
 
 class _Journal:
-    """Reads a journal on, piece by piece.
+    """Reads a journal in pieces.
 
     Attributes:
-        after: the sequence number of the last event read.
-        more: whether the last piece was a full one.
-        ended: whether the study has ended, as far as the journal was read.
+        after: the sequence number of the last event that was read.
+        more: whether the last piece had the maximal size.
+        ended: whether the study has ended, according to the events that were read.
     """
 
     def __init__(self, backend: Backend, study_id: str, after: int) -> None:
@@ -107,14 +107,14 @@ class _Journal:
         return events
 
     def snapshot(self) -> study_pb2.Study:
-        """The study as it stands."""
+        """The current study."""
         return study_to_proto(self._study_id, self._backend.registry.published(self._study_id))
 
 
 class _Thinner:
     """Leaves out events of generations that follow each other faster than `interval`.
 
-    The last one is held back until the interval is over, or until another event is due.
+    The last event is held back until the interval has passed or another event is due.
     """
 
     def __init__(self, interval: float) -> None:
@@ -125,7 +125,7 @@ class _Thinner:
     def thin(
         self, events: list[study_event_pb2.StudyEvent]
     ) -> Iterator[study_event_pb2.StudyEvent]:
-        """Those of `events`, in order, that are to be sent now."""
+        """The events of `events`, in order, that are due now."""
         for event in events:
             if self._interval == 0:
                 yield event
@@ -137,17 +137,17 @@ class _Thinner:
                 yield event
 
     def due(self) -> Iterator[study_event_pb2.StudyEvent]:
-        """What was held back long enough."""
+        """Held-back events whose interval has passed."""
         if time.monotonic() >= self._next:
             yield from self.flush()
 
     def flush(self) -> Iterator[study_event_pb2.StudyEvent]:
-        """What was held back, now."""
+        """All held-back events."""
         if self._held is not None:
             yield self._held
             self._held = None
             self._next = time.monotonic() + self._interval
 
     def seconds_left(self) -> float:
-        """Until something is due."""
+        """Wait until an event is due."""
         return POLL_SECONDS if self._held is None else max(self._next - time.monotonic(), 0.0)

@@ -1,7 +1,7 @@
-"""Threads that evaluate studies with an oracle: in this process, as one more client of each.
+"""Threads that evaluate studies with an oracle; for a study, each is one more client.
 
-A study that waits for a thread is nobody's: each server on the store looks for such studies, and
-whichever has a thread free takes the study's lease.
+A study that waits for a thread has no owner. Every server on the store looks for such studies, and
+a server with a free thread takes the study's lease.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import (
     BlackboxError,
+    ModelChanged,
     NotFound,
     NotOwner,
     OracleError,
@@ -31,22 +32,26 @@ from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.studies import loop
 from blackbox_am.studies.equipment import FindGenerator
 from blackbox_am.studies.live import LiveStudy
-from blackbox_am.studies.local import evaluator_of
+from blackbox_am.studies.measuring import evaluator_of
+from blackbox_am.studies.reopening import check_models
+from blackbox_am.studies.resolving import Request
 
 log = logging.getLogger(__name__)
 
 _WANTED = (StudyState.PENDING, StudyState.RUNNING)
 _WANTED_STATES = tuple(state.value for state in _WANTED)
 _PASSING = (OracleUnavailable, OracleTimeout, SequenceTaken, StoreError)
-"""Errors that may not come again on the next attempt."""
+"""Errors after which another attempt can succeed."""
 AGAIN_SECONDS = 1.0
-"""Before a study whose store failed is put into the queue again."""
+"""Seconds before a study whose store failed is queued again."""
 SEEK_SECONDS = 1.0
-"""How often the store is searched for studies that no process runs."""
+"""Seconds between two searches of the store for studies without an owner."""
 LONGEST_WAIT_SECONDS = 300.0
-"""A study whose oracle wants to be left alone for longer is paused, and gives its thread back."""
+"""Longest wait in seconds for an oracle before the study is paused and releases its thread."""
 LOOK_SECONDS = 1.0
-"""How often a study that waits for its oracle is looked at: it may be paused meanwhile."""
+"""Seconds between two looks at a study that waits for its oracle, since it can be paused
+meanwhile.
+"""
 
 
 @dataclass
@@ -56,20 +61,22 @@ class _Queue:
     waiting: deque[str] = field(default_factory=deque)
     running: set[str] = field(default_factory=set)
     again: set[str] = field(default_factory=set)
-    """Running, and wanted once more: resumed before its thread had seen the pause."""
+    """Studies that run and must run again, because they were resumed before their thread saw the
+    pause.
+    """
 
 
 class Workers:
-    """Runs studies, some at once, the others in turn.
+    """Runs studies, several at once and the others in turn.
 
     Args:
-        registry: where studies are found.
+        registry: finds studies.
         generator: finds the generator of a study.
         oracle: finds an oracle by name.
-        threads: how many studies run at once.
-        retry_delays: seconds before each new attempt while an oracle or the store is away,
-            or more where the oracle says when to come back; after the last, the study is
-            paused where it was the oracle, and waits for its next turn where it was the store.
+        threads: number of studies that run at once.
+        retry_delays: seconds before each new attempt while an oracle or the store is unavailable,
+            or more if the oracle requests it. After the last attempt, the study is paused if the
+            oracle was unavailable, and queued again if the store was.
     """
 
     def __init__(
@@ -87,7 +94,7 @@ class Workers:
         self._stopping = threading.Event()
         self._queue = _Queue()
         self._changed = threading.Condition()
-        # Daemons: an oracle that never answers must not keep a stopped server alive.
+        # Daemon threads: an oracle without an answer must not keep a stopped server running.
         self._threads = [
             threading.Thread(target=self._work, name=f"worker-{i}", daemon=True)
             for i in range(threads)
@@ -97,7 +104,7 @@ class Workers:
             thread.start()
 
     def submit(self, study_id: str) -> None:
-        """Sees to it that the study is run, if it has an oracle and is to go on."""
+        """Queue the study if it has an oracle and is to run."""
         with self._changed:
             if study_id in self._queue.running:
                 self._queue.again.add(study_id)
@@ -106,8 +113,8 @@ class Workers:
                 self._changed.notify()
 
     def _seek(self) -> None:
-        """Submits the studies of the store that are to go on and that no process runs, and lets
-        idle ones leave the memory.
+        """Queue the store's studies that are to run and have no owner, and remove idle ones from
+        memory.
         """
         while not self._stopping.is_set():
             try:
@@ -119,11 +126,11 @@ class Workers:
             self._stopping.wait(SEEK_SECONDS)
 
     def stop(self, timeout: float) -> None:
-        """Lets each running study finish its generation, then ends the threads.
+        """Let each running study finish its generation, then end the threads.
 
         Args:
-            timeout: seconds; what has not finished by then is evaluated again by the next
-                owner of the study.
+            timeout: seconds; the next owner of a study repeats a generation that has not finished
+                by then.
         """
         self._stopping.set()
         with self._changed:
@@ -172,11 +179,11 @@ class Workers:
                 self._changed.notify()
 
     def _run(self, study_id: str) -> None:
-        """Runs a study until it needs no worker any more.
+        """Run a study until it needs no worker any more.
 
         Raises:
-            StoreError, SequenceTaken: where the store fails longer than it is tried again.
-            NotOwner: where another process runs the study.
+            StoreError, SequenceTaken: if the store fails in all attempts.
+            NotOwner: if another process runs the study.
         """
         delays, unbilled = _Delays(self._retry_delays), loop.UnbilledUsage()
         while not self._stopping.is_set():
@@ -212,9 +219,21 @@ class Workers:
         live = self._registry.live(study_id)
         spec = live.study.spec
         assert spec.oracle is not None  # it would not be wanted
-        generator = self._generator(spec)
-        assert generator is not None  # StudySpec takes no oracle without one
-        evaluator = evaluator_of(live, generator, self._oracle(spec.oracle))
+        request = Request(
+            spec=spec,
+            generator=self._generator(spec),
+            oracle=self._oracle(spec.oracle),
+            network=self._oracle,
+            device=self._registry.device,
+        )
+        try:
+            check_models(study_id, live.study, *request.fingerprints)
+        except ModelChanged as error:
+            self._suspend(study_id, error.message)
+            return
+        evaluator = evaluator_of(live, request, unbilled)
+        if evaluator is None:
+            return
 
         def went_on(live: LiveStudy) -> None:
             delays.start_over()
@@ -229,10 +248,10 @@ class Workers:
         )
 
     def _waited(self, study_id: str, delays: _Delays, error: BlackboxError) -> bool:
-        """Waits for what is away. Returns False where the study is paused instead.
+        """Wait for the oracle or the store. Returns False if the study was paused instead.
 
         Raises:
-            BlackboxError: `error`, where it is the store that stays away.
+            BlackboxError: `error`, if the store stays unavailable.
         """
         delay, wanted = delays.next(), error.retry_after or 0.0
         if not isinstance(error, OracleError):
@@ -275,12 +294,12 @@ class _Delays:
         self._used = 0
 
     def next(self) -> float | None:
-        """The next one, or None."""
+        """The next delay, or None."""
         if self._used == len(self._delays):
             return None
         self._used += 1
         return self._delays[self._used - 1]
 
     def start_over(self) -> None:
-        """It worked: the next failure is a first one."""
+        """Start again with the first delay, after a success."""
         self._used = 0

@@ -20,7 +20,7 @@ from sqlalchemy.pool import StaticPool
 
 from blackbox_am.errors import StoreCorrupt, StoreError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SEAL_BYTES = 4
 CURE = "restore the store from a backup, or delete the study"
 STUDY_ID = sa.String(63)

@@ -26,6 +26,7 @@ from blackbox_am.errors import NotFound, NotOwner, SequenceTaken, StoreCorrupt
 from blackbox_am.stores import index, journal
 from blackbox_am.stores.artifacts import SQLArtifacts, forget_references
 from blackbox_am.stores.database import Database
+from blackbox_am.stores.groups import SQLGroupJournals
 from blackbox_am.stores.leases import SQLCalls, SQLLeases, check_holder, forget_lease, leases
 
 
@@ -49,6 +50,7 @@ class SQLStore(Store):
         self.leases = SQLLeases(self._database)
         self.calls = SQLCalls(self._database)
         self.artifacts = SQLArtifacts(self._database)
+        self.groups = SQLGroupJournals(self._database, clock)
 
     @property
     def url(self) -> str:

@@ -37,6 +37,7 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
         noisy: whether the same stimulus does not always get the same activations.
         numerics: the processor and the mode of linear algebra that it began with; other ones may
             give other last bits.
+        spent: what was asked of the oracle before, to see what it is like.
     """
 
     spec: StudySpec
@@ -51,6 +52,24 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
     generator_fingerprint: Fingerprint | None = None
     noisy: bool = False
     numerics: str = ""
+    spent: Accounting | None = None
+
+
+class OracleProbed(msgspec.Struct, frozen=True, tag="probed"):
+    """The oracle was measured on a few rows before the search, to see whether it repeats itself.
+
+    Attributes:
+        noisy: whether the same stimulus gets other activations.
+        optimizer, population, batch_size, warning: those of `Created`, from now on.
+        spent: what was asked of the oracle.
+    """
+
+    noisy: bool
+    optimizer: OptimizerSpec
+    population: int
+    batch_size: int
+    warning: str
+    spent: Accounting
 
 
 class Adopted(msgspec.Struct, frozen=True, tag="adopted"):
@@ -183,6 +202,7 @@ class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
 
 Event = (
     Created
+    | OracleProbed
     | Adopted
     | StateChanged
     | GenerationOpened

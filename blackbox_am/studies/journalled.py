@@ -14,7 +14,14 @@ from blackbox_am.core.spec import Budget
 from blackbox_am.core.store import Store, StoredSnapshot
 from blackbox_am.core.types import Accounting, Best, StopReason, StudyState
 from blackbox_am.studies import decisions, folded, reports
-from blackbox_am.studies.events import Created, Event, GenerationClosed, StateChanged, entry
+from blackbox_am.studies.events import (
+    Adopted,
+    Created,
+    Event,
+    GenerationClosed,
+    StateChanged,
+    entry,
+)
 from blackbox_am.studies.leases import LeaseBook
 from blackbox_am.studies.ownership import Ownership
 from blackbox_am.studies.published import Published
@@ -40,6 +47,7 @@ class JournalledStudy:
         published: an immutable view of the study, replaced after each append.
         best: the best candidate of each target that has one; immutable.
         stale: whether the object refuses every call and the study must be recovered from the store.
+        models_checked: whether the models were compared with those of the study's start.
         on_change: called after every append, on the appending thread.
     """
 
@@ -58,6 +66,7 @@ class JournalledStudy:
         self.ownership = ownership
         self.on_change: Callable[[], None] = lambda: None
         self.stale = False
+        self.models_checked = False
         self.published = Published.of(study_id, study)
         self.best: tuple[Best, ...] = ()
         self._lock = threading.RLock()
@@ -158,6 +167,12 @@ class JournalledStudy:
         with self._locked():
             if self.study.state.active:
                 self._append([StateChanged(StudyState.FAILED, StopReason.ORACLE, message)])
+
+    def adopt(self, adopted: Adopted) -> None:
+        """Goes on with another oracle or generator than the study began with, and says so."""
+        with self._locked():
+            self._append([adopted])
+            self._reopened()
 
     def extend(self, budget: Budget) -> None:
         """Raise the budget."""

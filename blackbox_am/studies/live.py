@@ -21,7 +21,6 @@ from blackbox_am.errors import (
     SequenceTaken,
     StoreCorrupt,
     StudyClosed,
-    StudyExists,
 )
 from blackbox_am.evaluation import Examiner
 from blackbox_am.studies import decisions
@@ -34,6 +33,7 @@ from blackbox_am.studies.events import (
     Event,
     GenerationClosed,
     GenerationOpened,
+    OracleProbed,
     Resumed,
     RowsTold,
     StateChanged,
@@ -43,6 +43,7 @@ from blackbox_am.studies.examined import Examined
 from blackbox_am.studies.journalled import JournalledStudy
 from blackbox_am.studies.leases import NOBODY, Holder
 from blackbox_am.studies.ownership import Ownership
+from blackbox_am.studies.reopening import check_spec
 from blackbox_am.studies.scoring import Bools
 from blackbox_am.studies.search import Search
 from blackbox_am.studies.snapshots import Snapshots, beginning, last_kept
@@ -73,10 +74,10 @@ class LiveStudy(JournalledStudy):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(store, study_id, study, ownership, clock)
-        self.search = Search(study, torch.device(device), equip)
+        self._device, self._equip = torch.device(device), equip
         self._clock = clock
         self._started = clock()
-        self._snapshots = Snapshots(self.search, clock)
+        self._take_optimizer()
         self._open: Generation | None = None
         generator = generator_of(study.spec)
         layouts = [target.layout for target in study.targets]
@@ -87,7 +88,7 @@ class LiveStudy(JournalledStudy):
 
     @classmethod
     def create(cls, store: Store, study_id: str, created: Created, **options: Any) -> LiveStudy:
-        """Begins a study, or returns the one of that id where it began alike.
+        """Begins a study, or returns the one of that id where it is the same one.
 
         Args:
             options: `ownership`, `device`, `equip`, `generator_of`, `clock`, as of the constructor.
@@ -104,12 +105,8 @@ class LiveStudy(JournalledStudy):
             live._begin(created)
         except SequenceTaken:
             existing = cls.recover(store, study_id, **options)
-            if existing.study.created.spec != created.spec:
-                raise StudyExists(
-                    f"a study {study_id!r} exists with another specification; "
-                    "choose another id, or delete that study first",
-                    field="study_id",
-                ) from None
+            if check_spec(study_id, existing.study, created.spec):
+                existing.extend(created.spec.budget)
             return existing
         live._publish_all()
         return live
@@ -160,6 +157,23 @@ class LiveStudy(JournalledStudy):
         if events:
             self._append(events)
         self.conclude()
+
+    def _take_optimizer(self) -> None:
+        self.search = Search(self.study, self._device, self._equip)
+        self._snapshots = Snapshots(self.search, self._clock)
+
+    def settle(self, event: OracleProbed) -> None:
+        """Journals what was measured of the oracle before the search, and goes by it.
+
+        Where somebody ended the study meanwhile, only the bill is journalled.
+        """
+        with self._locked():
+            if self.study.state is not StudyState.RUNNING or not self.study.untouched:
+                self.bill(event.spent)
+                return
+            self._append([event])
+            self._open = None
+            self._take_optimizer()
 
     @property
     def memory_bytes(self) -> int:
@@ -380,4 +394,6 @@ class LiveStudy(JournalledStudy):
             if isinstance(event, GenerationClosed) and exact:
                 exact = self.search.relearn(self.study, event)
             self.study.apply(event)
+            if isinstance(event, OracleProbed):  # of a noisy oracle another one may search
+                self._take_optimizer()
         return exact and self.search.owns_opened(self.study)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,26 +17,21 @@ from numpy.typing import NDArray
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.criterion import Criterion
 from blackbox_am.core.generator import Generator
-from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.spec import (
-    CriterionSpec,
-    ObjectiveSpec,
-    StudySpec,
-    from_plain,
-    objective,
-    start_spec,
-    to_plain,
-)
+from blackbox_am.core.spec import CriterionSpec, StudySpec, from_plain, start_spec, to_plain
+from blackbox_am.core.store import Store
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
-from blackbox_am.errors import OracleFailed
-from blackbox_am.evaluation import LocalEvaluator
+from blackbox_am.core.wrapper import Wrapper
+from blackbox_am.errors import NotOwner, OracleFailed
 from blackbox_am.stores import SQLStore
-from blackbox_am.studies import checks, equipment, loop, reports
-from blackbox_am.studies.live import LiveStudy
-from blackbox_am.studies.starts import source_of
+from blackbox_am.studies import equipment, loop, reports
+from blackbox_am.studies.following import owned
+from blackbox_am.studies.given import Target, generator_of, objectives_of, oracle_of, plain
+from blackbox_am.studies.measuring import evaluator_of
+from blackbox_am.studies.ownership import Owner
+from blackbox_am.studies.resolving import Request, open_study, reopen
 
-Target = str | ObjectiveSpec | Objective
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,9 @@ class Result:
 
 def maximise(
     *,
-    oracle: Oracle | str,
+    oracle: Oracle | str | torch.nn.Module | Callable[..., Any],
     generator: Generator | str,
-    targets: Sequence[Target],
+    targets: Target | Sequence[Target],
     criteria: Sequence[Criterion | CriterionSpec] = (),
     optimizer: str = "auto",
     parameters: dict[str, Any] | None = None,
@@ -64,22 +63,30 @@ def maximise(
     patience: int | None = None,
     seed: int = 0,
     start: str | NDArray[Any] | None = None,
-    store: str = ":memory:",
+    store: str | Path = ":memory:",
     study_id: str = "local",
+    adopt: bool = False,
     catalogue: Catalogue | None = None,
     device: str = "auto",
     on_generation: Callable[[StudyProgress], None] = lambda progress: None,
+    on_message: Callable[[str], None] = log.warning,
 ) -> Result:
     """Finds stimuli that maximise each target. All targets are searched at once.
 
-    Where `store` holds a study of this id and this specification, it goes on from where
-    it was left. Where the oracle has a quota and that is used up, the study comes back
-    paused, with the bill in its message.
+    Where `store` holds a study of this id and this specification, it goes on from where it was
+    left, also with a larger budget. It never mixes two models: where the oracle or the generator
+    is not the one that the study began with, `ModelChanged` says what differs. Where the oracle
+    has a quota and that is used up, the study comes back paused, with the bill in its message.
+
+    Before a study begins, the oracle observes 4 rows, or 6, to see whether it repeats itself; they
+    are in `progress.spent`. One that does not is treated as noisy, and `progress.warning` says so.
 
     Args:
-        oracle: the model, or its name in the catalogue.
+        oracle: the model, or its name in the catalogue; also a torch module, a fitted estimator
+            (with a `Table` as generator) or a function of stimuli (N, *stimulus), which then
+            take the stimuli that the generator makes.
         generator: what makes stimuli, or its name in the catalogue.
-        targets: units (``"head:3"``) or objectives, K of them.
+        targets: a unit (``"head:3"``), an objective, or a list of K of them.
         criteria: when a target has succeeded, which ends it: none, one for all targets, or one a
             target.
         optimizer: name of the optimizer, and its `parameters`; `auto` chooses.
@@ -90,19 +97,26 @@ def maximise(
             (K, D) or (D,); the prior where None.
         store: path or URL of the journal.
         study_id: the study's id in the store.
+        adopt: whether to go on with another oracle or generator than the study began with. What
+            was measured before stays; the journal tells what differs.
         catalogue: where names are looked up; the shipped models where None.
         device: of the optimizer's tensors: `cpu`, `cuda`, or `auto`.
         on_generation: called after each generation, for progress.
+        on_message: told which process runs the study, where it is another one; that study is
+            followed to its end then, and continued where the other process dies.
 
     Raises:
         InvalidInput, Unsupported: for a study that cannot work.
+        StudyExists: where the store holds a study of this id with another specification.
+        ModelChanged: where it began with another oracle or generator, and `adopt` is false.
         OracleError: where the model fails.
     """
     catalogue = catalogue or Catalogue.default()
-    model = catalogue.oracle(oracle) if isinstance(oracle, str) else oracle
-    maker = catalogue.generator(generator) if isinstance(generator, str) else generator
-    plain = {
-        "targets": [to_plain(_objective_spec(target)) for target in targets],
+    device = resolve_device(device)
+    maker = generator_of(generator, catalogue)
+    model = oracle_of(oracle, maker, catalogue, device)
+    wanted = {
+        "targets": [to_plain(target) for target in objectives_of(targets)],
         "criteria": [
             to_plain(one.spec() if isinstance(one, Criterion) else one) for one in criteria
         ],
@@ -112,22 +126,23 @@ def maximise(
             "target_score": target_score,
             "patience": patience,
         },
-        "generator": generator if isinstance(generator, str) else generator.kind,
-        "oracle": oracle if isinstance(oracle, str) else oracle.kind,
+        "generator": generator if isinstance(generator, str) else maker.kind,
+        "oracle": oracle if isinstance(oracle, str) else _kind_of(model),
         "optimizer": {"name": optimizer, "parameters": parameters or {}},
         "seed": seed,
         "start": to_plain(start_spec(start)),
     }
-    spec = from_plain(StudySpec, plain)
     return run(
-        spec,
+        from_plain(StudySpec, plain(wanted)),
         oracle=model,
         generator=maker,
-        store=SQLStore(store),
+        store=store,
         study_id=study_id,
         device=device,
         network=catalogue.oracle,
+        adopt=adopt,
         on_generation=on_generation,
+        on_message=on_message,
     )
 
 
@@ -136,53 +151,76 @@ def run(
     *,
     oracle: Oracle,
     generator: Generator,
-    store: SQLStore,
+    store: str | Path | SQLStore,
     study_id: str,
     device: str = "auto",
     network: Callable[[str], Oracle] = equipment.no_network,
+    adopt: bool = False,
     on_generation: Callable[[StudyProgress], None] = lambda progress: None,
+    on_message: Callable[[str], None] = log.warning,
 ) -> Result:
     """Runs the study that `spec` describes to its end. Arguments as of `maximise`; `network`
-    finds the networks by name that the optimizer may use as prior knowledge.
+    finds the networks by name that the optimizer may use as prior knowledge. A store that is
+    given by its path is closed again.
     """
-    created = checks.created(spec, generator, oracle, network, source_of(spec, store))
-    live = LiveStudy.create(
+    device = resolve_device(device)
+    generator.to(device)
+    request = Request(spec=spec, generator=generator, oracle=oracle, network=network, device=device)
+    with ExitStack() as opened:
+        if not isinstance(store, SQLStore):
+            store = opened.enter_context(closing(SQLStore(os.fspath(store))))
+        owner = opened.enter_context(closing(Owner(store)))
+        while True:
+            try:
+                _go_on(store, study_id, request, owner, adopt, on_generation, on_message)
+                break
+            except NotOwner as error:  # this process stood still for longer than its lease
+                log.warning("%s", error)
+        study = reports.load(store, study_id)
+        return Result(
+            reports.progress(study_id, study),
+            with_stimuli(reports.best(study_id, study), generator),
+            list(reports.generations(store, study_id)),
+        )
+
+
+def _go_on(
+    store: Store,
+    study_id: str,
+    request: Request,
+    owner: Owner,
+    adopt: bool,
+    on_generation: Callable[[StudyProgress], None],
+    on_message: Callable[[str], None],
+) -> None:
+    """Runs the study to its end, once no other process runs it.
+
+    Raises:
+        NotOwner: where another process has taken the study.
+    """
+    with owned(
         store,
         study_id,
-        created,
-        device=resolve_device(device),
-        equip=equipment.given(generator, network),
-    )
-    if live.study.state in (StudyState.PAUSED, StudyState.FAILED):
-        live.resume()  # a repeated call asks the study to continue
-    evaluator = evaluator_of(live, generator, oracle)
-    try:
-        loop.run(
-            live,
-            evaluator,
-            after_generation=lambda live: on_generation(reports.progress(study_id, live.study)),
-        )
-    except OracleFailed as error:
-        if not reports.best(study_id, live.study):
-            raise
-        live.fail(error.message)  # what was found so far comes back with the reason
-    return Result(
-        reports.progress(study_id, live.study),
-        with_stimuli(reports.best(study_id, live.study), generator),
-        list(reports.generations(store, study_id)),
-    )
-
-
-def evaluator_of(live: LiveStudy, generator: Generator, oracle: Oracle) -> LocalEvaluator:
-    """The evaluator of a study's candidates."""
-    study = live.study
-    return LocalEvaluator(
-        generator,
-        oracle,
-        tuple(target.objective for target in study.targets),
-        study.created.batch_size,
-        tuple(target.criterion for target in study.targets if target.criterion is not None),
-    )
+        owner,
+        check=lambda: reopen(study_id, reports.load(store, study_id), request, adopt=adopt),
+        on_generation=on_generation,
+        on_message=on_message,
+    ) as ownership:
+        live = open_study(store, study_id, request, adopt=adopt, ownership=ownership)
+        if live.study.state in (StudyState.PAUSED, StudyState.FAILED):
+            live.resume()  # a repeated call asks the study to continue
+        try:
+            evaluator = evaluator_of(live, request)
+            if evaluator is not None:
+                loop.run(
+                    live,
+                    evaluator,
+                    after_generation=lambda live: on_generation(live.published.progress),
+                )
+        except OracleFailed as error:
+            if not live.best:
+                raise
+            live.fail(error.message)  # what was found so far comes back with the reason
 
 
 def with_stimuli(best: Sequence[Best], generator: Generator) -> list[Best]:
@@ -203,5 +241,8 @@ def resolve_device(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _objective_spec(target: Target) -> ObjectiveSpec:
-    return target.spec() if isinstance(target, Objective) else objective(target)
+def _kind_of(oracle: Oracle) -> str:
+    """The kind of what answers: a wrapper that only delivers answers does not count."""
+    while isinstance(oracle, Wrapper) and not oracle.changes_answers:
+        oracle = oracle.inner
+    return oracle.kind

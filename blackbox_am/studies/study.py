@@ -25,6 +25,7 @@ from blackbox_am.studies.events import (
     Event,
     GenerationClosed,
     GenerationOpened,
+    OracleProbed,
     Resumed,
     RowsTold,
     StateChanged,
@@ -55,6 +56,7 @@ class Study:
         failed: rows that failed, by reason.
         warning: what is wrong with the scores of the last generation; empty for nothing.
         spent: what was asked of the oracle.
+        probed: whether it was measured if the oracle repeats itself.
         oracle_fingerprint, generator_fingerprint: the models that it goes on with.
         scorer: computes scores.
     """
@@ -76,6 +78,7 @@ class Study:
     failed: dict[str, int] = field(default_factory=dict)
     warning: str = ""
     spent: Accounting = field(default_factory=Accounting)
+    probed: bool = False
     oracle_fingerprint: Fingerprint | None = None
     generator_fingerprint: Fingerprint | None = None
 
@@ -88,6 +91,7 @@ class Study:
     def begin(cls, created: Created) -> Study:
         """The study that `created` begins."""
         study = cls(created, targets_of(created.spec), created.spec.budget)
+        study.spent = created.spent or Accounting()
         study.oracle_fingerprint = created.oracle_fingerprint
         study.generator_fingerprint = created.generator_fingerprint
         study._open_next(0)
@@ -139,6 +143,11 @@ class Study:
     def search_rows(self) -> int:
         """Rows measured, over all targets."""
         return sum(target.queries for target in self.targets)
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nobody has seen a candidate of it yet."""
+        return not self.generation and self.opened is None and not self.measured.told.any()
 
     @property
     def failed_rows(self) -> int:
@@ -211,6 +220,8 @@ class Study:
                 self._close(event)
             case BudgetChanged():
                 self._extend(event.budget)
+            case OracleProbed():
+                self._settle(event)
             case Adopted():
                 self.oracle_fingerprint = event.oracle_fingerprint
                 self.generator_fingerprint = event.generator_fingerprint
@@ -226,7 +237,7 @@ class Study:
             {
                 "created": self.created,
                 "budget": self.budget,
-                "models": [self.oracle_fingerprint, self.generator_fingerprint],
+                "models": [self.probed, self.oracle_fingerprint, self.generator_fingerprint],
                 "state": [self.state.value, self.stop_reason.value, self.message],
                 "position": [self.sequence, self.generation, self.active, self.limits.tolist()],
                 "told": ArrayData.of(self.measured.told.astype(np.uint8)),
@@ -238,6 +249,19 @@ class Study:
                 "targets": [target.plain() for target in self.targets],
             }
         )
+
+    def _settle(self, event: OracleProbed) -> None:
+        self.probed = True
+        self.spent += event.spent
+        self.created = msgspec.structs.replace(
+            self.created,
+            noisy=event.noisy,
+            optimizer=event.optimizer,
+            population=event.population,
+            batch_size=event.batch_size,
+            warning=event.warning,
+        )
+        self._open_next(self.generation)
 
     def _close(self, event: GenerationClosed) -> None:
         measured = event.measured.numpy()

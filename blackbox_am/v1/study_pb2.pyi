@@ -331,8 +331,8 @@ class GeneratorSpec(google.protobuf.message.Message):
 
     @property
     def inputs(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """Arrays that the study brings: name of the parameter -> digest of an artifact, as
-        WriteArtifact answered it.
+        """Arrays that the study brings: name of the parameter -> digest of an artifact that holds the
+        array in numpy's format .npy, as WriteArtifact answered it.
         """
 
     def __init__(

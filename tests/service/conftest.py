@@ -8,6 +8,7 @@ from blackbox_am.client import connect
 from blackbox_am.service import Config, running
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from blackbox_am.v1.group_service_pb2_grpc import GroupServiceStub
 from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
 from blackbox_am.v1.study_service_pb2_grpc import StudyServiceStub
 
@@ -32,6 +33,7 @@ class Raw:
             address, options=[("grpc.max_send_message_length", -1)]
         )
         self.studies = StudyServiceStub(self.channel)
+        self.groups = GroupServiceStub(self.channel)
         self.oracles = OracleServiceStub(self.channel)
         self.catalog = CatalogServiceStub(self.channel)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -23,9 +24,10 @@ from blackbox_am.errors import (
 )
 from blackbox_am.evaluation import Rows
 from blackbox_am.stores import SQLStore
-from blackbox_am.studies import checks, reports
+from blackbox_am.studies import reports
 from blackbox_am.studies.events import Resumed, decode
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.resolving import Request, resolve
 from blackbox_am.studies.snapshots import SNAPSHOT_GENERATIONS
 
 
@@ -39,7 +41,9 @@ def spec(queries: int = 40, targets: int = 2, optimizer: str = "cma", **budget) 
 
 
 def begin(store: SQLStore, study_spec: StudySpec | None = None, **options) -> LiveStudy:
-    return LiveStudy.create(store, "s", checks.created(study_spec or spec(), None, None), **options)
+    return LiveStudy.create(
+        store, "s", resolve(Request(spec=study_spec or spec())).created, **options
+    )
 
 
 def score(latents: np.ndarray) -> np.ndarray:
@@ -70,8 +74,10 @@ def test_the_same_spec_is_the_same_study(store):
 
 def test_another_spec_under_the_same_id_is_refused(store):
     begin(store)
-    with pytest.raises(StudyExists, match="another specification"):
-        begin(store, spec(queries=50))
+    with pytest.raises(StudyExists, match=r"seed was .* and is 12"):
+        begin(store, msgspec.structs.replace(spec(), seed=12))
+    more = begin(store, spec(queries=spec().budget.queries_per_target + 9))
+    assert more.study.budget.queries_per_target == spec().budget.queries_per_target + 9
 
 
 def test_two_owners_are_fenced(store):
@@ -254,7 +260,7 @@ def test_leases_hold_candidates_until_they_run_out(store):
 
 def test_gradients_are_refused_where_there_are_none(store):
     with pytest.raises(GradientUnavailable, match="ask and tell bring none"):
-        checks.created(spec(optimizer="adam"), None, None)
+        resolve(Request(spec=spec(optimizer="adam")))
 
 
 def test_an_optimizer_that_cannot_search_a_space_says_so():
@@ -262,7 +268,7 @@ def test_an_optimizer_that_cannot_search_a_space_says_so():
 
     codes = msgspec.structs.replace(spec(), space=SpaceSpec("categorical", 4, categories=8))
     with pytest.raises(Unsupported, match="cma cannot search a categorical space"):
-        checks.created(codes, None, None)
+        resolve(Request(spec=codes))
 
 
 def test_selecting_and_merging_states_are_inverse(store):

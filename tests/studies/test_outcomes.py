@@ -30,8 +30,9 @@ from blackbox_am.evaluation import Rows
 from blackbox_am.oracles.function import Function
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.stores import SQLStore
-from blackbox_am.studies import checks, reports
+from blackbox_am.studies import reports
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.resolving import Request, resolve
 from blackbox_am.testing.masking import masked
 
 P = 10
@@ -50,7 +51,7 @@ def spec(queries: int = 40, targets: int = 1, optimizer: str = "cma", **more) ->
 
 def begin(study_spec: StudySpec, store: SQLStore | None = None) -> LiveStudy:
     return LiveStudy.create(
-        store or SQLStore(":memory:"), "s", checks.created(study_spec, None, None)
+        store or SQLStore(":memory:"), "s", resolve(Request(spec=study_spec)).created
     )
 
 
@@ -199,7 +200,7 @@ def test_each_target_may_have_its_own_criterion_and_the_others_go_on() -> None:
 
 def test_masked_rows_are_neither_measured_nor_counted_nor_failed() -> None:
     store = SQLStore(":memory:")
-    created = checks.created(spec(queries=13, targets=2), None, None)
+    created = resolve(Request(spec=spec(queries=13, targets=2))).created
     live = LiveStudy.create(store, "s", created, equip=masked)
     measured = []
 
@@ -221,7 +222,7 @@ def test_masked_rows_are_neither_measured_nor_counted_nor_failed() -> None:
 
 def test_clients_are_handed_the_wanted_rows_alone() -> None:
     store = SQLStore(":memory:")
-    live = LiveStudy.create(store, "s", checks.created(spec(), None, None), equip=masked)
+    live = LiveStudy.create(store, "s", resolve(Request(spec=spec())).created, equip=masked)
     generation, keys, _ = live.take(100, 60)
     assert len(keys) == 5
     assert all(generation.wanted[target, row] for target, row in keys)
@@ -306,7 +307,8 @@ def test_a_stimulus_that_is_not_finite_is_never_shown(billable: bool) -> None:
     assert np.isfinite(result.best[0].stimulus).all()
     if billable:
         # The oracle says how many rows it has on its first use, which is not of the search.
-        assert result.progress.spent.rows == 200 - failed
+        spent = result.progress.spent
+        assert spent.rows - spent.probe_rows == 200 - failed
 
 
 def test_what_was_found_comes_back_with_the_error() -> None:
@@ -367,4 +369,4 @@ def test_measures_that_do_not_exist_are_refused_at_creation(quantity: str, messa
 def test_a_bare_space_has_no_measures() -> None:
     penalised = ObjectiveSpec("mean", ("s:0", "latent.norm"))
     with pytest.raises(InvalidSpec, match="renders none; name a generator"):
-        checks.created(replace(spec(), targets=(penalised,)), None, None)
+        resolve(Request(spec=replace(spec(), targets=(penalised,))))

@@ -14,8 +14,9 @@ from blackbox_am.core.spec import Budget, ObjectiveSpec, OptimizerSpec, SpaceSpe
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import StudyClosed
 from blackbox_am.stores import SQLStore
-from blackbox_am.studies import checks, reports
+from blackbox_am.studies import reports
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.resolving import Request, resolve
 from blackbox_am.testing.masking import masked
 
 TARGETS, POPULATION, DIMENSION, QUERIES = 3, 4, 2, 18
@@ -57,7 +58,10 @@ def outcome(live: LiveStudy) -> list[tuple[object, ...]]:
 
 def uninterrupted(optimizer: str, **options) -> list[tuple[object, ...]]:
     live = LiveStudy.create(
-        SQLStore(":memory:"), "plain", checks.created(make_spec(optimizer), None, None), **options
+        SQLStore(":memory:"),
+        "plain",
+        resolve(Request(spec=make_spec(optimizer))).created,
+        **options,
     )
     while live.study.state.active:
         generation, keys, _ = live.take(1000, 60)
@@ -86,7 +90,7 @@ class Chaos(RuleBasedStateMachine):
         self.live = LiveStudy.create(
             self.store,
             "chaos",
-            checks.created(make_spec(self.optimizer), None, None),
+            resolve(Request(spec=make_spec(self.optimizer))).created,
             clock=lambda: self.now,
             **self.options,
         )

@@ -15,9 +15,10 @@ from blackbox_am.core.types import StopReason, StudyState
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers.libraries._sessions import Session
 from blackbox_am.stores import SQLStore
-from blackbox_am.studies import checks, reports
+from blackbox_am.studies import reports
 from blackbox_am.studies.events import GenerationClosed, Resumed, decode
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.resolving import Request, resolve
 from blackbox_am.studies.snapshots import SNAPSHOT_GENERATIONS
 
 LIBRARIES = ["pycma", "nevergrad:DiagonalCMA", "nevergrad:TwoPointsDE"]
@@ -36,7 +37,7 @@ def spec(optimizer: str, queries: int = 75, space: SpaceSpec | None = None, **bu
 
 
 def begin(store: SQLStore, study_spec: StudySpec, study_id: str = "s") -> LiveStudy:
-    return LiveStudy.create(store, study_id, checks.created(study_spec, None, None))
+    return LiveStudy.create(store, study_id, resolve(Request(spec=study_spec)).created)
 
 
 def measure(live: LiveStudy, latents: np.ndarray, target: int, row: int) -> float:

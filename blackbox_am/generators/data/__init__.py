@@ -1,1 +1,1 @@
-"""Tables, series, and components of data."""
+"""Generators of tables, of time series, and of principal components of data."""

@@ -1,4 +1,4 @@
-"""A linear generator: the principal components of some stimuli."""
+"""A linear generator: the principal components of given stimuli."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ class PCA(Generator):
 
     @property
     def space(self) -> Space:
-        """Normal, one coordinate a component.
+        """Normal, one coordinate for each component.
 
         Raises:
-            NotFound: where there is no such file.
-            InvalidSpec: where it holds no stimuli, or too few.
+            NotFound: if the file does not exist.
+            InvalidSpec: if the file contains no stimuli, or too few.
         """
         _ = self._stimuli
         return build_space(SpaceSpec("normal", self.components))

@@ -125,7 +125,7 @@ class Denoiser(torch.nn.Module):
     Args:
         unet: diffusers' network.
         precision: what it computes in. Samples stay in float32.
-        checkpointing: whether the backward pass computes each step anew, to save memory.
+        checkpointing: whether the backward pass computes each step again, to save memory.
     """
 
     def __init__(self, unet: Any, precision: Precision, *, checkpointing: bool) -> None:

@@ -48,8 +48,8 @@ class Sampling:
         eta: of DDIM: 0 deterministic, 1 as noisy as DDPM.
 
     Raises:
-        InvalidSpec: for settings that do not fit together, or a scheduler that draws noise
-            nobody can give.
+        InvalidSpec: for settings that do not fit together, or a scheduler whose own
+            noise cannot be given.
     """
 
     values: dict[str, Any]

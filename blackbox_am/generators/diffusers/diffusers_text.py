@@ -107,10 +107,10 @@ class DiffusersText(Loaded):
         weights: `zoo:NAME`, a folder in `save_pretrained`'s layout (model_index.json, unet/,
             vae/, text_encoder/, tokenizer/, scheduler/), or the name of a model that diffusers
             has downloaded before.
-        prompt: what to draw.
-        negative_prompt: what to steer away from.
-        guidance_scale: how far from the negative prompt; none at 1 and below.
-        steps: of the sampler.
+        prompt: text that describes the image.
+        negative_prompt: text that describes what to avoid.
+        guidance_scale: strength of classifier-free guidance; none at 1 and below.
+        steps: number of steps of the sampler.
         latent: `noise`, `prompt` or `both`.
         directions: of the basis.
         basis: `random`: orthogonal, drawn from `seed`; at `scale` 1 an offset is as long as the
@@ -123,8 +123,8 @@ class DiffusersText(Loaded):
         sampler: `auto` as saved, `ddim`, or `ddpm`.
         seed: fixes the basis, and all noise that is not searched.
         dtype: what the UNet computes in, `float32` or `bfloat16`.
-        rows: rows rendered at once; as many as come where 0.
-        checkpointing: whether gradients compute each step anew, to save memory.
+        rows: most rows rendered at once; 0: all.
+        checkpointing: whether the backward pass computes each step again, to save memory.
 
     Raises:
         InvalidSpec: for numbers out of range, unknown words, and too few prompts.

@@ -69,13 +69,13 @@ class DiffusersUnconditional(Loaded):
     A latent is the initial noise, flattened from (channels, height, width), and after it the
     noises of the first `step_noises` steps, for samplers that add some. It is on the sphere
     of radius sqrt(D), D = (1 + step_noises) * channels * height * width, where nearly all
-    of a normal prior lies: a network has never seen shorter or longer noise. (All the noises
-    share that one sphere, so that a search may make one of them longer than the others.)
+    of a normal prior lies: networks are trained on noise of this length. (All the noises share
+    one sphere, so that a search may make one of them longer than the others.)
     The noise of later steps is fixed by `seed`, and the same for every latent: a picture is a
     function of its latent alone. Gradients pass through all steps.
 
     DDPM's pipelines are sampled with DDIM unless `sampler` says otherwise, which needs no noise
-    after the first and gives fair pictures in few steps (Song, Meng, Ermon, "Denoising Diffusion
+    after the first and gives good pictures in few steps (Song, Meng, Ermon, "Denoising Diffusion
     Implicit Models", 2021). LDMPipeline denoises in the latents of an autoencoder, where D is
     many times smaller than in pixels (Rombach et al., "High-Resolution Image Synthesis with
     Latent Diffusion Models", 2022), and the autoencoder in vqvae/ decodes them; where that
@@ -95,8 +95,8 @@ class DiffusersUnconditional(Loaded):
         label: class to make pictures of, for models that know classes.
         seed: fixes the noise of steps that is not searched.
         dtype: what the network computes in, `float32` or `bfloat16`.
-        rows: rows rendered at once; as many as come where 0.
-        checkpointing: whether gradients compute each step anew, to save memory.
+        rows: most rows rendered at once; 0: all.
+        checkpointing: whether the backward pass computes each step again, to save memory.
 
     Raises:
         InvalidSpec: for numbers out of range and unknown words.

@@ -1,1 +1,1 @@
-"""Stimuli near given inputs."""
+"""Generators of stimuli near given inputs."""

@@ -1,4 +1,4 @@
-"""Generators that are one plain net: weights in safetensors, architecture in JSON beside them."""
+"""Base of generators with one network: weights in safetensors, architecture in a JSON file."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Decode = Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Decoder(Loaded):
-    """What the generators that are one plain net share.
+    """Base of generators with one network.
 
     Attributes:
         weights: `zoo:NAME`, or a safetensors file NAME.safetensors. Beside it lies NAME.json,
             an object with `architecture`; where the latents have them, `latent_mean` and
-            `latent_std`, D numbers each; and, if you like, `licence`.
+            `latent_std`, D numbers each; and optionally `licence`.
         prior: `normal`, N(0, I), or `sphere` of radius sqrt(D), where nearly all of it lies.
     """
 
@@ -56,7 +56,7 @@ class Decoder(Loaded):
 
         Raises:
             NotFound: where there are no such weights.
-            InvalidSpec: where what lies beside them describes no such net.
+            InvalidSpec: where the JSON file does not describe such a network.
         """
         return build_space(SpaceSpec(self.prior, self._architecture.latent))
 
@@ -75,7 +75,7 @@ class Decoder(Loaded):
 
     @cached_property
     def _files(self) -> tuple[Path, dict[str, Any]]:
-        """The weights file, and the facts beside it."""
+        """The weights file, and the content of the JSON file."""
         name = self.weights.removeprefix(ZOO)
         if name != self.weights:
             item = catalogue.entry(name)
@@ -138,7 +138,7 @@ class Decoder(Loaded):
 
 
 class _Whole(torch.nn.Module):
-    """From whitened latents (N, D) to stimuli, so that all of it moves together."""
+    """From whitened latents (N, D) to stimuli, as one module that moves between devices."""
 
     mean: torch.Tensor
     std: torch.Tensor

@@ -1,4 +1,4 @@
-"""What generators that come as one file share: what the operator says of it, checked once."""
+"""Base of generators that are a file: the operator's parameters, checked once on the file."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ class FromFile(Generator):
     """A generator that is a computation in a file, from one tensor to one tensor.
 
     Attributes:
-        path: of the file. It is the operator's: some formats hold code.
+        path: of the file. Only the operator gives it, because some formats contain code.
         dimension: D, the number of latent coordinates.
         shape: shape of one stimulus.
-        prior: what it was trained with: `normal`, `sphere` (of radius sqrt(D)) or `box`.
-        low, high: of the box.
-        latent_shape: of one latent as the computation takes it, such as (100, 1, 1); (D,)
-            unless given.
-        output_range: what the computation calls black and white; it becomes [0, 1].
-        clip: whether numbers further outside of it than rounding are expected, and cut off.
-        rows: the one number of rows it takes, where it was exported for that; any unless given.
+        prior: prior of its training: `normal`, `sphere` (of radius sqrt(D)) or `box`.
+        low, high: bounds of the box.
+        latent_shape: shape of one latent for the computation, such as (100, 1, 1); (D,) unless
+            given.
+        output_range: the outputs for black and white, which become 0 and 1.
+        clip: whether outputs outside of the range are expected and cut off. Rounding errors
+            always are.
+        rows: number of rows for which the computation was exported; any number unless given.
 
     Raises:
         InvalidSpec: for numbers that do not fit together.
@@ -101,11 +102,11 @@ class FromFile(Generator):
 
     @cached_property
     def computation(self) -> Any:
-        """What was loaded, tried once.
+        """The loaded computation, which was tried once.
 
         Raises:
             NotFound: where there is no such file.
-            InvalidSpec: where it is of another format, or does something else than was said.
+            InvalidSpec: where the file is of another format, or does not fit the parameters.
         """
         with _LOADING:
             known = vars(self)
@@ -132,7 +133,7 @@ class FromFile(Generator):
 
     @abstractmethod
     def compute(self, computation: Any, latents: torch.Tensor) -> Any:
-        """What the computation makes of latents (N, *latent_shape) float32."""
+        """The computation's output for latents (N, *latent_shape) float32."""
 
     def moved(self, computation: Any, device: torch.device) -> Any:
         """The computation on `device`; override where it has weights there."""

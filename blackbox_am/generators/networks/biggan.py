@@ -1,4 +1,4 @@
-"""BigGAN-deep, from weights that a user has."""
+"""BigGAN-deep, with the user's copy of the published weights."""
 
 from __future__ import annotations
 
@@ -39,9 +39,8 @@ class BigGAN(Loaded):
     the truncated normal that the model was trained with, times `truncation` (Brock, Donahue
     and Simonyan 2019, section 3.1). The class part x stands for the embedding m + s x, with m
     and s the mean and deviation of each coordinate over the embeddings of all classes, so a
-    search goes between classes; with `label` the class is fixed and only the noise is
-    searched. Codes and numbers do not mix in one space, so there is no search over the
-    classes' numbers.
+    search moves between classes; with `label` the class is fixed and only the noise is
+    searched. There is no search over the numbers of classes.
 
     The network is our own; weights are those of the published PyTorch port, whose package is
     no longer maintained and is not needed.

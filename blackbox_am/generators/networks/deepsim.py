@@ -1,4 +1,4 @@
-"""The up-convolutional generator of Dosovitskiy and Brox, from weights that a user has."""
+"""The up-convolutional generator of Dosovitskiy and Brox, with the user's copy of the weights."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ class DeePSim(Loaded):
 
     Dosovitskiy and Brox, "Generating images with perceptual similarity metrics based on deep
     networks", 2016: three dense layers, then nine transposed convolutions from 4 x 4 to 256 x
-    256, leaky ReLUs of slope 0.3 between them. It makes blue, green and red with CaffeNet's
-    mean subtracted; here they come out as red, green and blue in [0, 1], cut off there.
+    256, leaky ReLUs of slope 0.3 between them. The network's output is blue, green and red minus
+    CaffeNet's mean; stimuli are red, green and blue, cut off at 0 and 1.
 
     A latent is a code of features after their ReLU, in the box [0, u]: u is the mean plus
     three deviations of each over natural images (Nguyen, Dosovitskiy, Yosinski, Brox and
     Clune, "Synthesizing the preferred inputs for neurons in neural networks via deep
     generator networks", 2016). Codes outside of it are brought to its edge. The prior of the
-    box is uniform, and so fuller than natural codes, most of which are 0 or small.
+    box is uniform; natural codes are sparser: most of their numbers are 0 or small.
 
     Licence: the authors' weights are for research and may not be handed on, so they are not
     part of this package.
@@ -67,9 +67,9 @@ class DeePSim(Loaded):
         weights: a .safetensors file, or one of torch.save, of a state dict: `defc7.weight` to
             `deconv0.bias`, transposed convolutions as PyTorch keeps them. Widths are read
             from it. A prefix `G.` of all names is dropped.
-        bounds: u, one number or one a feature: numbers, or the path of a .npy, .npz or
+        bounds: u, one number, or one for each feature: numbers, or the path of a .npy, .npz or
             .safetensors file. 11.85, the mean of the published ones, unless given.
-        crop: side of the middle that is kept, such as 227 of 256; all unless given.
+        crop: side of the square in the middle that is kept, such as 227 of 256; all unless given.
         mean: of blue, green and red, in 0 to 255.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The generator of an adversarial net, as shipped code with weights of the zoo or your own."""
+"""The generator of a GAN, with weights of the zoo or of the user."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Gan(Decoder):
 
     The net sees truncation * x for a latent x. Truncation below 1 trades variety for
     plausibility (Brock, Donahue, Simonyan, "Large Scale GAN Training for High Fidelity Natural
-    Image Synthesis", ICLR 2019). Theirs draws again what falls outside a bound, which a searched
-    latent cannot; ours scales, so that every point of the space keeps a picture of its own and
-    the gradient its direction. Runs in float32.
+    Image Synthesis", ICLR 2019). They draw numbers outside a bound again, which a searched latent
+    does not allow. Here latents are scaled, so that every point of the space has an image of its
+    own, and gradients keep their direction. Runs in float32.
 
     Attributes:
         weights: `zoo:NAME`, or NAME.safetensors with NAME.json beside it, an object such as

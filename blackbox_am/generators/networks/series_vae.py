@@ -17,8 +17,8 @@ class SeriesVAE(Decoder):
     """Time series (C, T) from the latents of a VAE (Kingma, Welling, ICLR 2014).
 
     A latent x is decoded at mean + std * x, with the mean and deviation of each coordinate over
-    natural series, so that the prior N(0, I) fits. The decoder makes the expected series: the
-    noise of natural ones is not in it. Runs in float32.
+    natural series, so that the prior N(0, I) fits. The decoder makes the expected series,
+    without the noise of natural series. Runs in float32.
 
     Attributes:
         weights: `zoo:NAME`, or NAME.safetensors with NAME.json beside it, an object such as

@@ -28,7 +28,7 @@ class TorchScript(FromFile):
 
     def load(self) -> Any:
         try:
-            # To whoever has the file, the advice to write another one is of no use.
+            # The advice to export to another format does not help those who have only the file.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
                 module: Any = torch.jit.load(self.path, map_location="cpu")  # type: ignore[no-untyped-call]

@@ -1,1 +1,1 @@
-"""Formulas: their coefficients are the latents."""
+"""Images from formulas whose coefficients are the latents."""

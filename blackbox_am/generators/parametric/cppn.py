@@ -1,4 +1,4 @@
-"""Images drawn by a small network that is asked for the colour at each point."""
+"""Images of a small network that computes the colour at each point."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class CPPN(Drawn):
 
     The network maps x, y and the distance r from the middle to channels (Stanley,
     "Compositional pattern producing networks: A novel abstraction of development", 2007). The
-    units of a layer take turns at the sine (repetition), the Gaussian (symmetry) and tanh.
-    Stanley evolves the wiring too; here it is layers of equal width, and the latent is the
-    weights rather than the input of one random network: that could draw only what its weights
-    happen to hold. What is drawn does not depend on the resolution.
+    units of a layer apply in turn the sine (repetition), the Gaussian (symmetry) and tanh.
+    Stanley evolves the wiring too; here the layers have equal widths, and the latent is the
+    weights. (If it were the input of one random network, that network would limit the images.)
+    The image does not depend on the resolution.
 
     Latents: for each layer the weights (out, in), then the biases (out,), flattened. N(0, 1) is
     divided by the square root of the number of inputs.

@@ -19,11 +19,11 @@ SQUASHES = ("sigmoid", "clip")
 
 @dataclass(frozen=True)
 class DCT(Drawn):
-    """Images from K coefficients of the cosine transform a channel, those of lowest frequency.
+    """Images from the K coefficients of lowest frequency of each channel's cosine transform.
 
     The transform is the orthonormal type II (Ahmed, Natarajan, Rao, "Discrete Cosine
-    Transform", 1974), whose waves end level at the edges, so that images need not continue at
-    the opposite side as those of `fourier` do. A coefficient is N(0, 1) over frequency^decay.
+    Transform", 1974). Its waves are flat at the edges, so that images are not periodic, as those
+    of `fourier` are. A coefficient is N(0, 1) over frequency^decay.
 
     Latents: (channels, K), flattened, from low to high frequency.
 

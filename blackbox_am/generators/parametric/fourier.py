@@ -22,10 +22,10 @@ class Fourier(Drawn):
     The parametrisation of Lucid (Olah, Mordvintsev, Schubert, "Feature Visualization", 2017):
     a step of equal length in the latents changes low frequencies most, so that a search finds
     shapes before texture. It differs in three ways. The latents are the independent real
-    coefficients only, so D is channels x height x width, not more (Lucid's complex half
-    spectrum holds some of them twice, and imaginary parts that nobody sees). The transform is
-    orthonormal, and what has no opposite frequency counts like each of a pair. And N(0, 1) is
-    the prior of images with contrast, where Lucid starts at grey.
+    coefficients only, so D is channels x height x width, not more. (Lucid's complex half
+    spectrum has some of them twice, and imaginary parts without effect.) The transform is
+    orthonormal, and a frequency without opposite counts like each of a pair. N(0, 1) is the
+    prior of images with contrast, where Lucid starts at grey.
 
     Latents: (channels, coefficients), flattened; from low to high frequency the real parts,
     then the imaginary parts of those that have one.

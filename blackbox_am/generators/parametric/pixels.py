@@ -1,4 +1,4 @@
-"""No generator at all: the latents are the pixels."""
+"""The identity: latents are pixels."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from blackbox_am.errors import InvalidSpec
 class Pixels(Generator):
     """The identity on the box [0, 1]^n: a latent is a stimulus, flattened.
 
-    Without a prior on images a search finds noise that drives the unit; use it for models
-    whose inputs are no images, for adversarial questions, and for tests. Values outside
+    Without a prior on images a search finds noise that excites the unit. Use this generator for
+    models whose inputs are not images, for adversarial searches, and for tests. Values outside
     the box are cut off at its edge.
 
     Attributes:

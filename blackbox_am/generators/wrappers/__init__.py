@@ -1,1 +1,1 @@
-"""What can be put around any generator. One file is one wrapper."""
+"""Wrappers of generators. The name of a file is the name of a wrapper."""

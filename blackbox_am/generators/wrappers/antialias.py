@@ -1,4 +1,4 @@
-"""Images and series without their finest detail."""
+"""Images and time series without their finest details."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from blackbox_am.core.generator_wrapper import GeneratorWrapper
 from blackbox_am.core.ranges import check
 
 REACH = 3.0
-"""Deviations after which the kernel ends: 0.3 % of it lie further out."""
+"""Deviations at which the kernel is truncated; 0.3 % of its mass lie outside."""
 
 
 @dataclass(frozen=True)

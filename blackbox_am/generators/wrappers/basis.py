@@ -1,4 +1,4 @@
-"""The latent space turned and scaled along the directions that change the stimulus most."""
+"""The latent space, rotated and scaled along the directions that change the stimulus most."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from blackbox_am.generators._kept import Tensors, cache_folder, kept
 from blackbox_am.generators.wrappers._metric import exact_metric, probed_metric
 
 EXACT = 64
-"""Dimensions up to which the metric is computed column by column unless asked otherwise."""
+"""Largest dimension for which the metric is computed exactly by default."""
 
 _COMPUTING = threading.Lock()
 
@@ -141,7 +141,7 @@ class Basis(GeneratorWrapper):
         with _COMPUTING:
             found: Constants | None = vars(self).get("_map")
             if found is None:
-                # Whoever asks first may be rendering without gradients.
+                # The first caller may be rendering without gradients.
                 with torch.inference_mode(False), torch.enable_grad():
                     tensors = (self._directions().detach(), *moments(self.inner.space))
                 found = vars(self)["_map"] = Constants(lambda: tensors)
@@ -170,7 +170,7 @@ class Basis(GeneratorWrapper):
             "version": 2,
         }
         with torch.inference_mode(False), torch.enable_grad():
-            if inner.unnamed:  # another process could not find it again
+            if inner.unnamed:  # another process could not find the file again
                 return self._decomposed(probes)
             return kept(cache_folder(self.cache), "basis", key, lambda: self._decomposed(probes))
 
@@ -191,7 +191,7 @@ class Basis(GeneratorWrapper):
             metric = exact_metric(render, points, self.batch_size)
         values, vectors = torch.linalg.eigh(metric)
         rows = vectors.T.flip(0)
-        # Of the two signs the one with which the largest entry is positive.
+        # Of the two signs, the one that makes the largest entry positive.
         largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
         rows = rows * torch.where(largest < 0, -1.0, 1.0)
         return {"values": values.flip(0).clamp_min(0).float(), "vectors": rows.float()}

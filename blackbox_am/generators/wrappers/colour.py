@@ -1,4 +1,4 @@
-"""Grey images in colour, coloured images in grey, and another order of the channels."""
+"""Conversion of images between grey and colour, and to another order of the channels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from blackbox_am.core.images import luma
 from blackbox_am.core.ranges import check
 
 _CHANNELS = {"grey": (3, 1), "rgb": (1, 3), "bgr": (3, 3)}
-"""How many channels there are before, and after."""
+"""Number of channels before and after the conversion."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Colour(GeneratorWrapper):
     """Changes the channels of images to those that a model takes.
 
     Attributes:
-        channels: `grey`: the brightness of three channels (ITU-R BT.601), as one. `rgb`: one
+        channels: `grey`: the luma of three channels (ITU-R BT.601), as one channel. `rgb`: one
             channel, as three equal ones. `bgr`: three channels in the opposite order.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Inputs that stay as they are, while the others are searched."""
+"""Fixed inputs: only the other inputs are searched."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from blackbox_am.generators._arrays import Given, read_array
 
 @dataclass(frozen=True)
 class Mask(GeneratorWrapper):
-    """A stimulus of which only some inputs come from the generator: of images, series, rows.
+    """Stimuli of which only some values come from the generator: parts of images, series, rows.
 
-    With `compact` the generator makes only the free inputs, so that no coordinate of its
-    latents is wasted on what nobody sees: its stimuli have as many values as are free, and
-    take their places in the order of the axes, the last one fastest.
+    With `compact` the generator makes the free values only, so that every coordinate of its
+    latents has an effect. Its stimuli then have as many values as are free. They are put into
+    their places in the order of the axes, the last one fastest.
 
     Attributes:
-        base: what stays, in [0, 1] (0 to 255 for uint8 files): a number, nested lists, or the
-            path of a `.npy` or `.safetensors` file. Fewer axes stand for equal copies, as in
+        base: the fixed values, in [0, 1] (0 to 255 for uint8 files): a number, nested lists, or
+            the path of a `.npy` or `.safetensors` file. Missing axes are broadcast, as in
             numpy: (32, 32) means each channel of (3, 32, 32).
-        free: true, or 1, where the generator's values are seen; in the same forms.
-        compact: whether the generator makes the free inputs only.
+        free: true, or 1, where the generator's values are taken; in the same forms.
+        compact: whether the generator makes the free values only.
 
     Raises:
         NotFound: where there is no such file.
@@ -46,7 +46,7 @@ class Mask(GeneratorWrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # Read now, so that a wrong file is said when the generator is built.
+        # Read now, so that a wrong file is reported when the generator is built.
         base, free = self._given
         fits = bool(torch.isfinite(base).all()) and 0 <= float(base.min()) <= float(base.max()) <= 1
         check(fits, "base", "values in [0, 1]", f"{float(base.min())} to {float(base.max())}")

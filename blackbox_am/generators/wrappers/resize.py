@@ -1,4 +1,4 @@
-"""Images, or series, of another size."""
+"""Images, or time series, of another size."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class Resize(GeneratorWrapper):
 
     Attributes:
         size: (height, width) of the images it makes, or (steps,) of the series.
-        fit: `stretch`: in each direction as much as is needed. `cover`: in both alike, until
-            nothing is empty, then the middle is kept. `crop`: the middle is kept as it is.
+        fit: `stretch`: each direction by its own factor. `cover`: both directions by one
+            factor, so that the size is covered, and then the middle is kept. `crop`: the middle
+            is kept without a change of scale.
         mode: `bilinear`, `bicubic` (both antialiased) or `nearest`. Bicubic values are
             clipped to [0, 1].
 

@@ -8,7 +8,7 @@ generation, and `tell` accepts any number of rows. Each target has its own m.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -75,7 +75,7 @@ G = TypeVar("G", bound=GatheringState)
 
 @dataclass(frozen=True)
 class Gathering(Optimizer[G]):
-    """Base of strategies that are wrapped around another one.
+    """Base of strategies that contain another strategy.
 
     Attributes:
         inner: the strategy inside.
@@ -134,6 +134,10 @@ class Gathering(Optimizer[G]):
             "asks": torch.zeros(targets, dtype=torch.int64, device=device),
             "wanted": torch.ones(targets, dtype=torch.int64, device=device),
         }
+
+    def started_at(self, space: Space, state: G, latents: torch.Tensor) -> G:
+        inner = self.strategy.started_at(space, self.unpacked(state), latents)
+        return replace(state, inner=states.arrays(inner))
 
     def ask(self, space: Space, state: G, stream: Stream) -> torch.Tensor:
         return Proposal.of(self.strategy.ask(space, self.unpacked(state), stream)).latents

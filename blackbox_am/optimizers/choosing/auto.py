@@ -56,7 +56,7 @@ class Auto(Optimizer[Any]):
     """
 
     name: ClassVar[str] = "auto"
-    exchangeable: ClassVar[bool] = False
+    exchangeable: ClassVar[bool] = False  # this and `rank_based` depend on the choice
     spaces: ClassVar[frozenset[str]] = EVERY
     host_reads: ClassVar[str] = "another optimizer searches"
     state_type: ClassVar[type[Any]] = object

@@ -89,7 +89,7 @@ class Endpoint:
         return OracleServiceStub(self.channel)
 
     def close(self) -> None:
-        """Closes the connection; the next call opens it anew."""
+        """Closes the connection; the next call opens it again."""
         with self._lock:
             channel, self._channel = self._channel, None
         if channel is not None:

@@ -1,4 +1,4 @@
-"""An oracle on other servers, in any language: whoever implements `OracleService`."""
+"""An oracle on other servers, which implement `OracleService` in any language."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ class Remote(Oracle):
         return torch.from_numpy(joined).to(stimuli.device)
 
     def close(self) -> None:
-        """Closes the connections; the next call opens them anew."""
+        """Closes the connections; the next call opens them again."""
         self._endpoints.close()
 
     @property

@@ -1,4 +1,4 @@
-"""What is known of a model besides its weights."""
+"""Facts about a model that its weights do not contain."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Facts:
-    """What a source says of its model; empty where it says nothing.
+    """Facts from a model's source; empty fields are unknown.
 
     Attributes:
-        stimulus_shape: of one stimulus.
-        mean: subtracted from stimuli in [0, 1] ...
-        std: ... which are then divided by this.
+        stimulus_shape: shape of one stimulus.
+        mean: mean that is subtracted from stimuli in [0, 1].
+        std: divisor after the subtraction.
         labels: class names.
     """
 

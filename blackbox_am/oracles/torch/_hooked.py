@@ -1,4 +1,4 @@
-"""Runs a PyTorch model, and reads named layers by forward hooks."""
+"""Runs a PyTorch model and records named layers with forward hooks."""
 
 from __future__ import annotations
 
@@ -24,35 +24,37 @@ _LOCKS_LOCK = threading.Lock()
 
 
 def _lock_of(module: nn.Module) -> threading.Lock:
-    """The lock of `module`: one for all oracles on it, who would hear each other's runs."""
+    """The lock of `module`, shared by all oracles on it, so that hooks see only their own run."""
     with _LOCKS_LOCK:
         return _LOCKS.setdefault(module, threading.Lock())
 
 
 class _Stop(BaseException):
-    """Ends a forward pass behind the last layer that is read. No `except Exception` holds it."""
+    """Ends a forward pass after the last recorded layer. An `except Exception` does not catch
+    it.
+    """
 
 
 class HookedModel:
-    """A module whose layers can be read. The module itself is left as it is.
+    """A module whose layers can be recorded. The module itself is not changed.
 
-    A module that is on the device and in the precision wanted is run as it is, in evaluation mode
-    for the length of a call; of any other a private copy is made, once, and kept equal to it.
+    A module on the wanted device and in the wanted precision runs as it is, in evaluation mode
+    during a call. For any other module, a private copy is created once and kept equal to it.
 
-    Safe to call from any thread: one forward pass at a time.
+    Safe to call from any thread: one forward pass runs at a time.
 
     Args:
         module: the model.
-        device: where it runs; where the module is, if None.
-        dtype: what it computes in; what the module's weights are in, if None.
-        rows: how many stimuli it takes at once, the fewest and the most; None for any number.
+        device: device of the computation; the module's device if None.
+        dtype: dtype of the computation; the dtype of the module's weights if None.
+        rows: smallest and largest number of stimuli in one batch; None for any number.
 
     Attributes:
-        module: the module that runs: the one given, or the copy.
-        device: where it runs.
-        dtype: of its input.
-        places: where each layer is read, by its name.
-        output: the name of the model's own output.
+        module: the module that runs: the original or the copy.
+        device: device of the computation.
+        dtype: dtype of the input.
+        places: place of each layer, by name.
+        output: name of the model's own output.
     """
 
     def __init__(
@@ -78,21 +80,20 @@ class HookedModel:
     def read(
         self, inputs: torch.Tensor, readers: Mapping[str, LayerReading]
     ) -> dict[str, torch.Tensor]:
-        """Runs the model and returns, for each named layer, what its reader made of its output.
+        """Run the model and return, for each named layer, the result of its reader on its output.
 
-        A reader is called as soon as the layer has its output, before anything can change
-        it in place, and the forward pass ends when the last of them has been called. Where a
-        layer runs several times, its last run counts, of those with the shape it was described
-        with. Where the model takes a certain number of rows only, the batch is split, and the
-        last part filled up with zeros.
+        A reader is called as soon as the layer has its output, before the output can change in
+        place. The forward pass ends after the last reader. If a layer runs several times, its last
+        run with the described shape counts. If the model accepts only certain numbers of rows, the
+        batch is split and the last part is padded with zeros.
 
         Args:
             inputs: (N, ...), normalised.
-            readers: how each layer is read.
+            readers: function from the output of each layer to the result.
 
         Raises:
-            OracleFailed: where the model raises, or a layer did not run.
-            OutOfMemory: where the batch does not fit.
+            OracleFailed: if the model raises, or if a layer did not run.
+            OutOfMemory: if the batch does not fit into memory.
         """
         fewest, most = self.rows
         parts = []
@@ -140,17 +141,17 @@ class HookedModel:
         hooks_by_layer: Mapping[str, Hook],
         prepare: Callable[[], None] | None = None,
     ) -> None:
-        """Runs the model on each of several inputs; no other thread runs it meanwhile.
+        """Run the model on each of several inputs; no other thread runs it in between.
 
         Args:
             inputs: (N, ...) each, normalised.
-            hooks_by_layer: for each named layer, what is called with the module and its output as
-                soon as it has one.
+            hooks_by_layer: for each named layer, a function that is called with the module and its
+                output.
             prepare: called before the first run.
 
         Raises:
-            OracleFailed: where the model raises.
-            OutOfMemory: where the batch does not fit.
+            OracleFailed: if the model raises.
+            OutOfMemory: if the batch does not fit into memory.
         """
 
         def hook(place: Place, record: Hook) -> Callable[..., None]:
@@ -174,14 +175,14 @@ class HookedModel:
     def survey(
         self, stimulus_shape: tuple[int, ...], prepare: Callable[[], None] | None = None
     ) -> Survey:
-        """Finds the layers of the model; to be called before any of them is read.
+        """Find the layers of the model; must be called before a layer is read.
 
         Args:
-            stimulus_shape: of one stimulus.
+            stimulus_shape: shape of one stimulus.
             prepare: called before each run.
 
         Raises:
-            OracleFailed: where the model raises.
+            OracleFailed: if the model raises.
         """
 
         def forward(inputs: torch.Tensor) -> None:
@@ -196,14 +197,14 @@ class HookedModel:
         return done
 
     def arranged(self, name: str, values: torch.Tensor, rows: int) -> torch.Tensor | None:
-        """(rows, *shape) of what was heard of a layer; None where it has another shape."""
+        """Values (rows, *shape) recorded from a layer; None if they have another shape."""
         return self._found[name].arranged(values, rows)
 
     def has_gradients(self, stimulus_shape: tuple[int, ...]) -> bool:
-        """Whether the model's output can be differentiated by its stimuli.
+        """Whether the model's output is differentiable with respect to its stimuli.
 
         Raises:
-            OracleFailed: where the model raises.
+            OracleFailed: if the model raises.
         """
         fewest, _ = self.rows
         inputs = torch.zeros(
@@ -216,7 +217,7 @@ class HookedModel:
             self.listen([inputs], {self.output: lambda _, output: heard.append(output)})
             try:
                 torch.autograd.grad(heard[-1].sum(), inputs)
-            except (RuntimeError, IndexError):  # autograd has no errors of its own
+            except (RuntimeError, IndexError):  # autograd has no exception class of its own
                 return False
         return True
 
@@ -237,7 +238,7 @@ class HookedModel:
                 f"a batch of {len(inputs)} stimuli does not fit into the memory of "
                 f"{self.device}; give the oracle a smaller batch_size"
             ) from error
-        except Exception as error:  # whatever the model raises is the model's failure
+        except Exception as error:  # any exception of the model is a failure of the model
             raise OracleFailed(
                 f"the model raised {type(error).__name__} on inputs of shape "
                 f"{tuple(inputs.shape)}: {error}"

@@ -1,4 +1,4 @@
-"""Running a module that somebody else owns, so that it is afterwards as it was before."""
+"""Temporary use of a user's module, which is the same afterwards as before."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from blackbox_am.errors import InvalidSpec
 
 _ATTENTION = threading.Lock()
 _attending = [0, True]
-"""How many calls need PyTorch's own attention without its fast path, and the switch before."""
+"""Number of running calls that need attention without its fast path, and the former switch."""
 
 
 @contextmanager
 def lent(module: nn.Module, *, attends: bool) -> Iterator[None]:
-    """The module in evaluation mode and with frozen parameters, for the length of the context.
+    """The module in evaluation mode and with frozen parameters inside the context.
 
-    The graph of an answer leads to the stimuli alone. Without a graph parameters are frozen too:
-    PyTorch chooses other kernels for those that require gradients, which give other last bits.
-    Afterwards the mode of each submodule, and which parameters require gradients, are as before.
+    The autograd graph of an answer ends at the stimuli. Parameters are also frozen without a graph,
+    because PyTorch chooses other kernels, with other last bits, for parameters that require
+    gradients. Afterwards the mode of each submodule and the gradient flags of the parameters are
+    restored.
 
     Args:
         module: the module.
-        attends: whether the module has PyTorch's own attention.
+        attends: whether the module contains PyTorch's own attention.
     """
     training = [one for one in module.modules() if getattr(one, "training", False)]
     frozen = [one for one in module.parameters() if one.requires_grad and one.is_leaf]

@@ -1,4 +1,4 @@
-"""Where in a model a layer is read: which module is listened to, and what is taken of it."""
+"""Places of a model where layers are read: the module, and the part of its output."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch import nn
 from blackbox_am.oracles.torch._stand_ins import Program
 
 OUTPUT = "output"
-"""The name of the model's own output, among its layers."""
+"""Name of the model's own output in its list of layers."""
 HEADS = "heads"
-"""What is appended to the name of an attention module, for the outputs of its heads."""
+"""Suffix of an attention module's name for the outputs of its heads."""
 
 Read = Callable[[tuple[Any, ...], dict[str, Any], Any], torch.Tensor | None]
 """From a module's arguments, keyword arguments and output to a layer's values (N, ...)."""
@@ -28,13 +28,14 @@ _QUERIES = ("qkv", "q_proj", "query", "in_proj", "c_attn")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a layer is read.
+    """A place where a layer is read.
 
     Attributes:
-        module: whose forward pass is listened to.
-        read: what is taken of it; None where that is no tensor.
-        heads: whether that is (heads, N, tokens, dim), a layer for each head; or with tokens
-            before stimuli, or with parts folded into these, as in any other layer.
+        module: module whose forward pass is recorded.
+        read: function that selects the layer's values; None for a value that is not a tensor.
+        heads: whether the values are (heads, N, tokens, dim), with one layer for each head; tokens
+            can also come before stimuli, or parts can be folded into the stimuli, as in any other
+            layer.
     """
 
     module: nn.Module
@@ -43,9 +44,9 @@ class Place:
 
 
 def places_of(model: nn.Module) -> dict[str, Place]:
-    """Every place of a model by its dotted name, the model's own output last.
+    """Every place of a model by its dotted name; the model's own output is last.
 
-    Attention modules have one more, called like the module with `.heads` behind.
+    An attention module has one more place, named after the module with the suffix `.heads`.
     """
     if isinstance(model, Program):
         places = {
@@ -55,7 +56,8 @@ def places_of(model: nn.Module) -> dict[str, Place]:
     else:
         named = {name: one for name, one in model.named_modules() if takes_hooks(one)}
         heads = {name: heads_of(module) for name, module in named.items()}
-        # Heads come first: they are computed before the projection by which they are heard.
+        # Heads come first, because they are computed before the projection from whose input they
+        # are read.
         places = {f"{name}.{HEADS}".lstrip("."): place for name, place in heads.items() if place}
         places |= {name: Place(module, output_of) for name, module in named.items() if name}
     places[own_output(places)] = Place(model, output_of)
@@ -63,12 +65,12 @@ def places_of(model: nn.Module) -> dict[str, Place]:
 
 
 def takes_hooks(module: nn.Module) -> bool:
-    """Whether the module is Python code; PyTorch runs no hooks on modules of TorchScript."""
+    """Whether the module is Python code; PyTorch runs no hooks on TorchScript modules."""
     return not isinstance(module, torch.jit.ScriptModule)
 
 
 def own_output(names: Container[str]) -> str:
-    """What the model's own output is called: `OUTPUT`, with `_` behind where a layer is."""
+    """Name of the model's own output: `OUTPUT`, followed by `_` if a layer has this name."""
     name = OUTPUT
     while name in names:
         name += "_"
@@ -183,7 +185,7 @@ def _again(attention: nn.MultiheadAttention) -> Read:
             torch.eye(attention.embed_dim, device=query.device, dtype=query.dtype),
             requires_grad=False,
         )
-        # The copy shares its parameters, and has no hooks: it is not heard.
+        # The copy shares the parameters and has no hooks, so its run is not recorded.
         vars(unmixed)["_modules"] = {"out_proj": mixing}
         return _split(unmixed.forward(*args, **kwargs)[0], attention.num_heads)
 

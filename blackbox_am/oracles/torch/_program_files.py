@@ -1,4 +1,4 @@
-"""Files of TorchScript and of `torch.export`, read without running Python code of theirs."""
+"""Files of TorchScript and of `torch.export`, read without running Python code from them."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from blackbox_am.errors import BlackboxError, InvalidSpec, NotFound
 
 
 def read_script(file: Path, device: str) -> Any:
-    """The program in a file of `torch.jit.save`.
+    """The program in a file written by `torch.jit.save`.
 
-    Reading runs nothing. Running it runs PyTorch's operations, of which some read and write
-    files: PyTorch does not promise that a program by a stranger does no harm.
+    Reading the file runs nothing. The program itself runs PyTorch's operations, some of which read
+    and write files: PyTorch does not guarantee that a program from an unknown source is harmless.
 
     Raises:
-        NotFound: where there is no such file.
-        InvalidSpec: where it holds no such program.
+        NotFound: if the file does not exist.
+        InvalidSpec: if the file is not such a program.
     """
     with _reading(file, "TorchScript"), warnings.catch_warnings():
-        # That TorchScript is superseded is known to whoever has such a file.
+        # The warning that TorchScript is superseded does not help the owner of such a file.
         warnings.simplefilter("ignore", DeprecationWarning)
         return torch.jit.load(file, map_location=device)  # type: ignore[no-untyped-call]
 
 
 def read_exported(file: Path) -> ExportedProgram:
-    """The program in a file of `torch.export.save`.
+    """The program in a file written by `torch.export.save`.
 
-    A graph of PyTorch's operations and arrays, no code. Archives with objects in them that
-    only pickle could read, which would run code, are refused.
+    The file contains a graph of PyTorch's operations and arrays, and no code. Archives with objects
+    that only pickle can read are refused, because pickle can run code.
 
     Raises:
-        NotFound: where there is no such file.
-        InvalidSpec: where it holds no such program, or such objects.
+        NotFound: if the file does not exist.
+        InvalidSpec: if the file is not such a program, or contains such objects.
     """
     with _reading(file, "torch.export"):
         _check_pickles(file)

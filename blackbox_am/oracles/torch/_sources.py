@@ -47,7 +47,7 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Options:
-    """What else `TorchModule` says of a model, as it says it; empty where it says nothing."""
+    """Fields of `TorchModule` that a source can supply; an empty field is unknown."""
 
     architecture: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -57,12 +57,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model that was read.
+    """A loaded model.
 
     Attributes:
         module: the model.
-        lent: whether somebody else owns it, so that it must stay as it is.
-        notes: what was done to read it, for the operator.
+        lent: whether the module belongs to the user and must not change.
+        notes: messages for the operator about how the model was loaded.
     """
 
     module: nn.Module
@@ -75,8 +75,8 @@ class Source(ABC):
     """A model before it is loaded.
 
     Attributes:
-        model: the module, or what stands behind the prefix.
-        options: those that this kind of source uses, and no others.
+        model: the module, or the text after the prefix.
+        options: options that this kind of source uses.
     """
 
     uses: ClassVar[frozenset[str]] = frozenset()
@@ -95,27 +95,27 @@ class Source(ABC):
                 )
 
     def facts(self) -> Facts:
-        """What is known without the weights, as far as that can be."""
+        """Facts that are known without the weights."""
         return Facts()
 
     @abstractmethod
     def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
-        """What the model is made of, as of `Identified.contents`.
+        """The model's contents for its fingerprint, as in `Identified.contents`.
 
         Args:
-            loaded: gives the model that `load` made, on its device.
+            loaded: returns the loaded model on its device.
         """
 
     @abstractmethod
     def load(self, device: str) -> Loaded:
-        """The model, which the caller moves to the device where it is not there yet."""
+        """Load the model; the caller moves it to its device if necessary."""
 
 
 def source_of(model: Any, options: Options) -> Source:
-    """The source of `model`: a module or program at hand, or one of the names above.
+    """The source of `model`: a module, a program, or one of the names above.
 
     Raises:
-        InvalidSpec: for anything else, or options that this kind of source has no use for.
+        InvalidSpec: if `model` is something else, or if an option does not belong to this source.
     """
     if isinstance(model, (nn.Module, ExportedProgram)):
         return Given(model, options)
@@ -137,7 +137,7 @@ def source_of(model: Any, options: Options) -> Source:
 
 
 class Given(Source):
-    """A module at hand, or a program."""
+    """A module or a program in memory."""
 
     uses = frozenset({"weights"})
 
@@ -155,7 +155,7 @@ class Given(Source):
     def load(self, device: str) -> Loaded:  # noqa: ARG002
         if not self.options.weights:
             return Loaded(self._made, lent=True)
-        # The weights go into a copy: the module at hand keeps its own.
+        # The weights are loaded into a copy: the user's module keeps its own weights.
         copied = private_copy(self._made, None, None)
         return Loaded(copied, notes=load(copied, Path(self.options.weights)))
 

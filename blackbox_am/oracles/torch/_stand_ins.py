@@ -1,4 +1,4 @@
-"""Modules of a model that is known by its program alone: what hooks can be put on."""
+"""Placeholder modules for the layers of a model that is only known as a program."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from torch import nn
 
 
 class StandIn(nn.Module):
-    """Hears the output of a module that is no Python object any more. Gives it back unchanged.
+    """A placeholder for a module inside a program: returns its input, and accepts forward hooks.
 
     Attributes:
-        original_name: the class of the module it stands for, with its package where it is known.
-        composite: whether that module had modules inside.
-        heads: whether it hears attention heads, (N, heads, tokens, dim), in place of an output.
+        original_name: class of the original module, with its package if known.
+        composite: whether the original module had child modules.
+        heads: whether the input is that of attention heads, (N, heads, tokens, dim), instead of a
+            module's output.
     """
 
     def __init__(self, original_name: str, *, composite: bool = False, heads: bool = False) -> None:
@@ -26,11 +27,12 @@ class StandIn(nn.Module):
 
 
 class Program(nn.Module):
-    """A model made of a program whose inner values are shown to stand-ins.
+    """A model that consists of a program; its inner values pass through placeholder modules.
 
     Attributes:
-        stand_ins: by the dotted name that the module had, in the order of the computation.
-        rows: the fewest and the most stimuli that it takes at once; None for any number.
+        stand_ins: placeholders by the dotted name of the original module, in the order of the
+            computation.
+        rows: smallest and largest number of stimuli in one batch; None for any number.
     """
 
     def __init__(self, rows: tuple[int, int | None] = (1, None)) -> None:

@@ -25,16 +25,16 @@ _REWRITING = threading.Lock()
 class Scripted(Program):
     """A TorchScript program, run by PyTorch's own interpreter.
 
-    Hooks do not run inside of a program, so its graph is rewritten: the methods of its
-    modules are put in the place of their calls, and the values wanted become outputs, copied
-    where they are made, so that an in-place operation behind them changes nothing. Operations
-    that none of these depends on are left out. Readable is what each module returns, where it
-    is called on every path: not what is called inside of an `if` or a loop that is still there
-    when the program runs, nor the modules of a frozen program, which has none. Attention heads
-    are readable where the program calls `scaled_dot_product_attention`.
+    Hooks do not run inside a program. Therefore the graph is rewritten: calls of its modules'
+    methods are replaced by the methods' graphs, and the requested values become outputs. They are
+    copied where they are computed, so that a later in-place operation does not change them.
+    Operations that no output needs are removed. The output of a module is readable if the module is
+    called on every path. Modules that are called inside an `if` or a loop are not readable if this
+    remains in the graph, and a frozen program has no modules. Attention heads are readable if the
+    program calls `scaled_dot_product_attention`.
 
-    The optimiser of TorchScript is off: it would choose other operations after the first
-    calls, and answers would change in their last bits.
+    The optimiser of TorchScript is off, because it would choose other operations after the first
+    calls and thus change the last bits of the answers.
 
     Args:
         script: the program.
@@ -56,7 +56,7 @@ class Scripted(Program):
         self._functions: OrderedDict[tuple[tuple[str, ...], bool], Any] = OrderedDict()
 
     def forward(self, stimuli: torch.Tensor) -> Any:
-        """The program's own output, where anybody listens to it; else None."""
+        """The program's own output if it has a hook; else None."""
         wanted = tuple(name for name, one in self.stand_ins.items() if one._forward_hooks)  # noqa: SLF001  # there is no public way to see whether there are any
         whole = bool(self._forward_hooks) or not wanted
         function = self._function(wanted, whole)

@@ -1,1 +1,1 @@
-"""What can be put around any oracle. One file is one wrapper."""
+"""Wrappers of any oracle. One file is one wrapper."""

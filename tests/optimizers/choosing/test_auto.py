@@ -91,3 +91,24 @@ def test_auto_refuses_no_space_and_neither_does_its_choice(spec, noisy, populati
     for queries in (1, 40, 5000):
         chosen = auto.resolve(space, SearchContext(queries, noisy=noisy))
         chosen.check(space)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [spec for spec in SPACES if spec.kind != "categorical" and build_space(spec).dtype is None],
+    ids=lambda spec: f"{spec.kind} {spec.dimension}",
+)
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("queries", [40, 5000])
+def test_what_auto_chooses_begins_at_given_latents(spec, noisy, queries):
+    space = build_space(spec)
+    chosen = Auto().resolve(space, SearchContext(queries, noisy=noisy))
+    stream = Stream(0, "init", 0, (0, 1))
+    start = space.sample(Stream(0, "start", 0, (0, 1)), 1)[:, 0]
+    fresh = chosen.init(space, 2, stream)
+    moved = chosen.started_at(space, chosen.init(space, 2, stream), start)
+    ask = Stream(0, "ask", 0, (0, 1))
+    before = space.project(chosen.ask(space, fresh, ask)) - start.unsqueeze(1)
+    after = space.project(chosen.ask(space, moved, Stream(0, "ask", 0, (0, 1))))
+    after = after - start.unsqueeze(1)
+    assert (after.norm(dim=-1).mean() < before.norm(dim=-1).mean()).all()

@@ -223,6 +223,8 @@ def test_after_a_failure_what_was_bought_is_kept(shop, cache):
 def test_a_free_model_sees_one_batch_shape(path):
     free = Free()
     cache = Cache(free, path)
+    cache.describe()
+    free.sold.clear()  # it was asked whether it repeats itself
     x = images(6)
     cache.observe(x[:4], UNITS)
     cache.observe(x, UNITS)

@@ -18,10 +18,12 @@ from blackbox_am.core.identity import Fingerprint, versions_of
 from blackbox_am.core.metering import count, metering
 from blackbox_am.core.oracle import check_stimuli, check_units
 from blackbox_am.core.ranges import check
+from blackbox_am.core.repeating import Repeats, asks_afresh, repeats
+from blackbox_am.core.rng import Stream
 from blackbox_am.core.types import Accounting, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
-from blackbox_am.errors import InvalidSpec
+from blackbox_am.errors import Denied, InvalidSpec, OracleError
 from blackbox_am.oracles.wrappers.cache._answers import AnswerBook, Answers
 from blackbox_am.oracles.wrappers.cache._in_progress import InProgress, OpenCache
 
@@ -78,12 +80,16 @@ class Cache(Wrapper):
                 field="nondeterministic",
             )
         self._open()  # a file that cannot be opened is found out now
+        if not self.nondeterministic and not self.billable:
+            self._check_repeats(info)
         return replace(info, capabilities=info.capabilities & FORWARD, deterministic=True)
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
         info = self.describe()
         check_stimuli(info, stimuli)
         check_units(info, units)
+        if asks_afresh() and not self.nondeterministic:
+            return self.ask(stimuli, units)
         names = [str(unit) for unit in dict.fromkeys(units)]
         wide = torch.float64 if stimuli.dtype == torch.float64 else torch.float32
         rows = stimuli.detach().to("cpu", wide).contiguous().numpy()
@@ -102,6 +108,51 @@ class Cache(Wrapper):
         if opened is not None:
             opened.book.close()
         super().close()
+
+    def _check_repeats(self, info: OracleInfo) -> None:
+        """Measures whether the oracle within repeats itself, once for each model and file.
+
+        Rows that cost something are left to the study that asks for them first.
+
+        Raises:
+            InvalidSpec: where it does not.
+        """
+        if not info.layers:
+            return
+        layer = info.layers[-1]
+        unit = Unit(layer.name, 0)
+        stimuli = Stream(0, "cache", 0).uniform(3, *info.stimulus_shape)[0]
+        key, book = self._keys(stimuli[:1].numpy())[0], self._open().book
+        if not np.isnan(book.read([key], [str(unit)])[key]).any():
+            return
+        first: list[torch.Tensor] = []
+
+        def observe(rows: torch.Tensor) -> torch.Tensor:
+            first.append(self.ask(rows, [unit]))
+            return first[-1]
+
+        try:
+            with torch.no_grad():
+                found = repeats(observe, stimuli)
+        except (OracleError, Denied):
+            return  # whoever asks for an answer will meet the same trouble
+        if found is Repeats.NEVER:
+            raise InvalidSpec(
+                "cache: the oracle within says that it is deterministic, and answers differently "
+                f"each time ({unit} of one stimulus, measured); set nondeterministic = true if "
+                "you want its first answer to be repeated",
+                field="nondeterministic",
+            )
+        if found is Repeats.ALONE:
+            raise InvalidSpec(
+                f"cache: an answer of the oracle within depends on the other stimuli in its batch "
+                f"({unit}, measured), and a cache gives it back beside others; have the oracle "
+                "run one row at a time (rows = 1, where it has that parameter)",
+                field="nondeterministic",
+            )
+        answer = first[0][:1].to("cpu", torch.float32).numpy()
+        if np.isfinite(answer).all():
+            book.write({key: answer[0]}, [str(unit)])
 
     def _answers(self, stimuli: torch.Tensor, keys: list[bytes], names: list[str]) -> Answers:
         """(len(names),) activations by key: from the file where they are known, else measured."""

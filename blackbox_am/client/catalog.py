@@ -1,0 +1,180 @@
+"""What a server has, and what its oracles and generators make of something of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from blackbox_am.client import listings, rendering
+from blackbox_am.client.connection import SEND_BYTES, Connection
+from blackbox_am.rpc import pages, tensors
+from blackbox_am.v1 import catalog_service_pb2 as catalog_pb
+from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
+
+
+class Catalog:
+    """The catalogue of a server: the part of `Client` that knows nothing of studies."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def server_info(self) -> listings.ServerInfo:
+        """Versions, device, features and limits of the server."""
+        answer = self._connection.call(
+            self._connection.catalog.GetServerInfo, catalog_pb.GetServerInfoRequest()
+        )
+        return listings.server(answer)
+
+    def oracles(self) -> list[listings.OracleListing]:
+        """The oracles that the server has."""
+        stub = self._connection.catalog.ListOracles
+        return [
+            listings.oracle(message)
+            for message in self._list(stub, catalog_pb.ListOraclesRequest, "oracles")
+        ]
+
+    def generators(self) -> list[listings.GeneratorListing]:
+        """The generators that the server has."""
+        stub = self._connection.catalog.ListGenerators
+        return [
+            listings.generator(message)
+            for message in self._list(stub, catalog_pb.ListGeneratorsRequest, "generators")
+        ]
+
+    def optimizers(self) -> list[listings.OptimizerListing]:
+        """The optimizers that the server has, with their parameters."""
+        stub = self._connection.catalog.ListOptimizers
+        return [
+            listings.optimizer(message)
+            for message in self._list(stub, catalog_pb.ListOptimizersRequest, "optimizers")
+        ]
+
+    def objectives(self) -> list[listings.PlugInListing]:
+        """The objectives that the server has, with their parameters."""
+        stub = self._connection.catalog.ListObjectives
+        return [
+            listings.plug_in(message)
+            for message in self._list(stub, catalog_pb.ListObjectivesRequest, "objectives")
+        ]
+
+    def units(self, oracle: str, layer: str | None = None) -> list[str]:
+        """Addresses of an oracle's units, layer by layer; of one layer where given.
+
+        Raises:
+            NotFound: for an unknown oracle.
+            UnknownUnit: for an unknown layer.
+        """
+        stub = self._connection.catalog.ListUnits
+
+        def fetch(token: str) -> Any:
+            answer = self._connection.call(
+                stub,
+                catalog_pb.ListUnitsRequest(
+                    oracle=oracle, layer=layer or "", page_size=1000, page_token=token
+                ),
+            )
+            return answer.units, answer.next_page_token
+
+        return list(pages.walk(fetch))
+
+    def probe(self, oracle: str, units: Sequence[str] = ()) -> listings.Probe:
+        """Shows an oracle a few stimuli: whether it is alive, finite and repeatable.
+
+        Args:
+            oracle: a registered oracle.
+            units: to read; some of its last layer where empty.
+
+        Raises:
+            OracleError: where it cannot answer.
+        """
+        answer = self._connection.call(
+            self._connection.catalog.ProbeOracle,
+            catalog_pb.ProbeOracleRequest(oracle=oracle, units=units),
+        )
+        return listings.Probe(
+            answer.finite,
+            answer.repeat_difference,
+            tensors.from_proto(answer.activations, field="activations").copy(),
+            answer.rows_per_second,
+        )
+
+    def observe(self, oracle: str, stimuli: ArrayLike, units: Sequence[str]) -> NDArray[np.float32]:
+        """Activations (N, U) of an oracle's units for stimuli of your own.
+
+        Args:
+            oracle: a registered oracle.
+            stimuli: (N, *stimulus), uint8 (0..255) or float (0..1).
+            units: unit addresses, U of them.
+
+        Raises:
+            NotFound: for an unknown oracle.
+            UnknownUnit: for a unit it does not have.
+            ShapeMismatch: for stimuli of another shape.
+            OracleError: where it fails.
+        """
+        array = np.asarray(stimuli)
+        if array.dtype != np.uint8:
+            array = array.astype(np.float32, copy=False)
+        array = np.ascontiguousarray(array)
+        step = max(SEND_BYTES // max(array[:1].nbytes, 1), 1)
+        pieces = [np.zeros((0, len(units)), np.float32)]
+        for start in range(0, len(array), step):
+            request = oracle_pb.ObserveRequest(oracle=oracle, units=units)
+            rows = array[start : start + step]
+            if rows.nbytes > SEND_BYTES:  # one stimulus, and too large for a message
+                pieces.append(self._connection.stream(request, rows))
+                continue
+            request.stimuli.CopyFrom(tensors.to_proto(rows))
+            answer = self._connection.call(self._connection.oracles.Observe, request)
+            pieces.append(tensors.from_proto(answer.activations, field="activations"))
+        return np.concatenate(pieces)
+
+    def sample(self, generator: str, n: int, *, seed: int = 0) -> NDArray[Any]:
+        """Latents (n, D) from a generator's prior: float32, or int64 codes.
+
+        Args:
+            generator: its name.
+            n: how many, up to 65,536.
+            seed: fixes them.
+
+        Raises:
+            NotFound: for an unknown generator.
+        """
+        return rendering.sample(self._connection, generator, n, seed)
+
+    def render(
+        self,
+        generator: str,
+        latents: ArrayLike,
+        *,
+        targets: ArrayLike | None = None,
+        dtype: str = "uint8",
+        on_rows: Callable[[int], None] | None = None,
+    ) -> NDArray[Any]:
+        """Stimuli (N, *stimulus) that a registered generator makes of latents.
+
+        Args:
+            generator: its name.
+            latents: (N, D).
+            targets: of a generator that tells targets apart, such as `perturbation` around
+                several inputs, the target of each row: (N,) numbers from 0, or one for all
+                rows; the first where None. Of a study's candidates: `Best.target`.
+            dtype: `uint8` (0..255) or `float32` (0..1).
+            on_rows: called with how many stimuli have come, as they come.
+
+        Raises:
+            NotFound: for an unknown generator.
+            ShapeMismatch: for latents of another shape.
+            InvalidInput: for targets that the generator does not have, or of another number.
+        """
+        return rendering.render(self._connection, generator, latents, targets, dtype, on_rows)
+
+    def _list(self, method: Any, request_type: Any, field: str) -> Iterator[Any]:
+        def fetch(token: str) -> Any:
+            answer = self._connection.call(method, request_type(page_token=token))
+            return getattr(answer, field), answer.next_page_token
+
+        return pages.walk(fetch)

@@ -1,0 +1,73 @@
+"""A study's specification from keyword arguments, as a message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from blackbox_am.core.spec import (
+    CriterionSpec,
+    GeneratorSpec,
+    ObjectiveSpec,
+    SpaceSpec,
+    StudySpec,
+    from_plain,
+    objective,
+    start_spec,
+    to_plain,
+)
+from blackbox_am.rpc import specs
+from blackbox_am.v1 import study_pb2 as pb
+
+
+def study_message(
+    *,
+    targets: Sequence[str | ObjectiveSpec],
+    generator: str | GeneratorSpec | None = None,
+    space: SpaceSpec | None = None,
+    oracle: str | None = None,
+    criteria: Sequence[CriterionSpec] = (),
+    optimizer: str = "auto",
+    parameters: dict[str, Any] | None = None,
+    queries_per_target: int = 1000,
+    seconds: float | None = None,
+    target_score: float | None = None,
+    patience: int | None = None,
+    seed: int | None = None,
+    start: str | NDArray[Any] | None = None,
+    labels: dict[str, str] | None = None,
+    keep_latents: str = "best",
+) -> pb.StudySpec:
+    """The message for what `Client.create` takes.
+
+    Raises:
+        InvalidSpec: naming the field at fault.
+    """
+    budget = {
+        "queries_per_target": queries_per_target,
+        "seconds": seconds,
+        "target_score": target_score,
+        "patience": patience,
+    }
+    spec = from_plain(
+        StudySpec,
+        {
+            "targets": [to_plain(objective(target)) for target in targets],
+            "generator": to_plain(generator),
+            "space": to_plain(space),
+            "oracle": oracle,
+            "criteria": to_plain(criteria),
+            "optimizer": {"name": optimizer, "parameters": parameters or {}},
+            "budget": budget,
+            "seed": seed or 0,
+            "start": to_plain(start_spec(start)),
+            "labels": labels or {},
+            "keep_latents": keep_latents,
+        },
+    )
+    message = specs.study_to_proto(spec)
+    if seed is None:
+        message.ClearField("seed")
+    return message

@@ -1,0 +1,1 @@
+"""Studies that belong together: a comparison, a sweep, several attacks."""

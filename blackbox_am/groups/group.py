@@ -1,0 +1,133 @@
+"""A group: a pure state machine. Its journal says what was asked for, and what is done.
+
+What is asked for is done to the members one after another, each step harmless to repeat. So where
+a process dies in between, whoever reads the journal does the whole of it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from blackbox_am.core.groups import GroupRecord
+from blackbox_am.core.types import StudyState
+from blackbox_am.errors import StoreCorrupt
+from blackbox_am.groups.spec import GroupSpec
+
+Action = Literal["create", "pause", "resume", "cancel", "extend", "delete"]
+
+
+class Created(msgspec.Struct, frozen=True, tag="created"):
+    """The group was asked for, and is complete once `Done` follows."""
+
+    spec: GroupSpec
+
+
+class Asked(msgspec.Struct, frozen=True, tag="asked"):
+    """Something is to be done to the members.
+
+    Attributes:
+        action: what.
+        budget: for `extend`: limits to set, by name.
+    """
+
+    action: Action
+    budget: dict[str, float | int] = msgspec.field(default_factory=dict)
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """What was asked for last has been done to all members."""
+
+
+Event = Created | Asked | Done
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+
+
+@dataclass(frozen=True)
+class Group:
+    """What a group's journal says.
+
+    Attributes:
+        spec: its members.
+        created_at: when it was asked for, in seconds since the epoch.
+        sequence: of its last event.
+        unfinished: what is not done to all members yet; None where everything is done.
+    """
+
+    spec: GroupSpec
+    created_at: float
+    sequence: int
+    unfinished: Asked | None
+
+
+def fold(records: Iterable[GroupRecord]) -> Group:
+    """The group that a whole journal tells of.
+
+    Raises:
+        StoreCorrupt: where the journal cannot be read.
+    """
+    spec: GroupSpec | None = None
+    created_at, sequence, unfinished = 0.0, 0, None
+    for record in records:
+        sequence += 1
+        match _decode(record.body):
+            case Created() as event:
+                spec, created_at, unfinished = event.spec, record.time, Asked("create")
+            case Asked() as event:
+                unfinished = event
+            case Done():
+                unfinished = None
+    if spec is None:
+        raise StoreCorrupt("the journal of a group has no beginning; restore it from a backup")
+    return Group(spec, created_at, sequence, unfinished)
+
+
+def encode(event: Event) -> bytes:
+    """An event as bytes."""
+    return _encoder.encode(event)
+
+
+def _decode(body: bytes) -> Event:
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise StoreCorrupt(
+            f"the journal of a group holds an event that cannot be read ({error}); restore the "
+            "store from a backup"
+        ) from error
+
+
+def state_of(members: Sequence[StudyState]) -> StudyState:
+    """The state of a group, from those of its members.
+
+    RUNNING while one runs or some have begun, PENDING before; PAUSED where those that have not
+    ended are paused; once all have ended FAILED, CANCELLED or SUCCEEDED, the first that one has.
+    """
+    going = {state for state in members if state.active}
+    if not going:
+        ends = (StudyState.FAILED, StudyState.CANCELLED, StudyState.SUCCEEDED)
+        return next(state for state in ends if state in members)
+    if going == {StudyState.PAUSED}:
+        return StudyState.PAUSED
+    if set(members) == {StudyState.PENDING}:
+        return StudyState.PENDING
+    return StudyState.RUNNING
+
+
+def wants(action: Action, state: StudyState) -> bool:
+    """Whether `action` is to be done to a member in `state`."""
+    match action:
+        case "pause":
+            return state in (StudyState.PENDING, StudyState.RUNNING)
+        case "resume":
+            return state in (StudyState.PAUSED, StudyState.FAILED)
+        case "cancel":
+            return state.active
+        case "extend":
+            return state not in (StudyState.CANCELLED, StudyState.FAILED)
+    return True

@@ -1,0 +1,236 @@
+"""Groups of studies: created, steered and forgotten member by member, whatever comes between."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import Any
+
+from blackbox_am.core.types import StudyState
+from blackbox_am.errors import (
+    BlackboxError,
+    InvalidInput,
+    NotFound,
+    SequenceTaken,
+    StudyClosed,
+    StudyExists,
+    Unsupported,
+)
+from blackbox_am.groups import group as groups
+from blackbox_am.groups.group import Asked, Created, Done, Group
+from blackbox_am.groups.spec import GroupSpec, MemberSpec, member_id
+from blackbox_am.rpc import names, progress, specs
+from blackbox_am.rpc.mapping import from_message
+from blackbox_am.service import creating
+from blackbox_am.service.backend import Backend
+from blackbox_am.service.fields import under
+from blackbox_am.studies import decisions
+from blackbox_am.v1 import group_service_pb2 as pb
+from blackbox_am.v1 import study_pb2
+from blackbox_am.v1 import study_service_pb2 as studies_pb
+
+log = logging.getLogger(__name__)
+
+Control = Callable[[str, Any], Any]
+"""(method of StudyService, request) -> response, answered by the owner of the study."""
+
+
+class Grouping:
+    """Does what is asked of groups.
+
+    Args:
+        backend: has the studies and the store.
+        control: steers a single study, wherever it runs.
+    """
+
+    def __init__(self, backend: Backend, control: Control) -> None:
+        self._backend = backend
+        self._journals = backend.store.groups
+        self._control = control
+        self._busy: dict[str, Lock] = {}
+        self._lock = Lock()
+
+    def load(self, group_id: str) -> Group:
+        """The group as its journal tells it.
+
+        Raises:
+            NotFound: where there is no such group.
+        """
+        return groups.fold(self._journals.read(group_id))
+
+    def preview(self, message: pb.GroupSpec, group_id: str) -> GroupSpec:
+        """The specification in `message`, every member checked as if it were created.
+
+        Raises:
+            BlackboxError: as `CreateStudy`, with the path of the field from the request on.
+        """
+        seeded = self._seeded(message, group_id)
+        with under("spec"):
+            spec = from_message(seeded, GroupSpec)
+        for index, member in enumerate(seeded.members):
+            request = studies_pb.CreateStudyRequest(spec=member.spec, validate_only=True)
+            try:
+                creating.create(self._backend, request)
+            except (InvalidInput, NotFound, Unsupported) as error:
+                error.field = f"spec.members[{index}].{error.field or 'spec'}"
+                raise
+        return spec
+
+    def create(self, spec: GroupSpec, group_id: str) -> None:
+        """Creates a group and its studies; without effect where it exists alike.
+
+        Raises:
+            StudyExists: where the group, or the study of a member, exists with another
+                specification.
+        """
+        try:
+            existing = self.load(group_id)
+        except NotFound:
+            for member in spec.members:
+                self._check_free(group_id, member)
+            with suppress(SequenceTaken):  # somebody is creating the same
+                self._journals.append(group_id, 1, groups.encode(Created(spec)))
+            existing = self.load(group_id)
+        if existing.spec != spec:
+            raise StudyExists(
+                f"a group {group_id!r} exists with another specification; choose another id, or "
+                "delete that group first",
+                field="group_id",
+            )
+        self.finish(group_id)
+
+    def ask(self, group_id: str, asked: Asked) -> None:
+        """Does something to all members, after what is not finished yet.
+
+        Raises:
+            NotFound: where there is no such group.
+            SequenceTaken: where another process asks for something else at the same time.
+        """
+        self.finish(group_id)
+        group = self.load(group_id)
+        self._journals.append(group_id, group.sequence + 1, groups.encode(asked))
+        self.finish(group_id)
+
+    def check_budget(self, group_id: str, budget: study_pb2.Budget) -> None:
+        """Checks that every member that can be extended takes `budget`.
+
+        Raises:
+            InvalidSpec: where a limit would fall.
+        """
+        for study_id in self._extendable(self.load(group_id), group_id):
+            study = self._backend.registry.load(study_id)
+            with under("budget"):
+                raised = specs.extended_from_proto(budget, study.budget)
+            decisions.extended(study, raised)
+
+    def finish_all(self) -> None:
+        """Finishes what a process left unfinished that died."""
+        for group_id in self._journals.ids():
+            try:
+                self.finish(group_id)
+            except BlackboxError as error:
+                log.error("group %s: %s", group_id, error)  # noqa: TRY400
+
+    def finish(self, group_id: str) -> None:
+        """Does what is unfinished to all members, and says so in the journal."""
+        with self._alone(group_id):
+            group = self.load(group_id)
+            if group.unfinished is None:
+                return
+            for member in group.spec.members:
+                self._do(group.unfinished, member, member_id(group_id, member.name))
+            if group.unfinished.action == "delete":
+                self._journals.delete(group_id)
+                return
+            with suppress(SequenceTaken):  # another process finished it too
+                self._journals.append(group_id, group.sequence + 1, groups.encode(Done()))
+
+    def view(self, group_id: str, group: Group) -> pb.Group:
+        """The group as a message, its members as they stand."""
+        message = pb.Group(name=names.group_name(group_id), labels=group.spec.labels)
+        message.create_time.FromNanoseconds(round(group.created_at * 1e9))
+        message.unfinished = "" if group.unfinished is None else group.unfinished.action
+        states = []
+        for member in group.spec.members:
+            study_id = member_id(group_id, member.name)
+            entry = message.members.add(name=member.name)
+            try:
+                entry.study.CopyFrom(creating.view(self._backend, study_id, full=False))
+                states.append(self._backend.registry.published(study_id).progress.state)
+            except NotFound:
+                entry.study.name = names.study_name(study_id)
+                gone = group.unfinished is None
+                states.append(StudyState.CANCELLED if gone else StudyState.PENDING)
+        message.state = progress.state_to_proto(groups.state_of(states))
+        return message
+
+    def _do(self, asked: Asked, member: MemberSpec, study_id: str) -> None:
+        if asked.action == "create":
+            spec = specs.study_to_proto(member.spec)
+            request = studies_pb.CreateStudyRequest(spec=spec, study_id=study_id)
+            creating.create(self._backend, request)
+            return
+        with suppress(NotFound, StudyClosed):  # deleted or ended by itself: nothing is to be done
+            state = self._backend.registry.published(study_id).progress.state
+            if groups.wants(asked.action, state):
+                self._control(*_steering(asked, names.study_name(study_id)))
+
+    def _seeded(self, message: pb.GroupSpec, group_id: str) -> pb.GroupSpec:
+        """`message` with a seed for each member: its own, that of the group that is there, or one
+        drawn, the same for all members, so that only what was asked for differs between them.
+        """
+        seeded = pb.GroupSpec()
+        seeded.CopyFrom(message)
+        drawn = secrets.randbits(creating.SEED_BITS)
+        known: dict[str, int] = {}
+        with suppress(NotFound):
+            known = {member.name: member.spec.seed for member in self.load(group_id).spec.members}
+        for member in seeded.members:
+            if not member.spec.HasField("seed"):
+                member.spec.seed = known.get(member.name, drawn)
+        return seeded
+
+    def _check_free(self, group_id: str, member: MemberSpec) -> None:
+        study_id = member_id(group_id, member.name)
+        with suppress(NotFound):
+            if self._backend.registry.published(study_id).created.spec != member.spec:
+                raise StudyExists(
+                    f"member {member.name!r}: a study {study_id!r} exists with another "
+                    "specification; choose another group id, or delete that study first",
+                    field="group_id",
+                )
+
+    def _extendable(self, group: Group, group_id: str) -> Iterator[str]:
+        for member in group.spec.members:
+            study_id = member_id(group_id, member.name)
+            with suppress(NotFound):
+                state = self._backend.registry.published(study_id).progress.state
+                if groups.wants("extend", state):
+                    yield study_id
+
+    @contextmanager
+    def _alone(self, group_id: str) -> Iterator[None]:
+        with self._lock:
+            lock = self._busy.setdefault(group_id, Lock())
+        with lock:
+            yield
+
+
+def _steering(asked: Asked, name: str) -> tuple[str, Any]:
+    """The method of StudyService and the request that does it to one study."""
+    match asked.action:
+        case "pause":
+            return "PauseStudy", studies_pb.PauseStudyRequest(name=name)
+        case "resume":
+            return "ResumeStudy", studies_pb.ResumeStudyRequest(name=name)
+        case "cancel":
+            return "CancelStudy", studies_pb.CancelStudyRequest(name=name)
+        case "delete":
+            return "DeleteStudy", studies_pb.DeleteStudyRequest(name=name)
+    request = studies_pb.ExtendStudyRequest(name=name)
+    for limit, value in asked.budget.items():
+        setattr(request.budget, limit, value)
+    return "ExtendStudy", request

@@ -1,0 +1,74 @@
+"""The models of a study on this server: found by name, and checked to be those of its beginning."""
+
+from __future__ import annotations
+
+from blackbox_am.core.spec import StudySpec
+from blackbox_am.errors import ModelChanged
+from blackbox_am.service.backend import Backend
+from blackbox_am.studies.events import Adopted
+from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.reopening import check_models, model_changes
+from blackbox_am.studies.resolving import Request, check_adopted
+from blackbox_am.studies.starts import source_of
+
+
+def request_of(backend: Backend, spec: StudySpec) -> Request:
+    """What `spec` asks for, with the models that this server has.
+
+    Raises:
+        NotFound: for an oracle, generator or starting study that is not here.
+    """
+    return Request(
+        spec=spec,
+        generator=backend.generator_of(spec),
+        oracle=None if spec.oracle is None else backend.oracle(spec.oracle),
+        network=backend.oracle,
+        device=backend.device,
+        source=source_of(spec, backend.store),
+    )
+
+
+def check(backend: Backend, study_id: str, *, adopt: bool = False) -> None:
+    """Checks that a study still has the models that it began with, before it is resumed.
+
+    Args:
+        backend: has the study.
+        study_id: which.
+        adopt: whether the study goes on with other models, which its journal then tells.
+
+    Raises:
+        ModelChanged: where a model is another one, and `adopt` is false.
+        InvalidInput: where the study cannot adopt the models that are here.
+    """
+    study = backend.registry.load(study_id)
+    if not study.state.active:
+        return
+    request = request_of(backend, study.spec)
+    changed = model_changes(study, *request.fingerprints)
+    if changed and not adopt:
+        check_models(study_id, study, *request.fingerprints)
+    if changed:
+        check_adopted(study, request)
+        adopted = Adopted(*request.fingerprints, changed)
+        backend.registry.act(study_id, lambda live: live.adopt(adopted))
+
+
+def check_asked(backend: Backend, live: LiveStudy) -> None:
+    """Checks the generator of a study that clients evaluate, once while it is in memory.
+
+    The oracle, if it has one, is checked by the worker that asks it.
+
+    Raises:
+        ModelChanged: where it is another one. The study is paused then.
+    """
+    spec = live.study.spec
+    if live.models_checked or spec.generator is None:
+        return
+    try:
+        generator = backend.generator_of(spec)
+        found = None if generator is None else generator.fingerprint()
+        check_models(live.study_id, live.study, None, found)
+    except ModelChanged as error:
+        live.suspend(error.message)
+        raise
+    live.models_checked = True

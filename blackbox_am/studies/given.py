@@ -1,0 +1,156 @@
+"""What a caller of Python may give for an oracle, a generator, targets and numbers."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.objective import Objective
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.spec import ObjectiveSpec, objective
+from blackbox_am.errors import InvalidSpec
+
+Target = str | ObjectiveSpec | Objective
+
+_ESTIMATOR_METHODS = ("predict_proba", "decision_function", "predict")
+_ORACLES = (
+    "expected an oracle, its name in the catalogue, a torch.nn.Module, a fitted estimator or a "
+    "function of stimuli"
+)
+
+
+def generator_of(given: Any, catalogue: Catalogue) -> Generator:
+    """The generator that `given` is, or names.
+
+    Raises:
+        NotFound: for a name that is not in the catalogue.
+        InvalidSpec: for anything else.
+    """
+    if isinstance(given, Generator):
+        return given
+    if isinstance(given, str):
+        return catalogue.generator(given)
+    cure = ""
+    if isinstance(given, torch.nn.Module):
+        cure = (
+            "; of a network, save it (torch.jit.save) and give the generator "
+            "generators.networks.torchscript.TorchScript, which asks for its dimension and shape"
+        )
+    elif inspect.isclass(given) and issubclass(given, Generator):
+        cure = f"; make one, such as {given.__name__}(...)"
+    raise InvalidSpec(
+        f"generator: expected a generator, or its name in the catalogue, got {_named(given)}{cure}",
+        field="generator",
+    )
+
+
+def oracle_of(given: Any, generator: Generator, catalogue: Catalogue, device: str) -> Oracle:
+    """The oracle that `given` is, names or becomes: a model becomes one that takes the stimuli
+    which `generator` makes.
+
+    Args:
+        given: an oracle, a name, a torch module, an estimator or a function.
+        generator: makes the stimuli.
+        catalogue: where names are looked up.
+        device: where a torch module is run.
+
+    Raises:
+        NotFound: for a name that is not in the catalogue.
+        InvalidSpec: for anything else, and for an estimator whose features have no ranges.
+    """
+    if isinstance(given, Oracle):
+        return given
+    if isinstance(given, str):
+        return catalogue.oracle(given)
+    if inspect.isclass(given):
+        raise InvalidSpec(
+            f"oracle: {_ORACLES}, got the class {given.__name__}; make one of it first, such as "
+            f"{given.__name__}(...)",
+            field="oracle",
+        )
+    shape = tuple(generator.stimulus_shape)
+    if isinstance(given, (torch.nn.Module, torch.export.ExportedProgram)):
+        from blackbox_am.oracles.torch.torch_module import TorchModule
+
+        known = () if isinstance(given, torch.export.ExportedProgram) else shape
+        return TorchModule(given, stimulus_shape=known, device=device)
+    if any(hasattr(given, method) for method in _ESTIMATOR_METHODS):
+        return _estimator(given, generator)
+    if callable(given):
+        from blackbox_am.oracles.function import Function
+
+        return Function(given, shape)
+    raise InvalidSpec(f"oracle: {_ORACLES}, got {_named(given)}", field="oracle")
+
+
+def _estimator(estimator: Any, generator: Generator) -> Oracle:
+    from blackbox_am.generators.data.table import Table
+    from blackbox_am.oracles.sklearn import Sklearn
+
+    if isinstance(generator, Table):
+        return Sklearn(estimator, table=generator)
+    name = type(estimator).__name__
+    raise InvalidSpec(
+        f"oracle: stimuli are numbers in [0, 1], and a {name} does not say which range of each "
+        f"feature that stands for; give Sklearn({name}, low=[...], high=[...]), or search in a "
+        "Table, whose columns have ranges",
+        field="oracle",
+    )
+
+
+def objectives_of(targets: Any) -> list[ObjectiveSpec]:
+    """One objective a target, from one target or several.
+
+    Raises:
+        InvalidSpec: for something that is no target.
+    """
+    single = isinstance(targets, (str, ObjectiveSpec, Objective))
+    if not single and not isinstance(targets, Iterable):
+        raise InvalidSpec(
+            "targets: expected units such as 'head:3', or objectives, one or a list of them, got "
+            f"{_named(targets)}",
+            field="targets",
+        )
+    return [_objective(target) for target in ([targets] if single else targets)]
+
+
+def _objective(target: Any) -> ObjectiveSpec:
+    if isinstance(target, Objective):
+        return target.spec()
+    if isinstance(target, (str, ObjectiveSpec)):
+        return objective(str(target) if isinstance(target, str) else target)
+    raise InvalidSpec(
+        f"targets: expected a unit such as 'head:3', or an objective, got {_named(target)}",
+        field="targets",
+    )
+
+
+def plain_number(value: Any) -> Any:
+    """A number of numpy or torch as one of Python; other values as they are."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
+        return value.item()
+    if isinstance(value, torch.Tensor) and not value.ndim:
+        return value.item()
+    return value
+
+
+def plain(value: Any) -> Any:
+    """`value` with the numbers of numpy and torch in it as those of Python, arrays as lists."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (np.ndarray, torch.Tensor)) and value.ndim:
+        return value.tolist()
+    return os.fspath(value) if isinstance(value, os.PathLike) else plain_number(value)
+
+
+def _named(value: Any) -> str:
+    return f"the class {value.__name__}" if inspect.isclass(value) else type(value).__name__

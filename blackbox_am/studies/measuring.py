@@ -1,0 +1,92 @@
+"""The first thing a study asks of its oracle: whether it repeats itself."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from blackbox_am.core.metering import Meter, metering
+from blackbox_am.core.space import build_space
+from blackbox_am.core.types import Accounting, StopReason
+from blackbox_am.errors import NotOwner, QuotaExceeded, SequenceTaken, StoreError
+from blackbox_am.evaluation import LocalEvaluator
+from blackbox_am.studies.asked import noting
+from blackbox_am.studies.events import OracleProbed
+from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.loop import UnbilledUsage
+from blackbox_am.studies.probing import as_probe, probed
+from blackbox_am.studies.resolving import Request, settle, units_of
+
+
+def evaluator_of(
+    live: LiveStudy, request: Request, unbilled: UnbilledUsage | None = None
+) -> LocalEvaluator | None:
+    """The evaluator of a study's candidates, after its oracle was measured.
+
+    Args:
+        live: the study.
+        request: its models.
+        unbilled: as of `loop.run`.
+
+    Returns:
+        None where the oracle's quota was used up by that, and the study is paused.
+
+    Raises:
+        OracleError: where the oracle fails.
+        InvalidSpec: for a cached oracle that does not repeat itself.
+        NotOwner, StoreError: as `loop.run`.
+    """
+    generator, oracle = request.generator, request.oracle
+    assert generator is not None  # StudySpec takes no oracle without one
+    assert oracle is not None  # it is what evaluates
+    if not live.study.probed and live.study.untouched:
+        live.start()
+        try:
+            _measure(live, request, unbilled or UnbilledUsage())
+        except QuotaExceeded as error:
+            live.suspend(error.message, StopReason.BUDGET)
+            return None
+    study = live.study
+    return LocalEvaluator(
+        generator,
+        oracle,
+        tuple(target.objective for target in study.targets),
+        study.created.batch_size,
+        tuple(target.criterion for target in study.targets if target.criterion is not None),
+    )
+
+
+def _measure(live: LiveStudy, request: Request, unbilled: UnbilledUsage) -> None:
+    generator, oracle, study = request.generator, request.oracle, live.study
+    assert generator is not None
+    assert oracle is not None
+    if study.created.noisy:  # it says so itself
+        return
+    unbilled.begin(live)
+    live.check_owned()
+    meter = Meter()
+    if oracle.billable and live.ownership is not None:
+        meter = noting(live.store, live.ownership, study.spent + unbilled.total)
+    units = units_of([target.layout for target in study.targets])
+    try:
+        with metering(meter):
+            found = probed(
+                oracle, generator, list(dict.fromkeys(units)), study.spec.seed, str(request.device)
+            )
+    except BaseException:
+        # It is asked again from the beginning, by this process or another.
+        unbilled.total += as_probe(meter.total + meter.lost())
+        with suppress(StoreError, SequenceTaken, NotOwner):
+            unbilled.settle(live)
+        raise
+    settled = settle(request, build_space(study.space), found)
+    spent, unbilled.total = unbilled.total + as_probe(meter.total), Accounting()
+    live.settle(
+        OracleProbed(
+            settled.noisy,
+            settled.spec,
+            settled.population,
+            settled.batch_size,
+            settled.warning,
+            spent,
+        )
+    )

@@ -1,0 +1,105 @@
+"""Whether an oracle repeats itself, measured on a few rows before a study begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.metering import observed
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.repeating import Repeats, afresh, repeats
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.types import Accounting
+from blackbox_am.core.units import Unit
+from blackbox_am.errors import InvalidSpec
+
+STIMULI = 3
+MOST = 16
+"""Stimuli that are rendered where some of the first are not finite."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What the probe of an oracle came to.
+
+    Attributes:
+        repeats: how the oracle repeats itself.
+        warning: what the owner of the study should know; empty for an oracle that repeats itself.
+    """
+
+    repeats: Repeats = Repeats.ALWAYS
+    warning: str = ""
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the same stimulus gets other activations, even alone in its batch."""
+        return self.repeats is Repeats.NEVER
+
+
+def probed(
+    oracle: Oracle, generator: Generator, units: Sequence[Unit], seed: int, device: str
+) -> Probed:
+    """Measures whether `oracle` answers a stimulus the same way again, and beside other stimuli.
+
+    It observes 4 rows, or 6 where it answers differently. The stimuli depend on the seed alone.
+
+    Args:
+        oracle: the model.
+        generator: makes the stimuli.
+        units: those that the study reads.
+        seed: of the study.
+        device: where latents are drawn.
+
+    Raises:
+        InvalidSpec: for an oracle with a cache that does not repeat itself.
+        OracleError: where the oracle fails.
+    """
+    if not units:
+        return Probed()
+    with torch.no_grad(), afresh():
+        stimuli = _stimuli(generator, seed, device)
+        if len(stimuli) < STIMULI:
+            return Probed()  # the search finds out that hardly anything can be shown
+        found = repeats(lambda rows: observed(oracle, rows, units), stimuli)
+    if found is not Repeats.ALWAYS and "cache" in oracle.describe().wrappers:
+        raise InvalidSpec(
+            "oracle: it says that it is deterministic, and a stimulus gets another answer "
+            + ("each time" if found is Repeats.NEVER else "beside other stimuli")
+            + " (measured); a cache would repeat the first one. Set nondeterministic = true in the "
+            "cache if you want that, or take the cache away",
+            field="oracle",
+        )
+    if found is Repeats.NEVER:
+        return Probed(
+            found,
+            "the oracle gives the same stimulus another answer each time (measured), although it "
+            "says that it is deterministic; it is treated as noisy",
+        )
+    if found is Repeats.ALONE:
+        return Probed(
+            found,
+            "an answer of the oracle depends on the other stimuli in its batch (measured); the "
+            "oracle is asked one row at a time",
+        )
+    return Probed()
+
+
+def _stimuli(generator: Generator, seed: int, device: str) -> torch.Tensor:
+    """(3, *stimulus) finite ones, of which there may be fewer."""
+    latents = generator.space.sample(Stream(seed, "probe", 0, device=device), MOST)[0]
+    first_target = torch.zeros(MOST, dtype=torch.int64, device=latents.device)
+    found = torch.empty(0)
+    for until in (STIMULI, MOST):
+        stimuli = generator.render_targets(latents[:until], first_target[:until])
+        found = stimuli[stimuli.flatten(1).isfinite().all(1)][:STIMULI]
+        if len(found) == STIMULI:
+            break
+    return found
+
+
+def as_probe(spent: Accounting) -> Accounting:
+    """`spent` with its rows marked as measured before the search."""
+    return replace(spent, probe_rows=spent.rows - spent.retried_rows)
