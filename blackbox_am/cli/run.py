@@ -19,6 +19,8 @@ from blackbox_am.cli.progress import StudyView
 from blackbox_am.cli.results import best_plain, best_table, progress_plain, save_montage
 from blackbox_am.core.types import StudyState
 
+_BUDGET = ("queries_per_target", "seconds", "target_score", "patience")
+
 
 def run(
     targets: options.Targets,
@@ -52,6 +54,13 @@ def run(
         Path | None,
         typer.Option("--out", "-o", help="Write the best stimuli to this picture (.png, .pdf)."),
     ] = None,
+    adopt: Annotated[
+        bool,
+        typer.Option(
+            "--adopt",
+            help="Go on with a model or generator that has changed since the study began.",
+        ),
+    ] = False,
     config: Annotated[
         Path | None,
         typer.Option("--config", help="TOML file with your own [oracles] and [generators]."),
@@ -93,6 +102,7 @@ def run(
                 **request,
                 store=store,
                 study_id=study_id,
+                adopt=adopt,
                 catalogue=catalogue,
                 device=device,
                 on_generation=view.show,
@@ -119,8 +129,12 @@ def run(
 
 
 def _id_of(request: dict[str, Any]) -> str:
-    """An id that the same request always gets, and no other."""
-    text = json.dumps(request, sort_keys=True).encode()
+    """An id that the same request always gets, also with a larger budget, and no other.
+
+    Which model answers to the name of the oracle is not in it: the study itself knows that.
+    """
+    search = {name: value for name, value in request.items() if name not in _BUDGET}
+    text = json.dumps(search, sort_keys=True).encode()
     return f"run-{hashlib.blake2b(text, digest_size=5).hexdigest()}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,10 @@ class OracleService(OracleServiceServicer):
     def DescribeOracle(  # noqa: N802
         self, request: pb.DescribeOracleRequest
     ) -> pb.DescribeOracleResponse:
-        info = self.backend.oracle(request.oracle).describe()
+        oracle = self.backend.oracle(request.oracle)
+        found = oracle.fingerprint()
+        # What has no name outside this process would be another model after each restart.
+        info = replace(oracle.describe(), fingerprint="" if found.unnamed else found.digest)
         return progress.oracle_to_proto(request.oracle, info)
 
     @unary_model

@@ -13,6 +13,7 @@ from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.generator import Generator, check_fit, check_targets
 from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.layout import Layout
+from blackbox_am.core.linear_algebra import numerics
 from blackbox_am.core.metering import metering
 from blackbox_am.core.optimizer import Optimizer, SearchContext
 from blackbox_am.core.oracle import Oracle, check_gradients, check_units
@@ -121,6 +122,7 @@ def resolve(request: Request) -> ResolvedStudy:
         oracle_fingerprint=oracle_fingerprint,
         generator_fingerprint=generator_fingerprint,
         noisy=settled.noisy,
+        numerics=numerics(request.device),
         spent=as_probe(spent.total),
     )
     return ResolvedStudy(

@@ -11,6 +11,7 @@ import torch
 
 from blackbox_am.core import state as states
 from blackbox_am.core.checksums import checksum
+from blackbox_am.core.linear_algebra import numerics
 from blackbox_am.core.optimizer import Optimizer, Proposal
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
@@ -43,6 +44,7 @@ class Search:
         self.optimizer: Optimizer[Any] = equip(optimizer, study.spec)
         self.space: Space = build_space(study.space)
         self.device = device
+        self._began_on = study.created.numerics
         targets = range(len(study.targets))
         self._state = self.optimizer.init(
             self.space, len(targets), self._stream(study, "init", targets)
@@ -141,10 +143,17 @@ class Search:
 
     def warning(self, exact: bool) -> str:
         """Message about the point from which a search continues that could not be replayed to its
-        end; empty if the replay was `exact`.
+        end, and about another processor than at its start; empty if there is nothing to say.
         """
-        if exact:
-            return ""
+        now = numerics(self.device)
+        moved = (
+            f"the study began on another machine or in another mode ({self._began_on}; now {now}); "
+            "last bits may differ"
+        )
+        parts = ["" if exact else self._inexact(), moved if self._began_on not in ("", now) else ""]
+        return "; ".join(filter(None, parts))
+
+    def _inexact(self) -> str:
         if self.optimizer.replay_only:
             return (
                 "latents could not be reproduced on this device, or with this version of the "

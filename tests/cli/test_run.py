@@ -110,3 +110,19 @@ def test_every_kind_of_stimulus_is_drawn(cli, tmp_path, shape):
     result = cli("run", *toys, "-t", "units:1", "--oracle", "toy", "-q", 20, "-o", picture)
     assert result.exit_code == 0, result.output
     assert np.asarray(Image.open(picture).convert("L")).std() > 10
+
+
+def test_a_model_that_was_replaced_in_the_configuration_is_refused_and_can_be_adopted(
+    cli, from_json, toys, config
+):
+    command = ["run", *toys, "--oracle", "toy", "-q", 40]
+    first = from_json(*command)
+    text = config.read_text()
+    assert text.count("units = 6") >= 1
+    config.write_text(text.replace("units = 6", "units = 6\nseed = 7", 1))
+    refused = cli(*command)
+    assert refused.exit_code == 3
+    assert "parameter seed was 0 and is 7" in refused.stderr
+    assert "--adopt" in refused.stderr
+    assert from_json(*command, "--adopt")["study"] == first["study"]
+    assert from_json(*command)["study"] == first["study"]
