@@ -1,0 +1,98 @@
+"""From tables of a configuration to what builds their entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from blackbox_am import plugins
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.errors import InvalidSpec
+
+T = TypeVar("T")
+Plain = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """How entries of one kind are read.
+
+    Attributes:
+        noun: the table that holds them.
+        registry, example: their plug-ins, and one of them for messages.
+        wrappers, wrapper: what can be put around them, and one of them for messages.
+        wrap: puts it around.
+    """
+
+    noun: str
+    registry: plugins.Registry[T]
+    example: str
+    wrappers: plugins.Registry[Any]
+    wrapper: str
+    wrap: Callable[[T, str, dict[str, Any]], T]
+
+    def builder(self, name: str, entry: Any) -> Callable[[Plain], T]:
+        """Builds what `entry` describes, with given parameters in place of its own.
+
+        Raises:
+            InvalidSpec: for an entry without a kind, or an unknown kind.
+        """
+        kind, parameters = _kind(self.noun, name, entry, self.example)
+        self.registry.get(kind)
+        wraps = self._wraps(name, parameters.pop("wrap", []))
+
+        def built(settings: Plain) -> T:
+            made = self.registry.build(kind, {**parameters, **settings})
+            for wrapper, own in wraps:
+                made = self.wrap(made, wrapper, own)
+            return made
+
+        return built
+
+    def _wraps(self, name: str, entries: Any) -> list[tuple[str, dict[str, Any]]]:
+        path = f"{self.noun}.{name}.wrap"
+        if not isinstance(entries, list):
+            raise InvalidSpec(
+                f"[{self.noun}.{name}]: expected wrap to be a list of tables, [[{path}]]",
+                field=path,
+            )
+        wraps = [_kind(self.noun, f"{name}.wrap", entry, self.wrapper) for entry in entries]
+        for kind, _ in wraps:
+            self.wrappers.get(kind)
+        return wraps
+
+
+ORACLES: Kind[Oracle] = Kind(
+    "oracles", plugins.oracles, "torch_module", plugins.wrappers, "cache", plugins.wrap
+)
+GENERATORS: Kind[Generator] = Kind(
+    "generators",
+    plugins.generators,
+    "diffusers_vae",
+    plugins.generator_wrappers,
+    "resize",
+    plugins.wrap_generator,
+)
+
+
+def entries_of(tables: Mapping[str, Any], noun: str) -> list[tuple[str, Any]]:
+    """Names and entries of the tables `[noun.NAME]`.
+
+    Raises:
+        InvalidSpec: where `noun` is no table of tables.
+    """
+    entries = tables.get(noun, {})
+    if not isinstance(entries, dict):
+        raise InvalidSpec(f"[{noun}] must be tables, [{noun}.NAME], each with a kind", field=noun)
+    return list(entries.items())
+
+
+def _kind(noun: str, name: str, entry: Any, example: str) -> tuple[str, dict[str, Any]]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
+        raise InvalidSpec(
+            f'[{noun}.{name}] must be a table with a kind, such as kind = "{example}"',
+            field=f"{noun}.{name}",
+        )
+    return entry["kind"], {key: value for key, value in entry.items() if key != "kind"}
