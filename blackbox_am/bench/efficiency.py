@@ -23,23 +23,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blackbox_am.bench import plausibility, problems
-from blackbox_am.catalogue import Catalogue
-from blackbox_am.core.batches import fixed_batch_size
-from blackbox_am.core.optimizer import Proposal, SearchContext
-from blackbox_am.core.rng import Stream
+from blackbox_am.bench import plausibility, problems, searching
 from blackbox_am.core.spec import OptimizerSpec
 from blackbox_am.core.tensors import to_uint8
-from blackbox_am.errors import BlackboxError, InvalidInput
-from blackbox_am.evaluation import LocalEvaluator, Rows
-from blackbox_am.objectives.mean import Mean
+from blackbox_am.errors import BlackboxError
 from blackbox_am.plugins import build_optimizer
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
 
-SPIKES = 20.0
-"""Poisson noise: mean count at a unit's natural maximum."""
 BUDGETS = (300, 1000, 3000, 10_000, 30_000)
 """Numbers of queries at which every curve of sufficient length is recorded."""
 
@@ -53,7 +45,7 @@ class Cell:
         optimizer: label of the optimizer: its name, and its parameters if they are not the
             defaults, such as `snes,population=40`.
         noise: a number such as `0` or `.5` is the deviation of a random factor with mean 1;
-            `poisson` counts spikes, `SPIKES` on average at the natural maximum.
+            `poisson` counts spikes, 20 on average at the natural maximum.
         units: number of units.
         seeds: number of seeds for each unit.
         queries: budget of each target.
@@ -117,7 +109,8 @@ def check_label(label: str) -> None:
 
 def checkpoints(queries: int) -> tuple[int, ...]:
     """Numbers of queries at which curves are recorded: about 12 in each decade, and the budget."""
-    steps = np.unique(np.geomspace(50, queries, max(2, round(12 * math.log10(queries / 50)))))
+    first = min(50, queries)
+    steps = np.geomspace(first, queries, max(2, round(12 * math.log10(queries / first))))
     budgets = {n for n in BUDGETS if n <= queries}
     return tuple(sorted({int(step) for step in steps} | {queries} | budgets))
 
@@ -129,9 +122,13 @@ def run(cell: Cell, assets: Path | None, *, look: bool = False) -> Outcome:
     problem = problems.problem(cell.problem, cell.units, assets)
     at = checkpoints(cell.queries)
     try:
-        report = _search(cell, problem)
-        found = report.at(at).reshape(len(at), cell.units, cell.seeds)
-        looks = _looks(problem, report.best, found[-1]) if look else ()
+        name, parameters = problems.parsed_label(cell.optimizer)
+        result = searching.search(
+            problem, cell.seeds, name, parameters, queries=cell.queries, noise=cell.noise
+        )
+        found = searching.noise_free(result, problem, cell.seeds, cell.noise, at)
+        found = found.reshape(len(at), cell.units, cell.seeds)
+        looks = _looks(problem, searching.best_latents(result), found[-1]) if look else ()
     except BlackboxError as error:
         return Outcome(cell, at, np.empty(0), time.perf_counter() - started, error.message)
     return Outcome(cell, at, found, time.perf_counter() - started, "", *looks)
@@ -155,103 +152,6 @@ def _rendered(problem: problems.Problem, latents: torch.Tensor) -> torch.Tensor:
         return torch.cat(
             [problem.generator.render_targets(*part) for part in zip(rows, targets, strict=True)]
         )
-
-
-def _search(cell: Cell, problem: problems.Problem) -> _Report:
-    targets = cell.units * cell.seeds
-    space = problem.generator.space
-    asked = build_optimizer(optimizer_spec(cell.optimizer))
-    asked.check(space)
-    context = SearchContext(cell.queries, targets, noisy=level(cell.noise) != 0)
-    fitted = asked.resolve(space, context)
-    optimizer = fitted.bind(problem.generator, Catalogue.default().oracle)
-    objectives = tuple(Mean((str(unit),)) for unit in problem.units for _ in range(cell.seeds))
-    population = optimizer.population_size(space)
-    batch = fixed_batch_size(population * targets, problem.oracle.describe().batch_size)
-    evaluator = LocalEvaluator(problem.generator, problem.oracle, objectives, batch)
-    maxima = problem.natural_maxima.repeat_interleave(cell.seeds).unsqueeze(1)
-    report = _Report(targets)
-    state = optimizer.init(space, targets, Stream(0, "init", 0, range(targets)))
-    climbs = optimizer.order == 1
-    for generation in range(math.ceil(cell.queries / population)):
-        with torch.no_grad():
-            stream = Stream(0, "ask", generation, range(targets))
-            asked_for = Proposal.of(optimizer.ask(space, state, stream))
-            latents = space.project(asked_for.latents)
-        rows = Rows.of(latents, range(targets))
-        observation = evaluator.submit(rows, gradients=climbs).result()
-        clean = torch.from_numpy(observation.values[:, 0]).reshape(targets, population) / maxima
-        told = noisy(clean, cell.noise, Stream(0, "noise", generation, range(targets)))
-        report.add(clean, told, latents)
-        with torch.no_grad():
-            gradients = observation.gradients
-            if gradients is not None:
-                gradients = gradients.reshape(latents.shape)
-            state = optimizer.tell(space, state, latents, told, gradients)
-    return report
-
-
-def level(noise: str) -> float:
-    """The deviation of the random factor; nan for Poisson noise.
-
-    Raises:
-        InvalidInput: if `noise` is neither a number from 0 nor `poisson`.
-    """
-    if noise == "poisson":
-        return math.nan
-    try:
-        deviation = float(noise)
-    except ValueError:
-        deviation = -1.0
-    if not 0 <= deviation < math.inf:
-        raise InvalidInput(
-            f"noise: expected a number from 0, such as 0.5, or 'poisson', got {noise!r}"
-        )
-    return deviation
-
-
-def noisy(clean: torch.Tensor, noise: str, stream: Stream) -> torch.Tensor:
-    """(K, P) measurements of `clean` activations (K, P), where 1 is the natural maximum."""
-    spread = level(noise)
-    if math.isnan(spread):
-        rates = (clean * SPIKES).clamp(min=0).numpy()
-        seeds = stream.integers(2**62, 1)[:, 0].tolist()
-        counts = [
-            np.random.default_rng(seed).poisson(row) for seed, row in zip(seeds, rates, strict=True)
-        ]
-        return torch.from_numpy(np.stack(counts) / SPIKES)
-    if spread == 0:
-        return clean
-    return clean * (1 + spread * stream.normal(clean.shape[1]).to(torch.float64))
-
-
-class _Report:
-    """The noise-free activation of the best of all rows so far, query by query.
-
-    Attributes:
-        best: (K, D), the latents of the best of all rows.
-    """
-
-    def __init__(self, targets: int) -> None:
-        self.best = torch.empty(0)
-        self._best_told = torch.full((targets,), -torch.inf, dtype=torch.float64)
-        self._best_clean = torch.full((targets,), torch.nan, dtype=torch.float64)
-        self._rows: list[torch.Tensor] = []
-
-    def add(self, clean: torch.Tensor, told: torch.Tensor, latents: torch.Tensor) -> None:
-        """A generation: (K, P) each, and latents (K, P, D)."""
-        if not len(self.best):
-            self.best = latents[:, 0].clone()
-        for row in range(clean.shape[1]):
-            better = told[:, row] > self._best_told
-            self.best = torch.where(better[:, None], latents[:, row], self.best)
-            self._best_told = torch.where(better, told[:, row], self._best_told)
-            self._best_clean = torch.where(better, clean[:, row], self._best_clean)
-            self._rows.append(self._best_clean)
-
-    def at(self, queries: Sequence[int]) -> Floats:
-        """(len(queries), K)."""
-        return torch.stack([self._rows[n - 1] for n in queries]).numpy()
 
 
 def run_all(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from blackbox_am import plots
-from blackbox_am.bench import efficiency, optimizer_sheets, overhead, problems, sheets
+from blackbox_am.bench import efficiency, optimizer_sheets, overhead, problems, searching, sheets
 from blackbox_am.bench.measurement import without_nan
 from blackbox_am.errors import InvalidInput
 from blackbox_am.plots.style import SERIES
@@ -67,7 +67,7 @@ class Request:
         for label in self.optimizers:
             efficiency.check_label(label)
         for noise in self.noises:
-            efficiency.level(noise)
+            searching.level(noise)
 
 
 def run(

@@ -6,9 +6,9 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -42,11 +42,14 @@ class Result:
         progress: the final progress.
         best: the best candidate of each target, with its stimulus.
         history: scores by generation.
+        latents: (targets, rows, D) by generation, where the study keeps all latents; empty
+            otherwise.
     """
 
     progress: StudyProgress
     best: list[Best]
     history: list[GenerationScores]
+    latents: list[NDArray[Any]] = field(default_factory=list)
 
 
 def maximise(
@@ -63,6 +66,7 @@ def maximise(
     patience: int | None = None,
     seed: int = 0,
     start: str | NDArray[Any] | None = None,
+    keep_latents: Literal["best", "all"] = "best",
     store: str | Path = ":memory:",
     study_id: str = "local",
     adopt: bool = False,
@@ -95,6 +99,8 @@ def maximise(
         seed: fixes every random number.
         start: where to begin: the id of a study in `store` that has found something, or latents
             (K, D) or (D,); the prior where None.
+        keep_latents: what the journal keeps: the best latent of each target, or all latents, which
+            then come back in `Result.latents`.
         store: path or URL of the journal.
         study_id: the study's id in the store.
         adopt: whether to go on with another oracle or generator than the study began with. What
@@ -131,6 +137,7 @@ def maximise(
         "optimizer": {"name": optimizer, "parameters": parameters or {}},
         "seed": seed,
         "start": to_plain(start_spec(start)),
+        "keep_latents": keep_latents,
     }
     return run(
         from_plain(StudySpec, plain(wanted)),
@@ -181,6 +188,7 @@ def run(
             reports.progress(study_id, study),
             with_stimuli(reports.best(study_id, study), generator),
             list(reports.generations(store, study_id)),
+            list(reports.latents(store, study_id)),
         )
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from blackbox_am.core.observation import in_words
 from blackbox_am.core.store import Store
@@ -19,6 +22,8 @@ from blackbox_am.studies.events import GenerationClosed, decode, kind_of
 from blackbox_am.studies.study import Study
 
 READ_EVENTS = 256
+
+Array = NDArray[Any]
 
 
 def progress(study_id: str, study: Study) -> StudyProgress:
@@ -117,6 +122,20 @@ def generations(store: Store, study_id: str) -> Iterator[GenerationScores]:
     return (scores for _, scores in generations_after(store, study_id, 0))
 
 
+def latents(store: Store, study_id: str) -> Iterator[Array]:
+    """The latents (targets, rows, D) of each closed generation, in order.
+
+    Empty for a study that keeps the best latents only.
+
+    Raises:
+        NotFound: where there is no such study.
+        StoreCorrupt: where the journal is damaged.
+    """
+    for _, event in _closed_after(store, study_id, 0):
+        if event.latents is not None:
+            yield event.latents.numpy()
+
+
 def generations_after(
     store: Store, study_id: str, after_sequence: int
 ) -> Iterator[tuple[int, GenerationScores]]:
@@ -127,17 +146,21 @@ def generations_after(
         NotFound: where there is no such study.
         StoreCorrupt: where the journal is damaged.
     """
+    for sequence, event in _closed_after(store, study_id, after_sequence):
+        scores = event.scores.numpy()
+        yield sequence, GenerationScores(event.generation, event.targets, scores, event.seconds)
+
+
+def _closed_after(
+    store: Store, study_id: str, after_sequence: int
+) -> Iterator[tuple[int, GenerationClosed]]:
     closed = kind_of(GenerationClosed)
     while True:
         records = store.read(study_id, after_sequence, READ_EVENTS, closed)
         for record in records:
             event = decode(record.body)
             assert isinstance(event, GenerationClosed)  # the store selects by kind
-            scores = event.scores.numpy()
-            yield (
-                record.sequence,
-                GenerationScores(event.generation, event.targets, scores, event.seconds),
-            )
+            yield record.sequence, event
         if len(records) < READ_EVENTS:
             return
         after_sequence = records[-1].sequence

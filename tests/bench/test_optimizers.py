@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from blackbox_am.bench import (
     efficiency,
@@ -13,9 +14,9 @@ from blackbox_am.bench import (
     overhead,
     plausibility,
     problems,
+    searching,
     sheets,
 )
-from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidInput, InvalidSpec
 from blackbox_am.generators.inputs.perturbation import Perturbation
 
@@ -130,16 +131,20 @@ def test_bad_requests_are_refused_before_anything_is_run(changes, error, words):
         request_of(**changes).check()
 
 
-def test_noise_does_not_change_the_mean():
-    import torch
-
-    clean = torch.full((2, 20_000), 0.8, dtype=torch.float64)
-    for noise in ("0.5", "poisson"):
-        told = efficiency.noisy(clean, noise, Stream(0, "noise", 0, (0, 1)))
-        assert abs(float(told.mean()) - 0.8) < 0.01
-        assert not torch.equal(told[0], told[1])
-        assert float(told.std()) > 0.1
-    assert torch.equal(efficiency.noisy(clean, "0", Stream(0, "noise", 0, (0, 1))), clean)
+@pytest.mark.parametrize("noise", ["0", "0.5", "poisson"])
+def test_what_is_reported_is_free_of_noise(noise):
+    problem = problems.problem("cnn+vae", 1, None)
+    result = searching.search(problem, 2, "random", {}, queries=60, noise=noise)
+    assert [best.title for best in result.best] == [str(problem.units[0])] * 2
+    told = np.concatenate([g.scores for g in result.history], axis=1)
+    found = searching.noise_free(result, problem, 2, noise, (20, 60))
+    clean = searching.OverNaturalMaximum(
+        problem.oracle, ((str(problem.units[0]), float(problem.natural_maxima[0])),)
+    )
+    stimuli = torch.from_numpy(np.stack([best.stimulus for best in result.best]))
+    true = clean.observe(stimuli, problem.units)[:, 0].numpy()
+    np.testing.assert_allclose(found[-1], true, rtol=1e-4)
+    assert np.allclose(told.max(1), true, rtol=1e-4) == (noise == "0")
 
 
 def test_ranks_and_queries_are_counted_rightly():

@@ -59,7 +59,7 @@ def client(config, moody):
 
 
 def search(client, oracle="moody", **changes):
-    wanted = {"targets": ["units:0"], "generator": "pixels", "queries_per_target": 100}
+    wanted = {"targets": ["units:0"], "generator": "pixels", "queries_per_target": 100, "seed": 0}
     return client.create(oracle=oracle, **{**wanted, **changes})
 
 
@@ -188,8 +188,7 @@ def test_a_study_whose_oracle_is_gone_fails_with_the_reason(config, tmp_path, mo
     with running(slow) as address, connect(address) as client:
         study = search(client, study_id="mine")
         next(iter(study.watch(after_sequence=3)))
-    config.catalogue._oracles.builders.pop("moody")
-    config.catalogue._oracles.built.pop("moody", None)
+    config.catalogue._oracles.slots.pop("moody")
     with running(stored) as address, connect(address) as client:
         end = client.study("mine").wait(30)
         assert end.state is StudyState.FAILED
