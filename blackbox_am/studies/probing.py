@@ -63,7 +63,14 @@ def probed(
         stimuli = _stimuli(generator, seed, device)
         if len(stimuli) < STIMULI:
             return Probed()  # the search finds out that hardly anything can be shown
-        found = _repeats(oracle, units, stimuli)
+        try:
+            found = repeats(lambda rows: observed(oracle, rows, units), stimuli)
+        except BlackboxError:
+            raise
+        except Exception as error:  # an oracle is anyone's code, and its failure is an answer
+            raise OracleFailed(
+                f"the {oracle.kind} oracle raised {type(error).__name__} on 2 stimuli: {error}"
+            ) from error
     if found is not Repeats.ALWAYS and "cache" in oracle.describe().wrappers:
         raise InvalidSpec(
             "oracle: it says that it is deterministic, and a stimulus gets another answer "
@@ -98,18 +105,6 @@ def _stimuli(generator: Generator, seed: int, device: str) -> torch.Tensor:
         if len(found) == STIMULI:
             break
     return found
-
-
-def _repeats(oracle: Oracle, units: Sequence[Unit], stimuli: torch.Tensor) -> Repeats:
-    try:
-        return repeats(lambda rows: observed(oracle, rows, units), stimuli)
-    except BlackboxError:
-        raise
-    except Exception as error:  # an oracle is anyone's code, and its failure is an answer
-        raise OracleFailed(
-            f"the {oracle.describe().kind} oracle raised {type(error).__name__} on 2 stimuli: "
-            f"{error}"
-        ) from error
 
 
 def as_probe(spent: Accounting) -> Accounting:
