@@ -31,6 +31,7 @@ class Moody(Oracle):
     """A simulated oracle whose calls raise what `script` says, one entry a call."""
 
     kind: ClassVar[str] = "moody"
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"script", "calls"})
     script: list
     calls: list
 
