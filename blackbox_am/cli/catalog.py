@@ -22,7 +22,9 @@ from blackbox_am.client import (
     connect,
 )
 from blackbox_am.core.capability import in_words
-from blackbox_am.errors import NotFound, UnknownUnit, did_you_mean
+from blackbox_am.core.types import LayerInfo, OracleInfo
+from blackbox_am.core.units import Unit, find_layer, quoted
+from blackbox_am.errors import NotFound, did_you_mean
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -139,24 +141,34 @@ def units(
     if info is None:
         raise NotFound(f"oracle {oracle!r} cannot be used: {found[oracle].problem}")
     if layer is None:
-        if as_json:
-            plain(json.dumps(msgspec.to_builtins(info.layers)))
-            return
-        table = _table("layer", "kind", "units", "shape", "")
-        for row in info.layers:
-            side = "after its nonlinearity" if row.after_nonlinearity else ""
-            table.add_row(row.name, row.kind, f"{row.units:,}", _shape(row.shape), _text(side, ""))
-        out.print(table)
+        _show_layers(info, as_json=as_json)
+    else:
+        # `find_layer` knows near names, and the reason where a layer cannot be read.
+        _show_units(find_layer(info, Unit(layer)), as_json=as_json)
+
+
+def _show_layers(info: OracleInfo, *, as_json: bool) -> None:
+    if as_json:
+        plain(json.dumps(msgspec.to_builtins(info.layers)))
         return
-    layers = {row.name: row for row in info.layers}
-    if layer not in layers:
-        raise UnknownUnit(f"oracle {oracle!r} has no layer {layer!r}{did_you_mean(layer, layers)}")
-    chosen = layers[layer]
-    labels = chosen.labels or ("",) * chosen.units
-    addresses = [f"{layer}:{index}" for index in range(chosen.units)]
+    table = _table("layer", "kind", "units", "shape", "")
+    for row in info.layers:
+        side = "after its nonlinearity" if row.after_nonlinearity else ""
+        name = quoted(row.name)
+        table.add_row(name, row.kind, f"{row.units:,}", _shape(row.shape), _text(side, ""))
+    out.print(table)
+    for absent in info.unaddressable:
+        plain(f"not addressable: {quoted(absent.name)}: {absent.reason}")
+    for note in info.notes:
+        plain(f"note: {note}")
+
+
+def _show_units(layer: LayerInfo, *, as_json: bool) -> None:
+    addresses = [str(Unit(layer.name, index)) for index in range(layer.units)]
     if as_json:
         plain(json.dumps(addresses))
         return
+    labels = layer.labels or ("",) * layer.units
     for address, label in zip(addresses, labels, strict=True):
         plain(f"{address}\t{label}" if label else address)
 

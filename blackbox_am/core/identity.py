@@ -179,8 +179,12 @@ def _fields(owner: Identified) -> Iterator[tuple[str, Any, bool]]:
         # Its class may hold anything, so that only the object itself tells which one it is.
         yield "itself", Unnamed.of(owner), False
         return
+    own = bool(own_code(type(owner)))
     for one in dataclasses.fields(owner):
-        if one.compare and one.name not in owner.excluded_from_identity:
+        # In a class of the user's own, what is made anew for each object is a log, a lock or the
+        # like, which changes as the object is used.
+        kept = own and one.default_factory is not dataclasses.MISSING
+        if one.compare and not kept and one.name not in owner.excluded_from_identity:
             yield one.name, getattr(owner, one.name), not one.repr
 
 

@@ -47,6 +47,8 @@ def open_session(
     providers: Sequence[str],
     provider_options: Mapping[str, Mapping[str, str]],
     threads: int | None,
+    *,
+    optimise: bool = True,
 ) -> Any:
     """An `onnxruntime.InferenceSession` for a file's path or its bytes.
 
@@ -56,6 +58,7 @@ def open_session(
         providers: execution providers, in order of preference.
         provider_options: options of each provider, by name of the provider.
         threads: number of threads of one operator; ONNX Runtime's choice if None.
+        optimise: whether nodes are merged and replaced, which changes the last bits of values.
 
     Raises:
         MissingExtra: if `onnxruntime` is not installed.
@@ -77,6 +80,8 @@ def open_session(
     options.log_severity_level = 4  # what goes wrong is raised
     options.use_deterministic_compute = True
     options.intra_op_num_threads = threads or 0
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     wanted = [(name, dict(provider_options.get(name, {}))) for name in providers]
     try:
         session = onnxruntime.InferenceSession(model, options, providers=wanted)

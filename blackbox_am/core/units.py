@@ -140,6 +140,12 @@ def find_layer(info: OracleInfo, unit: Unit) -> LayerInfo:
     for layer in info.layers:
         if layer.name == unit.layer:
             return layer
+    for absent in info.unaddressable:
+        if absent.name == unit.layer:
+            raise UnknownUnit(
+                f"unit {str(unit)!r}: layer {unit.layer!r} cannot be read: {absent.reason}",
+                field="units",
+            )
     near = did_you_mean(unit.layer, (layer.name for layer in info.layers))
     raise UnknownUnit(f"unit {str(unit)!r}: no layer {unit.layer!r}{near}", field="units")
 

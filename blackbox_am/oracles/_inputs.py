@@ -54,14 +54,13 @@ def checked_numbers(field: str, value: Any) -> tuple[float, ...]:
     Raises:
         InvalidSpec: for anything else, or numbers that are not finite.
     """
+    values = value.detach().cpu() if isinstance(value, torch.Tensor) else value
     try:
-        array = np.asarray(
-            value.detach().cpu() if isinstance(value, torch.Tensor) else value, np.float64
-        )
+        array = np.asarray(values, np.float64)
     except (TypeError, ValueError, RuntimeError):
-        array = np.empty(0)
-    nothing = isinstance(value, (tuple, list, np.ndarray)) and len(value) == 0
-    if not nothing and (array.size not in (*array.shape, 1) or not np.isfinite(array).all()):
+        array = np.full(1, np.nan)
+    row = array.size in (*array.shape, 1)
+    if not row or not np.isfinite(array).all():
         raise InvalidSpec(
             f"{field}: expected one number, or one a channel, got {value!r}", field=field
         )

@@ -167,6 +167,9 @@ def plain_of(message: Message, kind: type, path: str = "") -> dict[str, Any]:
         source, field = _place(message, places.get(name, name))
         where = f"{path}.{name}" if path else name
         content: Any = _MISSING if field is None else _read(source, field, hint, where)
+        inner = _without_none(hint)[0]
+        if isinstance(content, dict) and _is_plain(inner) and not _is_plain(kind):
+            content = from_plain(inner, content)
         if content is _MISSING or (isinstance(content, str) and not content):
             if (kind, name) in DEFAULTS:
                 found[name] = DEFAULTS[kind, name]
@@ -192,7 +195,9 @@ def _read(message: Message, field: FieldDescriptor, hint: Any, path: str) -> Any
         return _read_message(content, field.message_type, hint, path)
     if field.enum_type is not None:
         return member(field.enum_type, content, hint, path)
-    return None if optional and content == field.default_value else content
+    # Where a field says itself whether it is set, an empty value is a value.
+    empty = not field.has_presence and content == field.default_value
+    return None if optional and empty else content
 
 
 def _read_repeated(content: Any, field: FieldDescriptor, hint: Any, path: str) -> Any:

@@ -36,6 +36,12 @@ def of_spec(spec: StudySpec, oracle: Oracle | None) -> Iterator[None]:
         field = error.field.partition(".")[0].partition("[")[0]
         if field not in StudySpec.__struct_fields__ or error.field.startswith("targets."):
             error.field = _find(spec, oracle) or error.field
+        elif error.field == "generator" and isinstance(error, NotFound):
+            error.field = "generator.name"
+        elif (
+            error.field == "optimizer" and _of(lambda: build_optimizer(spec.optimizer)) is not None
+        ):
+            error.field = "optimizer.name"
         raise
 
 
@@ -43,7 +49,7 @@ def _find(spec: StudySpec, oracle: Oracle | None) -> str:
     """The field of `spec` that is wrong by itself; empty if there is none."""
     found = _of(lambda: build_optimizer(spec.optimizer))
     if found is not None:
-        return f"optimizer.{found}" if found else "optimizer"
+        return f"optimizer.{'name' if found in ('', 'optimizer') else found}"
     for index, target in enumerate(spec.targets):
         place = _find_in(target, f"targets[{index}]", oracle)
         if place:
@@ -63,6 +69,8 @@ def _find_in(target: ObjectiveSpec, path: str, oracle: Oracle | None) -> str:
     if found is None:
         return ""
     field = found.removeprefix("targets.").removeprefix("parameters.")
+    if field == "objective":  # there is none of that kind
+        return f"{path}.kind"
     if field in ("", "targets", "parameters"):
         return path
     own = field in ObjectiveSpec.__struct_fields__ or field.startswith("parameters")

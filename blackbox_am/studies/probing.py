@@ -9,7 +9,7 @@ import torch
 
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.metering import observed
-from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.oracle import Oracle, failures_of
 from blackbox_am.core.repeating import Repeats, afresh, repeats
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.types import Accounting
@@ -63,7 +63,8 @@ def probed(
         stimuli = _stimuli(generator, seed, device)
         if len(stimuli) < STIMULI:
             return Probed()  # the search finds out that hardly anything can be shown
-        found = repeats(lambda rows: observed(oracle, rows, units), stimuli)
+        with failures_of(len(stimuli)):
+            found = repeats(lambda rows: observed(oracle, rows, units), stimuli)
     if found is not Repeats.ALWAYS and "cache" in oracle.describe().wrappers:
         raise InvalidSpec(
             "oracle: it says that it is deterministic, and a stimulus gets another answer "

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from blackbox_am.core.objective import Objective
+from blackbox_am.core.quantities import parse_quantity
 from blackbox_am.core.spec import ObjectiveSpec, from_plain, to_plain
-from blackbox_am.core.units import Unit
 from blackbox_am.plugins import build_objective
 
 
@@ -25,10 +25,10 @@ class ObjectiveContract:
     def objective(self) -> Objective:
         raise NotImplementedError("override the fixture `objective` with yours")
 
-    def test_reads_units_with_addresses(self, objective: Objective) -> None:
+    def test_reads_quantities(self, objective: Objective) -> None:
         assert objective.reads()
-        for unit in objective.reads():
-            assert Unit.parse(str(unit)) == unit
+        for quantity in objective.reads():
+            assert parse_quantity(str(quantity)) == quantity
 
     @pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
     def test_one_score_a_row(self, objective: Objective, shape: tuple[int, ...]) -> None:

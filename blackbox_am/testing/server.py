@@ -22,6 +22,7 @@ class ServerProcess:
     Args:
         folder: folder of the store and the log.
         config: a TOML file with a catalogue; the shipped models if None.
+        address: where to listen; a free port of this machine where it ends in `:0`.
         store: the store of another server, to share it; by default a file in the folder.
 
     Attributes:
@@ -32,8 +33,15 @@ class ServerProcess:
 
     STORE: ClassVar[str] = "studies.sqlite3"
 
-    def __init__(self, folder: Path, config: Path | None = None, *, store: str = "") -> None:
-        self.address = ""
+    def __init__(
+        self,
+        folder: Path,
+        config: Path | None = None,
+        *,
+        store: str = "",
+        address: str = "127.0.0.1:0",
+    ) -> None:
+        self.address = address
         self.log = folder / "server.log"
         self._folder = folder
         self._config = config
@@ -42,7 +50,7 @@ class ServerProcess:
     def __enter__(self) -> Self:
         ready = self._folder / "address"
         ready.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "blackbox_am.cli", "serve", "--address", "127.0.0.1:0"]
+        command = [sys.executable, "-m", "blackbox_am.cli", "serve", "--address", self.address]
         command += ["--store", self._store, "--ready-file", str(ready)]
         if self._config is not None:
             command += ["--config", str(self._config)]

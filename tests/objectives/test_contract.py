@@ -6,12 +6,14 @@ import pytest
 
 from blackbox_am import plugins
 from blackbox_am.core.objective import Objective
+from blackbox_am.objectives.margin import Margin
 from blackbox_am.objectives.mean import Mean
 from blackbox_am.objectives.weighted import Weighted
 from blackbox_am.testing.objectives import ObjectiveContract
 
 EXAMPLES: dict[str, Callable[[], Objective]] = {
     "mean": lambda: Mean(("fc:1", "fc:4@center!max")),
+    "margin": lambda: Margin(("fc:0", "fc:1", "fc:2"), label=1, targeted=True),
     "weighted": lambda: Weighted(("fc:1", "fc:2", "conv:0"), (1.0, -0.5, 2.0)),
 }
 
@@ -21,6 +23,7 @@ JOINED: dict[str, Callable[[], Objective]] = {
     "product": lambda: Mean(("fc:1",)) * Mean(("fc:2",)),
     "multiple": lambda: 2 * Mean(("fc:1",)),
     "negative": lambda: -Mean(("fc:1",)),
+    "penalised": lambda: Mean(("fc:1",)) - 0.5 * Mean(("stimulus.tv", "latent.norm")),
     "nested": lambda: Mean(("a:1",)) * (Weighted(("b:1", "b:2"), (1, -1)) - 3 * Mean(("c:1",))),
 }
 

@@ -57,4 +57,4 @@ def test_bad_weights(addresses: tuple[str, ...], weights: tuple[float, ...], mes
 
 def test_bad_addresses() -> None:
     with pytest.raises(InvalidInput, match="not a unit"):
-        Weighted(("a b",), (1.0,))
+        Weighted(("a:b",), (1.0,))

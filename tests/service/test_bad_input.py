@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from blackbox_am.catalogue import SHIPPED, Catalogue
+from blackbox_am.catalogue import SHIPPED, Catalogue, StudySettings
 from blackbox_am.client import connect
 from blackbox_am.core.spec import ObjectiveSpec, SpaceSpec
 from blackbox_am.core.types import StudyState
@@ -220,13 +220,14 @@ def zoo_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("noun", ["oracle", "generator"])
 def test_a_spoilt_zoo_file_is_told_and_harms_no_other_study(config, zoo_folder, harm, noun):
     for name, entry in SHIPPED["oracles"].items():
-        config.catalogue._oracles.builders[name] = Catalogue.from_plain(
+        config.catalogue._oracles.slots[name] = Catalogue.from_plain(
             {"oracles": {name: entry}}
-        )._oracles.builders[name]
+        )._oracles.slots[name]
     for name, entry in SHIPPED["generators"].items():
-        config.catalogue._generators.builders[name] = Catalogue.from_plain(
+        config.catalogue._generators.slots[name] = Catalogue.from_plain(
             {"generators": {name: entry}}
-        )._generators.builders[name]
+        )._generators.slots[name]
+        config.catalogue._settings[name] = StudySettings(())
     relative = {"oracle": "cifar_cnn.safetensors", "generator": "cifar_vae/config.json"}[noun]
     if harm == "truncated" and noun == "generator":
         relative = "cifar_vae/diffusion_pytorch_model.safetensors"

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from blackbox_am.catalogue import Catalogue
+from blackbox_am.catalogue import Catalogue, StudySettings
+from blackbox_am.catalogue._shelf import Slot
 from blackbox_am.client import connect
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, NotFound, ShapeMismatch, UnknownUnit
@@ -129,7 +130,9 @@ def test_an_oracle_must_be_named_where_there_are_several(raw):
 
 def test_descriptions(raw):
     answer = raw.oracles.DescribeOracle(pb.DescribeOracleRequest(oracle="climbable"))
-    assert progress.oracle_from_proto(answer) == Simulated(gradients=True).describe()
+    oracle = Simulated(gradients=True)
+    expected = replace(oracle.describe(), fingerprint=oracle.fingerprint().digest)
+    assert progress.oracle_from_proto(answer) == expected
 
 
 # The catalogue, by the client
@@ -156,11 +159,12 @@ def test_listings(client):
 
 
 def test_what_cannot_be_built_is_listed_with_the_reason(config):
-    def missing():
+    def missing(_):
         raise NotFound("the weights are not here")
 
-    config.catalogue._oracles.builders["broken"] = missing
-    config.catalogue._generators.builders["broken"] = missing
+    config.catalogue._oracles.slots["broken"] = Slot(missing)
+    config.catalogue._generators.slots["broken"] = Slot(missing)
+    config.catalogue._settings["broken"] = StudySettings(())
     with running(config) as address, connect(address) as client:
         oracles = {oracle.name: oracle for oracle in client.oracles()}
         assert oracles["broken"].info is None

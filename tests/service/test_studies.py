@@ -84,7 +84,7 @@ def test_a_study_that_ended_is_still_the_same(client):
     assert by_clients(client, "ended", queries_per_target=8).progress().state is (
         StudyState.CANCELLED
     )
-    with pytest.raises(StudyExists):
+    with pytest.raises(StudyClosed, match="cancelled"):  # a larger budget would go on
         by_clients(client, "ended", queries_per_target=9)
 
 

@@ -48,7 +48,8 @@ class Remote(Oracle):
     """A model behind `blackbox_am.v1.OracleService`, on one server or on several.
 
     Stimuli are sent as float32, which is exact, or as uint8, which is a quarter of the bytes. Only
-    forward passes are answered: gradients are not sent. Batches above 2 MiB are streamed, and
+    forward passes are answered: gradients are not sent. Batches above 2 MiB are streamed,
+    or split over several calls where a server does not implement ObserveStream, and
     an answer is read only as far as the requested activations need.
 
     Several servers with the same model share the rows of a batch, which is larger by their
@@ -194,39 +195,67 @@ class Remote(Oracle):
         )
 
     def _observe(self, stimuli: Array, units: list[str]) -> Array:
-        request = pb.ObserveRequest(oracle=self.oracle, units=units)
-        expected = (len(stimuli), len(units))
-        sent = stimuli.nbytes if self.dtype == "float32" else stimuli.size
-        longest = max(sent, _LARGEST_NUMBER * math.prod(expected))
+        longest = max(self._sent(stimuli), _LARGEST_NUMBER * len(stimuli) * len(units))
         streamed = longest > chunks.STREAM_ABOVE_BYTES
-        if not streamed:
-            small = stimuli if self.dtype == "float32" else to_uint8(stimuli)
-            request.stimuli.CopyFrom(tensors.to_proto(small))
 
         def call(endpoint: Endpoint, metadata: Metadata) -> Array:
-            asked = Accounting(calls=1, rows=len(stimuli))
-            count(asked)
-            try:
-                if streamed:
-                    answer = self._stream(endpoint, metadata, request, stimuli, expected)
-                else:
-                    message = endpoint.stub.Observe(
-                        request, timeout=self.timeout_seconds, metadata=metadata
-                    )
-                    answer = tensors.from_proto(message.activations, field="activations")
-            except grpc.RpcError as error:
-                details = str(error.details())
-                if not too_long(details) and any(words in details for words in _NEVER_ARRIVED):
-                    count(-asked)
-                raise
-            except InvalidInput as error:
-                raise OracleFailed(
-                    f"oracle at {endpoint.address} sent no proper tensor: {error.message}"
-                ) from error
-            _check(answer.dtype.name, answer.shape, expected, endpoint)
-            return answer if answer.dtype == np.float64 else answer.astype(np.float32)
+            if not streamed:
+                return self._ask(endpoint, metadata, stimuli, units)
+            if endpoint.address not in self._without_streams:
+                try:
+                    return self._ask(endpoint, metadata, stimuli, units, streamed=True)
+                except grpc.RpcError as error:
+                    if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                        raise
+                    self._without_streams.add(endpoint.address)
+            rows = max(len(stimuli) * chunks.STREAM_ABOVE_BYTES // longest, 1)
+            pieces = (stimuli[start : start + rows] for start in range(0, len(stimuli), rows))
+            answers = [self._ask(endpoint, metadata, piece, units) for piece in pieces]
+            return np.concatenate(answers)
 
         return self._endpoints.reach(call)
+
+    def _sent(self, stimuli: Array) -> int:
+        return stimuli.nbytes if self.dtype == "float32" else stimuli.size
+
+    @cached_property
+    def _without_streams(self) -> set[str]:
+        """Addresses of servers that do not implement ObserveStream, which is optional."""
+        return set()
+
+    def _ask(
+        self,
+        endpoint: Endpoint,
+        metadata: Metadata,
+        stimuli: Array,
+        units: list[str],
+        *,
+        streamed: bool = False,
+    ) -> Array:
+        """The answer to one call, counted."""
+        request = pb.ObserveRequest(oracle=self.oracle, units=units)
+        expected, asked = (len(stimuli), len(units)), Accounting(calls=1, rows=len(stimuli))
+        count(asked)
+        try:
+            if streamed:
+                answer = self._stream(endpoint, metadata, request, stimuli, expected)
+            else:
+                small = stimuli if self.dtype == "float32" else to_uint8(stimuli)
+                request.stimuli.CopyFrom(tensors.to_proto(small))
+                message = endpoint.stub.Observe(
+                    request, timeout=self.timeout_seconds, metadata=metadata
+                )
+                answer = tensors.from_proto(message.activations, field="activations")
+        except grpc.RpcError as error:
+            if _never_arrived(error, streamed):
+                count(-asked)
+            raise
+        except InvalidInput as error:
+            raise OracleFailed(
+                f"oracle at {endpoint.address} sent no proper tensor: {error.message}"
+            ) from error
+        _check(answer.dtype.name, answer.shape, expected, endpoint)
+        return answer if answer.dtype == np.float64 else answer.astype(np.float32)
 
     def _stream(
         self,
@@ -248,6 +277,13 @@ class Remote(Oracle):
             return observing.incoming(answer, check)
         finally:
             answer.cancel()
+
+
+def _never_arrived(error: grpc.RpcError, streamed: bool) -> bool:
+    if streamed and error.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return True
+    details = str(error.details())
+    return not too_long(details) and any(words in details for words in _NEVER_ARRIVED)
 
 
 def _check(

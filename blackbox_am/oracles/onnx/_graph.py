@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
-from blackbox_am.core.types import LayerInfo
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.oracles._layers import AXES, layer_name
 
-PROBE_ROWS = 7
-"""Rows by which an open batch axis is followed through the graph."""
-
-_READABLE = {
-    TensorProto.FLOAT,
-    TensorProto.FLOAT16,
-    TensorProto.DOUBLE,
-    TensorProto.INT8,
-    TensorProto.UINT8,
-    TensorProto.INT16,
-    TensorProto.UINT16,
-    TensorProto.INT32,
-    TensorProto.INT64,
-}
 # The outputs of these operations depend on the size of a tensor, not on its values.
 _SHAPES = {"Shape", "Size"}
 _RANDOM = {
@@ -39,26 +20,6 @@ _RANDOM = {
     "RandomUniform",
     "RandomUniformLike",
 }
-_CONVOLUTION = re.compile(r"(QLinear|Fused|Nhwc)?Conv(Transpose|Integer)?")
-_LINEAR = re.compile(r"Gemm|QGemm|.*MatMul.*")
-_NORM = re.compile(r".*Normalization|LRN")
-_ACTIVATION = re.compile(
-    r"(QLinear)?(Leaky|P|Thresholded)?Relu|(H|Fast|Bias|Quick)?Gelu|Elu|Selu|Celu|Mish|Swish"
-    r"|(QLinear)?(Hard)?Sigmoid|HardSwish|Tanh|Softplus|Softsign|(Log)?(QLinear)?Softmax"
-)
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """One readable tensor.
-
-    Attributes:
-        name: in the graph.
-        layer: its description.
-    """
-
-    name: str
-    layer: LayerInfo
 
 
 @dataclass(frozen=True)
@@ -119,58 +80,6 @@ class OnnxGraph:
         """Whether no operation draws random numbers."""
         return not any(node.op_type in _RANDOM for node in self._every_node())
 
-    def tensors(
-        self,
-        stimulus_shape: tuple[int, ...],
-        labels: tuple[str, ...],
-        measure: Callable[[bytes, int], Sequence[tuple[int, ...]]],
-    ) -> list[Tensor]:
-        """The readable tensors, in the order of the computation, outputs among them.
-
-        A tensor is readable if it is numeric, depends on the stimuli, and has one entry for each
-        stimulus on its first axis.
-
-        Args:
-            stimulus_shape: in the graph's own order of axes.
-            labels: for outputs of as many units.
-            measure: runs a serialised model on a given number of rows of zeros and returns the
-                shapes of its outputs. Called for shapes that shape inference leaves open.
-        """
-        rows = self.input.rows or PROBE_ROWS
-        makers = self._makers()
-        shapes = self._inferred(rows, stimulus_shape)
-        unknown = [name for name in makers if name not in shapes]
-        if unknown:
-            shapes.update(zip(unknown, measure(self.ending_at(unknown), rows), strict=True))
-        kept = {
-            name: shapes[name][1:]
-            for name in makers
-            if shapes[name][:1] == (rows,)
-            and len(shapes[name]) - 1 in (0, *AXES)
-            and math.prod(shapes[name]) > 0
-        }
-        outputs = {value.name for value in self.model.graph.output}
-        ops = {node.op_type for node in self.model.graph.node}
-        signals = "LayerNormalization" not in ops and any(
-            _CONVOLUTION.fullmatch(makers[name].op_type) and len(shape) == 2
-            for name, shape in kept.items()
-        )
-        taken: set[str] = set()
-        found = []
-        for name, shape in kept.items():
-            axes = ("unit", "length") if signals and len(shape) == 2 else AXES[len(shape) or 1]
-            labelled = name in outputs and shape == (len(labels),)
-            layer = LayerInfo(
-                layer_name(name, taken),
-                _kind(makers[name].op_type, axes),
-                shape or (1,),
-                axes,
-                _ACTIVATION.fullmatch(makers[name].op_type) is not None,
-                labels if labelled else (),
-            )
-            found.append(Tensor(name, layer))
-        return found
-
     def ending_at(self, names: Sequence[str]) -> bytes:
         """The model that computes the tensors `names` and nothing else, serialised.
 
@@ -206,7 +115,7 @@ class OnnxGraph:
                 field="model",
             ) from error
 
-    def _makers(self) -> dict[str, NodeProto]:
+    def makers(self) -> dict[str, NodeProto]:
         """Every tensor that depends on the stimuli, with the node that makes it."""
         dependent = {self.input.name}
         makers = {}
@@ -216,34 +125,6 @@ class OnnxGraph:
                 dependent.update(named)
                 makers.update(dict.fromkeys(named, node))
         return makers
-
-    def _inferred(self, rows: int, stimulus_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        """Shapes by name, as far as the graph contains them; () for unreadable tensors."""
-        model = ModelProto()
-        model.CopyFrom(self.model)
-        for value in model.graph.input:
-            if value.name == self.input.name:
-                for axis, length in zip(
-                    value.type.tensor_type.shape.dim, (rows, *stimulus_shape), strict=True
-                ):
-                    axis.dim_value = length
-        # The exporter recorded the shapes of its own batch, which may have another size.
-        del model.graph.value_info[:]
-        for output in model.graph.output:
-            if output.type.HasField("tensor_type"):
-                output.type.tensor_type.ClearField("shape")
-        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
-        shapes: dict[str, tuple[int, ...]] = {}
-        for value in (*model.graph.value_info, *model.graph.output):
-            tensor = value.type.tensor_type
-            kind = value.type.WhichOneof("value")
-            if kind is not None and (kind != "tensor_type" or tensor.elem_type not in _READABLE):
-                shapes[value.name] = ()
-            elif tensor.HasField("shape") and all(
-                axis.HasField("dim_value") for axis in tensor.shape.dim
-            ):
-                shapes[value.name] = tuple(axis.dim_value for axis in tensor.shape.dim)
-        return shapes
 
     def _every_node(self) -> Iterator[NodeProto]:
         pending = [*self.model.graph.node]
@@ -299,15 +180,3 @@ def _without_graph(model: ModelProto) -> ModelProto:
     bare.functions.extend(model.functions)
     bare.metadata_props.extend(model.metadata_props)
     return bare
-
-
-def _kind(op: str, axes: tuple[str, ...]) -> str:
-    for pattern, kind in (
-        (_CONVOLUTION, "conv"),
-        (_LINEAR, "linear"),
-        (_NORM, "norm"),
-        (_ACTIVATION, "activation"),
-    ):
-        if pattern.fullmatch(op):
-            return kind
-    return "tokens" if "token" in axes else "other"

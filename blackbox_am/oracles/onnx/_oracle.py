@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -30,13 +30,15 @@ from blackbox_am.oracles._inputs import (
     channel_axis,
     check_normalisation,
     check_positive,
+    checked_numbers,
     checked_shape,
     normalised,
 )
 from blackbox_am.oracles._reading import LayerReading
 
 if TYPE_CHECKING:
-    from blackbox_am.oracles.onnx._graph import OnnxGraph, Tensor
+    from blackbox_am.oracles.onnx._graph import OnnxGraph
+    from blackbox_am.oracles.onnx._survey import Survey, Tensor
 
 Array = NDArray[Any]
 
@@ -52,17 +54,17 @@ class Onnx(Oracle):
     """An ONNX model: one input of stimuli, any tensor of its graph readable by name.
 
     A layer is a graph output or an internal tensor, named as in the graph, with `.` for `/` and `_`
-    for other characters that the grammar of units does not have: `/layer1/conv1/Conv_output_0` is
-    `layer1.conv1.Conv_output_0`. Every numeric tensor that depends on the stimuli and has one entry
-    for each stimulus on its first axis is readable. Shapes come from shape inference, and from one
-    run on zeros where that leaves them open. Entries of shape (D,) are (unit,), (T, D) is (token,
-    unit), or (unit, length) in nets with 1-D convolutions and no layer norm; (C, H, W) is (unit,
-    height, width), (C, D, H, W) (unit, depth, height, width). Quantised tensors read as the
-    integers they are.
+    for characters that module names cannot have: `/layer1/conv1/Conv_output_0` is
+    `layer1.conv1.Conv_output_0`. Every numeric tensor with entries for each stimulus is readable.
+    The axis of stimuli and the unit axis are found by running the graph on random stimuli and
+    following the units from node to node. Tensors that cannot be read are listed in
+    `describe().unaddressable`. Quantised tensors read as the integers they are.
 
-    Each layer is read from a graph that ends at this layer: later operations are not computed, and
-    the activation of a unit is bit-identical whatever other layers are requested. A request for
-    several layers therefore runs the net once for each layer.
+    All requested internal layers are read in one pass of a graph that ends at these layers: later
+    operations are not computed. This pass runs without ONNX Runtime's optimisations, which merge
+    nodes, so that the last bits of an activation would depend on the other requested layers. The
+    outputs of the graph are read in a separate, optimised pass. The activation of a unit is
+    therefore bit-identical whatever other layers are requested.
 
     Batches: a graph with a fixed number of rows gets its batches split, and the last filled
     up. Dynamic quantisation chooses its scales by the whole batch, so that a row's answer
@@ -79,7 +81,8 @@ class Onnx(Oracle):
             height, width, channels); stimuli are (channels, height, width), or (frames,
             channels, height, width), in any case.
         class_token: whether token 0 is a class token in every layer of tokens, which `@cls`
-            reads and reductions leave out.
+            reads and reductions leave out; unless given, in the layers of tokens behind the place
+            where the graph puts one learned token before the others.
         labels: class names, for graph outputs of as many units.
         providers: execution providers, the preferred first, such as `CUDAExecutionProvider`.
         provider_options: for each provider by name, its options.
@@ -101,7 +104,7 @@ class Onnx(Oracle):
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     channels_last: bool = False
-    class_token: bool = False
+    class_token: bool | None = None
     labels: tuple[str, ...] = ()
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     provider_options: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -110,6 +113,8 @@ class Onnx(Oracle):
     rows: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, checked_numbers(name, getattr(self, name)))
         if self.stimulus_shape:
             object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
         check_positive("batch_size", self.batch_size)
@@ -157,11 +162,25 @@ class Onnx(Oracle):
         if not len(stimuli) or not units:
             return torch.empty(len(stimuli), len(units), device=stimuli.device)
         rows = self._rows(stimuli.detach().to("cpu"))
-        answer = torch.empty(len(stimuli), len(units))
-        for name in dict.fromkeys(unit.layer for unit in units):
-            columns = [c for c, unit in enumerate(units) if unit.layer == name]
-            answer[:, columns] = self._read(rows, name, [units[c] for c in columns])
-        return answer.to(stimuli.device)
+        by_layer: dict[str, list[int]] = {}
+        for column, unit in enumerate(units):
+            by_layer.setdefault(unit.layer, []).append(column)
+        readings = {
+            name: self._reading(name, [units[column] for column in columns])
+            for name, columns in by_layer.items()
+        }
+        found: dict[str, torch.Tensor] = {}
+        for optimised in (False, True):
+            names = [name for name in by_layer if self._is_output(name) == optimised]
+            if names:
+                found |= self._read(rows, {name: readings[name] for name in names}, optimised)
+        order = torch.tensor([column for columns in by_layer.values() for column in columns])
+        answer = torch.cat([found[name] for name in by_layer], dim=1)
+        return answer[:, order.argsort()].to(stimuli.device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Only the parameters: a copy in another process opens new sessions."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def close(self) -> None:
         """Drops the sessions; the next call opens new sessions."""
@@ -221,15 +240,22 @@ class Onnx(Oracle):
             layers,
             graph.deterministic,
             self.batch_size,
+            unaddressable=self._survey.unaddressable,
         )
+
+    @cached_property
+    def _survey(self) -> Survey:
+        from blackbox_am.oracles.onnx._survey import Surveyor
+
+        shape = self._shape(self._graph)
+        channels = len(shape) if self.channels_last else 1 + channel_axis(shape)
+        surveyor = Surveyor(self._graph, self._rows, shape, channels, self._once)
+        return surveyor.survey(self.labels)
 
     @cached_property
     def _tensors(self) -> dict[str, Tensor]:
         """Readable tensors by the name of their layer."""
-        shape = self._shape(self._graph)
-        own = _channels_last(shape) if self.channels_last else shape
-        found = self._graph.tensors(own, self.labels, self._measure)
-        return {tensor.layer.name: tensor for tensor in found}
+        return {tensor.layer.name: tensor for tensor in self._survey.tensors}
 
     def _shape(self, graph: OnnxGraph) -> tuple[int, ...]:
         known = graph.input.shape
@@ -260,34 +286,53 @@ class Onnx(Oracle):
             values = values.movedim(1 + channel_axis(stimuli.shape[1:]), -1)
         return np.ascontiguousarray(values.numpy(), dtype)
 
-    def _read(self, rows: Array, layer: str, units: list[Unit]) -> torch.Tensor:
+    def _is_output(self, layer: str) -> bool:
+        name = self._tensors[layer].name
+        return any(value.name == name for value in self._graph.model.graph.output)
+
+    def _reading(self, layer: str, units: list[Unit]) -> LayerReading:
         tensor = self._tensors[layer]
-        reading = LayerReading(
-            tensor.layer,
-            units,
-            class_token=self.class_token and "token" in tensor.layer.axes,
-        )
-        session = self._session(tensor.name)
+        class_token = tensor.class_token
+        if self.class_token is not None:
+            class_token = self.class_token and tensor.layer.axes == ("token", "unit")
+        return LayerReading(tensor.layer, units, class_token=class_token)
+
+    def _read(
+        self, rows: Array, readings: dict[str, LayerReading], optimised: bool
+    ) -> dict[str, torch.Tensor]:
+        """What is read of each layer, from one pass over all rows."""
+        if optimised:  # always the same graph, whatever outputs are wanted
+            outputs = [one for one in self._tensors if self._is_output(one)]
+        else:
+            outputs = list(readings)
+        names = tuple(self._tensors[layer].name for layer in outputs)
+        session = self._session(names, optimised)
         fixed = self._graph.input.rows
         size = fixed or (1 if self._graph.mixes_rows else len(rows))
-        pieces = []
+        pieces: dict[str, list[torch.Tensor]] = {layer: [] for layer in readings}
         for start in range(0, len(rows), size):
             piece = rows[start : start + size]
             filled = piece
             if fixed and len(piece) < fixed:
                 filled = np.concatenate([piece, np.repeat(piece[-1:], fixed - len(piece), 0)])
-            (output,) = self._run(session, filled)
-            if len(output) != len(filled):
-                raise OracleFailed(
-                    f"layer {layer!r}: expected {len(filled)} rows, one a stimulus, got an "
-                    f"array of shape {output.shape}"
-                )
-            values = torch.from_numpy(np.array(output[: len(piece)]))
-            if not values.is_floating_point():
-                values = values.to(torch.float32)
-            shape = tensor.layer.shape if values.ndim == 1 else values.shape[1:]
-            pieces.append(reading(values.reshape(len(piece), *shape)))
-        return torch.cat(pieces)
+            found = dict(zip(outputs, self._run(session, filled), strict=True))
+            for layer, reading in readings.items():
+                values = self._arranged(layer, found[layer], len(filled))
+                pieces[layer].append(reading(values[: len(piece)]))
+        return {layer: torch.cat(parts) for layer, parts in pieces.items()}
+
+    def _arranged(self, layer: str, output: Array, rows: int) -> torch.Tensor:
+        values = torch.from_numpy(np.array(output))
+        if not values.is_floating_point():
+            values = values.to(torch.float32)
+        arranged = self._tensors[layer].layout.arranged(values, rows)
+        if arranged is None:
+            raise OracleFailed(
+                f"layer {layer!r}: expected {rows} rows of shape "
+                f"{self._tensors[layer].layer.shape}, as when the model was described, got an "
+                f"array of shape {output.shape}"
+            )
+        return arranged
 
     def _run(self, session: Any, rows: Array) -> list[Array]:
         try:
@@ -305,27 +350,43 @@ class Onnx(Oracle):
             ) from error
         return outputs
 
-    def _measure(self, model: bytes, rows: int) -> list[tuple[int, ...]]:
-        shape = self._shape(self._graph)
-        zeros = self._rows(torch.zeros(rows, *shape))
-        return [
-            output.shape if isinstance(output, np.ndarray) and output.dtype.kind in "fiu" else ()
-            for output in self._run(self._open(model), zeros)
-        ]
+    def _once(self, model: bytes, inputs: Mapping[str, Array]) -> list[Any]:
+        """The outputs of a model that is run once.
 
-    def _session(self, name: str) -> Any:
-        """The session that ends at a tensor. Drops the oldest session if there are too many."""
-        opened: dict[str, Any] = vars(self).setdefault("_sessions", {})
+        Raises:
+            OracleFailed: if the model cannot be run.
+        """
+        try:
+            found: list[Any] = self._open(model, optimise=False).run(None, dict(inputs))
+        except InvalidSpec:
+            raise
+        except Exception as error:  # ONNX Runtime's errors have no common class of their own
+            hint = "; if it takes other numbers of rows only, give one as `rows`"
+            shapes = ", ".join(str(array.shape) for array in inputs.values())
+            raise OracleFailed(
+                f"ONNX Runtime raised {type(error).__name__} on inputs of shape {shapes}: "
+                f"{error}{hint}"
+            ) from error
+        return found
+
+    def _session(self, names: tuple[str, ...], optimised: bool) -> Any:
+        """The session that ends at some tensors. Drops the oldest session if there are too many."""
+        opened: dict[tuple[str, ...], Any] = vars(self).setdefault("_sessions", {})
         with _OPENING:
-            if name not in opened:
+            if names not in opened:
                 if len(opened) >= _SESSIONS:
                     del opened[next(iter(opened))]
-                opened[name] = self._open(self._graph.ending_at([name]))
-            return opened[name]
+                opened[names] = self._open(self._graph.ending_at(names), optimise=optimised)
+            return opened[names]
 
-    def _open(self, model: bytes) -> Any:
+    def _open(self, model: bytes, *, optimise: bool) -> Any:
         return open_session(
-            model, self._source, self.providers, self.provider_options, self.threads
+            model,
+            self._source,
+            self.providers,
+            self.provider_options,
+            self.threads,
+            optimise=optimise,
         )
 
     @property
@@ -333,8 +394,3 @@ class Onnx(Oracle):
         if isinstance(self.model, (str, Path)):
             return repr(str(self.model))
         return f"the {type(self.model).__name__} given"
-
-
-def _channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
-    place = channel_axis(shape)
-    return (*shape[:place], *shape[place + 1 :], shape[place])

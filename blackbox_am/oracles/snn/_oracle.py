@@ -37,7 +37,7 @@ from blackbox_am.oracles.snn._spiking import (
     together,
 )
 from blackbox_am.oracles.torch._hooked import HookedModel
-from blackbox_am.oracles.torch._layers import Layer, layers_of
+from blackbox_am.oracles.torch._layers import layers_of
 from blackbox_am.oracles.torch._lending import private_copy
 from blackbox_am.oracles.torch._sources import Loaded
 from blackbox_am.oracles.torch._survey import Survey
@@ -229,10 +229,7 @@ class Snn(Oracle):
     @cached_property
     def _info(self) -> OracleInfo:
         survey = self._survey
-        kept = [
-            Layer(found.name, found.place.module, found.shape, found.axes, found.head)
-            for found in survey.found
-        ]
+        kept = [found.layer for found in survey.found]
         plain = {one.name: one for one in layers_of(kept, self._hooked.output, self.labels)}
         last = [one.name for one in kept if is_neuron(one.module)][-1:]
         layers = []

@@ -115,7 +115,7 @@ class HookedModel:
         def reader_hook(name: str, reader: LayerReading) -> Hook:
             def record(module: nn.Module, output: torch.Tensor) -> None:  # noqa: ARG001
                 # A module that runs twice may have another shape the first time.
-                values = self._found[name].arranged(output, len(inputs))
+                values = self._found[name].layout.arranged(output, len(inputs))
                 if values is not None:
                     found[name] = reader(values)
                 waiting[name] = waiting.get(name, 1) - 1
@@ -198,7 +198,7 @@ class HookedModel:
 
     def arranged(self, name: str, values: torch.Tensor, rows: int) -> torch.Tensor | None:
         """Values (rows, *shape) recorded from a layer; None if they have another shape."""
-        return self._found[name].arranged(values, rows)
+        return self._found[name].layout.arranged(values, rows)
 
     def has_gradients(self, stimulus_shape: tuple[int, ...]) -> bool:
         """Whether the model's output is differentiable with respect to its stimuli.

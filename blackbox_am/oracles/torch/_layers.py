@@ -12,8 +12,6 @@ from blackbox_am.core.types import LayerInfo
 from blackbox_am.oracles.torch._axes import known_class
 from blackbox_am.oracles.torch._stand_ins import StandIn
 
-_SPACE = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
-"""Names of axes of space or time, by their number."""
 _CONVOLUTIONS = (nn.modules.conv._ConvNd,)  # noqa: SLF001  # the base of all six has no public name
 _NORMS = (
     nn.modules.batchnorm._NormBase,  # noqa: SLF001  # as above
@@ -44,36 +42,6 @@ class Layer:
     shape: tuple[int, ...]
     axes: tuple[str, ...]
     head: bool = False
-
-
-def axis_names(count: int, unit: int, *, parts: bool = False) -> tuple[str, ...]:
-    """Names for the axes of a layer, where only the unit axis is known.
-
-    Axes behind the units are those of a map: `length`; `height`, `width`; `depth`, `height`,
-    `width`. So are several axes before units that stand last; a single one is `token`. Where
-    there are axes on both sides, those before are `part`, as are windows and frames that the
-    model has folded into the batch.
-
-    Args:
-        count: number of axes.
-        unit: the place of the unit axis among them.
-        parts: whether an axis of parts is put before these.
-    """
-    before, behind = unit, count - unit - 1
-    if behind:
-        left, right = _parts(before, start=parts), _space(behind)
-    else:
-        left, right = ("token",) if before == 1 else _space(before), ()
-    return (*_parts(int(parts)), *left, "unit", *right)
-
-
-def _space(count: int) -> tuple[str, ...]:
-    return _SPACE.get(count) or tuple(f"axis{place}" for place in range(1, count + 1) if count)
-
-
-def _parts(count: int, start: int = 0) -> tuple[str, ...]:
-    names = (f"part{place}" if place else "part" for place in range(start, start + count))
-    return tuple(names)
 
 
 def layers_of(layers: Iterable[Layer], output: str, labels: tuple[str, ...]) -> list[LayerInfo]:

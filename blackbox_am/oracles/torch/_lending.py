@@ -75,8 +75,9 @@ def private_copy(
 class Following:
     """Keeps a private copy equal to the module that it was made of.
 
-    PyTorch counts the changes of each tensor, and a step of training, `load_state_dict` and any
-    other operation in place show. Changes through `tensor.data` are not counted.
+    PyTorch counts the changes of each parameter, so that a step of training, `load_state_dict` and
+    any other operation in place show, but not changes through `tensor.data`. Batch norm changes
+    its buffers without a count: buffers, which are small, are copied each time.
 
     Args:
         source: the module; it is not changed.
@@ -84,17 +85,20 @@ class Following:
     """
 
     def __init__(self, source: nn.Module, copied: nn.Module) -> None:
-        self._pairs = list(zip(_tensors(source), _tensors(copied), strict=True))
-        self._seen = [tensor._version for tensor, _ in self._pairs]  # noqa: SLF001  # no public name
+        pairs = zip(source.parameters(), copied.parameters(), strict=True)
+        self._parameters = [(one, own, one._version) for one, own in pairs]  # noqa: SLF001  # no public name
+        self._buffers = list(zip(source.buffers(), copied.buffers(), strict=True))
 
     def catch_up(self) -> None:
-        """Copies the tensors that have changed since the last time."""
-        for place, (tensor, own) in enumerate(self._pairs):
-            version = tensor._version  # noqa: SLF001  # as above
-            if version != self._seen[place]:
-                with torch.no_grad():
+        """Copies what may have changed since the last time."""
+        with torch.no_grad():
+            for place, (tensor, own, seen) in enumerate(self._parameters):
+                version = tensor._version  # noqa: SLF001  # as above
+                if version != seen:
                     own.copy_(tensor)
-                self._seen[place] = version
+                    self._parameters[place] = (tensor, own, version)
+            for buffer, copied in self._buffers:
+                copied.copy_(buffer)
 
 
 def converted(

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from blackbox_am.oracles._marks import Mark
+from blackbox_am.oracles._probing import row_marks
+from blackbox_am.oracles._rows import Seen
 from blackbox_am.oracles.torch._axes import input_axis, output_axis
-from blackbox_am.oracles.torch._operations import Mark
 from blackbox_am.oracles.torch._places import Place, further_outputs, takes_hooks
-from blackbox_am.oracles.torch._probing import row_marks
-from blackbox_am.oracles.torch._rows import Seen
 from blackbox_am.oracles.torch._unit_flow import UnitFlow
 
 Forward = Callable[[torch.Tensor], None]

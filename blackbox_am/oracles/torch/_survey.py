@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,10 +11,11 @@ from torch import nn
 from blackbox_am.core.types import Unaddressable
 from blackbox_am.errors import OracleFailed
 from blackbox_am.oracles._inputs import channel_axis
-from blackbox_am.oracles.torch._layers import axis_names
+from blackbox_am.oracles._layout import UNCLEAR, Layout, fixed_axis, marked_axis
+from blackbox_am.oracles._rows import Rows, find_rows
+from blackbox_am.oracles.torch._layers import Layer
 from blackbox_am.oracles.torch._passes import Forward, Pass, Record
 from blackbox_am.oracles.torch._places import Place, head_of, takes_hooks
-from blackbox_am.oracles.torch._rows import Rows, find_rows
 from blackbox_am.oracles.torch._stand_ins import Program
 from blackbox_am.oracles.torch._unit_flow import UnitFlow
 
@@ -29,9 +30,7 @@ class Found:
     Attributes:
         name: of the layer.
         place: where it is read.
-        rows: how the stimuli are arranged in the layer's output.
-        shape: for one stimulus; parts that were folded into the batch come first.
-        axes: the name of each axis of the shape.
+        layout: how stimuli and units are arranged in the output.
         runs: how often its module runs for one batch.
         head: whether it is one attention head.
         class_token: whether its token 0 is a class token.
@@ -39,28 +38,15 @@ class Found:
 
     name: str
     place: Place
-    rows: Rows
-    shape: tuple[int, ...]
-    axes: tuple[str, ...]
+    layout: Layout
     runs: int = 1
     head: bool = False
     class_token: bool = False
 
-    def arranged(self, output: torch.Tensor, rows: int) -> torch.Tensor | None:
-        """(rows, *shape) of the values at the place; None if they have another shape.
-
-        Quantised values are dequantised.
-        """
-        if output.ndim <= self.rows.axis or output.is_nested or output.layout != torch.strided:
-            return None
-        values = output.dequantize() if output.is_quantized else output
-        try:
-            values = self.rows.first(values, rows)
-        except ValueError:
-            return None
-        if values.ndim == 1:
-            values = values.unsqueeze(1)
-        return values if tuple(values.shape[1:]) == self.shape else None
+    @property
+    def layer(self) -> Layer:
+        """The description of the layer."""
+        return Layer(self.name, self.place.module, self.layout.shape, self.layout.axes, self.head)
 
 
 @dataclass(frozen=True)
@@ -206,13 +192,9 @@ class _Decider:
             return
         unit = self._unit_axis(name, record, rows)
         if unit is None:
-            yield Unaddressable(
-                name,
-                f"which axis of its output of shape {record.seen.shape} is the unit cannot be "
-                "told: none was made by weights, and several have a fixed length",
-            )
+            yield Unaddressable(name, UNCLEAR.format(shape=record.seen.shape))
             return
-        yield from _described(name, record, rows, unit)
+        yield from _described(name, record, Layout.of(record.seen.shape, rows, unit))
 
     def _rows(self, name: str, record: Record) -> Rows | str:
         assert record.seen is not None
@@ -227,67 +209,24 @@ class _Decider:
         )
 
     def _unit_axis(self, name: str, record: Record, rows: Rows) -> int | None:
-        """The unit axis of the recorded values; -1 for one number for each stimulus or part."""
         assert record.seen is not None
         shape = record.seen.shape
-        others = [axis for axis in range(len(shape)) if axis != rows.axis]
         if record.heads:
             return len(shape) - 1
-        if len(others) <= 1:
-            return others[0] if others else -1
-        axes = tuple(axis for axis in (record.mark.axes if record.mark else ()) if axis in others)
-        if len(axes) > 1:
-            # A vector that was reshaped to a map has channels first; the axis of heads comes before
-            # units.
-            return axes[0] if set(axes) == set(others) else axes[-1]
-        if axes:
-            return axes[0]
-        return self._fixed_axis(name, shape, others)
-
-    def _fixed_axis(self, name: str, shape: Sequence[int], others: Sequence[int]) -> int | None:
-        """The only axis that larger stimuli do not lengthen."""
+        marked = marked_axis(shape, rows, record.mark)
+        if marked is not None:
+            return marked
         if not self._larger:
             self._larger.append(self.runs.larger())
         larger = self._larger[0].seen(name) if self._larger[0] is not None else None
-        if larger is None or len(larger.shape) != len(shape):
-            return None
-        fixed = [axis for axis in others if larger.shape[axis] == shape[axis]]
-        return fixed[0] if len(fixed) == 1 else None
+        return fixed_axis(shape, rows, larger.shape if larger is not None else None)
 
 
-def _described(name: str, record: Record, rows: Rows, unit: int) -> Iterator[Found]:
-    assert record.seen is not None
-    shape = record.seen.shape
-    others = [axis for axis in range(len(shape)) if axis != rows.axis]
-    lengths = tuple(shape[axis] for axis in others)
-    place = others.index(unit) if unit >= 0 else 0
-    parts = rows.parts > 1
-    layer = (rows.parts, *lengths) if parts else lengths
-    axes = axis_names(len(lengths), place, parts=parts)
-    if unit < 0:
-        # One number for each part is a vector; one for each stimulus a vector of length 1.
-        layer, axes = (rows.parts,), ("unit",)
-    tokens = axes.index("token") if "token" in axes else None
-    found = Found(
-        name,
-        record.place,
-        rows,
-        layer,
-        axes,
-        record.runs,
-        class_token=tokens is not None and len(axes) == 2 and layer[tokens] in record.class_lengths,
-    )
+def _described(name: str, record: Record, layout: Layout) -> Iterator[Found]:
+    class_token = layout.has_class_token(record.class_lengths)
     if not record.heads:
-        yield found
+        yield Found(name, record.place, layout, record.runs, class_token=class_token)
         return
     for head in range(record.heads):
-        yield Found(
-            f"{name}.{head}",
-            head_of(record.place, head),
-            rows,
-            layer,
-            axes,
-            record.runs,
-            head=True,
-            class_token=found.class_token,
-        )
+        place = head_of(record.place, head)
+        yield Found(f"{name}.{head}", place, layout, record.runs, True, class_token)

@@ -11,7 +11,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from blackbox_am.oracles.torch._operations import Call, Mark, Operand, mark_of_result
+from blackbox_am.oracles._marks import Mark, Operand
+from blackbox_am.oracles.torch._operations import Call, mark_of_result
 
 
 class UnitFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch does not annotate it

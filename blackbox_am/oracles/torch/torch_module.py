@@ -25,7 +25,7 @@ from blackbox_am.oracles._inputs import (
 from blackbox_am.oracles._reading import LayerReading
 from blackbox_am.oracles.torch._facts import Facts
 from blackbox_am.oracles.torch._hooked import HookedModel
-from blackbox_am.oracles.torch._layers import Layer, layers_of
+from blackbox_am.oracles.torch._layers import layers_of
 from blackbox_am.oracles.torch._lending import converted
 from blackbox_am.oracles.torch._sources import Options, Source, source_of
 from blackbox_am.oracles.torch._stand_ins import Program
@@ -146,6 +146,8 @@ class TorchModule(Oracle):
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
             object.__setattr__(self, name, checked_numbers(name, getattr(self, name)))
+        if len(self.stimulus_shape):
+            object.__setattr__(self, "stimulus_shape", checked_shape(self.stimulus_shape))
         self._take_facts(self._source.facts())
         if self._source.trained_on_images and not (self.mean or self.std):
             raise InvalidSpec(
@@ -262,10 +264,7 @@ class TorchModule(Oracle):
     @cached_property
     def _info(self) -> OracleInfo:
         hooked = self._hooked
-        layers = [
-            Layer(found.name, found.place.module, found.shape, found.axes, found.head)
-            for found in self._survey.found
-        ]
+        layers = [found.layer for found in self._survey.found]
         default = 256 if hooked.device.type == "cuda" else 64
         # A module always supports gradients, so no run is necessary to find out.
         program = isinstance(hooked.module, Program)

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from tests.oracles.architectures.nets import Architecture
+from tests.oracles.architectures.table import Architecture
 
 VIT = {
     "hidden_size": 16,

@@ -14,6 +14,7 @@ import torch
 from blackbox_am import plugins
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.client import connect
+from blackbox_am.core.metering import Meter, metering
 from blackbox_am.core.types import StopReason, StudyState
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
@@ -203,6 +204,27 @@ def test_a_server_that_goes_away_and_comes_back():
     server.stop(0).wait()
 
 
+def test_a_server_without_streams_gets_several_calls():
+    rows = []
+
+    def answer(request):
+        rows.append(request.stimuli.shape[0])
+        return tensors.to_proto(tensors.from_proto(request.stimuli).mean((1, 2, 3))[:, None])
+
+    many, meter = torch.rand(9000, 3, 8, 8), Meter()
+    stranger = Stranger(answer, replace(Simulated().describe(), batch_size=9000))
+    with served(stranger) as address, metering(meter):
+        oracle = Remote(address)
+        found = oracle.observe(many, UNITS[:1])
+        again = oracle.observe(many[:10], UNITS[:1])
+        oracle.close()
+    np.testing.assert_allclose(found[:, 0], many.mean((1, 2, 3)), rtol=1e-6)
+    assert len(again) == 10
+    assert sum(rows) == 9010
+    assert max(rows) * 768 <= 2 * 2**20
+    assert (meter.total.rows, meter.total.calls) == (9010, len(rows))
+
+
 def test_too_slow():
     def sleepy(request):
         time.sleep(1)
@@ -297,6 +319,7 @@ def test_two_servers_in_a_chain(address):
         "generators": TABLES["generators"],
     }
     wanted = {"targets": ["units:0", "units:4"], "generator": "pixels", "queries_per_target": 200}
+    wanted["seed"] = 0
     with running(setup(near)) as chained, connect(chained) as client:
         (listing,) = client.oracles()
         assert listing.info.kind == "remote"

@@ -1,41 +1,12 @@
-"""Small networks of the shapes that people have, each with the layout of every layer.
-
-A layout names the axes of a module's output as the module returns it: N the stimuli, C the units,
-T tokens or time, H, W, D space, `_` anything else. `k` is what was folded into the axis of stimuli:
-`Nk` where the parts of one stimulus lie beside each other, `kN` where each part holds all stimuli.
-`+T` are tokens of which the first is a class token.
-"""
+"""Networks of images: channels first and last, windows, tokens, Fourier layers."""
 
 from __future__ import annotations
-
-import dataclasses
-from collections import namedtuple
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-IMAGE = (3, 16, 16)
-
-
-@dataclasses.dataclass
-class Architecture:
-    """A network and what a person would say of its layers.
-
-    Attributes:
-        make: makes it.
-        shape: of one stimulus.
-        layouts: by a regular expression for the whole name of a layer; the first that fits counts.
-        absent: names that must be listed as not addressable.
-        keys: for names of outputs that no module has: where they are in the model's output.
-    """
-
-    make: Callable[[], nn.Module]
-    shape: tuple[int, ...]
-    layouts: dict[str, str]
-    absent: tuple[str, ...] = ()
-    keys: dict[str, Callable[[object], torch.Tensor]] = dataclasses.field(default_factory=dict)
+from tests.oracles.architectures.table import IMAGE, Architecture
 
 
 class Residual(nn.Module):
@@ -140,35 +111,6 @@ class Windows(nn.Module):
         return self.head(self.reduce(torch.cat(quarters, -1)).mean((1, 2)))
 
 
-class EcgLstm(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Sequential(nn.Conv1d(4, 6, 7, 4, 3), nn.BatchNorm1d(6), nn.ReLU())
-        self.lstm = nn.LSTM(6, 9, batch_first=True, bidirectional=True)
-        self.drop = nn.Dropout(0.2)
-        self.fc = nn.Linear(18, 5)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.fc(self.drop(self.lstm(self.conv(x).transpose(1, 2))[0]).mean(1))
-
-
-class SequenceFirst(nn.Module):
-    """Convolutions, then a transformer and a GRU that take time before stimuli."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv1d(4, 8, 5, 4)
-        self.transposed = nn.Identity()
-        layer = nn.TransformerEncoderLayer(8, 2, 12, 0.0)
-        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-        self.gru = nn.GRU(8, 7)
-        self.fc = nn.Linear(7, 5)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.transposed(self.conv(x).permute(2, 0, 1))
-        return self.fc(self.gru(self.encoder(x))[0][-1])
-
-
 class OpenAiViT(nn.Module):
     """Tokens before stimuli, a class token in front, and a rectangular picture."""
 
@@ -244,38 +186,6 @@ class Autoencoder(nn.Module):
         return self.decode(self.unflatten(self.expand(self.encode(x))))
 
 
-class Clips(nn.Module):
-    """Frames folded into the batch, then a recurrence over their features."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Sequential(nn.Conv2d(3, 6, 3, 2), nn.ReLU())
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.frame = nn.Linear(6, 7)
-        self.gru = nn.GRU(7, 8, batch_first=True)
-        self.head = nn.Linear(8, 5)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        n, t = x.shape[:2]
-        y = self.frame(self.pool(self.conv(x.flatten(0, 1))).flatten(1))
-        return self.head(self.gru(y.view(n, t, 7))[0][:, -1])
-
-
-class Crops(nn.Module):
-    """Two crops of each picture, stacked one batch behind the other."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 6, 3)
-        self.act = nn.ReLU()
-        self.head = nn.Linear(6, 5)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        both = torch.cat([x[..., :8], x[..., 8:]])
-        scores = self.head(self.act(self.conv(both)).mean((2, 3)))
-        return scores.view(2, len(x), 5).mean(0)
-
-
 class Spectral(nn.Module):
     """A Fourier layer with complex weights, as in neural operators."""
 
@@ -301,51 +211,6 @@ class Spectral(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.lift(x)
         return self.head(self.act(self.spectral(x) + self.local(x)))
-
-
-class Graph(nn.Module):
-    """Graph convolutions: rows are nodes, mixed by a constant matrix on the left."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("adjacency", torch.rand(7, 7))
-        self.first, self.second = nn.Linear(4, 6), nn.Linear(6, 5)
-        self.mixed = nn.Identity()
-        self.act = nn.ReLU()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.act(self.mixed(self.adjacency @ self.first(x)))
-        return self.second(self.adjacency @ x).mean(1)
-
-
-class EinsumAttention(nn.Module):
-    """Weights without modules, attention by einsum, outputs in pairs."""
-
-    class Attention(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.qkv = nn.Parameter(torch.randn(8, 3, 2, 4))
-            self.out = nn.Parameter(torch.randn(2, 4, 8))
-            self.values = nn.Identity()
-
-        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            q, k, v = torch.einsum("btd,dkhe->kbhte", x, self.qkv)
-            weights = torch.einsum("bhte,bhse->bhts", q, k).softmax(-1)
-            values = self.values(torch.einsum("bhts,bhse->bthe", weights, v).flatten(2))
-            return torch.einsum("bthe,hed->btd", values.unflatten(2, (2, 4)), self.out), weights
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed = nn.Linear(4, 8)
-        self.attention = self.Attention()
-        self.gate = nn.Linear(8, 12)
-        self.glu = nn.GLU()
-        self.head = nn.Linear(6, 5)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.embed(x)
-        x = x + self.attention(x)[0]
-        return self.head(self.glu(self.gate(x))[:, -1])
 
 
 class StandardisedConv(nn.Conv2d):
@@ -376,121 +241,19 @@ def standardised() -> nn.Module:
     )
 
 
-class Cells(nn.Module):
-    """Recurrent cells in a loop, their states stacked with time first."""
+class Crops(nn.Module):
+    """Two crops of each picture, stacked one batch behind the other."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.cell = nn.GRUCell(4, 6)
-        self.states = nn.Identity()
+        self.conv = nn.Conv2d(3, 6, 3)
+        self.act = nn.ReLU()
         self.head = nn.Linear(6, 5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        state = torch.zeros(len(x), 6)
-        states = []
-        for step in x.unbind(2):
-            state = self.cell(step, state)
-            states.append(state)
-        return self.head(self.states(torch.stack(states))[-1])
-
-
-class Age(nn.Module):
-    """One number a picture, (N,)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.Sequential(nn.Flatten(), nn.Linear(768, 6), nn.ReLU())
-        self.head = nn.Linear(6, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return 100 * torch.sigmoid(self.head(self.body(x)).squeeze(-1))
-
-
-@dataclasses.dataclass
-class Record:
-    logits: torch.Tensor
-    maps: dict[str, torch.Tensor]
-
-
-Pair = namedtuple("Pair", ["scores", "features"])  # noqa: PYI024
-
-
-class Outputs(nn.Module):
-    """Everything that a model may return."""
-
-    def __init__(self, how: str) -> None:
-        super().__init__()
-        self.how = how
-        self.conv = nn.Conv2d(3, 4, 3)
-
-    def forward(self, x: torch.Tensor) -> object:
-        maps = self.conv(x)
-        means = maps.mean((2, 3))
-        return {
-            "dict": {"logits": means, "aux/edge": {"map": maps.permute(0, 2, 3, 1)}},
-            "record": Record(means, {"last:one": maps}),
-            "pair": Pair(means, [maps, means.unsqueeze(0)]),
-        }[self.how]
-
-
-class OddNames(nn.Module):
-    """Names as DCGAN code has them, and a module called like the model's output."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_module("initial:3-8:conv", nn.Conv2d(3, 8, 4))
-        self.add_module('act 1@"x"', nn.ReLU())
-        self.output = nn.Linear(8, 5)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for module in list(self.children())[:2]:
-            x = module(x)
-        return self.output(x.mean((2, 3))).softmax(1)
-
-
-class PointNet(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.mlp = nn.Sequential(nn.Conv1d(3, 6, 1), nn.BatchNorm1d(6), nn.ReLU())
-        self.global_feature = nn.Identity()
-        self.joined = nn.Identity()
-        self.segment = nn.Conv1d(12, 4, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.mlp(x)
-        top = self.global_feature(x.max(2, keepdim=True)[0])
-        return self.segment(self.joined(torch.cat([x, top.expand_as(x)], 1)))
-
-
-class Causal(nn.Module):
-    """A temporal convolution that is padded by one zero in front: not a class token."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed = nn.Linear(4, 6)
-        self.shifted = nn.Identity()
-        self.conv = nn.Conv1d(6, 5, 2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.embed(x)
-        x = self.shifted(torch.cat([torch.zeros(len(x), 1, 6), x], 1))
-        return self.conv(x.transpose(1, 2)).mean(2)
-
-
-class Experts(nn.Module):
-    """A mixture of experts, each row going through those that its gate chooses."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = nn.Linear(6, 3)
-        self.experts = nn.ModuleList(nn.Linear(6, 4) for _ in range(3))
-        self.mixed = nn.Identity()
-        self.head = nn.Linear(4, 5)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weights = self.gate(x).softmax(-1)
-        each = torch.stack([expert(x) for expert in self.experts], 1)
-        return self.head(self.mixed((weights.unsqueeze(-1) * each).sum(1)))
+        both = torch.cat([x[..., :8], x[..., 8:]])
+        scores = self.head(self.act(self.conv(both)).mean((2, 3)))
+        return scores.view(2, len(x), 5).mean(0)
 
 
 def quantised() -> nn.Module:
@@ -510,9 +273,7 @@ def quantised() -> nn.Module:
     return torch.ao.quantization.convert(prepared)
 
 
-CHANNELS, MAP, ROW = "NC", "NCHW", "NC"
-
-OWN: dict[str, Architecture] = {
+IMAGES: dict[str, Architecture] = {
     "resnet": Architecture(resnet, IMAGE, {r"[45]|output": "NC", ".*": "NCHW"}),
     "dense": Architecture(Dense, IMAGE, {"head|output": "NC", ".*": "NCHW"}),
     "convnext": Architecture(
@@ -533,20 +294,6 @@ OWN: dict[str, Architecture] = {
             r"attend\.heads\..*": "heads",
             "norm|merged|reduce": "NHWC",
             "head|output": "NC",
-        },
-    ),
-    "ecg_lstm": Architecture(
-        EcgLstm, (4, 64), {"conv.*": "NCT", r"lstm|drop": "NTC", r"lstm\..*": "_NC", ".*": "NC"}
-    ),
-    "sequence_first": Architecture(
-        SequenceFirst,
-        (4, 64),
-        {
-            "conv": "NCT",
-            "fc|output": "NC",
-            r".*heads\..*": "heads",
-            r"gru\.1": "_NC",
-            ".*": "TNC",
         },
     ),
     "openai_vit": Architecture(
@@ -574,11 +321,8 @@ OWN: dict[str, Architecture] = {
     "autoencoder": Architecture(
         Autoencoder, IMAGE, {r"encode\.[23]|encode|expand": "NC", ".*": "NCHW"}
     ),
-    "clips": Architecture(
-        Clips,
-        (4, 3, 16, 16),
-        {"conv.*|pool": "NkCHW", "frame": "NkC", "gru": "NTC", r"gru\.1": "_NC", ".*": "NC"},
-    ),
+    "spectral": Architecture(Spectral, IMAGE, {".*": "NCHW"}),
+    "standardised": Architecture(standardised, IMAGE, {"7|output": "NC", ".*": "NCHW"}),
     "crops": Architecture(Crops, IMAGE, {"conv|act": "kNCHW", "head": "kNC", "output": "NC"}),
     "conv3d": Architecture(
         lambda: nn.Sequential(
@@ -587,42 +331,6 @@ OWN: dict[str, Architecture] = {
         (2, 8, 8, 8),
         {"4|output": "NC", ".*": "NCDHW"},
     ),
-    "spectral": Architecture(Spectral, IMAGE, {".*": "NCHW"}),
-    "graph": Architecture(Graph, (7, 4), {"first|mixed|act|second": "NTC", "output": "NC"}),
-    "einsum": Architecture(
-        EinsumAttention,
-        (6, 4),
-        {"head|output": "NC", ".*": "NTC"},
-        absent=("attention.1",),
-    ),
-    "standardised": Architecture(standardised, IMAGE, {"7|output": "NC", ".*": "NCHW"}),
-    "cells": Architecture(Cells, (4, 9), {"states": "TNC", ".*": "NC"}),
-    "one_number": Architecture(Age, IMAGE, {"output": "N", ".*": "NC"}),
-    "dict": Architecture(
-        lambda: Outputs("dict"),
-        IMAGE,
-        {"conv": "NCHW", "output": "NC", r"output\.aux/edge\.map": "NHWC"},
-        keys={"output.aux/edge.map": lambda out: out["aux/edge"]["map"]},
-    ),
-    "record": Architecture(
-        lambda: Outputs("record"),
-        IMAGE,
-        {"conv": "NCHW", "output": "NC", r"output\.maps\.last:one": "NCHW"},
-        keys={"output.maps.last:one": lambda out: out.maps["last:one"]},
-    ),
-    "pair": Architecture(
-        lambda: Outputs("pair"),
-        IMAGE,
-        {"conv": "NCHW", "output": "NC", r"output\.features\.0": "NCHW", r".*\.1": "_NC"},
-        keys={
-            "output.features.0": lambda out: out.features[0],
-            "output.features.1": lambda out: out.features[1],
-        },
-    ),
-    "odd_names": Architecture(OddNames, IMAGE, {"initial.*|act.*": "NCHW", ".*": "NC"}),
-    "pointnet": Architecture(PointNet, (3, 20), {".*": "NCT"}),
-    "causal": Architecture(Causal, (9, 4), {"embed|shifted": "NTC", "conv": "NCT", "output": "NC"}),
-    "experts": Architecture(Experts, (6,), {".*": "NC"}),
     "half": Architecture(
         lambda: resnet().to(torch.bfloat16), IMAGE, {r"[45]|output": "NC", ".*": "NCHW"}
     ),
@@ -630,9 +338,4 @@ OWN: dict[str, Architecture] = {
         lambda: resnet().to(torch.float64), IMAGE, {r"[45]|output": "NC", ".*": "NCHW"}
     ),
     "quantised": Architecture(quantised, IMAGE, {"[345]|output": "NC", ".*": "NCHW"}),
-    "dynamic": Architecture(
-        lambda: torch.ao.quantization.quantize_dynamic(EcgLstm().eval(), {nn.Linear, nn.LSTM}),
-        (4, 64),
-        {"conv.*": "NCT", r"lstm|drop": "NTC", r"lstm\..*": "_NC", ".*": "NC"},
-    ),
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from blackbox_am.oracles.torch._probing import changed_indices
+from blackbox_am.oracles._probing import changed_indices
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,117 @@
+"""What is known of the unit axis of a tensor, and how common operations hand it on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from blackbox_am.oracles._probing import Axes
+
+
+@dataclass
+class Mark:
+    """Knowledge about the units of a tensor that depends on the stimuli.
+
+    Attributes:
+        axes: the axes that together index the units; empty if unknown.
+        weak: whether `axes` is a guess, which better knowledge replaces.
+        birth: number of the operation that created these units. If two tensors are added, the older
+            units are kept. 0 until the number is set.
+        class_axis: the axis whose index 0 is a class token.
+    """
+
+    axes: Axes = ()
+    weak: bool = False
+    birth: int = 0
+    class_axis: int | None = None
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A tensor among the arguments of an operation.
+
+    Attributes:
+        place: its number among the leaves of the arguments.
+        tensor: the tensor.
+        mark: the knowledge about its units; None if the tensor does not depend on the stimuli.
+        constant: whether it is a weight or buffer of the model, or computed from these.
+    """
+
+    place: int
+    tensor: torch.Tensor
+    mark: Mark | None
+    constant: bool
+
+
+Followed = Callable[[Operand], Axes | None]
+"""The unit axes of an operation's result, found by changing one unit of an operand."""
+
+
+def oldest_first(operands: Sequence[Operand]) -> list[Operand]:
+    """Those with a mark: known before unknown, certain before guessed, older before younger."""
+
+    def key(operand: Operand) -> tuple[bool, bool, int]:
+        mark = mark_of(operand)
+        return (not mark.axes, mark.weak, mark.birth)
+
+    return sorted((one for one in operands if one.mark is not None), key=key)
+
+
+def mark_of(operand: Operand) -> Mark:
+    """The operand's mark; an empty one where it has none."""
+    return operand.mark or Mark()
+
+
+def of_product(left: Operand, right: Operand, out: torch.Tensor, followed: Followed) -> Mark:
+    """Units of a matrix product: the units of a factor whose unit axis is not summed over, else new
+    units.
+    """
+    sides = ((right, right.tensor.ndim - 2), (left, left.tensor.ndim - 1))
+    for factor, summed in sides:
+        mark = mark_of(factor)
+        if mark.axes and not mark.weak and summed not in mark.axes:
+            axes = followed(factor)
+            if axes is not None:
+                return replace(mark, axes=axes, class_axis=None)
+    if right.mark is None:
+        return Mark((out.ndim - 1,))
+    if left.mark is None:
+        return Mark((out.ndim - 2,))
+    return Mark()
+
+
+def of_pointwise(marked: Sequence[Operand], out: torch.Tensor) -> Mark:
+    """Units of a sum, a product or a function of single values, with broadcasting."""
+    for operand in marked:
+        mark, shift = mark_of(operand), out.ndim - operand.tensor.ndim
+        axes = tuple(axis + shift for axis in mark.axes)
+        if axes and all(operand.tensor.shape[axis - shift] == out.shape[axis] for axis in axes):
+            return replace(mark, axes=axes, class_axis=None)
+    return Mark()
+
+
+def of_any(marked: Sequence[Operand], out: torch.Tensor, followed: Followed) -> Mark:
+    """Units of any other operation, by the changed unit of the first operand that leads there."""
+    for operand in marked:
+        mark = mark_of(operand)
+        if not mark.axes:
+            continue
+        axes = followed(operand)
+        if axes is None and all(operand.tensor.shape[axis] == 1 for axis in mark.axes):
+            # A single unit cannot be followed: its axis is the axis of length 1.
+            ones = [axis for axis in range(1, out.ndim) if out.shape[axis] == 1]
+            same = out.shape == operand.tensor.shape
+            axes = mark.axes if same else (ones[0],) if len(ones) == 1 else None
+        if axes is not None:
+            return replace(mark, axes=axes, class_axis=None)
+    return Mark()
+
+
+def kept(operand: Operand, out: torch.Tensor, axes: Axes) -> Mark:
+    """The mark of a normalised tensor: the units of its input, if the axes agree."""
+    mark = mark_of(operand)
+    if mark.axes == axes and not mark.weak and out.shape == operand.tensor.shape:
+        return replace(mark)
+    return Mark(axes)
