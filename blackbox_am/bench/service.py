@@ -63,7 +63,7 @@ def start_up(studies: int, say: Say) -> list[Measurement]:
             f"<= {START_SECONDS:g} s more",
             added <= START_SECONDS,
         ),
-        Measurement("first page of their list", 1e3 * listing, "ms"),
+        Measurement("list of all of them", listing, "s"),
     ]
 
 
@@ -197,7 +197,7 @@ def _started(folder: Path) -> tuple[float, float]:
         client.server_info()
         seconds = time.perf_counter() - started
         started = time.perf_counter()
-        next(iter(client.studies()), None)
+        client.studies()
         return seconds, time.perf_counter() - started
 
 

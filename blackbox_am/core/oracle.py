@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 import torch
@@ -12,7 +13,7 @@ from blackbox_am.core.capability import Capability, in_words
 from blackbox_am.core.identity import Identified
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit, check_unit
-from blackbox_am.errors import GradientUnavailable, OracleFailed, ShapeMismatch
+from blackbox_am.errors import BlackboxError, GradientUnavailable, OracleFailed, ShapeMismatch
 
 
 class Oracle(Identified, ABC):
@@ -103,3 +104,21 @@ def check_answer(answer: torch.Tensor, rows: int, units: int) -> None:
         raise OracleFailed(
             f"the oracle answered with numbers of dtype {answer.dtype}; expected float32 or float64"
         )
+
+
+@contextmanager
+def failures_of(rows: int) -> Iterator[None]:
+    """Turns what an oracle raises on `rows` stimuli into an error that says so: an oracle is
+    anyone's code.
+
+    Raises:
+        OracleFailed: for an exception that is not from `errors`.
+    """
+    try:
+        yield
+    except (BlackboxError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise OracleFailed(
+            f"the oracle raised {type(error).__name__} on {rows} stimuli: {error}"
+        ) from error

@@ -17,8 +17,14 @@ from blackbox_am.core.layout import Layout, layouts_of
 from blackbox_am.core.metering import metering, observed
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.observation import Observation
-from blackbox_am.core.oracle import Oracle, check_answer, check_gradients, check_units
-from blackbox_am.errors import BlackboxError, GradientUnavailable, OracleFailed, OutOfMemory
+from blackbox_am.core.oracle import (
+    Oracle,
+    check_answer,
+    check_gradients,
+    check_units,
+    failures_of,
+)
+from blackbox_am.errors import GradientUnavailable, OutOfMemory
 from blackbox_am.evaluation._table import Table, check_measures, measured
 from blackbox_am.evaluation.evaluator import Rows
 
@@ -156,14 +162,8 @@ class LocalEvaluator:
         )
 
     def _ask(self, stimuli: torch.Tensor) -> torch.Tensor:
-        try:
+        with failures_of(len(stimuli)):
             answer = observed(self.oracle, stimuli, self._table.units)
-        except (BlackboxError, torch.cuda.OutOfMemoryError):
-            raise
-        except Exception as error:  # an oracle is anyone's code, and its failure is an answer
-            raise OracleFailed(
-                f"the oracle raised {type(error).__name__} on {len(stimuli)} stimuli: {error}"
-            ) from error
         check_answer(answer, len(stimuli), len(self._table.units))
         return answer.to(torch.float64)
 

@@ -9,12 +9,12 @@ import torch
 
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.metering import observed
-from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.oracle import Oracle, failures_of
 from blackbox_am.core.repeating import Repeats, afresh, repeats
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.types import Accounting
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import BlackboxError, InvalidSpec, OracleFailed
+from blackbox_am.errors import InvalidSpec
 
 STIMULI = 3
 MOST = 16
@@ -63,14 +63,8 @@ def probed(
         stimuli = _stimuli(generator, seed, device)
         if len(stimuli) < STIMULI:
             return Probed()  # the search finds out that hardly anything can be shown
-        try:
+        with failures_of(len(stimuli)):
             found = repeats(lambda rows: observed(oracle, rows, units), stimuli)
-        except BlackboxError:
-            raise
-        except Exception as error:  # an oracle is anyone's code, and its failure is an answer
-            raise OracleFailed(
-                f"the {oracle.kind} oracle raised {type(error).__name__} on 2 stimuli: {error}"
-            ) from error
     if found is not Repeats.ALWAYS and "cache" in oracle.describe().wrappers:
         raise InvalidSpec(
             "oracle: it says that it is deterministic, and a stimulus gets another answer "

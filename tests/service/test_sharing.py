@@ -85,8 +85,10 @@ def test_rows_searched_served_and_billed_are_equal(shared, clients):
     ends = clients[1].studies()
     assert all(end.state is StudyState.SUCCEEDED for end in ends)
     assert sum(end.search_rows for end in ends) == 800
-    assert sum(oracle.calls) == 800
-    assert sum(end.spent.rows for end in ends) == 800
+    probed = sum(reports.load(store, f"s{seed}").spent.probe_rows for seed in range(4))
+    assert probed == 4 * 4, "two rows twice for each study"
+    assert sum(oracle.calls) == 800 + probed
+    assert sum(end.spent.rows for end in ends) == 800 + probed
     assert len(owners) == 2, "both servers ran some"
 
 
@@ -177,9 +179,11 @@ def test_a_killed_servers_studies_are_taken_over_and_every_row_served_is_billed(
         end = client.study("mine").wait(100)
         assert end.state is StudyState.SUCCEEDED
         assert end.search_rows == 1200
-        assert end.spent.rows == sum(oracle.calls)
-        assert end.spent.calls == len(oracle.calls)
-        assert end.spent.rows - end.spent.retried_rows == 1200
+        # A server may die between the note on a call and the call: then one is billed too much.
+        assert 0 <= end.spent.calls - len(oracle.calls) <= 1
+        assert 0 <= end.spent.rows - sum(oracle.calls) <= 16
+        probed = reports.load(store, "mine").spent.probe_rows
+        assert end.spent.rows - end.spent.retried_rows - probed == 1200
         alone = search(client, study_id="alone", queries_per_target=600)
         alone.wait(100)
         assert [b.score for b in alone.best()] == [b.score for b in client.study("mine").best()]

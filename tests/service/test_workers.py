@@ -13,7 +13,7 @@ import torch
 from blackbox_am.client import connect
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.study_events import StateChanged
-from blackbox_am.core.types import Accounting, StopReason, StudyState
+from blackbox_am.core.types import StopReason, StudyState
 from blackbox_am.errors import (
     OracleFailed,
     OracleTimeout,
@@ -31,6 +31,7 @@ class Moody(Oracle):
     """A simulated oracle whose calls raise what `script` says, one entry a call."""
 
     kind: ClassVar[str] = "moody"
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"script", "calls"})
     script: list
     calls: list
 
@@ -65,7 +66,8 @@ def search(client, oracle="moody", **changes):
 
 @pytest.mark.parametrize("error", [OracleUnavailable("no line"), OracleTimeout("too slow")])
 def test_a_short_absence_is_waited_for(client, moody, error):
-    moody.script.extend([None, error, error, None, error, error])
+    # The second call of the probe, and the second generation.
+    moody.script.extend([None, error, error, None, None, None, error, error])
     calm = search(client, "sim")
     study = search(client)
     end = study.wait(30)
@@ -264,15 +266,18 @@ def test_an_api_that_says_when_to_come_back_is_obeyed_and_the_study_says_so(
     assert end.state is StudyState.SUCCEEDED
     url = config.catalogue.oracle("limited").url
     times = [at for at, _ in limited.asked]
-    assert [status for _, status in limited.asked] == [200, 429, 200, 200, 200, 200]
+    # The probe asks for two rows twice, and again from its beginning after the refusal.
+    assert [status for _, status in limited.asked] == [200, 429, *[200] * 8]
     assert times[2] - times[1] >= 2
-    (note,) = [message for message in said if message]
+    (note,) = [message for message in said if message.startswith("waiting")]
     assert note == (
         f"waiting 2 s for the oracle: the API at {url}: it answered 429: 'slow down'; "
         "it says to come back in 2 s"
     )
     assert end.message == "", "it waits no more"
-    assert end.spent == Accounting(calls=6, rows=6, retries=2, retried_rows=2)
+    assert (end.spent.calls, end.spent.rows) == (10, 10)
+    assert (end.spent.retries, end.spent.retried_rows) == (2, 2)
+    assert end.search_rows == 4
 
 
 def test_an_api_that_wants_to_be_left_alone_for_long_pauses_the_study(config, limited, monkeypatch):

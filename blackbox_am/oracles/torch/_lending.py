@@ -97,8 +97,8 @@ class Following:
                 if version != seen:
                     own.copy_(tensor)
                     self._parameters[place] = (tensor, own, version)
-            for tensor, own in self._buffers:
-                own.copy_(tensor)
+            for buffer, copied in self._buffers:
+                copied.copy_(buffer)
 
 
 def converted(
