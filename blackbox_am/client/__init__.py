@@ -8,8 +8,8 @@
         study = client.create(targets=["conv4:7"], generator="cifar_vae", oracle="cifar_cnn")
         print(study.wait().targets)
 
-Errors are the classes of `blackbox_am.errors`, those that the server raised. Importing this
-package imports neither torch nor the server.
+The client raises the same classes of `blackbox_am.errors` as the server. Importing this package
+imports neither torch nor the server.
 """
 
 from blackbox_am.client.candidates import Candidates, TellResult

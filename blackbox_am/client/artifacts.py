@@ -1,4 +1,4 @@
-"""Large values, in chunks to and from a server."""
+"""Large values, sent to and read from a server in chunks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from blackbox_am.v1 import study_service_pb2 as pb
 from blackbox_am.v1.tensor_pb2 import Chunk
 
 MAX_BYTES = 2**32
-"""What one call brings at most."""
+"""Largest number of bytes of one call."""
 
 
 def write(connection: Connection, data: bytes) -> str:
     """Stores `data`. Returns its digest.
 
     Raises:
-        BlackboxError: what the server raised.
+        BlackboxError: the server's error.
     """
 
     def parts() -> Iterator[pb.WriteArtifactRequest]:
@@ -35,10 +35,10 @@ def write(connection: Connection, data: bytes) -> str:
 
 
 def read(connection: Connection, digest: str) -> bytes:
-    """The bytes of that digest.
+    """The bytes of the value with this digest.
 
     Raises:
-        BlackboxError: what the server raised.
+        BlackboxError: the server's error.
     """
     request = pb.ReadArtifactRequest(name=f"artifacts/{digest}")
     joiner: chunks.Joiner | None = None

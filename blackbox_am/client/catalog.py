@@ -1,4 +1,4 @@
-"""What a server has, and what its oracles and generators make of something of your own."""
+"""The catalogue of a server, and calls of its oracles and generators with the caller's data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 
 
 class Catalog:
-    """The catalogue of a server: the part of `Client` that knows nothing of studies."""
+    """The catalogue of a server: the part of `Client` that is independent of studies."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -61,7 +61,7 @@ class Catalog:
         ]
 
     def units(self, oracle: str, layer: str | None = None) -> list[str]:
-        """Addresses of an oracle's units, layer by layer; of one layer where given.
+        """Addresses of an oracle's units, layer by layer, or of one given layer.
 
         Raises:
             NotFound: for an unknown oracle.
@@ -81,14 +81,14 @@ class Catalog:
         return list(pages.walk(fetch))
 
     def probe(self, oracle: str, units: Sequence[str] = ()) -> listings.Probe:
-        """Shows an oracle a few stimuli: whether it is alive, finite and repeatable.
+        """Tests an oracle with a few stimuli: whether it works, and is finite and repeatable.
 
         Args:
             oracle: a registered oracle.
-            units: to read; some of its last layer where empty.
+            units: the units to read; some units of its last layer if empty.
 
         Raises:
-            OracleError: where it cannot answer.
+            OracleError: if the oracle cannot answer.
         """
         answer = self._connection.call(
             self._connection.catalog.ProbeOracle,
@@ -102,7 +102,7 @@ class Catalog:
         )
 
     def observe(self, oracle: str, stimuli: ArrayLike, units: Sequence[str]) -> NDArray[np.float32]:
-        """Activations (N, U) of an oracle's units for stimuli of your own.
+        """Activations (N, U) of an oracle's units for given stimuli.
 
         Args:
             oracle: a registered oracle.
@@ -111,9 +111,9 @@ class Catalog:
 
         Raises:
             NotFound: for an unknown oracle.
-            UnknownUnit: for a unit it does not have.
+            UnknownUnit: for a unit that does not exist.
             ShapeMismatch: for stimuli of another shape.
-            OracleError: where it fails.
+            OracleError: if the oracle fails.
         """
         array = np.asarray(stimuli)
         if array.dtype != np.uint8:
@@ -137,8 +137,8 @@ class Catalog:
 
         Args:
             generator: its name.
-            n: how many, up to 65,536.
-            seed: fixes them.
+            n: number of latents, up to 65,536.
+            seed: determines the latents.
 
         Raises:
             NotFound: for an unknown generator.
@@ -154,21 +154,22 @@ class Catalog:
         dtype: str = "uint8",
         on_rows: Callable[[int], None] | None = None,
     ) -> NDArray[Any]:
-        """Stimuli (N, *stimulus) that a registered generator makes of latents.
+        """Stimuli (N, *stimulus) that a registered generator renders from latents.
 
         Args:
             generator: its name.
             latents: (N, D).
-            targets: of a generator that tells targets apart, such as `perturbation` around
-                several inputs, the target of each row: (N,) numbers from 0, or one for all
-                rows; the first where None. Of a study's candidates: `Best.target`.
+            targets: for a generator that distinguishes targets, such as `perturbation` around
+                several inputs, the target of each row: (N,) numbers from 0, or one number for all
+                rows; None is target 0. For the best candidates of a study: `Best.target`.
             dtype: `uint8` (0..255) or `float32` (0..1).
-            on_rows: called with how many stimuli have come, as they come.
+            on_rows: called with the number of received stimuli after each part.
 
         Raises:
             NotFound: for an unknown generator.
             ShapeMismatch: for latents of another shape.
-            InvalidInput: for targets that the generator does not have, or of another number.
+            InvalidInput: for targets that the generator does not have, or a wrong number of
+                targets.
         """
         return rendering.render(self._connection, generator, latents, targets, dtype, on_rows)
 

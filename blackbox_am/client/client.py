@@ -94,38 +94,39 @@ class Client(Catalog):
         validate_only: bool = False,
         adopt: bool = False,
     ) -> Study:
-        """Creates a study. The same call again with a `study_id` returns the study that is there.
+        """Creates a study. A repeated call with the same `study_id` returns the existing study.
 
         Args:
-            targets: what to maximise: a unit's address (`conv4:7`) or an objective, each
-                one search of its own, all in lock-step.
-            generator: the registered generator whose latents are searched, by its name or with
-                parameters of the study's own, or ...
+            targets: the objectives to maximise: units' addresses (`conv4:7`) or objectives. Each
+                target is a separate search; all searches advance together.
+            generator: the registered generator whose latents are searched, by its name or with the
+                study's own parameters, or ...
             space: ... a bare space, whose points clients evaluate.
-            oracle: the registered oracle that measures; None where clients do.
-            criteria: when a target has succeeded: none, one for all targets, or one a target.
+            oracle: the registered oracle that measures; None if clients measure.
+            criteria: criteria of success: none, one for all targets, or one for each target.
             optimizer: a registered optimizer; `auto` chooses by space, budget and noise.
-            parameters: of the optimizer, the rest at its defaults.
-            queries_per_target: rows measured for each target at most.
-            seconds: time spent searching at most.
-            target_score: a target is finished once its best score reaches this.
-            patience: a target is finished after so many generations without a better score.
-            seed: fixes every random number; the server draws one where None, see `Study.spec`.
-            start: where to begin: the id of a study that has found something, or latents (K, D)
-                or (D,); the prior where None.
+            parameters: of the optimizer; other parameters have their defaults.
+            queries_per_target: largest number of rows measured for each target.
+            seconds: longest duration of the search.
+            target_score: a target is finished when its best score reaches this score.
+            patience: a target is finished after this number of generations without a better score.
+            seed: determines every random number; the server draws a seed if None, see `Study.spec`.
+            start: the start of the search: the id of a study with best latents, or latents (K, D)
+                or (D,); the prior if None.
             study_id: a small letter, then small letters, digits, hyphens; 63 at most. The
-                server picks one where None.
+                server chooses one if None.
             labels: free key-value pairs.
-            keep_latents: what the journal keeps: `best` of each target, or `all`.
+            keep_latents: latents that the journal keeps: the `best` of each target, or `all`.
             validate_only: check, and create nothing; the study returned has no id.
-            adopt: go on with the model and generator that the server has now, where the study is
-                there and was created with others.
+            adopt: if the study exists and was created with another model or generator, continue it
+                with the server's present ones.
 
         Raises:
-            InvalidInput: for a specification that cannot work, naming the field.
-            Unsupported: for an optimizer that cannot search this, or climb this oracle.
+            InvalidInput: for an invalid specification. The error names the field.
+            Unsupported: for an optimizer that cannot search this space, or needs gradients that the
+                oracle lacks.
             NotFound: for a generator or oracle that the server does not have.
-            StudyExists: where `study_id` is a study with another specification.
+            StudyExists: if `study_id` is a study with another specification.
         """
         message = study_message(
             targets=targets,
@@ -159,7 +160,7 @@ class Client(Catalog):
 
         Args:
             spec: what to search for.
-            study_id: its id; the server picks one where None.
+            study_id: its id; the server chooses one if None.
             request_id: repeating a call with this id has no further effect.
             validate_only: check, and create nothing; the study returned has no id.
             adopt: as for `create`.
@@ -189,7 +190,7 @@ class Client(Catalog):
         return Study(self._connection, names.study_id(message.name) if message.name else "")
 
     def study(self, study_id: str) -> Study:
-        """The study of this id.
+        """The study with this id.
 
         Raises:
             NotFound: if the study does not exist.
@@ -234,23 +235,22 @@ class Client(Catalog):
         labels: dict[str, str] | None = None,
         validate_only: bool = False,
     ) -> Group:
-        """Creates a group of studies that belong together: all of them, or none.
+        """Creates a group of studies that belong together: either all studies or none are created.
 
-        The same call again with a `group_id` returns the group that is there.
+        A repeated call with the same `group_id` returns the existing group.
 
         Args:
-            members: for each study a name of 1 to 30 small letters, digits and hyphens, and what
-                `create` takes, as a dictionary, or a specification. Members without a seed get
-                one, the same for all.
+            members: for each study a name of 1 to 30 small letters, digits and hyphens, and the
+                arguments of `create` as a dictionary, or a specification. Members without a seed
+                get the same random seed.
             group_id: a small letter, then small letters, digits, hyphens; 32 at most. The server
-                picks one where None. A member's study is called `{group_id}-{name}`.
+                chooses one if None. The id of a member's study is `{group_id}-{name}`.
             labels: free key-value pairs.
             validate_only: check, and create nothing; the group returned has no id.
 
         Raises:
             BlackboxError: as `create`; the field names the member.
-            StudyExists: where the group, or the study of a member, exists with another
-                specification.
+            StudyExists: if the group, or the study of a member, exists with another specification.
         """
         entries = [
             group_pb.GroupMemberSpec(
@@ -270,17 +270,17 @@ class Client(Catalog):
         return Group(self._connection, names.group_id(message.name) if message.name else "")
 
     def group(self, group_id: str) -> Group:
-        """The group of that id.
+        """The group with this id.
 
         Raises:
-            NotFound: where there is none.
+            NotFound: if the group does not exist.
         """
         found = Group(self._connection, names.check_group_id(group_id))
         found.progress()
         return found
 
     def groups(self, *, labels: Mapping[str, str] | None = None) -> list[GroupProgress]:
-        """How far each group is, by id; only those that have all of `labels`."""
+        """The progress of each group, by id; only groups with all of `labels`."""
 
         def fetch(token: str) -> Any:
             request = group_pb.ListGroupsRequest(page_token=token, labels=labels)
@@ -292,11 +292,11 @@ class Client(Catalog):
     # Large values
 
     def write_artifact(self, data: bytes) -> str:
-        """Stores bytes on the server. Returns their digest: the same for the same bytes."""
+        """Stores bytes on the server. Returns their digest; equal bytes have equal digests."""
         return artifacts.write(self._connection, data)
 
     def write_array(self, array: ArrayLike) -> str:
-        """Stores an array that studies bring: its digest is for `GeneratorSpec.inputs`.
+        """Stores an array for studies. Returns its digest, for `GeneratorSpec.inputs`.
 
         Raises:
             ValueError: for an array of objects.
@@ -306,9 +306,9 @@ class Client(Catalog):
         return artifacts.write(self._connection, file.getvalue())
 
     def read_artifact(self, digest: str) -> bytes:
-        """The bytes of that digest.
+        """The bytes with this digest.
 
         Raises:
-            NotFound: where the server does not have them.
+            NotFound: if the server does not have these bytes.
         """
         return artifacts.read(self._connection, digest)

@@ -45,7 +45,7 @@ class Connection:
     Attributes:
         target: the server's address.
         timeout: seconds that a call may take.
-        name: under which candidates are asked for.
+        name: the client's name in requests for candidates.
         studies, groups, oracles, catalog: the services.
     """
 
@@ -90,7 +90,7 @@ class Connection:
                 attempts.failed(error)
 
     def stream(self, request: pb.ObserveRequest, stimuli: NDArray[Any]) -> NDArray[Any]:
-        """The activations that `request` asks for, of stimuli too large for a message.
+        """The activations for `request`, whose stimuli are too large for one message.
 
         Raises:
             BlackboxError: as `call`.
@@ -108,12 +108,12 @@ class Connection:
 
 
 class Reconnecting:
-    """Waits for a server that went away, longer after each attempt, and gives up in the end.
+    """Waits for an unavailable server, longer after each attempt, up to a limit.
 
     Args:
         target: its address, for messages.
-        seconds: how long it is waited for.
-        deadline: on the monotonic clock, after which no more is waited; None for never.
+        seconds: longest time to wait.
+        deadline: time on the monotonic clock at which the wait ends; None for no deadline.
     """
 
     def __init__(self, target: str, seconds: float, deadline: float | None = None) -> None:
@@ -123,7 +123,7 @@ class Reconnecting:
         self.answered()
 
     def answered(self) -> None:
-        """The server is there: a later failure is a first one."""
+        """Records that the server answered: a later failure counts as the first failure."""
         self._pause = FIRST_PAUSE_SECONDS
         self._lost_since: float | None = None
 
@@ -131,7 +131,8 @@ class Reconnecting:
         """Waits before the next attempt.
 
         Raises:
-            BlackboxError: what the server raised; `ServerUnavailable` where it stays away.
+            BlackboxError: the server's error; `ServerUnavailable` if the server did not come back
+                in time.
         """
         problem = from_rpc_error(error, self._target)
         if not isinstance(problem, ServerUnavailable):

@@ -20,14 +20,14 @@ from blackbox_am.v1 import group_service_pb2 as pb
 
 @dataclass(frozen=True)
 class GroupMember:
-    """How far one study of a group is.
+    """The progress of one study of a group.
 
     Attributes:
         name: its name in the group.
         study_id: its id.
-        state, message: where it stands, and why; None where the study does not exist (yet, or
-            any more).
-        best_score: the best of all its targets; None until something was measured.
+        state, message: its state and the reason; None if the study does not exist yet, or was
+            deleted.
+        best_score: the best score of all its targets; None before the first measurement.
         search_rows: rows that its search measured.
     """
 
@@ -41,14 +41,15 @@ class GroupMember:
 
 @dataclass(frozen=True)
 class GroupProgress:
-    """How far a group is.
+    """The progress of a group.
 
     Attributes:
         group_id: its id.
-        state: follows from the members' states.
-        members: one entry a member.
-        labels: as it was created with.
-        unfinished: what is being done to the members one after another, such as `create`.
+        state: derived from the members' states.
+        members: one entry for each member.
+        labels: the labels from its creation.
+        unfinished: the action that is being applied to the members one after another, such as
+            `create`.
     """
 
     group_id: str
@@ -59,7 +60,7 @@ class GroupProgress:
 
 
 class Group:
-    """A handle on a group. It holds nothing but the id: the server knows the rest.
+    """A handle of a group. It contains only the id; the server has all data.
 
     Attributes:
         id: the group's id.
@@ -75,12 +76,12 @@ class Group:
         return f"<Group {self.id!r} at {self._connection.target}>"
 
     def progress(self) -> GroupProgress:
-        """How far it is."""
+        """The current progress of the group."""
         request = pb.GetGroupRequest(name=self._name)
         return from_message(self._connection.call(self._stub.GetGroup, request).group)
 
     def members(self) -> dict[str, Study]:
-        """Handles on its studies, by their names in the group."""
+        """Handles of the group's studies, by their names in the group."""
         found = self.progress().members
         return {member.name: Study(self._connection, member.study_id) for member in found}
 
@@ -91,20 +92,20 @@ class Group:
         *,
         reconnect_seconds: float = 60.0,
     ) -> Iterator[tuple[str, StudyEvent]]:
-        """What happens to the members, until all have ended: (name of the member, event).
+        """The events of all members, until all have ended: (name of the member, event).
 
-        Events come in order for each member. A lost connection is taken up again after the last
-        event of each, without gaps or repeats.
+        Events are in order for each member. After a lost connection, the events continue after the
+        last event of each member, without gaps or repeats.
 
         Args:
-            after_sequences: of a member, by its name: only events after this one.
-            min_interval: seconds; events of generations of one member that follow each other
-                faster are left out, but for the last. 0 for all of them.
-            reconnect_seconds: how long a server that went away is waited for.
+            after_sequences: for each member, by its name: only events after this number.
+            min_interval: seconds; events of generations of one member that follow each other faster
+                are left out, except the last one. 0 for all events.
+            reconnect_seconds: longest time to wait for an unavailable server.
 
         Raises:
-            ServerUnavailable: where it did not come back in time.
-            NotFound: where the group is deleted.
+            ServerUnavailable: if the server did not come back in time.
+            NotFound: if the group is deleted.
         """
         seen = dict(after_sequences or {})
         interval = duration_to_proto(min_interval, "min_interval")
@@ -131,22 +132,22 @@ class Group:
         """Waits until all members have ended.
 
         Raises:
-            ServerUnavailable: where the server went away and did not come back in time.
+            ServerUnavailable: if the server became unavailable and did not come back in time.
         """
         for _ in self.watch(min_interval=1.0, reconnect_seconds=reconnect_seconds):
             pass
         return self.progress()
 
     def pause(self) -> GroupProgress:
-        """Pauses the members that go on."""
+        """Pauses the members that have not ended."""
         return self._steer(self._stub.PauseGroup, pb.PauseGroupRequest(name=self._name))
 
     def resume(self) -> GroupProgress:
-        """Sets the paused and failed members going."""
+        """Resumes the paused and failed members."""
         return self._steer(self._stub.ResumeGroup, pb.ResumeGroupRequest(name=self._name))
 
     def cancel(self) -> GroupProgress:
-        """Ends the members that go on, for good."""
+        """Cancels the members that have not ended, permanently."""
         return self._steer(self._stub.CancelGroup, pb.CancelGroupRequest(name=self._name))
 
     def extend(
@@ -160,14 +161,14 @@ class Group:
         """Raises the budget of every member that was not cancelled and has not failed.
 
         Raises:
-            InvalidSpec: where a limit of a member would fall.
+            InvalidSpec: if a limit of a member would become smaller.
         """
         budget = extension(queries_per_target, seconds, target_score, patience)
         request = pb.ExtendGroupRequest(name=self._name, budget=budget)
         return self._steer(self._stub.ExtendGroup, request)
 
     def delete(self) -> None:
-        """Ends all members, and forgets the group and them."""
+        """Cancels all members, and deletes them and the group."""
         self._connection.call(self._stub.DeleteGroup, pb.DeleteGroupRequest(name=self._name))
 
     def _steer(self, method: Any, request: Any) -> GroupProgress:

@@ -18,9 +18,9 @@ from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import catalog_service_pb2 as pb
 
 MAX_BYTES = 2**32
-"""What one call brings at most."""
+"""Largest size of one call's answer, in bytes."""
 ROWS = 64
-"""Stimuli that one call asks for at most."""
+"""Largest number of stimuli that one call requests."""
 
 
 def sample(connection: Connection, generator: str, n: int, seed: int) -> NDArray[Any]:
@@ -41,8 +41,8 @@ def render(
     dtype: str,
     on_rows: Callable[[int], None] | None,
 ) -> NDArray[Any]:
-    """(N, *stimulus), for latents (N, D), which travel in pieces that a server takes, each with
-    the targets of its rows.
+    """(N, *stimulus), for latents (N, D), which are sent in pieces of a size that the server
+    accepts, each with the targets of its rows.
     """
     array = _numbers(latents)
     wanted = tensors.stimulus_dtype(dtype)
@@ -88,11 +88,12 @@ def _whole(targets: ArrayLike | None) -> Sequence[int] | None:
 def _pieces(
     array: NDArray[Any], targets: Sequence[int] | None
 ) -> Iterator[tuple[int, NDArray[Any], Sequence[int]]]:
-    """Where each piece starts, the piece, and the targets of its rows, none where None."""
+    """The start of each piece, the piece, and the targets of its rows; no targets if None."""
     if array.ndim != 2 or not array.size:
-        yield 0, array, targets or ()  # the server says what it expects
+        yield 0, array, targets or ()  # the server's error contains the expected shape
         return
-    # Checked here: a server cannot tell too few of them from those of a piece.
+    # Checked here, because the server cannot distinguish missing targets from the targets of a
+    # piece.
     each = () if targets is None else one_a_row(targets, len(array))
     # Few rows a call: a slow generator needs its time for each of them.
     step = min(ROWS, max(1, SEND_BYTES // array[0].nbytes))

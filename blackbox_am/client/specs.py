@@ -40,10 +40,10 @@ def study_message(
     labels: dict[str, str] | None = None,
     keep_latents: str = "best",
 ) -> pb.StudySpec:
-    """The message for what `Client.create` takes.
+    """The message for the arguments of `Client.create`.
 
     Raises:
-        InvalidSpec: naming the field at fault.
+        InvalidSpec: with the path of the wrong field.
     """
     budget = {
         "queries_per_target": queries_per_target,

@@ -182,27 +182,28 @@ class Study:
         timeout: float | None = None,
         reconnect_seconds: float = 60.0,
     ) -> Candidates:
-        """Candidates to measure, held for this client. Waits until there are some.
+        """Candidates to measure, leased to this client. Waits until candidates are available.
 
-        Candidates that this client was handed before its script started again come back at once,
-        see `connect`.
+        Candidates that were leased to this client before its script started again are returned at
+        once, see `connect`.
 
         Args:
-            n: how many at most; as many as fit into one message where 0.
-            stimuli: whether to send what the generator makes of them.
+            n: largest number of candidates; 0 for as many as fit into one message.
+            stimuli: whether to send the rendered stimuli.
             dtype: of the stimuli: `uint8` (0..255), or `float32` (0..1), which is exact.
-            lease: seconds that they are held for. What is not told by then may go to others.
-            timeout: seconds to wait where others hold what is left, or the study is paused;
-                without end where None, not at all where 0.
-            reconnect_seconds: how long a server that went away is waited for.
+            lease: duration of the lease in seconds. Afterwards, unmeasured candidates may be leased
+                to other clients.
+            timeout: longest wait in seconds if all candidates are leased to others, or the study is
+                paused; None waits without limit, 0 does not wait.
+            reconnect_seconds: longest time to wait for an unavailable server.
 
         Returns:
-            Up to `n`. None at all, with arrays of no rows, where the study has ended (`done`),
-            or after `timeout`.
+            Up to `n` candidates. No candidates, with arrays of 0 rows, if the study has ended
+            (`done`), or after `timeout`.
 
         Raises:
-            ServerUnavailable: where the server went away and did not come back in time.
-            InvalidInput: for stimuli of a study that has no generator.
+            ServerUnavailable: if the server became unavailable and did not come back in time.
+            InvalidInput: for stimuli of a study without a generator.
         """
         name = self._connection.name
         request = pb.AskRequest(
@@ -231,24 +232,25 @@ class Study:
         all_units: bool = False,
         reconnect_seconds: float = 60.0,
     ) -> TellResult:
-        """Brings measurements. They are durable when this returns, and may be told again.
+        """Sends measurements. They are durable when the method returns. Sending them again is
+        harmless.
 
         Args:
-            candidates: as `ask` returned them, or their ids; N of them.
-            values: what was measured, nan where it failed. (N,): one score for each candidate, for
-                targets that read one unit. (N, U): for each candidate the units that its target
-                reads, in the order of its objective, nan to fill up shorter rows.
-            all_units: (N, U) values hold all units of the study in each row, in the order of
-                `Study.units`.
-            reconnect_seconds: how long a server that went away is waited for.
+            candidates: the result of `ask`, or ids of N candidates.
+            values: the measurements, nan for a failed measurement. (N,): one score for each
+                candidate, for targets that read one unit. (N, U): for each candidate the units of
+                its target, in the order of the objective; shorter rows are filled up with nan.
+            all_units: whether (N, U) values contain all units of the study in each row, in the
+                order of `Study.units`.
+            reconnect_seconds: longest time to wait for an unavailable server.
 
-        More than fits into one message is sent in several.
+        Measurements that do not fit into one message are sent in several messages.
 
         Raises:
-            InvalidInput: for infinities, and candidates that were never proposed.
+            InvalidInput: for infinities, and for candidates that were never proposed.
             ShapeMismatch: for another shape.
-            StudyClosed: where the study has ended.
-            ServerUnavailable: where the server went away and did not come back in time.
+            StudyClosed: if the study has ended.
+            ServerUnavailable: if the server became unavailable and did not come back in time.
         """
         ids = candidates.ids if isinstance(candidates, Candidates) else tuple(candidates)
         array = _measured(values, len(ids))
@@ -266,7 +268,7 @@ class Study:
         )
 
     def units(self) -> list[str]:
-        """All units that the targets read, each once, in the order of `all_units`."""
+        """All units of the targets, each once, in the order of `all_units`."""
         return list(self._get().units)
 
     def renew(self, candidates: Candidates, lease: float = 60.0) -> int:
@@ -293,11 +295,11 @@ class Study:
         return self._steer(self._stub.PauseStudy, pb.PauseStudyRequest(name=self._name))
 
     def resume(self, *, adopt: bool = False) -> StudyProgress:
-        """Sets a paused or failed study going.
+        """Resumes a paused or failed study.
 
         Args:
-            adopt: go on with the model and generator that the server has now, where they are not
-                those that the study was created with.
+            adopt: continue with the server's present model and generator, even if the study was
+                created with others.
         """
         request = pb.ResumeStudyRequest(name=self._name, adopt=adopt)
         return self._steer(self._stub.ResumeStudy, request)
@@ -357,10 +359,10 @@ def extension(
     target_score: float | None,
     patience: int | None,
 ) -> study_pb2.Budget:
-    """Limits to set, those that are None left out.
+    """The limits to set, without limits that are None.
 
     Raises:
-        InvalidInput: for limits that are none.
+        InvalidInput: for invalid limits.
     """
     for name, limit in (("queries_per_target", queries_per_target), ("patience", patience)):
         if limit is not None and not 1 <= limit <= MAX_QUERIES:
@@ -390,7 +392,9 @@ def _measured(values: ArrayLike, rows: int) -> NDArray[Any]:
 
 
 def _pieces(ids: Sequence[int], row_bytes: int) -> Iterator[slice]:
-    """Slices of the candidates that fit into a message each; one empty one for none."""
+    """Slices of the candidates, each of which fits into a message; one empty slice without
+    candidates.
+    """
     rows = max(1, SEND_BYTES // (ID_BYTES + row_bytes))
     for start in range(0, max(len(ids), 1), rows):
         yield slice(start, start + rows)

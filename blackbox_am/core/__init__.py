@@ -1,1 +1,1 @@
-"""The vocabulary: what every other part of blackbox_am speaks of."""
+"""The vocabulary: types and contracts that every other part of blackbox_am uses."""

@@ -78,10 +78,10 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def bounds(self) -> tuple[int | float, int | float]:
-        """Of each of its features, as numbers."""
+        """The bounds of each feature, as numbers."""
         if self.categories:
             return 0, 1 if self.one_hot else len(self.categories) - 1
-        assert self.low is not None  # checked when it was made
+        assert self.low is not None  # checked in __post_init__
         assert self.high is not None  # as above
         return self.low, self.high
 
@@ -126,7 +126,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.choices <= 2**53 and last < 2**63:
             near: Array = low + steps.astype(np.int64)
             return near
-        # A float64 holds no such number exactly; Python's own integers do.
+        # A float64 cannot represent such a number exactly; Python's integers can.
         whole = [min(low + int(step), last) for step in steps.tolist()]
         return np.array(whole, np.int64 if last < 2**63 else np.uint64)
 
@@ -136,8 +136,8 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [self.categories[code] for code in numbers] if self.categories else numbers
 
     def series(self, places: Array, dtype: str | None = None) -> Any:
-        """The column's values as a pandas Series of its dtype, or of another, for features (N,
-        features).
+        """The column's values as a pandas Series of its dtype, or of a given dtype, for features
+        (N, features).
         """
         pd = _pandas()
         dtype = self.dtype if dtype is None else dtype

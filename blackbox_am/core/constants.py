@@ -28,7 +28,8 @@ class Constants:
         """The tensors on `device`."""
         found = self._there.get(device)
         if found is None:
-            # What is made in inference mode could never take part in a gradient.
+            # Tensors that are created in inference mode cannot be used in a differentiated
+            # computation.
             with torch.inference_mode(False), torch.no_grad():
                 found = tuple(tensor.to(device) for tensor in self._made)
             self._there[device] = found

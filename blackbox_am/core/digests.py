@@ -53,7 +53,7 @@ class Unnamed:
     def of(cls, value: object) -> Unnamed:
         """The same name for the same object, and another name for every other object."""
         bound = getattr(value, "__self__", None)
-        if inspect.ismethod(value) and bound is not None:  # made anew at each access
+        if inspect.ismethod(value) and bound is not None:  # a new object at each access
             return cls(f"{cls.of(bound).text}.{value.__name__}")
         with _tokens_lock:
             known = _tokens.get(id(value))
@@ -120,7 +120,7 @@ def structure(module: torch.nn.Module) -> Digest:
 def _reference(value: object) -> Callable[[], object]:
     try:
         return weakref.ref(value)
-    except TypeError:  # kept for good, so that no other object gets its address
+    except TypeError:  # kept permanently, so that no other object gets its address
         return lambda: value
 
 

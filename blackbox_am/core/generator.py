@@ -178,7 +178,7 @@ def check_latent_shape(space: Space, latents: torch.Tensor) -> None:
 def check_latents(space: Space, latents: torch.Tensor) -> None:
     """Checks latents (N, D) that come from outside: shape, dtype, and every value.
 
-    It waits for the device, so it belongs at the edge of the service, not in a loop.
+    The check waits for the device, so call it where requests are received, not in a loop.
 
     Raises:
         ShapeMismatch: for another shape or dtype.

@@ -21,10 +21,10 @@ class GeneratorWrapper(Generator):
     ``Colour(Resize(DiffusersVAE(), (28, 28)), "grey")``.
 
     Attributes:
-        inner: the generator that it is put around.
+        inner: the wrapped generator.
 
     Raises:
-        InvalidSpec: where `inner` is no generator.
+        InvalidSpec: if `inner` is not a generator.
     """
 
     inner: Any
@@ -50,15 +50,16 @@ class GeneratorWrapper(Generator):
         """Shape of one stimulus.
 
         Raises:
-            InvalidSpec: where the stimuli within are none that this can change.
+            InvalidSpec: if the wrapper cannot change the inner stimuli.
         """
         return self.around(tuple(self.inner.stimulus_shape))
 
     def around(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of its stimuli, where those of `inner` have `shape`. Override what it changes.
+        """Shape of the changed stimuli, if the inner stimuli have `shape`. Override it if the shape
+        changes.
 
         Raises:
-            InvalidSpec: where it cannot change such stimuli.
+            InvalidSpec: if the wrapper cannot change such stimuli.
         """
         return shape
 
@@ -79,8 +80,8 @@ class GeneratorWrapper(Generator):
 
     @abstractmethod
     def changed(self, stimuli: torch.Tensor) -> torch.Tensor:
-        """(N, *stimulus_shape) float32 in [0, 1], from what `inner` rendered."""
+        """(N, *stimulus_shape) float32 in [0, 1], for stimuli that `inner` rendered."""
 
     def to(self, device: torch.device | str) -> None:
-        """Moves the generator within."""
+        """Moves the inner generator."""
         self.inner.to(device)

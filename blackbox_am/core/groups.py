@@ -1,4 +1,4 @@
-"""The contract of the journals of groups, beside those of studies."""
+"""The contract of a store for the journals of groups."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class GroupRecord:
-    """One event of a group as it is kept.
+    """One stored event of a group.
 
     Attributes:
-        sequence: its place in the group's journal, gap-free from 1.
-        time: when it was written, in seconds since the epoch.
+        sequence: its number in the group's journal, without gaps from 1.
+        time: of writing, in seconds since the epoch.
         body: the encoded event.
     """
 
@@ -22,14 +22,16 @@ class GroupRecord:
 
 
 class GroupJournals(ABC):
-    """Keeps the journals of groups. Every method is safe to call from any thread."""
+    """Stores the journals of groups. Every method is safe to call from any thread."""
 
     @abstractmethod
     def append(self, group_id: str, sequence: int, body: bytes) -> None:
-        """Writes an event at `sequence`, durable when it returns. Event 1 creates the group.
+        """Writes an event at `sequence`. The event is durable when the method returns. Event 1
+        creates the group.
 
         Raises:
-            SequenceTaken: where another process wrote there first, or a gap would open.
+            SequenceTaken: if another process wrote an event of this number first, or numbers would
+                be skipped.
         """
 
     @abstractmethod
@@ -37,8 +39,8 @@ class GroupJournals(ABC):
         """All events of a group, in order.
 
         Raises:
-            NotFound: where there is no such group.
-            StoreCorrupt: where an event is damaged.
+            NotFound: if the group does not exist.
+            StoreCorrupt: if an event is damaged.
         """
 
     @abstractmethod
@@ -47,4 +49,6 @@ class GroupJournals(ABC):
 
     @abstractmethod
     def delete(self, group_id: str) -> None:
-        """Forgets a group's journal; without effect where there is none. Its studies stay."""
+        """Deletes a group's journal; without effect if it does not exist. The group's studies are
+        kept.
+        """

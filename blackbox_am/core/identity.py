@@ -30,8 +30,8 @@ class Fingerprint:
         parameters: its parameters as text, by name; those of an inner plug-in follow a dot,
             `inner.bits`. A secret is hashed.
         contents: digests of files, folders and objects in memory, by the name of the parameter.
-        unnamed: those of `contents` that only this process can identify, such as a Python function
-            without a name.
+        unnamed: the entries of `contents` that only this process can identify, such as a Python
+            function without a name.
     """
 
     kind: str
@@ -76,18 +76,19 @@ class Identified:
     kind: ClassVar[str]
     """The plug-in's name in configurations, which is the name of its file."""
     excluded_from_identity: ClassVar[frozenset[str]] = frozenset()
-    """Parameters on which no answer depends, such as a timeout. Nor does any depend on a field
-    that is left out of comparisons (`compare=False`)."""
+    """Parameters without influence on any answer, such as a timeout. Fields with `compare=False`
+    are excluded too.
+    """
 
     def contents(self) -> Mapping[str, object]:
-        """What it reads, by the name of the parameter that gives it.
+        """The files and objects that the plug-in uses, by the name of the parameter that gives
+        them.
 
-        A value is a `Path` (of a file or a folder) or a tuple of them, an object in memory, a
-        `Digest` that is known already, or None where the parameter does not count. It takes the
-        place of the parameter in the fingerprint. Parameters that are left out here speak for
-        themselves: a plain value by its text, a text that is the path of a file by the file's
-        content, and an object in memory by its content. Override this where a parameter names
-        files in another way.
+        A value is a `Path` (of a file or a folder) or a tuple of paths, an object in memory, a
+        `Digest` that is known already, or None if the parameter is ignored. The value replaces the
+        parameter in the fingerprint. Other parameters are identified as follows: a plain value by
+        its text, a text that is the path of a file by the file's content, and an object in memory
+        by its content. Override this method if a parameter names files in another way.
         """
         return {}
 
@@ -137,7 +138,7 @@ class _Collector:
     def of(self, owner: Identified) -> Fingerprint:
         given = dict(owner.contents())
         code = own_code(type(owner))
-        if code:  # a class of the user's own, who edits it
+        if code:  # a class of the user, who may edit its code
             self.contents["class"] = digests.of_text(code)
         for name, value, secret in _fields(owner):
             if name not in given:
@@ -176,13 +177,13 @@ class _Collector:
 def _fields(owner: Identified) -> Iterator[tuple[str, Any, bool]]:
     """Name, value, and whether it is a secret, of each parameter that answers depend on."""
     if not dataclasses.is_dataclass(owner):
-        # Its class may hold anything, so that only the object itself tells which one it is.
+        # Its class may have any attributes, so only the object itself can be identified.
         yield "itself", Unnamed.of(owner), False
         return
     own = bool(own_code(type(owner)))
     for one in dataclasses.fields(owner):
-        # In a class of the user's own, what is made anew for each object is a log, a lock or the
-        # like, which changes as the object is used.
+        # In a class of the user, a value that each object creates for itself is a log, a lock or a
+        # similar value, which changes while the object is used.
         kept = own and one.default_factory is not dataclasses.MISSING
         if one.compare and not kept and one.name not in owner.excluded_from_identity:
             yield one.name, getattr(owner, one.name), not one.repr

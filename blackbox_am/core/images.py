@@ -13,11 +13,11 @@ Mode = Literal["bilinear", "bicubic", "nearest"]
 MODES = ("bilinear", "bicubic", "nearest")
 
 GREY = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in brightness (ITU-R BT.601)."""
+"""Weights of red, green and blue in the luma (ITU-R BT.601)."""
 
 
 def luma(images: torch.Tensor) -> torch.Tensor:
-    """(N, 1, H, W) brightness of images (N, 3, H, W) in red, green and blue (ITU-R BT.601)."""
+    """(N, 1, H, W) luma of images (N, 3, H, W) in red, green and blue (ITU-R BT.601)."""
     red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
     return (GREY[0] * red).add(green, alpha=GREY[1]).add(blue, alpha=GREY[2])
 
@@ -41,7 +41,7 @@ def center_crop(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
     """(N, C, *size): the middle of `images`.
 
     Raises:
-        InvalidSpec: where they are smaller.
+        InvalidSpec: if the images are smaller.
     """
     height, width = size
     fits = height <= images.shape[2] and width <= images.shape[3]

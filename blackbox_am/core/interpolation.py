@@ -1,4 +1,4 @@
-"""Ways from one latent to another, for each kind of space. numpy only."""
+"""Paths from one latent to another, for each kind of space. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def interpolate(space: SpaceSpec, start: Array, end: Array, steps: int) -> Array
     """(steps, D): latents from `start` to `end`, both (D,), ends included.
 
     In a normal space and on a sphere the direction turns along the great circle (slerp,
-    Shoemake, "Animating rotation with quaternion curves", 1985) while the norm changes
-    evenly: a straight line would pass through norms that the prior never has. In a box it is
-    straight. Codes turn one position after another, in a fixed random order.
+    Shoemake, "Animating rotation with quaternion curves", 1985) while the norm changes linearly: a
+    straight line would pass through norms that the prior does not have. In a box the path is
+    straight. Codes change one position after another, in a fixed random order.
 
     Raises:
-        ShapeMismatch: where an end is not of shape (D,), or there are fewer than two steps.
+        ShapeMismatch: if an end does not have shape (D,), or there are fewer than two steps.
     """
     for name, latent in (("start", start), ("end", end)):
         if latent.shape != (space.dimension,):
@@ -63,7 +63,7 @@ def _slerp(start: Array, end: Array, fractions: Array) -> Array:
         return _straight(start, end, fractions)
     first, last = start / norms[0], end / norms[1]
     angle = np.arccos(np.clip(first @ last, -1.0, 1.0))
-    if np.sin(angle) < 1e-6:  # one direction, or opposite ones, which no great circle joins
+    if np.sin(angle) < 1e-6:  # equal or opposite directions do not determine a great circle
         return _straight(start, end, fractions)
     turned = np.sin((1 - fractions) * angle) * first + np.sin(fractions * angle) * last
     lengths = (1 - fractions) * norms[0] + fractions * norms[1]

@@ -1,4 +1,4 @@
-"""Which quantities are measured for each target, and in which columns they stand."""
+"""The quantities that are measured for each target, and their columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Layout:
 
     Attributes:
         units: units of the model, in the order in which they are first read.
-        measures: measures of the stimulus, likewise.
+        measures: measures of the stimulus, in the order in which they are first read.
     """
 
     units: tuple[Unit, ...]
@@ -26,7 +26,7 @@ class Layout:
 
     @classmethod
     def of(cls, quantities: Iterable[Quantity]) -> Layout:
-        """The layout of all `quantities`, in which some may be repeated."""
+        """The layout of `quantities`, which may contain repetitions."""
         once = tuple(dict.fromkeys(quantities))
         return cls(
             tuple(quantity for quantity in once if isinstance(quantity, Unit)),
@@ -35,7 +35,7 @@ class Layout:
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """All of them, in the order of the columns."""
+        """All quantities, in the order of the columns."""
         return (*self.units, *self.measures)
 
     def columns(self, quantities: Iterable[Quantity]) -> tuple[int, ...]:
@@ -47,7 +47,7 @@ class Layout:
 def layouts_of(
     objectives: Sequence[Objective], criteria: Sequence[Criterion]
 ) -> tuple[Layout, ...]:
-    """What is measured for each target: what its objective reads, then its criterion."""
+    """The layout of each target: the quantities of its objective, then those of its criterion."""
     more: list[tuple[Quantity, ...]] = [criterion.reads() for criterion in criteria]
     if len(more) <= 1:
         more = (more or [()]) * len(objectives)
@@ -58,7 +58,7 @@ def layouts_of(
 
 
 def form_of(spec: ObjectiveSpec) -> tuple[object, ...]:
-    """Equal for objectives that differ only in which quantities they read."""
+    """A key that is equal for objectives that differ only in their quantities."""
     parameters = repr(sorted(spec.parameters.items()))
     terms = tuple(form_of(term) for term in spec.terms)
     return (spec.kind, len(spec.quantities), spec.weights, parameters, terms)

@@ -36,14 +36,14 @@ from pathlib import Path
 import torch
 
 ALIGNMENT = 64
-"""Bytes. torch allocates CPU memory at multiples of it."""
+"""Bytes. torch allocates CPU memory at multiples of this number."""
 
 _MODES = {1: "off", 2: "AUTO", 3: "COMPATIBLE"}
-"""What MKL answers, and the value of `MKL_CBWR` that it stands for."""
+"""MKL's numbers for its modes, and the corresponding values of `MKL_CBWR`."""
 _BRANCH = 1
-"""Asks MKL for its mode."""
+"""Argument that requests the mode from MKL."""
 _STRICT = 0x10000
-"""Added to the mode where the result does not depend on the number of threads either."""
+"""Added to the mode if the result does not depend on the number of threads either."""
 
 
 @cache
@@ -73,9 +73,10 @@ def reproducible() -> bool:
 
 
 def numerics(device: torch.device | str = "cpu") -> str:
-    """What the last bits of a result on `device` depend on, besides its inputs: the processor, its
-    instruction set, MKL's mode, the number of threads, the graphics card where `device` is one,
-    and the version of torch. Two processes that describe themselves alike compute the same bits.
+    """A description of everything besides the inputs that the last bits of a result on `device`
+    depend on: the processor, its instruction set, MKL's mode, the number of threads, the graphics
+    card if `device` is one, and the version of torch. Two processes with equal descriptions compute
+    the same bits.
     """
     mode = mkl_mode()
     guard = "" if reproducible() else ", aligned copies"
@@ -93,7 +94,7 @@ def numerics(device: torch.device | str = "cpu") -> str:
 
 @cache
 def _processor() -> str:
-    """The model of the processor, or its architecture where the system does not name a model."""
+    """The model of the processor, or its architecture if the system does not give a model."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -125,7 +126,7 @@ def _dense(tensor: torch.Tensor) -> bool:
 
 
 def _fixed(tensor: torch.Tensor) -> torch.Tensor:
-    """`tensor` as MKL may see it."""
+    """`tensor`, aligned for MKL if necessary."""
     return tensor if reproducible() else aligned(tensor)
 
 
@@ -149,7 +150,7 @@ def addmm(
 def addmm_(
     base: torch.Tensor, left: torch.Tensor, right: torch.Tensor, *, beta: float = 1.0
 ) -> None:
-    """Makes `base` into beta base + left right, in place, for matrices."""
+    """Replaces `base` by beta base + left right, in place, for matrices."""
     place = _fixed(base)
     place.addmm_(_fixed(left), _fixed(right), beta=beta)
     if place is not base:
@@ -176,8 +177,8 @@ def cholesky(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Lower A (..., D, D) with A A^T = `matrix` (..., D, D), of which only the lower triangle is
     read, and (...) int32: 0, or the order of the leading minor that is not positive definite.
 
-    This function takes batches, since one call for all is several times as fast for small
-    matrices. Where MKL is not reproducible, each matrix of a batch gets a call of its own.
+    This function takes batches, since one call for all matrices is several times as fast for small
+    matrices. If MKL is not reproducible, each matrix of a batch has its own call.
     """
     if matrix.ndim == 3 and matrix.device.type == "cpu" and not reproducible():
         pairs = [cholesky(one) for one in matrix]
@@ -187,7 +188,7 @@ def cholesky(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def inverse(matrix: torch.Tensor) -> torch.Tensor:
-    """The inverse of a square matrix; not finite, or without meaning, where there is none."""
+    """The inverse of a square matrix; not finite, or meaningless, for a singular matrix."""
     found: torch.Tensor = torch.linalg.inv_ex(_fixed(matrix))[0]
     return found
 

@@ -41,7 +41,7 @@ class Measure(ABC):
     compares: ClassVar[bool] = False
     """Whether the measures compare stimuli with the generator's inputs."""
 
-    def check(self, stimulus_shape: tuple[int, ...]) -> None:  # noqa: B027  # most take any
+    def check(self, stimulus_shape: tuple[int, ...]) -> None:  # noqa: B027  # most measures accept any shape
         """Check that stimuli of this shape can be measured.
 
         Raises:

@@ -56,7 +56,7 @@ def add(digest: Hash, value: object) -> bool:
 
 
 def add_structure(digest: Hash, module: nn.Module) -> None:
-    """Add the classes of all submodules, and what they print of themselves, to `digest`.
+    """Add the classes of all submodules, and their printed descriptions, to `digest`.
 
     The code of a class outside the installed packages is added too, because its owner edits it.
     Attributes of a module that are floating-point numbers are added; integers are not, because many
@@ -129,8 +129,8 @@ def _add_text(digest: Hash, text: str) -> None:
 def own_code(kind: type) -> str:
     """The code and the constants of a class outside the installed packages, and of its bases.
 
-    It is bytecode, so that comments and lines do not count and a class that was typed into an
-    interpreter does. Another version of Python may compile other bytecode.
+    The code is read as bytecode, so comments and line numbers have no effect, and a class that was
+    typed into an interpreter can be read too. Another version of Python may compile other bytecode.
     """
     own = (base for base in kind.__mro__ if not _is_installed(base))
     return "\n".join(f"{base.__qualname__}:{_members(base)}" for base in own)
@@ -142,7 +142,7 @@ def _members(kind: type) -> str:
         function = getattr(member, "__func__", getattr(member, "fget", member))
         function = inspect.unwrap(function) if callable(function) else function
         code = getattr(function, "__code__", None)
-        if isinstance(code, CodeType) and code.co_filename != "<string>":  # of a dataclass
+        if isinstance(code, CodeType) and code.co_filename != "<string>":  # methods of a dataclass
             found.append(f"{name}={_code(code)}")
         elif isinstance(member, (int, float, str, tuple)) and not name.startswith("__"):
             found.append(f"{name}={member!r}")
@@ -156,7 +156,7 @@ def _code(code: CodeType) -> str:
 def _constant(value: object) -> str:
     if isinstance(value, CodeType):
         return _code(value)
-    if isinstance(value, frozenset):  # in another order in another process
+    if isinstance(value, frozenset):  # their order differs between processes
         return str(sorted(map(_constant, value)))
     if isinstance(value, tuple):
         return str([_constant(item) for item in value])

@@ -27,7 +27,7 @@ def model_files(path: str | Path) -> tuple[Path, ...]:
         raise MissingExtra.of("onnx", "onnx") from error
     try:
         model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf's and onnx's own
+    except Exception as error:  # errors of protobuf and of onnx
         raise InvalidSpec(
             f"model: cannot read {str(path)!r} as an ONNX model: {error}", field="model"
         ) from error
@@ -77,7 +77,7 @@ def open_session(
                 field="providers",
             )
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised
+    options.log_severity_level = 4  # errors are raised
     options.use_deterministic_compute = True
     options.intra_op_num_threads = threads or 0
     if not optimise:

@@ -21,18 +21,18 @@ State = TypeVar("State")
 CONTINUOUS = frozenset({"normal", "sphere", "box", "product"})
 """The kinds of space whose coordinates are all numbers."""
 EVERY = CONTINUOUS | {"categorical", "mixed"}
-"""The kinds of space that there are, see `kinds`."""
+"""All kinds of space, see `kinds`."""
 MAX_POPULATION = 100_000
 
 
 @dataclass(frozen=True)
 class SearchContext:
-    """What is known about a study before it begins.
+    """Facts about a study that are known before it begins.
 
     Attributes:
         queries_per_target: the budget, in rows.
         targets: K.
-        noisy: whether the same stimuli may give other activations next time.
+        noisy: whether repeated measurements of the same stimuli may give different activations.
     """
 
     queries_per_target: int
@@ -42,16 +42,16 @@ class SearchContext:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A generation of which not every row is to be measured.
+    """A generation in which some rows need not be measured.
 
     P, the number of rows, is fixed for a study. An optimizer that needs fewer rows of a target in
     one generation masks the others: they are neither rendered, observed, billed nor journalled,
-    and `tell` gets nan as their scores. At least one row of each target is wanted, so that every
-    generation makes progress.
+    and `tell` gets nan as their scores. At least one row of each target must be wanted, so that
+    every generation makes progress.
 
     Attributes:
-        latents: (K, P, D). The rows that are not wanted hold any finite latents.
-        wanted: (K, P) bool on the device of the latents; None where every row is wanted.
+        latents: (K, P, D). Rows that are not wanted may contain any finite latents.
+        wanted: (K, P) bool on the device of the latents; None if every row is wanted.
     """
 
     latents: torch.Tensor
@@ -59,7 +59,7 @@ class Proposal:
 
     @classmethod
     def of(cls, asked: torch.Tensor | Proposal) -> Proposal:
-        """What `Optimizer.ask` returned, as a proposal."""
+        """The result of `Optimizer.ask` as a proposal."""
         return asked if isinstance(asked, Proposal) else cls(asked)
 
     def mask(self) -> torch.Tensor:
@@ -73,27 +73,27 @@ class Optimizer(ABC, Generic[State]):
     """Proposes latents and learns from scores, for K targets at once.
 
     A subclass is a frozen dataclass: its fields are its parameters and its schema. The space is
-    part of the configuration too, and is passed with every call. What changes is the state: a
-    dataclass whose every field is a tensor with a leading K axis, or a dict of such tensors where
-    one search contains another. The rows of that axis never mix: target k does what it would do
-    alone, to the last bit.
+    part of the configuration too, and is passed with every call. The search changes only the state:
+    a dataclass in which every field is a tensor with a leading K axis, or a dict of such tensors if
+    one search contains another. The rows of the K axis never mix: the search for target k is
+    bit-identical to a search for this target alone.
 
     - `ask` is pure: two calls with equal streams return equal latents.
     - `tell` may work in place: the old state must not be used afterwards.
-    - A score of nan is a row that failed, or that was never evaluated.
+    - A score of nan stands for a row that failed, or that was not evaluated.
     - Larger scores are better. Only their order matters, unless `rank_based` is False.
     - Equal inputs give equal bits at every memory address: `core.linear_algebra` has the products
       and factorisations that ensure this.
 
     An optimizer that wraps a library may keep the library's live objects in its state, as a tuple
-    of K of them, if it is `replay_only`. Its `ask` is pure within a generation: a second call
+    of K objects, if it is `replay_only`. Its `ask` is pure within a generation: a second call
     returns the same latents and changes nothing.
     """
 
     name: ClassVar[str]
     """The name of the file, by which users name the optimizer."""
     order: ClassVar[int] = 0
-    """0: learns from scores. 1: needs their gradients as well."""
+    """0: learns from scores. 1: needs the gradients of the scores as well."""
     rank_based: ClassVar[bool] = True
     """Whether only the order of scores matters: an increasing function of the scores changes
     nothing."""
@@ -104,19 +104,21 @@ class Optimizer(ABC, Generic[State]):
     """Whether the state holds live objects, which cannot be snapshotted. Such a search is recovered
     by a replay of every generation from the first."""
     family: ClassVar[str] = ""
-    """The parameter that selects a member, for an optimizer that stands for many. Users may then
-    write `name:member` as the name."""
+    """The parameter that selects one of several optimizers, for a class that represents several
+    optimizers. Users may then write `name:member` as the name.
+    """
     spaces: ClassVar[frozenset[str]] = CONTINUOUS
     """The kinds of space that the optimizer can search, see `kinds`."""
     host_reads: ClassVar[str] = ""
-    """Why `ask` or `tell` read numbers back to the host. Empty for an optimizer that reads none:
-    a graphics card then never waits for it."""
+    """The reason why `ask` or `tell` read numbers back to the host. Empty if they read no numbers;
+    a graphics card then never waits for the host.
+    """
     state_type: ClassVar[type[Any]]
     """The class of the state."""
 
     @abstractmethod
     def population_size(self, space: Space) -> int:
-        """P: candidates a generation, for each target."""
+        """P: number of candidates of each target in a generation."""
 
     @abstractmethod
     def init(self, space: Space, targets: int, stream: Stream) -> State:
@@ -125,7 +127,8 @@ class Optimizer(ABC, Generic[State]):
     @abstractmethod
     def ask(self, space: Space, state: State, stream: Stream) -> torch.Tensor | Proposal:
         """(K, P, D) latents to evaluate next, or a `Proposal` of which some rows are masked out.
-        Latents may lie outside the space: the study projects them, and tells what was evaluated.
+        Latents may lie outside the space: the study projects them, and passes the projected latents
+        to `tell`.
         """
 
     @abstractmethod
@@ -141,13 +144,13 @@ class Optimizer(ABC, Generic[State]):
 
         Args:
             space: the space that the state was made for.
-            state: the state that was asked; not to be used afterwards.
+            state: the state that was passed to `ask`; must not be used afterwards.
             latents: (K, P, D), as evaluated.
             scores: (K, P), nan for rows that failed or were masked out.
             gradients: (K, P, D), of the scores with respect to latents; order 1 only.
 
         Raises:
-            GradientUnavailable: for an optimizer of order 1 where `gradients` is None.
+            GradientUnavailable: for an optimizer of order 1 if `gradients` is None.
         """
 
     def resolve(self, space: Space, context: SearchContext) -> Optimizer[Any]:
@@ -177,12 +180,12 @@ class Optimizer(ABC, Generic[State]):
         The models are not parameters: they are not in the specification and not on the wire.
 
         Args:
-            generator: the generator of the study; None where the study has a bare space.
-            network: finds a local network by its name in the catalogue.
+            generator: the generator of the study; None if the study searches a bare space.
+            network: a function that returns a local network by its name in the catalogue.
 
         Raises:
-            Unsupported: where a model that is needed is missing or has no gradients.
-            ShapeMismatch: where generator and network do not fit together.
+            Unsupported: if a required model is missing or has no gradients.
+            ShapeMismatch: if generator and network do not fit together.
             NotFound, UnknownUnit: for a network, or a layer of a network, that does not exist.
         """
         del generator, network
@@ -192,7 +195,7 @@ class Optimizer(ABC, Generic[State]):
         """Checks that this optimizer can search `space`.
 
         Raises:
-            Unsupported: for a kind of space it cannot search.
+            Unsupported: for a kind of space that it cannot search.
             InvalidSpec: for a population out of range.
         """
         missing = kinds(space) - self.spaces
@@ -212,7 +215,7 @@ class Optimizer(ABC, Generic[State]):
 
 
 def kinds(space: Space) -> set[str]:
-    """What an optimizer has to be able to search for `space`: the kinds of the space and of its
+    """The kinds that an optimizer must support to search `space`: the kinds of the space and of its
     parts, and `mixed` for a product with codes among its coordinates.
     """
     return _kinds(space.spec) | ({"mixed"} if space.mixed else set())
@@ -223,7 +226,7 @@ def _kinds(spec: SpaceSpec) -> set[str]:
 
 
 def _because(space: Space, missing: set[str]) -> str:
-    """What of a product space an optimizer cannot search."""
+    """The parts of a product space that an optimizer cannot search."""
     if space.mixed:
         return f" with codes among its {space.dim} coordinates"
     parts = missing - {space.kind}

@@ -93,7 +93,7 @@ def check_answer(answer: torch.Tensor, rows: int, units: int) -> None:
     """Check the shape and dtype of an oracle's answer.
 
     Raises:
-        OracleFailed: if they are wrong; the message says what was expected and what came.
+        OracleFailed: if they are wrong; the message has the expected and the actual values.
     """
     if tuple(answer.shape) != (rows, units):
         raise OracleFailed(
@@ -108,8 +108,8 @@ def check_answer(answer: torch.Tensor, rows: int, units: int) -> None:
 
 @contextmanager
 def failures_of(rows: int) -> Iterator[None]:
-    """Turns what an oracle raises on `rows` stimuli into an error that says so: an oracle is
-    anyone's code.
+    """Converts an exception of an oracle on `rows` stimuli into `OracleFailed`, because the code of
+    an oracle may raise anything.
 
     Raises:
         OracleFailed: for an exception that is not from `errors`.

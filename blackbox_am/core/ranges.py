@@ -9,7 +9,7 @@ def check(fits: bool, field: str, expected: str, value: object) -> None:
     """Refuses a parameter that does not fit.
 
     Raises:
-        InvalidSpec: naming the field, what it expects and what came.
+        InvalidSpec: with the field, the expected range and the actual value.
     """
     if not fits:
         raise InvalidSpec(f"{field}: expected {expected}, got {value!r}", field=field)

@@ -1,4 +1,4 @@
-"""Whether a model answers a stimulus the same way again, and beside other stimuli."""
+"""Tests whether a model repeats its answer to a stimulus, also beside other stimuli."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from enum import Enum
 import torch
 
 TOLERANCE = 1e-5
-"""Of the largest value of a unit: kernels may differ in last bits by the address of a batch."""
+"""Tolerance as a share of a unit's largest value: the last bits of kernels may depend on the
+address of a batch.
+"""
 
 
 class Repeats(Enum):
-    """When a stimulus gets the same activations again."""
+    """The conditions under which a stimulus has the same activations again."""
 
     ALWAYS = "always"
     ALONE = "alone"
-    """Only where it is alone in its batch, or has the same neighbours."""
+    """Only if the stimulus is alone in its batch, or has the same neighbours."""
     NEVER = "never"
 
 
@@ -27,7 +29,9 @@ _afresh: ContextVar[bool] = ContextVar("afresh", default=False)
 
 @contextmanager
 def afresh() -> Iterator[None]:
-    """Within it, caches pass questions on to the model, which is being measured."""
+    """Inside this context, caches pass requests on to the model, because the model is being
+    tested.
+    """
     token = _afresh.set(True)
     try:
         yield
@@ -36,14 +40,15 @@ def afresh() -> Iterator[None]:
 
 
 def asks_afresh() -> bool:
-    """Whether the model itself has to be asked, whatever is known of its answers."""
+    """Whether the model itself must be called, even if its answers are known."""
     return _afresh.get()
 
 
 def repeats(observe: Callable[[torch.Tensor], torch.Tensor], stimuli: torch.Tensor) -> Repeats:
-    """Asks for the first of three stimuli beside the second, and then beside the third.
+    """Observes the first of three stimuli beside the second, and then beside the third.
 
-    Where the two answers differ, it is asked for alone, twice. Answers with nan tell nothing.
+    If the two answers differ, the first stimulus is observed alone, twice. Answers with nan are not
+    conclusive.
 
     Args:
         observe: (N, U) activations of stimuli (N, *stimulus).

@@ -28,7 +28,7 @@ class Stream:
     Successive draws from one stream differ.
 
     Attributes:
-        targets: what identifies the targets: keys of their objectives in a study, or numbers.
+        targets: identifiers of the targets: keys of their objectives in a study, or numbers.
         seeds: 63 bits for each target that follow from its position, for the random generators of
             other libraries.
     """

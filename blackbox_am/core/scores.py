@@ -26,6 +26,6 @@ def margin(values: A, label: int) -> A:
     The result is nan if one of the scores is nan.
     """
     rest = values[..., [i for i in range(values.shape[-1]) if i != label]]
-    largest = rest.amax(-1) if hasattr(rest, "amax") else rest.max(-1)  # torch's, or numpy's
+    largest = rest.amax(-1) if hasattr(rest, "amax") else rest.max(-1)  # of torch or of numpy
     difference: A = values[..., label] - largest
     return difference

@@ -1,9 +1,9 @@
 """Latent spaces in torch: sample the prior, project back into the space.
 
 A coordinate is a number or a code. Codes are whole numbers from 0 to categories - 1, without an
-order. Where every coordinate is a code, latents are int64. In a mixed space, a product of numbers
-and codes, latents are floating-point numbers, and the code coordinates among them hold whole
-numbers: `sample` draws them so, and `project` rounds to the nearest code.
+order. If every coordinate is a code, latents are int64. In a mixed space, a product of numbers and
+codes, latents are floating-point numbers, and their code coordinates are whole numbers: `sample`
+draws whole numbers, and `project` rounds to the nearest code.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class Space(ABC):
 
     @property
     def dtype(self) -> torch.dtype | None:
-        """int64 where every coordinate is a code; None where the study chooses a floating-point
-        dtype.
-        """
+        """int64 if every coordinate is a code; None if the study chooses a floating-point dtype."""
         return None
 
     @cached_property
     def categories(self) -> tuple[int, ...]:
-        """D numbers: how many codes each coordinate has, 0 where the coordinate is a number."""
+        """D numbers: the number of codes of each coordinate, 0 for a coordinate that is a
+        number.
+        """
         return (self.spec.categories,) * self.dim
 
     @property
@@ -66,7 +66,7 @@ class Space(ABC):
 
     @cached_property
     def _columns(self) -> dict[Any, torch.Tensor]:
-        """Tensors that follow from the specification, by what they are and where."""
+        """Cached tensors that follow from the specification, by name and device."""
         return {}
 
     @abstractmethod
@@ -75,7 +75,7 @@ class Space(ABC):
 
     @abstractmethod
     def project(self, latents: torch.Tensor) -> torch.Tensor:
-        """(..., D) latents moved into the space. Latents inside the space stay as they are."""
+        """(..., D) latents moved into the space. Latents inside the space are unchanged."""
 
 
 class Normal(Space):
@@ -139,7 +139,7 @@ class Categorical(Space):
         return stream.integers(self.spec.categories, n, self.dim)
 
     def project(self, latents: torch.Tensor) -> torch.Tensor:
-        if latents.is_floating_point():  # in a mixed space; adding 0 makes -0 into 0
+        if latents.is_floating_point():  # in a mixed space; adding 0 turns -0 into 0
             return latents.round().clamp(0, self.spec.categories - 1) + 0.0
         return latents.clamp(0, self.spec.categories - 1)
 

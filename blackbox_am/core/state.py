@@ -46,7 +46,7 @@ def build(
     """The state whose `arrays` are `tensors` and whose `sessions` are `live`.
 
     Raises:
-        TypeError: where `state_type` has other fields.
+        TypeError: if `state_type` has other fields.
     """
     values: dict[str, Any] = dict(live or {})
     for name, tensor in tensors.items():
@@ -93,12 +93,12 @@ def from_bytes(state_type: type[S], data: bytes, device: torch.device) -> S:
     """The state that `to_bytes` wrote, on `device`.
 
     Raises:
-        StoreCorrupt: where the bytes are damaged or of another state type.
+        StoreCorrupt: if the bytes are damaged or belong to another state type.
     """
     try:
         tensors = load(data)
-        # A loaded tensor may begin at any address. A copy begins at an aligned one, like the
-        # tensors that a search makes itself.
+        # A loaded tensor may begin at any address. A copy begins at an aligned address, like the
+        # tensors that a search creates itself.
         return build(state_type, {name: t.clone().to(device) for name, t in tensors.items()})
     except (SafetensorError, TypeError) as error:
         raise StoreCorrupt(

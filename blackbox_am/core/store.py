@@ -17,7 +17,8 @@ class Record:
 
     Attributes:
         sequence: its number in the study's journal, without gaps from 1.
-        time: when it was written, in seconds since the epoch. For people; nothing depends on it.
+        time: of writing, in seconds since the epoch. Only for display; no computation uses the
+            time.
         body: the encoded event.
     """
 
@@ -62,10 +63,10 @@ class Summary:
 
     Attributes:
         state: the value of its `StudyState`.
-        oracle: name of the oracle that evaluates it; empty where only clients do.
-        body: its progress, encoded. Small: it is written with each append.
-        folded: the whole folded study, encoded, as of this append; None keeps the one
-            that was written before.
+        oracle: name of the oracle that evaluates the study; empty if only clients evaluate.
+        body: its progress, encoded. Must be small, because it is written with each append.
+        folded: the whole folded study, encoded, as of this append; None keeps the folded study that
+            was written before.
     """
 
     state: str
@@ -161,15 +162,16 @@ class Store(ABC):
         Args:
             study_id: the study.
             sequence: of the first of `events`.
-            events: what happened.
-            token: of the lease under which the caller writes; None where the caller has no
-                lease, and writes only as long as nobody holds one.
-            summary: takes the place of the study's row in the index, in the same transaction.
-            snapshot: takes the place of the study's previous one, in the same transaction.
+            events: the events.
+            token: of the caller's lease; None if the caller has no lease. A caller without a lease
+                can write only while no process holds a lease.
+            summary: replaces the study's row in the index, in the same transaction.
+            snapshot: replaces the study's previous snapshot, in the same transaction.
 
         Raises:
-            NotOwner: where the lease is not the caller's.
-            SequenceTaken: where another process wrote there first, or a gap would open.
+            NotOwner: if the caller does not hold the lease.
+            SequenceTaken: if another process wrote an event of this number first, or numbers would
+                be skipped.
         """
 
     @abstractmethod
@@ -182,17 +184,17 @@ class Store(ABC):
             study_id: the study.
             after: the sequence number before the first.
             limit: how many at most.
-            kind: only events of this kind; of all kinds where empty.
+            kind: only events of this kind; events of all kinds if empty.
 
         Raises:
             NotFound: where there is no such study.
-            StoreCorrupt: where an event is missing or damaged.
+            StoreCorrupt: if an event is missing or damaged.
         """
 
     @abstractmethod
     def delete(self, study_id: str) -> None:
-        """Forgets a study, its events, snapshots, notes and lease, and its artifacts where no
-        other study refers to them.
+        """Deletes a study, its events, snapshots, notes and lease, and the artifacts to which no
+        other study refers.
 
         Raises:
             NotFound: where there is no such study.
@@ -206,54 +208,56 @@ class Store(ABC):
 
     @abstractmethod
     def find(self, study_id: str) -> IndexedStudy:
-        """What the index tells of a study.
+        """The index's data about a study.
 
         Raises:
             NotFound: where there is no such study.
-            StoreCorrupt: where the row or the study's first event is damaged.
+            StoreCorrupt: if the row or the study's first event is damaged.
         """
 
     @abstractmethod
     def studies(
         self, after: str = "", limit: int | None = None, states: Collection[str] = ()
     ) -> list[IndexedStudy]:
-        """What the index tells of the studies, sorted by id.
+        """The index's data about studies, sorted by id.
 
         Args:
             after: only ids greater than this.
             limit: how many at most.
-            states: only studies in one of these states; in any where empty.
+            states: only studies in one of these states; studies in all states if empty.
         """
 
     @abstractmethod
     def folded(self, study_id: str) -> Folded | None:
-        """The folded study as it was written last, or None."""
+        """The last written folded study, or None."""
 
     # Notes and requests
 
     @abstractmethod
     def note(self, study_id: str, token: int, body: bytes) -> None:
-        """Keeps `body` in the place of what was noted before under the same lease.
+        """Stores `body` as the note under the lease, in place of an earlier note under the same
+        lease.
 
-        For what is written too often to wait for a disk each time: a note survives the death of
-        the process, but perhaps not a loss of power.
+        For data that are written too often to wait for the disk each time: a note survives the end
+        of the process, but perhaps not a loss of power.
 
         Raises:
-            NotOwner: where another has taken the lease meanwhile. Nothing is noted then.
+            NotOwner: if another process has taken the lease meanwhile. The note is then not
+                written.
         """
 
     @abstractmethod
     def notes(self, study_id: str) -> list[Note]:
-        """What was noted last under each lease of the study, in the order of their tokens."""
+        """The last note under each lease of the study, in the order of the tokens."""
 
     @abstractmethod
     def remember_request(self, request_id: str, study_id: str) -> str:
         """Binds a create request to a study, once.
 
         Returns:
-            The study bound first: `study_id`, or the one of an earlier call.
+            The id that was bound first: `study_id`, or the id of an earlier call.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Gives back connections."""
+        """Closes the connections."""

@@ -1,4 +1,4 @@
-"""Events of a study as watchers see them, the same in this process and over the wire."""
+"""Events of a study for watchers, the same in this process and over the wire."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class StudyEvent:
 
     Attributes:
         sequence: its number in the study's journal, without gaps from 1.
-        time: when it was written, UTC.
+        time: of writing, UTC.
     """
 
     sequence: int
@@ -29,7 +29,7 @@ class Created(StudyEvent):
 
 @dataclass(frozen=True)
 class StateChanged(StudyEvent):
-    """The study moved to `state`; `stop_reason` and `message` say why."""
+    """The study changed to `state`; `stop_reason` and `message` give the reason."""
 
     state: StudyState
     stop_reason: StopReason
@@ -38,7 +38,9 @@ class StateChanged(StudyEvent):
 
 @dataclass(frozen=True)
 class GenerationOpened(StudyEvent):
-    """The first of `candidates` candidates of a generation went out to clients."""
+    """A generation of `candidates` candidates was opened for clients; the first candidates were
+    leased.
+    """
 
     generation: int
     candidates: int
@@ -46,7 +48,7 @@ class GenerationOpened(StudyEvent):
 
 @dataclass(frozen=True)
 class RowsTold(StudyEvent):
-    """`rows` measurements of a generation came in, `failed` of them nan."""
+    """`rows` measurements of a generation were received, `failed` of them nan."""
 
     generation: int
     rows: int
@@ -55,17 +57,17 @@ class RowsTold(StudyEvent):
 
 @dataclass(frozen=True)
 class GenerationClosed(StudyEvent):
-    """Every row of a generation is in.
+    """A generation is complete: every row was measured.
 
     Attributes:
-        generation: which, from 0.
+        generation: number of the generation, from 0.
         targets: the targets that took part.
-        best_scores, mean_scores: of this generation alone, one a target; nan where every row
+        best_scores, mean_scores: of this generation alone, one for each target; nan if every row
             failed.
-        best_so_far: of this and all earlier generations, one a target; nan where nothing was
-            measured yet. It never falls, also where generations are left out.
+        best_so_far: of this and all earlier generations, one for each target; nan before the first
+            measurement. Never decreases, also if events of generations are left out.
         total_rows: rows measured.
-        seconds: how long it took.
+        seconds: duration of the generation.
     """
 
     generation: int
@@ -86,11 +88,11 @@ class BudgetChanged(StudyEvent):
 
 @dataclass(frozen=True)
 class Resumed(StudyEvent):
-    """A server took the study up again, at `generation`.
+    """A server resumed the study at `generation`.
 
     Attributes:
-        generation: where it goes on.
-        exact: whether nothing was lost on the way; otherwise `message` says what.
+        generation: the generation at which the study continues.
+        exact: whether no state was lost; otherwise `message` describes the loss.
     """
 
     generation: int
@@ -100,11 +102,11 @@ class Resumed(StudyEvent):
 
 @dataclass(frozen=True)
 class Adopted(StudyEvent):
-    """From here on the study is evaluated by another model or generator, as its owner asked.
+    """From this event on, another model or generator evaluates the study, at its owner's request.
 
     Attributes:
-        oracle_fingerprint, generator_fingerprint: of those that evaluate it now.
-        message: what differs from before.
+        oracle_fingerprint, generator_fingerprint: of the new oracle and generator.
+        message: the differences from the earlier oracle and generator.
     """
 
     oracle_fingerprint: str

@@ -1,4 +1,4 @@
-"""Dense arrays as bytes, and back, with every check. Needs numpy and nothing else."""
+"""Conversion of dense arrays to bytes and back, with all checks. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ DTYPES: dict[str, np.dtype[Any]] = {
 
 
 MAX_AXES = 32
-"""Of an array that comes from outside."""
+"""Largest number of axes of an array from outside."""
 MAX_LENGTHS = 2**60
-"""The product of an array's lengths, not counting those of 0."""
+"""Largest product of an array's lengths, without lengths of 0."""
 
 
 def to_bytes(array: Array) -> bytes:
@@ -38,7 +38,8 @@ def to_bytes(array: Array) -> bytes:
 def from_bytes(
     dtype: str, shape: tuple[int, ...], data: bytes | memoryview, *, field: str = "tensor"
 ) -> Array:
-    """The array that `to_bytes` wrote. It shares memory with `data`: of bytes, it is read-only.
+    """The array that `to_bytes` wrote. The array shares memory with `data`; it is read-only if
+    `data` is `bytes`.
 
     Raises:
         ShapeMismatch: for an unknown dtype, a bad shape, or the wrong number of bytes.
@@ -58,12 +59,12 @@ def from_bytes(
 
 
 def size_of(dtype: str, shape: tuple[int, ...], *, field: str = "tensor") -> int:
-    """Bytes of an array of that dtype, which must be in `DTYPES`, and shape.
+    """Number of bytes of an array of this shape and dtype, which must be in `DTYPES`.
 
     Raises:
         ShapeMismatch: for a negative length, or more than `MAX_AXES` axes.
     """
-    if len(shape) > MAX_AXES:  # before anything is done with that many numbers
+    if len(shape) > MAX_AXES:  # before memory for so many numbers is used
         raise ShapeMismatch(
             f"{field}: expected at most {MAX_AXES} axes, got {len(shape)}", field=field
         )
@@ -76,7 +77,7 @@ def check_shape(array: Array, shape: tuple[int | None, ...], what: str, *, field
     """Checks `array.shape` against `shape`, where None is any length.
 
     Raises:
-        ShapeMismatch: saying both shapes.
+        ShapeMismatch: with both shapes in the message.
     """
     fits = len(array.shape) == len(shape) and all(
         want is None or want == got for want, got in zip(shape, array.shape, strict=True)
@@ -89,19 +90,19 @@ def check_shape(array: Array, shape: tuple[int | None, ...], what: str, *, field
 
 
 def checksum(array: Array) -> bytes:
-    """16 bytes that tell two arrays apart, whatever machine they were made on."""
+    """A digest of 16 bytes that is the same on every machine."""
     return hashlib.blake2b(to_bytes(array), digest_size=16).digest()
 
 
 _BLOCK = 2**16
-"""Numbers that are converted at a time: few enough to stay in a core's cache meanwhile."""
+"""Number of values that are converted at a time, small enough for a core's cache."""
 
 
 def to_uint8(stimuli: Array) -> NDArray[np.uint8]:
     """Stimuli in [0, 1] to 0..255, rounded to nearest. uint8 passes through.
 
     Raises:
-        InvalidInput: for nan and infinities, which no byte can hold.
+        InvalidInput: for nan and infinities, which a byte cannot represent.
     """
     if stimuli.dtype == np.uint8:
         return stimuli
@@ -131,10 +132,11 @@ def to_unit_interval(stimuli: Array) -> NDArray[np.float32]:
 
 
 def one_a_row(targets: Sequence[int], rows: int) -> tuple[int, ...]:
-    """The target of each of `rows` rows, where `targets` are as many, or one for all.
+    """The target of each of `rows` rows; `targets` has one number for each row, or one for all
+    rows.
 
     Raises:
-        InvalidInput: where there is another number of them.
+        InvalidInput: if the length of `targets` is wrong.
     """
     if len(targets) == 1:
         return tuple(targets) * rows

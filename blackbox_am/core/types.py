@@ -66,9 +66,9 @@ class LayerInfo:
 
     Attributes:
         name: dotted module name.
-        kind: `conv`, `linear`, `tokens`, `scores` or another word for what it computes.
+        kind: `conv`, `linear`, `tokens`, `scores` or another word for the computation.
         shape: shape of its activation for one stimulus, such as (64, 8, 8).
-        axes: what each axis of `shape` is: `unit`, `height`, `width`, `token`, ...
+        axes: the name of each axis of `shape`: `unit`, `height`, `width`, `token`, ...
         after_nonlinearity: whether the values are read after the layer's nonlinearity.
         labels: a name for each unit (class labels), or empty.
     """
@@ -181,12 +181,12 @@ class Accounting:
     Attributes:
         calls: number of calls, whether they succeeded or failed.
         rows: stimuli in these calls.
-        retries: of the calls, those made again because an answer was lost.
-        retried_rows: stimuli in those.
+        retries: calls that were repeated because an answer was lost; included in `calls`.
+        retried_rows: stimuli in these repeated calls.
         cache_hits: stimuli that a cache answered, so that no call was made.
-        cost: what the rows cost, in the currency of the operator.
-        probe_rows: of the rows, those that were measured before the search, to see whether the
-            oracle repeats itself.
+        cost: total cost of the rows, in the currency of the operator.
+        probe_rows: rows that were measured before the search to test whether the oracle is
+            repeatable; included in `rows`.
     """
 
     calls: int = 0

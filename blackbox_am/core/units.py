@@ -8,11 +8,11 @@ Examples:
     ``blocks.6.mlp.fc1:713@cls``    an MLP neuron at the class token
     ``blocks.6.mlp.fc1:713@3``      ... at token 3
     ``blocks.6.mlp.fc1:713!max``    ... its maximum over the patch tokens
-    ``blocks.6.attn.heads.3:17@5``  what attention head 3 writes to its channel 17 at token 5
+    ``blocks.6.attn.heads.3:17@5``  output channel 17 of attention head 3, at token 5
     ``layer2``                      the mean over every unit of the layer
     ``"initial:3-8:conv":5``        unit 5 of a layer whose name has other characters
 
-A layer is a dotted module name; each attention head is a layer of its own, addressed by its number
+A layer is a dotted module name; each attention head is a separate layer, addressed by its number
 after `heads`. Without a position, an activation with more axes than `unit` is reduced over these
 axes by `reduce`, which is `mean` unless the address names another reduction.
 
@@ -45,10 +45,12 @@ _GRAMMAR = re.compile(
     rf"(?P<layer>(?:{_QUOTED}|{_BARE})(?:\.(?:{_QUOTED}|{_BARE}))*){_SUFFIXES}", re.ASCII
 )
 _UNQUOTED = re.compile(r"\w[\w\-]*(\.[\w\-]+)*")
-"""Names that `str` writes without quotes. `parse` takes more of them, such as ``act 1:2``."""
+"""Names that `str` writes without quotes. `parse` accepts more names without quotes, such as ``act
+1:2``.
+"""
 _LOOSE = re.compile(rf"(?P<layer>.+?){_SUFFIXES}", re.ASCII | re.DOTALL)
 MEASURE = re.compile(r"(?:stimulus|latent)\.[a-z][a-z0-9_]*")
-"""Names of measures (`core.quantities`): a layer that is called so is written in quotes."""
+"""Names of measures (`core.quantities`): a layer with such a name is written in quotes."""
 
 Position = str | tuple[int, ...] | None
 
@@ -59,9 +61,9 @@ class Unit:
 
     Attributes:
         layer: dotted module name, without quotes.
-        index: position on the layer's `unit` axis; None for all of them.
+        index: position on the layer's `unit` axis; None for all units.
         position: "center", "cls", a tuple of indices on the other axes, or None.
-        reduce: how the values that are left are reduced to one number.
+        reduce: the reduction of the remaining values to one number.
     """
 
     layer: str
@@ -86,7 +88,7 @@ class Unit:
         """The inverse of `str`.
 
         Raises:
-            InvalidInput: where `text` is not in the grammar.
+            InvalidInput: if `text` is not in the grammar.
         """
         match = _GRAMMAR.fullmatch(text)
         if match is None:
@@ -111,7 +113,7 @@ class Unit:
 
 
 def quoted(layer: str) -> str:
-    """A layer's name as it is written in an address: in quotes where the name needs them."""
+    """A layer's name as part of an address, in quotes if the name needs quotes."""
     if _UNQUOTED.fullmatch(layer):
         return layer
     escaped = layer.replace("\\", "\\\\").replace('"', '\\"')
@@ -123,7 +125,9 @@ def _unquoted(part: str) -> str:
 
 
 def _in_quotes(text: str) -> str:
-    """The address in quotes, as a hint, where it names one unit and lacks nothing but quotes."""
+    """The address with quotes, as a hint, if only quotes are missing for the address of one
+    unit.
+    """
     match = _LOOSE.fullmatch(text)
     if match is None or match["index"] is None or match["layer"].startswith('"'):
         return ""
@@ -132,10 +136,10 @@ def _in_quotes(text: str) -> str:
 
 
 def find_layer(info: OracleInfo, unit: Unit) -> LayerInfo:
-    """The layer that `unit` lies in.
+    """The layer that contains `unit`.
 
     Raises:
-        UnknownUnit: where the oracle has no such layer.
+        UnknownUnit: if the oracle has no such layer.
     """
     for layer in info.layers:
         if layer.name == unit.layer:

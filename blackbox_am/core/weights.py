@@ -15,7 +15,7 @@ from blackbox_am.errors import InvalidSpec, NotFound
 
 _SHOWN = 4
 _COUNTER = "num_batches_tracked"
-"""Of batch norm: it plays no part in evaluation, and files may lack it."""
+"""The step counter of batch norm: evaluation does not use it, and files may lack it."""
 _CONTAINERS = (
     "state_dict",
     "model_state_dict",
@@ -32,7 +32,7 @@ _CONTAINERS = (
     "params_ema",
     "ema",
 )
-"""Entries of a checkpoint under which training scripts put the model, the preferred first."""
+"""Entries of a checkpoint in which training scripts store the model, in order of preference."""
 _DEEPEST = 3
 
 State = dict[str, torch.Tensor]
@@ -44,7 +44,7 @@ class Checkpoint:
 
     Attributes:
         state: tensors by name.
-        notes: what was done to get them, such as which entry of the file was taken.
+        notes: messages about the conversion, such as the entry of the file that was used.
     """
 
     state: State
@@ -52,20 +52,20 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path, cure: str = "") -> Checkpoint:
-    """The state dict in a file, which may lie in a checkpoint with other things beside it.
+    """The state dict in a file, which may be a part of a checkpoint.
 
-    `.safetensors` files hold nothing but arrays. All others are read by `torch.load` with
-    `weights_only`, which makes tensors and plain containers and runs no code of the file. The
-    state may lie under one of the names that training scripts use (`state_dict`,
-    `model_state_dict`, `model`, `net`, `ema`, ...), or under any name where it is the only one.
+    `.safetensors` files contain only arrays. All other files are read by `torch.load` with
+    `weights_only`, which creates tensors and plain containers and runs no code of the file. The
+    state may be stored under one of the names that training scripts use (`state_dict`,
+    `model_state_dict`, `model`, `net`, `ema`, ...), or under any name if it is the only state.
 
     Args:
         path: of the file.
-        cure: what to do where there is none, as the end of the message.
+        cure: the remedy for a missing file, as the end of the message.
 
     Raises:
         NotFound: where there is no such file.
-        InvalidSpec: where it cannot be read, or holds no state dict.
+        InvalidSpec: if the file cannot be read, or contains no state dict.
     """
     if not path.is_file():
         hint = f"; {cure}" if cure else ""
@@ -74,7 +74,7 @@ def read_checkpoint(path: Path, cure: str = "") -> Checkpoint:
         if path.suffix == ".safetensors":
             return Checkpoint(dict(load_file(path)))
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the readers have no common class of errors
+    except Exception as error:  # the readers' errors have no common class
         raise InvalidSpec(
             f"weights: {path} cannot be read as a state dict; expected a .safetensors file, or "
             "one that torch.load reads with weights_only, as torch.save(model.state_dict(), file) "
@@ -103,10 +103,10 @@ def read_state(path: Path, cure: str = "") -> State:
 
 
 def misfit(module: nn.Module, state: Mapping[str, torch.Tensor]) -> str:
-    """Why `state` is not that of `module`: the keys and shapes at fault; empty where it is.
+    """The reason why `state` does not fit `module`: the wrong keys and shapes; empty if it fits.
 
-    Batch norm's step counters may be absent, and all but one name of a tensor that the module
-    has under several names.
+    Batch norm's step counters may be absent. Of a tensor with several names in the module, one name
+    is enough.
     """
     wanted = module.state_dict()
     tied = _tied(module)
@@ -132,11 +132,11 @@ def misfit(module: nn.Module, state: Mapping[str, torch.Tensor]) -> str:
 
 
 def without_prefix(module: nn.Module, state: State) -> tuple[State, str]:
-    """The state under the module's own names, and the prefix that was taken off for it.
+    """The state under the module's own names, and the prefix that was removed from the names.
 
     `DataParallel` writes `module.` before every name, `torch.compile` `_orig_mod.`, Lightning
-    the name of an attribute, such as `model.`. A prefix comes off where every name has it and
-    the module knows most of the names without it.
+    the name of an attribute, such as `model.`. A prefix is removed if every name has it and the
+    module has most of the names without the prefix.
     """
     wanted = set(module.state_dict())
     taken = ""
@@ -154,10 +154,10 @@ def fill(module: nn.Module, state: State, path: Path) -> tuple[str, ...]:
     """Loads the `state` that was read from `path` into `module`.
 
     Returns:
-        What was done to make it fit, for the operator: empty where nothing was.
+        Messages for the operator about changes to the state; empty without changes.
 
     Raises:
-        InvalidSpec: where it is the state of another module; names keys and shapes.
+        InvalidSpec: if it is the state of another module. The message names keys and shapes.
     """
     plain, prefix = without_prefix(module, state)
     wrong = misfit(module, plain)
@@ -177,14 +177,14 @@ def load(module: nn.Module, path: Path) -> tuple[str, ...]:
     """Loads a file into `module`; see `read_checkpoint` and `fill`.
 
     Returns:
-        What was done to read it and to make it fit, for the operator.
+        Messages for the operator about reading the file and about changes to the state.
     """
     found = read_checkpoint(path)
     return (*found.notes, *fill(module, found.state, path))
 
 
 def few(names: list[str]) -> str:
-    """The first few of them, and how many there are beyond."""
+    """The first few names, and the number of further names."""
     shown = ", ".join(names[:_SHOWN])
     return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
@@ -198,7 +198,9 @@ def _is_state(found: Any) -> bool:
 
 
 def _entry_of(found: Any) -> str | None:
-    """The entry of a checkpoint that holds the model; None where it holds none, or is one."""
+    """The entry of a checkpoint that contains the model; None if no entry does, or if the
+    checkpoint itself is a state dict.
+    """
     if not isinstance(found, dict) or _is_state(found):
         return None
     for name in _CONTAINERS:

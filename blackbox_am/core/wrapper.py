@@ -42,12 +42,13 @@ class Wrapper(Oracle):
         check_inner(self.kind, self.inner, Oracle, "an oracle")
 
     @property
-    def billable(self) -> bool:  # type: ignore[override]  # as the oracle within
+    def billable(self) -> bool:  # type: ignore[override]  # as in the inner oracle
         """Whether a row costs something."""
         return bool(self.inner.billable)
 
     def describe(self) -> OracleInfo:
-        # No cached_property: its lock is one for all wrappers, and a model may be slow to say.
+        # No cached_property: its lock is shared by all wrappers, and a model's description may be
+        # slow.
         known: OracleInfo | None = vars(self).get("_info")
         if known is None:
             info = self.inner.describe()
@@ -75,7 +76,9 @@ class Wrapper(Oracle):
         return answer
 
     def fingerprint(self) -> Fingerprint:
-        """That of `inner`, with this wrapper's own parameters where it changes answers."""
+        """The fingerprint of `inner`, extended by the parameters of this wrapper if it changes
+        answers.
+        """
         own: Fingerprint = (
             super().fingerprint() if self.changes_answers else self.inner.fingerprint()
         )

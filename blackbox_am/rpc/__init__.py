@@ -1,1 +1,3 @@
-"""The wire: how our values become protobuf messages and back. Never imports torch."""
+"""The wire: conversion of this package's values to protobuf messages and back. Does not import
+torch.
+"""

@@ -6,18 +6,19 @@ from blackbox_am.errors import Unsupported
 from blackbox_am.version import __version__
 
 VERSION = ".".join(__version__.split(".")[:2])
-"""MAJOR.MINOR. Clients and servers of the same one understand each other."""
+"""MAJOR.MINOR. Clients and servers with the same version are compatible."""
 FEATURES = ("artifacts", "client_sessions", "groups")
-"""What a server can do beyond the first version of the API."""
+"""Features of a server beyond the first version of the API."""
 MIN_KEEPALIVE_SECONDS = 10
-"""A client that pings more often than this is cut off."""
+"""In seconds. The server closes the connection of a client that pings more often."""
 
 
 def check_version(theirs: str, target: str) -> None:
-    """Checks that the server at `target`, of API version `theirs`, understands this client.
+    """Checks that the server at `target`, with API version `theirs`, is compatible with this
+    client.
 
     Raises:
-        Unsupported: where it does not.
+        Unsupported: if the versions are not compatible.
     """
     if theirs != VERSION:
         raise Unsupported(

@@ -21,7 +21,7 @@ MAX_STREAM_BYTES = 2**29
 
 
 class AnyChunk(Protocol):
-    """A `Chunk`, or what holds the same."""
+    """A `Chunk`, or an object with the same fields."""
 
     @property
     def offset(self) -> int: ...
@@ -74,7 +74,7 @@ class Joiner:
                 field="chunk",
             )
         self._total = total
-        # Of the size announced, but memory is only taken where something is written.
+        # The array has the announced size, but the system provides memory only for written parts.
         self._data = np.empty(total, np.uint8).data
         self._end = 0
 
@@ -85,7 +85,7 @@ class Joiner:
             InvalidInput: if the chunk is damaged (checked if it has a checksum) or not the next
                 one.
         """
-        data = chunk.data  # a message copies it each time it is looked at
+        data = chunk.data  # a message copies the data at each access
         end = self._end + len(data)
         if chunk.offset != self._end or chunk.total_size != self._total:
             raise InvalidInput(

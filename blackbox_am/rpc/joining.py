@@ -1,4 +1,4 @@
-"""A tensor that comes over the wire as a header, then in chunks."""
+"""A tensor that is received as a header, then chunks."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Header = TypeVar("Header")
 
 
 class TensorJoiner(Generic[Header]):
-    """Puts a tensor together from the parts of a stream: a header, then chunks in order.
+    """Joins a tensor from the parts of a stream: a header, then chunks in order.
 
     Args:
-        field: what the tensor is, for messages.
-        announced: the dtype and shape that a header of the stream announces.
-        check: told of these before anything more is taken.
-        limit: how many bytes are taken at most.
+        field: name of the tensor, for messages.
+        announced: function that returns the dtype and shape in a header of the stream.
+        check: called with dtype and shape before any chunk is accepted.
+        limit: largest accepted number of bytes.
 
     Attributes:
-        header: that of the stream; None until it came.
+        header: the stream's header; None before it is received.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class TensorJoiner(Generic[Header]):
         self._joiner: Joiner | None = None
 
     def add(self, part: Any) -> None:
-        """Takes the next part: a message with a oneof `part`, either `header` or `chunk`.
+        """Adds the next part: a message with a oneof `part`, either `header` or `chunk`.
 
         Raises:
-            ShapeMismatch: for a header that announces no array.
+            ShapeMismatch: for a header without a valid array.
             InvalidInput: for damaged chunks, too many bytes, or another order.
         """
         kind = part.WhichOneof("part")
@@ -67,14 +67,14 @@ class TensorJoiner(Generic[Header]):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape that the header announced; empty before it came."""
+        """The shape in the header; empty before the header is received."""
         return () if self.header is None else tuple(self._announced(self.header).shape)
 
     def result(self) -> tuple[Header, NDArray[Any]]:
-        """The header and the tensor, once all parts are there.
+        """The header and the tensor, after all parts are received.
 
         Raises:
-            InvalidInput: where some of it is missing.
+            InvalidInput: if a part is missing.
         """
         if self.header is None or self._joiner is None:
             raise InvalidInput("the stream held no header; send the header, then chunks")

@@ -1,8 +1,8 @@
-"""Our values as protobuf messages and back: one mapper, driven by descriptors and type hints.
+"""Conversion of this package's values to protobuf messages and back, by descriptors and type hints.
 
-A field of a value stands in the field of the same name in its message. Three small tables hold
-what does not follow from the names: `PLACES`, `RESOURCES` and `DEFAULTS`. A field's kind of value
-follows from the message's descriptor on the way out, and from the type hint on the way in:
+A field of a value is stored in the field of the same name in its message. Three small tables
+contain the exceptions: `PLACES`, `RESOURCES` and `DEFAULTS`. The conversion of a field follows from
+the message's descriptor when a message is written, and from the type hint when a message is read:
 
     enumeration     `Literal` words and `Enum` members by name; a `Flag` is a repeated field
     Tensor          numpy array, or `ArrayData` in a specification
@@ -11,7 +11,8 @@ follows from the message's descriptor on the way out, and from the type hint on 
     Duration        float, seconds
     message         another value, by the same rules
 
-What is None is left unset. What is unset takes the default of its field, or None.
+A value of None leaves the field unset. An unset field has the default of the value's field, or
+None.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from blackbox_am.rpc import names, structs, tensors, times
 
 M = TypeVar("M", bound=Message)
 FieldDescriptor = Any
-"""Of protobuf, whose two implementations have no common base."""
+"""Containers of protobuf, whose two implementations have no common base class."""
 T = TypeVar("T")
 
 PLACES: dict[type, dict[str, str]] = {
@@ -47,13 +48,13 @@ PLACES: dict[type, dict[str, str]] = {
     },
     Accounting: {"calls": "oracle_calls", "rows": "oracle_rows"},
 }
-"""Where a field stands in the message, if not under its own name."""
+"""Places of fields that have another name in the message."""
 
 RESOURCES = {(StudyProgress, "study_id"), (StartSpec, "study")}
-"""Ids of studies, which travel as names: `studies/{study_id}`."""
+"""Ids of studies, which are sent as names: `studies/{study_id}`."""
 
 DEFAULTS: dict[tuple[type, str], Any] = {(ObjectiveSpec, "kind"): "mean"}
-"""What an empty text stands for, if not for the default of its field."""
+"""Meanings of an empty text, if it is not the default of its field."""
 
 _MISSING = object()
 
@@ -64,7 +65,7 @@ _MISSING = object()
 def to_message(value: Any, message: M) -> M:
     """Writes `value`, a struct or dataclass, into `message`, and returns `message`.
 
-    Properties of the value that have a field of their name in the message are written too.
+    Properties of the value are written too if the message has a field of the same name.
 
     Raises:
         InvalidSpec: for a parameter that protobuf's Struct cannot hold.
@@ -144,18 +145,18 @@ def from_message(message: Message, kind: type[T]) -> T:
     """The value of type `kind` in `message`.
 
     Raises:
-        InvalidSpec: naming the field at fault of a specification, from the message on.
-        InvalidInput: for a number that stands for no member of an enumeration.
+        InvalidSpec: with the path of the wrong field of a specification, relative to the message.
+        InvalidInput: for a number without a member in its enumeration.
     """
     plain = plain_of(message, kind)
     return from_plain(kind, plain) if issubclass(kind, msgspec.Struct) else kind(**plain)
 
 
 def plain_of(message: Message, kind: type, path: str = "") -> dict[str, Any]:
-    """What `message` holds for the fields of `kind`, by name; specifications as dicts and lists.
+    """The values in `message` for the fields of `kind`, by name; specifications as dicts and lists.
 
     Args:
-        message: is read.
+        message: the message to read.
         kind: a struct or dataclass.
         path: of `message` in the request, for errors.
 
@@ -195,7 +196,7 @@ def _read(message: Message, field: FieldDescriptor, hint: Any, path: str) -> Any
         return _read_message(content, field.message_type, hint, path)
     if field.enum_type is not None:
         return member(field.enum_type, content, hint, path)
-    # Where a field says itself whether it is set, an empty value is a value.
+    # For a field with presence, an empty value counts as set.
     empty = not field.has_presence and content == field.default_value
     return None if optional and empty else content
 
@@ -237,12 +238,14 @@ def _read_message(message: Any, kind: Descriptor, hint: Any, path: str) -> Any:
 
 
 def _prefix(enum: EnumDescriptor) -> str:
-    """Of the names of its values: `STUDY_STATE_` of `StudyState`."""
+    """The prefix of the names of its values: `STUDY_STATE_` for `StudyState`."""
     return enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
 
 
 def number(enum: EnumDescriptor, value: Any) -> int:
-    """The number of the value called as a member of ours, or as a word; 0 where none is."""
+    """The number of the value with the name of a member or of a word; 0 if no value has this
+    name.
+    """
     word = value.name if isinstance(value, Enum) else str(value).upper()
     found = enum.values_by_name.get(_prefix(enum) + str(word))
     return 0 if found is None else int(found.number)
@@ -254,9 +257,10 @@ def _words(enum: EnumDescriptor, numbers: Any) -> list[str]:
 
 
 def member(enum: EnumDescriptor, value: int, hint: Any, path: str) -> Any:
-    """What `value` stands for: a member of `hint`, or a word of a `Literal`.
+    """The meaning of `value`: a member of `hint`, or a word of a `Literal`.
 
-    A number that is unknown, as of a newer version, stands for the member `NONE` if there is one.
+    An unknown number, for example from a newer version, becomes the member `NONE` if the
+    enumeration has it.
 
     Raises:
         InvalidInput: for an unknown number otherwise.

@@ -21,7 +21,7 @@ def study_id(name: str, *, field: str = "name") -> str:
     """The id in a study's name.
 
     Raises:
-        InvalidInput: where `name` is no study's name.
+        InvalidInput: if `name` is not the name of a study.
     """
     found = name.removeprefix(STUDIES)
     if found == name:
@@ -40,7 +40,7 @@ def group_id(name: str) -> str:
     """The id in a group's name.
 
     Raises:
-        InvalidInput: where `name` is no group's name.
+        InvalidInput: if `name` is not the name of a group.
     """
     found = name.removeprefix(GROUPS)
     if found == name:
@@ -51,7 +51,7 @@ def group_id(name: str) -> str:
 
 
 def check_group_id(text: str, *, field: str = "group_id") -> str:
-    """`text`, where it is a group id.
+    """Checks that `text` is a group id, and returns it.
 
     Raises:
         InvalidInput: saying what an id looks like.
@@ -66,7 +66,7 @@ def check_group_id(text: str, *, field: str = "group_id") -> str:
 
 
 def check_study_id(text: str, *, field: str = "study_id") -> str:
-    """`text`, where it is a study id.
+    """Checks that `text` is a study id, and returns it.
 
     Raises:
         InvalidInput: saying what an id looks like.

@@ -1,4 +1,4 @@
-"""Large batches of stimuli on their way to an oracle: `ObserveStream`, as who calls it sees it."""
+"""Large batches of stimuli for an oracle: the caller's side of `ObserveStream`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METHOD = "/blackbox_am.v1.OracleService/ObserveStream"
 
 
 def method(channel: grpc.Channel) -> grpc.StreamStreamMultiCallable:
-    """The method itself: it takes what `outgoing` yields, and `incoming` reads its answer."""
+    """The method: its argument is the result of `outgoing`, and `incoming` reads its answer."""
     return channel.stream_stream(
         METHOD, response_deserializer=parts.reader(pb.ObserveStreamResponse.FromString)
     )
@@ -31,10 +31,10 @@ def outgoing(request: pb.ObserveRequest, stimuli: Array, dtype: str) -> Iterator
     """The parts of a stream, as bytes on the wire.
 
     Args:
-        request: what is asked, without stimuli.
+        request: the request, without stimuli.
         stimuli: (N, *stimulus), not empty: uint8, or float32 in [0, 1].
-        dtype: what they travel as: `float32`, or `uint8`, rounded piece by piece while the
-            server reads those before.
+        dtype: of the sent stimuli: `float32`, or `uint8`. Values are rounded piece by piece while
+            the server reads earlier pieces.
     """
     header = pb.ObserveRequest(stimuli=tensors.header(dtype, stimuli.shape))
     header.MergeFrom(request)
@@ -52,7 +52,7 @@ def incoming(answer: Iterator[Any], check: Callable[[Tensor], None] | None = Non
 
     Args:
         answer: the parts.
-        check: told of the header, before anything more is read.
+        check: called with the header before any chunk is read.
 
     Raises:
         InvalidInput: for damaged chunks, another order, or no header.

@@ -1,7 +1,7 @@
-"""Pages of a listing, after AIP-158: a size, and an opaque token for where to go on.
+"""Pages of a listing, according to AIP-158: a size, and an opaque token for the next page.
 
-https://google.aip.dev/158. A token holds the position and the other parameters of the
-listing, so that one from another listing is refused.
+https://google.aip.dev/158. A token contains the position and the other parameters of the listing,
+so a token of another listing is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from blackbox_am.errors import InvalidInput
 
 PAGE_BYTES = 3 * 2**20
-"""A page ends before it grows above this, so that it fits into a message of 4 MiB."""
+"""Largest size of a page in bytes, so that a page fits into a message of 4 MiB."""
 MAX_PAGE_SIZE = 1000
 
 Cursor = int | str
@@ -25,7 +25,7 @@ M = TypeVar("M", bound=Message)
 
 
 def page_size(asked: int, default: int) -> int:
-    """How many entries a page may hold.
+    """The largest number of entries of a page.
 
     Raises:
         InvalidInput: for a negative size.
@@ -36,15 +36,15 @@ def page_size(asked: int, default: int) -> int:
 
 
 def encode(cursor: Cursor, scope: str) -> str:
-    """A token that goes on after `cursor` in the listing that `scope` describes."""
+    """A token that continues after `cursor` in the listing that `scope` describes."""
     return base64.urlsafe_b64encode(msgspec.msgpack.encode([cursor, scope])).decode().rstrip("=")
 
 
 def decode(token: str, scope: str, start: Cursor) -> Cursor:
-    """Where to go on: the cursor in `token`, or `start` where there is no token.
+    """The position to continue from: the cursor in `token`, or `start` without a token.
 
     Raises:
-        InvalidInput: where the token was not returned by this listing.
+        InvalidInput: if the token does not come from this listing.
     """
     if not token:
         return start
@@ -65,16 +65,16 @@ def decode(token: str, scope: str, start: Cursor) -> Cursor:
 def fill(
     entries: Iterable[tuple[Cursor, M]], size: int, scope: str, *, limit: int = PAGE_BYTES
 ) -> tuple[list[M], str]:
-    """One page out of `entries`, which begin where the page does.
+    """One page of `entries`, which begin at the start of the page.
 
     Args:
-        entries: (cursor, message) in order; the cursor is what goes on after the entry.
-        size: how many at most.
+        entries: (cursor, message) in order; a listing continues after the entry from its cursor.
+        size: largest number of entries.
         scope: of the listing.
-        limit: bytes at most; the first entry is taken whatever its size.
+        limit: largest number of bytes; the first entry may be larger.
 
     Returns:
-        The messages, and the next page's token: empty where nothing follows.
+        The messages, and the token of the next page: empty after the last page.
     """
     page: list[M] = []
     total, last = 0, None
@@ -92,7 +92,7 @@ def walk(fetch: Callable[[str], tuple[Iterable[M], str]]) -> Iterator[M]:
     """Every entry of a listing, page after page.
 
     Args:
-        fetch: a page by its token: the entries, and the next token.
+        fetch: function of a token that returns the entries of a page and the next token.
     """
     token = ""
     while True:

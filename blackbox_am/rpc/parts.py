@@ -1,10 +1,10 @@
 """The chunks of a stream as bytes on the wire, without the copies that messages make.
 
-A message copies its bytes when it is filled, when it is written, when it is read and each time
-they are looked at. Of a hundred megabytes that costs more than sending them does. So a part of
-a stream that carries a chunk is written and read here: field 2 of `ObserveStreamRequest` and
-`ObserveStreamResponse`, with the fields of `Chunk` in order, as every protobuf library writes
-them. What is laid out in another way is read as the message that it is.
+A message copies its bytes when it is filled, written and read, and at each access. For a hundred
+megabytes, the copies take longer than sending. This module therefore writes and reads the parts of
+a stream that contain a chunk itself: field 2 of `ObserveStreamRequest` and `ObserveStreamResponse`,
+with the fields of `Chunk` in order, as every protobuf library writes them. Parts with another
+layout are read as ordinary messages.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _FIXED32 = struct.Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a stream that carries a chunk; to be used as the message is."""
+    """A part of a stream with a chunk, with the interface of the message."""
 
     chunk: Piece
 
-    def WhichOneof(self, group: str) -> Literal["chunk"]:  # noqa: N802  # as the message has it
+    def WhichOneof(self, group: str) -> Literal["chunk"]:  # noqa: N802  # as in the message
         """Which of the fields of the part is set."""
         del group
         return "chunk"
@@ -37,15 +37,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What a `Chunk` holds."""
+    """The content of a `Chunk`."""
 
     offset: int
     data: bytes
     crc32c: int
     total_size: int
 
-    def HasField(self, field_name: str, /) -> bool:  # noqa: N802  # as the message has it
-        """Whether the field is set: what is laid out as `split` does has them all."""
+    def HasField(self, field_name: str, /) -> bool:  # noqa: N802  # as in the message
+        """Whether the field is set. With the layout of `split`, all fields are set."""
         del field_name
         return True
 
@@ -62,7 +62,7 @@ def split(pieces: Iterable[bytes], total: int) -> Iterator[bytes]:
 
 
 def reader(message: Callable[[bytes], M]) -> Callable[[bytes], M | Part]:
-    """What reads a part of a stream; `message` reads what carries no chunk."""
+    """A function that reads a part of a stream; `message` reads parts without a chunk."""
 
     def read(data: bytes) -> M | Part:
         return _part(data) or message(data)
@@ -71,7 +71,7 @@ def reader(message: Callable[[bytes], M]) -> Callable[[bytes], M | Part]:
 
 
 def _part(data: bytes) -> Part | None:
-    """The part with a chunk that is laid out in `data` as `split` does; else None."""
+    """The part with a chunk, if `data` has the layout of `split`; else None."""
     try:
         if data[:1] != _CHUNK_FIELD:
             return None
@@ -106,10 +106,10 @@ def _varint(number: int) -> bytes:
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    """The varint at `at`, at most 9 bytes long, and where it ends.
+    """The varint at `at`, at most 9 bytes long, and the position of its end.
 
     Raises:
-        IndexError: where there is none.
+        IndexError: if no complete varint is there.
     """
     number = 0
     for shift in range(0, 63, 7):

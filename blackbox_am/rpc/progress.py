@@ -1,4 +1,4 @@
-"""What people look at, on the wire: progress, bests, scores, oracles."""
+"""Values for display on the wire: progress, best candidates, scores, oracles."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def state_to_proto(state: StudyState) -> Any:
 
 
 def state_from_proto(state: int, *, field: str = "state") -> StudyState:
-    """The state of that number.
+    """The state with this number.
 
     Raises:
-        InvalidInput: where there is none.
+        InvalidInput: if no state has this number.
     """
     return StudyState(member(_STATES, state, StudyState, field))
 
 
 def progress_to_proto(progress: StudyProgress) -> pb.Study:
-    """Progress as a study message. The parts that progress does not know stay unset."""
+    """Progress as a study message. Fields without a counterpart in progress stay unset."""
     message = to_message(progress, pb.Study())
     message.target_count = len(progress.targets)
     scores = [t.best_score for t in progress.targets if t.best_score is not None]
@@ -81,10 +81,10 @@ def oracle_to_proto(name: str, info: OracleInfo) -> oracle_pb.DescribeOracleResp
 
 
 def oracle_from_proto(message: oracle_pb.DescribeOracleResponse) -> OracleInfo:
-    """The description in `message`, which anybody's server may have written.
+    """The description in `message`, which may come from any server.
 
     Raises:
-        InvalidInput: where it makes no sense, saying what.
+        InvalidInput: if the description is invalid. The message names the field.
     """
     found = plain_of(message, OracleInfo)
     if not found["capabilities"]:

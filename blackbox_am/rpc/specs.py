@@ -1,7 +1,7 @@
 """Specifications on the wire.
 
-What comes in goes through `core.spec.from_plain`: one place checks types and ranges,
-whatever door a specification came in by.
+Received specifications are checked by `core.spec.from_plain`, the only place that checks types and
+ranges.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def study_from_proto(message: pb.StudySpec) -> StudySpec:
     """The specification in `message`.
 
     Raises:
-        InvalidSpec: naming the field at fault.
+        InvalidSpec: with the path of the wrong field.
     """
     return from_message(message, StudySpec)
 
@@ -38,16 +38,16 @@ def space_from_proto(message: pb.Space) -> SpaceSpec:
     """The space in `message`.
 
     Raises:
-        InvalidSpec: naming the field at fault.
+        InvalidSpec: with the path of the wrong field.
     """
     return from_message(message, SpaceSpec)
 
 
 def extended_from_proto(message: pb.Budget, current: Budget) -> Budget:
-    """`current`, with what `message` sets in its place.
+    """`current`, with the fields that `message` sets.
 
     Raises:
-        InvalidSpec: naming the field at fault.
+        InvalidSpec: with the path of the wrong field.
     """
     news = plain_of(message, Budget)
     if not message.queries_per_target:

@@ -1,9 +1,9 @@
-"""Errors on the wire: one table between our classes and gRPC's codes, used both ways.
+"""Errors on the wire: one table of error classes and gRPC codes, used in both directions.
 
-An error travels as a `google.rpc.Status`: code, sentence, and `ErrorInfo` with its class as a value
-of `ErrorReason`, so that the Python client raises the class that the server raised. Clients in
-other languages read the reason or the code. A status without our `ErrorInfo` (a proxy's, or another
-program's) becomes the class that the table lists first for its code.
+An error is sent as a `google.rpc.Status`: code, message, and `ErrorInfo` with its class as a value
+of `ErrorReason`, so that the Python client raises the same class as the server. Clients in other
+languages read the reason or the code. A status without this `ErrorInfo` (from a proxy or another
+program) becomes the first class in the table for its code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from blackbox_am.errors import BlackboxError
 DOMAIN = "blackbox_am"
 DETAILS_KEY = "grpc-status-details-bin"
 MAX_MESSAGE_BYTES = 1200
-"""A sentence travels in HTTP headers, three times over, and those hold 8 KiB in all."""
+"""A message is sent three times in HTTP headers, which hold 8 KiB in all."""
 
 CODES: dict[type[BlackboxError], grpc.StatusCode] = {
     errors.InvalidInput: grpc.StatusCode.INVALID_ARGUMENT,
@@ -58,7 +58,7 @@ CODES: dict[type[BlackboxError], grpc.StatusCode] = {
     errors.StoreCorrupt: grpc.StatusCode.DATA_LOSS,
     BlackboxError: grpc.StatusCode.UNKNOWN,
 }
-"""The table. A subclass that is not in it travels as its nearest base."""
+"""The table. A subclass that is not in the table is sent as its nearest base class."""
 
 RETRY_SECONDS: dict[type[BlackboxError], int] = {
     errors.SequenceTaken: 1,
@@ -68,10 +68,10 @@ RETRY_SECONDS: dict[type[BlackboxError], int] = {
     errors.ServerUnavailable: 1,
     errors.QuotaExceeded: 60,
 }
-"""What a caller is told where the error itself says nothing."""
+"""Seconds after which to retry, for errors without `retry_after`."""
 
 MAX_RETRY_SECONDS = 1e9
-"""Longer waits than 30 years need no exact number."""
+"""The longest wait that is sent, about 30 years."""
 
 
 def reason_of(error_class: type[BlackboxError]) -> str:
@@ -85,7 +85,7 @@ _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def to_status(error: BlackboxError) -> Status:
-    """`error` as it travels: code, sentence, class, field at fault, when to try again."""
+    """`error` as a status: code, message, class, wrong field, and the time to retry."""
     listed = _listed(error)
     message = _short(error.message)
     status = Status(code=CODES[listed].value[0], message=message)
@@ -102,20 +102,20 @@ def to_status(error: BlackboxError) -> Status:
 
 
 def internal() -> Status:
-    """What a caller is told of a bug: nothing but where to look."""
+    """The status for a bug: it only says where to look."""
     return to_status(errors.ServerFailed("internal error; see the server's log"))
 
 
 def code_and_metadata(status: Status) -> tuple[grpc.StatusCode, tuple[tuple[str, bytes], ...]]:
-    """What a gRPC server aborts with to send `status`."""
+    """The arguments with which a gRPC server aborts a call to send `status`."""
     return _BY_NUMBER[status.code], ((DETAILS_KEY, status.SerializeToString()),)
 
 
 def from_rpc_error(error: grpc.RpcError, address: str = "the server") -> BlackboxError:
-    """The error that a failed call means.
+    """The error for a failed call.
 
     Args:
-        error: what grpc raised.
+        error: the exception of grpc.
         address: of the server, for the message.
     """
     status = _status_of(error)
@@ -128,7 +128,7 @@ def from_rpc_error(error: grpc.RpcError, address: str = "the server") -> Blackbo
 
 
 def to_error(status: Status) -> BlackboxError:
-    """The error that `to_status` made `status` of."""
+    """The error from which `to_status` made `status`."""
     error = _from_status(status) or errors.ServerFailed(status.message)
     error.retry_after = _retry_after(status)
     return error
@@ -147,7 +147,7 @@ def _from_status(status: Status) -> BlackboxError | None:
 
 
 def _retry_after(status: Status) -> float | None:
-    """Seconds, where the server said so."""
+    """The wait in seconds, if the server gave a time to retry."""
     for detail in status.details:
         retry = RetryInfo()
         if detail.Unpack(retry):

@@ -1,4 +1,4 @@
-"""Parameters of plug-ins as protobuf's `Struct`, which knows no numbers but doubles."""
+"""Parameters of plug-ins as protobuf's `Struct`, in which all numbers are doubles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from blackbox_am.core.spec import to_plain
 from blackbox_am.errors import InvalidSpec
 
 EXACT_INTEGERS = 2**53
-"""Whole numbers beyond this would change on the way."""
+"""A double cannot represent every whole number beyond this."""
 
 
 def to_proto(parameters: Mapping[str, Any]) -> Struct:
@@ -35,7 +35,7 @@ def to_proto(parameters: Mapping[str, Any]) -> Struct:
 
 
 def from_proto(struct: Struct, *, field: str = "parameters") -> dict[str, Any]:
-    """Parameters out of a Struct, whole numbers as int.
+    """Parameters from a Struct, whole numbers as int.
 
     Raises:
         InvalidSpec: for a number that is not finite.

@@ -24,15 +24,15 @@ def to_proto(array: Array) -> Tensor:
 
 
 def header(dtype: str, shape: tuple[int, ...]) -> Tensor:
-    """A tensor whose data follows in chunks."""
+    """The header of a tensor whose data follow in chunks."""
     return Tensor(dtype=_NUMBERS[dtype], shape=shape)
 
 
 def stimulus_dtype(name: str) -> Dtype.ValueType:
-    """The number of the dtype by which stimuli are asked for.
+    """The number of the dtype in which stimuli are requested.
 
     Raises:
-        InvalidInput: for another one than `uint8` or `float32`.
+        InvalidInput: for another dtype than `uint8` or `float32`.
     """
     if name not in ("uint8", "float32"):
         raise InvalidInput(f"dtype: expected uint8 or float32, got {name!r}", field="dtype")
@@ -49,7 +49,7 @@ def from_proto(message: Tensor, *, field: str = "tensor") -> Array:
 
 
 def from_header(header: Tensor, data: bytes | memoryview, *, field: str = "tensor") -> Array:
-    """The array of `header`'s dtype and shape in `data`.
+    """The array in `data` with the dtype and shape of `header`.
 
     Raises:
         ShapeMismatch: as `from_proto`.
@@ -58,7 +58,7 @@ def from_header(header: Tensor, data: bytes | memoryview, *, field: str = "tenso
 
 
 def size_of(header: Tensor, *, field: str = "tensor") -> int:
-    """Bytes that a tensor of `header`'s dtype and shape has.
+    """Number of bytes of a tensor with the dtype and shape of `header`.
 
     Raises:
         ShapeMismatch: for an unknown dtype, a negative length, or too many axes.

@@ -28,7 +28,7 @@ def duration_to_proto(seconds: float, field: str) -> Duration:
     """Seconds as a duration.
 
     Raises:
-        InvalidInput: for nan, and for more than some 30 years.
+        InvalidInput: for nan, and for more than about 30 years.
     """
     if not abs(seconds) <= MAX_SECONDS:
         raise InvalidInput(

@@ -1,4 +1,4 @@
-"""Stores: where journals are kept."""
+"""Stores of journals, with their index, leases and artifacts."""
 
 from blackbox_am.stores.sql import SQLStore
 

@@ -1,4 +1,6 @@
-"""Large values in a SQL database: each kept once, in pieces, under the digest of its content."""
+"""Large values in a SQL database: each value is stored once, in pieces, under the digest of its
+content.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from blackbox_am.errors import InvalidInput, NotFound, StoreCorrupt
 from blackbox_am.stores.database import STUDY_ID, Database, metadata, seal, unseal
 
 PIECE_BYTES = 2**20
-"""SQLite takes no value of 10^9 bytes, and a reader wants a part of one without the rest."""
+"""SQLite refuses values of 10^9 bytes, and readers may need only a part of a value."""
 
 DIGEST = sa.String(64)
 _artifacts = sa.Table(
@@ -51,8 +53,8 @@ class SQLArtifacts(Artifacts):
             0,
             hashlib.sha256(),
         )
-        # The digest is known once the last piece has come: until then the pieces stand under a
-        # name that is no digest, which nobody reads.
+        # The digest is known only after the last piece. Until then the pieces are stored under a
+        # temporary name, which is not a digest, so no reader finds them.
         part = f"part-{secrets.token_hex(16)}"
         with self._database.writing() as connection:
             for place, piece in enumerate(_of_one_size(whole)):
@@ -144,7 +146,7 @@ class SQLArtifacts(Artifacts):
 
 
 def forget_references(connection: sa.Connection, study_id: str) -> None:
-    """Removes a study's references, and the values to which nobody refers any more."""
+    """Removes a study's references, and the values without any remaining reference."""
     mine = _references.c.study == study_id
     digests = list(connection.scalars(sa.select(_references.c.digest).where(mine)))
     connection.execute(_references.delete().where(mine))

@@ -1,8 +1,8 @@
-"""One SQL database: its tables, connections and transactions, and its errors in our terms.
+"""One SQL database: tables, connections and transactions, and the conversion of its errors.
 
-SQLite runs in WAL mode. A transaction of `writing` is on the disk when it ends
-(synchronous=FULL). A transaction of `passing` is with the operating system (synchronous=NORMAL):
-it survives the death of the process, but perhaps not a loss of power.
+SQLite runs in WAL mode. The data of a `writing` transaction are on the disk when it ends
+(synchronous=FULL). The data of a `passing` transaction are handed to the operating system
+(synchronous=NORMAL): they survive the end of the process, but perhaps not a loss of power.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ meta = sa.Table(
 
 
 class Database:
-    """A database that holds a store.
+    """A database that contains a store.
 
     Args:
         url: as of `SQLStore`.
 
     Attributes:
-        url: as SQLAlchemy reads it.
+        url: the URL in SQLAlchemy's form.
 
     Raises:
-        StoreError: where it cannot be opened or written.
-        StoreCorrupt: where the file is damaged, or is another program's.
+        StoreError: if the database cannot be opened or written.
+        StoreCorrupt: if the file is damaged, or belongs to another program.
     """
 
     def __init__(self, url: str) -> None:
         self.url = _as_url(url)
         engine = _engine(self.url)
-        # In memory there is one connection for all threads, and it has one transaction.
+        # In memory, all threads share one connection, which has one transaction.
         shared = isinstance(engine.pool, StaticPool)
         self._turn: AbstractContextManager[object] = RLock() if shared else nullcontext()
         self._reader = engine
@@ -69,26 +69,26 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A connection in a transaction that is durable once it has ended."""
+        """A connection in a transaction whose data are durable when it has ended."""
         with self._translated(), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def passing(self) -> Iterator[sa.Connection]:
-        """A connection in a transaction that need not survive a loss of power."""
+        """A connection in a transaction whose data may be lost at a loss of power."""
         with self._translated(), self._passing.begin() as connection:
             yield connection
 
     @property
     def now(self) -> sa.ColumnElement[float]:
-        """The database's clock: seconds since the epoch. One clock for all processes."""
+        """The database's clock, in seconds since the epoch; all processes use this clock."""
         if self._reader.dialect.name == "sqlite":
             return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Float)
         return sa.literal_column("extract(epoch from clock_timestamp())", sa.Float)
 
     def close(self) -> None:
-        """Gives back connections."""
-        with self._turn:  # another thread may be in the middle of a statement
+        """Closes the connections."""
+        with self._turn:  # another thread may be executing a statement
             self._reader.dispose()
             self._passing.dispose()
 
@@ -124,7 +124,7 @@ class Database:
                 yield
             except exc.DatabaseError as error:
                 raise _store_error(self.url, error) from error
-            except UnicodeDecodeError as error:  # of a name in a damaged page
+            except UnicodeDecodeError as error:  # from a name in a damaged page
                 raise StoreCorrupt(f"{self.url} is damaged ({error}); {CURE}") from error
             except exc.TimeoutError as error:  # every connection waits for a slow disk
                 raise StoreError(
@@ -135,7 +135,8 @@ class Database:
 def seal(body: bytes, *place: object) -> bytes:
     """`body` with a checksum of itself and of its place.
 
-    SQLite does not notice where a disk changes a value. A sealed value is never read as another.
+    SQLite does not detect a value that the disk has changed. The checksum of a sealed value detects
+    a changed value and a value at a wrong place.
     """
     return body + _checksum(body, place)
 
@@ -145,11 +146,11 @@ def unseal(sealed: Any, what: str, *place: object) -> bytes:
 
     Args:
         sealed: what the database returned.
-        what: names the value in the message: "event 3 of study 's'".
-        place: as it was sealed with.
+        what: the value's name in messages, such as "event 3 of study 's'".
+        place: the place that was passed to `seal`.
 
     Raises:
-        StoreCorrupt: where the value is not what was sealed at this place.
+        StoreCorrupt: if the value is not the value that was sealed for this place.
     """
     body = bytes(sealed or b"")[:-SEAL_BYTES]
     if sealed is None or bytes(sealed) != seal(body, *place):
@@ -180,13 +181,13 @@ def _engine(url: str, synchronous: str = "FULL") -> sa.Engine:
         return sa.create_engine(parsed, pool_pre_ping=True)
     options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": 30}}
     if parsed.database in (None, "", ":memory:"):
-        options["poolclass"] = StaticPool  # one connection, or every thread has its own memory
+        options["poolclass"] = StaticPool  # each connection has its own memory
     else:
         _check_folder(Path(str(parsed.database)))
     engine = sa.create_engine(parsed, **options)
 
     def set_pragmas(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
+        connection.isolation_level = None  # only the BEGIN below is executed
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={synchronous}")
 
@@ -201,7 +202,8 @@ def _check_folder(path: Path) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    # A writer that takes the lock at once cannot fail half-way; a reader needs no lock.
+    # A writer that takes the lock at the beginning cannot fail later for lack of the lock; a reader
+    # needs no lock.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

@@ -26,8 +26,8 @@ class SQLGroupJournals(GroupJournals):
     """The journals of groups of one database.
 
     Args:
-        database: holds them.
-        clock: seconds since the epoch, for the times that people read.
+        database: the database that stores the journals.
+        clock: seconds since the epoch, for displayed times.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:

@@ -1,4 +1,6 @@
-"""The index: one row a study, written with each append, so that no reader folds a journal."""
+"""The index: one row for each study, written with each append, so that readers need not fold
+journals.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ _folded = sa.Table(
     sa.Column("sequence", sa.Integer, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
-# SQLite and PostgreSQL read this alike. It is written with each append.
+# SQLite and PostgreSQL both accept this statement, which runs at each append.
 _UPDATE = sa.text(
     "UPDATE studies SET sequence = :sequence, state = :state, oracle = :oracle, body = :body "
     "WHERE study = :study"
@@ -42,7 +44,7 @@ def begin(connection: sa.Connection, study_id: str, created_at: float) -> None:
 
 
 def write(connection: sa.Connection, study_id: str, sequence: int, summary: Summary | None) -> None:
-    """Brings the row of a study up to its event `sequence`."""
+    """Updates the row of a study to its event `sequence`."""
     if summary is None:
         mine = indexed.c.study == study_id
         connection.execute(indexed.update().where(mine).values(sequence=sequence))
@@ -58,7 +60,7 @@ def write(connection: sa.Connection, study_id: str, sequence: int, summary: Summ
 
 
 def last_sequence(connection: sa.Connection, study_id: str) -> int:
-    """The study's last event; 0 where there is no such study."""
+    """The number of the study's last event; 0 if the study does not exist."""
     query = sa.select(indexed.c.sequence).where(indexed.c.study == study_id)
     return int(connection.scalar(query) or 0)
 
@@ -71,7 +73,7 @@ def rows(
     limit: int | None,
     states: Collection[str],
 ) -> list[Any]:
-    """The rows of `query`, which reads the index, as `Store.studies` wants them."""
+    """The rows of `query`, which reads the index, in the form of `Store.studies`."""
     query = query.where(indexed.c.study > after).order_by(indexed.c.study).limit(limit)
     if states:
         query = query.where(indexed.c.state.in_(list(states)))
@@ -79,10 +81,10 @@ def rows(
 
 
 def entry(row: Any) -> IndexedStudy:
-    """A row as the contract has it.
+    """A row in the form of the contract.
 
     Raises:
-        StoreCorrupt: where the row or the study's first event is damaged.
+        StoreCorrupt: if the row or the study's first event is damaged.
     """
     study_id = str(row.study)
     first, mine = f"event 1 of study {study_id!r}", f"the index entry of study {study_id!r}"
@@ -98,17 +100,17 @@ def entry(row: Any) -> IndexedStudy:
 
 
 def damaged(row: Any, error: StoreCorrupt) -> IndexedStudy:
-    """What is told of a study of which the row is damaged."""
+    """The entry for a study whose row is damaged."""
     return IndexedStudy(
         str(row.study), row.sequence, row.created_at, b"", row.state, b"", damage=error.message
     )
 
 
 def load_folded(connection: sa.Connection, study_id: str) -> Folded | None:
-    """The folded study as it was written last, or None.
+    """The last written folded study, or None.
 
     Raises:
-        StoreCorrupt: where it is damaged.
+        StoreCorrupt: if the folded study is damaged.
     """
     row = connection.execute(sa.select(_folded).where(_folded.c.study == study_id)).one_or_none()
     if row is None:

@@ -42,8 +42,9 @@ _requests = sa.Table(
     sa.Column("request", sa.String(128), primary_key=True),
     sa.Column("study", STUDY_ID, nullable=False),
 )
-# SQLite and PostgreSQL read this alike. Before each call to an oracle two statements are many,
-# and one statement cannot be overtaken by another owner between its two halves.
+# SQLite and PostgreSQL both accept this statement. It runs before each call of an oracle, so one
+# statement is better than two. Another owner also cannot take the lease between the check and the
+# write of a single statement.
 _NOTE = sa.text(
     "INSERT INTO notes (study, token, body) "
     "SELECT study, token, :body FROM leases "
@@ -58,7 +59,7 @@ def write(
     """Writes events.
 
     Raises:
-        SequenceTaken: where another process wrote there first.
+        SequenceTaken: if another process wrote an event of this number first.
     """
     rows = [
         {
@@ -82,7 +83,7 @@ def read(
     """Events, in order.
 
     Raises:
-        StoreCorrupt: where one is missing or damaged.
+        StoreCorrupt: if an event is missing or damaged.
     """
     query = (
         sa.select(events.c.sequence, events.c.time, events.c.body)
@@ -121,7 +122,7 @@ def load_snapshot(connection: sa.Connection, study_id: str) -> StoredSnapshot | 
     """The study's snapshot, or None.
 
     Raises:
-        StoreCorrupt: where it is damaged.
+        StoreCorrupt: if the snapshot is damaged.
     """
     query = sa.select(_snapshots).where(_snapshots.c.study == study_id)
     row = connection.execute(query).one_or_none()
@@ -133,16 +134,16 @@ def load_snapshot(connection: sa.Connection, study_id: str) -> StoredSnapshot | 
 
 
 def write_note(connection: sa.Connection, study_id: str, token: int, body: bytes) -> bool:
-    """Replaces what was noted under a lease. Returns whether the lease is still the caller's."""
+    """Replaces the note under a lease. Returns whether the caller still holds the lease."""
     row = {"study": study_id, "token": token, "body": seal(body, study_id, "note", token)}
     return connection.execute(_NOTE, row).rowcount > 0
 
 
 def load_notes(connection: sa.Connection, study_id: str) -> list[Note]:
-    """What was noted, in the order of the leases.
+    """The notes, in the order of the leases.
 
     Raises:
-        StoreCorrupt: where a note is damaged.
+        StoreCorrupt: if a note is damaged.
     """
     query = sa.select(_notes).where(_notes.c.study == study_id).order_by(_notes.c.token)
     what = f"the note on the accounts of study {study_id!r}"
@@ -163,18 +164,18 @@ def add_request(connection: sa.Connection, request_id: str, study_id: str) -> st
 
 
 def forget(connection: sa.Connection, study_id: str) -> None:
-    """Removes everything of a study."""
+    """Removes all data of a study."""
     for table in (events, _snapshots, _notes, _requests):
         connection.execute(table.delete().where(table.c.study == study_id))
 
 
 def forget_notes(connection: sa.Connection, study_id: str) -> None:
-    """Removes the notes of an earlier study of that name."""
+    """Removes the notes of an earlier study with the same name."""
     connection.execute(_notes.delete().where(_notes.c.study == study_id))
 
 
 def taken(study_id: str, sequence: int, last: int | None = None) -> str:
-    """The sentence of `SequenceTaken`."""
+    """The message of `SequenceTaken`."""
     found = "" if last is None else f"; its journal ends at {last}"
     return (
         f"event {sequence} of study {study_id!r} was written by another process{found}; "

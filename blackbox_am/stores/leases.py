@@ -1,4 +1,4 @@
-"""Who may write to which study, and calls between the processes that share the database."""
+"""Leases on studies, and calls between the processes that share the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from blackbox_am.stores.database import STUDY_ID, Database, meta, metadata
 from blackbox_am.stores.index import indexed
 
 OLD_CALL_SECONDS = 600.0
-"""A call that is older was forgotten by a caller that died."""
+"""In seconds. The caller of an older call has ended without withdrawing the call."""
 
 leases = sa.Table(
     "leases",
@@ -99,7 +99,7 @@ class SQLLeases(Leases):
 
 
 class SQLCalls(Calls):
-    """The calls that wait in one database."""
+    """The waiting calls of one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -146,16 +146,16 @@ class SQLCalls(Calls):
 
 
 def check_holder(connection: sa.Connection, study_id: str, token: int | None, now: object) -> None:
-    """Raises where the caller may not write to the study.
+    """Raises an error if the caller may not write to the study.
 
     Args:
-        connection: in the transaction that is about to write.
+        connection: a connection in the writing transaction.
         study_id: the study.
-        token: of the caller's lease; None where the caller has none.
+        token: of the caller's lease; None if the caller has no lease.
         now: the database's clock.
 
     Raises:
-        NotOwner: where the lease is another's, or was given back.
+        NotOwner: if another process holds the lease, or if the lease was released.
     """
     query = sa.select(leases.c.token, leases.c.name).where(leases.c.study == study_id)
     if token is None:
@@ -172,7 +172,7 @@ def check_holder(connection: sa.Connection, study_id: str, token: int | None, no
 
 
 def forget_lease(connection: sa.Connection, study_id: str) -> None:
-    """Removes a study's lease and the calls that wait for its owner."""
+    """Removes a study's lease and the waiting calls for its owner."""
     connection.execute(leases.delete().where(leases.c.study == study_id))
 
 

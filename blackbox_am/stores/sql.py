@@ -31,17 +31,17 @@ from blackbox_am.stores.leases import SQLCalls, SQLLeases, check_holder, forget_
 
 
 class SQLStore(Store):
-    """A `Store` in any database that SQLAlchemy reaches.
+    """A `Store` in any database that SQLAlchemy supports.
 
     Args:
         url: a SQLAlchemy URL, such as ``sqlite:///studies.sqlite3`` or
-            ``postgresql+psycopg://host/name``, a plain path to a SQLite file, or
-            ``:memory:`` for a store that dies with the process.
-        clock: seconds since the epoch, for the times that people read.
+            ``postgresql+psycopg://host/name``, a plain path to a SQLite file, or ``:memory:`` for a
+            store that ends with the process.
+        clock: seconds since the epoch, for displayed times.
 
     Raises:
-        StoreError: where it cannot be opened or written.
-        StoreCorrupt: where the file is damaged, or is another program's.
+        StoreError: if the database cannot be opened or written.
+        StoreCorrupt: if the file is damaged, or belongs to another program.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -54,7 +54,7 @@ class SQLStore(Store):
 
     @property
     def url(self) -> str:
-        """Where it is, as SQLAlchemy reads it."""
+        """The URL of the database in SQLAlchemy's form."""
         return self._database.url
 
     def append(

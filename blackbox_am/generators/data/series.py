@@ -29,8 +29,8 @@ class Series(Generator):
     A channel is mean + deviation * B x, where x are its coordinates, in one of three bases:
 
     ``samples``  one coordinate for each time step
-    ``dct``      the lowest frequencies (DCT-II); higher frequencies cannot occur ``spline``
-    control points of a uniform cubic B-spline: twice differentiable
+    ``dct``      the lowest frequencies (DCT-II); higher frequencies cannot occur
+    ``spline``   control points of a uniform cubic B-spline: twice differentiable
 
     Smoothness is a low-pass prior: frequency k (of the series, or of the control points)
     has a deviation in proportion to (1 + k)^-decay, and B is scaled so that a random series

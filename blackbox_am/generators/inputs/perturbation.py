@@ -36,10 +36,10 @@ class Perturbation(InputNeighbourhood):
     ``l2``    d = radius * tanh(|U(z)| / sqrt(n)) * U(z) / |U(z)| for n values in all: at most
               the radius in Euclidean norm, and 0.76 of it for a usual random latent
     ``l0``    at most `radius` places (pixels, with all their channels; samples; columns)
-              change: the places where z is largest, in Euclidean norm over the channels. At these
-                  places x becomes sigmoid(2 z), near a corner of the colour cube for large z.
-                  Gradients pass through the values at the places, not through the choice of the
-                  places.
+              change: the places where z is largest, in Euclidean norm over the channels. At
+              these places x becomes sigmoid(2 z), near a corner of the colour cube for large z.
+              Gradients pass through the values at the places, not through the choice of the
+              places.
 
     All stimuli lie in the ball exactly, in float32: the radius is shortened by the largest
     rounding error, some 10^-7. For integers of 8 bits, round towards the input afterwards.

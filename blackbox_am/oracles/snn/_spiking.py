@@ -39,10 +39,10 @@ def over_time(
     """The input at each step, for stimuli (N, *stimulus).
 
     ``constant``  the stimulus itself, a current that does not change
-    ``rate``      a spike with a probability equal to the value in [0, 1]. The random numbers depend
-    on the seed, the step and the place in the stimulus, and are the same for every stimulus: so an
-    answer is repeatable, and does not depend on the batch ``latency``   one spike, at step round((1
-    - value) (steps - 1)); none for a value of 0
+    ``rate``      a spike with a probability equal to the value in [0, 1]. The random numbers
+                  depend on the seed, the step and the place in the stimulus, and are the same for
+                  every stimulus: so an answer is repeatable, and does not depend on the batch
+    ``latency``   one spike, at step round((1 - value) (steps - 1)); none for a value of 0
     """
     for step in range(steps):
         if encoding == "constant":
