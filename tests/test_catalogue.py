@@ -195,7 +195,7 @@ def test_what_a_study_may_set_is_known_before_anything_is_built():
         ({"array": "x"}, {"inputs": IMAGES}, r"cannot set 'array'; .*allow = \["),
         ({}, {"inputs": "/etc/secret.npy"}, "expected the input 'inputs' to be an array, got str"),
         ({}, {"images": IMAGES}, "takes no input 'images'; inputs of a study are inputs"),
-        ({"radius": "wide"}, {"inputs": IMAGES}, "perturbation: Expected `float`, got `str`"),
+        ({"radius": "wide"}, {"inputs": IMAGES}, "perturbation: radius: expected a number"),
         ({"radius": 3}, {"inputs": IMAGES}, "radius: expected for linf 0.00001 to 1, got 3"),
     ],
 )

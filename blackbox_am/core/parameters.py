@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from blackbox_am.core.explaining import explain
 from blackbox_am.errors import InvalidSpec, did_you_mean
 
 T = TypeVar("T")
@@ -31,7 +32,9 @@ def parameters_of(plug_in: type[T], name: str, parameters: dict[str, Any]) -> T:
     try:
         return msgspec.convert(whole, plug_in, strict=True)
     except (msgspec.ValidationError, ValueError) as error:
-        raise InvalidSpec(f"{name}: {error}", field="parameters") from error
+        sentence, path = explain(plug_in, whole, str(error))
+        field = f"parameters.{path}" if path else "parameters"
+        raise InvalidSpec(f"{name}: {sentence}", field=field) from error
 
 
 def with_parameters(plug_in: T, name: str, parameters: Mapping[str, Any]) -> T:

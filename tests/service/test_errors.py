@@ -154,7 +154,7 @@ def test_unknown_study(client):
         ({"targets": ["units:10"]}, errors.UnknownUnit, "0 to 9, got 10"),
         ({"targets": ["unit:1"]}, errors.UnknownUnit, "did you mean 'units'"),
         ({"targets": ["units:1@center"]}, errors.UnknownUnit, "no positions"),
-        ({"targets": ["units:x"]}, errors.InvalidInput, "not a unit"),
+        ({"targets": ["units:0@"]}, errors.InvalidInput, "not a unit"),
         ({"targets": []}, errors.InvalidSpec, "targets"),
         ({"queries_per_target": 0}, errors.InvalidSpec, "queries_per_target"),
         ({"queries_per_target": 10**12}, errors.InvalidSpec, "queries_per_target"),
