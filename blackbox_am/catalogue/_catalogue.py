@@ -36,7 +36,7 @@ SHIPPED: dict[str, dict[str, dict[str, Any]]] = {
         "pixels_32": {"kind": "pixels", "shape": [3, 32, 32]},
     },
 }
-"""What every installation has: the small models of the zoo."""
+"""The entries that every installation has: the small models of the zoo."""
 
 
 class Catalogue:
@@ -58,9 +58,9 @@ class Catalogue:
 
         Args:
             tables: ``{"oracles": {name: {"kind": ..., **parameters}}, "generators": {...}}``.
-                An entry may have ``"wrap": [{"kind": ..., **parameters}, ...]``, what is put
-                around it: the first around the model, the last outermost. A generator may have
-                ``"allow": [...]``, parameters that studies may set besides those that the
+                An entry may have ``"wrap": [{"kind": ..., **parameters}, ...]``, a list of
+                wrappers: the first wrapper is the innermost, the last the outermost. A generator
+                may have ``"allow": [...]``, parameters that studies may set besides those that the
                 generator leaves to every study (`Generator.study_parameters`).
 
         Raises:
@@ -98,7 +98,7 @@ class Catalogue:
     def generator(
         self, name: str, parameters: Plain | None = None, inputs: Arrays | None = None
     ) -> Generator:
-        """The generator called `name`, with what a study sets and brings.
+        """The generator called `name`, with the parameters and inputs of a study.
 
         Args:
             name: of the entry.
@@ -118,7 +118,7 @@ class Catalogue:
         return slot.variant({**parameters, **{key: inputs[key].copy() for key in inputs}})
 
     def study_settings(self, name: str) -> StudySettings:
-        """What a study may set of the generator called `name`. Builds nothing.
+        """The parameters that a study may set of the generator called `name`. Builds nothing.
 
         Raises:
             NotFound: where there is none; says which names are near.
@@ -127,19 +127,19 @@ class Catalogue:
         return self._settings[name]
 
     def add_oracle(self, name: str, oracle: Oracle) -> None:
-        """Registers an oracle that exists already, in place of another of this name."""
+        """Registers an oracle object. Replaces an earlier entry with the same name."""
         self._oracles.slots[name] = Slot(lambda _: oracle)
 
     def add_generator(self, name: str, generator: Generator, allow: Sequence[str] = ()) -> None:
-        """Registers a generator that exists already, in place of another of this name.
+        """Registers a generator object. Replaces an earlier entry with the same name.
 
         Args:
             name: of the entry.
-            generator: it.
+            generator: the object.
             allow: parameters that studies may set besides `Generator.study_parameters`.
 
         Raises:
-            InvalidSpec: where it has no such parameter.
+            InvalidSpec: if the generator lacks a parameter that is named in `allow`.
         """
         maker = type(_innermost(generator))
         self._settings[name] = settings_of(name, maker, set(maker.study_inputs), list(allow))
@@ -153,7 +153,7 @@ def _innermost(generator: Generator) -> Generator:
 
 
 def _replaced(generator: Generator, settings: Plain) -> Generator:
-    """`generator`, or a copy with other parameters, inside copies of what is around it."""
+    """`generator` with other parameters: a copy of it, inside copies of its wrappers."""
     if not settings:
         return generator
     if isinstance(generator, GeneratorWrapper):

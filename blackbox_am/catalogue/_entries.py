@@ -1,4 +1,4 @@
-"""From tables of a configuration to what builds their entries."""
+"""Reads the tables of a configuration and returns functions that build the entries."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Kind(Generic[T]):
     """How entries of one kind are read.
 
     Attributes:
-        noun: the table that holds them.
-        registry, example: their plug-ins, and one of them for messages.
-        wrappers, wrapper: what can be put around them, and one of them for messages.
-        wrap: puts it around.
+        noun: the name of the configuration table that holds the entries.
+        registry, example: the plug-ins of this kind, and the name of one plug-in for messages.
+        wrappers, wrapper: the wrappers for this kind, and the name of one wrapper for messages.
+        wrap: puts a wrapper around an entry.
     """
 
     noun: str
@@ -34,7 +34,8 @@ class Kind(Generic[T]):
     wrap: Callable[[T, str, dict[str, Any]], T]
 
     def builder(self, name: str, entry: Any) -> Callable[[Plain], T]:
-        """Builds what `entry` describes, with given parameters in place of its own.
+        """A function that builds what `entry` describes. Its argument replaces parameters of the
+        entry.
 
         Raises:
             InvalidSpec: for an entry without a kind, or an unknown kind.
@@ -81,7 +82,7 @@ def entries_of(tables: Mapping[str, Any], noun: str) -> list[tuple[str, Any]]:
     """Names and entries of the tables `[noun.NAME]`.
 
     Raises:
-        InvalidSpec: where `noun` is no table of tables.
+        InvalidSpec: if `noun` is not a table of tables.
     """
     entries = tables.get(noun, {})
     if not isinstance(entries, dict):

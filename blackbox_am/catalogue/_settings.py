@@ -1,4 +1,4 @@
-"""What a study may set of a generator of the catalogue, and bring to it."""
+"""The parameters and inputs that a study may give to a generator of the catalogue."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class StudySettings:
-    """What a study may set of a generator of the catalogue.
+    """The parameters that a study may give to a generator of the catalogue.
 
     Attributes:
-        parameters: names of the parameters that it may set, sorted.
-        inputs: names of the parameters that it may bring as arrays.
-        needed: those of `inputs` that the entry has none of, so that a study must bring them.
+        parameters: names of the parameters that the study may set, sorted.
+        inputs: names of the parameters that the study may give as arrays.
+        needed: the names in `inputs` that have no value in the entry; the study must give them.
     """
 
     parameters: tuple[str, ...]
@@ -32,10 +32,10 @@ class StudySettings:
 
 
 def settings_of(name: str, maker: type[Generator], known: set[str], allowed: Any) -> StudySettings:
-    """What a study may set of an entry whose parameters are `known`.
+    """The parameters that a study may set of an entry whose parameters are `known`.
 
     Raises:
-        InvalidSpec: where the operator allows something that is no parameter.
+        InvalidSpec: if the operator allows a name that is not a parameter.
     """
     fields = {field.name: field for field in dataclasses.fields(maker)}  # type: ignore[arg-type]
     if not isinstance(allowed, (list, tuple)):
@@ -66,10 +66,11 @@ def settings_of(name: str, maker: type[Generator], known: set[str], allowed: Any
 def check_settings(
     name: str, may: StudySettings, parameters: Mapping[str, Any], inputs: Arrays
 ) -> None:
-    """Checks what a study sets and brings.
+    """Checks the parameters and inputs that a study gives.
 
     Raises:
-        InvalidSpec: for what it may not set or bring, or does not bring.
+        InvalidSpec: for a parameter or input that the study may not give, and for a needed input
+            that is missing.
     """
     for key in parameters:
         if key not in may.parameters:

@@ -14,14 +14,16 @@ T = TypeVar("T")
 Plain = Mapping[str, Any]
 
 VARIANTS = 8
-"""Generators with a study's own parameters or inputs that are kept of one entry, the last used."""
+"""How many generators with a study's own parameters or inputs are kept for one entry. The least
+recently used generator is dropped first.
+"""
 
 
 class Slot(Generic[T]):
-    """One entry, built when it is first used. Other entries are not kept waiting meanwhile.
+    """One entry, built when it is first used. Building does not block other entries.
 
     Args:
-        build: builds what the entry describes, with these parameters in place of its own.
+        build: builds the entry; its argument replaces parameters of the entry.
     """
 
     def __init__(self, build: Callable[[Plain], T]) -> None:
@@ -31,7 +33,7 @@ class Slot(Generic[T]):
         self._variants: OrderedDict[str, T] = OrderedDict()
 
     def get(self) -> T:
-        """The entry as the operator wrote it."""
+        """The entry with the operator's parameters."""
         if not self._built:
             with self._lock:
                 if not self._built:
@@ -39,7 +41,9 @@ class Slot(Generic[T]):
         return self._built[0]
 
     def variant(self, parameters: Plain) -> T:
-        """The entry with these parameters: the same object for equal ones, while it is kept."""
+        """The entry with these parameters. Equal parameters return the same object while it is
+        kept.
+        """
         key = repr([(name, digests.of_value(parameters[name])) for name in sorted(parameters)])
         with self._lock:
             if key not in self._variants:

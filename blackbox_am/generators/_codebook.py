@@ -47,8 +47,8 @@ class Codebook(torch.nn.Module):
 
     Args:
         entries: (m, channels) the codebook.
-        mean, std: of each channel of latents over natural images; over the codebook's entries
-            where empty.
+        mean, std: mean and deviation of each channel of latents over natural images; empty computes
+            them over the codebook's entries.
         quantise: whether continuous latents are moved to their nearest entry.
     """
 

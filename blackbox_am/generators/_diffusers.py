@@ -22,7 +22,9 @@ from blackbox_am.zoo import catalogue
 ZOO = "zoo:"
 LOADING = threading.Lock()
 UNREADABLE = "Unable to load weights"
-"""What diffusers says of a file that is there, in the error of one that is not."""
+"""Part of diffusers' message about an existing file that cannot be read. Its error has the same
+class as the error for a missing file.
+"""
 _CARD_LICENCE = re.compile(r"\A---\n(?:.*\n)*?license: *(\S+)")
 """In the first lines of a model card."""
 
@@ -40,7 +42,9 @@ class Loaded(Generator):
 
     @property
     def licence(self) -> str:
-        """Of zoo weights, the zoo's; of a folder, what its model card says (`license: ...`)."""
+        """The licence: for zoo weights, that of the zoo; for a folder, the `license: ...` line of
+        its model card.
+        """
         weights = getattr(self, "weights", "")
         if weights.startswith(ZOO):
             return catalogue.LICENCE
@@ -106,7 +110,7 @@ def weights_files(weights: str) -> tuple[Path, ...]:
 
 
 def read_json(weights: str, file: str) -> dict[str, Any]:
-    """What `file`, such as `unet/config.json`, of the model `weights` holds.
+    """The content of `file`, such as `unet/config.json`, of the model `weights`.
 
     Args:
         weights: `zoo:NAME`, a folder in `save_pretrained`'s layout, or the name of a model
@@ -114,8 +118,8 @@ def read_json(weights: str, file: str) -> dict[str, Any]:
         file: its path in the model's folder.
 
     Raises:
-        NotFound: where there is no such folder, zoo entry, downloaded model or file.
-        InvalidSpec: where the file is no JSON object.
+        NotFound: if the folder, zoo entry, downloaded model or file does not exist.
+        InvalidSpec: if the file is not a JSON object.
     """
     path = _local_file(weights, file)
     try:
@@ -140,8 +144,8 @@ def read_json(weights: str, file: str) -> dict[str, Any]:
 
 
 def place(weights: str, file: str) -> str:
-    """What `from_pretrained` takes for `weights`: the folder that holds `file`, or the hub's
-    name.
+    """The argument of `from_pretrained` for `weights`: the folder that contains `file`, or the name
+    on the hub.
     """
     if not weights.startswith(ZOO):
         return weights
@@ -159,9 +163,9 @@ def load_part(weights: str, part: str, owner: Any) -> torch.nn.Module:
 
     Raises:
         NotFound: where weights are missing.
-        InvalidSpec: where they cannot be read, or do not fit the configuration; says which
-            tensors.
-        StoreCorrupt: the same of zoo weights, with the cure.
+        InvalidSpec: if the weights cannot be read, or do not fit the configuration. The message
+            names the tensors.
+        StoreCorrupt: the same for zoo weights. The message contains the remedy.
     """
     where = f"weights {weights!r}" + (f", {part}" if part else "")
     ours = owner.__module__.startswith("diffusers")
@@ -172,7 +176,7 @@ def load_part(weights: str, part: str, owner: Any) -> torch.nn.Module:
             subfolder=part,
             local_files_only=True,
             output_loading_info=True,
-            ignore_mismatched_sizes=True,  # told, and refused below
+            ignore_mismatched_sizes=True,  # reported, and refused below
             **({"low_cpu_mem_usage": False, "torch_dtype": torch.float32} if ours else {}),
         )
     except OSError as error:
@@ -183,7 +187,7 @@ def load_part(weights: str, part: str, owner: Any) -> torch.nn.Module:
             f"config.json, as save_pretrained writes them: {error}",
             field="weights",
         ) from error
-    except Exception as error:  # every reader of weights has its own errors
+    except Exception as error:  # readers of weights raise many kinds of errors
         raise _unfit(
             weights,
             f"{where}: the weights do not fit their configuration, or are damaged: {error}",
@@ -199,7 +203,7 @@ def diffusers_class(weights: str, name: Any, method: str) -> Any:
     """Diffusers' class called `name`, which must have a `method`.
 
     Raises:
-        InvalidSpec: where there is none of that name, or it has no such method.
+        InvalidSpec: if the class does not exist, or has no such method.
     """
     import diffusers
 
@@ -228,7 +232,9 @@ def _unfit(weights: str, message: str) -> BlackboxError:
 
 
 def _faults(told: dict[str, Any]) -> str:
-    """Which weights are made up, left out or of another shape; empty where none is."""
+    """A text that names weights that are missing, unused or of another shape; empty without such
+    weights.
+    """
     return "; ".join(
         f"{word} {few(sorted(_name(key) for key in told[name]))}"
         for name, word in (
@@ -241,7 +247,7 @@ def _faults(told: dict[str, Any]) -> str:
 
 
 def _name(key: Any) -> str:
-    """A key, or that of (key, shape found, shape expected)."""
+    """A key, or the key in (key, shape found, shape expected)."""
     return str(key if isinstance(key, str) else key[0])
 
 
@@ -268,7 +274,7 @@ def per_channel(numbers: tuple[float, ...]) -> torch.Tensor:
 
 
 def to_stimuli(pictures: torch.Tensor) -> torch.Tensor:
-    """Pictures in about [-1, 1] to stimuli in [0, 1]; what lies outside is cut off, and what is
-    not finite becomes nan.
+    """Pictures in about [-1, 1] to stimuli in [0, 1]. Values outside are clipped, and values that
+    are not finite become nan.
     """
     return bounded(pictures / 2 + 0.5)

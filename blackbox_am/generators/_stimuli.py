@@ -23,10 +23,10 @@ def stimuli_of(
     """Stimuli (N, *stimulus), float32 in [0, 1].
 
     Args:
-        field: the parameter that names them, for messages.
+        field: the parameter that gives the source, for messages.
         source: `zoo:probe_images`, the path of a .npz, .npy or .safetensors file, or, in
             Python, an array. uint8 is divided by 255.
-        array: its name, in a file of several.
+        array: name of the array, in a file with several arrays.
         channels_last: whether entries are (height, width, channels); they become (channels, ...).
 
     Raises:
@@ -58,7 +58,9 @@ def stimuli_of(
 
 
 def stimuli_files(source: Any) -> Any:
-    """What `stimuli_of` reads for `source`: files, or `source` itself where it is an array."""
+    """The input that `stimuli_of` reads for `source`: files, or `source` itself if it is an
+    array.
+    """
     return tuple(catalogue.files("probe_images")) if _is_probes(source) else source
 
 

@@ -14,14 +14,17 @@ def comparable(scores: torch.Tensor) -> torch.Tensor:
 
 
 def improves(scores: torch.Tensor, incumbents: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """(K, P) bool: rows of `scores` (K, P) that came back and are no worse than their incumbents,
-    or have none. An equal score replaces the incumbent, so that a row can move along a plateau.
+    """(K, P) bool: rows of `scores` (K, P) that came back, and whose score is not below the score
+    of their incumbent, or that have no incumbent. An equal score replaces the incumbent, so that a
+    row can move along a plateau.
     """
     return ~scores.isnan() & (~known | (comparable(scores) >= incumbents))
 
 
 def best_row(rows: torch.Tensor, scores: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """(K, D): of `rows` (K, P, D) the one with the best known score, the first one if equal."""
+    """(K, D): the row of `rows` (K, P, D) with the best known score; the first such row if scores
+    are equal.
+    """
     order = descending(torch.where(known, scores, torch.nan))
     return rows_at(rows, order[:, :1])[:, 0]
 

@@ -11,7 +11,7 @@ def check_matrices(
     """Checks that `matrices` of D x D for each of `targets` fit into `max_bytes`.
 
     Raises:
-        Unsupported: where they do not, with what to use instead.
+        Unsupported: if the matrices need more memory. The message names an alternative.
     """
     needed = matrices * targets * dim**2 * itemsize
     if needed > max_bytes:
@@ -28,7 +28,7 @@ def check_archive(name: str, *, rows: int, targets: int, dim: int, max_bytes: in
     precision, fits into `max_bytes`.
 
     Raises:
-        Unsupported: where it does not, with what to use instead.
+        Unsupported: if the archive needs more memory. The message names an alternative.
     """
     needed = 16 * rows * targets * dim
     if needed > max_bytes:

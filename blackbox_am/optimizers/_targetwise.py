@@ -16,14 +16,14 @@ import torch
 from blackbox_am.core import linear_algebra
 
 LARGE = 2**15
-"""Elements of a target from which on one call for each target is faster."""
+"""From this number of elements a target, one call for each target is faster."""
 BLOCK = 4
 """Rows that small weighted sums add at a time."""
 
 
 def possible(mask: torch.Tensor) -> bool:
-    """Whether any of `mask` may be True. The CPU looks; on other devices the answer is True, since
-    a look would wait for the device.
+    """Whether any element of `mask` may be True. On the CPU the elements are read. On other devices
+    the result is always True, because reading would wait for the device.
     """
     return mask.device.type != "cpu" or bool(mask.any())
 
@@ -65,9 +65,9 @@ def norms(rows: torch.Tensor) -> torch.Tensor:
 def _by_row(function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
     """A reduction over the last axis of `rows` (K, ..., D).
 
-    The CPU treats all rows of a contiguous tensor alike, except that it divides a single row among
-    its threads; so a single row is doubled. CUDA divides its threads by the number of rows, and so
-    gets a call for each target.
+    The CPU sums all rows of a contiguous tensor in the same order, but splits a single row among
+    its threads. A single row is therefore duplicated before the call. CUDA assigns its threads by
+    the number of rows, so each target has its own call on CUDA.
     """
     if rows.device.type != "cpu":
         return for_each(function, rows)

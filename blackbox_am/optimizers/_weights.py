@@ -99,8 +99,8 @@ class Ranked:
         sigma_rate: c_sigma / d_sigma.
         c_kept, c_gain: factors on the path of C and on the move it is continued with.
         c_1, c_mu: see `Rates`.
-        share_kept: what C keeps of itself where its path moved on, equation 47.
-        share_late: how much more it keeps where the path was halted.
+        share_kept: factor on the old C if the evolution path of C was updated, equation 47.
+        share_late: what is added to `share_kept` if the evolution path was halted.
     """
 
     valid: torch.Tensor

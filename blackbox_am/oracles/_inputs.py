@@ -1,4 +1,4 @@
-"""What an operator says of a model, checked; and how stimuli are normalised for it."""
+"""Checks of the parameters that an operator gives for a model, and the normalisation of stimuli."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _EXTRAS = {
     "snntorch": "snn",
     "transformers": "hf",
 }
-"""Packages that an operator's code may need, and the extra that brings each."""
+"""Packages that an operator's code may need, and the extra that installs each."""
 
 
 def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
     """`shape` as a tuple.
 
     Raises:
-        InvalidSpec: where it is no shape of a stimulus.
+        InvalidSpec: if `shape` is not the shape of a stimulus.
     """
     try:
-        # Whole numbers of any kind, numpy's too.
+        # Integers of any type, numpy's included.
         lengths = tuple(operator.index(length) for length in shape)
     except TypeError:
         lengths = ()
@@ -49,7 +49,7 @@ def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
 def checked_numbers(field: str, value: Any) -> tuple[float, ...]:
     """One number or a row of numbers as a tuple: floats, lists, arrays and tensors.
 
-    An array with several axes passes where all but one of these have length 1, as (3, 1, 1).
+    An array with several axes is accepted if at most one axis is longer than 1, as in (3, 1, 1).
 
     Raises:
         InvalidSpec: for anything else, or numbers that are not finite.
@@ -68,10 +68,10 @@ def checked_numbers(field: str, value: Any) -> tuple[float, ...]:
 
 
 def channel_axis(shape: Sequence[int | None]) -> int:
-    """Where stimuli of this shape have their channels.
+    """The channel axis of stimuli of this shape.
 
-    It is the first axis, of images (channels, height, width) as of series (channels, time); of
-    clips (frames, channels, height, width), and only of those, the second.
+    The first axis for images (channels, height, width) and series (channels, time). The second axis
+    for clips (frames, channels, height, width), and only for clips.
     """
     return 1 if len(shape) == 4 else 0
 
@@ -79,7 +79,7 @@ def channel_axis(shape: Sequence[int | None]) -> int:
 def check_normalisation(
     shape: tuple[int, ...], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> None:
-    """Checks that there is one number, or one a channel, or none.
+    """Checks that there is one number, or one number for each channel, or none.
 
     Raises:
         InvalidSpec: where the numbers do not fit, or a deviation is not positive.
@@ -97,10 +97,11 @@ def check_normalisation(
 
 
 def by_channel(numbers: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    """One number, or one a channel, shaped to be broadcast to stimuli (N, *shape).
+    """One number, or one number for each channel, in a shape that broadcasts to stimuli (N,
+    *shape).
 
-    Volumes (channels, depth, height, width) are told from clips by how many numbers there are;
-    where both would fit, it is a clip.
+    The count of numbers distinguishes volumes (channels, depth, height, width) from clips. If both
+    fit, the stimulus is treated as a clip.
     """
     axis = channel_axis(shape)
     if len(numbers) != shape[axis]:
@@ -111,7 +112,9 @@ def by_channel(numbers: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
 def normalised(
     stimuli: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> torch.Tensor:
-    """(stimuli - mean) / std, for stimuli (N, *shape): in float64 for these, else in float32."""
+    """(stimuli - mean) / std, for stimuli (N, *shape): in float64 for float64 stimuli, else in
+    float32.
+    """
     values = stimuli if stimuli.dtype == torch.float64 else stimuli.to(torch.float32)
     if not mean and not std:
         return values
@@ -135,10 +138,10 @@ def check_positive(field: str, value: float | None) -> None:
 
 
 def check_labels(labels: Sequence[str], units: int) -> None:
-    """Checks that there is a label a unit, or none.
+    """Checks that there is one label for each unit, or no label.
 
     Raises:
-        InvalidSpec: saying both numbers.
+        InvalidSpec: with both counts in the message.
     """
     if labels and len(labels) != units:
         raise InvalidSpec(
@@ -148,7 +151,7 @@ def check_labels(labels: Sequence[str], units: int) -> None:
 
 
 def is_layer_name(name: str) -> bool:
-    """Whether units can be addressed in a layer of this name."""
+    """Whether units of a layer with this name can be addressed."""
     try:
         return Unit.parse(str(Unit(name))) == Unit(name)  # with quotes where it needs them
     except InvalidInput:
@@ -156,11 +159,12 @@ def is_layer_name(name: str) -> bool:
 
 
 def imported(field: str, path: str) -> Any:
-    """What `package.module:attribute` names: the operator of a server writes code there.
+    """The object that `package.module:attribute` names. Only the operator of a server gives such
+    names.
 
     Raises:
-        MissingExtra: where it needs a package that an extra brings, and that is not installed.
-        InvalidSpec: where there is no such thing.
+        MissingExtra: if the module needs a package of an extra that is not installed.
+        InvalidSpec: if the module or the attribute does not exist.
     """
     module_name, separator, attribute = path.partition(":")
     if not separator or not module_name or not attribute:

@@ -10,7 +10,7 @@ AXES = {
     3: ("unit", "height", "width"),
     4: ("unit", "depth", "height", "width"),
 }
-"""Names of the axes of an activation by their number, if nothing else is known."""
+"""Names of the axes of an activation, by the number of axes, if nothing else is known."""
 
 
 def layer_name(name: str, taken: set[str]) -> str:

@@ -18,7 +18,7 @@ UNCLEAR = (
 
 
 _SPACE = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
-"""Names of axes of space or time, by how many there are."""
+"""Names of axes of space or time, by their number."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Layout:
     Attributes:
         rows: how the stimuli lie in it.
         shape: for one stimulus; parts that were folded into the batch come first.
-        axes: what each axis of the shape is.
+        axes: the name of each axis of the shape.
     """
 
     rows: Rows
@@ -55,7 +55,7 @@ class Layout:
     def arranged(self, output: torch.Tensor, rows: int) -> torch.Tensor | None:
         """(rows, *shape) of an output; None where it has another shape.
 
-        Quantised values come back as the numbers that they stand for.
+        Quantised values are dequantised.
         """
         if output.ndim <= self.rows.axis or output.is_nested or output.layout != torch.strided:
             return None
@@ -87,7 +87,8 @@ def marked_axis(output: Sequence[int], rows: Rows, mark: Mark | None) -> int | N
         return others[0] if others else -1
     axes = [axis for axis in (mark.axes if mark is not None else ()) if axis in others]
     if len(axes) > 1:
-        # A vector that was made a map has channels first; heads were split off before units.
+        # A vector that was reshaped to a map has channels first; the axis of heads comes before
+        # units.
         return axes[0] if set(axes) == set(others) else axes[-1]
     return axes[0] if axes else None
 

@@ -12,13 +12,13 @@ from blackbox_am.oracles._probing import Axes
 
 @dataclass
 class Mark:
-    """What is known of a tensor that depends on the stimuli.
+    """Knowledge about the units of a tensor that depends on the stimuli.
 
     Attributes:
-        axes: the axes that count its units together; empty where they are not known.
-        weak: whether that is a guess, which any better knowledge replaces.
-        birth: when these units were made; of two that are added, the older ones are kept.
-            0 until the tensor's owner says when.
+        axes: the axes that together index the units; empty if unknown.
+        weak: whether `axes` is a guess, which better knowledge replaces.
+        birth: number of the operation that created these units. If two tensors are added, the older
+            units are kept. 0 until the number is set.
         class_axis: the axis whose index 0 is a class token.
     """
 
@@ -35,7 +35,7 @@ class Operand:
     Attributes:
         place: its number among the leaves of the arguments.
         tensor: the tensor.
-        mark: what is known of it; None where it does not depend on the stimuli.
+        mark: the knowledge about its units; None if the tensor does not depend on the stimuli.
         constant: whether it is a weight or buffer of the model, or computed from these.
     """
 
@@ -65,7 +65,9 @@ def mark_of(operand: Operand) -> Mark:
 
 
 def of_product(left: Operand, right: Operand, out: torch.Tensor, followed: Followed) -> Mark:
-    """Units of a matrix product: those of a factor that is not summed over, else new ones."""
+    """Units of a matrix product: the units of a factor whose unit axis is not summed over, else new
+    units.
+    """
     sides = ((right, right.tensor.ndim - 2), (left, left.tensor.ndim - 1))
     for factor, summed in sides:
         mark = mark_of(factor)
@@ -98,7 +100,7 @@ def of_any(marked: Sequence[Operand], out: torch.Tensor, followed: Followed) -> 
             continue
         axes = followed(operand)
         if axes is None and all(operand.tensor.shape[axis] == 1 for axis in mark.axes):
-            # There is one unit, and nothing to follow: its axis is that of length 1.
+            # A single unit cannot be followed: its axis is the axis of length 1.
             ones = [axis for axis in range(1, out.ndim) if out.shape[axis] == 1]
             same = out.shape == operand.tensor.shape
             axes = mark.axes if same else (ones[0],) if len(ones) == 1 else None
@@ -108,7 +110,7 @@ def of_any(marked: Sequence[Operand], out: torch.Tensor, followed: Followed) -> 
 
 
 def kept(operand: Operand, out: torch.Tensor, axes: Axes) -> Mark:
-    """The mark of a normalised tensor: the units are its input's where the axes agree."""
+    """The mark of a normalised tensor: the units of its input, if the axes agree."""
     mark = mark_of(operand)
     if mark.axes == axes and not mark.weak and out.shape == operand.tensor.shape:
         return replace(mark)

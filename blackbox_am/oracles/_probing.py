@@ -62,7 +62,9 @@ def follow(
 
 
 def row_marks(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """For each axis, a number for each index that changes when anything at that index does."""
+    """For each axis, a number for each index. The number changes if any value at this index
+    changes.
+    """
     plain = torch.view_as_real(values) if values.is_complex() else values
     plain = torch.nan_to_num(plain.detach().to(torch.float64))
     # Weights without a pattern: plain sums hide changes in values that add up to 1.
@@ -111,7 +113,7 @@ def _changed(result: torch.Tensor, other: torch.Tensor | None) -> torch.Tensor |
 
 
 def _only(place: torch.Tensor, axis: int) -> int | None:
-    """The one index of `axis` at which anything changed; None where there are several."""
+    """The only index of `axis` at which a value changed; None if there are several."""
     if place.shape[axis] == 1:
         return None
     others = [other for other in range(place.ndim) if other != axis]

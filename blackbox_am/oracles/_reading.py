@@ -1,4 +1,4 @@
-"""From a layer's output to the numbers asked for: positions, reductions, units."""
+"""Reads the requested numbers from a layer's output: positions, reductions, units."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Group = tuple[Position, str, bool]
 class LayerReading:
     """Reads any number of units from one layer's output.
 
-    The whole layer is reduced before units are picked from it: what a unit reads is then
-    the same number, to the last bit, whatever other units are asked for in the same call.
+    The whole layer is reduced before units are selected, so the number read for a unit is
+    bit-identical whatever other units are requested in the same call.
 
     Args:
         layer: the layer.
@@ -54,12 +54,13 @@ class LayerReading:
         self._back = torch.tensor(order, device=device).argsort()
 
     def __call__(self, output: torch.Tensor) -> torch.Tensor:
-        """(N, U) for an output of shape (N, *layer.shape): float64 where that is, else float32.
+        """(N, U) for an output of shape (N, *layer.shape): float64 for a float64 output, else
+        float32.
 
         The result shares no memory with `output`, and carries its gradients.
 
         Raises:
-            OracleFailed: where the output has another shape than the layer was described with.
+            OracleFailed: if the shape of the output differs from the described shape of the layer.
         """
         if tuple(output.shape[1:]) != self.layer.shape:
             expected = ", ".join(["N", *(str(n) for n in self.layer.shape)])
@@ -111,8 +112,8 @@ def _reduce(values: torch.Tensor, reduce: str, *axes: int) -> torch.Tensor:
     if reduce == "sum":
         return values.sum(axes, dtype=_wide(values))
     if torch.is_grad_enabled():
-        # The backward of max and min looks at their input, which a later in-place
-        # activation function would have changed by then.
+        # The backward pass of max and min reads their input, which a later in-place activation
+        # function may have changed.
         values = values.clone()
     return values.amax(axes) if reduce == "max" else values.amin(axes)
 

@@ -31,7 +31,7 @@ class Rows:
 
         Args:
             output: as the model computed it, for `rows` stimuli.
-            rows: how many stimuli.
+            rows: number of stimuli.
 
         Returns:
             (rows, ...) or, with several parts, (rows, parts, ...): a view where that is possible.
@@ -72,7 +72,8 @@ def find_rows(
         changed_row: the one stimulus in which these two differ.
         plain: the layer's output.
         changed: the same with the changed stimulus.
-        fewer: a smaller number of stimuli and the output for it, where the model takes one.
+        fewer: a smaller number of stimuli and the output for them, if the model accepts this
+            number.
     """
     candidates = [
         axis
@@ -92,7 +93,7 @@ def find_rows(
                 fits.append(found)
                 break
     if not fits:
-        # The rows mix: every entry depends on every stimulus. The lengths still tell.
+        # The rows mix: every entry depends on every stimulus. The lengths still determine the axis.
         return _without_values(candidates, rows, plain, fewer)
     return min(fits, key=lambda one: (one.parts, one.axis))
 

@@ -1,4 +1,4 @@
-"""Secrets by reference: a configuration says where a secret is, and never the secret itself."""
+"""Secrets by reference: a configuration contains the place of a secret, never the secret itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REFERENCE = re.compile(r"\$\{(file:)?([^{}]+)\}")
 
 
 def resolved_headers(headers: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Headers with their references replaced, and the secrets that were put in.
+    """Headers with their references replaced by secrets, and a list of these secrets.
 
     Raises:
         InvalidSpec: as `resolved`, naming the header.
@@ -35,21 +35,24 @@ def struck_out(text: str, secrets: Iterable[str]) -> str:
 
 @contextmanager
 def without_secrets(name: str, secrets: Iterable[str]) -> Iterator[None]:
-    """Errors raised inside begin with `name`, and show no secret."""
+    """Messages of errors raised inside the context begin with `name`, and secrets in them are
+    hidden.
+    """
     try:
         yield
     except (OracleError, MessageTooLarge, NotFound) as error:
         message = struck_out(f"{name}: {error.message}", secrets)
-        # Without its cause, whose traceback would show the secrets.
+        # The cause is dropped, because its traceback would show the secrets.
         raise type(error)(message, retry_after=error.retry_after) from None
 
 
 def resolved(field: str, text: str) -> tuple[str, list[str]]:
-    """A text with ``${NAME}`` and ``${file:PATH}`` replaced, and the secrets that were put in.
+    """A text with ``${NAME}`` and ``${file:PATH}`` replaced by secrets, and a list of these
+    secrets.
 
     Raises:
-        InvalidSpec: where there is no such variable or file, or its content cannot be part of a
-            header. The message never has the content.
+        InvalidSpec: if the variable or file does not exist, or its content cannot be part of a
+            header. The message never contains the content.
     """
     secrets: list[str] = []
 

@@ -40,8 +40,8 @@ class Function(Oracle):
     The callable returns one row for each stimulus: (N, U) for U units in a layer called `scores`
     ((N,) for one unit), (N, T, D) for tokens, (N, C, H, W) for maps; or a mapping of such arrays
     by layer name. Integers and numbers of float64 are answered in float64, all others in float32.
-    A nan is a failed measurement. What the layers are is found by one call with a single
-    grey stimulus, made when the oracle is first described; this row is counted like any other.
+    A nan is a failed measurement. The layers are found by one call with a single grey stimulus when
+    the oracle is first described; this row is counted like any other row.
 
     The callable is called from any thread, but only once at a time. It gets no padding rows,
     because rows may cost something.
@@ -53,18 +53,18 @@ class Function(Oracle):
         stimulus_shape: shape of one stimulus.
         batch: whether it takes stimuli (N, *stimulus); otherwise one (*stimulus,) at a time,
             and then returns the arrays above without their first axis.
-        arrays: what it takes: `numpy` arrays or `torch` tensors, in float32.
+        arrays: the type of its input: `numpy` arrays or `torch` tensors, in float32.
         gradients: whether its result on torch tensors can be differentiated
             (capability GRADIENTS).
         labels: names of the units of `scores`.
         deterministic: whether the same stimuli always give the same numbers.
         batch_size: most rows in one call.
-        model: a name for what it computes, such as `v3`. Only the name tells another process
-            that a function is the same, so that a study with it can be resumed there, and a
-            cache can be shared. Change it when the function changes.
+        model: a name for the computation, such as `v3`. Another process can only recognise the
+            function by this name: the name is needed to resume a study in another process, and to
+            share a cache. Change the name when the function changes.
 
     Raises:
-        InvalidSpec: for something that is no callable, or cannot be imported.
+        InvalidSpec: if `function` is not a callable, or cannot be imported.
     """
 
     kind: ClassVar[str] = "function"
@@ -105,15 +105,15 @@ class Function(Oracle):
             )
 
     def contents(self) -> Mapping[str, object]:
-        # The text of a function does not say what the function reads.
+        # The source text of a function does not determine the data that the function reads.
         return {"function": None if self.model else Unnamed.of(self.function)}
 
     def describe(self) -> OracleInfo:
-        """Its layers, found by one call.
+        """The layers of the function, found by one call.
 
         Raises:
-            OracleFailed: where that call fails, or returns other things than such arrays.
-            InvalidSpec: where the labels do not fit what it returns.
+            OracleFailed: if the call fails, or does not return such arrays.
+            InvalidSpec: if the labels do not fit the returned arrays.
         """
         return self._info
 
@@ -121,8 +121,8 @@ class Function(Oracle):
         """As `Oracle.observe`; on the device of `stimuli`.
 
         Raises:
-            OracleFailed: where the callable raises, or returns other layers or shapes than in
-                the call that described it.
+            OracleFailed: if the callable raises, or returns other layers or shapes than in the
+                first call.
         """
         check_stimuli(self._info, stimuli)
         check_units(self._info, units)
@@ -165,7 +165,7 @@ class Function(Oracle):
                 each = [self._layers(self.function(one), None) for one in given]
             except BlackboxError:
                 raise
-            except Exception as error:  # it is anyone's code, and its failure is an answer
+            except Exception as error:  # foreign code may raise anything
                 raise OracleFailed(
                     f"the function raised {type(error).__name__} on {len(rows)} stimuli of shape "
                     f"{self.stimulus_shape}: {error}"

@@ -33,9 +33,9 @@ class Simulated(Oracle):
     in [0, 1] and depend on the seed and j only.
 
     With noise, an activation a becomes a * (1 + noise * e), with e standard normal. e is a
-    function of the seed, the stimulus and the number of its presentations: repetitions differ,
-    as they do on a rig, and yet a run can be repeated, whatever else is in its batches. A count
-    is kept for every stimulus.
+    function of the seed, the stimulus and the number of its presentations: repetitions differ, as
+    in a physiological experiment, but a run can be repeated exactly, whatever other stimuli are in
+    its batches. A count is kept for every stimulus.
 
     Attributes:
         stimulus_shape: shape of one stimulus.
@@ -91,7 +91,7 @@ class Simulated(Oracle):
         )
 
     def optimum(self, unit: int) -> torch.Tensor:
-        """(*stimulus,) float32: the planted stimulus of a unit, to which it answers 1.
+        """(*stimulus,) float32: the planted stimulus of a unit, for which the activation is 1.
 
         Raises:
             UnknownUnit: where there is no such unit.

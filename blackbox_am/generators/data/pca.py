@@ -30,17 +30,17 @@ class PCA(Generator):
     and 1, with c_i the i-th unit eigenvector of the stimuli's covariance and s_i^2 its
     eigenvalue: random latents have the mean and, within d dimensions, the covariance of the
     stimuli. The first coordinates move the stimulus most. Components are exact, from the
-    smaller of the covariance (pixels x pixels) and the Gram matrix (stimuli x stimuli) in
-    float64, which costs the cube of its side: 10^4 pictures of 32 x 32 take seconds, for
-    which `cache` is there.
+    smaller of the covariance (pixels x pixels) and the Gram matrix (stimuli x stimuli) in float64.
+    The time grows with the cube of the matrix's side: 10^4 pictures of 32 x 32 take seconds;
+    `cache` keeps the result.
 
     Attributes:
         data: `zoo:probe_images`, or the path of a .npz, .npy or .safetensors file of stimuli
             (N, *stimulus), uint8 or in [0, 1]; in Python also an array.
         components: d.
-        array: its name, in a file of several.
+        array: name of the array, in a file with several arrays.
         channels_last: whether entries of the file are (height, width, channels).
-        cache: folder in which components are kept; they are not unless given.
+        cache: folder in which components are kept; components are not kept unless given.
 
     Raises:
         InvalidSpec: for a number of components below 1.
@@ -105,7 +105,7 @@ class PCA(Generator):
 
     @cached_property
     def _map(self) -> Constants:
-        """The mean (n,), and the components (d, n) by their deviations."""
+        """The mean (n,), and the components (d, n) multiplied by their deviations."""
         basis = self._basis
         scaled = basis["components"] * basis["deviations"][:, None]
         return Constants(lambda: (basis["mean"], scaled))
@@ -126,8 +126,8 @@ def principal_components(stimuli: torch.Tensor, count: int) -> Tensors:
 
     Returns:
         mean (n,), components (count, n) with unit rows, their deviations (count,) largest
-        first, and the stimuli's whole variance (). The sign of a component is such that its
-        largest entry is positive.
+        first, and the stimuli's total variance (). The sign of a component is such that its largest
+        entry is positive.
     """
     flat = stimuli.flatten(1).double()
     mean = flat.mean(0)
@@ -135,7 +135,8 @@ def principal_components(stimuli: torch.Tensor, count: int) -> Tensors:
     rows = len(flat)
     if rows <= flat.shape[1]:
         values, vectors = torch.linalg.eigh(centred @ centred.T)
-        # An eigenvector u of the Gram matrix gives the direction of the data it weighs up.
+        # An eigenvector u of the Gram matrix gives the weights of the data; their weighted sum has
+        # the direction of the component.
         components = vectors.flip(1)[:, :count].T @ centred
         components = torch.nn.functional.normalize(components, dim=1)
     else:

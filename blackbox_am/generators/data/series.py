@@ -19,7 +19,7 @@ from blackbox_am.generators._stimuli import stimuli_of
 
 BASES = ("samples", "dct", "spline")
 STEEPEST = 8.0
-"""The largest decay: the prior is all but constant there."""
+"""The largest decay: with this decay random series are almost constant."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Series(Generator):
     A channel is mean + deviation * B x, where x are its coordinates, in one of three bases:
 
     ``samples``  one coordinate for each time step
-    ``dct``      the lowest frequencies (DCT-II); nothing above them can be made
-    ``spline``   control points of a uniform cubic B-spline: twice differentiable
+    ``dct``      the lowest frequencies (DCT-II); higher frequencies cannot occur ``spline``
+    control points of a uniform cubic B-spline: twice differentiable
 
     Smoothness is a low-pass prior: frequency k (of the series, or of the control points)
     has a deviation in proportion to (1 + k)^-decay, and B is scaled so that a random series
     has deviation 1. In `samples` the filter is symmetric, so a coordinate still is a place in
     time. The prior only changes scales, which a search may undo at the price of unlikely latents;
-    only fewer `coefficients` forbid rough series. Smoothing the rendered series would not help,
+    only fewer `coefficients` exclude rough series. Smoothing the rendered series would not help,
     because a search then sharpens the latents until the smoothed series is as rough as before. A
     penalty on roughness belongs to the objective: subtract the quantity `stimulus.roughness`.
 
@@ -49,10 +49,10 @@ class Series(Generator):
         mean: of random series.
         deviation: of random series.
         match: training series, the path of a .npz, .npy or .safetensors file of (N, C, T) in
-            [0, 1], in Python also an array. Then `mean` and `deviation` are those of each of
-            its channels, and `decay` is such that the mean squared first difference of
-            random series is that of the file, before the cut at 0 and 1.
-        array: its name, in a file of several.
+            [0, 1], in Python also an array. Then `mean` and `deviation` are computed for each of
+            its channels, and `decay` is chosen so that random series have the mean squared first
+            difference of the file, before clipping to [0, 1].
+        array: name of the array, in a file with several arrays.
 
     Raises:
         InvalidSpec: for numbers out of range, or that do not fit together.
@@ -112,7 +112,8 @@ class Series(Generator):
 
         Raises:
             NotFound: where there is no such file.
-            InvalidSpec: where it holds other series, or rougher ones than the basis can make.
+            InvalidSpec: if the file contains series of another shape, or series that are rougher
+                than the basis can represent.
         """
         return self._prior[2]
 
@@ -203,7 +204,7 @@ def cosines(length: int) -> torch.Tensor:
 
 
 def cubic_splines(length: int, count: int) -> torch.Tensor:
-    """(T, K) float64: what each of K control points adds at each of T places.
+    """(T, K) float64: the contribution of each of K control points at each of T places.
 
     Uniform knots, whose K - 3 pieces span the series (de Boor, "A practical guide to
     splines", 1978, chapter IX); each row sums to 1.

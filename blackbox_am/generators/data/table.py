@@ -16,25 +16,26 @@ from blackbox_am.core.spec import SpaceSpec
 
 @dataclass(frozen=True)
 class Table(Generator):
-    """Rows of a table, for models of trees and the like. A stimulus is one row of features.
+    """Rows of a table, for tree models and other models of tables. A stimulus is one row of
+    features.
 
     The latent space is a box [0, 1]^D with one coordinate for each column. A real number is its
     position between the bounds. The values of an integer or of a category have equal shares of
     [0, 1]. Stimuli are in [0, 1] too: 0 is a feature's `low` and 1 its `high`. Categories keep
-    their order in the box, so that a search treats neighbours as similar, whatever they mean.
+    their order in the box, so a search treats neighbouring categories as similar, even if they are
+    not.
 
     The oracle ``Sklearn(model, table=table)`` reads stimuli by the same columns, so that the score
-    of a stimulus is exactly what the model says of `frame` and `rows`. A function oracle can
-    call `frame` itself. An integer column with more than 2^24 values has more values than
-    float32 numbers can tell apart (of 2^31, every 128th is reached); those that are reached are
-    exact.
+    of a stimulus is exactly the model's output for `frame` and `rows`. A function oracle can call
+    `frame` itself. An integer column with more than 2^24 values has more values than float32 can
+    represent (of 2^31 values, every 128th is reached). The reached values are exact.
 
     Attributes:
         columns: the columns; in a configuration file tables of the attributes of `Column`.
             `Table.of` reads them from a DataFrame.
 
     Raises:
-        InvalidSpec: where there is no column, two are called the same, or one is wrong.
+        InvalidSpec: without columns, for two columns with the same name, or for an invalid column.
     """
 
     kind: ClassVar[str] = "table"
@@ -49,17 +50,17 @@ class Table(Generator):
     def of(cls, frame: Any, encoding: Encoding = "value") -> Table:
         """The table whose bounds, categories and dtypes are those of a pandas DataFrame.
 
-        Columns of floating-point numbers and of integers become numbers between their
-        smallest and largest value, missing ones left out; all others categories, sorted,
-        or in the order of a categorical dtype.
+        Columns of floating-point numbers and of integers become numbers between their smallest and
+        largest value, without missing values. All other columns become categories, sorted, or in
+        the order of a categorical dtype.
 
         Args:
-            frame: a DataFrame, best the one that the model was fitted on.
-            encoding: of all its categories, as in `Column`.
+            frame: a DataFrame, preferably the DataFrame that the model was fitted on.
+            encoding: of all categories, as in `Column`.
 
         Raises:
-            InvalidSpec: where it is no DataFrame, a column has no value, or a column holds
-                something else than texts, numbers and booleans.
+            InvalidSpec: if `frame` is not a DataFrame, a column has no value, or a column contains
+                other values than texts, numbers and booleans.
         """
         return cls(TableSchema.of(frame, encoding).columns)
 
@@ -88,29 +89,29 @@ class Table(Generator):
 
     @property
     def low(self) -> tuple[float, ...]:
-        """What a stimulus of 0 means, for each feature."""
+        """The value for a stimulus of 0, for each feature."""
         return self._bounds(0)
 
     @property
     def high(self) -> tuple[float, ...]:
-        """What a stimulus of 1 means, for each feature."""
+        """The value for a stimulus of 1, for each feature."""
         return self._bounds(1)
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self.space, latents)
         values = bounded(latents.to(torch.float32))
         if self.differentiable:
-            # Constant columns have one value only, and it is a stimulus of 0.
+            # A constant column has one value only, which is a stimulus of 0.
             return values * values.new_tensor([c.bounds[0] < c.bounds[1] for c in self.columns])
         pairs = zip(values.detach().unbind(1), self.columns, strict=True)
         return torch.cat([_features(place, column) for place, column in pairs], dim=1)
 
     def rows(self, stimuli: Any) -> list[dict[str, Value]]:
-        """What stimuli (N, features) mean: the value of each column, by its name."""
+        """The value of each column for stimuli (N, features), by the column's name."""
         return self.schema.rows(stimuli)
 
     def frame(self, stimuli: Any) -> Any:
-        """What stimuli (N, features) mean: a pandas DataFrame with the dtypes of the columns.
+        """The rows for stimuli (N, features): a pandas DataFrame with the dtypes of the columns.
 
         Raises:
             MissingExtra: where pandas is not installed.
@@ -126,7 +127,7 @@ def _features(place: torch.Tensor, column: Column) -> torch.Tensor:
     if not column.choices:
         return place[:, None] * (column.bounds[0] < column.bounds[1])
     if column.choices > EXACT_VALUES:
-        return place[:, None]  # no float32 tells that many values apart: the reader rounds
+        return place[:, None]  # float32 cannot represent so many values: the reader rounds
     code = (place * column.choices).floor().clamp_max(column.choices - 1)
     if not column.one_hot:
         return code[:, None] / max(column.choices - 1, 1)

@@ -1,4 +1,4 @@
-"""What is known of an autoencoder before its weights are read."""
+"""Facts about an autoencoder that are known before its weights are read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEVELS = (
     "encoder_block_out_channels",
     "up_block_out_channels",
 )
-"""Where classes say how many levels they have, each but one of which halves the picture."""
+"""Configuration fields with one entry for each level. Each level except one halves the picture."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ def read_config(weights: str, class_name: str = "", size: int | None = None) -> 
 
     Args:
         weights: as for `_diffusers.read_json`.
-        class_name: the class it must be of; any that decodes images where empty.
-        size: side of a picture in pixels; the one it was trained with where None.
+        class_name: the required class; empty accepts any class that decodes images.
+        size: side of a picture in pixels; None takes the size of the training.
 
     Raises:
-        NotFound: where there is no such folder, zoo entry or downloaded model.
-        InvalidSpec: where it is of another class, its configuration lacks something, or the
-            size does not fit.
+        NotFound: if the folder, zoo entry or downloaded model does not exist.
+        InvalidSpec: if the model has another class, its configuration is incomplete, or the size
+            does not fit.
     """
     values = _diffusers.read_json(weights, "config.json")
     found = values.get("_class_name")
@@ -104,7 +104,7 @@ def read_config(weights: str, class_name: str = "", size: int | None = None) -> 
 
 
 def downscale(weights: str, values: dict[str, Any]) -> int:
-    """By how much the autoencoder with these `values` shrinks height and width.
+    """The factor by which the autoencoder with these `values` shrinks height and width.
 
     Raises:
         InvalidSpec: where they do not say.
@@ -124,8 +124,8 @@ def load_model(weights: str, config: Config) -> torch.nn.Module:
     """The model in float32, eval mode, on the CPU, its parameters frozen.
 
     Raises:
-        NotFound: where weights are missing.
-        InvalidSpec: where they do not fit, or cannot be read.
+        NotFound: if weights are missing.
+        InvalidSpec: if the weights do not fit, or cannot be read.
     """
     if weights.startswith(ZOO):
         loaded: torch.nn.Module = loading.load_autoencoder(weights.removeprefix(ZOO))
@@ -135,13 +135,13 @@ def load_model(weights: str, config: Config) -> torch.nn.Module:
 
 
 def decoded(model: Any, latents: torch.Tensor, **given: Any) -> torch.Tensor:
-    """The pictures (N, C, H, W) that an autoencoder makes of latents (N, c, h, w).
+    """The pictures (N, C, H, W) that an autoencoder decodes from latents (N, c, h, w).
 
-    A decoder of videos that takes images one after the other, such as that of
-    AutoencoderKLTemporalDecoder, is told that each is a video of one frame.
+    A decoder of videos that takes single images, such as the decoder of
+    AutoencoderKLTemporalDecoder, receives each image as a video of one frame.
 
     Raises:
-        InvalidSpec: where the model cannot decode images, such as one of videos or of sound.
+        InvalidSpec: if the model cannot decode images, such as a model of videos or of sound.
     """
     if "num_frames" in inspect.signature(model.decode).parameters:
         given["num_frames"] = 1
@@ -149,7 +149,7 @@ def decoded(model: Any, latents: torch.Tensor, **given: Any) -> torch.Tensor:
         pictures = model.decode(latents, **given).sample
     except (torch.OutOfMemoryError, MemoryError):
         raise
-    except Exception as error:  # each class has its own
+    except Exception as error:  # each class raises its own errors
         if ALLOCATION_FAILED in str(error):
             raise
         told = str(error).strip().splitlines()
@@ -164,7 +164,7 @@ def decoded(model: Any, latents: torch.Tensor, **given: Any) -> torch.Tensor:
 
 
 def latent_channels(weights: str, values: dict[str, Any]) -> int:
-    """How many channels the latents of the autoencoder with these `values` have.
+    """Number of channels of the latents of the autoencoder with these `values`.
 
     Raises:
         InvalidSpec: where they do not say.

@@ -1,4 +1,4 @@
-"""The autoencoder of a latent diffusion pipeline: from what is denoised to stimuli."""
+"""The autoencoder of a latent diffusion pipeline, which decodes denoised latents into stimuli."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ class LatentDecoder:
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """Its configuration.
+        """The autoencoder's configuration.
 
         Raises:
-            NotFound: where it is not there.
+            NotFound: if the configuration is missing.
         """
         return _diffusers.read_json(self.weights, f"{self.part}/config.json")
 
     @cached_property
     def scale(self) -> int:
-        """By how much height and width grow.
+        """The factor by which height and width grow.
 
         Raises:
-            InvalidSpec: where the configuration does not say.
+            InvalidSpec: if the configuration does not contain the factor.
         """
         return _autoencoders.downscale(self.weights, self.values)
 
     def stimulus_shape(self, latent_shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        """(channels, height, width) of what latents of that shape are decoded to.
+        """(channels, height, width) of a picture that is decoded from a latent of that shape.
 
         Raises:
             InvalidSpec: where the autoencoder's latents have another number of channels.
@@ -74,11 +74,12 @@ class LatentDecoder:
         return colours, height * self.scale, width * self.scale
 
     def load(self) -> Decoding:
-        """On the CPU, in float32.
+        """The decoder, on the CPU, in float32.
 
         Raises:
-            NotFound: where weights are missing.
-            InvalidSpec: where they do not fit, or are of a class that does not decode.
+            NotFound: if weights are missing.
+            InvalidSpec: if the weights do not fit, or belong to a class that does not decode
+                images.
         """
         named = self.values.get("_class_name")
         owner = _diffusers.diffusers_class(self.weights, named, "decode")

@@ -1,4 +1,4 @@
-"""What is known of a diffusion pipeline before its weights are read."""
+"""Facts about a diffusion pipeline that are known before its weights are read."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def read_pipeline(weights: str, classes: tuple[str, ...], parts: dict[str, str])
 
     Args:
         weights: as for `_diffusers.read_json`.
-        classes: of pipelines.
+        classes: accepted classes of pipelines.
         parts: the class of each part.
 
     Raises:
-        NotFound: where there is no such pipeline.
-        InvalidSpec: where it is of another class, or made of other parts.
+        NotFound: if the pipeline does not exist.
+        InvalidSpec: if the pipeline has another class, or other parts.
     """
     index = _diffusers.read_json(weights, "model_index.json")
     found = index.get("_class_name")
@@ -49,11 +49,12 @@ def read_pipeline(weights: str, classes: tuple[str, ...], parts: dict[str, str])
 
 
 def read_unet(weights: str) -> tuple[dict[str, Any], tuple[int, int, int]]:
-    """unet/config.json, and the shape (channels, height, width) of what it denoises.
+    """unet/config.json, and the shape (channels, height, width) of the network's input.
 
     Raises:
         NotFound: where it is not there.
-        InvalidSpec: where it says no shape, or the network makes another one than it takes.
+        InvalidSpec: if the file contains no shape, or the shapes of the network's input and output
+            differ.
     """
     values = _diffusers.read_json(weights, "unet/config.json")
     size, channels = values.get("sample_size"), values.get("in_channels", 3)
@@ -87,7 +88,7 @@ def check_choices(owner: Any) -> None:
     """Checks the parameters that diffusion generators share.
 
     Raises:
-        InvalidSpec: for a word or a number that is none of those known.
+        InvalidSpec: for an unknown word, or a number out of range.
     """
     for name, known in (
         ("sampler", SAMPLERS),
@@ -105,26 +106,26 @@ def check_word(name: str, word: str, known: tuple[str, ...]) -> None:
     """Checks that the parameter `name` is one of the words `known`.
 
     Raises:
-        InvalidSpec: where it is none of them.
+        InvalidSpec: if it is another word.
     """
     if word not in known:
         raise InvalidSpec(f"{name}: expected {' or '.join(known)}, got {word!r}", field=name)
 
 
 def noise_space(prior: Prior, shape: tuple[int, int, int]) -> SpaceSpec:
-    """Where standard normal noise of `shape` is searched: the normal space, or the sphere of
-    radius sqrt(D), near which nearly all of it lies.
+    """The space in which standard normal noise of `shape` is searched: the normal space, or the
+    sphere of radius sqrt(D), near which almost all normal noise lies.
     """
     channels, height, width = shape
     return SpaceSpec(prior, channels * height * width, image_shape=shape)
 
 
 class Denoiser(torch.nn.Module):
-    """A pipeline's network, run in a precision of its own.
+    """A pipeline's network, run in a given precision.
 
     Args:
         unet: diffusers' network.
-        precision: what it computes in. Samples stay in float32.
+        precision: of the network's computation. Samples stay in float32.
         checkpointing: whether the backward pass computes each step again, to save memory.
     """
 
@@ -137,7 +138,7 @@ class Denoiser(torch.nn.Module):
     def forward(
         self, samples: torch.Tensor, time: torch.Tensor, **given: torch.Tensor | None
     ) -> torch.Tensor:
-        """(N, C, H, W) float32: what the network says of `samples` at `time`."""
+        """(N, C, H, W) float32: the network's output for `samples` at `time`."""
         said: torch.Tensor
         if self.checkpointing and torch.is_grad_enabled():
             said = checkpoint(self._ask, samples, time, given, use_reentrant=False)

@@ -1,4 +1,4 @@
-"""Prompts as embeddings, and bases of few directions to move them in."""
+"""Embeddings of prompts, and bases of a few directions in which embeddings are moved."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from blackbox_am.generators import _diffusers
 
 
 def encode(weights: str, prompts: Sequence[str]) -> torch.Tensor:
-    """(prompts, L, C): what the CLIP text encoder of the pipeline `weights` makes of each
-    prompt, as Stable Diffusion hands it to its network.
+    """(prompts, L, C): the embedding of each prompt by the CLIP text encoder of the pipeline
+    `weights`, in the form that Stable Diffusion's network receives.
 
     Raises:
-        NotFound: where tokenizer or text encoder are not there.
+        NotFound: if the tokenizer or the text encoder is missing.
         InvalidSpec: for a prompt longer than the encoder reads, or weights that do not fit.
         MissingExtra: where transformers is not installed.
     """
@@ -38,7 +38,7 @@ def encode(weights: str, prompts: Sequence[str]) -> torch.Tensor:
             field="weights",
         ) from error
     if len(tokenizer) <= len(tokenizer.all_special_ids):
-        # Transformers makes an empty one where the vocabulary is missing.
+        # Transformers returns an empty tokenizer if the vocabulary is missing.
         raise NotFound(
             f"weights {weights!r}: expected tokenizer.json, or vocab.json and merges.txt, in "
             "tokenizer/; there are none",
@@ -70,8 +70,8 @@ def encode(weights: str, prompts: Sequence[str]) -> torch.Tensor:
 
 
 def random_basis(embedding: torch.Tensor, directions: int, seed: int) -> torch.Tensor:
-    """(directions, L, C): orthogonal directions drawn from `seed`, so long that a standard
-    normal combination of them is on average as long as `embedding` (L, C).
+    """(directions, L, C): orthogonal directions drawn from `seed`. Their length is such that a
+    standard normal combination has on average the length of `embedding` (L, C).
 
     Raises:
         InvalidSpec: where there are fewer dimensions than directions.
@@ -83,7 +83,7 @@ def random_basis(embedding: torch.Tensor, directions: int, seed: int) -> torch.T
         )
     drawn = Stream(seed, "prompt directions", 0).normal(embedding.numel(), directions)[0]
     orthonormal, upper = torch.linalg.qr(drawn)
-    # The signs are left open by the factorisation, and by its implementation.
+    # The signs are not determined by the factorisation, and depend on its implementation.
     length = embedding.norm() / directions**0.5
     rows: torch.Tensor = length * (orthonormal * upper.diagonal().sign()).T
     return rows.reshape(directions, *embedding.shape)
@@ -94,7 +94,7 @@ def principal_basis(embeddings: torch.Tensor, directions: int) -> torch.Tensor:
     deviation along it, so that a standard normal combination varies as the embeddings do.
 
     Raises:
-        InvalidSpec: where they vary in fewer directions.
+        InvalidSpec: if the embeddings vary in fewer directions.
     """
     centred = (embeddings - embeddings.mean(0)).flatten(1)
     _, lengths, rows = torch.linalg.svd(centred, full_matrices=False)

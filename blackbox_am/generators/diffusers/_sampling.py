@@ -1,9 +1,10 @@
-"""Samplers of diffusion models as functions: the noise comes in as an argument.
+"""Samplers of diffusion models as functions that take the noise as an argument.
 
 A pipeline draws noise wherever its sampler needs some. Here the noise of each step is given,
 so that a picture is a function of its latent alone, rows never mix, and the noise itself can
-be searched. Diffusers' schedulers do the arithmetic; where one has no argument for the noise of
-a step, the step's last line, the one that adds it, is written here from the paper.
+be searched. Diffusers' schedulers do the arithmetic. If a scheduler has no argument for the noise
+of a step, this module computes the step's last line, which adds the noise, from the paper's
+formula.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import torch
 from blackbox_am.errors import InvalidSpec
 
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""From (N, C, H, W) and a timestep to what the network says."""
+"""Function of (N, C, H, W) and a timestep that returns the network's output."""
 Noise = Callable[[int, torch.Tensor], torch.Tensor]
 """The noise of a step, by its number, in the shape of the given sample."""
 
@@ -32,7 +33,7 @@ LATENT_CONSISTENCY = "LCMScheduler"
 _ANCESTRAL = ("DDPMScheduler", "DDPMParallelScheduler")
 _IMPLICIT = ("DDIMScheduler", "DDIMParallelScheduler")
 _DRAWS = ("DPMSolverSDEScheduler", "CosineDPMSolverMultistepScheduler")
-"""They draw noise and take neither noise nor generator."""
+"""Schedulers that draw noise and accept neither noise nor a generator."""
 _VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large")
 
 
@@ -42,9 +43,9 @@ class Sampling:
 
     Attributes:
         values: of scheduler_config.json.
-        steps: how many.
-        sampler: `ddim` or `ddpm` instead of the saved one; `auto` keeps it, except that
-            DDPM's becomes DDIM's, which needs no noise and far fewer steps.
+        steps: number of steps.
+        sampler: `ddim` or `ddpm` instead of the saved sampler. `auto` keeps the saved sampler,
+            except that DDIM replaces DDPM, because DDIM needs no noise and far fewer steps.
         eta: of DDIM: 0 deterministic, 1 as noisy as DDPM.
 
     Raises:
@@ -98,7 +99,7 @@ class Sampling:
 
     @property
     def noisy_steps(self) -> int:
-        """How many steps, from the first on, add noise that can be given."""
+        """Number of steps, from the first on, for which noise can be given."""
         noisy = self.name in ("ddpm", CONSISTENCY, LATENT_CONSISTENCY) or self.eta > 0
         return self.steps - 1 if noisy else 0
 
@@ -107,7 +108,7 @@ class Sampling:
         """Diffusers' scheduler, set to its steps.
 
         Raises:
-            InvalidSpec: where diffusers cannot make one, or not for so many steps.
+            InvalidSpec: if diffusers cannot create the scheduler, or not for this number of steps.
         """
         import diffusers
 
@@ -116,7 +117,7 @@ class Sampling:
             if self.name in ("ddim", "ddpm"):
                 made = _implicit(diffusers.DDIMScheduler, made)
             made.set_timesteps(self.steps)
-        except Exception as error:  # each of them has its own errors
+        except Exception as error:  # each scheduler raises its own errors
             raise InvalidSpec(
                 f"steps: diffusers' {self.saved} cannot be set up for {self.steps} steps: {error}",
                 field="steps",
@@ -141,13 +142,13 @@ class Sampling:
             return _consistency(scheduler, predict, samples, noise)
         if self.name == LATENT_CONSISTENCY:
             return _latent_consistency(scheduler, predict, samples, noise)
-        # Others remember where they are and what was said before.
+        # Other schedulers keep their position and earlier outputs of the network.
         return _as_saved(copy.deepcopy(scheduler), predict, samples)
 
 
 def _implicit(owner: Any, saved: Any) -> Any:
     """DDIM's scheduler on the noise levels of another."""
-    # Its betas say it all, whatever schedule they come from.
+    # The betas define the schedule completely, whatever formula they come from.
     return owner.from_config(
         saved.config,
         trained_betas=saved.betas.tolist(),
@@ -175,10 +176,10 @@ def _ddpm(
 ) -> torch.Tensor:
     """Ho, Jain, Abbeel, "Denoising Diffusion Probabilistic Models", 2020, algorithm 2.
 
-    It is DDIM with eta = 1 and the noise taken from the clipped picture (Song et al., 2021,
-    section 4.1): the variance is then the smaller of the two that the paper proposes. For the
-    larger one, 1 - alpha_t, the noise is scaled by the root of their ratio. The last step adds
-    none, here also where its time is not 0.
+    DDPM is DDIM with eta = 1 and the noise taken from the clipped picture (Song et al., 2021,
+    section 4.1): the variance is then the smaller of the two variances that the paper proposes. For
+    the larger variance, 1 - alpha_t, the noise is scaled by the square root of their ratio. The
+    last step adds no noise, here also if its time is not 0.
     """
     stride = scheduler.config.num_train_timesteps // scheduler.num_inference_steps
     larger = values.get("variance_type") == "fixed_large"
@@ -225,7 +226,7 @@ def _latent_consistency(
     """Luo et al., "Latent Consistency Models", 2023, algorithm 3."""
     from diffusers import DDIMScheduler
 
-    # It predicts the clean picture from what the network says, whatever that means.
+    # The scheduler predicts the clean picture from the network's output, for every prediction type.
     reading = _implicit(DDIMScheduler, scheduler)
     reading.set_timesteps(len(scheduler.timesteps))
     levels = scheduler.alphas_cumprod
@@ -241,8 +242,8 @@ def _latent_consistency(
 
 
 def _as_saved(scheduler: Any, predict: Predict, samples: torch.Tensor) -> torch.Tensor:
-    """Any other scheduler. One that draws noise gets a generator for each row, all alike: its
-    noise is then the same for every row, wherever it stands.
+    """Any other scheduler. A scheduler that draws noise gets one generator for each row, all with
+    the same seed, so that every row has the same noise at any position.
     """
     given: dict[str, Any] = {}
     if "generator" in inspect.signature(scheduler.step).parameters:

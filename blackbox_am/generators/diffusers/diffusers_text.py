@@ -25,9 +25,9 @@ PIPELINES = ("StableDiffusionPipeline",)
 LATENTS = ("noise", "prompt", "both")
 BASES = ("random", "prompts")
 _CORRECTED = {"clip_sample": False, "steps_offset": 1}
-"""What Stable Diffusion's pipeline changes in schedulers that say otherwise."""
+"""Settings that Stable Diffusion's pipeline enforces in every scheduler."""
 _CONDITIONS = ("addition_embed_type", "time_cond_proj_dim", "encoder_hid_dim", "class_embed_type")
-"""Of networks that want to be told more than a prompt."""
+"""Configuration fields of networks that need more inputs than a prompt."""
 
 
 class _Pipeline(torch.nn.Module):
@@ -92,16 +92,16 @@ class DiffusersText(Loaded):
     """Images from a text-to-image pipeline (diffusers' StableDiffusionPipeline: CLIP's text
     encoder, a conditional UNet, an autoencoder), by its noise, its prompt, or both.
 
-    `noise`: a latent is the initial noise, flattened from (channels, height, width), on the
-    sphere of radius sqrt(D) or normal; the prompt stays. `prompt`: a latent holds standard
-    normal coordinates of an offset that is added to the prompt's embedding (tokens, channels),
-    in a basis of few directions; the noise stays, fixed by `seed`. `both`: noise, then offset,
-    as a product space. The negative prompt's embedding is never moved.
+    `noise`: a latent is the initial noise, flattened from (channels, height, width), on the sphere
+    of radius sqrt(D) or normal; the prompt is fixed. `prompt`: a latent holds standard normal
+    coordinates of an offset that is added to the prompt's embedding (tokens, channels), in a basis
+    of a few directions; the noise is fixed by `seed`. `both`: noise, then offset, as a product
+    space. The negative prompt's embedding is never moved.
 
-    The sampler is the saved one (DDPM's becomes DDIM's), without noise in its steps; where it
-    needs some, that is fixed by `seed` and the same for every latent. For the same noise and
-    prompt the picture is the pipeline's own; its safety checker is not run. Gradients pass
-    through all steps. A batch that does not fit into memory is halved.
+    The sampler is the saved one (DDIM replaces DDPM), without noise in its steps. If the sampler
+    needs noise, the noise is fixed by `seed` and the same for every latent. For the same noise and
+    prompt, the picture equals the picture of the pipeline; its safety checker is not run. Gradients
+    pass through all steps. A batch that does not fit into memory is halved.
 
     Attributes:
         weights: `zoo:NAME`, a folder in `save_pretrained`'s layout (model_index.json, unet/,
@@ -112,17 +112,17 @@ class DiffusersText(Loaded):
         guidance_scale: strength of classifier-free guidance; none at 1 and below.
         steps: number of steps of the sampler.
         latent: `noise`, `prompt` or `both`.
-        directions: of the basis.
+        directions: number of directions of the basis.
         basis: `random`: orthogonal, drawn from `seed`; at `scale` 1 an offset is as long as the
             prompt's embedding. `prompts`: principal components of the embeddings of `prompts`;
             at `scale` 1 offsets vary as those embeddings do.
         prompts: for the basis; more than `directions`.
         scale: of offsets.
-        size: side of a picture in pixels; the one the model was trained with where None.
+        size: side of a picture in pixels; None takes the size of the training.
         prior: of the noise: `sphere` or `normal`.
         sampler: `auto` as saved, `ddim`, or `ddpm`.
         seed: fixes the basis, and all noise that is not searched.
-        dtype: what the UNet computes in, `float32` or `bfloat16`.
+        dtype: of the UNet's computation, `float32` or `bfloat16`.
         rows: most rows rendered at once; 0: all.
         checkpointing: whether the backward pass computes each step again, to save memory.
 
@@ -177,11 +177,11 @@ class DiffusersText(Loaded):
 
     @property
     def space(self) -> Space:
-        """Of the noise, of the offset (normal), or their product.
+        """The space of the noise, of the offset (normal), or their product.
 
         Raises:
-            NotFound: where there is no such model.
-            InvalidSpec: where it is of another class, or the size does not fit it.
+            NotFound: if the model does not exist.
+            InvalidSpec: if the model has another class, or the size does not fit the model.
         """
         _ = self.sampling
         noise = _pipelines.noise_space(self.prior, self.noise_shape)
@@ -197,12 +197,12 @@ class DiffusersText(Loaded):
 
     @property
     def noise_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of what is denoised."""
+        """(channels, height, width) of the denoised array."""
         return self._shapes[0]
 
     @cached_property
     def sampling(self) -> Sampling:
-        """The saved sampler, corrected as the pipeline does it."""
+        """The saved sampler, with the corrections of the pipeline."""
         values = _pipelines.read_scheduler(self.weights)
         values |= {key: value for key, value in _CORRECTED.items() if key in values}
         return Sampling(values, self.steps, self.sampler)

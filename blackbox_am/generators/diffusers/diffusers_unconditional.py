@@ -66,20 +66,20 @@ class DiffusersUnconditional(Loaded):
     """Images from the noise of a diffusion or consistency model: diffusers' DDPMPipeline,
     DDIMPipeline, PNDMPipeline, ConsistencyModelPipeline or LDMPipeline.
 
-    A latent is the initial noise, flattened from (channels, height, width), and after it the
-    noises of the first `step_noises` steps, for samplers that add some. It is on the sphere
-    of radius sqrt(D), D = (1 + step_noises) * channels * height * width, where nearly all
-    of a normal prior lies: networks are trained on noise of this length. (All the noises share
-    one sphere, so that a search may make one of them longer than the others.)
-    The noise of later steps is fixed by `seed`, and the same for every latent: a picture is a
-    function of its latent alone. Gradients pass through all steps.
+    A latent is the initial noise, flattened from (channels, height, width), followed by the noises
+    of the first `step_noises` steps, for samplers that add noise. The latent is on the sphere of
+    radius sqrt(D), D = (1 + step_noises) * channels * height * width, where nearly all of a normal
+    prior lies: networks are trained on noise of this length. (All the noises share one sphere, so
+    that a search may make one of them longer than the others.) The noise of later steps is fixed by
+    `seed`, and the same for every latent: a picture is a function of its latent alone. Gradients
+    pass through all steps.
 
-    DDPM's pipelines are sampled with DDIM unless `sampler` says otherwise, which needs no noise
-    after the first and gives good pictures in few steps (Song, Meng, Ermon, "Denoising Diffusion
-    Implicit Models", 2021). LDMPipeline denoises in the latents of an autoencoder, where D is
-    many times smaller than in pixels (Rombach et al., "High-Resolution Image Synthesis with
-    Latent Diffusion Models", 2022), and the autoencoder in vqvae/ decodes them; where that
-    quantises them, gradients pass straight through, as in `diffusers_vq`.
+    DDPM's pipelines are sampled with DDIM unless `sampler` has another value. DDIM needs no noise
+    after the initial noise and gives good pictures in few steps (Song, Meng, Ermon, "Denoising
+    Diffusion Implicit Models", 2021). LDMPipeline denoises in the latents of an autoencoder, where
+    D is many times smaller than in pixels (Rombach et al., "High-Resolution Image Synthesis with
+    Latent Diffusion Models", 2022), and the autoencoder in vqvae/ decodes the latents. If the
+    autoencoder quantises latents, gradients pass straight through, as in `diffusers_vq`.
 
     A batch that does not fit into memory is halved.
 
@@ -87,14 +87,14 @@ class DiffusersUnconditional(Loaded):
         weights: `zoo:NAME`, a folder in `save_pretrained`'s layout (model_index.json, unet/,
             scheduler/, and vqvae/ of an LDMPipeline), or the name of a model that diffusers has
             downloaded before.
-        steps: of the sampler.
+        steps: number of steps of the sampler.
         sampler: `auto` as saved (DDPM's as DDIM), `ddim`, or `ddpm` (ancestral).
-        eta: of DDIM: 0 adds no noise, 1 as much as DDPM.
+        eta: of DDIM: 0 adds no noise, 1 adds as much noise as DDPM.
         step_noises: s, how many steps' noises are searched, at most `steps` - 1.
         prior: of the noise: `sphere` or `normal`.
-        label: class to make pictures of, for models that know classes.
+        label: class of the pictures, for models that are conditioned on classes.
         seed: fixes the noise of steps that is not searched.
-        dtype: what the network computes in, `float32` or `bfloat16`.
+        dtype: of the network's computation, `float32` or `bfloat16`.
         rows: most rows rendered at once; 0: all.
         checkpointing: whether the backward pass computes each step again, to save memory.
 
@@ -131,11 +131,11 @@ class DiffusersUnconditional(Loaded):
 
     @property
     def space(self) -> Space:
-        """A sphere, or normal, with the noises one after the other as an image.
+        """A sphere, or a normal space, with the noises one after the other as an image.
 
         Raises:
-            NotFound: where there is no such model.
-            InvalidSpec: where it is of another class, or the sampler does not fit it.
+            NotFound: if the model does not exist.
+            InvalidSpec: if the model has another class, or the sampler does not fit the model.
         """
         channels, height, width = self.noise_shape
         shape = ((1 + self.step_noises) * channels, height, width)
@@ -150,7 +150,7 @@ class DiffusersUnconditional(Loaded):
 
     @property
     def noise_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of what is denoised."""
+        """(channels, height, width) of the denoised array."""
         return self._unet[1]
 
     @property
@@ -160,7 +160,7 @@ class DiffusersUnconditional(Loaded):
 
     @cached_property
     def sampling(self) -> Sampling:
-        """The saved sampler, or the one that takes its place."""
+        """The saved sampler, or the sampler that replaces it."""
         values = _pipelines.read_scheduler(self.weights)
         return Sampling(values, self.steps, self.sampler, self.eta)
 
@@ -198,7 +198,7 @@ class DiffusersUnconditional(Loaded):
     def _load(self) -> torch.nn.Module:
         from diffusers import UNet2DModel
 
-        # What does not fit is refused before the weights are read.
+        # Parameters that do not fit are refused before the weights are read.
         _ = self.space, self.stimulus_shape, self.sampling.scheduler
         unet = _diffusers.load_part(self.weights, "unet", UNet2DModel)
         denoiser = Denoiser(unet, self.dtype, checkpointing=self.checkpointing)

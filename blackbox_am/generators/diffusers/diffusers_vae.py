@@ -18,7 +18,7 @@ from blackbox_am.generators.diffusers import _autoencoders
 from blackbox_am.generators.diffusers._autoencoders import Config
 
 DRAWS_NOISE = "ConsistencyDecoderVAE"
-"""Its decoder is itself a diffusion model, which starts from noise."""
+"""The decoder of this class is a diffusion model, which starts from noise."""
 
 
 class _Decoder(torch.nn.Module):
@@ -40,7 +40,7 @@ class _Decoder(torch.nn.Module):
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         given: dict[str, Any] = {}
         if self.draws_noise:
-            # The same noise for every row, wherever it stands.
+            # Every row has the same noise, at any position in the batch.
             given["generator"] = [torch.Generator().manual_seed(0) for _ in latents]
         pictures = _autoencoders.decoded(self.model, latents * self.std + self.mean, **given)
         if pictures.shape[1:] != self.expected:
@@ -59,19 +59,19 @@ class DiffusersVAE(Loaded):
 
     A latent x, flattened from (channels, height, width), is decoded at mean + std * x, with
     the mean and deviation of each latent channel over natural images, so that the prior
-    N(0, I) fits. They come from `latents_mean` and `latents_std` in config.json, or from
-    the zoo's metadata; where there are none, from the model's scaling and shift factors,
-    which are the same with one number for all channels. Runs in float32. A batch that does
-    not fit into memory is halved. A ConsistencyDecoderVAE starts from noise of its own, here
-    the same for every latent.
+    N(0, I) fits. Mean and deviation come from `latents_mean` and `latents_std` in config.json, or
+    from the zoo's metadata. If both are missing, they come from the model's scaling and shift
+    factors, one number for all channels. Runs in float32. A batch that does not fit into memory is
+    halved. A ConsistencyDecoderVAE starts from its own noise, which is the same for every latent
+    here.
 
     Attributes:
         weights: `zoo:NAME`, a folder in `save_pretrained`'s layout, or the name of a model
             that diffusers has downloaded before.
-        scaling_factor: what latents were multiplied by to have deviation 1, where the model
-            was trained without saying so in its configuration; wins over all that this says.
-        size: side of a picture in pixels, for classes whose configuration does not say, or to
-            decode pictures of another size.
+        scaling_factor: the factor that gave latents deviation 1 in the training, if the
+            configuration does not contain it. Overrides all values of the configuration.
+        size: side of a picture in pixels, for classes whose configuration does not contain it, or
+            to decode pictures of another size.
 
     Raises:
         InvalidSpec: for numbers that are not above 0.
@@ -97,9 +97,9 @@ class DiffusersVAE(Loaded):
         """Normal, with the latent's shape as an image.
 
         Raises:
-            NotFound: where there is no such model.
-            InvalidSpec: where it is of a class that decodes no images, or its configuration
-                lacks something, such as a scaling factor.
+            NotFound: if the model does not exist.
+            InvalidSpec: if the model's class does not decode images, or its configuration is
+                incomplete, for example without a scaling factor.
         """
         shape = self._config.latent_shape
         return build_space(SpaceSpec("normal", math.prod(shape), image_shape=shape))
@@ -115,8 +115,8 @@ class DiffusersVAE(Loaded):
         return self._slices.render(decoder, shaped.reshape(-1, *self._config.latent_shape))
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, D) latents that are decoded to about `images` (N, *stimulus) in [0, 1]: the mean
-        of the model's posterior, where it has one, whitened.
+        """(N, D) latents that are decoded to approximately `images` (N, *stimulus) in [0, 1]: the
+        whitened mean of the model's posterior, or the whitened code if the model has no posterior.
         """
         decoder = self._net
         pictures = images.to(decoder.mean.device, torch.float32) * 2 - 1

@@ -18,7 +18,7 @@ from blackbox_am.generators.diffusers._autoencoders import Config
 
 
 class _Decoder(torch.nn.Module):
-    """Latents as the codebook places them to stimuli in [0, 1]."""
+    """Decodes latents in the codebook's layout into stimuli in [0, 1]."""
 
     def __init__(self, model: Any, config: Config) -> None:
         super().__init__()
@@ -38,12 +38,11 @@ class DiffusersVQ(Loaded):
 
     `codes`: each position of the latent grid, row by row, is the number of a codebook entry;
     latents are int64, and there are no gradients. `continuous`: latents before quantisation,
-    whitened by mean and deviation of each channel over natural images (over the codebook's
-    entries where the metadata has none), and quantised in the decoder as the model does. Its
-    gradient passes the quantiser straight through (van den Oord, Vinyals, Kavukcuoglu,
-    "Neural Discrete Representation Learning", 2017, section 3.2): a direction, not the
-    derivative, which is zero almost everywhere. Runs in float32. A batch that does not fit
-    into memory is halved.
+    whitened by mean and deviation of each channel over natural images (over the codebook's entries
+    if the metadata contains no statistics), and quantised in the decoder as the model does. Its
+    gradient passes the quantiser straight through (van den Oord, Vinyals, Kavukcuoglu, "Neural
+    Discrete Representation Learning", 2017, section 3.2): a direction, not the derivative, which is
+    zero almost everywhere. Runs in float32. A batch that does not fit into memory is halved.
 
     Attributes:
         weights: `zoo:NAME`, a folder in `save_pretrained`'s layout, or the name of a model
@@ -51,7 +50,7 @@ class DiffusersVQ(Loaded):
         latent: `continuous` or `codes`.
 
     Raises:
-        InvalidSpec: for another word.
+        InvalidSpec: for another value of `latent`.
     """
 
     kind: ClassVar[str] = "diffusers_vq"
@@ -67,8 +66,8 @@ class DiffusersVQ(Loaded):
         """Categorical over the grid's positions, or normal.
 
         Raises:
-            NotFound: where there is no such model.
-            InvalidSpec: where it is of another class.
+            NotFound: if the model does not exist.
+            InvalidSpec: if the model has another class.
         """
         codes = int(self._config.values["num_vq_embeddings"])
         return codebook_space(self.latent, self._config.latent_shape, codes)

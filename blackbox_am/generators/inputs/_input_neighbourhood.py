@@ -24,11 +24,11 @@ class InputNeighbourhood(Generator):
     Attributes:
         inputs: the clean inputs (K, *stimulus), uint8 or in [0, 1]: the path of a .npz, .npy or
             .safetensors file, `zoo:probe_images`, or an array, such as an input of a study. A
-            single input serves any number of targets; of several, target k of a study has the
-            k-th.
+            single input is used for any number of targets. With several inputs, target k of a study
+            uses input k.
         array: name of the array, in a file with several.
         channels_last: whether inputs are (height, width, channels).
-        rows: which of the inputs, by number; all unless given.
+        rows: numbers of the inputs to use; all unless given.
     """
 
     study_inputs: ClassVar[tuple[str, ...]] = ("inputs",)

@@ -25,12 +25,12 @@ from blackbox_am.generators.inputs._input_neighbourhood import InputNeighbourhoo
 class Neighbourhood(InputNeighbourhood):
     """Images near given ones in the latent space of an autoencoder, which encodes them first.
 
-    A latent z of the prior N(0, I) is decoded at c + radius * tanh(|z| / sqrt(D)) * z / |z|, c
-    being the code of the input (the mean of its posterior) in whitened coordinates, where
-    natural images have deviation 1 (Zhao, Dua and Singh, "Generating natural adversarial
-    examples", 2018, search such neighbourhoods with growing radii). The decoded image differs
-    from the input also at z = 0, by the autoencoder's own error, and does not lie in a ball of
-    pixels; for that, see `perturbation`.
+    A latent z of the prior N(0, I) is decoded at c + radius * tanh(|z| / sqrt(D)) * z / |z|, where
+    c is the code of the input (the mean of its posterior) in whitened coordinates, in which natural
+    images have deviation 1 (Zhao, Dua and Singh, "Generating natural adversarial examples", 2018,
+    search such neighbourhoods with growing radii). The decoded image differs from the input also at
+    z = 0, by the autoencoder's own error, and its distance in pixels has no bound; for bounded
+    changes of pixels, see `perturbation`.
 
     `render`, which takes no targets, works around the first input.
 
@@ -56,11 +56,11 @@ class Neighbourhood(InputNeighbourhood):
 
     @property
     def space(self) -> Space:
-        """That of the autoencoder.
+        """The space of the autoencoder.
 
         Raises:
-            NotFound: where there is no such model or file.
-            InvalidSpec: where the inputs are none that it takes.
+            NotFound: if the model or file does not exist.
+            InvalidSpec: if the autoencoder does not accept the inputs.
         """
         spec = self._decoder.space.spec
         if self.stimulus_shape != self._decoder.stimulus_shape:
@@ -96,7 +96,7 @@ class Neighbourhood(InputNeighbourhood):
 
     @cached_property
     def _codes(self) -> Constants:
-        """(K, D): where each input lies."""
+        """(K, D): the code of each input."""
         with torch.no_grad():
             codes = self._decoder.encode(torch.from_numpy(self._clean)).cpu()
         return Constants(lambda: (codes,))

@@ -28,7 +28,7 @@ class Perturbation(InputNeighbourhood):
 
     A latent is spread over the input, U(z), with deviation 1 in each value: as it is
     (`pixels`), by nearest upsampling of a size x size grid (`tiles`), or as the lowest size x
-    size frequencies of each channel (`dct`). Then it is brought into the ball:
+    size frequencies of each channel (`dct`). The result is then mapped into the ball:
 
     ``linf``  d = radius * tanh(U(z)): every value changes by at most the radius
               (Meunier, Atif and Teytaud, "Yet another but more efficient black-box
@@ -36,9 +36,10 @@ class Perturbation(InputNeighbourhood):
     ``l2``    d = radius * tanh(|U(z)| / sqrt(n)) * U(z) / |U(z)| for n values in all: at most
               the radius in Euclidean norm, and 0.76 of it for a usual random latent
     ``l0``    at most `radius` places (pixels, with all their channels; samples; columns)
-              change: those where z is largest, in Euclidean norm over the channels. There
-              x becomes sigmoid(2 z), near a corner of the colour cube where z is large.
-              z has no gradient through the choice of the places, only through their values.
+              change: the places where z is largest, in Euclidean norm over the channels. At these
+                  places x becomes sigmoid(2 z), near a corner of the colour cube for large z.
+                  Gradients pass through the values at the places, not through the choice of the
+                  places.
 
     All stimuli lie in the ball exactly, in float32: the radius is shortened by the largest
     rounding error, some 10^-7. For integers of 8 bits, round towards the input afterwards.
@@ -80,11 +81,12 @@ class Perturbation(InputNeighbourhood):
 
     @property
     def space(self) -> Space:
-        """Normal; with the latent's shape as an image where the input is one.
+        """Normal. The latent has an image shape if the input is an image.
 
         Raises:
-            NotFound: where there is no such file.
-            InvalidSpec: where it holds no stimuli, or none that the basis or ball is for.
+            NotFound: if the file does not exist.
+            InvalidSpec: if the file contains no stimuli, or stimuli that do not fit the basis or
+                the ball.
         """
         shape = self._latent_shape
         image_shape = shape if len(shape) == 3 else ()
@@ -119,10 +121,10 @@ class Perturbation(InputNeighbourhood):
         return shaped
 
     def _shortened(self, change: torch.Tensor) -> torch.Tensor:
-        """The change, made no longer than the radius."""
+        """The change, scaled so that it is not longer than the radius."""
         flat = change.flatten(1)
         values = flat.shape[1]
-        # In float64: a sum of very many squares, or of very large ones, is off in float32.
+        # In float64: in float32, a sum of very many or very large squares is inexact.
         norms = flat.double().norm(dim=1, keepdim=True).clamp_min(1e-30)
         within = (self.radius - values**0.5 * 2**-24) / (1 + 2**-20)
         factor = within * torch.tanh(norms / values**0.5) / norms
@@ -161,7 +163,7 @@ class Perturbation(InputNeighbourhood):
 
     @cached_property
     def _places(self) -> Constants:
-        """For tiles the tile of each row and of each column; for frequencies their waves."""
+        """For tiles, the tile of each row and of each column; for frequencies, the waves."""
         height, width = self.stimulus_shape[1:]
         if self.basis == "tiles":
             return Constants(

@@ -13,14 +13,14 @@ State = dict[str, torch.Tensor]
 
 
 class BigGANConfig(msgspec.Struct, frozen=True):
-    """What config.json beside the weights says; the names are those of the published models.
+    """The content of config.json beside the weights, with the names of the published models.
 
     Attributes:
         output_dim: side of the images.
         z_dim: noise coordinates.
         class_embed_dim: coordinates of a class's embedding.
-        channel_width: channels are multiples of it.
-        num_classes: classes.
+        channel_width: numbers of channels are multiples of `channel_width`.
+        num_classes: number of classes.
         layers: (whether it doubles the side, channels in, channels out), in multiples.
         attention_layer_position: the block before which self-attention stands.
         eps: added to variances.
@@ -51,9 +51,9 @@ def at_truncation(state: State, truncation: float) -> State:
     Weights under spectral normalisation, `weight_orig` with the vectors `weight_u` and
     `weight_v`, become weight_orig / (u' W v) (Miyato, Kataoka, Koyama and Yoshida, "Spectral
     normalization for generative adversarial networks", 2018). Of the statistics of batch
-    normalisation, (n_stats, C), those of the truncation are taken, linearly between the two
-    nearest. The published code weighs the nearer of the two less; at stored truncations,
-    multiples of 0.02, there is no difference.
+    normalisation, (n_stats, C), the values for the truncation are interpolated linearly between the
+    two nearest stored truncations. The published code weighs the nearer of the two less; at stored
+    truncations, multiples of 0.02, there is no difference.
     """
     made: State = {}
     for key, tensor in state.items():
@@ -137,7 +137,9 @@ class _Block(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Self-attention of every place to every 2 x 2 of them (Zhang and others 2019)."""
+    """Self-attention of every place to the maxima of all 2 x 2 squares of places (Zhang and others
+    2019).
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -179,7 +181,7 @@ class _Synthesis(nn.Module):
         x = self.gen_z(condition).reshape(-1, 4, 4, self.first).permute(0, 3, 1, 2)
         for layer in self.layers:
             x = layer(x, condition)
-        # The last convolution makes more channels than there are colours.
+        # The last convolution has more output channels than there are colours.
         weight, bias = self.conv_to_rgb.weight[:3], self.conv_to_rgb.bias
         shown = functional.relu(self.bn(x))
         return torch.tanh(
@@ -191,7 +193,7 @@ class BigGANDeep(nn.Module):
     """Noise (N, z_dim) and class embeddings (N, class_embed_dim) to images in [-1, 1].
 
     Brock, Donahue and Simonyan, "Large scale GAN training for high fidelity natural image
-    synthesis", 2019, appendix B, the deep variant. Names are those of the published models.
+    synthesis", 2019, appendix B, the deep variant. The names are those of the published models.
     """
 
     def __init__(self, config: BigGANConfig) -> None:

@@ -29,14 +29,15 @@ class Decoder(Loaded):
     """Base of generators with one network.
 
     Attributes:
-        weights: `zoo:NAME`, or a safetensors file NAME.safetensors. Beside it lies NAME.json,
-            an object with `architecture`; where the latents have them, `latent_mean` and
-            `latent_std`, D numbers each; and optionally `licence`.
-        prior: `normal`, N(0, I), or `sphere` of radius sqrt(D), where nearly all of it lies.
+        weights: `zoo:NAME`, or a safetensors file NAME.safetensors. NAME.json in the same folder is
+            an object with `architecture`; optionally `latent_mean` and `latent_std`, the statistics
+            of the latents, D numbers each; and optionally `licence`.
+        prior: `normal`, N(0, I), or `sphere` of radius sqrt(D), near which almost all of the normal
+            prior lies.
     """
 
     architectures: ClassVar[type[Architecture]]
-    """What `architecture` is read as."""
+    """The class that `architecture` is read as."""
 
     weights: str
     prior: Prior = "normal"
@@ -55,8 +56,8 @@ class Decoder(Loaded):
         """Normal, or a sphere.
 
         Raises:
-            NotFound: where there are no such weights.
-            InvalidSpec: where the JSON file does not describe such a network.
+            NotFound: if the weights do not exist.
+            InvalidSpec: if the JSON file does not describe such a network.
         """
         return build_space(SpaceSpec(self.prior, self._architecture.latent))
 

@@ -22,7 +22,7 @@ from blackbox_am.errors import BlackboxError, InvalidSpec, NotFound
 from blackbox_am.generators._slices import Slices
 
 SLACK = 0.05
-"""How far numbers may lie outside their range, as a share of it, before that is a mistake."""
+"""The share of their range by which numbers may lie outside the range without an error."""
 
 _LOADING = threading.Lock()
 
@@ -40,8 +40,8 @@ class FromFile(Generator):
         latent_shape: shape of one latent for the computation, such as (100, 1, 1); (D,) unless
             given.
         output_range: the outputs for black and white, which become 0 and 1.
-        clip: whether outputs outside of the range are expected and cut off. Rounding errors
-            always are.
+        clip: whether outputs outside the range are expected and clipped. Rounding errors are always
+            clipped.
         rows: number of rows for which the computation was exported; any number unless given.
 
     Raises:
@@ -102,11 +102,11 @@ class FromFile(Generator):
 
     @cached_property
     def computation(self) -> Any:
-        """The loaded computation, which was tried once.
+        """The loaded computation, after one test run.
 
         Raises:
             NotFound: where there is no such file.
-            InvalidSpec: where the file is of another format, or does not fit the parameters.
+            InvalidSpec: if the file has another format, or does not fit the parameters.
         """
         with _LOADING:
             known = vars(self)
@@ -128,7 +128,7 @@ class FromFile(Generator):
         """Reads the file.
 
         Raises:
-            InvalidSpec: where it is of another format.
+            InvalidSpec: if the file has another format.
         """
 
     @abstractmethod
@@ -136,12 +136,14 @@ class FromFile(Generator):
         """The computation's output for latents (N, *latent_shape) float32."""
 
     def moved(self, computation: Any, device: torch.device) -> Any:
-        """The computation on `device`; override where it has weights there."""
+        """The computation on `device`. Subclasses override this method if the computation has
+        weights on a device.
+        """
         del device
         return computation
 
     def carries_gradients(self) -> bool:
-        """Whether the computation's output depends on the latents for autograd."""
+        """Whether autograd connects the computation's output with the latents."""
         known: bool | None = vars(self).get("_carries_gradients")
         if known is None:
             with torch.inference_mode(False), torch.enable_grad():
@@ -160,7 +162,7 @@ class FromFile(Generator):
         )
 
     def _computed(self, computation: Any, latents: torch.Tensor) -> torch.Tensor:
-        """(N, *shape), in the output's own range."""
+        """(N, *shape), in the range `output_range`."""
         device = vars(self).get("_device", torch.device("cpu"))
         values = latents.to(device, torch.float32)
         shaped = values.reshape(-1, *(self.latent_shape or (self.dimension,)))
@@ -203,7 +205,7 @@ class FromFile(Generator):
                 made = self._computed(computation, latents)
         except BlackboxError:
             raise
-        except Exception as error:  # what is in the file is anyone's
+        except Exception as error:  # foreign code may raise anything
             taken = tuple(self.latent_shape or (self.dimension,))
             raise InvalidSpec(
                 f"path: {self.path!r} failed on 3 latents of shape {taken}: {error}; if it takes "

@@ -37,13 +37,13 @@ class BigGAN(Loaded):
 
     The latent is the noise, then the class: both have the prior N(0, I). The noise becomes
     the truncated normal that the model was trained with, times `truncation` (Brock, Donahue
-    and Simonyan 2019, section 3.1). The class part x stands for the embedding m + s x, with m
-    and s the mean and deviation of each coordinate over the embeddings of all classes, so a
-    search moves between classes; with `label` the class is fixed and only the noise is
-    searched. There is no search over the numbers of classes.
+    and Simonyan 2019, section 3.1). The class part x is mapped to the embedding m + s x, with m and
+    s the mean and deviation of each coordinate over the embeddings of all classes, so a search
+    moves between classes. With `label` the class is fixed and only the noise is searched. There is
+    no search over the numbers of classes.
 
-    The network is our own; weights are those of the published PyTorch port, whose package is
-    no longer maintained and is not needed.
+    This package implements the network itself. The weights are those of the published PyTorch port,
+    whose package is no longer maintained and is not needed.
 
     Attributes:
         weights: folder with config.json and model.safetensors or pytorch_model.bin.
@@ -68,11 +68,12 @@ class BigGAN(Loaded):
 
     @property
     def space(self) -> Space:
-        """Noise and embedding, each normal; the noise alone where the class is fixed.
+        """Noise and embedding, each normal; the noise alone if the class is fixed.
 
         Raises:
-            NotFound: where there is no config.json.
-            InvalidSpec: where it is of something else, or has no such class.
+            NotFound: if config.json does not exist.
+            InvalidSpec: if config.json describes another kind of model, or the class does not
+                exist.
         """
         config = self._config
         noise = SpaceSpec("normal", config.z_dim)

@@ -23,7 +23,7 @@ from blackbox_am.generators._arrays import Given, read_array
 from blackbox_am.generators._diffusers import Loaded
 
 MEAN = (104.0, 117.0, 123.0)
-"""What CaffeNet subtracts from blue, green and red, in 0 to 255."""
+"""The values that CaffeNet subtracts from blue, green and red, in 0 to 255."""
 
 _CURE = (
     "these weights are licensed for research and do not ship: get the authors' (Dosovitskiy and "
@@ -57,16 +57,16 @@ class DeePSim(Loaded):
     A latent is a code of features after their ReLU, in the box [0, u]: u is the mean plus
     three deviations of each over natural images (Nguyen, Dosovitskiy, Yosinski, Brox and
     Clune, "Synthesizing the preferred inputs for neurons in neural networks via deep
-    generator networks", 2016). Codes outside of it are brought to its edge. The prior of the
+    generator networks", 2016). Codes outside the box are moved to its boundary. The prior of the
     box is uniform; natural codes are sparser: most of their numbers are 0 or small.
 
-    Licence: the authors' weights are for research and may not be handed on, so they are not
+    Licence: the authors' weights are for research and may not be redistributed, so they are not
     part of this package.
 
     Attributes:
         weights: a .safetensors file, or one of torch.save, of a state dict: `defc7.weight` to
-            `deconv0.bias`, transposed convolutions as PyTorch keeps them. Widths are read
-            from it. A prefix `G.` of all names is dropped.
+            `deconv0.bias`, transposed convolutions as PyTorch keeps them. Widths are read from the
+            state dict. A prefix `G.` of all names is dropped.
         bounds: u, one number, or one for each feature: numbers, or the path of a .npy, .npz or
             .safetensors file. 11.85, the mean of the published ones, unless given.
         crop: side of the square in the middle that is kept, such as 227 of 256; all unless given.
@@ -98,8 +98,9 @@ class DeePSim(Loaded):
         """The box [0, u].
 
         Raises:
-            NotFound: where there is no such file; says where weights come from.
-            InvalidSpec: where the weights are of another network, or bounds do not fit it.
+            NotFound: if the file does not exist. The message says where to get the weights.
+            InvalidSpec: if the weights belong to another network, or the bounds do not fit the
+                network.
         """
         return self._space
 
@@ -141,7 +142,7 @@ class DeePSim(Loaded):
 
 
 class _UpConvolutional(nn.Module):
-    """Codes (N, features) to (N, 3, side, side); layers are called as in the published model."""
+    """Codes (N, features) to (N, 3, side, side); layers are named as in the published model."""
 
     def __init__(self, state: dict[str, torch.Tensor], path: str) -> None:
         super().__init__()

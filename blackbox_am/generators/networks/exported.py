@@ -19,8 +19,8 @@ class Exported(FromFile):
     """A generator that `torch.export.save` wrote, from latents (N, *latent_shape) to stimuli.
 
     Export it in eval mode with a dynamic first axis (``dynamic_shapes``), or set `rows` to
-    the number of rows it was exported with. Gradients pass where its graph has them. Parts of
-    the format are pickled: load files only whose author you trust.
+    the number of rows it was exported with. Gradients pass if the graph is differentiable. Parts of
+    the format are pickled: load only files whose author you trust.
     """
 
     kind: ClassVar[str] = "exported"
@@ -33,7 +33,7 @@ class Exported(FromFile):
         try:
             with _quiet():
                 program = torch.export.load(self.path)
-        except Exception as error:  # PyTorch's readers raise many kinds
+        except Exception as error:  # PyTorch's readers raise many kinds of errors
             raise self.unreadable("what torch.export.save writes", error) from error
         return _Program(program)
 
@@ -65,7 +65,7 @@ class _Program:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """PyTorch logs a traceback for a file it cannot read, and raises all the same."""
+    """PyTorch logs a traceback for a file that it cannot read, although it also raises an error."""
     log = logging.getLogger("torch.export")
     before, log.disabled = log.disabled, True
     try:

@@ -22,22 +22,23 @@ class Gan(Decoder):
 
     The net sees truncation * x for a latent x. Truncation below 1 trades variety for
     plausibility (Brock, Donahue, Simonyan, "Large Scale GAN Training for High Fidelity Natural
-    Image Synthesis", ICLR 2019). They draw numbers outside a bound again, which a searched latent
-    does not allow. Here latents are scaled, so that every point of the space has an image of its
-    own, and gradients keep their direction. Runs in float32.
+    Image Synthesis", ICLR 2019). The authors draw numbers outside a bound again, which is
+    impossible for a searched latent. Here latents are scaled, so that different points of the space
+    have different images, and gradients keep their direction. Runs in float32.
 
     Attributes:
         weights: `zoo:NAME`, or NAME.safetensors with NAME.json beside it, an object such as
             {"architecture": {"style": "dcgan", "latent": 100, "widths": [512, 256, 128, 64],
             "channels": 3}}; style is "sngan" or "dcgan", widths are the channels at 4x4
             pixels, 8x8 and so on.
-        prior: `normal`, N(0, I), or `sphere` of radius sqrt(D), where nearly all of it lies.
+        prior: `normal`, N(0, I), or `sphere` of radius sqrt(D), near which almost all of the normal
+            prior lies.
         truncation: above 0, at most 1.
 
     Raises:
-        InvalidSpec: for another prior or truncation; when it is used, for weights that do not
-            fit (says which tensors), are damaged or of another kind.
-        NotFound: when it is used, for weights that are not there.
+        InvalidSpec: for another prior or truncation; at the first use, for weights that do not fit
+            (the message names the tensors), are damaged, or are of another kind.
+        NotFound: at the first use, if the weights do not exist.
     """
 
     kind: ClassVar[str] = "gan"

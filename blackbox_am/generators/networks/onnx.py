@@ -17,13 +17,13 @@ from blackbox_am.generators.networks._files import FromFile
 class Onnx(FromFile):
     """A generator as an ONNX graph of one float32 input, run by ONNX Runtime; no gradients.
 
-    Of several outputs the first is taken. Export it with a dynamic first axis, or set `rows`
-    to the number of rows it was exported with. Stimuli come back on the CPU.
+    The first of several outputs is used. Export it with a dynamic first axis, or set `rows` to the
+    number of rows it was exported with. Stimuli come back on the CPU.
 
     Attributes:
         providers: execution providers, the preferred first, such as `CUDAExecutionProvider`.
         provider_options: for each provider by name, its options.
-        threads: that run one operator; ONNX Runtime's choice unless given.
+        threads: number of threads for one operator; ONNX Runtime's choice unless given.
     """
 
     kind: ClassVar[str] = "onnx"
@@ -62,5 +62,5 @@ class Onnx(FromFile):
         return torch.from_numpy(made) if hasattr(made, "dtype") else made
 
     def to(self, device: torch.device | str) -> None:
-        """Does nothing: the providers say where it runs."""
+        """Does nothing: the providers determine the device."""
         del device

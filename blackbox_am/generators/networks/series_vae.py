@@ -28,9 +28,9 @@ class SeriesVAE(Decoder):
         prior: `normal`, N(0, I), or `sphere` of radius sqrt(D).
 
     Raises:
-        InvalidSpec: for another prior; when it is used, for weights that do not fit (says
-            which tensors), are damaged or of another kind.
-        NotFound: when it is used, for weights that are not there.
+        InvalidSpec: for another prior; at the first use, for weights that do not fit (the message
+            names the tensors), are damaged, or are of another kind.
+        NotFound: at the first use, if the weights do not exist.
     """
 
     kind: ClassVar[str] = "series_vae"

@@ -15,9 +15,9 @@ from blackbox_am.generators.networks._files import FromFile
 class TorchScript(FromFile):
     """A generator that `torch.jit.save` wrote, from latents (N, *latent_shape) to stimuli.
 
-    Runs in eval mode and, where its output carries them, with gradients. A file of
-    TorchScript is a program: load those only whose author you trust. PyTorch has deprecated
-    the format for `torch.export`, whose files the generator `exported` takes.
+    Runs in eval mode, with gradients if the output carries gradients. A file of TorchScript is a
+    program: load only files whose author you trust. PyTorch has deprecated the format for
+    `torch.export`, whose files the generator `exported` takes.
     """
 
     kind: ClassVar[str] = "torchscript"
@@ -28,11 +28,11 @@ class TorchScript(FromFile):
 
     def load(self) -> Any:
         try:
-            # The advice to export to another format does not help those who have only the file.
+            # The advice to export to another format does not help a user who has only the file.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
                 module: Any = torch.jit.load(self.path, map_location="cpu")  # type: ignore[no-untyped-call]
-        except Exception as error:  # PyTorch's readers raise many kinds
+        except Exception as error:  # PyTorch's readers raise many kinds of errors
             raise self.unreadable("TorchScript, as torch.jit.save writes it", error) from error
         for parameter in module.parameters():
             parameter.requires_grad_(False)

@@ -15,7 +15,7 @@ from blackbox_am.generators._diffusers import Loaded, per_channel
 
 
 class _Decoder(torch.nn.Module):
-    """Latents as the codebook places them to stimuli in [0, 1]."""
+    """Decodes latents in the codebook's layout into stimuli in [0, 1]."""
 
     mean: torch.Tensor
     std: torch.Tensor
@@ -46,11 +46,11 @@ class VQModule(Loaded):
 
     The two spaces are those of `diffusers_vq`: `codes`, the numbers of codebook entries on a
     grid, row by row; or `continuous`, vectors on the grid, whitened by mean and deviation of
-    the codebook's entries, channel by channel. The decoder is taken over: put into eval mode,
-    its parameters frozen. A batch that does not fit into memory is halved.
+    the codebook's entries, channel by channel. The decoder is changed: it is put into eval mode,
+    and its parameters are frozen. A batch that does not fit into memory is halved.
 
-    It is built from objects, so it is for Python (`Catalogue.add_generator`), not for a
-    configuration file.
+    The generator is built from Python objects, so it cannot stand in a configuration file; use
+    `Catalogue.add_generator`.
 
     Attributes:
         decoder: `torch.nn.Module` from codebook vectors (N, channels, height, width) to
@@ -58,8 +58,8 @@ class VQModule(Loaded):
         codebook: (m, channels) tensor, its entries.
         grid: height and width.
         stimulus_shape: shape of one picture, channels first.
-        mean, std: a picture of the decoder times `std` plus `mean`, a number each or one a
-            channel, lies in [0, 1]; by default it makes pictures in [-1, 1].
+        mean, std: one number each, or one for each channel, such that a picture of the decoder
+            times `std` plus `mean` lies in [0, 1]. The defaults are for pictures in [-1, 1].
         latent: `codes` or `continuous`.
         quantise: whether continuous latents are moved to their nearest entry before they are
             decoded, with the straight-through gradient of `diffusers_vq`.
@@ -123,7 +123,7 @@ class VQModule(Loaded):
         """(N, *stimulus) float32 in [0, 1], for latents of shape (N, D).
 
         Raises:
-            ShapeMismatch: also where the decoder makes pictures of another shape.
+            ShapeMismatch: also if the decoder's pictures have another shape.
         """
         check_latent_shape(self.space, latents)
         decoder = self._net

@@ -7,31 +7,37 @@ import torch
 from blackbox_am.errors import InvalidSpec
 
 OUTER = 0.5
-"""Of the highest frequency along either axis: from there on the law of decay is fitted."""
+"""Share of the highest frequency along either axis. The law of decay is fitted to frequencies above
+this share.
+"""
 STEEPEST = 3.0
-"""Natural images fall by exponents of 1 to 2; what is outside 0 to this is no such law."""
+"""The largest accepted exponent of the law of decay; the smallest is 0. Natural images have
+exponents of 1 to 2.
+"""
 
 
 def fitted_to(magnitudes: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """(C, height, width // 2 + 1): magnitudes as images stretched to another size have them.
+    """(C, height, width // 2 + 1): the magnitudes that the images would have after stretching to
+    another size.
 
-    Frequencies are matched in cycles per image, which is what an image keeps when it is stretched,
-    and which are whole numbers at every size, so nothing lies between two of them. A smaller
-    spectrum is the low frequencies of the larger, as after an ideal low-pass filter; at its
-    Nyquist frequencies, where k and -k are one, it is the mean of both. A larger one goes on,
-    beyond the highest frequency of the given, by the law A f^-a of each plane, f in cycles per
-    pixel, fitted to the logarithms of all that is not 0 in its `OUTER` part; where all is 0 there,
-    it stays 0.
+    Frequencies are matched in cycles per image. Stretching an image does not change them, and they
+    are whole numbers at every size, so no interpolation is necessary. A smaller spectrum consists
+    of the low frequencies of the larger spectrum, as after an ideal low-pass filter; at its Nyquist
+    frequencies, where k and -k coincide, the magnitude is the mean of both. A larger spectrum is
+    continued beyond the highest given frequency by a law A f^-a for each plane, f in cycles per
+    pixel. The law is fitted to the logarithms of all magnitudes above 0 in the `OUTER` part of the
+    spectrum. If all magnitudes in this part are 0, the continuation is 0.
 
-    Magnitudes are relative: unlike those of the images, they are not multiplied by the ratio of
-    pixels. At the size that they have they come back as they are.
+    Magnitudes are relative: unlike the magnitudes of stretched images, they are not multiplied by
+    the ratio of the numbers of pixels. At the given size they are returned unchanged.
 
     Args:
         magnitudes: (C, H, W // 2 + 1) float64, as rfft2 lays them out; of an even or an odd W.
-        height, width: of the images wanted.
+        height, width: of the requested images.
 
     Raises:
-        InvalidSpec: for a whole spectrum instead of a half, which has every number twice.
+        InvalidSpec: for a full spectrum, which contains every number twice, instead of a half
+            spectrum.
     """
     rows, columns = magnitudes.shape[1:]
     if (rows, columns) == (height, width // 2 + 1):
@@ -49,7 +55,7 @@ def fitted_to(magnitudes: torch.Tensor, height: int, width: int) -> torch.Tensor
         return known
     span = max(1, 2 * (columns - 1))  # the images' width, up to one pixel
     frequencies = torch.hypot(ky.double() / rows, kx.double() / span)
-    frequencies[0, 0] = 1  # it has no law, and is inside
+    frequencies[0, 0] = 1  # frequency 0 is inside and has no law
     beyond = torch.stack([_continued(plane, span, frequencies) for plane in magnitudes])
     return torch.where(inside, known, beyond)
 

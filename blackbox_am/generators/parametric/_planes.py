@@ -18,8 +18,9 @@ Colours = Literal["decorrelated", "independent"]
 COLOURS = ("decorrelated", "independent")
 
 CORRELATIONS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
-"""Square root of the covariance of natural colours, as Lucid has it: rows are red, green and
-blue, columns about brightness, blue against red, and green against the two."""
+"""Square root of the covariance of natural colours, from Lucid. Rows are red, green and blue;
+columns are approximately brightness, blue against red, and green against both.
+"""
 
 
 class Drawn(Generator):
@@ -56,7 +57,7 @@ def check_image(shape: tuple[int, ...], contrast: float, colours: str) -> None:
     """Checks the parameters that generators of planes share.
 
     Raises:
-        InvalidSpec: naming the field.
+        InvalidSpec: with the name of the field.
     """
     fits = len(shape) == 3 and all(n >= 1 for n in shape)
     check(fits, "shape", "(channels, height, width), such as (3, 32, 32)", shape)
@@ -65,9 +66,9 @@ def check_image(shape: tuple[int, ...], contrast: float, colours: str) -> None:
 
 
 def colour_matrix(channels: int, colours: Colours) -> torch.Tensor:
-    """(C, C) float32: what planes are multiplied with to be channels.
+    """(C, C) float32: the matrix that maps planes to channels.
 
-    For three decorrelated channels Lucid's matrix over the largest norm of its columns, else
+    For three decorrelated channels Lucid's matrix divided by the largest norm of its columns, else
     the identity.
     """
     if channels != 3 or colours == "independent":

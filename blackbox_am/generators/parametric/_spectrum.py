@@ -1,10 +1,11 @@
-"""The Fourier coefficients of real images that are independent, and how the rest follows.
+"""The independent Fourier coefficients of real images, and the computation of the others.
 
-A real plane of H x W pixels has a spectrum X(ky, kx) with X(-ky, -kx) its conjugate. So H W
-real numbers say everything: two for each pair of opposite frequencies, one for each frequency
-that is its own opposite (0, and the Nyquist frequencies of even sides), which is real. The half
-that irfft2 takes still holds pairs twice, in its columns kx = 0 and kx = W/2; they are filled
-in here, as not every library agrees on what half of a pair means.
+A real plane of H x W pixels has a spectrum X(ky, kx) with X(-ky, -kx) its conjugate. H W real
+numbers therefore determine the spectrum: two for each pair of opposite frequencies, and one for
+each frequency that is its own opposite (0, and the Nyquist frequencies of even sides), whose
+coefficient is real. The half spectrum that irfft2 takes still contains both members of some pairs,
+in its columns kx = 0 and kx = W/2. Both members are filled in here, because libraries treat a
+single member differently.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class Waves:
     Attributes:
         height, width: of the planes.
         places: (F, 2) int64: ky in 0..H-1 and kx in 0..W//2 of each.
-        paired: (F,) bool: whether it has an opposite, so a phase; else it is real.
+        paired: (F,) bool: whether the frequency has an opposite and therefore a phase; otherwise
+            its coefficient is real.
         frequencies: (F,) float64, cycles per pixel.
     """
 
@@ -38,7 +40,7 @@ class Waves:
         ky, kx = ky.flatten(), kx.flatten()
         opposite_y, opposite_x = -ky % height, -kx % width
         own = (opposite_y == ky) & (opposite_x == kx)
-        # In a column that is its own opposite, the lower half of the rows says it all.
+        # In a column that is its own opposite, the lower half of the rows determines the column.
         twice = (opposite_x == kx) & (ky > opposite_y)
         rows = torch.fft.fftfreq(height, dtype=torch.float64)[ky]
         columns = kx.double() / width
@@ -52,19 +54,19 @@ class Waves:
         return len(self.places)
 
     def lowest(self, count: int) -> Waves:
-        """The first `count` of them."""
+        """The first `count` frequencies."""
         return self._of(torch.arange(len(self))[:count])
 
     def pairs(self) -> Waves:
-        """Those with a phase."""
+        """The frequencies with a phase."""
         return self._of(self.paired.nonzero().squeeze(1))
 
     def singles(self) -> Waves:
-        """Those that are their own opposites."""
+        """The frequencies that are their own opposites."""
         return self._of((~self.paired).nonzero().squeeze(1))
 
     def joined(self, other: Waves) -> Waves:
-        """These, then those of `other`."""
+        """These frequencies, followed by the frequencies of `other`."""
         return Waves(
             self.height,
             self.width,
@@ -81,9 +83,9 @@ class Waves:
         """How F complex numbers fill the half spectrum that irfft2 takes.
 
         Returns:
-            source: (H * (W//2 + 1),) int64: which of the F stands at each place.
-            sign: (2, H * (W//2 + 1)) float32: by which its real and its imaginary part are
-                multiplied: 1 and 1, 1 and -1 for the conjugate of a pair, 0 where there is none.
+            source: (H * (W//2 + 1),) int64: the index of the number at each place.
+            sign: (2, H * (W//2 + 1)) float32: factors on the real and the imaginary part: 1 and 1;
+                1 and -1 for the conjugate of a pair; 0 for a missing number.
         """
         columns = self.width // 2 + 1
         ky, kx = self.places.unbind(1)
@@ -112,9 +114,9 @@ def planes(
 
     Args:
         numbers: (..., M), the coefficients in any order.
-        real_at, imaginary_at: (H * (W//2 + 1),) which of the M is the real and the imaginary
-            part at each place of the half spectrum.
-        scale: (2, ..., H * (W//2 + 1)), by which both are multiplied.
+        real_at, imaginary_at: (H * (W//2 + 1),) the index of the real and the imaginary part at
+            each place of the half spectrum.
+        scale: (2, ..., H * (W//2 + 1)), factors on both parts.
         size: (H, W).
     """
     half = torch.complex(

@@ -1,4 +1,4 @@
-"""Images of a small network that computes the colour at each point."""
+"""Images from a small network that computes the colour at each point."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class CPPN(Drawn):
         shape: (channels, height, width), any. The longer side goes from -1 to 1.
         width: units of a hidden layer.
         layers: hidden layers.
-        gain: by which weights are multiplied: more gives finer, busier images.
-        contrast: by which the weights of the last layer are multiplied, before a sigmoid.
+        gain: factor on the weights; larger values give finer and more varied images.
+        contrast: factor on the weights of the last layer, before a sigmoid.
 
     Raises:
         InvalidSpec: for a parameter out of range.
@@ -86,7 +86,7 @@ class CPPN(Drawn):
 
     @cached_property
     def _pieces(self) -> list[int]:
-        """How many numbers of a latent are weights, then biases, of each layer."""
+        """The numbers of weights and of biases of each layer in a latent, in their order."""
         return [count for n, m in self._sizes for count in (n * m, m)]
 
     @cached_property
@@ -95,7 +95,9 @@ class CPPN(Drawn):
 
 
 def points(height: int, width: int) -> torch.Tensor:
-    """(3, H * W) float32: x, y and the distance from the middle, of the middles of pixels."""
+    """(3, H * W) float32: x, y and the distance from the image's middle, at the centres of
+    pixels.
+    """
     longer = max(height, width)
     rows = (2 * torch.arange(height, dtype=torch.float64) + 1 - height) / longer
     columns = (2 * torch.arange(width, dtype=torch.float64) + 1 - width) / longer

@@ -22,8 +22,8 @@ class DCT(Drawn):
     """Images from the K coefficients of lowest frequency of each channel's cosine transform.
 
     The transform is the orthonormal type II (Ahmed, Natarajan, Rao, "Discrete Cosine
-    Transform", 1974). Its waves are flat at the edges, so that images are not periodic, as those
-    of `fourier` are. A coefficient is N(0, 1) over frequency^decay.
+    Transform", 1974). Its waves have slope 0 at the edges, so images are not periodic, unlike the
+    images of `fourier`. A coefficient is N(0, 1) over frequency^decay.
 
     Latents: (channels, K), flattened, from low to high frequency.
 
@@ -33,8 +33,8 @@ class DCT(Drawn):
         decay: amplitudes fall as 1 / frequency^decay.
         contrast: deviation of the planes before colours and squash, over prior and pixels.
         colours: `decorrelated` (for three channels, Lucid's matrix) or `independent`.
-        squash: `sigmoid`, or `clip`: its tangent at grey, 1/2 + x / 4, cut off at 0 and 1,
-            where no gradient is.
+        squash: `sigmoid`, or `clip`: the tangent of the sigmoid at grey, 1/2 + x / 4, clipped at 0
+            and 1, beyond which the gradient is 0.
 
     Raises:
         InvalidSpec: for a parameter out of range.

@@ -22,18 +22,18 @@ class Fourier(Drawn):
     The parametrisation of Lucid (Olah, Mordvintsev, Schubert, "Feature Visualization", 2017):
     a step of equal length in the latents changes low frequencies most, so that a search finds
     shapes before texture. It differs in three ways. The latents are the independent real
-    coefficients only, so D is channels x height x width, not more. (Lucid's complex half
-    spectrum has some of them twice, and imaginary parts without effect.) The transform is
-    orthonormal, and a frequency without opposite counts like each of a pair. N(0, 1) is the
-    prior of images with contrast, where Lucid starts at grey.
+    coefficients only, so D is channels x height x width, not more. (Lucid's complex half spectrum
+    contains some coefficients twice, and imaginary parts without effect.) The transform is
+    orthonormal, and a frequency without opposite has the same weight as each member of a pair. N(0,
+    1) is the prior of images with contrast, where Lucid starts at grey.
 
     Latents: (channels, coefficients), flattened; from low to high frequency the real parts,
-    then the imaginary parts of those that have one.
+    then the imaginary parts of the coefficients that are complex.
 
     Attributes:
         shape: (channels, height, width), any.
-        lowest: how many frequencies, from the lowest; None: all. Each has two coefficients a
-            channel, or one (see above).
+        lowest: number of frequencies, from the lowest; None: all. Each frequency has two
+            coefficients in each channel, or one without an opposite.
         decay: amplitudes fall as 1 / frequency^decay.
         contrast: deviation of the planes before colours and sigmoid, over prior and pixels.
         colours: `decorrelated` (for three channels) or `independent`.
@@ -82,15 +82,15 @@ class Fourier(Drawn):
         return Constants(self._made)
 
     def _made(self) -> tuple[torch.Tensor, ...]:
-        """The colours; where each coefficient goes, and what it is multiplied with."""
+        """The colours, and the place and factor of each coefficient."""
         waves = self._waves
         height, width = self.shape[1:]
-        # A pair has two coefficients of its amplitude, a frequency without opposite has one.
+        # A pair has two coefficients, a frequency without opposite has one.
         energies = torch.where(waves.paired, 2, 1).double()
         amplitudes = waves.frequencies.clamp_min(1 / max(height, width)) ** -self.decay
         power = (energies * amplitudes.square()).sum() / (height * width)
         amplitudes = self.contrast * amplitudes / power.sqrt()
-        # Both of a pair stand in the spectrum, each with half of its energy.
+        # Both members of a pair are in the spectrum, each with half of the pair's energy.
         amplitudes = amplitudes / energies.sqrt()
         source, sign = waves.halves()
         imaginary = len(waves) + waves.paired.cumsum(0) - 1

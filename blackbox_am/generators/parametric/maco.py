@@ -24,7 +24,7 @@ from blackbox_am.generators.parametric._spectrum import Waves, planes
 
 PROBE = "zoo:probe_images"
 TINY = 1e-20
-"""Of a squared length: a pair below it has no direction, and means phase 0."""
+"""Squared length of a pair below which its direction is undefined; its phase is then 0."""
 
 
 @dataclass(frozen=True)
@@ -33,37 +33,40 @@ class Maco(Drawn):
 
     Magnitude-constrained optimisation (Fel et al., "Unlocking Feature Visualization for Deeper
     Networks with MAgnitude Constrained Optimization", 2023): x = squash(C p), the spectrum of
-    the planes p fixed in magnitude, C Lucid's colours. Here for a search without gradients:
+    the planes p fixed in magnitude, C Lucid's colours. This implementation is adapted to searches
+    without gradients:
 
-    - Phases of the `lowest` frequencies are searched, the others fixed by `seed`.
-    - An angle jumps where it wraps around, so a phase is the direction of a pair of numbers:
-      (a, b) means (a + ib) / |a + ib|. Normal pairs have uniform phases.
-    - Both of a pair of opposite frequencies are filled in, so the magnitudes hold in every
-      column of the spectrum; theirs do not in the columns 0 and W/2. Frequencies without
-      opposite are real: 0 is left out (their standardisation takes it away too), the Nyquist
-      frequencies have a sign fixed by `seed`.
-    - With magnitudes fixed, so is the deviation of a plane (Parseval): `contrast` is set once
+    - Phases of the `lowest` frequencies are searched; the others are fixed by `seed`.
+    - An angle is discontinuous where it wraps around, so a phase is the direction of a pair of
+      numbers: (a, b) stands for (a + ib) / |a + ib|. Normal pairs have uniform phases.
+    - Both members of a pair of opposite frequencies are filled in, so every column of the spectrum
+      has the given magnitudes; in the source, the columns 0 and W/2 do not. Frequencies without
+      opposite are real: frequency 0 is left out (the source's standardisation removes it too), and
+      the Nyquist frequencies have a sign fixed by `seed`.
+    - Fixed magnitudes fix the deviation of a plane (Parseval), so `contrast` is applied once
       instead of in each step.
 
-    The magnitudes hold for the planes. The sigmoid changes them: the spectrum of the pixels is
-    near the natural one, no more.
+    The planes have exactly the given magnitudes. The sigmoid changes the magnitudes, so the
+    spectrum of the pixels is only approximately natural.
 
     Latents: (planes, 2, lowest), flattened: all a of a plane, then all b.
 
     Attributes:
         shape: (channels, height, width).
-        lowest: how many frequencies are searched, from the lowest; None: all.
-        luminance: search phases of the first plane only, brightness; those of colour are fixed.
+        lowest: number of searched frequencies, from the lowest; None: all.
+        luminance: whether only phases of the first plane, brightness, are searched; the phases of
+            colour are then fixed.
         magnitude: the mean magnitude of natural images: `zoo:probe_images`, or the path of a
             `.npy` or `.safetensors` file with (channels, height, width // 2 + 1) numbers, as
-            rfft2 lays them out. Those of images of another size are matched in cycles per
-            image; beyond their highest frequency they go on by a law f^-a fitted to the outer
-            half of theirs. Their scale plays no part: `contrast` sets it.
+            rfft2 lays them out. Magnitudes of images of another size are matched in cycles per
+            image. Beyond their highest frequency, they are continued by a law f^-a that is fitted
+            to their outer half. The scale of the magnitudes has no effect: `contrast` sets the
+            scale.
         contrast: deviation of the three planes together, per plane in the mean square.
         seed: fixes the phases that are not searched.
 
     Raises:
-        NotFound: where there is no such file.
+        NotFound: if the file does not exist.
         InvalidSpec: for a parameter out of range, or magnitudes that do not fit.
     """
 
@@ -109,7 +112,7 @@ class Maco(Drawn):
         pairs = latents.to(torch.float32).reshape(rows, free[0], 2, free[1])
         squares = pairs.square().sum(2, keepdim=True)
         known = ~(squares <= TINY)  # nan counts as known, so that it stays nan
-        # Where there is no direction, neither is a gradient: not nan, which it would be.
+        # The gradient is 0 where the direction is undefined; it would be nan otherwise.
         lengths = torch.where(known, squares, 1.0).sqrt()
         phases = torch.where(known, pairs / lengths, upright)
         whole = fixed.expand(rows, -1, -1, -1).clone()
@@ -122,13 +125,13 @@ class Maco(Drawn):
 
     @cached_property
     def _searched(self) -> tuple[int, int]:
-        """Planes, and frequencies of each, whose phases are searched."""
+        """The numbers of planes, and of frequencies of each plane, whose phases are searched."""
         lowest = len(self._waves) if self.lowest is None else self.lowest
         return (1 if self.luminance else self.shape[0]), lowest
 
     @cached_property
     def _waves(self) -> Waves:
-        """Those that have a phase."""
+        """The frequencies that have a phase."""
         return Waves.of(*self.shape[1:]).pairs()
 
     @cached_property
@@ -136,10 +139,11 @@ class Maco(Drawn):
         return Constants(self._made)
 
     def _made(self) -> tuple[torch.Tensor, ...]:
-        """Colours; phase 0; the phases that stay; where numbers go, and their factors."""
+        """The colours, phase 0, the fixed phases, and the places and factors of the numbers."""
         channels, height, width = self.shape
         every = Waves.of(height, width)
-        # Pairs first, so that what is searched comes first; then what has but a sign.
+        # Pairs come first, so that the searched phases come first; then frequencies that have only
+        # a sign.
         waves = every.pairs().joined(every.singles())
         magnitudes = self._magnitudes()
         magnitudes[:, 0, 0] = 0
@@ -178,11 +182,11 @@ class Maco(Drawn):
 def probe_magnitudes(channels: int, height: int, width: int) -> torch.Tensor:
     """(C, H, W//2 + 1) float64: mean magnitude of the zoo's natural images, resized.
 
-    Of the planes that Lucid's colours make the images from, about their middle grey; for one
-    channel, of their brightness.
+    The magnitudes of the planes from which Lucid's colours give the images, relative to middle
+    grey; for one channel, the magnitudes of the images' brightness.
 
     Raises:
-        NotFound, StoreCorrupt: where the images are missing or damaged.
+        NotFound, StoreCorrupt: if the images are missing or damaged.
     """
     natural = torch.from_numpy(stimuli_of("magnitude", PROBES))
     images = resized(natural, (height, width), "bilinear")

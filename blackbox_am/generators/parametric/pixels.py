@@ -18,15 +18,15 @@ from blackbox_am.errors import InvalidSpec
 class Pixels(Generator):
     """The identity on the box [0, 1]^n: a latent is a stimulus, flattened.
 
-    Without a prior on images a search finds noise that excites the unit. Use this generator for
-    models whose inputs are not images, for adversarial searches, and for tests. Values outside
-    the box are cut off at its edge.
+    Without a prior over images, a search finds noise that excites the unit. Use this generator for
+    models whose inputs are not images, for adversarial searches, and for tests. Values outside the
+    box are cut off at its edge.
 
     Attributes:
         shape: shape of one stimulus.
 
     Raises:
-        InvalidSpec: where it is empty or has a length below 1.
+        InvalidSpec: if the shape is empty or has a length below 1.
     """
 
     kind: ClassVar[str] = "pixels"

@@ -11,17 +11,17 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.errors import Unsupported
 
 Render = Callable[[torch.Tensor, slice], torch.Tensor]
-"""Stimuli for points (n, D), which are these rows of all points."""
+"""Function of points (n, D) and of their row numbers among all points that returns stimuli."""
 
 
 def exact_metric(render: Render, points: torch.Tensor, batch_size: int) -> torch.Tensor:
     """(D, D) float64: the mean of J' J over points (n, D), by n D Jacobian-vector products.
 
-    J u is the derivative of v' J u by v, so two reverse passes do without forward-mode
-    derivatives, which not every operation has. The first of them serves all columns.
+    J u is the derivative of v' J u by v, so two reverse passes replace forward-mode derivatives,
+    which some operations lack. The first pass is shared by all columns.
 
     Raises:
-        Unsupported: where something within cannot be differentiated twice.
+        Unsupported: if an operation of the function cannot be differentiated twice.
     """
     dim = points.shape[1]
     total = torch.zeros(dim, dim, dtype=torch.float64)
@@ -52,7 +52,7 @@ def exact_metric(render: Render, points: torch.Tensor, batch_size: int) -> torch
 def probed_metric(
     render: Render, points: torch.Tensor, probes: int, batch_size: int
 ) -> torch.Tensor:
-    """(D, D) float64: an unbiased estimate of the same, of rank n x probes at most.
+    """(D, D) float64: an unbiased estimate of the mean of J' J, of rank n x probes at most.
 
     For v of N(0, I), E[(J' v)(J' v)'] = J' J: one vector-Jacobian product a probe.
     """

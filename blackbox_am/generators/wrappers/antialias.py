@@ -1,4 +1,4 @@
-"""Images and time series without their finest details."""
+"""Low-pass filter of images and time series."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from blackbox_am.core.generator_wrapper import GeneratorWrapper
 from blackbox_am.core.ranges import check
 
 REACH = 3.0
-"""Deviations at which the kernel is truncated; 0.3 % of its mass lie outside."""
+"""The kernel is truncated at this number of deviations; 0.3 % of its mass is outside."""
 
 
 @dataclass(frozen=True)
 class Antialias(GeneratorWrapper):
-    """A low-pass filter: a Gaussian blur of images, or of series along their steps.
+    """A low-pass filter: a Gaussian blur of images, or of series along time.
 
-    A search through a free generator finds patterns of single pixels that drive the unit and
-    mean nothing; what is blurred away cannot score. The amplitude of a wave of f cycles a
-    pixel is multiplied by exp(-2 (pi sigma f)^2); beyond its edge a stimulus goes on as it
-    ends.
+    A search through a generator without an image prior finds meaningless patterns of single pixels
+    that drive the unit. The blur removes such patterns before they are measured. The amplitude of a
+    wave of f cycles per pixel is multiplied by exp(-2 (pi sigma f)^2). Beyond its edges, a stimulus
+    is continued with its edge values.
 
     Attributes:
         sigma: deviation of the Gaussian, in pixels.
 
     Raises:
-        InvalidSpec: for a sigma that is not positive; for its shape, where the stimuli within
-            are neither images (channels, height, width) nor series (channels, steps).
+        InvalidSpec: for a sigma that is not positive; when the stimulus shape is read, if the inner
+            stimuli are neither images (channels, height, width) nor series (channels, steps).
     """
 
     kind: ClassVar[str] = "antialias"
@@ -54,18 +54,19 @@ class Antialias(GeneratorWrapper):
         made = torch.matmul(stimuli, matrices[-1].T)
         if len(matrices) == 2:
             made = torch.matmul(matrices[0], made)
-        return bounded(made)  # a mean of numbers in [0, 1] is one too, but for the last bit
+        return bounded(made)  # rounding can move a mean outside [0, 1] by one bit
 
     @cached_property
     def _matrices(self) -> Constants:
-        """One a side: (height, height) and (width, width), or (steps, steps)."""
+        """One matrix for each side: (height, height) and (width, width), or (steps, steps)."""
         return Constants(lambda: tuple(blur(n, self.sigma) for n in self.stimulus_shape[1:]))
 
 
 def blur(side: int, sigma: float) -> torch.Tensor:
     """(side, side) float32: row i is the Gaussian about i, sum 1.
 
-    It ends at `REACH` deviations; what it has beyond the edges counts for the edges.
+    The Gaussian is truncated at `REACH` deviations; its mass beyond the edges is added to the
+    edges.
     """
     reach = math.ceil(REACH * sigma)
     steps = torch.arange(-reach, reach + 1)

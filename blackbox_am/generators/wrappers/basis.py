@@ -32,45 +32,47 @@ class Basis(GeneratorWrapper):
     """Searches in the eigenbasis of the generator's average metric tensor E[J' J].
 
     J is the generator's own Jacobian, of all values of the stimulus by all coordinates of the
-    latent, averaged over the prior and over the targets of a generator made for several; the
-    oracle stays black. Its eigenvectors q_i, of largest
-    eigenvalue a_i first, are the directions in which the stimulus changes most; in most
-    generators a few of them do nearly everything (Wang and Ponce, "The geometry of deep
-    generative image models and its applications", 2021, with a perceptual distance where this
-    has the squared distance of values). A latent x of the prior N(0, I) in d dimensions stands
-    for u = sum over i of s_i x_i q_i with
+    latent, averaged over the prior, and over the targets if the generator distinguishes targets.
+    The oracle remains a black box. Its eigenvectors q_i, of largest eigenvalue a_i first, are the
+    directions in which the stimulus changes most; in most generators a few directions cause almost
+    all of the change (Wang and Ponce, "The geometry of deep generative image models and its
+    applications", 2021, with a perceptual distance instead of the squared distance of values). A
+    latent x of the prior N(0, I) in d dimensions stands for u = sum over i of s_i x_i q_i with
 
         s_i in proportion to max(a_i, floor a_1)^-power * exp(-i / growth)
 
-    and mean square 1, so that |u|^2 is d on average; the latent within is mean + deviation * u,
-    of each coordinate's prior, projected into its space (onto the sphere, or into the box).
+    and mean square 1, so that |u|^2 is d on average; the inner latent is mean + deviation * u, with
+    the mean and deviation of each coordinate's prior, projected into the inner space (onto the
+    sphere, or into the box).
 
-    With `power` 1/2 each coordinate changes the stimulus alike; 0 is a mere rotation, which
-    changes nothing for an optimizer that is invariant to rotations. `dimensions` cuts the rest
-    off for good. `growth` lets a search begin with few coordinates and find the others
-    later: not by a schedule, as what is rendered must depend on the latent alone, but by
-    scales that fall smoothly, so that an optimizer moves along the first before it has
-    adapted to the last.
+    With `power` 1/2 every coordinate changes the stimulus by the same amount; 0 is a rotation,
+    which has no effect on an optimizer that is invariant to rotations. `dimensions` removes all
+    further coordinates. With `growth`, a search begins with few coordinates and adds the others
+    later. This is not a schedule, because a stimulus must depend on the latent alone. The scales
+    fall smoothly, so that an optimizer moves along the first coordinates before it has adapted to
+    the last.
 
     Cost: `samples` times D Jacobian-vector products for the exact metric (each some 3 to 4
     times the work of rendering), or `samples` times `probes` vector-Jacobian products (a
-    forward and a backward pass each), once. What comes out is kept on disk, under the
-    fingerprint of the generator within.
+    forward and a backward pass each), once. The result is kept on disk, under the fingerprint of
+    the inner generator.
 
     Attributes:
         dimensions: d; all D unless given.
         power: of the eigenvalues, in the scales.
         growth: coordinates over which the scales fall by a factor e; no fall unless given.
-        floor: least eigenvalue that the scales know, as a share of the largest.
+        floor: lower limit of the eigenvalues in the scales, as a share of the largest eigenvalue.
         samples: latents of the prior that the metric is averaged over.
         probes: for each, random probes: J' v for v of N(0, I), whose outer products have J' J as
-            mean. 0 is exact. Unless given, exact up to D = 64, and 8 D / samples above.
-        batch_size: latents worked on at once meanwhile; the exact metric keeps D stimuli of each.
+            mean. 0 computes the exact metric. Unless given, exact up to D = 64, and 8 D / samples
+            probes above.
+        batch_size: latents in one step of this computation; the exact metric keeps D stimuli for
+            each latent.
         cache: folder where results are kept; the user's cache folder unless given.
 
     Raises:
         InvalidSpec: for numbers out of range.
-        GradientUnavailable: where the generator within has no gradients.
+        GradientUnavailable: if the inner generator has no gradients.
     """
 
     kind: ClassVar[str] = "basis"
@@ -126,7 +128,7 @@ class Basis(GeneratorWrapper):
         return self.changed(self.inner.render_targets(self.latents_within(latents), targets))
 
     def latents_within(self, latents: torch.Tensor) -> torch.Tensor:
-        """(N, D) latents of the generator within, for latents (N, d)."""
+        """(N, D) latents of the inner generator, for latents (N, d)."""
         directions, mean, deviation = self._map.on(latents.device)
         standard = latents.to(torch.float32) @ directions
         within: torch.Tensor = self.inner.space.project(mean + deviation * standard)
@@ -137,11 +139,13 @@ class Basis(GeneratorWrapper):
 
     @cached_property
     def _map(self) -> Constants:
-        """Directions by their scales (d, D), then the prior's mean and deviation (D,)."""
+        """Directions multiplied by their scales (d, D), then the prior's mean and deviation
+        (D,).
+        """
         with _COMPUTING:
             found: Constants | None = vars(self).get("_map")
             if found is None:
-                # The first caller may be rendering without gradients.
+                # The first call may come from rendering without gradients.
                 with torch.inference_mode(False), torch.enable_grad():
                     tensors = (self._directions().detach(), *moments(self.inner.space))
                 found = vars(self)["_map"] = Constants(lambda: tensors)
@@ -219,5 +223,5 @@ def moments(space: Space) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def in_turn(generator: Generator, rows: int) -> torch.Tensor:
-    """(rows,) int64: the targets that the generator tells apart, one after the other."""
+    """(rows,) int64: the targets that the generator distinguishes, in turn."""
     return torch.arange(rows) % (generator.targets or 1)

@@ -24,8 +24,8 @@ class Colour(GeneratorWrapper):
             channel, as three equal ones. `bgr`: three channels in the opposite order.
 
     Raises:
-        InvalidSpec: for another word; for its shape, where the images within have other
-            channels.
+        InvalidSpec: for another value of `channels`; when the stimulus shape is read, if the inner
+            images have other channels.
     """
 
     kind: ClassVar[str] = "colour"

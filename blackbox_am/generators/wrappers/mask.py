@@ -22,8 +22,8 @@ class Mask(GeneratorWrapper):
     """Stimuli of which only some values come from the generator: parts of images, series, rows.
 
     With `compact` the generator makes the free values only, so that every coordinate of its
-    latents has an effect. Its stimuli then have as many values as are free. They are put into
-    their places in the order of the axes, the last one fastest.
+    latents has an effect. Its stimuli then have as many values as are free. The values fill the
+    free places in the order of the axes, the last axis fastest.
 
     Attributes:
         base: the fixed values, in [0, 1] (0 to 255 for uint8 files): a number, nested lists, or
@@ -33,9 +33,9 @@ class Mask(GeneratorWrapper):
         compact: whether the generator makes the free values only.
 
     Raises:
-        NotFound: where there is no such file.
-        InvalidSpec: for values out of range, or where nothing is free; for its shape, where
-            `base` and `free` do not fit the stimuli within.
+        NotFound: if the file does not exist.
+        InvalidSpec: for values out of range, or if no value is free; when the stimulus shape is
+            read, if `base` and `free` do not fit the inner stimuli.
     """
 
     kind: ClassVar[str] = "mask"
@@ -92,7 +92,7 @@ class Mask(GeneratorWrapper):
 
     @cached_property
     def _given(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """`base` as float32, and `free` as booleans, in the shapes they came in."""
+        """`base` as float32, and `free` as booleans, in their given shapes."""
         base, free = read_array("base", self.base), read_array("free", self.free)
         check(base.size > 0, "base", "values", "none")
         if base.dtype == np.uint8:

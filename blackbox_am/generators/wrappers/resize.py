@@ -17,10 +17,10 @@ FITS = ("stretch", "cover", "crop")
 
 @dataclass(frozen=True)
 class Resize(GeneratorWrapper):
-    """Makes images (channels, height, width), or series (channels, steps), fit a model's size.
+    """Resizes images (channels, height, width), or series (channels, steps), to a model's size.
 
     Attributes:
-        size: (height, width) of the images it makes, or (steps,) of the series.
+        size: (height, width) of the resized images, or (steps,) of the resized series.
         fit: `stretch`: each direction by its own factor. `cover`: both directions by one
             factor, so that the size is covered, and then the middle is kept. `crop`: the middle
             is kept without a change of scale.
@@ -28,8 +28,8 @@ class Resize(GeneratorWrapper):
             clipped to [0, 1].
 
     Raises:
-        InvalidSpec: for a size that is none, or an unknown word; for its shape, where the
-            stimuli within have another number of axes, or are too small to be cropped.
+        InvalidSpec: for an invalid size, or an unknown word; when the stimulus shape is read, if
+            the inner stimuli have another number of axes, or are too small to be cropped.
     """
 
     kind: ClassVar[str] = "resize"

@@ -109,12 +109,13 @@ class Gathering(Optimizer[G]):
         self.strategy.check(space)
 
     def teaches(self, state: G) -> torch.Tensor:
-        """(K,) bool: whether the rows just asked for are for the inner strategy to learn from."""
+        """(K,) bool: whether the inner strategy learns from the rows of the current ask."""
         return torch.ones_like(state.asks, dtype=torch.bool)
 
     @abstractmethod
     def learnt(self, space: Space, state: G, closed: torch.Tensor) -> None:
-        """Called once the inner strategy has learnt, to decide what comes next, in place.
+        """Decides what the next generation is, in place. Called after the inner strategy has
+        learnt.
 
         Args:
             space: where it searches.
@@ -123,7 +124,7 @@ class Gathering(Optimizer[G]):
         """
 
     def begin(self, space: Space, targets: int, stream: Stream) -> dict[str, Any]:
-        """The fields of `GatheringState` of searches that have seen nothing yet."""
+        """The fields of `GatheringState` before the first generation."""
         rows = self.growth * self.population_size(space)
         device = stream.device
         return {
@@ -150,9 +151,10 @@ class Gathering(Optimizer[G]):
         scores: torch.Tensor,
         gradients: torch.Tensor | None = None,
     ) -> G:
-        """Gathers a generation, and tells the inner strategy those that are complete.
+        """Adds the rows to the gathered generations, and tells the inner strategy the complete
+        generations.
 
-        K whole numbers are read back to the host to know which those are.
+        K integers are read back to the host to know which generations are complete.
         """
         del gradients
         place = self._store(state, latents, scores)

@@ -20,7 +20,8 @@ FLAT = 3
 GLANCE = 64
 """Coordinates that are compared before the others are."""
 GOLDEN, SILVER = (math.sqrt(5) - 1) / 2, math.sqrt(2) - 1
-"""Multiples of these, modulo 1, are spread evenly: they stand for random numbers."""
+"""Multiples of these numbers, modulo 1, are spread evenly and are used in place of random numbers.
+"""
 
 
 @dataclass
@@ -30,7 +31,7 @@ class RestartsState(GatheringState):
     Attributes:
         fresh: (K,) bool: whether the next ask starts a new run with samples of the prior.
         runs: (K,) int64, runs that have ended.
-        best: (K,) float64, the run's best score, of no meaning where not known.
+        best: (K,) float64, the run's best score; undefined where `known` is False.
         known: (K,) bool: whether any score of this run has come back.
         stale: (K,) int64, generations since the run's best score was beaten.
         flat: (K,) int64, generations in a row without any difference between scores.
@@ -71,7 +72,7 @@ class Restarts(Gathering[RestartsState]):
     ones are taken. There is no test of the condition of the covariance: the strategies themselves
     keep it within what the floating-point format can follow.
 
-    Until the first restart it does, to the last bit, what the strategy inside would do.
+    Until the first restart, the results are bit-identical to those of the strategy inside.
 
     Attributes:
         scheme: `ipop` or `bipop`.
@@ -169,7 +170,9 @@ class Restarts(Gathering[RestartsState]):
         return self._met(space, state, came) | (state.flat >= FLAT) | (state.stale >= patience)
 
     def _met(self, space: Space, state: RestartsState, came: torch.Tensor) -> torch.Tensor:
-        """(K,) bool: generations whose rows, two or more, all lie in one place."""
+        """(K,) bool: generations of two or more rows that all lie within the tolerance of each
+        other.
+        """
         rows = int(state.wanted.amax()) * self.population_size(space)
         present = state.present[:, :rows]
         met = came & (present.sum(-1) > 1)

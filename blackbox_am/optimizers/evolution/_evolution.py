@@ -1,4 +1,4 @@
-"""What CMA-ES and its diagonal variant share: parameters, the start, moving the mean."""
+"""Parts that CMA-ES and its diagonal variant share: parameters, the start, moving the mean."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class EvolutionStrategy(StartsAtMean[State]):
             without noise. The textbook's 1 is better with noise, and for closing in on an
             exact optimum.
         active: whether the worse half of the rows shrinks the distribution where it lies.
-            Only heeded in spaces without bounds or norms. Steps that a space has projected
-            no longer follow the law that the negative weights are balanced against, and
-            drive C to collapse (measured: in the corner of a box `cma` never converges).
+            Used only in spaces without bounds or norms. Steps that a space has projected no longer
+            follow the law that the negative weights are balanced against, and drive C to collapse
+            (measured: in the corner of a box `cma` never converges).
     """
 
     diagonal: ClassVar[bool]
@@ -76,7 +76,7 @@ class EvolutionStrategy(StartsAtMean[State]):
 
 
 def projects(spec: SpaceSpec) -> bool:
-    """Whether a space moves some of the points that are asked of it."""
+    """Whether the space projects some of the proposed points."""
     if spec.kind == "product":
         return any(projects(part) for part in spec.parts)
     return spec.kind != "normal"

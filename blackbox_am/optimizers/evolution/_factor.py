@@ -20,7 +20,7 @@ def factor(covariance: torch.Tensor) -> torch.Tensor:
     definite. If none does, the correlations are dropped. A multiplied diagonal treats all scales
     alike: correlations shrink, and badly scaled axes stay as they are.
 
-    K integers are read back to the host to see whether all went well.
+    K integers are read back to the host to check whether every factorisation succeeded.
     """
     result, info = _cholesky(covariance)
     for k, failed in enumerate(info.tolist()):

@@ -6,8 +6,8 @@ import torch
 
 
 def inverts_badly(matrix: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
-    """(...) bool: matrices (..., D, D) whose axes differ by more than the floating-point
-    format can follow, or that are not finite.
+    """(...) bool: True for matrices (..., D, D) that are not finite, or whose axes differ by more
+    than the floating-point format can represent.
     """
     spread = matrix.abs().amax((-2, -1)) * inverse.abs().amax((-2, -1))
     return ~(spread < 0.1 / torch.finfo(matrix.dtype).eps)

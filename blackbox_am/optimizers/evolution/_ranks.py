@@ -1,7 +1,7 @@
 """Weights that depend on the order of scores alone.
 
-A generation of which n rows came back is ranked as a population of n. Fewer than two rows
-cannot be ranked, and weigh nothing.
+A generation of which n rows came back is ranked as a population of n. Fewer than two rows cannot be
+ranked; their weights are 0.
 """
 
 from __future__ import annotations

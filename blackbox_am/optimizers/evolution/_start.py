@@ -1,4 +1,4 @@
-"""Search distributions that move a mean: where they begin."""
+"""The starting points of search distributions that move a mean."""
 
 from __future__ import annotations
 

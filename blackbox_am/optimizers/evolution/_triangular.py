@@ -1,6 +1,6 @@
 """Products with one triangle of a matrix, a panel of its rows at a time.
 
-Half of a triangular matrix is zero, and half of a symmetric one is known from the other. Large
+Half of a triangular matrix is zero, and half of a symmetric matrix repeats the other half. Large
 ones are worked through in panels that end at the diagonal, which saves nearly half of the
 arithmetic and of the memory traffic. The panels depend on D alone.
 """
@@ -37,11 +37,11 @@ def times_factor(rows: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
 def add_outer(matrix: torch.Tensor, kept: float, weights: torch.Tensor, rows: torch.Tensor) -> None:
     """Makes M (D, D) into kept M + sum_i weights_i rows_i rows_i^T, in place.
 
-    Right in the lower triangle; what lies above the diagonal is left in disorder.
+    Only the lower triangle is correct afterwards; elements above the diagonal are undefined.
 
     Args:
         matrix: M.
-        kept: factor on what it was.
+        kept: factor on the old M.
         weights: (P,).
         rows: (P, D).
     """

@@ -53,11 +53,11 @@ class CholeskyCMA(KeepsMatrices[CholeskyCMAState]):
     Metric Evolution Strategies" (Machine Learning 75, 2009), the update of A and its inverse;
     B. Wang and C. R. Ponce, "High-Performance Evolutionary Algorithms for
     Online Neuron Control" (GECCO 2022) for the learning rates and the update every 10
-    generations. This implementation differs in five things: the first generation is a whole one,
-    not the starting point alone; rows may be missing, see `_weights`; steps come from the latents
-    as told, shortened where they are too long to be samples; powers of two move between sigma and
-    A, so that neither overflows; once the axes differ by more than the floating-point format can
-    follow, A is made the identity again.
+    generations. This implementation differs in five things: the first generation is a full
+    population, not the starting point alone; rows may be missing, see `_weights`; steps come from
+    the latents as told, shortened where they are too long to be samples; powers of two move between
+    sigma and A, so that neither overflows; once the axes differ by more than the floating-point
+    format can follow, A is made the identity again.
 
     It learns far more slowly than `cma`, whose rates it does not use: in some thousand queries
     in hundreds of dimensions A stays close to a multiple of the identity.
@@ -167,7 +167,7 @@ class CholeskyCMA(KeepsMatrices[CholeskyCMAState]):
 
 
 def learning_rate(dim: int) -> float:
-    """c_1, the share of the covariance that one update replaces, in `dim` dimensions."""
+    """c_1, the share of the covariance that one update replaces, for `dim` dimensions."""
     return 2 / (dim + math.sqrt(2)) ** 2
 
 

@@ -25,7 +25,7 @@ from blackbox_am.optimizers.evolution._step_size import adapt, cumulate, is_stea
 from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
 
 MIN_RATIO = 1e-7
-"""Of the smallest to the largest deviation."""
+"""The smallest allowed ratio of the smallest to the largest deviation."""
 MAX_SHRINKAGE = 1e-3
 """The least factor on a variance in one generation."""
 
@@ -44,7 +44,7 @@ class LowRankCMAState:
         path_c: (K, D) evolution path of the covariance.
         deviations: (K, D), the largest in [1, 2).
         axes: (K, R, D) long directions.
-        excess: (K, R) by how much the variance along each exceeds 1.
+        excess: (K, R) the variance along each direction, minus 1.
         generation: (K,) int64, generations told.
     """
 
@@ -62,15 +62,16 @@ class LowRankCMAState:
 class LowRankCMA(EvolutionStrategy[LowRankCMAState]):
     """CMA-ES that learns one variance a coordinate and a few directions of long steps.
 
-    Between `sep_cma`, which sees no correlation, and `cma`, whose matrix has D^2 numbers: memory
-    is linear in D, and time is D (R + P)^2 a generation, for R directions and P candidates.
+    A compromise between `sep_cma`, which learns no correlations, and `cma`, whose matrix has D^2
+    numbers: memory is linear in D, and time is D (R + P)^2 a generation, for R directions and P
+    candidates.
 
     Source: Y. Akimoto and N. Hansen, "Projection-Based Restricted Covariance Matrix Adaptation
     for High Dimension" (GECCO 2016), VkD-CMA: the covariance that `cma` would go to is projected
     on this model: its leading eigenvectors in coordinates scaled by S, the mean of its other
     eigenvalues, and its diagonal. This implementation differs in four things:
 
-    - R stays what it is; the source's successor adapts it.
+    - R is constant; the source's successor adapts R.
     - The rates are those of `sep_cma` times 3 / (R + 3), the ratio of the numbers to be learnt,
       with the negative weights of the CMA-ES tutorial (arXiv:1604.00772v2).
     - Cumulative step-size adaptation, where the source adapts in two points.
@@ -206,12 +207,13 @@ def _stretched(rows: torch.Tensor, axes: torch.Tensor, by: torch.Tensor) -> torc
 
 
 def _leading(rows: torch.Tensor, share: torch.Tensor, axes: torch.Tensor) -> torch.Tensor:
-    """(R, D + 2): the leading eigenvectors of rows' diag(share) rows, behind each its eigenvalue
-    and the mean of the D - R others, for `rows` (N, D) and `share` (N,); as many as there are
-    `axes` (R, D).
+    """(R, D + 2): the R leading eigenvectors of rows' diag(share) rows, for `rows` (N, D) and
+    `share` (N,); R is the number of `axes` (R, D). Each eigenvector is followed by its eigenvalue
+    and by the mean of the D - R other eigenvalues.
 
-    With rows' = Q T, they are those of the small T diag(share) T', turned by Q. These are found in
-    float64, since the leading ones may be larger by more than single precision can tell apart.
+    With rows' = Q T, they are those of the small T diag(share) T', turned by Q. These eigenvectors
+    are computed in float64, since the leading eigenvalues may exceed the others by more than single
+    precision can represent.
     """
     q, triangle = linear_algebra.qr(rows.T)
     small = triangle.to(torch.float64)

@@ -59,7 +59,8 @@ class OpenES(StartsAtMean[OpenESState]):
         beta2: Adam's memory of its squares, in [0, 1).
         decay: factor on sigma and on the learning rate each generation, in (0, 1]; 1 keeps
             them.
-        floor: share of their first values below which neither shrinks, in (0, 1].
+        floor: the smallest values of sigma and of the learning rate, as a share of their first
+            values, in (0, 1].
     """
 
     name: ClassVar[str] = "open_es"
@@ -130,7 +131,8 @@ class OpenES(StartsAtMean[OpenESState]):
         present = valid.sum(-1, keepdim=True)
         steps = steps_of(frame, latents, state.mean, self._sigma(state), valid)
         shrink, _ = shorten(steps, space.dim)
-        # Adam divides any constant factor out again; only that sigma shrinks must not count.
+        # Adam cancels any constant factor of the gradient. The shrinking sigma is not constant, so
+        # it is left out here.
         ranks = centred_ranks(scores, steps.dtype) * shrink
         slope = weighted_sum(ranks, steps) / present.clamp(min=1)
         momentum = self.beta1 * state.momentum + (1 - self.beta1) * slope
@@ -153,7 +155,7 @@ class OpenES(StartsAtMean[OpenESState]):
         return (self.sigma * self._shrunk(state)).unsqueeze(-1)
 
     def _shrunk(self, state: OpenESState) -> torch.Tensor:
-        """(K,): what is left of sigma and the learning rate."""
+        """(K,): the factor on the first values of sigma and the learning rate."""
         if self.decay == 1:
             return state.mean.new_ones(len(state.mean))
         left = torch.exp(math.log(self.decay) * state.steps.to(state.mean.dtype))

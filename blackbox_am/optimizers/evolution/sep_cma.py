@@ -21,7 +21,7 @@ from blackbox_am.optimizers.evolution._step_size import adapt, cumulate, is_stea
 from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
 
 MIN_RATIO = 1e-14
-"""Of the smallest to the largest variance: a ratio of steps of 1e-7."""
+"""The smallest allowed ratio of the smallest to the largest variance: a ratio of steps of 1e-7."""
 
 
 @dataclass

@@ -118,7 +118,8 @@ class SNES(StartsAtMean[SNESState]):
         mean = state.mean + self.mean_learning_rate * state.sigma * move
         mean = frame.settle(mean, self.prior_pull)
         sigma = state.sigma * torch.exp((rate / 2 * growth).clamp(-1.0, 1.0))
-        # Steps below the spacing of numbers at the mean would propose the mean for ever.
+        # With steps below the spacing of numbers at the mean, every proposal would be the mean
+        # itself.
         spacing = (torch.finfo(mean.dtype).eps * mean.abs()).clamp(min=MIN_STEP)
         return SNESState(
             mean=mean,

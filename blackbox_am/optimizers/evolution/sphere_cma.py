@@ -18,7 +18,7 @@ from blackbox_am.optimizers._weights import rank
 from blackbox_am.optimizers.evolution._start import first_mean
 
 HORIZON = 75
-"""Generations, where nobody says how long a search will last: that of the paper."""
+"""The horizon in generations if the length of the search is unknown: the value of the paper."""
 
 
 @dataclass
@@ -39,19 +39,20 @@ class SphereCMAState:
 @dataclass(frozen=True)
 class SphereCMA(Optimizer[SphereCMAState]):
     """A population on a sphere around a centre, which moves along the great circle towards the
-    weighted mean of the better half. The angle to the centre shrinks over a fixed horizon, the
-    study's budget where nothing else is said.
+    weighted mean of the better half. The angle to the centre shrinks over a fixed horizon, by
+    default the study's budget.
 
-    For spaces where the length of a latent means little: spheres, and normal spaces, whose
-    samples are all about sqrt(D) long.
+    For spaces where the length of a latent carries little information: spheres, and normal spaces,
+    where the length of every sample is about sqrt(D).
 
     Source: B. Wang and C. R. Ponce, "High-Performance Evolutionary Algorithms for Online Neuron
     Control" (GECCO 2022), the spherical CMA-ES with its exponential, linear and inverse
-    schedules. No covariance is learnt, here as there. The first generation is drawn evenly from
-    the sphere; in later ones row 0 is the centre itself, measured but not ranked. Ours differs
-    in three things: the centre counts as one of the population; great circles are followed in
-    the basis of the centre and the direction perpendicular to it, which needs no division by
-    the sine of an angle that may be 0; rows may be missing, see `_weights`.
+    schedules. Like the source, this implementation learns no covariance. The first generation is
+    drawn evenly from the sphere; in later ones row 0 is the centre itself, measured but not ranked.
+    This implementation differs in three things: the centre counts as one of the population; great
+    circles are computed in the basis of the centre and the direction perpendicular to the centre,
+    which needs no division by the sine of an angle that may be 0; rows may be missing, see
+    `_weights`.
 
     Attributes:
         population: candidates a generation, at least 3, the centre among them.
@@ -156,7 +157,8 @@ class SphereCMA(Optimizer[SphereCMAState]):
     def degrees(self, generation: torch.Tensor) -> torch.Tensor:
         """(K,) float64: the typical angle from the centre in `generation` (K,), which is int64.
 
-        The first generation is all over the sphere; the schedule begins with the second.
+        The first generation covers the whole sphere; the schedule begins with the second
+        generation.
         """
         last = max((self.horizon or HORIZON) - 2, 1)
         progress = (generation - 1).clamp(0, last).to(torch.float64) / last
@@ -167,7 +169,7 @@ class SphereCMA(Optimizer[SphereCMAState]):
         return self.first_angle * torch.exp(progress * math.log(self.last_angle / self.first_angle))
 
     def _radius(self, space: Space) -> float:
-        """In the frame, where the radius of a sphere space is sqrt(D)."""
+        """The radius in the frame, where the radius of a sphere space is sqrt(D)."""
         scale = 1.0 if space.kind == "sphere" else self.radius_scale
         return math.sqrt(space.dim) * scale
 
@@ -188,7 +190,8 @@ def slerp(start: torch.Tensor, goal: torch.Tensor, t: float) -> torch.Tensor:
     """(K, D): the point at `t` of the arc from `start` (0) to `goal` (1), all of length 1.
 
     Equal to (sin((1 - t) w) start + sin(t w) goal) / sin w, for the angle w between them.
-    Where they coincide, or are opposite and the arc is undefined, it is `start`.
+    Where the two points coincide, or are opposite so that the arc is undefined, the result is
+    `start`.
     """
     cosine = row_sums(start * goal).unsqueeze(-1)
     across = goal - cosine * start
@@ -205,5 +208,5 @@ def _unit(rows: torch.Tensor) -> torch.Tensor:
 
 
 def _blur(like: torch.Tensor) -> float:
-    """Lengths of differences between unit vectors below which only rounding is left."""
+    """Differences between unit vectors that are shorter than this are rounding errors."""
     return 16 * torch.finfo(like.dtype).eps

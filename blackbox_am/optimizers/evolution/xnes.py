@@ -170,7 +170,7 @@ def _turned(
     q, r = linear_algebra.qr(steps.T)
     values, vectors = linear_algebra.eigh(linear_algebra.matmul(r * weights, r.T))
     axes = linear_algebra.matmul(q, vectors)
-    limit = values.abs().amax().clamp(min=1.0)  # on all of it, or the determinant is lost
+    limit = values.abs().amax().clamp(min=1.0)  # limits all axes, so that the determinant stays 1
     growth = torch.expm1(values / limit)
     stretched = linear_algebra.matmul(shape, axes) * growth
     return torch.exp(-trace / limit) * linear_algebra.addmm(shape, stretched, axes.T)

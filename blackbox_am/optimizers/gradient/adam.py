@@ -17,7 +17,7 @@ from blackbox_am.optimizers._frame import frame_of
 
 @dataclass
 class AdamState:
-    """What moves: P ascents a target, in the frame of the space (see `_frame`).
+    """State of P ascents for each of K targets, in the frame of the space (see `_frame`).
 
     Attributes:
         position: (K, P, D).

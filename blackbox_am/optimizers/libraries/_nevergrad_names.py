@@ -1,6 +1,6 @@
-"""nevergrad's registry: which of its names can serve a study, and why others cannot.
+"""nevergrad's registry: the names that a study can use, and the reason why others are refused.
 
-What is refused here was seen to fail or to mislead, with nevergrad 1.0.12.
+Each refused name failed, or gave misleading results, in tests with nevergrad 1.0.12.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def known(name: str) -> None:
     """Checks that nevergrad registers an optimizer called `name`.
 
     Raises:
-        ValueError: where it does not; says which names are near.
+        ValueError: if the name is not registered. The message lists similar names.
     """
     registry = _registry()
     if name not in registry:
@@ -34,10 +34,10 @@ def known(name: str) -> None:
 
 
 def check(name: str) -> None:
-    """Refuses what can be known to fail wherever it is used.
+    """Refuses optimizers that fail in every study.
 
     Raises:
-        Unsupported: for what takes no batches.
+        Unsupported: for an optimizer that does not support batches.
     """
     _check_alone(name, _registry()[name])
 
@@ -45,11 +45,11 @@ def check(name: str) -> None:
 def made(name: str, parametrization: Any, population: int, budget: int | None) -> Any:
     """The optimizer `name` of nevergrad over `parametrization`, for batches of `population`.
 
-    CMA and its diagonal and other settings are made with the population for their own: whatever
-    they took instead would not be a generation of the study.
+    CMA and its variants are built with the study's population. With a population of their own,
+    their generations would not be those of the study.
 
     Raises:
-        Unsupported: where it cannot be made, or cannot serve a study.
+        Unsupported: if the optimizer cannot be built, or does not work in a study.
     """
     from nevergrad.optimization import optimizerlib
 
@@ -80,7 +80,7 @@ def made(name: str, parametrization: Any, population: int, budget: int | None) -
 
 
 def said(error: Exception) -> str:
-    """What went wrong in nevergrad, on one line."""
+    """The message of an error of nevergrad, on one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".removesuffix(": ")
 
 
@@ -95,7 +95,9 @@ def _refused(name: str, why: str) -> Unsupported:
 
 
 def _check_alone(name: str, chosen: Any) -> None:
-    """Refuses what can be known without making it, and parts of others that are of that kind."""
+    """Refuses an optimizer, or a part of another optimizer, whose flags in the registry show that a
+    study cannot use it.
+    """
     if chosen.recast:
         raise _refused(
             name,
@@ -157,7 +159,7 @@ def _check_portfolio(name: str, part: Any, population: int, dimension: int) -> N
 
 
 def _parts(optimizer: Any) -> Iterator[Any]:
-    """`optimizer`, and those that it runs, at any depth."""
+    """`optimizer`, and the optimizers that it runs inside, at any depth."""
     from nevergrad.optimization import base
 
     found, seen = [optimizer], set()

@@ -1,9 +1,9 @@
-"""Searches that other libraries run: one live session for each target.
+"""Searches that are run by other libraries: one session object for each target.
 
-The objects of a library cannot be snapshotted: pickled objects are unsafe to read. So a search is
-recovered by replay: the sessions start again from the same seeds, are asked, and are told the
-recorded scores. For this, every session draws its random numbers from its position and keeps its
-proposals until it is told their scores.
+The objects of a library cannot be saved in a snapshot, because reading pickled objects is unsafe. A
+search is therefore recovered by replay: the sessions start again from the same seeds, propose the
+same latents, and receive the recorded scores. For this, every session derives its random numbers
+from its seed, and keeps its proposals until it receives their scores.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Session(ABC):
         self._proposed: Array | None = None
 
     def ask(self, seed: int) -> Array:
-        """(P, D) latents for the generation of this `seed`: the same until it is told."""
+        """(P, D) latents for the generation of this `seed`. Repeated calls return the same latents
+        until `tell` is called.
+        """
         if self._proposed is None or seed != self._seed:
             with sealed(seed):
                 self._proposed = self.propose(seed)
@@ -57,14 +59,14 @@ class Session(ABC):
         self._proposed = None
 
     def proposed(self) -> Array:
-        """(P, D) what was asked last and is not yet told."""
+        """(P, D) the latents of the last `ask`, for which `tell` was not called yet."""
         assert self._proposed is not None, "a session is asked before it is told"
         return self._proposed
 
     @abstractmethod
     def propose(self, seed: int) -> Array:
-        """(P, D) latents of a new generation, drawn by numbers from `seed` alone. What was
-        proposed before and not told is dropped.
+        """(P, D) latents of a new generation, drawn with random numbers from `seed` alone. Earlier
+        proposals without scores are dropped.
         """
 
     @abstractmethod
@@ -77,7 +79,7 @@ class Sessions:
     """State of K searches.
 
     Attributes:
-        sessions: K of them.
+        sessions: K sessions, one for each target.
     """
 
     sessions: tuple[Session, ...]
@@ -98,7 +100,7 @@ class LibraryOptimizer(Optimizer[Sessions]):
 
     @abstractmethod
     def begin(self, space: Space, seed: int) -> Session:
-        """A session that has seen nothing yet."""
+        """A session before its first generation."""
 
     def init(self, space: Space, targets: int, stream: Stream) -> Sessions:
         del targets
@@ -137,7 +139,7 @@ def _own(space: Space, session: Session, told: torch.Tensor, scores: torch.Tenso
 
 
 def numpy_words(seed: int) -> list[int]:
-    """`seed`, of up to 64 bits, as numpy's generators take it."""
+    """`seed`, of up to 64 bits, as an argument for numpy's generators."""
     return [seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF]
 
 
@@ -147,8 +149,8 @@ def sealed(seed: int) -> Iterator[None]:
 
     Some libraries draw from numpy's global generator. Inside the context the generator is seeded
     with `seed`; afterwards its state is restored. The generator and the filters of warnings are
-    shared by all threads, so one library call runs at a time. Warnings are dropped: they concern
-    choices that are made here.
+    shared by all threads, so one library call runs at a time. Warnings are dropped, because they
+    concern settings that this package chooses.
     """
     with _CALLS, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -30,14 +30,17 @@ from blackbox_am.optimizers.libraries._sessions import (
 )
 
 WORST = 1e20
-"""The largest loss that is told: nevergrad clips at 5e20."""
+"""The largest loss that nevergrad receives: nevergrad clips losses at 5e20."""
 LARGEST = 1e30
-"""In the frame: what single precision, which latents are, can still compute with."""
+"""The largest coordinate in the frame. Latents are single precision, which still computes with such
+values.
+"""
 ARCHIVED = 10
-"""How many times its shortest archive nevergrad lets one grow before it prunes it; the shortest
-is 100 candidates, or 7 generations."""
+"""nevergrad prunes an archive when it has grown to this many times its smallest size, which is 100
+candidates, or 7 generations.
+"""
 CENTRE = 1e-6
-"""In radii: how near to the centre of a sphere a latent has no direction."""
+"""In radii: a latent that is nearer than this to the centre of a sphere has no direction."""
 
 
 @dataclass(frozen=True)
@@ -46,30 +49,31 @@ class Nevergrad(LibraryOptimizer):
     and so on: some 400 of its 540 names. Names that cannot serve are refused, with the reason.
 
     Source: J. Rapin and O. Teytaud, "Nevergrad - A gradient-free optimization platform" (package
-    `nevergrad`, MIT). A generation is asked and told whole, on the CPU; its Python costs 0.1 to
-    0.6 ms a candidate, where ours cost microseconds. What is set here:
+    `nevergrad`, MIT). A generation is asked and told as a whole, on the CPU. Its Python code takes
+    0.1 to 0.6 ms a candidate; the optimizers of this package take microseconds. This class sets:
 
-    - `CMA`, `DiagonalCMA` and their like get the study's population for their own. nevergrad
-      would take another one for large batches, and then fail from 300 dimensions on.
+    - `CMA`, `DiagonalCMA` and similar optimizers use the study's population. nevergrad would choose
+      another population for large batches, and then fail from 300 dimensions on.
     - Continuous spaces are searched in the frame of `_frame`, boxes with nevergrad's own bounds.
-      On a sphere the search is in the space around it; its centre, where many begin, stands for
-      a sample of the prior. Codes are integers, one a position.
-    - Losses are scores with the sign turned, within 1e20. Rows that failed are told the worst of
-      their generation, or where all failed the worst so far: some of its optimizers wait
-      for every score.
-    - An error inside nevergrad ends the study, and says which optimizer failed and what else
-      there is.
+      On a sphere the search runs in the surrounding space. The centre of the sphere, where many
+      optimizers begin, is replaced by a sample of the prior. Codes are integers, one for each
+      position.
+    - Losses are negated scores, limited to 1e20. Rows that failed get the worst loss of their
+      generation, or the worst loss so far if all rows failed, because some optimizers wait for
+      every score.
+    - An error inside nevergrad ends the study. The message says which optimizer failed and names
+      alternatives.
 
-    A search is recovered by replay, so taking a study up again costs what its asking and telling
-    cost so far.
+    A search is recovered by replay, so resuming a study takes as long as all its asks and tells
+    took so far.
 
     Attributes:
         optimizer: the name in nevergrad's registry.
         population: candidates a generation; nevergrad's `num_workers`.
         sigma: standard deviation of its first steps, in deviations of the prior; some of its
             optimizers scale it by factors of their own. Codes are not affected.
-        budget: how many candidates it may count on; the study's where None. Some plan by it, and
-            some fail beyond it, once a study's budget is raised.
+        budget: the number of candidates that nevergrad plans for; the study's budget where None.
+            Some optimizers fail beyond this number after a study's budget is raised.
         max_bytes: refuses to start where nevergrad's archives of candidates could need more.
     """
 
@@ -107,7 +111,9 @@ class Nevergrad(LibraryOptimizer):
                     session.learn(np.arange(self.population, dtype=np.float64))
 
     def resolve(self, space: Space, context: SearchContext) -> Nevergrad:
-        """With the budget in whole generations. What it chooses by the budget is checked now."""
+        """The optimizer with its budget rounded to whole generations. The inner optimizers that
+        nevergrad chooses by the budget are checked here.
+        """
         generations = math.ceil(context.queries_per_target / self.population)
         settled = replace(self, budget=self.budget or generations * self.population)
         settled.check(space)
@@ -129,7 +135,7 @@ class Nevergrad(LibraryOptimizer):
 
 
 class _Search(Session):
-    """One of nevergrad's optimizers at work, in the frame of the space."""
+    """One running optimizer of nevergrad, in the frame of the space."""
 
     def __init__(self, optimizer: Nevergrad, space: Space, seed: int) -> None:
         super().__init__()
@@ -162,8 +168,8 @@ class _Search(Session):
         return latents
 
     def _leave_centres(self, latents: Array) -> None:
-        """Puts rows of `latents` (P, D) that lie in the centre of a sphere, which has no
-        projection, elsewhere.
+        """Moves rows of `latents` (P, D) away from the centre of a sphere, because the centre has
+        no projection.
         """
         start = 0
         for leaf in _leaves(self._space.spec):
@@ -210,9 +216,9 @@ def _parametrization(spec: SpaceSpec, sigma: float) -> Any:
 def _array(spec: SpaceSpec, sigma: float) -> Any:
     """One kind of coordinate.
 
-    Codes are what `TransitionChoice` makes of them, a bounded integer whose normal deviate is
-    uniform, without its objects for every code and position: 20 proposals of 256 codes out of
-    1024 take 3 ms and not 2.9 s.
+    Codes have the same law as in `TransitionChoice`, a bounded integer whose normal deviate is
+    mapped to a uniform law, but without an object for every code and position: 20 proposals of 256
+    codes out of 1024 take 3 ms instead of 2.9 s.
     """
     from nevergrad.parametrization.parameter import Array as Parameter
 

@@ -22,12 +22,15 @@ from blackbox_am.optimizers.libraries._sessions import Array, LibraryOptimizer, 
 log = logging.getLogger(__name__)
 
 MIN_STEP = 1e-7
-"""In prior standard deviations: about the spacing of single-precision numbers, which latents
-are. Below it, a generation is copies of the mean."""
+"""In prior standard deviations: about the spacing of single-precision numbers, the format of
+latents. With smaller steps, all rows of a generation are copies of the mean.
+"""
 VD_LEAST = 10
-"""Dimensions that VD-CMA is made for, by its authors' warning."""
+"""The smallest number of dimensions for VD-CMA, according to its authors' warning."""
 MATRICES = 6
-"""Of D x D that a search with a full covariance holds: C, B, their inverse root, and work."""
+"""Number of D x D matrices of a search with a full covariance: C, B, their inverse root, and work
+space.
+"""
 
 _BREAKDOWNS = (ArithmeticError, AssertionError, IndexError, RuntimeError, TypeError, ValueError)
 
@@ -38,23 +41,24 @@ class PyCMA(LibraryOptimizer):
     alone, or restricted covariances. The reference that `cma` and `sep_cma` are tested against.
 
     Source: N. Hansen, Y. Akimoto and P. Baudis, "CMA-ES/pycma" (package `cma`); VD-CMA: Akimoto,
-    Auger and Hansen (GECCO 2014); VkD-CMA: Akimoto and Hansen (GECCO 2016). What is set here:
+    Auger and Hansen (GECCO 2014); VkD-CMA: Akimoto and Hansen (GECCO 2016). This class sets:
 
-    - It draws from generators that follow from the position, and never seeds numpy's global one,
-      which would make studies disturb each other.
+    - Random numbers come from generators that are seeded by the study's position. numpy's global
+      generator is never seeded, since studies would then disturb each other.
     - The step size follows the evolution path (CSA) at every dimension. From 300 on pycma would
       use two-point adaptation, which needs two certain rows of every generation. VkD has a
       rule of its own.
     - Bounds of boxes are pycma's own, by its smooth transformation, so nothing is left to
-      project. On a sphere the search is in the space around it, and the norm has no effect.
-    - It is told ranks. Rows that failed are told the median of the others, which is pycma's own
-      rule, and weigh next to nothing. A generation of which fewer than two came back is not told.
-    - Its stop conditions are ignored: the budget decides. The largest step is kept between 1e-7
-      and 1e6. Where it breaks all the same, by an error or numbers that are not finite, that target
-      begins again from the start, and the log says so.
+      project. On a sphere the search runs in the surrounding space, and the norm has no effect.
+    - pycma receives ranks instead of scores. Rows that failed get the median of the other rows,
+      which is pycma's own rule, and have almost no weight. A generation with fewer than two
+      successful rows is skipped.
+    - The stop conditions of pycma are ignored: the budget decides. The largest step is kept between
+      1e-7 and 1e6. If pycma still raises an error or gives numbers that are not finite, the search
+      of that target starts again from the beginning, and a log entry says so.
 
-    A search is recovered by replay, so taking a study up again costs what its asking and telling
-    cost so far.
+    A search is recovered by replay, so resuming a study takes as long as all its asks and tells
+    took so far.
 
     Attributes:
         variant: `full`; `sep` learns variances alone; `vd` a diagonal and one direction, from 10
@@ -149,8 +153,8 @@ class _Search(Session):
             self._begin(self._seed + 1)
 
     def _keep_effective(self) -> None:
-        """Keeps the largest step within bounds. pycma's own options `minstd` and `maxstd` would
-        take as long as all the rest of a generation, from some 1,000 dimensions on.
+        """Keeps the largest step within bounds. From about 1,000 dimensions on, pycma's own options
+        `minstd` and `maxstd` would take as long as the rest of a generation.
         """
         largest = float(self._es.stds.max())
         if largest > 0 and not MIN_STEP <= largest <= MAX_STEP:

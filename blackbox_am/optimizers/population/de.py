@@ -21,8 +21,8 @@ class DEState:
     """State of K searches, in the frame of the space (see `_frame`).
 
     Attributes:
-        population: (K, P, D) the best of each row so far; of no meaning where not known.
-        scores: (K, P) float64, of those.
+        population: (K, P, D) the best point of each row so far; undefined where `known` is False.
+        scores: (K, P) float64, the scores of `population`.
         known: (K, P) bool: rows of which a score has come back.
         generation: (K,) int64, generations told.
     """
@@ -106,7 +106,7 @@ class DE(Optimizer[DEState]):
     ) -> DEState:
         del gradients
         better = improves(scores, state.scores, state.known)
-        moved = better | ~state.known  # a row without a score has no place to keep
+        moved = better | ~state.known  # a row without a score has no point to keep
         points = frame_of(space, state.population).inward(latents)
         return DEState(
             population=torch.where(moved.unsqueeze(-1), points, state.population),
@@ -123,7 +123,7 @@ def donors(stream: Stream, size: int) -> list[torch.Tensor]:
     for _ in range(3):
         free = size - taken.shape[-1]
         row = stream.integers(free, size)
-        for other in taken.unbind(-1):  # in ascending order: numbers are counted past the taken
+        for other in taken.unbind(-1):  # ascending, so that counting skips taken numbers
             row = row + (row >= other).to(torch.int64)
         found.append(row)
         taken = torch.cat([taken, row.unsqueeze(-1)], dim=-1).sort(dim=-1).values

@@ -17,7 +17,9 @@ from blackbox_am.optimizers._targetwise import possible, row_sums
 from blackbox_am.optimizers._weights import descending
 
 FULL = 2**40
-"""The chance of the fittest row to be a parent, as a whole number: sums of those are exact."""
+"""The weight of the fittest row as a parent. Weights are integers, because sums of integers are
+exact.
+"""
 
 
 class Setting(NamedTuple):
@@ -52,8 +54,8 @@ class GAState:
     Attributes:
         parents: (K, P, D) latents of the last generation that came back, best first; int64 in
             a space of codes.
-        fitness: (K, P) int64 weight of each as a parent, 0 for rows that failed. All 0 where
-            nothing has come back yet.
+        fitness: (K, P) int64 weight of each row as a parent, 0 for rows that failed. All weights
+            are 0 before the first score.
         generation: (K,) int64, generations told.
     """
 
@@ -79,14 +81,14 @@ class GA(Optimizer[GAState]):
     parents, where XDream asks for them again; chances are rounded to 40 bits, so that they add up
     to the same number on every device.
 
-    The mutation of a code is another draw of it, whatever its value was and however large
-    `mutation_size` is. The published rates were tuned for small steps of many coordinates. Codes
+    The mutation of a code draws the code again from the prior, independently of its old value and
+    of `mutation_size`. The published rates were tuned for small steps of many coordinates. Codes
     mutate at the rate 1 / (number of codes) unless `mutation_rate` is given: one code a child on
     average (H. Muehlenbein, "How genetic algorithms really work: mutation and hillclimbing", PPSN
     1992). In a mixed space the numbers mutate at the published rate, and the codes at this one.
 
     Attributes:
-        setting: where the parameters that are None come from.
+        setting: the published set that gives the values of parameters that are None.
         population: candidates a generation.
         mutation_rate: chance of a coordinate to mutate.
         mutation_size: standard deviation of a mutation, in deviations of the prior.
@@ -99,7 +101,7 @@ class GA(Optimizer[GAState]):
 
     name: ClassVar[str] = "ga"
     rank_based: ClassVar[bool] = False
-    exchangeable: ClassVar[bool] = False  # codes often score the same; those told first lead
+    exchangeable: ClassVar[bool] = False  # codes often have equal scores; earlier rows come first
     spaces: ClassVar[frozenset[str]] = EVERY
     state_type: ClassVar[type[GAState]] = GAState
 
@@ -135,7 +137,7 @@ class GA(Optimizer[GAState]):
             )
 
     def parameters(self) -> Setting:
-        """The setting with what was given in its place."""
+        """The setting, with the parameters that the user gave in place of its values."""
         given = {name: getattr(self, name) for name in Setting._fields}
         preset = SETTINGS[self.setting]
         return preset._replace(**{k: v for k, v in given.items() if v is not None})
@@ -219,7 +221,7 @@ def fitness(scores: torch.Tensor, *, selectivity: float, clips: bool) -> torch.T
     best first and nan last; 0 for nan.
 
     exp((s - best) / T) with T = max(deviation / selectivity, 1e-8). Where `clips`, the scores are
-    clipped at their 95th percentile. Infinite scores count as the outermost finite one.
+    clipped at their 95th percentile. Infinite scores count as the largest or smallest finite score.
     """
     present, known = ~scores.isnan(), scores.isfinite()
     count = present.sum(-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""A distribution of codes for each position, moved towards the better rows."""
+"""A distribution of codes for each position, which moves towards the better rows."""
 
 from __future__ import annotations
 
@@ -31,18 +31,21 @@ class PBILState:
 @dataclass(frozen=True)
 class PBIL(Optimizer[PBILState]):
     """Population-based incremental learning, for spaces of codes and noisy oracles: each position
-    has chances for all codes, which move towards what the better half of a generation holds.
+    has probabilities for all codes, which move towards the codes of the better half of a
+    generation.
 
-    It forgets single rows that scored high by chance, which `umda` keeps. Measured on three units
-    of the shipped classifier behind the shipped codes, best scores, two seeds: 19.6 and 19.7 after
-    1,000 queries, 28.6 and 28.1 after 3,000, of `umda` 22.1 and 21.9, 28.0 and 27.3, of `random`
-    7.1 and 8.2 (one seed). With answers off by 50 %, one seed each: what it takes for the best
-    scores 17.0 without noise after 3,000, of `umda` 15.8.
+    `pbil` forgets single rows that scored high by chance; `umda` keeps such rows. Measured on three
+    units of the shipped classifier behind the shipped codes, best scores, two seeds: 19.6 and 19.7
+    after 1,000 queries, 28.6 and 28.1 after 3,000. The scores of `umda` are 22.1 and 21.9, 28.0 and
+    27.3; the scores of `random` are 7.1 and 8.2 (one seed). With answers off by 50 %, one seed
+    each: the candidate that it reports as the best scores 17.0 without noise after 3,000 queries,
+    that of `umda` 15.8.
 
-    Source: S. Baluja, "Population-Based Incremental Learning" (CMU-CS-94-163, 1994). Ours
-    differs in three things: positions hold any number of codes; the better half of the rows
-    teaches, weighted by rank as in CMA-ES, not the best one; instead of mutating the chances, a
-    share of every draw is left to the prior. Rows may be missing, see `_weights`.
+    Source: S. Baluja, "Population-Based Incremental Learning" (CMU-CS-94-163, 1994). This
+    implementation differs in three things: positions hold any number of codes; the update uses the
+    better half of the rows, weighted by rank as in CMA-ES, not the best row alone; instead of
+    mutating the chances, a share of every draw is left to the prior. Rows may be missing, see
+    `_weights`.
 
     Attributes:
         population: candidates a generation, at least 2.
@@ -97,7 +100,7 @@ class PBIL(Optimizer[PBILState]):
         weights = rank(scores, space.dim, dtype, active=False, diagonal=True).weights
         gain = self.learning_rate * weights
         chances = (1 - row_sums(gain)).view(-1, 1, 1) * state.chances
-        for row in range(latents.shape[1]):  # one at a time: sums of equal order everywhere
+        for row in range(latents.shape[1]):  # row by row: the same order of sums on every device
             held = latents[:, row].unsqueeze(-1)
             chances.scatter_add_(2, held, gain[:, row].view(-1, 1, 1).expand_as(held))
         return PBILState(chances=chances, generation=state.generation + 1)

@@ -23,8 +23,8 @@ class PSOState:
     Attributes:
         position: (K, P, D) where the particles were measured last.
         velocity: (K, P, D) their last move.
-        memory: (K, P, D) the best point of each particle; without meaning where not known.
-        scores: (K, P) float64, of those.
+        memory: (K, P, D) the best point of each particle; undefined where `known` is False.
+        scores: (K, P) float64, the scores of `memory`.
         known: (K, P) bool: particles of which a score has come back.
         generation: (K,) int64, generations told.
     """

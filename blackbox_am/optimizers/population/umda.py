@@ -1,4 +1,4 @@
-"""Evolution of codes: every position of a child comes from one of the best rows so far."""
+"""Evolution of codes: each position of a child is copied from one of the best rows so far."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class UMDAState:
 
     Attributes:
         elites: (K, N, D) the best rows so far, best first; int64 codes.
-        scores: (K, N) float64, of those; of no meaning where not known.
+        scores: (K, N) float64, the scores of `elites`; undefined where `known` is False.
         known: (K, N) bool: places that are taken.
         generation: (K,) int64, generations told.
     """
@@ -34,8 +34,8 @@ class UMDAState:
 
 @dataclass(frozen=True)
 class UMDA(Optimizer[UMDAState]):
-    """For spaces of codes: each position of a candidate is drawn by itself, from what the best
-    rows so far hold in that position, and now and then from all codes.
+    """For spaces of codes: each position of a candidate is drawn independently, from the codes of
+    the best rows so far at that position, and with a small probability from all codes.
 
     Source: H. Muehlenbein and G. Paass, "From Recombination of Genes to the Estimation of
     Distributions I. Binary Parameters" (PPSN 1996), the univariate marginal distribution
@@ -46,9 +46,9 @@ class UMDA(Optimizer[UMDAState]):
 
     Attributes:
         population: candidates a generation.
-        elites: rows that the frequencies are counted among.
-        mutation_rate: chance of a position to be drawn from the prior, besides the one that
-            always is.
+        elites: number of best rows over which the frequencies are counted.
+        mutation_rate: chance of a position to be drawn from the prior, in addition to the one
+            position that is always drawn from the prior.
     """
 
     name: ClassVar[str] = "umda"

@@ -18,7 +18,7 @@ from blackbox_am.optimizers._parameters import at_least
 
 MAX_DIMENSION = SobolEngine.MAXDIM
 LENGTH = 2**SobolEngine.MAXBIT
-"""Points in a sequence; it repeats after that."""
+"""Number of points in a sequence, which repeats afterwards."""
 
 
 @dataclass
@@ -46,8 +46,8 @@ class Sobol(Optimizer[SobolState]):
     Sources: I. M. Sobol (1967), with the direction numbers of S. Joe and F. Y. Kuo,
     "Constructing Sobol Sequences with Better Two-Dimensional Projections" (SIAM Journal on
     Scientific Computing 30, 2008), scrambled by random linear maps and a random shift of the
-    digits, all as in `torch.quasirandom.SobolEngine`. Points are moved by half the spacing of
-    the sequence's grid, away from 0, which has no normal number.
+    digits, all as in `torch.quasirandom.SobolEngine`. Points are moved by half the spacing of the
+    sequence's grid, away from 0, because 0 has no finite normal quantile.
 
     The sequence is computed on the CPU, a target at a time, and K numbers are read back to the
     host in every generation.
@@ -110,7 +110,7 @@ class Sobol(Optimizer[SobolState]):
 
 def sequence(dim: int, scramble: int, start: int, n: int) -> torch.Tensor:
     """(n, dim) float64 inside (0, 1): points `start` to `start + n` of a scrambled sequence."""
-    engine = copy.deepcopy(_engine(dim, scramble))  # it moves as it draws
+    engine = copy.deepcopy(_engine(dim, scramble))  # drawing advances the state of the engine
     if start % LENGTH:
         engine.fast_forward(start % LENGTH)
     points: torch.Tensor = engine.draw(n, dtype=torch.float64)

@@ -15,17 +15,19 @@ PENALTIES = tuple(10.0 ** (exponent / 7 * 5 - 3) for exponent in range(8))
 """Ridge penalties that are tried, in units of the mean square of a standardised row."""
 LARGEST_LEVERAGE = 0.999
 SMALLEST_DEVIATION = 1e-6
-"""Of a feature, relative to the largest number among all; what varies less is taken as constant."""
+"""A feature whose variation is below this share of the largest number among all features is treated
+as constant.
+"""
 
 
 @dataclass(frozen=True)
 class Readout:
-    """A fitted readout: features (..., F) are worth features @ weights, but for a constant.
+    """A fitted readout: it predicts features @ weights for features (..., F), up to a constant.
 
     Attributes:
         weights: (F,) float64; 0 where nothing could be learned.
-        explained: 1 less the mean square error of rows left out, in units of the variance.
-            Of a readout that knows nothing it is 0 or less.
+        explained: 1 minus the mean square error of rows left out of the fit, in units of the
+            variance. 0 or less for a readout without predictive power.
     """
 
     weights: torch.Tensor
@@ -94,6 +96,6 @@ def _left_out(
 ) -> float:
     """The mean square error of each row, predicted from all the others."""
     leverage = matmul(squares, shrinkage)
-    # A constant is fitted too, and has a leverage of its own.
+    # The fit includes a constant, which adds to the leverage of each row.
     leverage = (leverage + 1 / len(wanted)).clamp(max=LARGEST_LEVERAGE)
     return float(((wanted - matmul(basis, shrinkage * parts)) / (1 - leverage)).square().mean())

@@ -26,8 +26,8 @@ class Surrogate:
 
     Attributes:
         generator: renders latents, and carries gradients.
-        network: sees the stimuli, and carries gradients.
-        units: what is read of it, F of them.
+        network: observes the stimuli, and carries gradients.
+        units: the F units of the network that are read.
     """
 
     generator: Generator
@@ -53,11 +53,11 @@ class Surrogate:
             space: of the latents.
             start: (D,) where it starts, in the frame of the space; not part of the path.
             weights: (F,).
-            length: () of the path in the frame, but for what the bounds cut off.
-            steps: how many.
+            length: () of the path in the frame, before bounds shorten the path.
+            steps: number of steps.
 
         Returns:
-            (steps, D) in the frame. It stays where it is while there is no gradient.
+            (steps, D) in the frame. The point does not move while the gradient is 0.
         """
         frame, point, path = frame_of(space, start), start, []
         for _ in range(steps):
@@ -90,9 +90,9 @@ def surrogate(
     Args:
         name: of the optimizer, for messages.
         network_name: of the network in the catalogue.
-        layers: which it reads; where empty, `spread_layers`.
+        layers: names of the layers to read; `spread_layers` chooses them if empty.
         generator: of the study.
-        network: finds networks.
+        network: a function that returns the network of a given name.
 
     Raises:
         Unsupported: where the study has no generator, or generator or network no gradients.
@@ -138,8 +138,9 @@ def surrogate(
 
 
 def spread_layers(info: OracleInfo) -> list[str]:
-    """Names of up to `DEFAULT_LAYERS` layers, from the first to the last, evenly spaced: of those
-    behind a nonlinearity where there are any, else of all.
+    """Names of up to `DEFAULT_LAYERS` layers, evenly spaced from the first to the last. The
+    candidates are the layers after a nonlinearity, or all layers if no layer follows a
+    nonlinearity.
     """
     names = [layer.name for layer in info.layers if layer.after_nonlinearity]
     names = names or [layer.name for layer in info.layers]

@@ -1,4 +1,4 @@
-"""A search that fits a readout of a known network to what it has measured, and climbs it."""
+"""A search that fits a readout of a known network to measured scores and ascends the readout."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ from blackbox_am.optimizers.surrogate._readout import fit
 from blackbox_am.optimizers.surrogate._surrogate import Surrogate, surrogate
 
 WARM_GENERATIONS = 2
-"""Of plain SNES, before there is enough to fit."""
+"""Generations of plain SNES before the first fit."""
 LEAST_EXPLAINED = 0.03
-"""Of the variance of rows left out; a readout that explains less is not used."""
+"""Share of the variance of rows left out of the fit. A readout that explains less is not used."""
 STEPS = 8
 """Gradient steps of a path."""
 SPREAD = 0.3
 """Noise around the points of a path, in step sizes."""
 FIRST_SHARE, LEAST_SHARE, LARGEST_SHARE = 0.25, 1 / 80, 0.5
-"""Of a generation, proposed along the path."""
+"""Share of a generation that is proposed along the path."""
 SHORTEST, LONGEST = 0.1, 4.0
 """Length of a path, in typical lengths of a sample's step."""
 MORE, LONGER, LESS = 1.25, 1.3, 0.7
-"""By which share and length of the path grow where it wins, and shrink where it loses. Half of a
-generation wins half of the time by chance, and shrinks then."""
+"""Factors by which the share and the length of the path grow where the path wins, and shrink where
+it loses. Half of a generation wins half of the time by chance; such a path shrinks on average.
+"""
 
 
 @dataclass
@@ -50,8 +51,8 @@ class EncodingModelState:
         sigma: (K, D) a step size for each coordinate.
         generation: (K,) int64, generations told.
         features: (K, M, F) float32, of the last M rows, the newest last.
-        scores: (K, M) float64, theirs.
-        known: (K, M) bool, where there is such a row, and it did not fail.
+        scores: (K, M) float64, the scores of these rows.
+        known: (K, M) bool, True where the row exists and did not fail.
         weights: (K, F) float64, of the readout fitted to them; 0 where it is not to be used.
         share: (K,) float64, of a generation that is proposed along the path.
         length: (K,) float64, of the path, in typical lengths of a sample's step.
@@ -71,8 +72,8 @@ class EncodingModelState:
 @dataclass(frozen=True)
 class EncodingModel(Optimizer[EncodingModelState]):
     """SNES guided by a local public network: a readout of its layers is fitted to the scores that
-    this study has measured, its prediction is climbed through the generator, and candidates are
-    screened by it. The oracle itself stays a black box.
+    this study has measured, gradient ascent through the generator maximises the prediction, and
+    candidates are screened by the prediction. The oracle itself remains a black box.
 
     Source: E. Y. Walker et al., "Inception loops discover what excites neurons most using deep
     predictive models" (Nature Neuroscience 22, 2019): a readout of a network is fitted to measured
@@ -88,9 +89,10 @@ class EncodingModel(Optimizer[EncodingModelState]):
       Jin, "Surrogate-assisted evolutionary computation", 2011);
     - plain samples of SNES, which keep the fit and the comparison honest.
 
-    SNES moves its mean by all of them, and its step sizes by samples alone: those of a path lie
-    closely together, and would have it converge where it stands. While the readout explains next
-    to nothing of rows left out of its fit, a generation is one of plain SNES.
+    SNES moves its mean by all of them, and its step sizes by samples alone: the rows of a path lie
+    closely together, and would make the step sizes shrink too early. While the readout explains
+    almost no variance of rows left out of its fit, every row of a generation is a plain sample of
+    SNES.
 
     Measured on 6 units of a ResNet-20 behind `cifar_vae`, with the shipped `cifar_cnn` as the
     network, 3 seeds: what SNES reached with 1,000 queries took 590 in the median (15 runs of 18
@@ -99,9 +101,9 @@ class EncodingModel(Optimizer[EncodingModelState]):
 
     The state keeps the features of the last `archive` rows, 0.7 MB a target of `cifar_cnn`. In a
     generation, generator and network run forward on up to three times as many rows as the oracle,
-    and backward on 8: it pays where queries are dearer than that. Targets take turns at the
-    network. `network` may be the very oracle that is searched; it is no black box then, and
-    `adam` climbs it directly.
+    and backward on 8: the method is worthwhile where a query costs more than this computation.
+    Targets are processed by the network one after another. `network` may be the searched oracle
+    itself. The oracle is then not a black box, and `adam` ascends it directly.
 
     Attributes:
         population: candidates a generation, at least 8.
@@ -113,7 +115,7 @@ class EncodingModel(Optimizer[EncodingModelState]):
             spaced over the depth, where empty.
         archive: rows the readout is fitted to, the last ones.
         screening: how many samples are drawn for each one of the screened; 1 turns screening off.
-        max_bytes: refuses to start where the features it keeps would need more.
+        max_bytes: refuses to start where the stored features would need more.
     """
 
     name: ClassVar[str] = "encoding_model"
@@ -193,7 +195,8 @@ class EncodingModel(Optimizer[EncodingModelState]):
     ) -> EncodingModelState:
         del gradients
         told = self._told(space, state, latents, scores)
-        # A call for each target: what the network makes of a row depends on the batch's shape.
+        # One call for each target: the network's output for a row depends on the shape of the
+        # batch.
         found = torch.stack([self._guide.features(rows) for rows in latents])
         known = found.isfinite().all(-1) & ~scores.isnan()
         share, length = state.share.clone(), state.length.clone()
@@ -241,7 +244,9 @@ class EncodingModel(Optimizer[EncodingModelState]):
         latents: torch.Tensor,
         scores: torch.Tensor,
     ) -> SNESState:
-        """What SNES makes of a generation: the mean of all rows, the step sizes of samples."""
+        """The update of SNES by a generation: all rows move the mean, samples alone change the step
+        sizes.
+        """
         before = SNESState(state.mean, state.sigma, state.generation)
         samples = scores.clone()
         for k in range(len(scores)):
@@ -280,7 +285,7 @@ class EncodingModel(Optimizer[EncodingModelState]):
         return samples
 
     def _path_rows(self, state: EncodingModelState, k: int) -> int:
-        """How many rows of target k's generation lie on the path: its first ones."""
+        """How many rows of target k's generation lie on the path. These are the first rows."""
         if not bool(state.weights[k].any()):
             return 0
         rows = float(state.share[k]) * self.population
@@ -310,7 +315,9 @@ class EncodingModel(Optimizer[EncodingModelState]):
 def _weights(
     features: torch.Tensor, scores: torch.Tensor, known: torch.Tensor, generation: torch.Tensor
 ) -> torch.Tensor:
-    """(F,) of the readout of one target's rows (M, F); 0 where it is not to be used."""
+    """(F,) weights of the readout fitted to one target's rows (M, F); 0 if the readout is not to be
+    used.
+    """
     readout = fit(features[known], scores[known])
     usable = int(generation) >= WARM_GENERATIONS and readout.explained > LEAST_EXPLAINED
     return readout.weights if usable else torch.zeros_like(readout.weights)

@@ -1,9 +1,10 @@
 """Index sets of cross approximation: nested sets of the rows and columns of unfoldings.
 
-Boundary j of M modes lies between modes j - 1 and j. A left set of it holds multi-indices of the
-modes before it, a right set those of the modes after it. Sets are nested: member m of the left
-set at j is a member of the left set at j - 1 and one value more, and is kept as that pair; of a
-right set likewise. So sets of all boundaries take memory linear in M.
+Boundary j of M modes lies between modes j - 1 and j. The left set of a boundary holds multi-indices
+of the modes before the boundary, its right set multi-indices of the modes after it. Sets are
+nested: a member of the left set at j is a member of the left set at j - 1 and one more value, and
+is stored as this pair. Right sets are stored in the same way. So sets of all boundaries take memory
+linear in M.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ MAX_SWAPS = 1000
 
 
 def ranks(modes: int, size: int, rank: int) -> list[int]:
-    """Members of the sets at boundaries 0 to M: `rank`, or as many as there are multi-indices."""
+    """Number of members of the sets at boundaries 0 to M: `rank`, or the number of multi-indices if
+    smaller.
+    """
     fit = next((j for j in range(rank) if size**j >= rank), rank)
     return [min(rank, size ** min(j, fit), size ** min(modes - j, fit)) for j in range(modes + 1)]
 

@@ -1,4 +1,4 @@
-"""Latents as multi-indices: what methods on tensors of all combinations search.
+"""Latents as multi-indices, for methods that search the tensor of all combinations.
 
 A continuous coordinate becomes a grid of 2^bits points and each bit of the point's number a
 mode of size 2, the lowest first: the quantised tensor train of I. Oseledets (2010) and
@@ -34,7 +34,7 @@ class Grid:
     Attributes:
         space: the space.
         bits: modes a coordinate.
-        size: n, what a mode can be: 2, or the number of categories.
+        size: n, the number of values of a mode: 2, or the number of categories.
         levels: (2, 2^bits) points in the frame, for unbounded and bounded coordinates; empty
             for codes.
     """
@@ -97,9 +97,9 @@ class SearchesGrid(Optimizer[State]):
             that a search starts as draws from the prior; `even` at equal distances. The points of
             a box are even, its bounds included.
         limit: half the width of an even grid, in deviations of the prior.
-        split_codes: whether a code is its bits, each a mode of 2 values, instead of one mode with
-            a value for each category. Bits need a number of categories that is a power of 2. None
-            splits where the number is one.
+        split_codes: whether a code is represented by its bits, each a mode of 2 values, instead of
+            one mode with a value for each category. Bits need a number of categories that is a
+            power of 2. None splits codes if the number of categories is a power of 2.
     """
 
     spaces: ClassVar[frozenset[str]] = CONTINUOUS | {"categorical"}
@@ -140,7 +140,7 @@ class SearchesGrid(Optimizer[State]):
 
 
 def _splits(categories: int) -> bool:
-    """Whether codes are all the values that some bits take."""
+    """Whether the number of codes is a power of 2, so that codes can be split into bits."""
     return categories & (categories - 1) == 0
 
 

@@ -1,9 +1,9 @@
-"""Sweeps through a tensor train for the CPU, compiled when they are first called.
+"""Sweeps through a tensor train on the CPU, compiled at the first call.
 
 Samples are the innermost axis of every buffer, so that the compiler turns its loops into
-vector instructions. No sum is reordered: a sample comes out the same whoever is beside it,
-and one call serves one target, so that a target comes out the same whatever the others are.
-The mathematics are those of `_law`.
+vector instructions. No sum is reordered, so the result for a sample does not depend on the other
+samples. One call computes one target, so the result for a target does not depend on the other
+targets. `_law` defines the mathematics.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 BLENDED = 8
-"""Up to this size of a mode, all its matrices are applied and one product is kept, which is
-faster than to pick a matrix a sample."""
+"""Up to this size of a mode, all its matrices are applied and one product is kept. This is faster
+than picking one matrix for each sample.
+"""
 
 
 def compiled(function: F) -> F:
-    """`function`, compiled, and kept on disk where there is a place to keep it."""
+    """`function`, compiled. The compiled code is cached on disk if a writable folder exists."""
     try:
         return numba.njit(function, cache=True, error_model="numpy", nogil=True)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder that can be written to
+    except RuntimeError:  # no writable folder
         return numba.njit(function, error_model="numpy", nogil=True)  # type: ignore[no-any-return]
 
 
@@ -121,7 +122,7 @@ def _advance(  # noqa: C901 - one branch for each layout of a mode
     core: Floats, picks: NDArray[np.int32], q: Floats, moved: Floats, work: Floats
 ) -> None:
     """Takes left vectors `q` (r, P) through the picked matrices, and scales them to length 1;
-    `work` (P,) then holds by what they were multiplied.
+    `work` (P,) then holds the scaling factors.
     """
     size, rank, _ = core.shape
     count = q.shape[1]
@@ -162,8 +163,8 @@ def _advance(  # noqa: C901 - one branch for each layout of a mode
 def left_sweep(
     cores: Floats, applied: Floats, picks: NDArray[np.int32]
 ) -> tuple[Floats, Floats, Floats]:
-    """Left vectors (M, r, E) before each mode of samples `picks` (M, E), by what they are
-    multiplied after it (M, E), and the signed weights of its values (M, n, E).
+    """Left vectors (M, r, E) before each mode of samples `picks` (M, E), their scaling factors
+    after each mode (M, E), and the signed weights of its values (M, n, E).
     """
     modes, size, rank, _ = cores.shape
     count = picks.shape[1]
@@ -235,8 +236,8 @@ def back_sweep(  # noqa: C901 - calls inside the sweep would cost more than its 
     picks: NDArray[np.int32],
     out: Floats,
 ) -> Floats:
-    """Right to left: fills `out` with what the cores owe to left vectors, and returns the
-    slopes of the applied cores (M, n, r).
+    """Right to left: fills `out` with the part of the gradient of the cores that comes from left
+    vectors, and returns the slopes of the applied cores (M, n, r).
     """
     modes, size, rank, _ = cores.shape
     count = picks.shape[1]
@@ -284,7 +285,9 @@ def back_sweep(  # noqa: C901 - calls inside the sweep would cost more than its 
 
 @compiled
 def last_sweep(cores: Floats, right: Floats, scale: Floats, slopes: Floats, out: Floats) -> None:
-    """Left to right: adds what the cores owe to right vectors to `out`."""
+    """Left to right: adds the part of the gradient of the cores that comes from right vectors to
+    `out`.
+    """
     modes, size, rank, _ = cores.shape
     z = np.zeros(rank, cores.dtype)
     passed = np.zeros(rank, cores.dtype)

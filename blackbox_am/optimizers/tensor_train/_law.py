@@ -7,14 +7,15 @@ q_j = q_{j-1} A_j[i_j] scaled to length 1, mode j takes the value i, given those
 probability p_j(i) = |q_{j-1} A_j[i] z_j| / sum_k |q_{j-1} A_j[k] z_j|.
 
 With a floor, the values drawn are then redrawn uniformly, each with that probability, and a
-redrawn value has no influence on those after it. The likelihood of values allows for it mode by
-mode, as (1 - floor) p_j(i) + floor / n after the values as they are seen: what was there before a
-redraw is not known.
+redrawn value has no influence on those after it. The likelihood includes the floor in every mode,
+as (1 - floor) p_j(i) + floor / n, given the final values of the earlier modes: the values before a
+redraw are not known.
 
 Cores are (K, M, n, r, r). Row 1 of the first core and column 1 of the last are all that count.
 CPU tensors are swept by the compiled kernels of `_kernels`, others by torch, mode by mode.
-The two agree to rounding. Kernels take a target at a time, which so comes out the same to the
-last bit whatever the others are; sweeps by torch promise that to rounding only.
+The two agree to rounding. Kernels compute one target at a time, so the result for a target does not
+depend on the other targets, to the last bit. Sweeps by torch have this property up to rounding
+only.
 """
 
 from __future__ import annotations

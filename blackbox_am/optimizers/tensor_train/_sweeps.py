@@ -36,7 +36,7 @@ def draw_by_torch(
 
 
 def log_likelihood(cores: torch.Tensor, picks: torch.Tensor, floor: float) -> torch.Tensor:
-    """(K, E) of samples `picks` (K, M, E). Autograd can follow it."""
+    """(K, E) of samples `picks` (K, M, E). Differentiable by autograd."""
     left = _first(picks[:, 0].to(cores.dtype), cores.shape[-1])
     total = torch.zeros_like(left[..., 0])
     for core, right, pick in zip(
@@ -77,7 +77,7 @@ def _first(like: torch.Tensor, rank: int) -> torch.Tensor:
 def _chances(
     core: torch.Tensor, right: torch.Tensor, left: torch.Tensor, floor: float
 ) -> torch.Tensor:
-    """(K, P, n): how likely each value of one mode is, after left vectors (K, P, r)."""
+    """(K, P, n): the probability of each value of one mode, after left vectors (K, P, r)."""
     applied = (core * right[:, None, None]).sum(-1)
     weights = (left @ applied.transpose(-1, -2)).abs() + TINY
     return (1 - floor) * weights / weights.sum(-1, keepdim=True) + floor / core.shape[1]

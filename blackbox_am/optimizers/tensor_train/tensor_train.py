@@ -49,27 +49,29 @@ class TensorTrain(SearchesGrid[TensorTrainState]):
     (NeurIPS 2023), section 3: of P samples the best k, and steps of Adam up their mean
     log-likelihood. This implementation differs in six things: values are redrawn uniformly with a
     small chance (`exploration`, see `_law`); population, elites and gradient steps are not the
-    paper's 100, 10 and 1, with which 3,000 queries for units of a CIFAR-10 ResNet behind 64 codes
-    of 512 found no more than random draws, and with ours most of what a genetic algorithm did;
-    grids follow the prior; codes are split into bits, for the same reason; a generation of which n
-    of P rows came back has n k / P elites, rounded down, and one at least; one row teaches nothing.
+    paper's 100, 10 and 1 (on units of a CIFAR-10 ResNet behind 64 codes of 512, 3,000 queries with
+    the paper's values found no more than random draws; with the values here they reached most of
+    the score of a genetic algorithm); grids follow the prior; codes are split into bits, for the
+    same reason; a generation of which n of P rows came back has n k / P elites, rounded down, but
+    at least one; a generation of one row changes nothing.
 
     An ask takes time in proportion to modes x population x rank^2, a tell to modes x elites x
-    rank^2 x gradient_steps, on one thread. Beyond some ten thousand modes fewer gradient steps
-    may be all there is time for. On the CPU sweeps are compiled, which takes some seconds, once
-    for an installation; on other devices they are many small operations a mode, which is slow
-    beyond a thousand modes.
+    rank^2 x gradient_steps, on one thread. Beyond about ten thousand modes, fewer gradient steps
+    may be necessary to limit the time. On the CPU, sweeps are compiled once for each installation,
+    which takes some seconds. On other devices, sweeps run many small operations for each mode,
+    which is slow beyond a thousand modes.
 
     Attributes:
         population: P, candidates a generation.
         elites: k, rows of a generation that the law is moved to.
         rank: r of the tensor train.
         learning_rate: of Adam.
-        gradient_steps: of Adam, a generation. Larger steps do not stand in for more of them.
-        exploration: how many modes of a candidate are redrawn uniformly, in expectation. With
-            the paper's 0 every candidate is the same in the end, which cost nothing in 3,000
-            queries and a little in 10,000; 4 were too many.
-        max_bytes: refuses to start where its cores, and Adam's moments of them, need more.
+        gradient_steps: of Adam, a generation. Larger steps do not replace more steps.
+        exploration: how many modes of a candidate are redrawn uniformly, in expectation. With the
+            paper's value of 0, all candidates become identical in the end. This did not lower the
+            score after 3,000 queries, and lowered it a little after 10,000. A value of 4 was too
+            large.
+        max_bytes: refuses to start where the cores and their moments for Adam would need more.
     """
 
     name: ClassVar[str] = "tensor_train"
@@ -155,8 +157,8 @@ class TensorTrain(SearchesGrid[TensorTrainState]):
         return state
 
     def _weights(self, scores: torch.Tensor) -> torch.Tensor:
-        """(K, elites): equal weights of the best rows, best first, as many as there are elites
-        among those that came back; all 0 where fewer than two did.
+        """(K, elites): equal weights of the elites among the rows that came back, best first; all 0
+        where fewer than two rows came back.
         """
         present = (~scores.isnan()).sum(-1, keepdim=True)
         count = (present * self.elites).div(self.population, rounding_mode="floor").clamp(min=1)
@@ -165,7 +167,7 @@ class TensorTrain(SearchesGrid[TensorTrainState]):
         return torch.where(places < count, 1 / count.clamp(min=1), 0.0)
 
     def _check_memory(self, grid: Grid, targets: int) -> None:
-        """Cores, two moments and a gradient."""
+        """Checks the memory of the cores, their two moments and a gradient."""
         itemsize = grid.levels.element_size()
         needed = 4 * targets * grid.modes * grid.size * self.rank**2 * itemsize
         if needed > self.max_bytes:

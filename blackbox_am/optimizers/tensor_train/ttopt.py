@@ -28,8 +28,8 @@ class TTOptState:
     Attributes:
         left, right: (K, M + 1, r, 2) int32 index sets at every boundary, see `_cross`.
         best: (K, M) int32, the multi-index of the best score so far.
-        best_score: (K,) float64, 0 where nothing has come back yet.
-        known: (K,) bool, whether something has.
+        best_score: (K,) float64, 0 before the first score.
+        known: (K,) bool, whether any score has come back.
         generation: (K,) int64, generations told.
     """
 
@@ -43,25 +43,27 @@ class TTOptState:
 
 @dataclass(frozen=True)
 class TTOpt(SearchesGrid[TTOptState]):
-    """Cross approximation: sweeps over the modes of a grid, back and forth, and at each keeps the
-    values that span a block of scores best. For a few hundred modes and exact scores.
+    """Cross approximation: sweeps over the modes of a grid, back and forth, and keeps at each mode
+    the multi-indices whose scores span the measured block best. For a few hundred modes and exact
+    scores.
 
     With r left and r right multi-indices around a mode of n values, a generation measures all
     r n r combinations. Of the scores as a matrix of r n rows and r columns, the rows of the
     submatrix of the largest volume become the multi-indices at the next mode, the row of the
     best score always among them. Scores are searched through exp((score - best) / spread).
 
-    A sweep takes D modes x n r^2 queries. Noise is taken for structure: for noisy scores, or
-    more modes than the budget has sweeps for, use `tensor_train` or an evolution strategy.
+    A sweep takes D modes x n r^2 queries. The method cannot distinguish noise from structure: for
+    noisy scores, or a budget that is shorter than a few sweeps, use `tensor_train` or an evolution
+    strategy.
 
     Source: K. Sozykin et al., "TTOpt: A Maximum Volume Quantized Tensor Train-based
-    Optimization and its Application to Reinforcement Learning" (NeurIPS 2022). Ours differs in
-    five things: the first sets are random multi-indices, without a random tensor around them;
-    the end modes are measured once a turn, not twice; the spread, by which scores are divided,
-    is that of the block (its best less its median), so that a scale of the scores changes
+    Optimization and its Application to Reinforcement Learning" (NeurIPS 2022). This implementation
+    differs in five things: the first sets are random multi-indices, not derived from a random
+    tensor; the end modes are measured once a turn, not twice; the spread, by which scores are
+    divided, is that of the block (its best less its median), so that a scale of the scores changes
     nothing; nothing is cached; generations have equal size: near the ends of the sweep, where
-    blocks are smaller, they are filled up with the best multi-index, each of its modes redrawn
-    with a chance of 2 / M.
+    blocks are smaller, they are filled up with the best multi-index, each of its modes redrawn with
+    a chance of 2 / M.
 
     Attributes:
         rank: r, multi-indices on either side of a mode. A generation has n r^2 candidates.
@@ -193,7 +195,7 @@ class TTOpt(SearchesGrid[TTOptState]):
 
 
 def _place(modes: int, generation: int) -> tuple[int, bool]:
-    """The mode whose turn it is, and whether the sweep goes right."""
+    """The current mode, and whether the sweep moves to the right."""
     if modes == 1:
         return 0, True
     turn = generation % (2 * (modes - 1))

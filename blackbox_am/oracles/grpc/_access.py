@@ -23,7 +23,7 @@ _HEADER = re.compile(r"(?!grpc-)[0-9a-z_.-]+(?<!-bin)")
 
 @dataclass(frozen=True)
 class Access:
-    """How to connect to servers, the same for each of them.
+    """How to connect to servers; the same settings for every server.
 
     Attributes:
         tls: whether the connection is encrypted.
@@ -94,7 +94,9 @@ class Access:
         return tuple((name.lower(), text) for name, text in found.items()), secrets
 
     def meaning(self, details: str) -> str:
-        """What gRPC's message about a failed connection means, and what to do; empty if unknown."""
+        """An explanation of gRPC's message about a failed connection, with a remedy; empty if
+        unknown.
+        """
         if self.tls and "CERTIFICATE_VERIFY_FAILED" in details:
             why = details.partition("CERTIFICATE_VERIFY_FAILED: ")[2].partition(": ")[0]
             return untrusted(why)

@@ -1,4 +1,5 @@
-"""Several servers with one model: which of them gets the next call, and what happens to failures.
+"""Several servers with one model: the choice of the server for a call, and the handling of
+failures.
 
 The choice is made here and not by gRPC's own round_robin with health checks and a retry policy:
 those hide the attempts, and each attempt is billed; they cannot check that all servers have the
@@ -45,9 +46,9 @@ log = logging.getLogger(__name__)
 
 FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
-"""An endpoint that failed gets no calls for so long: the first time, and at most."""
+"""Seconds without calls after a failure of an endpoint: after the first failure, and at most."""
 HEALTH_SECONDS = 5.0
-"""Time limit of a health check where there is another endpoint."""
+"""Time limit, in seconds, of a health check if there is another endpoint."""
 
 
 class Endpoint:
@@ -327,7 +328,7 @@ def too_long(details: str) -> bool:
 
 
 def _differences(one: OracleInfo, other: OracleInfo) -> str:
-    """In what two descriptions of a model differ; their batch sizes may differ."""
+    """The fields in which two descriptions of a model differ; batch sizes are not compared."""
     found = []
     for name in ("stimulus_shape", "capabilities", "deterministic"):
         mine, theirs = getattr(one, name), getattr(other, name)

@@ -73,12 +73,12 @@ class Remote(Oracle):
         certificate_file, key_file: this client's own certificate and its key, in PEM, where the
             server asks for them.
         server_name: the name in the server's certificate, where it is not in its address.
-        headers: sent with each call. Secrets stand in them by reference: ``${NAME}`` is an
-            environment variable and ``${file:/run/secrets/key}`` what a file holds, read at
-            each call. No description, log or error shows them.
+        headers: sent with each call. Secrets are given by reference: ``${NAME}`` is an environment
+            variable and ``${file:/run/secrets/key}`` the content of a file, read at each call. No
+            description, log or error shows them.
 
-        model: a name for the model, such as `v3`, which tells it from others where the server
-            does not say which one it has. Change it when the model changes.
+        model: a name for the model, such as `v3`, which identifies the model if the server does
+            not. Change the name when the model changes.
 
     Raises:
         InvalidSpec: for a malformed or repeated address, a timeout that is not positive, and
@@ -124,7 +124,7 @@ class Remote(Oracle):
         _ = self._endpoints  # made before threads can race for it
 
     def contents(self) -> Mapping[str, object]:
-        """What the server says of its model; the name given here; or else its address.
+        """The server's statement about its model, else the name given here, else the address.
 
         Raises:
             NotFound, OracleError: as `describe`.

@@ -1,4 +1,4 @@
-"""From an API's answer about one stimulus to a row of scores."""
+"""Converts an API's answer about one stimulus into a row of scores."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class AnswerReader:
     """Reads answers of one form.
 
     Attributes:
-        form: `scores`: a number for each unit, in a list in their order, by label, or in
-            pairs of label (or index) and number; of a single unit, the number alone will do.
-            `top`: by label or in pairs, for some. `label`: one label or index, which becomes
-            1, and 0 for the others.
+        form: `scores`: a number for each unit, in a list in their order, by label, or in pairs of
+            label (or index) and number. For a single unit, the number alone is accepted. `top`: by
+            label or in pairs, for some. `label`: one label or index, which becomes 1, and 0 for the
+            others.
         units: number of units.
         labels: names of the units, or empty.
         missing: the score of units that `top` leaves out.

@@ -51,7 +51,7 @@ def retry_after(header: str | None) -> float | None:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    if moment.tzinfo is None:  # the field is in GMT, whatever it leaves out
+    if moment.tzinfo is None:  # the date is in GMT, even without a time zone
         moment = moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 

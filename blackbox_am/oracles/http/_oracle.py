@@ -54,9 +54,9 @@ class Http(Oracle):
     stimuli, each put into `item`; the scores are then a list with an entry for each stimulus.
     `scores` is a JMESPath expression.
 
-    Secrets stand in headers by reference: ``${NAME}`` is an environment variable, and
-    ``${file:/run/secrets/key}`` the content of a file, read at each request. No description, log
-    or error shows them, even where the API repeats them in an error of its own.
+    Secrets in headers are given by reference: ``${NAME}`` is an environment variable, and
+    ``${file:/run/secrets/key}`` the content of a file, read at each request. No description, log or
+    error shows them, even where the API repeats them in an error of its own.
 
     The units are those of one layer, `scores`. Redirects to other hosts are refused, and
     certificates are always checked.
@@ -79,7 +79,7 @@ class Http(Oracle):
         headers: of the request.
         scores: where the scores are in the answer.
         answer: `scores` for a number a unit, in a list, by label, or in pairs of label and
-            number (of a single unit, the number alone will do); `top` for some of them, by
+            number (for a single unit, the number alone is accepted); `top` for some of them, by
             label or in pairs; `label` for one label or index, which becomes 1 and the others 0.
         missing: score of units that `top` leaves out: nan, or a floor.
         ignore_others: whether labels that are not in `labels` are passed over.
@@ -89,11 +89,11 @@ class Http(Oracle):
         ca_file: certificates of the authorities to trust instead of the public ones.
         deterministic: whether the same stimuli always give the same scores.
         batch_size: preferred rows in one call, and the most rows in one request.
-        model: a name for the model behind the address, such as `v3`, which tells it from others
-            in place of the address and the headers. Change it when the model changes.
+        model: a name for the model behind the address, such as `v3`, which identifies the model in
+            place of the address and the headers. Change the name when the model changes.
 
     Raises:
-        InvalidSpec: for a field that makes no sense.
+        InvalidSpec: for an invalid field.
     """
 
     kind: ClassVar[str] = "http"
@@ -217,7 +217,7 @@ class Http(Oracle):
             raise OracleFailed(f"expected JSON, got {excerpt(body)}") from None
         try:
             found = self._expression.search(whole)
-        except Exception as error:  # jmespath's own, of no common class
+        except Exception as error:  # jmespath's errors have no common class
             raise OracleFailed(
                 f"the expression {self.scores!r} does not fit the answer {excerpt(body)}: {error}"
             ) from error
@@ -254,7 +254,7 @@ class Http(Oracle):
             raise MissingExtra.of("jmespath", "http") from error
         try:
             return jmespath.compile(self.scores)
-        except Exception as error:  # jmespath's own, of no common class
+        except Exception as error:  # jmespath's errors have no common class
             raise InvalidSpec(
                 f"scores: {self.scores!r} is not JMESPath: {error}", field="scores"
             ) from error

@@ -1,4 +1,4 @@
-"""From stimuli to the body of a request: encodings and templates."""
+"""Converts stimuli into the body of a request: encodings and templates."""
 
 from __future__ import annotations
 

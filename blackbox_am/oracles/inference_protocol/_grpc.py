@@ -100,7 +100,7 @@ class GrpcTransport:
             server = self._call(
                 "ServerMetadata", request, pb.InferenceServerMetadataResponse, headers
             )
-        except (OracleFailed, NotFound):  # a gateway may know of models alone
+        except (OracleFailed, NotFound):  # a gateway may serve only the calls for models
             return None
         if "model_configuration" not in server.extensions:
             return None

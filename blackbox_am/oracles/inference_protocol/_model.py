@@ -1,4 +1,4 @@
-"""From a server's description of a model's tensors to stimuli and layers."""
+"""Derives stimuli and layers from a server's description of a model's tensors."""
 
 from __future__ import annotations
 
@@ -75,10 +75,12 @@ def input_of(
     *,
     channels_last: bool,
 ) -> Input:
-    """The input, from the server's description and the operator's parameters, which win.
+    """The input, from the server's description and the operator's parameters. The parameters take
+    precedence.
 
-    The first axis is rows where it is open, or where all outputs have the same first length;
-    where the operator gives the shape of a stimulus, that says it.
+    If the operator gives the shape of a stimulus, this shape decides whether the first axis is
+    rows. Otherwise the first axis is rows if its length is open, or if all outputs have the same
+    first length.
 
     Args:
         metadata: the server's description.
@@ -136,7 +138,7 @@ def outputs_of(
     """The outputs that can be read, by the name of their layer.
 
     Args:
-        metadata: what the server says.
+        metadata: the server's description.
         taken: the input.
         names: of outputs; all that are numbers where empty.
         labels: for outputs of as many units.
@@ -144,8 +146,8 @@ def outputs_of(
         channels_last: whether outputs have their units last.
 
     Raises:
-        InvalidSpec: for a name that is none, or labels that fit no output.
-        OracleFailed: where nothing can be read.
+        InvalidSpec: for a name that is not an output, or labels that fit no output.
+        OracleFailed: if no output can be read.
     """
     for name in names:
         said = _chosen(metadata.outputs, name)
@@ -186,7 +188,7 @@ def outputs_of(
 def _shapes(
     metadata: Metadata, taken: Input, names: Sequence[str]
 ) -> dict[str, Shape | None] | None:
-    """Of each output for one stimulus; None where the server leaves something open."""
+    """The shape of each output for one stimulus; None if the server leaves a length open."""
     numeric = [o for o in metadata.outputs if o.datatype in DATATYPES]
     wanted = [o for o in numeric if not names or o.name in names]
     first = -1 if taken.rows is None else taken.rows
@@ -197,7 +199,7 @@ def _shapes(
 
 
 def _chosen(tensors: Sequence[TensorInfo], name: str) -> TensorInfo | None:
-    """The tensor of that name; None where the server says nothing of any."""
+    """The tensor of that name; None if the server describes no tensors."""
     if not tensors:
         return None
     if not name:

@@ -44,7 +44,7 @@ from blackbox_am.oracles.inference_protocol._protocol import (
 from blackbox_am.oracles.inference_protocol._rest import RestTransport
 
 ROWS = 64
-"""Rows in a request where neither server nor operator gives a number."""
+"""Rows in a request if neither the server nor the operator gives a number."""
 MESSAGE_BYTES = 2**22 - 2**12
 """Default limit of a gRPC server for one message, less some bytes for its other fields."""
 
@@ -75,16 +75,16 @@ class InferenceProtocol(Oracle):
     Each numeric output is a layer with the output's name, in which `.` stands for `/` and `_` for
     other characters that the grammar of units does not have. The axes of an output for one
     stimulus are (unit,) for a shape (D,), (token, unit) for (T, D), (unit, height, width) for
-    (C, H, W), and (unit, depth, height, width) for (C, D, H, W). Where the server leaves shapes
-    open, or gives none, one request with a stimulus of zeros finds them when the oracle is
-    described. The capability is UNITS, and MAPS too where an output has more axes. Outputs of
-    FP64 and of integers are answered in float64, all others in float32.
+    (C, H, W), and (unit, depth, height, width) for (C, D, H, W). If the server leaves shapes open,
+    or gives no shapes, one request with a stimulus of zeros finds the shapes when the oracle is
+    described. The capability is UNITS, and MAPS too where an output has more axes. Outputs of FP64
+    and of integers are answered in float64, all others in float32.
 
     Stimuli in [0, 1] are normalised. An input of UINT8 gets them times 255, rounded.
 
-    Secrets stand in headers by reference, as those of `http`: ``${NAME}`` is an environment
-    variable, and ``${file:/run/secrets/key}`` the content of a file. Over gRPC, headers are
-    metadata.
+    Secrets in headers are given by reference, as for the oracle `http`: ``${NAME}`` is an
+    environment variable, and ``${file:/run/secrets/key}`` the content of a file. Over gRPC, headers
+    are metadata.
 
     Attributes:
         target: `host:port`; over http a path may follow, without the final `/v2`.
@@ -102,8 +102,8 @@ class InferenceProtocol(Oracle):
         labels: names of the units, for outputs with as many units.
         parameters: of each request.
         binary: over http, whether tensors are sent as bytes and not as JSON. Unless given, bytes
-            are sent where the server says that it takes them. (KServe's takes them and does not
-            say so.)
+            are sent where the server says that it takes them. (The server of KServe accepts bytes
+            without saying so.)
         batch_size: rows in a request. Unless given, the largest number that the server allows;
             or the number that the model's shapes fix, to which the last request is padded; or
             else 64, and over gRPC no more than fit in 4 MiB.
@@ -120,7 +120,7 @@ class InferenceProtocol(Oracle):
         deterministic: whether the same stimuli always give the same activations.
 
     Raises:
-        InvalidSpec: for a field that makes no sense.
+        InvalidSpec: for an invalid field.
     """
 
     kind: ClassVar[str] = "inference_protocol"
@@ -196,12 +196,12 @@ class InferenceProtocol(Oracle):
                 )
 
     def describe(self) -> OracleInfo:
-        """What the server says of the model, asked once.
+        """The description of the model, requested from the server once.
 
         Raises:
             NotFound: where the server has no such model.
-            OracleError: where it cannot be asked, the model is not there or not ready, or the
-                answer makes no sense.
+            OracleError: if the server cannot be reached, the model is missing or not ready, or the
+                answer is invalid.
             InvalidSpec: where parameters do not fit the model.
             MissingExtra: where `httpx` is not installed, over http.
         """
@@ -377,7 +377,7 @@ def _checked(found: Mapping[str, Array], output: Output, taken: Input, rows: int
     """(rows, *layer) of one output: float32, or float64 where that does not hold its numbers.
 
     Raises:
-        OracleFailed: where it is not there, or has another shape.
+        OracleFailed: if the output is missing, or has another shape.
     """
     array = found.get(output.name)
     if array is None:

@@ -1,4 +1,4 @@
-"""What the Open Inference Protocol says, whichever way it travels: tensors, questions."""
+"""The Open Inference Protocol independent of the transport: tensors, requests, descriptions."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ DATATYPES: dict[str, np.dtype[Any]] = {
     "INT32": np.dtype("<i4"),
     "INT64": np.dtype("<i8"),
     "BOOL": np.dtype("|b1"),
-    "BF16": np.dtype("<u2"),  # the upper half of a float32, which numpy has no name for
+    "BF16": np.dtype("<u2"),  # the upper half of a float32; numpy has no such dtype
 }
 """Datatypes of numbers, by the protocol's name. `BYTES`, for texts, is none."""
 
 STIMULI = ("FP32", "FP16", "FP64", "UINT8")
-"""Those that can hold a stimulus."""
+"""Datatypes that can hold a stimulus."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Addressee:
         name = rf"['\"]?{re.escape(self.model)}['\"]?"
         version = r"(?:,? (?:with |of )?version:? *['\"]?\w*['\"]?)?"
         missing = r" *(?:is |was )?(?:not (?:found|known)|unknown|missing|does not exist)"
-        # Of something else that a model lacks: "the input x of model net not found".
+        # A message about a missing part of a model: "the input x of model net not found".
         itself = r"(?<!of )(?<!in )(?<!for )\bmodel (?:with name |named )?"
         general = r"unknown model\b|no such model\b|\bmodel ?not ?found\b"
         words = rf"{general}|{itself}{name}{version}{missing}"
@@ -74,7 +74,7 @@ class Addressee:
         """The error where a server has no such model.
 
         Args:
-            said: how it said so.
+            said: the message of the server.
         """
         version = f" in version {self.version!r}" if self.version else ""
         return NotFound(
@@ -103,7 +103,7 @@ class Metadata:
     """A server's description of a model. Some servers give none: no inputs, no outputs.
 
     Attributes:
-        inputs, outputs: in its order.
+        inputs, outputs: in the order of the server.
     """
 
     inputs: tuple[TensorInfo, ...]
@@ -119,7 +119,7 @@ class Question:
         datatype: of the input.
         array: of that dtype; its first axis is rows where `rows` is more than 1.
         rows: stimuli in it.
-        outputs: names of those that are wanted; all for none.
+        outputs: names of the requested outputs; empty requests all outputs.
         parameters: of the request.
     """
 
@@ -153,13 +153,13 @@ class Transport(Protocol):
 def metadata_of(transport: Transport, headers: Headers) -> Metadata:
     """The server's description of a model that is ready.
 
-    Triton says of an unknown model that it is not ready. The request for its tensors then tells
-    a wrong name from a model that is still being loaded.
+    Triton reports an unknown model as not ready. The request for the model's tensors then
+    distinguishes a wrong name from a model that is still being loaded.
 
     Raises:
         NotFound: where the server has no such model.
         OracleUnavailable: where the model is not ready.
-        OracleError: where it cannot be asked.
+        OracleError: if the request fails.
     """
     problem: OracleError | None = None
     try:

@@ -103,7 +103,7 @@ class RestTransport:
         if self._extensions is None:
             try:
                 answer = _object(self._exchange("GET", self._base, headers).body)
-            except OracleFailed:  # a gateway may know of models alone
+            except OracleFailed:  # a gateway may serve only the calls for models
                 answer = {}
             named = answer.get("extensions")
             self._extensions = frozenset(name for name in named or () if isinstance(name, str))

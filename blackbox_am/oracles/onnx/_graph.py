@@ -10,7 +10,7 @@ from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 from blackbox_am.errors import InvalidSpec
 
-# What they put out says how large a tensor is and nothing of what is in it.
+# The outputs of these operations depend on the size of a tensor, not on its values.
 _SHAPES = {"Shape", "Size"}
 _RANDOM = {
     "Bernoulli",
@@ -24,12 +24,12 @@ _RANDOM = {
 
 @dataclass(frozen=True)
 class GraphInput:
-    """Where stimuli go in.
+    """The input for stimuli.
 
     Attributes:
         name: in the graph.
         dtype: an element type of `TensorProto`.
-        rows: how many it takes, or None for any number.
+        rows: number of rows that the input takes, or None for any number.
         shape: of one stimulus, None where the graph leaves a length open.
     """
 
@@ -44,11 +44,11 @@ class OnnxGraph:
 
     Args:
         model: the model.
-        rows: how many it takes, where its input leaves them open.
+        rows: number of rows of a run, if the input leaves the number open.
 
     Raises:
-        InvalidSpec: where the model has more than one input, that one is no batch, or is one
-            of another number of rows.
+        InvalidSpec: if the model has more than one input, or if the input is not a batch or has
+            another number of rows.
     """
 
     def __init__(self, model: ModelProto, rows: int | None = None) -> None:
@@ -72,12 +72,12 @@ class OnnxGraph:
 
     @cached_property
     def mixes_rows(self) -> bool:
-        """Whether it is quantised dynamically: by scales that the whole batch decides."""
+        """Whether the model is quantised dynamically: the whole batch determines the scales."""
         return any(node.op_type.startswith("DynamicQuantize") for node in self._every_node())
 
     @cached_property
     def deterministic(self) -> bool:
-        """Whether nothing in it draws random numbers."""
+        """Whether no operation draws random numbers."""
         return not any(node.op_type in _RANDOM for node in self._every_node())
 
     def ending_at(self, names: Sequence[str]) -> bytes:
@@ -152,7 +152,7 @@ def _input(value: ValueInfoProto) -> GraphInput:
 
 
 def _needs(node: NodeProto) -> set[str]:
-    """The tensors a node reads, those that its inner graphs take from outside too."""
+    """The tensors that a node reads, including outer tensors that its inner graphs read."""
     needed = {name for name in node.input if name}
     for graph in _inner_graphs(node):
         own = {value.name for value in graph.input} | {t.name for t in graph.initializer}

@@ -53,18 +53,18 @@ _OPENING = threading.Lock()
 class Onnx(Oracle):
     """An ONNX model: one input of stimuli, any tensor of its graph readable by name.
 
-    A layer is a graph output or an internal tensor, called as in the graph, with `.` for
-    `/` and `_` for what stands in no module's name: `/layer1/conv1/Conv_output_0` is
-    `layer1.conv1.Conv_output_0`. Readable is every numeric tensor with entries for each stimulus.
-    Which axis holds the stimuli, and which counts the units, is found by running the graph on
-    random stimuli and following the units from node to node; what cannot be read is listed in
+    A layer is a graph output or an internal tensor, named as in the graph, with `.` for `/` and `_`
+    for characters that module names cannot have: `/layer1/conv1/Conv_output_0` is
+    `layer1.conv1.Conv_output_0`. Every numeric tensor with entries for each stimulus is readable.
+    The axis of stimuli and the unit axis are found by running the graph on random stimuli and
+    following the units from node to node. Tensors that cannot be read are listed in
     `describe().unaddressable`. Quantised tensors read as the integers they are.
 
-    All internal layers asked for are read in one pass, by a graph cut to end at them: nothing
-    behind them is computed. That pass runs without ONNX Runtime's optimisations, which merge
-    nodes and would give a unit other last bits beside other layers. The outputs of the graph are
-    read in one optimised pass of their own. So what a unit reads is the same to the last bit,
-    whatever else is asked for.
+    All requested internal layers are read in one pass of a graph that ends at these layers: later
+    operations are not computed. This pass runs without ONNX Runtime's optimisations, which merge
+    nodes, so that the last bits of an activation would depend on the other requested layers. The
+    outputs of the graph are read in a separate, optimised pass. The activation of a unit is
+    therefore bit-identical whatever other layers are requested.
 
     Batches: a graph with a fixed number of rows gets its batches split, and the last filled
     up. Dynamic quantisation chooses its scales by the whole batch, so that a row's answer
@@ -86,8 +86,8 @@ class Onnx(Oracle):
         labels: class names, for graph outputs of as many units.
         providers: execution providers, the preferred first, such as `CUDAExecutionProvider`.
         provider_options: for each provider by name, its options.
-        threads: that run one operator; ONNX Runtime's choice unless given.
-        batch_size: rows it likes best in one call.
+        threads: number of threads for one operator; ONNX Runtime's choice unless given.
+        batch_size: preferred rows in one call.
         rows: in each run, where the graph leaves them open.
 
     Raises:
@@ -146,7 +146,7 @@ class Onnx(Oracle):
         Raises:
             MissingExtra: where `onnx` or `onnxruntime` is not installed.
             NotFound: where there is no such file.
-            InvalidSpec: where it is no ONNX model, or parameters do not fit it.
+            InvalidSpec: if the file is not an ONNX model, or parameters do not fit the model.
         """
         return self._info
 
@@ -155,7 +155,7 @@ class Onnx(Oracle):
 
         Raises:
             OracleFailed: where ONNX Runtime fails.
-            OutOfMemory: where it cannot get the memory for a batch.
+            OutOfMemory: if the memory for a batch cannot be allocated.
         """
         check_stimuli(self._info, stimuli)
         check_units(self._info, units)
@@ -179,11 +179,11 @@ class Onnx(Oracle):
         return answer[:, order.argsort()].to(stimuli.device)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Its parameters alone: a copy in another process opens its sessions anew."""
+        """Only the parameters: a copy in another process opens new sessions."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def close(self) -> None:
-        """Drops the sessions; the next call opens them anew."""
+        """Drops the sessions; the next call opens new sessions."""
         vars(self).pop("_sessions", None)
 
     @cached_property
@@ -254,7 +254,7 @@ class Onnx(Oracle):
 
     @cached_property
     def _tensors(self) -> dict[str, Tensor]:
-        """By the name of the layer."""
+        """Readable tensors by the name of their layer."""
         return {tensor.layer.name: tensor for tensor in self._survey.tensors}
 
     def _shape(self, graph: OnnxGraph) -> tuple[int, ...]:
@@ -354,7 +354,7 @@ class Onnx(Oracle):
         """The outputs of a model that is run once.
 
         Raises:
-            OracleFailed: where it cannot be run.
+            OracleFailed: if the model cannot be run.
         """
         try:
             found: list[Any] = self._open(model, optimise=False).run(None, dict(inputs))
@@ -370,7 +370,7 @@ class Onnx(Oracle):
         return found
 
     def _session(self, names: tuple[str, ...], optimised: bool) -> Any:
-        """The session that ends at some tensors. The oldest goes where there are too many."""
+        """The session that ends at some tensors. Drops the oldest session if there are too many."""
         opened: dict[tuple[str, ...], Any] = vars(self).setdefault("_sessions", {})
         with _OPENING:
             if names not in opened:

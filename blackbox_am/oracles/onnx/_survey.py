@@ -37,7 +37,7 @@ class Tensor:
 
     Attributes:
         name: in the graph.
-        layer: how it is described.
+        layer: its description.
         layout: how it lies.
         class_token: whether its token 0 is a class token.
     """

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from blackbox_am.errors import InvalidSpec, OracleFailed, OracleTimeout, OracleUnavailable
 
 STDERR_BYTES = 2000
-"""Of the end of the standard error, so many bytes are shown in errors."""
+"""Number of bytes at the end of the standard error that errors show."""
 
 _CHUNK = 2**16
 _GRACE_SECONDS = 2.0
@@ -90,7 +90,7 @@ class Process:
             message: the request.
             length_of: takes the bytes read so far; returns the length of the answer at their
                 start, or None while the answer is incomplete. May raise.
-            limit: an answer may have so many bytes.
+            limit: maximum length of an answer, in bytes.
             seconds: time limit of the whole exchange.
 
         Raises:

@@ -49,24 +49,23 @@ class Subprocess(Oracle):
         {"shape": [3, 32, 32], "stimuli": [[0.1, 0.2, ...], ...]}
 
     and the answer is one line, with a row of `units` numbers for each stimulus (null where a
-    measurement failed), or with an error message, after which requests go on as before.
-    Numbers are read in float64::
+    measurement failed), or with an error message. After an error message, further requests follow
+    as usual. Numbers are read in float64::
 
         {"scores": [[0.9, 0.1], ...]}
         {"error": "no cuda"}
 
     Protocol ``frames``: little-endian throughout. A request is two uint32, N and the count of
     numbers in a row, and then these numbers as float32. The answer is two uint32, N and `units`,
-    and then the scores as float32 (nan where a measurement failed). Or the answer is two uint32,
-    0 and a length, and then an error message of so many bytes of UTF-8.
+    and then the scores as float32 (nan where a measurement failed). An error message is two uint32,
+    0 and a length in bytes, and then the message in UTF-8 with this length.
 
     For POSIX systems only. `close` ends the program and every process of its group.
 
     Attributes:
         command: the program and its arguments; no shell reads them.
         stimulus_shape: shape of one stimulus.
-        units: how many numbers the program answers for a stimulus; as many as `labels` unless
-            given.
+        units: number of scores for a stimulus; the number of `labels` unless given.
         labels: names of the units.
         protocol: `json` or `frames`.
         timeout_seconds: how long one answer may take.
@@ -75,10 +74,10 @@ class Subprocess(Oracle):
         environment: variables of the program in addition to those of the server.
         deterministic: whether the same stimuli always give the same scores.
         batch_size: rows in one request, at most.
-        model: a name for what it computes, such as `v3`, in place of the command, the folder and
-            the environment. Change it when the program changes. Without a name, the command and
-            the contents of the files that stand in it tell which model it is; files that the
-            program reads besides are not looked at.
+        model: a name for the computation, such as `v3`, in place of the command, the folder and the
+            environment. Change the name when the program changes. Without a name, the command and
+            the contents of the files named in the command identify the model; other files that the
+            program reads are ignored.
 
     Raises:
         InvalidSpec: for an empty command, or numbers out of range.
@@ -196,7 +195,7 @@ class Subprocess(Oracle):
         try:
             scores, error = ask(process, rows, seconds)
         except BlackboxError:
-            # Later output would be taken for the answer to the next request.
+            # Later output would be read as the answer to the next request.
             self._end()
             raise
         if scores is None:

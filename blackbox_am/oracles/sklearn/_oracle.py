@@ -32,12 +32,12 @@ METHODS = ("decision_function", "predict_proba", "predict")
 
 @dataclass(frozen=True)
 class Sklearn(Oracle):
-    """A fitted estimator; its layers are those of its methods that say something of a row.
+    """A fitted estimator. Each of the following methods that the estimator has is a layer.
 
     ``decision_function``  (N, classes), or (N, 1) for two classes and for outlier detectors
     ``predict_proba``      (N, classes)
-    ``predict``            of a classifier (N, classes), 1 for the class it says and 0 for the
-                           others; of everything else (N, outputs)
+    ``predict``            of a classifier (N, classes), 1 for the predicted class and 0 for the
+                           others; of other estimators (N, outputs)
 
     So `predict_proba:3` is a unit, and its label is the name of class 3. Numbers are float64,
     as the estimator gives them.
@@ -48,24 +48,23 @@ class Sklearn(Oracle):
     flattened to rows of float64 and stretched from [0, 1] to the range of each feature; an
     estimator that was fitted on named columns gets a DataFrame with these names.
 
-    A file must be one that skops wrote, which holds no code, unlike pickle and joblib. The
-    types in it that skops does not vouch for must be named in `trusted`; trees are among
-    them (`sklearn.tree._tree.Tree`), as a forged one could read memory that is not its own.
-    An estimator can also be converted to ONNX with skl2onnx (`zipmap` off), for the oracle
-    `onnx`.
+    A file must be one that skops wrote, which holds no code, unlike pickle and joblib. Types that
+    skops does not trust must be named in `trusted`. Trees are such a type
+    (`sklearn.tree._tree.Tree`), because a forged tree could read memory outside its arrays. An
+    estimator can also be converted to ONNX with skl2onnx (`zipmap` off), for the oracle `onnx`.
 
     Attributes:
         estimator: the fitted estimator; in a configuration file the path of a `.skops` file.
         stimulus_shape: shape of one stimulus; (features,) unless given.
         table: the columns of a table, in place of `low` and `high`: a `Table` generator, its
             columns, or the DataFrame that the estimator was fitted on.
-        low: what a stimulus of 0 means, one number or one a feature.
-        high: what a stimulus of 1 means, in the same way.
-        trusted: types that are allowed in the file besides.
-        batch_size: rows it likes best in one call.
+        low: the feature value for a stimulus value of 0, one number or one for each feature.
+        high: the feature value for a stimulus value of 1, one number or one for each feature.
+        trusted: additional types that are allowed in the file.
+        batch_size: preferred rows in one call.
 
     Raises:
-        InvalidSpec: for something that is no estimator, or numbers that do not fit together.
+        InvalidSpec: if `estimator` is not an estimator, or for numbers that do not fit together.
     """
 
     kind: ClassVar[str] = "sklearn"
@@ -100,7 +99,7 @@ class Sklearn(Oracle):
         return {"estimator": _content_of(self.estimator)}
 
     def describe(self) -> OracleInfo:
-        """Its layers, found by one row.
+        """The layers of the estimator, found by a call with one row.
 
         Raises:
             NotFound: where there is no such file.
@@ -129,10 +128,10 @@ class Sklearn(Oracle):
         return answer.to(stimuli.device)
 
     def _call(self, method: str, rows: Any) -> Array:
-        """(N, units) float64: what a method says of rows (N, features)."""
+        """(N, units) float64: the result of a method for rows (N, features)."""
         try:
             answer = getattr(self._fitted, method)(rows)
-        except Exception as error:  # it is anyone's code, and its failure is an answer
+        except Exception as error:  # foreign code may raise anything
             raise OracleFailed(
                 f"{self._name}.{method} raised {type(error).__name__} on {len(rows)} rows of "
                 f"{rows.shape[1]} features: {error}{self._rows.cure}"
@@ -192,7 +191,7 @@ class Sklearn(Oracle):
             unknown = sorted(set(io.get_untrusted_types(file=path)) - set(self.trusted))
             if not unknown:
                 return io.load(path, trusted=list(self.trusted))
-        except Exception as error:  # skops', zipfile's, json's, and of what is loaded
+        except Exception as error:  # skops, zipfile, json and the loaded types
             raise InvalidSpec(
                 f"estimator: cannot read {path} as a file of skops: {type(error).__name__}: "
                 f"{error}; write it with skops.io.dump",
@@ -223,7 +222,9 @@ class Sklearn(Oracle):
 
     @property
     def _probe(self) -> Array:
-        """One stimulus: the lowest values, which are whole numbers and codes where these count."""
+        """One stimulus with the lowest value of each feature. These values are whole numbers and
+        valid codes for integer and categorical features.
+        """
         return np.zeros((1, prod(self._shape)))
 
     @cached_property
@@ -244,7 +245,7 @@ class Sklearn(Oracle):
 
     @cached_property
     def _shape(self) -> tuple[int, ...]:
-        """Of one stimulus."""
+        """The shape of one stimulus."""
         _ = self._methods
         if self.table:
             features = len(TableSchema(self.table).features)
@@ -270,7 +271,8 @@ class Sklearn(Oracle):
         labels: tuple[str, ...] = ()
         if self._classes is not None:
             names = tuple(str(name) for name in self._classes)
-            # With two classes, the one number of decision_function speaks for the second.
+            # With two classes, the single number of decision_function is the score of the second
+            # class.
             labels = names[1:] if units == 1 and len(names) == 2 else names
         fits = len(labels) == units
         return LayerInfo(method, "scores", (units,), ("unit",), labels=labels if fits else ())
@@ -290,7 +292,7 @@ class Sklearn(Oracle):
 
 
 def _content_of(estimator: Any) -> Digest | Unnamed:
-    """Digest of an estimator in memory, by what it would be pickled to; nothing is unpickled."""
+    """Digest of an estimator in memory: of the bytes of its pickle. Nothing is unpickled."""
     from joblib import hash as digest
 
     try:

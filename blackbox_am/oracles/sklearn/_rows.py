@@ -1,4 +1,4 @@
-"""From stimuli in [0, 1] to what a fitted estimator takes: an array, or a DataFrame."""
+"""Converts stimuli in [0, 1] into the input of a fitted estimator: an array, or a DataFrame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ Array = NDArray[Any]
 
 
 class Rows(ABC):
-    """Makes the rows that an estimator takes. `cure` ends the message of one that refuses them."""
+    """Makes rows for an estimator. `cure` is the end of the error message if the estimator refuses
+    these rows.
+    """
 
     cure = ""
 
@@ -25,15 +27,15 @@ class Rows(ABC):
         """Rows for stimuli (N, features) in [0, 1]."""
 
     def other_forms(self) -> Sequence[Rows]:
-        """What to try where the estimator refuses these rows when it is described."""
+        """The remedy to suggest if the estimator refuses the rows during its description."""
         return ()
 
 
 class StretchedRows(Rows):
     """Each feature stretched from [0, 1] to its range, in float64.
 
-    Where both bounds of a feature are whole numbers more than 1 apart, a value that float32
-    cannot tell from a whole number is that number: an integer or a code arrives exactly.
+    If both bounds of a feature are whole numbers more than 1 apart, a value within float32 rounding
+    of a whole number becomes that whole number. Integers and codes are therefore exact.
 
     Args:
         low, high: one number, or one a feature.
@@ -97,8 +99,8 @@ class TableRows(Rows):
         return frame.to_numpy(np.float64) if numeric else frame.to_numpy(object)
 
     def other_forms(self) -> Sequence[Rows]:
-        """With categories as such: LightGBM and XGBoost take no texts, and tell categories by
-        their values.
+        """The same rows with texts as pandas' categories: LightGBM and XGBoost accept no texts, and
+        identify categories by their values.
         """
         if self._categorical or self._names is None:
             return ()

@@ -58,12 +58,11 @@ class Snn(Oracle):
         spiking1.first_spike    1 - t / steps for a first spike at step t; 0 for none
         spiking1.membrane       mean membrane potential
 
-    and every other layer, the network's `output` included, is one: the mean over the steps. The
-    network computes in the precision of its weights, and itself stays as it is but for the state of
-    its neurons.
-    Answers are repeatable: where inputs are random spikes, the seed fixes them. There are no
-    gradients, as those of a spike are a matter of choice (surrogates); for these, wrap the
-    loop in a module and give it to the oracle `torch_module`.
+    and every other layer, the network's `output` included, is one layer: the mean over the steps.
+    The network computes in the precision of its weights. Only the state of its neurons is changed.
+    Answers are repeatable: where inputs are random spikes, the seed fixes them. The oracle has no
+    gradients, because the gradient of a spike is not defined without the choice of a surrogate. For
+    surrogate gradients, wrap the loop in a module and use the oracle `torch_module`.
 
     Attributes:
         model: the module; in a configuration file `package.module:attribute`, a module or a
@@ -78,14 +77,14 @@ class Snn(Oracle):
             channel (the first axis; of clips (frames, channels, height, width) the second) ...
         std: ... and then divided by this.
         seed: fixes the spikes of `rate`.
-        device: such as `cpu` or `cuda:0`; `auto` is where the weights of a network at hand are,
-            and for all others CUDA where there is one.
+        device: such as `cpu` or `cuda:0`. `auto` is the device of the weights for a network given
+            as an object; for other networks CUDA if available.
         labels: class names, for the output and the last layers of as many units.
-        batch_size: rows it likes best in one call.
+        batch_size: preferred rows in one call.
 
     Raises:
         InvalidSpec: for a module without such neurons, or numbers that do not fit together.
-        NotFound: where there is no file of weights.
+        NotFound: if the file of weights does not exist.
     """
 
     kind: ClassVar[str] = "snn"
@@ -121,14 +120,14 @@ class Snn(Oracle):
                 "out, or set encoding to 'constant'",
                 field="mean",
             )
-        _ = self._network  # what does not fit is refused here, and not at the first use
+        _ = self._network  # parameters that do not fit are refused here, not at the first use
 
     def __getstate__(self) -> dict[str, Any]:
-        """Its parameters alone: a copy in another process reads its network anew."""
+        """Only the parameters: a copy in another process loads its network again."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def contents(self) -> Mapping[str, object]:
-        return {"model": self._network.module, "weights": None}  # it has the weights already
+        return {"model": self._network.module, "weights": None}  # loaded already
 
     def describe(self) -> OracleInfo:
         return self._info
@@ -218,7 +217,7 @@ class Snn(Oracle):
 
     @cached_property
     def _sources(self) -> dict[str, tuple[str, str]]:
-        """For each layer, its module and what is read of it."""
+        """For each layer, its module and its read-out."""
         sources = {}
         for found in self._survey.found:
             if is_neuron(found.place.module):

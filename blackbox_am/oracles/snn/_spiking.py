@@ -1,4 +1,4 @@
-"""Spikes: stimuli as inputs over time, and what is read of neurons over time."""
+"""Spikes: stimuli as inputs over time, and read-outs of neurons over time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from blackbox_am.core.rng import position_seed
 Encoding = Literal["constant", "rate", "latency"]
 
 READOUTS = ("rate", "first_spike", "membrane")
-"""What can be read of a layer of neurons."""
+"""Read-outs of a layer of neurons."""
 
 
 def is_neuron(module: nn.Module) -> bool:
@@ -25,8 +25,8 @@ def is_neuron(module: nn.Module) -> bool:
 def put_to_rest(model: nn.Module) -> None:
     """Puts every neuron of a model to rest.
 
-    `snntorch.utils.reset` looks at a model's own children only, and then puts all neurons of
-    the process to rest, whoever runs them.
+    `snntorch.utils.reset` looks only at a model's direct children, and then resets all neurons of
+    the process, including those of other models.
     """
     for module in model.modules():
         if is_neuron(module):
@@ -39,10 +39,10 @@ def over_time(
     """The input at each step, for stimuli (N, *stimulus).
 
     ``constant``  the stimulus itself, a current that does not change
-    ``rate``      a spike with the probability that a value in [0, 1] says. The random numbers
-                  are those of the seed, the step and the place in the stimulus, the same for
-                  every stimulus: so an answer is repeatable, and does not depend on the batch
-    ``latency``   one spike, at step round((1 - value) (steps - 1)); none for a value of 0
+    ``rate``      a spike with a probability equal to the value in [0, 1]. The random numbers depend
+    on the seed, the step and the place in the stimulus, and are the same for every stimulus: so an
+    answer is repeatable, and does not depend on the batch ``latency``   one spike, at step round((1
+    - value) (steps - 1)); none for a value of 0
     """
     for step in range(steps):
         if encoding == "constant":
@@ -57,7 +57,7 @@ def over_time(
 
 
 class Recorder:
-    """One read-out of one module, taken together over the steps.
+    """One read-out of one module, combined over the steps.
 
     ``mean``         the mean of its output
     ``rate``         the same, of spikes: the firing rate
@@ -67,7 +67,7 @@ class Recorder:
                      a spike brings in the next
 
     Args:
-        readout: which.
+        readout: name of the read-out.
         arranged: puts the stimuli of an output on its first axis; None where it has another
             shape than when the network was described.
     """
@@ -81,7 +81,7 @@ class Recorder:
         self._total: torch.Tensor | None = None
 
     def record(self, module: nn.Module, output: torch.Tensor) -> None:
-        """Takes the output of one step. Another shape than expected is passed over."""
+        """Takes the output of one step. An output of an unexpected shape is ignored."""
         found = module.mem if self.readout == "membrane" else output
         values = self.arranged(found) if isinstance(found, torch.Tensor) else None
         if values is None:
@@ -98,20 +98,20 @@ class Recorder:
             self._total += values
 
     def result(self) -> torch.Tensor | None:
-        """(N, *shape) float64 where the network computes in that, else float32.
+        """(N, *shape) float64 if the network computes in float64, else float32.
 
         None where nothing was recorded.
         """
         if self._total is None:
             return None
         if self.readout == "first_spike":
-            # No spike came after infinitely many steps.
+            # Without a spike, the step of the first spike counts as infinite.
             return (1 - self._total / self.steps).clamp_min(0)
         return self._total / self.steps
 
 
 def together(*hooks: Callable[[nn.Module, torch.Tensor], None]) -> Callable[..., None]:
-    """One hook for several, all of them called."""
+    """One hook that calls several hooks."""
 
     def record(module: nn.Module, output: torch.Tensor) -> None:
         for hook in hooks:

@@ -1,4 +1,4 @@
-"""Which axis of its output, and of its input, is the unit axis of a module, told by its class."""
+"""The unit axis of a module's output and of its input, determined by the module's class."""
 
 from __future__ import annotations
 
@@ -37,10 +37,9 @@ _DIMENSIONS = re.compile(r"(?:Conv|ConvTranspose|BatchNorm|InstanceNorm|ConvReLU
 
 
 def output_axis(module: nn.Module, output: torch.Tensor) -> int | None:
-    """The unit axis of what `module` returned; None where its class alone does not say.
+    """The unit axis of the output of `module`; None if the class alone does not determine it.
 
-    A subclass that computes something of its own counts as unknown: there are layer norms whose
-    channels stand first.
+    A subclass with its own computation counts as unknown: some layer norms have channels first.
     """
     kind = known_class(module)
     if kind is None:
@@ -50,7 +49,7 @@ def output_axis(module: nn.Module, output: torch.Tensor) -> int | None:
 
 
 def input_axis(module: nn.Module, values: torch.Tensor) -> int | None:
-    """The unit axis of what `module` is given; None where its class alone does not say."""
+    """The unit axis of the input of `module`; None if the class alone does not determine it."""
     kind = known_class(module)
     if kind is None or issubclass(kind, (nn.Embedding, nn.EmbeddingBag)):
         return None
@@ -79,7 +78,7 @@ def _axis_of(kind: type[nn.Module], module: nn.Module, axes: int) -> int | None:
     if issubclass(kind, _SECOND):
         return 1
     if issubclass(kind, (nn.LayerNorm, nn.RMSNorm)):
-        # One that takes whole maps, (C, H, W), does not say which of the axes is the unit.
+        # A layer norm over whole maps, (C, H, W), does not determine which axis is the unit axis.
         return axes - 1 if len(getattr(module, "normalized_shape", ())) == 1 else None
     return None
 
@@ -95,7 +94,7 @@ def _axis_by_name(name: str, axes: int) -> int | None:
 
 
 def _original_class(name: str) -> type[nn.Module] | None:
-    """The class of a stand-in's original by its full name, where it is one of PyTorch's."""
+    """The class of a stand-in's original module by its full name, if it is a class of PyTorch."""
     module, _, kind = name.removeprefix("__torch__.").rpartition(".")
     if not module.startswith("torch.nn."):
         return None

@@ -28,11 +28,11 @@ class Exported(Program):
     `scaled_dot_product_attention`.
 
     Attributes:
-        stimulus_shape: of one stimulus, where the program says it.
+        stimulus_shape: of one stimulus, if the program contains it.
 
     Raises:
-        InvalidSpec: where it takes other things than one batch of stimuli, or was exported in
-            training mode.
+        InvalidSpec: if the program takes other arguments than one batch of stimuli, or was exported
+            in training mode.
     """
 
     def __init__(self, program: ExportedProgram) -> None:
@@ -48,7 +48,7 @@ class Exported(Program):
                 self.stand_ins[tap.name] = StandIn(
                     tap.original_name, composite=tap.composite, heads=tap.heads
                 )
-        for place, tap in reversed(list(enumerate(taps))):  # each is put right behind its node
+        for place, tap in reversed(list(enumerate(taps))):  # inserted directly after its node
             module.add_submodule(f"stand_in_{place}", self.stand_ins[tap.name])
             with module.graph.inserting_after(tap.node):
                 module.graph.call_module(f"stand_in_{place}", (tap.node,))
@@ -75,7 +75,7 @@ class _Tap:
 
 
 def _taps(graph: fx.Graph) -> Iterator[_Tap]:
-    """What is readable, in the order of the computation."""
+    """The readable values, in the order of the computation."""
     alive = _depending(graph)
     members: dict[str, set[fx.Node]] = {}
     facts: dict[str, tuple[str, str]] = {}
@@ -93,7 +93,7 @@ def _taps(graph: fx.Graph) -> Iterator[_Tap]:
         if node.target is _ATTENTION and _stack(node):
             owner, kind = list(_stack(node).values())[-1]
             yield _Tap(owner, _full_name(kind), node, heads=True)
-        # A module is often given back what its last child gave: the child comes first.
+        # A module often returns the value of its last child: the child comes first.
         for key in sorted(given.get(node, ()), key=lambda key: -len(facts[key][0])):
             path, kind = facts[key]
             inside = any(other.startswith(f"{path}.") for other in paths)

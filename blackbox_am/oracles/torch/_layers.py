@@ -1,4 +1,4 @@
-"""Layers of a PyTorch model: what each computes, and the names of its axes."""
+"""Layers of a PyTorch model, with the names of their axes."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Layer:
 
     Attributes:
         name: a dotted module name, `output` for the model itself.
-        module: the module that is listened to.
-        shape: of what is read, for one stimulus.
-        axes: what each axis of the shape is.
+        module: the module whose forward pass is recorded.
+        shape: of the recorded values for one stimulus.
+        axes: the name of each axis of the shape.
         head: whether it is one attention head.
     """
 
@@ -100,7 +100,9 @@ def _is_a(module: nn.Module, *kinds: type[nn.Module]) -> bool:
 
 
 def _class_of(module: nn.Module) -> type[nn.Module]:
-    """Its class; for a stand-in that of the original, where it is one of PyTorch's."""
+    """The module's class; for a stand-in the class of the original module, if it is a class of
+    PyTorch.
+    """
     if isinstance(module, StandIn):
         return known_class(module) or StandIn
     return type(module)

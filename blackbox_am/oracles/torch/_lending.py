@@ -62,7 +62,7 @@ def private_copy(
     """
     try:
         made: nn.Module = copy.deepcopy(module)
-    except Exception as error:  # whatever an attribute of the module raises
+    except Exception as error:  # an attribute of the module may raise anything
         raise InvalidSpec(
             f"model: this {type(module).__name__} is needed in another precision or on another "
             f"device, and cannot be copied ({error}); convert it yourself, and leave out dtype "
@@ -80,7 +80,7 @@ class Following:
     its buffers without a count: buffers, which are small, are copied each time.
 
     Args:
-        source: the module; nothing is done to it.
+        source: the module; it is not changed.
         copied: its private copy.
     """
 
@@ -115,7 +115,7 @@ def converted(
         return tensor.to(device=device, dtype=wanted)
 
     # `Module.to` would drop the imaginary part of complex weights.
-    made: nn.Module = module._apply(convert)  # type: ignore[no-untyped-call]  # noqa: SLF001  # what `Module.to` is made of
+    made: nn.Module = module._apply(convert)  # type: ignore[no-untyped-call]  # noqa: SLF001  # used by `Module.to`
     return made
 
 
@@ -139,7 +139,7 @@ def home_of(module: nn.Module) -> tuple[torch.device | None, torch.dtype | None]
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The module inside of what `torch.compile` and `DataParallel` put around it.
+    """The module inside the wrappers of `torch.compile` and `DataParallel`.
 
     Inside, layers have the names that they have in the user's code, and hooks run.
     """
@@ -173,9 +173,9 @@ def _with_index(device: torch.device) -> torch.device:
 def _steady_attention() -> Iterator[None]:
     """Keeps PyTorch's fused attention off.
 
-    It is taken or not according to hooks and autograd, and runs no hooks inside: the same
-    stimulus would read other last bits from call to call. The switch is global to the process:
-    the last call that needs it puts it back.
+    PyTorch uses fused attention depending on hooks and autograd, and runs no hooks inside it: the
+    last bits of an activation would differ between calls. The switch is global to the process: the
+    last call that needs the switch restores it.
     """
     with _ATTENTION:
         if not _attending[0]:

@@ -1,10 +1,10 @@
 """Where an operation leaves the unit axis of its inputs.
 
-Layers of weights make units: what a convolution or a matrix product puts out has them on an axis
-that the operation fixes. Every other operation is asked: one unit of its input is changed, the
-operation is done once more, and the axis of the result on which the change stays at one index is
-the unit axis there. Permutations, views, windows, concatenations, slices, pooling and attention,
-and whatever else a model does between its modules, are all covered by that one question.
+Operations with weights create units: a convolution or a matrix product fixes the unit axis of its
+output. Every other operation is probed: one unit of its input is changed and the operation is run
+again. The unit axis of the result is the axis on which the change stays at one index. This probe
+covers permutations, views, windows, concatenations, slices, pooling, attention and all other
+operations between modules.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ _SAME_AXES = {
 
 
 class Call:
-    """One operation with its arguments, which can be done again with one of them replaced."""
+    """One operation with its arguments. The operation can be run again with one argument
+    replaced.
+    """
 
     def __init__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.func = func
@@ -69,7 +71,9 @@ class Call:
 
     @property
     def name(self) -> str:
-        """Its name without the library and without the mark of in-place operations."""
+        """The operation's name without the library and without the suffix of in-place
+        operations.
+        """
         name: str = self.func._schema.name  # noqa: SLF001  # has no public name
         bare = name.partition("::")[2]
         return bare if bare.endswith("__") else bare.rstrip("_")
@@ -100,7 +104,9 @@ class Call:
         return found
 
     def again(self, place: int, replaced: torch.Tensor, out: int) -> torch.Tensor | None:
-        """Output `out` of the operation with another tensor at `place`; None where it fails."""
+        """Output `out` of the operation with another tensor at `place`; None if the operation
+        fails.
+        """
         leaves = list(self.leaves)
         for other, tensor in self._kept.items():
             leaves[other] = tensor.clone()
@@ -109,18 +115,18 @@ class Call:
         try:
             found = tree_leaves(self.func(*args, **kwargs))[out]
         except (RuntimeError, ValueError, IndexError, NotImplementedError):
-            return None  # the operation takes no changed input, so the probe says nothing
+            return None  # the operation does not accept the changed input: no result
         return found if isinstance(found, torch.Tensor) else None
 
 
 def mark_of_result(
     call: Call, operands: Sequence[Operand], place: int, out: torch.Tensor, rows: int
 ) -> Mark:
-    """What is known of one result of an operation, some operand of which has a mark.
+    """The mark of one result of an operation that has a marked operand.
 
     Args:
         call: the operation, done already.
-        operands: its tensors, as they were marked before.
+        operands: its tensors, with their marks before the operation.
         place: the number of the result among the results.
         out: the result.
         rows: number of stimuli.

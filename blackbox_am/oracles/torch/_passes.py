@@ -1,4 +1,4 @@
-"""Runs of a model in which the output at every place is looked at."""
+"""Runs of a model that inspect the output at every place."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Forward = Callable[[torch.Tensor], None]
 
 @dataclass
 class Record:
-    """What was seen at one place, when its module ran for the last time.
+    """The values at one place in the last run of its module.
 
     Attributes:
-        place: where.
-        seen: the values; of attention heads those of the first; None where there are none.
-        reason: why there are none.
+        place: the place.
+        seen: the values; for attention heads the values of the first head; None if no values exist.
+        reason: why no values exist.
         runs: how often the module ran.
-        heads: how many attention heads there are, 0 where the place has none.
-        mark: what the operations before say of the unit axis.
+        heads: number of attention heads; 0 without attention heads.
+        mark: the knowledge about the unit axis from earlier operations.
         class_lengths: lengths of the token sequences with a class token, so far.
     """
 
@@ -56,7 +56,7 @@ class Pass:
     records: dict[str, Record] = field(default_factory=dict)
 
     def seen(self, name: str) -> Seen | None:
-        """The values at a place; None where there were none."""
+        """The values at a place; None without values."""
         record = self.records.get(name)
         return record.seen if record is not None else None
 
@@ -67,12 +67,12 @@ class Pass:
         inputs: torch.Tensor,
         flow: UnitFlow | None = None,
     ) -> Pass:
-        """Runs the model once, and looks at every place.
+        """Runs the model once, and records every place.
 
         Args:
             places: by name.
             forward: runs the model.
-            inputs: what it is run on.
+            inputs: the input of the model.
             flow: follows the operations of this run.
         """
         with ExitStack() as stack:
@@ -120,7 +120,7 @@ class Pass:
 
 
 def _unreadable(values: torch.Tensor | None) -> str:
-    """Why nothing can be read of what a module returned; empty where something can."""
+    """The reason why a module's result cannot be read; empty if the result can be read."""
     if values is None:
         return "its output holds no tensor"
     if values.is_complex():
@@ -134,7 +134,7 @@ def _unreadable(values: torch.Tensor | None) -> str:
 
 @contextmanager
 def _settled_by_class(module: nn.Module, flow: UnitFlow) -> Iterator[None]:
-    """Tells the flow what the module's class says of its input and its output."""
+    """Passes the unit axes that the module's class fixes for input and output to the flow."""
 
     def before(module: nn.Module, args: tuple[Any, ...]) -> None:
         values = args[0] if args else None
@@ -169,7 +169,9 @@ def _hooked(module: nn.Module, hook: Callable[..., None]) -> Iterator[None]:
 
 @contextmanager
 def _same_random_numbers(device: torch.device) -> Iterator[None]:
-    """A model that draws random numbers draws the same ones each time, and nobody else notices."""
+    """Fixes the random numbers that a model draws, and restores the state of the generators
+    afterwards.
+    """
     with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(0)
         yield

@@ -19,7 +19,9 @@ HEADS = "heads"
 """Suffix of an attention module's name for the outputs of its heads."""
 
 Read = Callable[[tuple[Any, ...], dict[str, Any], Any], torch.Tensor | None]
-"""From a module's arguments, keyword arguments and output to a layer's values (N, ...)."""
+"""Function of a module's arguments, keyword arguments and output that returns a layer's values (N,
+...).
+"""
 
 _COUNTS = ("num_heads", "num_attention_heads", "heads", "n_heads")
 _PROJECTIONS = ("proj", "o_proj", "out_proj", "c_proj")
@@ -56,8 +58,7 @@ def places_of(model: nn.Module) -> dict[str, Place]:
     else:
         named = {name: one for name, one in model.named_modules() if takes_hooks(one)}
         heads = {name: heads_of(module) for name, module in named.items()}
-        # Heads come first, because they are computed before the projection from whose input they
-        # are read.
+        # Heads come first, because they are read from the input of the projection.
         places = {f"{name}.{HEADS}".lstrip("."): place for name, place in heads.items() if place}
         places |= {name: Place(module, output_of) for name, module in named.items() if name}
     places[own_output(places)] = Place(model, output_of)
@@ -78,10 +79,10 @@ def own_output(names: Container[str]) -> str:
 
 
 def tensors_in(output: object) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
-    """The tensors in what a module returned, with the keys that lead to each.
+    """The tensors in a module's result, with the keys that lead to each tensor.
 
     Attention returns (values, weights), models of transformers a dict-like record, others a
-    dataclass, or any of these inside of each other. Numbers are keys of what has no names.
+    dataclass, or any of these inside of each other. Elements without names have numbers as keys.
     """
     if isinstance(output, torch.Tensor):
         yield (), output
@@ -113,13 +114,13 @@ def output_of(args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> tor
 
 
 def _heads_first(args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> torch.Tensor | None:  # noqa: ARG001
-    """(heads, N, tokens, dim) of what a program's attention computes, (N, heads, tokens, dim)."""
+    """(heads, N, tokens, dim) from the attention output of a program, (N, heads, tokens, dim)."""
     values = tensor_of(output)
     return values.transpose(0, 1) if values is not None and values.ndim == 4 else None
 
 
 def head_of(place: Place, head: int) -> Place:
-    """One head of a place of heads."""
+    """The place of one head, from the place of all heads."""
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> torch.Tensor | None:
         heads = place.read(args, kwargs, output)
@@ -140,17 +141,17 @@ def further_outputs(module: nn.Module, output: object) -> Iterator[tuple[str, Pl
 def heads_of(module: nn.Module) -> Place | None:
     """Where the heads of an attention module are read; None for any other module.
 
-    A head's output is what it makes of its values by its weights, softmax(q k^T / sqrt(d)) v
-    (Vaswani et al. 2017, equation 1), before the projection that mixes the heads. It is read
+    A head's output is softmax(q k^T / sqrt(d)) v, the weighted sum of its values (Vaswani et al.
+    2017, equation 1), before the projection that mixes the heads. The output is read
 
     - from the input of that projection, where the module has one, called as in timm
       (`proj`), transformers (`o_proj`, `out_proj`) or GPT-like code (`c_proj`);
-    - from the module's own output, where the projection is somebody else's, as in
-      transformers before version 5;
+    - from the module's own output, if another module has the projection, as in transformers before
+      version 5;
     - in `nn.MultiheadAttention`, whose projection is a matrix that no module applies, by
       running the module once more with the identity in its place.
 
-    The number of heads is what the module says, as `num_heads` or a name like it.
+    The number of heads is the module's attribute `num_heads`, or an attribute with a similar name.
     """
     if isinstance(module, nn.MultiheadAttention):
         return Place(module, _again(module), heads=True)
@@ -170,7 +171,9 @@ def heads_of(module: nn.Module) -> Place | None:
 
 
 def _split(values: object, heads: int) -> torch.Tensor | None:
-    """(N, tokens, heads * dim) to (heads, N, tokens, dim); so with tokens before stimuli."""
+    """(N, tokens, heads * dim) to (heads, N, tokens, dim). The order (tokens, N, ...) is kept
+    likewise.
+    """
     if not isinstance(values, torch.Tensor) or values.ndim < 3 or values.shape[-1] % heads:
         return None
     return values.reshape(*values.shape[:-1], heads, -1).movedim(-2, 0)

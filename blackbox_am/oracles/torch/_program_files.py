@@ -82,7 +82,7 @@ def _check_pickles(file: Path) -> None:
                 continue
             try:
                 torch.load(io.BytesIO(start), weights_only=True, map_location="cpu")
-            except Exception as error:  # whatever keeps the safe reader from reading
+            except Exception as error:  # the safe reader may raise anything
                 raise InvalidSpec(
                     f"model: {file} holds objects in {name} that only pickle could read, which "
                     f"runs code of the file; export the module again without them: {error}",

@@ -10,8 +10,8 @@
 ``package.module:X``  a module, or a class or function that makes one: the operator's own code
 ====================  ==========================================================================
 
-All of these are for the operator alone, who trusts these files: PyTorch does not promise that
-a program by a stranger does no harm.
+Only the operator gives these names, and trusts these files: PyTorch does not guarantee that a
+program from an unknown source is harmless.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ class Source(ABC):
 
     uses: ClassVar[frozenset[str]] = frozenset()
     trained_on_images: ClassVar[bool] = False
-    """Whether its stimuli were normalised when it was trained, as it should say."""
+    """Whether the model was trained on normalised stimuli, so that mean and deviation are
+    required.
+    """
 
     model: Any
     options: Options
@@ -169,12 +171,12 @@ class Given(Source):
 
 
 class Imported(Source):
-    """`package.module:attribute`: a module, or what makes one of `arguments`."""
+    """`package.module:attribute`: a module, or a callable that makes a module from `arguments`."""
 
     uses = frozenset({"arguments", "weights"})
 
     def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
-        # The code may read anything, and what it has made tells all of it.
+        # The code may read other files. The built module identifies the model completely.
         return {"model": loaded(), "weights": None, "arguments": None}
 
     def load(self, device: str) -> Loaded:  # noqa: ARG002
@@ -200,7 +202,7 @@ class Imported(Source):
             return maker
         try:
             return maker(**self.options.arguments)
-        except Exception as error:  # it is the operator's code
+        except Exception as error:  # the operator's code may raise anything
             given = ", ".join(self.options.arguments) or "none"
             raise InvalidSpec(
                 f"model: {self.model!r} raised {type(error).__name__} when it was called with the "
@@ -277,7 +279,7 @@ class Timm(Source):
             model: nn.Module = self._timm.create_model(
                 self.model, pretrained=False, **options.arguments
             )
-        except Exception as error:  # whatever the model's own code raises
+        except Exception as error:  # the model's own code may raise anything
             raise InvalidSpec(
                 f"model: timm cannot make {self.model!r}: {error}", field="model"
             ) from error

@@ -1,4 +1,4 @@
-"""What the layers of a PyTorch model are, found by running it a few times on random stimuli."""
+"""Finds the layers of a PyTorch model by a few runs on random stimuli."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from blackbox_am.oracles.torch._stand_ins import Program
 from blackbox_am.oracles.torch._unit_flow import UnitFlow
 
 ROWS, FEWER = 3, 2
-"""Numbers of stimuli in the runs, where the model takes these."""
+"""Numbers of stimuli in the runs, if the model accepts these numbers."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Found:
     Attributes:
         name: of the layer.
         place: where it is read.
-        layout: how its output lies.
+        layout: how stimuli and units are arranged in the output.
         runs: how often its module runs for one batch.
         head: whether it is one attention head.
         class_token: whether its token 0 is a class token.
@@ -45,18 +45,18 @@ class Found:
 
     @property
     def layer(self) -> Layer:
-        """As it is described."""
+        """The description of the layer."""
         return Layer(self.name, self.place.module, self.layout.shape, self.layout.axes, self.head)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found.
+    """The result of a survey.
 
     Attributes:
         found: the layers, in the order of the computation.
-        unaddressable: what is no layer, with the reason.
-        notes: what went wrong on the way, for the operator.
+        unaddressable: places that are not layers, with the reason.
+        notes: problems during the survey, for the operator.
     """
 
     found: tuple[Found, ...]
@@ -66,7 +66,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class _Runs:
-    """The runs that are compared: all but the first may be missing."""
+    """The runs that are compared. Only the first run always exists."""
 
     first: Pass
     changed: Pass | None
@@ -83,16 +83,17 @@ def survey(
     rows: tuple[int, int | None],
     like: torch.Tensor,
 ) -> Survey:
-    """Runs the model on random stimuli, and tells what each of its layers is.
+    """Runs the model on random stimuli, and determines the axes of each layer.
 
-    With one stimulus changed, the entries of a layer that change are those of this stimulus; with
-    fewer stimuli the batch axis is shorter. The unit axis is the one that the module's class
-    fixes, or that the operations behind the values leave it on (`UnitFlow`). Where neither says,
-    stimuli of twice the size lengthen the axes of space, time and tokens, and no others.
+    If one stimulus is changed, the entries of a layer that change belong to this stimulus. With
+    fewer stimuli, the batch axis is shorter. The unit axis is fixed by the module's class, or
+    follows from the operations that produced the values (`UnitFlow`). If neither determines the
+    unit axis, stimuli of twice the size lengthen the axes of space, time and tokens, and no other
+    axis.
 
     Args:
         model: the model.
-        places: where it is read.
+        places: the places to record.
         forward: runs it on a batch.
         stimulus_shape: of one stimulus.
         rows: the fewest and the most stimuli it takes at once; None for any number.
@@ -120,7 +121,8 @@ def survey(
     try:
         first = once(stimuli, UnitFlow(stimuli, 1 + channel_axis(stimulus_shape)))
     except OracleFailed as error:
-        # Some compiled code runs in no mode. What the model itself raises, it raises again.
+        # Some compiled code fails while operations are followed. An error of the model itself is
+        # raised again by the second run.
         first = once(stimuli)
         notes = (f"the axes of layers were told by their classes alone, because {error}",)
     takes_fewer = fewest <= FEWER < count
@@ -138,7 +140,7 @@ def _where_possible(once: Callable[[torch.Tensor], Pass], inputs: torch.Tensor) 
     try:
         return once(inputs)
     except OracleFailed:
-        return None  # the model takes no such batch; the other runs have to do
+        return None  # the model refuses such a batch; the other runs must suffice
 
 
 def _changed_row(rows: int) -> int:
@@ -180,7 +182,7 @@ class _Decider:
         self._larger: list[Pass | None] = []
 
     def layers(self, name: str, record: Record) -> Iterator[Found | Unaddressable]:
-        """The layer or the layers at one place, or why there is none."""
+        """The layer or the layers at one place, or the reason why no layer can be read."""
         if record.seen is None:
             yield Unaddressable(name, record.reason)
             return

@@ -18,7 +18,7 @@ from blackbox_am.oracles.torch._stand_ins import Program, StandIn
 _KEPT = 64
 _ATTENTION = "aten::scaled_dot_product_attention"
 _FORWARD = re.compile(r"forward\d*")
-"""The method that is called; in a trace each further call has a method of its own."""
+"""The name of the called method; in a trace, each further call has its own method."""
 _REWRITING = threading.Lock()
 
 
@@ -105,7 +105,7 @@ def _with_outputs(script: Any, wanted: tuple[str, ...], *, whole: bool) -> Any:
 
 @dataclass(frozen=True)
 class _Value:
-    """A value in a graph: what module `owner` gave back, or the heads that it attends with."""
+    """A value in a graph: the output of module `owner`, or the output of its attention heads."""
 
     owner: str
     value: Any
@@ -117,20 +117,20 @@ class _Value:
 
 
 def _exposed(script: Any) -> tuple[Any, list[_Value]]:
-    """A copy of the graph without calls, and the values in it that modules gave back."""
+    """A copy of the graph without calls, and the output values of modules in it."""
     with _REWRITING:
         graph = script.graph.copy()
         return graph, _Inliner(script, graph).run()
 
 
 class _Inliner:
-    """Puts methods in the place of their calls, and remembers whose values are whose."""
+    """Replaces calls by the graphs of their methods, and records the module of each value."""
 
     def __init__(self, script: Any, graph: Any) -> None:
         self.graph = graph
         self.modules = {next(iter(graph.inputs())).unique(): ("", script)}
         self.found: list[_Value] = []
-        # Whose nodes are being looked at, and how many nodes there are behind them.
+        # The current module, and the number of nodes after its own nodes.
         self.owners: list[tuple[str, int]] = []
 
     def run(self) -> list[_Value]:
@@ -154,7 +154,7 @@ class _Inliner:
         }
         readable = [replace(found, value=_tensor(found.value)) for found in self.found]
         known = [found for found in readable if found.value is not None]
-        # What a module gave back is often what its last child gave: the child comes first.
+        # A module often returns the value of its last child: the child comes first.
         return sorted(known, key=lambda found: (order[found.value.unique()], -len(found.owner)))
 
     def _called(self, node: Any) -> bool:
@@ -168,7 +168,7 @@ class _Inliner:
                 name = f"{path}.{node.s('name')}".lstrip(".")
                 self.modules[node.output().unique()] = (name, child)
         elif node.kind() == _ATTENTION and self.owners:
-            # Without an owner, as in a frozen program, one attention is not told from another.
+            # Without an owner, as in a frozen program, several attentions cannot be distinguished.
             self.found.append(_Value(self.owners[-1][0], node.output(), heads=True))
 
     def _inline(self, node: Any) -> str:
@@ -191,7 +191,7 @@ class _Inliner:
 
 
 def _tensor(value: Any) -> Any:
-    """The value, or the first of a tuple, where that is a tensor made by the graph."""
+    """The value, or the first of a tuple, if it is a tensor that the graph computes."""
     if value.node().kind() == "prim::TupleConstruct":
         value = value.node().inputsAt(0)
     made = value.node().kind() != "prim::Param"

@@ -1,4 +1,4 @@
-"""Models of transformers that see images: where they lie, and what their files say of them."""
+"""Image models of transformers: their folders, and the facts in their configuration files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _UNNAMED = re.compile(r"LABEL_\d+")
 
 
 def folder_of(name: str, *, download: bool) -> Path:
-    """The folder of a model: `name` itself, or where a model of the hub was downloaded to.
+    """The folder of a model: `name` itself, or the folder of a downloaded model of the hub.
 
-    Only configurations and safetensors are downloaded, and only where that is allowed.
+    Only configurations and safetensors are downloaded, and only if downloads are allowed.
 
     Raises:
-        NotFound: where there is neither.
+        NotFound: if neither exists.
     """
     if Path(name).is_dir():
         return Path(name)
@@ -34,7 +34,7 @@ def folder_of(name: str, *, download: bool) -> Path:
         raise MissingExtra.of("transformers", "hf") from error
     try:
         found = snapshot_download(name, local_files_only=not download, allow_patterns=_FILES)
-    except (OSError, ValueError) as error:  # the hub's own errors are of these kinds
+    except (OSError, ValueError) as error:  # the hub's errors are subclasses of these
         raise NotFound(
             f"model: expected a folder in save_pretrained's layout, or the name of a model that "
             f"was downloaded before (or set download = true), got {name!r}: {error}",
@@ -47,8 +47,8 @@ def read_facts(folder: Path) -> Facts:
     """Shape and normalisation of stimuli, and the names of classes.
 
     From config.json: `image_size`, `num_channels` (its own, or those of its `vision_config`)
-    and `id2label`. From preprocessor_config.json: `image_mean` and `image_std`, what pixels are
-    multiplied with before, and the size of images where config.json leaves it open.
+    and `id2label`. From preprocessor_config.json: `image_mean` and `image_std`, the factor that
+    pixels are multiplied with before, and the size of images if config.json does not contain it.
 
     Raises:
         NotFound: where there is no config.json.
@@ -79,20 +79,20 @@ def read_facts(folder: Path) -> Facts:
 
 
 def load_model(folder: Path, architecture: str, arguments: dict[str, Any]) -> nn.Module:
-    """The model, on the CPU, called with images and nothing else.
+    """The model, on the CPU, with images as its only argument.
 
-    Read are safetensors alone, and the code that runs is that of transformers, never the
-    model's own. Of a model with several towers, such as CLIP, the image features are the output.
+    Only safetensors are read, and only code of transformers runs, never code from the model's
+    folder. For a model with several towers, such as CLIP, the image features are the output.
 
     Args:
         folder: in save_pretrained's layout.
-        architecture: the class, such as `ViTModel`; what config.json says where empty.
+        architecture: the class, such as `ViTModel`; empty takes the class in config.json.
         arguments: given to `from_pretrained`, such as `{"add_pooling_layer": False}`.
 
     Raises:
         MissingExtra: where transformers is not installed.
-        InvalidSpec: for a class that there is not, or that does not see images; for weights
-            that do not fit it.
+        InvalidSpec: for a class that does not exist, or does not take images; for weights that do
+            not fit the class.
     """
     try:
         import transformers
@@ -120,7 +120,7 @@ def load_model(folder: Path, architecture: str, arguments: dict[str, Any]) -> nn
             f"model: expected model.safetensors beside config.json in {folder}: {error}",
             field="model",
         ) from error
-    except Exception as error:  # every reader of weights has its own errors
+    except Exception as error:  # readers of weights raise many kinds of errors
         raise InvalidSpec(
             f"model: {name} cannot be loaded from {folder}: {error}", field="model"
         ) from error
@@ -160,7 +160,7 @@ class _ImageTower(nn.Module):
 
     def forward(self, stimuli: torch.Tensor) -> torch.Tensor:
         found = self._features(pixel_values=stimuli)
-        # A record since transformers 5, with the projected features as what was pooled.
+        # Since transformers 5 a record, whose pooled output contains the projected features.
         features: torch.Tensor = getattr(found, "pooler_output", found)
         return features
 
@@ -180,7 +180,7 @@ def _json(path: Path) -> dict[str, Any] | None:
 
 
 def _size(value: Any) -> tuple[int, ...]:
-    """(height, width), of one number or two."""
+    """(height, width), from one number or two numbers."""
     if isinstance(value, int):
         return value, value
     return tuple(map(int, value)) if isinstance(value, (list, tuple)) and len(value) == 2 else ()
@@ -197,7 +197,9 @@ def _processed_size(processor: dict[str, Any]) -> tuple[int, ...]:
 
 
 def _normalisation(processor: dict[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of pixels in [0, 1], where transformers takes pixels in [0, 255]."""
+    """Mean and deviation for pixels in [0, 1]; the files of transformers assume pixels in [0,
+    255].
+    """
     if not processor:
         return (), ()
     scale = 255.0

@@ -20,7 +20,7 @@ class UnitFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch d
 
     Args:
         stimuli: the model's input.
-        channels: the axis of their channels: a guess, for layers before any weights.
+        channels: the axis of their channels, a guess for layers before the first weights.
 
     Attributes:
         class_lengths: lengths of the token sequences that begin with a class token.
@@ -30,7 +30,7 @@ class UnitFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch d
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """The wrapping that this is about would import the compiler, which takes seconds."""
+        """False, because the default wrapper would import the compiler, which takes seconds."""
         return False
 
     def __init__(self, stimuli: torch.Tensor, channels: int) -> None:
@@ -53,18 +53,18 @@ class UnitFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch d
             self._paused = before
 
     def mark_of(self, tensor: torch.Tensor) -> Mark | None:
-        """The mark of a tensor; None where nothing says that it depends on the stimuli."""
+        """The mark of a tensor; None if the tensor is not known to depend on the stimuli."""
         found = self._marks.get(id(tensor))
         return found[1] if found is not None and found[0]() is tensor else None
 
     def settle(self, tensor: torch.Tensor, axis: int, *, own: bool) -> None:
-        """Notes that `axis` is the unit axis of `tensor`, as the class of a module says.
+        """Records that `axis` is the unit axis of `tensor`, according to the class of a module.
 
         Args:
             tensor: a module's output or input.
             axis: the unit axis.
-            own: whether the module computed the tensor. What a module is given is settled by
-                the module only where nothing better is known.
+            own: whether the module computed the tensor. The axis of an input is used only if
+                nothing better is known.
         """
         mark = self.mark_of(tensor)
         if mark is None or (mark.axes == (axis,) and not mark.weak):
@@ -110,7 +110,7 @@ class UnitFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch d
         self._marks[id(tensor)] = (weakref.ref(tensor), mark)
 
     def _is_constant(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor is one of the model's own, or was computed from those."""
+        """Whether a tensor belongs to the model, or was computed from the model's tensors only."""
         made = self._factory_made.get(id(tensor))
         return self.mark_of(tensor) is None and not (made is not None and made() is tensor)
 

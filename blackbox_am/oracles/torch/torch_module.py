@@ -32,7 +32,7 @@ from blackbox_am.oracles.torch._stand_ins import Program
 from blackbox_am.oracles.torch._survey import Survey
 
 Plan = tuple[dict[str, LayerReading], torch.Tensor]
-"""How each layer is read, and the order that makes the joined columns those asked for."""
+"""How each layer is read, and the order of the joined columns that matches the requested units."""
 
 _TAKING = threading.Lock()
 _DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
@@ -42,84 +42,85 @@ _DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 class TorchModule(Oracle):
     """A PyTorch model, any layer of which can be read by its dotted module name.
 
-    A layer is a module by its dotted name, and what is read is the module's output. Of several
-    tensors the first has the module's name; the others are called by their place or key in the
-    tuple, dict, record or dataclass, `output.pooler_output`. `output` is the output of the model
-    itself; where one of its modules has that name, the model's is called `output_`. The heads of
-    attention are layers too, called by their number, `blocks.6.attn.heads.3`: what a head makes
-    of its values by its weights, before the projection that mixes the heads.
+    A layer is the output of a module, named by the module's dotted name. If a module returns
+    several tensors, the first tensor has the module's name, and the others are named by their place
+    or key in the tuple, dict, record or dataclass, as in `output.pooler_output`. `output` is the
+    output of the model itself, or `output_` if a module is named `output`. Attention heads are
+    layers too, named by their number, as in `blocks.6.attn.heads.3`: the weighted sum of a head's
+    values, before the projection that mixes the heads.
 
-    A unit of it, by example::
+    Examples of units::
 
         blocks.6.mlp.fc1:713        an MLP neuron before its nonlinearity, mean over the patches
         blocks.6.mlp.act:713@cls    the same behind it, at the class token
         blocks.6.attn.heads.3:17@5  what head 3 writes to its channel 17 at token 5
 
-    Which axis of a layer counts its units is found for each layer by itself: the class of the
-    module fixes the axis, or the axis is followed through the operations of a forward pass on
-    random stimuli (`_survey.py`). What cannot be read is listed in `describe().unaddressable`.
+    The unit axis is determined for each layer separately: the class of the module fixes the axis,
+    or the axis is followed through the operations of a forward pass on random stimuli
+    (`_survey.py`). Outputs that cannot be read are listed in `describe().unaddressable`.
 
-    A module at hand stays as it is: neither its weights nor their precision or device change, nor
-    do flags, buffers and hooks. On the wanted device and in the wanted precision the module itself
-    is run, in evaluation mode for the length of each call; for another device or precision the
-    oracle makes a private copy at its first use. Either way a call reads the weights of its
-    moment: when the owner trains the module between two calls, the second call sees the trained
-    weights (a copy takes over what PyTorch counts as a change, not changes through
-    `tensor.data`). To look at one moment for longer, give the oracle a `copy.deepcopy`, as must be
-    done where another thread trains the module meanwhile.
+    A module that is given as an object is not changed: its weights, their precision and device,
+    flags, buffers and hooks remain as they are. If its device and precision are the requested ones,
+    the module itself runs, in evaluation mode during each call. For another device or precision the
+    oracle makes a private copy at its first use. In both cases a call uses the current weights: if
+    the owner trains the module between two calls, the second call uses the trained weights (a copy
+    follows the changes that PyTorch counts, not changes through `tensor.data`). To keep the weights
+    of one moment, give the oracle a `copy.deepcopy`. A `copy.deepcopy` is necessary if another
+    thread trains the module during calls.
 
-    Gradients with respect to stimuli are available, and none reach the model's parameters. Each
-    unit is read right after its layer has run, so that an in-place activation function behind it
-    changes nothing, and the forward pass ends there; a module that runs several times is read at
-    its last run.
+    Gradients with respect to stimuli are available, but no gradients of the model's parameters.
+    Each unit is read directly after its layer has run, so that a later in-place activation function
+    does not change the values. The forward pass ends after the last requested layer. A module that
+    runs several times is read at its last run.
 
-    Reductions over a map take all of it. Reductions over tokens take the patch tokens and
-    leave a class token out. Token 0 is a class token in the layers behind the place where the
-    model puts one learned token before the others; `class_token` overrides this. Further tokens,
-    such as registers, count as patches.
+    Reductions over a map use all positions. Reductions over tokens use the patch tokens and exclude
+    a class token. Token 0 is a class token in the layers after the operation that puts one learned
+    token before the others; `class_token` overrides this. Further tokens, such as registers, count
+    as patches.
 
-    Programs have fewer layers than the model that they were made of. Of `torch.export`: every
-    module that computes one thing; of TorchScript: those that are called whatever the input,
-    and none where the program was frozen. A program has gradients unless it refuses them.
+    Programs have fewer layers than the original model. A program of `torch.export` has every module
+    that computes one value as a layer. A program of TorchScript has the modules that are called for
+    every input, and a frozen program has none. A program has gradients unless its operations do not
+    support them.
 
     Attributes:
-        model: a `torch.nn.Module` or `torch.export.ExportedProgram` at hand, or
-            `zoo:NAME`, one that ships with the package;
-            `transformers:PATH`, a folder in save_pretrained's layout, or the name of a model
-            that was downloaded before: read are its safetensors, no code;
-            `timm:NAME`, one of timm, with weights that were downloaded before or `weights`;
-            `torchscript:FILE`, which `torch.jit.load` reads and whose operations it runs, or
-            `exported:FILE`, which `torch.export.load` reads: for the operator's own files;
-            `package.module:CLASS`, what is called with `arguments` for a module, or a module:
-            the operator's own code.
+        model: a `torch.nn.Module` or `torch.export.ExportedProgram` object, or `zoo:NAME`, a model
+            that ships with the package; `transformers:PATH`, a folder in save_pretrained's layout,
+            or the name of a model that was downloaded before; only its safetensors are read, no
+            code; `timm:NAME`, a model of timm, with weights that were downloaded before or
+            `weights`; `torchscript:FILE`, which `torch.jit.load` reads and whose operations it
+            runs, or `exported:FILE`, which `torch.export.load` reads: for the operator's own files;
+            `package.module:CLASS`, a callable that is called with `arguments` and returns a module,
+            or a module: the operator's own code.
         stimulus_shape: shape of one stimulus; known for the zoo, transformers, timm and
             exported programs.
         mean: subtracted from stimuli in [0, 1], one number or one a channel (the first axis; of
             clips (frames, channels, height, width) the second), as floats, a list or an array ...
-        std: ... and then divided by this. Both known for the zoo, timm, and transformers where
-            a preprocessor_config.json lies beside the model.
-        device: such as `cpu` or `cuda:0`; `auto` is where the weights of a model at hand are,
-            and for all others CUDA where there is one.
-        dtype: what the model computes in: `float32`, `float64`, `bfloat16`, `float16`, or `auto`
-            for what its weights are in. Complex weights stay complex. Activations are float64
-            where the layer computes in float64, else float32.
-        batch_size: rows it is run with; 256 on CUDA and 64 elsewhere unless given.
+        std: ... and then divided by this. Both are known for the zoo, for timm, and for
+            transformers if the model's folder has a preprocessor_config.json.
+        device: such as `cpu` or `cuda:0`. `auto` is the device of the weights for a model given as
+            an object; for other models CUDA if available.
+        dtype: the precision of the computation: `float32`, `float64`, `bfloat16`, `float16`, or
+            `auto` for the precision of the weights. Complex weights stay complex. Activations are
+            float64 where the layer computes in float64, else float32.
+        batch_size: rows in one forward pass; 256 on CUDA and 64 elsewhere unless given.
         class_token: whether token 0 is a class token in every layer of tokens.
         labels: class names, for the model's output. Known for the zoo and transformers.
-        architecture: class of transformers, such as `ViTModel`; what config.json says unless
+        architecture: class of transformers, such as `ViTModel`; the class in config.json unless
             given.
         arguments: for the operator's class, for timm's `create_model` or for transformers'
             `from_pretrained`.
         weights: path of a state dict: safetensors, or what `torch.load` reads with
             weights_only, alone or in a checkpoint; see `core.weights.read_state`.
-        download: whether a model of transformers or timm that is not here may be downloaded.
-        rows: number of stimuli that a program takes, where it takes no other: batches are
-            split, and the last filled up. Known for exported programs.
+        download: whether a model of transformers or timm may be downloaded if it is not on this
+            machine.
+        rows: number of stimuli in a batch, for a program that accepts only this number: batches are
+            split, and the last batch is filled up. Known for exported programs.
 
     Raises:
         InvalidSpec: for a model of another kind, or numbers that do not fit together.
-        NotFound: where there is no such model or file.
-        MissingExtra: where a package is missing.
+        NotFound: if the model or file does not exist.
+        MissingExtra: if a package is missing.
     """
 
     kind: ClassVar[str] = "torch_module"
@@ -164,7 +165,7 @@ class TorchModule(Oracle):
         check_positive("rows", self.rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Its parameters alone: a copy in another process reads its model anew."""
+        """Only the parameters: a copy in another process loads its model again."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def contents(self) -> Mapping[str, object]:
@@ -265,7 +266,7 @@ class TorchModule(Oracle):
         hooked = self._hooked
         layers = [found.layer for found in self._survey.found]
         default = 256 if hooked.device.type == "cuda" else 64
-        # A module has them, and need not be run once more to know.
+        # A module always supports gradients, so no run is necessary to find out.
         program = isinstance(hooked.module, Program)
         refused = program and not hooked.has_gradients(self.stimulus_shape)
         return OracleInfo(

@@ -23,7 +23,7 @@ class SharedFile:
         noun: what the file is, for messages.
         application: SQLite's application id of such files.
         version: of their format.
-        schema: statements that make the tables that are not there.
+        schema: statements that create the missing tables.
 
     Raises:
         StoreError: where the file cannot be opened.

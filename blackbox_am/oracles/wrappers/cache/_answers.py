@@ -31,7 +31,9 @@ AT_ONCE = 500
 """Keys in one query: older SQLites take 999 parameters at most."""
 
 Answers = dict[bytes, NDArray[np.floating[Any]]]
-"""(U,) activations by the key of the stimulus: float64 where one was so written, else float32."""
+"""(U,) activations by the key of the stimulus: float64 if an activation was written in float64,
+else float32.
+"""
 
 _UNIT_SETS = """CREATE TABLE IF NOT EXISTS unit_sets (
     id INTEGER PRIMARY KEY, addresses TEXT NOT NULL UNIQUE
@@ -45,16 +47,16 @@ _CLAIMS = """CREATE TABLE IF NOT EXISTS claims (
     stimulus BLOB PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL
 ) WITHOUT ROWID"""
 CLAIM_SECONDS = 600.0
-"""A claim older than this does not count, even where its owner still runs."""
+"""A claim older than this is ignored, even if its owner still runs."""
 
 
 class AnswerBook:
     """Activations by stimulus and unit. Safe to use from any thread, and in many processes.
 
     Activations that were measured together are one value with a checksum over the value and its
-    key: an answer that was damaged on the disk is measured again. A process that is about to
-    measure an answer claims it first, so that no other process measures it too; claims of a
-    process that has died do not count.
+    key: an answer that is damaged on the disk is measured again. A process that is about to measure
+    an answer claims it first, so that no other process measures it too; claims of a process that
+    has died do not count.
 
     Args:
         path: of the file, or `:memory:`.
@@ -72,7 +74,7 @@ class AnswerBook:
         self._file = SharedFile(path, "cache", APPLICATION, VERSION, schema)
 
     def read(self, stimuli: Sequence[bytes], units: Sequence[str]) -> Answers:
-        """(len(units),) for each of `stimuli`, nan where nothing is known."""
+        """(len(units),) for each of `stimuli`, nan for unknown activations."""
         column = {unit: place for place, unit in enumerate(units)}
         found: Answers = {key: np.full(len(units), np.nan, np.float32) for key in stimuli}
         keys = list(found)
@@ -113,7 +115,7 @@ class AnswerBook:
         return ours
 
     def release(self, stimuli: Sequence[bytes]) -> None:
-        """Gives claims back: the answers are written, or could not be measured."""
+        """Releases claims, after the answers were written or could not be measured."""
         with self._file.writing() as connection:
             connection.executemany(
                 "DELETE FROM claims WHERE stimulus = ? AND owner = ?",
@@ -157,9 +159,11 @@ class AnswerBook:
 
 
 def _alive(owner: str) -> bool:
-    """Whether the process of that owner runs, on this machine, where the SQLite file is."""
+    """Whether the owner's process runs. Processes that share the SQLite file run on this
+    machine.
+    """
     if os.name != "posix":
-        return True  # signal 0 is no question there
+        return True  # signal 0 does not test a process there
     try:
         os.kill(int(owner.partition("-")[0]), 0)
     except ProcessLookupError:

@@ -18,7 +18,7 @@ class InProgress:
         self._under_way: dict[bytes, threading.Event] = {}
 
     def begin(self, keys: Sequence[bytes]) -> tuple[list[bytes], list[threading.Event]]:
-        """Those of `keys` that the caller is to measure, and events of the others to wait for."""
+        """The part of `keys` that the caller must measure, and events to await the other keys."""
         with self._lock:
             mine = [key for key in keys if key not in self._under_way]
             others = {id(e): e for k in keys if (e := self._under_way.get(k)) is not None}
@@ -44,7 +44,7 @@ class OpenCache:
     def measuring(
         self, keys: Sequence[bytes], *, claim: bool
     ) -> Iterator[tuple[list[bytes], list[threading.Event]]]:
-        """Those of `keys` that the caller is to measure, and events of the others to wait for.
+        """The part of `keys` that the caller must measure, and events to await the other keys.
 
         Args:
             keys: of stimuli whose answers are missing.

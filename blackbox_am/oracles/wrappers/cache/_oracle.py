@@ -29,7 +29,7 @@ from blackbox_am.oracles.wrappers.cache._in_progress import InProgress, OpenCach
 
 _OPENING = threading.Lock()
 POLL_SECONDS = 0.05
-"""Between two looks for an answer that another thread or process is measuring."""
+"""Seconds between two checks for an answer that another thread or process is measuring."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Cache(Wrapper):
                 "the cache inside of what makes the noise",
                 field="nondeterministic",
             )
-        self._open()  # a file that cannot be opened is found out now
+        self._open()  # a file that cannot be opened fails here
         if not self.nondeterministic and not self.billable:
             self._check_repeats(info)
         return replace(info, capabilities=info.capabilities & FORWARD, deterministic=True)
@@ -110,12 +110,12 @@ class Cache(Wrapper):
         super().close()
 
     def _check_repeats(self, info: OracleInfo) -> None:
-        """Measures whether the oracle within repeats itself, once for each model and file.
+        """Measures whether the inner oracle gives repeatable answers, once for each model and file.
 
-        Rows that cost something are left to the study that asks for them first.
+        Not measured for an oracle whose rows cost something: the first study measures it.
 
         Raises:
-            InvalidSpec: where it does not.
+            InvalidSpec: if its answers are not repeatable.
         """
         if not info.layers:
             return
@@ -135,7 +135,7 @@ class Cache(Wrapper):
             with torch.no_grad():
                 found = repeats(observe, stimuli)
         except (OracleError, Denied):
-            return  # whoever asks for an answer will meet the same trouble
+            return  # the next request for an answer raises the same error
         if found is Repeats.NEVER:
             raise InvalidSpec(
                 "cache: the oracle within says that it is deterministic, and answers differently "
@@ -163,18 +163,18 @@ class Cache(Wrapper):
         measured = 0
         while missing:
             with opened.measuring(missing, claim=self.billable) as (mine, others):
-                known |= opened.book.read(mine, names)  # it may have come just before
+                known |= opened.book.read(mine, names)  # perhaps written meanwhile
                 wanted = {k: stimuli[place[k]] for k in mine if np.isnan(known[k]).any()}
                 known |= self._measure(wanted, known, names, len(stimuli))
                 measured += len(wanted)
             for other in others:
                 other.wait(POLL_SECONDS)
-            # What other threads and processes could not measure is measured here.
+            # Rows that other threads and processes failed to measure are measured here.
             done = set(mine)
             missing = [key for key in missing if key not in done]
             known |= opened.book.read(missing, names)
             missing = [key for key in missing if np.isnan(known[key]).any()]
-        # Where rows cost nothing, a stimulus that is twice in a batch is padding.
+        # If rows cost nothing, a repeated stimulus in a batch serves as padding.
         asked = len(keys) if self.billable else len(known)
         count(Accounting(cache_hits=asked - measured))
         return known
@@ -185,7 +185,7 @@ class Cache(Wrapper):
         """Measured answers for `stimuli`; units whose answers are known are not measured again.
 
         Args:
-            asked: rows of the batch that they belong to.
+            asked: the rows of the batch that contains `stimuli`.
         """
         groups: dict[bytes, list[bytes]] = {}
         for key in stimuli:
@@ -224,13 +224,13 @@ class Cache(Wrapper):
         return keys
 
     def fingerprint(self) -> Fingerprint:
-        """That of the oracle within, or `model` where it is named."""
+        """The fingerprint of the inner oracle, or `model` if given."""
         if not self.model:
             return super().fingerprint()
         return Fingerprint(self.kind, {"model": repr(self.model)})
 
     def _salt(self) -> bytes:
-        """What the key of every answer begins with."""
+        """The beginning of every answer's key."""
         if self.model:
             return hashlib.blake2b(self.model.encode(), digest_size=32).digest()
         # A model in memory may be trained between two calls.

@@ -31,7 +31,7 @@ class CircuitBreaker(Wrapper):
     a wrong request is none.
 
     Attributes:
-        failures: so many failures in a row open the circuit.
+        failures: number of failures in a row that open the circuit.
         seconds: how long it stays open.
     """
 

@@ -19,12 +19,12 @@ from blackbox_am.errors import OracleUnavailable
 
 @dataclass(frozen=True)
 class Concurrency(Wrapper):
-    """Lets so many calls run at once, over all studies that share it. Other calls wait.
+    """Limits the number of calls that run at once, over all studies that share the oracle. Other
+    calls wait.
 
     Attributes:
         calls: how many calls run at once.
-        wait_seconds: a call that has waited so long raises `OracleUnavailable`; None: a call
-            waits as long as it takes.
+        wait_seconds: a call that has waited this long raises `OracleUnavailable`; None: no limit.
     """
 
     kind: ClassVar[str] = "concurrency"

@@ -28,7 +28,7 @@ class Halving(Wrapper):
     depend on that shape, and so on whether a batch was halved.
 
     Attributes:
-        smallest: a batch of so many rows that does not fit is an error.
+        smallest: a batch of this many rows, or fewer, that does not fit is an error.
     """
 
     kind: ClassVar[str] = "halving"

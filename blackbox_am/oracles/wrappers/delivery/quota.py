@@ -23,12 +23,12 @@ _OPENING = threading.Lock()
 
 @dataclass(frozen=True)
 class Quota(Wrapper):
-    """Counts rows and their price, and stops at a limit, over all studies that share it.
+    """Counts rows and their price, and stops at a limit, over all studies that share the oracle.
 
     A call that would exceed the limit is not made: it raises `QuotaExceeded` with the bill, and
     a study stops with the stop reason budget. The study can be resumed when the quota is raised.
-    Rows are paid when they are sent, whether or not the call succeeds. So each attempt is paid
-    where the quota is inside `retry`, and each hit where the quota is around a cache.
+    Rows are billed when they are sent, whether or not the call succeeds. Each attempt is therefore
+    billed if the quota is inside `retry`, and each hit is billed if the quota is around a cache.
 
     The wrapped oracle counts as billable: no padding rows are sent and paid.
 
@@ -68,7 +68,7 @@ class Quota(Wrapper):
 
     @property
     def billable(self) -> bool:  # type: ignore[override]  # as in Wrapper
-        """Always: a row counts."""
+        """True, because every row counts."""
         return True
 
     @property
@@ -76,12 +76,12 @@ class Quota(Wrapper):
         """Rows that both limits allow in total; None: no limit."""
         limits = [] if self.rows is None else [self.rows]
         if self.cost is not None:
-            # Ten rows at 0.1 are ten, though 1.0 / 0.1 may come out below.
+            # A cost of 1.0 must allow ten rows at 0.1, although 1.0 / 0.1 may be rounded below 10.
             limits.append(math.floor(self.cost / self.cost_per_row * (1 + 1e-12)))
         return min(limits, default=None)
 
     def around(self, info: OracleInfo) -> OracleInfo:
-        self._opened()  # a file that cannot be opened is found out now
+        self._opened()  # a file that cannot be opened fails here
         return info
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:

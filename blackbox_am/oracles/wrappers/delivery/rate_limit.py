@@ -29,7 +29,7 @@ _OPENING = threading.Lock()
 
 @dataclass(frozen=True)
 class RateLimit(Wrapper):
-    """Keeps to so many rows or calls a second, and a day, over all studies that share it.
+    """Limits the rows or calls in a second, and in a day, over all studies that share the oracle.
 
     A call is never split. The next call waits until the rates allow it, so that over any period
     the rates are exceeded by one call at most. Calls are made in the order in which they came.
@@ -69,11 +69,11 @@ class RateLimit(Wrapper):
 
     @property
     def billable(self) -> bool:  # type: ignore[override]  # as in Wrapper
-        """Always: padding would use up the rate."""
+        """True, because padding would use up the rate."""
         return True
 
     def around(self, info: OracleInfo) -> OracleInfo:
-        self._opened()  # a file that cannot be opened is found out now
+        self._opened()  # a file that cannot be opened fails here
         return info
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Calls made again where an answer was lost."""
+"""Repeats calls whose answer was lost."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ _RANDOM = random.SystemRandom()
 
 @dataclass(frozen=True)
 class Retry(Wrapper):
-    """Makes a call again where the oracle was unavailable, late, or said when to come back.
+    """Repeats a call if the oracle was unavailable, timed out, or gave a time to try again.
 
-    Before attempt n + 1 it waits min(longest, first * factor^(n - 1)) seconds, less a random
-    part up to `jitter` of that, so that clients that failed together do not come back
-    together. An error that says when to come back (`retry_after`) is obeyed: the wait is at
-    least that long, or the call fails at once where that is longer than `longest_seconds`.
+    Before attempt n + 1 it waits min(longest, first * factor^(n - 1)) seconds, less a random part
+    of up to the share `jitter`, so that clients that failed together do not retry together. An
+    error's `retry_after` is obeyed: the wait is at least that long, or the call fails at once if
+    `retry_after` is longer than `longest_seconds`.
 
     It tries again after `OracleUnavailable`, `OracleTimeout` and errors with `retry_after`;
-    other errors do not go away by waiting. After the last attempt the last error is raised. A
-    study on a server then waits and tries again by itself, and pauses after that.
+    waiting does not remove other errors. After the last attempt the last error is raised. A study
+    on a server then waits and tries again by itself, and pauses after that.
 
     Attributes:
         attempts: calls in all, the first included.
         first_seconds: before the second attempt.
-        factor: each wait is that much longer than the one before.
-        longest_seconds: of a wait.
+        factor: ratio of each wait to the wait before.
+        longest_seconds: the longest wait.
         jitter: part of a wait that is random, 0 to 1.
-        failures: whether to try again after `OracleFailed` too, for a model that answers
-            nonsense now and then.
+        failures: whether to try again after `OracleFailed` too, for a model that sometimes gives
+            invalid answers.
     """
 
     kind: ClassVar[str] = "retry"
@@ -97,7 +97,7 @@ class Retry(Wrapper):
         return retrying(attempt)
 
     def _may_pass(self, error: BaseException) -> bool:
-        """Whether another attempt is of use."""
+        """Whether another attempt may succeed."""
         if not isinstance(error, BlackboxError):
             return False
         if error.retry_after is not None:

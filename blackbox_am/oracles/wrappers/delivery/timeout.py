@@ -31,7 +31,7 @@ class Timeout(Wrapper):
 
     Attributes:
         seconds: time limit of one call.
-        stuck: so many abandoned calls may run at once.
+        stuck: number of abandoned calls that may run at once.
     """
 
     kind: ClassVar[str] = "timeout"
@@ -87,7 +87,7 @@ class _Call:
     def result(self) -> torch.Tensor:
         if self._error is not None:
             raise self._error
-        assert self._answer is not None  # it ran to its end
+        assert self._answer is not None  # the call has ended
         return self._answer
 
 

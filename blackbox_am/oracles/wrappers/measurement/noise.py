@@ -22,7 +22,7 @@ from blackbox_am.oracles._presentations import presentation_seeds
 
 @dataclass(frozen=True)
 class Noise(Wrapper):
-    """Adds noise to activations: Poisson, relative to them, or of one size.
+    """Adds noise to activations: Poisson, relative to the activation, or of constant size.
 
     An activation a first becomes Poisson(poisson * max(a, 0)) / poisson, the counts of a
     cell that spikes at `poisson` times a; then a * (1 + multiplicative * e); then
@@ -30,8 +30,8 @@ class Noise(Wrapper):
     and infinities get no Poisson noise.
 
     The noise of a row is a function of the seed, the stimulus, the units of the call, and how
-    often this stimulus was presented: repetitions differ, and yet a run can be repeated. A count
-    is kept for every stimulus, in some 150 bytes.
+    often this stimulus was presented: repetitions differ, but a run can be repeated exactly. A
+    count is kept for every stimulus, in some 150 bytes.
 
     Counts have no gradients: with `poisson`, the capability GRADIENTS is taken away.
 
@@ -70,7 +70,7 @@ class Noise(Wrapper):
         return replace(info, deterministic=False, capabilities=kept)
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
-        # A unit asked for twice was measured once; the order of the units changes nothing.
+        # A unit that is requested twice is measured once; the order of the units does not matter.
         wanted = sorted(set(units), key=str)
         place = {unit: column for column, unit in enumerate(wanted)}
         columns = torch.tensor([place[unit] for unit in units], dtype=torch.int64)

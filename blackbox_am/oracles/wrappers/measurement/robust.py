@@ -74,7 +74,7 @@ class Robust(Wrapper):
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
         check_stimuli(self.describe(), stimuli)
-        images = stimuli.to(torch.float32) - self.fill  # what lies outside is sampled as 0
+        images = stimuli.to(torch.float32) - self.fill  # pixels outside are sampled as 0
         (grids,) = self._grids.on(stimuli.device)
         answers = [self.ask(self._moved(images, grid), units) for grid in grids]
         return torch.stack(answers).nanmean(dim=0)
@@ -89,7 +89,9 @@ class Robust(Wrapper):
         return Constants(lambda: (self._sampled(*self.describe().stimulus_shape[1:]),))
 
     def _sampled(self, height: int, width: int) -> torch.Tensor:
-        """(transforms, height, width, 2): where each pixel is taken from, as grid_sample asks."""
+        """(transforms, height, width, 2): the source position of each pixel, as `grid_sample`
+        requires.
+        """
         seeds = [position_seed(self.seed, "robust", 0, i) for i in range(self.transforms)]
         draws = [torch.rand(4, generator=torch.Generator().manual_seed(s)) for s in seeds]
         signed = 2 * torch.stack(draws).double() - 1
@@ -109,7 +111,8 @@ def inverse_affine(
     """(height, width, 2) float32: where the pixels of a transformed image come from.
 
     The transformation takes a point p, from the middle of the image, to factor R p + move, R
-    the rotation by `angle`; so a pixel q shows what lay at R^T (q - move) / factor.
+    the rotation by `angle`; so the value of a pixel q comes from the position R^T (q - move) /
+    factor.
 
     Args:
         height, width: of the image.

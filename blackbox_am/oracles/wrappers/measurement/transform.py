@@ -1,4 +1,4 @@
-"""Stimuli changed to what a model takes: size, colour, normalisation."""
+"""Adapts stimuli to a model: size, colour, normalisation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from blackbox_am.errors import InvalidSpec
 
 @dataclass(frozen=True)
 class Transform(Wrapper):
-    """Changes images (channels, height, width) before the model sees them.
+    """Changes images (channels, height, width) before the model receives them.
 
     The steps, in this order, each only where its parameter is given: `channels`, `resize`,
     `crop`, `pad`, then (x - mean) / std. Gradients pass through.
@@ -30,8 +30,8 @@ class Transform(Wrapper):
         channels: `bgr` reverses the order of the channels; `grey` gives their luma (ITU-R
             BT.601), in as many equal channels as the model takes.
         resize: (height, width) that the image is stretched to.
-        mode: how: `bilinear`, `bicubic` (both antialiased) or `nearest`. Bicubic values are
-            clipped to [0, 1].
+        mode: of the resizing: `bilinear`, `bicubic` (both antialiased) or `nearest`. Bicubic values
+            are clipped to [0, 1].
         crop: (height, width) of the middle that is kept.
         pad: (height, width) of the canvas in whose middle the image is put.
         fill: value of the canvas.
@@ -93,7 +93,7 @@ class Transform(Wrapper):
         return self.ask(self._made(stimuli, self.inner.describe().stimulus_shape[0]), units)
 
     def _made(self, images: torch.Tensor, channels: int) -> torch.Tensor:
-        """What the model sees of `images` (N, C, H, W); it takes so many `channels`."""
+        """The model's input for `images` (N, C, H, W); the model takes `channels` channels."""
         images = self._coloured(images.to(torch.float32), channels)
         if self.resize:
             images = resized(images, self.resize, self.mode)

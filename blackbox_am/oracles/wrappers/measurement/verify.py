@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 
 UNITS = 16
 ALIKE, APART = 1e-3, 1e-2
-"""Two answers are of one stimulus, or are not, by their distance over the spread of rows."""
+"""Limits on the distance of two answers, over the spread of rows: for answers to one stimulus, and
+to different stimuli.
+"""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ class Verify(Wrapper):
 def _shuffled(before: torch.Tensor, after: torch.Tensor) -> bool:
     """Whether rows (N, U) answered `after` are those of `before`, in another order.
 
-    All of them must be there, and at least one clearly in another's place: noise alone
-    brings no row so near to another.
+    All rows must be present, and at least one row must clearly be in another row's place: noise
+    alone does not bring a row so close to another.
     """
     spread = (before - before.mean(0)).abs().max()
     distances = (after[:, None] - before[None]).abs().amax(2)
