@@ -84,7 +84,9 @@ class Leaf(Objective):
                 f"objective {self.kind!r}: expected one quantity or more, got none",
                 field="targets.quantities",
             )
-        short = tuple(str(parse_quantity(text)) for text in self.quantities)
+        # A text is one address, not a sequence of characters.
+        given = (self.quantities,) if isinstance(self.quantities, str) else self.quantities
+        short = tuple(str(parse_quantity(text)) for text in given)
         object.__setattr__(self, "quantities", short)
 
     def reads(self) -> tuple[Quantity, ...]:

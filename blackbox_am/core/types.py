@@ -160,6 +160,8 @@ class TargetProgress:
         queries: measured rows.
         best_score: None before the first measurement.
         stop_reason: why the target is finished; NONE if it is not.
+        success_row: the row of the best candidate's generation that met the target's criterion;
+            None if no row has met it.
     """
 
     target: int
@@ -167,6 +169,7 @@ class TargetProgress:
     queries: int
     best_score: float | None
     stop_reason: StopReason = StopReason.NONE
+    success_row: int | None = None
 
     @property
     def finished(self) -> bool:

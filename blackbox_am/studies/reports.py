@@ -35,6 +35,7 @@ def progress(study_id: str, study: Study) -> StudyProgress:
             target.queries,
             None if target.best_latent is None else target.best_score,
             target.stop_reason,
+            target.success_row if target.success_row >= 0 else None,
         )
         for index, target in enumerate(study.targets)
     )

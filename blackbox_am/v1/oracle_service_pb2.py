@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from blackbox_am.v1 import tensor_pb2 as blackbox__am_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#blackbox_am/v1/oracle_service.proto\x12\x0e\x62lackbox_am.v1\x1a\x1b\x62lackbox_am/v1/tensor.proto\"{\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x05\x12\x0c\n\x04\x61xes\x18\x04 \x03(\t\x12\r\n\x05units\x18\x05 \x01(\x05\x12\x1a\n\x12\x61\x66ter_nonlinearity\x18\x06 \x01(\x08\x12\x0e\n\x06labels\x18\x07 \x03(\t\"\'\n\x15\x44\x65scribeOracleRequest\x12\x0e\n\x06oracle\x18\x01 \x01(\t\"\xf9\x01\n\x16\x44\x65scribeOracleResponse\x12\x0e\n\x06oracle\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x30\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0e\x32\x1a.blackbox_am.v1.Capability\x12\x15\n\rdeterministic\x18\x04 \x01(\x08\x12\x16\n\x0estimulus_shape\x18\x05 \x03(\x05\x12%\n\x06layers\x18\x06 \x03(\x0b\x32\x15.blackbox_am.v1.Layer\x12\x12\n\nbatch_size\x18\x07 \x01(\x05\x12\x10\n\x08wrappers\x18\x08 \x03(\t\x12\x13\n\x0b\x66ingerprint\x18\t \x01(\t\"X\n\x0eObserveRequest\x12\x0e\n\x06oracle\x18\x01 \x01(\t\x12\'\n\x07stimuli\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12\r\n\x05units\x18\x03 \x03(\t\">\n\x0fObserveResponse\x12+\n\x0b\x61\x63tivations\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\"x\n\x14ObserveStreamRequest\x12\x30\n\x06header\x18\x01 \x01(\x0b\x32\x1e.blackbox_am.v1.ObserveRequestH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.ChunkH\x00\x42\x06\n\x04part\"z\n\x15ObserveStreamResponse\x12\x31\n\x06header\x18\x01 \x01(\x0b\x32\x1f.blackbox_am.v1.ObserveResponseH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.ChunkH\x00\x42\x06\n\x04part*\xa1\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41PABILITY_SCORES\x10\x01\x12\x14\n\x10\x43\x41PABILITY_UNITS\x10\x02\x12\x13\n\x0f\x43\x41PABILITY_MAPS\x10\x03\x12\x18\n\x14\x43\x41PABILITY_GRADIENTS\x10\x04\x12\x1b\n\x17\x43\x41PABILITY_INTERVENTION\x10\x05\x32\x9e\x02\n\rOracleService\x12_\n\x0e\x44\x65scribeOracle\x12%.blackbox_am.v1.DescribeOracleRequest\x1a&.blackbox_am.v1.DescribeOracleResponse\x12J\n\x07Observe\x12\x1e.blackbox_am.v1.ObserveRequest\x1a\x1f.blackbox_am.v1.ObserveResponse\x12`\n\rObserveStream\x12$.blackbox_am.v1.ObserveStreamRequest\x1a%.blackbox_am.v1.ObserveStreamResponse(\x01\x30\x01\x42}\n\x10io.blackboxam.v1P\x01Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\xa2\x02\x03\x42\x41M\xaa\x02\rBlackboxAm.V1\xca\x02\rBlackboxAm\\V1\xea\x02\x0e\x42lackboxAm::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#blackbox_am/v1/oracle_service.proto\x12\x0e\x62lackbox_am.v1\x1a\x1b\x62lackbox_am/v1/tensor.proto\"{\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x05\x12\x0c\n\x04\x61xes\x18\x04 \x03(\t\x12\r\n\x05units\x18\x05 \x01(\x05\x12\x1a\n\x12\x61\x66ter_nonlinearity\x18\x06 \x01(\x08\x12\x0e\n\x06labels\x18\x07 \x03(\t\"-\n\rUnaddressable\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\'\n\x15\x44\x65scribeOracleRequest\x12\x0e\n\x06oracle\x18\x01 \x01(\t\"\xbe\x02\n\x16\x44\x65scribeOracleResponse\x12\x0e\n\x06oracle\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x30\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0e\x32\x1a.blackbox_am.v1.Capability\x12\x15\n\rdeterministic\x18\x04 \x01(\x08\x12\x16\n\x0estimulus_shape\x18\x05 \x03(\x05\x12%\n\x06layers\x18\x06 \x03(\x0b\x32\x15.blackbox_am.v1.Layer\x12\x12\n\nbatch_size\x18\x07 \x01(\x05\x12\x10\n\x08wrappers\x18\x08 \x03(\t\x12\x13\n\x0b\x66ingerprint\x18\t \x01(\t\x12\x34\n\runaddressable\x18\n \x03(\x0b\x32\x1d.blackbox_am.v1.Unaddressable\x12\r\n\x05notes\x18\x0b \x03(\t\"X\n\x0eObserveRequest\x12\x0e\n\x06oracle\x18\x01 \x01(\t\x12\'\n\x07stimuli\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\x12\r\n\x05units\x18\x03 \x03(\t\">\n\x0fObserveResponse\x12+\n\x0b\x61\x63tivations\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.Tensor\"x\n\x14ObserveStreamRequest\x12\x30\n\x06header\x18\x01 \x01(\x0b\x32\x1e.blackbox_am.v1.ObserveRequestH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.ChunkH\x00\x42\x06\n\x04part\"z\n\x15ObserveStreamResponse\x12\x31\n\x06header\x18\x01 \x01(\x0b\x32\x1f.blackbox_am.v1.ObserveResponseH\x00\x12&\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.ChunkH\x00\x42\x06\n\x04part*\xa1\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41PABILITY_SCORES\x10\x01\x12\x14\n\x10\x43\x41PABILITY_UNITS\x10\x02\x12\x13\n\x0f\x43\x41PABILITY_MAPS\x10\x03\x12\x18\n\x14\x43\x41PABILITY_GRADIENTS\x10\x04\x12\x1b\n\x17\x43\x41PABILITY_INTERVENTION\x10\x05\x32\x9e\x02\n\rOracleService\x12_\n\x0e\x44\x65scribeOracle\x12%.blackbox_am.v1.DescribeOracleRequest\x1a&.blackbox_am.v1.DescribeOracleResponse\x12J\n\x07Observe\x12\x1e.blackbox_am.v1.ObserveRequest\x1a\x1f.blackbox_am.v1.ObserveResponse\x12`\n\rObserveStream\x12$.blackbox_am.v1.ObserveStreamRequest\x1a%.blackbox_am.v1.ObserveStreamResponse(\x01\x30\x01\x42}\n\x10io.blackboxam.v1P\x01Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\xa2\x02\x03\x42\x41M\xaa\x02\rBlackboxAm.V1\xca\x02\rBlackboxAm\\V1\xea\x02\x0e\x42lackboxAm::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,22 +33,24 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'blackbox_am.v1.oracle_servi
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.blackboxam.v1P\001Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\242\002\003BAM\252\002\rBlackboxAm.V1\312\002\rBlackboxAm\\V1\352\002\016BlackboxAm::V1'
-  _globals['_CAPABILITY']._serialized_start=903
-  _globals['_CAPABILITY']._serialized_end=1064
+  _globals['_CAPABILITY']._serialized_start=1019
+  _globals['_CAPABILITY']._serialized_end=1180
   _globals['_LAYER']._serialized_start=84
   _globals['_LAYER']._serialized_end=207
-  _globals['_DESCRIBEORACLEREQUEST']._serialized_start=209
-  _globals['_DESCRIBEORACLEREQUEST']._serialized_end=248
-  _globals['_DESCRIBEORACLERESPONSE']._serialized_start=251
-  _globals['_DESCRIBEORACLERESPONSE']._serialized_end=500
-  _globals['_OBSERVEREQUEST']._serialized_start=502
-  _globals['_OBSERVEREQUEST']._serialized_end=590
-  _globals['_OBSERVERESPONSE']._serialized_start=592
-  _globals['_OBSERVERESPONSE']._serialized_end=654
-  _globals['_OBSERVESTREAMREQUEST']._serialized_start=656
-  _globals['_OBSERVESTREAMREQUEST']._serialized_end=776
-  _globals['_OBSERVESTREAMRESPONSE']._serialized_start=778
-  _globals['_OBSERVESTREAMRESPONSE']._serialized_end=900
-  _globals['_ORACLESERVICE']._serialized_start=1067
-  _globals['_ORACLESERVICE']._serialized_end=1353
+  _globals['_UNADDRESSABLE']._serialized_start=209
+  _globals['_UNADDRESSABLE']._serialized_end=254
+  _globals['_DESCRIBEORACLEREQUEST']._serialized_start=256
+  _globals['_DESCRIBEORACLEREQUEST']._serialized_end=295
+  _globals['_DESCRIBEORACLERESPONSE']._serialized_start=298
+  _globals['_DESCRIBEORACLERESPONSE']._serialized_end=616
+  _globals['_OBSERVEREQUEST']._serialized_start=618
+  _globals['_OBSERVEREQUEST']._serialized_end=706
+  _globals['_OBSERVERESPONSE']._serialized_start=708
+  _globals['_OBSERVERESPONSE']._serialized_end=770
+  _globals['_OBSERVESTREAMREQUEST']._serialized_start=772
+  _globals['_OBSERVESTREAMREQUEST']._serialized_end=892
+  _globals['_OBSERVESTREAMRESPONSE']._serialized_start=894
+  _globals['_OBSERVESTREAMRESPONSE']._serialized_end=1016
+  _globals['_ORACLESERVICE']._serialized_start=1183
+  _globals['_ORACLESERVICE']._serialized_end=1469
 # @@protoc_insertion_point(module_scope)

@@ -101,6 +101,27 @@ class Layer(google.protobuf.message.Message):
 global___Layer = Layer
 
 @typing.final
+class Unaddressable(google.protobuf.message.Message):
+    """A tensor or module of a model whose units cannot be addressed."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The name that a layer would have."""
+    reason: builtins.str
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "reason", b"reason"]) -> None: ...
+
+global___Unaddressable = Unaddressable
+
+@typing.final
 class DescribeOracleRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -129,6 +150,8 @@ class DescribeOracleResponse(google.protobuf.message.Message):
     BATCH_SIZE_FIELD_NUMBER: builtins.int
     WRAPPERS_FIELD_NUMBER: builtins.int
     FINGERPRINT_FIELD_NUMBER: builtins.int
+    UNADDRESSABLE_FIELD_NUMBER: builtins.int
+    NOTES_FIELD_NUMBER: builtins.int
     oracle: builtins.str
     """The name that was asked for."""
     kind: builtins.str
@@ -155,6 +178,14 @@ class DescribeOracleResponse(google.protobuf.message.Message):
     def wrappers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Wrappers of the oracle (`cache`, `retry`), the outermost first."""
 
+    @property
+    def unaddressable(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Unaddressable]:
+        """What the model computes and cannot be addressed."""
+
+    @property
+    def notes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What an operator should know of how the model was read."""
+
     def __init__(
         self,
         *,
@@ -167,8 +198,10 @@ class DescribeOracleResponse(google.protobuf.message.Message):
         batch_size: builtins.int = ...,
         wrappers: collections.abc.Iterable[builtins.str] | None = ...,
         fingerprint: builtins.str = ...,
+        unaddressable: collections.abc.Iterable[global___Unaddressable] | None = ...,
+        notes: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["batch_size", b"batch_size", "capabilities", b"capabilities", "deterministic", b"deterministic", "fingerprint", b"fingerprint", "kind", b"kind", "layers", b"layers", "oracle", b"oracle", "stimulus_shape", b"stimulus_shape", "wrappers", b"wrappers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["batch_size", b"batch_size", "capabilities", b"capabilities", "deterministic", b"deterministic", "fingerprint", b"fingerprint", "kind", b"kind", "layers", b"layers", "notes", b"notes", "oracle", b"oracle", "stimulus_shape", b"stimulus_shape", "unaddressable", b"unaddressable", "wrappers", b"wrappers"]) -> None: ...
 
 global___DescribeOracleResponse = DescribeOracleResponse
 

@@ -585,6 +585,7 @@ class Accounting(google.protobuf.message.Message):
     RETRIES_FIELD_NUMBER: builtins.int
     CACHE_HITS_FIELD_NUMBER: builtins.int
     COST_FIELD_NUMBER: builtins.int
+    PROBE_ROWS_FIELD_NUMBER: builtins.int
     search_rows: builtins.int
     """Each candidate counts once, whatever it took to measure it."""
     recheck_rows: builtins.int
@@ -602,6 +603,8 @@ class Accounting(google.protobuf.message.Message):
     """Rows that a cache answered, so that the oracle was not asked."""
     cost: builtins.float
     """Of the rows, in the operator's currency, where the oracle has a price."""
+    probe_rows: builtins.int
+    """Of oracle_rows, those measured before the search, to see whether the oracle repeats itself."""
     def __init__(
         self,
         *,
@@ -615,8 +618,9 @@ class Accounting(google.protobuf.message.Message):
         retries: builtins.int = ...,
         cache_hits: builtins.int = ...,
         cost: builtins.float = ...,
+        probe_rows: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["baseline_rows", b"baseline_rows", "cache_hits", b"cache_hits", "cost", b"cost", "failed_rows", b"failed_rows", "oracle_calls", b"oracle_calls", "oracle_rows", b"oracle_rows", "recheck_rows", b"recheck_rows", "retried_rows", b"retried_rows", "retries", b"retries", "search_rows", b"search_rows"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["baseline_rows", b"baseline_rows", "cache_hits", b"cache_hits", "cost", b"cost", "failed_rows", b"failed_rows", "oracle_calls", b"oracle_calls", "oracle_rows", b"oracle_rows", "probe_rows", b"probe_rows", "recheck_rows", b"recheck_rows", "retried_rows", b"retried_rows", "retries", b"retries", "search_rows", b"search_rows"]) -> None: ...
 
 global___Accounting = Accounting
 
@@ -632,6 +636,7 @@ class TargetProgress(google.protobuf.message.Message):
     STOP_REASON_FIELD_NUMBER: builtins.int
     QUERIES_FIELD_NUMBER: builtins.int
     BEST_SCORE_FIELD_NUMBER: builtins.int
+    SUCCESS_ROW_FIELD_NUMBER: builtins.int
     target: builtins.int
     title: builtins.str
     """Its objective in words."""
@@ -640,6 +645,8 @@ class TargetProgress(google.protobuf.message.Message):
     queries: builtins.int
     best_score: builtins.float
     """Unset until something was measured."""
+    success_row: builtins.int
+    """The row of the best candidate's generation that met the criterion; unset until one does."""
     def __init__(
         self,
         *,
@@ -649,10 +656,14 @@ class TargetProgress(google.protobuf.message.Message):
         stop_reason: global___StopReason.ValueType = ...,
         queries: builtins.int = ...,
         best_score: builtins.float | None = ...,
+        success_row: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_best_score", b"_best_score", "best_score", b"best_score"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_best_score", b"_best_score", "best_score", b"best_score", "finished", b"finished", "queries", b"queries", "stop_reason", b"stop_reason", "target", b"target", "title", b"title"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_best_score", b"_best_score", "_success_row", b"_success_row", "best_score", b"best_score", "success_row", b"success_row"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_best_score", b"_best_score", "_success_row", b"_success_row", "best_score", b"best_score", "finished", b"finished", "queries", b"queries", "stop_reason", b"stop_reason", "success_row", b"success_row", "target", b"target", "title", b"title"]) -> None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_best_score", b"_best_score"]) -> typing.Literal["best_score"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_success_row", b"_success_row"]) -> typing.Literal["success_row"] | None: ...
 
 global___TargetProgress = TargetProgress
 

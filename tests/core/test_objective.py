@@ -83,3 +83,7 @@ def test_titles_show_the_terms() -> None:
     assert str(A * B) == "(a:0) * (mean(b:0, b:1))"
     assert "a:0" in str(2 * A)
     assert "2" in str(2 * A)
+
+
+def test_one_address_needs_no_list() -> None:
+    assert Mean("fc:3") == Mean(("fc:3",))  # type: ignore[arg-type]

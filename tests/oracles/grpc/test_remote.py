@@ -109,7 +109,9 @@ def test_it_is_registered():
 
 
 def test_descriptions_say_what_the_model_has(oracle, address):
-    assert oracle.describe() == replace(Simulated().describe(), kind="remote")
+    said, model = oracle.describe(), Simulated().describe()
+    assert said == replace(model, kind="remote", fingerprint=said.fingerprint)
+    assert said.fingerprint, "a study can tell this model from another"
     deep = Remote(address, "deep")
     # Gradients do not travel.
     assert deep.describe().capabilities == Simulated().describe().capabilities
