@@ -91,7 +91,7 @@ class Catalogue:
         """The oracle called `name`.
 
         Raises:
-            NotFound: where there is none; says which names are near.
+            NotFound: if the name is unknown. The message lists similar names.
         """
         return self._oracles.slot(name).get()
 
@@ -106,7 +106,7 @@ class Catalogue:
             inputs: arrays by the name of the parameter, such as the images to attack.
 
         Raises:
-            NotFound: where there is none; says which names are near.
+            NotFound: if the name is unknown. The message lists similar names.
             InvalidSpec: for a parameter that a study may not set or that has a bad value, an
                 input that the generator does not take or lacks, or an input that is no array.
         """
@@ -121,7 +121,7 @@ class Catalogue:
         """The parameters that a study may set of the generator called `name`. Builds nothing.
 
         Raises:
-            NotFound: where there is none; says which names are near.
+            NotFound: if the name is unknown. The message lists similar names.
         """
         self._generators.slot(name)
         return self._settings[name]

@@ -65,7 +65,7 @@ class Shelf(Generic[T]):
         """The entry called `name`.
 
         Raises:
-            NotFound: where there is none; says which names are near.
+            NotFound: if the name is unknown. The message lists similar names.
         """
         found = self.slots.get(name)
         if found is None:

@@ -187,7 +187,7 @@ class Store(ABC):
             kind: only events of this kind; events of all kinds if empty.
 
         Raises:
-            NotFound: where there is no such study.
+            NotFound: if the study does not exist.
             StoreCorrupt: if an event is missing or damaged.
         """
 
@@ -197,7 +197,7 @@ class Store(ABC):
         other study refers.
 
         Raises:
-            NotFound: where there is no such study.
+            NotFound: if the study does not exist.
         """
 
     @abstractmethod
@@ -211,7 +211,7 @@ class Store(ABC):
         """The index's data about a study.
 
         Raises:
-            NotFound: where there is no such study.
+            NotFound: if the study does not exist.
             StoreCorrupt: if the row or the study's first event is damaged.
         """
 

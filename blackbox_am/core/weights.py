@@ -64,7 +64,7 @@ def read_checkpoint(path: Path, cure: str = "") -> Checkpoint:
         cure: the remedy for a missing file, as the end of the message.
 
     Raises:
-        NotFound: where there is no such file.
+        NotFound: if the file does not exist.
         InvalidSpec: if the file cannot be read, or contains no state dict.
     """
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""All quantities of a study side by side, and which columns are whose."""
+"""All quantities of a study in one table, and the columns of each target."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_measures(layouts: Sequence[Layout], generator: Generator | None) -> No
     """Checks that the stimuli of `generator` have every measure.
 
     Raises:
-        InvalidSpec: naming the measure, and what it needs.
+        InvalidSpec: with the measure and its requirement.
     """
     for name in dict.fromkeys(name for layout in layouts for name in layout.measures):
         known = measure(str(name))
@@ -62,11 +62,11 @@ def measured(
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of all quantities that any target reads: units first, then measures.
+    """Columns of all quantities of all targets: units first, then measures.
 
     Attributes:
-        objectives: one a target.
-        layouts: what is measured for each target.
+        objectives: one for each target.
+        layouts: the measured quantities of each target.
     """
 
     objectives: tuple[Objective, ...]
@@ -83,21 +83,21 @@ class Table:
         return tuple(dict.fromkeys(name for layout in self.layouts for name in layout.measures))
 
     def own(self, table: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """(N, U + 1): of a table (N, Q + 1), each row's own quantities, then nan; the last column,
-        which belongs to all, stays.
+        """(N, U + 1): from a table (N, Q + 1), each row's own quantities, filled up with nan; the
+        last column, which belongs to all targets, is kept.
         """
         columns = self._on(table.device)[targets.to(table.device)]
         own = table.take_along_dim(columns.clamp_min(0), dim=1)
         return torch.cat([torch.where(columns >= 0, own, torch.nan), table[:, -1:]], dim=1)
 
     def total_score(self, table: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The sum of the rows' scores. A row's score depends on no other row, so its gradient has
-        each row's own.
+        """The sum of the rows' scores. A row's score depends on no other row, so the gradient of
+        the sum contains the gradient of each row's score.
         """
         total = table.new_zeros(())
         kinds = self._kinds[targets]
         for kind in sorted(set(kinds.tolist())):
-            # Objectives that differ only in their quantities are scored in one go.
+            # Objectives that differ only in their quantities are scored in one call.
             rows = (kinds == kind).nonzero().squeeze(1)
             first = self.objectives[int(targets[rows[0]])]
             columns = self._read[targets[rows], : len(first.reads())].to(table.device)
@@ -113,7 +113,7 @@ class Table:
 
     @cached_property
     def _devices(self) -> dict[torch.device, torch.Tensor]:
-        """`_columns` on each device that it was needed on."""
+        """`_columns`, cached for each device."""
         return {}
 
     @cached_property

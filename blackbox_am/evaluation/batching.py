@@ -1,4 +1,4 @@
-"""Several studies on one oracle fill its batches together."""
+"""Batches of one oracle with rows of several studies."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from blackbox_am.evaluation.local import LocalEvaluator
 from blackbox_am.objectives.mean import Mean
 
 WAIT_SECONDS = 0.002
-"""How long a batch that is not full waits for the rows of other studies."""
+"""Seconds that a batch that is not full waits for the rows of other studies."""
 KEPT_GROUPS = 64
-"""Groups of studies whose joint columns are remembered."""
+"""Number of groups of studies whose joint columns are cached."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,15 @@ class _Job:
 class SharedBatches:
     """The batches of one generator and one oracle, and a thread that measures them.
 
-    A small generation leaves most of a large batch to padding. Here the rows of several studies
-    stand in one batch. A row's values do not depend on its neighbours in a fixed batch shape, nor
-    on which units are read beside its own: every study gets what it gets alone, to the last bit.
+    Without this, most of a large batch is padding if generations are small. Here one batch contains
+    the rows of several studies. In a fixed batch shape, a row's values depend neither on its
+    neighbours nor on the other units that are read: the values of every study are bit-identical to
+    those that it measures alone.
 
     Attributes:
-        generator: from latents to stimuli; one that tells targets apart serves one study only.
-        oracle: from stimuli to activations; not billable, as a billable one has no padding.
+        generator: from latents to stimuli. A generator that distinguishes targets cannot be shared
+            by several studies.
+        oracle: from stimuli to activations; not billable, because a billable oracle has no padding.
         batch_size: rows in each call.
 
     Raises:
@@ -75,7 +77,7 @@ class SharedBatches:
         """An evaluator for one more study.
 
         Raises:
-            BlackboxError: as of `LocalEvaluator`.
+            BlackboxError: as in `LocalEvaluator`.
         """
         alone = LocalEvaluator(self.generator, self.oracle, objectives, self.batch_size, criteria)
         member = BatchingEvaluator(self, alone)
@@ -84,18 +86,18 @@ class SharedBatches:
         return member
 
     def leave(self, member: BatchingEvaluator) -> None:
-        """Waits no more for the rows of `member`."""
+        """Stops waiting for the rows of `member`."""
         with self._lock:
             self._members.remove(member)
             self._together.clear()
 
     def close(self) -> None:
-        """Measures what was submitted, and ends the thread."""
+        """Measures the submitted rows, and ends the thread."""
         self._jobs.put(None)
         self._thread.join()
 
     def submit(self, job: _Job) -> None:
-        """Has the rows of `job` measured with those of others."""
+        """Queues `job`, whose rows are measured together with rows of other studies."""
         self._jobs.put(job)
 
     def _work(self) -> None:
@@ -103,7 +105,7 @@ class SharedBatches:
             jobs, closing = self._gather(job)
             try:
                 self._measure(jobs)
-            except Exception as error:  # noqa: BLE001  # every study in the batch hears of it
+            except Exception as error:  # noqa: BLE001  # passed to every study in the batch
                 for each in jobs:
                     if not each.future.done():
                         each.future.set_exception(error)
@@ -111,7 +113,9 @@ class SharedBatches:
                 return
 
     def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
-        """The jobs of the next batches: of every study, or of those that came in time."""
+        """The jobs of the next batches: from every study, or from the studies that submitted in
+        time.
+        """
         jobs, deadline = [first], time.monotonic() + WAIT_SECONDS
         while len(jobs) < len(self._members):
             try:
@@ -145,7 +149,7 @@ class SharedBatches:
         key = tuple(map(id, members))
         if key not in self._together:
             layouts = [layout for member in members for layout in member.alone.layouts]
-            # An objective that reads a target's quantities has the same layout as the target.
+            # An objective of a target's quantities has the same layout as the target.
             reading = tuple(Mean(tuple(map(str, layout.quantities))) for layout in layouts)
             if len(self._together) >= KEPT_GROUPS:
                 self._together.clear()
@@ -159,7 +163,7 @@ class BatchingEvaluator:
 
     Attributes:
         shared: the batches.
-        alone: measures what cannot be shared: gradients.
+        alone: measures requests with gradients, which cannot be shared.
     """
 
     shared: SharedBatches
@@ -171,7 +175,7 @@ class BatchingEvaluator:
         return False
 
     def submit(self, rows: Rows, *, gradients: bool = False) -> Future[Observation]:
-        """See `Evaluator.submit`. The future is done once a shared batch was measured."""
+        """See `Evaluator.submit`. The future is done when a shared batch has been measured."""
         if gradients:
             return self.alone.submit(rows, gradients=True)
         check_latent_shape(self.shared.generator.space, rows.latents)
@@ -181,7 +185,9 @@ class BatchingEvaluator:
 
 
 def _part(whole: Observation, job: _Job, start: int, stop: int, *, first: bool) -> Observation:
-    """What is `job`'s of a shared observation. The first job bears the calls and the padding."""
+    """The part of a shared observation that belongs to `job`. Calls and padding are accounted to
+    the first job.
+    """
     width = max(len(layout.quantities) for layout in job.member.alone.layouts)
     others = len(whole.rows) - (stop - start)
     usage = Accounting(rows=stop - start) if whole.usage.rows else Accounting()

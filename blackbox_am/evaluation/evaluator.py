@@ -1,4 +1,4 @@
-"""The contract of an evaluator: rows in, a future of their observation out."""
+"""The contract of an evaluator, which takes rows and returns a future of their observation."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Rows:
 
     Attributes:
         latents: (R, D), R at least 1.
-        targets: (R,) int64, the target of each in its study.
-        rows: (R,) int64, the place of each in its target's generation.
+        targets: (R,) int64, the number of each row's target in the study.
+        rows: (R,) int64, the number of each row in its target's generation.
     """
 
     latents: torch.Tensor
@@ -41,7 +41,7 @@ class Rows:
         Args:
             latents: (K, P, D).
             targets: the number of each of the K targets.
-            wanted: (K, P) which rows are to be measured; all where None.
+            wanted: (K, P) bool, the rows to measure; None for all rows.
 
         Raises:
             ShapeMismatch: for latents of another shape, or where no row is wanted.
@@ -71,21 +71,21 @@ class Evaluator(Protocol):
 
     @property
     def billable(self) -> bool:
-        """Whether a row costs something, so that it is noted before it is asked for."""
+        """Whether a row costs something, so that it must be noted before it is measured."""
 
     def submit(self, rows: Rows, *, gradients: bool = False) -> Future[Observation]:
-        """Has `rows` measured.
+        """Submits `rows` to be measured.
 
         Args:
             rows: the candidates.
-            gradients: whether to follow the scores back to the latents.
+            gradients: whether to compute gradients of the scores with respect to the latents.
 
         Returns:
-            Their observation, in the order of `rows`, with what it cost. The future may be done
-            already: an evaluator may measure on the caller's thread.
+            A future of their observation, in the order of `rows`, with its usage. The future may be
+            done already, because an evaluator may measure on the caller's thread.
 
         Raises:
             ShapeMismatch: for latents of another shape or dtype.
-            GradientUnavailable: where gradients are asked for and there are none.
-            OracleError: from the future, where the oracle fails for a whole batch.
+            GradientUnavailable: if gradients are requested and not available.
+            OracleError: from the future, if the oracle fails for a whole batch.
         """

@@ -1,4 +1,6 @@
-"""What can be told of candidates without a model: whether they can be shown, and their measures."""
+"""Examination of candidates without a model: whether their stimuli are finite, and their
+measures.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,17 @@ from blackbox_am.evaluation._table import measured
 from blackbox_am.evaluation.evaluator import Rows
 
 BATCH_SIZE = 32
-"""Candidates that are rendered at a time."""
+"""Number of candidates that are rendered at a time."""
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What is known of candidates before anybody measures them.
+    """The data about candidates that are known before a client measures them.
 
     Attributes:
         values: (R, U) float64: each row's own measures in the columns of its target's layout, nan
             elsewhere.
-        rendered: (R,) bool, false where the stimulus is not finite.
+        rendered: (R,) bool, false if the stimulus is not finite.
     """
 
     values: FloatArray
@@ -36,11 +38,11 @@ class Examination:
 
 @dataclass(frozen=True)
 class Examiner:
-    """Renders candidates that clients are to measure.
+    """Renders candidates for clients.
 
     Attributes:
         generator: from latents to stimuli.
-        layouts: what is measured for each target.
+        layouts: the measured quantities of each target.
     """
 
     generator: Generator

@@ -1,4 +1,4 @@
-"""The evaluator of this process: objective of oracle of generator, in one fixed batch shape."""
+"""The evaluator in this process: generator, oracle and objectives, in one fixed batch shape."""
 
 from __future__ import annotations
 
@@ -31,24 +31,26 @@ from blackbox_am.evaluation.evaluator import Rows
 
 @dataclass(frozen=True)
 class LocalEvaluator:
-    """Renders candidates, observes all units of all objectives, and sorts them out.
+    """Renders candidates, observes all units of all objectives, and assigns the values to the
+    targets.
 
-    Generator and oracle only see batches of `batch_size` rows, so that a value does not depend on
-    who else is in its batch; a billable oracle is spared the padding. The same units are observed
-    in every batch, whichever targets are still searched for. A stimulus that is not finite is not
-    shown to the oracle: a billable one is not asked for it, another sees zeros in its place.
+    Generator and oracle receive only batches of `batch_size` rows, so that a value does not depend
+    on the other rows of its batch; a billable oracle receives no padding. The same units are
+    observed in every batch, whatever targets are still active. The oracle does not receive a
+    stimulus that is not finite: a billable oracle receives a smaller batch, another oracle receives
+    zeros instead.
 
     Attributes:
         generator: from latents to stimuli.
         oracle: from stimuli to activations.
-        objectives: one a target.
+        objectives: one for each target.
         batch_size: rows in each call.
-        criteria: one a target, or none: what they read is measured too.
+        criteria: one for each target, or none; their quantities are measured too.
 
     Raises:
-        UnknownUnit: where the oracle lacks a unit of an objective.
-        CapabilityMissing: where it cannot read a unit that way.
-        ShapeMismatch: where the generator's stimuli do not fit the oracle.
+        UnknownUnit: if the oracle lacks a unit of an objective.
+        CapabilityMissing: if the oracle cannot read a unit in the requested way.
+        ShapeMismatch: if the generator's stimuli do not fit the oracle.
         InvalidSpec: for a measure that does not exist, or that these stimuli do not have.
     """
 
@@ -70,7 +72,7 @@ class LocalEvaluator:
 
     @cached_property
     def layouts(self) -> tuple[Layout, ...]:
-        """What is measured for each target."""
+        """The measured quantities of each target."""
         return layouts_of(self.objectives, self.criteria)
 
     def submit(self, rows: Rows, *, gradients: bool = False) -> Future[Observation]:
@@ -106,7 +108,7 @@ class LocalEvaluator:
                         with torch.no_grad():
                             table = self._observe(latents, mine)
                     values.append(self._table.own(table.detach(), mine))
-        # The one transfer of a generation to the host.
+        # The only transfer to the host for a generation.
         host = torch.cat(values).cpu().numpy()
         return Observation(
             rows.targets,
@@ -144,7 +146,7 @@ class LocalEvaluator:
         return torch.cat([table, finite.to(table)[:, None]], dim=1)
 
     def _units_of(self, stimuli: torch.Tensor, finite: torch.Tensor) -> torch.Tensor:
-        """(N, all units) float64; what a stimulus that is not finite has there means nothing."""
+        """(N, all units) float64; the values for a stimulus that is not finite are undefined."""
         if not self._table.units:
             return torch.empty(len(stimuli), 0, dtype=torch.float64, device=stimuli.device)
         if not self.oracle.billable:
@@ -208,12 +210,12 @@ def check_evaluable(
     """Checks that generator, oracle, objectives and criteria fit together.
 
     Raises:
-        UnknownUnit: where the oracle lacks a unit of an objective or criterion.
-        CapabilityMissing: where it cannot read a unit that way.
-        ShapeMismatch: where the generator's stimuli do not fit the oracle.
-        InvalidSpec: where the generator is made for another number of targets, or for a measure
+        UnknownUnit: if the oracle lacks a unit of an objective or criterion.
+        CapabilityMissing: if the oracle cannot read a unit in the requested way.
+        ShapeMismatch: if the generator's stimuli do not fit the oracle.
+        InvalidSpec: if the generator is made for another number of targets, or for a measure
             that does not exist or that its stimuli do not have.
-        GradientUnavailable: where gradients are wanted and oracle or generator has none.
+        GradientUnavailable: if gradients are requested and the oracle or the generator has none.
     """
     info = oracle.describe()
     layouts = layouts_of(objectives, criteria)

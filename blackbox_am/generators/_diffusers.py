@@ -162,7 +162,7 @@ def load_part(weights: str, part: str, owner: Any) -> torch.nn.Module:
         owner: its class, with diffusers' or transformers' `from_pretrained`.
 
     Raises:
-        NotFound: where weights are missing.
+        NotFound: if weights are missing.
         InvalidSpec: if the weights cannot be read, or do not fit the configuration. The message
             names the tensors.
         StoreCorrupt: the same for zoo weights. The message contains the remedy.

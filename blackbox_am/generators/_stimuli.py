@@ -30,8 +30,8 @@ def stimuli_of(
         channels_last: whether entries are (height, width, channels); they become (channels, ...).
 
     Raises:
-        NotFound: where there is no such file.
-        InvalidSpec: where the file cannot be read, or has no stimuli.
+        NotFound: if the file does not exist.
+        InvalidSpec: if the file cannot be read, or has no stimuli.
     """
     if _is_probes(source):
         values, channels_last = loading.probe_images()[0], True

@@ -1,7 +1,8 @@
-"""A group: a pure state machine. Its journal says what was asked for, and what is done.
+"""A group: a pure state machine. Its journal contains the requests and their completion.
 
-What is asked for is done to the members one after another, each step harmless to repeat. So where
-a process dies in between, whoever reads the journal does the whole of it again.
+A request is applied to the members one after another, and each step can be repeated without harm.
+If a process ends in between, the next process that reads the journal applies the whole request
+again.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ Action = Literal["create", "pause", "resume", "cancel", "extend", "delete"]
 
 
 class Created(msgspec.Struct, frozen=True, tag="created"):
-    """The group was asked for, and is complete once `Done` follows."""
+    """The creation of the group was requested; it is complete when `Done` follows."""
 
     spec: GroupSpec
 
 
 class Asked(msgspec.Struct, frozen=True, tag="asked"):
-    """Something is to be done to the members.
+    """An action on the members was requested.
 
     Attributes:
-        action: what.
+        action: the action, such as `extend`.
         budget: for `extend`: limits to set, by name.
     """
 
@@ -39,7 +40,7 @@ class Asked(msgspec.Struct, frozen=True, tag="asked"):
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """What was asked for last has been done to all members."""
+    """The last request has been applied to all members."""
 
 
 Event = Created | Asked | Done
@@ -50,13 +51,14 @@ _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 
 @dataclass(frozen=True)
 class Group:
-    """What a group's journal says.
+    """The state that follows from a group's journal.
 
     Attributes:
         spec: its members.
-        created_at: when it was asked for, in seconds since the epoch.
+        created_at: time of the request, in seconds since the epoch.
         sequence: of its last event.
-        unfinished: what is not done to all members yet; None where everything is done.
+        unfinished: the action that is not yet applied to all members; None if every action is
+            complete.
     """
 
     spec: GroupSpec
@@ -66,10 +68,10 @@ class Group:
 
 
 def fold(records: Iterable[GroupRecord]) -> Group:
-    """The group that a whole journal tells of.
+    """The group that follows from a whole journal.
 
     Raises:
-        StoreCorrupt: where the journal cannot be read.
+        StoreCorrupt: if the journal cannot be read.
     """
     spec: GroupSpec | None = None
     created_at, sequence, unfinished = 0.0, 0, None
@@ -105,8 +107,9 @@ def _decode(body: bytes) -> Event:
 def state_of(members: Sequence[StudyState]) -> StudyState:
     """The state of a group, from those of its members.
 
-    RUNNING while one runs or some have begun, PENDING before; PAUSED where those that have not
-    ended are paused; once all have ended FAILED, CANCELLED or SUCCEEDED, the first that one has.
+    PENDING before a member has begun, then RUNNING; PAUSED if all members that have not ended are
+    paused. After all members have ended, the first of FAILED, CANCELLED and SUCCEEDED that occurs
+    among the members.
     """
     going = {state for state in members if state.active}
     if not going:
@@ -120,7 +123,7 @@ def state_of(members: Sequence[StudyState]) -> StudyState:
 
 
 def wants(action: Action, state: StudyState) -> bool:
-    """Whether `action` is to be done to a member in `state`."""
+    """Whether `action` applies to a member in `state`."""
     match action:
         case "pause":
             return state in (StudyState.PENDING, StudyState.RUNNING)

@@ -1,4 +1,4 @@
-"""What a caller asks for: a group of studies, each with a name in it."""
+"""The request of a caller for a group of studies, each with a name in the group."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def memory(value: int) -> None:
     """Checks that `max_bytes` is positive.
 
     Raises:
-        ValueError: where it is not.
+        ValueError: if `max_bytes` is not positive.
     """
     if value < 1:
         raise ValueError(f"max_bytes must be positive, got {value}")

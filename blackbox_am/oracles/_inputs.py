@@ -82,7 +82,7 @@ def check_normalisation(
     """Checks that there is one number, or one number for each channel, or none.
 
     Raises:
-        InvalidSpec: where the numbers do not fit, or a deviation is not positive.
+        InvalidSpec: if the numbers do not fit, or a deviation is not positive.
     """
     channels = shape[channel_axis(shape)]
     for field, numbers in (("mean", mean), ("std", std)):
@@ -131,7 +131,7 @@ def check_positive(field: str, value: float | None) -> None:
     """Checks a number of rows, threads or seconds; None, for the default, passes.
 
     Raises:
-        InvalidSpec: where it is not above 0, or not finite.
+        InvalidSpec: if the value is not above 0, or not finite.
     """
     if value is not None and not 0 < value < float("inf"):
         raise InvalidSpec(f"{field}: expected a positive number, got {value}", field=field)

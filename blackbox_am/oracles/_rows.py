@@ -37,7 +37,7 @@ class Rows:
             (rows, ...) or, with several parts, (rows, parts, ...): a view where that is possible.
 
         Raises:
-            ValueError: where the output does not hold that many stimuli.
+            ValueError: if the output does not hold that many stimuli.
         """
         moved = output.movedim(self.axis, 0)
         if len(moved) != rows * self.parts:

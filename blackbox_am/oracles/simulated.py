@@ -94,7 +94,7 @@ class Simulated(Oracle):
         """(*stimulus,) float32: the planted stimulus of a unit, for which the activation is 1.
 
         Raises:
-            UnknownUnit: where there is no such unit.
+            UnknownUnit: if the unit does not exist.
         """
         if not 0 <= unit < self.units:
             raise UnknownUnit(f"units are 0 to {self.units - 1}, got {unit}", field="units")

@@ -111,7 +111,7 @@ class Series(Generator):
         """`decay`, or the one that matches the training series.
 
         Raises:
-            NotFound: where there is no such file.
+            NotFound: if the file does not exist.
             InvalidSpec: if the file contains series of another shape, or series that are rougher
                 than the basis can represent.
         """

@@ -114,7 +114,7 @@ class Table(Generator):
         """The rows for stimuli (N, features): a pandas DataFrame with the dtypes of the columns.
 
         Raises:
-            MissingExtra: where pandas is not installed.
+            MissingExtra: if pandas is not installed.
         """
         return self.schema.frame(stimuli)
 

@@ -107,7 +107,7 @@ def downscale(weights: str, values: dict[str, Any]) -> int:
     """The factor by which the autoencoder with these `values` shrinks height and width.
 
     Raises:
-        InvalidSpec: where they do not say.
+        InvalidSpec: if the configuration does not contain the number.
     """
     for key in _LEVELS:
         if key in values:
@@ -167,7 +167,7 @@ def latent_channels(weights: str, values: dict[str, Any]) -> int:
     """Number of channels of the latents of the autoencoder with these `values`.
 
     Raises:
-        InvalidSpec: where they do not say.
+        InvalidSpec: if the configuration does not contain the number.
     """
     channels = values.get("vq_embed_dim") or values.get("latent_channels")
     if not isinstance(channels, int):

@@ -60,7 +60,7 @@ class LatentDecoder:
         """(channels, height, width) of a picture that is decoded from a latent of that shape.
 
         Raises:
-            InvalidSpec: where the autoencoder's latents have another number of channels.
+            InvalidSpec: if the autoencoder's latents have another number of channels.
         """
         channels, height, width = latent_shape
         known = _autoencoders.latent_channels(self.weights, self.values)

@@ -52,7 +52,7 @@ def read_unet(weights: str) -> tuple[dict[str, Any], tuple[int, int, int]]:
     """unet/config.json, and the shape (channels, height, width) of the network's input.
 
     Raises:
-        NotFound: where it is not there.
+        NotFound: if the file is missing.
         InvalidSpec: if the file contains no shape, or the shapes of the network's input and output
             differ.
     """
@@ -79,7 +79,7 @@ def read_scheduler(weights: str) -> dict[str, Any]:
     """scheduler/scheduler_config.json.
 
     Raises:
-        NotFound: where it is not there.
+        NotFound: if the file is missing.
     """
     return _diffusers.read_json(weights, "scheduler/scheduler_config.json")
 

@@ -19,7 +19,7 @@ def encode(weights: str, prompts: Sequence[str]) -> torch.Tensor:
     Raises:
         NotFound: if the tokenizer or the text encoder is missing.
         InvalidSpec: for a prompt longer than the encoder reads, or weights that do not fit.
-        MissingExtra: where transformers is not installed.
+        MissingExtra: if transformers is not installed.
     """
     try:
         from transformers import CLIPTextModel, CLIPTokenizer
@@ -74,7 +74,7 @@ def random_basis(embedding: torch.Tensor, directions: int, seed: int) -> torch.T
     standard normal combination has on average the length of `embedding` (L, C).
 
     Raises:
-        InvalidSpec: where there are fewer dimensions than directions.
+        InvalidSpec: if there are fewer dimensions than directions.
     """
     if directions > embedding.numel():
         raise InvalidSpec(

@@ -105,7 +105,7 @@ class FromFile(Generator):
         """The loaded computation, after one test run.
 
         Raises:
-            NotFound: where there is no such file.
+            NotFound: if the file does not exist.
             InvalidSpec: if the file has another format, or does not fit the parameters.
         """
         with _LOADING:

@@ -95,8 +95,8 @@ def surrogate(
         network: a function that returns the network of a given name.
 
     Raises:
-        Unsupported: where the study has no generator, or generator or network no gradients.
-        ShapeMismatch: where generator and network do not fit together.
+        Unsupported: if the study has no generator, or generator or network no gradients.
+        ShapeMismatch: if generator and network do not fit together.
         NotFound, UnknownUnit: for a network or a layer that does not exist.
     """
     if generator is None:

@@ -33,7 +33,7 @@ class Access:
         headers: sent with each call; secrets stand in them by reference, as `_secrets.resolved`.
 
     Raises:
-        InvalidSpec: where the attributes do not fit together.
+        InvalidSpec: if the attributes do not fit together.
     """
 
     tls: bool = False
@@ -88,7 +88,7 @@ class Access:
         """The headers of a call, and the secrets in them.
 
         Raises:
-            InvalidSpec: where a secret cannot be found.
+            InvalidSpec: if a secret cannot be found.
         """
         found, secrets = resolved_headers(self.headers)
         return tuple((name.lower(), text) for name, text in found.items()), secrets

@@ -136,9 +136,9 @@ class Endpoints:
         """The servers' description of the model; the batch size is the smallest of theirs.
 
         Raises:
-            NotFound: where a server has no such oracle.
-            OracleFailed: where the servers have different models, or a description makes no sense.
-            OracleUnavailable, OracleTimeout: where no server answers.
+            NotFound: if a server has no such oracle.
+            OracleFailed: if the servers have different models, or a description makes no sense.
+            OracleUnavailable, OracleTimeout: if no server answers.
         """
         problems: list[OracleUnavailable | OracleTimeout] = []
         found = []
@@ -161,7 +161,7 @@ class Endpoints:
                 failed attempt are counted as retries before the next attempt.
 
         Raises:
-            OracleUnavailable: where no endpoint is available.
+            OracleUnavailable: if no endpoint is available.
             BlackboxError: for any other failure; no other endpoint is tried then.
         """
         tried: list[Endpoint] = []

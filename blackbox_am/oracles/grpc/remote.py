@@ -138,8 +138,8 @@ class Remote(Oracle):
         """The servers' description of their oracle, requested once.
 
         Raises:
-            NotFound: where a server has no such oracle.
-            OracleError: where no server can be reached, the answer makes no sense, or servers
+            NotFound: if a server has no such oracle.
+            OracleError: if no server can be reached, the answer makes no sense, or servers
                 describe different models.
         """
         return self._info
@@ -148,9 +148,9 @@ class Remote(Oracle):
         """As `Oracle.observe`; on the device of `stimuli`.
 
         Raises:
-            OracleUnavailable: where no server can be reached.
-            OracleTimeout: where one does not answer in time.
-            OracleFailed: where a server fails, or its answer does not fit the request.
+            OracleUnavailable: if no server can be reached.
+            OracleTimeout: if a server does not answer in time.
+            OracleFailed: if a server fails, or its answer does not fit the request.
         """
         info, addresses = self._info, self._addresses
         check_stimuli(info, stimuli)

@@ -92,10 +92,10 @@ class HttpConnection:
             refused: makes the error for an unsuccessful answer.
 
         Raises:
-            MissingExtra: where httpx is not installed.
+            MissingExtra: if httpx is not installed.
             InvalidSpec: for unreadable certificates.
             OracleError: for any failure; its cause is httpx's error, if there is one.
-            MessageTooLarge: where the server refuses the request for its size.
+            MessageTooLarge: if the server refuses the request for its size.
             BlackboxError: as `refused` makes it.
         """
         client = self.open()
@@ -121,7 +121,7 @@ class HttpConnection:
         """The client, which the first call makes.
 
         Raises:
-            MissingExtra: where httpx is not installed.
+            MissingExtra: if httpx is not installed.
             InvalidSpec: for unreadable certificates.
         """
         try:

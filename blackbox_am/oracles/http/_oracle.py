@@ -160,7 +160,7 @@ class Http(Oracle):
         """The description that follows from the configuration.
 
         Raises:
-            MissingExtra: where `httpx` or `jmespath` is not installed.
+            MissingExtra: if `httpx` or `jmespath` is not installed.
             InvalidSpec: for an expression that is not JMESPath, or unreadable certificates.
         """
         _ = self._expression
@@ -179,9 +179,9 @@ class Http(Oracle):
         """As `Oracle.observe`; on the device of `stimuli`, without gradients.
 
         Raises:
-            OracleUnavailable: where the API cannot be reached or is busy, with `retry_after`
+            OracleUnavailable: if the API cannot be reached or is busy, with `retry_after`
                 where the API says how long.
-            OracleTimeout: where the API does not answer in time.
+            OracleTimeout: if the API does not answer in time.
             OracleFailed: for any other answer than scores of the stimuli.
         """
         info = self.describe()

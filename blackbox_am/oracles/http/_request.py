@@ -41,7 +41,7 @@ class RequestWriter:
         channels_last: whether channels are the last axis of lists.
 
     Raises:
-        InvalidSpec: where the attributes do not fit together.
+        InvalidSpec: if the attributes do not fit together.
     """
 
     shape: tuple[int, ...]

@@ -90,7 +90,7 @@ def input_of(
         channels_last: whether the server has (..., channels).
 
     Raises:
-        InvalidSpec: where these do not fit together, or are not enough.
+        InvalidSpec: if these do not fit together, or are not enough.
     """
     said = _chosen(metadata.inputs, name)
     if said is None:

@@ -199,11 +199,11 @@ class InferenceProtocol(Oracle):
         """The description of the model, requested from the server once.
 
         Raises:
-            NotFound: where the server has no such model.
+            NotFound: if the server has no such model.
             OracleError: if the server cannot be reached, the model is missing or not ready, or the
                 answer is invalid.
-            InvalidSpec: where parameters do not fit the model.
-            MissingExtra: where `httpx` is not installed, over http.
+            InvalidSpec: if parameters do not fit the model.
+            MissingExtra: if `httpx` is not installed, over http.
         """
         return self._described()[2]
 
@@ -211,11 +211,11 @@ class InferenceProtocol(Oracle):
         """As `Oracle.observe`; on the device of `stimuli`, without gradients.
 
         Raises:
-            NotFound: where the server no longer has the model.
-            OracleUnavailable: where the server cannot be reached or is busy, with `retry_after`
+            NotFound: if the server no longer has the model.
+            OracleUnavailable: if the server cannot be reached or is busy, with `retry_after`
                 where the server says how long.
-            OracleTimeout: where the server does not answer in time.
-            MessageTooLarge, OutOfMemory: where the batch is too large for the server.
+            OracleTimeout: if the server does not answer in time.
+            MessageTooLarge, OutOfMemory: if the batch is too large for the server.
             OracleFailed: for any other answer than the outputs for the stimuli.
         """
         taken, outputs, info = self._described()

@@ -157,8 +157,8 @@ def metadata_of(transport: Transport, headers: Headers) -> Metadata:
     distinguishes a wrong name from a model that is still being loaded.
 
     Raises:
-        NotFound: where the server has no such model.
-        OracleUnavailable: where the model is not ready.
+        NotFound: if the server has no such model.
+        OracleUnavailable: if the model is not ready.
         OracleError: if the request fails.
     """
     problem: OracleError | None = None

@@ -84,7 +84,7 @@ class OnnxGraph:
         """The model that computes the tensors `names` and nothing else, serialised.
 
         Raises:
-            InvalidSpec: where it is above the 2 GiB that the format can hold in one piece.
+            InvalidSpec: if the model is above 2 GiB, the limit of the format for one piece.
         """
         graph = self.model.graph
         wanted, nodes = set(names), []

@@ -144,8 +144,8 @@ class Onnx(Oracle):
         """Its layers, read from the graph once.
 
         Raises:
-            MissingExtra: where `onnx` or `onnxruntime` is not installed.
-            NotFound: where there is no such file.
+            MissingExtra: if `onnx` or `onnxruntime` is not installed.
+            NotFound: if the file does not exist.
             InvalidSpec: if the file is not an ONNX model, or parameters do not fit the model.
         """
         return self._info
@@ -154,7 +154,7 @@ class Onnx(Oracle):
         """As `Oracle.observe`; on the device of `stimuli`, without gradients.
 
         Raises:
-            OracleFailed: where ONNX Runtime fails.
+            OracleFailed: if ONNX Runtime fails.
             OutOfMemory: if the memory for a batch cannot be allocated.
         """
         check_stimuli(self._info, stimuli)

@@ -29,7 +29,7 @@ class Process:
     The program's standard error is read during a request, and its end is kept for errors.
 
     Raises:
-        InvalidSpec: where the program cannot be started.
+        InvalidSpec: if the program cannot be started.
     """
 
     def __init__(
@@ -94,9 +94,9 @@ class Process:
             seconds: time limit of the whole exchange.
 
         Raises:
-            OracleUnavailable: where the program ends before it has answered.
-            OracleTimeout: where the program does not answer in time.
-            OracleFailed: where the program wrote before the request, or more than one answer.
+            OracleUnavailable: if the program ends before it has answered.
+            OracleTimeout: if the program does not answer in time.
+            OracleFailed: if the program wrote before the request, or more than one answer.
         """
         deadline = time.monotonic() + seconds
         self._refuse_early()

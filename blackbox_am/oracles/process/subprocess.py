@@ -155,11 +155,11 @@ class Subprocess(Oracle):
         """As `Oracle.observe`; on the device of `stimuli`, without gradients.
 
         Raises:
-            InvalidSpec: where the program cannot be started.
-            OracleUnavailable: where the program ends before it has answered; the next call
+            InvalidSpec: if the program cannot be started.
+            OracleUnavailable: if the program ends before it has answered; the next call
                 starts it again.
-            OracleTimeout: where the program does not answer in time. It is ended then.
-            OracleFailed: where the program reports an error, or its answer does not have scores
+            OracleTimeout: if the program does not answer in time. It is ended then.
+            OracleFailed: if the program reports an error, or its answer does not have scores
                 for the stimuli. In the latter case the program is ended.
         """
         info = self.describe()

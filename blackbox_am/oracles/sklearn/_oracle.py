@@ -102,9 +102,9 @@ class Sklearn(Oracle):
         """The layers of the estimator, found by a call with one row.
 
         Raises:
-            NotFound: where there is no such file.
-            MissingExtra: where a file is given and skops is not installed.
-            InvalidSpec: where the file cannot be trusted, or the estimator is not fitted or
+            NotFound: if the file does not exist.
+            MissingExtra: if a file is given and skops is not installed.
+            InvalidSpec: if the file cannot be trusted, or the estimator is not fitted or
                 does not fit the other parameters.
         """
         return self._info
@@ -113,7 +113,7 @@ class Sklearn(Oracle):
         """As `Oracle.observe`; on the device of `stimuli`, without gradients.
 
         Raises:
-            OracleFailed: where the estimator raises.
+            OracleFailed: if the estimator raises.
         """
         check_stimuli(self._info, stimuli)
         check_units(self._info, units)

@@ -136,8 +136,8 @@ class Snn(Oracle):
         """As `Oracle.observe`; on the device of the network, without gradients.
 
         Raises:
-            OracleFailed: where the network raises.
-            OutOfMemory: where the batch does not fit.
+            OracleFailed: if the network raises.
+            OutOfMemory: if the batch does not fit.
         """
         check_stimuli(self._info, stimuli)
         check_units(self._info, units)

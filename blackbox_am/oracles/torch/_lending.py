@@ -58,7 +58,7 @@ def private_copy(
         dtype: of the copy's floating point weights; as they are, if None.
 
     Raises:
-        InvalidSpec: where the module cannot be copied.
+        InvalidSpec: if the module cannot be copied.
     """
     try:
         made: nn.Module = copy.deepcopy(module)

@@ -100,7 +100,7 @@ def survey(
         like: a tensor on the device and of the type of the model's input.
 
     Raises:
-        OracleFailed: where the model raises.
+        OracleFailed: if the model raises.
     """
     fewest, most = rows
     count = max(fewest, min(ROWS, most or ROWS))

@@ -51,8 +51,8 @@ def read_facts(folder: Path) -> Facts:
     pixels are multiplied with before, and the size of images if config.json does not contain it.
 
     Raises:
-        NotFound: where there is no config.json.
-        InvalidSpec: where it is no JSON object.
+        NotFound: if config.json does not exist.
+        InvalidSpec: if the file is not a JSON object.
     """
     config = _json(folder / "config.json")
     if config is None:
@@ -90,7 +90,7 @@ def load_model(folder: Path, architecture: str, arguments: dict[str, Any]) -> nn
         arguments: given to `from_pretrained`, such as `{"add_pooling_layer": False}`.
 
     Raises:
-        MissingExtra: where transformers is not installed.
+        MissingExtra: if transformers is not installed.
         InvalidSpec: for a class that does not exist, or does not take images; for weights that do
             not fit the class.
     """

@@ -26,8 +26,8 @@ class SharedFile:
         schema: statements that create the missing tables.
 
     Raises:
-        StoreError: where the file cannot be opened.
-        StoreCorrupt: where another program wrote the file.
+        StoreError: if the file cannot be opened.
+        StoreCorrupt: if another program wrote the file.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class SharedFile:
         """The connection, for one or more queries.
 
         Raises:
-            StoreError, StoreCorrupt: where the file cannot be read.
+            StoreError, StoreCorrupt: if the file cannot be read.
         """
         with self._lock, self._translated():
             yield self._connection
@@ -63,7 +63,7 @@ class SharedFile:
         """The connection in a transaction of its own: no other connection writes meanwhile.
 
         Raises:
-            StoreError, StoreCorrupt: where the file cannot be written; nothing was written then.
+            StoreError, StoreCorrupt: if the file cannot be written; nothing was written then.
         """
         with self._lock, self._translated(), self._transaction():
             yield self._connection

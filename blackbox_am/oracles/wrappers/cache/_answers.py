@@ -62,8 +62,8 @@ class AnswerBook:
         path: of the file, or `:memory:`.
 
     Raises:
-        StoreError: where it cannot be opened.
-        StoreCorrupt: where it is another program's file.
+        StoreError: if the file cannot be opened.
+        StoreCorrupt: if the file belongs to another program.
     """
 
     def __init__(self, path: str) -> None:

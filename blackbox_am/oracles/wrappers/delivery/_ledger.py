@@ -17,8 +17,8 @@ class Ledger:
         path: of the SQLite file; empty: the sums are kept in memory.
 
     Raises:
-        StoreError: where the file cannot be opened.
-        StoreCorrupt: where another program wrote the file.
+        StoreError: if the file cannot be opened.
+        StoreCorrupt: if another program wrote the file.
     """
 
     def __init__(self, path: str) -> None:
