@@ -1,4 +1,4 @@
-"""Large values that studies bring or leave behind, in chunks to and from the store."""
+"""Large values of studies, in chunks to and from the store."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def write(
         raise InvalidInput(
             "the stream held no chunk; send one, with total_size 0 for no bytes", field="chunk"
         )
-    # All of it first: the database is not to wait for a slow caller.
+    # All chunks are received first, so that the database does not wait for a slow caller.
     whole = bytes(joiner.result())
     digest = await backend.in_thread(lambda: backend.store.artifacts.put(whole), Pool.CONTROL)
     return pb.WriteArtifactResponse(name=PREFIX + digest, digest=digest, size=len(whole))
@@ -43,12 +43,12 @@ async def write(
 async def read(
     backend: Backend, request: pb.ReadArtifactRequest
 ) -> AsyncGenerator[pb.ReadArtifactResponse, None]:
-    """The bytes of an artifact from an offset on; one empty chunk where there are none.
+    """The bytes of an artifact from an offset on; one empty chunk if no bytes remain.
 
     Raises:
-        NotFound: where the store does not have it.
-        InvalidInput: for another name, and for an offset behind the end.
-        StoreCorrupt: where it is damaged.
+        NotFound: if the store does not have it.
+        InvalidInput: for an invalid name, and for an offset after the end.
+        StoreCorrupt: if the artifact is damaged.
     """
     digest, artifacts = digest_of(request.name), backend.store.artifacts
     total = await backend.in_thread(lambda: artifacts.size(digest))
@@ -69,7 +69,7 @@ def digest_of(name: str) -> str:
     """The digest in an artifact's name.
 
     Raises:
-        InvalidInput: where `name` is no artifact's name.
+        InvalidInput: if `name` is no artifact's name.
     """
     digest = name.removeprefix(PREFIX)
     if digest == name or _DIGEST.fullmatch(digest) is None:

@@ -1,4 +1,4 @@
-"""Ask and Tell: candidates out, measurements in."""
+"""Ask and Tell: sending of candidates and receipt of measurements."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_service_pb2 as pb
 
 ID_BYTES = 16
-"""Of a candidate in an answer: its id and its target."""
+"""Bytes of a candidate's id and target in an answer."""
 ANSWER_BYTES = 3 * 2**20 + 2**19
-"""An answer stays below this, so that default clients (4 MiB) take it."""
+"""Largest size of an answer in bytes, so that clients with the default limit (4 MiB) accept it."""
 DEFAULT_LEASE_SECONDS = 60.0
 LONGEST_LEASE_SECONDS = 86_400.0
 RETRY_HELD_SECONDS = 1.0
@@ -41,11 +41,12 @@ Array = NDArray[Any]
 
 
 def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
-    """Hands out candidates, under a lease.
+    """Leases candidates to a client.
 
     Raises:
-        NotFound: where there is no such study.
-        InvalidInput: for a bad number, lease or dtype, or stimuli where there is no generator.
+        NotFound: if the study does not exist.
+        InvalidInput: for an invalid number, lease or dtype, or for stimuli of a study without a
+            generator.
     """
     study_id = names.study_id(request.name)
     seconds = lease_seconds(request.lease_duration)
@@ -99,19 +100,19 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
 
 
 def tell(backend: Backend, request: pb.TellRequest) -> pb.TellResponse:
-    """Brings measurements: all of them, or none where something is wrong with one.
+    """Adds measurements: all measurements, or none if one is invalid.
 
     Raises:
-        NotFound: where there is no such study.
-        InvalidInput: for candidates of another study, or never proposed; for infinities.
+        NotFound: if the study does not exist.
+        InvalidInput: for candidates of another study, or that were never proposed; for infinities.
         ShapeMismatch: for activations of another shape.
-        StudyClosed: where the study has ended.
+        StudyClosed: if the study has ended.
     """
     study_id = names.study_id(request.name)
     candidates = np.stack(candidate_ids.unpack(request.candidate_ids), axis=1)
     kind, values = _measured(request, len(candidates))
     if not backend.registry.published(study_id).progress.state.active:
-        # A study that has ended is not taken up for this.
+        # An ended study is not loaded for this.
         _checked(backend.registry.load(study_id), candidates, values, kind)
 
     def bring(live: LiveStudy) -> pb.TellResponse:
@@ -137,10 +138,10 @@ def tell(backend: Backend, request: pb.TellRequest) -> pb.TellResponse:
 
 
 def renew(backend: Backend, request: pb.RenewLeaseRequest) -> pb.RenewLeaseResponse:
-    """Holds the candidates of a lease for longer.
+    """Extends a lease of candidates.
 
     Raises:
-        NotFound: where there is no such study, or no such lease any more.
+        NotFound: if the study does not exist, or no such lease any more.
         InvalidInput: for a bad duration.
     """
     study_id = names.study_id(request.name)
@@ -154,10 +155,10 @@ def renew(backend: Backend, request: pb.RenewLeaseRequest) -> pb.RenewLeaseRespo
 
 
 def lease_seconds(duration: Duration) -> float:
-    """Seconds of a lease; the default where unset.
+    """Seconds of a lease; the default if unset.
 
     Raises:
-        InvalidInput: for a negative one, or one above a day.
+        InvalidInput: for a negative duration, or a duration above a day.
     """
     seconds = times.duration_from_proto(duration)
     if not 0 <= seconds <= LONGEST_LEASE_SECONDS:
@@ -215,7 +216,7 @@ def _latents(generation: Generation, keys: Sequence[tuple[int, int]]) -> Array:
 
 
 def _measured(request: pb.TellRequest, rows: int) -> tuple[str, Array]:
-    """The form in which a client tells, and (rows, U) what it measured."""
+    """The form of a client's measurements, and their values (rows, U)."""
     kind = request.WhichOneof("measurement")
     if kind is None and rows:
         raise ShapeMismatch(
@@ -240,7 +241,7 @@ def _known_targets(study: Study, targets: Array) -> Array:
 
 
 def _checked(study: Study, candidates: Array, values: Array, kind: str) -> Array:
-    """(N, units) what was measured of each target's own units, all of it checked."""
+    """(N, units) the checked measurements of each target's own units."""
     measured = telling.own(study, _known_targets(study, candidates[:, 1]), values, kind)
     for generation, mine in _by_generation(candidates):
         targets = candidates[mine, 1]

@@ -1,4 +1,4 @@
-"""What the servicers share: store, catalogue, live studies, workers, threads."""
+"""Objects that the servicers share: store, catalogue, live studies, workers, threads."""
 
 from __future__ import annotations
 
@@ -31,39 +31,41 @@ T = TypeVar("T")
 
 
 class Pool(Enum):
-    """Threads for one kind of call. The value names them; see `THREADS` for how many there are."""
+    """Threads for one kind of call. The value is their name; `THREADS` has their number."""
 
     READS = "read"
-    """Reads what is published. Waits for no study, model or network."""
+    """Calls that read published data. They do not wait for a study, a model or a network."""
     CONTROL = "control"
-    """Changes a study, and may wait for its optimizer."""
+    """Calls that change a study, and may wait for its optimizer."""
     MODELS = "model"
-    """Runs models of this process."""
+    """Calls that run models of this process."""
     REMOTE = "remote"
-    """May wait for a model of another process."""
+    """Calls that may wait for a model of another process."""
 
 
 THREADS = {Pool.READS: 16, Pool.CONTROL: 32, Pool.MODELS: 4, Pool.REMOTE: 16}
 
 
 KEPT_GENERATORS = 32
-"""Generators with what a study sets and brings, the last used."""
+"""Number of cached generators with parameters and inputs of a study; the least recently used is
+dropped first.
+"""
 
 
 class Backend:
-    """Everything behind the wire. Made on the server's event loop.
+    """All parts of the server except the wire. Must be created on the server's event loop.
 
     Attributes:
-        config: as the server was set up.
-        device: where optimizers and generators compute.
+        config: the server's configuration.
+        device: device of optimizers and generators.
         store: the journals.
         registry: the studies.
-        workers: what evaluates studies with an oracle.
+        workers: threads that evaluate studies with an oracle.
         peers: the other servers on the store.
-        changes: who waits for news.
+        changes: notifications for waiting tasks.
 
     Raises:
-        StoreError: where the store cannot be opened.
+        StoreError: if the store cannot be opened.
     """
 
     def __init__(self, config: Config) -> None:
@@ -91,18 +93,18 @@ class Backend:
         )
 
     def answers_peers(self, handler: Handler) -> None:
-        """Sets what answers the calls of other servers."""
+        """Sets the function that answers the calls of other servers."""
         self._handler = handler
 
     async def in_thread(self, function: Callable[[], T], pool: Pool = Pool.READS) -> T:
-        """What `function` returns or raises, called in a thread of `pool`."""
+        """Calls `function` in a thread of `pool`; returns its result or raises its error."""
         return await asyncio.get_running_loop().run_in_executor(self._pools[pool], function)
 
     def generator(self, name: str) -> Generator:
-        """The generator of that name, on the server's device.
+        """The generator with this name, on the server's device.
 
         Raises:
-            NotFound: where the catalogue has none.
+            NotFound: if the catalogue has no such entry.
         """
         generator = self.config.catalogue.generator(name)
         with self._moving:
@@ -112,10 +114,10 @@ class Backend:
         return generator
 
     def generator_of(self, spec: StudySpec) -> Generator | None:
-        """The generator of a study, with what the study sets and brings; None over a bare space.
+        """The generator of a study, with the study's parameters and inputs; None for a bare space.
 
         Raises:
-            NotFound: where the catalogue has none of that name, or the store lacks an input.
+            NotFound: if the catalogue has none of that name, or the store lacks an input.
             InvalidSpec: for parameters or inputs that the generator does not take.
         """
         if spec.generator is None:
@@ -135,10 +137,10 @@ class Backend:
             return self._found[key]
 
     def oracle(self, name: str) -> Oracle:
-        """The oracle of that name; the only one where the name is empty.
+        """The oracle with this name; an empty name stands for the only oracle.
 
         Raises:
-            NotFound: where the catalogue has none.
+            NotFound: if the catalogue has no such entry.
             InvalidInput: for an empty name where there are several.
         """
         names = self.config.catalogue.oracle_names()
@@ -152,7 +154,7 @@ class Backend:
         return self.config.catalogue.oracle(name)
 
     def close(self) -> None:
-        """Gives everything back, once calls and workers have ended."""
+        """Closes all resources, after calls and workers have ended."""
         self.peers.stop()
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)

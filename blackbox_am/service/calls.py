@@ -58,7 +58,7 @@ def unary_control(method: Callable[[Any, Any], Any]) -> Any:
 
 
 def by_owner(servicer: _Servicer, name: str, request: Any) -> Any:
-    """What the server that owns the study of `request` answers to the method called `name`.
+    """The answer of the server that owns the study of `request` to the method `name`.
 
     Raises:
         BlackboxError: what the method raises.
@@ -105,7 +105,7 @@ def streaming(method: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Any:
         servicer: _Servicer, request: Any, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[Any]:
         try:
-            # Closed at once where the caller goes away, not whenever it is collected.
+            # Closed as soon as the caller disconnects, not when the generator is garbage-collected.
             async with aclosing(method(servicer, request)) as responses:
                 async for response in responses:
                     yield response

@@ -1,4 +1,4 @@
-"""CatalogService: what this server has, to be read before a study is created."""
+"""CatalogService: the contents of this server, for callers that create studies."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ JOINING = {
     "sum": "The weighted sum of its terms, one weight a term, or 1 each.",
     "product": "The product of its terms.",
 }
-"""Objectives that join others, and are no plug-ins."""
+"""Objectives that combine others and are not plug-ins."""
 
 M = TypeVar("M", bound=Message)
 
 
 class CatalogService(CatalogServiceServicer):
-    """Lists plug-ins, oracles, generators and units; tries them out."""
+    """Lists plug-ins, oracles, generators and units, and tests them."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend

@@ -1,4 +1,4 @@
-"""How a server is set up: a TOML file, or the same in Python.
+"""Configuration of a server: a TOML file, or the same in Python.
 
 ::
 
@@ -36,10 +36,10 @@
     kind = "colour"
     channels = "grey"
 
-The order of wrappers matters. Here a stimulus is rounded first, then looked up, and only what
-is not known is asked, several times if need be. A `quota` next to the model pays for each
-attempt, around `retry` for each call, around `cache` for hits too. A `timeout` belongs inside
-of `retry`, a `circuit_breaker` outside of it.
+The order of wrappers matters. Here a stimulus is rounded first, then looked up in the cache. Only
+missing answers are requested from the model, several times if necessary. A `quota` directly around
+the model bills each attempt; around `retry`, it bills each call; around `cache`, it bills cache
+hits too. A `timeout` belongs inside `retry`, a `circuit_breaker` outside.
 """
 
 from __future__ import annotations
@@ -66,16 +66,16 @@ _TABLES = ("server", "oracles", "generators")
 
 @dataclass(frozen=True)
 class Config:
-    """How a server is set up.
+    """The configuration of a server.
 
     Attributes:
         address: host:port to listen on; port 0 picks a free one.
         store: path or URL of the journal.
-        workers: studies with an oracle that run at once; the others wait.
-        device: where optimizers and generators compute: `cpu`, `cuda`, or `auto`.
-        max_message_bytes: the largest request that is taken.
-        retry_delays: seconds before each new attempt while an oracle is away; then the study
-            is paused.
+        workers: number of studies with an oracle that run at once; further studies wait.
+        device: device of optimizers and generators: `cpu`, `cuda`, or `auto`.
+        max_message_bytes: largest accepted request, in bytes.
+        retry_delays: seconds before each new attempt while an oracle is unavailable; afterwards the
+            study is paused.
         catalogue: the oracles and generators that callers may name.
     """
 
@@ -107,12 +107,12 @@ class _ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load_config(path: Path) -> Config:
     """The configuration in a TOML file.
 
-    `[server]` takes the fields of `Config`, and `shipped` (true: the models of the zoo are
-    in the catalogue too; an entry of the same name takes their place).
+    `[server]` takes the fields of `Config`, and `shipped` (true: the models of the zoo are in the
+    catalogue too; an entry with the same name replaces a model of the zoo).
 
     Raises:
-        NotFound: where there is no such file.
-        InvalidSpec: where it is not TOML, or a key or value is wrong.
+        NotFound: if the file does not exist.
+        InvalidSpec: if the file is not TOML, or a key or value is wrong.
     """
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
@@ -157,6 +157,6 @@ def _with_shipped(tables: dict[str, Any]) -> dict[str, Any]:
     merged = dict(tables)
     for noun, entries in SHIPPED.items():
         own = tables.get(noun, {})
-        if isinstance(own, dict):  # anything else is refused by the catalogue
+        if isinstance(own, dict):  # the catalogue refuses other values
             merged[noun] = {**entries, **own}
     return merged

@@ -24,19 +24,20 @@ from blackbox_am.v1 import study_service_pb2 as pb
 
 LONGEST_REQUEST_ID = 128
 SEED_BITS = 32
-"""Of a drawn seed: any language reads it exactly."""
+"""Upper limit of a drawn seed; every language reads such numbers exactly."""
 GROWTH_BYTES = 24
-"""What a target adds to its study's message as the search goes on."""
+"""Bytes that a target adds to its study's message during the search."""
 
 
 def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
-    """The study that `request` asks for: new, or the one that began alike.
+    """The requested study: a new study, or the existing study with an equal specification.
 
     Raises:
-        InvalidInput: for a specification that cannot work, or a bad id.
+        InvalidInput: for an invalid specification or id.
         NotFound: for an oracle, generator or network that is not in the catalogue.
-        Unsupported: for an optimizer that cannot search this space or climb this oracle.
-        StudyExists: where the id is taken by another specification.
+        Unsupported: for an optimizer that cannot search this space, or needs gradients that the
+            oracle lacks.
+        StudyExists: if a study with this id has another specification.
     """
     if request.study_id:
         names.check_study_id(request.study_id)
@@ -54,7 +55,7 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
     except StudyExists:
         if request.spec.HasField("seed"):
             raise
-        return _begun(backend, request, study_id)  # somebody was faster, with another drawn seed
+        return _begun(backend, request, study_id)  # created meanwhile, with another seed
 
 
 def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> study_pb2.Study:
@@ -80,16 +81,16 @@ def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> s
 
 
 def view(backend: Backend, study_id: str, full: bool = True) -> study_pb2.Study:
-    """The study as a message; without what grows with its targets where not `full`.
+    """The study as a message; without the fields that grow with its targets unless `full`.
 
     Raises:
-        NotFound: where there is no such study.
+        NotFound: if the study does not exist.
     """
     return study_to_proto(study_id, backend.registry.published(study_id), full)
 
 
 def _checked(backend: Backend, message: study_pb2.StudySpec) -> ResolvedStudy:
-    """The study, everything checked. Fields of errors are those of the spec."""
+    """The completely checked study. Field paths of errors begin at the specification."""
     spec = specs.study_from_proto(message)
     with of_spec(spec, None):
         _check_memory(spec.optimizer)
@@ -101,7 +102,7 @@ def _checked(backend: Backend, message: study_pb2.StudySpec) -> ResolvedStudy:
 
 
 def _seeded(backend: Backend, spec: study_pb2.StudySpec, study_id: str) -> study_pb2.StudySpec:
-    """`spec` with a seed: the caller's, that of the study that is there, or a new one.
+    """`spec` with a seed: the caller's seed, the seed of the existing study, or a new seed.
 
     So a request without a seed can be repeated.
     """
@@ -126,7 +127,7 @@ def _check_population(created: Created) -> None:
 
 
 def _check_memory(spec: OptimizerSpec) -> None:
-    """A caller may lower what an optimizer takes of the server's memory, and not raise it."""
+    """A caller can lower, but not raise, the memory limit of an optimizer on the server."""
     asked = spec.parameters.get("max_bytes")
     most = getattr(plugins.optimizers.get(spec.name), "max_bytes", None)
     if isinstance(asked, int) and isinstance(most, int) and asked > most:

@@ -1,4 +1,4 @@
-"""Groups of studies: created, steered and forgotten member by member, whatever comes between."""
+"""Groups of studies: creation, control and deletion, member by member, also after interruptions."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ Control = Callable[[str, Any], Any]
 
 
 class Grouping:
-    """Does what is asked of groups.
+    """Executes requests for groups.
 
     Args:
-        backend: has the studies and the store.
-        control: steers a single study, wherever it runs.
+        backend: the studies and the store.
+        control: function that controls a single study on any server.
     """
 
     def __init__(self, backend: Backend, control: Control) -> None:
@@ -54,18 +54,18 @@ class Grouping:
         self._lock = Lock()
 
     def load(self, group_id: str) -> Group:
-        """The group as its journal tells it.
+        """The group from its journal.
 
         Raises:
-            NotFound: where there is no such group.
+            NotFound: if the group does not exist.
         """
         return groups.fold(self._journals.read(group_id))
 
     def preview(self, message: pb.GroupSpec, group_id: str) -> GroupSpec:
-        """The specification in `message`, every member checked as if it were created.
+        """The specification in `message`, with every member checked as at its creation.
 
         Raises:
-            BlackboxError: as `CreateStudy`, with the path of the field from the request on.
+            BlackboxError: as `CreateStudy`, with the path of the field from the request.
         """
         seeded = self._seeded(message, group_id)
         with under("spec"):
@@ -80,10 +80,10 @@ class Grouping:
         return spec
 
     def create(self, spec: GroupSpec, group_id: str) -> None:
-        """Creates a group and its studies; without effect where it exists alike.
+        """Creates a group and its studies; without effect if an equal group exists.
 
         Raises:
-            StudyExists: where the group, or the study of a member, exists with another
+            StudyExists: if the group, or the study of a member, exists with another
                 specification.
         """
         try:
@@ -91,7 +91,7 @@ class Grouping:
         except NotFound:
             for member in spec.members:
                 self._check_free(group_id, member)
-            with suppress(SequenceTaken):  # somebody is creating the same
+            with suppress(SequenceTaken):  # another process is creating the same group
                 self._journals.append(group_id, 1, groups.encode(Created(spec)))
             existing = self.load(group_id)
         if existing.spec != spec:
@@ -103,11 +103,11 @@ class Grouping:
         self.finish(group_id)
 
     def ask(self, group_id: str, asked: Asked) -> None:
-        """Does something to all members, after what is not finished yet.
+        """Applies an action to all members, after an unfinished earlier action.
 
         Raises:
-            NotFound: where there is no such group.
-            SequenceTaken: where another process asks for something else at the same time.
+            NotFound: if the group does not exist.
+            SequenceTaken: if another process requests another action at the same time.
         """
         self.finish(group_id)
         group = self.load(group_id)
@@ -115,10 +115,10 @@ class Grouping:
         self.finish(group_id)
 
     def check_budget(self, group_id: str, budget: study_pb2.Budget) -> None:
-        """Checks that every member that can be extended takes `budget`.
+        """Checks that `budget` is valid for every member that can be extended.
 
         Raises:
-            InvalidSpec: where a limit would fall.
+            InvalidSpec: if a limit would become smaller.
         """
         for study_id in self._extendable(self.load(group_id), group_id):
             study = self._backend.registry.load(study_id)
@@ -127,7 +127,7 @@ class Grouping:
             decisions.extended(study, raised)
 
     def finish_all(self) -> None:
-        """Finishes what a process left unfinished that died."""
+        """Completes an action that an ended process left unfinished."""
         for group_id in self._journals.ids():
             try:
                 self.finish(group_id)
@@ -135,7 +135,9 @@ class Grouping:
                 log.error("group %s: %s", group_id, error)  # noqa: TRY400
 
     def finish(self, group_id: str) -> None:
-        """Does what is unfinished to all members, and says so in the journal."""
+        """Applies the unfinished action to all members, and records its completion in the
+        journal.
+        """
         with self._alone(group_id):
             group = self.load(group_id)
             if group.unfinished is None:
@@ -145,11 +147,11 @@ class Grouping:
             if group.unfinished.action == "delete":
                 self._journals.delete(group_id)
                 return
-            with suppress(SequenceTaken):  # another process finished it too
+            with suppress(SequenceTaken):  # another process has completed it too
                 self._journals.append(group_id, group.sequence + 1, groups.encode(Done()))
 
     def view(self, group_id: str, group: Group) -> pb.Group:
-        """The group as a message, its members as they stand."""
+        """The group as a message, with the current state of its members."""
         message = pb.Group(name=names.group_name(group_id), labels=group.spec.labels)
         message.create_time.FromNanoseconds(round(group.created_at * 1e9))
         message.unfinished = "" if group.unfinished is None else group.unfinished.action
@@ -173,14 +175,15 @@ class Grouping:
             request = studies_pb.CreateStudyRequest(spec=spec, study_id=study_id)
             creating.create(self._backend, request)
             return
-        with suppress(NotFound, StudyClosed):  # deleted or ended by itself: nothing is to be done
+        with suppress(NotFound, StudyClosed):  # deleted or ended already: no action needed
             state = self._backend.registry.published(study_id).progress.state
             if groups.wants(asked.action, state):
                 self._control(*_steering(asked, names.study_name(study_id)))
 
     def _seeded(self, message: pb.GroupSpec, group_id: str) -> pb.GroupSpec:
-        """`message` with a seed for each member: its own, that of the group that is there, or one
-        drawn, the same for all members, so that only what was asked for differs between them.
+        """`message` with a seed for each member: its own seed, the seed in the existing group, or
+        one drawn seed. All members have the same drawn seed, so that they differ only in the
+        requested fields.
         """
         seeded = pb.GroupSpec()
         seeded.CopyFrom(message)
@@ -220,7 +223,7 @@ class Grouping:
 
 
 def _steering(asked: Asked, name: str) -> tuple[str, Any]:
-    """The method of StudyService and the request that does it to one study."""
+    """The method of StudyService, and the request, that apply the action to one study."""
     match asked.action:
         case "pause":
             return "PauseStudy", studies_pb.PauseStudyRequest(name=name)

@@ -22,11 +22,11 @@ from blackbox_am.v1.group_service_pb2_grpc import GroupServiceServicer
 
 PAGE_OF_GROUPS = 50
 LOOK_SECONDS = 0.5
-"""How often a member that is not created yet is looked for."""
+"""Seconds between two checks for a member that is not created yet."""
 
 
 class GroupService(GroupServiceServicer):
-    """Groups: create, watch, steer, forget."""
+    """Groups: create, watch, control, delete."""
 
     def __init__(self, backend: Backend, control: Control) -> None:
         self.backend = backend
@@ -83,7 +83,7 @@ class GroupService(GroupServiceServicer):
                 f"{', '.join(members[:12])}",
                 field="after_sequences",
             )
-        # Bounded: who reads slowly makes the members wait, and not the memory grow.
+        # Bounded, so that a slow reader delays the members' events and the memory does not grow.
         found: asyncio.Queue[pb.WatchGroupResponse | BlackboxError | None] = asyncio.Queue(64)
         tasks = [
             asyncio.create_task(self._follow(request, group_id, member, found))
@@ -121,7 +121,7 @@ class GroupService(GroupServiceServicer):
         self.grouping.check_budget(group_id, request.budget)
         limits = {
             field.name: value
-            for field, value in request.budget.ListFields()  # what is set, zeros left out
+            for field, value in request.budget.ListFields()  # fields that are set, without zeros
         }
         self.grouping.ask(group_id, Asked("extend", limits))
         return pb.ExtendGroupResponse(group=self._view(group_id))
@@ -146,7 +146,9 @@ class GroupService(GroupServiceServicer):
         member: str,
         found: asyncio.Queue[pb.WatchGroupResponse | BlackboxError | None],
     ) -> None:
-        """Puts the events of one member into `found`, then None; or the error that ended it."""
+        """Puts the events of one member into `found`, and finally None or the error that ended the
+        watch.
+        """
         wanted = studies_pb.WatchStudyRequest(
             name=names.study_name(member_id(group_id, member)),
             after_sequence=request.after_sequences.get(member, 0),
@@ -160,7 +162,7 @@ class GroupService(GroupServiceServicer):
                 except NotFound:
                     group = await self.backend.in_thread(lambda: self.grouping.load(group_id))
                     if group.unfinished is None:
-                        break  # deleted by itself
+                        break  # the member was deleted separately
                     await asyncio.sleep(LOOK_SECONDS)
                 else:
                     break

@@ -1,4 +1,6 @@
-"""The models of a study on this server: found by name, and checked to be those of its beginning."""
+"""The models of a study on this server: look-up by name, and comparison with those of its
+beginning.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,10 @@ from blackbox_am.studies.starts import source_of
 
 
 def request_of(backend: Backend, spec: StudySpec) -> Request:
-    """What `spec` asks for, with the models that this server has.
+    """The request for `spec`, with the models of this server.
 
     Raises:
-        NotFound: for an oracle, generator or starting study that is not here.
+        NotFound: for an oracle, generator or starting study that this server does not have.
     """
     return Request(
         spec=spec,
@@ -29,16 +31,16 @@ def request_of(backend: Backend, spec: StudySpec) -> Request:
 
 
 def check(backend: Backend, study_id: str, *, adopt: bool = False) -> None:
-    """Checks that a study still has the models that it began with, before it is resumed.
+    """Checks, before a study is resumed, that its models are those of its beginning.
 
     Args:
-        backend: has the study.
-        study_id: which.
-        adopt: whether the study goes on with other models, which its journal then tells.
+        backend: the server's studies and models.
+        study_id: the study.
+        adopt: whether the study continues with other models; the journal then records the change.
 
     Raises:
-        ModelChanged: where a model is another one, and `adopt` is false.
-        InvalidInput: where the study cannot adopt the models that are here.
+        ModelChanged: if a model has changed, and `adopt` is false.
+        InvalidInput: if the study cannot continue with the models of this server.
     """
     study = backend.registry.load(study_id)
     if not study.state.active:
@@ -54,12 +56,13 @@ def check(backend: Backend, study_id: str, *, adopt: bool = False) -> None:
 
 
 def check_asked(backend: Backend, live: LiveStudy) -> None:
-    """Checks the generator of a study that clients evaluate, once while it is in memory.
+    """Checks the generator of a study that clients evaluate, once for as long as the study is in
+    memory.
 
-    The oracle, if it has one, is checked by the worker that asks it.
+    The worker that calls the study's oracle checks the oracle.
 
     Raises:
-        ModelChanged: where it is another one. The study is paused then.
+        ModelChanged: if the generator has changed. The study is then paused.
     """
     spec = live.study.spec
     if live.models_checked or spec.generator is None:

@@ -37,7 +37,8 @@ class OracleService(OracleServiceServicer):
     ) -> pb.DescribeOracleResponse:
         oracle = self.backend.oracle(request.oracle)
         found = oracle.fingerprint()
-        # What has no name outside this process would be another model after each restart.
+        # A model without a name outside this process would count as another model after each
+        # restart.
         info = replace(oracle.describe(), fingerprint="" if found.unnamed else found.digest)
         return progress.oracle_to_proto(request.oracle, info)
 
@@ -68,14 +69,14 @@ def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> Array:
     """(N, U) activations, observed in batches of the oracle's own size, in its own precision.
 
     Args:
-        oracle: what is observed.
+        oracle: the oracle.
         stimuli: (N, *stimulus), floats in [0, 1] or uint8.
         addresses: of the units.
 
     Raises:
         ShapeMismatch, InvalidInput: for stimuli of another shape, dtype or range.
         UnknownUnit: for a unit that the oracle lacks.
-        OracleError: where the oracle fails.
+        OracleError: if the oracle fails.
     """
     info = oracle.describe()
     units = [Unit.parse(address) for address in addresses]
@@ -99,7 +100,7 @@ def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> Array:
                 found = in_fixed_batches(lambda p: oracle.observe(p, units), rows, info.batch_size)
     except BlackboxError:
         raise
-    except Exception as error:  # an oracle is anyone's code, and its failure is an answer
+    except Exception as error:  # an oracle's code may raise anything
         raise OracleFailed(
             f"the {info.kind} oracle raised {type(error).__name__} on {len(rows)} stimuli: {error}"
         ) from error
@@ -117,10 +118,10 @@ def _in_unit_interval(stimuli: Array) -> torch.Tensor:
     if not stimuli.ndim:
         raise ShapeMismatch("stimuli: expected a batch (N, *stimulus), got one number")
     values = to_unit_interval(stimuli)
-    # An oracle may write what it gets, and bytes of a message are not to be written.
+    # An oracle may write to its input, but the bytes of a message must not be changed.
     rows = torch.from_numpy(values if values.flags.writeable else values.copy())
     if stimuli.dtype != np.uint8 and rows.numel():
-        low, high = torch.aminmax(rows)  # both are nan where one number is
+        low, high = torch.aminmax(rows)  # both results are nan if one number is nan
         if not (low >= 0 and high <= 1):
             raise InvalidInput(
                 "stimuli: expected values in [0, 1], got values outside, or nan; send uint8 for "

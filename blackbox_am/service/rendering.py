@@ -1,4 +1,4 @@
-"""Latents from a prior, and latents to stimuli, for callers."""
+"""Sampling of latents from a prior, and rendering of stimuli, for callers."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ STIMULUS_DTYPES = {
     tensor_pb2.DTYPE_FLOAT32: "float32",
 }
 ROWS = 32
-"""Rows a time: one batch shape, so that a stimulus does not depend on who else is rendered."""
+"""Number of rows in each call: one batch shape, so that a stimulus does not depend on other
+rows.
+"""
 MAX_SAMPLES = 2**16
 
 
 def check_stimulus_dtype(number: int) -> str:
-    """The dtype by which a caller wants stimuli: `uint8` or `float32`.
+    """The requested dtype of stimuli: `uint8` or `float32`.
 
     Raises:
-        InvalidInput: for another one.
+        InvalidInput: for another dtype.
     """
-    name = STIMULUS_DTYPES.get(number)  # type: ignore[call-overload]  # any number may come
+    name = STIMULUS_DTYPES.get(number)  # type: ignore[call-overload]  # any number may be received
     if name is None:
         raise InvalidInput(
             "stimulus_dtype: stimuli are sent as UINT8 (0..255 for 0..1) or FLOAT32, got number "
@@ -44,7 +46,7 @@ def check_stimulus_dtype(number: int) -> str:
 
 
 def as_dtype(stimuli: NDArray[np.float32], dtype: str) -> NDArray[Any]:
-    """Stimuli in [0, 1] as `uint8`, rounded, or as the `float32` that they are."""
+    """Stimuli in [0, 1] as rounded `uint8`, or unchanged as `float32`."""
     return to_uint8(stimuli) if dtype == "uint8" else stimuli
 
 
@@ -63,7 +65,7 @@ def sample(space: Space, count: int, seed: int) -> NDArray[Any]:
 
 
 def checked(generator: Generator, latents: NDArray[Any]) -> torch.Tensor:
-    """`latents` (N, D) as a tensor that the generator takes.
+    """`latents` (N, D) as a tensor for the generator.
 
     Raises:
         ShapeMismatch: for latents of another shape or dtype.
@@ -71,22 +73,22 @@ def checked(generator: Generator, latents: NDArray[Any]) -> torch.Tensor:
     """
     tensor = torch.from_numpy(np.array(latents))
     if tensor.is_floating_point():
-        tensor = tensor.float()  # what float32 cannot hold is refused as infinite
+        tensor = tensor.float()  # values outside the range of float32 are refused as infinite
     check_latents(generator.space, tensor)
     return tensor
 
 
 def checked_targets(generator: Generator, targets: Sequence[int], rows: int) -> tuple[int, ...]:
-    """The target of each of `rows` rows, for `targets` that a caller named.
+    """The target of each of `rows` rows, for the `targets` of a caller.
 
     Args:
-        generator: is to render them.
-        targets: one a row, or one for all; target 0 where empty.
+        generator: the generator that renders the rows.
+        targets: one for each row, or one for all rows; target 0 if empty.
         rows: N.
 
     Raises:
-        InvalidInput: for another number of them, for a target that the generator was not made
-            for, and for any but 0 where it tells no targets apart.
+        InvalidInput: for a wrong number of targets, for a target that the generator does not have,
+            and for a target other than 0 if the generator does not distinguish targets.
     """
     wanted = one_a_row(targets or (0,), rows)
     if generator.targets is None and any(targets):
@@ -103,12 +105,12 @@ def checked_targets(generator: Generator, targets: Sequence[int], rows: int) -> 
 def batches(
     generator: Generator, latents: torch.Tensor, targets: Sequence[int] | None = None
 ) -> Iterator[NDArray[np.float32]]:
-    """Stimuli of checked `latents` (N, D), some rows at a time: float32 in [0, 1].
+    """Stimuli of checked `latents` (N, D), in parts of several rows: float32 in [0, 1].
 
     Args:
-        generator: makes them.
+        generator: the generator of the stimuli.
         latents: (N, D).
-        targets: of a study, the target of each row; the first of all where None.
+        targets: for a study, the target of each row; None is target 0 for all rows.
     """
     wanted = torch.tensor([0] * len(latents) if targets is None else targets)
     for start in range(0, len(latents), ROWS):
@@ -125,8 +127,9 @@ def render(
 
     Raises:
         ShapeMismatch: for latents of another shape or dtype.
-        InvalidInput: for values that are not in the generator's space, and for targets that it
-            was not made for, as where the operator took inputs away since the study began.
+        InvalidInput: for values that are not in the generator's space, and for targets that the
+            generator does not have, for example because the operator removed inputs after the study
+            began.
     """
     check_row_targets(generator, targets or ())
     none = np.zeros((0, *generator.stimulus_shape), np.float32)

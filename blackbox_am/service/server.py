@@ -1,4 +1,4 @@
-"""The server: started, served, stopped in good order."""
+"""The server: start, operation and orderly stop."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from blackbox_am.v1.study_service_pb2_grpc import add_StudyServiceServicer_to_se
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 2.0
-"""What calls have to finish once the server is told to stop."""
+"""Seconds that calls have to finish after a request to stop."""
 WORKER_SECONDS = 10.0
-"""What running studies have to finish their generation."""
+"""Seconds that running studies have to finish their generation."""
 
 SERVICES = (
     study_service_pb2.DESCRIPTOR.services_by_name["StudyService"].full_name,
@@ -54,10 +54,11 @@ class Server:
     """A server on the running event loop.
 
     Args:
-        config: how it is set up.
+        config: the configuration.
 
     Attributes:
-        address: where it listens, once started; with the real port where 0 was asked for.
+        address: the address on which the started server listens, with the actual port if port 0 was
+            requested.
     """
 
     def __init__(self, config: Config) -> None:
@@ -69,13 +70,13 @@ class Server:
         self._unfinished: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
-        """Starts serving, and takes up every study that is to go on. Returns the address.
+        """Starts serving, and resumes every study that is to run. Returns the address.
 
         Raises:
-            Conflict: where the address cannot be listened on.
-            StoreError: where the store cannot be opened.
+            Conflict: if the address cannot be listened on.
+            StoreError: if the store cannot be opened.
         """
-        # The store first: a port once bound is only given back by a server that ran.
+        # The store is opened first, because a bound port is released only by a server that has run.
         backend = Backend(self._config)
         server = grpc.aio.server(interceptors=(Decoding(SERVICES),), options=_options(self._config))
         try:
@@ -107,7 +108,9 @@ class Server:
         return self.address
 
     async def stop(self) -> None:
-        """Stops. Running studies are left to be taken up again; watchers are told to come back."""
+        """Stops the server. Running studies stay resumable; watchers get an error that asks them to
+        retry.
+        """
         if self._server is None or self._backend is None or self._health is None:
             return
         log.info("stopping")
@@ -124,15 +127,15 @@ class Server:
 
 
 def serve(config: Config, ready: Callable[[str], None] = lambda address: None) -> None:
-    """Serves until SIGTERM or SIGINT. To be called on the main thread.
+    """Serves until SIGTERM or SIGINT. Must be called on the main thread.
 
     Args:
-        config: how the server is set up.
-        ready: called with the address once it listens.
+        config: the configuration of the server.
+        ready: called with the address when the server listens.
 
     Raises:
-        Conflict: where the address cannot be listened on.
-        StoreError: where the store cannot be opened.
+        Conflict: if the address cannot be listened on.
+        StoreError: if the store cannot be opened.
     """
 
     async def main() -> None:
@@ -147,11 +150,11 @@ def serve(config: Config, ready: Callable[[str], None] = lambda address: None) -
 
 @contextmanager
 def running(config: Config) -> Iterator[str]:
-    """A server in a thread of this process, while the context lasts. Yields its address.
+    """A server in a thread of this process, for the duration of the context. Yields its address.
 
     Raises:
-        Conflict: where the address cannot be listened on.
-        StoreError: where the store cannot be opened.
+        Conflict: if the address cannot be listened on.
+        StoreError: if the store cannot be opened.
     """
     started = threading.Event()
     found: list[str] = []
@@ -183,7 +186,7 @@ def running(config: Config) -> Iterator[str]:
         if found:
             yield found[0]
     finally:
-        with suppress(RuntimeError):  # it has ended by itself
+        with suppress(RuntimeError):  # the server has ended already
             for loop, told in handles:
                 loop.call_soon_threadsafe(told.set)
         thread.join()
@@ -205,7 +208,7 @@ def _options(config: Config) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),
-        ("grpc.so_reuseport", 0),  # a port in use is an error, not a share of its calls
+        ("grpc.so_reuseport", 0),  # two servers must not share a port
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000 * MIN_KEEPALIVE_SECONDS),
         ("grpc.keepalive_permit_without_calls", 1),
     ]

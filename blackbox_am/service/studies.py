@@ -40,7 +40,7 @@ PAGE_OF_GENERATIONS = 100
 
 
 class StudyService(StudyServiceServicer):
-    """Searches: create, watch, evaluate, steer, read."""
+    """Studies: create, watch, evaluate, control, read."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -74,7 +74,7 @@ class StudyService(StudyServiceServicer):
                     published = Published.read(entry)
                     if labels.items() <= published.created.spec.labels.items():
                         yield entry.study_id, study_to_proto(entry.study_id, published, full)
-                except StoreCorrupt as error:  # one bad row hides no other
+                except StoreCorrupt as error:  # a damaged row does not hide other rows
                     if not labels:
                         yield entry.study_id, unreadable(entry.study_id, error.message)
 
@@ -196,7 +196,7 @@ class StudyService(StudyServiceServicer):
         return artifacts.read(self.backend, request)
 
     def _indexed(self, after: str, rows: int, states: list[str]) -> Iterator[IndexedStudy]:
-        """The index from `after` on, read `rows` at a time."""
+        """The rows of the index after `after`, read in blocks of `rows`."""
         while True:
             entries = self.backend.store.studies(after, rows, states)
             yield from entries
@@ -210,10 +210,10 @@ class StudyService(StudyServiceServicer):
         decide: Callable[[Study], StateChanged | None],
         act: Callable[[LiveStudy], None],
     ) -> study_pb2.Study:
-        """Does what `act` does, where `decide` says that there is something to do."""
+        """Calls `act` if the study is active, or if `decide` returns an event."""
         study_id = names.study_id(name)
         published = self.backend.registry.published(study_id)
-        # One that has ended is not taken up where nothing is to be done.
+        # An ended study is not loaded if no action is needed.
         active = published.progress.state.active
         if active or decide(self.backend.registry.load(study_id)) is not None:
             self.backend.registry.act(study_id, act)

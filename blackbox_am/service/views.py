@@ -30,10 +30,10 @@ from blackbox_am.v1 import study_event_pb2, study_pb2
 
 
 def study_view(number: int, default: int = study_pb2.STUDY_VIEW_FULL) -> bool:
-    """Whether a caller wants to see the whole of a study.
+    """Whether a caller requests the full view of a study.
 
     Raises:
-        InvalidInput: for a number that is no view.
+        InvalidInput: for a number without a view.
     """
     if number not in study_pb2.StudyView.values():
         raise InvalidInput(f"view: expected BASIC or FULL, got number {number}", field="view")
@@ -44,9 +44,9 @@ def study_to_proto(study_id: str, published: Published, full: bool = True) -> st
     """A study as a message.
 
     Args:
-        study_id: its id; "" for one that was only checked.
-        published: what is known of it.
-        full: whether with what grows with the number of targets.
+        study_id: its id; "" for a study that was only checked.
+        published: the published view of the study.
+        full: whether to include fields that grow with the number of targets.
     """
     created = published.created
     message = progress.progress_to_proto(published.progress)
@@ -73,7 +73,7 @@ def _digest(fingerprint: Fingerprint | None) -> str:
 
 
 def _shorten(message: study_pb2.Study) -> None:
-    """Clears what grows with the number of targets or dimensions."""
+    """Clears the fields that grow with the number of targets or dimensions."""
     del message.targets[:], message.units[:], message.spec.targets[:], message.spec.criteria[:]
     message.spec.ClearField("start")
     spaces = [message.space]
@@ -84,23 +84,23 @@ def _shorten(message: study_pb2.Study) -> None:
 
 
 def unreadable(study_id: str, message: str) -> study_pb2.Study:
-    """What a listing says of a study that cannot be read."""
+    """The entry in a listing for a study that cannot be read."""
     failed = progress.state_to_proto(StudyState.FAILED)
     return study_pb2.Study(name=names.study_name(study_id), state=failed, message=message)
 
 
 def event_to_proto(record: Record) -> study_event_pb2.StudyEvent:
-    """An event of a journal. What is said of it stands in it: no other event is read.
+    """The message for an event of a journal, without reading other events.
 
     Raises:
-        StoreCorrupt: where it cannot be read.
+        StoreCorrupt: if the event cannot be read.
     """
     seen = (record.sequence, datetime.fromtimestamp(record.time, UTC))
     return events.to_proto(_seen(decode(record.body), seen))
 
 
 def _seen(event: Event, seen: tuple[int, datetime]) -> seen_as.StudyEvent:
-    """The event as watchers see it, with its sequence number and time."""
+    """The event for watchers, with its sequence number and time."""
     match event:
         case StateChanged():
             return seen_as.StateChanged(*seen, event.state, event.stop_reason, event.message)

@@ -18,7 +18,9 @@ READ_RECORDS = 128
 AGAIN_SECONDS = 1.0
 """Seconds after which a watcher can retry when a server stops."""
 POLL_SECONDS = 0.5
-"""How often the journal is read without news in this process: another may write to it."""
+"""Seconds between two reads of the journal without a change in this process, because another
+process may write to it.
+"""
 
 _OF_GENERATIONS = frozenset({"generation_opened", "rows_told", "generation_closed"})
 
@@ -26,12 +28,12 @@ _OF_GENERATIONS = frozenset({"generation_opened", "rows_told", "generation_close
 async def watch(
     backend: Backend, request: pb.WatchStudyRequest
 ) -> AsyncGenerator[pb.WatchStudyResponse, None]:
-    """The updates that `request` asks for, until the study ends.
+    """The requested updates, until the study ends.
 
     Raises:
-        NotFound: where there is no such study, or no more.
+        NotFound: if the study does not exist, or was deleted.
         InvalidInput: for a negative sequence number or interval.
-        ServerUnavailable: where the server goes down.
+        ServerUnavailable: if the server stops.
     """
     study_id = names.study_id(request.name)
     interval = _interval(request)
@@ -89,10 +91,10 @@ class _Journal:
         self.after = after
 
     def read(self) -> list[study_event_pb2.StudyEvent]:
-        """The next events, after the sequence number that was asked for.
+        """The next events after the sequence number `after`.
 
         Raises:
-            NotFound: where there is no such study.
+            NotFound: if the study does not exist.
         """
         records = self._backend.store.read(self._study_id, self.after, READ_RECORDS)
         events = [event_to_proto(record) for record in records]
@@ -101,7 +103,7 @@ class _Journal:
             self.after = events[-1].sequence
         if not self.more:
             published = self._backend.registry.published(self._study_id)
-            # An event may have come after those that were read.
+            # Another event may have been written after the events that were read.
             caught_up = published.progress.sequence <= self.after
             self.ended = caught_up and not published.progress.state.active
         return events

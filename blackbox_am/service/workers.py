@@ -1,4 +1,4 @@
-"""Threads that evaluate studies with an oracle; for a study, each is one more client.
+"""Threads that evaluate studies with an oracle; a study treats each thread like a client.
 
 A study that waits for a thread has no owner. Every server on the store looks for such studies, and
 a server with a free thread takes the study's lease.
@@ -190,7 +190,7 @@ class Workers:
             try:
                 if self._wanted(study_id):
                     self._evaluate(study_id, delays, unbilled)
-            except StoreCorrupt as error:  # of a model's file, or of the journal itself
+            except StoreCorrupt as error:  # an error of a model's file, or of the journal itself
                 log.error("study %s failed: %s", study_id, error)  # noqa: TRY400
                 self._fail(study_id, error.message)
             except _PASSING as error:
@@ -218,7 +218,7 @@ class Workers:
     def _evaluate(self, study_id: str, delays: _Delays, unbilled: loop.UnbilledUsage) -> None:
         live = self._registry.live(study_id)
         spec = live.study.spec
-        assert spec.oracle is not None  # it would not be wanted
+        assert spec.oracle is not None  # a study without an oracle needs no worker
         request = Request(
             spec=spec,
             generator=self._generator(spec),
@@ -275,7 +275,7 @@ class Workers:
         return True
 
     def _note(self, study_id: str, message: str) -> None:
-        with suppress(StoreError, SequenceTaken, NotOwner):  # it is said at the next attempt
+        with suppress(StoreError, SequenceTaken, NotOwner):  # the next attempt reports the error
             self._registry.act(study_id, lambda live: live.note(message))
 
     def _suspend(self, study_id: str, message: str) -> None:

@@ -30,7 +30,7 @@ class Generation:
 
     def in_places(self, observation: Observation) -> torch.Tensor | None:
         """(len(targets), P, D) gradients of the observed rows in their places, nan elsewhere; None
-        where the observation has none.
+        if the observation has no gradients.
         """
         if observation.gradients is None:
             return None
@@ -43,7 +43,7 @@ class Generation:
 
 @dataclass(frozen=True)
 class TellResult:
-    """What became of some measurements."""
+    """The result of sending measurements."""
 
     accepted: int
     repeated: int

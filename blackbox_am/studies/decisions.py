@@ -55,7 +55,7 @@ class ToldRows:
 
 
 def clients_values(study: Study, targets: Array, activations: Array) -> FloatArray:
-    """(N, U) values in the columns of each target's layout, from what a client measured.
+    """(N, U) values in the columns of each target's layout, from a client's measurements.
 
     Args:
         targets: (N,) of the rows.
@@ -260,7 +260,7 @@ def _check_candidates(study: Study, told: ToldRows, wanted: Bools) -> None:
 
 
 def _fresh(study: Study, targets: Array, rows: Array) -> Bools:
-    """(N,) which candidates of the open generation are told for the first time."""
+    """(N,) bool, the candidates of the open generation that are measured for the first time."""
     places = study.places(targets)
     fresh = (places >= 0) & ~study.measured.told[places, rows]
     _, first = np.unique(places * study.population + rows, return_index=True)

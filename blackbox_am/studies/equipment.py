@@ -1,4 +1,4 @@
-"""What a process has at hand for optimizers: the study's generator, and networks by name."""
+"""The models that a process provides to optimizers: the study's generator, and networks by name."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from blackbox_am.core.spec import StudySpec
 from blackbox_am.errors import NotFound
 
 Equip = Callable[[Optimizer[Any], StudySpec], Optimizer[Any]]
-"""Gives the optimizer of a study what it needs, or raises what `Optimizer.bind` raises."""
+"""Gives the optimizer of a study the models that it needs, or raises the errors of
+`Optimizer.bind`.
+"""
 
 FindGenerator = Callable[[StudySpec], Generator | None]
-"""Finds the generator of a study; None over a bare space."""
+"""Function that returns the generator of a study; None for a study of a bare space."""
 
 
 def by_spec(generator: FindGenerator, network: Callable[[str], Oracle]) -> Equip:
@@ -24,18 +26,18 @@ def by_spec(generator: FindGenerator, network: Callable[[str], Oracle]) -> Equip
 
 
 def no_generator(spec: StudySpec) -> Generator | None:
-    """For a process that renders nothing."""
+    """For a process that does not render stimuli."""
     del spec
     return None
 
 
 def given(generator: Generator | None, network: Callable[[str], Oracle]) -> Equip:
-    """For a process that runs one study, and holds its generator."""
+    """For a process that runs one study, and has its generator."""
     return lambda optimizer, _: optimizer.bind(generator, network)
 
 
 def no_network(name: str) -> Oracle:
-    """For where there is no catalogue.
+    """For a process without a catalogue.
 
     Raises:
         NotFound: always.
@@ -48,6 +50,6 @@ def no_network(name: str) -> Oracle:
 
 
 def nothing(optimizer: Optimizer[Any], spec: StudySpec) -> Optimizer[Any]:
-    """For a process that has neither."""
+    """For a process with neither a generator nor networks."""
     del spec
     return optimizer.bind(None, no_network)

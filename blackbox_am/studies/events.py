@@ -20,24 +20,25 @@ from blackbox_am.errors import StoreCorrupt
 
 
 class Created(msgspec.Struct, frozen=True, tag="created"):
-    """The study began. What was resolved at creation is kept, so that recovery asks nobody.
+    """The study began. The event contains everything that was resolved at creation, so that
+    recovery needs no other source.
 
     Attributes:
-        spec: what the caller asked for.
+        spec: the caller's specification.
         space: the resolved latent space.
-        stimulus_shape: of one stimulus; empty where clients evaluate a bare space.
-        population: P, candidates a generation for each target.
-        batch_size: the one batch shape its evaluator runs.
-        optimizer: the one that searches, all its parameters settled: what `auto` chose, say.
-            None in journals that are older than this field.
-        start: (K, D) latents to begin at.
-        warning: what its owner should know of it from the beginning.
-        oracle_fingerprint: the model that it measures; None where clients evaluate.
-        generator_fingerprint: what makes its stimuli; None over a bare space.
-        noisy: whether the same stimulus does not always get the same activations.
-        numerics: the processor and the mode of linear algebra that it began with; other ones may
-            give other last bits.
-        spent: what was asked of the oracle before, to see what it is like.
+        stimulus_shape: of one stimulus; empty if clients evaluate a bare space.
+        population: P, number of candidates of each target in a generation.
+        batch_size: number of rows in each batch of the evaluator.
+        optimizer: the optimizer that searches, with all parameters resolved, for example the choice
+            of `auto`. None in journals that are older than this field.
+        start: (K, D) latents of the start.
+        warning: a warning for the owner from the beginning.
+        oracle_fingerprint: the measured model; None if clients evaluate.
+        generator_fingerprint: the generator of its stimuli; None for a bare space.
+        noisy: whether the same stimulus may get different activations.
+        numerics: the processor and the mode of linear algebra at the beginning. With other values,
+            last bits may differ.
+        spent: account of the oracle's calls before the search, which test its repeatability.
     """
 
     spec: StudySpec
@@ -56,12 +57,13 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
 
 
 class OracleProbed(msgspec.Struct, frozen=True, tag="probed"):
-    """The oracle was measured on a few rows before the search, to see whether it repeats itself.
+    """The oracle was measured on a few rows before the search, to test whether it repeats its
+    answers.
 
     Attributes:
-        noisy: whether the same stimulus gets other activations.
-        optimizer, population, batch_size, warning: those of `Created`, from now on.
-        spent: what was asked of the oracle.
+        noisy: whether the same stimulus gets different activations.
+        optimizer, population, batch_size, warning: values that replace those of `Created`.
+        spent: account of the oracle's calls.
     """
 
     noisy: bool
@@ -138,28 +140,29 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
 
 
 class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
-    """Every row of the generation is in, and the optimizer has learnt from it.
+    """The generation is complete, and the optimizer has learnt from it.
 
-    The scores are in it, so that nobody has to compute them again.
+    The event contains the scores, so that no reader has to compute them again.
 
     Attributes:
-        generation: which.
-        targets: those that took part, ascending; the arrays of K entries are theirs.
-        scores: (K, rows) float64, nan for rows that failed, and rows that were not wanted; up to
-            the last row that was, which is before P where the budget ends.
-        checksum: of its latents (K, P, D), to know a faithful replay from another.
-        seconds: how long it took.
-        measured: (K,) int32, rows measured for each target.
-        best_scores, mean_scores: (K,) float64 of the generation, nan where every row failed.
+        generation: number of the generation.
+        targets: the K targets that took part, ascending; arrays of K entries are in this order.
+        scores: (K, rows) float64, nan for rows that failed and for rows that were not wanted. The
+            last column is the last wanted row, which is before P at the end of the budget.
+        checksum: of its latents (K, P, D), to check a replay.
+        seconds: duration of the generation.
+        measured: (K,) int32, number of measured rows of each target.
+        best_scores, mean_scores: (K,) float64 of the generation, nan if every row failed.
         best_so_far: (K,) float64, the best score of each target afterwards; nan for none yet.
         improved: targets that have a new best candidate.
-        best_rows: (len(improved),) int32, its row.
+        best_rows: (len(improved),) int32, the row of each new best candidate.
         best_row_scores: (len(improved),) float64, its score.
         best_latents: (len(improved), D), its latent.
-        succeeded: those of `improved` whose new best met its criterion.
-        failed: rows that failed, by reason.
-        warning: what is wrong with the scores, such as that all are equal; empty for nothing.
-        latents: all of them, where the study keeps them.
+        succeeded: the targets of `improved` whose new best candidate met the criterion.
+        failed: number of failed rows by reason.
+        warning: a warning about the scores, for example that all scores are equal; empty without a
+            problem.
+        latents: all latents, if the study keeps all latents.
     """
 
     generation: int

@@ -1,4 +1,4 @@
-"""The candidates of the open generation that were rendered for clients, and what was seen."""
+"""The candidates of the open generation that were rendered for clients, with their measures."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from blackbox_am.studies.study import Study
 class Examined:
     """Examines candidates of one generation, each once.
 
-    A candidate whose stimulus is not finite is never handed out: it is told as failed by the
-    study itself. Measures of the stimulus are computed here for what clients measure.
+    A candidate whose stimulus is not finite is never given to clients: the study itself records it
+    as failed. Measures of the stimulus are computed here and added to the clients' measurements.
     """
 
     def __init__(self, examiner: Examiner, generation: Generation, quantities: int) -> None:
@@ -25,8 +25,8 @@ class Examined:
         self._seen = Measured.nothing(targets, rows, quantities)
 
     def unrendered(self, wanted: Bools) -> ToldRows | None:
-        """Those of the `wanted` (A, P) candidates that cannot be shown, told as failed; None where
-        all can.
+        """Failed measurements for the `wanted` (A, P) candidates whose stimuli are not finite; None
+        if all stimuli are finite.
         """
         self._examine(wanted)
         places, rows = np.nonzero(wanted & ~self._seen.rendered)
@@ -37,7 +37,7 @@ class Examined:
         return ToldRows(self._generation.index, targets, rows, values, np.zeros(len(places), bool))
 
     def complete(self, study: Study, told: ToldRows) -> ToldRows:
-        """`told` with the measures of its candidates, where they are of the open generation."""
+        """`told` with the measures of its candidates, if they belong to the open generation."""
         places = study.places(told.targets)
         known = (places >= 0) & (told.rows >= 0) & (told.rows < self._seen.told.shape[1])
         if told.generation != self._generation.index or not known.any():

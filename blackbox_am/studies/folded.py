@@ -86,7 +86,7 @@ def _simple(hint: Any) -> Any:
 
 def _write(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        if value.dtype == bool:  # a mask of rows, which never crosses the wire
+        if value.dtype == bool:  # a mask of rows, which is never sent over the wire
             return ArrayData("bool", value.shape, value.tobytes())
         return ArrayData.of(value)
     raise NotImplementedError(f"a {type(value).__name__} cannot be written")

@@ -1,4 +1,4 @@
-"""A study that another process runs: it is followed until this process can go on with it."""
+"""Following a study that another process runs, until this process can continue it."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ def owned(
     on_generation: Callable[[StudyProgress], None],
     on_message: Callable[[str], None],
 ) -> Iterator[Ownership]:
-    """The lease on a study, as soon as no other process holds it; given back in the end.
+    """The lease on a study, as soon as no other process holds it; released at the end of the
+    context.
 
-    The other process gives the lease back when the study has ended. When that process dies, the
-    lease runs out.
+    The other process releases the lease when the study has ended. If that process is killed, the
+    lease expires.
 
     Args:
-        store: where the study is kept, or will be.
+        store: the store of the study.
         study_id: its id.
         owner: takes the lease.
-        check: called once the other process has begun the study; raises where it is not the one
-            that this process is asked for.
-        on_generation: told of the progress after each generation of the other process.
-        on_message: told which process runs the study.
+        check: called when the other process has begun the study; raises an error if it is another
+            study than the requested one.
+        on_generation: called with the progress after each generation of the other process.
+        on_message: called with a message that names the process that runs the study.
     """
     ownership = _taken(store, study_id, owner, check, on_generation, on_message)
     try:

@@ -1,4 +1,4 @@
-"""The generator of a study: an entry of the catalogue, with what the study sets and brings."""
+"""The generator of a study: an entry of the catalogue, with the study's parameters and inputs."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ def study_generator(catalogue: Catalogue, artifacts: Artifacts, spec: GeneratorS
     """The generator that `spec` names, with its parameters and inputs.
 
     Args:
-        catalogue: has its entry.
-        artifacts: has its inputs, each a file in numpy's format .npy.
-        spec: what the study sets and brings.
+        catalogue: the catalogue with the generator's entry.
+        artifacts: the store of its inputs, each a file in numpy's format .npy.
+        spec: name, parameters and inputs.
 
     Raises:
-        NotFound: where there is no such entry, or no such artifact.
-        InvalidSpec: for parameters or inputs that it does not take, or an artifact that holds no
-            array.
+        NotFound: if the entry or an artifact does not exist.
+        InvalidSpec: for parameters or inputs that the generator does not accept, or an artifact
+            that is not an array.
     """
     inputs = {name: _array(artifacts, name, digest) for name, digest in spec.inputs.items()}
     return catalogue.generator(spec.name, spec.parameters, inputs)
 
 
 def keep_inputs(artifacts: Artifacts, study_id: str, spec: GeneratorSpec) -> None:
-    """Has the inputs kept for as long as the study is.
+    """Adds references to the inputs, so that they are stored as long as the study.
 
     Raises:
-        NotFound: where there is no such artifact.
+        NotFound: if an artifact does not exist.
     """
     for name, digest in spec.inputs.items():
         artifacts.refer(study_id, f"generator.inputs.{name}", digest)

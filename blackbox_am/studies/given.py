@@ -1,4 +1,4 @@
-"""What a caller of Python may give for an oracle, a generator, targets and numbers."""
+"""Conversion of a Python caller's arguments: oracle, generator, targets and numbers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ORACLES = (
 
 
 def generator_of(given: Any, catalogue: Catalogue) -> Generator:
-    """The generator that `given` is, or names.
+    """The generator that is given as an object or by its name.
 
     Raises:
         NotFound: for a name that is not in the catalogue.
@@ -52,14 +52,14 @@ def generator_of(given: Any, catalogue: Catalogue) -> Generator:
 
 
 def oracle_of(given: Any, generator: Generator, catalogue: Catalogue, device: str) -> Oracle:
-    """The oracle that `given` is, names or becomes: a model becomes one that takes the stimuli
-    which `generator` makes.
+    """The oracle that is given as an object, by its name, or as a model. A model becomes an oracle
+    for the stimuli of `generator`.
 
     Args:
         given: an oracle, a name, a torch module, an estimator or a function.
-        generator: makes the stimuli.
-        catalogue: where names are looked up.
-        device: where a torch module is run.
+        generator: the generator of the stimuli.
+        catalogue: the catalogue in which names are looked up.
+        device: device of a torch module.
 
     Raises:
         NotFound: for a name that is not in the catalogue.
@@ -106,10 +106,10 @@ def _estimator(estimator: Any, generator: Generator) -> Oracle:
 
 
 def objectives_of(targets: Any) -> list[ObjectiveSpec]:
-    """One objective a target, from one target or several.
+    """One objective for each target, from one target or several.
 
     Raises:
-        InvalidSpec: for something that is no target.
+        InvalidSpec: for a value that is not a target.
     """
     single = isinstance(targets, (str, ObjectiveSpec, Objective))
     if not single and not isinstance(targets, Iterable):
@@ -133,7 +133,7 @@ def _objective(target: Any) -> ObjectiveSpec:
 
 
 def plain_number(value: Any) -> Any:
-    """A number of numpy or torch as one of Python; other values as they are."""
+    """A number of numpy or torch as a Python number; other values are returned unchanged."""
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
         return value.item()
     if isinstance(value, torch.Tensor) and not value.ndim:
@@ -142,7 +142,7 @@ def plain_number(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """`value` with the numbers of numpy and torch in it as those of Python, arrays as lists."""
+    """`value` with all numbers of numpy and torch as Python numbers, and arrays as lists."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -169,7 +169,9 @@ class JournalledStudy:
                 self._append([StateChanged(StudyState.FAILED, StopReason.ORACLE, message)])
 
     def adopt(self, adopted: Adopted) -> None:
-        """Goes on with another oracle or generator than the study began with, and says so."""
+        """Continue with another oracle or generator than at the beginning; the journal records the
+        change.
+        """
         with self._locked():
             self._append([adopted])
             self._reopened()

@@ -1,4 +1,4 @@
-"""A study that is going on: the state machine, its journal and its optimizer, joined."""
+"""A live study, which joins the state machine, its journal and its optimizer."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class LiveStudy(JournalledStudy):
     """One study in the process that owns it. Safe to call from any thread.
 
     Attributes:
-        search: its optimizer at work.
+        search: the running optimizer.
     """
 
     def __init__(
@@ -88,18 +88,18 @@ class LiveStudy(JournalledStudy):
 
     @classmethod
     def create(cls, store: Store, study_id: str, created: Created, **options: Any) -> LiveStudy:
-        """Begins a study, or returns the one of that id where it is the same one.
+        """Begins a study, or returns the existing study of this id if its specification is equal.
 
         Args:
-            options: `ownership`, `device`, `equip`, `generator_of`, `clock`, as of the constructor.
+            options: `ownership`, `device`, `equip`, `generator_of`, `clock`; see the constructor.
 
         Raises:
-            StudyExists: where a study of that id began with another specification.
-            NotOwner: where another process holds the study's lease.
-            InvalidSpec: where the optimizer's state is too large to be kept.
+            StudyExists: if a study of this id began with another specification.
+            NotOwner: if another process holds the study's lease.
+            InvalidSpec: if the optimizer's state is too large for a snapshot.
         """
         study = Study.begin(created)
-        live = cls(store, study_id, study, **options)  # what fails, fails before it is written
+        live = cls(store, study_id, study, **options)  # errors occur before the study is written
         live._snapshots.check()
         try:
             live._begin(created)
@@ -115,17 +115,17 @@ class LiveStudy(JournalledStudy):
     def recover(cls, store: Store, study_id: str, **options: Any) -> LiveStudy:
         """Continues a study from the store.
 
-        Study and optimizer are loaded from the last snapshot, if there is one, and led forward
-        through the events since. Each generation since is asked for again, and compared by
-        checksum.
+        Study and optimizer are loaded from the last snapshot, if there is one, and updated by the
+        later events. The optimizer proposes each later generation again, and checksums are
+        compared.
 
         Args:
-            options: `ownership`, `device`, `equip`, `generator_of`, `clock`, as of the constructor.
+            options: `ownership`, `device`, `equip`, `generator_of`, `clock`; see the constructor.
 
         Raises:
-            NotFound: where there is no such study.
-            NotOwner: where another process holds the study's lease.
-            StoreCorrupt: where the journal cannot be read.
+            NotFound: if the study does not exist.
+            NotOwner: if another process holds the study's lease.
+            StoreCorrupt: if the journal cannot be read.
         """
         snapshot, study = last_kept(store, study_id)
         live = cls(store, study_id, study, **options)
@@ -144,12 +144,14 @@ class LiveStudy(JournalledStudy):
         return live
 
     def _resume(self, exact: bool) -> None:
-        """Journals that another process goes on, and bills what the one before left behind."""
+        """Journals that another process continues the study, and bills the unbilled calls of the
+        process before.
+        """
         lost = left_behind(self.store, self.study_id, self.study.spent, self.token)
         study, events = self.study, list[Event]()
         lease = None if self.ownership is None else self.ownership.lease
         former = self.leases.restore(lease.held, study.generation) if lease and lease.held else ""
-        # A study that only left the memory of this process has nothing to tell.
+        # A study that was only removed from the memory of this process needs no event.
         if not (exact and lease and former == lease.owner):
             events.append(Resumed(study.generation, exact, self.search.warning(exact)))
         if lost != Accounting():
@@ -163,9 +165,9 @@ class LiveStudy(JournalledStudy):
         self._snapshots = Snapshots(self.search, self._clock)
 
     def settle(self, event: OracleProbed) -> None:
-        """Journals what was measured of the oracle before the search, and goes by it.
+        """Journals the result of the oracle's measurement before the search, and applies it.
 
-        Where somebody ended the study meanwhile, only the bill is journalled.
+        If the study has ended meanwhile, only the accounts are journalled.
         """
         with self._locked():
             if self.study.state is not StudyState.RUNNING or not self.study.untouched:
@@ -177,7 +179,7 @@ class LiveStudy(JournalledStudy):
 
     @property
     def memory_bytes(self) -> int:
-        """About what it takes of the process's memory."""
+        """Approximate memory use, in bytes."""
         study = self.study
         opened = 0 if study.opened is None else study.opened.nbytes
         best = sum(t.best_latent.nbytes for t in study.targets if t.best_latent is not None)
@@ -189,10 +191,10 @@ class LiveStudy(JournalledStudy):
     # Searching
 
     def generation(self) -> Generation:
-        """The open generation. Asking again gives the same one.
+        """The open generation. Repeated calls return the same generation.
 
         Raises:
-            StudyClosed: where every target is finished.
+            StudyClosed: if every target is finished.
         """
         with self._locked():
             if self.study.exhausted:
@@ -208,12 +210,12 @@ class LiveStudy(JournalledStudy):
         """Candidates for a client to measure, under a lease; their latents are journalled first.
 
         Args:
-            limit: how many at most.
-            seconds: how long they are held.
-            holder: for whom. What an earlier run of the same client holds is free at once.
+            limit: largest number of candidates.
+            seconds: duration of the lease.
+            holder: the client. Candidates of an earlier run of the same client become free at once.
 
         Returns:
-            The generation, (target, row) of each candidate (maybe none), and the lease's id.
+            The generation, (target, row) of each candidate (possibly none), and the lease's id.
         """
         with self._locked():
             self._check_order()
@@ -231,7 +233,7 @@ class LiveStudy(JournalledStudy):
             return Generation(self.study.generation, (), torch.empty(0), nothing_wanted), [], ""
 
     def _free(self, generation: Generation) -> list[tuple[int, int]]:
-        """(target, row) of the candidates that nobody has measured, or holds."""
+        """(target, row) of the candidates that are neither measured nor leased."""
         held = self.leases.held()
         free = np.argwhere(generation.wanted & ~self.study.measured.told).tolist()
         keys = [(generation.targets[place], row) for place, row in free]
@@ -244,7 +246,9 @@ class LiveStudy(JournalledStudy):
             self._append([GenerationOpened(generation.index, latents, wanted)])
 
     def _rejected(self, generation: Generation, keys: list[tuple[int, int]]) -> bool:
-        """Whether some of these candidates cannot be shown; those are told as failed."""
+        """Whether stimuli of some of these candidates are not finite. Such candidates are recorded
+        as failed.
+        """
         examined = self._examined_now(generation)
         if examined is None:
             return False
@@ -255,7 +259,7 @@ class LiveStudy(JournalledStudy):
             return False
         before = self.study.search_rows, self.study.failed.get(NOT_RENDERED, 0)
         event, _ = decisions.rows_told(self.study, told, generation.wanted)
-        assert event is not None  # nobody has told these candidates
+        assert event is not None  # these candidates have no measurement yet
         self._record(event, None)
         rows = self.study.search_rows - before[0]
         if rows and self.study.failed.get(NOT_RENDERED, 0) - before[1] == rows:
@@ -266,7 +270,7 @@ class LiveStudy(JournalledStudy):
         return True
 
     def _examined_now(self, generation: Generation) -> Examined | None:
-        """What was seen of the open generation's stimuli; None without a generator."""
+        """The examination of the open generation's stimuli; None without a generator."""
         if self._examiner is None:
             return None
         if self._examined is None or self._examined[0] is not generation:
@@ -275,17 +279,17 @@ class LiveStudy(JournalledStudy):
         return self._examined[1]
 
     def tell(self, generation: int, targets: Array, rows: Array, activations: Array) -> TellResult:
-        """Brings measurements of single candidates. Durable when it returns.
+        """Adds measurements of single candidates. They are durable when the method returns.
 
         Args:
             generation: of all the candidates.
-            targets, rows: (N,) int, which candidates.
+            targets, rows: (N,) int, the places of the candidates.
             activations: (N, units) float, each row's own units in the order of its target's
                 layout; nan where a measurement failed.
 
         Raises:
             StudyClosed, InvalidInput, ShapeMismatch: as `decisions.rows_told`, and for infinities.
-            GradientUnavailable: where the optimizer needs gradients, which clients do not bring.
+            GradientUnavailable: if the optimizer needs gradients, which clients cannot send.
         """
         with self._locked():
             self._check_order()
@@ -304,19 +308,20 @@ class LiveStudy(JournalledStudy):
         observation: Observation,
         spent: Accounting | None = None,
     ) -> bool:
-        """Brings the measurements of a whole generation.
+        """Adds the measurements of a whole generation.
 
         Args:
             generation: as `generation` returned it.
-            observation: of its wanted rows. Rows that clients have told meanwhile keep the
+            observation: of its wanted rows. Rows that clients have measured meanwhile keep the
                 clients' values.
-            spent: what was asked of the oracle for them; the observation's usage where None.
+            spent: account of the oracle's calls for these rows; the observation's usage if None.
 
         Returns:
-            Whether there was news in it. If not, clients were faster, and nothing is written.
+            Whether the observation had new rows. If not, clients were faster, and nothing is
+            written.
 
         Raises:
-            StudyClosed: where the study has ended meanwhile.
+            StudyClosed: if the study has ended meanwhile.
         """
         with self._locked():
             if generation.index != self.study.generation and self.study.state.active:
@@ -338,7 +343,7 @@ class LiveStudy(JournalledStudy):
     # Inside
 
     def _with_measures(self, told: ToldRows) -> ToldRows:
-        """What a client told, with the measures of its stimuli."""
+        """A client's measurements, with the measures of the stimuli."""
         study = self.study
         measures = any(target.layout.measures for target in study.targets)
         if not measures or told.generation != study.generation or study.exhausted:
@@ -368,7 +373,7 @@ class LiveStudy(JournalledStudy):
         try:
             self.search.learn(self.study, generation.latents, scored.scores, gradients)
         except BaseException:
-            self.stale = True  # the optimizer may know what the journal does not
+            self.stale = True  # the optimizer's state may be ahead of the journal
             raise
         self._append([event, closed])
         self._open = None
@@ -376,7 +381,7 @@ class LiveStudy(JournalledStudy):
         self.conclude()
 
     def _wanted(self) -> Bools:
-        """Which rows of the open generation are to be measured."""
+        """The rows of the open generation to measure."""
         if self.study.exhausted or not self.study.state.active:
             return self.study.wanted()
         return self.generation().wanted
@@ -388,12 +393,14 @@ class LiveStudy(JournalledStudy):
         return self._snapshots.due(self.study.generation, self.study)
 
     def _replay(self, events: Sequence[Event]) -> bool:
-        """Folds `events` in and leads the optimizer along. Returns whether it came along."""
+        """Folds `events` into the study and updates the optimizer. Returns whether the optimizer
+        could be updated.
+        """
         exact = True
         for event in events:
             if isinstance(event, GenerationClosed) and exact:
                 exact = self.search.relearn(self.study, event)
             self.study.apply(event)
-            if isinstance(event, OracleProbed):  # of a noisy oracle another one may search
+            if isinstance(event, OracleProbed):  # noise may change the optimizer
                 self._take_optimizer()
         return exact and self.search.owns_opened(self.study)

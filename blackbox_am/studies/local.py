@@ -42,8 +42,7 @@ class Result:
         progress: the final progress.
         best: the best candidate of each target, with its stimulus.
         history: scores by generation.
-        latents: (targets, rows, D) by generation, where the study keeps all latents; empty
-            otherwise.
+        latents: (targets, rows, D) by generation, if the study keeps all latents; empty otherwise.
     """
 
     progress: StudyProgress
@@ -77,45 +76,46 @@ def maximise(
 ) -> Result:
     """Finds stimuli that maximise each target. All targets are searched at once.
 
-    Where `store` holds a study of this id and this specification, it goes on from where it was
-    left, also with a larger budget. It never mixes two models: where the oracle or the generator
-    is not the one that the study began with, `ModelChanged` says what differs. Where the oracle
-    has a quota and that is used up, the study comes back paused, with the bill in its message.
+    If `store` contains a study of this id and specification, the study continues from its last
+    state, also with a larger budget. A study never mixes two models: if the oracle or the generator
+    differs from that of the study's beginning, `ModelChanged` names the differences. If the
+    oracle's quota is used up, the study is returned paused, with the bill in its message.
 
-    Before a study begins, the oracle observes 4 rows, or 6, to see whether it repeats itself; they
-    are in `progress.spent`. One that does not is treated as noisy, and `progress.warning` says so.
+    Before a study begins, the oracle observes 4 or 6 rows to test whether it repeats its answers;
+    these rows are in `progress.spent`. An oracle that does not repeat its answers is treated as
+    noisy, and `progress.warning` says so.
 
     Args:
         oracle: the model, or its name in the catalogue; also a torch module, a fitted estimator
             (with a `Table` as generator) or a function of stimuli (N, *stimulus), which then
-            take the stimuli that the generator makes.
-        generator: what makes stimuli, or its name in the catalogue.
+            receive the generator's stimuli.
+        generator: the generator of stimuli, or its name in the catalogue.
         targets: a unit (``"head:3"``), an objective, or a list of K of them.
-        criteria: when a target has succeeded, which ends it: none, one for all targets, or one a
-            target.
+        criteria: criteria of success, which end a target: none, one for all targets, or one for
+            each target.
         optimizer: name of the optimizer, and its `parameters`; `auto` chooses.
         queries_per_target: rows observed for each target.
         seconds, target_score, patience: further limits, see `Budget`.
-        seed: fixes every random number.
-        start: where to begin: the id of a study in `store` that has found something, or latents
-            (K, D) or (D,); the prior where None.
-        keep_latents: what the journal keeps: the best latent of each target, or all latents, which
-            then come back in `Result.latents`.
+        seed: determines every random number.
+        start: the start of the search: the id of a study in `store` with best latents, or latents
+            (K, D) or (D,); the prior if None.
+        keep_latents: latents that the journal keeps: the best latent of each target, or all
+            latents, which are then in `Result.latents`.
         store: path or URL of the journal.
         study_id: the study's id in the store.
-        adopt: whether to go on with another oracle or generator than the study began with. What
-            was measured before stays; the journal tells what differs.
-        catalogue: where names are looked up; the shipped models where None.
+        adopt: whether to continue with another oracle or generator than at the study's beginning.
+            Earlier measurements are kept; the journal records the differences.
+        catalogue: the catalogue in which names are looked up; the shipped models if None.
         device: of the optimizer's tensors: `cpu`, `cuda`, or `auto`.
         on_generation: called after each generation, for progress.
-        on_message: told which process runs the study, where it is another one; that study is
-            followed to its end then, and continued where the other process dies.
+        on_message: called with a message if another process runs the study. The study is then
+            followed to its end, and continued here if the other process ends before.
 
     Raises:
         InvalidInput, Unsupported: for a study that cannot work.
-        StudyExists: where the store holds a study of this id with another specification.
-        ModelChanged: where it began with another oracle or generator, and `adopt` is false.
-        OracleError: where the model fails.
+        StudyExists: if the store contains a study of this id with another specification.
+        ModelChanged: if the study began with another oracle or generator, and `adopt` is false.
+        OracleError: if the model fails.
     """
     catalogue = catalogue or Catalogue.default()
     device = resolve_device(device)
@@ -166,9 +166,9 @@ def run(
     on_generation: Callable[[StudyProgress], None] = lambda progress: None,
     on_message: Callable[[str], None] = log.warning,
 ) -> Result:
-    """Runs the study that `spec` describes to its end. Arguments as of `maximise`; `network`
-    finds the networks by name that the optimizer may use as prior knowledge. A store that is
-    given by its path is closed again.
+    """Runs the study that `spec` describes to its end. Arguments are those of `maximise`; `network`
+    returns a network by its name, for optimizers that use a network as prior knowledge. A store
+    that is given by its path is closed at the end.
     """
     device = resolve_device(device)
     generator.to(device)
@@ -181,7 +181,7 @@ def run(
             try:
                 _go_on(store, study_id, request, owner, adopt, on_generation, on_message)
                 break
-            except NotOwner as error:  # this process stood still for longer than its lease
+            except NotOwner as error:  # this process was suspended for longer than its lease
                 log.warning("%s", error)
         study = reports.load(store, study_id)
         return Result(
@@ -201,10 +201,10 @@ def _go_on(
     on_generation: Callable[[StudyProgress], None],
     on_message: Callable[[str], None],
 ) -> None:
-    """Runs the study to its end, once no other process runs it.
+    """Runs the study to its end, as soon as no other process runs it.
 
     Raises:
-        NotOwner: where another process has taken the study.
+        NotOwner: if another process has taken the study.
     """
     with owned(
         store,
@@ -216,7 +216,7 @@ def _go_on(
     ) as ownership:
         live = open_study(store, study_id, request, adopt=adopt, ownership=ownership)
         if live.study.state in (StudyState.PAUSED, StudyState.FAILED):
-            live.resume()  # a repeated call asks the study to continue
+            live.resume()  # a repeated call continues the study
         try:
             evaluator = evaluator_of(live, request)
             if evaluator is not None:
@@ -228,7 +228,7 @@ def _go_on(
         except OracleFailed as error:
             if not live.best:
                 raise
-            live.fail(error.message)  # what was found so far comes back with the reason
+            live.fail(error.message)  # the best candidates so far are returned with the reason
 
 
 def with_stimuli(best: Sequence[Best], generator: Generator) -> list[Best]:
@@ -243,14 +243,14 @@ def with_stimuli(best: Sequence[Best], generator: Generator) -> list[Best]:
 
 
 def resolve_device(device: str) -> str:
-    """`auto` is CUDA where there is one, else the CPU."""
+    """`auto` is CUDA if available, else the CPU."""
     if device != "auto":
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _kind_of(oracle: Oracle) -> str:
-    """The kind of what answers: a wrapper that only delivers answers does not count."""
+    """The kind of the answering oracle; wrappers that only deliver answers are ignored."""
     while isinstance(oracle, Wrapper) and not oracle.changes_answers:
         oracle = oracle.inner
     return oracle.kind

@@ -1,4 +1,4 @@
-"""The first thing a study asks of its oracle: whether it repeats itself."""
+"""The measurement of an oracle before a study's search: whether it repeats its answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from blackbox_am.studies.resolving import Request, settle, units_of
 def evaluator_of(
     live: LiveStudy, request: Request, unbilled: UnbilledUsage | None = None
 ) -> LocalEvaluator | None:
-    """The evaluator of a study's candidates, after its oracle was measured.
+    """The evaluator of a study's candidates, after the measurement of its oracle.
 
     Args:
         live: the study.
@@ -28,16 +28,16 @@ def evaluator_of(
         unbilled: as of `loop.run`.
 
     Returns:
-        None where the oracle's quota was used up by that, and the study is paused.
+        None if this measurement has used up the oracle's quota, and the study is paused.
 
     Raises:
-        OracleError: where the oracle fails.
-        InvalidSpec: for a cached oracle that does not repeat itself.
+        OracleError: if the oracle fails.
+        InvalidSpec: for a cached oracle that does not repeat its answers.
         NotOwner, StoreError: as `loop.run`.
     """
     generator, oracle = request.generator, request.oracle
     assert generator is not None  # StudySpec takes no oracle without one
-    assert oracle is not None  # it is what evaluates
+    assert oracle is not None  # the oracle evaluates this study
     if not live.study.probed and live.study.untouched:
         live.start()
         try:
@@ -59,7 +59,7 @@ def _measure(live: LiveStudy, request: Request, unbilled: UnbilledUsage) -> None
     generator, oracle, study = request.generator, request.oracle, live.study
     assert generator is not None
     assert oracle is not None
-    if study.created.noisy:  # it says so itself
+    if study.created.noisy:  # the oracle declares itself not deterministic
         return
     unbilled.begin(live)
     live.check_owned()
@@ -73,7 +73,7 @@ def _measure(live: LiveStudy, request: Request, unbilled: UnbilledUsage) -> None
                 oracle, generator, list(dict.fromkeys(units)), study.spec.seed, str(request.device)
             )
     except BaseException:
-        # It is asked again from the beginning, by this process or another.
+        # The measurement is repeated from its beginning, by this process or another.
         unbilled.total += as_probe(meter.total + meter.lost())
         with suppress(StoreError, SequenceTaken, NotOwner):
             unbilled.settle(live)

@@ -1,8 +1,8 @@
 """The leases that a process holds on studies, renewed in the background.
 
 A study is searched by one process at a time. The process holds the study's lease in the store,
-and every append carries the lease's token, which the store checks. A process that cannot renew
-its leases stops searching before they run out, by its own clock, so that another can go on.
+and every append carries the lease's token, which the store checks. A process that cannot renew its
+leases stops searching before they expire on its own clock, so that another process can continue.
 """
 
 from __future__ import annotations

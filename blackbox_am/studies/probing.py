@@ -1,4 +1,4 @@
-"""Whether an oracle repeats itself, measured on a few rows before a study begins."""
+"""A test on a few rows, before a study begins, whether an oracle repeats its answers."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from blackbox_am.errors import InvalidSpec
 
 STIMULI = 3
 MOST = 16
-"""Stimuli that are rendered where some of the first are not finite."""
+"""Number of stimuli that are rendered if some of the first stimuli are not finite."""
 
 
 @dataclass(frozen=True)
 class Probed:
-    """What the probe of an oracle came to.
+    """The result of the probe of an oracle.
 
     Attributes:
-        repeats: how the oracle repeats itself.
-        warning: what the owner of the study should know; empty for an oracle that repeats itself.
+        repeats: under which conditions the oracle repeats its answers.
+        warning: a warning for the owner of the study; empty for an oracle that repeats its answers.
     """
 
     repeats: Repeats = Repeats.ALWAYS
@@ -35,34 +35,35 @@ class Probed:
 
     @property
     def noisy(self) -> bool:
-        """Whether the same stimulus gets other activations, even alone in its batch."""
+        """Whether the same stimulus gets different activations, even alone in its batch."""
         return self.repeats is Repeats.NEVER
 
 
 def probed(
     oracle: Oracle, generator: Generator, units: Sequence[Unit], seed: int, device: str
 ) -> Probed:
-    """Measures whether `oracle` answers a stimulus the same way again, and beside other stimuli.
+    """Measures whether `oracle` repeats its answer to a stimulus, also beside other stimuli.
 
-    It observes 4 rows, or 6 where it answers differently. The stimuli depend on the seed alone.
+    The oracle observes 4 rows, or 6 rows if its answers differ. The stimuli depend on the seed
+    alone.
 
     Args:
         oracle: the model.
-        generator: makes the stimuli.
-        units: those that the study reads.
+        generator: the generator of the stimuli.
+        units: the units that the study reads.
         seed: of the study.
-        device: where latents are drawn.
+        device: device on which latents are drawn.
 
     Raises:
-        InvalidSpec: for an oracle with a cache that does not repeat itself.
-        OracleError: where the oracle fails.
+        InvalidSpec: for an oracle with a cache that does not repeat its answers.
+        OracleError: if the oracle fails.
     """
     if not units:
         return Probed()
     with torch.no_grad(), afresh():
         stimuli = _stimuli(generator, seed, device)
         if len(stimuli) < STIMULI:
-            return Probed()  # the search finds out that hardly anything can be shown
+            return Probed()  # the search itself reports that few stimuli are finite
         with failures_of(len(stimuli)):
             found = repeats(lambda rows: observed(oracle, rows, units), stimuli)
     if found is not Repeats.ALWAYS and "cache" in oracle.describe().wrappers:
@@ -89,7 +90,7 @@ def probed(
 
 
 def _stimuli(generator: Generator, seed: int, device: str) -> torch.Tensor:
-    """(3, *stimulus) finite ones, of which there may be fewer."""
+    """(3, *stimulus) finite stimuli, possibly fewer than 3."""
     latents = generator.space.sample(Stream(seed, "probe", 0, device=device), MOST)[0]
     first_target = torch.zeros(MOST, dtype=torch.int64, device=latents.device)
     found = torch.empty(0)

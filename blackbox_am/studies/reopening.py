@@ -1,4 +1,4 @@
-"""A study that exists already, and is asked for again: goes on, or is another one."""
+"""Requests for a study that exists already: the study continues, or the request is refused."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def reopened(
     *,
     adopt: bool = False,
 ) -> list[Adopted | BudgetChanged]:
-    """The events with which `study` goes on as `spec` asks for it; none where nothing changed.
+    """The events by which `study` continues according to `spec`; empty without a change.
 
     Args:
         study_id: its id, for messages.
-        study: as the journal tells it.
-        spec: what is asked for now.
-        oracle, generator: what would measure and render from now on.
-        adopt: whether to go on with another oracle or generator.
+        study: the study from the journal.
+        spec: the present request.
+        oracle, generator: the present oracle and generator.
+        adopt: whether to continue with another oracle or generator.
 
     Raises:
-        StudyExists: where more differs than a budget that grew, naming the fields.
-        ModelChanged: where the oracle or the generator is another one and `adopt` is false.
+        StudyExists: if more differs than a larger budget. The message names the fields.
+        ModelChanged: if the oracle or the generator differs and `adopt` is false.
     """
     grew = check_spec(study_id, study, spec)
     events: list[Adopted | BudgetChanged] = []
@@ -50,10 +50,11 @@ def reopened(
 
 
 def check_spec(study_id: str, study: Study, spec: StudySpec) -> bool:
-    """Checks that `spec` asks for `study`, or for more of it. Returns whether for more.
+    """Checks that `spec` describes `study`, possibly with a larger budget. Returns whether the
+    budget is larger.
 
     Raises:
-        StudyExists: where more differs than a budget that grew, naming the fields.
+        StudyExists: if more differs than a larger budget. The message names the fields.
     """
     differences = list(_differences(study, spec))
     if differences:
@@ -71,10 +72,11 @@ def check_spec(study_id: str, study: Study, spec: StudySpec) -> bool:
 def check_models(
     study_id: str, study: Study, oracle: Fingerprint | None, generator: Fingerprint | None
 ) -> None:
-    """Checks that a study goes on with the models that it began with, or adopted since.
+    """Checks that a study continues with the models of its beginning, or with models that it has
+    adopted.
 
     Raises:
-        ModelChanged: where it does not.
+        ModelChanged: if a model differs.
     """
     changed = model_changes(study, oracle, generator)
     if changed:
@@ -82,9 +84,9 @@ def check_models(
 
 
 def model_changes(study: Study, oracle: Fingerprint | None, generator: Fingerprint | None) -> str:
-    """What differs from the models of the study, in words; empty where nothing does.
+    """A text with the differences from the models of the study; empty without differences.
 
-    A model of which nothing was recorded, or of which nothing is known now, is not compared.
+    A model without a recorded or a present fingerprint is not compared.
     """
     pairs = (
         ("oracle", study.oracle_fingerprint, oracle),
@@ -100,7 +102,7 @@ def model_changes(study: Study, oracle: Fingerprint | None, generator: Fingerpri
 def explained(
     study_id: str, changed: str, oracle: Fingerprint | None, generator: Fingerprint | None
 ) -> str:
-    """The sentence for a study that has another model than before, with the ways on."""
+    """The message for a study whose model has changed, with the possible ways to continue."""
     cure = ""
     if any(model is not None and model.unnamed for model in (oracle, generator)):
         cure = (

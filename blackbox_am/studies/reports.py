@@ -117,8 +117,8 @@ def generations(store: Store, study_id: str) -> Iterator[GenerationScores]:
     """The closed generations of a study, in order.
 
     Raises:
-        NotFound: where there is no such study.
-        StoreCorrupt: where the journal is damaged.
+        NotFound: if the study does not exist.
+        StoreCorrupt: if the journal is damaged.
     """
     return (scores for _, scores in generations_after(store, study_id, 0))
 
@@ -129,8 +129,8 @@ def latents(store: Store, study_id: str) -> Iterator[Array]:
     Empty for a study that keeps the best latents only.
 
     Raises:
-        NotFound: where there is no such study.
-        StoreCorrupt: where the journal is damaged.
+        NotFound: if the study does not exist.
+        StoreCorrupt: if the journal is damaged.
     """
     for _, event in _closed_after(store, study_id, 0):
         if event.latents is not None:
@@ -144,8 +144,8 @@ def generations_after(
     of the event that closed it.
 
     Raises:
-        NotFound: where there is no such study.
-        StoreCorrupt: where the journal is damaged.
+        NotFound: if the study does not exist.
+        StoreCorrupt: if the journal is damaged.
     """
     for sequence, event in _closed_after(store, study_id, after_sequence):
         scores = event.scores.numpy()

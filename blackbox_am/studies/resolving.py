@@ -1,4 +1,4 @@
-"""Everything that a study needs, found and checked once before it begins or goes on."""
+"""Resolution of everything that a study needs, once before it begins or continues."""
 
 from __future__ import annotations
 
@@ -36,21 +36,23 @@ from blackbox_am.studies.study import Study
 from blackbox_am.studies.targets import Target, targets_of
 
 MAX_GENERATION_BYTES = 2**29
-"""Of the latents, and of the activations, of one generation. A store may have to take them
-as one value, and SQLite takes none of 10^9 bytes."""
+"""Largest size in bytes of the latents, and of the activations, of one generation. A store may have
+to write each as one value, and SQLite refuses values of 10^9 bytes.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A study that somebody asks for, with the models at hand that its specification names.
+    """A request for a study, with the models that its specification names.
 
     Attributes:
-        spec: what is asked for.
-        generator: makes its stimuli; None over a bare space.
-        oracle: measures them; None where clients evaluate.
-        network: finds the networks by name that an optimizer may use as prior knowledge.
-        device: where optimizers compute.
-        source: the study whose best latents it begins at, where it names one.
+        spec: the specification.
+        generator: the generator of its stimuli; None for a bare space.
+        oracle: the oracle; None if clients evaluate.
+        network: function that returns a network by its name, for optimizers that use a network as
+            prior knowledge.
+        device: device of the optimizers.
+        source: the study whose best latents are the start, if the specification names one.
     """
 
     spec: StudySpec
@@ -62,7 +64,7 @@ class Request:
 
     @cached_property
     def fingerprints(self) -> tuple[Fingerprint | None, Fingerprint | None]:
-        """Of the oracle and of the generator, as they are now."""
+        """The present fingerprints of the oracle and of the generator."""
         return (
             None if self.oracle is None else self.oracle.fingerprint(),
             None if self.generator is None else self.generator.fingerprint(),
@@ -71,13 +73,13 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedStudy:
-    """A study before it begins, everything checked and resolved.
+    """A study before it begins, completely checked and resolved.
 
     Attributes:
-        request: what was asked for.
-        targets: what is searched for.
+        request: the request.
+        targets: the targets of the search.
         space: the latent space.
-        optimizer: the one that searches, bound to what it uses.
+        optimizer: the optimizer that searches, bound to the models that it uses.
         created: the study's first event.
     """
 
@@ -89,12 +91,13 @@ class ResolvedStudy:
 
 
 def resolve(request: Request) -> ResolvedStudy:
-    """Checks a request and settles all that it leaves open. The oracle observes nothing.
+    """Checks a request and resolves everything that it leaves open. The oracle is not called.
 
     Raises:
         InvalidInput: for a spec that cannot work, naming the field.
         NotFound: for a network that is not in the catalogue, or a model's file.
-        Unsupported: for an optimizer that cannot search this space or climb this oracle.
+        Unsupported: for an optimizer that cannot search this space, or needs gradients that the
+            oracle lacks.
     """
     spec, generator, oracle = request.spec, request.generator, request.oracle
     targets = targets_of(spec)
@@ -104,7 +107,7 @@ def resolve(request: Request) -> ResolvedStudy:
     check_measures(layouts, generator)
     space = build_space(generator.space.spec if generator is not None else _bare(spec))
     build_optimizer(spec.optimizer).check(space)
-    with metering() as spent:  # to describe some models is to call them
+    with metering() as spent:  # the description of some models needs a call
         if oracle is not None:
             _check_oracle(spec, oracle, generator, units_of(layouts))
     settled = settle(request, space, _declared(oracle))
@@ -136,14 +139,14 @@ def resolve(request: Request) -> ResolvedStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """What depends on whether the oracle repeats itself.
+    """The settings that depend on whether the oracle repeats its answers.
 
     Attributes:
-        optimizer: the one that searches, bound to what it uses.
-        population: P, candidates a generation for each target.
-        batch_size: the one batch shape that the evaluator runs.
-        noisy: whether the same stimulus may get other activations.
-        warning: what the owner of the study should know.
+        optimizer: the optimizer that searches, bound to the models that it uses.
+        population: P, number of candidates of each target in a generation.
+        batch_size: number of rows in each batch of the evaluator.
+        noisy: whether the same stimulus may get different activations.
+        warning: a warning for the owner of the study.
     """
 
     optimizer: Optimizer[Any]
@@ -154,12 +157,12 @@ class Settled:
 
     @property
     def spec(self) -> OptimizerSpec:
-        """What the optimizer is built from, all its parameters settled."""
+        """The specification of the optimizer, with all parameters resolved."""
         return optimizer_spec(self.optimizer)
 
 
 def settle(request: Request, space: Space, found: Probed) -> Settled:
-    """Chooses what depends on whether the oracle repeats itself.
+    """Chooses the settings that depend on whether the oracle repeats its answers.
 
     Raises:
         InvalidInput, Unsupported: as `resolve`.
@@ -184,19 +187,20 @@ def settle(request: Request, space: Space, found: Probed) -> Settled:
 def open_study(
     store: Store, study_id: str, request: Request, *, adopt: bool = False, **options: Any
 ) -> LiveStudy:
-    """Begins the study that `request` asks for, or goes on with the one of that id.
+    """Begins the requested study, or continues the existing study of this id.
 
     Args:
-        store: where the study is kept.
-        study_id: its id there.
-        request: what is asked for.
-        adopt: whether to go on where the oracle or the generator is another one than before.
-        options: further ones, as of `LiveStudy`.
+        store: the store of the study.
+        study_id: its id in the store.
+        request: the request.
+        adopt: whether to continue if the oracle or the generator has changed.
+        options: further options, as for `LiveStudy`.
 
     Raises:
         InvalidInput, Unsupported: for a study that cannot work.
-        StudyExists: where that id has another specification, beyond a budget that grew.
-        ModelChanged: where the oracle or the generator is another one, and `adopt` is false.
+        StudyExists: if the study of this id has another specification, apart from a budget that
+            grew.
+        ModelChanged: if the oracle or the generator has changed, and `adopt` is false.
     """
     options = {"device": request.device, "equip": _equip(request), **options}
     try:
@@ -213,11 +217,11 @@ def open_study(
 def reopen(
     study_id: str, study: Study, request: Request, *, adopt: bool = False
 ) -> list[Adopted | BudgetChanged]:
-    """The events with which `study` goes on as `request` asks for it; see `reopened`.
+    """The events by which `study` continues according to `request`; see `reopened`.
 
     Raises:
         StudyExists, ModelChanged: as `reopened`.
-        InvalidInput: for a model that does not fit the study that is to adopt it.
+        InvalidInput: for a model that does not fit the study.
     """
     events = reopened(study_id, study, request.spec, *request.fingerprints, adopt=adopt)
     if any(isinstance(event, Adopted) for event in events):
@@ -226,11 +230,11 @@ def reopen(
 
 
 def check_adopted(study: Study, request: Request) -> None:
-    """Checks that a study can go on with other models than it began with.
+    """Checks that a study can continue with other models than those of its beginning.
 
     Raises:
-        InvalidSpec: where the generator has another space, or makes stimuli of another shape.
-        UnknownUnit, ShapeMismatch: where the oracle lacks a unit, or takes other stimuli.
+        InvalidSpec: if the generator has another space, or stimuli of another shape.
+        UnknownUnit, ShapeMismatch: if the oracle lacks a unit, or takes stimuli of another shape.
     """
     generator, oracle = request.generator, request.oracle
     if generator is not None and (
@@ -250,7 +254,7 @@ def check_adopted(study: Study, request: Request) -> None:
 
 
 def go_on(live: LiveStudy, events: list[Adopted | BudgetChanged]) -> None:
-    """Writes what `reopen` found to the study."""
+    """Writes the events of `reopen` to the study."""
     for event in events:
         if isinstance(event, Adopted):
             live.adopt(event)
@@ -263,7 +267,7 @@ def _equip(request: Request) -> equipment.Equip:
 
 
 def units_of(layouts: Sequence[Layout]) -> list[Unit]:
-    """The units of the oracle in what is measured for each target."""
+    """The units of the oracle in the layouts of all targets."""
     return [unit for layout in layouts for unit in layout.units]
 
 
@@ -277,7 +281,7 @@ def _check_oracle(
 
 
 def _declared(oracle: Oracle | None) -> Probed:
-    """What an oracle says of itself."""
+    """The description of an oracle."""
     noisy = oracle is not None and not oracle.describe().deterministic
     return Probed(Repeats.NEVER if noisy else Repeats.ALWAYS)
 
@@ -312,7 +316,7 @@ def _warning(name: str, population: int, queries: int, found: Probed) -> str:
 
 
 def _bare(spec: StudySpec) -> SpaceSpec:
-    assert spec.space is not None  # StudySpec takes a generator or a space
+    assert spec.space is not None  # StudySpec requires a generator or a space
     return spec.space
 
 
@@ -323,7 +327,7 @@ def _named(spec: StudySpec) -> str:
 def _check_climbable(
     spec: StudySpec, optimizer: Optimizer[Any], generator: Generator | None, oracle: Oracle | None
 ) -> None:
-    """Checks that an optimizer of order 1 has gradients all the way."""
+    """Checks that an optimizer of order 1 has gradients from the generator and from the oracle."""
     if optimizer.order == 0:
         return
     name = optimizer.name

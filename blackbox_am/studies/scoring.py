@@ -93,7 +93,7 @@ class Scored:
                 f"{high[equal][0]:g}; the search learns nothing from them. Does the model answer "
                 "in a precision, or a range, that hides the differences?"
             )
-        with np.errstate(over="ignore"):  # what float32 cannot hold did not come from float32
+        with np.errstate(over="ignore"):  # an overflow is no float32 score
             rounded = np.where(known, self.scores, 0.0).astype(np.float32)
             step = np.spacing(np.abs(np.where(several, high, 1.0)).astype(np.float32))
         single = (rounded == self.scores) | ~known
@@ -153,7 +153,7 @@ class Scorer:
         values, told = measured.values, measured.told
         mine = np.asarray(active, np.int64)
         codes = failures(values, measured.rendered, self._own[mine][:, None, :])
-        with np.errstate(all="ignore"):  # what overflows is a failed row, and counted
+        with np.errstate(all="ignore"):  # a row whose score overflows is counted as failed
             scores = self._objectives.apply(mine, values, np.float64, np.nan)
         codes = _with_scores(codes, scores)
         failed = (codes > 0) & told
@@ -203,7 +203,7 @@ def _with_scores(codes: NDArray[np.uint8], scores: FloatArray) -> NDArray[np.uin
 
 
 def _criterion_form(spec: CriterionSpec) -> tuple[object, ...]:
-    """Equal for criteria that differ only in which quantities they read."""
+    """A key that is equal for criteria that differ only in their quantities."""
     parameters = repr(sorted(spec.parameters.items()))
     terms = tuple(_criterion_form(term) for term in spec.terms)
     return (spec.kind, len(spec.quantities), parameters, terms)

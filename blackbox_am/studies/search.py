@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Search:
-    """An optimizer at work for one study.
+    """The running optimizer of one study.
 
     The object has the state of all K targets. Finished targets stay in the state, so that a raised
     budget can continue them; only active targets are asked and told.
@@ -95,7 +95,7 @@ class Search:
         told[:, : scores.shape[1]] = torch.tensor(scores)
         told = told.to(self.device)
         if self.optimizer.replay_only:
-            self._propose(study)  # what the journal handed out, a library was not asked for yet
+            self._propose(study)  # if latents came from the journal
         active = _some(study)
         with torch.no_grad():
             if active is None:
@@ -123,15 +123,16 @@ class Search:
             if checksum(latents) != event.checksum:
                 return False
             self.learn(study, latents, event.scores.numpy())
-        except Unsupported as error:  # another version of a library may fail where one did not
+        except Unsupported as error:  # another version of a library may raise an error here
             log.warning("generation %d cannot be replayed: %s", event.generation, error)
             return False
         return True
 
     def owns_opened(self, study: Study) -> bool:
-        """Whether the latents handed out for the open generation are those it would propose.
+        """Whether the latents that were given to clients for the open generation equal the
+        optimizer's present proposal.
 
-        It matters to a library, which only hears of its own proposals.
+        This matters for a library, which accepts scores of its own proposals only.
         """
         if study.opened is None or not self.optimizer.replay_only:
             return True

@@ -19,15 +19,15 @@ SNAPSHOT_SECONDS = 10.0
 SNAPSHOT_SHARE = 0.05
 """Largest share of its time that a search of order 1 spends on snapshots."""
 SNAPSHOT_BYTES = 2**29
-"""A larger state is refused: SQLite takes no value of 10^9 bytes."""
+"""In bytes. A larger state is refused, because SQLite refuses values of 10^9 bytes."""
 
 
 class Snapshots:
-    """Takes a snapshot of a search every so many generations or seconds.
+    """Takes a snapshot of a search after a number of generations or seconds.
 
-    A search of order 0 is led forward again from its last snapshot. Gradients are not in the
-    journal, so a search of order 1 cannot be led forward: it is kept as often as that costs
-    little of its time, which is every generation where its state is small.
+    A search of order 0 is replayed from its last snapshot. Gradients are not in the journal, so a
+    search of order 1 cannot be replayed. Its snapshots are taken as often as their share of the
+    search's time stays small; a small state has one in every generation.
 
     Attributes:
         generation: generations told at the last snapshot.
@@ -41,10 +41,10 @@ class Snapshots:
         self._cost = 0.0
 
     def check(self) -> None:
-        """Raises where the search's state is too large to be kept.
+        """Raises an error if the search's state is too large for a snapshot.
 
         Raises:
-            InvalidSpec: then.
+            InvalidSpec: if the state is too large.
         """
         size = self._search.state_bytes
         if size > SNAPSHOT_BYTES and not self._search.optimizer.replay_only:
@@ -56,11 +56,11 @@ class Snapshots:
             )
 
     def due(self, told: int, study: Study) -> StoredSnapshot | None:
-        """The snapshot after `told` generations, where one is due.
+        """The snapshot after `told` generations, if one is due.
 
         Args:
-            told: generations the search was told.
-            study: as it is after them.
+            told: number of generations that the search has learnt from.
+            study: the study after these generations.
         """
         if self._search.optimizer.replay_only or not self._is_due(told):
             return None
@@ -86,7 +86,7 @@ class Snapshots:
 
 
 def last_kept(store: Store, study_id: str) -> tuple[StoredSnapshot | None, Study]:
-    """The last snapshot and its study; where there is none, the study as it began."""
+    """The last snapshot and its study; without a snapshot, the study at its beginning."""
     try:
         snapshot = store.load_snapshot(study_id)
         if snapshot is not None:
@@ -97,5 +97,5 @@ def last_kept(store: Store, study_id: str) -> tuple[StoredSnapshot | None, Study
 
 
 def beginning(store: Store, study_id: str) -> Study:
-    """The study as it began."""
+    """The study at its beginning."""
     return Study.fold(decode(record.body) for record in store.read(study_id, limit=1))

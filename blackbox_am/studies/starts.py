@@ -40,7 +40,7 @@ def start_of(spec: StudySpec, space: Space, source: Study | None) -> ArrayData |
     if spec.start.latents is not None:
         rows, field = spec.start.latents.numpy(), "start.latents"
     else:
-        assert source is not None  # whoever checks a spec looks up the study it names
+        assert source is not None  # the checks of a specification look up the named study
         rows, field = _bests(source, spec.start.study), "start.study"
     targets = len(spec.targets)
     if rows.shape[1] != space.dim or len(rows) not in (1, targets):

@@ -41,24 +41,25 @@ class Study:
     """The state of one search: a fold of events.
 
     Attributes:
-        created: what it began with.
-        budget: when to stop; may have been raised since.
-        state, stop_reason, message: where it stands, and why.
-        sequence: the last event folded in.
+        created: the first event.
+        budget: the current budget, which may have been raised.
+        state, stop_reason, message: the state and its reason.
+        sequence: number of the last folded event.
         generation: the open generation, counted from 0.
         targets: the K searches.
-        active: indices of those in the open generation, ascending.
-        limits: (len(active),) rows of the open generation that the budget has for each.
-        measured: what was measured of the open generation.
-        opened: latents handed to clients for the open generation, (len(active), P, D).
-        opened_wanted: (len(active), P) which of those are to be measured.
-        seconds: spent searching.
-        failed: rows that failed, by reason.
-        warning: what is wrong with the scores of the last generation; empty for nothing.
-        spent: what was asked of the oracle.
-        probed: whether it was measured if the oracle repeats itself.
-        oracle_fingerprint, generator_fingerprint: the models that it goes on with.
-        scorer: computes scores.
+        active: indices of the targets in the open generation, ascending.
+        limits: (len(active),) number of rows of the open generation that the budget allows for each
+            target.
+        measured: the measurements of the open generation.
+        opened: latents that were given to clients for the open generation, (len(active), P, D).
+        opened_wanted: (len(active), P) bool, the rows of `opened` to measure.
+        seconds: duration of the search.
+        failed: number of failed rows by reason.
+        warning: a warning about the scores of the last generation; empty without a problem.
+        spent: account of the oracle's calls.
+        probed: whether the repeatability of the oracle was measured.
+        oracle_fingerprint, generator_fingerprint: the models with which the study continues.
+        scorer: the object that computes scores.
     """
 
     created: Created
@@ -89,7 +90,7 @@ class Study:
 
     @classmethod
     def begin(cls, created: Created) -> Study:
-        """The study that `created` begins."""
+        """The study after its first event, `created`."""
         study = cls(created, targets_of(created.spec), created.spec.budget)
         study.spent = created.spent or Accounting()
         study.oracle_fingerprint = created.oracle_fingerprint
@@ -99,7 +100,7 @@ class Study:
 
     @classmethod
     def fold(cls, events: Iterable[Event]) -> Study:
-        """The study that a whole journal tells of."""
+        """The study that follows from a whole journal."""
         iterator = iter(events)
         first = next(iterator)
         if not isinstance(first, Created):
@@ -111,12 +112,12 @@ class Study:
 
     @property
     def spec(self) -> StudySpec:
-        """What the caller asked for."""
+        """The caller's specification."""
         return self.created.spec
 
     @property
     def optimizer(self) -> OptimizerSpec:
-        """What searches, all its parameters settled."""
+        """The optimizer that searches, with all parameters resolved."""
         return self.created.optimizer or self.spec.optimizer
 
     @property
@@ -131,27 +132,27 @@ class Study:
 
     @property
     def units(self) -> int:
-        """Units of the model that are measured for the target that has most."""
+        """The largest number of measured units of the model over all targets."""
         return max(len(target.layout.units) for target in self.targets)
 
     @property
     def quantities(self) -> int:
-        """U: quantities that are measured for the target that has most."""
+        """U: the largest number of measured quantities over all targets."""
         return max(len(target.layout.quantities) for target in self.targets)
 
     @property
     def search_rows(self) -> int:
-        """Rows measured, over all targets."""
+        """Number of measured rows of all targets."""
         return sum(target.queries for target in self.targets)
 
     @property
     def untouched(self) -> bool:
-        """Whether nobody has seen a candidate of it yet."""
+        """Whether no candidate of the open generation was given out or measured yet."""
         return not self.generation and self.opened is None and not self.measured.told.any()
 
     @property
     def failed_rows(self) -> int:
-        """Rows measured that have no score."""
+        """Number of measured rows without a score."""
         return sum(self.failed.values())
 
     @property
@@ -160,11 +161,11 @@ class Study:
         return not self.active
 
     def wanted(self, mask: Bools | None = None) -> Bools:
-        """(len(active), P) which rows of the open generation are to be measured: those that the
-        optimizer asks for, as far as the budget goes.
+        """(len(active), P) bool, the rows of the open generation to measure: the rows that the
+        optimizer requests and the budget allows.
 
         Args:
-            mask: (len(active), P) rows that the optimizer asks for; all where None.
+            mask: (len(active), P) bool, rows that the optimizer requests; None for all rows.
         """
         if self.opened_wanted is not None:
             return self.opened_wanted
@@ -176,7 +177,7 @@ class Study:
         """The scores of the open generation.
 
         Args:
-            measured: to score instead of what was measured so far.
+            measured: measurements to score instead of the present measurements.
         """
         return self.scorer.score(self.active, measured or self.measured)
 
@@ -194,7 +195,7 @@ class Study:
             measured.rendered[places, rows] = event.unrendered.numpy() == 0
 
     def places(self, targets: Array) -> NDArray[np.int64]:
-        """(N,) where each of `targets` stands among the active ones; -1 where it does not."""
+        """(N,) the position of each of `targets` among the active targets; -1 for other targets."""
         active = np.asarray(self.active, np.int64)
         if not len(active):
             return np.full(len(targets), -1)
@@ -204,7 +205,7 @@ class Study:
     # Folding
 
     def apply(self, event: Event) -> None:
-        """Folds one event in. The only way a study changes."""
+        """Folds one event into the study. Only this method changes a study."""
         match event:
             case StateChanged():
                 self.state, self.stop_reason = event.state, event.stop_reason
@@ -232,7 +233,7 @@ class Study:
         self.sequence += 1
 
     def fingerprint(self) -> bytes:
-        """Everything the fold holds, as bytes: equal for equal studies."""
+        """All data of the fold as bytes: equal for equal studies."""
         return msgspec.msgpack.encode(
             {
                 "created": self.created,

@@ -45,7 +45,7 @@ def _spelled(quantity: str) -> str:
 
 
 def check(values: Array, kind: str, rows: int) -> Array:
-    """(rows, U) float64 for what clients measured of `rows` candidates.
+    """(rows, U) float64 from the clients' measurements of `rows` candidates.
 
     Args:
         values: (rows, U), or (rows,) for `scores`.
@@ -72,15 +72,15 @@ def own(study: Study, targets: Array, values: Array, kind: str) -> Array:
     """(N, units) values of the units of each row's own target, nan as padding.
 
     Args:
-        study: whose candidates were measured.
+        study: the study of the candidates.
         targets: (N,) the target of each row.
-        values: as `check` returns them.
+        values: the result of `check`.
         kind: `activations` (the targets' own units already), `all_units` (a column for each of
             `units`), or `scores` (one value for targets that read one unit).
 
     Raises:
         ShapeMismatch: for another number of units than the study has.
-        InvalidInput: for a score of a target that reads something else than one unit.
+        InvalidInput: for a score of a target that does not read exactly one unit.
     """
     if kind == "activations":
         return values
