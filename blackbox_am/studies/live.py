@@ -115,9 +115,8 @@ class LiveStudy(JournalledStudy):
     def recover(cls, store: Store, study_id: str, **options: Any) -> LiveStudy:
         """Continues a study from the store.
 
-        Study and optimizer are loaded from the last snapshot, if there is one, and updated by the
-        later events. The optimizer proposes each later generation again, and checksums are
-        compared.
+        Study and optimizer are loaded from the last snapshot, if any, and updated by later events.
+        The optimizer proposes each later generation again; checksums are compared.
 
         Args:
             options: `ownership`, `device`, `equip`, `generator_of`, `clock`; see the constructor.
@@ -144,9 +143,7 @@ class LiveStudy(JournalledStudy):
         return live
 
     def _resume(self, exact: bool) -> None:
-        """Journals that another process continues the study, and bills the unbilled calls of the
-        process before.
-        """
+        """Journals the change of process, and bills the former process's unbilled calls."""
         lost = left_behind(self.store, self.study_id, self.study.spent, self.token)
         study, events = self.study, list[Event]()
         lease = None if self.ownership is None else self.ownership.lease
@@ -246,9 +243,7 @@ class LiveStudy(JournalledStudy):
             self._append([GenerationOpened(generation.index, latents, wanted)])
 
     def _rejected(self, generation: Generation, keys: list[tuple[int, int]]) -> bool:
-        """Whether stimuli of some of these candidates are not finite. Such candidates are recorded
-        as failed.
-        """
+        """Whether some stimuli are not finite. Their candidates are recorded as failed."""
         examined = self._examined_now(generation)
         if examined is None:
             return False
@@ -317,8 +312,7 @@ class LiveStudy(JournalledStudy):
             spent: account of the oracle's calls for these rows; the observation's usage if None.
 
         Returns:
-            Whether the observation had new rows. If not, clients were faster, and nothing is
-            written.
+            Whether the observation had new rows. If clients were faster, nothing is written.
 
         Raises:
             StudyClosed: if the study has ended meanwhile.
@@ -393,9 +387,7 @@ class LiveStudy(JournalledStudy):
         return self._snapshots.due(self.study.generation, self.study)
 
     def _replay(self, events: Sequence[Event]) -> bool:
-        """Folds `events` into the study and updates the optimizer. Returns whether the optimizer
-        could be updated.
-        """
+        """Folds `events` into the study. Returns whether the optimizer could follow them."""
         exact = True
         for event in events:
             if isinstance(event, GenerationClosed) and exact:
