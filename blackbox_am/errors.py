@@ -98,7 +98,7 @@ class StudyExists(Conflict):
 
 
 class ModelChanged(Conflict):
-    """The oracle or the generator is not the one that the study began with."""
+    """The oracle or the generator differs from that of the study's beginning."""
 
 
 class StudyClosed(Conflict):

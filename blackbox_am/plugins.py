@@ -226,7 +226,7 @@ def measure(name: str) -> Measure:
     """The measure called `name`, such as `stimulus.tv`.
 
     Raises:
-        InvalidSpec: where there is none; says which names are near.
+        InvalidSpec: if the name is unknown. The message lists similar names.
     """
     known = _measures()
     if name not in known:

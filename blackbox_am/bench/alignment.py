@@ -1,4 +1,4 @@
-"""What it costs that bits do not depend on memory addresses.
+"""The cost of bits that do not depend on memory addresses.
 
 Three processes measure the same work: one in MKL's default mode without copies, which is the
 baseline, one in MKL's reproducible mode, and one in the default mode with copies to aligned
@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from blackbox_am.bench.measurement import Measurement, compare
 
 SECONDS = 0.1
-"""For which each piece of work is repeated at the least."""
+"""Shortest time in seconds for which each piece of work is repeated."""
 POPULATION = 24
 MODES = {"default": ("", "off"), "reproducible": ("AUTO", "on"), "copies": ("", "on")}
-"""For each way to compute: the value of MKL_CBWR, and whether addresses are guarded."""
+"""For each guard: the value of MKL_CBWR, and whether operands are copied to aligned memory."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ WORK = (
 
 
 def measure(repeats: int, say: Callable[[str], None]) -> list[Measurement]:
-    """The time of each piece of work with each guard, over its time without any."""
+    """The time of each piece of work with each guard, over its time without a guard."""
     found: dict[str, list[list[float]]] = {mode: [] for mode in MODES}
     for repeat in range(repeats):
         for mode in MODES:
@@ -72,7 +72,9 @@ def measure(repeats: int, say: Callable[[str], None]) -> list[Measurement]:
 
 
 def _in_process(mode: str) -> list[float]:
-    """Seconds of each piece of work, in a process of its own: MKL reads its mode only once."""
+    """Seconds of each piece of work, in a separate process, because MKL reads its mode only
+    once.
+    """
     variable, guard = MODES[mode]
     environment = os.environ | {"MKL_CBWR": variable, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "blackbox_am.bench.alignment", guard]
@@ -84,8 +86,8 @@ def _in_process(mode: str) -> list[float]:
 
 
 def _seconds(work: Work) -> float:
-    """The least processor time of one run, which other processes of the machine disturb less than
-    they disturb the time of a clock.
+    """The shortest processor time of one run. Other processes disturb processor time less than
+    wall-clock time.
     """
     import torch
 

@@ -1,4 +1,6 @@
-"""`bench kill`: SIGKILL at random moments, and the end must be the same to the bit."""
+"""`bench kill`: SIGKILL at random moments; the result must be bit-identical to an uninterrupted
+study.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,9 @@ UNITS = ["head:3", "head:7", "layer1.0.conv1:4", "layer2.0.conv1:9"]
 
 
 def kill(kills: int, queries: int, seed: int, say: Progress) -> list[Measurement]:
-    """One study on two servers, of which one at random is killed `kills` times.
+    """One study on two servers. A random one of both servers is killed, `kills` times in all.
 
-    The result is compared with the same study on one server that nobody kills. The oracle is a
+    The result is compared with the same study on one server that is not killed. The oracle is a
     third server, which is never killed, and writes down the rows that it serves.
 
     Args:
@@ -56,7 +58,7 @@ def kill(kills: int, queries: int, seed: int, say: Progress) -> list[Measurement
 
 @contextmanager
 def _oracle(folder: Path) -> Iterator[None]:
-    """The oracle in a process of its own, and the configuration of servers that ask it."""
+    """The oracle in a separate process, and the configuration of servers that use it."""
     folder.mkdir()
     with FarSide("counted", str(folder / ROWS)) as far:
         config = f'[oracles.far]\nkind = "remote"\ntarget = "{far.address}"\n'
@@ -76,7 +78,7 @@ def _run(folder: Path, queries: int) -> float:
 
 
 class _Pair:
-    """Two servers on one store. One that is killed is started again at once."""
+    """Two servers on one store. A killed server is started again at once."""
 
     def __init__(self, folder: Path) -> None:
         store = str(folder / ServerProcess.STORE)
@@ -161,7 +163,7 @@ def _verdict(calm: Path, killed: Path, mid_search: int) -> list[Measurement]:
         _count("best stimuli that differ", _differ(*best), "targets"),
         _count("gaps in the journal", gaps, "events"),
         Measurement("rows that were asked for again", spent.retried_rows, "rows"),
-        # A server may die between the note on a call and the call.
+        # A server may be killed between the note on a call and the call.
         Measurement("rows billed that were not served", max(spent.rows - served, 0), "rows"),
         _count("rows served that are not billed", max(served - spent.rows, 0), "rows"),
         _count("studies that did not end by their budget", int(not ended), "studies"),

@@ -1,4 +1,4 @@
-"""`bench loop`: what a study costs beside the model itself.
+"""`bench loop`: the overhead of a study over the model itself.
 
 (a) The whole study with its journal on disk, against generator and oracle alone on the
     same latents in the same batches. The two alternate, generation by generation.
@@ -69,8 +69,8 @@ def study_overhead(generations: int, say: Progress) -> Measurement:
             generation = live.generation()
             rows = Rows.of(generation.latents, generation.targets, generation.wanted)
             live.tell_generation(generation, evaluator.submit(rows).result())
-            live.generation()  # the next one is asked inside the clock
-            if index:  # the first warms up
+            live.generation()  # the next generation is asked within the measured time
+            if index:  # the first is a warm-up
                 alone.append(between - started)
                 whole.append(time.perf_counter() - between)
             say(f"(a) generation {index} of {generations}")
@@ -92,10 +92,10 @@ def wire_overhead(repeats: int, generations: int, say: Progress) -> Measurement:
                 "here": lambda i=index: _local_study(Path(folder), catalogue, i, queries),
                 "remote": lambda i=index: _remote_study(client, i, queries),
             }
-            # Who goes first takes turns, so that a drift of the machine favours nobody.
+            # The order alternates, so that a drift of the machine affects both equally.
             order = list(pair) if index % 2 else list(reversed(pair))
             seconds = {name: _seconds(pair[name]) for name in order}
-            if index:  # the first warms up
+            if index:  # the first is a warm-up
                 here.append(seconds["here"])
                 remote.append(seconds["remote"])
             say(f"(b) study {index} of {repeats}")
@@ -197,5 +197,5 @@ def _spec(queries: int) -> StudySpec:
 
 
 def threads() -> int:
-    """Threads that torch computes with here."""
+    """Number of torch's threads in this benchmark."""
     return torch.get_num_threads()

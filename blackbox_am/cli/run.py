@@ -70,11 +70,11 @@ def run(
 ) -> None:
     """Search here, without a server.
 
-    For each --target it looks for the stimulus that excites that unit most. Every
-    measurement goes into the --store first, so Ctrl-C (or a crash) loses nothing:
-    the same command again goes on where it stopped.
+    The command searches for the stimulus that excites each --target most. Every measurement is
+    written to the --store first, so Ctrl-C (or a crash) loses nothing: the same command continues
+    the study.
 
-    For instance:
+    For example:
 
         blackbox-am run -t head:3 -t layer2.0.conv1:7 --queries 2000 --out best.png
     """
@@ -129,9 +129,11 @@ def run(
 
 
 def _id_of(request: dict[str, Any]) -> str:
-    """An id that the same request always gets, also with a larger budget, and no other.
+    """An id that is equal for equal requests, also with a larger budget, and different for all
+    other requests.
 
-    Which model answers to the name of the oracle is not in it: the study itself knows that.
+    The id does not depend on the model behind the oracle's name: the study itself records the
+    model.
     """
     search = {name: value for name, value in request.items() if name not in _BUDGET}
     text = json.dumps(search, sort_keys=True).encode()

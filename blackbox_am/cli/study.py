@@ -68,10 +68,10 @@ def create(
 ) -> None:
     """Create a study; print its id.
 
-    The same id with the same request gives the study that is there, so that a
-    command can be repeated safely.
+    A repeated request with the same id returns the existing study, so the command can be repeated
+    safely.
 
-    For instance:
+    For example:
 
         blackbox-am study create --oracle cifar_cnn -t head:3 -t head:5 --watch
     """
@@ -137,14 +137,14 @@ def list_studies(
 def show(
     study: StudyId, server: options.Server = DEFAULT_SERVER, as_json: options.AsJson = False
 ) -> None:
-    """Show how far a study is."""
+    """Show the progress of a study."""
     with connect(server) as client:
         _show(client.study(study).progress(), as_json)
 
 
 @app.command()
 def watch(study: StudyId, server: options.Server = DEFAULT_SERVER) -> None:
-    """Watch a study live until it ends. Ctrl-C leaves it running."""
+    """Watch a study until it ends. Ctrl-C ends only the display; the study continues."""
     with connect(server) as client:
         _watch(client.study(study), server)
 
@@ -158,7 +158,7 @@ def best(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print the best of each target; with --out draw the stimuli."""
+    """Print the best candidate of each target; with --out draw the stimuli."""
     with connect(server) as client:
         handle = client.study(study)
         found = handle.best(stimuli=picture is not None)
@@ -175,7 +175,7 @@ def best(
 def pause(
     study: StudyId, server: options.Server = DEFAULT_SERVER, as_json: options.AsJson = False
 ) -> None:
-    """Pause a study; resume sets it going again."""
+    """Pause a study; `resume` continues it."""
     with connect(server) as client:
         _show(client.study(study).pause(), as_json)
 
@@ -184,7 +184,7 @@ def pause(
 def resume(
     study: StudyId, server: options.Server = DEFAULT_SERVER, as_json: options.AsJson = False
 ) -> None:
-    """Set a paused or failed study going again."""
+    """Resume a paused or failed study."""
     with connect(server) as client:
         _show(client.study(study).resume(), as_json)
 
@@ -193,7 +193,7 @@ def resume(
 def cancel(
     study: StudyId, server: options.Server = DEFAULT_SERVER, as_json: options.AsJson = False
 ) -> None:
-    """End a study for good. What it found stays."""
+    """Cancel a study permanently. Its results are kept."""
     with connect(server) as client:
         _show(client.study(study).cancel(), as_json)
 
@@ -210,7 +210,7 @@ def extend(
     server: options.Server = DEFAULT_SERVER,
     as_json: options.AsJson = False,
 ) -> None:
-    """Raise a study's budget; one that had used it up goes on."""
+    """Raise a study's budget; a study that had used up its budget continues."""
     if queries is None and seconds is None:
         raise InvalidInput("say what to raise: --queries, --seconds, or both")
     with connect(server) as client:
@@ -224,7 +224,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     server: options.Server = DEFAULT_SERVER,
 ) -> None:
-    """Forget a study and every measurement in it."""
+    """Delete a study and all its measurements."""
     with connect(server) as client:
         handle = client.study(study)
         if not yes:
@@ -237,7 +237,7 @@ def delete(
 
 
 def _watch(study: Study, server: str) -> None:
-    """Shows the study until it ends. Raises for one that failed."""
+    """Shows the study until it ends. Raises an error if the study failed."""
     progress: StudyProgress | None = None
     try:
         with StudyView(out) as view:
@@ -264,7 +264,7 @@ def _show(progress: StudyProgress, as_json: bool) -> None:
 
 
 def _layers(client: Client, study: Study) -> Sequence[LayerInfo]:
-    """The layers of the study's oracle, for the names of its units."""
+    """The layers of the study's oracle, which have the labels of its units."""
     oracle = study.spec().oracle
     for listing in client.oracles():
         if listing.name == oracle and listing.info is not None:

@@ -40,7 +40,7 @@ class SpaceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             `radius`. `box`: uniform between the bounds. `categorical`: codes
             0..categories-1, uniform. `product`: the parts, one after the other.
         dimension: D, the number of coordinates (of positions, for codes).
-        radius: of the sphere; the square root of the dimension where None.
+        radius: of the sphere; the square root of the dimension if None.
         low, high: bounds, one number each or one per coordinate.
         categories: number of codes.
         parts: of a product.

@@ -74,7 +74,7 @@ def size_of(dtype: str, shape: tuple[int, ...], *, field: str = "tensor") -> int
 
 
 def check_shape(array: Array, shape: tuple[int | None, ...], what: str, *, field: str = "") -> None:
-    """Checks `array.shape` against `shape`, where None is any length.
+    """Checks `array.shape` against `shape`, in which None stands for any length.
 
     Raises:
         ShapeMismatch: with both shapes in the message.

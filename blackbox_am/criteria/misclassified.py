@@ -12,15 +12,15 @@ from blackbox_am.core.scores import check_label, margin
 
 @dataclass(frozen=True)
 class Misclassified(LeafCriterion):
-    """Met where some other class has a larger score than the true one: an untargeted attack has
-    succeeded. Equal scores do not meet it.
+    """Met if another class has a larger score than the true class: an untargeted attack has
+    succeeded. Equal scores do not meet the criterion.
 
     Attributes:
         quantities: the scores of all classes, two or more.
         label: the true class, as its position among the quantities.
 
     Raises:
-        InvalidSpec: for fewer than two classes, or a label that is none of them.
+        InvalidSpec: for fewer than two classes, or a label that is not one of the classes.
     """
 
     kind: ClassVar[str] = "misclassified"

@@ -12,15 +12,15 @@ from blackbox_am.core.scores import check_label, margin
 
 @dataclass(frozen=True)
 class TargetClass(LeafCriterion):
-    """Met where the chosen class has the largest score: a targeted attack has succeeded. Equal
-    scores do not meet it.
+    """Met if the chosen class has the largest score: a targeted attack has succeeded. Equal scores
+    do not meet the criterion.
 
     Attributes:
         quantities: the scores of all classes, two or more.
         label: the chosen class, as its position among the quantities.
 
     Raises:
-        InvalidSpec: for fewer than two classes, or a label that is none of them.
+        InvalidSpec: for fewer than two classes, or a label that is not one of the classes.
     """
 
     kind: ClassVar[str] = "target_class"

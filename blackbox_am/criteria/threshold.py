@@ -13,14 +13,15 @@ from blackbox_am.errors import InvalidSpec
 
 @dataclass(frozen=True)
 class Threshold(LeafCriterion):
-    """Met where every quantity lies within the bounds, which belong to them.
+    """Met if every quantity lies within the bounds, both bounds included.
 
     Attributes:
-        quantities: what is compared.
+        quantities: the compared quantities.
         at_least, at_most: the bounds; None for no bound. One of them is given.
 
     Raises:
-        InvalidSpec: without a bound, for one that is not finite, or bounds upside down.
+        InvalidSpec: without a bound, for a bound that is not finite, or for a lower bound above the
+            upper bound.
     """
 
     kind: ClassVar[str] = "threshold"

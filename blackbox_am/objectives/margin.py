@@ -1,4 +1,4 @@
-"""The margin between classes: what attacks on a classifier search for."""
+"""The margin between classes, the score for attacks on a classifier."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from blackbox_am.core.scores import check_label, margin
 class Margin(Leaf):
     """How far a class is ahead of the others, or behind them.
 
-    The score is that of class `label` less the largest of the others where `targeted`, and its
-    negative where not: an untargeted attack raises the best of the others above the true class.
-    Above 0 the attack has succeeded (Carlini and Wagner, "Towards evaluating the robustness of
-    neural networks", 2017, their f6 without the hinge).
+    If `targeted`, the score is the score of class `label` minus the largest of the others;
+    otherwise it is the negative of this difference: an untargeted attack raises the best of the
+    other classes above the true class. Above 0 the attack has succeeded (Carlini and Wagner,
+    "Towards evaluating the robustness of neural networks", 2017, their f6 without the hinge).
 
     Attributes:
         quantities: the scores of all classes, two or more.

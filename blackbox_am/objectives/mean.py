@@ -15,11 +15,11 @@ class Mean(Leaf):
     """The mean of one or more quantities.
 
     Attributes:
-        quantities: what it reads, such as `fc:3`; kept in their shortest spelling.
+        quantities: the quantities to read, such as `fc:3`; stored in their shortest spelling.
 
     Raises:
-        InvalidInput: where an address is not in the grammar.
-        InvalidSpec: where there is no quantity.
+        InvalidInput: if an address is not in the grammar.
+        InvalidSpec: if there is no quantity.
     """
 
     kind: ClassVar[str] = "mean"

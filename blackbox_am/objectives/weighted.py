@@ -20,12 +20,12 @@ class Weighted(Leaf):
     mean, and doubling all weights doubles the score.
 
     Attributes:
-        quantities: what it reads, such as `fc:3`; kept in their shortest spelling.
+        quantities: the quantities to read, such as `fc:3`; stored in their shortest spelling.
         weights: one finite number a quantity.
 
     Raises:
-        InvalidInput: where an address is not in the grammar.
-        InvalidSpec: where there is no quantity, or not one finite weight for each.
+        InvalidInput: if an address is not in the grammar.
+        InvalidSpec: if there is no quantity, or not exactly one finite weight for each quantity.
     """
 
     kind: ClassVar[str] = "weighted"

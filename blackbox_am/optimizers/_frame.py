@@ -30,7 +30,7 @@ class Frame:
     Attributes:
         centre: (D,) the prior's mean.
         scale: (D,) the prior's standard deviation.
-        low, high: (D,) bounds inside the frame; infinite where there are none.
+        low, high: (D,) bounds inside the frame; infinite for unbounded coordinates.
     """
 
     centre: torch.Tensor

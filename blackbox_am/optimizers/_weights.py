@@ -55,7 +55,7 @@ def rates(population: int, dim: int, *, active: bool, diagonal: bool, directions
         dim: D.
         active: whether the worse half gets negative weights.
         diagonal: whether only variances are learnt (sep-CMA-ES), and perhaps
-        directions: so many directions with them, at rates that are less in the same proportion.
+        directions: number of directions learnt in addition, at proportionally smaller rates.
     """
     raw = [math.log((population + 1) / 2) - math.log(i + 1) for i in range(population)]
     good, bad = [w for w in raw if w > 0], [w for w in raw if w < 0]
@@ -92,7 +92,7 @@ class Ranked:
 
     Attributes:
         valid: (K, P) rows that came back.
-        weights: (K, P) in the order of the rows, 0 for those that did not.
+        weights: (K, P) in the order of the rows, 0 for rows that did not come back.
         sigma_kept, sigma_gain: factors on the path of the step size and on the move it is
             continued with.
         sigma_fade: 2 log(1 - c_sigma).

@@ -1,4 +1,4 @@
-"""How one layer's output lies in memory: stimuli, units, and everything else."""
+"""The arrangement of one layer's output: the axes of stimuli, units, and positions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNCLEAR = (
     "which axis of its output of shape {shape} is the unit cannot be told: no operation with "
     "weights made one, and none or several keep their length with larger stimuli"
 )
-"""Why a tensor is no layer, where its unit axis is not known."""
+"""The reason why a tensor with an unknown unit axis is not a layer."""
 
 
 _SPACE = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
@@ -23,10 +23,10 @@ _SPACE = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width"
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things are in a layer's output.
+    """The arrangement of stimuli and units in a layer's output.
 
     Attributes:
-        rows: how the stimuli lie in it.
+        rows: how the stimuli are arranged in the output.
         shape: for one stimulus; parts that were folded into the batch come first.
         axes: the name of each axis of the shape.
     """
@@ -41,7 +41,7 @@ class Layout:
 
         Args:
             output: its shape as the model computed it.
-            rows: how the stimuli lie in it.
+            rows: how the stimuli are arranged in the output.
             unit: the unit axis; -1 for one number for each stimulus, or for each part.
         """
         others = [axis for axis in range(len(output)) if axis != rows.axis]
@@ -53,7 +53,7 @@ class Layout:
         return cls(rows, (rows.parts, *lengths) if parts else lengths, axes)
 
     def arranged(self, output: torch.Tensor, rows: int) -> torch.Tensor | None:
-        """(rows, *shape) of an output; None where it has another shape.
+        """(rows, *shape) of an output; None if the output has another shape.
 
         Quantised values are dequantised.
         """
@@ -72,7 +72,7 @@ class Layout:
         """Whether token 0 is a class token.
 
         Args:
-            lengths: of the token sequences that begin with one.
+            lengths: of the token sequences that begin with a class token.
         """
         return self.axes == ("token", "unit") and self.shape[0] in lengths
 
@@ -80,7 +80,7 @@ class Layout:
 def marked_axis(output: Sequence[int], rows: Rows, mark: Mark | None) -> int | None:
     """The unit axis of an output by its mark; -1 for one number for each stimulus or part.
 
-    None where the mark does not say.
+    None if the mark does not determine the axis.
     """
     others = [axis for axis in range(len(output)) if axis != rows.axis]
     if len(others) <= 1:
@@ -94,12 +94,12 @@ def marked_axis(output: Sequence[int], rows: Rows, mark: Mark | None) -> int | N
 
 
 def fixed_axis(output: Sequence[int], rows: Rows, larger: Sequence[int] | None) -> int | None:
-    """The one axis that larger stimuli do not lengthen; None where there is not one.
+    """The only axis that larger stimuli do not lengthen; None if there is not exactly one.
 
     Args:
         output: the shape for the stimuli themselves.
-        rows: how the stimuli lie in it.
-        larger: the shape for larger ones; None where there is none.
+        rows: how the stimuli are arranged in the output.
+        larger: the shape for larger stimuli; None if unknown.
     """
     if larger is None or len(larger) != len(output):
         return None
@@ -112,17 +112,17 @@ def fixed_axis(output: Sequence[int], rows: Rows, larger: Sequence[int] | None) 
 
 
 def axis_names(count: int, unit: int, *, parts: bool = False) -> tuple[str, ...]:
-    """Names for the axes of a layer, where only the unit axis is known.
+    """Names for the axes of a layer whose unit axis is known.
 
-    Axes behind the units are those of a map: `length`; `height`, `width`; `depth`, `height`,
-    `width`. So are several axes before units that stand last; a single one is `token`. Where
-    there are axes on both sides, those before are `part`, as are windows and frames that the
-    model has folded into the batch.
+    Axes after the unit axis are axes of a map: `length`; `height`, `width`; `depth`, `height`,
+    `width`. If the unit axis is the last axis, several axes before it are axes of a map too, and a
+    single axis before it is `token`. If there are axes on both sides, the axes before the unit axis
+    are `part`, like windows and frames that the model has folded into the batch.
 
     Args:
         count: number of axes.
         unit: the place of the unit axis among them.
-        parts: whether an axis of parts is put before these.
+        parts: whether an axis of parts is added before these axes.
     """
     before, behind = unit, count - unit - 1
     if behind:

@@ -1,4 +1,4 @@
-"""What is known of the unit axis of a tensor, and how common operations hand it on."""
+"""Knowledge about the unit axis of a tensor, and its propagation through common operations."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ Followed = Callable[[Operand], Axes | None]
 
 
 def oldest_first(operands: Sequence[Operand]) -> list[Operand]:
-    """Those with a mark: known before unknown, certain before guessed, older before younger."""
+    """The operands with a mark: known before unknown, certain before guessed, older before
+    younger.
+    """
 
     def key(operand: Operand) -> tuple[bool, bool, int]:
         mark = mark_of(operand)
@@ -60,7 +62,7 @@ def oldest_first(operands: Sequence[Operand]) -> list[Operand]:
 
 
 def mark_of(operand: Operand) -> Mark:
-    """The operand's mark; an empty one where it has none."""
+    """The operand's mark; an empty mark if it has none."""
     return operand.mark or Mark()
 
 
@@ -93,7 +95,9 @@ def of_pointwise(marked: Sequence[Operand], out: torch.Tensor) -> Mark:
 
 
 def of_any(marked: Sequence[Operand], out: torch.Tensor, followed: Followed) -> Mark:
-    """Units of any other operation, by the changed unit of the first operand that leads there."""
+    """Units of any other operation, found by changing one unit of an operand. The first operand
+    with a result decides.
+    """
     for operand in marked:
         mark = mark_of(operand)
         if not mark.axes:

@@ -36,7 +36,7 @@ def followed(
         last: of the input whose last unit was changed.
 
     Returns:
-        The axes, or None where the change is nowhere, or spreads over all axes.
+        The axes, or None if the change is nowhere, or spreads over all axes.
     """
     one, two = _changed(result, first), _changed(result, last)
     if one is None or two is None:
@@ -86,7 +86,7 @@ def changed_indices(
     """For each axis, the indices at which two tensors differ, given their `row_marks`.
 
     Returns:
-        The indices, or None where the tensors have different shapes.
+        The indices, or None if the tensors have different shapes.
     """
     if [len(one) for one in before] != [len(one) for one in after]:
         return None

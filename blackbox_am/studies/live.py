@@ -280,7 +280,7 @@ class LiveStudy(JournalledStudy):
             generation: of all the candidates.
             targets, rows: (N,) int, the places of the candidates.
             activations: (N, units) float, each row's own units in the order of its target's
-                layout; nan where a measurement failed.
+                layout; nan if a measurement failed.
 
         Raises:
             StudyClosed, InvalidInput, ShapeMismatch: as `decisions.rows_told`, and for infinities.

@@ -208,7 +208,7 @@ class DiffusersText(Loaded):
         return Sampling(values, self.steps, self.sampler)
 
     def split(self, latents: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """The noise and the coordinates of the offset in latents (N, D), each None where it is
+        """The noise and the coordinates of the offset in latents (N, D), each None if it is
         not searched.
         """
         if self.latent == "noise":

@@ -52,7 +52,7 @@ class Auto(Optimizer[Any]):
     Attributes:
         noise: whether the oracle answers the same stimulus differently each time; `unknown`
             takes the oracle's own description.
-        population: candidates a generation; chosen where None.
+        population: candidates a generation; chosen if None.
     """
 
     name: ClassVar[str] = "auto"

@@ -77,7 +77,7 @@ class Restarts(Gathering[RestartsState]):
     Attributes:
         scheme: `ipop` or `bipop`.
         tolerance: in standard deviations of the prior.
-        patience: generations; where None, 120 + 30 D / population, the population being that
+        patience: generations; if None, 120 + 30 D / population, the population being that
             of the run. In hundreds of dimensions that is more than most budgets.
     """
 

@@ -23,7 +23,7 @@ class EvolutionStrategy(StartsAtMean[State]):
     """A search distribution that moves towards its better half.
 
     Attributes:
-        population: candidates a generation, at least 2; where None, 4 + floor(3 ln D), but
+        population: candidates a generation, at least 2; if None, 4 + floor(3 ln D), but
             no fewer than 16 and no more than 40. Without noise small populations win at
             equal queries: on units of random networks behind random decoders, after 3,000
             queries, 16 to 28 were within a few per cent of one another, 40 behind them, and

@@ -18,7 +18,7 @@ def factor(covariance: torch.Tensor) -> torch.Tensor:
     Where C is not positive definite to working precision, its diagonal is multiplied, in
     `covariance` itself, by 1 + t with the smallest t of 1e-6, 1e-5, ..., 1 that makes C positive
     definite. If none does, the correlations are dropped. A multiplied diagonal treats all scales
-    alike: correlations shrink, and badly scaled axes stay as they are.
+    equally: correlations shrink, and the ratios of badly scaled axes do not change.
 
     K integers are read back to the host to check whether every factorisation succeeded.
     """

@@ -34,7 +34,7 @@ def steps_of(
     valid: torch.Tensor,
 ) -> torch.Tensor:
     """(K, P, D): the evaluated latents, as steps from `mean` in units of `spread`, which is (K, D)
-    or (K, 1); 0 where `valid` (K, P) is False.
+    or (K, 1); 0 if `valid` (K, P) is False.
     """
     origin, inverse = frame.outward(mean), 1 / (frame.scale * spread)
     steps = latents - origin.unsqueeze(1)

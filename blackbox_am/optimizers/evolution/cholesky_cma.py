@@ -63,7 +63,7 @@ class CholeskyCMA(KeepsMatrices[CholeskyCMAState]):
     in hundreds of dimensions A stays close to a multiple of the identity.
 
     Attributes:
-        population: candidates a generation, at least 2; 4 + floor(3 log2 D) where None.
+        population: candidates a generation, at least 2; 4 + floor(3 log2 D) if None.
         sigma: first step size, in standard deviations of the prior, which are 1 for a
             normal space and width / sqrt(12) for a box.
         mean_learning_rate: how far the mean moves towards the weighted mean of the better

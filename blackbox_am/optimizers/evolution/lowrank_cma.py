@@ -82,7 +82,7 @@ class LowRankCMA(EvolutionStrategy[LowRankCMAState]):
     ellipsoid of condition 1e3 some 50,000 (`cma` 30,100; `sep_cma` likewise not).
 
     Attributes:
-        directions: R, at least 1 and at most D; 4 + floor(3 ln D) where None.
+        directions: R, at least 1 and at most D; 4 + floor(3 ln D) if None.
     """
 
     name: ClassVar[str] = "lowrank_cma"

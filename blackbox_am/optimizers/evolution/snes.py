@@ -60,7 +60,7 @@ class SNES(StartsAtMean[SNESState]):
             queries without noise, up to some 2.5 at the default population, and more for
             larger ones (population / 40 made good much of what they lose). The paper's 1 is
             better with noise, and for closing in on an exact optimum.
-        sigma_learning_rate: eta_sigma; the paper's (3 + ln D) / (5 sqrt(D)) where None.
+        sigma_learning_rate: eta_sigma; the paper's (3 + ln D) / (5 sqrt(D)) if None.
     """
 
     name: ClassVar[str] = "snes"

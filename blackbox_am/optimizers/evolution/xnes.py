@@ -61,14 +61,14 @@ class XNES(KeepsMatrices[XNESState]):
       identity again.
 
     Attributes:
-        population: candidates a generation, at least 2; 4 + floor(3 ln D) where None.
+        population: candidates a generation, at least 2; 4 + floor(3 ln D) if None.
         sigma: first step size, in standard deviations of the prior, which are 1 for a
             normal space and width / sqrt(12) for a box.
         mean_learning_rate: eta_mu, 1 in the paper.
-        sigma_learning_rate: eta_sigma; twice the default of eta_B where None. The paper's is
+        sigma_learning_rate: eta_sigma; twice the default of eta_B if None. The paper's is
             that of eta_B. Measured on a sphere and a badly scaled ellipsoid in 16 dimensions,
             twice of it halves the rows needed, and with four times of it the ellipsoid is lost.
-        shape_learning_rate: eta_B; the paper's 3 (3 + ln D) / (5 D sqrt(D)) where None.
+        shape_learning_rate: eta_B; the paper's 3 (3 + ln D) / (5 D sqrt(D)) if None.
     """
 
     name: ClassVar[str] = "xnes"

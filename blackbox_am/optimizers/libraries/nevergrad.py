@@ -72,7 +72,7 @@ class Nevergrad(LibraryOptimizer):
         population: candidates a generation; nevergrad's `num_workers`.
         sigma: standard deviation of its first steps, in deviations of the prior; some of its
             optimizers scale it by factors of their own. Codes are not affected.
-        budget: the number of candidates that nevergrad plans for; the study's budget where None.
+        budget: the number of candidates that nevergrad plans for; the study's budget if None.
             Some optimizers fail beyond this number after a study's budget is raised.
         max_bytes: refuses to start where nevergrad's archives of candidates could need more.
     """

@@ -63,7 +63,7 @@ class PyCMA(LibraryOptimizer):
     Attributes:
         variant: `full`; `sep` learns variances alone; `vd` a diagonal and one direction, from 10
             dimensions; `vkd` a diagonal and some directions, as many as pay.
-        population: candidates a generation, at least 4; where None, pycma's 4 + floor(3 ln D).
+        population: candidates a generation, at least 4; if None, pycma's 4 + floor(3 ln D).
         sigma: first step size, in deviations of the prior, see `_frame`.
         mean_learning_rate: how far the mean moves towards the weighted mean of the better half.
         active: whether the worse half shrinks the distribution where it lies; `full` and `sep`.

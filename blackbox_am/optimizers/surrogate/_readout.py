@@ -25,7 +25,7 @@ class Readout:
     """A fitted readout: it predicts features @ weights for features (..., F), up to a constant.
 
     Attributes:
-        weights: (F,) float64; 0 where nothing could be learned.
+        weights: (F,) float64; 0 if nothing could be learned.
         explained: 1 minus the mean square error of rows left out of the fit, in units of the
             variance. 0 or less for a readout without predictive power.
     """

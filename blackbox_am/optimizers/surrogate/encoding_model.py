@@ -52,8 +52,8 @@ class EncodingModelState:
         generation: (K,) int64, generations told.
         features: (K, M, F) float32, of the last M rows, the newest last.
         scores: (K, M) float64, the scores of these rows.
-        known: (K, M) bool, True where the row exists and did not fail.
-        weights: (K, F) float64, of the readout fitted to them; 0 where it is not to be used.
+        known: (K, M) bool, True if the row exists and did not fail.
+        weights: (K, F) float64, of the readout fitted to them; 0 if it is not to be used.
         share: (K,) float64, of a generation that is proposed along the path.
         length: (K,) float64, of the path, in typical lengths of a sample's step.
     """
@@ -112,7 +112,7 @@ class EncodingModel(Optimizer[EncodingModelState]):
         network: name in the catalogue of a network with gradients, which takes what the
             generator makes.
         layers: which of its layers are read, each unit's mean over its map; up to six, evenly
-            spaced over the depth, where empty.
+            spaced over the depth, if empty.
         archive: rows the readout is fitted to, the last ones.
         screening: how many samples are drawn for each one of the screened; 1 turns screening off.
         max_bytes: refuses to start where the stored features would need more.

@@ -198,7 +198,7 @@ class Endpoints:
             endpoint.close()
 
     def _take(self, tried: list[Endpoint]) -> Endpoint | None:
-        """The endpoint for the next attempt, marked as busy; None where all were tried."""
+        """The endpoint for the next attempt, marked as busy; None if all were tried."""
         with self._lock:
             left = [endpoint for endpoint in self._all if endpoint not in tried]
             if not left:

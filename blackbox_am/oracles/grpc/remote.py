@@ -65,7 +65,7 @@ class Remote(Oracle):
 
     Attributes:
         target: address of the server, `host:port`; or those of several.
-        oracle: name of the oracle on the server; may be empty where the server has only one.
+        oracle: name of the oracle on the server; may be empty if the server has only one.
         timeout_seconds: how long one call may take.
         dtype: how stimuli are sent: `float32`, or `uint8`, rounded to 1/255.
         tls: whether the connection is encrypted.

@@ -41,7 +41,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> BlackboxErr
 
 
 def retry_after(header: str | None) -> float | None:
-    """Seconds of a Retry-After header, a number or a date; None where there is none."""
+    """Seconds of a Retry-After header, a number or a date; None without a valid header."""
     if header is None:
         return None
     text = header.strip()

@@ -46,7 +46,9 @@ class Input:
     has_rows: bool
 
     def shape_of(self, output: Shape, rows: int) -> Shape | None:
-        """Shape of an output for one stimulus, from that for `rows`; None where it has no rows."""
+        """Shape of an output for one stimulus, from its shape for `rows`; None if the output has no
+        axis of rows.
+        """
         if self.has_rows:
             if output[:1] != (rows,):
                 return None
@@ -84,7 +86,7 @@ def input_of(
 
     Args:
         metadata: the server's description.
-        name: of the input, or empty where there is one.
+        name: of the input, or empty if the model has only one input.
         datatype: of the input, or empty.
         stimulus_shape: of one stimulus, or empty.
         channels_last: whether the server has (..., channels).
@@ -140,7 +142,7 @@ def outputs_of(
     Args:
         metadata: the server's description.
         taken: the input.
-        names: of outputs; all that are numbers where empty.
+        names: names of outputs; empty reads all numeric outputs.
         labels: for outputs of as many units.
         probe: shapes of outputs for one stimulus, asked where `metadata` leaves them open.
         channels_last: whether outputs have their units last.

@@ -141,7 +141,7 @@ class Transport(Protocol):
         """The server's description of the model."""
 
     def most_rows(self, headers: Headers) -> int | None:
-        """The most rows in a request; None where the server does not say."""
+        """The most rows in a request; None if the server does not say."""
 
     def infer(self, question: Question, headers: Headers) -> dict[str, Array]:
         """The numeric outputs by name, in their shapes. The call and its rows are counted."""

@@ -30,7 +30,7 @@ class GraphInput:
         name: in the graph.
         dtype: an element type of `TensorProto`.
         rows: number of rows that the input takes, or None for any number.
-        shape: of one stimulus, None where the graph leaves a length open.
+        shape: of one stimulus, None if the graph leaves a length open.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the tensors of an ONNX graph are, found by running it a few times on random stimuli."""
+"""Finds the readable tensors of an ONNX graph by a few runs on random stimuli."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from blackbox_am.oracles.onnx._graph import OnnxGraph
 
 ROWS, FEWER = 3, 2
-"""Numbers of stimuli in the runs, where the graph takes these."""
+"""Numbers of stimuli in the runs, if the graph accepts these numbers."""
 
 Array = NDArray[np.generic]
 Run = Callable[[bytes, Mapping[str, Array]], Sequence[object]]
-"""Runs a serialised model on inputs by name: its outputs. Raises `OracleFailed` where it cannot."""
+"""Function that runs a serialised model on inputs by name and returns its outputs. It raises
+`OracleFailed` if the model cannot be run.
+"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Tensor:
     Attributes:
         name: in the graph.
         layer: its description.
-        layout: how it lies.
+        layout: the arrangement of stimuli and units.
         class_token: whether its token 0 is a class token.
     """
 
@@ -57,11 +59,11 @@ class Survey:
 
 
 class Surveyor:
-    """Runs a graph, and tells what each of its tensors is.
+    """Runs a graph, and determines the axes of each of its tensors.
 
     Args:
         graph: the graph.
-        stimuli: makes the graph's input of stimuli (N, *stimulus) in [0, 1].
+        stimuli: function that converts stimuli (N, *stimulus) in [0, 1] into the graph's input.
         shape: of one stimulus.
         channels: the axis of channels in the graph's input.
         run: runs a model.
@@ -84,7 +86,7 @@ class Surveyor:
         self._larger: list[dict[str, Array]] = []
 
     def survey(self, labels: tuple[str, ...]) -> Survey:
-        """Everything that depends on the stimuli.
+        """All tensors that depend on the stimuli.
 
         Args:
             labels: for outputs of the graph with as many units.
@@ -156,10 +158,12 @@ class Surveyor:
         try:
             return self._values(names, stimuli[:FEWER])
         except OracleFailed:
-            return {}  # the graph takes no such batch, and the other runs have to do
+            return {}  # the graph refuses such a batch; the other runs must suffice
 
     def _when_larger(self, name: str, names: Sequence[str]) -> tuple[int, ...] | None:
-        """The shape of a tensor for stimuli of twice the size, where the graph takes these."""
+        """The shape of a tensor for stimuli of twice the size, if the graph accepts such
+        stimuli.
+        """
         if not self._larger:
             channel = channel_axis(self.shape)
             sizes = [n if axis <= channel else 2 * n for axis, n in enumerate(self.shape)]
@@ -181,7 +185,7 @@ class Surveyor:
             try:
                 return self.run(node, inputs)
             except OracleFailed:
-                return None  # the operation takes no changed input: the probe says nothing
+                return None  # the operation does not accept the changed input: no result
 
         flow = GraphFlow(model, {**weights, **values, self.graph.input.name: stimuli}, alone)
         flow.follow(self.graph.input.name, self.channels)

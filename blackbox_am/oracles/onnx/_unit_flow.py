@@ -25,7 +25,9 @@ from blackbox_am.oracles._probing import Axes, follow
 
 Array = NDArray[np.generic]
 RunNode = Callable[[bytes, dict[str, Array]], Sequence[object] | None]
-"""Runs a serialised model of one node on its inputs; None where the runtime cannot."""
+"""Function that runs a serialised model of one node on its inputs; its result is None if the
+runtime cannot run it.
+"""
 
 CONVOLUTION = re.compile(r"(QLinear|Fused|Nhwc)?Conv(Transpose|Integer)?")
 LINEAR = re.compile(r"Gemm|QGemm|.*MatMul.*")
@@ -44,11 +46,11 @@ _LAST = re.compile(r"(Skip)?(Simplified|RMS)?(Layer|RMS)Normalization|LSTM|GRU|R
 
 
 class GraphFlow:
-    """Marks every tensor of a graph that depends on the stimuli, given all of their values.
+    """Marks every tensor of a graph that depends on the stimuli, from the values of all tensors.
 
     Args:
         model: the model.
-        values: every tensor that nodes read or make, by name, weights too.
+        values: every tensor that nodes read or write, by name, including weights.
         run: runs a model of one node.
     """
 
@@ -65,7 +67,7 @@ class GraphFlow:
 
         Args:
             stimuli: the name of the graph's input.
-            channels: the axis of their channels: a guess, for layers before any weights.
+            channels: the axis of their channels, a guess for layers before the first weights.
         """
         self.marks = {stimuli: Mark((channels,), weak=True)}
         for birth, node in enumerate(self.model.graph.node, start=1):
@@ -131,7 +133,9 @@ class GraphFlow:
         return follow(again, operand.tensor, mark_of(operand).axes, out)
 
     def _alone(self, node: NodeProto, place: int) -> bytes | None:
-        """A model of this node; None for one with graphs inside, which read from outside."""
+        """A model of this node; None for a node with inner graphs, which read tensors from
+        outside.
+        """
         if any(one.HasField("g") or one.graphs for one in node.attribute):
             return None
         alone = ModelProto(ir_version=self.model.ir_version)

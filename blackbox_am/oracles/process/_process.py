@@ -184,7 +184,7 @@ class Process:
             return pending[len(pending) :]
 
     def _listen(self) -> bool:
-        """Reads the standard error that is there; False where there is none, or at its end."""
+        """Reads the available standard error; False if nothing is available, or at its end."""
         part = _read(self._err)
         self._tail = (self._tail + part)[-STDERR_BYTES:]
         return bool(part)

@@ -57,7 +57,7 @@ class Subprocess(Oracle):
 
     Protocol ``frames``: little-endian throughout. A request is two uint32, N and the count of
     numbers in a row, and then these numbers as float32. The answer is two uint32, N and `units`,
-    and then the scores as float32 (nan where a measurement failed). An error message is two uint32,
+    and then the scores as float32 (nan if a measurement failed). An error message is two uint32,
     0 and a length in bytes, and then the message in UTF-8 with this length.
 
     For POSIX systems only. `close` ends the program and every process of its group.

@@ -69,7 +69,7 @@ class TableRows(Rows):
 
     Args:
         schema: the columns.
-        names: of the columns that the estimator was fitted on; None where it took an array.
+        names: of the columns that the estimator was fitted on; None if it took an array.
         categorical: whether texts are given as pandas' categories.
     """
 

@@ -62,13 +62,13 @@ class Recorder:
     ``mean``         the mean of its output
     ``rate``         the same, of spikes: the firing rate
     ``first_spike``  1 - t / steps for a first spike at step t, from 1 for the first step down;
-                     0 where there is none
+                     0 if there is none
     ``membrane``     the mean of the membrane potential after each step, before the reset that
                      a spike brings in the next
 
     Args:
         readout: name of the read-out.
-        arranged: puts the stimuli of an output on its first axis; None where it has another
+        arranged: puts the stimuli of an output on its first axis; None if it has another
             shape than when the network was described.
     """
 
@@ -100,7 +100,7 @@ class Recorder:
     def result(self) -> torch.Tensor | None:
         """(N, *shape) float64 if the network computes in float64, else float32.
 
-        None where nothing was recorded.
+        None without a recorded output.
         """
         if self._total is None:
             return None

@@ -149,7 +149,9 @@ def _ruled(
     out: torch.Tensor,
     followed: Followed,
 ) -> Mark | None:
-    """The mark that the operation's own definition gives; None where it gives none."""
+    """The mark that follows from the operation's definition; None if the definition does not
+    determine it.
+    """
     name, last = call.name, out.ndim - 1
     if name in _CONVOLUTIONS:
         return Mark((last - len(call.args[3]),)) if name != "cudnn_convolution" else Mark((1,))

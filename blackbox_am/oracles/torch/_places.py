@@ -104,7 +104,7 @@ def _entries(output: object) -> Iterator[tuple[str, object]]:
 
 
 def tensor_of(output: object) -> torch.Tensor | None:
-    """A module's output, or the first tensor in it; None where there is none."""
+    """A module's output, or the first tensor in it; None without a tensor."""
     return next((tensor for _, tensor in tensors_in(output)), None)
 
 

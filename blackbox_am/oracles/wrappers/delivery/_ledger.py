@@ -28,7 +28,7 @@ class Ledger:
         """Adds `amounts` in one transaction if no sum would exceed its limit; else adds nothing.
 
         Returns:
-            None where the amounts were added, else the present sums.
+            None if the amounts were added, else the present sums.
         """
         with self._file.writing() as connection:
             sums = dict.fromkeys(amounts, 0)

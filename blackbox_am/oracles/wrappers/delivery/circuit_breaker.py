@@ -95,7 +95,7 @@ class _Circuit:
             return True
 
     def leave(self, now: float, probe: bool, failed: bool | None, limit: int) -> None:
-        """Notes whether a call failed; None where the call does not show that."""
+        """Records whether a call failed; None if the call is not conclusive."""
         with self._lock:
             if probe:
                 self._probing = False

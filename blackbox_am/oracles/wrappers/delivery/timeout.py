@@ -116,7 +116,7 @@ class _Runners:
         calls.put(call)
 
     def give_up(self, call: _Call) -> bool:
-        """Abandons the call; False where the call has just returned."""
+        """Abandons the call; False if the call has just returned."""
         with self._lock:
             if call.done.is_set():
                 return False
