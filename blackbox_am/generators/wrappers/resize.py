@@ -17,7 +17,7 @@ FITS = ("stretch", "cover", "crop")
 
 @dataclass(frozen=True)
 class Resize(GeneratorWrapper):
-    """Resizes images (channels, height, width), or series (channels, steps), to a model's size.
+    """Makes images (channels, height, width), or series (channels, steps), of a model's size.
 
     Attributes:
         size: (height, width) of the resized images, or (steps,) of the resized series.
