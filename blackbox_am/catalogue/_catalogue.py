@@ -108,7 +108,7 @@ class Catalogue:
         Raises:
             NotFound: if the name is unknown. The message lists similar names.
             InvalidSpec: for a parameter that a study may not set or that has a bad value, an
-                input that the generator does not take or lacks, or an input that is no array.
+                input that the generator does not take or lacks, or an input that is not an array.
         """
         slot = self._generators.slot(name)
         parameters, inputs = parameters or {}, inputs or {}

@@ -104,8 +104,8 @@ def _processor() -> str:
 
 
 def aligned(tensor: torch.Tensor) -> torch.Tensor:
-    """`tensor`, or a copy of it with the same strides where it is on the CPU and does not begin at
-    a multiple of 64 bytes. Gradients pass through the copy.
+    """`tensor`, or a copy of it with the same strides if it is on the CPU and does not begin at a
+    multiple of 64 bytes. Gradients pass through the copy.
     """
     if tensor.device.type != "cpu" or tensor.data_ptr() % ALIGNMENT == 0:
         return tensor

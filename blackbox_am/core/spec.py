@@ -330,7 +330,7 @@ def to_plain(spec: Any) -> Any:
 
 
 def _check_depth(node: Any, children: str) -> None:
-    """Refuses the tree under `node` where it is deeper than `MAX_DEPTH`."""
+    """Refuses the tree under `node` if it is deeper than `MAX_DEPTH`."""
     level = [node]
     for _ in range(MAX_DEPTH):
         level = [child for parent in level for child in getattr(parent, children)]

@@ -219,7 +219,7 @@ def _constants(
     dtype: torch.dtype,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Weights (1, P) best first, and the ten numbers (10,) of `Ranked`, where `present` rows
-    came back. With fewer than two, paths and C stay what they are.
+    came back. With fewer than two rows, paths and C do not change.
     """
     weights = torch.zeros(1, population, dtype=torch.float64)
     numbers = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0]

@@ -69,7 +69,7 @@ def find_rows(
 
     Args:
         rows: number of stimuli in `plain` and `changed`.
-        changed_row: the one stimulus in which these two differ.
+        changed_row: the only stimulus in which these two batches differ.
         plain: the layer's output.
         changed: the same with the changed stimulus.
         fewer: a smaller number of stimuli and the output for them, if the model accepts this

@@ -11,14 +11,14 @@
     kind = "remote"
     target = "gpu-box:50052"
 
-    [[oracles.my_model.wrap]]       # the first stands next to the model ...
+    [[oracles.my_model.wrap]]       # the first is next to the model ...
     kind = "retry"
 
     [[oracles.my_model.wrap]]
     kind = "cache"
     path = "answers.sqlite3"
 
-    [[oracles.my_model.wrap]]       # ... and the last is what a study speaks to
+    [[oracles.my_model.wrap]]       # ... and the study calls the last
     kind = "quantise"
 
     [generators.pixels]
@@ -28,11 +28,11 @@
     [generators.grey]
     kind = "diffusers_vae"
 
-    [[generators.grey.wrap]]        # the first changes what the generator makes ...
+    [[generators.grey.wrap]]        # the first changes the generator's stimuli ...
     kind = "resize"
     size = [28, 28]
 
-    [[generators.grey.wrap]]        # ... and the last makes what the oracle sees
+    [[generators.grey.wrap]]        # ... and the last gives the oracle's stimuli
     kind = "colour"
     channels = "grey"
 

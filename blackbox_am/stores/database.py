@@ -145,7 +145,7 @@ def unseal(sealed: Any, what: str, *place: object) -> bytes:
     """The inverse of `seal`.
 
     Args:
-        sealed: what the database returned.
+        sealed: the value from the database.
         what: the value's name in messages, such as "event 3 of study 's'".
         place: the place that was passed to `seal`.
 

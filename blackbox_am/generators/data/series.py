@@ -108,7 +108,7 @@ class Series(Generator):
 
     @property
     def chosen_decay(self) -> float:
-        """`decay`, or the one that matches the training series.
+        """`decay`, or the decay that matches the training series.
 
         Raises:
             NotFound: if the file does not exist.

@@ -101,7 +101,7 @@ class _Norm(_Whitening):
 
 
 class _LastNorm(_Whitening):
-    """Batch normalisation with a gain and a shift of its own."""
+    """Batch normalisation with a learnt gain and shift."""
 
     def __init__(self, channels: int, eps: float) -> None:
         super().__init__(channels, eps)

@@ -64,7 +64,7 @@ class GatheringState:
         """Refuses an inner state of other fields, as an older snapshot may hold.
 
         Raises:
-            TypeError: as for unknown fields of its own.
+            TypeError: if a field is unknown.
         """
         if frozenset(self.inner) not in _INNER_FIELDS:
             raise TypeError(f"no strategy has a state of {', '.join(sorted(self.inner))}")

@@ -31,12 +31,12 @@ class Auto(Optimizer[Any]):
     The choice is written into the study's journal, so a later version of the rule changes no study
     that has begun.
 
-    The rule, and what it rests on (tables in `optimizers/README.md` and rates in
+    The rule, with its reasons (tables in `optimizers/README.md` and rates in
     `tests/optimizers/test_planted.py`):
 
-    - codes: `umda` below 2,000 queries a target, `pbil` from there on, where it catches up and
-      passes; with noise `pbil`.
-    - numbers and codes in one space: `ga`, the only one of ours that learns there.
+    - codes: `umda` below 2,000 queries for each target, `pbil` for larger budgets, where its scores
+      are higher; with noise `pbil`.
+    - numbers and codes in one space: `ga`, the only optimizer of this package that learns there.
     - noise: `snes` with the paper's mean learning rate of 1, and 40 rows a generation below 2,000
       queries, 64 from there on. Small populations follow the noise.
     - a sphere: `sphere_cma`, its schedule as long as the budget.

@@ -44,9 +44,9 @@ class OpenES(StartsAtMean[OpenESState]):
     Source: T. Salimans, J. Ho, X. Chen, S. Sidor and I. Sutskever, "Evolution Strategies as a
     Scalable Alternative to Reinforcement Learning" (arXiv:1703.03864, 2017), Algorithm 1 with
     the mirrored sampling and the rank shaping of its section 2, and Adam (D. P. Kingma and J.
-    Ba, ICLR 2015, Algorithm 1), which its authors' code uses. Ours leaves out the weight decay,
-    lets sigma and the learning rate shrink together, and takes steps from the latents as told,
-    shortened where they are too long to be samples.
+    Ba, ICLR 2015, Algorithm 1), which its authors' code uses. This implementation leaves out the
+    weight decay, lets sigma and the learning rate shrink together, and computes steps from the
+    evaluated latents, shortened if they are too long to be samples.
 
     Attributes:
         population: candidates a generation, an even number: row i + P/2 mirrors row i. Without

@@ -58,8 +58,8 @@ class SNES(StartsAtMean[SNESState]):
             normal space and width / sqrt(12) for a box.
         mean_learning_rate: eta_mu. Above 1 it extrapolates, which pays on a few thousand
             queries without noise, up to some 2.5 at the default population, and more for
-            larger ones (population / 40 made good much of what they lose). The paper's 1 is
-            better with noise, and for closing in on an exact optimum.
+            larger ones (population / 40 recovered much of their loss). The paper's 1 is better with
+            noise, and for closing in on an exact optimum.
         sigma_learning_rate: eta_sigma; the paper's (3 + ln D) / (5 sqrt(D)) if None.
     """
 

@@ -88,9 +88,9 @@ class Sessions:
 class LibraryOptimizer(Optimizer[Sessions]):
     """An optimizer of another library, run by one session for each target.
 
-    A session is told scores of its own proposals only, in the form in which it made them; the
-    projection by the space counts as a part of the measurement. A row whose latent is not the
-    projected proposal counts as failed, since its score belongs to another latent.
+    A session receives scores of its own proposals only, in their original form; the projection by
+    the space counts as a part of the measurement. A row whose latent is not the projected proposal
+    counts as failed, since its score belongs to another latent.
     """
 
     replay_only: ClassVar[bool] = True

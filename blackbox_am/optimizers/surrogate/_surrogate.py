@@ -95,7 +95,8 @@ def surrogate(
         network: a function that returns the network of a given name.
 
     Raises:
-        Unsupported: if the study has no generator, or generator or network no gradients.
+        Unsupported: if the study has no generator, or if the generator or the network has no
+            gradients.
         ShapeMismatch: if generator and network do not fit together.
         NotFound, UnknownUnit: for a network or a layer that does not exist.
     """

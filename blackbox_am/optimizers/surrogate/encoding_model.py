@@ -77,9 +77,10 @@ class EncodingModel(Optimizer[EncodingModelState]):
 
     Source: E. Y. Walker et al., "Inception loops discover what excites neurons most using deep
     predictive models" (Nature Neuroscience 22, 2019): a readout of a network is fitted to measured
-    answers, ascended, and the optimum verified on the animal. Ours differs in that the network is
-    not trained, only its linear readout (ridge regression, `_readout.fit`); that the loop is closed
-    every generation; and that the readout only proposes, while SNES decides. A generation has
+    answers, ascended, and the optimum verified on the animal. This implementation differs in three
+    things: only the linear readout is trained, not the network (ridge regression, `_readout.fit`);
+    the readout is fitted again in every generation; and the readout only proposes candidates, while
+    SNES updates the search distribution. A generation has
 
     - rows along a path of gradient ascent on the prediction, from the mean (as injected into an
       evolution strategy by N. Hansen, "Injecting external solutions into CMA-ES", 2011). Where the

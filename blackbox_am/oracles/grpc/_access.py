@@ -29,7 +29,8 @@ class Access:
         tls: whether the connection is encrypted.
         ca_file: certificates of the authorities to trust instead of the public ones.
         certificate_file, key_file: the client's own certificate and its key, in PEM.
-        server_name: the name in the server's certificate, where it is not that of its address.
+        server_name: the name in the server's certificate, if it differs from the name in the
+            address.
         headers: sent with each call; secrets stand in them by reference, as `_secrets.resolved`.
 
     Raises:

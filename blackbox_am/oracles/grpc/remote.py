@@ -64,7 +64,7 @@ class Remote(Oracle):
         headers = { authorization = "Bearer ${ORACLE_TOKEN}" }
 
     Attributes:
-        target: address of the server, `host:port`; or those of several.
+        target: address of the server, `host:port`; or the addresses of several servers.
         oracle: name of the oracle on the server; may be empty if the server has only one.
         timeout_seconds: how long one call may take.
         dtype: how stimuli are sent: `float32`, or `uint8`, rounded to 1/255.
@@ -72,7 +72,8 @@ class Remote(Oracle):
         ca_file: certificates of the authorities to trust instead of the public ones.
         certificate_file, key_file: this client's own certificate and its key, in PEM, where the
             server asks for them.
-        server_name: the name in the server's certificate, where it is not in its address.
+        server_name: the name in the server's certificate, if it differs from the name in the
+            address.
         headers: sent with each call. Secrets are given by reference: ``${NAME}`` is an environment
             variable and ``${file:/run/secrets/key}`` the content of a file, read at each call. No
             description, log or error shows them.

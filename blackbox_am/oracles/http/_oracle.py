@@ -50,13 +50,13 @@ class Http(Oracle):
         answer = "top"
 
     The template is the JSON of a request. `$image` in it is replaced by one stimulus, and each
-    stimulus has a request of its own. Or `$images` is replaced by a list of up to `batch_size`
-    stimuli, each put into `item`; the scores are then a list with an entry for each stimulus.
-    `scores` is a JMESPath expression.
+    stimulus is sent in a separate request. Alternatively, `$images` is replaced by a list of up to
+    `batch_size` stimuli, each put into `item`; the scores are then a list with an entry for each
+    stimulus. `scores` is a JMESPath expression.
 
     Secrets in headers are given by reference: ``${NAME}`` is an environment variable, and
     ``${file:/run/secrets/key}`` the content of a file, read at each request. No description, log or
-    error shows them, even where the API repeats them in an error of its own.
+    error shows them, even if an error message of the API contains them.
 
     The units are those of one layer, `scores`. Redirects to other hosts are refused, and
     certificates are always checked.

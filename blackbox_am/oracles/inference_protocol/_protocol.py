@@ -58,7 +58,7 @@ class Addressee:
     def is_unknown(self, said: str) -> bool:
         """Whether a server's message means that it has no such model.
 
-        The protocol does not fix the status, and some servers use that of another failure:
+        The protocol does not define the status, and some servers use the status of another failure:
         Triton UNAVAILABLE and 400, MLServer UNKNOWN.
         """
         name = rf"['\"]?{re.escape(self.model)}['\"]?"

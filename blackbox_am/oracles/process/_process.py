@@ -24,7 +24,7 @@ _GRACE_SECONDS = 2.0
 
 
 class Process:
-    """One running program in a process group of its own. Only one thread may use it at a time.
+    """One running program in a separate process group. Only one thread may use it at a time.
 
     The program's standard error is read during a request, and its end is kept for errors.
 

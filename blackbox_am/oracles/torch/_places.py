@@ -132,7 +132,8 @@ def head_of(place: Place, head: int) -> Place:
 def further_outputs(module: nn.Module, output: object) -> Iterator[tuple[str, Place, torch.Tensor]]:
     """The tensors behind the first in a module's output: keys, place, value.
 
-    A record has names of its own, `pooler_output` or `heads.age`; a tuple is numbered, `1`.
+    Values of a record have names, such as `pooler_output` or `heads.age`; values of a tuple have
+    numbers, such as `1`.
     """
     for keys, tensor in list(tensors_in(output))[1:]:
         yield ".".join(keys), Place(module, _entry(keys)), tensor

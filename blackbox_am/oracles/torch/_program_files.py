@@ -56,7 +56,7 @@ def _reading(file: Path, what: str) -> Iterator[None]:
         yield
     except BlackboxError:
         raise
-    except Exception as error:  # the readers have no errors of their own
+    except Exception as error:  # the readers raise many kinds of errors
         raise InvalidSpec(
             f"model: {file} cannot be read as a program of {what}: {error}", field="model"
         ) from error

@@ -20,7 +20,7 @@ class SharedFile:
 
     Args:
         path: of the file, or `:memory:`.
-        noun: what the file is, for messages.
+        noun: the word for the file in messages.
         application: SQLite's application id of such files.
         version: of their format.
         schema: statements that create the missing tables.
@@ -60,7 +60,7 @@ class SharedFile:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """The connection in a transaction of its own: no other connection writes meanwhile.
+        """The connection in a write transaction: no other connection writes meanwhile.
 
         Raises:
             StoreError, StoreCorrupt: if the file cannot be written; nothing was written then.

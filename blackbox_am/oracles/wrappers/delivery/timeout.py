@@ -94,7 +94,7 @@ class _Call:
 class _Runners:
     """Threads that wait for calls. A thread is made where none is idle.
 
-    Threads are used again: torch would make a pool of its own below each new thread.
+    Threads are reused, because torch would create a thread pool for each new thread.
     """
 
     def __init__(self) -> None:
