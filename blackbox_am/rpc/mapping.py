@@ -34,7 +34,7 @@ from blackbox_am.rpc import names, structs, tensors, times
 
 M = TypeVar("M", bound=Message)
 FieldDescriptor = Any
-"""Containers of protobuf, whose two implementations have no common base class."""
+"""A field descriptor of protobuf, whose two implementations have no common base class."""
 T = TypeVar("T")
 
 PLACES: dict[type, dict[str, str]] = {

@@ -24,7 +24,7 @@ from blackbox_am.v1 import study_service_pb2 as pb
 
 LONGEST_REQUEST_ID = 128
 SEED_BITS = 32
-"""Upper limit of a drawn seed; every language reads such numbers exactly."""
+"""Bits of a drawn seed, so that every language reads it exactly."""
 GROWTH_BYTES = 24
 """Bytes that a target adds to its study's message during the search."""
 
