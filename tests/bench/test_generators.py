@@ -106,6 +106,7 @@ def test_a_generator_can_have_another_optimizer(tmp_path, capsys):
     assert used == {"cnn+pixels_32": "sep_cma", "cnn+dct_32": "snes,population=10"}
 
 
+@pytest.mark.slow
 def test_bases_are_compared_with_the_unwrapped_generator():
     request = request_of(parts=("basis",), generators=("vae", "sngan"))
     request.check()

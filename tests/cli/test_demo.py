@@ -70,6 +70,7 @@ def _servers_of(process):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads the process table of Linux")
 def test_ctrl_c_also_ends_the_server(tmp_path):
     process = subprocess.Popen(

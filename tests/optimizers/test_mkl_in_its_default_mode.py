@@ -29,7 +29,13 @@ print("kept")
 
 @pytest.mark.parametrize(
     "name",
-    ["cma", "xnes", "cholesky_cma", "lowrank_cma", "restarts"],
+    [
+        "cma",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("xnes", "cholesky_cma", "lowrank_cma", "restarts")
+        ),
+    ],
 )
 def test_a_search_does_not_depend_on_memory_addresses(name: str) -> None:
     if not torch.backends.mkl.is_available():

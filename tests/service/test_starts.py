@@ -75,8 +75,8 @@ def test_a_start_that_cannot_be_is_refused(client, start, error, words):
 
 
 def test_an_optimizer_that_begins_nowhere_in_particular_says_so(client):
-    with pytest.raises(Unsupported, match=r"ga does not begin at given latents; use .*snes"):
-        create(client, "ga", optimizer="ga", parameters={}, start=np.zeros(D, np.float32))
+    with pytest.raises(Unsupported, match=r"pso does not begin at given latents; use .*snes"):
+        create(client, "pso", optimizer="pso", parameters={}, start=np.zeros(D, np.float32))
 
 
 def test_auto_is_what_searches_where_nobody_is_named(client):

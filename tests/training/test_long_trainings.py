@@ -27,6 +27,7 @@ def short(monkeypatch):
     monkeypatch.setattr(series, "TEST", 60)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("task", ["sngan", "ldm"])
 def test_long_trainings_resume_from_their_checkpoint(task, train, data, tmp_path):
@@ -56,6 +57,7 @@ def test_long_trainings_resume_from_their_checkpoint(task, train, data, tmp_path
         _check_layout(tmp_path / name)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short")
 def test_the_gan_that_is_written_fits_its_architecture(train, data, teacher, tmp_path):
     assert train("sngan", data, tmp_path, teacher, "--epochs", "1") == 0

@@ -24,6 +24,7 @@ from training.teacher import load_teacher
 from training.vae import build_vae, standardise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["cnn", "vit"])
 def test_classifier_trainings_write_weights_and_accuracy(train, task, data, teacher, tmp_path):
     assert train(task, data, tmp_path, teacher, "--minutes", "0.02", "--epochs", "1") == 0
@@ -44,6 +45,7 @@ def test_classifiers_train_without_a_teacher_and_resume(train, data, tmp_path):
     assert 0 < float((first - second).abs().max()) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["vae", "vq"])
 def test_autoencoder_trainings_write_a_diffusers_folder(
     train, task, data, teacher, tmp_path, monkeypatch

@@ -356,10 +356,9 @@ class Onnx(Oracle):
         Raises:
             OracleFailed: if the model cannot be run.
         """
+        session = self._open(model, optimise=False)
         try:
-            found: list[Any] = self._open(model, optimise=False).run(None, dict(inputs))
-        except InvalidSpec:
-            raise
+            found: list[Any] = session.run(None, dict(inputs))
         except Exception as error:  # ONNX Runtime's errors have no common class of their own
             hint = "; if it takes other numbers of rows only, give one as `rows`"
             shapes = ", ".join(str(array.shape) for array in inputs.values())
