@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from blackbox_am.core.objective import A
-from blackbox_am.core.quantities import Quantity, parse_quantity
+from blackbox_am.core.quantities import Quantity, parse_quantity, shortest
 from blackbox_am.core.spec import CriterionSpec
 from blackbox_am.errors import InvalidSpec
 
@@ -72,8 +72,7 @@ class LeafCriterion(Criterion):
                 f"criterion {self.kind!r}: expected one quantity or more, got none",
                 field="criteria.quantities",
             )
-        short = tuple(str(parse_quantity(text)) for text in self.quantities)
-        object.__setattr__(self, "quantities", short)
+        object.__setattr__(self, "quantities", shortest(self.quantities))
 
     def reads(self) -> tuple[Quantity, ...]:
         return self._read

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from blackbox_am.core.quantities import Quantity, parse_quantity
+from blackbox_am.core.quantities import Quantity, parse_quantity, shortest
 from blackbox_am.core.spec import ObjectiveSpec
 from blackbox_am.errors import InvalidSpec
 
@@ -84,10 +84,7 @@ class Leaf(Objective):
                 f"objective {self.kind!r}: expected one quantity or more, got none",
                 field="targets.quantities",
             )
-        # A text is one address, not a sequence of characters.
-        given = (self.quantities,) if isinstance(self.quantities, str) else self.quantities
-        short = tuple(str(parse_quantity(text)) for text in given)
-        object.__setattr__(self, "quantities", short)
+        object.__setattr__(self, "quantities", shortest(self.quantities))
 
     def reads(self) -> tuple[Quantity, ...]:
         return self._read

@@ -7,6 +7,7 @@ with a selector or with a quoted name.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from blackbox_am.core.units import MEASURE, Unit
@@ -36,3 +37,13 @@ def parse_quantity(text: str) -> Quantity:
         InvalidInput: if `text` is neither a measure's name nor in the grammar of units.
     """
     return MeasureName(text) if MEASURE.fullmatch(text) else Unit.parse(text)
+
+
+def shortest(quantities: str | Iterable[str]) -> tuple[str, ...]:
+    """Addresses in their shortest spelling. A text is one address, not a sequence of characters.
+
+    Raises:
+        InvalidInput: if an address is not in the grammar.
+    """
+    given = (quantities,) if isinstance(quantities, str) else quantities
+    return tuple(str(parse_quantity(text)) for text in given)
