@@ -14,6 +14,7 @@ from blackbox_am.rpc.mapping import to_message
 from blackbox_am.studies import telling
 from blackbox_am.studies.events import (
     Adopted,
+    BaselineMeasured,
     BudgetChanged,
     Created,
     Event,
@@ -102,8 +103,12 @@ def event_to_proto(record: Record) -> study_event_pb2.StudyEvent:
 def _seen(event: Event, seen: tuple[int, datetime]) -> seen_as.StudyEvent:
     """The event for watchers, with its sequence number and time."""
     match event:
-        case StateChanged():
-            return seen_as.StateChanged(*seen, event.state, event.stop_reason, event.message)
+        case Created():
+            return seen_as.Created(*seen)
+        case OracleProbed():
+            return seen_as.StateChanged(*seen, StudyState.RUNNING, StopReason.NONE, event.warning)
+        case BaselineMeasured():
+            return seen_as.BaselineMeasured(*seen, len(event.values.numpy()))
         case GenerationOpened():
             return seen_as.GenerationOpened(
                 *seen, event.generation, int(event.wanted.numpy().sum())
@@ -113,17 +118,23 @@ def _seen(event: Event, seen: tuple[int, datetime]) -> seen_as.StudyEvent:
             return seen_as.RowsTold(*seen, event.generation, rows, event.failed)
         case GenerationClosed():
             return _closed(event, seen)
+        case _:
+            return _controlled(event, seen)
+
+
+def _controlled(
+    event: StateChanged | BudgetChanged | Resumed | Adopted, seen: tuple[int, datetime]
+) -> seen_as.StudyEvent:
+    match event:
+        case StateChanged():
+            return seen_as.StateChanged(*seen, event.state, event.stop_reason, event.message)
         case BudgetChanged():
             return seen_as.BudgetChanged(*seen, event.budget)
         case Resumed():
             return seen_as.Resumed(*seen, event.generation, event.exact, event.message)
-        case OracleProbed():
-            return seen_as.StateChanged(*seen, StudyState.RUNNING, StopReason.NONE, event.warning)
         case Adopted():
             digests = (_digest(event.oracle_fingerprint), _digest(event.generator_fingerprint))
             return seen_as.Adopted(*seen, *digests, event.message)
-        case Created():
-            return seen_as.Created(*seen)
 
 
 def _closed(event: GenerationClosed, seen: tuple[int, datetime]) -> seen_as.GenerationClosed:

@@ -74,6 +74,25 @@ class OracleProbed(msgspec.Struct, frozen=True, tag="probed"):
     spent: Accounting
 
 
+class BaselineMeasured(msgspec.Struct, frozen=True, tag="baseline"):
+    """The oracle was measured on natural images before the search, once for all targets.
+
+    Attributes:
+        digest: of the observed stimuli.
+        quantities: names of the Q quantities of all targets.
+        values: (N, Q) float64, nan for a failed measurement.
+        start: (K, D) latents at which the search begins, the encoded best image of each target;
+            None if the start is that of `Created`.
+        spent: account of the oracle's calls.
+    """
+
+    digest: str
+    quantities: tuple[str, ...]
+    values: ArrayData
+    start: ArrayData | None
+    spent: Accounting
+
+
 class Adopted(msgspec.Struct, frozen=True, tag="adopted"):
     """The study continues with another model than at its start, as its owner requested.
 
@@ -206,6 +225,7 @@ class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
 Event = (
     Created
     | OracleProbed
+    | BaselineMeasured
     | Adopted
     | StateChanged
     | GenerationOpened

@@ -29,6 +29,7 @@ from blackbox_am.studies.candidates import Generation, TellResult
 from blackbox_am.studies.decisions import ToldRows
 from blackbox_am.studies.equipment import Equip, FindGenerator, no_generator, nothing
 from blackbox_am.studies.events import (
+    BaselineMeasured,
     Created,
     Event,
     GenerationClosed,
@@ -161,8 +162,8 @@ class LiveStudy(JournalledStudy):
         self.search = Search(self.study, self._device, self._equip)
         self._snapshots = Snapshots(self.search, self._clock)
 
-    def settle(self, event: OracleProbed) -> None:
-        """Journals the result of the oracle's measurement before the search, and applies it.
+    def settle(self, event: OracleProbed | BaselineMeasured) -> None:
+        """Journals the result of a measurement before the search, and applies it.
 
         If the study has ended meanwhile, only the accounts are journalled.
         """
@@ -393,6 +394,6 @@ class LiveStudy(JournalledStudy):
             if isinstance(event, GenerationClosed) and exact:
                 exact = self.search.relearn(self.study, event)
             self.study.apply(event)
-            if isinstance(event, OracleProbed):  # noise may change the optimizer
+            if isinstance(event, (OracleProbed, BaselineMeasured)):  # they change its beginning
                 self._take_optimizer()
         return exact and self.search.owns_opened(self.study)

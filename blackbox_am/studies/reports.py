@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
 
+from blackbox_am.core.natural import Standing, standings
 from blackbox_am.core.observation import in_words
 from blackbox_am.core.store import Store
 from blackbox_am.core.types import (
@@ -28,6 +30,7 @@ Array = NDArray[Any]
 
 def progress(study_id: str, study: Study) -> StudyProgress:
     """The progress of `study`."""
+    places = _standings(study)
     targets = tuple(
         TargetProgress(
             index,
@@ -36,6 +39,7 @@ def progress(study_id: str, study: Study) -> StudyProgress:
             None if target.best_latent is None else target.best_score,
             target.stop_reason,
             target.success_row if target.success_row >= 0 else None,
+            places[index],
         )
         for index, target in enumerate(study.targets)
     )
@@ -55,6 +59,16 @@ def progress(study_id: str, study: Study) -> StudyProgress:
         warning_of(study),
         study.spent,
     )
+
+
+def _standings(study: Study) -> list[Standing | None]:
+    """The place of each target's best score among those of natural images."""
+    if study.natural is None:
+        return [None] * len(study.targets)
+    scores = [
+        math.nan if target.best_latent is None else target.best_score for target in study.targets
+    ]
+    return standings(study.natural, scores)
 
 
 def warning_of(study: Study) -> str:
@@ -84,6 +98,7 @@ def same_targets(before: StudyProgress, study: Study) -> StudyProgress:
 
 def best(study_id: str, study: Study) -> list[Best]:
     """The best candidate of each target that has one."""
+    places = _standings(study)
     return [
         Best(
             index,
@@ -91,6 +106,7 @@ def best(study_id: str, study: Study) -> list[Best]:
             target.best_score,
             CandidateId(study_id, target.best_generation, index, target.best_row),
             target.best_latent,
+            natural=places[index],
         )
         for index, target in enumerate(study.targets)
         if target.best_latent is not None

@@ -20,6 +20,7 @@ from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import InvalidInput
 from blackbox_am.studies.events import (
     Adopted,
+    BaselineMeasured,
     BudgetChanged,
     Created,
     Event,
@@ -58,6 +59,7 @@ class Study:
         warning: a warning about the scores of the last generation; empty without a problem.
         spent: account of the oracle's calls.
         probed: whether the repeatability of the oracle was measured.
+        natural: (K, N) scores of natural images; None if there is no baseline, or none yet.
         oracle_fingerprint, generator_fingerprint: the models with which the study continues.
         scorer: the object that computes scores.
     """
@@ -80,6 +82,7 @@ class Study:
     warning: str = ""
     spent: Accounting = field(default_factory=Accounting)
     probed: bool = False
+    natural: NDArray[np.float64] | None = None
     oracle_fingerprint: Fingerprint | None = None
     generator_fingerprint: Fingerprint | None = None
 
@@ -221,8 +224,8 @@ class Study:
                 self._close(event)
             case BudgetChanged():
                 self._extend(event.budget)
-            case OracleProbed():
-                self._settle(event)
+            case OracleProbed() | BaselineMeasured():
+                self._prepare(event)
             case Adopted():
                 self.oracle_fingerprint = event.oracle_fingerprint
                 self.generator_fingerprint = event.generator_fingerprint
@@ -238,6 +241,7 @@ class Study:
             {
                 "created": self.created,
                 "budget": self.budget,
+                "natural": None if self.natural is None else ArrayData.of(self.natural),
                 "models": [self.probed, self.oracle_fingerprint, self.generator_fingerprint],
                 "state": [self.state.value, self.stop_reason.value, self.message],
                 "position": [self.sequence, self.generation, self.active, self.limits.tolist()],
@@ -251,9 +255,15 @@ class Study:
             }
         )
 
-    def _settle(self, event: OracleProbed) -> None:
-        self.probed = True
+    def _prepare(self, event: OracleProbed | BaselineMeasured) -> None:
         self.spent += event.spent
+        if isinstance(event, BaselineMeasured):
+            values = event.values.numpy()
+            self.natural = self.scorer.score_given(self.targets, event.quantities, values)
+            if event.start is not None:
+                self.created = msgspec.structs.replace(self.created, start=event.start)
+            return
+        self.probed = True
         self.created = msgspec.structs.replace(
             self.created,
             noisy=event.noisy,
