@@ -1,7 +1,8 @@
 """Scores of natural images, and the place of a found score among them.
 
 A ratio to the natural maximum means something only if this maximum is positive. The rank and the
-standardised value mean something for all scores.
+standardised value mean something for all scores. On a noisy oracle the maximum is the best of many
+noisy values and therefore too high, so that the ratio is too low rather than too high.
 """
 
 from __future__ import annotations

@@ -220,8 +220,8 @@ class BaselineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
             has an encoder that reconstructs natural images well.
     """
 
-    images: str = ""
-    artifact: str = ""
+    images: str | None = None
+    artifact: str | None = None
     rows: Annotated[int, msgspec.Meta(ge=1, le=MAX_BASELINE_ROWS)] = 200
     start: bool = True
 

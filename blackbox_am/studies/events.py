@@ -203,6 +203,29 @@ class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
     latents: ArrayData | None = None
 
 
+class Rechecked(msgspec.Struct, frozen=True, tag="rechecked"):
+    """The best candidates were measured again, in a last generation.
+
+    Attributes:
+        generation: number of this generation.
+        targets: the K targets that took part, ascending.
+        scores: (K, R) float64, nan for rows that failed.
+        centre_rows: number of the first rows of each target, which measured the centre of the
+            search; 0 if it has none. The other rows measured the best candidate.
+        centres: (K, D) latents of the centres; None if the search has none.
+        measured: (K,) int32, number of measured rows of each target.
+        seconds: duration of the generation.
+    """
+
+    generation: int
+    targets: tuple[int, ...]
+    scores: ArrayData
+    centre_rows: int
+    centres: ArrayData | None
+    measured: ArrayData
+    seconds: float
+
+
 class BudgetChanged(msgspec.Struct, frozen=True, tag="budget"):
     """The budget was raised."""
 
@@ -231,6 +254,7 @@ Event = (
     | GenerationOpened
     | RowsTold
     | GenerationClosed
+    | Rechecked
     | BudgetChanged
     | Resumed
 )

@@ -124,7 +124,7 @@ def baseline_of(
     if given is None:
         return None, None
     if isinstance(given, BaselineSpec):
-        return given, catalogue.images(given.images)
+        return given, catalogue.images(given.images or "")
     if isinstance(given, str) and (
         given in catalogue.image_names() or not os.path.isdir(given)  # noqa: PTH112  # may be a name
     ):

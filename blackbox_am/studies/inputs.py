@@ -52,7 +52,7 @@ def baseline_images(catalogue: Catalogue, artifacts: Artifacts, spec: BaselineSp
             error.field = "baseline.artifact"
             raise
     try:
-        return catalogue.images(spec.images)
+        return catalogue.images(spec.images or "")
     except NotFound as error:
         error.field = "baseline.images"
         raise

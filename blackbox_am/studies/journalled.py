@@ -19,6 +19,7 @@ from blackbox_am.studies.events import (
     Created,
     Event,
     GenerationClosed,
+    Rechecked,
     StateChanged,
     entry,
 )
@@ -220,6 +221,7 @@ class JournalledStudy:
             for event in events:
                 self.study.apply(event)
             closed = any(isinstance(event, GenerationClosed) for event in events)
+            ended = closed or any(isinstance(event, Rechecked) for event in events)
             snapshot = self._snapshot() if closed else None
             published = Published.of(self.study_id, self.study, before=self.published)
             whole = self._whole(snapshot)
@@ -237,7 +239,7 @@ class JournalledStudy:
         if whole is not None:
             self._folded = self.study.sequence
         self.published = published
-        if closed:
+        if ended:
             self.best = tuple(reports.best(self.study_id, self.study))
         self.on_change()
 

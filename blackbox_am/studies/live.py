@@ -178,13 +178,8 @@ class LiveStudy(JournalledStudy):
     @property
     def memory_bytes(self) -> int:
         """Approximate memory use, in bytes."""
-        study = self.study
-        opened = 0 if study.opened is None else study.opened.nbytes
-        best = sum(t.best_latent.nbytes for t in study.targets if t.best_latent is not None)
         asked = 0 if self._open is None else self._open.latents.nbytes
-        return (
-            self.search.state_bytes + study.measured.values.nbytes + opened + best + asked + 2**16
-        )
+        return self.search.memory_bytes(self.study) + asked
 
     # Searching
 
@@ -227,7 +222,7 @@ class LiveStudy(JournalledStudy):
                 self._journal_opened(generation)
                 if not self._rejected(generation, free):
                     return generation, free, self.leases.take(free, seconds, holder)
-            nothing_wanted = np.zeros((0, self.study.population), bool)
+            nothing_wanted = np.zeros((0, self.study.rows), bool)
             return Generation(self.study.generation, (), torch.empty(0), nothing_wanted), [], ""
 
     def _free(self, generation: Generation) -> list[tuple[int, int]]:
@@ -361,16 +356,18 @@ class LiveStudy(JournalledStudy):
         if (generation.wanted & ~merged.told).any():
             self._append([event])
             return
-        scored = self.study.scored(merged)
-        closed = decisions.closed(
-            self.study, scored, generation.latents, self._clock() - self._started
-        )
-        try:
-            self.search.learn(self.study, generation.latents, scored.scores, gradients)
-        except BaseException:
-            self.stale = True  # the optimizer's state may be ahead of the journal
-            raise
-        self._append([event, closed])
+        scored, seconds = self.study.scored(merged), self._clock() - self._started
+        end: Event
+        if self.study.rechecking:
+            end = decisions.rechecked(self.study, scored, generation, seconds)
+        else:
+            end = decisions.closed(self.study, scored, generation.latents, seconds)
+            try:
+                self.search.learn(self.study, generation.latents, scored.scores, gradients)
+            except BaseException:
+                self.stale = True  # the optimizer's state may be ahead of the journal
+                raise
+        self._append([event, end])
         self._open = None
         self.leases.clear()
         self.conclude()

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 from blackbox_am.core.metering import Meter, metering
 from blackbox_am.core.observation import Observation, count_by_reason, failures, in_words
-from blackbox_am.core.types import Accounting, StopReason, StudyState
+from blackbox_am.core.types import Accounting, Purpose, StopReason, StudyState
 from blackbox_am.errors import (
     NotOwner,
     OracleFailed,
@@ -108,22 +108,24 @@ def _measure(
     live: LiveStudy, evaluator: Evaluator, unbilled: UnbilledUsage, *, gradients: bool
 ) -> None:
     generation = live.generation()
+    purpose = Purpose.RECHECK if live.study.rechecking else None
     live.check_owned()
     meter = Meter()
     if evaluator.billable and live.ownership is not None:
-        meter = noting(live.store, live.ownership, live.study.spent + unbilled.total)
+        meter = noting(live.store, live.ownership, live.study.spent + unbilled.total, purpose)
     try:
         with metering(meter):
-            result = _evaluated(live, evaluator, generation, gradients=gradients)
-        told = live.tell_generation(generation, result, unbilled.total + result.usage)
+            result = _evaluated(live, evaluator, generation, gradients=gradients and not purpose)
+        usage = result.usage.marked(purpose)
+        told = live.tell_generation(generation, result, unbilled.total + usage)
     except StudyClosed:
-        unbilled.total += meter.total
+        unbilled.total += meter.total.marked(purpose)
         raise
     except BaseException:
         # The generation is repeated from its start, by this process or another.
-        unbilled.total += meter.total + meter.lost()
+        unbilled.total += (meter.total + meter.lost()).marked(purpose)
         raise
-    unbilled.total = Accounting() if told else unbilled.total + result.usage
+    unbilled.total = Accounting() if told else unbilled.total + usage
 
 
 def _evaluated(

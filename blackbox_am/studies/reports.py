@@ -36,10 +36,12 @@ def progress(study_id: str, study: Study) -> StudyProgress:
             index,
             str(target.objective),
             target.queries,
-            None if target.best_latent is None else target.best_score,
+            None if target.best_latent is None else target.reported[0],
             target.stop_reason,
             target.success_row if target.success_row >= 0 else None,
             places[index],
+            target.recheck,
+            target.recheck_rows,
         )
         for index, target in enumerate(study.targets)
     )
@@ -66,7 +68,7 @@ def _standings(study: Study) -> list[Standing | None]:
     if study.natural is None:
         return [None] * len(study.targets)
     scores = [
-        math.nan if target.best_latent is None else target.best_score for target in study.targets
+        math.nan if target.best_latent is None else target.reported[0] for target in study.targets
     ]
     return standings(study.natural, scores)
 
@@ -98,19 +100,24 @@ def same_targets(before: StudyProgress, study: Study) -> StudyProgress:
 
 def best(study_id: str, study: Study) -> list[Best]:
     """The best candidate of each target that has one."""
-    places = _standings(study)
-    return [
-        Best(
-            index,
-            str(target.objective),
-            target.best_score,
-            CandidateId(study_id, target.best_generation, index, target.best_row),
-            target.best_latent,
-            natural=places[index],
-        )
-        for index, target in enumerate(study.targets)
-        if target.best_latent is not None
-    ]
+    places, found = _standings(study), []
+    for index, target in enumerate(study.targets):
+        score, (generation, row), latent = target.reported
+        if latent is not None:
+            candidate = CandidateId(study_id, generation, index, row)
+            title, place = str(target.objective), places[index]
+            found.append(
+                Best(
+                    index,
+                    title,
+                    score,
+                    candidate,
+                    latent,
+                    natural=place,
+                    recheck=target.recheck,
+                )
+            )
+    return found
 
 
 def load(store: Store, study_id: str) -> Study:

@@ -33,6 +33,7 @@ from blackbox_am.studies.equipment import no_network
 from blackbox_am.studies.events import Adopted, BudgetChanged, Created
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.probing import Probed
+from blackbox_am.studies.rechecks import check_recheck, recheck_rows
 from blackbox_am.studies.reopening import reopened
 from blackbox_am.studies.starts import source_of, start_of
 from blackbox_am.studies.study import Study
@@ -112,6 +113,7 @@ def resolve(request: Request) -> ResolvedStudy:
     check_measures(layouts, generator)
     check_baseline(spec, request.images, generator, layouts, MAX_GENERATION_BYTES)
     space = build_space(generator.space.spec if generator is not None else _bare(spec))
+    check_recheck(spec.budget, len(targets), space.spec)
     build_optimizer(spec.optimizer).check(space)
     with metering() as spent:  # the description of some models needs a call
         if oracle is not None:
@@ -174,7 +176,9 @@ def settle(request: Request, space: Space, found: Probed) -> Settled:
         InvalidInput, Unsupported: as `resolve`.
     """
     spec, oracle = request.spec, request.oracle
-    targets, budget = len(spec.targets), spec.budget.queries_per_target
+    targets = len(spec.targets)
+    kept = recheck_rows(spec.budget, found.noisy, targets, space.spec)
+    budget = spec.budget.queries_per_target - kept
     asked = build_optimizer(spec.optimizer)
     optimizer = asked.resolve(space, SearchContext(budget, targets, found.noisy))
     optimizer.check(space)
