@@ -94,13 +94,12 @@ def one_thread() -> Iterator[None]:
 def least_seconds(generation: Generation, batch: int = 1) -> float:
     """The shortest mean time of `batch` runs of `generation`, over at least three batches."""
     generation()
-    best, spent, runs = math.inf, 0.0, 0
-    while runs < 3 or spent < SECONDS:
+    best, runs, end = math.inf, 0, time.perf_counter() + SECONDS
+    while runs < 3 or time.perf_counter() < end:
         started = time.process_time()
         for _ in range(batch):
             generation()
-        took = time.process_time() - started
-        best, spent, runs = min(best, took / batch), spent + took, runs + 1
+        best, runs = min(best, (time.process_time() - started) / batch), runs + 1
     return best
 
 
