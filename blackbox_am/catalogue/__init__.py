@@ -6,6 +6,12 @@ comes from a caller. Entries are built when they are first used.
 """
 
 from blackbox_am.catalogue._catalogue import SHIPPED, Catalogue
+from blackbox_am.catalogue._folders import (
+    folder_entry,
+    folder_generator,
+    is_generator_folder,
+    write_manifest,
+)
 from blackbox_am.catalogue._images import Images, ImagesFolder, ImagesGiven
 from blackbox_am.catalogue._settings import StudySettings
 from blackbox_am.catalogue._shelf import VARIANTS
@@ -18,4 +24,8 @@ __all__ = [
     "ImagesFolder",
     "ImagesGiven",
     "StudySettings",
+    "folder_entry",
+    "folder_generator",
+    "is_generator_folder",
+    "write_manifest",
 ]

@@ -6,12 +6,19 @@ import hashlib
 import inspect
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from blackbox_am.catalogue import Catalogue, Images, ImagesGiven
+from blackbox_am.catalogue import (
+    Catalogue,
+    Images,
+    ImagesGiven,
+    folder_generator,
+    is_generator_folder,
+)
 from blackbox_am.core.baselines import folder_array, npy_of
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.objective import Objective
@@ -29,14 +36,19 @@ _ORACLES = (
 
 
 def generator_of(given: Any, catalogue: Catalogue) -> Generator:
-    """The generator that is given as an object or by its name.
+    """The generator that is given as an object, by its name, or by the folder that it was fitted
+    into. A name in the catalogue takes precedence over a folder.
 
     Raises:
-        NotFound: for a name that is not in the catalogue.
+        NotFound: for a name that is not in the catalogue, or a folder without a generator.
         InvalidSpec: for anything else.
     """
     if isinstance(given, Generator):
         return given
+    if isinstance(given, Path) or (
+        is_generator_folder(given) and given not in catalogue.generator_names()
+    ):
+        return folder_generator(given)
     if isinstance(given, str):
         return catalogue.generator(given)
     cure = ""
