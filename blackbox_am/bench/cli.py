@@ -114,7 +114,9 @@ def optimizers(
         typer.Option(
             "--optimizer",
             "-o",
-            help="NAME or NAME,PARAMETER=VALUE; default a selection. Repeatable.",
+            help="NAME or NAME,PARAMETER=VALUE; default a selection. Repeatable. With naturals=50 "
+            "as a parameter, 50 encoded natural images are measured first, and the best is the "
+            "start.",
         ),
     ] = None,
     noise: Annotated[
@@ -125,6 +127,9 @@ def optimizers(
         ),
     ] = None,
     units: Annotated[int, typer.Option(help="Units of each problem.", min=1)] = 4,
+    first_unit: Annotated[
+        int, typer.Option(help="Number of units to leave out before these.", min=0)
+    ] = 0,
     seeds: Annotated[int, typer.Option(help="Searches for each unit.", min=1)] = 5,
     queries: Annotated[int, typer.Option(help="Budget of each search.", min=100)] = 1000,
     dimension: Annotated[
@@ -167,6 +172,7 @@ def optimizers(
         dimensions=tuple(dimension or bench.DIMENSIONS),
         jobs=jobs,
         assets=assets,
+        first=first_unit,
     )
     bench.run(request, results=results, page=page, picture=picture, json_file=json_file, say=say)
 
