@@ -238,7 +238,7 @@ def oracle(
 def generators(
     part: Annotated[
         list[str] | None,
-        typer.Option("--part", help="speed, search or basis; default speed and search."),
+        typer.Option("--part", help="speed, search, basis or encode; default speed and search."),
     ] = None,
     generator: Annotated[
         list[str] | None,
@@ -276,6 +276,8 @@ def generators(
     distance of the best stimuli to natural images.
 
     basis: the same search in eigenbases of each generator: scaled, truncated and growing.
+
+    encode: natural images, encoded and rendered by the generators that have an encoder.
     """
     from blackbox_am.bench import generators as bench
     from blackbox_am.bench import problems

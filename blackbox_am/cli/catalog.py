@@ -14,21 +14,23 @@ from rich.text import Text
 
 from blackbox_am.cli import options
 from blackbox_am.cli.console import out, plain
-from blackbox_am.client import (
+from blackbox_am.cli.options import catalogue_of
+from blackbox_am.client import connect
+from blackbox_am.core.capability import in_words
+from blackbox_am.core.listings import (
     GeneratorListing,
+    MeasureListing,
     OptimizerListing,
     OracleListing,
     PlugInListing,
-    connect,
 )
-from blackbox_am.core.capability import in_words
 from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit, find_layer, quoted
 from blackbox_am.errors import NotFound, did_you_mean
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List optimizers, generators, oracles, objectives and units.\n\n"
+    help="List optimizers, generators, oracles, objectives, criteria, measures and units.\n\n"
     "By default those of this installation; with --server those of a server.",
 )
 
@@ -46,9 +48,10 @@ Name = Annotated[str | None, typer.Argument(help="Show only this entry, with its
 def optimizers(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
     """List optimizers and the latent spaces they search; with NAME the parameters of one."""
     if server is None:
-        from blackbox_am.cli import catalog_here
+        from blackbox_am import plugins
+        from blackbox_am.catalogue import listing
 
-        found = catalog_here.optimizers()
+        found = [listing.optimizer(each) for each in plugins.optimizers.names()]
     else:
         with connect(server) as client:
             found = client.optimizers()
@@ -59,12 +62,39 @@ def optimizers(name: Name = None, server: Server = None, as_json: options.AsJson
 def objectives(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
     """List objectives, the functions of units that a study maximises; with NAME the parameters."""
     if server is None:
-        from blackbox_am.cli import catalog_here
+        from blackbox_am.catalogue import listing
 
-        found = catalog_here.objectives()
+        found = [listing.objective(each) for each in listing.objective_names()]
     else:
         with connect(server) as client:
             found = client.objectives()
+    _show_plug_ins(found, name, as_json)
+
+
+@app.command()
+def criteria(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
+    """List criteria, which end the search of a target at success; with NAME the parameters."""
+    if server is None:
+        from blackbox_am.catalogue import listing
+
+        found = [listing.criterion(each) for each in listing.criterion_names()]
+    else:
+        with connect(server) as client:
+            found = client.criteria()
+    _show_plug_ins(found, name, as_json)
+
+
+@app.command()
+def measures(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
+    """List measures of the stimulus, quantities that stand beside the units of a model."""
+    if server is None:
+        from blackbox_am import plugins
+        from blackbox_am.catalogue import listing
+
+        found = [listing.measure(each) for each in plugins.measures.names()]
+    else:
+        with connect(server) as client:
+            found = client.measures()
     _show_plug_ins(found, name, as_json)
 
 
@@ -77,9 +107,12 @@ def generators(
     `blackbox-am sample NAME --out grid.png` shows stimuli of one generator.
     """
     if server is None:
-        from blackbox_am.cli import catalog_here
+        from blackbox_am.catalogue import listing
 
-        found = catalog_here.generators(config)
+        catalogue = catalogue_of(config)
+        found = [
+            listing.generator(name, catalogue.generator) for name in catalogue.generator_names()
+        ]
     else:
         with connect(server) as client:
             found = client.generators()
@@ -175,9 +208,10 @@ def _show_units(layer: LayerInfo, *, as_json: bool) -> None:
 
 def _oracles(server: str | None, config: Path | None) -> list[OracleListing]:
     if server is None:
-        from blackbox_am.cli import catalog_here
+        from blackbox_am.catalogue import listing
 
-        return catalog_here.oracles(config)
+        catalogue = catalogue_of(config)
+        return [listing.oracle(name, catalogue.oracle) for name in catalogue.oracle_names()]
     with connect(server) as client:
         return client.oracles()
 
@@ -198,12 +232,18 @@ def _show_plug_ins(found: Sequence[PlugInListing], name: str | None, as_json: bo
 
 
 def _list_plug_ins(found: Sequence[PlugInListing]) -> None:
-    searchers = any(isinstance(entry, OptimizerListing) for entry in found)
-    table = _table("name", *(["order", "spaces"] if searchers else []), "")
+    columns: list[str] = []
+    if any(isinstance(entry, OptimizerListing) for entry in found):
+        columns = ["order", "spaces"]
+    elif any(isinstance(entry, MeasureListing) for entry in found):
+        columns = ["quantities"]
+    table = _table("name", *columns, "")
     for entry in found:
         cells: list[str] = []
         if isinstance(entry, OptimizerListing):
-            cells = ["gradients" if entry.order else "scores", ", ".join(sorted(entry.spaces))]
+            cells = ["gradients" if entry.order else "scores", ", ".join(entry.spaces)]
+        elif isinstance(entry, MeasureListing):
+            cells = [", ".join(entry.quantities)]
         table.add_row(entry.name, *cells, _text(entry.summary, entry.problem))
     _show(table, {entry.name: entry.problem for entry in found})
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from blackbox_am.core.parameters import read_setting
 from blackbox_am.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from blackbox_am.catalogue import Catalogue
 
 DEFAULT_SERVER = "localhost:50051"
 
@@ -81,3 +85,20 @@ def parameters_of(settings: Sequence[str] | None) -> dict[str, Any]:
             raise InvalidInput(f"--set {setting}: expected NAME=VALUE, such as population=40")
         parameters[found[0]] = found[1]
     return parameters
+
+
+def catalogue_of(config: Path | None) -> Catalogue:
+    """The catalogue of a server with this `config`; the shipped models if it is None.
+
+    Raises:
+        NotFound: if the file does not exist.
+        InvalidSpec: if the file's content is wrong.
+    """
+    # Imported here, because a command that asks a server needs no models.
+    from blackbox_am.catalogue import Catalogue
+
+    if config is None:
+        return Catalogue.default()
+    from blackbox_am.service.config import load_config
+
+    return load_config(config).catalogue

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from blackbox_am.core.types import Accounting, StudyProgress, StudyState, TargetProgress
+from blackbox_am.core.types import Accounting, Purpose, StudyProgress, StudyState, TargetProgress
 
 _WINDOW = 8.0
 _SHOWN_TARGETS = 16
@@ -26,6 +26,12 @@ _COLOURS = {
     StudyState.SUCCEEDED: "green",
     StudyState.FAILED: "red",
     StudyState.CANCELLED: "magenta",
+}
+
+_PURPOSES = {
+    Purpose.PROBE: "to test whether it repeats its answers",
+    Purpose.BASELINE: "of natural images",
+    Purpose.RECHECK: "to measure the best again",
 }
 
 
@@ -131,6 +137,10 @@ def study_view(progress: StudyProgress, rate: float) -> RenderableType:
 def spent_text(spent: Accounting) -> str:
     """The oracle's accounting in one line."""
     text = f"oracle: {spent.rows:,} rows in {spent.calls:,} calls"
+    apart = [(getattr(spent, purpose.value), _PURPOSES[purpose]) for purpose in Purpose]
+    counted = [f"{rows:,} {name}" for rows, name in apart if rows]
+    if counted:
+        text += f" ({', '.join(counted)})"
     if spent.retries:
         text += f", of these {spent.retries:,} retries with {spent.retried_rows:,} rows"
     if spent.cache_hits:

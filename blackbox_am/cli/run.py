@@ -78,7 +78,7 @@ def run(
 
         blackbox-am run -t head:3 -t layer2.0.conv1:7 --queries 2000 --out best.png
     """
-    from blackbox_am.cli.catalog_here import catalogue_of
+    from blackbox_am.cli.options import catalogue_of
     from blackbox_am.studies.local import maximise
 
     request: dict[str, Any] = {

@@ -229,18 +229,18 @@ class _LocalSource:
     """A generator of this installation."""
 
     def __init__(self, name: str, config: Path | None) -> None:
-        from blackbox_am.cli.catalog_here import catalogue_of
+        from blackbox_am.cli.options import catalogue_of
 
         self._generator = catalogue_of(config).generator(name)
         self.space = self._generator.space.spec
 
     def sample(self, n: int, seed: int) -> Array:
-        from blackbox_am.service import rendering
+        from blackbox_am.evaluation import rendering
 
         return rendering.sample(self._generator.space, n, seed)
 
     def render(self, latents: Array, target: int, on_rows: OnRows) -> Array:
-        from blackbox_am.service import rendering
+        from blackbox_am.evaluation import rendering
 
         pieces: list[Array] = []
         checked = rendering.checked(self._generator, latents)

@@ -15,15 +15,15 @@ imports neither torch nor the server.
 from blackbox_am.client.candidates import Candidates, TellResult
 from blackbox_am.client.client import Client, connect
 from blackbox_am.client.group import Group, GroupMember, GroupProgress
-from blackbox_am.client.listings import (
+from blackbox_am.client.server_info import Probe, ServerInfo
+from blackbox_am.client.study import Study
+from blackbox_am.core.listings import (
     GeneratorListing,
+    MeasureListing,
     OptimizerListing,
     OracleListing,
     PlugInListing,
-    Probe,
-    ServerInfo,
 )
-from blackbox_am.client.study import Study
 from blackbox_am.core.study_events import (
     Adopted,
     BudgetChanged,
@@ -48,6 +48,7 @@ __all__ = [
     "Group",
     "GroupMember",
     "GroupProgress",
+    "MeasureListing",
     "OptimizerListing",
     "OracleListing",
     "PlugInListing",

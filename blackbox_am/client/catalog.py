@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from blackbox_am.client import listings, rendering
+from blackbox_am.client import rendering
 from blackbox_am.client.connection import SEND_BYTES, Connection
-from blackbox_am.rpc import pages, tensors
+from blackbox_am.client.server_info import Probe, ServerInfo, server
+from blackbox_am.core.listings import (
+    GeneratorListing,
+    MeasureListing,
+    OptimizerListing,
+    OracleListing,
+    PlugInListing,
+)
+from blackbox_am.rpc import listings, pages, tensors
 from blackbox_am.v1 import catalog_service_pb2 as catalog_pb
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 
@@ -21,43 +29,59 @@ class Catalog:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def server_info(self) -> listings.ServerInfo:
+    def server_info(self) -> ServerInfo:
         """Versions, device, features and limits of the server."""
         answer = self._connection.call(
             self._connection.catalog.GetServerInfo, catalog_pb.GetServerInfoRequest()
         )
-        return listings.server(answer)
+        return server(answer)
 
-    def oracles(self) -> list[listings.OracleListing]:
+    def oracles(self) -> list[OracleListing]:
         """The oracles that the server has."""
         stub = self._connection.catalog.ListOracles
         return [
-            listings.oracle(message)
+            listings.oracle_from_proto(message)
             for message in self._list(stub, catalog_pb.ListOraclesRequest, "oracles")
         ]
 
-    def generators(self) -> list[listings.GeneratorListing]:
+    def generators(self) -> list[GeneratorListing]:
         """The generators that the server has."""
         stub = self._connection.catalog.ListGenerators
         return [
-            listings.generator(message)
+            listings.generator_from_proto(message)
             for message in self._list(stub, catalog_pb.ListGeneratorsRequest, "generators")
         ]
 
-    def optimizers(self) -> list[listings.OptimizerListing]:
+    def optimizers(self) -> list[OptimizerListing]:
         """The optimizers that the server has, with their parameters."""
         stub = self._connection.catalog.ListOptimizers
         return [
-            listings.optimizer(message)
+            listings.optimizer_from_proto(message)
             for message in self._list(stub, catalog_pb.ListOptimizersRequest, "optimizers")
         ]
 
-    def objectives(self) -> list[listings.PlugInListing]:
+    def objectives(self) -> list[PlugInListing]:
         """The objectives that the server has, with their parameters."""
         stub = self._connection.catalog.ListObjectives
         return [
-            listings.plug_in(message)
+            listings.plug_in_from_proto(message)
             for message in self._list(stub, catalog_pb.ListObjectivesRequest, "objectives")
+        ]
+
+    def criteria(self) -> list[PlugInListing]:
+        """The criteria that the server has, with their parameters."""
+        stub = self._connection.catalog.ListCriteria
+        return [
+            listings.plug_in_from_proto(message)
+            for message in self._list(stub, catalog_pb.ListCriteriaRequest, "criteria")
+        ]
+
+    def measures(self) -> list[MeasureListing]:
+        """The measures of the stimulus that the server has."""
+        stub = self._connection.catalog.ListMeasures
+        return [
+            listings.measure_from_proto(message)
+            for message in self._list(stub, catalog_pb.ListMeasuresRequest, "measures")
         ]
 
     def units(self, oracle: str, layer: str | None = None) -> list[str]:
@@ -80,7 +104,7 @@ class Catalog:
 
         return list(pages.walk(fetch))
 
-    def probe(self, oracle: str, units: Sequence[str] = ()) -> listings.Probe:
+    def probe(self, oracle: str, units: Sequence[str] = ()) -> Probe:
         """Tests an oracle with a few stimuli: whether it works, and is finite and repeatable.
 
         Args:
@@ -94,7 +118,7 @@ class Catalog:
             self._connection.catalog.ProbeOracle,
             catalog_pb.ProbeOracleRequest(oracle=oracle, units=units),
         )
-        return listings.Probe(
+        return Probe(
             answer.finite,
             answer.repeat_difference,
             tensors.from_proto(answer.activations, field="activations").copy(),

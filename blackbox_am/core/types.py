@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import operator
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,9 +178,22 @@ class TargetProgress:
         return self.stop_reason is not StopReason.NONE
 
 
+class Purpose(Enum):
+    """What an oracle's row was measured for, if not for the search. The value is the field of
+    `Accounting` that counts such rows.
+    """
+
+    PROBE = "probe_rows"
+    BASELINE = "baseline_rows"
+    RECHECK = "recheck_rows"
+
+
 @dataclass(frozen=True, slots=True)
 class Accounting:
     """The account of an oracle's calls.
+
+    `rows` is the sum of the rows of the search, of the rows for each `Purpose`, and of the repeated
+    rows, except that the search also counts rows that a cache answered.
 
     Attributes:
         calls: number of calls, whether they succeeded or failed.
@@ -190,6 +204,8 @@ class Accounting:
         cost: total cost of the rows, in the currency of the operator.
         probe_rows: rows that were measured before the search to test whether the oracle is
             repeatable; included in `rows`.
+        baseline_rows: rows of natural images; included in `rows`.
+        recheck_rows: rows that measured the best candidates again; included in `rows`.
     """
 
     calls: int = 0
@@ -199,28 +215,30 @@ class Accounting:
     cache_hits: int = 0
     cost: float = 0.0
     probe_rows: int = 0
+    baseline_rows: int = 0
+    recheck_rows: int = 0
 
     def __add__(self, other: Accounting) -> Accounting:
-        return Accounting(
-            self.calls + other.calls,
-            self.rows + other.rows,
-            self.retries + other.retries,
-            self.retried_rows + other.retried_rows,
-            self.cache_hits + other.cache_hits,
-            self.cost + other.cost,
-            self.probe_rows + other.probe_rows,
-        )
+        return Accounting(*map(operator.add, self._counts(), other._counts()))
 
     def __neg__(self) -> Accounting:
-        return Accounting(
-            -self.calls,
-            -self.rows,
-            -self.retries,
-            -self.retried_rows,
-            -self.cache_hits,
-            -self.cost,
-            -self.probe_rows,
-        )
+        return Accounting(*map(operator.neg, self._counts()))
+
+    @property
+    def rows_apart(self) -> int:
+        """Rows for all purposes except the search."""
+        return sum(getattr(self, purpose.value) for purpose in Purpose)
+
+    def marked(self, purpose: Purpose | None) -> Accounting:
+        """The same account, in which all rows that were not repeated are for `purpose`; None is the
+        search.
+        """
+        if purpose is None:
+            return self
+        return replace(self, **{purpose.value: self.rows - self.retried_rows})
+
+    def _counts(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ import msgspec
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from google.protobuf.message import Message
 
+from blackbox_am.core.listings import MeasureListing, OptimizerListing
 from blackbox_am.core.spec import ArrayData, ObjectiveSpec, StartSpec, from_plain, to_plain
 from blackbox_am.core.types import Accounting, StudyProgress
 from blackbox_am.errors import InvalidInput, InvalidSpec
@@ -36,6 +37,8 @@ M = TypeVar("M", bound=Message)
 FieldDescriptor = Any
 """A field descriptor of protobuf, whose two implementations have no common base class."""
 T = TypeVar("T")
+
+_PLUG_IN = {name: f"plug_in.{name}" for name in ("name", "summary", "schema", "problem")}
 
 PLACES: dict[type, dict[str, str]] = {
     StudyProgress: {
@@ -47,6 +50,8 @@ PLACES: dict[type, dict[str, str]] = {
         "spent": "accounting",
     },
     Accounting: {"calls": "oracle_calls", "rows": "oracle_rows"},
+    OptimizerListing: _PLUG_IN,
+    MeasureListing: _PLUG_IN,
 }
 """Places of fields that have another name in the message."""
 

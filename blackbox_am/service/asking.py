@@ -15,10 +15,11 @@ from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import InvalidInput, ShapeMismatch
+from blackbox_am.evaluation.rendering import render
 from blackbox_am.rpc import names, progress, tensors, times
 from blackbox_am.service import models
 from blackbox_am.service.backend import Backend
-from blackbox_am.service.rendering import as_dtype, check_stimulus_dtype, render
+from blackbox_am.service.stimuli import as_dtype, check_stimulus_dtype
 from blackbox_am.studies import decisions, telling
 from blackbox_am.studies.candidates import Generation
 from blackbox_am.studies.decisions import ToldRows

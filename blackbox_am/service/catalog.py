@@ -6,33 +6,31 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
 from numpy.typing import NDArray
 
 from blackbox_am import plugins
+from blackbox_am.catalogue import listing
 from blackbox_am.core.spec import MAX_TARGETS
 from blackbox_am.core.types import LayerInfo
 from blackbox_am.core.units import Unit, find_layer
-from blackbox_am.errors import BlackboxError
-from blackbox_am.rpc import api, chunks, pages, progress, specs, tensors, times
+from blackbox_am.evaluation.rendering import (
+    MAX_SAMPLES,
+    batches,
+    checked,
+    checked_targets,
+    sample,
+)
+from blackbox_am.rpc import api, chunks, listings, pages, tensors, times
 from blackbox_am.service.asking import LONGEST_LEASE_SECONDS
 from blackbox_am.service.backend import Backend, Pool
 from blackbox_am.service.calls import streaming, unary, unary_model, unary_remote
 from blackbox_am.service.creating import SEED_BITS
 from blackbox_am.service.oracles import observe
-from blackbox_am.service.rendering import (
-    MAX_SAMPLES,
-    as_dtype,
-    batches,
-    check_stimulus_dtype,
-    checked,
-    checked_targets,
-    sample,
-)
+from blackbox_am.service.stimuli import as_dtype, check_stimulus_dtype
 from blackbox_am.v1 import catalog_service_pb2 as pb
 from blackbox_am.v1 import tensor_pb2
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceServicer
@@ -42,11 +40,6 @@ PAGE = 100
 PAGE_OF_UNITS = 1000
 PROBE_ROWS = 8
 PROBE_UNITS = 16
-JOINING = {
-    "sum": "The weighted sum of its terms, one weight a term, or 1 each.",
-    "product": "The product of its terms.",
-}
-"""Objectives that combine others and are not plug-ins."""
 
 M = TypeVar("M", bound=Message)
 
@@ -86,28 +79,65 @@ class CatalogService(CatalogServiceServicer):
     def ListOptimizers(  # noqa: N802
         self, request: pb.ListOptimizersRequest
     ) -> pb.ListOptimizersResponse:
-        page, token = _page(request, plugins.optimizers.names(), _optimizer)
+        page, token = _page(
+            request,
+            plugins.optimizers.names(),
+            lambda name: listings.optimizer_to_proto(listing.optimizer(name)),
+        )
         return pb.ListOptimizersResponse(optimizers=page, next_page_token=token)
 
     @unary_model
     def ListObjectives(  # noqa: N802
         self, request: pb.ListObjectivesRequest
     ) -> pb.ListObjectivesResponse:
-        page, token = _page(request, sorted({*plugins.objectives.names(), *JOINING}), _objective)
+        page, token = _page(
+            request,
+            listing.objective_names(),
+            lambda name: listings.plug_in_to_proto(listing.objective(name)),
+        )
         return pb.ListObjectivesResponse(objectives=page, next_page_token=token)
+
+    @unary_model
+    def ListCriteria(  # noqa: N802
+        self, request: pb.ListCriteriaRequest
+    ) -> pb.ListCriteriaResponse:
+        page, token = _page(
+            request,
+            listing.criterion_names(),
+            lambda name: listings.plug_in_to_proto(listing.criterion(name)),
+        )
+        return pb.ListCriteriaResponse(criteria=page, next_page_token=token)
+
+    @unary_model
+    def ListMeasures(  # noqa: N802
+        self, request: pb.ListMeasuresRequest
+    ) -> pb.ListMeasuresResponse:
+        page, token = _page(
+            request,
+            plugins.measures.names(),
+            lambda name: listings.measure_to_proto(listing.measure(name)),
+        )
+        return pb.ListMeasuresResponse(measures=page, next_page_token=token)
 
     @unary_model
     def ListGenerators(  # noqa: N802
         self, request: pb.ListGeneratorsRequest
     ) -> pb.ListGeneratorsResponse:
-        names = self.backend.config.catalogue.generator_names()
-        page, token = _page(request, names, self._generator)
+        catalogue = self.backend.config.catalogue
+        page, token = _page(
+            request,
+            catalogue.generator_names(),
+            lambda name: listings.generator_to_proto(listing.generator(name, catalogue.generator)),
+        )
         return pb.ListGeneratorsResponse(generators=page, next_page_token=token)
 
     @unary_remote
     def ListOracles(self, request: pb.ListOraclesRequest) -> pb.ListOraclesResponse:  # noqa: N802
-        names = self.backend.config.catalogue.oracle_names()
-        page, token = _page(request, names, self._oracle)
+        page, token = _page(
+            request,
+            self.backend.config.catalogue.oracle_names(),
+            lambda name: listings.oracle_to_proto(listing.oracle(name, self.backend.oracle)),
+        )
         return pb.ListOraclesResponse(oracles=page, next_page_token=token)
 
     @unary_remote
@@ -185,33 +215,12 @@ class CatalogService(CatalogServiceServicer):
                 yield pb.RenderResponse(chunk=chunk)
             start += len(data)
 
-    def _generator(self, name: str) -> pb.GeneratorInfo:
-        try:
-            generator = self.backend.config.catalogue.generator(name)
-            return pb.GeneratorInfo(
-                name=name,
-                kind=generator.kind,
-                space=specs.space_to_proto(generator.space.spec),
-                stimulus_shape=generator.stimulus_shape,
-                differentiable=generator.differentiable,
-                summary=plugins.summary_of(type(generator)),
-                licence=generator.licence,
-                targets=generator.targets or 0,
-            )
-        except BlackboxError as error:
-            return pb.GeneratorInfo(name=name, problem=error.message)
-
-    def _oracle(self, name: str) -> pb.OracleInfo:
-        try:
-            description = progress.oracle_to_proto(name, self.backend.oracle(name).describe())
-            return pb.OracleInfo(name=name, description=description)
-        except BlackboxError as error:
-            return pb.OracleInfo(name=name, problem=error.message)
-
 
 def _page(
     request: pb.ListOptimizersRequest
     | pb.ListObjectivesRequest
+    | pb.ListCriteriaRequest
+    | pb.ListMeasuresRequest
     | pb.ListGeneratorsRequest
     | pb.ListOraclesRequest,
     names: list[str],
@@ -226,45 +235,6 @@ def _page(
                 yield name, describe(name)
 
     return pages.fill(entries(), pages.page_size(request.page_size, PAGE), scope)
-
-
-def _plug_in(registry: plugins.Registry[Any], name: str) -> pb.PlugInInfo:
-    try:
-        schema = Struct()
-        schema.update(registry.schema(name))
-        return pb.PlugInInfo(name=name, summary=registry.summary(name), schema=schema)
-    except (BlackboxError, ImportError) as error:
-        return pb.PlugInInfo(name=name, problem=f"cannot be loaded: {error}")
-
-
-def _objective(name: str) -> pb.PlugInInfo:
-    if name not in JOINING:
-        return _plug_in(plugins.objectives, name)
-    schema = Struct()
-    schema.update(
-        {
-            "type": "object",
-            "properties": {
-                "terms": {"type": "array", "items": {"type": "object"}},
-                **(
-                    {"weights": {"type": "array", "items": {"type": "number"}}}
-                    if name == "sum"
-                    else {}
-                ),
-            },
-            "required": ["terms"],
-        }
-    )
-    return pb.PlugInInfo(name=name, summary=JOINING[name], schema=schema)
-
-
-def _optimizer(name: str) -> pb.OptimizerInfo:
-    info = pb.OptimizerInfo(plug_in=_plug_in(plugins.optimizers, name))
-    if not info.plug_in.problem:
-        optimizer = plugins.optimizers.get(name)
-        info.order = optimizer.order
-        info.spaces.extend(sorted(optimizer.spaces))
-    return info
 
 
 def _addresses(layers: tuple[LayerInfo, ...], start: int, end: int) -> list[str]:

@@ -11,6 +11,7 @@ from blackbox_am.core.spec import Budget, StudySpec
 from blackbox_am.core.store import IndexedStudy
 from blackbox_am.core.types import Best
 from blackbox_am.errors import InvalidInput, StoreCorrupt
+from blackbox_am.evaluation.rendering import render
 from blackbox_am.rpc import names, pages, progress, specs
 from blackbox_am.service import artifacts, asking, models, watching
 from blackbox_am.service.backend import Backend
@@ -24,7 +25,7 @@ from blackbox_am.service.calls import (
 )
 from blackbox_am.service.creating import create, view
 from blackbox_am.service.fields import under
-from blackbox_am.service.rendering import as_dtype, check_stimulus_dtype, render
+from blackbox_am.service.stimuli import as_dtype, check_stimulus_dtype
 from blackbox_am.service.views import study_to_proto, study_view, unreadable
 from blackbox_am.studies import decisions, reports
 from blackbox_am.studies.events import StateChanged

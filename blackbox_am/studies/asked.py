@@ -15,7 +15,7 @@ import msgspec
 
 from blackbox_am.core.metering import Meter
 from blackbox_am.core.store import Store
-from blackbox_am.core.types import Accounting
+from blackbox_am.core.types import Accounting, Purpose
 from blackbox_am.errors import StoreCorrupt
 from blackbox_am.studies.ownership import Ownership
 
@@ -35,7 +35,9 @@ class Asked(msgspec.Struct, frozen=True):
 _decoder = msgspec.msgpack.Decoder(Asked)
 
 
-def noting(store: Store, ownership: Ownership, before: Accounting) -> Meter:
+def noting(
+    store: Store, ownership: Ownership, before: Accounting, purpose: Purpose | None = None
+) -> Meter:
     """A meter that writes a note before each call.
 
     If the note cannot be written, or if the study has another owner, the meter raises `StoreError`
@@ -45,11 +47,12 @@ def noting(store: Store, ownership: Ownership, before: Accounting) -> Meter:
         store: the store of the notes.
         ownership: the ownership of the study.
         before: accounts of the study so far, journalled or not.
+        purpose: of the rows; None for the search.
     """
 
     def note(meter: Meter) -> None:
         ownership.check()
-        asked = Asked(before + meter.total, meter.lost())
+        asked = Asked(before + meter.total.marked(purpose), meter.lost().marked(purpose))
         body = msgspec.msgpack.encode(asked)
         store.note(ownership.lease.study_id, ownership.token, body)
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from blackbox_am.core.metering import Meter, metering
 from blackbox_am.core.space import build_space
-from blackbox_am.core.types import Accounting, StopReason
-from blackbox_am.errors import NotOwner, QuotaExceeded, SequenceTaken, StoreError
+from blackbox_am.core.types import Accounting, Purpose, StopReason
+from blackbox_am.errors import QuotaExceeded
 from blackbox_am.evaluation import LocalEvaluator
-from blackbox_am.studies.asked import noting
+from blackbox_am.studies.billing import billed
 from blackbox_am.studies.events import OracleProbed
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.loop import UnbilledUsage
-from blackbox_am.studies.probing import as_probe, probed
+from blackbox_am.studies.probing import probed
 from blackbox_am.studies.resolving import Request, settle, units_of
 
 
@@ -61,25 +58,12 @@ def _measure(live: LiveStudy, request: Request, unbilled: UnbilledUsage) -> None
     assert oracle is not None
     if study.created.noisy:  # the oracle declares itself not deterministic
         return
-    unbilled.begin(live)
-    live.check_owned()
-    meter = Meter()
-    if oracle.billable and live.ownership is not None:
-        meter = noting(live.store, live.ownership, study.spent + unbilled.total)
-    units = units_of([target.layout for target in study.targets])
-    try:
-        with metering(meter):
-            found = probed(
-                oracle, generator, list(dict.fromkeys(units)), study.spec.seed, str(request.device)
-            )
-    except BaseException:
-        # The measurement is repeated from its beginning, by this process or another.
-        unbilled.total += as_probe(meter.total + meter.lost())
-        with suppress(StoreError, SequenceTaken, NotOwner):
-            unbilled.settle(live)
-        raise
+    units = list(dict.fromkeys(units_of([target.layout for target in study.targets])))
+    with billed(live, unbilled, Purpose.PROBE, billable=oracle.billable) as meter:
+        found = probed(oracle, generator, units, study.spec.seed, str(request.device))
     settled = settle(request, build_space(study.space), found)
-    spent, unbilled.total = unbilled.total + as_probe(meter.total), Accounting()
+    spent = unbilled.total + meter.total.marked(Purpose.PROBE)
+    unbilled.total = Accounting()
     live.settle(
         OracleProbed(
             settled.noisy,

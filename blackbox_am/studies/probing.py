@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -12,7 +12,6 @@ from blackbox_am.core.metering import observed
 from blackbox_am.core.oracle import Oracle, failures_of
 from blackbox_am.core.repeating import Repeats, afresh, repeats
 from blackbox_am.core.rng import Stream
-from blackbox_am.core.types import Accounting
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec
 
@@ -100,8 +99,3 @@ def _stimuli(generator: Generator, seed: int, device: str) -> torch.Tensor:
         if len(found) == STIMULI:
             break
     return found
-
-
-def as_probe(spent: Accounting) -> Accounting:
-    """`spent` with its rows marked as measured before the search."""
-    return replace(spent, probe_rows=spent.rows - spent.retried_rows)

@@ -21,6 +21,7 @@ from blackbox_am.core.repeating import Repeats
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import OptimizerSpec, SpaceSpec, StudySpec
 from blackbox_am.core.store import Store
+from blackbox_am.core.types import Purpose
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import GradientUnavailable, InvalidSpec, NotFound
 from blackbox_am.evaluation import check_measures
@@ -29,7 +30,7 @@ from blackbox_am.studies import equipment, reports
 from blackbox_am.studies.equipment import no_network
 from blackbox_am.studies.events import Adopted, BudgetChanged, Created
 from blackbox_am.studies.live import LiveStudy
-from blackbox_am.studies.probing import Probed, as_probe
+from blackbox_am.studies.probing import Probed
 from blackbox_am.studies.reopening import reopened
 from blackbox_am.studies.starts import source_of, start_of
 from blackbox_am.studies.study import Study
@@ -126,7 +127,7 @@ def resolve(request: Request) -> ResolvedStudy:
         generator_fingerprint=generator_fingerprint,
         noisy=settled.noisy,
         numerics=numerics(request.device),
-        spent=as_probe(spent.total),
+        spent=spent.total.marked(Purpose.PROBE),
     )
     return ResolvedStudy(
         request=request,

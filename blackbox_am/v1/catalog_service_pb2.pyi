@@ -167,6 +167,33 @@ class OptimizerInfo(google.protobuf.message.Message):
 global___OptimizerInfo = OptimizerInfo
 
 @typing.final
+class MeasureInfo(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PLUG_IN_FIELD_NUMBER: builtins.int
+    QUANTITIES_FIELD_NUMBER: builtins.int
+    COMPARES_INPUTS_FIELD_NUMBER: builtins.int
+    compares_inputs: builtins.bool
+    """Whether it compares a stimulus with an input of the generator."""
+    @property
+    def plug_in(self) -> global___PlugInInfo: ...
+    @property
+    def quantities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What it measures, such as `stimulus.tv`."""
+
+    def __init__(
+        self,
+        *,
+        plug_in: global___PlugInInfo | None = ...,
+        quantities: collections.abc.Iterable[builtins.str] | None = ...,
+        compares_inputs: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["plug_in", b"plug_in"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["compares_inputs", b"compares_inputs", "plug_in", b"plug_in", "quantities", b"quantities"]) -> None: ...
+
+global___MeasureInfo = MeasureInfo
+
+@typing.final
 class GeneratorInfo(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -386,6 +413,80 @@ class ListObjectivesResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "objectives", b"objectives"]) -> None: ...
 
 global___ListObjectivesResponse = ListObjectivesResponse
+
+@typing.final
+class ListCriteriaRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    page_size: builtins.int
+    page_token: builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+
+global___ListCriteriaRequest = ListCriteriaRequest
+
+@typing.final
+class ListCriteriaResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CRITERIA_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    @property
+    def criteria(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PlugInInfo]: ...
+    def __init__(
+        self,
+        *,
+        criteria: collections.abc.Iterable[global___PlugInInfo] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["criteria", b"criteria", "next_page_token", b"next_page_token"]) -> None: ...
+
+global___ListCriteriaResponse = ListCriteriaResponse
+
+@typing.final
+class ListMeasuresRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    page_size: builtins.int
+    page_token: builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+
+global___ListMeasuresRequest = ListMeasuresRequest
+
+@typing.final
+class ListMeasuresResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MEASURES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    @property
+    def measures(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MeasureInfo]: ...
+    def __init__(
+        self,
+        *,
+        measures: collections.abc.Iterable[global___MeasureInfo] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["measures", b"measures", "next_page_token", b"next_page_token"]) -> None: ...
+
+global___ListMeasuresResponse = ListMeasuresResponse
 
 @typing.final
 class ListUnitsRequest(google.protobuf.message.Message):

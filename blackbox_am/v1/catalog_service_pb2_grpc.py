@@ -60,6 +60,16 @@ class CatalogServiceStub(object):
                 request_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListObjectivesRequest.SerializeToString,
                 response_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListObjectivesResponse.FromString,
                 _registered_method=True)
+        self.ListCriteria = channel.unary_unary(
+                '/blackbox_am.v1.CatalogService/ListCriteria',
+                request_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListCriteriaRequest.SerializeToString,
+                response_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListCriteriaResponse.FromString,
+                _registered_method=True)
+        self.ListMeasures = channel.unary_unary(
+                '/blackbox_am.v1.CatalogService/ListMeasures',
+                request_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListMeasuresRequest.SerializeToString,
+                response_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListMeasuresResponse.FromString,
+                _registered_method=True)
         self.ListUnits = channel.unary_unary(
                 '/blackbox_am.v1.CatalogService/ListUnits',
                 request_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListUnitsRequest.SerializeToString,
@@ -112,6 +122,20 @@ class CatalogServiceServicer(object):
 
     def ListObjectives(self, request, context):
         """The leaves, and `sum` and `product`, which join terms.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCriteria(self, request, context):
+        """The leaves, and `all` and `any`, which join terms.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMeasures(self, request, context):
+        """Measures of the stimulus: quantities that stand beside the units of a model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,6 +195,16 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ListObjectives,
                     request_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListObjectivesRequest.FromString,
                     response_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListObjectivesResponse.SerializeToString,
+            ),
+            'ListCriteria': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCriteria,
+                    request_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListCriteriaRequest.FromString,
+                    response_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListCriteriaResponse.SerializeToString,
+            ),
+            'ListMeasures': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMeasures,
+                    request_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListMeasuresRequest.FromString,
+                    response_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListMeasuresResponse.SerializeToString,
             ),
             'ListUnits': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUnits,
@@ -329,6 +363,60 @@ class CatalogService(object):
             '/blackbox_am.v1.CatalogService/ListObjectives',
             blackbox__am_dot_v1_dot_catalog__service__pb2.ListObjectivesRequest.SerializeToString,
             blackbox__am_dot_v1_dot_catalog__service__pb2.ListObjectivesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCriteria(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackbox_am.v1.CatalogService/ListCriteria',
+            blackbox__am_dot_v1_dot_catalog__service__pb2.ListCriteriaRequest.SerializeToString,
+            blackbox__am_dot_v1_dot_catalog__service__pb2.ListCriteriaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMeasures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackbox_am.v1.CatalogService/ListMeasures',
+            blackbox__am_dot_v1_dot_catalog__service__pb2.ListMeasuresRequest.SerializeToString,
+            blackbox__am_dot_v1_dot_catalog__service__pb2.ListMeasuresResponse.FromString,
             options,
             channel_credentials,
             insecure,

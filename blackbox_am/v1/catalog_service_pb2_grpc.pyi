@@ -47,6 +47,18 @@ class CatalogServiceStub:
     ]
     """The leaves, and `sum` and `product`, which join terms."""
 
+    ListCriteria: grpc.UnaryUnaryMultiCallable[
+        blackbox_am.v1.catalog_service_pb2.ListCriteriaRequest,
+        blackbox_am.v1.catalog_service_pb2.ListCriteriaResponse,
+    ]
+    """The leaves, and `all` and `any`, which join terms."""
+
+    ListMeasures: grpc.UnaryUnaryMultiCallable[
+        blackbox_am.v1.catalog_service_pb2.ListMeasuresRequest,
+        blackbox_am.v1.catalog_service_pb2.ListMeasuresResponse,
+    ]
+    """Measures of the stimulus: quantities that stand beside the units of a model."""
+
     ListUnits: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.catalog_service_pb2.ListUnitsRequest,
         blackbox_am.v1.catalog_service_pb2.ListUnitsResponse,
@@ -98,6 +110,18 @@ class CatalogServiceAsyncStub:
         blackbox_am.v1.catalog_service_pb2.ListObjectivesResponse,
     ]
     """The leaves, and `sum` and `product`, which join terms."""
+
+    ListCriteria: grpc.aio.UnaryUnaryMultiCallable[
+        blackbox_am.v1.catalog_service_pb2.ListCriteriaRequest,
+        blackbox_am.v1.catalog_service_pb2.ListCriteriaResponse,
+    ]
+    """The leaves, and `all` and `any`, which join terms."""
+
+    ListMeasures: grpc.aio.UnaryUnaryMultiCallable[
+        blackbox_am.v1.catalog_service_pb2.ListMeasuresRequest,
+        blackbox_am.v1.catalog_service_pb2.ListMeasuresResponse,
+    ]
+    """Measures of the stimulus: quantities that stand beside the units of a model."""
 
     ListUnits: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.catalog_service_pb2.ListUnitsRequest,
@@ -160,6 +184,22 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[blackbox_am.v1.catalog_service_pb2.ListObjectivesResponse, collections.abc.Awaitable[blackbox_am.v1.catalog_service_pb2.ListObjectivesResponse]]:
         """The leaves, and `sum` and `product`, which join terms."""
+
+    @abc.abstractmethod
+    def ListCriteria(
+        self,
+        request: blackbox_am.v1.catalog_service_pb2.ListCriteriaRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[blackbox_am.v1.catalog_service_pb2.ListCriteriaResponse, collections.abc.Awaitable[blackbox_am.v1.catalog_service_pb2.ListCriteriaResponse]]:
+        """The leaves, and `all` and `any`, which join terms."""
+
+    @abc.abstractmethod
+    def ListMeasures(
+        self,
+        request: blackbox_am.v1.catalog_service_pb2.ListMeasuresRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[blackbox_am.v1.catalog_service_pb2.ListMeasuresResponse, collections.abc.Awaitable[blackbox_am.v1.catalog_service_pb2.ListMeasuresResponse]]:
+        """Measures of the stimulus: quantities that stand beside the units of a model."""
 
     @abc.abstractmethod
     def ListUnits(

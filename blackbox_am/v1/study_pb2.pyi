@@ -589,7 +589,9 @@ class Accounting(google.protobuf.message.Message):
     search_rows: builtins.int
     """Each candidate counts once, whatever it took to measure it."""
     recheck_rows: builtins.int
+    """Of oracle_rows, those that measured the best candidates again."""
     baseline_rows: builtins.int
+    """Of oracle_rows, those of natural images."""
     retried_rows: builtins.int
     """Rows that went to the oracle again because an answer was lost."""
     failed_rows: builtins.int

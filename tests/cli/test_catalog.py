@@ -87,6 +87,12 @@ def test_the_shipped_models_are_the_default(cli):
     assert "cifar_vae" in cli("catalog", "generators").stdout
 
 
+def test_criteria_and_measures_are_listed(cli):
+    assert "threshold" in cli("catalog", "criteria").stdout
+    assert "at_least" in cli("catalog", "criteria", "threshold").stdout
+    assert "stimulus.tv" in cli("catalog", "measures").stdout
+
+
 def test_a_plug_in_that_cannot_be_loaded_is_listed_with_the_reason(cli, monkeypatch):
     from blackbox_am import plugins
 
@@ -96,4 +102,4 @@ def test_a_plug_in_that_cannot_be_loaded_is_listed_with_the_reason(cli, monkeypa
     monkeypatch.setattr(plugins.Registry, "schema", broken)
     for arguments in (["cma"], []):
         shown = cli("catalog", "optimizers", *arguments).stdout
-        assert "cma: it needs a package that is not there" in shown
+        assert "cma: cannot be loaded: it needs a package that is not there" in shown

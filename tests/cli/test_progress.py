@@ -7,7 +7,15 @@ import time
 import pytest
 from rich.console import Console
 
-from blackbox_am.cli.progress import LiveView, Meter, StudyView, study_line, study_view, wanted
+from blackbox_am.cli.progress import (
+    LiveView,
+    Meter,
+    StudyView,
+    spent_text,
+    study_line,
+    study_view,
+    wanted,
+)
 from blackbox_am.core.types import Accounting, StopReason, StudyProgress, StudyState, TargetProgress
 
 
@@ -62,6 +70,9 @@ def test_the_view_contains_the_account_of_the_oracle():
     text = _text(study_view(dataclasses.replace(progress, spent=spent), rate=0.0))
     assert "oracle: 34,000 rows in 1,200 calls, of these 3 retries with 96 rows" in text
     assert "5,000 rows from the cache" in text
+    spent = dataclasses.replace(spent, probe_rows=4, baseline_rows=50)
+    text = spent_text(spent)
+    assert "(4 to test whether it repeats its answers, 50 of natural images)" in text
     assert "cost 12.5" in text
 
 

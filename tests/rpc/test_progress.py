@@ -53,7 +53,7 @@ def test_progress_comes_back(state, reason):
         1.25,
         "cma",
         "a warning",
-        Accounting(7, 130, 2, 10, 5, 0.75),
+        Accounting(7, 130, 2, 10, 5, 0.75, 4, 50, 20),
     )
     wire = progress.progress_to_proto(there).SerializeToString()
     assert progress.progress_from_proto(pb.Study.FromString(wire)) == there

@@ -155,7 +155,13 @@ def test_listings(client):
     assert "normal" in optimizers["cma"].spaces
     assert "population" in optimizers["cma"].schema["properties"]
     assert all(o.summary and not o.problem for o in optimizers.values())
-    assert {"mean", "weighted"} <= {objective.name for objective in client.objectives()}
+    assert {"mean", "sum", "weighted"} <= {objective.name for objective in client.objectives()}
+    criteria = {criterion.name: criterion for criterion in client.criteria()}
+    assert {"all", "any", "misclassified", "threshold"} <= set(criteria)
+    assert "terms" in criteria["all"].schema["properties"]
+    measures = {measure.name: measure for measure in client.measures()}
+    assert measures["tv"].quantities == ("stimulus.tv",)
+    assert [name for name, found in measures.items() if found.compares_inputs] == ["distances"]
 
 
 def test_what_cannot_be_built_is_listed_with_the_reason(config):

@@ -13,7 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.generator import Generator, bounded, check_latent_shape
+from blackbox_am.core.generator import (
+    Generator,
+    bounded,
+    check_latent_shape,
+    check_stimuli,
+)
 from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
@@ -90,6 +95,21 @@ class PCA(Generator):
         mean, components = self._map.on(latents.device)
         flat = torch.addmm(mean, latents.to(torch.float32), components)
         return bounded(flat).reshape(-1, *self.stimulus_shape)
+
+    @property
+    def encodes(self) -> bool:
+        return True
+
+    def encode(self, stimuli: torch.Tensor) -> torch.Tensor:
+        """The projection on the components, which minimises the squared error before the cut at 0
+        and 1.
+        """
+        check_stimuli(self, stimuli)
+        mean, components = self._map.on(stimuli.device)
+        # Rows have the length of their deviation: x_i = (c_i s_i) . (stimulus - mean) / s_i^2.
+        squares = components.square().sum(1).clamp_min(torch.finfo(torch.float32).tiny)
+        centred = stimuli.detach().to(torch.float32).flatten(1) - mean
+        return centred @ components.T / squares
 
     @cached_property
     def _stimuli(self) -> NDArray[np.float32]:

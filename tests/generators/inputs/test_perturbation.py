@@ -11,11 +11,11 @@ from blackbox_am import Mean, Simulated, maximise, plugins
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidSpec, NotFound, ShapeMismatch, Unsupported
 from blackbox_am.evaluation import LocalEvaluator, Rows
+from blackbox_am.evaluation.rendering import render
 from blackbox_am.generators.diffusers.diffusers_vae import DiffusersVAE
 from blackbox_am.generators.inputs.neighbourhood import Neighbourhood
 from blackbox_am.generators.inputs.perturbation import Perturbation
 from blackbox_am.generators.wrappers.mask import Mask
-from blackbox_am.service.rendering import render
 from blackbox_am.zoo.loading import probe_images
 
 
