@@ -5,15 +5,16 @@ The layout is that of zalandoresearch's notebook.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
 from blackbox_am.errors import NotFound
+from blackbox_am.generators._codebook import Codebook
 from blackbox_am.generators.networks.vq_module import VQModule
 
 FILE = "mango_vqvae_cifar10.safetensors"
@@ -94,8 +95,31 @@ def _residual() -> nn.Module:
     )
 
 
-def generator(assets: Path, latent: Literal["codes", "continuous"]) -> VQModule:
-    """The decoder as a generator.
+@dataclass(frozen=True, eq=False)
+class Mango(VQModule):
+    """The decoder as a generator, with the encoder.
+
+    Attributes:
+        encoder: from normalised stimuli (N, 3, 32, 32) to vectors (N, 64, 8, 8).
+    """
+
+    encoder: Any = None
+
+    @property
+    def encodes(self) -> bool:
+        return self.latent == "continuous"
+
+    def encode(self, stimuli: torch.Tensor) -> torch.Tensor:
+        if not self.encodes:
+            return super().encode(stimuli)
+        mean, std = (torch.tensor(part).reshape(3, 1, 1) for part in (self.mean, self.std))
+        book = Codebook(self.codebook, quantise=False)
+        with torch.no_grad():
+            return book.latents(self.encoder((stimuli - mean) / std), self.latent)
+
+
+def generator(assets: Path, latent: Literal["codes", "continuous"]) -> Mango:
+    """MANGO's autoencoder as a generator.
 
     Args:
         assets: folder of the weights.
@@ -109,7 +133,7 @@ def generator(assets: Path, latent: Literal["codes", "continuous"]) -> VQModule:
     state = _weights(assets)
     decoder = _loaded(_Decoder(), _DECODER, state)
     decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return VQModule(
+    return Mango(
         decoder,
         state[_ENTRIES],
         (8, 8),
@@ -117,31 +141,8 @@ def generator(assets: Path, latent: Literal["codes", "continuous"]) -> VQModule:
         std=MANGO_STD,
         latent=latent,
         quantise=False,
+        encoder=_loaded(_Encoder(), _ENCODER, state),
     )
-
-
-def encoder(assets: Path) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A function from stimuli (N, 3, 32, 32) to latents (N, 4096) of the continuous generator.
-
-    Raises:
-        NotFound: if `assets` lacks the weights.
-    """
-    state = _weights(assets)
-    module = _loaded(_Encoder(), _ENCODER, state)
-    mean, std = (torch.tensor(part).reshape(3, 1, 1) for part in (MANGO_MEAN, MANGO_STD))
-    centre, scale = (part.reshape(-1, 1, 1) for part in _moments(state[_ENTRIES]))
-
-    def encode(stimuli: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            vectors: torch.Tensor = module((stimuli - mean) / std)
-        return ((vectors - centre) / scale).flatten(1)
-
-    return encode
-
-
-def _moments(entries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and deviation of each channel over the codebook, (64,) each."""
-    return entries.mean(0), entries.std(0)
 
 
 def _loaded(module: nn.Module, names: dict[str, str], state: dict[str, torch.Tensor]) -> nn.Module:

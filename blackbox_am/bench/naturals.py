@@ -58,7 +58,7 @@ def measure(problem: Problem, seeds: int, count: int) -> Measured:
     Raises:
         InvalidInput: if the generator has no encoder or there are fewer images.
     """
-    if problem.encode is None:
+    if not problem.generator.encodes:
         raise InvalidInput(f"{PARAMETER}: the generator of {problem.name} has no encoder")
     if count > len(problem.images):
         raise InvalidInput(
@@ -75,11 +75,10 @@ def _measured(
     problem: Problem, seed: int, count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """(units, D) starts and (count, units) best activations of one seed."""
-    assert problem.encode is not None
     draw = torch.Generator().manual_seed(position_seed(seed, PARAMETER, 0, 0))
     images = problem.images[torch.randperm(len(problem.images), generator=draw)[:count]]
     with torch.no_grad():
-        latents = problem.encode(images)
+        latents = problem.generator.encode(images)
         answers = problem.oracle.observe(problem.generator.render(latents), problem.units)
     shares = answers.to(torch.float64) / problem.natural_maxima
     return latents[shares.argmax(0)].numpy(), shares.cummax(0).values.numpy()

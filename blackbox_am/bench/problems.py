@@ -8,7 +8,6 @@ MANGO's vector-quantised autoencoder (see `mango`), and the test images for natu
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,8 +66,6 @@ class Problem:
         generator: the generator.
         units: the units to maximise; each is one target.
         images: (N, 3, 32, 32) natural images in [0, 1].
-        encode: the generator's encoder, from stimuli (N, 3, 32, 32) to latents (N, D); None if it
-            has none.
     """
 
     name: str
@@ -76,7 +73,6 @@ class Problem:
     generator: Generator
     units: tuple[Unit, ...]
     images: torch.Tensor
-    encode: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @cached_property
     def natural_maxima(self) -> torch.Tensor:
@@ -138,8 +134,7 @@ def problem(name: str, units: int, assets: Path | None, first: int = 0) -> Probl
             f"{name} has 1 to {len(addresses) - first} units{after}, got {units}", field="units"
         )
     chosen = tuple(Unit.parse(unit) for unit in addresses[first : first + units])
-    encode = mango.encoder(assets) if assets and rendered == "mango_4096" else None
-    return Problem(name, model, made, chosen, images, encode)
+    return Problem(name, model, made, chosen, images)
 
 
 def generator(name: str, assets: Path | None) -> Generator:
