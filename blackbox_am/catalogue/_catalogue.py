@@ -29,7 +29,7 @@ SHIPPED: dict[str, dict[str, dict[str, Any]]] = {
         "cifar_ldm": {"kind": "diffusers_unconditional", "weights": "zoo:cifar_ldm"},
         "cppn_32": {"kind": "cppn", "shape": [3, 32, 32]},
         "dct_32": {"kind": "dct", "shape": [3, 32, 32]},
-        "fourier_32": {"kind": "fourier", "shape": [3, 32, 32], "lowest": 128},
+        "fourier_32": {"kind": "fourier", "shape": [3, 32, 32]},
         "maco_32": {"kind": "maco", "shape": [3, 32, 32]},
         "cifar_sngan": {"kind": "gan", "weights": "zoo:cifar_sngan"},
         "cbf_vae": {"kind": "series_vae", "weights": "zoo:cbf_vae"},
