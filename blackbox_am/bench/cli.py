@@ -114,9 +114,8 @@ def optimizers(
         typer.Option(
             "--optimizer",
             "-o",
-            help="NAME or NAME,PARAMETER=VALUE; default a selection. Repeatable. With naturals=50 "
-            "as a parameter, 50 encoded natural images are measured first, and the best is the "
-            "start.",
+            help="NAME or NAME,PARAMETER=VALUE, with naturals=N N encoded natural images first; "
+            "default a selection. Repeatable.",
         ),
     ] = None,
     noise: Annotated[
