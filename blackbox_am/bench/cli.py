@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from blackbox_am.bench import measurement
+from blackbox_am.bench.noise import noise
 from blackbox_am.bench.progress import progress_bar, say
 from blackbox_am.bench.termination import ends_in_order
 from blackbox_am.errors import InvalidInput, did_you_mean
@@ -52,6 +53,9 @@ def loop(
     ]
     title = f"bench loop: K·P = 256 rows a generation, {bench.threads()} threads"
     measurement.show(title, lines, json_file)
+
+
+app.command()(noise)
 
 
 @app.command()

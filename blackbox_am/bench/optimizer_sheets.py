@@ -113,7 +113,7 @@ def _found_sheet(outcomes: list[Outcome]) -> Sheet:
             outcome.cell.optimizer,
             *(interval(outcome, n) for n in budgets),
             f"{ranks[outcome.cell.optimizer]:.1f}",
-            median_queries(outcome, np.ones(outcome.cell.units)),
+            median_queries(outcome, outcome.natural_levels),
             *([] if reference is None else [median_queries(outcome, reference.levels)]),
             "" if gradient is None else median_queries(outcome, OF_GRADIENT * gradient),
         )
@@ -131,7 +131,7 @@ def _found_sheet(outcomes: list[Outcome]) -> Sheet:
         if _climbs(o)
     ]
     return Sheet(
-        f"{cell.problem}, noise {cell.noise}: activation over natural maximum, median of "
+        f"{cell.problem}, noise {cell.noise}: {outcomes[0].scale}, median of "
         f"{cell.units} units x {cell.seeds} seeds [95 % interval]",
         (
             "optimizer",

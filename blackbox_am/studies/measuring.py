@@ -14,7 +14,7 @@ from blackbox_am.core.spec import ArrayData
 from blackbox_am.core.types import Accounting, Purpose, StopReason
 from blackbox_am.errors import OracleFailed, QuotaExceeded
 from blackbox_am.evaluation import LocalEvaluator
-from blackbox_am.studies.baselines import digest_of, natural_stimuli
+from blackbox_am.studies.baselines import digest_of, encoded_start, natural_stimuli
 from blackbox_am.studies.billing import billed
 from blackbox_am.studies.events import BaselineMeasured, OracleProbed
 from blackbox_am.studies.live import LiveStudy
@@ -108,8 +108,14 @@ def _compare(
     with billed(live, unbilled, Purpose.BASELINE, billable=evaluator.billable) as meter:
         quantities, values = evaluator.observe(stimuli, size)
     spent, unbilled.total = unbilled.total + meter.total.marked(Purpose.BASELINE), Accounting()
-    measured = BaselineMeasured(digest_of(stimuli), quantities, ArrayData.of(values), None, spent)
-    live.settle(measured)
+    scores = study.scorer.score_given(study.targets, quantities, values)
+    start = None
+    if baseline.start and study.created.start is None:
+        start = encoded_start(evaluator.generator, live.search.space, stimuli, scores)
+        if start is not None and not live.search.begins_at(study, start):
+            start = None
+    packed = ArrayData.of(values)
+    live.settle(BaselineMeasured(digest_of(stimuli), quantities, packed, start, spent))
     if np.isnan(values).all():
         raise OracleFailed(
             f"all {len(values)} natural images of the baseline failed; check the model on one "

@@ -15,6 +15,7 @@ from blackbox_am.core.linear_algebra import numerics
 from blackbox_am.core.optimizer import Optimizer, Proposal
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
+from blackbox_am.core.spec import ArrayData
 from blackbox_am.core.types import FloatArray
 from blackbox_am.errors import Unsupported
 from blackbox_am.plugins import build_optimizer
@@ -52,6 +53,17 @@ class Search:
         if study.created.start is not None:
             start = torch.tensor(study.created.start.numpy(), device=self.device)
             self._state = self.optimizer.started_at(self.space, self._state, start)
+
+    def begins_at(self, study: Study, start: ArrayData) -> bool:
+        """Whether the optimizer can begin at latents (K, D)."""
+        targets = range(len(study.targets))
+        state = self.optimizer.init(self.space, len(targets), self._stream(study, "init", targets))
+        latents = torch.tensor(start.numpy(), device=self.device)
+        try:
+            self.optimizer.started_at(self.space, state, latents)
+        except Unsupported:
+            return False
+        return True
 
     def ask(self, study: Study) -> Generation:
         """The open generation with latents inside the space. Pure.
