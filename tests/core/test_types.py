@@ -10,7 +10,7 @@ from blackbox_am.core.types import Accounting, Purpose
 def test_every_number_of_two_accounts_is_added():
     names = [field.name for field in dataclasses.fields(Accounting)]
     one = Accounting(**{name: place + 1 for place, name in enumerate(names)})
-    two = Accounting(**{name: 100 for name in names})
+    two = Accounting(**dict.fromkeys(names, 100))
     assert dataclasses.astuple(one + two) == tuple(101 + place for place in range(len(names)))
     assert one + two + -two == one
 
