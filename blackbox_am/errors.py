@@ -17,7 +17,7 @@
     │   └── NotOwner            another process runs this study
     ├── Unsupported             the component does not support the request
     │   ├── GradientUnavailable order-1 optimizer, but no gradients
-    │   ├── CapabilityMissing   the oracle lacks a capability
+    │   ├── CapabilityMissing   the oracle or generator lacks a capability
     │   └── MissingExtra        an optional package is not installed
     ├── OracleError             the model could not be evaluated
     │   ├── OracleFailed        the model returned an error or an invalid answer
@@ -122,7 +122,7 @@ class GradientUnavailable(Unsupported):
 
 
 class CapabilityMissing(Unsupported):
-    """The oracle lacks a requested capability."""
+    """The oracle or the generator lacks a requested capability."""
 
 
 class MissingExtra(Unsupported):

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 
 from blackbox_am import plots
-from blackbox_am.bench import bare, efficiency, generator_sheets, problems, sheets
+from blackbox_am.bench import bare, efficiency, encoding, generator_sheets, problems, sheets
 from blackbox_am.bench.measurement import without_nan
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidInput
 
 USUAL = ("speed", "search")
-PARTS = (*USUAL, "basis")
+PARTS = (*USUAL, "basis", "encode")
 BASES = (
     "",
     "/basis,power=0.25",
@@ -74,7 +74,7 @@ class Request:
     @property
     def searches(self) -> list[str]:
         """The requested parts that perform searches."""
-        return [part for part in self.parts if part != "speed"]
+        return [part for part in self.parts if part not in ("speed", "encode")]
 
     def check(self) -> None:
         """Check the request before the measurement, which can take hours.
@@ -137,6 +137,10 @@ def run(
         speeds = [speed(name, request, say) for name in names]
         tables["speed"] = [generator_sheets.speed_sheet(speeds)]
         plain["speed"] = [without_nan(asdict(found)) for found in speeds]
+    if "encode" in request.parts:
+        encodings = encode(request, say)
+        tables["encode"] = [encoding.sheet(encodings, request.oracle)]
+        plain["encode"] = [asdict(found) for found in encodings]
     for part in request.searches:
         cells = request.cells(part)
         outcomes = efficiency.run_all(cells, request.assets, results, request.jobs, say, look=True)
@@ -147,6 +151,25 @@ def run(
     sheets.publish(tables, COMMAND, page)
     if json_file is not None:
         json_file.write_text(json.dumps(plain, indent=1) + "\n")
+
+
+def encode(request: Request, say: Callable[[str], None]) -> list[encoding.Encoding]:
+    """Measure the encoders of the generators that have one.
+
+    Raises:
+        InvalidInput: if none has an encoder.
+    """
+    found = []
+    for name in (label.partition("+")[0] for label in request.generators):
+        problem = problems.problem(f"{request.oracle}+{name}", request.units, request.assets)
+        if not problem.generator.encodes:
+            say(f"{name}: no encoder")
+            continue
+        found.append(encoding.measure(name, problem))
+        say(f"{name}: {found[-1].decibels:.1f} dB")
+    if not found:
+        raise InvalidInput("none of these generators has an encoder, so there is nothing to show")
+    return found
 
 
 def speed(name: str, request: Request, say: Callable[[str], None]) -> Speed:

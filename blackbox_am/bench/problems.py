@@ -3,7 +3,8 @@
 The shipped models are always available. A folder of assets adds a ResNet-20 that classifies
 CIFAR-10 (`cifar10_resnet20.safetensors`, in the layout of akamaster/pytorch_resnet_cifar10),
 the vector-quantised autoencoder of MANGO (`mango_vqvae_cifar10.safetensors`, in the layout of
-zalandoresearch's notebook), and the test images for natural maxima (`cifar10_test_1000.npz`).
+zalandoresearch's notebook), the test images for natural maxima (`cifar10_test_1000.npz`), and the
+problem `squeezenet` of 227x227 pixels, see `bench/squeezenet.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from blackbox_am import plugins
+from blackbox_am.bench import squeezenet
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
@@ -95,8 +97,8 @@ def names(assets: Path | None) -> str:
     generators = [name.removeprefix(SHIPPED) for name in Catalogue.default().generator_names()]
     oracles = list(SHIPPED_UNITS)
     if assets is not None:
-        generators += _MANGO
-        oracles.append(SHIPPED + RESNET)
+        generators += [*_MANGO, *squeezenet.GENERATORS]
+        oracles += [SHIPPED + RESNET, SHIPPED + squeezenet.NAME]
     words = [oracle.removeprefix(SHIPPED) for oracle in oracles]
     return f"ORACLE+GENERATOR, of {', '.join(words)} and of {', '.join(generators)}"
 
@@ -123,7 +125,7 @@ def problem(name: str, units: int, assets: Path | None) -> Problem:
     if not rendered:
         raise _nothing(name, assets)
     made = generator(rendered, assets)
-    found = _resnet(assets) if oracle == RESNET else _shipped(oracle)
+    found = _with_assets(oracle, assets) if oracle in _OF_ASSETS else _shipped(oracle)
     if found is None:
         raise _nothing(name, assets)
     model, addresses, images = found
@@ -173,6 +175,8 @@ def parsed_label(label: str) -> tuple[str, dict[str, Any]]:
 def _unwrapped(name: str, assets: Path | None) -> Generator:
     if name in _MANGO and assets is not None:
         return mango_vq(assets, _MANGO[name])
+    if name in squeezenet.GENERATORS and assets is not None:
+        return squeezenet.generator(name, assets)
     catalogue = Catalogue.default()
     for known in (SHIPPED + name, name):
         if known in catalogue.generator_names():
@@ -199,9 +203,15 @@ def _shipped(name: str) -> _Model | None:
     return Catalogue.default().oracle(SHIPPED + name), units, as_stimuli(loading.probe_images()[0])
 
 
-def _resnet(assets: Path | None) -> _Model | None:
+_OF_ASSETS = (RESNET, squeezenet.NAME)
+"""Oracles that need a folder of assets."""
+
+
+def _with_assets(oracle: str, assets: Path | None) -> _Model | None:
     if assets is None:
         return None
+    if oracle == squeezenet.NAME:
+        return squeezenet.oracle(assets), squeezenet.UNITS, squeezenet.photos(assets)[0]
     return resnet20(assets), RESNET_UNITS, pictures(assets / TEST_FILE)[0]
 
 

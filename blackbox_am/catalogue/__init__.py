@@ -5,7 +5,22 @@ comes from a caller. Entries are built when they are first used.
 """
 
 from blackbox_am.catalogue._catalogue import SHIPPED, Catalogue
+from blackbox_am.catalogue._folders import (
+    folder_entry,
+    folder_generator,
+    is_generator_folder,
+    write_manifest,
+)
 from blackbox_am.catalogue._settings import StudySettings
 from blackbox_am.catalogue._shelf import VARIANTS
 
-__all__ = ["SHIPPED", "VARIANTS", "Catalogue", "StudySettings"]
+__all__ = [
+    "SHIPPED",
+    "VARIANTS",
+    "Catalogue",
+    "StudySettings",
+    "folder_entry",
+    "folder_generator",
+    "is_generator_folder",
+    "write_manifest",
+]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blackbox_am import plugins
-from blackbox_am.catalogue._entries import GENERATORS, ORACLES, entries_of
+from blackbox_am.catalogue._entries import GENERATORS, ORACLES, entries_of, in_folder
 from blackbox_am.catalogue._settings import Arrays, StudySettings, check_settings, settings_of
 from blackbox_am.catalogue._shelf import Plain, Shelf, Slot
 from blackbox_am.core.generator import Generator
@@ -29,7 +29,7 @@ SHIPPED: dict[str, dict[str, dict[str, Any]]] = {
         "cifar_ldm": {"kind": "diffusers_unconditional", "weights": "zoo:cifar_ldm"},
         "cppn_32": {"kind": "cppn", "shape": [3, 32, 32]},
         "dct_32": {"kind": "dct", "shape": [3, 32, 32]},
-        "fourier_32": {"kind": "fourier", "shape": [3, 32, 32], "lowest": 128},
+        "fourier_32": {"kind": "fourier", "shape": [3, 32, 32]},
         "maco_32": {"kind": "maco", "shape": [3, 32, 32]},
         "cifar_sngan": {"kind": "gan", "weights": "zoo:cifar_sngan"},
         "cbf_vae": {"kind": "series_vae", "weights": "zoo:cbf_vae"},
@@ -60,6 +60,7 @@ class Catalogue:
             tables: ``{"oracles": {name: {"kind": ..., **parameters}}, "generators": {...}}``.
                 An entry may have ``"wrap": [{"kind": ..., **parameters}, ...]``, a list of
                 wrappers: the first wrapper is the innermost, the last the outermost. A generator
+                in a folder has ``"folder"`` in place of ``"kind"``. A generator
                 may have ``"allow": [...]``, parameters that studies may set besides those that the
                 generator leaves to every study (`Generator.study_parameters`).
 
@@ -70,7 +71,7 @@ class Catalogue:
         for name, entry in entries_of(tables, "oracles"):
             catalogue._oracles.slots[name] = Slot(ORACLES.builder(name, entry))
         for name, entry in entries_of(tables, "generators"):
-            plain = dict(entry) if isinstance(entry, dict) else entry
+            plain = in_folder(entry)
             allowed = plain.pop("allow", []) if isinstance(plain, dict) else []
             build = GENERATORS.builder(name, plain)
             known = {key for key in plain if key not in ("kind", "wrap")}

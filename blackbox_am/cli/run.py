@@ -28,7 +28,11 @@ def run(
         str, typer.Option("--oracle", help="The model, by its name in the catalogue.")
     ] = "cifar_cnn",
     generator: Annotated[
-        str, typer.Option("--generator", help="What makes the stimuli, by its name.")
+        str,
+        typer.Option(
+            "--generator",
+            help="What makes the stimuli, by its name, or by the folder of a fitted generator.",
+        ),
     ] = "cifar_vae",
     optimizer: options.OptimizerName = "auto",
     settings: options.Parameters = None,

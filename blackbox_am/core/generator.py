@@ -11,7 +11,7 @@ import torch
 from blackbox_am.core.identity import Identified
 from blackbox_am.core.space import Categorical, Space
 from blackbox_am.core.types import OracleInfo
-from blackbox_am.errors import InvalidInput, InvalidSpec, ShapeMismatch
+from blackbox_am.errors import CapabilityMissing, InvalidInput, InvalidSpec, ShapeMismatch
 
 
 class Generator(Identified, ABC):
@@ -79,6 +79,31 @@ class Generator(Identified, ABC):
         del targets
         return None
 
+    @property
+    def encodes(self) -> bool:
+        """Whether the generator has an encoder, the optional method `encode`."""
+        return False
+
+    def encode(self, stimuli: torch.Tensor) -> torch.Tensor:
+        """(N, D) latents whose stimuli approximate the given ones, for example natural images.
+
+        Latents lie in the space and have its dtype, float32 where that is None; they carry no
+        gradients. They approximate as well as the generator can: a part of a stimulus that the
+        generator cannot make is lost. A search can begin at them.
+
+        Args:
+            stimuli: (N, *stimulus_shape) in [0, 1].
+
+        Raises:
+            CapabilityMissing: if the generator has no encoder; `encodes` is then False.
+            ShapeMismatch: for stimuli of another shape.
+        """
+        del stimuli
+        raise CapabilityMissing(
+            f"this {self.kind} generator has no encoder, so it cannot find latents of given "
+            "stimuli; name a generator that encodes, such as pca or diffusers_vae"
+        )
+
     def to(self, device: torch.device | str) -> None:
         """Move the weights to a device. A generator without weights does nothing."""
         del device
@@ -90,6 +115,21 @@ def bounded(values: torch.Tensor) -> torch.Tensor:
     The infinity of a decoder that overflows must not become 1, a bright picture.
     """
     return torch.add(values.clamp(0, 1), values, alpha=0)  # 0 * infinity is nan
+
+
+def check_stimuli(generator: Generator, stimuli: torch.Tensor) -> None:
+    """Check the shape and the dtype of stimuli to encode.
+
+    Raises:
+        ShapeMismatch: if they are not floating-point numbers (N, *stimulus_shape).
+    """
+    shape = tuple(generator.stimulus_shape)
+    if tuple(stimuli.shape[1:]) != shape or not stimuli.is_floating_point():
+        raise ShapeMismatch(
+            f"stimuli: expected floating-point numbers of shape (N, {', '.join(map(str, shape))}) "
+            f"for this {generator.kind} generator, got {stimuli.dtype} {tuple(stimuli.shape)}",
+            field="stimuli",
+        )
 
 
 def check_targets(generator: Generator, targets: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from blackbox_am.core.generator import Generator
+from blackbox_am.core.generator import Generator, check_stimuli
 from blackbox_am.core.space import Space
 from blackbox_am.core.wrapper import check_inner
 
@@ -77,6 +77,24 @@ class GeneratorWrapper(Generator):
     def references(self, targets: torch.Tensor) -> torch.Tensor | None:
         found: torch.Tensor | None = self.inner.references(targets)
         return None if found is None else self.changed(found)
+
+    @property
+    def encodes(self) -> bool:
+        """Whether the inner generator encodes and this wrapper can undo its change."""
+        return bool(self.inner.encodes) and type(self).undone is not GeneratorWrapper.undone
+
+    def encode(self, stimuli: torch.Tensor) -> torch.Tensor:
+        if not self.encodes:
+            return super().encode(stimuli)
+        check_stimuli(self, stimuli)
+        latents: torch.Tensor = self.inner.encode(self.undone(stimuli))
+        return latents
+
+    def undone(self, stimuli: torch.Tensor) -> torch.Tensor:
+        """Inner stimuli that `changed` turns into approximately the given ones. Override it if
+        there are such stimuli; then the wrapper of a generator with an encoder has an encoder.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def changed(self, stimuli: torch.Tensor) -> torch.Tensor:

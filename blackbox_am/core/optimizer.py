@@ -173,6 +173,23 @@ class Optimizer(ABC, Generic[State]):
             field="start",
         )
 
+    def center(self, space: Space, state: State) -> torch.Tensor | None:
+        """The point about which the search samples, for each target: what a noisy oracle's score of
+        the best row cannot tell, since the best of many noisy scores is a lucky one.
+
+        Pure, computed from the state alone, and like everything else here independent of the other
+        targets, to the last bit. Before anything was learnt it may be any finite point.
+
+        Returns:
+            (K, D) latents inside the space, in its dtype for codes: the mean of a distribution that
+            the search moves, the mean of the better half of a population (its most frequent codes,
+            where coordinates are codes), the latent that a library recommends. None for an
+            optimizer that has no such point, such as `random`. An optimizer has one for every
+            state or for none.
+        """
+        del space, state
+        return None
+
     def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
         """The same optimizer with access to the models of the study's process. Called before
         `init`. Most optimizers need no model and return themselves.

@@ -87,11 +87,23 @@ class Codebook(torch.nn.Module):
         if not self.quantise:
             return vectors
         with torch.no_grad():
-            flat = vectors.permute(0, 2, 3, 1)
-            nearest = torch.cdist(flat.flatten(0, 2), self.entries).argmin(1)
-            chosen = self._look_up(nearest.reshape(flat.shape[:3]))
+            chosen = self._look_up(self._nearest(vectors))
         # The value is that of the chosen entry, the gradient is that of the input.
         return chosen + (vectors - vectors.detach())
+
+    def latents(self, vectors: torch.Tensor, latent: str) -> torch.Tensor:
+        """Latents (N, D) of vectors (N, channels, height, width): the nearest codes, int64, or the
+        whitened vectors themselves.
+        """
+        if latent == "codes":
+            return self._nearest(vectors).flatten(1)
+        return ((vectors - self.mean) / self.std).flatten(1)
+
+    def _nearest(self, vectors: torch.Tensor) -> torch.Tensor:
+        """(N, height, width) int64: the number of the entry nearest to each vector."""
+        flat = vectors.permute(0, 2, 3, 1)
+        nearest: torch.Tensor = torch.cdist(flat.flatten(0, 2), self.entries).argmin(1)
+        return nearest.reshape(flat.shape[:3])
 
     def _look_up(self, codes: torch.Tensor) -> torch.Tensor:
         # Unlike indexing, this operation refuses codes below 0.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from blackbox_am.catalogue import Catalogue
+from blackbox_am.catalogue import Catalogue, folder_generator, is_generator_folder
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle
@@ -27,14 +28,19 @@ _ORACLES = (
 
 
 def generator_of(given: Any, catalogue: Catalogue) -> Generator:
-    """The generator that is given as an object or by its name.
+    """The generator that is given as an object, by its name, or by the folder that it was fitted
+    into. A name in the catalogue takes precedence over a folder.
 
     Raises:
-        NotFound: for a name that is not in the catalogue.
+        NotFound: for a name that is not in the catalogue, or a folder without a generator.
         InvalidSpec: for anything else.
     """
     if isinstance(given, Generator):
         return given
+    if isinstance(given, Path) or (
+        is_generator_folder(given) and given not in catalogue.generator_names()
+    ):
+        return folder_generator(given)
     if isinstance(given, str):
         return catalogue.generator(given)
     cure = ""

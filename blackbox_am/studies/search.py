@@ -75,6 +75,13 @@ class Search:
             wanted = None if asked.wanted is None else asked.wanted.cpu().numpy()
             return self.space.project(asked.latents), wanted
 
+    def center(self) -> torch.Tensor | None:
+        """(K, D) the point about which the optimizer samples now, for every target, finished ones
+        included, inside the space; None for an optimizer without such a point. Pure.
+        """
+        with torch.no_grad():
+            return self.optimizer.center(self.space, self._state)
+
     def learn(
         self,
         study: Study,

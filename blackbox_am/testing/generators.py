@@ -7,7 +7,7 @@ import torch
 
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.rng import Stream
-from blackbox_am.errors import ShapeMismatch
+from blackbox_am.errors import CapabilityMissing, ShapeMismatch
 
 ROWS = 8
 
@@ -94,6 +94,22 @@ class GeneratorContract:
         assert slopes[1:].abs().max() == 0
         with torch.no_grad():
             assert not generator.render(latents).requires_grad
+
+    def test_encodes_as_declared(self, generator: Generator) -> None:
+        stimuli = generator.render(latents_for(generator)).detach()
+        if not generator.encodes:
+            with pytest.raises(CapabilityMissing, match="encoder"):
+                generator.encode(stimuli)
+            return
+        latents = generator.encode(stimuli.requires_grad_())
+        assert latents.shape == (ROWS, generator.space.dim)
+        assert latents.dtype == (generator.space.dtype or torch.float32)
+        assert latents.isfinite().all()
+        assert not latents.requires_grad
+        torch.testing.assert_close(generator.space.project(latents), latents)
+        generator.render(latents)
+        with pytest.raises(ShapeMismatch, match="stimuli"):
+            generator.encode(stimuli[0])
 
     def test_moving_it_where_it_is_changes_nothing(self, generator: Generator) -> None:
         latents = latents_for(generator)

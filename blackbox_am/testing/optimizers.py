@@ -28,6 +28,7 @@ from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import GradientUnavailable
 from blackbox_am.testing import searches
+from blackbox_am.testing.positions import PositionContract
 from blackbox_am.testing.searches import (
     SPACES,
     NoStream,
@@ -43,7 +44,7 @@ from blackbox_am.testing.searches import (
 )
 
 
-class OptimizerContract:
+class OptimizerContract(PositionContract):
     """What every optimizer promises. Override `optimizer`."""
 
     @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)], autouse=True)

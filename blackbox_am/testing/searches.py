@@ -114,7 +114,7 @@ class Search:
         self.generation = 0
         self.told: list[torch.Tensor] = []
         self.optimizer = self.optimizer.bind(Canvas(self.space.spec), lambda _: tiny_network())
-        self.state = self.optimizer.init(self.space, len(self.targets), self._stream("init"))
+        self.state = self.optimizer.init(self.space, len(self.targets), self.stream("init"))
 
     def ask(self) -> torch.Tensor:
         """(K, P, D), as the optimizer proposed it."""
@@ -122,7 +122,11 @@ class Search:
 
     def propose(self) -> Proposal:
         """The latents and which of their rows are wanted."""
-        return Proposal.of(self.optimizer.ask(self.space, self.state, self._stream("ask")))
+        return Proposal.of(self.optimizer.ask(self.space, self.state, self.stream("ask")))
+
+    def center(self) -> torch.Tensor | None:
+        """(K, D) the optimizer's centre, if it has one."""
+        return self.optimizer.center(self.space, self.state)
 
     def tell(
         self, latents: torch.Tensor, scores: torch.Tensor, rows: torch.Tensor | None = None
@@ -163,7 +167,8 @@ class Search:
         self.state = states.select(self.state, torch.tensor(positions))
         return whole
 
-    def _stream(self, purpose: str) -> Stream:
+    def stream(self, purpose: str) -> Stream:
+        """The random numbers of this generation for one `purpose`."""
         return Stream(
             self.seed,
             purpose,
@@ -230,6 +235,11 @@ def same(state: Any, other: Any) -> bool:
         a.shape == b.shape and a.cpu().numpy().tobytes() == b.cpu().numpy().tobytes()
         for a, b in pairs
     )
+
+
+def equal(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
+    """Whether both are tensors with equal elements."""
+    return one is not None and other is not None and torch.equal(one, other)
 
 
 def finite(state: Any) -> bool:

@@ -92,6 +92,16 @@ class WantsNothing(SepCMA):
         return Proposal(latents, torch.zeros(latents.shape[:2], dtype=torch.bool))
 
 
+class LeavesTheSpace(SepCMA):
+    def center(self, space: Space, state: SepCMAState) -> torch.Tensor:
+        return super().center(space, state) + 100
+
+
+class CentresOnEveryone(SepCMA):
+    def center(self, space: Space, state: SepCMAState) -> torch.Tensor:
+        return super().center(space, state).mean(0, keepdim=True).expand(len(state.mean), -1)
+
+
 class Impatient(Nevergrad):
     """Asks the library whenever it is asked."""
 
@@ -135,6 +145,8 @@ class KeepsOneSession(PyCMA):
             ReadsItsAddress(),
             lambda o: SUITE.test_bits_do_not_depend_on_memory_addresses(o, 4),
         ),
+        (LeavesTheSpace(), SUITE.test_names_its_centre),
+        (CentresOnEveryone(), SUITE.test_names_its_centre),
         (WantsNothing(), SUITE.test_wants_one_row_of_each_target_at_least),
         (SwallowsNan(), lambda o: SUITE.test_survives_missing_rows(o, "some")),
         (SwallowsNan(), lambda o: SUITE.test_survives_flat_and_infinite_scores(o, torch.inf)),

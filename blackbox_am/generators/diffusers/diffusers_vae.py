@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from blackbox_am.core.generator import check_latent_shape
+from blackbox_am.core.generator import check_latent_shape, check_stimuli
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
@@ -114,13 +114,22 @@ class DiffusersVAE(Loaded):
         shaped = latents.to(decoder.mean.device, torch.float32)
         return self._slices.render(decoder, shaped.reshape(-1, *self._config.latent_shape))
 
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, D) latents that are decoded to approximately `images` (N, *stimulus) in [0, 1]: the
-        whitened mean of the model's posterior, or the whitened code if the model has no posterior.
+    @property
+    def encodes(self) -> bool:
+        return True
+
+    @torch.no_grad()
+    def encode(self, stimuli: torch.Tensor) -> torch.Tensor:
+        """The whitened mean of the model's posterior, or the whitened code if the model has no
+        posterior.
         """
+        check_stimuli(self, stimuli)
+        given = stimuli.to(self._net.mean.device, torch.float32)
+        return self._slices.render(self._encoded, given)
+
+    def _encoded(self, stimuli: torch.Tensor) -> torch.Tensor:
         decoder = self._net
-        pictures = images.to(decoder.mean.device, torch.float32) * 2 - 1
-        encoded = decoder.model.encode(pictures)
+        encoded = decoder.model.encode(stimuli * 2 - 1)
         codes = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mean
         whitened: torch.Tensor = ((codes - decoder.mean) / decoder.std).flatten(1)
         return whitened

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from blackbox_am.core.generator import check_latent_shape
+from blackbox_am.core.generator import check_latent_shape, check_stimuli
 from blackbox_am.core.space import Space
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._codebook import Codebook, check_latent, codebook_space
@@ -81,6 +81,24 @@ class DiffusersVQ(Loaded):
         decoder = self._net
         placed = decoder.codebook.place(latents, self._config.latent_shape[1:])
         return self._slices.render(decoder, placed)
+
+    @property
+    def encodes(self) -> bool:
+        return True
+
+    @torch.no_grad()
+    def encode(self, stimuli: torch.Tensor) -> torch.Tensor:
+        """The model's codes, or the whitened latents before quantisation."""
+        check_stimuli(self, stimuli)
+        decoder = self._net
+        given = stimuli.to(decoder.codebook.mean.device, torch.float32)
+
+        def latents(piece: torch.Tensor) -> torch.Tensor:
+            vectors = decoder.model.encode(piece * 2 - 1).latents
+            found: torch.Tensor = decoder.codebook.latents(vectors, self.latent)
+            return found
+
+        return self._slices.render(latents, given)
 
     @cached_property
     def _config(self) -> Config:

@@ -8,7 +8,12 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.generator import Generator, bounded, check_latent_shape
+from blackbox_am.core.generator import (
+    Generator,
+    bounded,
+    check_latent_shape,
+    check_stimuli,
+)
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
@@ -60,3 +65,11 @@ class Pixels(Generator):
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         check_latent_shape(self.space, latents)
         return bounded(latents.to(torch.float32)).reshape(-1, *self.shape)
+
+    @property
+    def encodes(self) -> bool:
+        return True
+
+    def encode(self, stimuli: torch.Tensor) -> torch.Tensor:
+        check_stimuli(self, stimuli)
+        return bounded(stimuli.detach().to(torch.float32)).flatten(1)

@@ -56,6 +56,10 @@ class Antialias(GeneratorWrapper):
             made = torch.matmul(matrices[0], made)
         return bounded(made)  # rounding can move a mean outside [0, 1] by one bit
 
+    def undone(self, stimuli: torch.Tensor) -> torch.Tensor:
+        """The stimuli themselves: undoing a blur would amplify noise."""
+        return stimuli
+
     @cached_property
     def _matrices(self) -> Constants:
         """One matrix for each side: (height, height) and (width, width), or (steps, steps)."""

@@ -127,6 +127,21 @@ class Basis(GeneratorWrapper):
         check_latent_shape(self.space, latents)
         return self.changed(self.inner.render_targets(self.latents_within(latents), targets))
 
+    @property
+    def encodes(self) -> bool:
+        return bool(self.inner.encodes)
+
+    def encode(self, stimuli: torch.Tensor) -> torch.Tensor:
+        """The inner latents in the basis; what lies outside of `dimensions` is lost."""
+        if not self.encodes:
+            return super().encode(stimuli)
+        within = self.inner.encode(stimuli)
+        directions, mean, deviation = self._map.on(within.device)
+        # Rows of `directions` are orthogonal, of length s_i: x_i = u . (s_i q_i) / s_i^2.
+        scaled = directions / directions.square().sum(1, keepdim=True)
+        latents: torch.Tensor = ((within - mean) / deviation) @ scaled.T
+        return latents
+
     def latents_within(self, latents: torch.Tensor) -> torch.Tensor:
         """(N, D) latents of the inner generator, for latents (N, d)."""
         directions, mean, deviation = self._map.on(latents.device)

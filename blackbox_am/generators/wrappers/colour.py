@@ -47,6 +47,11 @@ class Colour(GeneratorWrapper):
         )
         return (after, *shape[1:])
 
+    def undone(self, stimuli: torch.Tensor) -> torch.Tensor:
+        if self.channels == "grey":  # the same luma, without colour
+            return stimuli.expand(-1, 3, -1, -1)
+        return luma(stimuli) if self.channels == "rgb" else stimuli.flip(1)
+
     def changed(self, stimuli: torch.Tensor) -> torch.Tensor:
         if self.channels == "grey":
             return luma(stimuli)

@@ -82,6 +82,14 @@ class Mask(GeneratorWrapper):
         whole = base.flatten().expand(len(values), -1).index_copy(1, places, values)
         return whole.reshape(-1, *base.shape)
 
+    def undone(self, stimuli: torch.Tensor) -> torch.Tensor:
+        """The free values; the fixed ones have no effect."""
+        if not self.compact:
+            return stimuli
+        _, _, places = self._there.on(stimuli.device)
+        shape: tuple[int, ...] = self.inner.stimulus_shape
+        return stimuli.flatten(1).index_select(1, places).reshape(-1, *shape)
+
     @staticmethod
     def _check_copies(field: str, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
         trailing = shape[len(shape) - len(given) :] if len(given) <= len(shape) else None

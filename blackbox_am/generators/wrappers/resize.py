@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+from torch.nn import functional
 
 from blackbox_am.core.generator import bounded
 from blackbox_am.core.generator_wrapper import GeneratorWrapper
@@ -66,6 +67,18 @@ class Resize(GeneratorWrapper):
         if between != images.shape[2:]:
             images = bounded(resized(images, between, self.mode))
         images = center_crop(images, target)
+        return images.squeeze(2) if series else images
+
+    def undone(self, stimuli: torch.Tensor) -> torch.Tensor:
+        """Stretched back; what `cover` and `crop` cut off is filled with the nearest edge."""
+        series = len(self.size) == 1
+        images = stimuli.unsqueeze(2) if series else stimuli
+        inner = tuple(self.inner.stimulus_shape)
+        whole = (1, *inner[1:]) if series else inner[1:]
+        between = self._between(whole, tuple(images.shape[2:]))
+        tall, wide = (new - old for new, old in zip(between, images.shape[2:], strict=True))
+        sides = (wide // 2, wide - wide // 2, tall // 2, tall - tall // 2)
+        images = bounded(resized(functional.pad(images, sides, mode="replicate"), whole, self.mode))
         return images.squeeze(2) if series else images
 
     def _between(self, size: tuple[int, ...], target: tuple[int, ...]) -> tuple[int, ...]:

@@ -136,6 +136,9 @@ class Gathering(Optimizer[G]):
             "wanted": torch.ones(targets, dtype=torch.int64, device=device),
         }
 
+    def center(self, space: Space, state: G) -> torch.Tensor:
+        return self.strategy.center(space, self.unpacked(state))
+
     def started_at(self, space: Space, state: G, latents: torch.Tensor) -> G:
         inner = self.strategy.started_at(space, self.unpacked(state), latents)
         return replace(state, inner=states.arrays(inner))

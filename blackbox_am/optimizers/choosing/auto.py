@@ -81,6 +81,10 @@ class Auto(Optimizer[Any]):
         del space, targets, stream
         raise _unresolved()
 
+    def center(self, space: Space, state: Any) -> NoReturn:
+        del space, state
+        raise _unresolved()
+
     def ask(self, space: Space, state: Any, stream: Stream) -> NoReturn:
         del space, state, stream
         raise _unresolved()

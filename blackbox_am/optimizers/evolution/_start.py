@@ -62,6 +62,10 @@ class StartsAtMean(Optimizer[State]):
             generation: (K,) int64 zeros.
         """
 
+    def center(self, space: Space, state: State) -> torch.Tensor:
+        current: Any = state
+        return space.project(frame_of(space, current.mean).outward(current.mean))
+
     def started_at(self, space: Space, state: State, latents: torch.Tensor) -> State:
         current: Any = state
         mean = frame_of(space, current.mean).inward(latents.to(current.mean))

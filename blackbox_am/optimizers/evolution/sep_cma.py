@@ -10,15 +10,11 @@ import torch
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
-from blackbox_am.optimizers._targetwise import norms, weighted_sum
-from blackbox_am.optimizers.evolution._evolution import (
-    EvolutionStrategy,
-    covariance_weights,
-    kept_share,
-)
+from blackbox_am.optimizers._targetwise import norms
+from blackbox_am.optimizers.evolution._evolution import EvolutionStrategy, kept_share
 from blackbox_am.optimizers.evolution._factor import power_of_two
 from blackbox_am.optimizers.evolution._step_size import adapt, cumulate, is_steady, keep_effective
-from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
+from blackbox_am.optimizers.evolution._told import drawn, moments
 
 MIN_RATIO = 1e-14
 """The smallest allowed ratio of the smallest to the largest variance: a ratio of steps of 1e-7."""
@@ -74,9 +70,9 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
         )
 
     def ask(self, space: Space, state: SepCMAState, stream: Stream) -> torch.Tensor:
-        normal = stream.normal(self.population_size(space), space.dim)
         spread = state.sigma.unsqueeze(-1) * state.variances.sqrt()
-        return proposals(frame_of(space, state.mean), state.mean, spread, normal)
+        frame = frame_of(space, state.mean)
+        return drawn(frame, state.mean, spread, stream, self.population_size(space))
 
     def tell(
         self,
@@ -92,10 +88,10 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
         ranked = self._rank(space, scores, state.mean.dtype)
         deviations = state.variances.sqrt()
         spread = state.sigma.unsqueeze(-1) * deviations
-        white = steps_of(frame, latents, state.mean, spread, ranked.valid)
-        shrink, squared = shorten(white, dim)
-
-        white_move = weighted_sum(ranked.weights.clamp(min=0) * shrink, white)
+        better = ranked.weights.clamp(min=0)
+        white_move, squares = moments(
+            frame, latents, state.mean, spread, better, ranked.weights, balanced=True
+        )
         move = deviations * white_move
         mean = self._moved(frame, state.mean, state.sigma, move)
         path_sigma = cumulate(state.path_sigma, ranked.sigma_kept, ranked.sigma_gain, white_move)
@@ -103,8 +99,7 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
         steady = is_steady(length, ranked, state.generation, dim)
         path_c = cumulate(state.path_c, ranked.c_kept, ranked.c_gain, steady.unsqueeze(-1) * move)
 
-        added = covariance_weights(ranked.weights, squared, dim) * shrink.square()
-        spread_of_rows = ranked.c_mu.unsqueeze(-1) * weighted_sum(added, white.square_())
+        spread_of_rows = ranked.c_mu.unsqueeze(-1) * squares
         learnt = kept_share(ranked, steady).unsqueeze(-1) + spread_of_rows
         variances = learnt * state.variances + ranked.c_1.unsqueeze(-1) * path_c.square()
         largest = variances.amax(dim=-1, keepdim=True)

@@ -103,6 +103,10 @@ class SphereCMA(Optimizer[SphereCMAState]):
         lasts = math.ceil(context.queries_per_target / self.population)
         return self if self.horizon is not None else replace(self, horizon=lasts)
 
+    def center(self, space: Space, state: SphereCMAState) -> torch.Tensor:
+        point = self._radius(space) * state.centre
+        return space.project(frame_of(space, point).outward(point))
+
     def started_at(
         self, space: Space, state: SphereCMAState, latents: torch.Tensor
     ) -> SphereCMAState:

@@ -13,6 +13,10 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.errors import GradientUnavailable
 from blackbox_am.optimizers._frame import frame_of
+from blackbox_am.optimizers._incumbents import best_row, comparable
+
+WORTH_RATE = 0.1
+"""The least share of the newest score in the running mean of an ascent's scores."""
 
 
 @dataclass
@@ -24,6 +28,7 @@ class AdamState:
         momentum: (K, P, D) running mean of the gradients.
         power: (K, P, D) running mean of their squares.
         steps: (K, P) int64, steps taken.
+        worth: (K, P) float64, running mean of the scores, over the last few steps.
         generation: (K,) int64, generations told.
     """
 
@@ -31,6 +36,7 @@ class AdamState:
     momentum: torch.Tensor
     power: torch.Tensor
     steps: torch.Tensor
+    worth: torch.Tensor
     generation: torch.Tensor
 
 
@@ -98,8 +104,17 @@ class Adam(Optimizer[AdamState]):
             momentum=torch.zeros_like(position),
             power=torch.zeros_like(position),
             steps=torch.zeros(position.shape[:2], dtype=torch.int64, device=position.device),
+            worth=torch.zeros(position.shape[:2], dtype=torch.float64, device=position.device),
             generation=torch.zeros(targets, dtype=torch.int64, device=position.device),
         )
+
+    def center(self, space: Space, state: AdamState) -> torch.Tensor:
+        """Where the ascent stands whose last scores were highest on average: ascents of different
+        beginnings have no common centre.
+        """
+        begun = state.steps > 0
+        ahead = best_row(state.position, state.worth, begun)
+        return space.project(frame_of(space, ahead).outward(ahead))
 
     def ask(self, space: Space, state: AdamState, stream: Stream) -> torch.Tensor:
         del stream
@@ -127,6 +142,8 @@ class Adam(Optimizer[AdamState]):
         momentum = self.beta1 * state.momentum + (1 - self.beta1) * slope
         power = self.beta2 * state.power + (1 - self.beta2) * slope.square()
         steps = state.steps + moves
+        known = comparable(scores)
+        share = (1 / steps.clamp(min=1).double()).clamp(min=WORTH_RATE)
         step = (momentum / _bias(self.beta1, steps, momentum)) / (
             (power / _bias(self.beta2, steps, power)).sqrt() + self.epsilon
         )
@@ -139,6 +156,7 @@ class Adam(Optimizer[AdamState]):
             momentum=torch.where(inside, momentum, state.momentum),
             power=torch.where(inside, power, state.power),
             steps=steps,
+            worth=torch.where(moves, state.worth + share * (known - state.worth), state.worth),
             generation=state.generation + 1,
         )
 

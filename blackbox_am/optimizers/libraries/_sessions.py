@@ -63,6 +63,17 @@ class Session(ABC):
         assert self._proposed is not None, "a session is asked before it is told"
         return self._proposed
 
+    def center(self) -> Array:
+        """(D,) the latent that the library recommends, see `recommended`."""
+        with sealed(0):
+            return self.recommended()
+
+    @abstractmethod
+    def recommended(self) -> Array:
+        """(D,) the latent that the library recommends after the generations that it was told. Draws
+        no random number that a later proposal depends on.
+        """
+
     @abstractmethod
     def propose(self, seed: int) -> Array:
         """(P, D) latents of a new generation, drawn with random numbers from `seed` alone. Earlier
@@ -109,6 +120,10 @@ class LibraryOptimizer(Optimizer[Sessions]):
             with sealed(seed):
                 begun.append(self.begin(space, seed))
         return Sessions(tuple(begun))
+
+    def center(self, space: Space, state: Sessions) -> torch.Tensor:
+        rows = torch.from_numpy(np.stack([session.center() for session in state.sessions]))
+        return space.project(rows.to(space.dtype or torch.float32))
 
     def ask(self, space: Space, state: Sessions, stream: Stream) -> torch.Tensor:
         del space

@@ -160,6 +160,10 @@ class _Search(Session):
             points = np.stack([_flat(candidate.value) for candidate in self._candidates])
             if not (np.abs(points) <= LARGEST).all():
                 raise FloatingPointError("it proposes numbers that are not finite, or too large")
+        return self._latents(points)
+
+    def _latents(self, points: Array) -> Array:
+        """Points (P, D) of nevergrad as latents."""
         if points.dtype.kind == "i":
             return self._space.project(torch.from_numpy(points)).numpy()
         frame = frame_of(self._space, torch.empty(0, dtype=torch.float64))
@@ -179,6 +183,17 @@ class _Search(Session):
                 radius = np.linalg.norm(self._centre[part])
                 lost = np.linalg.norm(latents[:, part], axis=1) < CENTRE * radius
                 latents[lost, part] = self._centre[part]
+
+    def recommended(self) -> Array:
+        """What nevergrad provides as its recommendation. Of some of its optimizers this is the best
+        row alone.
+        """
+        before = self._random.get_state()
+        with self._answering("asked for its recommendation"):
+            point = _flat(self._optimizer.provide_recommendation().value)
+        self._random.set_state(before)
+        latent: Array = self._latents(point[None])[0]
+        return latent
 
     def learn(self, scores: Array) -> None:
         losses = np.clip(-scores, -WORST, WORST)

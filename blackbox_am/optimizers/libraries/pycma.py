@@ -138,6 +138,11 @@ class _Search(Session):
         self._points = points
         return self._frame.outward(torch.from_numpy(np.stack(points))).numpy()
 
+    def recommended(self) -> Array:
+        """The mean of the distribution, inside the bounds."""
+        point = np.asarray(self._es.result.xfavorite, dtype=np.float64)
+        return self._frame.outward(torch.from_numpy(point)).numpy()
+
     def learn(self, scores: Array) -> None:
         failed = np.isnan(scores)
         if (~failed).sum() < 2:

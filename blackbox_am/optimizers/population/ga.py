@@ -10,6 +10,7 @@ import torch
 from blackbox_am.core.optimizer import EVERY, Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
+from blackbox_am.optimizers._centers import center_of, elite_weights
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import rows_at
 from blackbox_am.optimizers._parameters import at_least, positive, share
@@ -163,6 +164,11 @@ class GA(Optimizer[GAState]):
         weights = torch.zeros_like(state.fitness)
         weights[:, 0] = FULL
         return replace(state, parents=parents, fitness=weights)
+
+    def center(self, space: Space, state: GAState) -> torch.Tensor:
+        places = torch.arange(state.fitness.shape[1], device=state.fitness.device)
+        best_first = -places.expand_as(state.fitness).to(torch.float64)
+        return center_of(space, state.parents, elite_weights(best_first, state.fitness > 0))
 
     def ask(self, space: Space, state: GAState, stream: Stream) -> torch.Tensor:
         used = self.parameters()

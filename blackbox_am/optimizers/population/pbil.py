@@ -79,6 +79,10 @@ class PBIL(Optimizer[PBILState]):
             generation=torch.zeros(targets, dtype=torch.int64, device=device),
         )
 
+    def center(self, space: Space, state: PBILState) -> torch.Tensor:
+        del space
+        return state.chances.argmax(-1)
+
     def ask(self, space: Space, state: PBILState, stream: Stream) -> torch.Tensor:
         size, dim = self.population, space.dim
         sums = for_each(lambda chances: chances.cumsum(-1), state.chances)

@@ -10,6 +10,7 @@ import torch
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
+from blackbox_am.optimizers._centers import center_of, elite_weights
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import best_row, comparable, improves
 from blackbox_am.optimizers._parameters import at_least, positive, share
@@ -87,6 +88,10 @@ class PSO(Optimizer[PSOState]):
             known=torch.zeros(shape, dtype=torch.bool, device=device),
             generation=torch.zeros(targets, dtype=torch.int64, device=device),
         )
+
+    def center(self, space: Space, state: PSOState) -> torch.Tensor:
+        rows = frame_of(space, state.memory).outward(state.memory)
+        return center_of(space, rows, elite_weights(state.scores, state.known))
 
     def ask(self, space: Space, state: PSOState, stream: Stream) -> torch.Tensor:
         size, dim = self.population, space.dim

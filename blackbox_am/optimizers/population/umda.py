@@ -10,6 +10,7 @@ import torch
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
+from blackbox_am.optimizers._centers import center_of
 from blackbox_am.optimizers._incumbents import comparable, rows_at
 from blackbox_am.optimizers._parameters import at_least, share
 from blackbox_am.optimizers._weights import descending
@@ -77,6 +78,9 @@ class UMDA(Optimizer[UMDAState]):
             known=torch.zeros(shape, dtype=torch.bool, device=device),
             generation=torch.zeros(targets, dtype=torch.int64, device=device),
         )
+
+    def center(self, space: Space, state: UMDAState) -> torch.Tensor:
+        return center_of(space, state.elites, state.known.to(torch.float64))
 
     def ask(self, space: Space, state: UMDAState, stream: Stream) -> torch.Tensor:
         size, dim = self.population, space.dim

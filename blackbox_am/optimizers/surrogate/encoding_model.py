@@ -178,6 +178,9 @@ class EncodingModel(Optimizer[EncodingModelState]):
             length=torch.ones(targets, dtype=torch.float64, device=device),
         )
 
+    def center(self, space: Space, state: EncodingModelState) -> torch.Tensor:
+        return space.project(frame_of(space, state.mean).outward(state.mean))
+
     def ask(self, space: Space, state: EncodingModelState, stream: Stream) -> torch.Tensor:
         extra = self.population // 2 * (self.screening - 1)
         steps = state.sigma.unsqueeze(1) * stream.normal(self.population + extra, space.dim)

@@ -11,12 +11,16 @@ import torch
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
+from blackbox_am.optimizers._centers import vote
 from blackbox_am.optimizers._incumbents import rows_at
 from blackbox_am.optimizers._parameters import at_least, memory, positive
 from blackbox_am.optimizers._weights import descending
 from blackbox_am.optimizers.tensor_train import _law as law
 from blackbox_am.optimizers.tensor_train._adam import climb
 from blackbox_am.optimizers.tensor_train._grid import Grid, SearchesGrid
+
+CENTER_DRAWS = 32
+"""Samples of the law whose most frequent values are its centre."""
 
 
 @dataclass
@@ -121,6 +125,18 @@ class TensorTrain(SearchesGrid[TensorTrainState]):
             steps=torch.zeros(targets, dtype=torch.int64, device=stream.device),
             generation=torch.zeros(targets, dtype=torch.int64, device=stream.device),
         )
+
+    def center(self, space: Space, state: TensorTrainState) -> torch.Tensor:
+        """The most frequent value of each coordinate, or code, among `CENTER_DRAWS` samples of the
+        law, drawn without the uniform share and with numbers that are always the same.
+        """
+        grid = self.grid_of(space, state.cores)
+        cores = state.cores
+        stream = Stream(0, "center", 0, device=cores.device, dtype=cores.dtype)
+        uniform = stream.uniform(grid.modes, CENTER_DRAWS)
+        uniform = uniform.expand(len(cores), -1, -1).contiguous()
+        rows = grid.latents(law.draw(cores, uniform, 0.0, grid.bits))
+        return space.project(vote(rows, rows.new_ones(rows.shape[:2], dtype=torch.float64)))
 
     def ask(self, space: Space, state: TensorTrainState, stream: Stream) -> torch.Tensor:
         grid = self.grid_of(space, state.cores)

@@ -57,10 +57,10 @@ def test_it_is_pycma_to_the_last_bit(variant: str) -> None:
     if sampler is not None:
         options = sampler.extend_cma_options(options)
         options["CMA_sampler_options"] = {"randn": options["randn"]}
-    numbers[0] = np.random.default_rng(search._stream("init").seeds[0])
+    numbers[0] = np.random.default_rng(search.stream("init").seeds[0])
     theirs = cma.CMAEvolutionStrategy(np.zeros(12), 0.5, options)
     for _ in range(40):
-        numbers[0] = np.random.default_rng(search._stream("ask").seeds[0])
+        numbers[0] = np.random.default_rng(search.stream("ask").seeds[0])
         points = theirs.ask()
         latents = search.ask()
         assert np.array_equal(latents[0].numpy(), np.stack(points))

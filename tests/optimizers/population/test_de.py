@@ -41,7 +41,7 @@ def test_trials_by_hand(strategy: Any) -> None:
     optimizer = DE(population=10, strategy=strategy, weight=0.6, crossover=1.0)
     search = Search(optimizer, build_space(SIX), targets=(0,), dtype=torch.float64)
     rows = search.run(1)[0]
-    one, two, three = (rows[0, i[0]] for i in donors(search._stream("ask"), 10))
+    one, two, three = (rows[0, i[0]] for i in donors(search.stream("ask"), 10))
     if strategy == "rand1bin":
         expected = one + 0.6 * (two - three)
     else:

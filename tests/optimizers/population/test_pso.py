@@ -23,7 +23,7 @@ def test_one_flight_by_hand() -> None:
     scores = torch.stack([search.scores(x.unsqueeze(0))[0] for x in places])
     own = places.gather(0, scores.argmax(0)[None, :, None].expand(1, -1, 6))[0]
     best = own[scores.amax(0).argmax()]
-    stream = search._stream("ask")
+    stream = search.stream("ask")
     pulls = [stream.uniform(5, 6)[0] for _ in range(2)]
     velocity = 0.6 * (places[2] - places[1])
     velocity = velocity + 1.1 * pulls[0] * (own - places[2]) + 1.3 * pulls[1] * (best - places[2])
