@@ -130,6 +130,13 @@ class Perturbation(InputNeighbourhood):
             stimuli = bounded(clean + within)
         return self._rounded(stimuli, clean) if self.bits else stimuli
 
+    def latent_limits(self, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Limits if the latent is the change of each value itself, in units of a ball of values."""
+        if self.squash or self.basis != "pixels" or self.ball == "l0":
+            return None
+        clean = self.mine(targets, self._clean_on, targets.device).flatten(1)
+        return (-clean / self.radius).clamp(min=-1), ((1 - clean) / self.radius).clamp(max=1)
+
     def _spread(self, shaped: torch.Tensor) -> torch.Tensor:
         """U(z), (N, *stimulus), for latents (N, *latent)."""
         if self.basis == "tiles":
@@ -165,7 +172,8 @@ class Perturbation(InputNeighbourhood):
             mask = mask * (places > 0)
         shape = (len(shaped), 1, *shaped.shape[2:]) if shaped.ndim > 2 else shaped.shape
         values = torch.sigmoid(2 * shaped) if self.squash else (shaped.clamp(-1, 1) + 1) / 2
-        return torch.where(mask.reshape(shape).bool(), values, clean)
+        replaced: torch.Tensor = torch.where(mask.reshape(shape).bool(), values, clean)
+        return replaced
 
     def _rounded(self, stimuli: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
         """Stimuli of whole steps of 1 / (2^bits - 1), in the ball around inputs of whole steps."""
@@ -180,7 +188,8 @@ class Perturbation(InputNeighbourhood):
             rounded = _rounded_within(change, self.radius * steps * (1 - 1e-6))
         whole = (base + rounded).clamp(0, steps) / steps
         # The gradient is that of the unrounded stimuli.
-        return stimuli + (whole - stimuli.detach()) if stimuli.requires_grad else whole
+        rounded_on: torch.Tensor = stimuli + (whole - stimuli.detach())
+        return rounded_on if stimuli.requires_grad else whole
 
     @cached_property
     def _latent_shape(self) -> tuple[int, ...]:

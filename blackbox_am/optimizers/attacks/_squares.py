@@ -23,34 +23,29 @@ def stripes(image: Image, stream: Stream) -> torch.Tensor:
     return signs(stream, channels, 1, width).expand(-1, -1, height, -1).contiguous()
 
 
-def painted(images: torch.Tensor, side: torch.Tensor, stream: Stream) -> torch.Tensor:
+def painted(
+    images: torch.Tensor, side: torch.Tensor, stream: Stream, limits: tuple[torch.Tensor, ...]
+) -> torch.Tensor:
     """`images` with one sign for each channel in a window of random place.
 
+    The signs are drawn twice, and the second draw serves where the first changes nothing. If
+    neither changes anything, the first is inverted.
+
     Args:
-        images: (K, C, H, W) of -1 and 1.
+        images: (K, C, H, W), within the limits.
         side: (K,) int64, the window's side.
         stream: random numbers of this generation.
+        limits: least and greatest values of a change, each (K or 1, C, H, W).
     """
     window = _window(images, side, stream)
     colours = signs(stream, 2, images.shape[1], 1, 1)
-    found = _different(images, window, colours[:, 0], colours[:, 1])
-    return torch.where(window, found, images)
-
-
-def _different(
-    images: torch.Tensor, window: torch.Tensor, first: torch.Tensor, second: torch.Tensor
-) -> torch.Tensor:
-    """Colours (K, C, 1, 1) with which the window changes: the first, the second, or the opposite of
-    the first.
-    """
-    for colour in (first, second):
-        same = ((images == colour) | ~window).flatten(1).all(1)
-        if colour is first:
-            chosen, missing = first, same
-        else:
-            chosen = torch.where((missing & ~same)[:, None, None, None], second, chosen)
-            missing = missing & same
-    return torch.where(missing[:, None, None, None], -first, chosen)
+    first, second = (torch.where(window, colour, images) for colour in colours.unbind(1))
+    inverted = torch.where(window, -colours[:, 0], images)
+    same, again = (
+        (proposal.clamp(*limits) == images).flatten(1).all(1)[:, None, None, None]
+        for proposal in (first, second)
+    )
+    return torch.where(~same, first, torch.where(~again, second, inverted))
 
 
 def _window(images: torch.Tensor, side: torch.Tensor, stream: Stream) -> torch.Tensor:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 
+from blackbox_am.core.generator import Generator
 from blackbox_am.core.optimizer import Optimizer, SearchContext
+from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._incumbents import comparable
@@ -26,12 +30,14 @@ class SquareState:
     """State of K attacks.
 
     Attributes:
+        target: (K,) int64, the position of each target in the study.
         change: (K, D) the best change so far, in units of the ball.
         score: (K,) float64, its score.
         known: (K,) bool, whether there is a score.
         queries: (K,) int64, generations told.
     """
 
+    target: torch.Tensor
     change: torch.Tensor
     score: torch.Tensor
     known: torch.Tensor
@@ -51,10 +57,10 @@ class Square(Optimizer[SquareState]):
     windows into a new pair of pyramids in the first. The window's share of the input starts at
     `share` and halves at the paper's queries, which are scaled to the study's budget.
 
-    This implementation differs in three things. It proposes another change where a proposal equals
-    the best change, but does not see which changes the range of the input cuts off. An equal score
-    is accepted. An input without height and width, such as a series or a row of a table, is one
-    line, and windows are parts of the line.
+    Where the generator knows what the range of the input cuts off (`perturbation` does), changes
+    are cut off before they are compared and before their energy is measured, as in the paper. This
+    implementation differs in two things. An equal score is accepted. An input without height and
+    width, such as a series or a row of a table, is one line, and windows are parts of the line.
 
     The space is a box around the input: `perturbation` with ``squash = false`` and the same ball.
 
@@ -85,24 +91,40 @@ class Square(Optimizer[SquareState]):
         del space
         return self if self.budget else replace(self, budget=context.queries_per_target)
 
+    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
+        del network
+        mine = copy.copy(self)
+        object.__setattr__(mine, "_generator", generator)
+        return mine
+
     def init(self, space: Space, targets: int, stream: Stream) -> SquareState:
         first = _squares.stripes if self.norm == "linf" else _squares.tiles
+        target = torch.arange(targets, device=stream.device)
+        change = first(image_of(space), stream).flatten(1)
         return SquareState(
-            change=first(image_of(space), stream).flatten(1),
+            target=target,
+            change=self._cut(space, target, change),
             score=torch.zeros(targets, dtype=torch.float64, device=stream.device),
             known=torch.zeros(targets, dtype=torch.bool, device=stream.device),
             queries=torch.zeros(targets, dtype=torch.int64, device=stream.device),
         )
 
     def started_at(self, space: Space, state: SquareState, latents: torch.Tensor) -> SquareState:
-        return replace(state, change=changes_of(space, latents).to(state.change.dtype))
+        change = changes_of(space, latents).to(state.change.dtype)
+        return replace(state, change=self._cut(space, state.target, change))
 
     def ask(self, space: Space, state: SquareState, stream: Stream) -> torch.Tensor:
         image = image_of(space)
-        shaped = state.change.reshape(-1, *image)
+        best = state.change.reshape(-1, *image)
         side = self._side(image, state.queries)
-        propose = _squares.painted if self.norm == "linf" else _squares.moved
-        proposed = propose(shaped, side, stream).flatten(1)
+        if self.norm == "linf":
+            limits = self._limits(space, state.target, state.change)
+            proposed = _squares.painted(
+                best, side, stream, tuple(x.reshape(-1, *image) for x in limits)
+            )
+        else:
+            proposed = _squares.moved(best, side, stream)
+        proposed = proposed.flatten(1)
         # The first change is measured before it is changed.
         change = torch.where(state.known[:, None], proposed, state.change)
         return latents_of(space, change).unsqueeze(1)
@@ -118,13 +140,31 @@ class Square(Optimizer[SquareState]):
         del gradients
         told = scores[:, 0]
         better = ~told.isnan() & (~state.known | (comparable(scores)[:, 0] >= state.score))
-        change = changes_of(space, latents[:, 0])
+        change = self._cut(space, state.target, changes_of(space, latents[:, 0]))
         return SquareState(
+            target=state.target,
             change=torch.where(better[:, None], change, state.change),
             score=torch.where(better, comparable(scores)[:, 0], state.score),
             known=state.known | better,
             queries=state.queries + 1,
         )
+
+    def _cut(self, space: Space, target: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+        """`change` (K, D) without the part that the range of the input cuts off."""
+        low, high = self._limits(space, target, change)
+        return change.clamp(low, high)
+
+    def _limits(
+        self, space: Space, target: torch.Tensor, like: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Least and greatest changes (K or 1, D), in units of the ball."""
+        generator: Generator | None = getattr(self, "_generator", None)
+        limits = None if generator is None else generator.latent_limits(target)
+        if limits is None:
+            ones = torch.ones_like(like[:1])
+            return -ones, ones
+        low, high = (changes_of(space, limit.to(like.dtype)) for limit in limits)
+        return low, high
 
     def _side(self, image: tuple[int, int, int], queries: torch.Tensor) -> torch.Tensor:
         """(K,) int64: the side of the window of each target."""
