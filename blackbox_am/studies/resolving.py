@@ -171,7 +171,7 @@ def settle(request: Request, space: Space, found: Probed) -> Settled:
     spec, oracle = request.spec, request.oracle
     targets, budget = len(spec.targets), spec.budget.queries_per_target
     asked = build_optimizer(spec.optimizer)
-    optimizer = asked.resolve(space, SearchContext(budget, targets, found.noisy))
+    optimizer = asked.resolve(space, _context(request, noisy=found.noisy))
     optimizer.check(space)
     optimizer = optimizer.bind(request.generator, request.network)
     _check_climbable(spec, optimizer, request.generator, oracle)
@@ -182,6 +182,24 @@ def settle(request: Request, space: Space, found: Probed) -> Settled:
         batch_size=_batch_size(oracle, population * targets, found),
         noisy=found.noisy,
         warning=_warning(optimizer.name, population, budget, found),
+    )
+
+
+def _context(request: Request, *, noisy: bool) -> SearchContext:
+    """What is known of the study before it begins."""
+    spec, generator = request.spec, request.generator
+    return SearchContext(
+        spec.budget.queries_per_target,
+        len(spec.targets),
+        noisy,
+        exact=request.oracle is not None and not noisy,
+        started=spec.start is not None,
+        climbable=(
+            generator is not None
+            and generator.differentiable
+            and generator.targets is None
+            and len(generator.stimulus_shape) == 3
+        ),
     )
 
 
