@@ -54,8 +54,8 @@ def generator_of(given: Any, catalogue: Catalogue) -> Generator:
     cure = ""
     if isinstance(given, torch.nn.Module):
         cure = (
-            "; of a network, save it (torch.jit.save) and give the generator "
-            "generators.networks.torchscript.TorchScript, which asks for its dimension and shape"
+            "; put a network into generators.networks.torch_generator.TorchGenerator, which asks "
+            "for its dimension and shape"
         )
     elif inspect.isclass(given) and issubclass(given, Generator):
         cure = f"; make one, such as {given.__name__}(...)"

@@ -54,13 +54,12 @@ class Search:
             start = torch.tensor(study.created.start.numpy(), device=self.device)
             self._state = self.optimizer.started_at(self.space, self._state, start)
 
-    def begins_at(self, study: Study, start: ArrayData) -> bool:
-        """Whether the optimizer can begin at latents (K, D)."""
+    def begins_at(self, optimizer: Optimizer[Any], study: Study, start: ArrayData) -> bool:
+        """Whether `optimizer` can begin the search at latents (K, D)."""
         targets = range(len(study.targets))
-        state = self.optimizer.init(self.space, len(targets), self._stream(study, "init", targets))
-        latents = torch.tensor(start.numpy(), device=self.device)
+        state = optimizer.init(self.space, len(targets), self._stream(study, "init", targets))
         try:
-            self.optimizer.started_at(self.space, state, latents)
+            optimizer.started_at(self.space, state, torch.tensor(start.numpy(), device=self.device))
         except Unsupported:
             return False
         return True

@@ -281,7 +281,14 @@ class Study:
             values = event.values.numpy()
             self.natural = self.scorer.score_given(self.targets, event.quantities, values)
             if event.start is not None:
-                self.created = msgspec.structs.replace(self.created, start=event.start)
+                self.created = msgspec.structs.replace(
+                    self.created,
+                    start=event.start,
+                    optimizer=event.optimizer,
+                    population=event.population,
+                    batch_size=event.batch_size,
+                )
+                self._open_next(self.generation)
             return
         self.probed = True
         self.created = msgspec.structs.replace(
