@@ -35,7 +35,7 @@ class SearchContext:
         noisy: whether repeated measurements of the same stimuli may give different activations.
         exact: whether the study has an oracle that is known to repeat its answers; False where
             clients measure.
-        started: whether the study has a start.
+        started: whether the study has a start, or natural images that are expected to give one.
         climbable: whether gradients lead through the study's generator to pictures, which are the
             same for all targets.
     """
