@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,6 +55,8 @@ def search(
     *,
     queries: int,
     noise: str,
+    store: str | Path = ":memory:",
+    name: str = "bench",
 ) -> Result:
     """Searches every unit of a problem `seeds` times, in one study.
 
@@ -63,6 +66,8 @@ def search(
         optimizer, parameters: what searches.
         queries: rows for each target.
         noise: see `level`.
+        store: journal of the study, from which a search that was stopped continues.
+        name: of the study in the journal.
 
     Raises:
         BlackboxError: if the optimizer refuses the problem, or fails.
@@ -83,6 +88,8 @@ def search(
         queries_per_target=queries,
         keep_latents="best" if spread == 0 else "all",
         device="cpu",
+        store=store,
+        study_id=name,
     )
 
 
