@@ -55,6 +55,7 @@ def search(
     *,
     queries: int,
     noise: str,
+    start: NDArray[Any] | None = None,
     store: str | Path = ":memory:",
     name: str = "bench",
 ) -> Result:
@@ -66,6 +67,7 @@ def search(
         optimizer, parameters: what searches.
         queries: rows for each target.
         noise: see `level`.
+        start: (K, D) latents at which the searches begin; None for the optimizer's own start.
         store: journal of the study, from which a search that was stopped continues.
         name: of the study in the journal.
 
@@ -86,6 +88,7 @@ def search(
         optimizer=optimizer,
         parameters=parameters,
         queries_per_target=queries,
+        start=start,
         keep_latents="best" if spread == 0 else "all",
         device="cpu",
         store=store,

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from blackbox_am.bench import problems
-from blackbox_am.bench.problems import MANGO_MEAN, MANGO_STD
+from blackbox_am.bench.mango import MANGO_MEAN, MANGO_STD
 from blackbox_am.core.generator import check_latents
 from blackbox_am.errors import InvalidInput, InvalidSpec, ShapeMismatch
 from blackbox_am.generators.networks.vq_module import VQModule
