@@ -53,6 +53,15 @@ NAMED = {
 }
 
 
+@pytest.mark.parametrize(
+    ("changes", "chosen"),
+    [({"start": np.full((1, 192), 0.5)}, "pixel_ridge"), ({}, "snes")],
+)
+def test_a_start_lets_auto_follow_gradients_through_the_generator(client, changes, chosen):
+    study = client.create(**wanted(optimizer="auto", parameters={}, targets=["units:0"], **changes))
+    assert study.progress().optimizer == chosen
+
+
 class Opaque(Pixels):
     """A generator that cannot be differentiated through."""
 
