@@ -218,7 +218,7 @@ def test_an_operator_allows_what_there_is():
 
 def test_parameters_reach_the_generator_inside_its_wrappers():
     wraps = [{"kind": "resize", "size": [5, 4]}]
-    entry = {"kind": "dct", "shape": [3, 8, 8], "lowest": 16, "wrap": wraps}
+    entry = {"kind": "dct", "shape": [3, 8, 8], "cycles": 2.2, "wrap": wraps}
     catalogue = Catalogue.from_plain({"generators": {"a": entry}})
     assert catalogue.generator("a", {"contrast": 3}).inner.contrast == 3.0
     catalogue.add_generator("b", catalogue.generator("a"), allow=["shape"])
@@ -230,7 +230,7 @@ def test_parameters_reach_the_generator_inside_its_wrappers():
 
 
 def test_the_variants_that_are_kept_are_few():
-    entry = {"kind": "dct", "shape": [3, 8, 8], "lowest": 16}
+    entry = {"kind": "dct", "shape": [3, 8, 8], "cycles": 2.2}
     catalogue = Catalogue.from_plain({"generators": {"a": entry}})
     first = catalogue.generator("a", {"contrast": 1.0})
     for number in range(VARIANTS - 1):

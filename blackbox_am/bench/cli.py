@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from blackbox_am.bench import measurement
+from blackbox_am.bench.progress import progress_bar, say
 from blackbox_am.bench.termination import ends_in_order
 from blackbox_am.errors import InvalidInput, did_you_mean
 
@@ -19,31 +16,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Benchmarks: every command prints a table of ratios to a baseline of the same run.",
 )
-
-console = Console(stderr=True, highlight=False)
-
-
-def say(text: str) -> None:
-    """Print what is measured next; an animated spinner would disturb the measurement."""
-    console.print(text, style="dim")
-
-
-@contextmanager
-def progress_bar(steps: int) -> Iterator[Callable[[str], None]]:
-    """Print a line for each of `steps` steps, above a progress bar on a terminal.
-
-    The bar is redrawn only at these steps, so that nothing runs during a measurement.
-    """
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
-        task = bar.add_task("", total=steps)
-
-        def tell(text: str) -> None:
-            console.print(text, style="dim")
-            bar.update(task, advance=1, refresh=True)
-
-        yield tell
-
 
 Assets = Annotated[
     Path | None, typer.Option(help="Folder with more models, see bench/problems.py.")
@@ -114,7 +86,8 @@ def optimizers(
         typer.Option(
             "--optimizer",
             "-o",
-            help="NAME or NAME,PARAMETER=VALUE; default a selection. Repeatable.",
+            help="NAME or NAME,PARAMETER=VALUE, with naturals=N N encoded natural images first; "
+            "default a selection. Repeatable.",
         ),
     ] = None,
     noise: Annotated[
@@ -125,6 +98,9 @@ def optimizers(
         ),
     ] = None,
     units: Annotated[int, typer.Option(help="Units of each problem.", min=1)] = 4,
+    first_unit: Annotated[
+        int, typer.Option(help="Number of units to leave out before these.", min=0)
+    ] = 0,
     seeds: Annotated[int, typer.Option(help="Searches for each unit.", min=1)] = 5,
     queries: Annotated[int, typer.Option(help="Budget of each search.", min=100)] = 1000,
     dimension: Annotated[
@@ -167,6 +143,7 @@ def optimizers(
         dimensions=tuple(dimension or bench.DIMENSIONS),
         jobs=jobs,
         assets=assets,
+        first=first_unit,
     )
     bench.run(request, results=results, page=page, picture=picture, json_file=json_file, say=say)
 
@@ -176,7 +153,9 @@ def optimizers(
 def oracle(
     part: Annotated[
         list[str] | None,
-        typer.Option("--part", help="stream, call, cache or resnet; default all. Repeatable."),
+        typer.Option(
+            "--part", help="stream, call, cache, resnet or layers; default all. Repeatable."
+        ),
     ] = None,
     repeats: Annotated[
         int, typer.Option(help="Pairs of each comparison; the table shows medians.", min=1)
@@ -201,12 +180,15 @@ def oracle(
     resnet: number of test images that a ResNet-20 classifies correctly through each kind of
     oracle.
 
+    layers: rows a second where one layer and where twelve layers of the shipped CNN are read, by
+    ONNX Runtime and by torch.
+
     Servers run in separate processes on this machine. The table shows each number with its
     baseline of the same run; ratios are medians over the repeats, with their quartiles.
 
         blackbox-am bench oracle --part stream --repeats 15
     """
-    from blackbox_am.bench import oracle_kinds, oracles
+    from blackbox_am.bench import layers, oracle_kinds, oracles
 
     parts = list(dict.fromkeys(part or oracles.PARTS))
     oracles.check(parts)
@@ -214,7 +196,10 @@ def oracle(
     if lacking:
         say(f"(d) skipped: {assets} lacks {', '.join(lacking)}; --assets names the folder")
         parts.remove("resnet")
-    steps = {"resnet": len(oracle_kinds.KINDS)}
+    steps = {
+        "resnet": len(oracle_kinds.KINDS),
+        "layers": len(layers.CHOICES) * (repeats + 1),
+    }
     lines: list[measurement.Measurement] = []
     with progress_bar(sum(steps.get(part, repeats + 1) for part in parts)) as tell:
         if "stream" in parts:
@@ -225,6 +210,8 @@ def oracle(
             lines.append(oracles.cache_hit(repeats, 64, tell))
         if "resnet" in parts:
             lines += oracle_kinds.resnet(assets, images, tell)
+        if "layers" in parts:
+            lines += layers.layers(repeats, 64, tell)
     measurement.show("bench oracle: loopback, servers in separate processes", lines, json_file)
 
 

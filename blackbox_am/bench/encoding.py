@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ import torch
 
 from blackbox_am.bench.problems import Problem
 from blackbox_am.bench.sheets import Sheet
-from blackbox_am.core.generator import Generator
+from blackbox_am.fitting.cards import decibels, reproduced
 
 BATCH = 100
 
@@ -46,11 +45,7 @@ def measure(name: str, problem: Problem) -> Encoding:
     images, generator = problem.images, problem.generator
     made = reproduced(generator, images)
     error = (made - images).square().mean()
-    with torch.no_grad():
-        before, after = (
-            torch.cat([problem.oracle.observe(part, problem.units) for part in whole.split(BATCH)])
-            for whole in (images, made)
-        )
+    before, after = (_observed(problem, whole) for whole in (images, made))
     best = before.argmax(0)
     units = torch.arange(len(problem.units))
     kept = after[best, units] / before[best, units]
@@ -64,16 +59,11 @@ def measure(name: str, problem: Problem) -> Encoding:
     )
 
 
-def reproduced(generator: Generator, images: torch.Tensor) -> torch.Tensor:
-    """(N, *stimulus): `images` encoded and rendered."""
+def _observed(problem: Problem, images: torch.Tensor) -> torch.Tensor:
+    """(N, units) activations."""
     with torch.no_grad():
-        parts = torch.split(images, BATCH)
-        return torch.cat([generator.render(generator.encode(part)).cpu() for part in parts])
-
-
-def decibels(error: float) -> float:
-    """Peak signal-to-noise ratio for values in [0, 1] of a mean squared error."""
-    return -10 * math.log10(max(error, 1e-12))
+        parts = [problem.oracle.observe(p, problem.units) for p in torch.split(images, BATCH)]
+    return torch.cat(parts)
 
 
 def sheet(found: Sequence[Encoding], oracle: str) -> Sheet:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,38 @@ def at_least(
     return Measurement(
         name, value, unit, baseline, value / baseline, f">= {target:g} {unit}", value >= target
     )
+
+
+def in_turn(
+    ways: dict[str, Callable[[], object]],
+    repeats: int,
+    title: str,
+    say: Callable[[str], None],
+    *,
+    calls: int = 1,
+) -> dict[str, list[float]]:
+    """Seconds of each function in each repeat, as the median of `calls` consecutive calls.
+
+    The functions are measured in turn, in alternating order, so that a drift of the machine
+    affects all of them equally. The first round is a warm-up and is not counted.
+    """
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for index in range(repeats + 1):
+        for name in list(ways) if index % 2 else list(reversed(ways)):
+            took = []
+            for _ in range(calls):
+                started = time.perf_counter()
+                ways[name]()
+                took.append(time.perf_counter() - started)
+            if index:  # the first round is a warm-up
+                found[name].append(float(np.median(took)))
+        say(f"{title}: {index} of {repeats}")
+    return found
+
+
+def rates(found: dict[str, list[float]], amount: float) -> dict[str, list[float]]:
+    """`amount` a second, for seconds of each function and repeat."""
+    return {name: [amount / seconds for seconds in each] for name, each in found.items()}
 
 
 def show(title: str, measurements: Sequence[Measurement], json_file: Path | None) -> None:

@@ -88,7 +88,7 @@ def _torch_module(assets: Path, stack: ExitStack) -> tuple[Oracle, str]:
 def _onnx(assets: Path, stack: ExitStack) -> tuple[Oracle, str]:
     del stack
     return Onnx(
-        _exported(resnet20(assets).model), (3, 32, 32), MEAN, STD, batch_size=BATCH
+        exported(resnet20(assets).model), (3, 32, 32), MEAN, STD, batch_size=BATCH
     ), "scores"
 
 
@@ -119,7 +119,7 @@ KINDS: dict[str, Build] = {
 """For each kind, the function that builds the oracle and names the layer of the scores."""
 
 
-def _exported(model: torch.nn.Module) -> bytes:
+def exported(model: torch.nn.Module) -> bytes:
     """The model as ONNX, for any number of rows."""
     file = io.BytesIO()
     with warnings.catch_warnings():

@@ -5,13 +5,12 @@
 (b) A small call, compared with a bare gRPC call with messages of the same size.
 (c) An answer from the cache, compared with the forward pass of the shipped network.
 
-The module `oracle_kinds` measures (d).
+The module `oracle_kinds` measures (d), and `layers` (e).
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import torch
 
 from blackbox_am.bench.bare_grpc import ANSWER_BYTES, Bare
 from blackbox_am.bench.far_side import CLASSES, FarSide
-from blackbox_am.bench.measurement import Measurement, compare
+from blackbox_am.bench.measurement import Measurement, compare, in_turn, rates
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, OracleFailed, did_you_mean
@@ -30,7 +29,7 @@ from blackbox_am.oracles.wrappers.cache import Cache
 Say = Callable[[str], None]
 
 NUMBERS = [Unit("numbers", 0), Unit("numbers", 1)]
-PARTS = ("stream", "call", "cache", "resnet")
+PARTS = ("stream", "call", "cache", "resnet", "layers")
 CALLS = 40
 """Number of consecutive small calls; the measurement is their median."""
 
@@ -64,12 +63,12 @@ def stream(repeats: int, rows: int, size: int, say: Say) -> list[Measurement]:
             "echo": lambda: bare.echo(data),
             "uint8": lambda: _carried(rounded, stimuli, 0.5 / 255),
         }
-        found = _in_turn(ways, repeats, "(a) stream", say)
+        found = in_turn(ways, repeats, "(a) stream", say)
         exact.close()
         rounded.close()
         bare.close()
-    megabytes = _rates(found, data.nbytes / 1e6)
-    per_second = _rates(found, rows)
+    megabytes = rates(found, data.nbytes / 1e6)
+    per_second = rates(found, rows)
     floats = compare(
         "(a) ObserveStream / bare sink", megabytes["float32"], megabytes["sink"], "MB/s",
         at_least=0.7,
@@ -103,7 +102,7 @@ def small_call(repeats: int, say: Say) -> Measurement:
             "bare": lambda: bare.call(payload),
             "ours": lambda: oracle.observe(stimulus, NUMBERS),
         }
-        found = _in_turn(ways, repeats, "(b) small call", say, calls=CALLS)
+        found = in_turn(ways, repeats, "(b) small call", say, calls=CALLS)
         oracle.close()
         bare.close()
     ratio = compare("", found["ours"], found["bare"], "s")
@@ -126,12 +125,14 @@ def cache_hit(repeats: int, rows: int, say: Say) -> Measurement:
             "forward": lambda: model.observe(images, units),
             "hit": lambda: cached.observe(images, units),
         }
-        found = _in_turn(ways, repeats, "(c) cache", say)
+        found = in_turn(ways, repeats, "(c) cache", say)
         if not torch.equal(cached.observe(images, units), bought):
             raise OracleFailed("the cache returned other activations than the model")
         cached.close()
-    rates = _rates(found, rows)
-    return compare("(c) cache hit / forward", rates["hit"], rates["forward"], "rows/s", at_least=20)
+    speeds = rates(found, rows)
+    return compare(
+        "(c) cache hit / forward", speeds["hit"], speeds["forward"], "rows/s", at_least=20
+    )
 
 
 def _carried(oracle: Remote, stimuli: torch.Tensor, tolerance: float) -> None:
@@ -139,34 +140,3 @@ def _carried(oracle: Remote, stimuli: torch.Tensor, tolerance: float) -> None:
     answer = oracle.observe(stimuli, NUMBERS)
     if not torch.allclose(answer, stimuli.flatten(1)[:, :2], rtol=0, atol=tolerance + 1e-6):
         raise OracleFailed("the oracle received other stimuli than were sent")
-
-
-def _in_turn(
-    ways: dict[str, Callable[[], object]],
-    repeats: int,
-    title: str,
-    say: Say,
-    *,
-    calls: int = 1,
-) -> dict[str, list[float]]:
-    """Seconds of each function in each repeat, as the median of `calls` consecutive calls.
-
-    The functions are measured in turn, in alternating order, so that a drift of the machine
-    affects all of them equally. The first round is a warm-up and is not counted.
-    """
-    found: dict[str, list[float]] = {name: [] for name in ways}
-    for index in range(repeats + 1):
-        for name in list(ways) if index % 2 else list(reversed(ways)):
-            took = []
-            for _ in range(calls):
-                started = time.perf_counter()
-                ways[name]()
-                took.append(time.perf_counter() - started)
-            if index:  # the first round is a warm-up
-                found[name].append(float(np.median(took)))
-        say(f"{title}: {index} of {repeats}")
-    return found
-
-
-def _rates(found: dict[str, list[float]], amount: float) -> dict[str, list[float]]:
-    return {name: [amount / seconds for seconds in each] for name, each in found.items()}

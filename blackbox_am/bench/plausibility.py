@@ -4,23 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from blackbox_am.zoo import catalogue, loading
-
-NETWORK = "cifar_vit"
-BATCH = 100
-
-
-def features(stimuli: torch.Tensor) -> torch.Tensor:
-    """Class tokens (N, 96) of the shipped vision transformer for stimuli (N, 3, 32, 32)."""
-    entry = catalogue.entry(NETWORK)
-    network = loading.load_classifier(NETWORK)
-    mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in (entry.mean, entry.std))
-    with torch.no_grad():
-        found = [
-            network.features((part - mean) / std)[:, 0]  # type: ignore[operator]
-            for part in torch.split(stimuli, BATCH)
-        ]
-    return torch.cat(found)
+from blackbox_am.fitting.kid import features
 
 
 def strangeness(stimuli: torch.Tensor, natural: torch.Tensor) -> torch.Tensor:

@@ -20,12 +20,21 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
+from blackbox_am.core.generator import Generator
 from blackbox_am.errors import NotFound
+from blackbox_am.generators.data.pca import PCA
+from blackbox_am.generators.parametric.dct import DCT
+from blackbox_am.generators.parametric.fourier import Fourier
+from blackbox_am.generators.parametric.maco import Maco
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.torch.torch_module import TorchModule
 
+NAME = "squeezenet"
+GENERATORS = ("dct_227", "fourier_227", "maco_227", "pca_227", "pixels_227")
 WEIGHTS_FILE = "squeezenet10_imagenet.safetensors"
 PHOTOS_FILE = "imagenet_sample_200.zip"
 SIDE = 227
+BATCH = 20
 CLASSES = 1000
 UNITS = tuple(f"logits:{number}" for number in (25, 150, 275, 400, 525, 650, 775, 900))
 """The classes of every 25th photo, from the sixth."""
@@ -120,6 +129,33 @@ def other_photos(assets: Path) -> torch.Tensor:
     stimuli, classes = photos(assets)
     searched = torch.tensor([int(unit.partition(":")[2]) for unit in UNITS])
     return stimuli[~torch.isin(classes, searched)]
+
+
+def generator(name: str, assets: Path) -> Generator:
+    """One of `GENERATORS`, with default parameters; the components of `pca_227` are those of the
+    photos of other classes, as many as there are.
+
+    Raises:
+        NotFound: if `assets` lacks the photos, which `pca_227` needs.
+    """
+    shape = (3, SIDE, SIDE)
+    if name == "pca_227":
+        others = other_photos(assets).numpy()
+        return PCA(others, components=len(others) - 1)
+    made: dict[str, type[DCT | Fourier | Maco | Pixels]] = {
+        "dct_227": DCT,
+        "fourier_227": Fourier,
+        "maco_227": Maco,
+        "pixels_227": Pixels,
+    }
+    return made[name](shape)
+
+
+def recognised(stimuli: torch.Tensor, assets: Path) -> torch.Tensor:
+    """(N,) int64: the class with the largest logit of each stimulus (N, 3, 227, 227)."""
+    model = oracle(assets).model.eval()
+    with torch.no_grad():
+        return torch.cat([model(part).argmax(1) for part in torch.split(stimuli, BATCH)])
 
 
 def _existing(assets: Path, name: str) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from blackbox_am import plugins
+from blackbox_am.catalogue._folders import folder_entry
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.errors import InvalidSpec
@@ -78,6 +79,20 @@ GENERATORS: Kind[Generator] = Kind(
 )
 
 
+def in_folder(entry: Any) -> Any:
+    """A copy of a generator's entry; `folder = "mine/"` is replaced by the kind and the parameters
+    that the folder's manifest gives. Parameters of the entry take precedence.
+
+    Raises:
+        NotFound: if the folder has no manifest.
+        InvalidSpec: if the manifest is damaged.
+    """
+    if not isinstance(entry, dict) or "folder" not in entry or "kind" in entry:
+        return dict(entry) if isinstance(entry, dict) else entry
+    rest = {key: value for key, value in entry.items() if key != "folder"}
+    return {**folder_entry(entry["folder"]), **rest}
+
+
 def entries_of(tables: Mapping[str, Any], noun: str) -> list[tuple[str, Any]]:
     """Names and entries of the tables `[noun.NAME]`.
 
@@ -86,7 +101,7 @@ def entries_of(tables: Mapping[str, Any], noun: str) -> list[tuple[str, Any]]:
     """
     entries = tables.get(noun, {})
     if not isinstance(entries, dict):
-        raise InvalidSpec(f"[{noun}] must be tables, [{noun}.NAME], each with a kind", field=noun)
+        raise InvalidSpec(f"[{noun}] must be tables, [{noun}.NAME]", field=noun)
     return list(entries.items())
 
 

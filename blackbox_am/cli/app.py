@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from blackbox_am.bench.cli import app as bench
-from blackbox_am.cli import catalog, study
+from blackbox_am.cli import catalog, generators, study
 from blackbox_am.cli.console import plain
 from blackbox_am.cli.demo import client_half, demo
 from blackbox_am.cli.failures import EXIT_CODES, Group
@@ -65,4 +65,5 @@ app.command()(demo)
 app.command("demo-client", hidden=True)(client_half)
 app.add_typer(study.app, name="study")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(generators.app, name="generators")
 app.add_typer(bench, name="bench")

@@ -28,7 +28,11 @@ def run(
         str, typer.Option("--oracle", help="The model, by its name in the catalogue.")
     ] = "cifar_cnn",
     generator: Annotated[
-        str, typer.Option("--generator", help="What makes the stimuli, by its name.")
+        str,
+        typer.Option(
+            "--generator",
+            help="What makes the stimuli, by its name, or by the folder of a fitted generator.",
+        ),
     ] = "cifar_vae",
     optimizer: options.OptimizerName = "auto",
     settings: options.Parameters = None,
@@ -38,6 +42,8 @@ def run(
     patience: options.Patience = None,
     seed: options.Seed = 0,
     start: options.Start = None,
+    baseline: options.Baseline = "none",
+    recheck_fraction: options.RecheckFraction = None,
     store: Annotated[
         str,
         typer.Option(
@@ -93,6 +99,8 @@ def run(
         "patience": patience,
         "seed": seed,
         "start": start,
+        "baseline": None if baseline == "none" else baseline,
+        "recheck_fraction": recheck_fraction,
     }
     study_id = study_id or _id_of(request)
     catalogue = catalogue_of(config)

@@ -23,7 +23,11 @@ Array = NDArray[Any]
 OnRows = Callable[[int], None]
 
 Generator = Annotated[
-    str, typer.Argument(help="Name of a generator; see `blackbox-am catalog generators`.")
+    str,
+    typer.Argument(
+        help="Name of a generator, see `blackbox-am catalog generators`; or the folder of one that "
+        "`blackbox-am generators fit` wrote."
+    ),
 ]
 Out = Annotated[
     Path,
@@ -230,8 +234,9 @@ class _LocalSource:
 
     def __init__(self, name: str, config: Path | None) -> None:
         from blackbox_am.cli.options import catalogue_of
+        from blackbox_am.studies.given import generator_of
 
-        self._generator = catalogue_of(config).generator(name)
+        self._generator = generator_of(name, catalogue_of(config))
         self.space = self._generator.space.spec
 
     def sample(self, n: int, seed: int) -> Array:

@@ -9,9 +9,11 @@ alone, at every position of the list.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
+
+from blackbox_am.core import blocks
 
 
 def position_seed(seed: int, purpose: str, generation: int, target: int | str) -> int:
@@ -51,14 +53,18 @@ class Stream:
 
     def normal(self, *shape: int) -> torch.Tensor:
         """(K, *shape) standard normal numbers."""
-        out = torch.empty(len(self.targets), *shape, device=self.device, dtype=self.dtype)
-        for k, generator in enumerate(self._generators):
-            out[k].normal_(generator=generator)
+        out = blocks.empty(len(self.targets), *shape, device=self.device, dtype=self.dtype)
+        self.fill_normal(out, range(len(self.targets)))
         return out
+
+    def fill_normal(self, out: torch.Tensor, positions: Iterable[int]) -> None:
+        """Fills the rows `positions` of `out` (K, ...) with standard normal numbers."""
+        for k in positions:
+            out[k].normal_(generator=self._generators[k])
 
     def uniform(self, *shape: int) -> torch.Tensor:
         """(K, *shape) numbers uniform in [0, 1)."""
-        out = torch.empty(len(self.targets), *shape, device=self.device, dtype=self.dtype)
+        out = blocks.empty(len(self.targets), *shape, device=self.device, dtype=self.dtype)
         for k, generator in enumerate(self._generators):
             out[k].uniform_(generator=generator)
         return out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import torch
 from blackbox_am.core.generator import Generator, bounded
 from blackbox_am.core.weights import few
 from blackbox_am.errors import BlackboxError, InvalidSpec, NotFound, StoreCorrupt, did_you_mean
+from blackbox_am.generators._cards import card_licence
 from blackbox_am.generators._slices import Slices
 from blackbox_am.zoo import catalogue
 
@@ -25,8 +25,6 @@ UNREADABLE = "Unable to load weights"
 """Part of diffusers' message about an existing file that cannot be read. Its error has the same
 class as the error for a missing file.
 """
-_CARD_LICENCE = re.compile(r"\A---\n(?:.*\n)*?license: *(\S+)")
-"""In the first lines of a model card."""
 
 
 class Loaded(Generator):
@@ -48,12 +46,7 @@ class Loaded(Generator):
         weights = getattr(self, "weights", "")
         if weights.startswith(ZOO):
             return catalogue.LICENCE
-        try:
-            card = (Path(weights) / "README.md").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
-        found = _CARD_LICENCE.search(card)
-        return found[1] if found else ""
+        return card_licence(Path(weights))
 
     def contents(self) -> Mapping[str, object]:
         weights = getattr(self, "weights", "")

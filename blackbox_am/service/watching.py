@@ -132,11 +132,22 @@ class _Thinner:
             if self._interval == 0:
                 yield event
             elif event.WhichOneof("event") in _OF_GENERATIONS:
-                self._held = event
+                if not self._tells_more_than(event):
+                    self._held = event
                 yield from self.due()
             else:
                 yield from self.flush()
                 yield event
+
+    def _tells_more_than(self, event: study_event_pb2.StudyEvent) -> bool:
+        """Whether the held-back event has the results of a generation, and `event` only opens the
+        next one.
+        """
+        return (
+            self._held is not None
+            and self._held.HasField("generation_closed")
+            and event.HasField("generation_opened")
+        )
 
     def due(self) -> Iterator[study_event_pb2.StudyEvent]:
         """Held-back events whose interval has passed."""

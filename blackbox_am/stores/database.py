@@ -82,9 +82,14 @@ class Database:
     @property
     def now(self) -> sa.ColumnElement[float]:
         """The database's clock, in seconds since the epoch; all processes use this clock."""
+        return sa.literal_column(self.now_text, sa.Float)
+
+    @property
+    def now_text(self) -> str:
+        """The SQL expression of `now`."""
         if self._reader.dialect.name == "sqlite":
-            return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Float)
-        return sa.literal_column("extract(epoch from clock_timestamp())", sa.Float)
+            return "((julianday('now') - 2440587.5) * 86400.0)"
+        return "extract(epoch from clock_timestamp())"
 
     def close(self) -> None:
         """Closes the connections."""

@@ -5,6 +5,7 @@ journals.
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,10 +31,14 @@ _folded = sa.Table(
     sa.Column("sequence", sa.Integer, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
-# SQLite and PostgreSQL both accept this statement, which runs at each append.
-_UPDATE = sa.text(
-    "UPDATE studies SET sequence = :sequence, state = :state, oracle = :oracle, body = :body "
-    "WHERE study = :study"
+# SQLite and PostgreSQL both accept these statements. They run at each append, so one statement
+# checks the position and the lease, and writes the row.
+_HELD = "EXISTS (SELECT 1 FROM leases WHERE study = :study AND token = :token AND name <> '')"
+_NOT_HELD = "NOT EXISTS (SELECT 1 FROM leases WHERE study = :study AND expires > {now})"
+_ROW = "state = :state, oracle = :oracle, body = :body"
+_ADVANCE = (
+    "UPDATE studies SET sequence = :sequence{row} "
+    "WHERE study = :study AND sequence = :before AND {held}"
 )
 
 
@@ -43,20 +48,48 @@ def begin(connection: sa.Connection, study_id: str, created_at: float) -> None:
     connection.execute(indexed.insert().values(**row, body=b""))
 
 
-def write(connection: sa.Connection, study_id: str, sequence: int, summary: Summary | None) -> None:
-    """Updates the row of a study to its event `sequence`."""
-    if summary is None:
-        mine = indexed.c.study == study_id
-        connection.execute(indexed.update().where(mine).values(sequence=sequence))
-        return
-    row = {"sequence": sequence, "state": summary.state, "oracle": summary.oracle}
-    body = seal(summary.body, study_id, "summary", sequence)
-    connection.execute(_UPDATE, {**row, "body": body, "study": study_id})
-    if summary.folded is not None:
-        connection.execute(_folded.delete().where(_folded.c.study == study_id))
-        body = seal(summary.folded, study_id, "folded", sequence)
-        new = {"study": study_id, "sequence": sequence, "body": body}
-        connection.execute(_folded.insert(), [new])
+def advance(
+    connection: sa.Connection,
+    study_id: str,
+    sequences: tuple[int, int],
+    token: int | None,
+    summary: Summary | None,
+    now: str,
+) -> bool:
+    """Updates the row of a study to a later event.
+
+    Args:
+        connection: a connection in the writing transaction.
+        study_id: the study.
+        sequences: the event that must be the study's last one until now, and the new last one.
+        token: of the caller's lease; None if the caller has no lease.
+        summary: the new row; None changes the sequence only.
+        now: the SQL expression of the database's clock.
+
+    Returns:
+        False, and nothing is written, if the caller may not write to the study, or if its last
+        event is another one.
+    """
+    values = {"study": study_id, "before": sequences[0], "sequence": sequences[1], "token": token}
+    if summary is not None:
+        values |= {"state": summary.state, "oracle": summary.oracle}
+        values["body"] = seal(summary.body, study_id, "summary", sequences[1])
+    statement = _statement(summary is not None, token is not None, now)
+    return connection.execute(statement, values).rowcount > 0
+
+
+@lru_cache
+def _statement(row: bool, leased: bool, now: str) -> sa.TextClause:
+    held = _HELD if leased else _NOT_HELD.format(now=now)
+    return sa.text(_ADVANCE.format(row=f", {_ROW}" if row else "", held=held))
+
+
+def write_folded(connection: sa.Connection, study_id: str, sequence: int, folded: bytes) -> None:
+    """Replaces the folded study."""
+    connection.execute(_folded.delete().where(_folded.c.study == study_id))
+    body = seal(folded, study_id, "folded", sequence)
+    new = {"study": study_id, "sequence": sequence, "body": body}
+    connection.execute(_folded.insert(), [new])
 
 
 def last_sequence(connection: sa.Connection, study_id: str) -> int:

@@ -69,15 +69,17 @@ class SQLStore(Store):
     ) -> None:
         now, last = self._clock(), sequence + len(events) - 1
         with self._database.writing() as connection:
-            check_holder(connection, study_id, token, self._database.now)
-            found = index.last_sequence(connection, study_id)
-            if found != sequence - 1:
-                raise SequenceTaken(journal.taken(study_id, sequence, found))
-            if sequence == 1:
+            if sequence == 1 and not index.last_sequence(connection, study_id):
                 journal.forget_notes(connection, study_id)
                 index.begin(connection, study_id, now)
+            place, clock = (sequence - 1, last), self._database.now_text
+            if not index.advance(connection, study_id, place, token, summary, clock):
+                check_holder(connection, study_id, token, self._database.now)
+                found = index.last_sequence(connection, study_id)
+                raise SequenceTaken(journal.taken(study_id, sequence, found))
             journal.write(connection, study_id, sequence, events, now)
-            index.write(connection, study_id, last, summary)
+            if summary is not None and summary.folded is not None:
+                index.write_folded(connection, study_id, last, summary.folded)
             if snapshot is not None:
                 journal.write_snapshot(connection, study_id, snapshot)
 

@@ -1,5 +1,8 @@
 """A study and its journal: every change is written to the store before it becomes visible.
 
+The loop of a study can have a generation written while it measures the next one. Every other caller
+waits for this write first, so nobody sees or changes a study that is not in the store.
+
 After a failed write the object is stale and refuses every call; the study must be recovered from
 the store.
 """
@@ -7,11 +10,14 @@ the store.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from blackbox_am.core.spec import Budget
-from blackbox_am.core.store import Store, StoredSnapshot
+from blackbox_am.core.store import Entry, Store, StoredSnapshot
 from blackbox_am.core.types import Accounting, Best, StopReason, StudyState
 from blackbox_am.studies import decisions, folded, reports
 from blackbox_am.studies.events import (
@@ -19,6 +25,7 @@ from blackbox_am.studies.events import (
     Created,
     Event,
     GenerationClosed,
+    Rechecked,
     StateChanged,
     entry,
 )
@@ -48,7 +55,7 @@ class JournalledStudy:
         best: the best candidate of each target that has one; immutable.
         stale: whether the object refuses every call and the study must be recovered from the store.
         models_checked: whether the models were compared with those of the study's start.
-        on_change: called after every append, on the appending thread.
+        on_change: called after every append, on the thread that has written it.
     """
 
     def __init__(
@@ -71,6 +78,7 @@ class JournalledStudy:
         self.best: tuple[Best, ...] = ()
         self._lock = threading.RLock()
         self._folded = 0
+        self._writing: Future[None] | None = None
 
     @property
     def token(self) -> int | None:
@@ -106,6 +114,8 @@ class JournalledStudy:
         if not self._lock.acquire(blocking=wait):
             return None
         try:
+            if self._writing is not None:
+                futures.wait([self._writing])
             if self.stale:
                 return b""
             self.stale = True
@@ -113,6 +123,15 @@ class JournalledStudy:
             return self.leases.to_bytes(owner, self.study.generation)
         finally:
             self._lock.release()
+
+    def written(self) -> None:
+        """Wait until everything is in the store.
+
+        Raises:
+            StoreError, NotOwner, SequenceTaken: if the last write has failed.
+        """
+        with self._locked():
+            pass
 
     # Control
 
@@ -192,8 +211,17 @@ class JournalledStudy:
         return None
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, *, ahead: bool = False) -> Iterator[None]:
+        """Hold the lock of the state.
+
+        Args:
+            ahead: whether the caller may see a generation that is still being written.
+        """
         with self._lock:
+            writing = self._writing
+            if writing is not None and (writing.done() or not ahead):
+                self._writing = None
+                writing.result()
             if self.stale:
                 raise Stale(
                     f"study {self.study_id!r} could not be written and is out of date here; "
@@ -210,35 +238,58 @@ class JournalledStudy:
         if event is not None:
             self._append([event])
 
-    def _append(self, events: Sequence[Event]) -> None:
+    def _append(self, events: Iterable[Event], writer: Executor | None = None) -> None:
         """Fold events, and write them with the study's new row of the index.
 
         No reader sees the study in between. After a failed write the object is stale.
+
+        Args:
+            events: the events. A generator finds its earlier events folded when it makes the next.
+            writer: writes the events while the caller goes on; the next caller of `_locked` waits
+                for the write and gets its error. None writes them at once.
         """
         try:
-            first = self.study.sequence + 1
+            first, entries = self.study.sequence + 1, list[Entry]()
+            closed = ended = False
             for event in events:
                 self.study.apply(event)
-            closed = any(isinstance(event, GenerationClosed) for event in events)
+                entries.append(entry(event))
+                closed = closed or isinstance(event, GenerationClosed)
+                ended = ended or isinstance(event, (GenerationClosed, Rechecked))
             snapshot = self._snapshot() if closed else None
-            published = Published.of(self.study_id, self.study, before=self.published)
-            whole = self._whole(snapshot)
-            self.store.append(
-                self.study_id,
+            append = _Append(
                 first,
-                [entry(event) for event in events],
-                token=self.token,
-                summary=published.summary(whole),
-                snapshot=snapshot,
+                entries,
+                Published.of(self.study_id, self.study, before=self.published),
+                tuple(reports.best(self.study_id, self.study)) if ended else self.best,
+                self._whole(snapshot),
+                snapshot,
             )
         except BaseException:
             self.stale = True
             raise
-        if whole is not None:
-            self._folded = self.study.sequence
-        self.published = published
-        if closed:
-            self.best = tuple(reports.best(self.study_id, self.study))
+        if writer is None:
+            self._write(append)
+        else:
+            self._writing = writer.submit(self._write, append)
+
+    def _write(self, append: _Append) -> None:
+        """Write folded events to the store, and publish them."""
+        try:
+            self.store.append(
+                self.study_id,
+                append.first,
+                append.entries,
+                token=self.token,
+                summary=append.published.summary(append.whole),
+                snapshot=append.snapshot,
+            )
+        except BaseException:
+            self.stale = True
+            raise
+        if append.whole is not None:
+            self._folded = append.published.progress.sequence
+        self.published, self.best = append.published, append.best
         self.on_change()
 
     def _whole(self, snapshot: StoredSnapshot | None) -> bytes | None:
@@ -254,3 +305,23 @@ class JournalledStudy:
         created_at = self.store.find(self.study_id).created_at
         self.published = Published.of(self.study_id, self.study, created_at)
         self.best = tuple(reports.best(self.study_id, self.study))
+
+
+@dataclass(frozen=True)
+class _Append:
+    """Folded events that are to be written.
+
+    Attributes:
+        first: sequence number of the first event.
+        entries: the events.
+        published, best: the study after the events.
+        whole: the folded study, if it is due.
+        snapshot: the snapshot, if it is due.
+    """
+
+    first: int
+    entries: list[Entry]
+    published: Published
+    best: tuple[Best, ...]
+    whole: bytes | None
+    snapshot: StoredSnapshot | None

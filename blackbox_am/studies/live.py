@@ -3,50 +3,42 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blackbox_am.core.observation import NOT_RENDERED, Observation
-from blackbox_am.core.spec import ArrayData
-from blackbox_am.core.store import Store, StoredSnapshot
+from blackbox_am.core.observation import NOT_RENDERED
+from blackbox_am.core.store import Store
 from blackbox_am.core.types import Accounting, StudyState
 from blackbox_am.errors import (
     GradientUnavailable,
     SequenceTaken,
     StoreCorrupt,
-    StudyClosed,
 )
 from blackbox_am.evaluation import Examiner
 from blackbox_am.studies import decisions
 from blackbox_am.studies.asked import left_behind
 from blackbox_am.studies.candidates import Generation, TellResult
 from blackbox_am.studies.decisions import ToldRows
-from blackbox_am.studies.equipment import Equip, FindGenerator, no_generator, nothing
+from blackbox_am.studies.equipment import FindGenerator, no_generator
 from blackbox_am.studies.events import (
+    BaselineMeasured,
     Created,
     Event,
     GenerationClosed,
-    GenerationOpened,
     OracleProbed,
     Resumed,
-    RowsTold,
     StateChanged,
     decode,
 )
 from blackbox_am.studies.examined import Examined
-from blackbox_am.studies.journalled import JournalledStudy
 from blackbox_am.studies.leases import NOBODY, Holder
-from blackbox_am.studies.ownership import Ownership
 from blackbox_am.studies.reopening import check_spec
-from blackbox_am.studies.scoring import Bools
-from blackbox_am.studies.search import Search
-from blackbox_am.studies.snapshots import Snapshots, beginning, last_kept
+from blackbox_am.studies.searched import SearchedStudy
+from blackbox_am.studies.snapshots import beginning, last_kept
 from blackbox_am.studies.study import Study
 
 Array = NDArray[Any]
@@ -54,12 +46,8 @@ Array = NDArray[Any]
 log = logging.getLogger(__name__)
 
 
-class LiveStudy(JournalledStudy):
-    """One study in the process that owns it. Safe to call from any thread.
-
-    Attributes:
-        search: the running optimizer.
-    """
+class LiveStudy(SearchedStudy):
+    """One study in the process that owns it, also for clients. Safe to call from any thread."""
 
     def __init__(
         self,
@@ -67,18 +55,10 @@ class LiveStudy(JournalledStudy):
         study_id: str,
         study: Study,
         *,
-        ownership: Ownership | None = None,
-        device: torch.device | str = "cpu",
-        equip: Equip = nothing,
         generator_of: FindGenerator = no_generator,
-        clock: Callable[[], float] = time.monotonic,
+        **options: Any,
     ) -> None:
-        super().__init__(store, study_id, study, ownership, clock)
-        self._device, self._equip = torch.device(device), equip
-        self._clock = clock
-        self._started = clock()
-        self._take_optimizer()
-        self._open: Generation | None = None
+        super().__init__(store, study_id, study, **options)
         generator = generator_of(study.spec)
         layouts = [target.layout for target in study.targets]
         self._examiner = None if generator is None else Examiner(generator, layouts)
@@ -157,12 +137,8 @@ class LiveStudy(JournalledStudy):
             self._append(events)
         self.conclude()
 
-    def _take_optimizer(self) -> None:
-        self.search = Search(self.study, self._device, self._equip)
-        self._snapshots = Snapshots(self.search, self._clock)
-
-    def settle(self, event: OracleProbed) -> None:
-        """Journals the result of the oracle's measurement before the search, and applies it.
+    def settle(self, event: OracleProbed | BaselineMeasured) -> None:
+        """Journals the result of a measurement before the search, and applies it.
 
         If the study has ended meanwhile, only the accounts are journalled.
         """
@@ -174,32 +150,18 @@ class LiveStudy(JournalledStudy):
             self._open = None
             self._take_optimizer()
 
-    @property
-    def memory_bytes(self) -> int:
-        """Approximate memory use, in bytes."""
-        study = self.study
-        opened = 0 if study.opened is None else study.opened.nbytes
-        best = sum(t.best_latent.nbytes for t in study.targets if t.best_latent is not None)
-        asked = 0 if self._open is None else self._open.latents.nbytes
-        return (
-            self.search.state_bytes + study.measured.values.nbytes + opened + best + asked + 2**16
-        )
+    def _replay(self, events: Sequence[Event]) -> bool:
+        """Folds `events` into the study. Returns whether the optimizer could follow them."""
+        exact = True
+        for event in events:
+            if isinstance(event, GenerationClosed) and exact:
+                exact = self.search.relearn(self.study, event)
+            self.study.apply(event)
+            if isinstance(event, (OracleProbed, BaselineMeasured)):  # they change its beginning
+                self._take_optimizer()
+        return exact and self.search.owns_opened(self.study)
 
-    # Searching
-
-    def generation(self) -> Generation:
-        """The open generation. Repeated calls return the same generation.
-
-        Raises:
-            StudyClosed: if every target is finished.
-        """
-        with self._locked():
-            if self.study.exhausted:
-                raise StudyClosed("every target of the study is finished; extend its budget first")
-            if self._open is None:
-                self._open = self.search.ask(self.study)
-                self._started = self._clock()
-            return self._open
+    # Clients
 
     def take(
         self, limit: int, seconds: float, holder: Holder = NOBODY
@@ -226,7 +188,7 @@ class LiveStudy(JournalledStudy):
                 self._journal_opened(generation)
                 if not self._rejected(generation, free):
                     return generation, free, self.leases.take(free, seconds, holder)
-            nothing_wanted = np.zeros((0, self.study.population), bool)
+            nothing_wanted = np.zeros((0, self.study.rows), bool)
             return Generation(self.study.generation, (), torch.empty(0), nothing_wanted), [], ""
 
     def _free(self, generation: Generation) -> list[tuple[int, int]]:
@@ -238,9 +200,9 @@ class LiveStudy(JournalledStudy):
 
     def _journal_opened(self, generation: Generation) -> None:
         if self.study.opened is None:
-            latents = ArrayData.of(generation.latents.cpu().numpy())
-            wanted = ArrayData.of(generation.wanted.astype(np.uint8))
-            self._append([GenerationOpened(generation.index, latents, wanted)])
+            self._append([self._opening(generation)])
+        if not self._taken:  # the time between two generations is not a part of the search
+            self._taken, self._started = True, self._clock()
 
     def _rejected(self, generation: Generation, keys: list[tuple[int, int]]) -> bool:
         """Whether some stimuli are not finite. Their candidates are recorded as failed."""
@@ -255,7 +217,7 @@ class LiveStudy(JournalledStudy):
         before = self.study.search_rows, self.study.failed.get(NOT_RENDERED, 0)
         event, _ = decisions.rows_told(self.study, told, generation.wanted)
         assert event is not None  # these candidates have no measurement yet
-        self._record(event, None)
+        self._record(event)
         rows = self.study.search_rows - before[0]
         if rows and self.study.failed.get(NOT_RENDERED, 0) - before[1] == rows:
             self.fail(
@@ -293,48 +255,9 @@ class LiveStudy(JournalledStudy):
             event, accepted = decisions.rows_told(self.study, told, self._wanted())
             if event is not None:
                 self.start()
-                self._record(event, None)
+                self._record(event)
                 self.leases.release(zip(targets.tolist(), rows.tolist(), strict=True))
             return TellResult(accepted, len(targets) - accepted)
-
-    def tell_generation(
-        self,
-        generation: Generation,
-        observation: Observation,
-        spent: Accounting | None = None,
-    ) -> bool:
-        """Adds the measurements of a whole generation.
-
-        Args:
-            generation: as `generation` returned it.
-            observation: of its wanted rows. Rows that clients have measured meanwhile keep the
-                clients' values.
-            spent: account of the oracle's calls for these rows; the observation's usage if None.
-
-        Returns:
-            Whether the observation had new rows. If clients were faster, nothing is written.
-
-        Raises:
-            StudyClosed: if the study has ended meanwhile.
-        """
-        with self._locked():
-            if generation.index != self.study.generation and self.study.state.active:
-                return False
-            told = ToldRows(
-                generation.index,
-                observation.targets,
-                observation.rows,
-                observation.values,
-                observation.rendered,
-            )
-            event, _ = decisions.rows_told(self.study, told, self._wanted())
-            if event is not None:
-                spent = observation.usage if spent is None else spent
-                gradients = generation.in_places(observation)
-                self._record(msgspec.structs.replace(event, spent=spent), gradients)
-            return event is not None
-
-    # Inside
 
     def _with_measures(self, told: ToldRows) -> ToldRows:
         """A client's measurements, with the measures of the stimuli."""
@@ -353,46 +276,3 @@ class LiveStudy(JournalledStudy):
                 "none; its oracle evaluates it alone",
                 field="name",
             )
-
-    def _record(self, event: RowsTold, gradients: torch.Tensor | None) -> None:
-        """Writes measurements; with the last row, the generation closes."""
-        merged, generation = self.study.merged(event), self.generation()
-        if (generation.wanted & ~merged.told).any():
-            self._append([event])
-            return
-        scored = self.study.scored(merged)
-        closed = decisions.closed(
-            self.study, scored, generation.latents, self._clock() - self._started
-        )
-        try:
-            self.search.learn(self.study, generation.latents, scored.scores, gradients)
-        except BaseException:
-            self.stale = True  # the optimizer's state may be ahead of the journal
-            raise
-        self._append([event, closed])
-        self._open = None
-        self.leases.clear()
-        self.conclude()
-
-    def _wanted(self) -> Bools:
-        """The rows of the open generation to measure."""
-        if self.study.exhausted or not self.study.state.active:
-            return self.study.wanted()
-        return self.generation().wanted
-
-    def _reopened(self) -> None:
-        self._open = None
-
-    def _snapshot(self) -> StoredSnapshot | None:
-        return self._snapshots.due(self.study.generation, self.study)
-
-    def _replay(self, events: Sequence[Event]) -> bool:
-        """Folds `events` into the study. Returns whether the optimizer could follow them."""
-        exact = True
-        for event in events:
-            if isinstance(event, GenerationClosed) and exact:
-                exact = self.search.relearn(self.study, event)
-            self.study.apply(event)
-            if isinstance(event, OracleProbed):  # noise may change the optimizer
-                self._take_optimizer()
-        return exact and self.search.owns_opened(self.study)

@@ -1,13 +1,24 @@
-"""The loop that evaluates a study in this process; the study treats it like any other client."""
+"""The loop that evaluates a study in this process; the study treats it like any other client.
+
+While a generation is written to the journal, the next one is proposed, rendered and observed. One
+generation at most is in this state: its write has ended before the next one is told and before
+anybody else sees the study. So an append costs nothing as long as it takes less time than a
+generation (`bench loop`, row "append / oracle + generator alone", has both).
+
+The answers of a billable oracle are in the journal before its next call: a crash must not cost more
+than the open generation, and the note on a call (`asked`) continues the journal's accounts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Self
 
 from blackbox_am.core.metering import Meter, metering
 from blackbox_am.core.observation import Observation, count_by_reason, failures, in_words
-from blackbox_am.core.types import Accounting, StopReason, StudyState
+from blackbox_am.core.types import Accounting, Purpose, StopReason, StudyState
 from blackbox_am.errors import (
     NotOwner,
     OracleFailed,
@@ -76,59 +87,120 @@ def run(
     unbilled = unbilled or UnbilledUsage()
     unbilled.begin(live)
     live.start()
-    gradients = live.search.optimizer.order == 1
-    with _settled(live, unbilled):
+    with _Journal(live, unbilled, after_generation, behind=not evaluator.billable) as journal:
         while live.study.state is StudyState.RUNNING and not stopped():
             try:
-                _measure(live, evaluator, unbilled, gradients=gradients)
+                _measure(live, evaluator, unbilled, journal)
             except StudyClosed:
-                return  # the study was cancelled, or clients finished it, during the measurement
+                break  # cancelled, or finished by clients, during the measurement
             except QuotaExceeded as error:
+                journal.written()
                 unbilled.settle(live)  # so that the bill is complete when the study stops
                 live.suspend(error.message, StopReason.BUDGET)
-                return
-            after_generation(live)
+                break
+        journal.written()
 
 
-@contextmanager
-def _settled(live: LiveStudy, unbilled: UnbilledUsage) -> Iterator[None]:
-    """Write the unbilled accounts at the end, however the loop ends.
+class _Journal:
+    """The writes of a study's generations, the last of which may still be going on.
 
-    If this fails, the note of the last call has the accounts, and the process that recovers the
-    study bills them.
+    Args:
+        live: the study.
+        unbilled: receives the accounts of a generation that could not be written.
+        after_generation: called on the loop's thread, when the generation is in the store.
+        behind: whether a generation is written while the next one is measured.
+
+    Attributes:
+        writer: the writer for `LiveStudy.tell_generation`.
     """
-    try:
-        yield
-    finally:
-        with suppress(StoreError, SequenceTaken, NotOwner):
-            unbilled.settle(live)
+
+    def __init__(
+        self,
+        live: LiveStudy,
+        unbilled: UnbilledUsage,
+        after_generation: Callable[[LiveStudy], None],
+        *,
+        behind: bool,
+    ) -> None:
+        self.writer = ThreadPoolExecutor(1, "journal") if behind else None
+        self._live = live
+        self._unbilled = unbilled
+        self._after_generation = after_generation
+        self._unreported = False
+        self._at_risk = Accounting()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write what is left, however the loop ends.
+
+        If this fails, the note of the last call has the accounts, and the process that recovers the
+        study bills them.
+        """
+        if self.writer is not None:
+            self.writer.shutdown()
+        for last in (self.written, lambda: self._unbilled.settle(self._live)):
+            with suppress(StoreError, SequenceTaken, NotOwner):
+                last()
+
+    def told(self, at_risk: Accounting) -> None:
+        """Record that a generation was told.
+
+        Args:
+            at_risk: the accounts to bill if the generation is lost, because it is then repeated
+                from its start, by this process or another.
+        """
+        self._unreported, self._at_risk = True, at_risk
+        if self.writer is None:
+            self.written()
+
+    def written(self) -> None:
+        """Wait until the last generation is in the store, and report it.
+
+        Raises:
+            NotOwner, StoreError, SequenceTaken: if it could not be written.
+        """
+        unreported, self._unreported = self._unreported, False
+        at_risk, self._at_risk = self._at_risk, Accounting()
+        try:
+            self._live.written()
+        except BaseException:
+            self._unbilled.total += at_risk
+            raise
+        if unreported:
+            self._after_generation(self._live)
 
 
 def _measure(
-    live: LiveStudy, evaluator: Evaluator, unbilled: UnbilledUsage, *, gradients: bool
+    live: LiveStudy, evaluator: Evaluator, unbilled: UnbilledUsage, journal: _Journal
 ) -> None:
     generation = live.generation()
+    purpose = Purpose.RECHECK if live.study.rechecking else None
     live.check_owned()
     meter = Meter()
     if evaluator.billable and live.ownership is not None:
-        meter = noting(live.store, live.ownership, live.study.spent + unbilled.total)
+        meter = noting(live.store, live.ownership, live.study.spent + unbilled.total, purpose)
     try:
         with metering(meter):
-            result = _evaluated(live, evaluator, generation, gradients=gradients)
-        told = live.tell_generation(generation, result, unbilled.total + result.usage)
+            result = _evaluated(live, evaluator, generation)
+        journal.written()
+        spent = unbilled.total + result.usage.marked(purpose)
+        told = live.tell_generation(generation, result, spent, journal.writer)
     except StudyClosed:
-        unbilled.total += meter.total
+        unbilled.total += meter.total.marked(purpose)
         raise
     except BaseException:
         # The generation is repeated from its start, by this process or another.
-        unbilled.total += meter.total + meter.lost()
+        unbilled.total += (meter.total + meter.lost()).marked(purpose)
         raise
-    unbilled.total = Accounting() if told else unbilled.total + result.usage
+    unbilled.total = Accounting() if told else spent
+    at_risk = spent + meter.lost().marked(purpose)
+    journal.told(at_risk if told else Accounting())
 
 
-def _evaluated(
-    live: LiveStudy, evaluator: Evaluator, generation: Generation, *, gradients: bool
-) -> Observation:
+def _evaluated(live: LiveStudy, evaluator: Evaluator, generation: Generation) -> Observation:
+    gradients = live.search.optimizer.order == 1 and not live.study.rechecking
     rows = Rows.of(generation.latents, generation.targets, generation.wanted)
     observation = evaluator.submit(rows, gradients=gradients).result()
     own = live.study.scorer.own(observation.targets)

@@ -64,6 +64,17 @@ def test_every_kind_gets_the_same_accuracy(tmp_path):
     assert lines[0]["value"] > 48
 
 
+@pytest.mark.slow
+def test_many_layers_are_measured(tmp_path):
+    file = tmp_path / "all.json"
+    result = run("--part", "layers", "--repeats", 1, "--json", file)
+    assert result.exit_code == 0, result.output
+    names = [line["name"] for line in json.loads(file.read_text())]
+    assert names[0] == "(e) scores (1 layer): onnx / torch"
+    assert "(e) activations and scores (12 layers): not optimised / torch" in names
+    assert len(names) == 8
+
+
 def test_unknown_parts_are_refused():
     result = run("--part", "streams")
     assert "did you mean 'stream'" in str(result.exception)
@@ -71,7 +82,7 @@ def test_unknown_parts_are_refused():
 
 def test_the_help_explains_the_options():
     said = " ".join(run("--help").output.split())
-    for word in ("stream", "echo", "call", "cache", "resnet", "baseline", "quartiles"):
+    for word in ("stream", "echo", "call", "cache", "resnet", "layers", "baseline", "quartiles"):
         assert word in said
 
 

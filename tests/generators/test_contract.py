@@ -60,13 +60,13 @@ EXAMPLES: dict[str, Callable[[Folders], Generator]] = {
     "table": lambda folder: Table((Column("a", low=0, high=5), Column("b", categories=("x", "y")))),
     "vq_module": _vq_module,
     "cppn": lambda folder: CPPN((3, 6, 5)),
-    "dct": lambda folder: DCT((3, 6, 5), lowest=12),
+    "dct": lambda folder: DCT((3, 6, 5), cycles=2.0),
     "fourier": lambda folder: Fourier((3, 6, 5)),
-    "maco": lambda folder: Maco((3, 6, 5), lowest=9),
+    "maco": lambda folder: Maco((3, 6, 5), cycles=2.0),
 }
 
 
-OF_FILES = ("biggan", "deepsim", "exported", "onnx", "torchscript")
+OF_FILES = ("biggan", "deepsim", "exported", "onnx", "torch_generator", "torchscript")
 """Generators of weights that users bring."""
 
 

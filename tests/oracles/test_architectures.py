@@ -15,10 +15,12 @@ from tests.oracles.architectures.images import IMAGES
 from tests.oracles.architectures.outputs import OUTPUTS
 from tests.oracles.architectures.pretrained import PRETRAINED
 from tests.oracles.architectures.sequences import SEQUENCES
+from tests.oracles.architectures.spiking import SPIKING
 from tests.oracles.architectures.table import Architecture
 from tests.oracles.architectures.truth import by_unit, expected_of, heard, layout_of, stimuli
+from tests.oracles.architectures.writes import WRITES
 
-OWN = {**IMAGES, **SEQUENCES, **OUTPUTS}
+OWN = {**IMAGES, **SEQUENCES, **OUTPUTS, **WRITES, **SPIKING}
 
 
 @pytest.fixture(autouse=True)

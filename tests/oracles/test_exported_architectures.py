@@ -34,7 +34,7 @@ ONNX = {
     "convnext": 10,
     "windows": 4,
     "openai_vit": 4,
-    "mixer": 6,
+    "mixer": 9,
     "unet": 4,
     "autoencoder": 6,
     "standardised": 4,

@@ -16,7 +16,7 @@ from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.types import LayerInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, OracleFailed, UnknownUnit
-from blackbox_am.oracles.onnx import Onnx
+from blackbox_am.oracles.onnx import Onnx, _sessions
 from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.service.config import load_config
 from blackbox_am.testing.oracles import OracleContract
@@ -372,6 +372,59 @@ def test_sessions_are_opened_once(export: Export, stimuli: torch.Tensor) -> None
     for thread in threads:
         thread.join()
     assert len(opened) == 1
+
+
+def test_many_layers_are_read_in_one_run(
+    export: Export, stimuli: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    deep = nn.Sequential(
+        *(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU()) for _ in range(7)),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
+    model = export(deep, 3, 8, 8)
+    runs = []
+    real = Onnx._run
+    monkeypatch.setattr(Onnx, "_run", lambda self, *args: runs.append(1) or real(self, *args))
+    for oracle, most in ((of(model), 2), (of(model, optimised=False), 1)):
+        names = [layer.name for layer in oracle.describe().layers]
+        inner, scores = names[:12], names[-1]
+        assert len(set(inner)) == 12
+        asked = [Unit(name, index) for name in inner for index in (2, 0)]
+        runs.clear()
+        together = oracle.observe(stimuli, asked)
+        assert len(runs) == 1
+        runs.clear()
+        with_scores = oracle.observe(stimuli, [*asked, Unit(scores, 1)])
+        assert len(runs) == most
+        assert torch.equal(with_scores[:, :-1], together)
+        for column, unit in enumerate([*asked, Unit(scores, 1)]):
+            assert torch.equal(oracle.observe(stimuli, [unit])[:, 0], with_scores[:, column])
+
+
+def test_open_sessions_are_bounded(
+    export: Export, stimuli: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oracle = of(export(Net(), 3, 8, 8))
+    names = [layer.name for layer in oracle.describe().layers]
+    opened = []
+    real = oracle._open
+    vars(oracle)["_open"] = lambda model, **how: opened.append(model) or real(model, **how)
+
+    def reads(*places: int) -> None:
+        oracle.observe(stimuli, [Unit(names[place], 0) for place in places])
+
+    monkeypatch.setattr(_sessions, "MOST", 2)
+    for places in ((0,), (1,), (0,), (2,), (0,)):  # the third drops the second
+        reads(*places)
+    assert len(opened) == 3
+    assert len(oracle._sessions) == 2
+    reads(1)
+    assert len(opened) == 4
+    monkeypatch.setattr(_sessions, "MOST_BYTES", 1)
+    reads(0, 1)
+    assert len(oracle._sessions) == 1
 
 
 def test_an_operator_writes_it_in_the_configuration(export: Export, tmp_path: Path) -> None:

@@ -223,6 +223,24 @@ def test_a_network_with_its_loop_inside() -> None:
     torch.testing.assert_close(of(Whole(), steps=1).observe(X, asked), of(Net()).observe(X, asked))
 
 
+def test_a_network_that_returns_all_steps_time_first() -> None:
+    """(T, N, C), as the loops of snntorch's tutorials stack their records."""
+
+    class Recorded(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.stack([super(Recorded, self).forward(x) for _ in range(STEPS)])
+
+    oracle = of(Recorded(), steps=1)
+    output = layers(oracle)["output"]
+    assert (output.shape, output.axes) == ((STEPS, 3), ("token", "unit"))
+    expected = by_equations(Net(), X.expand(STEPS, *X.shape))
+    answer = oracle.observe(X, [Unit("output", i) for i in range(3)])
+    torch.testing.assert_close(answer, expected["last"].mean(0))
+    assert answer.max() > 0
+    asked = units("head.2.rate:1", "first.membrane:3@1,2")
+    torch.testing.assert_close(oracle.observe(X, asked), of(Net()).observe(X, asked))
+
+
 def test_synaptic_neurons() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(108, 4), Synaptic(0.5, 0.8, init_hidden=True))

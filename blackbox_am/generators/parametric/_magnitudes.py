@@ -6,9 +6,9 @@ import torch
 
 from blackbox_am.errors import InvalidSpec
 
-OUTER = 0.5
-"""Share of the highest frequency along either axis. The law of decay is fitted to frequencies above
-this share.
+BAND = (0.1, 0.6)
+"""Shares of the highest frequency along either axis, between which the law of decay is fitted.
+Above, small images are weaker than the law, because they were filtered when they were made small.
 """
 STEEPEST = 3.0
 """The largest accepted exponent of the law of decay; the smallest is 0. Natural images have
@@ -25,8 +25,8 @@ def fitted_to(magnitudes: torch.Tensor, height: int, width: int) -> torch.Tensor
     of the low frequencies of the larger spectrum, as after an ideal low-pass filter; at its Nyquist
     frequencies, where k and -k coincide, the magnitude is the mean of both. A larger spectrum is
     continued beyond the highest given frequency by a law A f^-a for each plane, f in cycles per
-    pixel. The law is fitted to the logarithms of all magnitudes above 0 in the `OUTER` part of the
-    spectrum. If all magnitudes in this part are 0, the continuation is 0.
+    pixel. The law is fitted to the logarithms of all magnitudes above 0 in the `BAND` of the
+    spectrum. If all magnitudes in the band are 0, the continuation is 0.
 
     Magnitudes are relative: unlike the magnitudes of stretched images, they are not multiplied by
     the ratio of the numbers of pixels. At the given size they are returned unchanged.
@@ -64,11 +64,12 @@ def _continued(plane: torch.Tensor, span: int, frequencies: torch.Tensor) -> tor
     """A f^-a at each of the frequencies, fitted to (H, W // 2 + 1) magnitudes."""
     along_y = _signed(len(plane)).double().abs()[:, None] / len(plane)
     along_x = torch.arange(plane.shape[1]).double() / span
-    outer = (torch.maximum(along_y, along_x) >= OUTER / 2) & (plane > 0)
-    if not bool(outer.any()):
+    along = torch.maximum(along_y, along_x)
+    band = (along >= BAND[0] / 2) & (along <= BAND[1] / 2) & (along > 0) & (plane > 0)
+    if not bool(band.any()):
         return torch.zeros_like(frequencies)
-    x = torch.hypot(along_y, along_x)[outer].log()
-    y = plane[outer].log()
+    x = torch.hypot(along_y, along_x)[band].log()
+    y = plane[band].log()
     spread = (x - x.mean()).square().sum()
     slope = ((x - x.mean()) * y).sum() / spread if spread > 1e-9 else torch.tensor(-1.0).to(x)
     slope = slope.clamp(-STEEPEST, 0)

@@ -14,6 +14,13 @@ from blackbox_am.core.ranges import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 
+CYCLES = 9.0
+"""The default cut-off in cycles per image: about 9^2 pi = 254 coefficients of each channel."""
+BLACKEST = 1 / 512
+"""Half a step of 8 bits. Values nearer to 0 or 1 are encoded as this value or as 1 minus it,
+because the sigmoid reaches neither 0 nor 1.
+"""
+
 Colours = Literal["decorrelated", "independent"]
 COLOURS = ("decorrelated", "independent")
 
@@ -63,6 +70,30 @@ def check_image(shape: tuple[int, ...], contrast: float, colours: str) -> None:
     check(fits, "shape", "(channels, height, width), such as (3, 32, 32)", shape)
     check(0 < contrast < math.inf, "contrast", "a positive number", contrast)
     check(colours in COLOURS, "colours", " or ".join(COLOURS), colours)
+
+
+def cut_off(cycles: float | None, shape: tuple[int, ...]) -> float:
+    """The highest frequency in cycles per pixel, with a margin for rounding.
+
+    Args:
+        cycles: cycles along the longer side of an image; None: `CYCLES`, or a quarter of the longer
+            side if that is less.
+        shape: (channels, height, width).
+
+    Raises:
+        InvalidSpec: if `cycles` is not above 0.
+    """
+    longer = max(shape[1:])
+    if cycles is None:
+        cycles = min(CYCLES, longer / 4)
+    check(cycles > 0, "cycles", "a positive number of cycles per image", cycles)
+    return (cycles + 1e-9) / longer
+
+
+def unsquashed(stimuli: torch.Tensor) -> torch.Tensor:
+    """The planes whose sigmoid is `stimuli`, in float32."""
+    values = stimuli.detach().to(torch.float32).clamp(BLACKEST, 1 - BLACKEST)
+    return torch.logit(values)
 
 
 def colour_matrix(channels: int, colours: Colours) -> torch.Tensor:

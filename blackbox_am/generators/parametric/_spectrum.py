@@ -46,16 +46,19 @@ class Waves:
         columns = kx.double() / width
         frequencies = (rows.square() + columns.square()).sqrt()
         kept = (~twice).nonzero().squeeze(1)
-        order = kept[torch.sort(frequencies[kept], stable=True).indices]
+        # Sorted by whole numbers: equal frequencies then keep their order at every size.
+        signed = torch.where(2 * ky <= height, ky, ky - height)
+        squares = (signed * width).square() + (kx * height).square()
+        order = kept[torch.sort(squares[kept], stable=True).indices]
         places = torch.stack([ky, kx], dim=1)[order]
         return cls(height, width, places, ~own[order], frequencies[order])
 
     def __len__(self) -> int:
         return len(self.places)
 
-    def lowest(self, count: int) -> Waves:
-        """The first `count` frequencies."""
-        return self._of(torch.arange(len(self))[:count])
+    def below(self, frequency: float) -> Waves:
+        """The frequencies up to `frequency`, in cycles per pixel."""
+        return self._of((self.frequencies <= frequency).nonzero().squeeze(1))
 
     def pairs(self) -> Waves:
         """The frequencies with a phase."""

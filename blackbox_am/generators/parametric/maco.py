@@ -12,17 +12,19 @@ import torch
 
 from blackbox_am.core.constants import Constants
 from blackbox_am.core.generator import check_latent_shape
-from blackbox_am.core.images import luma, resized
+from blackbox_am.core.images import luma
 from blackbox_am.core.ranges import check
 from blackbox_am.core.rng import position_seed
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._arrays import read_array
 from blackbox_am.generators._stimuli import PROBES, stimuli_files, stimuli_of
 from blackbox_am.generators.parametric._magnitudes import fitted_to
-from blackbox_am.generators.parametric._planes import Drawn, check_image, colour_matrix
+from blackbox_am.generators.parametric._planes import Drawn, check_image, colour_matrix, cut_off
 from blackbox_am.generators.parametric._spectrum import Waves, planes
 
 PROBE = "zoo:probe_images"
+CYCLES = 5.5
+"""The default cut-off of searched phases in cycles per image."""
 TINY = 1e-20
 """Squared length of a pair below which its direction is undefined; its phase is then 0."""
 
@@ -36,7 +38,7 @@ class Maco(Drawn):
     the planes p fixed in magnitude, C Lucid's colours. This implementation is adapted to searches
     without gradients:
 
-    - Phases of the `lowest` frequencies are searched; the others are fixed by `seed`.
+    - Phases of frequencies up to `cycles` are searched; the others are fixed by `seed`.
     - An angle is discontinuous where it wraps around, so a phase is the direction of a pair of
       numbers: (a, b) stands for (a + ib) / |a + ib|. Normal pairs have uniform phases.
     - Both members of a pair of opposite frequencies are filled in, so every column of the spectrum
@@ -49,19 +51,22 @@ class Maco(Drawn):
     The planes have exactly the given magnitudes. The sigmoid changes the magnitudes, so the
     spectrum of the pixels is only approximately natural.
 
-    Latents: (planes, 2, lowest), flattened: all a of a plane, then all b.
+    Latents: (planes, 2, frequencies), flattened: all a of a plane, then all b.
 
     Attributes:
         shape: (channels, height, width).
-        lowest: number of searched frequencies, from the lowest; None: all.
+        cycles: the highest searched frequency in cycles per image, along its longer side. D is
+            about planes * pi * cycles^2, 288 for three planes and the default, 5.5 cycles (or a
+            quarter of the longer side if that is less). A number above the longer side means all
+            frequencies.
         luminance: whether only phases of the first plane, brightness, are searched; the phases of
             colour are then fixed.
         magnitude: the mean magnitude of natural images: `zoo:probe_images`, or the path of a
             `.npy` or `.safetensors` file with (channels, height, width // 2 + 1) numbers, as
-            rfft2 lays them out. Magnitudes of images of another size are matched in cycles per
-            image. Beyond their highest frequency, they are continued by a law f^-a that is fitted
-            to their outer half. The scale of the magnitudes has no effect: `contrast` sets the
-            scale.
+            rfft2 lays them out. Magnitudes of images of another size, such as the probe images of
+            32x32, are matched in cycles per image. Beyond their highest frequency, they are
+            continued by a law f^-a that is fitted to them. The scale of the magnitudes
+            has no effect: `contrast` sets the scale.
         contrast: deviation of the three planes together, per plane in the mean square.
         seed: fixes the phases that are not searched.
 
@@ -72,11 +77,11 @@ class Maco(Drawn):
 
     kind: ClassVar[str] = "maco"
     study_parameters: ClassVar[frozenset[str]] = frozenset(
-        {"lowest", "luminance", "contrast", "seed"}
+        {"cycles", "luminance", "contrast", "seed"}
     )
 
     shape: tuple[int, ...] = (3, 32, 32)
-    lowest: int | None = 48
+    cycles: float | None = None
     luminance: bool = False
     magnitude: str = PROBE
     contrast: float = 1.5
@@ -86,9 +91,7 @@ class Maco(Drawn):
         object.__setattr__(self, "shape", tuple(self.shape))
         check_image(self.shape, self.contrast, "decorrelated")
         check(max(self.shape[1:]) >= 3, "shape", "sides of 3 or more: smaller have no phases", "")
-        if self.lowest is not None:
-            most = len(self._waves)
-            check(1 <= self.lowest <= most, "lowest", f"1 to {most} frequencies", self.lowest)
+        check(self._searched[1] >= 1, "cycles", "1 or more: lower frequencies have no phase", "")
         if self.magnitude == PROBE and self.shape[0] not in (1, 3):
             raise InvalidSpec(
                 f"magnitude: the probe images have 1 or 3 channels, the shape {self.shape} has "
@@ -126,7 +129,8 @@ class Maco(Drawn):
     @cached_property
     def _searched(self) -> tuple[int, int]:
         """The numbers of planes, and of frequencies of each plane, whose phases are searched."""
-        lowest = len(self._waves) if self.lowest is None else self.lowest
+        cycles = min(CYCLES, max(self.shape[1:]) / 4) if self.cycles is None else self.cycles
+        lowest = len(self._waves.below(cut_off(cycles, self.shape)))
         return (1 if self.luminance else self.shape[0]), lowest
 
     @cached_property
@@ -180,20 +184,25 @@ class Maco(Drawn):
 
 
 def probe_magnitudes(channels: int, height: int, width: int) -> torch.Tensor:
-    """(C, H, W//2 + 1) float64: mean magnitude of the zoo's natural images, resized.
+    """(C, H, W//2 + 1) float64: mean magnitude of the zoo's natural images of 32x32, as they would
+    have it at another size, see `fitted_to`.
 
     The magnitudes of the planes from which Lucid's colours give the images, relative to middle
-    grey; for one channel, the magnitudes of the images' brightness.
+    grey; for one channel, the magnitudes of the images' brightness. Each plane minus its mean is
+    multiplied by a Hann window in both directions. The source has no window: an image that is
+    repeated periodically then has edges at its borders, whose magnitudes lie on the two axes and
+    look like a plaid under random phases.
 
     Raises:
         NotFound, StoreCorrupt: if the images are missing or damaged.
     """
-    natural = torch.from_numpy(stimuli_of("magnitude", PROBES))
-    images = resized(natural, (height, width), "bilinear")
+    images = torch.from_numpy(stimuli_of("magnitude", PROBES))
     if channels == 1:
         images = luma(images)
     else:
         back = torch.linalg.inv(colour_matrix(3, "decorrelated").double()).float()
         images = torch.matmul(back, images.flatten(2) - 0.5).reshape(images.shape)
-    magnitudes: torch.Tensor = torch.fft.rfft2(images.double()).abs().mean(0)
-    return magnitudes
+    planes_ = images.double() - images.double().mean(dim=(2, 3), keepdim=True)
+    windows = [torch.hann_window(n, dtype=torch.float64) for n in images.shape[2:]]
+    windowed = planes_ * windows[0][:, None] * windows[1]
+    return fitted_to(torch.fft.rfft2(windowed).abs().mean(0), height, width)

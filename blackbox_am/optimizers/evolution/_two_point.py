@@ -15,6 +15,7 @@ import math
 
 import torch
 
+from blackbox_am.optimizers._frame import Frame
 from blackbox_am.optimizers._targetwise import norms
 
 PAIR = 2
@@ -30,17 +31,19 @@ def damping(dim: int) -> float:
     return 0.7 + 2 * math.log(dim)
 
 
-def tested(normal: torch.Tensor, move: torch.Tensor) -> torch.Tensor:
-    """(K, P, D) whitened steps: `normal` (K, P, D) with its first two rows replaced, in place, by
-    `move` (K, D) and its mirror image. A move that is longer than a typical sample is shortened to
-    its length; targets whose move is 0 keep their samples.
+def shortened(move: torch.Tensor) -> torch.Tensor:
+    """(K, D): whitened moves (K, D), none longer than a typical sample, which is sqrt(D)."""
+    longest = math.sqrt(move.shape[-1])
+    return move * (longest / norms(move).unsqueeze(-1).clamp(min=longest))
+
+
+def place_tests(frame: Frame, rows: torch.Tensor, mean: torch.Tensor, ahead: torch.Tensor) -> None:
+    """Replaces the first two latents of `rows` (K, P, D) in place by `mean` (K, D) plus and minus
+    `ahead` (K, D), both in the frame; targets whose `ahead` is 0 keep their rows.
     """
-    length = norms(move).unsqueeze(-1)
-    ahead = move * (math.sqrt(move.shape[-1]) / length.clamp(min=math.sqrt(move.shape[-1])))
-    moved = length > 0
-    normal[:, 0] = torch.where(moved, ahead, normal[:, 0])
-    normal[:, 1] = torch.where(moved, -ahead, normal[:, 1])
-    return normal
+    moved = (ahead != 0).any(-1, keepdim=True)
+    for row, point in enumerate((mean + ahead, mean - ahead)):
+        rows[:, row] = torch.where(moved, frame.outward(point), rows[:, row])
 
 
 def signal(scores: torch.Tensor, moved: torch.Tensor) -> torch.Tensor:

@@ -12,10 +12,9 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._parameters import at_least, positive
-from blackbox_am.optimizers._targetwise import weighted_sum
 from blackbox_am.optimizers.evolution._ranks import centred_ranks
 from blackbox_am.optimizers.evolution._start import StartsAtMean
-from blackbox_am.optimizers.evolution._told import shorten, steps_of
+from blackbox_am.optimizers.evolution._told import drawn_in_pairs, moment
 
 
 @dataclass
@@ -113,15 +112,8 @@ class OpenES(StartsAtMean[OpenESState]):
         return {"scale": state.scale.clamp(max=self.start_sigma / self.sigma)}
 
     def ask(self, space: Space, state: OpenESState, stream: Stream) -> torch.Tensor:
-        half = self.population // 2
-        steps = stream.normal(half, space.dim)
         frame = frame_of(space, state.mean)
-        origin = frame.outward(state.mean).unsqueeze(1)
-        steps *= (frame.scale * self._sigma(state)).unsqueeze(1)
-        points = steps.new_empty(len(steps), self.population, space.dim)
-        torch.add(origin, steps, out=points[:, :half])
-        torch.sub(origin, steps, out=points[:, half:])
-        return points
+        return drawn_in_pairs(frame, state.mean, self._sigma(state), stream, self.population)
 
     def tell(
         self,
@@ -136,12 +128,11 @@ class OpenES(StartsAtMean[OpenESState]):
         shrunk = self._shrunk(state)
         valid = ~scores.isnan()
         present = valid.sum(-1, keepdim=True)
-        steps = steps_of(frame, latents, state.mean, self._sigma(state), valid)
-        shrink, _ = shorten(steps, space.dim)
         # Adam cancels any constant factor of the gradient. The shrinking sigma is not constant, so
         # it is left out here.
-        ranks = centred_ranks(scores, steps.dtype) * shrink
-        slope = weighted_sum(ranks, steps) / present.clamp(min=1)
+        ranks = centred_ranks(scores, state.mean.dtype)
+        total = moment(frame, latents, state.mean, self._sigma(state), ranks)
+        slope = total / present.clamp(min=1)
         momentum = self.beta1 * state.momentum + (1 - self.beta1) * slope
         power = self.beta2 * state.power + (1 - self.beta2) * slope.square()
         steps_taken = state.steps + 1

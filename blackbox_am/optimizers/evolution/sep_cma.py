@@ -10,17 +10,13 @@ import torch
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
-from blackbox_am.optimizers._targetwise import norms, weighted_sum
+from blackbox_am.optimizers._targetwise import norms
 from blackbox_am.optimizers._weights import Ranked
 from blackbox_am.optimizers.evolution import _two_point as two_point
-from blackbox_am.optimizers.evolution._evolution import (
-    EvolutionStrategy,
-    covariance_weights,
-    kept_share,
-)
+from blackbox_am.optimizers.evolution._evolution import EvolutionStrategy, kept_share
 from blackbox_am.optimizers.evolution._factor import power_of_two
 from blackbox_am.optimizers.evolution._step_size import adapt, cumulate, is_steady, keep_effective
-from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
+from blackbox_am.optimizers.evolution._told import drawn, moments
 
 MIN_RATIO = 1e-14
 """The smallest allowed ratio of the smallest to the largest variance: a ratio of steps of 1e-7."""
@@ -83,11 +79,13 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
         )
 
     def ask(self, space: Space, state: SepCMAState, stream: Stream) -> torch.Tensor:
-        normal = stream.normal(self.population_size(space), space.dim)
         spread = state.sigma.unsqueeze(-1) * state.variances.sqrt()
+        frame = frame_of(space, state.mean)
+        rows = drawn(frame, state.mean, spread, stream, self.population_size(space))
         if self._tests_moves(space):
-            normal = two_point.tested(normal, state.path_sigma / spread)
-        return proposals(frame_of(space, state.mean), state.mean, spread, normal)
+            ahead = spread * two_point.shortened(state.path_sigma / spread)
+            two_point.place_tests(frame, rows, state.mean, ahead)
+        return rows
 
     def tell(
         self,
@@ -103,18 +101,17 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
         ranked = self._rank(space, scores, state.mean.dtype)
         deviations = state.variances.sqrt()
         spread = state.sigma.unsqueeze(-1) * deviations
-        white = steps_of(frame, latents, state.mean, spread, ranked.valid)
-        shrink, squared = shorten(white, dim)
-
-        white_move = weighted_sum(ranked.weights.clamp(min=0) * shrink, white)
+        better = ranked.weights.clamp(min=0)
+        white_move, squares = moments(
+            frame, latents, state.mean, spread, better, ranked.weights, balanced=True
+        )
         move = deviations * white_move
         mean = self._moved(frame, state.mean, state.sigma, move)
         adapted = self._adapted(space, state, ranked, scores, mean, white_move)
         path_sigma, trend, sigma, steady = adapted
         path_c = cumulate(state.path_c, ranked.c_kept, ranked.c_gain, steady.unsqueeze(-1) * move)
 
-        added = covariance_weights(ranked.weights, squared, dim) * shrink.square()
-        spread_of_rows = ranked.c_mu.unsqueeze(-1) * weighted_sum(added, white.square_())
+        spread_of_rows = ranked.c_mu.unsqueeze(-1) * squares
         learnt = kept_share(ranked, steady).unsqueeze(-1) + spread_of_rows
         variances = learnt * state.variances + ranked.c_1.unsqueeze(-1) * path_c.square()
         largest = variances.amax(dim=-1, keepdim=True)

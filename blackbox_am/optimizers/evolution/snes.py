@@ -11,11 +11,11 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._parameters import at_least, positive
-from blackbox_am.optimizers._targetwise import row_sums, weighted_sum
+from blackbox_am.optimizers._targetwise import row_sums
 from blackbox_am.optimizers.evolution._ranks import log_utilities, sigma_rate
 from blackbox_am.optimizers.evolution._start import StartsAtMean
 from blackbox_am.optimizers.evolution._step_size import MAX_STEP, MIN_STEP
-from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
+from blackbox_am.optimizers.evolution._told import drawn, moments
 
 
 @dataclass
@@ -93,8 +93,8 @@ class SNES(StartsAtMean[SNESState]):
         )
 
     def ask(self, space: Space, state: SNESState, stream: Stream) -> torch.Tensor:
-        normal = stream.normal(self.population, space.dim)
-        return proposals(frame_of(space, state.mean), state.mean, state.sigma, normal)
+        frame = frame_of(space, state.mean)
+        return drawn(frame, state.mean, state.sigma, stream, self.population)
 
     def tell(
         self,
@@ -105,16 +105,11 @@ class SNES(StartsAtMean[SNESState]):
         gradients: torch.Tensor | None = None,
     ) -> SNESState:
         del gradients
-        dim = space.dim
         frame = frame_of(space, state.mean)
         utilities, plain = log_utilities(scores, state.mean.dtype)
-        steps = steps_of(frame, latents, state.mean, state.sigma, ~scores.isnan())
-        shrink, _ = shorten(steps, dim)
-        move = weighted_sum(utilities * shrink, steps)
-        growth = weighted_sum(plain * shrink.square(), steps.square_()) - row_sums(plain).unsqueeze(
-            -1
-        )
-        rate = self.sigma_learning_rate or sigma_rate(dim)
+        move, squares = moments(frame, latents, state.mean, state.sigma, utilities, plain)
+        growth = squares - row_sums(plain).unsqueeze(-1)
+        rate = self.sigma_learning_rate or sigma_rate(space.dim)
         mean = state.mean + self.mean_learning_rate * state.sigma * move
         mean = frame.settle(mean, self.prior_pull)
         sigma = state.sigma * torch.exp((rate / 2 * growth).clamp(-1.0, 1.0))

@@ -8,31 +8,16 @@ targets. `_law` defines the mathematics.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from blackbox_am.optimizers._compiled import Floats, compiled
 from blackbox_am.optimizers.tensor_train._sweeps import SHORTEST, TINY
-
-Floats = NDArray[np.floating]
-F = TypeVar("F", bound=Callable[..., object])
-
 
 BLENDED = 8
 """Up to this size of a mode, all its matrices are applied and one product is kept. This is faster
 than picking one matrix for each sample.
 """
-
-
-def compiled(function: F) -> F:
-    """`function`, compiled. The compiled code is cached on disk if a writable folder exists."""
-    try:
-        return numba.njit(function, cache=True, error_model="numpy", nogil=True)  # type: ignore[no-any-return]
-    except RuntimeError:  # no writable folder
-        return numba.njit(function, error_model="numpy", nogil=True)  # type: ignore[no-any-return]
 
 
 @compiled

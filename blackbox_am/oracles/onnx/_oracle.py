@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -35,6 +34,7 @@ from blackbox_am.oracles._inputs import (
     normalised,
 )
 from blackbox_am.oracles._reading import LayerReading
+from blackbox_am.oracles.onnx._sessions import Sessions
 
 if TYPE_CHECKING:
     from blackbox_am.oracles.onnx._graph import OnnxGraph
@@ -44,9 +44,6 @@ Array = NDArray[Any]
 
 _INPUTS = {1: np.float32, 2: np.uint8, 10: np.float16, 11: np.float64}
 """Element types of an input that can hold a stimulus, by their number in the format."""
-_SESSIONS = 32
-
-_OPENING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -63,8 +60,9 @@ class Onnx(Oracle):
     All requested internal layers are read in one pass of a graph that ends at these layers: later
     operations are not computed. This pass runs without ONNX Runtime's optimisations, which merge
     nodes, so that the last bits of an activation would depend on the other requested layers. The
-    outputs of the graph are read in a separate, optimised pass. The activation of a unit is
-    therefore bit-identical whatever other layers are requested.
+    outputs of the graph are read in a separate, optimised pass, or in the same pass if `optimised`
+    is False. The activation of a unit is therefore bit-identical whatever other layers are
+    requested.
 
     Batches: a graph with a fixed number of rows gets its batches split, and the last filled
     up. Dynamic quantisation chooses its scales by the whole batch, so that a row's answer
@@ -89,6 +87,9 @@ class Onnx(Oracle):
         threads: number of threads for one operator; ONNX Runtime's choice unless given.
         batch_size: preferred rows in one call.
         rows: in each run, where the graph leaves them open.
+        optimised: whether outputs of the graph are read in an optimised pass of their own, which
+            takes about half the time. False reads everything in one pass, which is faster where
+            outputs and internal layers are read together.
 
     Raises:
         InvalidSpec: for a model of another kind, or numbers that do not fit together.
@@ -111,6 +112,7 @@ class Onnx(Oracle):
     threads: int | None = None
     batch_size: int = 64
     rows: int | None = None
+    optimised: bool = True
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
@@ -171,7 +173,7 @@ class Onnx(Oracle):
         }
         found: dict[str, torch.Tensor] = {}
         for optimised in (False, True):
-            names = [name for name in by_layer if self._is_output(name) == optimised]
+            names = [name for name in by_layer if self._is_optimised(name) == optimised]
             if names:
                 found |= self._read(rows, {name: readings[name] for name in names}, optimised)
         order = torch.tensor([column for columns in by_layer.values() for column in columns])
@@ -290,6 +292,9 @@ class Onnx(Oracle):
         name = self._tensors[layer].name
         return any(value.name == name for value in self._graph.model.graph.output)
 
+    def _is_optimised(self, layer: str) -> bool:
+        return self.optimised and self._is_output(layer)
+
     def _reading(self, layer: str, units: list[Unit]) -> LayerReading:
         tensor = self._tensors[layer]
         class_token = tensor.class_token
@@ -369,14 +374,13 @@ class Onnx(Oracle):
         return found
 
     def _session(self, names: tuple[str, ...], optimised: bool) -> Any:
-        """The session that ends at some tensors. Drops the oldest session if there are too many."""
-        opened: dict[tuple[str, ...], Any] = vars(self).setdefault("_sessions", {})
-        with _OPENING:
-            if names not in opened:
-                if len(opened) >= _SESSIONS:
-                    del opened[next(iter(opened))]
-                opened[names] = self._open(self._graph.ending_at(names), optimise=optimised)
-            return opened[names]
+        """The session that ends at some tensors."""
+        sessions: Sessions = vars(self).setdefault("_sessions", Sessions())
+        return sessions.get(
+            names,
+            lambda: self._graph.ending_at(names),
+            lambda graph: self._open(graph, optimise=optimised),
+        )
 
     def _open(self, model: bytes, *, optimise: bool) -> Any:
         return open_session(

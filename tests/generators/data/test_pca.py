@@ -88,7 +88,6 @@ def test_bad_files(tmp_path: Path) -> None:
         (np.array([["a", "b"]]), "expected numbers, got"),
         (np.full((5, 3), np.nan), r"expected numbers in \[0, 1\]"),
         (np.full((5, 3), 200.0), "got 200 to 200"),
-        (np.random.default_rng(0).random((5, 3)), "have 3 at most, got 64"),
     ],
 )
 def test_bad_data(data: np.ndarray, message: str) -> None:
@@ -96,6 +95,28 @@ def test_bad_data(data: np.ndarray, message: str) -> None:
         _ = PCA(data).space
     with pytest.raises(InvalidSpec, match="components: expected 1 or more"):
         PCA(data, components=0)
+
+
+def test_more_components_than_stimuli_are_refused() -> None:
+    data = np.random.default_rng(0).random((5, 3))
+    assert PCA(data).space.dim == 3
+    with pytest.raises(InvalidSpec, match="have 3 at most, got 4"):
+        _ = PCA(data, components=4).space
+    with pytest.raises(InvalidSpec, match="bound: expected a positive number"):
+        PCA(data, bound=0.0)
+
+
+def test_coordinates_stay_within_their_bound() -> None:
+    data = 0.5 + 0.01 * np.random.default_rng(0).standard_normal((50, 3)).clip(-4, 4)
+    bounded, free = PCA(data, components=1), PCA(data, components=1, bound=None)
+    near, far = torch.tensor([[1.0], [-1.5]]), torch.tensor([[3.0], [-1e6]])
+    middle = free.render(torch.zeros(1, 1))
+    ratio = (bounded.render(near) - middle) / (free.render(near) - middle)
+    assert (ratio > 0.98).all()
+    moved = (bounded.render(far) - middle).norm(dim=1)
+    length = (free.render(torch.ones(1, 1)) - middle).norm()
+    torch.testing.assert_close(moved / length, torch.tensor([2.52, 3.0]), atol=0.01, rtol=0)
+    torch.testing.assert_close(bounded.encode(bounded.render(near)), near, atol=1e-3, rtol=0)
 
 
 def test_latents_that_are_no_numbers_are_refused_at_the_edge() -> None:

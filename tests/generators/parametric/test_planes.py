@@ -20,6 +20,8 @@ from blackbox_am.generators.parametric.maco import Maco, probe_magnitudes
 from blackbox_am.testing.generators import latents_for
 from blackbox_am.zoo import loading
 
+ALL = 1e6
+"""Cycles per image above every frequency."""
 SIZES = [(6, 8), (7, 5), (8, 7), (5, 6), (1, 9), (4, 1)]
 
 
@@ -32,7 +34,7 @@ def planes_of(generator: Generator, latents: torch.Tensor) -> np.ndarray:
 def test_there_are_as_many_coefficients_as_pixels_and_none_says_the_same_twice(
     size: tuple[int, int],
 ) -> None:
-    generator = Fourier((1, *size), decay=0, contrast=1.0, colours="independent")
+    generator = Fourier((1, *size), ALL, decay=0, contrast=1.0, colours="independent")
     assert generator.space.dim == math.prod(size)
     # Without weights the map from latents to planes is a rotation.
     made = planes_of(generator, torch.eye(generator.space.dim)).reshape(generator.space.dim, -1)
@@ -40,15 +42,13 @@ def test_there_are_as_many_coefficients_as_pixels_and_none_says_the_same_twice(
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("lowest", [None, 3])
-def test_planes_are_those_of_numpys_whole_spectrum(
-    size: tuple[int, int], lowest: int | None
-) -> None:
+@pytest.mark.parametrize("cycles", [ALL, 2.0])
+def test_planes_are_those_of_numpys_whole_spectrum(size: tuple[int, int], cycles: float) -> None:
     height, width = size
-    generator = Fourier((2, *size), lowest, decay=1.5, contrast=0.7, colours="independent")
+    generator = Fourier((2, *size), cycles, decay=1.5, contrast=0.7, colours="independent")
     latents = latents_for(generator, 3)
     waves = Waves.of(height, width)
-    count = len(waves) if lowest is None else lowest
+    count = int((waves.frequencies * max(size) <= cycles + 1e-6).sum())
     places, paired = waves.places[:count].tolist(), waves.paired[:count].tolist()
     shaped = latents.double().reshape(3, 2, -1).numpy()
     spectrum = np.zeros((3, 2, height, width), complex)
@@ -74,10 +74,47 @@ def test_frequencies_come_in_order_and_contrast_is_what_it_says() -> None:
     waves = Waves.of(16, 16)
     assert (waves.frequencies.diff() >= 0).all()
     assert waves.places[0].tolist() == [0, 0]
-    for lowest in (None, 40):
-        generator = Fourier((1, 16, 16), lowest, contrast=1.3)
+    for cycles in (ALL, 4.0):
+        generator = Fourier((1, 16, 16), cycles, contrast=1.3)
         made = planes_of(generator, latents_for(generator, 2000))
         assert math.sqrt((made**2).mean()) == pytest.approx(1.3, rel=0.03)
+
+
+@pytest.mark.parametrize("build", [Fourier, DCT, Maco])
+def test_the_dimension_does_not_grow_with_the_picture(build) -> None:
+    """At each size the latents mean the same waves, in cycles per image."""
+    small, large = build((3, 64, 64)), build((3, 192, 192))
+    assert 200 <= small.space.dim == large.space.dim <= 2000
+    if build is Maco:  # a large picture has more frequencies of fixed phase
+        return
+    latents = latents_for(small, 3)
+    # Points of `fourier` stand at the corners of pixels, those of `dct` in their middles.
+    first = 1 if build is DCT else 0
+    there = large.render(latents)[:, :, first::3, first::3]
+    torch.testing.assert_close(there, small.render(latents), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("build", [Fourier, DCT])
+@pytest.mark.parametrize("size", [(16, 12), (9, 15)])
+@pytest.mark.parametrize("cycles", [None, ALL])
+def test_latents_come_back_from_their_images(build, size, cycles: float | None) -> None:
+    generator = build((3, *size), cycles, contrast=0.5)
+    latents = latents_for(generator)
+    torch.testing.assert_close(
+        generator.encode(generator.render(latents)), latents, atol=1e-3, rtol=1e-3
+    )
+
+
+def test_probe_magnitudes_go_on_by_their_law_and_are_not_stretched() -> None:
+    """Stretched images have almost no magnitude above their own frequencies, at 16 cycles."""
+    found = probe_magnitudes(3, 128, 128)
+    ky = torch.fft.fftfreq(128, 1 / 128).abs()[:, None].expand(128, 65)
+    f = torch.hypot(ky, torch.arange(65)[None])
+    rings = torch.stack([found[0][(f >= r) & (f < 1.2 * r)].mean() for r in (13, 18, 26, 50)])
+    slopes = (rings[1:] / rings[:-1]).log() / torch.tensor([18 / 13, 26 / 18, 50 / 26]).log()
+    assert (slopes < -0.5).all()
+    assert (slopes > -2.5).all()
+    torch.testing.assert_close(found[:, :10, :10], probe_magnitudes(3, 32, 32)[:, :10, :10])
 
 
 def test_colours_are_lucids() -> None:
@@ -91,9 +128,9 @@ def test_colours_are_lucids() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (2, 7, 12), (1, 1, 9)])
-@pytest.mark.parametrize("lowest", [None, 5])
-def test_dct_is_scipys(shape: tuple[int, int, int], lowest: int | None) -> None:
-    generator = DCT(shape, lowest, decay=1.0, contrast=0.8, colours="independent")
+@pytest.mark.parametrize("limit", [ALL, 1.3])
+def test_dct_is_scipys(shape: tuple[int, int, int], limit: float) -> None:
+    generator = DCT(shape, limit, decay=1.0, contrast=0.8, colours="independent")
     latents = latents_for(generator, 3)
     made = planes_of(generator, latents)
     coefficients = fft.dctn(made, axes=(2, 3), norm="ortho")
@@ -101,7 +138,9 @@ def test_dct_is_scipys(shape: tuple[int, int, int], lowest: int | None) -> None:
     cycles = np.hypot(
         np.arange(height)[:, None] / (2 * height), np.arange(width)[None] / (2 * width)
     )
-    order = np.argsort(cycles.ravel(), kind="stable")[:lowest]
+    below = int((cycles * max(shape[1:]) <= limit + 1e-6).sum())
+    order = np.argsort(cycles.ravel(), kind="stable")[:below]
+    assert generator.space.dim == shape[0] * below
     amplitudes = 1 / np.maximum(cycles.ravel()[order], 1 / (2 * max(shape[1:])))
     amplitudes *= 0.8 / math.sqrt((amplitudes**2).sum() / (height * width))
     flat = coefficients.reshape(3, shape[0], -1)
@@ -112,16 +151,16 @@ def test_dct_is_scipys(shape: tuple[int, int, int], lowest: int | None) -> None:
 
 
 def test_clip_is_the_tangent_of_the_sigmoid() -> None:
-    smooth, cut = DCT((1, 8, 8), 6), DCT((1, 8, 8), 6, squash="clip")
+    smooth, cut = DCT((1, 8, 8), 1.2), DCT((1, 8, 8), 1.2, squash="clip")
     small = 0.01 * latents_for(smooth)
     torch.testing.assert_close(smooth.render(small), cut.render(small), atol=1e-5, rtol=0)
     assert cut.render(100 * small).unique().tolist()[0] == 0.0
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 16), (1, 9, 12), (3, 8, 7)])
-@pytest.mark.parametrize("lowest", [10, None])
-def test_magnitudes_hold_in_the_planes(shape: tuple[int, int, int], lowest: int | None) -> None:
-    generator = Maco(shape, lowest, contrast=1.2)
+@pytest.mark.parametrize("cycles", [2.5, ALL])
+def test_magnitudes_hold_in_the_planes(shape: tuple[int, int, int], cycles: float) -> None:
+    generator = Maco(shape, cycles, contrast=1.2)
     made = generator.planes(latents_for(generator, 4))
     found = torch.fft.rfft2(made.double(), norm="ortho").abs()
     wanted = probe_magnitudes(*shape)
@@ -137,21 +176,21 @@ def test_magnitudes_hold_in_the_planes(shape: tuple[int, int, int], lowest: int 
 
 
 def test_a_phase_is_the_direction_of_its_pair() -> None:
-    generator = Maco((1, 8, 8), 5)
+    generator = Maco((1, 8, 8), 1.5)  # (0, 1), (1, 0), (1, 1) and (1, -1)
     latents = latents_for(generator)
     made = generator.planes(latents)
     torch.testing.assert_close(generator.planes(7.0 * latents), made)
     waves = Waves.of(8, 8).pairs()
     ky, kx = waves.places[2].tolist()
-    angle = torch.atan2(latents[:, 5 + 2], latents[:, 2])
+    angle = torch.atan2(latents[:, 4 + 2], latents[:, 2])
     found = torch.fft.rfft2(made[:, 0])[:, ky, kx].angle()
     assert torch.cos(found - angle).min() > 1 - 1e-5
 
 
 def test_pairs_without_direction_mean_phase_0_and_have_no_gradient() -> None:
-    generator = Maco((1, 8, 8), 5)
+    generator = Maco((1, 8, 8), 1.5)
     nowhere = torch.zeros(1, generator.space.dim, requires_grad=True)
-    upright = torch.cat([torch.ones(1, 5), torch.zeros(1, 5)], dim=1)
+    upright = torch.cat([torch.ones(1, 4), torch.zeros(1, 4)], dim=1)
     made = generator.render(nowhere)
     assert torch.equal(made, generator.render(upright))
     made.sum().backward()
@@ -159,13 +198,13 @@ def test_pairs_without_direction_mean_phase_0_and_have_no_gradient() -> None:
 
 
 def test_phases_that_are_not_searched_are_fixed_by_the_seed() -> None:
-    latents = latents_for(Maco(lowest=20))
-    spectra = torch.fft.rfft2(Maco(lowest=20).planes(latents))
-    high = torch.fft.rfft2(Maco(lowest=20, seed=1).planes(latents))
+    latents = latents_for(Maco(cycles=3.5))
+    spectra = torch.fft.rfft2(Maco(cycles=3.5).planes(latents))
+    high = torch.fft.rfft2(Maco(cycles=3.5, seed=1).planes(latents))
     assert (spectra[0] - spectra[1]).abs()[:, 10:20, 10:16].max() < 1e-4
     assert (spectra[0] - high[0]).abs()[:, 10:20, 10:16].max() > 0.1
-    luminance = Maco(lowest=20, luminance=True)
-    assert luminance.space.dim * 3 == Maco(lowest=20).space.dim
+    luminance = Maco(cycles=3.5, luminance=True)
+    assert luminance.space.dim * 3 == Maco(cycles=3.5).space.dim
     one = luminance.planes(latents_for(luminance))
     assert torch.equal(one[0, 1:], one[1, 1:])
     assert not torch.equal(one[0, 0], one[1, 0])
@@ -174,7 +213,7 @@ def test_phases_that_are_not_searched_are_fixed_by_the_seed() -> None:
 def test_magnitudes_come_from_files(tmp_path: Path) -> None:
     magnitudes = np.random.default_rng(0).random((2, 6, 4)).astype(np.float32)
     np.save(tmp_path / "m.npy", magnitudes)
-    generator = Maco((2, 6, 6), None, magnitude=str(tmp_path / "m.npy"))
+    generator = Maco((2, 6, 6), ALL, magnitude=str(tmp_path / "m.npy"))
     found = torch.fft.rfft2(generator.planes(latents_for(generator, 1)))[0].abs()
     # The last row's pairs say what the columns 0 and W/2 hold; inside, it is as in the file.
     ratio = found[:, :, 1:3] / torch.tensor(magnitudes[:, :, 1:3])
@@ -182,12 +221,12 @@ def test_magnitudes_come_from_files(tmp_path: Path) -> None:
     with pytest.raises(
         InvalidSpec, match=r"of shape \(1, height, width // 2 \+ 1\), got \(2, 6, 4\)"
     ):
-        Maco((1, 6, 6), 2, magnitude=str(tmp_path / "m.npy")).render(torch.zeros(1, 4))
+        Maco((1, 6, 6), 1.0, magnitude=str(tmp_path / "m.npy")).render(torch.zeros(1, 4))
     np.save(tmp_path / "m.npy", -magnitudes)
     with pytest.raises(InvalidSpec, match="0 or more"):
-        Maco((2, 6, 6), 2, magnitude=str(tmp_path / "m.npy")).render(torch.zeros(1, 8))
+        Maco((2, 6, 6), 1.0, magnitude=str(tmp_path / "m.npy")).render(torch.zeros(1, 8))
     with pytest.raises(NotFound, match="no file"):
-        Maco((2, 6, 6), 2, magnitude="nothing.npy").render(torch.zeros(1, 8))
+        Maco((2, 6, 6), 1.0, magnitude="nothing.npy").render(torch.zeros(1, 8))
 
 
 def spectra(images: torch.Tensor) -> torch.Tensor:
@@ -222,16 +261,17 @@ def test_magnitudes_of_larger_images_are_those_of_reduced_ones(natural: torch.Te
 
 
 def test_magnitudes_of_smaller_images_go_on_by_their_law(natural: torch.Tensor) -> None:
-    """Measured: 11 % off, 22 % with zeros beyond, where the median ratio to the truth is 1.05."""
+    """Measured: 13 % off, 22 % with zeros beyond, where the median ratio to the truth is 1.39."""
     whole = spectra(natural)
     larger = fitted_to(spectra(torch.nn.functional.avg_pool2d(natural, 2)), 32, 32)
-    assert difference(larger, whole) < 0.12
+    assert difference(larger, whole) < 0.14
     known = torch.zeros(32, 17, dtype=torch.bool)
     known[torch.fft.fftfreq(32, 1 / 32).abs() <= 8, :9] = True
     assert difference(larger * known, whole) > 0.2
     assert (larger[:, ~known] > 0).all()
-    # Four times as many pixels, four times the sum.
-    assert (4 * larger / whole)[:, ~known].median() == pytest.approx(1.0, abs=0.2)
+    # Four times as many pixels, four times the sum; the images themselves are weaker than the law
+    # at their own highest frequencies.
+    assert (4 * larger / whole)[:, ~known].median() == pytest.approx(1.39, abs=0.2)
 
 
 @pytest.mark.parametrize("exponent", [0.0, 1.0, 1.7])
@@ -253,28 +293,30 @@ def test_a_law_is_found_again_at_any_size(exponent: float) -> None:
 def test_files_of_magnitudes_of_another_size(shape: tuple[int, int, int], tmp_path: Path) -> None:
     path = tmp_path / "m.npy"
     np.save(path, probe_magnitudes(3, 32, 32).numpy())
-    generator = Maco(shape, 20, contrast=1.2, magnitude=str(path))
+    generator = Maco(shape, 3.0, contrast=1.2, magnitude=str(path))
     latents = latents_for(generator)
     made = generator.planes(latents).double()
     deviation = made.square().mean(dim=(1, 2, 3)).sqrt()
     torch.testing.assert_close(deviation, torch.full_like(deviation, 1.2), rtol=1e-5, atol=0)
     assert (torch.fft.rfft2(made).abs()[:, :, 1:, 1:-1] > 0).all()
     if shape == (3, 32, 32):  # nothing changes, to the bit
-        assert torch.equal(generator.render(latents), Maco(shape, 20, contrast=1.2).render(latents))
+        assert torch.equal(
+            generator.render(latents), Maco(shape, 3.0, contrast=1.2).render(latents)
+        )
 
 
 def test_files_that_hold_no_half_of_a_spectrum(tmp_path: Path) -> None:
     path = tmp_path / "m.npy"
-    generator = Maco((1, 8, 8), 5, magnitude=str(path))
+    generator = Maco((1, 8, 8), 1.5, magnitude=str(path))
     image = np.random.default_rng(0).random((1, 8, 8))
     np.save(path, np.abs(np.fft.fft2(image)))
     with pytest.raises(InvalidSpec, match=r"half of a spectrum, .* got a whole one of 8 columns"):
-        generator.render(torch.zeros(1, 10))
+        generator.render(torch.zeros(1, 8))
     only_high = np.zeros((1, 16, 9))
     only_high[:, 8] = 1.0
     np.save(path, only_high)
     with pytest.raises(InvalidSpec, match="some above 0 within 8 x 8 frequencies"):
-        generator.render(torch.zeros(1, 10))
+        generator.render(torch.zeros(1, 8))
 
 
 def test_a_network_draws_what_its_weights_say() -> None:
@@ -312,11 +354,11 @@ def test_a_network_draws_the_same_at_any_resolution() -> None:
         (lambda: Fourier(contrast=0.0), "contrast: expected a positive"),
         (lambda: Fourier(colours="lab"), "colours: expected decorrelated"),
         (lambda: Fourier(decay=-1), "decay: expected 0 to 10"),
-        (lambda: Fourier((1, 4, 4), 11), "lowest: expected 1 to 10 frequencies"),
-        (lambda: DCT((1, 4, 4), 17), "lowest: expected 1 to 16"),
+        (lambda: Fourier(cycles=0.0), "cycles: expected a positive number"),
+        (lambda: DCT(cycles=-1.0), "cycles: expected a positive number"),
         (lambda: DCT(squash="tanh"), "squash: expected sigmoid or clip"),
         (lambda: Maco((1, 2, 2)), "sides of 3 or more"),
-        (lambda: Maco((1, 4, 4), 7), "lowest: expected 1 to 6"),
+        (lambda: Maco((1, 4, 4), 0.5), "cycles: expected 1 or more"),
         (lambda: Maco((2, 8, 8), 5), "the probe images have 1 or 3 channels"),
         (lambda: CPPN(width=2), "width: expected 3 or more"),
         (lambda: CPPN(layers=0), "layers: expected"),
