@@ -22,6 +22,8 @@ PAIR = 2
 """Rows that test the last move: the first ones of a generation."""
 LEAST = 4
 """The smallest population with such rows."""
+FEWEST_DIMENSIONS = 300
+"""Dimensions from which on `sep_cma` adapts in two points by default, as the package `cma` does."""
 AVERAGED = 0.3
 """Share of the newest signal in the average."""
 

@@ -57,6 +57,12 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
     Source: R. Ros and N. Hansen, "A Simple Modification in CMA-ES Achieving Linear Time and
     Space Complexity" (PPSN 2008). This implementation adds the negative weights of the later
     tutorial (arXiv:1604.00772v2), and learns from the rows that came back, see `_weights`.
+
+    Attributes:
+        step_size: how the step size follows the scores: `csa` by the length of the evolution path,
+            `tpa` by two rows of each generation that test the last move, see `_two_point`. If
+            None, `tpa` from 300 dimensions on, where the path is short-lived against the search,
+            and `csa` below. A population of fewer than 4 rows always uses `csa`.
     """
 
     name: ClassVar[str] = "sep_cma"
@@ -64,7 +70,7 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
     exchangeable: ClassVar[bool] = False  # the first two rows may test the last move
     state_type: ClassVar[type[SepCMAState]] = SepCMAState
 
-    step_size: Literal["csa", "tpa"] = "csa"
+    step_size: Literal["csa", "tpa"] | None = None
 
     def fresh(self, space: Space, mean: torch.Tensor, generation: torch.Tensor) -> SepCMAState:
         del space
@@ -96,7 +102,6 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
         gradients: torch.Tensor | None = None,
     ) -> SepCMAState:
         del gradients
-        dim = space.dim
         frame = frame_of(space, state.mean)
         ranked = self._rank(space, scores, state.mean.dtype)
         deviations = state.variances.sqrt()
@@ -128,7 +133,9 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
 
     def _tests_moves(self, space: Space) -> bool:
         """Whether the first two rows of a generation test the last move."""
-        return self.step_size == "tpa" and self.population_size(space) >= two_point.LEAST
+        usual = "tpa" if space.dim >= two_point.FEWEST_DIMENSIONS else "csa"
+        wanted = self.step_size or usual
+        return wanted == "tpa" and self.population_size(space) >= two_point.LEAST
 
     def _adapted(
         self,
