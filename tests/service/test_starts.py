@@ -99,6 +99,18 @@ def test_a_search_of_codes_begins_at_given_codes(client, optimizer):
         assert (latents == codes[target]).mean() > 0.6  # a random code is equal in 1 of 4
 
 
+@pytest.mark.parametrize("others", [["u:2", "u:1", "u:0"], ["u:1"]], ids=["moved", "alone"])
+def test_a_unit_ends_alike_wherever_it_stands(client, others):
+    name = f"beside-{len(others)}"
+    here = run(create(client, f"{name}-a", targets=["u:0", "u:1"], seed=3))
+    there = run(create(client, f"{name}-b", targets=others, seed=3))
+    latents = [
+        next(entry.latent for entry in study.best() if entry.target == targets.index("u:1"))
+        for study, targets in ((here, ["u:0", "u:1"]), (there, others))
+    ]
+    np.testing.assert_array_equal(*latents)
+
+
 def test_auto_is_what_searches_where_nobody_is_named(client):
     study = client.create(
         targets=["u:0"], space=SpaceSpec("normal", D), queries_per_target=40, study_id="unnamed"

@@ -54,7 +54,8 @@ class Adam(Optimizer[AdamState]):
     offers the decoupled decay of I. Loshchilov and F. Hutter (ICLR 2019).
 
     Attributes:
-        population: independent ascents for each target.
+        population: independent ascents for each target. At equal queries 2 found more than 4 on 12
+            of 12 units: an ascent gains more from further steps than from more beginnings.
         learning_rate: step a coordinate and generation, in deviations of the prior.
         beta1: memory of the mean gradient, in [0, 1).
         beta2: memory of its squares, in [0, 1).
@@ -69,7 +70,7 @@ class Adam(Optimizer[AdamState]):
     exchangeable: ClassVar[bool] = False
     state_type: ClassVar[type[AdamState]] = AdamState
 
-    population: int = 4
+    population: int = 2
     learning_rate: float = 0.05
     beta1: float = 0.9
     beta2: float = 0.999

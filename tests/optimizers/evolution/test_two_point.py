@@ -66,4 +66,5 @@ def test_steps_grow_on_a_slope_and_shrink_on_a_top() -> None:
     top.run(60)
     assert float(slope.state.sigma) > 1
     assert float(top.state.sigma) < 0.05
-    assert finite(slope.state) and finite(top.state)
+    assert finite(slope.state)
+    assert finite(top.state)
