@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.bench.efficiency import BUDGETS, Floats, Outcome
+from blackbox_am.bench.efficiency import BUDGETS, Cell, Floats, Outcome
 from blackbox_am.bench.overhead import COUNTERPART, Cost, Machine
 from blackbox_am.bench.sheets import Sheet
 
@@ -132,7 +132,7 @@ def _found_sheet(outcomes: list[Outcome]) -> Sheet:
     ]
     return Sheet(
         f"{cell.problem}, noise {cell.noise}: activation over natural maximum, median of "
-        f"{cell.units} units x {cell.seeds} seeds [95 % interval]",
+        f"{_units(cell)} x {cell.seeds} seeds [95 % interval]",
         (
             "optimizer",
             *(f"{n:,} queries" for n in budgets),
@@ -144,6 +144,12 @@ def _found_sheet(outcomes: list[Outcome]) -> Sheet:
         tuple(rows),
         tuple(f"{o.cell.optimizer}: {o.failure}." for o in outcomes if o.failure),
     )
+
+
+def _units(cell: Cell) -> str:
+    """The units of a cell: their number, and which ones if it leaves out others before them."""
+    which = f" (number {cell.first + 1} to {cell.first + cell.units})" if cell.first else ""
+    return f"{cell.units} units{which}"
 
 
 @dataclass(frozen=True)

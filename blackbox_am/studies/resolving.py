@@ -180,7 +180,7 @@ def settle(request: Request, space: Space, found: Probed) -> Settled:
     kept = recheck_rows(spec.budget, found.noisy, targets, space.spec)
     budget = spec.budget.queries_per_target - kept
     asked = build_optimizer(spec.optimizer)
-    optimizer = asked.resolve(space, SearchContext(budget, targets, found.noisy))
+    optimizer = asked.resolve(space, _context(request, noisy=found.noisy))
     optimizer.check(space)
     optimizer = optimizer.bind(request.generator, request.network)
     _check_climbable(spec, optimizer, request.generator, oracle)
@@ -192,6 +192,30 @@ def settle(request: Request, space: Space, found: Probed) -> Settled:
         noisy=found.noisy,
         warning=_warning(optimizer.name, population, budget, found),
     )
+
+
+def _context(request: Request, *, noisy: bool) -> SearchContext:
+    """What is known of the study before it begins."""
+    spec, generator = request.spec, request.generator
+    return SearchContext(
+        spec.budget.queries_per_target,
+        len(spec.targets),
+        noisy,
+        exact=request.oracle is not None and not noisy,
+        started=spec.start is not None or _starts_at_natural_image(spec, generator),
+        climbable=(
+            generator is not None
+            and generator.differentiable
+            and generator.targets is None
+            and len(generator.stimulus_shape) == 3
+        ),
+    )
+
+
+def _starts_at_natural_image(spec: StudySpec, generator: Generator | None) -> bool:
+    """Whether the baseline gives a start, if the generator's encoder proves good enough."""
+    wanted = spec.baseline is not None and spec.baseline.start
+    return wanted and generator is not None and generator.encodes
 
 
 def open_study(
