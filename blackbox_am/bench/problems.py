@@ -92,6 +92,11 @@ class Problem:
         """(units,) float64: the largest activation of each unit over the natural images."""
         return self.natural.amax(0)
 
+    @property
+    def natural_best(self) -> torch.Tensor:
+        """(units,) int64: the number of the natural image with the largest activation."""
+        return self.natural.argmax(0)
+
     @cached_property
     def has_ratios(self) -> bool:
         """Whether activations are given over natural maxima. If one maximum is not above 0, all
@@ -139,6 +144,13 @@ def rendering(shape: tuple[int, ...]) -> list[str]:
         for name, made in found.items()
         if made.stimulus_shape == shape and made.space.kind != "categorical"
     ]
+
+
+def usual_generators(oracle: str) -> list[str]:
+    """The generators whose stimuli the oracle of this name takes, as far as they need no file."""
+    if oracle == squeezenet.NAME:
+        return list(squeezenet.GENERATORS)
+    return rendering((3, 32, 32))
 
 
 def problem(name: str, units: int, assets: Path | None, first: int = 0) -> Problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -58,6 +59,8 @@ def search(
     noise: str,
     start: NDArray[Any] | None = None,
     recheck_fraction: float = 0.0,
+    store: str | Path = ":memory:",
+    name: str = "bench",
 ) -> Result:
     """Searches every unit of a problem `seeds` times, in one study.
 
@@ -69,6 +72,8 @@ def search(
         noise: see `level`.
         start: (K, D) latents at which the searches begin; None for the optimizer's own start.
         recheck_fraction: fraction of `queries` that measures the best candidates again.
+        store: journal of the study, from which a search that was stopped continues.
+        name: of the study in the journal.
 
     Raises:
         BlackboxError: if the optimizer refuses the problem, or fails.
@@ -97,6 +102,8 @@ def search(
         start=start,
         keep_latents="best" if spread == 0 else "all",
         device="cpu",
+        store=store,
+        study_id=name,
     )
 
 
