@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, TypeVar
 
 import torch
 
+from blackbox_am.core import blocks
 from blackbox_am.core.optimizer import CONTINUOUS, Optimizer
 from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
@@ -50,10 +51,10 @@ class Grid:
         return self.space.dim * self.bits
 
     def latents(self, numbers: torch.Tensor) -> torch.Tensor:
-        """(..., P, D) latents of numbers of points or codes (..., D, P)."""
-        numbers = numbers.transpose(-1, -2)
+        """(K, P, D) latents of int32 numbers of points or codes (K, D, P)."""
         if self.space.dtype is not None:
-            return numbers.contiguous().to(self.space.dtype)
+            return _transposed(numbers)
+        numbers = numbers.transpose(-1, -2)
         frame = frame_of(self.space, self.levels)
         n = self.levels.shape[1]
         places = numbers + n * frame.low.isfinite().to(numbers.dtype)
@@ -73,6 +74,19 @@ class Grid:
         shifts = torch.arange(self.bits, dtype=torch.int32, device=numbers.device)
         split = (numbers.unsqueeze(-1) >> shifts) & 1 if self.bits > 1 else numbers.unsqueeze(-1)
         return split.flatten(-2).transpose(-1, -2).contiguous()
+
+
+def _transposed(numbers: torch.Tensor) -> torch.Tensor:
+    """(K, P, D) int64 of int32 numbers (K, D, P)."""
+    if numbers.device.type != "cpu":
+        return numbers.transpose(-1, -2).contiguous().to(torch.int64)
+    # The import of numba takes a second.
+    from blackbox_am.optimizers.tensor_train import _kernels as kernels
+
+    targets, dim, population = numbers.shape
+    out = blocks.empty(targets, population, dim, dtype=torch.int64)
+    kernels.transpose(numbers.contiguous().numpy(), out.numpy())
+    return out
 
 
 def joined(indices: torch.Tensor, bits: int) -> torch.Tensor:
