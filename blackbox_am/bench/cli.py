@@ -86,7 +86,8 @@ def optimizers(
         typer.Option(
             "--optimizer",
             "-o",
-            help="NAME or NAME,PARAMETER=VALUE; default a selection. Repeatable.",
+            help="NAME or NAME,PARAMETER=VALUE, with naturals=N N encoded natural images first; "
+            "default a selection. Repeatable.",
         ),
     ] = None,
     noise: Annotated[
@@ -97,6 +98,9 @@ def optimizers(
         ),
     ] = None,
     units: Annotated[int, typer.Option(help="Units of each problem.", min=1)] = 4,
+    first_unit: Annotated[
+        int, typer.Option(help="Number of units to leave out before these.", min=0)
+    ] = 0,
     seeds: Annotated[int, typer.Option(help="Searches for each unit.", min=1)] = 5,
     queries: Annotated[int, typer.Option(help="Budget of each search.", min=100)] = 1000,
     dimension: Annotated[
@@ -139,6 +143,7 @@ def optimizers(
         dimensions=tuple(dimension or bench.DIMENSIONS),
         jobs=jobs,
         assets=assets,
+        first=first_unit,
     )
     bench.run(request, results=results, page=page, picture=picture, json_file=json_file, say=say)
 

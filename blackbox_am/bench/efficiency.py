@@ -23,16 +23,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blackbox_am.bench import plausibility, problems, searching
+from blackbox_am import Result
+from blackbox_am.bench import naturals, plausibility, problems, searching
 from blackbox_am.core.spec import OptimizerSpec
 from blackbox_am.core.tensors import to_uint8
-from blackbox_am.errors import BlackboxError
+from blackbox_am.errors import BlackboxError, InvalidInput
 from blackbox_am.plugins import build_optimizer
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
 
-BUDGETS = (300, 1000, 3000, 10_000, 30_000)
+BUDGETS = (100, 300, 1000, 3000, 10_000, 30_000)
 """Numbers of queries at which every curve of sufficient length is recorded."""
 
 
@@ -43,12 +44,14 @@ class Cell:
     Attributes:
         problem: name of the problem, see `problems`.
         optimizer: label of the optimizer: its name, and its parameters if they are not the
-            defaults, such as `snes,population=40`.
+            defaults, such as `snes,population=40`. `naturals=50` among them is no parameter of the
+            optimizer: see `naturals`.
         noise: a number such as `0` or `.5` is the deviation of a random factor with mean 1;
             `poisson` counts spikes, 20 on average at the natural maximum.
         units: number of units.
         seeds: number of seeds for each unit.
         queries: budget of each target.
+        first: number of units of the problem that are left out before them.
     """
 
     problem: str
@@ -57,6 +60,7 @@ class Cell:
     units: int
     seeds: int
     queries: int
+    first: int = 0
 
     @property
     def key(self) -> str:
@@ -95,7 +99,8 @@ def optimizer_spec(label: str) -> OptimizerSpec:
     Raises:
         InvalidInput: if a parameter has no value.
     """
-    return OptimizerSpec(*problems.parsed_label(label))
+    name, parameters = problems.parsed_label(label)
+    return OptimizerSpec(name, naturals.without(parameters)[0])
 
 
 def check_label(label: str) -> None:
@@ -119,19 +124,41 @@ def run(cell: Cell, assets: Path | None, *, look: bool = False) -> Outcome:
     """Search one cell; with `look` also compute strangeness and pictures."""
     torch.set_num_threads(1)
     started = time.perf_counter()
-    problem = problems.problem(cell.problem, cell.units, assets)
+    problem = problems.problem(cell.problem, cell.units, assets, cell.first)
     at = checkpoints(cell.queries)
     try:
-        name, parameters = problems.parsed_label(cell.optimizer)
-        result = searching.search(
-            problem, cell.seeds, name, parameters, queries=cell.queries, noise=cell.noise
-        )
-        found = searching.noise_free(result, problem, cell.seeds, cell.noise, at)
+        result, found = _search(problem, cell, at)
         found = found.reshape(len(at), cell.units, cell.seeds)
         looks = _looks(problem, searching.best_latents(result), found[-1]) if look else ()
     except BlackboxError as error:
         return Outcome(cell, at, np.empty(0), time.perf_counter() - started, error.message)
     return Outcome(cell, at, found, time.perf_counter() - started, "", *looks)
+
+
+def _search(problem: problems.Problem, cell: Cell, at: tuple[int, ...]) -> tuple[Result, Floats]:
+    """The search of a cell, and (len(at), K) what it found after each number of queries."""
+    name, parameters = problems.parsed_label(cell.optimizer)
+    parameters, images = naturals.without(parameters)
+
+    def search(queries: int, start: NDArray[Any] | None = None) -> Result:
+        return searching.search(
+            problem, cell.seeds, name, parameters, queries=queries, noise=cell.noise, start=start
+        )
+
+    if not images:
+        result = search(cell.queries)
+        return result, searching.noise_free(result, problem, cell.seeds, cell.noise, at)
+    if searching.level(cell.noise) != 0 or images >= cell.queries:
+        raise InvalidInput(
+            f"{naturals.PARAMETER}: expected no noise and fewer images than {cell.queries} "
+            f"queries, got noise {cell.noise} and {images} images"
+        )
+    measured = naturals.measure(problem, cell.seeds, images)
+    result = search(cell.queries - images, measured.start)
+    later = [n - images for n in at if n > images]
+    found = searching.noise_free(result, problem, cell.seeds, cell.noise, later)
+    before = measured.best[[n - 1 for n in at if n <= images]]
+    return result, np.concatenate([before, np.maximum(found, measured.best[-1])])
 
 
 def _looks(

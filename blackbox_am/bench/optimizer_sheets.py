@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.bench.efficiency import BUDGETS, Floats, Outcome
+from blackbox_am.bench.efficiency import BUDGETS, Cell, Floats, Outcome
 from blackbox_am.bench.overhead import COUNTERPART, Cost, Machine
 from blackbox_am.bench.sheets import Sheet
 
 RESAMPLES = 2000
 GRADIENT = "adam"
 OF_GRADIENT = 0.95
+REFERENCES = ("snes", "pycma,variant=sep", "nevergrad,optimizer=DiagonalCMA")
+REFERENCE_QUERIES = 1000
+"""Searches whose result after this number of queries the others are to reach with fewer."""
 
 
 # Costs
@@ -103,12 +107,14 @@ def _found_sheet(outcomes: list[Outcome]) -> Sheet:
     )
     ranks = mean_ranks(searches, max(budgets))
     searches.sort(key=lambda outcome: ranks[outcome.cell.optimizer])
+    reference = _reference(searches)
     rows = [
         (
             outcome.cell.optimizer,
             *(interval(outcome, n) for n in budgets),
             f"{ranks[outcome.cell.optimizer]:.1f}",
             median_queries(outcome, np.ones(outcome.cell.units)),
+            *([] if reference is None else [median_queries(outcome, reference.levels)]),
             "" if gradient is None else median_queries(outcome, OF_GRADIENT * gradient),
         )
         for outcome in searches
@@ -119,23 +125,62 @@ def _found_sheet(outcomes: list[Outcome]) -> Sheet:
             *("" for _ in budgets[1:]),
             interval(o, o.cell.queries),
             *("", "", ""),
+            *([] if reference is None else [""]),
         )
         for o in worked
         if _climbs(o)
     ]
     return Sheet(
         f"{cell.problem}, noise {cell.noise}: activation over natural maximum, median of "
-        f"{cell.units} units x {cell.seeds} seeds [95 % interval]",
+        f"{_units(cell)} x {cell.seeds} seeds [95 % interval]",
         (
             "optimizer",
             *(f"{n:,} queries" for n in budgets),
             f"mean rank at {max(budgets):,}",
             "queries to natural max",
+            *([] if reference is None else [reference.heading]),
             "queries to 95 % of gradient",
         ),
         tuple(rows),
         tuple(f"{o.cell.optimizer}: {o.failure}." for o in outcomes if o.failure),
     )
+
+
+def _units(cell: Cell) -> str:
+    """The units of a cell: their number, and which ones if it leaves out others before them."""
+    which = f" (number {cell.first + 1} to {cell.first + cell.units})" if cell.first else ""
+    return f"{cell.units} units{which}"
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """What the best of `REFERENCES` found with `REFERENCE_QUERIES` queries.
+
+    Attributes:
+        heading: of the column of the queries that other searches need for it.
+        levels: (units,) its median over seeds.
+    """
+
+    heading: str
+    levels: Floats
+
+
+def _reference(searches: Sequence[Outcome]) -> _Reference | None:
+    """The reference of a table; None if none was run for so many queries."""
+    usual = [
+        outcome
+        for outcome in searches
+        if outcome.cell.optimizer in REFERENCES
+        and at_budget(outcome, REFERENCE_QUERIES) is not None
+    ]
+    if not usual:
+        return None
+    ranks = mean_ranks(usual, REFERENCE_QUERIES)
+    best = min(usual, key=lambda outcome: ranks[outcome.cell.optimizer])
+    found = at_budget(best, REFERENCE_QUERIES)
+    assert found is not None
+    heading = f"queries to {best.cell.optimizer} at {REFERENCE_QUERIES:,}"
+    return _Reference(heading, np.median(found, axis=1))
 
 
 def _climbs(outcome: Outcome) -> bool:

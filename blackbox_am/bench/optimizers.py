@@ -43,11 +43,14 @@ class Request:
     dimensions: tuple[int, ...]
     jobs: int
     assets: Path | None
+    first: int = 0
 
     def cells(self) -> list[efficiency.Cell]:
         """The searches, in the order of execution."""
         return [
-            efficiency.Cell(problem, optimizer, noise, self.units, self.seeds, self.queries)
+            efficiency.Cell(
+                problem, optimizer, noise, self.units, self.seeds, self.queries, self.first
+            )
             for problem in self.problems
             for noise in self.noises
             for optimizer in self.optimizers
@@ -63,7 +66,7 @@ class Request:
             if part not in PARTS:
                 raise InvalidInput(f"part: expected {' or '.join(PARTS)}, got {part!r}")
         for name in self.problems:
-            problems.problem(name, self.units, self.assets)
+            problems.problem(name, self.units, self.assets, self.first)
         for label in self.optimizers:
             efficiency.check_label(label)
         for noise in self.noises:

@@ -2,9 +2,8 @@
 
 The shipped models are always available. A folder of assets adds a ResNet-20 that classifies
 CIFAR-10 (`cifar10_resnet20.safetensors`, in the layout of akamaster/pytorch_resnet_cifar10),
-the vector-quantised autoencoder of MANGO (`mango_vqvae_cifar10.safetensors`, in the layout of
-zalandoresearch's notebook), the test images for natural maxima (`cifar10_test_1000.npz`), and the
-problem `squeezenet` of 227x227 pixels, see `bench/squeezenet.py`.
+MANGO's vector-quantised autoencoder (see `mango`), the test images for natural maxima
+(`cifar10_test_1000.npz`), and the problem `squeezenet` of 227x227 pixels (see `squeezenet`).
 """
 
 from __future__ import annotations
@@ -12,23 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch import nn
 
 from blackbox_am import plugins
-from blackbox_am.bench import squeezenet
+from blackbox_am.bench import mango, squeezenet
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.parameters import read_setting
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput, NotFound
-from blackbox_am.generators.networks.vq_module import VQModule
 from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.zoo import loading
 from blackbox_am.zoo.nets import CifarResNet
@@ -44,6 +41,8 @@ RESNET_UNITS = (
     "head:5", "layer3.2.conv1:41@center", "layer2.2.conv1:17@center", "layer1.2.conv1:1@center",
     "head:7", "layer3.2.conv1:11@center", "layer2.2.conv1:29@center", "layer1.2.conv1:12@center",
     "head:9", "layer3.1.conv2:55@center", "layer2.1.conv2:24@center", "layer1.1.conv2:14@center",
+    "head:1", "layer3.0.conv1:30@center", "layer2.0.conv2:9@center", "layer1.0.conv1:5@center",
+    "head:6", "layer3.2.conv2:48@center", "layer2.2.conv2:3@center", "layer1.2.conv2:10@center",
 )  # fmt: skip
 """Logits and channels of three stages, ordered so that every prefix is a mixture."""
 SHIPPED_UNITS = {
@@ -54,12 +53,6 @@ SHIPPED_UNITS = {
 }  # fmt: skip
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-MANGO_MEAN = (0.4914, 0.4822, 0.4465)
-MANGO_STD = (0.2470, 0.2435, 0.2616)
-"""Standard deviations of CIFAR-10's channels; the autoencoder's output is normalised by these and
-by `MANGO_MEAN`. With this normalisation the reconstructions have a mean squared error of .0037;
-with other normalisations the error is larger.
-"""
 NATURAL_BATCH = 100
 
 
@@ -97,7 +90,7 @@ def names(assets: Path | None) -> str:
     generators = [name.removeprefix(SHIPPED) for name in Catalogue.default().generator_names()]
     oracles = list(SHIPPED_UNITS)
     if assets is not None:
-        generators += [*_MANGO, *squeezenet.GENERATORS]
+        generators += [*mango.LATENTS, *squeezenet.GENERATORS]
         oracles += [SHIPPED + RESNET, SHIPPED + squeezenet.NAME]
     words = [oracle.removeprefix(SHIPPED) for oracle in oracles]
     return f"ORACLE+GENERATOR, of {', '.join(words)} and of {', '.join(generators)}"
@@ -114,8 +107,8 @@ def rendering(shape: tuple[int, ...]) -> list[str]:
     ]
 
 
-def problem(name: str, units: int, assets: Path | None) -> Problem:
-    """The problem of this name, with the first `units` of its units.
+def problem(name: str, units: int, assets: Path | None, first: int = 0) -> Problem:
+    """The problem of this name, with `units` of its units from number `first` on.
 
     Raises:
         InvalidInput: if the name is unknown or the problem has fewer units.
@@ -135,9 +128,12 @@ def problem(name: str, units: int, assets: Path | None) -> Problem:
             f"{model.describe().stimulus_shape}",
             field="problem",
         )
-    if not 1 <= units <= len(addresses):
-        raise InvalidInput(f"{name} has 1 to {len(addresses)} units, got {units}", field="units")
-    chosen = tuple(Unit.parse(unit) for unit in addresses[:units])
+    if not first < first + units <= len(addresses):
+        after = f" after the first {first}" if first else ""
+        raise InvalidInput(
+            f"{name} has 1 to {len(addresses) - first} units{after}, got {units}", field="units"
+        )
+    chosen = tuple(Unit.parse(unit) for unit in addresses[first : first + units])
     return Problem(name, model, made, chosen, images)
 
 
@@ -173,8 +169,8 @@ def parsed_label(label: str) -> tuple[str, dict[str, Any]]:
 
 
 def _unwrapped(name: str, assets: Path | None) -> Generator:
-    if name in _MANGO and assets is not None:
-        return mango_vq(assets, _MANGO[name])
+    if name in mango.LATENTS and assets is not None:
+        return mango.generator(assets, mango.LATENTS[name])
     if name in squeezenet.GENERATORS and assets is not None:
         return squeezenet.generator(name, assets)
     catalogue = Catalogue.default()
@@ -241,83 +237,6 @@ def resnet20(assets: Path) -> TorchModule:
     # channels_last is a quarter faster on a CPU.
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return TorchModule(model, (3, 32, 32), MEAN, STD, device="cpu")
-
-
-class MangoDecoder(nn.Module):
-    """The decoder of MANGO's vector-quantised autoencoder: (N, 64, 8, 8) to (N, 3, 32, 32)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(64, 128, 3, padding=1)
-        self.residuals = nn.ModuleList(_residual() for _ in range(2))
-        self.up_1 = nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1)
-        self.up_2 = nn.ConvTranspose2d(64, 3, 4, stride=2, padding=1)
-
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Images normalised by `MANGO_MEAN` and `MANGO_STD`."""
-        hidden = self.first(hidden)
-        for residual in self.residuals:
-            hidden = hidden + residual(hidden)
-        image: torch.Tensor = self.up_2(self.up_1(hidden.relu()).relu())
-        return image
-
-
-def _residual() -> nn.Module:
-    return nn.Sequential(
-        nn.ReLU(),
-        nn.Conv2d(128, 32, 3, padding=1, bias=False),
-        nn.ReLU(),
-        nn.Conv2d(32, 128, 1, bias=False),
-    )
-
-
-_MANGO_NAMES = (
-    ("_decoder._conv_1", "first"),
-    ("_decoder._residual_stack._layers.0._block", "residuals.0"),
-    ("_decoder._residual_stack._layers.1._block", "residuals.1"),
-    ("_decoder._conv_trans_1", "up_1"),
-    ("_decoder._conv_trans_2", "up_2"),
-)
-
-
-_MANGO: dict[str, Literal["codes", "continuous"]] = {
-    "mango_codes": "codes",
-    "mango_4096": "continuous",
-}
-
-
-def mango_vq(assets: Path, latent: Literal["codes", "continuous"]) -> VQModule:
-    """MANGO's autoencoder for CIFAR-10 as a generator.
-
-    Args:
-        assets: folder of the weights.
-        latent: `codes` for a latent space of 64 codes out of 512; `continuous` for 4,096 numbers,
-            the latents before quantisation, whitened for each channel by the codebook's
-            statistics and decoded without quantisation.
-
-    Raises:
-        NotFound: if `assets` lacks the weights.
-    """
-    state = load_file(_existing(assets / "mango_vqvae_cifar10.safetensors"))
-    decoder = MangoDecoder()
-    decoder.load_state_dict(
-        {
-            new + key.removeprefix(old): value
-            for old, new in _MANGO_NAMES
-            for key, value in state.items()
-            if key.startswith(old + ".")
-        }
-    )
-    decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return VQModule(
-        decoder,
-        state["_vq_vae._embedding.weight"],
-        (8, 8),
-        mean=MANGO_MEAN,
-        std=MANGO_STD,
-        latent=latent,
-        quantise=False,
-    )
 
 
 def as_stimuli(images: NDArray[np.uint8]) -> torch.Tensor:

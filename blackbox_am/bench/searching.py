@@ -54,6 +54,7 @@ def search(
     *,
     queries: int,
     noise: str,
+    start: NDArray[Any] | None = None,
 ) -> Result:
     """Searches every unit of a problem `seeds` times, in one study.
 
@@ -63,6 +64,7 @@ def search(
         optimizer, parameters: what searches.
         queries: rows for each target.
         noise: see `level`.
+        start: (K, D) latents at which the searches begin; None for the optimizer's own start.
 
     Raises:
         BlackboxError: if the optimizer refuses the problem, or fails.
@@ -81,6 +83,7 @@ def search(
         optimizer=optimizer,
         parameters=parameters,
         queries_per_target=queries,
+        start=start,
         keep_latents="best" if spread == 0 else "all",
         device="cpu",
     )

@@ -1,4 +1,5 @@
-"""The catalogue: the oracles and generators that an operator has registered, by name.
+"""The catalogue: the oracles, generators and sets of natural images that an operator has
+registered, by name.
 
 A request names an entry of the catalogue and nothing else: no code, file or URL ever
 comes from a caller. Entries are built when they are first used.
@@ -11,6 +12,7 @@ from blackbox_am.catalogue._folders import (
     is_generator_folder,
     write_manifest,
 )
+from blackbox_am.catalogue._images import Images, ImagesFolder, ImagesGiven
 from blackbox_am.catalogue._settings import StudySettings
 from blackbox_am.catalogue._shelf import VARIANTS
 
@@ -18,6 +20,9 @@ __all__ = [
     "SHIPPED",
     "VARIANTS",
     "Catalogue",
+    "Images",
+    "ImagesFolder",
+    "ImagesGiven",
     "StudySettings",
     "folder_entry",
     "folder_generator",

@@ -1,4 +1,4 @@
-"""Oracles and generators by name."""
+"""Oracles, generators and sets of natural images by name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from blackbox_am import plugins
 from blackbox_am.catalogue._entries import GENERATORS, ORACLES, entries_of, in_folder
+from blackbox_am.catalogue._images import Images, images_of
 from blackbox_am.catalogue._settings import Arrays, StudySettings, check_settings, settings_of
 from blackbox_am.catalogue._shelf import Plain, Shelf, Slot
 from blackbox_am.core.generator import Generator
@@ -35,16 +36,18 @@ SHIPPED: dict[str, dict[str, dict[str, Any]]] = {
         "cbf_vae": {"kind": "series_vae", "weights": "zoo:cbf_vae"},
         "pixels_32": {"kind": "pixels", "shape": [3, 32, 32]},
     },
+    "images": {"shipped": {"data": "zoo:probe_images"}},
 }
 """The entries that every installation has: the small models of the zoo."""
 
 
 class Catalogue:
-    """Oracles and generators by name. Safe to use from any thread."""
+    """Oracles, generators and sets of natural images by name. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._oracles: Shelf[Oracle] = Shelf("oracle")
         self._generators: Shelf[Generator] = Shelf("generator")
+        self._images: Shelf[Images] = Shelf("images")
         self._settings: dict[str, StudySettings] = {}
 
     @classmethod
@@ -62,7 +65,8 @@ class Catalogue:
                 wrappers: the first wrapper is the innermost, the last the outermost. A generator
                 in a folder has ``"folder"`` in place of ``"kind"``. A generator
                 may have ``"allow": [...]``, parameters that studies may set besides those that the
-                generator leaves to every study (`Generator.study_parameters`).
+                generator leaves to every study (`Generator.study_parameters`). Sets of images
+                are ``"images": {name: {"folder": ...}}``.
 
         Raises:
             InvalidSpec: for an entry without a kind, an unknown kind or parameter.
@@ -78,6 +82,8 @@ class Catalogue:
             maker = plugins.generators.get(plain["kind"])
             catalogue._settings[name] = settings_of(name, maker, known, allowed)
             catalogue._generators.slots[name] = Slot(build)
+        for name, entry in entries_of(tables, "images"):
+            catalogue.add_images(name, images_of(name, entry))
         return catalogue
 
     def oracle_names(self) -> list[str]:
@@ -87,6 +93,22 @@ class Catalogue:
     def generator_names(self) -> list[str]:
         """Names of the generators, sorted."""
         return sorted(self._generators.slots)
+
+    def image_names(self) -> list[str]:
+        """Names of the sets of natural images, sorted."""
+        return sorted(self._images.slots)
+
+    def images(self, name: str) -> Images:
+        """The set of natural images called `name`.
+
+        Raises:
+            NotFound: if the name is unknown. The message lists similar names.
+        """
+        return self._images.slot(name).get()
+
+    def add_images(self, name: str, images: Images) -> None:
+        """Registers a set of natural images. Replaces an earlier entry with the same name."""
+        self._images.slots[name] = Slot(lambda _: images)
 
     def oracle(self, name: str) -> Oracle:
         """The oracle called `name`.

@@ -101,7 +101,7 @@ def entries_of(tables: Mapping[str, Any], noun: str) -> list[tuple[str, Any]]:
     """
     entries = tables.get(noun, {})
     if not isinstance(entries, dict):
-        raise InvalidSpec(f"[{noun}] must be tables, [{noun}.NAME], each with a kind", field=noun)
+        raise InvalidSpec(f"[{noun}] must be tables, [{noun}.NAME]", field=noun)
     return list(entries.items())
 
 

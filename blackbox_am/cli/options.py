@@ -69,6 +69,23 @@ Start = Annotated[
         help="Start from the best latents of this study instead of the prior.",
     ),
 ]
+Baseline = Annotated[
+    str,
+    typer.Option(
+        "--baseline",
+        metavar="FOLDER|NAME|none",
+        help="Natural images to measure first, as a baseline and as the start: a folder of images, "
+        "or a set by its name, such as `shipped`.",
+    ),
+]
+RecheckFraction = Annotated[
+    float | None,
+    typer.Option(
+        "--recheck-fraction",
+        help="Fraction of the queries that measures the best candidates again at the end; 0.1 if "
+        "the model is noisy, else 0.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 
 

@@ -14,7 +14,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from blackbox_am.core.types import Accounting, Purpose, StudyProgress, StudyState, TargetProgress
+from blackbox_am.core.natural import in_words
+from blackbox_am.core.types import (
+    Accounting,
+    Purpose,
+    Recheck,
+    StudyProgress,
+    StudyState,
+    TargetProgress,
+)
 
 _WINDOW = 8.0
 _SHOWN_TARGETS = 16
@@ -91,18 +99,29 @@ def score_text(score: float | None) -> str:
     return "-" if score is None else f"{score:,.4g}"
 
 
+def recheck_text(recheck: Recheck) -> str:
+    """A score that was measured again: value, standard error, rows and source."""
+    found = recheck.best
+    error = "" if found.standard_error is None else f" ± {found.standard_error:.2g}"
+    return f"{found.mean:,.4g}{error} ({found.rows} rows, {recheck.source})"
+
+
 def target_table(progress: StudyProgress) -> Table:
     """A table of the targets; of many targets only the first are shown."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("target", no_wrap=True)
     table.add_column("queries", justify="right")
     table.add_column("best score", justify="right", style="bold")
+    compared = any(target.natural is not None for target in progress.targets)
+    if compared:
+        table.add_column("compared", no_wrap=True)
     table.add_column("")
     for target in progress.targets[:_SHOWN_TARGETS]:
         table.add_row(
             Text(target.title),
             f"{target.queries:,}",
-            score_text(target.best_score),
+            recheck_text(target.recheck) if target.recheck else score_text(target.best_score),
+            *([in_words(target.natural) if target.natural else ""] if compared else []),
             _ending(target),
         )
     hidden = len(progress.targets) - _SHOWN_TARGETS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from blackbox_am.cli.progress import recheck_text
+from blackbox_am.core.natural import in_words
 from blackbox_am.core.types import Best, LayerInfo, StudyProgress
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import BlackboxError, InvalidInput
@@ -27,14 +30,28 @@ def unit_title(title: str, layers: Sequence[LayerInfo]) -> str:
     return title
 
 
+def score_of(entry: Best) -> str:
+    """The score; if it was measured again, with its standard error, rows and source."""
+    return f"{entry.score:,.4g}" if entry.recheck is None else recheck_text(entry.recheck)
+
+
 def best_table(best: Sequence[Best]) -> Table:
-    """A table of the best score of each target and its candidate."""
+    """A table of the best score of each target, its place among natural images, and its
+    candidate.
+    """
+    compared = any(entry.natural is not None for entry in best)
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("target", no_wrap=True)
     table.add_column("best score", justify="right", style="bold")
+    if compared:
+        table.add_column("natural max", justify="right")
+        table.add_column("compared", no_wrap=True)
     table.add_column("candidate", style="dim")
     for entry in best:
-        table.add_row(Text(entry.title), f"{entry.score:,.4g}", str(entry.candidate))
+        place = entry.natural
+        natural = [f"{place.maximum:,.4g}", in_words(place)] if place else ["-", ""]
+        shown = natural if compared else []
+        table.add_row(Text(entry.title), score_of(entry), *shown, str(entry.candidate))
     return table
 
 
@@ -46,6 +63,8 @@ def best_plain(best: Sequence[Best]) -> list[dict[str, Any]]:
             "title": entry.title,
             "score": entry.score,
             "candidate": str(entry.candidate),
+            "natural": entry.natural and dataclasses.asdict(entry.natural),
+            "recheck": entry.recheck and dataclasses.asdict(entry.recheck),
             "latent": entry.latent.tolist(),
         }
         for entry in best
@@ -72,6 +91,9 @@ def progress_plain(progress: StudyProgress) -> dict[str, Any]:
                 "title": target.title,
                 "queries": target.queries,
                 "best_score": target.best_score,
+                "natural": target.natural and dataclasses.asdict(target.natural),
+                "recheck": target.recheck and dataclasses.asdict(target.recheck),
+                "recheck_rows": target.recheck_rows,
                 "stop_reason": target.stop_reason.value,
             }
             for target in progress.targets
@@ -92,5 +114,8 @@ def save_montage(best: Sequence[Best], layers: Sequence[LayerInfo], path: Path) 
             "the study has no measurement yet, so there is nothing to draw; try again later"
         )
     titles = [unit_title(entry.title, layers) for entry in best]
-    row = Row("best", [entry.stimulus for entry in best], [entry.score for entry in best])
-    return save(montage([row], titles), path)
+    rows = [Row("best", [entry.stimulus for entry in best], [entry.score for entry in best])]
+    if any(entry.natural_stimulus is not None for entry in best):
+        maxima = [math.nan if entry.natural is None else entry.natural.maximum for entry in best]
+        rows.append(Row("natural", [entry.natural_stimulus for entry in best], maxima))
+    return save(montage(rows, titles), path)

@@ -42,6 +42,8 @@ def run(
     patience: options.Patience = None,
     seed: options.Seed = 0,
     start: options.Start = None,
+    baseline: options.Baseline = "none",
+    recheck_fraction: options.RecheckFraction = None,
     store: Annotated[
         str,
         typer.Option(
@@ -97,6 +99,8 @@ def run(
         "patience": patience,
         "seed": seed,
         "start": start,
+        "baseline": None if baseline == "none" else baseline,
+        "recheck_fraction": recheck_fraction,
     }
     study_id = study_id or _id_of(request)
     catalogue = catalogue_of(config)

@@ -53,6 +53,8 @@ def create(
         typer.Option("--seed", help="Fixes every random number; drawn by the server without."),
     ] = None,
     start: options.Start = None,
+    baseline: options.Baseline = "none",
+    recheck_fraction: options.RecheckFraction = None,
     study_id: Annotated[
         str | None, typer.Option("--id", help="Its id; the server picks one without.")
     ] = None,
@@ -88,6 +90,8 @@ def create(
             patience=patience,
             seed=seed,
             start=start,
+            baseline=None if baseline == "none" else baseline,
+            recheck_fraction=recheck_fraction,
             study_id=study_id,
             labels=_labels(labels),
             validate_only=dry_run,

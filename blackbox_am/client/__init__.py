@@ -26,6 +26,8 @@ from blackbox_am.core.listings import (
 )
 from blackbox_am.core.study_events import (
     Adopted,
+    BaselineMeasured,
+    BestRechecked,
     BudgetChanged,
     Created,
     GenerationClosed,
@@ -38,6 +40,8 @@ from blackbox_am.core.study_events import (
 
 __all__ = [
     "Adopted",
+    "BaselineMeasured",
+    "BestRechecked",
     "BudgetChanged",
     "Candidates",
     "Client",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blackbox_am.client import artifacts
+from blackbox_am.client.baselines import Baseline, baseline_spec
 from blackbox_am.client.catalog import Catalog
 from blackbox_am.client.connection import Connection
 from blackbox_am.client.group import Group, GroupProgress
@@ -88,6 +89,8 @@ class Client(Catalog):
         patience: int | None = None,
         seed: int | None = None,
         start: str | NDArray[Any] | None = None,
+        baseline: Baseline = None,
+        recheck_fraction: float | None = None,
         study_id: str | None = None,
         labels: dict[str, str] | None = None,
         keep_latents: str = "best",
@@ -113,6 +116,11 @@ class Client(Catalog):
             seed: determines every random number; the server draws a seed if None, see `Study.spec`.
             start: the start of the search: the id of a study with best latents, or latents (K, D)
                 or (D,); the prior if None.
+            baseline: natural images that the oracle observes first: a set of the server by its name
+                such as `shipped`, a folder of images on this machine, an array of images
+                (N, channels, height, width) or stimuli (N, *stimulus), or a `BaselineSpec`.
+            recheck_fraction: fraction of `queries_per_target` that measures the best candidates
+                again at the end; None is 0.1 on a noisy oracle, else 0.
             study_id: a small letter, then small letters, digits, hyphens; 63 at most. The
                 server chooses one if None.
             labels: free key-value pairs.
@@ -142,6 +150,8 @@ class Client(Catalog):
             patience=patience,
             seed=seed,
             start=start,
+            baseline=baseline_spec(self._connection, baseline, oracle),
+            recheck_fraction=recheck_fraction,
             labels=labels,
             keep_latents=keep_latents,
         )

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from blackbox_am.core.spec import (
+    BaselineSpec,
     CriterionSpec,
     GeneratorSpec,
     ObjectiveSpec,
@@ -37,6 +38,8 @@ def study_message(
     patience: int | None = None,
     seed: int | None = None,
     start: str | NDArray[Any] | None = None,
+    baseline: str | BaselineSpec | None = None,
+    recheck_fraction: float | None = None,
     labels: dict[str, str] | None = None,
     keep_latents: str = "best",
 ) -> pb.StudySpec:
@@ -50,6 +53,7 @@ def study_message(
         "seconds": seconds,
         "target_score": target_score,
         "patience": patience,
+        "recheck_fraction": recheck_fraction,
     }
     spec = from_plain(
         StudySpec,
@@ -63,6 +67,7 @@ def study_message(
             "budget": budget,
             "seed": seed or 0,
             "start": to_plain(start_spec(start)),
+            "baseline": {"images": baseline} if isinstance(baseline, str) else to_plain(baseline),
             "labels": labels or {},
             "keep_latents": keep_latents,
         },

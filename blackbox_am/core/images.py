@@ -48,3 +48,26 @@ def center_crop(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
     check(fits, "crop", f"at most the image's {tuple(images.shape[2:])}", size)
     top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
     return images[:, :, top : top + height, left : left + width]
+
+
+def fitted(images: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """`images` as stimuli of `shape`: made smaller or larger without a change of their proportions
+    until they cover (height, width), and cropped to their middle. Grey images become coloured and
+    coloured images grey.
+
+    Args:
+        images: (N, 1 or 3, H, W) in [0, 1].
+        shape: (1 or 3, height, width).
+
+    Returns:
+        (N, *shape) float32 in [0, 1].
+    """
+    channels, height, width = shape
+    if channels == 1 and images.shape[1] == 3:
+        images = luma(images)
+    images = images.float()
+    scale = max(height / images.shape[2], width / images.shape[3])
+    size = max(height, round(images.shape[2] * scale)), max(width, round(images.shape[3] * scale))
+    if size != tuple(images.shape[2:]):
+        images = resized(images, size, "bilinear")
+    return center_crop(images, (height, width)).expand(-1, channels, -1, -1).contiguous()

@@ -33,11 +33,19 @@ class SearchContext:
         queries_per_target: the budget, in rows.
         targets: K.
         noisy: whether repeated measurements of the same stimuli may give different activations.
+        exact: whether the study has an oracle that is known to repeat its answers; False where
+            clients measure.
+        started: whether the study has a start.
+        climbable: whether gradients lead through the study's generator to pictures, which are the
+            same for all targets.
     """
 
     queries_per_target: int
     targets: int = 1
     noisy: bool = False
+    exact: bool = False
+    started: bool = False
+    climbable: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from blackbox_am.errors import InvalidSpec
 MAX_QUERIES = 10**9
 MAX_DIMENSION = 10**7
 MAX_TARGETS = 10**5
+MAX_BASELINE_ROWS = 10_000
 MAX_DEPTH = 64
 """Largest depth of a tree of objectives or spaces; protobuf reads no message nested above 100."""
 MAX_COORDINATE = 1e15
@@ -207,6 +208,28 @@ class StartSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             raise ValueError(f"start.latents must be finite, and within {MAX_COORDINATE:g} of 0")
 
 
+class BaselineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Natural images that a study's oracle observes before the search.
+
+    Attributes:
+        images: name of a set of images in the catalogue, such as `shipped`.
+        artifact: digest of an artifact instead: images (N, channels, height, width) or stimuli
+            (N, *stimulus) in numpy's format .npy, uint8 (0..255) or float32 (0..1).
+        rows: largest number of images to observe, evenly spaced in the set.
+        start: whether the search begins at the encoded best image of each target, if the generator
+            has an encoder that reconstructs natural images well.
+    """
+
+    images: str | None = None
+    artifact: str | None = None
+    rows: Annotated[int, msgspec.Meta(ge=1, le=MAX_BASELINE_ROWS)] = 200
+    start: bool = True
+
+    def __post_init__(self) -> None:
+        if bool(self.images) == bool(self.artifact):
+            raise ValueError("baseline: name a set of images or an artifact, one of the two")
+
+
 class OptimizerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A registered optimizer and its parameters."""
 
@@ -222,12 +245,15 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         seconds: duration of the search, over all runs.
         target_score: a target is finished when its best score reaches this score.
         patience: a target is finished after this many generations without a better score.
+        recheck_fraction: fraction of `queries_per_target` that measures the best candidates again
+            at the end. None is 0.1 if the oracle is noisy, else 0.
     """
 
     queries_per_target: Annotated[int, msgspec.Meta(ge=1, le=MAX_QUERIES)]
     seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
     target_score: float | None = None
     patience: Annotated[int, msgspec.Meta(ge=1, le=MAX_QUERIES)] | None = None
+    recheck_fraction: Annotated[float, msgspec.Meta(ge=0, lt=1)] | None = None
 
     def __post_init__(self) -> None:
         for name in ("seconds", "target_score"):
@@ -249,6 +275,7 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         criteria: success criteria: none, one for all targets, or one for each target.
         seed: seed of all random numbers of the study.
         start: latents of the start; the prior if None.
+        baseline: natural images to observe before the search; none if None.
         keep_latents: latents in the journal: the `best` of each target, or `all`.
         labels: free key-value pairs for the caller.
     """
@@ -262,6 +289,7 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     criteria: tuple[CriterionSpec, ...] = ()
     seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] = 0
     start: StartSpec | None = None
+    baseline: BaselineSpec | None = None
     keep_latents: Literal["best", "all"] = "best"
     labels: dict[str, str] = msgspec.field(default_factory=dict)
 

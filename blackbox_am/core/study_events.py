@@ -112,3 +112,29 @@ class Adopted(StudyEvent):
     oracle_fingerprint: str
     generator_fingerprint: str
     message: str
+
+
+@dataclass(frozen=True)
+class BaselineMeasured(StudyEvent):
+    """The oracle observed `images` natural images, once for all targets."""
+
+    images: int
+
+
+@dataclass(frozen=True)
+class BestRechecked(StudyEvent):
+    """The best candidates were measured again.
+
+    Attributes:
+        generation: number of the generation of the re-check.
+        targets: the targets that took part.
+        best_scores, standard_errors: of the re-measured scores, one for each target; nan if every
+            row failed, or, for the error, if only one row was measured.
+        total_rows: rows measured.
+    """
+
+    generation: int
+    targets: tuple[int, ...]
+    best_scores: tuple[float, ...]
+    standard_errors: tuple[float, ...]
+    total_rows: int

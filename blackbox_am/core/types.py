@@ -5,12 +5,13 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.core.capability import Capability
+from blackbox_am.core.natural import Standing
 
 FloatArray = NDArray[np.float64]
 ActivationArray = NDArray[np.float32]
@@ -131,6 +132,44 @@ class OracleInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """The mean of several measurements of one candidate.
+
+    Attributes:
+        mean: of the scores; nan if every measurement failed.
+        standard_error: of the mean; None for fewer than two measurements.
+        rows: number of measurements that did not fail.
+    """
+
+    mean: float
+    standard_error: float | None = None
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """The best candidates of one target, measured again at the end of the search.
+
+    The mean of the better of two is on average above its true score, by at most 0.56 standard
+    errors if both are equally good.
+
+    Attributes:
+        source: the better of the two, whose mean is the target's best score.
+        row: the candidate with the best score of the search.
+        centre: the centre of the search, which is no candidate of it; None if it has none.
+    """
+
+    source: Literal["row", "centre"]
+    row: Estimate
+    centre: Estimate | None = None
+
+    @property
+    def best(self) -> Estimate:
+        """The estimate of the better of the two."""
+        return self.centre if self.source == "centre" and self.centre else self.row
+
+
+@dataclass(frozen=True, slots=True)
 class Best:
     """The best candidate of one target so far.
 
@@ -141,6 +180,9 @@ class Best:
         candidate: the place of the candidate in the study.
         latent: (D,) float32, or int64 codes.
         stimulus: (*stimulus,) float32 in [0, 1] if it was rendered.
+        natural: the place of the score among those of natural images; None without a baseline.
+        natural_stimulus: the natural image with the highest score, if stimuli were rendered.
+        recheck: the candidate measured again, of which `score` is the mean; None if it was not.
     """
 
     target: int
@@ -149,6 +191,9 @@ class Best:
     candidate: CandidateId
     latent: NDArray[np.generic]
     stimulus: NDArray[np.generic] | None = None
+    natural: Standing | None = None
+    natural_stimulus: NDArray[np.generic] | None = None
+    recheck: Recheck | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +208,10 @@ class TargetProgress:
         stop_reason: why the target is finished; NONE if it is not.
         success_row: the row of the best candidate's generation that met the target's criterion;
             None if no row has met it.
+        natural: the place of the best score among those of natural images; None without a baseline.
+        recheck: the best candidates measured again, of which `best_score` is the mean; None if they
+            were not.
+        recheck_rows: rows that measured the best candidates again, within the budget.
     """
 
     target: int
@@ -171,6 +220,9 @@ class TargetProgress:
     best_score: float | None
     stop_reason: StopReason = StopReason.NONE
     success_row: int | None = None
+    natural: Standing | None = None
+    recheck: Recheck | None = None
+    recheck_rows: int = 0
 
     @property
     def finished(self) -> bool:

@@ -51,7 +51,7 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
 
 
-def read_checkpoint(path: Path, cure: str = "") -> Checkpoint:
+def read_checkpoint(path: Path, cure: str = "", preferred: tuple[str, ...] = ()) -> Checkpoint:
     """The state dict in a file, which may be a part of a checkpoint.
 
     `.safetensors` files contain only arrays. All other files are read by `torch.load` with
@@ -62,6 +62,7 @@ def read_checkpoint(path: Path, cure: str = "") -> Checkpoint:
     Args:
         path: of the file.
         cure: the remedy for a missing file, as the end of the message.
+        preferred: entries that are taken before all others.
 
     Raises:
         NotFound: if the file does not exist.
@@ -83,7 +84,7 @@ def read_checkpoint(path: Path, cure: str = "") -> Checkpoint:
         ) from error
     notes = []
     for _ in range(_DEEPEST):
-        name = _entry_of(found)
+        name = _entry_of(found, preferred)
         if name is None:
             break
         notes.append(_taken(path, name, found))
@@ -197,13 +198,13 @@ def _is_state(found: Any) -> bool:
     )
 
 
-def _entry_of(found: Any) -> str | None:
+def _entry_of(found: Any, preferred: tuple[str, ...] = ()) -> str | None:
     """The entry of a checkpoint that contains the model; None if no entry does, or if the
     checkpoint itself is a state dict.
     """
     if not isinstance(found, dict) or _is_state(found):
         return None
-    for name in _CONTAINERS:
+    for name in (*preferred, *_CONTAINERS):
         inside = found.get(name)
         if _is_state(inside) or (inside is not found and _entry_of(inside) is not None):
             return name

@@ -24,6 +24,7 @@ from blackbox_am.core.oracle import (
     check_units,
     failures_of,
 )
+from blackbox_am.core.types import FloatArray
 from blackbox_am.errors import GradientUnavailable, OutOfMemory
 from blackbox_am.evaluation._table import Table, check_measures, measured
 from blackbox_am.evaluation.evaluator import Rows
@@ -90,6 +91,32 @@ class LocalEvaluator:
                 raise
             future.set_exception(error)
         return future
+
+    def observe(self, stimuli: torch.Tensor, batch_size: int) -> tuple[tuple[str, ...], FloatArray]:
+        """Measures stimuli that no generator has rendered, such as natural images.
+
+        Args:
+            stimuli: (N, *stimulus) in [0, 1]. They have no latents and no inputs to be compared
+                with.
+            batch_size: rows in each call.
+
+        Returns:
+            The names of all quantities, and their values (N, Q).
+        """
+        values = []
+        for piece in torch.split(stimuli, batch_size):
+            with torch.no_grad(), self._memory():
+                if self.oracle.billable:
+                    table = self._measure_given(piece)
+                else:
+                    table = in_fixed_batches(self._measure_given, piece, batch_size)
+                values.append(table[:, :-1])
+        names = tuple(map(str, (*self._table.units, *self._table.measures)))
+        return names, torch.cat(values).cpu().numpy()
+
+    def _measure_given(self, stimuli: torch.Tensor) -> torch.Tensor:
+        nothing = torch.zeros(len(stimuli), self.generator.space.dim, device=stimuli.device)
+        return self._measure(nothing, stimuli, torch.zeros(len(stimuli), dtype=torch.int64))
 
     def _measured(self, rows: Rows, gradients: bool) -> Observation:
         targets = torch.from_numpy(rows.targets)

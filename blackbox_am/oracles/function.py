@@ -13,6 +13,7 @@ import torch
 
 from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.digests import Unnamed
+from blackbox_am.core.importing import imported
 from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Accounting, LayerInfo, OracleInfo
@@ -22,7 +23,6 @@ from blackbox_am.oracles._inputs import (
     check_labels,
     check_positive,
     checked_shape,
-    imported,
     is_layer_name,
 )
 from blackbox_am.oracles._layers import AXES

@@ -15,6 +15,8 @@ KINDS: dict[str, type[events.StudyEvent]] = {
     "budget_changed": events.BudgetChanged,
     "resumed": events.Resumed,
     "adopted": events.Adopted,
+    "baseline_measured": events.BaselineMeasured,
+    "best_rechecked": events.BestRechecked,
 }
 """The event that stands in each field of the message's oneof."""
 

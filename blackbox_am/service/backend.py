@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
+from blackbox_am.catalogue import Images
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import StudySpec
@@ -23,7 +24,7 @@ from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.service.workers import Workers
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import equipment
-from blackbox_am.studies.generators import study_generator
+from blackbox_am.studies.inputs import baseline_images, study_generator
 from blackbox_am.studies.local import resolve_device
 from blackbox_am.studies.ownership import Owner, process_name
 
@@ -78,7 +79,12 @@ class Backend:
         self.registry = StudyRegistry(self.store, self.device, equip, owner, self.generator_of)
         self.registry.on_change = self.changes.notify
         self.workers = Workers(
-            self.registry, self.generator_of, self.oracle, config.workers, config.retry_delays
+            self.registry,
+            self.generator_of,
+            self.oracle,
+            self.images_of,
+            config.workers,
+            config.retry_delays,
         )
         self._moved: set[str] = set()
         self._found: OrderedDict[bytes, Generator] = OrderedDict()
@@ -135,6 +141,17 @@ class Backend:
                     self._found.popitem(last=False)
             self._found.move_to_end(key)
             return self._found[key]
+
+    def images_of(self, spec: StudySpec) -> Images | None:
+        """The natural images of a study's baseline; None without a baseline.
+
+        Raises:
+            NotFound: if the catalogue has no set of that name, or the store lacks the artifact.
+            InvalidSpec, ShapeMismatch: for an artifact that does not hold images.
+        """
+        if spec.baseline is None:
+            return None
+        return baseline_images(self.config.catalogue, self.store.artifacts, spec.baseline)
 
     def oracle(self, name: str) -> Oracle:
         """The oracle with this name; an empty name stands for the only oracle.

@@ -36,6 +36,9 @@
     kind = "colour"
     channels = "grey"
 
+    [images.photos]                 # natural images, as the baseline of studies
+    folder = "/data/photos"
+
 The order of wrappers matters. Here a stimulus is rounded first, then looked up in the cache. Only
 missing answers are requested from the model, several times if necessary. A `quota` directly around
 the model bills each attempt; around `retry`, it bills each call; around `cache`, it bills cache
@@ -61,7 +64,7 @@ DEFAULT_WORKERS = 2
 DEFAULT_MESSAGE_BYTES = 4 * 2**20
 DEFAULT_RETRY_DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
-_TABLES = ("server", "oracles", "generators")
+_TABLES = ("server", "oracles", "generators", "images")
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Config:
         max_message_bytes: largest accepted request, in bytes.
         retry_delays: seconds before each new attempt while an oracle is unavailable; afterwards the
             study is paused.
-        catalogue: the oracles and generators that callers may name.
+        catalogue: the oracles, generators and sets of images that callers may name.
     """
 
     address: str = DEFAULT_ADDRESS

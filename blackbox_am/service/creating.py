@@ -15,7 +15,7 @@ from blackbox_am.service.fields import of_spec, under
 from blackbox_am.service.models import request_of
 from blackbox_am.service.views import study_to_proto
 from blackbox_am.studies.events import Created
-from blackbox_am.studies.generators import keep_inputs
+from blackbox_am.studies.inputs import keep_inputs
 from blackbox_am.studies.published import Published
 from blackbox_am.studies.resolving import ResolvedStudy, go_on, reopen, resolve
 from blackbox_am.studies.study import Study
@@ -74,8 +74,7 @@ def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> s
         events = reopen(study_id, study, resolved.request, adopt=request.adopt)
         if events:
             backend.registry.act(study_id, lambda live: go_on(live, events))
-    if created.spec.generator is not None:
-        keep_inputs(backend.store.artifacts, study_id, created.spec.generator)
+    keep_inputs(backend.store.artifacts, study_id, created.spec)
     backend.workers.submit(study_id)
     return view(backend, study_id)
 

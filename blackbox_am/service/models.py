@@ -27,6 +27,7 @@ def request_of(backend: Backend, spec: StudySpec) -> Request:
         network=backend.oracle,
         device=backend.device,
         source=source_of(spec, backend.store),
+        images=backend.images_of(spec),
     )
 
 

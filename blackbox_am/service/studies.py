@@ -28,6 +28,7 @@ from blackbox_am.service.fields import under
 from blackbox_am.service.stimuli import as_dtype, check_stimulus_dtype
 from blackbox_am.service.views import study_to_proto, study_view, unreadable
 from blackbox_am.studies import decisions, reports
+from blackbox_am.studies.baselines import natural_rows
 from blackbox_am.studies.events import StateChanged
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.published import Published
@@ -228,12 +229,15 @@ class StudyService(StudyServiceServicer):
                 "stimuli; ask without with_stimuli",
                 field="with_stimuli",
             )
+        natural = natural_rows(spec, self.backend.images_of(spec), generator)
         for start in range(0, len(best), 32):
             piece = best[start : start + 32]
             latents = np.stack([b.latent for b in piece])
             stimuli = render(generator, latents, [b.target for b in piece])
             for b, stimulus in zip(piece, as_dtype(stimuli, dtype), strict=True):
-                yield replace(b, stimulus=stimulus)
+                image = None if b.natural is None else natural(b.natural.best_image)
+                shown = None if image is None else as_dtype(image, dtype)
+                yield replace(b, stimulus=stimulus, natural_stimulus=shown)
 
 
 def _extended(request: pb.ExtendStudyRequest, study: Study) -> Budget:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 from blackbox_am.core import study_events as seen_as
 from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.store import Record
-from blackbox_am.core.types import StopReason, StudyState
+from blackbox_am.core.types import Estimate, StopReason, StudyState
 from blackbox_am.errors import InvalidInput
 from blackbox_am.rpc import events, names, progress, times
 from blackbox_am.rpc.mapping import to_message
 from blackbox_am.studies import telling
 from blackbox_am.studies.events import (
     Adopted,
+    BaselineMeasured,
     BudgetChanged,
     Created,
     Event,
     GenerationClosed,
     GenerationOpened,
     OracleProbed,
+    Rechecked,
     Resumed,
     RowsTold,
     StateChanged,
     decode,
 )
 from blackbox_am.studies.published import Published
+from blackbox_am.studies.rechecks import recheck_of
 from blackbox_am.v1 import study_event_pb2, study_pb2
 
 
@@ -102,8 +106,12 @@ def event_to_proto(record: Record) -> study_event_pb2.StudyEvent:
 def _seen(event: Event, seen: tuple[int, datetime]) -> seen_as.StudyEvent:
     """The event for watchers, with its sequence number and time."""
     match event:
-        case StateChanged():
-            return seen_as.StateChanged(*seen, event.state, event.stop_reason, event.message)
+        case Created():
+            return seen_as.Created(*seen)
+        case OracleProbed():
+            return seen_as.StateChanged(*seen, StudyState.RUNNING, StopReason.NONE, event.warning)
+        case BaselineMeasured() | Rechecked():
+            return _measured(event, seen)
         case GenerationOpened():
             return seen_as.GenerationOpened(
                 *seen, event.generation, int(event.wanted.numpy().sum())
@@ -113,17 +121,40 @@ def _seen(event: Event, seen: tuple[int, datetime]) -> seen_as.StudyEvent:
             return seen_as.RowsTold(*seen, event.generation, rows, event.failed)
         case GenerationClosed():
             return _closed(event, seen)
+        case _:
+            return _controlled(event, seen)
+
+
+def _measured(
+    event: BaselineMeasured | Rechecked, seen: tuple[int, datetime]
+) -> seen_as.StudyEvent:
+    if isinstance(event, BaselineMeasured):
+        return seen_as.BaselineMeasured(*seen, len(event.values.numpy()))
+    found = [recheck_of(scores, event.centre_rows) for scores in event.scores.numpy()]
+    best = [Estimate(math.nan) if one is None else one.best for one in found]
+    return seen_as.BestRechecked(
+        *seen,
+        event.generation,
+        event.targets,
+        tuple(one.mean for one in best),
+        tuple(math.nan if one.standard_error is None else one.standard_error for one in best),
+        int(event.measured.numpy().sum()),
+    )
+
+
+def _controlled(
+    event: StateChanged | BudgetChanged | Resumed | Adopted, seen: tuple[int, datetime]
+) -> seen_as.StudyEvent:
+    match event:
+        case StateChanged():
+            return seen_as.StateChanged(*seen, event.state, event.stop_reason, event.message)
         case BudgetChanged():
             return seen_as.BudgetChanged(*seen, event.budget)
         case Resumed():
             return seen_as.Resumed(*seen, event.generation, event.exact, event.message)
-        case OracleProbed():
-            return seen_as.StateChanged(*seen, StudyState.RUNNING, StopReason.NONE, event.warning)
         case Adopted():
             digests = (_digest(event.oracle_fingerprint), _digest(event.generator_fingerprint))
             return seen_as.Adopted(*seen, *digests, event.message)
-        case Created():
-            return seen_as.Created(*seen)
 
 
 def _closed(event: GenerationClosed, seen: tuple[int, datetime]) -> seen_as.GenerationClosed:

@@ -14,7 +14,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from blackbox_am.catalogue import Images
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import (
     BlackboxError,
@@ -73,6 +75,7 @@ class Workers:
         registry: finds studies.
         generator: finds the generator of a study.
         oracle: finds an oracle by name.
+        images: finds the natural images of a study.
         threads: number of studies that run at once.
         retry_delays: seconds before each new attempt while an oracle or the store is unavailable,
             or more if the oracle requests it. After the last attempt, the study is paused if the
@@ -84,12 +87,14 @@ class Workers:
         registry: StudyRegistry,
         generator: FindGenerator,
         oracle: Callable[[str], Oracle],
+        images: Callable[[StudySpec], Images | None],
         threads: int,
         retry_delays: Sequence[float],
     ) -> None:
         self._registry = registry
         self._generator = generator
         self._oracle = oracle
+        self._images = images
         self._retry_delays = tuple(retry_delays)
         self._stopping = threading.Event()
         self._queue = _Queue()
@@ -224,6 +229,7 @@ class Workers:
             generator=self._generator(spec),
             oracle=self._oracle(spec.oracle),
             network=self._oracle,
+            images=self._images(spec),
             device=self._registry.device,
         )
         try:

@@ -21,12 +21,15 @@ class Generation:
         latents: (len(targets), P, D), projected into the space.
         wanted: (len(targets), P) bool, the rows to measure: those that the optimizer requests and
             the budget allows.
+        centre_rows: in the generation of the re-check, number of the first rows of each target,
+            which measure the centre of the search; the others measure the best candidate.
     """
 
     index: int
     targets: tuple[int, ...]
     latents: torch.Tensor
     wanted: NDArray[np.bool_]
+    centre_rows: int = 0
 
     def in_places(self, observation: Observation) -> torch.Tensor | None:
         """(len(targets), P, D) gradients of the observed rows in their places, nan elsewhere; None

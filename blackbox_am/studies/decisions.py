@@ -20,9 +20,11 @@ from blackbox_am.core.observation import failures
 from blackbox_am.core.spec import ArrayData, Budget
 from blackbox_am.core.types import FloatArray, StopReason, StudyState
 from blackbox_am.errors import InvalidInput, InvalidSpec, ShapeMismatch, StudyClosed
+from blackbox_am.studies.candidates import Generation
 from blackbox_am.studies.events import (
     BudgetChanged,
     GenerationClosed,
+    Rechecked,
     RowsTold,
     StateChanged,
     int_array,
@@ -169,6 +171,27 @@ def closed(study: Study, scored: Scored, latents: torch.Tensor, seconds: float) 
     )
 
 
+def rechecked(study: Study, scored: Scored, generation: Generation, seconds: float) -> Rechecked:
+    """The event that closes the generation of the re-check.
+
+    Args:
+        scored: the complete scores.
+        generation: the candidates, as evaluated.
+        seconds: duration of the generation.
+    """
+    count = generation.centre_rows
+    centres = generation.latents[:, 0].cpu().numpy() if count else None
+    return Rechecked(
+        study.generation,
+        study.active,
+        ArrayData.of(scored.scores),
+        count,
+        None if centres is None else ArrayData.of(centres),
+        int_array(scored.told.sum(axis=1)),
+        seconds,
+    )
+
+
 def paused(study: Study) -> StateChanged | None:
     """The event that pauses the study, or None if it is paused already."""
     if study.state is StudyState.PAUSED:
@@ -245,7 +268,7 @@ def _check_candidates(study: Study, told: ToldRows, wanted: Bools) -> None:
         told.generation > study.generation
         or (told.generation == study.generation and study.exhausted)
         or ((targets < 0) | (targets >= len(study.targets))).any()
-        or ((rows < 0) | (rows >= study.population)).any()
+        or ((rows < 0) | (rows >= study.rows)).any()
     )
     if not bad and told.generation == study.generation:
         places = study.places(targets)
@@ -254,7 +277,7 @@ def _check_candidates(study: Study, told: ToldRows, wanted: Bools) -> None:
         raise InvalidInput(
             f"candidate_ids: generation {told.generation} holds a candidate that was never "
             f"proposed; the open generation is {study.generation}, targets are 0 to "
-            f"{len(study.targets) - 1}, rows 0 to {study.population - 1}",
+            f"{len(study.targets) - 1}, rows 0 to {study.rows - 1}",
             field="candidate_ids",
         )
 
@@ -263,7 +286,7 @@ def _fresh(study: Study, targets: Array, rows: Array) -> Bools:
     """(N,) bool, the candidates of the open generation that are measured for the first time."""
     places = study.places(targets)
     fresh = (places >= 0) & ~study.measured.told[places, rows]
-    _, first = np.unique(places * study.population + rows, return_index=True)
+    _, first = np.unique(places * study.rows + rows, return_index=True)
     once = np.zeros(len(targets), bool)
     once[first] = True
     found: Bools = fresh & once

@@ -74,6 +74,25 @@ class OracleProbed(msgspec.Struct, frozen=True, tag="probed"):
     spent: Accounting
 
 
+class BaselineMeasured(msgspec.Struct, frozen=True, tag="baseline"):
+    """The oracle was measured on natural images before the search, once for all targets.
+
+    Attributes:
+        digest: of the observed stimuli.
+        quantities: names of the Q quantities of all targets.
+        values: (N, Q) float64, nan for a failed measurement.
+        start: (K, D) latents at which the search begins, the encoded best image of each target;
+            None if the start is that of `Created`.
+        spent: account of the oracle's calls.
+    """
+
+    digest: str
+    quantities: tuple[str, ...]
+    values: ArrayData
+    start: ArrayData | None
+    spent: Accounting
+
+
 class Adopted(msgspec.Struct, frozen=True, tag="adopted"):
     """The study continues with another model than at its start, as its owner requested.
 
@@ -184,6 +203,29 @@ class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
     latents: ArrayData | None = None
 
 
+class Rechecked(msgspec.Struct, frozen=True, tag="rechecked"):
+    """The best candidates were measured again, in a last generation.
+
+    Attributes:
+        generation: number of this generation.
+        targets: the K targets that took part, ascending.
+        scores: (K, R) float64, nan for rows that failed.
+        centre_rows: number of the first rows of each target, which measured the centre of the
+            search; 0 if it has none. The other rows measured the best candidate.
+        centres: (K, D) latents of the centres; None if the search has none.
+        measured: (K,) int32, number of measured rows of each target.
+        seconds: duration of the generation.
+    """
+
+    generation: int
+    targets: tuple[int, ...]
+    scores: ArrayData
+    centre_rows: int
+    centres: ArrayData | None
+    measured: ArrayData
+    seconds: float
+
+
 class BudgetChanged(msgspec.Struct, frozen=True, tag="budget"):
     """The budget was raised."""
 
@@ -206,11 +248,13 @@ class Resumed(msgspec.Struct, frozen=True, tag="resumed"):
 Event = (
     Created
     | OracleProbed
+    | BaselineMeasured
     | Adopted
     | StateChanged
     | GenerationOpened
     | RowsTold
     | GenerationClosed
+    | Rechecked
     | BudgetChanged
     | Resumed
 )

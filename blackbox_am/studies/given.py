@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 from collections.abc import Iterable
@@ -11,11 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from blackbox_am.catalogue import Catalogue, folder_generator, is_generator_folder
+from blackbox_am.catalogue import (
+    Catalogue,
+    Images,
+    ImagesGiven,
+    folder_generator,
+    is_generator_folder,
+)
+from blackbox_am.core.baselines import folder_array, npy_of
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.spec import ObjectiveSpec, objective
+from blackbox_am.core.spec import BaselineSpec, ObjectiveSpec, objective
 from blackbox_am.errors import InvalidSpec
 
 Target = str | ObjectiveSpec | Objective
@@ -46,8 +54,8 @@ def generator_of(given: Any, catalogue: Catalogue) -> Generator:
     cure = ""
     if isinstance(given, torch.nn.Module):
         cure = (
-            "; of a network, save it (torch.jit.save) and give the generator "
-            "generators.networks.torchscript.TorchScript, which asks for its dimension and shape"
+            "; put a network into generators.networks.torch_generator.TorchGenerator, which asks "
+            "for its dimension and shape"
         )
     elif inspect.isclass(given) and issubclass(given, Generator):
         cure = f"; make one, such as {given.__name__}(...)"
@@ -109,6 +117,43 @@ def _estimator(estimator: Any, generator: Generator) -> Oracle:
         "Table, whose columns have ranges",
         field="oracle",
     )
+
+
+def baseline_of(
+    given: Any, catalogue: Catalogue, shape: tuple[int, ...]
+) -> tuple[BaselineSpec | None, Images | None]:
+    """The natural images of a study: a set by its name, a folder, or an array.
+
+    Args:
+        given: a name, a path, an array, a `BaselineSpec`, or None.
+        catalogue: the catalogue in which names are looked up.
+        shape: of one stimulus, to which the images of a folder are made.
+
+    Raises:
+        NotFound: for a name that is neither in the catalogue nor a folder.
+        InvalidSpec, ShapeMismatch: for images that cannot be read, or become no stimuli.
+    """
+    if given is None:
+        return None, None
+    if isinstance(given, BaselineSpec):
+        return given, catalogue.images(given.images or "")
+    if isinstance(given, str) and (
+        given in catalogue.image_names() or not os.path.isdir(given)  # noqa: PTH112  # may be a name
+    ):
+        return BaselineSpec(images=given), catalogue.images(given)
+    if isinstance(given, (str, os.PathLike)):
+        given = folder_array(given, shape, BaselineSpec("folder").rows)
+    if isinstance(given, torch.Tensor):
+        given = given.cpu().numpy()
+    if not isinstance(given, np.ndarray):
+        raise InvalidSpec(
+            "baseline: expected the name of a set of images, a folder or an array, got "
+            f"{_named(given)}",
+            field="baseline",
+        )
+    images = ImagesGiven(given)
+    digest = hashlib.sha256(npy_of(given)).hexdigest()
+    return BaselineSpec(artifact=digest), images
 
 
 def objectives_of(targets: Any) -> list[ObjectiveSpec]:

@@ -25,6 +25,7 @@ from blackbox_am.studies.events import (
     Created,
     Event,
     GenerationClosed,
+    Rechecked,
     StateChanged,
     entry,
 )
@@ -248,17 +249,19 @@ class JournalledStudy:
                 for the write and gets its error. None writes them at once.
         """
         try:
-            first, entries, closed = self.study.sequence + 1, list[Entry](), False
+            first, entries = self.study.sequence + 1, list[Entry]()
+            closed = ended = False
             for event in events:
                 self.study.apply(event)
                 entries.append(entry(event))
                 closed = closed or isinstance(event, GenerationClosed)
+                ended = ended or isinstance(event, (GenerationClosed, Rechecked))
             snapshot = self._snapshot() if closed else None
             append = _Append(
                 first,
                 entries,
                 Published.of(self.study_id, self.study, before=self.published),
-                tuple(reports.best(self.study_id, self.study)) if closed else self.best,
+                tuple(reports.best(self.study_id, self.study)) if ended else self.best,
                 self._whole(snapshot),
                 snapshot,
             )

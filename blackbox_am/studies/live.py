@@ -25,6 +25,7 @@ from blackbox_am.studies.candidates import Generation, TellResult
 from blackbox_am.studies.decisions import ToldRows
 from blackbox_am.studies.equipment import FindGenerator, no_generator
 from blackbox_am.studies.events import (
+    BaselineMeasured,
     Created,
     Event,
     GenerationClosed,
@@ -136,8 +137,8 @@ class LiveStudy(SearchedStudy):
             self._append(events)
         self.conclude()
 
-    def settle(self, event: OracleProbed) -> None:
-        """Journals the result of the oracle's measurement before the search, and applies it.
+    def settle(self, event: OracleProbed | BaselineMeasured) -> None:
+        """Journals the result of a measurement before the search, and applies it.
 
         If the study has ended meanwhile, only the accounts are journalled.
         """
@@ -156,7 +157,7 @@ class LiveStudy(SearchedStudy):
             if isinstance(event, GenerationClosed) and exact:
                 exact = self.search.relearn(self.study, event)
             self.study.apply(event)
-            if isinstance(event, OracleProbed):  # noise may change the optimizer
+            if isinstance(event, (OracleProbed, BaselineMeasured)):  # they change its beginning
                 self._take_optimizer()
         return exact and self.search.owns_opened(self.study)
 
@@ -187,7 +188,7 @@ class LiveStudy(SearchedStudy):
                 self._journal_opened(generation)
                 if not self._rejected(generation, free):
                     return generation, free, self.leases.take(free, seconds, holder)
-            nothing_wanted = np.zeros((0, self.study.population), bool)
+            nothing_wanted = np.zeros((0, self.study.rows), bool)
             return Generation(self.study.generation, (), torch.empty(0), nothing_wanted), [], ""
 
     def _free(self, generation: Generation) -> list[tuple[int, int]]:

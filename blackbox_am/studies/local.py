@@ -14,19 +14,34 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blackbox_am.catalogue import Catalogue
+from blackbox_am.catalogue import Catalogue, Images
 from blackbox_am.core.criterion import Criterion
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.spec import CriterionSpec, StudySpec, from_plain, start_spec, to_plain
+from blackbox_am.core.spec import (
+    BaselineSpec,
+    CriterionSpec,
+    StudySpec,
+    from_plain,
+    start_spec,
+    to_plain,
+)
 from blackbox_am.core.store import Store
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import NotOwner, OracleFailed
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import equipment, loop, reports
+from blackbox_am.studies.baselines import natural_rows
 from blackbox_am.studies.following import owned
-from blackbox_am.studies.given import Target, generator_of, objectives_of, oracle_of, plain
+from blackbox_am.studies.given import (
+    Target,
+    baseline_of,
+    generator_of,
+    objectives_of,
+    oracle_of,
+    plain,
+)
 from blackbox_am.studies.measuring import evaluator_of
 from blackbox_am.studies.ownership import Owner
 from blackbox_am.studies.resolving import Request, open_study, reopen
@@ -65,6 +80,8 @@ def maximise(
     patience: int | None = None,
     seed: int = 0,
     start: str | NDArray[Any] | None = None,
+    baseline: str | Path | NDArray[Any] | BaselineSpec | None = None,
+    recheck_fraction: float | None = None,
     keep_latents: Literal["best", "all"] = "best",
     store: str | Path = ":memory:",
     study_id: str = "local",
@@ -99,6 +116,14 @@ def maximise(
         seed: determines every random number.
         start: the start of the search: the id of a study in `store` with best latents, or latents
             (K, D) or (D,); the prior if None.
+        baseline: natural images that the oracle observes before the search, once for all targets:
+            the name of a set in the catalogue such as ``"shipped"``, a folder, or an array of
+            images (N, channels, height, width) or stimuli (N, *stimulus). Results then have the
+            place of each best score among those of the images (`Best.natural`), and the search
+            begins at the best image of each target if the generator can encode it well. A
+            `BaselineSpec` chooses among the images of a set.
+        recheck_fraction: fraction of `queries_per_target` that measures the best candidates again
+            at the end; None is 0.1 for a noisy oracle, else 0.
         keep_latents: latents that the journal keeps: the best latent of each target, or all
             latents, which are then in `Result.latents`.
         store: path or URL of the journal.
@@ -131,6 +156,7 @@ def maximise(
             "seconds": seconds,
             "target_score": target_score,
             "patience": patience,
+            "recheck_fraction": recheck_fraction,
         },
         "generator": generator if isinstance(generator, str) else maker.kind,
         "oracle": oracle if isinstance(oracle, str) else _kind_of(model),
@@ -139,6 +165,8 @@ def maximise(
         "start": to_plain(start_spec(start)),
         "keep_latents": keep_latents,
     }
+    natural, images = baseline_of(baseline, catalogue, tuple(maker.stimulus_shape))
+    wanted["baseline"] = to_plain(natural)
     return run(
         from_plain(StudySpec, plain(wanted)),
         oracle=model,
@@ -147,6 +175,7 @@ def maximise(
         study_id=study_id,
         device=device,
         network=catalogue.oracle,
+        images=images,
         adopt=adopt,
         on_generation=on_generation,
         on_message=on_message,
@@ -162,17 +191,25 @@ def run(
     study_id: str,
     device: str = "auto",
     network: Callable[[str], Oracle] = equipment.no_network,
+    images: Images | None = None,
     adopt: bool = False,
     on_generation: Callable[[StudyProgress], None] = lambda progress: None,
     on_message: Callable[[str], None] = log.warning,
 ) -> Result:
     """Runs the study that `spec` describes to its end. Arguments are those of `maximise`; `network`
-    returns a network by its name, for optimizers that use a network as prior knowledge. A store
-    that is given by its path is closed at the end.
+    returns a network by its name, for optimizers that use a network as prior knowledge, and
+    `images` are those of the baseline. A store that is given by its path is closed at the end.
     """
     device = resolve_device(device)
     generator.to(device)
-    request = Request(spec=spec, generator=generator, oracle=oracle, network=network, device=device)
+    request = Request(
+        spec=spec,
+        generator=generator,
+        oracle=oracle,
+        network=network,
+        device=device,
+        images=images,
+    )
     with ExitStack() as opened:
         if not isinstance(store, SQLStore):
             store = opened.enter_context(closing(SQLStore(os.fspath(store))))
@@ -186,7 +223,7 @@ def run(
         study = reports.load(store, study_id)
         return Result(
             reports.progress(study_id, study),
-            with_stimuli(reports.best(study_id, study), generator),
+            with_natural(with_stimuli(reports.best(study_id, study), generator), request),
             list(reports.generations(store, study_id)),
             list(reports.latents(store, study_id)),
         )
@@ -240,6 +277,17 @@ def with_stimuli(best: Sequence[Best], generator: Generator) -> list[Best]:
         targets = torch.tensor([entry.target for entry in best])
         stimuli = generator.render_targets(latents, targets).float().cpu().numpy()
     return [replace(entry, stimulus=s) for entry, s in zip(best, stimuli, strict=True)]
+
+
+def with_natural(best: Sequence[Best], request: Request) -> list[Best]:
+    """`best`, each with its natural image if the study has a baseline."""
+    natural = natural_rows(request.spec, request.images, request.generator)
+    return [
+        entry
+        if entry.natural is None
+        else replace(entry, natural_stimulus=natural(entry.natural.best_image))
+        for entry in best
+    ]
 
 
 def resolve_device(device: str) -> str:

@@ -18,7 +18,7 @@ from typing import Self
 
 from blackbox_am.core.metering import Meter, metering
 from blackbox_am.core.observation import Observation, count_by_reason, failures, in_words
-from blackbox_am.core.types import Accounting, StopReason, StudyState
+from blackbox_am.core.types import Accounting, Purpose, StopReason, StudyState
 from blackbox_am.errors import (
     NotOwner,
     OracleFailed,
@@ -176,29 +176,31 @@ def _measure(
     live: LiveStudy, evaluator: Evaluator, unbilled: UnbilledUsage, journal: _Journal
 ) -> None:
     generation = live.generation()
+    purpose = Purpose.RECHECK if live.study.rechecking else None
     live.check_owned()
     meter = Meter()
     if evaluator.billable and live.ownership is not None:
-        meter = noting(live.store, live.ownership, live.study.spent + unbilled.total)
+        meter = noting(live.store, live.ownership, live.study.spent + unbilled.total, purpose)
     try:
         with metering(meter):
             result = _evaluated(live, evaluator, generation)
         journal.written()
-        spent = unbilled.total + result.usage
+        spent = unbilled.total + result.usage.marked(purpose)
         told = live.tell_generation(generation, result, spent, journal.writer)
     except StudyClosed:
-        unbilled.total += meter.total
+        unbilled.total += meter.total.marked(purpose)
         raise
     except BaseException:
         # The generation is repeated from its start, by this process or another.
-        unbilled.total += meter.total + meter.lost()
+        unbilled.total += (meter.total + meter.lost()).marked(purpose)
         raise
     unbilled.total = Accounting() if told else spent
-    journal.told(spent + meter.lost() if told else Accounting())
+    at_risk = spent + meter.lost().marked(purpose)
+    journal.told(at_risk if told else Accounting())
 
 
 def _evaluated(live: LiveStudy, evaluator: Evaluator, generation: Generation) -> Observation:
-    gradients = live.search.optimizer.order == 1
+    gradients = live.search.optimizer.order == 1 and not live.study.rechecking
     rows = Rows.of(generation.latents, generation.targets, generation.wanted)
     observation = evaluator.submit(rows, gradients=gradients).result()
     own = live.study.scorer.own(observation.targets)

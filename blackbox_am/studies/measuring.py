@@ -1,13 +1,22 @@
-"""The measurement of an oracle before a study's search: whether it repeats its answers."""
+"""The measurements of an oracle before a study's search: whether it repeats its answers, and its
+answers to natural images.
+"""
 
 from __future__ import annotations
 
+import numpy as np
+
+from blackbox_am.core.batches import fixed_batch_size
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.space import build_space
+from blackbox_am.core.spec import ArrayData
 from blackbox_am.core.types import Accounting, Purpose, StopReason
-from blackbox_am.errors import QuotaExceeded
+from blackbox_am.errors import OracleFailed, QuotaExceeded
 from blackbox_am.evaluation import LocalEvaluator
+from blackbox_am.studies.baselines import digest_of, natural_stimuli
 from blackbox_am.studies.billing import billed
-from blackbox_am.studies.events import OracleProbed
+from blackbox_am.studies.events import BaselineMeasured, OracleProbed
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.loop import UnbilledUsage
 from blackbox_am.studies.probing import probed
@@ -17,7 +26,7 @@ from blackbox_am.studies.resolving import Request, settle, units_of
 def evaluator_of(
     live: LiveStudy, request: Request, unbilled: UnbilledUsage | None = None
 ) -> LocalEvaluator | None:
-    """The evaluator of a study's candidates, after the measurement of its oracle.
+    """The evaluator of a study's candidates, after the measurements before its search.
 
     Args:
         live: the study.
@@ -25,7 +34,7 @@ def evaluator_of(
         unbilled: as of `loop.run`.
 
     Returns:
-        None if this measurement has used up the oracle's quota, and the study is paused.
+        None if these measurements have used up the oracle's quota, and the study is paused.
 
     Raises:
         OracleError: if the oracle fails.
@@ -35,13 +44,22 @@ def evaluator_of(
     generator, oracle = request.generator, request.oracle
     assert generator is not None  # StudySpec takes no oracle without one
     assert oracle is not None  # the oracle evaluates this study
-    if not live.study.probed and live.study.untouched:
-        live.start()
-        try:
-            _measure(live, request, unbilled or UnbilledUsage())
-        except QuotaExceeded as error:
-            live.suspend(error.message, StopReason.BUDGET)
-            return None
+    unbilled = unbilled or UnbilledUsage()
+    try:
+        if live.study.untouched and not live.study.probed:
+            live.start()
+            _probe(live, request, unbilled)
+        evaluator = _evaluator(live, generator, oracle)
+        if live.study.untouched and live.study.natural is None and request.spec.baseline:
+            live.start()
+            _compare(live, request, evaluator, unbilled)
+    except QuotaExceeded as error:
+        live.suspend(error.message, StopReason.BUDGET)
+        return None
+    return evaluator
+
+
+def _evaluator(live: LiveStudy, generator: Generator, oracle: Oracle) -> LocalEvaluator:
     study = live.study
     return LocalEvaluator(
         generator,
@@ -52,7 +70,7 @@ def evaluator_of(
     )
 
 
-def _measure(live: LiveStudy, request: Request, unbilled: UnbilledUsage) -> None:
+def _probe(live: LiveStudy, request: Request, unbilled: UnbilledUsage) -> None:
     generator, oracle, study = request.generator, request.oracle, live.study
     assert generator is not None
     assert oracle is not None
@@ -74,3 +92,26 @@ def _measure(live: LiveStudy, request: Request, unbilled: UnbilledUsage) -> None
             spent,
         )
     )
+
+
+def _compare(
+    live: LiveStudy, request: Request, evaluator: LocalEvaluator, unbilled: UnbilledUsage
+) -> None:
+    """Observes the natural images of the baseline, once for all targets."""
+    baseline, images, study = request.spec.baseline, request.images, live.study
+    assert baseline is not None
+    assert images is not None  # checked when the study was created
+    stimuli = natural_stimuli(baseline, images, study.created.stimulus_shape).to(request.device)
+    size = study.created.batch_size
+    if size > 1:  # at 1, an answer depends on the other stimuli in its batch
+        size = fixed_batch_size(len(stimuli), evaluator.oracle.describe().batch_size)
+    with billed(live, unbilled, Purpose.BASELINE, billable=evaluator.billable) as meter:
+        quantities, values = evaluator.observe(stimuli, size)
+    spent, unbilled.total = unbilled.total + meter.total.marked(Purpose.BASELINE), Accounting()
+    measured = BaselineMeasured(digest_of(stimuli), quantities, ArrayData.of(values), None, spent)
+    live.settle(measured)
+    if np.isnan(values).all():
+        raise OracleFailed(
+            f"all {len(values)} natural images of the baseline failed; check the model on one "
+            "image first"
+        )

@@ -63,8 +63,10 @@ class Published:
             before is not None
             and before.progress.generation == study.generation
             and before.budget == study.budget
+            and (study.natural is None or before.progress.targets[0].natural is not None)
         ):
-            return replace(before, progress=reports.same_targets(before.progress, study))
+            progress = reports.same_targets(before.progress, study)
+            return replace(before, created=study.created, progress=progress)
         if before is not None:
             created_at = before.created_at
         return cls(study.created, created_at, study.budget, reports.progress(study_id, study))

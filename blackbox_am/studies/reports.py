@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
 
+from blackbox_am.core.natural import Standing, standings
 from blackbox_am.core.observation import in_words
 from blackbox_am.core.store import Store
 from blackbox_am.core.types import (
@@ -28,14 +30,18 @@ Array = NDArray[Any]
 
 def progress(study_id: str, study: Study) -> StudyProgress:
     """The progress of `study`."""
+    places = _standings(study)
     targets = tuple(
         TargetProgress(
             index,
             str(target.objective),
             target.queries,
-            None if target.best_latent is None else target.best_score,
+            None if target.best_latent is None else target.reported[0],
             target.stop_reason,
             target.success_row if target.success_row >= 0 else None,
+            places[index],
+            target.recheck,
+            target.recheck_rows,
         )
         for index, target in enumerate(study.targets)
     )
@@ -55,6 +61,16 @@ def progress(study_id: str, study: Study) -> StudyProgress:
         warning_of(study),
         study.spent,
     )
+
+
+def _standings(study: Study) -> list[Standing | None]:
+    """The place of each target's best score among those of natural images."""
+    if study.natural is None:
+        return [None] * len(study.targets)
+    scores = [
+        math.nan if target.best_latent is None else target.reported[0] for target in study.targets
+    ]
+    return standings(study.natural, scores)
 
 
 def warning_of(study: Study) -> str:
@@ -84,17 +100,24 @@ def same_targets(before: StudyProgress, study: Study) -> StudyProgress:
 
 def best(study_id: str, study: Study) -> list[Best]:
     """The best candidate of each target that has one."""
-    return [
-        Best(
-            index,
-            str(target.objective),
-            target.best_score,
-            CandidateId(study_id, target.best_generation, index, target.best_row),
-            target.best_latent,
-        )
-        for index, target in enumerate(study.targets)
-        if target.best_latent is not None
-    ]
+    places, found = _standings(study), []
+    for index, target in enumerate(study.targets):
+        score, (generation, row), latent = target.reported
+        if latent is not None:
+            candidate = CandidateId(study_id, generation, index, row)
+            title, place = str(target.objective), places[index]
+            found.append(
+                Best(
+                    index,
+                    title,
+                    score,
+                    candidate,
+                    latent,
+                    natural=place,
+                    recheck=target.recheck,
+                )
+            )
+    return found
 
 
 def load(store: Store, study_id: str) -> Study:

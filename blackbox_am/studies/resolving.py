@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from blackbox_am.catalogue import Images
 from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.generator import Generator, check_fit, check_targets
 from blackbox_am.core.identity import Fingerprint
@@ -27,10 +28,12 @@ from blackbox_am.errors import GradientUnavailable, InvalidSpec, NotFound
 from blackbox_am.evaluation import check_measures
 from blackbox_am.plugins import build_optimizer, optimizer_spec
 from blackbox_am.studies import equipment, reports
+from blackbox_am.studies.baselines import check_baseline
 from blackbox_am.studies.equipment import no_network
 from blackbox_am.studies.events import Adopted, BudgetChanged, Created
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.probing import Probed
+from blackbox_am.studies.rechecks import check_recheck, recheck_rows
 from blackbox_am.studies.reopening import reopened
 from blackbox_am.studies.starts import source_of, start_of
 from blackbox_am.studies.study import Study
@@ -54,6 +57,7 @@ class Request:
             prior knowledge.
         device: device of the optimizers.
         source: the study whose best latents are the start, if the specification names one.
+        images: the natural images of the baseline, if the specification names some.
     """
 
     spec: StudySpec
@@ -62,6 +66,7 @@ class Request:
     network: Callable[[str], Oracle] = no_network
     device: torch.device | str = "cpu"
     source: Study | None = None
+    images: Images | None = None
 
     @cached_property
     def fingerprints(self) -> tuple[Fingerprint | None, Fingerprint | None]:
@@ -106,7 +111,9 @@ def resolve(request: Request) -> ResolvedStudy:
     if generator is not None:
         check_targets(generator, len(targets))
     check_measures(layouts, generator)
+    check_baseline(spec, request.images, generator, layouts, MAX_GENERATION_BYTES)
     space = build_space(generator.space.spec if generator is not None else _bare(spec))
+    check_recheck(spec.budget, len(targets), space.spec)
     build_optimizer(spec.optimizer).check(space)
     with metering() as spent:  # the description of some models needs a call
         if oracle is not None:
@@ -169,9 +176,11 @@ def settle(request: Request, space: Space, found: Probed) -> Settled:
         InvalidInput, Unsupported: as `resolve`.
     """
     spec, oracle = request.spec, request.oracle
-    targets, budget = len(spec.targets), spec.budget.queries_per_target
+    targets = len(spec.targets)
+    kept = recheck_rows(spec.budget, found.noisy, targets, space.spec)
+    budget = spec.budget.queries_per_target - kept
     asked = build_optimizer(spec.optimizer)
-    optimizer = asked.resolve(space, SearchContext(budget, targets, found.noisy))
+    optimizer = asked.resolve(space, _context(request, noisy=found.noisy))
     optimizer.check(space)
     optimizer = optimizer.bind(request.generator, request.network)
     _check_climbable(spec, optimizer, request.generator, oracle)
@@ -182,6 +191,24 @@ def settle(request: Request, space: Space, found: Probed) -> Settled:
         batch_size=_batch_size(oracle, population * targets, found),
         noisy=found.noisy,
         warning=_warning(optimizer.name, population, budget, found),
+    )
+
+
+def _context(request: Request, *, noisy: bool) -> SearchContext:
+    """What is known of the study before it begins."""
+    spec, generator = request.spec, request.generator
+    return SearchContext(
+        spec.budget.queries_per_target,
+        len(spec.targets),
+        noisy,
+        exact=request.oracle is not None and not noisy,
+        started=spec.start is not None,
+        climbable=(
+            generator is not None
+            and generator.differentiable
+            and generator.targets is None
+            and len(generator.stimulus_shape) == 3
+        ),
     )
 
 

@@ -19,6 +19,8 @@ Bools = NDArray[np.bool_]
 
 EDGE_STEPS = 16
 """Scores that differ by fewer float32 steps than this are considered equal up to rounding."""
+BLOCK_TARGETS = 1024
+"""Number of targets whose natural images are scored at once."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,29 @@ class Scorer:
         mine = np.arange(units) < self._units[targets][:, None]
         values[:, :units] = np.where(mine, activations, np.nan)
         return values
+
+    def score_given(
+        self, targets: Sequence[Target], quantities: Sequence[str], values: FloatArray
+    ) -> FloatArray:
+        """(K, N) scores of stimuli that belong to no target, nan if a measurement failed.
+
+        Args:
+            targets: all K targets of the study.
+            quantities: names of the Q quantities of all targets.
+            values: (N, Q) float64.
+        """
+        places = {name: column for column, name in enumerate(quantities)}
+        scores = np.empty((len(targets), len(values)))
+        for start in range(0, len(targets), BLOCK_TARGETS):
+            block = range(start, min(start + BLOCK_TARGETS, len(targets)))
+            own = np.full((len(block), len(values), self._own.shape[1]), np.nan)
+            for index in block:
+                columns = [places[str(name)] for name in targets[index].layout.quantities]
+                own[index - start, :, : len(columns)] = values[:, columns]
+            shape = own.shape[:2]
+            measured = Measured(own, np.ones(shape, bool), np.ones(shape, bool))
+            scores[start : start + len(block)] = self.score(block, measured).scores
+        return scores
 
     def score(self, active: Sequence[int], measured: Measured) -> Scored:
         """Scores of the rows of the active targets."""

@@ -58,11 +58,28 @@ class Search:
 
         Latents that were given to clients are taken from the journal and not asked again.
         """
+        if study.rechecking:
+            return self._best_again(study)
         if study.opened is None:
             latents, mask = self._propose(study)
         else:
             latents, mask = torch.tensor(study.opened, device=self.device), None
         return Generation(study.generation, study.active, latents, study.wanted(mask))
+
+    def _best_again(self, study: Study) -> Generation:
+        """The generation of the re-check: copies of each centre, then of each best candidate."""
+        active, rows = list(study.active), study.rows
+        stored = [study.targets[index].best_latent for index in active]
+        best = torch.from_numpy(np.stack([one for one in stored if one is not None]))
+        with torch.no_grad():
+            centre = self.optimizer.center(self.space, self._state)
+        count = 0 if centre is None else rows // 2
+        latents = best.to(self.device)[:, None].repeat(1, rows, 1)
+        if centre is not None:
+            latents[:, :count] = self.space.project(centre[active]).to(latents)[:, None]
+        if study.opened is not None:
+            latents = torch.tensor(study.opened, device=self.device)
+        return Generation(study.generation, study.active, latents, study.wanted(), count)
 
     def _propose(self, study: Study) -> tuple[torch.Tensor, Bools | None]:
         """(active, P, D) latents, and which rows (active, P) the optimizer wants measured."""
@@ -141,7 +158,7 @@ class Search:
 
         This matters for a library, which accepts scores of its own proposals only.
         """
-        if study.opened is None or not self.optimizer.replay_only:
+        if study.opened is None or study.rechecking or not self.optimizer.replay_only:
             return True
         try:
             return bool(np.array_equal(self._propose(study)[0].cpu().numpy(), study.opened))
@@ -168,6 +185,12 @@ class Search:
                 "library; going on from the last generation that could"
             )
         return "latents could not be reproduced on this device; going on from the last snapshot"
+
+    def memory_bytes(self, study: Study) -> int:
+        """Approximate memory use of the search and its study, in bytes."""
+        opened = 0 if study.opened is None else study.opened.nbytes
+        best = sum(t.best_latent.nbytes for t in study.targets if t.best_latent is not None)
+        return self.state_bytes + study.measured.values.nbytes + opened + best + 2**16
 
     @property
     def state_bytes(self) -> int:

@@ -19,7 +19,13 @@ from blackbox_am.studies import decisions
 from blackbox_am.studies.candidates import Generation
 from blackbox_am.studies.decisions import ToldRows
 from blackbox_am.studies.equipment import Equip, nothing
-from blackbox_am.studies.events import Event, GenerationClosed, GenerationOpened, RowsTold
+from blackbox_am.studies.events import (
+    Event,
+    GenerationClosed,
+    GenerationOpened,
+    Rechecked,
+    RowsTold,
+)
 from blackbox_am.studies.journalled import JournalledStudy
 from blackbox_am.studies.ownership import Ownership
 from blackbox_am.studies.scoring import Bools
@@ -57,13 +63,8 @@ class SearchedStudy(JournalledStudy):
     @property
     def memory_bytes(self) -> int:
         """Approximate memory use, in bytes."""
-        study = self.study
-        opened = 0 if study.opened is None else study.opened.nbytes
-        best = sum(t.best_latent.nbytes for t in study.targets if t.best_latent is not None)
         asked = 0 if self._open is None else self._open.latents.nbytes
-        return (
-            self.search.state_bytes + study.measured.values.nbytes + opened + best + asked + 2**16
-        )
+        return self.search.memory_bytes(self.study) + asked
 
     def generation(self) -> Generation:
         """The open generation. Repeated calls return the same generation.
@@ -138,23 +139,25 @@ class SearchedStudy(JournalledStudy):
         if (generation.wanted & ~merged.told).any():
             self._append([event])
             return
-        scored = self.study.scored(merged)
-        closed = decisions.closed(
-            self.study, scored, generation.latents, self._clock() - self._started
-        )
-        try:
-            self.search.learn(self.study, generation.latents, scored.scores, gradients)
-        except BaseException:
-            self.stale = True  # the optimizer's state may be ahead of the journal
-            raise
+        scored, seconds = self.study.scored(merged), self._clock() - self._started
+        end: GenerationClosed | Rechecked
+        if self.study.rechecking:
+            end = decisions.rechecked(self.study, scored, generation, seconds)
+        else:
+            end = decisions.closed(self.study, scored, generation.latents, seconds)
+            try:
+                self.search.learn(self.study, generation.latents, scored.scores, gradients)
+            except BaseException:
+                self.stale = True  # the optimizer's state may be ahead of the journal
+                raise
         clients = self.study.opened is not None and self.study.spec.oracle is None
-        self._append(self._closing(event, closed, clients=clients), writer)
+        self._append(self._closing(event, end, clients=clients), writer)
         self.leases.clear()
         if self.study.exhausted:
             self.conclude()
 
     def _closing(
-        self, told: RowsTold, closed: GenerationClosed, *, clients: bool
+        self, told: RowsTold, end: GenerationClosed | Rechecked, *, clients: bool
     ) -> Iterator[Event]:
         """The events that close the open generation.
 
@@ -162,7 +165,7 @@ class SearchedStudy(JournalledStudy):
         so that the next `take` need not wait for the disk.
         """
         yield told
-        yield closed
+        yield end
         self._open = None
         if clients and not self.study.exhausted:
             self._open, self._taken = self.search.ask(self.study), False

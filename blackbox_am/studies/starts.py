@@ -66,7 +66,8 @@ def source_of(spec: StudySpec, store: Store) -> Study | None:
 
 def _bests(source: Study, name: str) -> Array:
     """The best latent of each target of `source`, (K, D) float32."""
-    bests = [target.best_latent for target in source.targets if target.best_latent is not None]
+    found = [target.reported[2] for target in source.targets]
+    bests = [latent for latent in found if latent is not None]
     if len(bests) < len(source.targets):
         raise InvalidSpec(
             f"start.study: study {name!r} has targets of which nothing was measured yet",

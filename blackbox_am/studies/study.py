@@ -20,16 +20,19 @@ from blackbox_am.core.types import Accounting, StopReason, StudyState
 from blackbox_am.errors import InvalidInput
 from blackbox_am.studies.events import (
     Adopted,
+    BaselineMeasured,
     BudgetChanged,
     Created,
     Event,
     GenerationClosed,
     GenerationOpened,
     OracleProbed,
+    Rechecked,
     Resumed,
     RowsTold,
     StateChanged,
 )
+from blackbox_am.studies.rechecks import recheck_of, recheck_rows
 from blackbox_am.studies.scoring import Bools, Measured, Scored, Scorer
 from blackbox_am.studies.targets import Target, targets_of
 
@@ -57,7 +60,9 @@ class Study:
         failed: number of failed rows by reason.
         warning: a warning about the scores of the last generation; empty without a problem.
         spent: account of the oracle's calls.
+        rechecking: whether the open generation measures the best candidates again.
         probed: whether the repeatability of the oracle was measured.
+        natural: (K, N) scores of natural images; None if there is no baseline, or none yet.
         oracle_fingerprint, generator_fingerprint: the models with which the study continues.
         scorer: the object that computes scores.
     """
@@ -79,7 +84,9 @@ class Study:
     failed: dict[str, int] = field(default_factory=dict)
     warning: str = ""
     spent: Accounting = field(default_factory=Accounting)
+    rechecking: bool = False
     probed: bool = False
+    natural: NDArray[np.float64] | None = None
     oracle_fingerprint: Fingerprint | None = None
     generator_fingerprint: Fingerprint | None = None
 
@@ -131,6 +138,17 @@ class Study:
         return self.created.population
 
     @property
+    def rows(self) -> int:
+        """Number of rows of each target in the open generation: P, or those of the re-check."""
+        return int(self.measured.told.shape[1])
+
+    @property
+    def kept_rows(self) -> int:
+        """Number of rows of each target that the budget keeps for the re-check."""
+        noisy = self.created.noisy
+        return recheck_rows(self.budget, noisy, len(self.targets), self.space)
+
+    @property
     def units(self) -> int:
         """The largest number of measured units of the model over all targets."""
         return max(len(target.layout.units) for target in self.targets)
@@ -169,7 +187,7 @@ class Study:
         """
         if self.opened_wanted is not None:
             return self.opened_wanted
-        shape = (len(self.active), self.population)
+        shape = (len(self.active), self.rows)
         asked = np.ones(shape, bool) if mask is None else mask
         return asked & (asked.cumsum(axis=1) <= self.limits[:, None])
 
@@ -206,6 +224,8 @@ class Study:
 
     def apply(self, event: Event) -> None:
         """Folds one event into the study. Only this method changes a study."""
+        if isinstance(event, Created):
+            raise InvalidInput("a study begins only once")
         match event:
             case StateChanged():
                 self.state, self.stop_reason = event.state, event.stop_reason
@@ -219,17 +239,14 @@ class Study:
                 self.spent += event.spent or Accounting()
             case GenerationClosed():
                 self._close(event)
+            case Rechecked():
+                self._check(event)
             case BudgetChanged():
                 self._extend(event.budget)
-            case OracleProbed():
-                self._settle(event)
-            case Adopted():
-                self.oracle_fingerprint = event.oracle_fingerprint
-                self.generator_fingerprint = event.generator_fingerprint
+            case OracleProbed() | BaselineMeasured() | Adopted():
+                self._meet(event)
             case Resumed():
                 pass
-            case Created():
-                raise InvalidInput("a study begins only once")
         self.sequence += 1
 
     def fingerprint(self) -> bytes:
@@ -238,8 +255,10 @@ class Study:
             {
                 "created": self.created,
                 "budget": self.budget,
+                "natural": None if self.natural is None else ArrayData.of(self.natural),
                 "models": [self.probed, self.oracle_fingerprint, self.generator_fingerprint],
                 "state": [self.state.value, self.stop_reason.value, self.message],
+                "rechecking": self.rechecking,
                 "position": [self.sequence, self.generation, self.active, self.limits.tolist()],
                 "told": ArrayData.of(self.measured.told.astype(np.uint8)),
                 "rendered": ArrayData.of(self.measured.rendered.astype(np.uint8)),
@@ -251,9 +270,20 @@ class Study:
             }
         )
 
-    def _settle(self, event: OracleProbed) -> None:
-        self.probed = True
+    def _meet(self, event: OracleProbed | BaselineMeasured | Adopted) -> None:
+        """Folds what became known of the models."""
+        if isinstance(event, Adopted):
+            self.oracle_fingerprint = event.oracle_fingerprint
+            self.generator_fingerprint = event.generator_fingerprint
+            return
         self.spent += event.spent
+        if isinstance(event, BaselineMeasured):
+            values = event.values.numpy()
+            self.natural = self.scorer.score_given(self.targets, event.quantities, values)
+            if event.start is not None:
+                self.created = msgspec.structs.replace(self.created, start=event.start)
+            return
+        self.probed = True
         self.created = msgspec.structs.replace(
             self.created,
             noisy=event.noisy,
@@ -287,13 +317,29 @@ class Study:
             self.targets[index].stop_reason = self._verdict(self.targets[index])
         self._open_next(event.generation + 1)
 
+    def _check(self, event: Rechecked) -> None:
+        self.seconds += event.seconds
+        scores, measured = event.scores.numpy(), event.measured.numpy()
+        for position, index in enumerate(self.active):
+            target = self.targets[index]
+            target.recheck_rows += int(measured[position])
+            target.checked_queries = target.queries
+            target.recheck = recheck_of(scores[position], event.centre_rows)
+            target.recheck_place = target.best_generation, target.best_row
+            target.recheck_latent = target.best_latent
+            if target.recheck and target.recheck.source == "centre" and event.centres is not None:
+                target.recheck_place = event.generation, 0
+                target.recheck_latent = event.centres.numpy()[position].copy()
+        self._revive()  # the budget may have been raised meanwhile
+        self._open_next(event.generation + 1)
+
     def _verdict(self, target: Target) -> StopReason:
         budget = self.budget
         if target.success_row >= 0:
             return StopReason.SUCCESS
         if budget.target_score is not None and target.best_score >= budget.target_score:
             return StopReason.TARGET
-        if target.queries >= budget.queries_per_target:
+        if target.queries >= self._search_limit(target):
             return StopReason.BUDGET
         if budget.seconds is not None and self.seconds >= budget.seconds:
             return StopReason.TIME
@@ -301,21 +347,49 @@ class Study:
             return StopReason.PATIENCE
         return StopReason.NONE
 
+    def _search_limit(self, target: Target) -> int:
+        """Number of rows that the search of `target` may measure in all."""
+        return self.budget.queries_per_target - target.recheck_rows - self.kept_rows
+
     def _extend(self, budget: Budget) -> None:
         self.budget = budget
+        if self.rechecking:
+            return
+        if self._revive() and self.exhausted:
+            self.state, self.stop_reason = StudyState.PENDING, StopReason.NONE
+            self._open_next(self.generation)
+
+    def _revive(self) -> bool:
+        """Let targets go on that the present budget allows to. Returns whether there are any."""
         revived = False
         for target in self.targets:
             if target.stop_reason in (StopReason.BUDGET, StopReason.TIME):
                 target.stop_reason = self._verdict(target)
                 revived = revived or not target.finished
-        if revived and self.exhausted:
-            self.state, self.stop_reason = StudyState.PENDING, StopReason.NONE
-            self._open_next(self.generation)
+        return revived
 
     def _open_next(self, generation: int) -> None:
-        self.generation = generation
+        self.generation, rows = generation, self.population
         self.active = tuple(i for i, target in enumerate(self.targets) if not target.finished)
-        left = [self.budget.queries_per_target - self.targets[i].queries for i in self.active]
-        self.limits = np.asarray(left, np.int64).clip(max=self.population)
-        self.measured = Measured.nothing(len(self.active), self.population, self.quantities)
+        left = [self._search_limit(self.targets[i]) - self.targets[i].queries for i in self.active]
+        self.rechecking = not self.active and bool(self._unchecked())
+        if self.rechecking:
+            self.active, rows = self._unchecked(), self.kept_rows
+            left = [rows] * len(self.active)
+        self.limits = np.asarray(left, np.int64).clip(max=rows)
+        self.measured = Measured.nothing(len(self.active), rows, self.quantities)
         self.opened = self.opened_wanted = None
+
+    def _unchecked(self) -> tuple[int, ...]:
+        """The targets whose best candidates are to be measured again.
+
+        A target that has met its criterion keeps the row that has met it.
+        """
+        return tuple(
+            index
+            for index, target in enumerate(self.targets)
+            if self.kept_rows
+            and target.best_latent is not None
+            and target.queries > target.checked_queries
+            and target.stop_reason is not StopReason.SUCCESS
+        )

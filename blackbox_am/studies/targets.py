@@ -16,7 +16,7 @@ from blackbox_am.core.criterion import Criterion
 from blackbox_am.core.layout import Layout, layouts_of
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.spec import ObjectiveSpec, StudySpec
-from blackbox_am.core.types import StopReason
+from blackbox_am.core.types import Recheck, StopReason
 from blackbox_am.plugins import build_criterion, build_objective
 
 
@@ -37,6 +37,11 @@ class Target:
         success_row: the row of `best_generation` that met the criterion; -1 if none has.
         stagnation: generations since the last improvement.
         stop_reason: why the target is finished; NONE if it is not.
+        recheck: the best candidates measured again; None if they were not.
+        recheck_rows: rows that measured them.
+        recheck_place: generation and row of the better of them.
+        recheck_latent: (D,) its latent.
+        checked_queries: `queries` at the last re-check.
     """
 
     objective: Objective
@@ -51,11 +56,25 @@ class Target:
     success_row: int = -1
     stagnation: int = 0
     stop_reason: StopReason = StopReason.NONE
+    recheck: Recheck | None = None
+    recheck_rows: int = 0
+    recheck_place: tuple[int, int] = (-1, -1)
+    recheck_latent: NDArray[Any] | None = None
+    checked_queries: int = 0
 
     @property
     def finished(self) -> bool:
         """Whether the target is finished."""
         return self.stop_reason is not StopReason.NONE
+
+    @property
+    def reported(self) -> tuple[float, tuple[int, int], NDArray[Any] | None]:
+        """Score, (generation, row) and latent of the best candidate to report: the re-measured one
+        if there is one.
+        """
+        if self.recheck is not None:
+            return self.recheck.best.mean, self.recheck_place, self.recheck_latent
+        return self.best_score, (self.best_generation, self.best_row), self.best_latent
 
     def plain(self) -> list[Any]:
         """All variable parts as plain data: equal for equal targets."""
@@ -69,6 +88,8 @@ class Target:
             self.stagnation,
             self.stop_reason.value,
             None if latent is None else [latent.dtype.name, latent.shape, latent.tobytes()],
+            [self.recheck, self.recheck_rows, self.recheck_place, self.checked_queries],
+            None if self.recheck_latent is None else self.recheck_latent.tobytes(),
         ]
 
 

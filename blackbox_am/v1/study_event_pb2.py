@@ -26,7 +26,7 @@ from blackbox_am.v1 import study_pb2 as blackbox__am_dot_v1_dot_study__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n blackbox_am/v1/study_event.proto\x12\x0e\x62lackbox_am.v1\x1a\x1a\x62lackbox_am/v1/study.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x04\n\nStudyEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07\x63reated\x18\x03 \x01(\x0b\x32\x1c.blackbox_am.v1.StudyCreatedH\x00\x12:\n\rstate_changed\x18\x04 \x01(\x0b\x32!.blackbox_am.v1.StudyStateChangedH\x00\x12=\n\x11generation_opened\x18\x05 \x01(\x0b\x32 .blackbox_am.v1.GenerationOpenedH\x00\x12-\n\trows_told\x18\x06 \x01(\x0b\x32\x18.blackbox_am.v1.RowsToldH\x00\x12=\n\x11generation_closed\x18\x07 \x01(\x0b\x32 .blackbox_am.v1.GenerationClosedH\x00\x12\x37\n\x0e\x62udget_changed\x18\x08 \x01(\x0b\x32\x1d.blackbox_am.v1.BudgetChangedH\x00\x12/\n\x07resumed\x18\t \x01(\x0b\x32\x1c.blackbox_am.v1.StudyResumedH\x00\x12/\n\x07\x61\x64opted\x18\n \x01(\x0b\x32\x1c.blackbox_am.v1.StudyAdoptedH\x00\x42\x07\n\x05\x65vent\"\x0e\n\x0cStudyCreated\"\x80\x01\n\x11StudyStateChanged\x12)\n\x05state\x18\x01 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12/\n\x0bstop_reason\x18\x02 \x01(\x0e\x32\x1a.blackbox_am.v1.StopReason\x12\x0f\n\x07message\x18\x03 \x01(\t\":\n\x10GenerationOpened\x12\x12\n\ngeneration\x18\x01 \x01(\x05\x12\x12\n\ncandidates\x18\x02 \x01(\x03\"<\n\x08RowsTold\x12\x12\n\ngeneration\x18\x01 \x01(\x05\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\"\x9b\x01\n\x10GenerationClosed\x12\x12\n\ngeneration\x18\x01 \x01(\x05\x12\x0f\n\x07targets\x18\x02 \x03(\x05\x12\x13\n\x0b\x62\x65st_scores\x18\x03 \x03(\x01\x12\x13\n\x0bmean_scores\x18\x04 \x03(\x01\x12\x13\n\x0b\x62\x65st_so_far\x18\x05 \x03(\x01\x12\x12\n\ntotal_rows\x18\x06 \x01(\x03\x12\x0f\n\x07seconds\x18\x07 \x01(\x01\"7\n\rBudgetChanged\x12&\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.Budget\"B\n\x0cStudyResumed\x12\x12\n\ngeneration\x18\x01 \x01(\x05\x12\r\n\x05\x65xact\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t\"Z\n\x0cStudyAdopted\x12\x1a\n\x12oracle_fingerprint\x18\x01 \x01(\t\x12\x1d\n\x15generator_fingerprint\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\tB}\n\x10io.blackboxam.v1P\x01Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\xa2\x02\x03\x42\x41M\xaa\x02\rBlackboxAm.V1\xca\x02\rBlackboxAm\\V1\xea\x02\x0e\x42lackboxAm::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n blackbox_am/v1/study_event.proto\x12\x0e\x62lackbox_am.v1\x1a\x1a\x62lackbox_am/v1/study.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x04\n\nStudyEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07\x63reated\x18\x03 \x01(\x0b\x32\x1c.blackbox_am.v1.StudyCreatedH\x00\x12:\n\rstate_changed\x18\x04 \x01(\x0b\x32!.blackbox_am.v1.StudyStateChangedH\x00\x12=\n\x11generation_opened\x18\x05 \x01(\x0b\x32 .blackbox_am.v1.GenerationOpenedH\x00\x12-\n\trows_told\x18\x06 \x01(\x0b\x32\x18.blackbox_am.v1.RowsToldH\x00\x12=\n\x11generation_closed\x18\x07 \x01(\x0b\x32 .blackbox_am.v1.GenerationClosedH\x00\x12\x37\n\x0e\x62udget_changed\x18\x08 \x01(\x0b\x32\x1d.blackbox_am.v1.BudgetChangedH\x00\x12/\n\x07resumed\x18\t \x01(\x0b\x32\x1c.blackbox_am.v1.StudyResumedH\x00\x12/\n\x07\x61\x64opted\x18\n \x01(\x0b\x32\x1c.blackbox_am.v1.StudyAdoptedH\x00\x12=\n\x11\x62\x61seline_measured\x18\x0b \x01(\x0b\x32 .blackbox_am.v1.BaselineMeasuredH\x00\x12\x37\n\x0e\x62\x65st_rechecked\x18\x0c \x01(\x0b\x32\x1d.blackbox_am.v1.BestRecheckedH\x00\x42\x07\n\x05\x65vent\"\x0e\n\x0cStudyCreated\"\x80\x01\n\x11StudyStateChanged\x12)\n\x05state\x18\x01 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12/\n\x0bstop_reason\x18\x02 \x01(\x0e\x32\x1a.blackbox_am.v1.StopReason\x12\x0f\n\x07message\x18\x03 \x01(\t\":\n\x10GenerationOpened\x12\x12\n\ngeneration\x18\x01 \x01(\x05\x12\x12\n\ncandidates\x18\x02 \x01(\x03\"<\n\x08RowsTold\x12\x12\n\ngeneration\x18\x01 \x01(\x05\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\"\x9b\x01\n\x10GenerationClosed\x12\x12\n\ngeneration\x18\x01 \x01(\x05\x12\x0f\n\x07targets\x18\x02 \x03(\x05\x12\x13\n\x0b\x62\x65st_scores\x18\x03 \x03(\x01\x12\x13\n\x0bmean_scores\x18\x04 \x03(\x01\x12\x13\n\x0b\x62\x65st_so_far\x18\x05 \x03(\x01\x12\x12\n\ntotal_rows\x18\x06 \x01(\x03\x12\x0f\n\x07seconds\x18\x07 \x01(\x01\"7\n\rBudgetChanged\x12&\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x16.blackbox_am.v1.Budget\"B\n\x0cStudyResumed\x12\x12\n\ngeneration\x18\x01 \x01(\x05\x12\r\n\x05\x65xact\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t\"Z\n\x0cStudyAdopted\x12\x1a\n\x12oracle_fingerprint\x18\x01 \x01(\t\x12\x1d\n\x15generator_fingerprint\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\"\n\x10\x42\x61selineMeasured\x12\x0e\n\x06images\x18\x01 \x01(\x03\"v\n\rBestRechecked\x12\x12\n\ngeneration\x18\x01 \x01(\x05\x12\x0f\n\x07targets\x18\x02 \x03(\x05\x12\x13\n\x0b\x62\x65st_scores\x18\x03 \x03(\x01\x12\x17\n\x0fstandard_errors\x18\x04 \x03(\x01\x12\x12\n\ntotal_rows\x18\x05 \x01(\x03\x42}\n\x10io.blackboxam.v1P\x01Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\xa2\x02\x03\x42\x41M\xaa\x02\rBlackboxAm.V1\xca\x02\rBlackboxAm\\V1\xea\x02\x0e\x42lackboxAm::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,21 +35,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.blackboxam.v1P\001Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\242\002\003BAM\252\002\rBlackboxAm.V1\312\002\rBlackboxAm\\V1\352\002\016BlackboxAm::V1'
   _globals['_STUDYEVENT']._serialized_start=114
-  _globals['_STUDYEVENT']._serialized_end=632
-  _globals['_STUDYCREATED']._serialized_start=634
-  _globals['_STUDYCREATED']._serialized_end=648
-  _globals['_STUDYSTATECHANGED']._serialized_start=651
-  _globals['_STUDYSTATECHANGED']._serialized_end=779
-  _globals['_GENERATIONOPENED']._serialized_start=781
-  _globals['_GENERATIONOPENED']._serialized_end=839
-  _globals['_ROWSTOLD']._serialized_start=841
-  _globals['_ROWSTOLD']._serialized_end=901
-  _globals['_GENERATIONCLOSED']._serialized_start=904
-  _globals['_GENERATIONCLOSED']._serialized_end=1059
-  _globals['_BUDGETCHANGED']._serialized_start=1061
-  _globals['_BUDGETCHANGED']._serialized_end=1116
-  _globals['_STUDYRESUMED']._serialized_start=1118
-  _globals['_STUDYRESUMED']._serialized_end=1184
-  _globals['_STUDYADOPTED']._serialized_start=1186
-  _globals['_STUDYADOPTED']._serialized_end=1276
+  _globals['_STUDYEVENT']._serialized_end=752
+  _globals['_STUDYCREATED']._serialized_start=754
+  _globals['_STUDYCREATED']._serialized_end=768
+  _globals['_STUDYSTATECHANGED']._serialized_start=771
+  _globals['_STUDYSTATECHANGED']._serialized_end=899
+  _globals['_GENERATIONOPENED']._serialized_start=901
+  _globals['_GENERATIONOPENED']._serialized_end=959
+  _globals['_ROWSTOLD']._serialized_start=961
+  _globals['_ROWSTOLD']._serialized_end=1021
+  _globals['_GENERATIONCLOSED']._serialized_start=1024
+  _globals['_GENERATIONCLOSED']._serialized_end=1179
+  _globals['_BUDGETCHANGED']._serialized_start=1181
+  _globals['_BUDGETCHANGED']._serialized_end=1236
+  _globals['_STUDYRESUMED']._serialized_start=1238
+  _globals['_STUDYRESUMED']._serialized_end=1304
+  _globals['_STUDYADOPTED']._serialized_start=1306
+  _globals['_STUDYADOPTED']._serialized_end=1396
+  _globals['_BASELINEMEASURED']._serialized_start=1398
+  _globals['_BASELINEMEASURED']._serialized_end=1432
+  _globals['_BESTRECHECKED']._serialized_start=1434
+  _globals['_BESTRECHECKED']._serialized_end=1552
 # @@protoc_insertion_point(module_scope)

@@ -32,6 +32,8 @@ class StudyEvent(google.protobuf.message.Message):
     BUDGET_CHANGED_FIELD_NUMBER: builtins.int
     RESUMED_FIELD_NUMBER: builtins.int
     ADOPTED_FIELD_NUMBER: builtins.int
+    BASELINE_MEASURED_FIELD_NUMBER: builtins.int
+    BEST_RECHECKED_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     @property
     def time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
@@ -51,6 +53,10 @@ class StudyEvent(google.protobuf.message.Message):
     def resumed(self) -> global___StudyResumed: ...
     @property
     def adopted(self) -> global___StudyAdopted: ...
+    @property
+    def baseline_measured(self) -> global___BaselineMeasured: ...
+    @property
+    def best_rechecked(self) -> global___BestRechecked: ...
     def __init__(
         self,
         *,
@@ -64,10 +70,12 @@ class StudyEvent(google.protobuf.message.Message):
         budget_changed: global___BudgetChanged | None = ...,
         resumed: global___StudyResumed | None = ...,
         adopted: global___StudyAdopted | None = ...,
+        baseline_measured: global___BaselineMeasured | None = ...,
+        best_rechecked: global___BestRechecked | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["adopted", b"adopted", "budget_changed", b"budget_changed", "created", b"created", "event", b"event", "generation_closed", b"generation_closed", "generation_opened", b"generation_opened", "resumed", b"resumed", "rows_told", b"rows_told", "state_changed", b"state_changed", "time", b"time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["adopted", b"adopted", "budget_changed", b"budget_changed", "created", b"created", "event", b"event", "generation_closed", b"generation_closed", "generation_opened", b"generation_opened", "resumed", b"resumed", "rows_told", b"rows_told", "sequence", b"sequence", "state_changed", b"state_changed", "time", b"time"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["created", "state_changed", "generation_opened", "rows_told", "generation_closed", "budget_changed", "resumed", "adopted"] | None: ...
+    def HasField(self, field_name: typing.Literal["adopted", b"adopted", "baseline_measured", b"baseline_measured", "best_rechecked", b"best_rechecked", "budget_changed", b"budget_changed", "created", b"created", "event", b"event", "generation_closed", b"generation_closed", "generation_opened", b"generation_opened", "resumed", b"resumed", "rows_told", b"rows_told", "state_changed", b"state_changed", "time", b"time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["adopted", b"adopted", "baseline_measured", b"baseline_measured", "best_rechecked", b"best_rechecked", "budget_changed", b"budget_changed", "created", b"created", "event", b"event", "generation_closed", b"generation_closed", "generation_opened", b"generation_opened", "resumed", b"resumed", "rows_told", b"rows_told", "sequence", b"sequence", "state_changed", b"state_changed", "time", b"time"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["created", "state_changed", "generation_opened", "rows_told", "generation_closed", "budget_changed", "resumed", "adopted", "baseline_measured", "best_rechecked"] | None: ...
 
 global___StudyEvent = StudyEvent
 
@@ -265,3 +273,56 @@ class StudyAdopted(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["generator_fingerprint", b"generator_fingerprint", "message", b"message", "oracle_fingerprint", b"oracle_fingerprint"]) -> None: ...
 
 global___StudyAdopted = StudyAdopted
+
+@typing.final
+class BaselineMeasured(google.protobuf.message.Message):
+    """The oracle observed natural images, once for all targets."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: builtins.int
+    images: builtins.int
+    def __init__(
+        self,
+        *,
+        images: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["images", b"images"]) -> None: ...
+
+global___BaselineMeasured = BaselineMeasured
+
+@typing.final
+class BestRechecked(google.protobuf.message.Message):
+    """The best candidates were measured again. One entry in each list for each target that took part."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: builtins.int
+    TARGETS_FIELD_NUMBER: builtins.int
+    BEST_SCORES_FIELD_NUMBER: builtins.int
+    STANDARD_ERRORS_FIELD_NUMBER: builtins.int
+    TOTAL_ROWS_FIELD_NUMBER: builtins.int
+    generation: builtins.int
+    total_rows: builtins.int
+    @property
+    def targets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    @property
+    def best_scores(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """Means of the scores that were measured again, and their standard errors; nan where every row
+        failed.
+        """
+
+    @property
+    def standard_errors(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        generation: builtins.int = ...,
+        targets: collections.abc.Iterable[builtins.int] | None = ...,
+        best_scores: collections.abc.Iterable[builtins.float] | None = ...,
+        standard_errors: collections.abc.Iterable[builtins.float] | None = ...,
+        total_rows: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["best_scores", b"best_scores", "generation", b"generation", "standard_errors", b"standard_errors", "targets", b"targets", "total_rows", b"total_rows"]) -> None: ...
+
+global___BestRechecked = BestRechecked

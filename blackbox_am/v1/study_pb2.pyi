@@ -55,6 +55,28 @@ SPACE_KIND_PRODUCT: SpaceKind.ValueType  # 5
 """Concatenation of `parts`."""
 global___SpaceKind = SpaceKind
 
+class _BestSource:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _BestSourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_BestSource.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    BEST_SOURCE_UNSPECIFIED: _BestSource.ValueType  # 0
+    BEST_SOURCE_ROW: _BestSource.ValueType  # 1
+    """The candidate with the best score of the search."""
+    BEST_SOURCE_CENTRE: _BestSource.ValueType  # 2
+    """The centre of the search, which is no candidate of it."""
+
+class BestSource(_BestSource, metaclass=_BestSourceEnumTypeWrapper):
+    """What a best candidate is."""
+
+BEST_SOURCE_UNSPECIFIED: BestSource.ValueType  # 0
+BEST_SOURCE_ROW: BestSource.ValueType  # 1
+"""The candidate with the best score of the search."""
+BEST_SOURCE_CENTRE: BestSource.ValueType  # 2
+"""The centre of the search, which is no candidate of it."""
+global___BestSource = BestSource
+
 class _StudyState:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -357,6 +379,7 @@ class Budget(google.protobuf.message.Message):
     SECONDS_FIELD_NUMBER: builtins.int
     TARGET_SCORE_FIELD_NUMBER: builtins.int
     PATIENCE_FIELD_NUMBER: builtins.int
+    RECHECK_FRACTION_FIELD_NUMBER: builtins.int
     queries_per_target: builtins.int
     """Rows observed for each target. Required, 1 to 10^9."""
     seconds: builtins.float
@@ -365,6 +388,10 @@ class Budget(google.protobuf.message.Message):
     """A target is finished once its best score reaches this."""
     patience: builtins.int
     """A target is finished after this many generations without a better score."""
+    recheck_fraction: builtins.float
+    """Of queries_per_target, the fraction that measures the best candidates again at the end, 0 to
+    below 1. Unset: 0.1 on a noisy oracle, 0 otherwise.
+    """
     def __init__(
         self,
         *,
@@ -372,11 +399,14 @@ class Budget(google.protobuf.message.Message):
         seconds: builtins.float | None = ...,
         target_score: builtins.float | None = ...,
         patience: builtins.int | None = ...,
+        recheck_fraction: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_patience", b"_patience", "_seconds", b"_seconds", "_target_score", b"_target_score", "patience", b"patience", "seconds", b"seconds", "target_score", b"target_score"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_patience", b"_patience", "_seconds", b"_seconds", "_target_score", b"_target_score", "patience", b"patience", "queries_per_target", b"queries_per_target", "seconds", b"seconds", "target_score", b"target_score"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_patience", b"_patience", "_recheck_fraction", b"_recheck_fraction", "_seconds", b"_seconds", "_target_score", b"_target_score", "patience", b"patience", "recheck_fraction", b"recheck_fraction", "seconds", b"seconds", "target_score", b"target_score"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_patience", b"_patience", "_recheck_fraction", b"_recheck_fraction", "_seconds", b"_seconds", "_target_score", b"_target_score", "patience", b"patience", "queries_per_target", b"queries_per_target", "recheck_fraction", b"recheck_fraction", "seconds", b"seconds", "target_score", b"target_score"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_patience", b"_patience"]) -> typing.Literal["patience"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_recheck_fraction", b"_recheck_fraction"]) -> typing.Literal["recheck_fraction"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_seconds", b"_seconds"]) -> typing.Literal["seconds"] | None: ...
     @typing.overload
@@ -435,6 +465,153 @@ class Start(google.protobuf.message.Message):
 global___Start = Start
 
 @typing.final
+class Baseline(google.protobuf.message.Message):
+    """Natural images that the study's oracle observes before the search, once for all targets. Only a
+    study with an oracle can have them.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: builtins.int
+    ARTIFACT_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    START_FIELD_NUMBER: builtins.int
+    images: builtins.str
+    """Name of a set of images of the server, such as `shipped`."""
+    artifact: builtins.str
+    """Digest of an artifact in numpy's format .npy: images (N, channels, height, width) or stimuli
+    (N, *stimulus), uint8 (0..255) or float32 (0..1).
+    """
+    rows: builtins.int
+    """Largest number of images to observe, evenly spaced in the set, 1 to 10,000. Unset: 200."""
+    start: builtins.bool
+    """Whether the search begins at the encoded best image of each target, where the generator has an
+    encoder that reconstructs natural images well. Unset: true.
+    """
+    def __init__(
+        self,
+        *,
+        images: builtins.str = ...,
+        artifact: builtins.str = ...,
+        rows: builtins.int | None = ...,
+        start: builtins.bool | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_rows", b"_rows", "_start", b"_start", "artifact", b"artifact", "images", b"images", "rows", b"rows", "source", b"source", "start", b"start"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_rows", b"_rows", "_start", b"_start", "artifact", b"artifact", "images", b"images", "rows", b"rows", "source", b"source", "start", b"start"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_rows", b"_rows"]) -> typing.Literal["rows"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_start", b"_start"]) -> typing.Literal["start"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["source", b"source"]) -> typing.Literal["images", "artifact"] | None: ...
+
+global___Baseline = Baseline
+
+@typing.final
+class Standing(google.protobuf.message.Message):
+    """The place of a target's best score among the scores of natural images."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: builtins.int
+    BEST_IMAGE_FIELD_NUMBER: builtins.int
+    MAXIMUM_FIELD_NUMBER: builtins.int
+    MEAN_FIELD_NUMBER: builtins.int
+    STANDARD_DEVIATION_FIELD_NUMBER: builtins.int
+    RANK_FIELD_NUMBER: builtins.int
+    STANDARDISED_FIELD_NUMBER: builtins.int
+    RATIO_FIELD_NUMBER: builtins.int
+    images: builtins.int
+    """Natural images that have a score, and the number of that with the highest."""
+    best_image: builtins.int
+    maximum: builtins.float
+    mean: builtins.float
+    standard_deviation: builtins.float
+    rank: builtins.float
+    """Fraction of the natural images with a lower score; unset before the target has a score."""
+    standardised: builtins.float
+    """(score - mean) / standard deviation; unset where the deviation is 0."""
+    ratio: builtins.float
+    """score / maximum; unset where the maximum is not above 0."""
+    def __init__(
+        self,
+        *,
+        images: builtins.int = ...,
+        best_image: builtins.int = ...,
+        maximum: builtins.float = ...,
+        mean: builtins.float = ...,
+        standard_deviation: builtins.float = ...,
+        rank: builtins.float | None = ...,
+        standardised: builtins.float | None = ...,
+        ratio: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_rank", b"_rank", "_ratio", b"_ratio", "_standardised", b"_standardised", "rank", b"rank", "ratio", b"ratio", "standardised", b"standardised"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_rank", b"_rank", "_ratio", b"_ratio", "_standardised", b"_standardised", "best_image", b"best_image", "images", b"images", "maximum", b"maximum", "mean", b"mean", "rank", b"rank", "ratio", b"ratio", "standard_deviation", b"standard_deviation", "standardised", b"standardised"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_rank", b"_rank"]) -> typing.Literal["rank"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_ratio", b"_ratio"]) -> typing.Literal["ratio"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_standardised", b"_standardised"]) -> typing.Literal["standardised"] | None: ...
+
+global___Standing = Standing
+
+@typing.final
+class Estimate(google.protobuf.message.Message):
+    """The mean of several measurements of one candidate."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MEAN_FIELD_NUMBER: builtins.int
+    STANDARD_ERROR_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    mean: builtins.float
+    standard_error: builtins.float
+    """Of the mean; unset for one measurement."""
+    rows: builtins.int
+    def __init__(
+        self,
+        *,
+        mean: builtins.float = ...,
+        standard_error: builtins.float | None = ...,
+        rows: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_standard_error", b"_standard_error", "standard_error", b"standard_error"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_standard_error", b"_standard_error", "mean", b"mean", "rows", b"rows", "standard_error", b"standard_error"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_standard_error", b"_standard_error"]) -> typing.Literal["standard_error"] | None: ...
+
+global___Estimate = Estimate
+
+@typing.final
+class Recheck(google.protobuf.message.Message):
+    """The best candidates of one target, measured again at the end of the search."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: builtins.int
+    ROW_FIELD_NUMBER: builtins.int
+    CENTRE_FIELD_NUMBER: builtins.int
+    source: global___BestSource.ValueType
+    """The better of the two, whose mean is the target's best score."""
+    @property
+    def row(self) -> global___Estimate: ...
+    @property
+    def centre(self) -> global___Estimate:
+        """Unset where the search has no centre."""
+
+    def __init__(
+        self,
+        *,
+        source: global___BestSource.ValueType = ...,
+        row: global___Estimate | None = ...,
+        centre: global___Estimate | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["centre", b"centre", "row", b"row"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["centre", b"centre", "row", b"row", "source", b"source"]) -> None: ...
+
+global___Recheck = Recheck
+
+@typing.final
 class StudySpec(google.protobuf.message.Message):
     """What the caller asks for. Immutable once created, but for the budget."""
 
@@ -467,6 +644,7 @@ class StudySpec(google.protobuf.message.Message):
     KEEP_LATENTS_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     START_FIELD_NUMBER: builtins.int
+    BASELINE_FIELD_NUMBER: builtins.int
     oracle: builtins.str
     """Registered oracle. Empty: clients evaluate (Ask and Tell)."""
     seed: builtins.int
@@ -502,6 +680,10 @@ class StudySpec(google.protobuf.message.Message):
     def start(self) -> global___Start:
         """Unset: at the prior."""
 
+    @property
+    def baseline(self) -> global___Baseline:
+        """Unset: no natural images."""
+
     def __init__(
         self,
         *,
@@ -516,9 +698,10 @@ class StudySpec(google.protobuf.message.Message):
         keep_latents: global___KeepLatents.ValueType = ...,
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         start: global___Start | None = ...,
+        baseline: global___Baseline | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_seed", b"_seed", "budget", b"budget", "generator", b"generator", "optimizer", b"optimizer", "seed", b"seed", "source", b"source", "space", b"space", "start", b"start"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "budget", b"budget", "criteria", b"criteria", "generator", b"generator", "keep_latents", b"keep_latents", "labels", b"labels", "optimizer", b"optimizer", "oracle", b"oracle", "seed", b"seed", "source", b"source", "space", b"space", "start", b"start", "targets", b"targets"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_seed", b"_seed", "baseline", b"baseline", "budget", b"budget", "generator", b"generator", "optimizer", b"optimizer", "seed", b"seed", "source", b"source", "space", b"space", "start", b"start"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "baseline", b"baseline", "budget", b"budget", "criteria", b"criteria", "generator", b"generator", "keep_latents", b"keep_latents", "labels", b"labels", "optimizer", b"optimizer", "oracle", b"oracle", "seed", b"seed", "source", b"source", "space", b"space", "start", b"start", "targets", b"targets"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
     @typing.overload
@@ -539,6 +722,9 @@ class Best(google.protobuf.message.Message):
     ROW_FIELD_NUMBER: builtins.int
     LATENT_FIELD_NUMBER: builtins.int
     STIMULUS_FIELD_NUMBER: builtins.int
+    NATURAL_FIELD_NUMBER: builtins.int
+    NATURAL_STIMULUS_FIELD_NUMBER: builtins.int
+    RECHECK_FIELD_NUMBER: builtins.int
     target: builtins.int
     title: builtins.str
     """Its objective in words."""
@@ -553,6 +739,18 @@ class Best(google.protobuf.message.Message):
     def stimulus(self) -> blackbox_am.v1.tensor_pb2.Tensor:
         """(*stimulus,) of the dtype that was asked for; unset unless stimuli were asked for."""
 
+    @property
+    def natural(self) -> global___Standing:
+        """Unset without a baseline."""
+
+    @property
+    def natural_stimulus(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """The natural image with the highest score, like `stimulus`."""
+
+    @property
+    def recheck(self) -> global___Recheck:
+        """Unset unless the candidate was measured again; `score` is then the mean."""
+
     def __init__(
         self,
         *,
@@ -563,9 +761,12 @@ class Best(google.protobuf.message.Message):
         row: builtins.int = ...,
         latent: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
         stimulus: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        natural: global___Standing | None = ...,
+        natural_stimulus: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        recheck: global___Recheck | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["latent", b"latent", "stimulus", b"stimulus"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["generation", b"generation", "latent", b"latent", "row", b"row", "score", b"score", "stimulus", b"stimulus", "target", b"target", "title", b"title"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["latent", b"latent", "natural", b"natural", "natural_stimulus", b"natural_stimulus", "recheck", b"recheck", "stimulus", b"stimulus"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["generation", b"generation", "latent", b"latent", "natural", b"natural", "natural_stimulus", b"natural_stimulus", "recheck", b"recheck", "row", b"row", "score", b"score", "stimulus", b"stimulus", "target", b"target", "title", b"title"]) -> None: ...
 
 global___Best = Best
 
@@ -639,6 +840,9 @@ class TargetProgress(google.protobuf.message.Message):
     QUERIES_FIELD_NUMBER: builtins.int
     BEST_SCORE_FIELD_NUMBER: builtins.int
     SUCCESS_ROW_FIELD_NUMBER: builtins.int
+    NATURAL_FIELD_NUMBER: builtins.int
+    RECHECK_FIELD_NUMBER: builtins.int
+    RECHECK_ROWS_FIELD_NUMBER: builtins.int
     target: builtins.int
     title: builtins.str
     """Its objective in words."""
@@ -649,6 +853,16 @@ class TargetProgress(google.protobuf.message.Message):
     """Unset until something was measured."""
     success_row: builtins.int
     """The row of the best candidate's generation that met the criterion; unset until one does."""
+    recheck_rows: builtins.int
+    """Rows that measured the best again."""
+    @property
+    def natural(self) -> global___Standing:
+        """Unset without a baseline."""
+
+    @property
+    def recheck(self) -> global___Recheck:
+        """Unset until the best was measured again; `best_score` is then the mean."""
+
     def __init__(
         self,
         *,
@@ -659,9 +873,12 @@ class TargetProgress(google.protobuf.message.Message):
         queries: builtins.int = ...,
         best_score: builtins.float | None = ...,
         success_row: builtins.int | None = ...,
+        natural: global___Standing | None = ...,
+        recheck: global___Recheck | None = ...,
+        recheck_rows: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_best_score", b"_best_score", "_success_row", b"_success_row", "best_score", b"best_score", "success_row", b"success_row"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_best_score", b"_best_score", "_success_row", b"_success_row", "best_score", b"best_score", "finished", b"finished", "queries", b"queries", "stop_reason", b"stop_reason", "success_row", b"success_row", "target", b"target", "title", b"title"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_best_score", b"_best_score", "_success_row", b"_success_row", "best_score", b"best_score", "natural", b"natural", "recheck", b"recheck", "success_row", b"success_row"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_best_score", b"_best_score", "_success_row", b"_success_row", "best_score", b"best_score", "finished", b"finished", "natural", b"natural", "queries", b"queries", "recheck", b"recheck", "recheck_rows", b"recheck_rows", "stop_reason", b"stop_reason", "success_row", b"success_row", "target", b"target", "title", b"title"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_best_score", b"_best_score"]) -> typing.Literal["best_score"] | None: ...
     @typing.overload

@@ -9,6 +9,7 @@ import torch
 
 from blackbox_am.bench import (
     efficiency,
+    naturals,
     optimizer_sheets,
     optimizers,
     overhead,
@@ -19,6 +20,7 @@ from blackbox_am.bench import (
 )
 from blackbox_am.errors import InvalidInput, InvalidSpec
 from blackbox_am.generators.inputs.perturbation import Perturbation
+from blackbox_am.generators.parametric.pixels import Pixels
 
 
 def request_of(**changes):
@@ -122,6 +124,8 @@ def test_an_optimizer_that_refuses_is_reported_not_dropped(tmp_path, capsys):
         ({"optimizers": ("snse",)}, InvalidSpec, "did you mean 'snes'"),
         ({"optimizers": ("snes,population",)}, InvalidInput, "PARAMETER=VALUE"),
         ({"noises": ("loud",)}, InvalidInput, "poisson"),
+        ({"optimizers": ("snes,naturals=-1",)}, InvalidInput, "naturals: .* whole number from 0"),
+        ({"first": 7, "units": 2}, InvalidInput, "1 to 1 units after the first 7, got 2"),
         ({"noises": ("-1",)}, InvalidInput, "from 0"),
         ({"units": 50}, InvalidInput, "1 to 8 units"),
     ],
@@ -129,6 +133,32 @@ def test_an_optimizer_that_refuses_is_reported_not_dropped(tmp_path, capsys):
 def test_bad_requests_are_refused_before_anything_is_run(changes, error, words):
     with pytest.raises(error, match=words):
         request_of(**changes).check()
+
+
+def _with_encoder(monkeypatch: pytest.MonkeyPatch) -> problems.Problem:
+    """The shipped classifier behind pixels, which encode every image exactly."""
+    problem = problems.problem("cnn+vae", 2, None)
+    problem = replace(problem, generator=Pixels((3, 32, 32)))
+    monkeypatch.setattr(problems, "problem", lambda *_: problem)
+    return problem
+
+
+def test_natural_images_are_counted_and_are_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = _with_encoder(monkeypatch)
+    measured = naturals.measure(problem, 2, 30)
+    assert measured.start.shape == (4, 3072)
+    assert measured.best.shape == (30, 4)
+    assert not np.array_equal(measured.best[:, 0], measured.best[:, 1]), "seeds have equal images"
+    cell = efficiency.Cell("p", "snes,sigma=0.01,naturals=30", "0", 2, 2, 70)
+    found = efficiency.run(cell, None)
+    assert not found.failure
+    before = found.found[found.at.index(50)].flatten()
+    assert (before >= measured.best[-1] - 1e-6).all()
+    assert (before < measured.best[-1] + 0.3).all(), "the start is not the best image"
+    for changes in ({"noise": "0.5"}, {"queries": 20}):
+        assert (
+            "naturals: expected no noise" in efficiency.run(replace(cell, **changes), None).failure
+        )
 
 
 @pytest.mark.parametrize("noise", ["0", "0.5", "poisson"])
@@ -154,6 +184,18 @@ def test_ranks_and_queries_are_counted_rightly():
     np.testing.assert_array_equal(optimizer_sheets.queries_to(poor, np.ones(1)), [[np.inf, 100.0]])
     low, high = optimizer_sheets.bootstrap(good.found[-1])
     assert 1.0 <= low <= 1.5 <= high <= 2.0
+
+
+def test_queries_are_counted_to_what_the_best_peer_has_at_1000() -> None:
+    at = (100, 300, 1000)
+    ours = outcome_of("pixel_ridge", [[[1.0], [0.0]], [[2.5], [0.5]], [[3.0], [4.0]]], at)
+    snes = outcome_of("snes", [[[0.5], [0.5]], [[1.0], [1.0]], [[2.0], [3.0]]], at)
+    (sheet,) = optimizer_sheets.found_sheets([ours, snes])
+    column = sheet.headings.index("queries to snes at 1,000")
+    assert [row[column] for row in sheet.rows] == ["650", "1,000"]
+    assert all(len(row) == len(sheet.headings) for row in sheet.rows)
+    (plain,) = optimizer_sheets.found_sheets([ours])
+    assert not any("at 1,000" in heading and "to" in heading for heading in plain.headings[4:])
 
 
 def test_overhead_measures_peers_and_floors(monkeypatch):

@@ -66,7 +66,7 @@ EXAMPLES: dict[str, Callable[[Folders], Generator]] = {
 }
 
 
-OF_FILES = ("biggan", "deepsim", "exported", "onnx", "torchscript")
+OF_FILES = ("biggan", "deepsim", "exported", "onnx", "torch_generator", "torchscript")
 """Generators of weights that users bring."""
 
 

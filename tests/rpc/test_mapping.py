@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_am.core import study_events
+from blackbox_am.core.natural import Standing
 from blackbox_am.core.spec import (
     ArrayData,
+    BaselineSpec,
     Budget,
     CriterionSpec,
     GeneratorSpec,
@@ -22,7 +24,15 @@ from blackbox_am.core.spec import (
     StartSpec,
     StudySpec,
 )
-from blackbox_am.core.types import Accounting, StopReason, StudyProgress, StudyState, TargetProgress
+from blackbox_am.core.types import (
+    Accounting,
+    Estimate,
+    Recheck,
+    StopReason,
+    StudyProgress,
+    StudyState,
+    TargetProgress,
+)
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.groups.spec import GroupSpec, MemberSpec
 from blackbox_am.rpc import events, specs
@@ -89,6 +99,7 @@ budgets = st.builds(
     seconds=st.none() | st.floats(1e-3, 1e9),
     target_score=st.none() | finite,
     patience=st.none() | counts,
+    recheck_fraction=st.none() | st.floats(0, 0.99),
 )
 starts = st.one_of(
     st.builds(StartSpec, study=words),
@@ -99,6 +110,9 @@ starts = st.one_of(
         ),
     ),
 )
+baselines = st.builds(
+    BaselineSpec, words, rows=st.integers(1, 10_000), start=st.booleans()
+) | st.builds(BaselineSpec, artifact=words)
 generators = st.builds(
     GeneratorSpec, words, parameters=parameters, inputs=st.dictionaries(words, words, max_size=2)
 )
@@ -118,6 +132,7 @@ def studies(draw):
         criteria=draw(st.lists(criteria, max_size=1).map(tuple)),
         seed=draw(st.integers(-(2**63), 2**63 - 1)),
         start=draw(st.none() | starts),
+        baseline=None if bare else draw(st.none() | baselines),
         keep_latents=draw(st.sampled_from(["best", "all"])),
         labels=draw(st.dictionaries(words, st.text(max_size=5), max_size=2)),
     )
@@ -143,6 +158,10 @@ def test_groups_come_back(members, labels):
 small = st.integers(0, 2**31 - 1)
 large = st.integers(0, 2**63 - 1)
 scores = st.lists(st.floats(allow_nan=False), max_size=3).map(tuple)
+numbers = st.floats(allow_nan=False)
+places = st.builds(Standing, small, small, *[numbers] * 3, *[st.none() | numbers] * 3)
+estimates = st.builds(Estimate, numbers, st.none() | numbers, small)
+rechecks = st.builds(Recheck, st.sampled_from(["row", "centre"]), estimates, st.none() | estimates)
 targets = st.builds(
     TargetProgress,
     small,
@@ -150,6 +169,9 @@ targets = st.builds(
     small,
     st.none() | st.floats(allow_nan=False),
     st.sampled_from(StopReason),
+    natural=st.none() | places,
+    recheck=st.none() | rechecks,
+    recheck_rows=small,
 )
 progresses = st.builds(
     StudyProgress,
@@ -166,7 +188,9 @@ progresses = st.builds(
     st.floats(0, 1e9),
     words,
     st.text(max_size=9),
-    st.builds(Accounting, large, large, large, large, large, st.floats(0, 1e9)),
+    st.builds(
+        Accounting, large, large, large, large, large, st.floats(0, 1e9), large, large, large
+    ),
 )
 
 
@@ -192,6 +216,8 @@ fields = {
     "best_scores": scores,
     "mean_scores": scores,
     "best_so_far": scores,
+    "standard_errors": scores,
+    "images": large,
     "total_rows": large,
     "seconds": st.floats(0, 1e9),
     "budget": budgets,

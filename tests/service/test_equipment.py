@@ -47,32 +47,49 @@ def test_what_cannot_be_equipped_is_refused_at_creation(client, changes, error, 
         client.create(**wanted(**changes))
 
 
+NAMED = {
+    "encoding_model": {"optimizer": "encoding_model"},
+    "pixel_ridge": {"optimizer": "pixel_ridge", "parameters": {}},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "chosen"),
+    [({"start": np.full((1, 192), 0.5)}, "pixel_ridge"), ({}, "snes")],
+)
+def test_a_start_lets_auto_follow_gradients_through_the_generator(client, changes, chosen):
+    study = client.create(**wanted(optimizer="auto", parameters={}, targets=["units:0"], **changes))
+    assert study.progress().optimizer == chosen
+
+
 class Opaque(Pixels):
     """A generator that cannot be differentiated through."""
 
     differentiable = False
 
 
-def test_a_generator_without_gradients_is_refused(config):
+@pytest.mark.parametrize("optimizer", ["encoding_model", "pixel_ridge"])
+def test_a_generator_without_gradients_is_refused(config, optimizer):
     config.catalogue.add_generator("opaque", Opaque((3, 8, 8)))
     with (
         running(config) as address,
         connect(address) as client,
-        pytest.raises(Unsupported, match="has no gradients"),
+        pytest.raises(Unsupported, match=f"{optimizer} .* pixels generator has no gradients"),
     ):
-        client.create(**wanted(generator="opaque"))
+        client.create(**wanted(generator="opaque", **NAMED[optimizer]))
 
 
-def test_codes_are_refused(config):
+@pytest.mark.parametrize("optimizer", ["encoding_model", "pixel_ridge"])
+def test_codes_are_refused(config, optimizer):
     codes = Catalogue.from_plain({"generators": {"codes": CODES}}).generator("codes")
     codes.to("cpu")  # loading takes longer than a call may
     config.catalogue.add_generator("codes", codes)
     with (
         running(config) as address,
         connect(address) as client,
-        pytest.raises(Unsupported, match="cannot search a categorical space"),
+        pytest.raises(Unsupported, match=f"{optimizer} cannot search a categorical space"),
     ):
-        client.create(**wanted(generator="codes", oracle=None))
+        client.create(**wanted(generator="codes", oracle=None, **NAMED[optimizer]))
 
 
 def test_a_study_goes_on_after_a_restart_as_if_there_had_been_none(tmp_path, config):

@@ -74,9 +74,16 @@ class Decoder(Loaded):
     def _decode(self, net: torch.nn.Module, latents: torch.Tensor) -> torch.Tensor:
         """(N, *stimulus) in [0, 1] from (N, D)."""
 
+    @property
+    def _alone(self) -> bool:
+        """Whether the weights need no JSON file beside them."""
+        return False
+
     @cached_property
     def _files(self) -> tuple[Path, dict[str, Any]]:
         """The weights file, and the content of the JSON file."""
+        if self._alone:
+            return Path(self.weights), {}
         name = self.weights.removeprefix(ZOO)
         if name != self.weights:
             item = catalogue.entry(name)
@@ -135,10 +142,10 @@ class Decoder(Loaded):
                 loading.fill(net, path, cure)
             except StoreCorrupt as error:
                 raise InvalidSpec(f"weights {self.weights!r}: {error}", field="weights") from error
-        return _Whole(self._decode, net, *self._statistics)
+        return Whole(self._decode, net, *self._statistics)
 
 
-class _Whole(torch.nn.Module):
+class Whole(torch.nn.Module):
     """From whitened latents (N, D) to stimuli, as one module that moves between devices."""
 
     mean: torch.Tensor

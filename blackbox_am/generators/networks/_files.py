@@ -1,4 +1,4 @@
-"""Base of generators that are a file: the operator's parameters, checked once on the file."""
+"""Bases of generators that are one computation, checked once when it is loaded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -24,15 +24,17 @@ from blackbox_am.generators._slices import Slices
 SLACK = 0.05
 """The share of their range by which numbers may lie outside the range without an error."""
 
+Prior = Literal["normal", "sphere", "box"]
+
 _LOADING = threading.Lock()
 
 
-@dataclass(frozen=True)
-class FromFile(Generator):
-    """A generator that is a computation in a file, from one tensor to one tensor.
+class Computed(Generator):
+    """A generator that is one computation, from one tensor to one tensor.
+
+    A subclass is a frozen dataclass with the parameters below.
 
     Attributes:
-        path: of the file. Only the operator gives it, because some formats contain code.
         dimension: D, the number of latent coordinates.
         shape: shape of one stimulus.
         prior: prior of its training: `normal`, `sphere` (of radius sqrt(D)) or `box`.
@@ -43,21 +45,20 @@ class FromFile(Generator):
         clip: whether outputs outside the range are expected and clipped. Rounding errors are always
             clipped.
         rows: number of rows for which the computation was exported; any number unless given.
-
-    Raises:
-        InvalidSpec: for numbers that do not fit together.
     """
 
-    path: str
     dimension: int
     shape: tuple[int, ...]
-    prior: Literal["normal", "sphere", "box"] = "normal"
-    low: float = -1.0
-    high: float = 1.0
-    latent_shape: tuple[int, ...] = ()
-    output_range: tuple[float, float] = (-1.0, 1.0)
-    clip: bool = False
-    rows: int | None = None
+    prior: Prior
+    low: float
+    high: float
+    latent_shape: tuple[int, ...]
+    output_range: tuple[float, float]
+    clip: bool
+    rows: int | None
+
+    source_field: ClassVar[str]
+    """The parameter that names the computation, for messages."""
 
     def __post_init__(self) -> None:
         for field in ("shape", "latent_shape", "output_range"):
@@ -111,8 +112,6 @@ class FromFile(Generator):
         with _LOADING:
             known = vars(self)
             if "computation" not in known:
-                if not Path(self.path).is_file():
-                    raise NotFound(f"path: there is no file {self.path!r}", field="path")
                 loaded = self.load()
                 self._try(loaded)
                 known["computation"] = loaded
@@ -123,11 +122,22 @@ class FromFile(Generator):
         known["computation"] = self.moved(self.computation, torch.device(device))
         known["_device"] = torch.device(device)
 
+    @property
+    def source_name(self) -> str:
+        """The computation, for messages."""
+        return repr(getattr(self, self.source_field))
+
+    @property
+    def source(self) -> str:
+        """The parameter and the computation, for messages."""
+        return f"{self.source_field}: {self.source_name}"
+
     @abstractmethod
     def load(self) -> Any:
-        """Reads the file.
+        """Reads the file, or builds the module.
 
         Raises:
+            NotFound: if the file does not exist.
             InvalidSpec: if the file has another format.
         """
 
@@ -156,9 +166,9 @@ class FromFile(Generator):
         """The error for a file that cannot be read as what was `expected`."""
         lines = str(error).strip().splitlines()
         return InvalidSpec(
-            f"path: cannot read {self.path!r} as {expected}: {type(error).__name__}: "
-            f"{lines[0] if lines else 'no more is known'}",
-            field="path",
+            f"{self.source_field}: cannot read {self.source_name} as {expected}: "
+            f"{type(error).__name__}: {lines[0] if lines else 'no more is known'}",
+            field=self.source_field,
         )
 
     def _computed(self, computation: Any, latents: torch.Tensor) -> torch.Tensor:
@@ -183,12 +193,12 @@ class FromFile(Generator):
         if not isinstance(made, torch.Tensor) or not made.is_floating_point():
             what = made.dtype if isinstance(made, torch.Tensor) else type(made).__name__
             raise InvalidSpec(
-                f"path: {self.path!r} makes {what}; expected one tensor of floating-point numbers",
-                field="path",
+                f"{self.source} makes {what}; expected one tensor of floating-point numbers",
+                field=self.source_field,
             )
         if made.shape != (rows, *self.shape):
             raise InvalidSpec(
-                f"shape: {self.path!r} makes {tuple(made.shape)} of {rows} latents; expected "
+                f"shape: {self.source_name} makes {tuple(made.shape)} of {rows} latents; expected "
                 f"{(rows, *self.shape)}",
                 field="shape",
             )
@@ -208,22 +218,60 @@ class FromFile(Generator):
         except Exception as error:  # foreign code may raise anything
             taken = tuple(self.latent_shape or (self.dimension,))
             raise InvalidSpec(
-                f"path: {self.path!r} failed on 3 latents of shape {taken}: {error}; if it takes "
+                f"{self.source} failed on 3 latents of shape {taken}: {error}; if it takes "
                 "other shapes, set dimension and latent_shape, and rows if it takes so many only",
-                field="path",
+                field=self.source_field,
             ) from error
         made = made[made.flatten(1).isfinite().all(1)]  # a row of nan is a failed row
         if not len(made):
             raise InvalidSpec(
-                f"path: {self.path!r} makes numbers that are not finite of each of 3 random "
+                f"{self.source} makes numbers that are not finite of each of 3 random "
                 "latents; see whether it was exported in half precision, and overflows",
-                field="path",
+                field=self.source_field,
             )
         scaled = self._scaled(made)
         if not self.clip and not -SLACK <= float(scaled.min()) <= float(scaled.max()) <= 1 + SLACK:
             raise InvalidSpec(
-                f"output_range: {self.path!r} makes numbers from {float(made.min()):.4g} to "
+                f"output_range: {self.source_name} makes numbers from {float(made.min()):.4g} to "
                 f"{float(made.max()):.4g} of random latents, outside of {self.output_range}; "
                 "set output_range to what it makes, or clip to cut them off",
                 field="output_range",
             )
+
+
+@dataclass(frozen=True)
+class FromFile(Computed):
+    """A computation in a file.
+
+    Attributes:
+        path: of the file. Only the operator gives it, because some formats contain code.
+
+    Raises:
+        InvalidSpec: for numbers that do not fit together.
+    """
+
+    source_field: ClassVar[str] = "path"
+
+    path: str
+    dimension: int
+    shape: tuple[int, ...]
+    prior: Prior = "normal"
+    low: float = -1.0
+    high: float = 1.0
+    latent_shape: tuple[int, ...] = ()
+    output_range: tuple[float, float] = (-1.0, 1.0)
+    clip: bool = False
+    rows: int | None = None
+
+    def load(self) -> Any:
+        if not Path(self.path).is_file():
+            raise NotFound(f"path: there is no file {self.path!r}", field="path")
+        return self.read()
+
+    @abstractmethod
+    def read(self) -> Any:
+        """Reads the file, which exists.
+
+        Raises:
+            InvalidSpec: if the file has another format.
+        """

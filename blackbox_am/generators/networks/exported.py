@@ -29,7 +29,7 @@ class Exported(FromFile):
     def differentiable(self) -> bool:
         return self.carries_gradients()
 
-    def load(self) -> Any:
+    def read(self) -> Any:
         try:
             with _quiet():
                 program = torch.export.load(self.path)

@@ -36,7 +36,7 @@ class Onnx(FromFile):
     def contents(self) -> Mapping[str, object]:
         return {"path": model_files(self.path)}
 
-    def load(self) -> Any:
+    def read(self) -> Any:
         session = open_session(
             self.path, repr(self.path), self.providers, self.provider_options, self.threads
         )

@@ -26,7 +26,7 @@ class TorchScript(FromFile):
     def differentiable(self) -> bool:
         return self.carries_gradients()
 
-    def load(self) -> Any:
+    def read(self) -> Any:
         try:
             # The advice to export to another format does not help a user who has only the file.
             with warnings.catch_warnings():

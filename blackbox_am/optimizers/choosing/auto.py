@@ -18,11 +18,14 @@ from blackbox_am.optimizers.evolution.sphere_cma import SphereCMA
 from blackbox_am.optimizers.population.ga import GA
 from blackbox_am.optimizers.population.pbil import PBIL
 from blackbox_am.optimizers.population.umda import UMDA
+from blackbox_am.optimizers.surrogate.pixel_ridge import PixelRidge
 
 LONG = 2000
 """Queries a target."""
 FEW, ENOUGH = 32, 100
 """Dimensions in which a covariance is learnt, and queries for each of them."""
+CLIMBED, TURNS = 3000, 64
+"""Queries for which `pixel_ridge` was measured, and targets that may take turns at a generator."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,16 @@ class Auto(Optimizer[Any]):
     - a sphere: `sphere_cma`, its schedule as long as the budget.
     - 32 dimensions or fewer, and 100 queries or more for each of them: `cma` inside `restarts`.
       Only there does a full covariance pay, and can a search end before its budget does.
+    - a start, a generator of pictures with gradients, more than 32 dimensions, an oracle that
+      repeats its answers, at most 3,000 queries and 64 targets, and no given `population`:
+      `pixel_ridge`. From the same start `snes` needs about twice as many queries. Without a start
+      `pixel_ridge` gains on some generators only, and takes several times the computation.
     - else `snes` with 20 rows. On units of networks it is ahead of the other optimizers of this
       package, in 128 dimensions and in 4,096. Where the population is given, the mean learning rate
       is population / 40, and 1.5 at least: large generations with a rate of 1 are inefficient.
 
-    K has no influence: a large batch of an oracle is filled with targets, not with a large
-    population.
+    Elsewhere K has no influence: a large batch of an oracle is filled with targets, and not with a
+    large population.
 
     Attributes:
         noise: whether the oracle answers the same stimulus differently each time; `unknown`
@@ -117,8 +124,16 @@ def choice(
         return SphereCMA(population=population or 40)
     if space.dim <= FEW and context.queries_per_target >= ENOUGH * space.dim:
         return Restarts(inner="cma", parameters=dict(size))
+    if _climbs(space, context) and population is None:
+        return PixelRidge()
     rate = max(1.5, (population or 20) / 40)
     return SNES(population=population or 20, mean_learning_rate=rate)
+
+
+def _climbs(space: Space, context: SearchContext) -> bool:
+    """Whether paths through the generator are worth their computation."""
+    known = context.exact and context.started and context.climbable and space.dim > FEW
+    return known and context.queries_per_target <= CLIMBED and context.targets <= TURNS
 
 
 def _unresolved() -> Unsupported:

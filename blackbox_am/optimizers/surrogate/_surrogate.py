@@ -1,4 +1,4 @@
-"""A local network seen through a generator: features of latents, and ascent along them."""
+"""A local network seen through a generator: its units as features of latents."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from blackbox_am.core.capability import Capability, in_words
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.linear_algebra import aligned
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.space import Space
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.errors import ShapeMismatch, Unsupported
-from blackbox_am.optimizers._frame import Frame, frame_of
+from blackbox_am.optimizers.surrogate._guide import Guide, climbable
 
 DEFAULT_LAYERS = 6
 
 
 @dataclass(frozen=True)
-class Surrogate:
+class Surrogate(Guide):
     """The units of some layers of a network, each the mean over its map, as features of latents.
 
     Attributes:
@@ -38,44 +37,6 @@ class Surrogate:
         """(N, F) float32 features of latents (N, D), on the device of the latents."""
         found = self.network.observe(self.generator.render(aligned(latents)), self.units)
         return found.to(latents.device, torch.float32)
-
-    def ascend(
-        self,
-        space: Space,
-        start: torch.Tensor,
-        weights: torch.Tensor,
-        length: torch.Tensor,
-        steps: int,
-    ) -> torch.Tensor:
-        """A path of equal steps along the gradient of features @ weights.
-
-        Args:
-            space: of the latents.
-            start: (D,) where it starts, in the frame of the space; not part of the path.
-            weights: (F,).
-            length: () of the path in the frame, before bounds shorten the path.
-            steps: number of steps.
-
-        Returns:
-            (steps, D) in the frame. The point does not move while the gradient is 0.
-        """
-        frame, point, path = frame_of(space, start), start, []
-        for _ in range(steps):
-            slope = self._slope(space, frame, point, weights.to(torch.float32))
-            norm = slope.norm()
-            unit = slope / norm if bool(norm > 0) else torch.zeros_like(slope)
-            point = frame.clamp(point + unit * (length / steps))
-            path.append(point)
-        return torch.stack(path)
-
-    def _slope(
-        self, space: Space, frame: Frame, point: torch.Tensor, weights: torch.Tensor
-    ) -> torch.Tensor:
-        with torch.enable_grad():
-            leaf = point.detach().clone().requires_grad_()
-            features = self.features(space.project(frame.outward(leaf)).unsqueeze(0))
-            (slope,) = torch.autograd.grad((features[0] * weights).sum(), leaf)
-        return slope.nan_to_num(0.0, 0.0, 0.0)
 
 
 def surrogate(
@@ -100,24 +61,7 @@ def surrogate(
         ShapeMismatch: if generator and network do not fit together.
         NotFound, UnknownUnit: for a network or a layer that does not exist.
     """
-    if generator is None:
-        raise Unsupported(
-            f"{name} climbs a network through the study's generator, and this study has none; "
-            "name a generator, or use an optimizer such as 'snes'",
-            field="optimizer.name",
-        )
-    if not generator.differentiable:
-        raise Unsupported(
-            f"{name} climbs a network through the study's generator, and this {generator.kind} "
-            "generator has no gradients; use an optimizer such as 'snes'",
-            field="optimizer.name",
-        )
-    if generator.targets is not None:
-        raise Unsupported(
-            f"{name} learns of all targets in one go, and this {generator.kind} generator makes "
-            "other stimuli for each; use an optimizer such as 'snes'",
-            field="optimizer.name",
-        )
+    generator = climbable(name, generator)
     found = network(network_name)
     info = found.describe()
     if Capability.GRADIENTS not in info.capabilities:

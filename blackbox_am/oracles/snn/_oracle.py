@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from blackbox_am.core.capability import FORWARD
+from blackbox_am.core.importing import imported
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
@@ -23,7 +24,6 @@ from blackbox_am.oracles._inputs import (
     check_positive,
     checked_numbers,
     checked_shape,
-    imported,
     normalised,
 )
 from blackbox_am.oracles._reading import LayerReading

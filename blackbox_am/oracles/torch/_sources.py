@@ -29,9 +29,9 @@ from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
 
 from blackbox_am.core.digests import structure
+from blackbox_am.core.importing import imported
 from blackbox_am.core.weights import load
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, did_you_mean
-from blackbox_am.oracles._inputs import imported
 from blackbox_am.oracles.torch import _program_files, _transformers
 from blackbox_am.oracles.torch._exported import Exported
 from blackbox_am.oracles.torch._facts import Facts

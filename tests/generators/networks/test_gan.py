@@ -94,7 +94,7 @@ def test_a_missing_file_is_named(gan_weights):
         _ = Gan(str(Path(gan_weights).with_name("no.safetensors"))).space
     beside = Path(gan_weights).with_suffix(".json")
     beside.unlink()
-    with pytest.raises(NotFound, match=r"gan\.json is not there"):
+    with pytest.raises(InvalidSpec, match=r"dense has a weight .* Put NAME\.json beside"):
         _ = Gan(gan_weights).space
 
 

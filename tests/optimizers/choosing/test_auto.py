@@ -1,5 +1,7 @@
 """The rule that chooses, and what it is told."""
 
+from dataclasses import replace
+
 import pytest
 
 from blackbox_am.core.optimizer import SearchContext
@@ -9,6 +11,7 @@ from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers.choosing.auto import Auto
 from blackbox_am.optimizers.evolution.sphere_cma import SphereCMA
+from blackbox_am.optimizers.surrogate.pixel_ridge import PixelRidge
 from blackbox_am.testing.searches import SPACES
 
 MIXED = SpaceSpec(
@@ -70,6 +73,29 @@ def test_the_rule(spec, queries, noisy, name):
     chosen = Auto().resolve(space, SearchContext(queries, noisy=noisy))
     assert chosen.name == name
     chosen.check(space)
+
+
+GUIDED = SearchContext(3000, 64, exact=True, started=True, climbable=True)
+
+
+def test_a_start_and_gradients_through_the_generator_are_used():
+    assert Auto().resolve(NORMAL, GUIDED) == PixelRidge(elitist=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"started": False},
+        {"climbable": False},
+        {"exact": False},
+        {"queries_per_target": 3001},
+        {"targets": 65},
+        {"noisy": True, "exact": False},
+    ],
+)
+def test_without_one_of_them_they_are_not(changes):
+    assert Auto().resolve(NORMAL, replace(GUIDED, **changes)).name == "snes"
+    assert Auto(population=20).resolve(NORMAL, GUIDED).name == "snes"
 
 
 def test_noise_takes_larger_generations_and_large_ones_move_further():

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from blackbox_am.catalogue import Catalogue
-from blackbox_am.core.spec import GeneratorSpec
+from blackbox_am.core.spec import BaselineSpec, Budget, GeneratorSpec, StudySpec, objective
 from blackbox_am.errors import InvalidSpec, NotFound
 from blackbox_am.stores import SQLStore
-from blackbox_am.studies.generators import keep_inputs, study_generator
+from blackbox_am.studies.inputs import keep_inputs, study_generator
 
 CATALOGUE = Catalogue.from_plain(
     {"generators": {"near": {"kind": "perturbation", "inputs": "zoo:probe_images"}}}
@@ -53,5 +53,12 @@ def test_what_is_no_array_is_refused_by_name() -> None:
 def test_inputs_are_kept_with_their_study() -> None:
     store = SQLStore(":memory:")
     digest = store.artifacts.put(npy(np.zeros((1, 1, 4, 4), np.float32)))
-    keep_inputs(store.artifacts, "s", GeneratorSpec("near", inputs={"inputs": digest}))
-    assert store.artifacts.of_study("s") == {"generator.inputs.inputs": digest}
+    spec = StudySpec(
+        (objective("a:0"),),
+        Budget(1),
+        GeneratorSpec("near", inputs={"inputs": digest}),
+        baseline=BaselineSpec(artifact=digest),
+    )
+    keep_inputs(store.artifacts, "s", spec)
+    names = ("generator.inputs.inputs", "baseline.artifact")
+    assert store.artifacts.of_study("s") == dict.fromkeys(names, digest)

@@ -1,0 +1,91 @@
+"""What a study brings to entries of the catalogue: parameters and inputs of its generator, and the
+natural images of its baseline.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_am.catalogue import Catalogue, Images, ImagesGiven
+from blackbox_am.core.artifacts import Artifacts
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.spec import BaselineSpec, GeneratorSpec, StudySpec
+from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound
+
+
+def study_generator(catalogue: Catalogue, artifacts: Artifacts, spec: GeneratorSpec) -> Generator:
+    """The generator that `spec` names, with its parameters and inputs.
+
+    Args:
+        catalogue: the catalogue with the generator's entry.
+        artifacts: the store of its inputs, each a file in numpy's format .npy.
+        spec: name, parameters and inputs.
+
+    Raises:
+        NotFound: if the entry or an artifact does not exist.
+        InvalidSpec: for parameters or inputs that the generator does not accept, or an artifact
+            that is not an array.
+    """
+    inputs = {
+        name: _array(artifacts, f"generator.inputs.{name}", digest)
+        for name, digest in spec.inputs.items()
+    }
+    return catalogue.generator(spec.name, spec.parameters, inputs)
+
+
+def baseline_images(catalogue: Catalogue, artifacts: Artifacts, spec: BaselineSpec) -> Images:
+    """The natural images that `spec` names.
+
+    Raises:
+        NotFound: if the set or the artifact does not exist.
+        InvalidSpec, ShapeMismatch: for an artifact that does not hold images.
+    """
+    if spec.artifact:
+        array = _array(artifacts, "baseline.artifact", spec.artifact)
+        try:
+            return ImagesGiven(array)
+        except InvalidInput as error:
+            error.field = "baseline.artifact"
+            raise
+    try:
+        return catalogue.images(spec.images or "")
+    except NotFound as error:
+        error.field = "baseline.images"
+        raise
+
+
+def keep_inputs(artifacts: Artifacts, study_id: str, spec: StudySpec) -> None:
+    """Adds references to the inputs of the study, so that they are stored as long as the study.
+
+    Raises:
+        NotFound: if an artifact does not exist.
+    """
+    inputs = {} if spec.generator is None else spec.generator.inputs
+    for name, digest in inputs.items():
+        artifacts.refer(study_id, f"generator.inputs.{name}", digest)
+    if spec.baseline is not None and spec.baseline.artifact:
+        artifacts.refer(study_id, "baseline.artifact", spec.baseline.artifact)
+
+
+def _array(artifacts: Artifacts, field: str, digest: str) -> NDArray[Any]:
+    try:
+        body = artifacts.get(digest)
+    except NotFound as error:
+        raise NotFound(
+            f"{field}: the store has no artifact {digest[:80]!r}; write the array first, with "
+            "WriteArtifact",
+            field=field,
+        ) from error
+    try:
+        array: NDArray[Any] = np.load(io.BytesIO(body), allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise InvalidSpec(
+            f"{field}: expected an array in numpy's format .npy (numpy.save), got "
+            f"{len(body)} bytes that are none: {error}",
+            field=field,
+        ) from error
+    return array
