@@ -21,7 +21,7 @@ PROBLEMS = ("cnn+vae",)
 OPTIMIZERS = (
     "auto", "snes", "sep_cma", "cma", "lowrank_cma", "sphere_cma", "open_es", "ga", "de", "pso",
     "random", "pycma,variant=sep", "nevergrad,optimizer=DiagonalCMA",
-    "nevergrad,optimizer=TwoPointsDE", "adam,population=4",
+    "nevergrad,optimizer=TwoPointsDE", "adam",
 )  # fmt: skip
 DIMENSIONS = (128, 512, 1024, 4096)
 POPULATIONS = (32, 64, 256)

@@ -79,6 +79,13 @@ class Generator(Identified, ABC):
         del targets
         return None
 
+    def latent_limits(self, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """For rows of targets (N,) the least and the greatest latents, each (N or 1, D), beyond
+        which the range of a stimulus cuts a change off; None where a coordinate has no such limits.
+        """
+        del targets
+        return None
+
     @property
     def encodes(self) -> bool:
         """Whether the generator has an encoder, the optional method `encode`."""

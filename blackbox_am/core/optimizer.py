@@ -35,7 +35,7 @@ class SearchContext:
         noisy: whether repeated measurements of the same stimuli may give different activations.
         exact: whether the study has an oracle that is known to repeat its answers; False where
             clients measure.
-        started: whether the study has a start.
+        started: whether the study has a start, or natural images that are expected to give one.
         climbable: whether gradients lead through the study's generator to pictures, which are the
             same for all targets.
     """
@@ -69,6 +69,15 @@ class Proposal:
     def of(cls, asked: torch.Tensor | Proposal) -> Proposal:
         """The result of `Optimizer.ask` as a proposal."""
         return asked if isinstance(asked, Proposal) else cls(asked)
+
+    def led_by(self, start: torch.Tensor) -> Proposal:
+        """The same generation, but for row 0 of each target, which is `start` (K, D)."""
+        latents = self.latents.clone()
+        latents[:, 0] = start.to(latents)
+        wanted = None if self.wanted is None else self.wanted.clone()
+        if wanted is not None:
+            wanted[:, 0] = True
+        return Proposal(latents, wanted)
 
     def mask(self) -> torch.Tensor:
         """(K, P) bool: the rows that are wanted."""
@@ -169,17 +178,15 @@ class Optimizer(ABC, Generic[State]):
         return self
 
     def started_at(self, space: Space, state: State, latents: torch.Tensor) -> State:
-        """`state` before its first generation, changed so that the search begins at latents (K, D).
+        """`state` before its first generation, changed so that the search begins around latents
+        (K, D) of the space, with steps that fit a point found by an earlier search.
 
-        Raises:
-            Unsupported: for an optimizer that cannot begin at given latents.
+        The first generation of a search with a start has the start in row 0, whatever the optimizer
+        asks for (`Proposal.led_by`), so that it ends no lower than it began; `tell` gets this row
+        as any other. An optimizer that learns nothing leaves the state as it is.
         """
-        del space, state, latents
-        raise Unsupported(
-            f"{self.name} does not begin at given latents; use one that moves a mean, such as "
-            "`snes`, `sep_cma`, `cma` or `open_es`",
-            field="start",
-        )
+        del space, latents
+        return state
 
     def center(self, space: Space, state: State) -> torch.Tensor | None:
         """The point about which the search samples, for each target: what a noisy oracle's score of

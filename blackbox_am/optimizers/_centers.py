@@ -1,12 +1,16 @@
-"""The centres of populations: what their better half has in common."""
+"""Populations as a whole: around what they begin, and what their better half has in common."""
 
 from __future__ import annotations
 
 import torch
 
 from blackbox_am.core.space import Space
+from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._targetwise import weighted_sum
 from blackbox_am.optimizers._weights import rank
+
+START_SPREAD = 0.3
+"""Spread of a first population around given latents, in deviations of the prior."""
 
 
 def elite_weights(scores: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
@@ -35,6 +39,18 @@ def center_of(space: Space, rows: torch.Tensor, weights: torch.Tensor) -> torch.
     if space.mixed:
         mean = torch.where(space.codes(rows.device), vote(rows, weights), mean)
     return space.project(mean)
+
+
+def near(
+    space: Space, start: torch.Tensor, sample: torch.Tensor, begun: torch.Tensor
+) -> torch.Tensor:
+    """(K, P, D) latents of a first generation: `sample` (K, P, D) of the prior, or, for targets
+    that have `begun` (K,) at given latents, points around `start` (K, P, D), which is in the frame
+    of the space, at `START_SPREAD` times the distance of the sample from the prior's mean.
+    """
+    frame = frame_of(space, sample)
+    around = frame.outward(start + START_SPREAD * frame.inward(sample))
+    return torch.where(begun.view(-1, 1, 1), around, sample)
 
 
 def vote(rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

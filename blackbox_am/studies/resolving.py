@@ -202,7 +202,7 @@ def _context(request: Request, *, noisy: bool) -> SearchContext:
         len(spec.targets),
         noisy,
         exact=request.oracle is not None and not noisy,
-        started=spec.start is not None,
+        started=spec.start is not None or _starts_at_natural_image(spec, generator),
         climbable=(
             generator is not None
             and generator.differentiable
@@ -210,6 +210,12 @@ def _context(request: Request, *, noisy: bool) -> SearchContext:
             and len(generator.stimulus_shape) == 3
         ),
     )
+
+
+def _starts_at_natural_image(spec: StudySpec, generator: Generator | None) -> bool:
+    """Whether the baseline gives a start, if the generator's encoder proves good enough."""
+    wanted = spec.baseline is not None and spec.baseline.start
+    return wanted and generator is not None and generator.encodes
 
 
 def open_study(

@@ -90,10 +90,10 @@ class Scored:
         low = np.where(known, self.scores, np.inf).min(axis=1)
         equal = several & (high == low)
         if equal.any():
+            score = float(high[equal][0])
             return (
-                f"all scores of generation {generation} are equal{_of(equal)}: "
-                f"{high[equal][0]:g}; the search learns nothing from them. Does the model answer "
-                "in a precision, or a range, that hides the differences?"
+                f"all scores of generation {generation} are equal{_of(equal)}: {score:g}; the "
+                f"search learns nothing from them. {_way_out(score)}"
             )
         with np.errstate(over="ignore"):  # an overflow is no float32 score
             rounded = np.where(known, self.scores, 0.0).astype(np.float32)
@@ -107,6 +107,19 @@ class Scored:
             f"float32{_of(coarse)}, near {high[coarse][0]:g}: rounding hides differences. Answer "
             "in float64, or take a constant off the score"
         )
+
+
+def _way_out(score: float) -> str:
+    """What to maximise instead of units that always score `score`."""
+    if score == 0:
+        return (
+            "If the unit is silent, maximise what moves below its threshold: the layer before a "
+            "ReLU, or `.membrane` of a spiking unit, such as spiking1.membrane:3"
+        )
+    return (
+        "If the score is a saturated probability, maximise the logit before it; else the model may "
+        "answer in a precision, or a range, that hides the differences"
+    )
 
 
 class Scorer:

@@ -49,9 +49,9 @@ class Search:
         self._state = self.optimizer.init(
             self.space, len(targets), self._stream(study, "init", targets)
         )
-        if study.created.start is not None:
-            start = torch.tensor(study.created.start.numpy(), device=self.device)
-            self._state = self.optimizer.started_at(self.space, self._state, start)
+        self._start = _start(study, self.space, self.device)
+        if self._start is not None:
+            self._state = self.optimizer.started_at(self.space, self._state, self._start)
 
     def ask(self, study: Study) -> Generation:
         """The open generation with latents inside the space. Pure.
@@ -89,8 +89,11 @@ class Search:
             asked = Proposal.of(
                 self.optimizer.ask(self.space, state, self._stream(study, "ask", study.active))
             )
+            asked = Proposal(self.space.project(asked.latents), asked.wanted)
+            if self._start is not None and study.generation == 0:
+                asked = asked.led_by(self._start[list(study.active)])
             wanted = None if asked.wanted is None else asked.wanted.cpu().numpy()
-            return self.space.project(asked.latents), wanted
+            return asked.latents, wanted
 
     def center(self) -> torch.Tensor | None:
         """(K, D) the point about which the optimizer samples now, for every target, finished ones
@@ -208,6 +211,13 @@ class Search:
     def _stream(self, study: Study, purpose: str, targets: Sequence[int]) -> Stream:
         keys = [study.targets[index].key for index in targets]
         return Stream(study.spec.seed, purpose, study.generation, keys, device=self.device)
+
+
+def _start(study: Study, space: Space, device: torch.device) -> torch.Tensor | None:
+    """(K, D) the latents at which the search begins; None for the prior."""
+    if study.created.start is None:
+        return None
+    return torch.tensor(study.created.start.numpy(), device=device, dtype=space.dtype)
 
 
 def _some(study: Study) -> torch.Tensor | None:

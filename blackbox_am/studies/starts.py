@@ -28,15 +28,11 @@ def start_of(spec: StudySpec, space: Space, source: Study | None) -> ArrayData |
         source: the study that `spec.start` names, if it names one.
 
     Raises:
-        InvalidSpec: if `source` has found nothing yet, or for codes, which have no mean.
+        InvalidSpec: if `source` has found nothing yet.
         ShapeMismatch: if the latents have another dimension or number.
     """
     if spec.start is None:
         return None
-    if space.dtype is not None:
-        raise InvalidSpec(
-            "a search of codes cannot begin at given latents; leave `start` out", field="start"
-        )
     if spec.start.latents is not None:
         rows, field = spec.start.latents.numpy(), "start.latents"
     else:

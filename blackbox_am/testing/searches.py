@@ -98,6 +98,7 @@ class Search:
         dtype: of latents and states.
         seed: of all random numbers.
         device: of latents and states; `DEVICE` where empty.
+        start: (K, D) latents at which the search begins; None for the prior.
     """
 
     optimizer: Optimizer[Any]
@@ -107,6 +108,7 @@ class Search:
     dtype: torch.dtype = torch.float32
     seed: int = 11
     device: str = ""
+    start: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         self.device = self.device or DEVICE
@@ -115,6 +117,8 @@ class Search:
         self.told: list[torch.Tensor] = []
         self.optimizer = self.optimizer.bind(Canvas(self.space.spec), lambda _: tiny_network())
         self.state = self.optimizer.init(self.space, len(self.targets), self.stream("init"))
+        if self.start is not None:
+            self.state = self.optimizer.started_at(self.space, self.state, self.start)
 
     def ask(self) -> torch.Tensor:
         """(K, P, D), as the optimizer proposed it."""
@@ -122,7 +126,9 @@ class Search:
 
     def propose(self) -> Proposal:
         """The latents and which of their rows are wanted."""
-        return Proposal.of(self.optimizer.ask(self.space, self.state, self.stream("ask")))
+        asked = Proposal.of(self.optimizer.ask(self.space, self.state, self.stream("ask")))
+        first = self.start is not None and self.generation == 0
+        return asked.led_by(self.start) if first and self.start is not None else asked
 
     def center(self) -> torch.Tensor | None:
         """(K, D) the optimizer's centre, if it has one."""

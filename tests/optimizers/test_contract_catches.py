@@ -1,7 +1,7 @@
 """The contract suite fails optimizers that break it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from blackbox_am.core.optimizer import Optimizer, Proposal
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers.evolution.sep_cma import SepCMA, SepCMAState
+from blackbox_am.optimizers.evolution.snes import SNES, SNESState
 from blackbox_am.optimizers.libraries._sessions import Sessions
 from blackbox_am.optimizers.libraries.nevergrad import Nevergrad
 from blackbox_am.optimizers.libraries.pycma import PyCMA
@@ -59,8 +60,8 @@ class WeighsByScore(SepCMA):
         return told
 
 
-class LikesTheFirstRow(SepCMA):
-    def tell(self, space: Space, state: SepCMAState, latents: Any, scores: Any, *_: Any) -> Any:
+class LikesTheFirstRow(SNES):
+    def tell(self, space: Space, state: SNESState, latents: Any, scores: Any, *_: Any) -> Any:
         told = super().tell(space, state, latents, scores)
         told.mean = told.mean + 0.01 * latents[:, 0]
         return told
@@ -100,6 +101,12 @@ class LeavesTheSpace(SepCMA):
 class CentresOnEveryone(SepCMA):
     def center(self, space: Space, state: SepCMAState) -> torch.Tensor:
         return super().center(space, state).mean(0, keepdim=True).expand(len(state.mean), -1)
+
+
+class LosesItsStart(SepCMA):
+    def started_at(self, space: Space, state: SepCMAState, latents: torch.Tensor) -> SepCMAState:
+        moved = super().started_at(space, state, latents)
+        return replace(moved, mean=-10 * moved.mean)
 
 
 class Impatient(Nevergrad):
@@ -147,6 +154,7 @@ class KeepsOneSession(PyCMA):
         ),
         (LeavesTheSpace(), SUITE.test_names_its_centre),
         (CentresOnEveryone(), SUITE.test_names_its_centre),
+        (LosesItsStart(), SUITE.test_begins_around_its_start),
         (WantsNothing(), SUITE.test_wants_one_row_of_each_target_at_least),
         (SwallowsNan(), lambda o: SUITE.test_survives_missing_rows(o, "some")),
         (SwallowsNan(), lambda o: SUITE.test_survives_flat_and_infinite_scores(o, torch.inf)),

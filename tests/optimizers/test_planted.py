@@ -22,8 +22,8 @@ from blackbox_am.testing.searches import Search, finite
 
 Rows = Callable[..., list[float]]
 
-OTHERS = {"auto", "noise_handling", "restarts", "encoding_model", "pixel_ridge"}
-"""What chooses or wraps others of the table, or follows a model of stimuli."""
+OTHERS = {"auto", "noise_handling", "restarts", "encoding_model", "pixel_ridge", "square"}
+"""What chooses or wraps others of the table, follows a model of stimuli, or searches vertices."""
 ORDER_0 = sorted(
     name
     for name in set(plugins.optimizers.names()) - OTHERS

@@ -55,7 +55,11 @@ NAMED = {
 
 @pytest.mark.parametrize(
     ("changes", "chosen"),
-    [({"start": np.full((1, 192), 0.5)}, "pixel_ridge"), ({}, "snes")],
+    [
+        ({"start": np.full((1, 192), 0.5)}, "pixel_ridge"),
+        ({"baseline": np.zeros((2, 3, 8, 8), np.float32)}, "pixel_ridge"),
+        ({}, "snes"),
+    ],
 )
 def test_a_start_lets_auto_follow_gradients_through_the_generator(client, changes, chosen):
     study = client.create(**wanted(optimizer="auto", parameters={}, targets=["units:0"], **changes))

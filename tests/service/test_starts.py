@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from blackbox_am.core.spec import SpaceSpec
-from blackbox_am.errors import InvalidSpec, NotFound, ShapeMismatch, Unsupported
+from blackbox_am.errors import InvalidSpec, NotFound, ShapeMismatch
 
 D = 6
 
@@ -74,9 +74,41 @@ def test_a_start_that_cannot_be_is_refused(client, start, error, words):
         client.study("refused").progress()
 
 
-def test_an_optimizer_that_begins_nowhere_in_particular_says_so(client):
-    with pytest.raises(Unsupported, match=r"pso does not begin at given latents; use .*snes"):
-        create(client, "pso", optimizer="pso", parameters={}, start=np.zeros(D, np.float32))
+@pytest.mark.parametrize("optimizer", ["snes", "sphere_cma", "pso", "random", "auto"])
+def test_the_start_is_measured_first_and_never_lost(client, optimizer):
+    start = np.stack([np.full(D, 1.5), np.full(D, 0.5)]).astype(np.float32)
+    name = f"led-{optimizer.replace('_', '-')}"
+    study = create(client, name, optimizer=optimizer, parameters={}, start=start)
+    candidates = study.ask()
+    for target in (0, 1):
+        first = candidates.latents[np.equal(candidates.targets, target)][0]
+        np.testing.assert_array_equal(first, start[target])
+    scores = {entry.target: entry.score for entry in run(study).best()}
+    assert all(scores[target] >= -D * 0.25 for target in (0, 1))
+
+
+@pytest.mark.parametrize("optimizer", ["auto", "pbil", "ga"])
+def test_a_search_of_codes_begins_at_given_codes(client, optimizer):
+    codes = np.array([[0, 3, 1, 2, 3, 0], [3, 3, 3, 0, 0, 0]], np.float32)
+    space = SpaceSpec("categorical", D, categories=4)
+    study = create(client, optimizer, optimizer=optimizer, parameters={}, start=codes, space=space)
+    candidates = study.ask()
+    for target in (0, 1):
+        latents = candidates.latents[np.equal(candidates.targets, target)]
+        np.testing.assert_array_equal(latents[0], codes[target])
+        assert (latents == codes[target]).mean() > 0.6  # a random code is equal in 1 of 4
+
+
+@pytest.mark.parametrize("others", [["u:2", "u:1", "u:0"], ["u:1"]], ids=["moved", "alone"])
+def test_a_unit_ends_alike_wherever_it_stands(client, others):
+    name = f"beside-{len(others)}"
+    here = run(create(client, f"{name}-a", targets=["u:0", "u:1"], seed=3))
+    there = run(create(client, f"{name}-b", targets=others, seed=3))
+    latents = [
+        next(entry.latent for entry in study.best() if entry.target == targets.index("u:1"))
+        for study, targets in ((here, ["u:0", "u:1"]), (there, others))
+    ]
+    np.testing.assert_array_equal(*latents)
 
 
 def test_auto_is_what_searches_where_nobody_is_named(client):

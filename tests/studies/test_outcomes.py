@@ -118,6 +118,11 @@ def test_equal_scores_are_said_and_said_no_more_once_they_differ() -> None:
     step(live, lambda latents: np.full((P, 1), -1.5e6))
     warning = reports.progress("s", live.study).warning
     assert "all scores of generation 0 are equal: -1.5e+06" in warning
+    assert "maximise the logit" in warning
+    step(live, lambda latents: np.zeros((P, 1)))
+    silent = reports.progress("s", live.study).warning
+    assert "all scores of generation 1 are equal: 0" in silent
+    assert "`.membrane` of a spiking unit" in silent
     step(live, bowl)
     assert reports.progress("s", live.study).warning == ""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 
 from blackbox_am.core.constants import Constants
@@ -41,8 +42,18 @@ class Perturbation(InputNeighbourhood):
               Gradients pass through the values at the places, not through the choice of the
               places.
 
+    If `squash` is false, the latent is the change itself, in units of the ball, as attacks need
+    that place every value: the space is the box [-1, 1], and a latent of zeros is the input.
+
+    ``linf``  d = radius * U(z)
+    ``l2``    d = radius * U(z) / max(1, |U(z)|)
+    ``l0``    the places of z that are not zero, at most `radius` of them, the largest first,
+              become (z + 1) / 2
+
     All stimuli lie in the ball exactly, in float32: the radius is shortened by the largest
-    rounding error, some 10^-7. For integers of 8 bits, round towards the input afterwards.
+    rounding error, some 10^-7. With `bits`, all values of a stimulus are k / (2^bits - 1) for whole
+    k, rounded inside the ball, so that an oracle that takes pictures of 8 bits sees what was
+    searched. The inputs must be such values too. Gradients pass the rounding unchanged.
 
     `render`, which takes no targets, works around the first input.
 
@@ -51,6 +62,9 @@ class Perturbation(InputNeighbourhood):
         radius: in units of a stimulus, such as 8/255; for `l0` a number of places.
         basis: one of the three. `l0` takes `pixels` only.
         size: tiles, or frequencies, in each direction; no more than the input is wide.
+        squash: whether latents of a normal prior are squashed into the ball, or latents of a box
+            are the change itself.
+        bits: bits of the values of a stimulus, 1 to 16; 0 leaves them real numbers.
 
     Raises:
         InvalidSpec: for numbers out of range, or that do not fit together.
@@ -58,18 +72,21 @@ class Perturbation(InputNeighbourhood):
 
     kind: ClassVar[str] = "perturbation"
     study_parameters: ClassVar[frozenset[str]] = frozenset(
-        {"ball", "radius", "basis", "size", "channels_last", "rows"}
+        {"ball", "radius", "basis", "size", "squash", "bits", "channels_last", "rows"}
     )
 
     ball: Literal["linf", "l2", "l0"] = "linf"
     radius: float = 8 / 255
     basis: Literal["pixels", "tiles", "dct"] = "pixels"
     size: int = 8
+    squash: bool = True
+    bits: int = 0
 
     def __post_init__(self) -> None:
         check(self.ball in BALLS, "ball", ", ".join(BALLS), self.ball)
         check(self.basis in BASES, "basis", ", ".join(BASES), self.basis)
         check(self.size >= 1, "size", "1 or more", self.size)
+        check(0 <= self.bits <= 16, "bits", "0 to 16", self.bits)
         if self.ball == "l0":
             whole = self.radius == int(self.radius) and self.radius >= 1
             check(whole, "radius", "for l0 a number of places, 1 or more", self.radius)
@@ -81,7 +98,8 @@ class Perturbation(InputNeighbourhood):
 
     @property
     def space(self) -> Space:
-        """Normal. The latent has an image shape if the input is an image.
+        """Normal, or a box if the latent is the change itself. The latent has an image shape if the
+        input is an image.
 
         Raises:
             NotFound: if the file does not exist.
@@ -90,7 +108,11 @@ class Perturbation(InputNeighbourhood):
         """
         shape = self._latent_shape
         image_shape = shape if len(shape) == 3 else ()
-        return build_space(SpaceSpec("normal", math.prod(shape), image_shape=image_shape))
+        if self.squash:
+            return build_space(SpaceSpec("normal", math.prod(shape), image_shape=image_shape))
+        return build_space(
+            SpaceSpec("box", math.prod(shape), image_shape=image_shape, low=(-1.0,), high=(1.0,))
+        )
 
     @property
     def differentiable(self) -> bool:
@@ -101,14 +123,19 @@ class Perturbation(InputNeighbourhood):
         clean = self.mine(targets, self._clean_on, latents.device)
         shaped = latents.to(torch.float32).reshape(-1, *self._latent_shape)
         if self.ball == "l0":
-            return self._replaced(clean, shaped)
-        change = self._spread(shaped)
-        if self.ball == "linf":
-            # Rounding adds half a unit in the last place of numbers up to 1, 2^-25, and less
-            # than 2^-24 of the change.
-            within = (self.radius - 2**-24) / (1 + 2**-22)
-            return bounded(clean + within * change.tanh())
-        return bounded(clean + self._shortened(change))
+            stimuli = self._replaced(clean, shaped)
+        else:
+            change = self._spread(shaped)
+            within = self._within_linf(change) if self.ball == "linf" else self._within_l2(change)
+            stimuli = bounded(clean + within)
+        return self._rounded(stimuli, clean) if self.bits else stimuli
+
+    def latent_limits(self, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Limits if the latent is the change of each value itself, in units of a ball of values."""
+        if self.squash or self.basis != "pixels" or self.ball == "l0":
+            return None
+        clean = self.mine(targets, self._clean_on, targets.device).flatten(1)
+        return (-clean / self.radius).clamp(min=-1), ((1 - clean) / self.radius).clamp(max=1)
 
     def _spread(self, shaped: torch.Tensor) -> torch.Tensor:
         """U(z), (N, *stimulus), for latents (N, *latent)."""
@@ -120,15 +147,20 @@ class Perturbation(InputNeighbourhood):
             shaped = rows @ shaped @ columns.T
         return shaped
 
-    def _shortened(self, change: torch.Tensor) -> torch.Tensor:
-        """The change, scaled so that it is not longer than the radius."""
+    def _within_linf(self, change: torch.Tensor) -> torch.Tensor:
+        # Rounding adds half a unit in the last place of numbers up to 1, 2^-25, and less
+        # than 2^-24 of the change.
+        within = (self.radius - 2**-24) / (1 + 2**-22)
+        return within * (change.tanh() if self.squash else change.clamp(-1, 1))
+
+    def _within_l2(self, change: torch.Tensor) -> torch.Tensor:
         flat = change.flatten(1)
         values = flat.shape[1]
         # In float64: in float32, a sum of very many or very large squares is inexact.
         norms = flat.double().norm(dim=1, keepdim=True).clamp_min(1e-30)
         within = (self.radius - values**0.5 * 2**-24) / (1 + 2**-20)
-        factor = within * torch.tanh(norms / values**0.5) / norms
-        short: torch.Tensor = (flat * factor).float().reshape(change.shape)
+        used = torch.tanh(norms / values**0.5) if self.squash else norms.clamp(max=1)
+        short: torch.Tensor = (flat * (within * used / norms)).float().reshape(change.shape)
         return short
 
     def _replaced(self, clean: torch.Tensor, shaped: torch.Tensor) -> torch.Tensor:
@@ -136,12 +168,33 @@ class Perturbation(InputNeighbourhood):
         places = (shaped.norm(dim=1) if shaped.ndim > 2 else shaped.abs()).flatten(1)
         chosen = places.detach().topk(min(int(self.radius), places.shape[1]), dim=1).indices
         mask = torch.zeros_like(places).scatter(1, chosen, 1.0)
+        if not self.squash:
+            mask = mask * (places > 0)
         shape = (len(shaped), 1, *shaped.shape[2:]) if shaped.ndim > 2 else shaped.shape
-        return torch.where(mask.reshape(shape).bool(), torch.sigmoid(2 * shaped), clean)
+        values = torch.sigmoid(2 * shaped) if self.squash else (shaped.clamp(-1, 1) + 1) / 2
+        replaced: torch.Tensor = torch.where(mask.reshape(shape).bool(), values, clean)
+        return replaced
+
+    def _rounded(self, stimuli: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+        """Stimuli of whole steps of 1 / (2^bits - 1), in the ball around inputs of whole steps."""
+        steps = 2**self.bits - 1
+        base = (clean.detach() * steps).round()
+        change = stimuli.detach() * steps - base
+        rounded = change.round()
+        if self.ball == "linf":
+            most = math.floor(self.radius * steps * (1 + 1e-9))
+            rounded = rounded.clamp(-most, most)
+        elif self.ball == "l2":
+            rounded = _rounded_within(change, self.radius * steps * (1 - 1e-6))
+        whole = (base + rounded).clamp(0, steps) / steps
+        # The gradient is that of the unrounded stimuli.
+        rounded_on: torch.Tensor = stimuli + (whole - stimuli.detach())
+        return rounded_on if stimuli.requires_grad else whole
 
     @cached_property
     def _latent_shape(self) -> tuple[int, ...]:
         shape = self.stimulus_shape
+        self._check_steps()
         if self.ball == "l2":
             values = math.prod(shape)
             least = 4 * values**0.5 * 2**-24
@@ -175,3 +228,35 @@ class Perturbation(InputNeighbourhood):
                 for n in (height, width)
             )
         )
+
+    def _check_steps(self) -> None:
+        """Refuse inputs that are not whole numbers of `bits` bits, and a radius below one step."""
+        if not self.bits:
+            return
+        steps = 2**self.bits - 1
+        scaled = self._clean.astype(np.float64) * steps
+        off = float(np.abs(scaled - scaled.round()).max())
+        check(
+            off < 1e-3, "bits", f"inputs of {self.bits} bits, k / {steps}", f"{off / steps:g} off"
+        )
+        least = 1.0 if self.ball == "l0" else 1 / steps
+        check(
+            self.radius * (1 + 1e-9) >= least,
+            "radius",
+            f"one step of {self.bits} bits, {least:g}, or more",
+            self.radius,
+        )
+
+
+def _rounded_within(change: torch.Tensor, radius: float) -> torch.Tensor:
+    """`change` (N, ...) rounded to whole numbers, of Euclidean norm at most `radius`.
+
+    Rounding to the nearest may leave the ball. A row that leaves it is shortened in small steps
+    before it is rounded; rounding towards zero never leaves it.
+    """
+    found = change.trunc()
+    for part in (0.96, 0.98, 0.99, 0.995, 1.0):
+        rounded = (part * change).round()
+        inside = rounded.flatten(1).double().norm(dim=1) <= radius
+        found = torch.where(inside.reshape(-1, *(1,) * (change.ndim - 1)), rounded, found)
+    return found

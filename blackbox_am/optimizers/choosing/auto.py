@@ -88,6 +88,10 @@ class Auto(Optimizer[Any]):
         del space, targets, stream
         raise _unresolved()
 
+    def started_at(self, space: Space, state: Any, latents: torch.Tensor) -> NoReturn:
+        del space, state, latents
+        raise _unresolved()
+
     def center(self, space: Space, state: Any) -> NoReturn:
         del space, state
         raise _unresolved()

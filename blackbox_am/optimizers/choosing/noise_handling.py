@@ -93,7 +93,9 @@ class NoiseHandling(Gathering[NoiseHandlingState]):
         scores: torch.Tensor,
         gradients: torch.Tensor | None = None,
     ) -> NoiseHandlingState:
-        seen, known = disorder(scores, self._repeated(scores.shape[1]))
+        again = self._repeated(scores.shape[1])
+        repeat = (latents[:, :again] == latents[:, -again:]).all(-1)  # not a start in row 0
+        seen, known = disorder(scores, again, repeat)
         mixed = MEMORY * state.noise + (1 - MEMORY) * seen
         state.noise = torch.where(known, mixed, state.noise)
         return super().tell(space, state, latents, scores, gradients)
@@ -109,14 +111,17 @@ class NoiseHandling(Gathering[NoiseHandlingState]):
         return min(max(1, math.ceil(self.repeats * population)), population // 2)
 
 
-def disorder(scores: torch.Tensor, repeated: int) -> tuple[torch.Tensor, torch.Tensor]:
+def disorder(
+    scores: torch.Tensor, repeated: int, repeat: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(K,) float64 the disorder of scores (K, P), whose last `repeated` rows are the first ones
-    measured again, and (K,) bool whether it could be measured: whether both answers of a row
-    came back, and any others.
+    measured again where `repeat` (K, repeated) is True, and (K,) bool whether it could be measured:
+    whether both answers of a row came back, and any others.
 
     The share of the other rows between the two answers, times 3, averaged over repeated rows.
     """
-    first, second = scores[:, :repeated, None], scores[:, -repeated:, None]
+    once = torch.where(repeat, scores[:, :repeated], torch.nan)
+    first, second = once.unsqueeze(-1), scores[:, -repeated:, None]
     low, high = torch.minimum(first, second), torch.maximum(first, second)
     others = scores[:, None, :]
     between = ((others > low) & (others < high)).sum((1, 2))

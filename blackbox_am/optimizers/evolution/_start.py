@@ -12,12 +12,15 @@ from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
-from blackbox_am.optimizers._parameters import share
+from blackbox_am.optimizers._parameters import positive, share
 
 State = TypeVar("State")
 
 Start = Literal["prior", "sample"]
 """At the prior's mean, or at a sample of the prior."""
+
+START_SIGMA = 0.3
+"""The default of `start_sigma`."""
 
 
 def first_mean(space: Space, stream: Stream, start: Start) -> torch.Tensor:
@@ -39,13 +42,18 @@ class StartsAtMean(Optimizer[State]):
             generation, so that latents do not grow without end where longer latents always score
             higher. 0 changes nothing; 0.003 shortens latents noticeably at little cost, see
             `_frame`; from 0.01 on scores suffer.
+        start_sigma: first step size of a study that begins at given latents, in standard deviations
+            of the prior; a smaller `sigma` stays as it is. A step that fits the prior would leave
+            the region that an earlier search has found.
     """
 
     start: Start = "prior"
     prior_pull: float = 0.0
+    start_sigma: float = START_SIGMA
 
     def __post_init__(self) -> None:
         share(prior_pull=self.prior_pull)
+        positive(start_sigma=self.start_sigma)
 
     def init(self, space: Space, targets: int, stream: Stream) -> State:
         mean = first_mean(space, stream, self.start)
@@ -69,5 +77,11 @@ class StartsAtMean(Optimizer[State]):
     def started_at(self, space: Space, state: State, latents: torch.Tensor) -> State:
         current: Any = state
         mean = frame_of(space, current.mean).inward(latents.to(current.mean))
-        moved: State = replace(current, mean=mean)
+        changes = {"mean": mean} | self.shortened(state)
+        moved: State = replace(current, **changes)
         return moved
+
+    def shortened(self, state: State) -> dict[str, torch.Tensor]:
+        """The fields of `state` that hold step sizes, with none above `start_sigma`."""
+        sigma: torch.Tensor = state.sigma  # type: ignore[attr-defined]
+        return {"sigma": sigma.clamp(max=self.start_sigma)}

@@ -26,6 +26,8 @@ class OpenESState:
         momentum: (K, D) running mean of the gradient estimates.
         power: (K, D) running mean of their squares.
         steps: (K,) int64, steps taken; generations of fewer than two rows take none.
+        scale: (K,) factor on sigma and on the learning rate: 1, or less in a search that begins at
+            given latents.
         generation: (K,) int64, generations told.
     """
 
@@ -33,6 +35,7 @@ class OpenESState:
     momentum: torch.Tensor
     power: torch.Tensor
     steps: torch.Tensor
+    scale: torch.Tensor
     generation: torch.Tensor
 
 
@@ -101,8 +104,12 @@ class OpenES(StartsAtMean[OpenESState]):
             momentum=torch.zeros_like(mean),
             power=torch.zeros_like(mean),
             steps=torch.zeros_like(generation),
+            scale=mean.new_ones(len(mean)),
             generation=generation,
         )
+
+    def shortened(self, state: OpenESState) -> dict[str, torch.Tensor]:
+        return {"scale": state.scale.clamp(max=self.start_sigma / self.sigma)}
 
     def ask(self, space: Space, state: OpenESState, stream: Stream) -> torch.Tensor:
         frame = frame_of(space, state.mean)
@@ -138,6 +145,7 @@ class OpenES(StartsAtMean[OpenESState]):
             momentum=torch.where(learns, momentum, state.momentum),
             power=torch.where(learns, power, state.power),
             steps=torch.where(learns[:, 0], steps_taken, state.steps),
+            scale=state.scale,
             generation=state.generation + 1,
         )
 
@@ -148,9 +156,9 @@ class OpenES(StartsAtMean[OpenESState]):
     def _shrunk(self, state: OpenESState) -> torch.Tensor:
         """(K,): the factor on the first values of sigma and the learning rate."""
         if self.decay == 1:
-            return state.mean.new_ones(len(state.mean))
+            return state.scale
         left = torch.exp(math.log(self.decay) * state.steps.to(state.mean.dtype))
-        return left.clamp(min=self.floor)
+        return state.scale * left.clamp(min=self.floor)
 
 
 def _filled(beta: float, steps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,9 @@ from blackbox_am.optimizers.evolution._start import first_mean
 HORIZON = 75
 """The horizon in generations if the length of the search is unknown: the value of the paper."""
 
+START_ANGLE = 0.5
+"""Factor on the angles of the schedule in a search that begins at given latents."""
+
 
 @dataclass
 class SphereCMAState:
@@ -27,12 +30,16 @@ class SphereCMAState:
 
     Attributes:
         centre: (K, D) of length 1.
-        started: (K,) bool: whether a generation has been learnt from.
+        radius: (K,) of the sphere, in the frame of the space.
+        started: (K,) bool: whether a generation has been learnt from, or a start was given.
+        angle: (K,) factor on the angles of the schedule: 1, or less where a start was given.
         generation: (K,) int64, generations told.
     """
 
     centre: torch.Tensor
+    radius: torch.Tensor
     started: torch.Tensor
+    angle: torch.Tensor
     generation: torch.Tensor
 
 
@@ -104,35 +111,44 @@ class SphereCMA(Optimizer[SphereCMAState]):
         return self if self.horizon is not None else replace(self, horizon=lasts)
 
     def center(self, space: Space, state: SphereCMAState) -> torch.Tensor:
-        point = self._radius(space) * state.centre
+        point = state.radius.unsqueeze(-1) * state.centre
         return space.project(frame_of(space, point).outward(point))
 
     def started_at(
         self, space: Space, state: SphereCMAState, latents: torch.Tensor
     ) -> SphereCMAState:
+        """The search goes on at the distance of `latents` (K, D) from the prior's mean, with angles
+        that are `START_ANGLE` times those of the schedule.
+        """
         points = frame_of(space, state.centre).inward(latents.to(state.centre))
-        begun = norms(points) > 0
+        length = norms(points)
+        begun = length > 0
         return replace(
             state,
             centre=torch.where(begun.unsqueeze(-1), _unit(points), state.centre),
+            radius=torch.where(begun, length, state.radius),
             started=begun,
+            angle=torch.where(begun, START_ANGLE, 1.0).to(state.angle),
         )
 
     def init(self, space: Space, targets: int, stream: Stream) -> SphereCMAState:
         centre = first_mean(space, stream, "sample")
         return SphereCMAState(
             centre=_unit(centre),
+            radius=centre.new_full((targets,), self._radius(space)),
             started=torch.zeros(targets, dtype=torch.bool, device=centre.device),
+            angle=centre.new_ones(targets),
             generation=torch.zeros(targets, dtype=torch.int64, device=centre.device),
         )
 
     def ask(self, space: Space, state: SphereCMAState, stream: Stream) -> torch.Tensor:
         normal = stream.normal(self.population, space.dim)
-        angles = (self.degrees(state.generation) * (math.pi / 180)).to(normal.dtype)
+        degrees = state.angle.double() * self.degrees(state.generation)
+        angles = (degrees * (math.pi / 180)).to(normal.dtype)
         around = scattered(state.centre, normal, angles / math.sqrt(space.dim))
         around[:, 0] = state.centre
         points = torch.where(state.started.view(-1, 1, 1), around, _unit(normal))
-        return frame_of(space, normal).outward(self._radius(space) * points)
+        return frame_of(space, normal).outward(state.radius.view(-1, 1, 1) * points)
 
     def tell(
         self,
@@ -154,7 +170,9 @@ class SphereCMA(Optimizer[SphereCMAState]):
         moved = slerp(state.centre, goal, self.learning_rate)
         return SphereCMAState(
             centre=torch.where(state.started.unsqueeze(-1), moved, goal),
+            radius=state.radius,
             started=state.started | directed,
+            angle=state.angle,
             generation=state.generation + 1,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -12,6 +12,7 @@ from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.errors import GradientUnavailable
+from blackbox_am.optimizers._centers import START_SPREAD
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import best_row, comparable
 
@@ -53,7 +54,8 @@ class Adam(Optimizer[AdamState]):
     offers the decoupled decay of I. Loshchilov and F. Hutter (ICLR 2019).
 
     Attributes:
-        population: independent ascents for each target.
+        population: independent ascents for each target. At equal queries 2 found more than 4 on 12
+            of 12 units: an ascent gains more from further steps than from more beginnings.
         learning_rate: step a coordinate and generation, in deviations of the prior.
         beta1: memory of the mean gradient, in [0, 1).
         beta2: memory of its squares, in [0, 1).
@@ -68,7 +70,7 @@ class Adam(Optimizer[AdamState]):
     exchangeable: ClassVar[bool] = False
     state_type: ClassVar[type[AdamState]] = AdamState
 
-    population: int = 4
+    population: int = 2
     learning_rate: float = 0.05
     beta1: float = 0.9
     beta2: float = 0.999
@@ -107,6 +109,11 @@ class Adam(Optimizer[AdamState]):
             worth=torch.zeros(position.shape[:2], dtype=torch.float64, device=position.device),
             generation=torch.zeros(targets, dtype=torch.int64, device=position.device),
         )
+
+    def started_at(self, space: Space, state: AdamState, latents: torch.Tensor) -> AdamState:
+        """Row 0 begins at the start, the others around it."""
+        points = frame_of(space, state.position).inward(latents.to(state.position)).unsqueeze(1)
+        return replace(state, position=points + START_SPREAD * state.position)
 
     def center(self, space: Space, state: AdamState) -> torch.Tensor:
         """Where the ascent stands whose last scores were highest on average: ascents of different

@@ -63,6 +63,15 @@ class Session(ABC):
         assert self._proposed is not None, "a session is asked before it is told"
         return self._proposed
 
+    def start_at(self, latent: Array) -> None:
+        """Begins the search anew around `latent` (D,), before its first generation."""
+        with sealed(0):
+            self.begin_at(latent)
+
+    @abstractmethod
+    def begin_at(self, latent: Array) -> None:
+        """See `start_at`."""
+
     def center(self) -> Array:
         """(D,) the latent that the library recommends, see `recommended`."""
         with sealed(0):
@@ -120,6 +129,13 @@ class LibraryOptimizer(Optimizer[Sessions]):
             with sealed(seed):
                 begun.append(self.begin(space, seed))
         return Sessions(tuple(begun))
+
+    def started_at(self, space: Space, state: Sessions, latents: torch.Tensor) -> Sessions:
+        """Row 0, which the study sets, counts as failed: the library did not propose it."""
+        del space
+        for session, latent in zip(state.sessions, latents, strict=True):
+            session.start_at(latent.cpu().numpy().astype(np.float64))
+        return state
 
     def center(self, space: Space, state: Sessions) -> torch.Tensor:
         rows = torch.from_numpy(np.stack([session.center() for session in state.sessions]))

@@ -19,6 +19,7 @@ from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._memory import check_archive
 from blackbox_am.optimizers._parameters import at_least, memory, positive
+from blackbox_am.optimizers.evolution._start import START_SIGMA
 from blackbox_am.optimizers.libraries import _nevergrad_names as names
 from blackbox_am.optimizers.libraries._sessions import (
     Array,
@@ -139,19 +140,31 @@ class _Search(Session):
 
     def __init__(self, optimizer: Nevergrad, space: Space, seed: int) -> None:
         super().__init__()
+        self._settings = optimizer
         self._name = optimizer.optimizer
         self._population = optimizer.population
         self._space = space
-        self._random = np.random.RandomState(numpy_words(seed))  # of the kind it takes
-        parametrization = _parametrization(space.spec, optimizer.sigma)
-        parametrization.random_state = self._random
-        self._optimizer = names.made(
-            self._name, parametrization, optimizer.population, optimizer.budget
-        )
+        self._seed_of_search = seed
+        self._begin(optimizer.sigma, None)
         sample = space.sample(Stream(seed, "centre", 0, dtype=torch.float64), 1)[0, 0]
         self._centre = sample.numpy()
         self._candidates: list[Any] = []
         self._worst = -np.inf
+
+    def _begin(self, sigma: float, start: Array | None) -> None:
+        """Makes nevergrad's optimizer, around `start` (D,) in the frame, or the prior's mean."""
+        self._random = np.random.RandomState(numpy_words(self._seed_of_search))  # as it takes
+        parametrization = _parametrization(self._space.spec, sigma, start)
+        parametrization.random_state = self._random
+        settings = self._settings
+        self._optimizer = names.made(
+            self._name, parametrization, settings.population, settings.budget
+        )
+
+    def begin_at(self, latent: Array) -> None:
+        frame = frame_of(self._space, torch.empty(0, dtype=torch.float64))
+        start = frame.clamp(frame.inward(torch.from_numpy(latent))).numpy()
+        self._begin(min(self._settings.sigma, START_SIGMA), start)
 
     def propose(self, seed: int) -> Array:
         self._random.seed(numpy_words(seed))
@@ -220,15 +233,18 @@ class _Search(Session):
             ) from error
 
 
-def _parametrization(spec: SpaceSpec, sigma: float) -> Any:
-    """The space as nevergrad describes it, in the frame."""
+def _parametrization(spec: SpaceSpec, sigma: float, start: Array | None) -> Any:
+    """The space as nevergrad describes it, in the frame; `start` (D,) is its first point."""
     import nevergrad
 
-    parts = [_array(part, sigma) for part in _leaves(spec)]
+    leaves = _leaves(spec)
+    ends = np.cumsum([leaf.dimension for leaf in leaves])[:-1]
+    starts = [None] * len(leaves) if start is None else np.split(start, ends)
+    parts = [_array(leaf, sigma, first) for leaf, first in zip(leaves, starts, strict=True)]
     return parts[0] if len(parts) == 1 else nevergrad.p.Tuple(*parts)
 
 
-def _array(spec: SpaceSpec, sigma: float) -> Any:
+def _array(spec: SpaceSpec, sigma: float, start: Array | None) -> Any:
     """One kind of coordinate.
 
     Codes have the same law as in `TransitionChoice`, a bounded integer whose normal deviate is
@@ -239,9 +255,9 @@ def _array(spec: SpaceSpec, sigma: float) -> Any:
 
     if spec.kind == "categorical":
         middle = np.full(spec.dimension, (spec.categories - 1) / 2)
-        codes = Parameter(init=middle)
+        codes = Parameter(init=middle if start is None else start)
         return codes.set_bounds(-0.5, spec.categories - 0.5, "gaussian").set_integer_casting()
-    array = Parameter(init=np.zeros(spec.dimension))
+    array = Parameter(init=np.zeros(spec.dimension) if start is None else start)
     if spec.kind == "box":
         half = np.sqrt(3.0)  # half a width, in deviations of the uniform law
         array = array.set_bounds(-half, half)

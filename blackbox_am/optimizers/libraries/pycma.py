@@ -16,6 +16,7 @@ from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._frame import Frame, frame_of
 from blackbox_am.optimizers._memory import check_matrices
 from blackbox_am.optimizers._parameters import at_least, memory, positive
+from blackbox_am.optimizers.evolution._start import START_SIGMA
 from blackbox_am.optimizers.evolution._step_size import MAX_STEP
 from blackbox_am.optimizers.libraries._sessions import Array, LibraryOptimizer, Session, Sessions
 
@@ -68,6 +69,7 @@ class PyCMA(LibraryOptimizer):
         mean_learning_rate: how far the mean moves towards the weighted mean of the better half.
         active: whether the worse half shrinks the distribution where it lies; `full` and `sep`.
         start: `prior` starts at the prior's mean, `sample` at a sample of the prior.
+        start_sigma: first step size of a study that begins at given latents, at most `sigma`.
         max_bytes: refuses to start where the matrices of `full` would need more.
     """
 
@@ -79,11 +81,16 @@ class PyCMA(LibraryOptimizer):
     mean_learning_rate: float = 1.0
     active: bool = True
     start: Literal["prior", "sample"] = "prior"
+    start_sigma: float = START_SIGMA
     max_bytes: int = 8 * 2**30
 
     def __post_init__(self) -> None:
         at_least(4, "pycma recombines two rows or more", population=self.population)
-        positive(sigma=self.sigma, mean_learning_rate=self.mean_learning_rate)
+        positive(
+            sigma=self.sigma,
+            mean_learning_rate=self.mean_learning_rate,
+            start_sigma=self.start_sigma,
+        )
         memory(self.max_bytes)
 
     def population_size(self, space: Space) -> int:
@@ -126,7 +133,14 @@ class _Search(Session):
         self._optimizer = optimizer
         self._space = space
         self._frame: Frame = frame_of(space, torch.empty(0, dtype=torch.float64))
+        self._start: Array | None = None
+        self._first_seed = seed
         self._begin(seed)
+
+    def begin_at(self, latent: Array) -> None:
+        start = self._frame.inward(torch.from_numpy(latent))
+        self._start = self._frame.clamp(start).numpy()
+        self._begin(self._first_seed)
 
     def propose(self, seed: int) -> Array:
         try:
@@ -176,11 +190,13 @@ class _Search(Session):
         import cma
 
         self._random = np.random.default_rng(seed)
-        start = np.zeros(self._space.dim)
-        if self._optimizer.start == "sample":
+        start, sigma = np.zeros(self._space.dim), self._optimizer.sigma
+        if self._start is not None:
+            start, sigma = self._start, min(sigma, self._optimizer.start_sigma)
+        elif self._optimizer.start == "sample":
             sample = self._space.sample(Stream(seed, "start", 0, dtype=torch.float64), 1)[0, 0]
             start = self._frame.inward(sample).numpy()
-        self._es: Any = cma.CMAEvolutionStrategy(start, self._optimizer.sigma, self._options(cma))
+        self._es: Any = cma.CMAEvolutionStrategy(start, sigma, self._options(cma))
 
     def _options(self, cma: Any) -> dict[str, Any]:
         optimizer = self._optimizer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._centers import center_of, elite_weights
+from blackbox_am.optimizers._centers import center_of, elite_weights, near
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import best_row, comparable, improves, rows_at
 from blackbox_am.optimizers._parameters import at_least, positive, share
@@ -25,12 +25,14 @@ class DEState:
         population: (K, P, D) the best point of each row so far; undefined where `known` is False.
         scores: (K, P) float64, the scores of `population`.
         known: (K, P) bool: rows of which a score has come back.
+        begun: (K,) bool: whether the search began at given latents, and not with the prior.
         generation: (K,) int64, generations told.
     """
 
     population: torch.Tensor
     scores: torch.Tensor
     known: torch.Tensor
+    begun: torch.Tensor
     generation: torch.Tensor
 
 
@@ -77,7 +79,16 @@ class DE(Optimizer[DEState]):
             population=torch.zeros(*shape, space.dim, device=device, dtype=stream.dtype),
             scores=torch.zeros(shape, dtype=torch.float64, device=device),
             known=torch.zeros(shape, dtype=torch.bool, device=device),
+            begun=torch.zeros(targets, dtype=torch.bool, device=device),
             generation=torch.zeros(targets, dtype=torch.int64, device=device),
+        )
+
+    def started_at(self, space: Space, state: DEState, latents: torch.Tensor) -> DEState:
+        points = frame_of(space, state.population).inward(latents.to(state.population))
+        return replace(
+            state,
+            population=points.unsqueeze(1).expand_as(state.population).contiguous(),
+            begun=torch.ones_like(state.begun),
         )
 
     def center(self, space: Space, state: DEState) -> torch.Tensor:
@@ -98,7 +109,8 @@ class DE(Optimizer[DEState]):
         trial = frame_of(space, rows).outward(torch.where(crosses, mutant, rows))
         # Drawn last, so that the draws of one target do not depend on the other targets.
         if possible(~state.known):
-            trial = torch.where(state.known.unsqueeze(-1), trial, space.sample(stream, size))
+            first = near(space, rows, space.sample(stream, size), state.begun)
+            trial = torch.where(state.known.unsqueeze(-1), trial, first)
         return trial
 
     def tell(
@@ -117,6 +129,7 @@ class DE(Optimizer[DEState]):
             population=torch.where(moved.unsqueeze(-1), points, state.population),
             scores=torch.where(better, comparable(scores), state.scores),
             known=state.known | better,
+            begun=state.begun,
             generation=state.generation + 1,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -13,6 +13,9 @@ from blackbox_am.core.space import Space
 from blackbox_am.optimizers._parameters import at_least, positive, share
 from blackbox_am.optimizers._targetwise import for_each, row_sums
 from blackbox_am.optimizers._weights import rank
+
+START_CHANCE = 0.9
+"""Chance of a position to get the code of given latents at first."""
 
 
 @dataclass
@@ -78,6 +81,14 @@ class PBIL(Optimizer[PBILState]):
             chances=torch.full(shape, 1 / codes, dtype=stream.dtype, device=device),
             generation=torch.zeros(targets, dtype=torch.int64, device=device),
         )
+
+    def started_at(self, space: Space, state: PBILState, latents: torch.Tensor) -> PBILState:
+        """Each position gets the start's code with the chance `START_CHANCE`, or any."""
+        del space
+        chances = (1 - START_CHANCE) * state.chances
+        held = latents.to(torch.int64).unsqueeze(-1)
+        chances.scatter_add_(2, held, torch.full_like(chances[..., :1], START_CHANCE))
+        return replace(state, chances=chances)
 
     def center(self, space: Space, state: PBILState) -> torch.Tensor:
         del space

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._centers import center_of, elite_weights
+from blackbox_am.optimizers._centers import center_of, elite_weights, near
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import best_row, comparable, improves
 from blackbox_am.optimizers._parameters import at_least, positive, share
@@ -27,6 +27,7 @@ class PSOState:
         memory: (K, P, D) the best point of each particle; undefined where `known` is False.
         scores: (K, P) float64, the scores of `memory`.
         known: (K, P) bool: particles of which a score has come back.
+        begun: (K,) bool: whether the search began at given latents, and not with the prior.
         generation: (K,) int64, generations told.
     """
 
@@ -35,6 +36,7 @@ class PSOState:
     memory: torch.Tensor
     scores: torch.Tensor
     known: torch.Tensor
+    begun: torch.Tensor
     generation: torch.Tensor
 
 
@@ -86,7 +88,16 @@ class PSO(Optimizer[PSOState]):
             memory=nowhere.clone(),
             scores=torch.zeros(shape, dtype=torch.float64, device=device),
             known=torch.zeros(shape, dtype=torch.bool, device=device),
+            begun=torch.zeros(targets, dtype=torch.bool, device=device),
             generation=torch.zeros(targets, dtype=torch.int64, device=device),
+        )
+
+    def started_at(self, space: Space, state: PSOState, latents: torch.Tensor) -> PSOState:
+        points = frame_of(space, state.position).inward(latents.to(state.position))
+        return replace(
+            state,
+            position=points.unsqueeze(1).expand_as(state.position).contiguous(),
+            begun=torch.ones_like(state.begun),
         )
 
     def center(self, space: Space, state: PSOState) -> torch.Tensor:
@@ -108,7 +119,8 @@ class PSO(Optimizer[PSOState]):
         # Drawn last, so that the draws of one target do not depend on the other targets.
         first = state.generation == 0
         if possible(first):
-            points = torch.where(first.view(-1, 1, 1), space.sample(stream, size), points)
+            begin = near(space, here, space.sample(stream, size), state.begun)
+            points = torch.where(first.view(-1, 1, 1), begin, points)
         return points
 
     def tell(
@@ -129,5 +141,6 @@ class PSO(Optimizer[PSOState]):
             memory=torch.where(better.unsqueeze(-1), here, state.memory),
             scores=torch.where(better, comparable(scores), state.scores),
             known=state.known | better,
+            begun=state.begun,
             generation=state.generation + 1,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -78,6 +78,15 @@ class UMDA(Optimizer[UMDAState]):
             known=torch.zeros(shape, dtype=torch.bool, device=device),
             generation=torch.zeros(targets, dtype=torch.int64, device=device),
         )
+
+    def started_at(self, space: Space, state: UMDAState, latents: torch.Tensor) -> UMDAState:
+        """The start is the only parent of the first generation, with the lowest score of all."""
+        del space
+        elites, scores, known = state.elites.clone(), state.scores.clone(), state.known.clone()
+        elites[:, 0] = latents.to(elites)
+        scores[:, 0] = torch.finfo(scores.dtype).min
+        known[:, 0] = True
+        return replace(state, elites=elites, scores=scores, known=known)
 
     def center(self, space: Space, state: UMDAState) -> torch.Tensor:
         return center_of(space, state.elites, state.known.to(torch.float64))

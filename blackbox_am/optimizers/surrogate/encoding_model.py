@@ -178,6 +178,13 @@ class EncodingModel(Optimizer[EncodingModelState]):
             length=torch.ones(targets, dtype=torch.float64, device=device),
         )
 
+    def started_at(
+        self, space: Space, state: EncodingModelState, latents: torch.Tensor
+    ) -> EncodingModelState:
+        start = SNESState(state.mean, state.sigma, state.generation)
+        moved = self._snes.started_at(space, start, latents)
+        return replace(state, mean=moved.mean, sigma=moved.sigma)
+
     def center(self, space: Space, state: EncodingModelState) -> torch.Tensor:
         return space.project(frame_of(space, state.mean).outward(state.mean))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -19,6 +19,8 @@ from blackbox_am.optimizers.tensor_train import _law as law
 from blackbox_am.optimizers.tensor_train._adam import climb
 from blackbox_am.optimizers.tensor_train._grid import Grid, SearchesGrid
 
+START_CHANGES = 4
+"""Modes of a sample that differ from the start of a search in expectation."""
 CENTER_DRAWS = 32
 """Samples of the law whose most frequent values are its centre."""
 
@@ -125,6 +127,22 @@ class TensorTrain(SearchesGrid[TensorTrainState]):
             steps=torch.zeros(targets, dtype=torch.int64, device=stream.device),
             generation=torch.zeros(targets, dtype=torch.int64, device=stream.device),
         )
+
+    def started_at(
+        self, space: Space, state: TensorTrainState, latents: torch.Tensor
+    ) -> TensorTrainState:
+        """Every matrix of a value of the start is enlarged until about `START_CHANGES` modes of a
+        sample differ from the start.
+        """
+        grid = self.grid_of(space, state.cores)
+        if space.dtype is None:
+            latents = latents.to(state.cores)
+        held = grid.indices(latents.unsqueeze(1))[..., 0].to(torch.int64)
+        keep = max(0.5, 1 - START_CHANGES / grid.modes)
+        factor = (grid.size - 1) * keep / (1 - keep)
+        factors = torch.ones_like(state.cores[..., 0, 0])
+        factors.scatter_(-1, held.unsqueeze(-1), factor)
+        return replace(state, cores=state.cores * factors[..., None, None])
 
     def center(self, space: Space, state: TensorTrainState) -> torch.Tensor:
         """The most frequent value of each coordinate, or code, among `CENTER_DRAWS` samples of the

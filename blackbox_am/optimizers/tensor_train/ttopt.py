@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -113,6 +113,21 @@ class TTOpt(SearchesGrid[TTOptState]):
             best_score=torch.zeros(targets, dtype=torch.float64, device=stream.device),
             known=torch.zeros(targets, dtype=torch.bool, device=stream.device),
             generation=torch.zeros(targets, dtype=torch.int64, device=stream.device),
+        )
+
+    def started_at(self, space: Space, state: TTOptState, latents: torch.Tensor) -> TTOptState:
+        """The start is the best multi-index so far, with the lowest score of all: rows that fill up
+        a generation vary it. The sets of the sweep remain random.
+        """
+        like = torch.empty(0, device=state.best_score.device)
+        grid = self.grid_of(space, like)
+        if space.dtype is None:
+            latents = latents.to(like)
+        return replace(
+            state,
+            best=grid.indices(latents.unsqueeze(1))[..., 0].contiguous(),
+            best_score=torch.full_like(state.best_score, torch.finfo(torch.float64).min),
+            known=torch.ones_like(state.known),
         )
 
     def ask(self, space: Space, state: TTOptState, stream: Stream) -> torch.Tensor:

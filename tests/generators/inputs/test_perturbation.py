@@ -95,6 +95,56 @@ def test_a_zero_latent_is_the_input_in_every_ball_but_of_places() -> None:
         assert latents.grad.abs().max() > 0
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from([("linf", 8 / 255), ("linf", 0.3), ("l2", 0.5), ("l2", 5.0), ("l0", 7)]),
+    st.sampled_from([0.0, 0.01, 1.0, 5.0]),
+    st.booleans(),
+    st.integers(0, 10**6),
+)
+def test_stimuli_of_8_bits_lie_in_the_ball(
+    ball: tuple[Any, float], scale: float, squash: bool, seed: int
+) -> None:
+    kind, radius = ball
+    clean = (_inputs(2, (3, 9, 10), seed) * 255).round().astype(np.uint8)
+    generator = Perturbation(clean, ball=kind, radius=radius, squash=squash, bits=8)
+    latents = scale * generator.space.sample(Stream(seed, "test", 0), 6)[0]
+    targets = torch.tensor([0, 1] * 3)
+    stimuli = generator.render_targets(latents, targets).numpy().astype(np.float64) * 255
+    assert abs(stimuli - stimuli.round()).max() < 1e-4
+    assert 0 <= stimuli.min() <= stimuli.max() <= 255 + 1e-4
+    change = stimuli.round() - clean[targets].astype(np.float64)
+    if kind == "linf":
+        assert abs(change).max() <= radius * 255 + 1e-9
+    elif kind == "l2":
+        assert np.sqrt((change.reshape(6, -1) ** 2).sum(1)).max() <= radius * 255
+    else:
+        assert (abs(change).max(1) > 0).reshape(6, -1).sum(1).max() <= radius
+
+
+def test_a_latent_that_is_the_change_itself() -> None:
+    clean = np.full((1, 1, 2, 2), 128, np.uint8)
+    latent = torch.tensor([[1.0, -1.0, 0.5, 0.0]])
+    linf = Perturbation(clean, radius=8 / 255, squash=False, bits=8)
+    assert (linf.space.kind, linf.space.spec.image_shape) == ("box", (1, 2, 2))
+    assert (linf.render(latent) * 255).round().flatten().tolist() == [136, 120, 132, 128]
+    l2 = Perturbation(clean, ball="l2", radius=0.3, squash=False)
+    assert (l2.render(latent) - 128 / 255).norm() == pytest.approx(0.3, rel=1e-4)
+    assert (l2.render(latent / 15) - 128 / 255).norm() == pytest.approx(0.03, rel=1e-4)
+    places = Perturbation(clean, ball="l0", radius=2, squash=False)
+    assert (places.render(latent) * 255).round().flatten().tolist() == [255, 0, 128, 128]
+    none = torch.zeros(1, 4)
+    assert torch.equal(places.render(none), linf.render(none))
+
+
+def test_gradients_pass_the_rounding() -> None:
+    clean = np.full((1, 1, 2, 2), 128, np.uint8)
+    latent = torch.zeros(1, 4, requires_grad=True)
+    Perturbation(clean, radius=0.1, squash=False, bits=8).render(latent).sum().backward()
+    assert latent.grad is not None
+    assert latent.grad.tolist() == [pytest.approx([0.1] * 4, rel=1e-3)]
+
+
 def test_tiles_and_frequencies() -> None:
     clean = np.full((1, 1, 6, 9), 0.5, np.float32)
     latents = torch.randn(1, 9)

@@ -13,6 +13,9 @@ from blackbox_am.errors import InvalidSpec
 from blackbox_am.optimizers.choosing.noise_handling import NoiseHandling, disorder
 from blackbox_am.testing.searches import Search, quadratic
 
+ALWAYS = torch.tensor([[True]])
+"""Every one of the last rows repeats another one."""
+
 
 def space(dim: int = 6) -> Space:
     return build_space(SpaceSpec("normal", dim))
@@ -36,20 +39,26 @@ def test_disorder_counts_the_rows_between_two_answers() -> None:
             [5.0, nan, nan, nan, 2.5],
         ]
     )
-    seen, known = disorder(scores, 1)
+    seen, known = disorder(scores, 1, ALWAYS)
     assert seen[:5].tolist() == [0, 1, 3, 0, 3]
     assert known.tolist() == [True] * 5 + [False] * 2
 
 
+def test_a_row_that_was_replaced_was_not_repeated() -> None:
+    scores = torch.tensor([[5.0, 1.0, 4.0, 3.0, 0.0, 3.5]])
+    seen, known = disorder(scores, 2, torch.tensor([[False, True]]))
+    assert (seen.tolist(), known.tolist()) == ([3 * 1 / 4], [True])
+
+
 def test_disorder_averages_over_repeated_rows() -> None:
     scores = torch.tensor([[5.0, 1.0, 4.0, 3.0, 5.0, 3.5]])  # 0 of 4 rows, and 1 of 4
-    seen, _ = disorder(scores, 2)
+    seen, _ = disorder(scores, 2, ALWAYS)
     assert seen.tolist() == [3 * 1 / 8]
 
 
 def test_disorder_of_chance_is_one() -> None:
     scores = torch.rand(20_000, 12, generator=torch.Generator().manual_seed(3))
-    assert disorder(scores, 2)[0].mean() == pytest.approx(1, abs=0.02)
+    assert disorder(scores, 2, ALWAYS)[0].mean() == pytest.approx(1, abs=0.02)
 
 
 @pytest.mark.parametrize(("population", "repeats", "expected"), [(20, 0.05, 1), (20, 0.3, 6)])

@@ -52,7 +52,7 @@ def test_steps_are_measured_in_the_prior() -> None:
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
 def test_rows_without_a_gradient_stay(bad: float) -> None:
     space = build_space(SpaceSpec("normal", 5))
-    search = Search(Adam(), space, targets=(0,))
+    search = Search(Adam(population=4), space, targets=(0,))
     start = search.ask()
     gradients = torch.ones_like(start)
     gradients[0, 2, 3] = bad
@@ -68,7 +68,17 @@ def test_decay_pulls_towards_the_prior() -> None:
     space = build_space(SpaceSpec("normal", 8))
     flat = torch.zeros(1, 4, 8)
     for decay, factor in ((0.0, 1.0), (1.0, 0.95)):
-        search = Search(Adam(decay=decay), space, targets=(0,))
+        search = Search(Adam(population=4, decay=decay), space, targets=(0,))
         start = search.ask()
         state = search.optimizer.tell(space, search.state, start, torch.zeros(1, 4), flat)
         torch.testing.assert_close(state.position, factor * start)
+
+
+def test_the_centre_is_the_ascent_whose_last_scores_were_highest() -> None:
+    space = build_space(SpaceSpec("normal", 4))
+    search = Search(Adam(population=2), space, targets=(0,))
+    for _ in range(30):
+        latents = search.ask()
+        noise = 3.0 * (search.generation % 2)  # row 0 has single scores above those of row 1
+        search.tell(latents, torch.tensor([[-1.0 + noise, 1.0]]))
+    torch.testing.assert_close(search.center(), search.ask()[:, 1])

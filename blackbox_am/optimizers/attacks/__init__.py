@@ -1,0 +1,1 @@
+"""Attacks: searches in a box around an input for a change that fools a model."""

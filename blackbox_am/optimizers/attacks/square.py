@@ -1,0 +1,185 @@
+"""Square attack: random search with square changes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.optimizer import Optimizer, SearchContext
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.optimizers._incumbents import comparable
+from blackbox_am.optimizers._parameters import at_least, share
+from blackbox_am.optimizers.attacks import _squares
+from blackbox_am.optimizers.attacks._ball import changes_of, image_of, latents_of
+
+SCHEDULE_BUDGET = 10_000
+"""The budget for which the paper gives its schedule."""
+HALVINGS = (10, 50, 200, 500, 1_000, 2_000, 4_000, 6_000, 8_000)
+"""Queries of a budget of 10,000 after which the squares' share of the input halves."""
+
+
+@dataclass
+class SquareState:
+    """State of K attacks.
+
+    Attributes:
+        target: (K,) int64, the position of each target in the study.
+        change: (K, D) the best change so far, in units of the ball.
+        score: (K,) float64, its score.
+        known: (K,) bool, whether there is a score.
+        queries: (K,) int64, generations told.
+    """
+
+    target: torch.Tensor
+    change: torch.Tensor
+    score: torch.Tensor
+    known: torch.Tensor
+    queries: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Square(Optimizer[SquareState]):
+    """Square attack: one query a generation, which changes the best change so far in a square
+    window of random place; the change is kept if the score does not fall.
+
+    Source: M. Andriushchenko, F. Croce, N. Flammarion and M. Hein, "Square Attack: a
+    query-efficient black-box adversarial attack via random search" (ECCV 2020), Algorithms 1 to 3.
+    ``linf``: the first change is a vertical stripe of -1 or 1 for each column and channel; a
+    proposal sets one value, -1 or 1, for each channel of the window. ``l2``: the first change is a
+    grid of tiles, each a pair of pyramids of opposite sign; a proposal moves the energy of two
+    windows into a new pair of pyramids in the first. The window's share of the input starts at
+    `share` and halves at the paper's queries, which are scaled to the study's budget.
+
+    Where the generator knows what the range of the input cuts off (`perturbation` does), changes
+    are cut off before they are compared and before their energy is measured, as in the paper. This
+    implementation differs in two things. An equal score is accepted. An input without height and
+    width, such as a series or a row of a table, is one line, and windows are parts of the line.
+
+    The space is a box around the input: `perturbation` with ``squash = false`` and the same ball.
+
+    Attributes:
+        norm: the ball: `linf` or `l2`.
+        share: p, the window's share of the input at first. None is the paper's: .05 for `linf`, .1
+            for `l2`. On models that were trained against attacks, .3 (CIFAR) and .8 are better.
+        budget: queries of the schedule; the study's budget if None.
+    """
+
+    name: ClassVar[str] = "square"
+    state_type: ClassVar[type[SquareState]] = SquareState
+    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
+
+    norm: Literal["linf", "l2"] = "linf"
+    share: float | None = None
+    budget: int | None = None
+
+    def __post_init__(self) -> None:
+        share(share=self.share)
+        at_least(1, "the schedule is a share of it", budget=self.budget)
+
+    def population_size(self, space: Space) -> int:
+        del space
+        return 1
+
+    def resolve(self, space: Space, context: SearchContext) -> Optimizer[Any]:
+        del space
+        return self if self.budget else replace(self, budget=context.queries_per_target)
+
+    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
+        del network
+        mine = copy.copy(self)
+        object.__setattr__(mine, "_generator", generator)
+        return mine
+
+    def init(self, space: Space, targets: int, stream: Stream) -> SquareState:
+        first = _squares.stripes if self.norm == "linf" else _squares.tiles
+        target = torch.arange(targets, device=stream.device)
+        change = first(image_of(space), stream).flatten(1)
+        return SquareState(
+            target=target,
+            change=self._cut(space, target, change),
+            score=torch.zeros(targets, dtype=torch.float64, device=stream.device),
+            known=torch.zeros(targets, dtype=torch.bool, device=stream.device),
+            queries=torch.zeros(targets, dtype=torch.int64, device=stream.device),
+        )
+
+    def started_at(self, space: Space, state: SquareState, latents: torch.Tensor) -> SquareState:
+        change = changes_of(space, latents).to(state.change.dtype)
+        return replace(state, change=self._cut(space, state.target, change))
+
+    def ask(self, space: Space, state: SquareState, stream: Stream) -> torch.Tensor:
+        image = image_of(space)
+        best = state.change.reshape(-1, *image)
+        side = self._side(image, state.queries)
+        if self.norm == "linf":
+            limits = self._limits(space, state.target, state.change)
+            proposed = _squares.painted(
+                best, side, stream, tuple(x.reshape(-1, *image) for x in limits)
+            )
+        else:
+            proposed = _squares.moved(best, side, stream)
+        proposed = proposed.flatten(1)
+        # The first change is measured before it is changed.
+        change = torch.where(state.known[:, None], proposed, state.change)
+        return latents_of(space, change).unsqueeze(1)
+
+    def tell(
+        self,
+        space: Space,
+        state: SquareState,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> SquareState:
+        del gradients
+        told = scores[:, 0]
+        better = ~told.isnan() & (~state.known | (comparable(scores)[:, 0] >= state.score))
+        change = self._cut(space, state.target, changes_of(space, latents[:, 0]))
+        return SquareState(
+            target=state.target,
+            change=torch.where(better[:, None], change, state.change),
+            score=torch.where(better, comparable(scores)[:, 0], state.score),
+            known=state.known | better,
+            queries=state.queries + 1,
+        )
+
+    def _cut(self, space: Space, target: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+        """`change` (K, D) without the part that the range of the input cuts off."""
+        low, high = self._limits(space, target, change)
+        return change.clamp(low, high)
+
+    def _limits(
+        self, space: Space, target: torch.Tensor, like: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Least and greatest changes (K or 1, D), in units of the ball."""
+        generator: Generator | None = getattr(self, "_generator", None)
+        limits = None if generator is None else generator.latent_limits(target)
+        if limits is None:
+            ones = torch.ones_like(like[:1])
+            return -ones, ones
+        low, high = (changes_of(space, limit.to(like.dtype)) for limit in limits)
+        return low, high
+
+    def _side(self, image: tuple[int, int, int], queries: torch.Tensor) -> torch.Tensor:
+        """(K,) int64: the side of the window of each target."""
+        _, height, width = image
+        budget = self.budget or SCHEDULE_BUDGET
+        scaled = queries * SCHEDULE_BUDGET // budget
+        edges = torch.tensor(HALVINGS, device=queries.device)
+        halvings = (scaled[:, None] > edges).sum(1)
+        first = self.share if self.share is not None else (0.05 if self.norm == "linf" else 0.1)
+        part = first / 2.0**halvings
+        if height == 1:
+            side, most = (part * width).round(), width - 1
+        else:
+            side, most = (part * height * width).sqrt().round(), min(height, width) - 1
+        if self.norm == "l2":
+            side = side.clamp(min=3)
+            side = side + (side % 2 == 0)
+        return side.clamp(1, max(most, 1)).to(torch.int64)
