@@ -242,7 +242,8 @@ def generators(
         ),
     ] = None,
     oracle: Annotated[
-        str, typer.Option(help="Model of the units: cnn, vit, or with --assets resnet20.")
+        str,
+        typer.Option(help="Model of the units: cnn, vit, or with --assets resnet20 or squeezenet."),
     ] = "cnn",
     optimizer: Annotated[
         str, typer.Option("--optimizer", "-o", help="NAME or NAME,PARAMETER=VALUE.")
@@ -265,7 +266,7 @@ def generators(
     speed: rows a second, compared with the bare module. Both are measured in turn.
 
     search: activation over natural maximum for the same units, optimizer and budget, and the
-    distance of the best stimuli to natural images.
+    distance of the best stimuli to natural images. With --results, a stopped search continues.
 
     basis: the same search in eigenbases of each generator: scaled, truncated and growing.
 
@@ -277,7 +278,7 @@ def generators(
     request = bench.Request(
         parts=tuple(part or bench.USUAL),
         oracle=oracle,
-        generators=tuple(generator or problems.rendering((3, 32, 32))),
+        generators=tuple(generator or problems.usual_generators(oracle)),
         optimizer=optimizer,
         units=units,
         seeds=seeds,
