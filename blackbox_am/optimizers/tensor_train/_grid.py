@@ -89,18 +89,6 @@ def _transposed(numbers: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def joined(indices: torch.Tensor, bits: int) -> torch.Tensor:
-    """(..., M / bits, P): every `bits` modes of multi-indices (..., M, P) as one number, the
-    first the lowest.
-    """
-    if bits == 1:
-        return indices
-    shifts = torch.arange(bits, dtype=indices.dtype, device=indices.device).unsqueeze(-1)
-    *lead, modes, population = indices.shape
-    split = indices.reshape(*lead, modes // bits, bits, population)
-    return (split << shifts).sum(-2, dtype=indices.dtype)
-
-
 @dataclass(frozen=True)
 class SearchesGrid(Optimizer[State]):
     """An optimizer of multi-indices.
