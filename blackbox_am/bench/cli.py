@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,10 @@ JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the ta
 @app.command()
 @ends_in_order()
 def loop(
-    generations: Annotated[int, typer.Option(help="Generations in (a).", min=2)] = 24,
+    part: Annotated[
+        list[str] | None, typer.Option("--part", help="a, b, c or d; default all. Repeatable.")
+    ] = None,
+    generations: Annotated[int, typer.Option(help="Generations in (a) and (d).", min=2)] = 24,
     repeats: Annotated[int, typer.Option(help="Studies of each kind in (b).", min=1)] = 12,
     seconds: Annotated[float, typer.Option(help="Seconds for each rate in (c).", min=0.1)] = 10.0,
     json_file: JsonFile = None,
@@ -40,17 +44,24 @@ def loop(
 
     (a) time of a study over the time of oracle and generator alone; (b) time over loopback
     against time in one process; (c) candidates a second through ask and tell, with a durable
-    journal.
+    journal; (d) as (a) for other numbers of targets, and the rows that the oracle computes over the
+    rows that the search needs.
     """
+    from blackbox_am.bench import local_loop
     from blackbox_am.bench import loop as bench
 
-    lines = [
-        bench.study_overhead(generations, say),
-        bench.wire_overhead(repeats, 6, say),
-        bench.ask_tell_rate(512, seconds, say),
-        bench.ask_tell_rate(4096, seconds, say),
-    ]
-    title = f"bench loop: K·P = 256 rows a generation, {bench.threads()} threads"
+    ways: dict[str, Callable[[], list[measurement.Measurement]]] = {
+        "a": lambda: local_loop.study_overhead(generations, say),
+        "b": lambda: [bench.wire_overhead(repeats, 6, say)],
+        "c": lambda: [bench.ask_tell_rate(dimension, seconds, say) for dimension in (512, 4096)],
+        "d": lambda: local_loop.target_numbers(generations, say),
+    }
+    chosen = part or list(ways)
+    for name in chosen:
+        if name not in ways:
+            raise InvalidInput(f"--part: unknown part {name!r}; expected {', '.join(ways)}")
+    lines = [line for name in chosen for line in ways[name]()]
+    title = f"bench loop: (a), (b) 256 rows a generation; {local_loop.threads()} threads"
     measurement.show(title, lines, json_file)
 
 
@@ -231,7 +242,8 @@ def generators(
         ),
     ] = None,
     oracle: Annotated[
-        str, typer.Option(help="Model of the units: cnn, vit, or with --assets resnet20.")
+        str,
+        typer.Option(help="Model of the units: cnn, vit, or with --assets resnet20 or squeezenet."),
     ] = "cnn",
     optimizer: Annotated[
         str, typer.Option("--optimizer", "-o", help="NAME or NAME,PARAMETER=VALUE.")
@@ -254,7 +266,7 @@ def generators(
     speed: rows a second, compared with the bare module. Both are measured in turn.
 
     search: activation over natural maximum for the same units, optimizer and budget, and the
-    distance of the best stimuli to natural images.
+    distance of the best stimuli to natural images. With --results, a stopped search continues.
 
     basis: the same search in eigenbases of each generator: scaled, truncated and growing.
 
@@ -266,7 +278,7 @@ def generators(
     request = bench.Request(
         parts=tuple(part or bench.USUAL),
         oracle=oracle,
-        generators=tuple(generator or problems.rendering((3, 32, 32))),
+        generators=tuple(generator or problems.usual_generators(oracle)),
         optimizer=optimizer,
         units=units,
         seeds=seeds,

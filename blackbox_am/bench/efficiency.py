@@ -9,6 +9,7 @@ score among the first n.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import math
 import time
@@ -24,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am import Result
-from blackbox_am.bench import naturals, plausibility, problems, searching
+from blackbox_am.bench import naturals, plausibility, problems, searching, squeezenet
 from blackbox_am.core.spec import OptimizerSpec
 from blackbox_am.core.tensors import to_uint8
 from blackbox_am.errors import BlackboxError, InvalidInput
@@ -63,6 +64,12 @@ class Cell:
     first: int = 0
 
     @property
+    def study(self) -> str:
+        """The id of the cell's study; the budget is not part of it, and can be extended."""
+        text = json.dumps({**asdict(self), "queries": 0}, sort_keys=True)
+        return f"bench-{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+
+    @property
     def key(self) -> str:
         """The key of the cell in a file of results."""
         return json.dumps(asdict(self), sort_keys=True)
@@ -82,6 +89,8 @@ class Outcome:
             `plausibility`; empty if not requested.
         pictures: (units, *stimulus) uint8, the best stimulus over all seeds; empty if not
             requested.
+        recognised: (units,) whether the model assigns the best stimulus to the unit's class; empty
+            if the units are not the logits of a classifier.
     """
 
     cell: Cell
@@ -91,6 +100,7 @@ class Outcome:
     failure: str = ""
     strange: Floats = field(default_factory=lambda: np.empty((0, 0)))
     pictures: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    recognised: tuple[bool, ...] = ()
 
 
 def optimizer_spec(label: str) -> OptimizerSpec:
@@ -120,29 +130,46 @@ def checkpoints(queries: int) -> tuple[int, ...]:
     return tuple(sorted({int(step) for step in steps} | {queries} | budgets))
 
 
-def run(cell: Cell, assets: Path | None, *, look: bool = False) -> Outcome:
-    """Search one cell; with `look` also compute strangeness and pictures."""
+def run(
+    cell: Cell, assets: Path | None, results: Path | None = None, *, look: bool = False
+) -> Outcome:
+    """Search one cell; with `look` also compute strangeness and pictures.
+
+    Beside the file `results` stands a journal, from which a search that was stopped continues.
+    """
     torch.set_num_threads(1)
     started = time.perf_counter()
     problem = problems.problem(cell.problem, cell.units, assets, cell.first)
     at = checkpoints(cell.queries)
     try:
-        result, found = _search(problem, cell, at)
+        result, found = _search(problem, cell, at, results)
         found = found.reshape(len(at), cell.units, cell.seeds)
-        looks = _looks(problem, searching.best_latents(result), found[-1]) if look else ()
+        looks: tuple[Any, ...] = ()
+        if look:
+            looks = _looks(problem, searching.best_latents(result), found[-1], assets)
     except BlackboxError as error:
         return Outcome(cell, at, np.empty(0), time.perf_counter() - started, error.message)
     return Outcome(cell, at, found, time.perf_counter() - started, "", *looks)
 
 
-def _search(problem: problems.Problem, cell: Cell, at: tuple[int, ...]) -> tuple[Result, Floats]:
+def _search(
+    problem: problems.Problem, cell: Cell, at: tuple[int, ...], results: Path | None
+) -> tuple[Result, Floats]:
     """The search of a cell, and (len(at), K) what it found after each number of queries."""
     name, parameters = problems.parsed_label(cell.optimizer)
     parameters, images = naturals.without(parameters)
 
     def search(queries: int, start: NDArray[Any] | None = None) -> Result:
         return searching.search(
-            problem, cell.seeds, name, parameters, queries=queries, noise=cell.noise, start=start
+            problem,
+            cell.seeds,
+            name,
+            parameters,
+            queries=queries,
+            noise=cell.noise,
+            start=start,
+            store=":memory:" if results is None else results.with_suffix(".sqlite3"),
+            name=cell.study,
         )
 
     if not images:
@@ -162,13 +189,21 @@ def _search(problem: problems.Problem, cell: Cell, at: tuple[int, ...]) -> tuple
 
 
 def _looks(
-    problem: problems.Problem, latents: torch.Tensor, found: Floats
-) -> tuple[Floats, NDArray[np.uint8]]:
-    """The fields `strange` and `pictures` of `Outcome`, for the final latents."""
+    problem: problems.Problem, latents: torch.Tensor, found: Floats, assets: Path | None
+) -> tuple[Floats, NDArray[np.uint8], tuple[bool, ...]]:
+    """The fields `strange`, `pictures` and `recognised` of `Outcome`, for the final latents."""
     stimuli = _rendered(problem, latents)
     strange = plausibility.strangeness(stimuli, problem.images)
     best = stimuli.reshape(*found.shape, *stimuli.shape[1:])[range(len(found)), found.argmax(1)]
-    return strange.numpy().reshape(found.shape).astype(np.float64), to_uint8(best.numpy())
+    recognised: tuple[bool, ...] = ()
+    if assets is not None and problem.name.startswith(squeezenet.NAME):
+        classes = squeezenet.recognised(best, assets).tolist()
+        recognised = tuple(
+            str(unit) == f"logits:{number}"
+            for unit, number in zip(problem.units, classes, strict=True)
+        )
+    plain = strange.numpy().reshape(found.shape).astype(np.float64)
+    return plain, to_uint8(best.numpy()), recognised
 
 
 def _rendered(problem: problems.Problem, latents: torch.Tensor) -> torch.Tensor:
@@ -195,7 +230,8 @@ def run_all(
     Args:
         cells: the cells.
         assets: folder of assets, or None.
-        results: file to which each outcome is appended; cells in this file are not repeated.
+        results: file to which each outcome is appended; cells in this file are not repeated, and
+            a cell that was stopped continues.
         jobs: number of processes.
         say: called with a text after each outcome.
         look: whether to compute strangeness and pictures; cells that `results` contains without
@@ -208,7 +244,7 @@ def run_all(
     }
     missing = [cell for cell in cells if cell.key not in known]
     say(f"{len(cells) - len(missing)} of {len(cells)} searches are in the results already")
-    for number, outcome in enumerate(_run_missing(missing, assets, jobs, look=look), 1):
+    for number, outcome in enumerate(_run_missing(missing, assets, results, jobs, look=look), 1):
         known[outcome.cell.key] = outcome
         if results is not None:
             with results.open("a") as file:
@@ -223,14 +259,15 @@ def run_all(
 
 
 def _run_missing(
-    cells: Sequence[Cell], assets: Path | None, jobs: int, *, look: bool
+    cells: Sequence[Cell], assets: Path | None, results: Path | None, jobs: int, *, look: bool
 ) -> Iterable[Outcome]:
     if jobs == 1:
-        yield from (run(cell, assets, look=look) for cell in cells)
+        yield from (run(cell, assets, results, look=look) for cell in cells)
         return
     # Forked processes would share torch's threads and locks.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(run, cell, assets, look=look) for cell in cells]):
+        waiting = [pool.submit(run, cell, assets, results, look=look) for cell in cells]
+        for future in as_completed(waiting):
             yield future.result()
 
 
@@ -262,6 +299,7 @@ def load(results: Path | None) -> list[Outcome]:
             plain["failure"],
             np.asarray(plain.get("strange", [[]]), dtype=np.float64),
             _pictures(plain.get("pictures")),
+            tuple(plain.get("recognised", ())),
         )
         outcomes[outcome.cell.key] = outcome
     return list(outcomes.values())

@@ -70,6 +70,7 @@ def search_sheet(outcomes: Sequence[Outcome], optimizer: str) -> Sheet:
     cell = outcomes[0].cell
     worked = [outcome for outcome in outcomes if not outcome.failure]
     worked.sort(key=lambda outcome: -float(np.median(outcome.found[-1])))
+    classes = any(outcome.recognised for outcome in worked)
     budgets = sorted({n for o in worked for n in o.at if n in BUDGETS} | {cell.queries})
     rows = tuple(
         (
@@ -78,6 +79,7 @@ def search_sheet(outcomes: Sequence[Outcome], optimizer: str) -> Sheet:
             f"{np.mean(outcome.found[-1] > 1):.0%}",
             median_queries(outcome, np.ones(outcome.cell.units)),
             _quartiles(outcome),
+            *([_recognised(outcome)] if classes else []),
         )
         for outcome in worked
     )
@@ -90,6 +92,7 @@ def search_sheet(outcomes: Sequence[Outcome], optimizer: str) -> Sheet:
             "above natural max",
             "queries to natural max",
             "strangeness",
+            *(["right class"] if classes else []),
         ),
         rows,
         (
@@ -98,9 +101,18 @@ def search_sheet(outcomes: Sequence[Outcome], optimizer: str) -> Sheet:
                 "shipped vision transformer, over the median distance between natural neighbours; "
                 "median [quartiles]."
             ),
+            *(
+                ["Right class: units whose logit is the largest of all for the best stimulus."]
+                if classes
+                else []
+            ),
             *(f"{name_of(o, optimizer)}: {o.failure}." for o in outcomes if o.failure),
         ),
     )
+
+
+def _recognised(outcome: Outcome) -> str:
+    return f"{sum(outcome.recognised)} of {len(outcome.recognised)}"
 
 
 def _quartiles(outcome: Outcome) -> str:

@@ -212,7 +212,8 @@ def _speed(name: str, generator: Generator, ours: Any, theirs: Any) -> Speed:
 
 
 def draw(outcomes: Sequence[efficiency.Outcome], request: Request, path: Path) -> None:
-    """Draw the best stimuli: one row for each generator, one column for each unit.
+    """Draw the best natural images, and the best stimuli of each generator; one column for each
+    unit.
 
     The number below a stimulus is its activation over the unit's natural maximum.
 
@@ -222,8 +223,11 @@ def draw(outcomes: Sequence[efficiency.Outcome], request: Request, path: Path) -
     worked = [outcome for outcome in outcomes if not outcome.failure and outcome.pictures.size]
     if not worked:
         raise InvalidInput("every search failed, so there is nothing to draw; the table says why")
-    units = problems.problem(worked[0].cell.problem, request.units, request.assets).units[:SHOWN]
-    rows = [
+    problem = problems.problem(worked[0].cell.problem, request.units, request.assets)
+    units = problem.units[:SHOWN]
+    natural = problem.images[problem.natural_best[:SHOWN]].numpy()
+    rows = [plots.Row("best\nnatural", list(natural), [1.0] * len(natural))]
+    rows += [
         plots.Row(
             generator_sheets.name_of(outcome, request.optimizer).replace(" ", "\n"),
             list(outcome.pictures[:SHOWN]),

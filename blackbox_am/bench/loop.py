@@ -1,7 +1,5 @@
-"""`bench loop`: the overhead of a study over the model itself.
+"""`bench loop`, parts (b) and (c): the overhead of the server.
 
-(a) The whole study with its journal on disk, against generator and oracle alone on the
-    same latents in the same batches. The two alternate, generation by generation.
 (b) The same study on a server, created and watched over loopback, against a local one.
     The two alternate, study by study. Both times are those of a whole client's wait.
 (c) Ask and Tell over the wire: candidates a second, each durable before it is
@@ -17,67 +15,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from blackbox_am.bench import local_loop
+from blackbox_am.bench.local_loop import POPULATION, TARGETS
 from blackbox_am.bench.measurement import Measurement, at_least, compare
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.client import Client, connect
 from blackbox_am.core.spec import (
     Budget,
-    GeneratorSpec,
     ObjectiveSpec,
     OptimizerSpec,
     SpaceSpec,
     StudySpec,
-    objective,
 )
-from blackbox_am.evaluation import Rows
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import local
 from blackbox_am.studies.live import LiveStudy
-from blackbox_am.studies.measuring import evaluator_of
 from blackbox_am.studies.resolving import Request, resolve
 from blackbox_am.testing.server import ServerProcess
 
 Progress = Callable[[str], None]
 
-POPULATION = 16
-UNITS = [f"head:{k}" for k in range(10)] + [f"layer1.0.conv1:{k}" for k in range(6)]
-"""K = 16 units, so that a generation has K·P = 256 rows."""
-
-
-def study_overhead(generations: int, say: Progress) -> Measurement:
-    """(a): seconds a generation, whole study over evaluator alone."""
-    catalogue = Catalogue.default()
-    oracle, generator = catalogue.oracle("cifar_cnn"), catalogue.generator("cifar_vae")
-    spec = _spec((generations + 2) * POPULATION)
-    whole, alone = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        store = SQLStore(str(Path(folder) / "loop.sqlite3"))
-        request = Request(spec=spec, generator=generator, oracle=oracle)
-        live = LiveStudy.create(store, "loop", resolve(request).created)
-        evaluator = evaluator_of(live, request)
-        assert evaluator is not None  # the oracle has no quota
-        live.start()
-        for index in range(generations + 1):
-            generation = live.generation()
-            rows = Rows.of(generation.latents.clone(), generation.targets)
-            started = time.perf_counter()
-            evaluator.submit(rows).result()
-            between = time.perf_counter()
-            generation = live.generation()
-            rows = Rows.of(generation.latents, generation.targets, generation.wanted)
-            live.tell_generation(generation, evaluator.submit(rows).result())
-            live.generation()  # the next generation is asked within the measured time
-            if index:  # the first is a warm-up
-                alone.append(between - started)
-                whole.append(time.perf_counter() - between)
-            say(f"(a) generation {index} of {generations}")
-        store.close()
-    return compare(
-        "(a) whole study / oracle + generator alone", whole, alone, "s/generation", at_most=1.05
-    )
+UNITS = local_loop.UNITS[:TARGETS]
 
 
 def wire_overhead(repeats: int, generations: int, say: Progress) -> Measurement:
@@ -184,18 +144,3 @@ def _remote_study(client: Client, index: int, queries: int) -> None:
     for _ in study.watch():
         pass
     study.best()
-
-
-def _spec(queries: int) -> StudySpec:
-    return StudySpec(
-        targets=tuple(objective(unit) for unit in UNITS),
-        budget=Budget(queries_per_target=queries),
-        generator=GeneratorSpec("cifar_vae"),
-        oracle="cifar_cnn",
-        optimizer=OptimizerSpec("cma", {"population": POPULATION}),
-    )
-
-
-def threads() -> int:
-    """Number of torch's threads in this benchmark."""
-    return torch.get_num_threads()

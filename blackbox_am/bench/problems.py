@@ -77,12 +77,22 @@ class Problem:
     @cached_property
     def natural_maxima(self) -> torch.Tensor:
         """(units,) float64: the largest activation of each unit over the natural images."""
+        return self._natural.amax(0).to(torch.float64)
+
+    @property
+    def natural_best(self) -> torch.Tensor:
+        """(units,) int64: the number of the natural image with the largest activation."""
+        return self._natural.argmax(0)
+
+    @cached_property
+    def _natural(self) -> torch.Tensor:
+        """(N, units) activations of the natural images."""
         with torch.no_grad():
             batches = [
                 self.oracle.observe(batch, self.units)
                 for batch in torch.split(self.images, NATURAL_BATCH)
             ]
-        return torch.cat(batches).amax(0).to(torch.float64)
+        return torch.cat(batches)
 
 
 def names(assets: Path | None) -> str:
@@ -105,6 +115,13 @@ def rendering(shape: tuple[int, ...]) -> list[str]:
         for name, made in found.items()
         if made.stimulus_shape == shape and made.space.kind != "categorical"
     ]
+
+
+def usual_generators(oracle: str) -> list[str]:
+    """The generators whose stimuli the oracle of this name takes, as far as they need no file."""
+    if oracle == squeezenet.NAME:
+        return list(squeezenet.GENERATORS)
+    return rendering((3, 32, 32))
 
 
 def problem(name: str, units: int, assets: Path | None, first: int = 0) -> Problem:

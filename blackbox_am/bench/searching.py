@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -55,6 +56,8 @@ def search(
     queries: int,
     noise: str,
     start: NDArray[Any] | None = None,
+    store: str | Path = ":memory:",
+    name: str = "bench",
 ) -> Result:
     """Searches every unit of a problem `seeds` times, in one study.
 
@@ -65,6 +68,8 @@ def search(
         queries: rows for each target.
         noise: see `level`.
         start: (K, D) latents at which the searches begin; None for the optimizer's own start.
+        store: journal of the study, from which a search that was stopped continues.
+        name: of the study in the journal.
 
     Raises:
         BlackboxError: if the optimizer refuses the problem, or fails.
@@ -86,6 +91,8 @@ def search(
         start=start,
         keep_latents="best" if spread == 0 else "all",
         device="cpu",
+        store=store,
+        study_id=name,
     )
 
 

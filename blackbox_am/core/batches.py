@@ -9,6 +9,7 @@ its last row.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 
@@ -17,6 +18,12 @@ import torch
 from blackbox_am.core.linear_algebra import aligned
 
 log = logging.getLogger(__name__)
+
+ENOUGH_VALUES = 64
+"""Number of different values of each quantity that must be equal in batches of another size."""
+
+PADDING_PER_TEST = 4
+"""Rows of padding for each row of a test of a smaller batch size."""
 
 
 class BatchLimit:
@@ -74,3 +81,53 @@ def fixed_batch_size(rows: int, preferred: int) -> int:
     """
     calls = -(-rows // preferred)
     return -(-rows // calls)
+
+
+class BatchSizes:
+    """The batch sizes of one model: a whole size, and smaller sizes that give the same bits.
+
+    If targets of a study have finished, most of a whole batch is padding. A smaller size is used
+    after tests in which the model has given the same bits in batches of both sizes. The kernels of
+    a model are chosen by the shape of a batch, so a size that gives other bits gives them for most
+    values; `ENOUGH_VALUES` equal values exclude this.
+
+    A test is made when the padding that the size would have saved is `PADDING_PER_TEST` times the
+    rows of the test, so tests cost little beside the padding.
+
+    Args:
+        whole: rows in a batch of the whole size.
+    """
+
+    def __init__(self, whole: int) -> None:
+        self._whole = whole
+        self._padding: dict[int, int] = {}
+        self._equal: dict[int, float] = {whole: math.inf}
+
+    def of(self, rows: int) -> int:
+        """The batch size for a generation of `rows` rows."""
+        size = fixed_batch_size(rows, self._whole)
+        return size if self._equal.get(size, 0) >= ENOUGH_VALUES else self._whole
+
+    def to_test(self, rows: int) -> int | None:
+        """The size to be tested on a generation of `rows` rows, which was measured in batches of
+        the whole size; None for no test.
+        """
+        size = fixed_batch_size(rows, self._whole)
+        if not 0 <= self._equal.get(size, 0) < ENOUGH_VALUES:
+            return None
+        calls = -(-rows // size)
+        padding = self._padding.get(size, 0) + calls * (self._whole - size)
+        due = padding >= PADDING_PER_TEST * rows
+        self._padding[size] = 0 if due else padding
+        return size if due else None
+
+    def tested(self, size: int, *, equal: int, differs: bool) -> None:
+        """Records a test of batches of `size`.
+
+        Args:
+            size: the tested size.
+            equal: the number of different values with the same bits in batches of both sizes, of
+                the quantity that has the fewest.
+            differs: whether any value has other bits; the size is then never used.
+        """
+        self._equal[size] = -math.inf if differs else self._equal.get(size, 0) + equal

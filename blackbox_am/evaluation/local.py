@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 
-from blackbox_am.core.batches import in_fixed_batches
+from blackbox_am.core.batches import BatchSizes, in_fixed_batches
 from blackbox_am.core.criterion import Criterion
 from blackbox_am.core.generator import Generator, check_fit, check_latent_shape, check_targets
 from blackbox_am.core.layout import Layout, layouts_of
@@ -24,6 +25,7 @@ from blackbox_am.core.oracle import (
     check_units,
     failures_of,
 )
+from blackbox_am.core.repeating import afresh
 from blackbox_am.core.types import FloatArray
 from blackbox_am.errors import GradientUnavailable, OutOfMemory
 from blackbox_am.evaluation._table import Table, check_measures, measured
@@ -36,7 +38,9 @@ class LocalEvaluator:
     targets.
 
     Generator and oracle receive only batches of `batch_size` rows, so that a value does not depend
-    on the other rows of its batch; a billable oracle receives no padding. The same units are
+    on the other rows of its batch; a billable oracle receives no padding. For fewer rows, such as
+    those of the targets that have not finished, batches are smaller if generator and oracle give
+    the same bits in them, which is tested (`BatchSizes`). The same units are
     observed in every batch, whatever targets are still active. The oracle does not receive a
     stimulus that is not finite: a billable oracle receives a smaller batch, another oracle receives
     zeros instead.
@@ -45,7 +49,7 @@ class LocalEvaluator:
         generator: from latents to stimuli.
         oracle: from stimuli to activations.
         objectives: one for each target.
-        batch_size: rows in each call.
+        batch_size: rows in each call of the whole size.
         criteria: one for each target, or none; their quantities are measured too.
 
     Raises:
@@ -85,7 +89,7 @@ class LocalEvaluator:
         check_latent_shape(self.generator.space, rows.latents)
         future: Future[Observation] = Future()
         try:
-            future.set_result(self._measured(rows, gradients))
+            future.set_result(self._fitted(rows, gradients))
         except BaseException as error:
             if not isinstance(error, Exception):
                 raise
@@ -118,22 +122,36 @@ class LocalEvaluator:
         nothing = torch.zeros(len(stimuli), self.generator.space.dim, device=stimuli.device)
         return self._measure(nothing, stimuli, torch.zeros(len(stimuli), dtype=torch.int64))
 
-    def _measured(self, rows: Rows, gradients: bool) -> Observation:
+    def _fitted(self, rows: Rows, gradients: bool) -> Observation:
+        """The observation of `rows` in batches of a size that gives the bits of `batch_size`."""
+        if gradients or self.billable or not len(rows):
+            return self._measured(rows, self.batch_size, gradients=gradients)
+        found = self._measured(rows, self._sizes.of(len(rows)))
+        size = self._sizes.to_test(len(rows))
+        if size is None:
+            return found
+        with afresh():
+            again = self._measured(rows, size)
+        differs = found.values.tobytes() != again.values.tobytes()
+        self._sizes.tested(size, equal=_different_values(found), differs=differs)
+        return replace(found, usage=found.usage + again.usage)
+
+    def _measured(self, rows: Rows, size: int, *, gradients: bool = False) -> Observation:
         targets = torch.from_numpy(rows.targets)
         values, slopes = [], []
         with metering() as meter:
             for latents, mine in zip(
-                torch.split(rows.latents.detach(), self.batch_size),
-                torch.split(targets, self.batch_size),
+                torch.split(rows.latents.detach(), size),
+                torch.split(targets, size),
                 strict=True,
             ):
                 with self._memory():
                     if gradients:
-                        table, slope = self._climb(latents, mine)
+                        table, slope = self._climb(latents, mine, size)
                         slopes.append(slope)
                     else:
                         with torch.no_grad():
-                            table = self._observe(latents, mine)
+                            table = self._observe(latents, mine, size)
                     values.append(self._table.own(table.detach(), mine))
         # The only transfer to the host for a generation.
         host = torch.cat(values).cpu().numpy()
@@ -147,18 +165,18 @@ class LocalEvaluator:
             torch.cat(slopes) if slopes else None,
         )
 
-    def _observe(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """(N, Q + 1) float64 for latents (N, D) of targets (N,), N at most the batch size: all
-        quantities, and whether the stimulus is finite.
+    def _observe(self, latents: torch.Tensor, targets: torch.Tensor, size: int) -> torch.Tensor:
+        """(N, Q + 1) float64 for latents (N, D) of targets (N,), N at most the batch size `size`:
+        all quantities, and whether the stimulus is finite.
         """
         render = self.generator.render_targets
         if self.oracle.billable:
-            stimuli = in_fixed_batches(render, latents, self.batch_size, targets)
+            stimuli = in_fixed_batches(render, latents, size, targets)
             return self._measure(latents, stimuli, targets)
         return in_fixed_batches(
             lambda rows, mine: self._measure(rows, render(rows, mine), mine),
             latents,
-            self.batch_size,
+            size,
             targets,
         )
 
@@ -197,15 +215,19 @@ class LocalEvaluator:
         return answer.to(torch.float64)
 
     def _climb(
-        self, latents: torch.Tensor, targets: torch.Tensor
+        self, latents: torch.Tensor, targets: torch.Tensor, size: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The table (N, Q + 1), and gradients (N, D) of each row's own score."""
         with torch.enable_grad():
             leaves = latents.clone().requires_grad_()
-            table = self._observe(leaves, targets)
+            table = self._observe(leaves, targets, size)
             total = self._table.total_score(table, targets)
             (slopes,) = torch.autograd.grad(total, leaves)
         return table, slopes
+
+    @cached_property
+    def _sizes(self) -> BatchSizes:
+        return BatchSizes(self.batch_size)
 
     @cached_property
     def _table(self) -> Table:
@@ -224,6 +246,15 @@ class LocalEvaluator:
                 f"a batch of {self.batch_size} candidates does not fit into the device's "
                 "memory; give the oracle a smaller batch_size"
             ) from error
+
+
+def _different_values(found: Observation) -> int:
+    """The number of different values of the quantity of a target that has the fewest."""
+    return min(
+        len(np.unique(found.values[found.targets == target, column]))
+        for target in np.unique(found.targets)
+        for column in range(len(found.quantities[target]))
+    )
 
 
 def check_evaluable(

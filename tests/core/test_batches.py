@@ -3,7 +3,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blackbox_am.core.batches import fixed_batch_size, in_fixed_batches
+from blackbox_am.core.batches import (
+    ENOUGH_VALUES,
+    PADDING_PER_TEST,
+    BatchSizes,
+    fixed_batch_size,
+    in_fixed_batches,
+)
 
 
 @given(st.integers(1, 40), st.integers(1, 12))
@@ -52,3 +58,39 @@ def test_padding_adds_nothing_to_gradients() -> None:
 )
 def test_the_batch_size_leaves_the_least_padding(rows: int, preferred: int, size: int) -> None:
     assert fixed_batch_size(rows, preferred) == size
+
+
+def test_a_smaller_batch_is_used_after_enough_equal_values() -> None:
+    sizes = BatchSizes(60)
+    assert sizes.of(60) == 60
+    assert sizes.to_test(60) is None
+    assert sizes.of(20) == 60
+    for _ in range(3):
+        assert sizes.of(20) == 60
+        assert [sizes.to_test(20) for _ in range(2)] == [None, 20]
+        sizes.tested(20, equal=ENOUGH_VALUES // 2 - 1, differs=False)
+    assert sizes.of(20) == 20
+    assert sizes.to_test(20) is None
+    assert sizes.of(90) == 60  # two calls of 45 are another size
+
+
+def test_a_batch_size_with_other_bits_is_never_used() -> None:
+    sizes = BatchSizes(60)
+    sizes.tested(20, equal=ENOUGH_VALUES, differs=False)
+    sizes.tested(20, equal=ENOUGH_VALUES, differs=True)
+    sizes.tested(20, equal=ENOUGH_VALUES, differs=False)
+    assert sizes.of(20) == 60
+    assert sizes.to_test(20) is None
+
+
+def test_tests_cost_little_beside_the_padding() -> None:
+    sizes = BatchSizes(60)
+    tests = sum(sizes.to_test(50) is not None for _ in range(100))
+    assert tests == 100 * 10 // (PADDING_PER_TEST * 50)
+
+
+def test_a_constant_is_no_evidence() -> None:
+    sizes = BatchSizes(60)
+    for _ in range(ENOUGH_VALUES - 1):
+        sizes.tested(20, equal=1, differs=False)
+    assert sizes.of(20) == 60

@@ -177,6 +177,35 @@ def test_the_model_sees_one_batch_shape_and_one_list_of_units() -> None:
     assert len(set(oracle.asked)) == 1
 
 
+def answers(exact: bool) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Five different answers to a stimulus, which depend on the shape of the batch if not exact."""
+
+    def answer(stimuli: torch.Tensor) -> torch.Tensor:
+        shape = 0.0 if exact else 1e-12 * len(stimuli)
+        return stimuli.flatten(1)[:, :5].double() + shape
+
+    return answer
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_few_rows_have_smaller_batches_where_the_bits_are_the_same(exact: bool) -> None:
+    oracle = Unmetered(Answering(answers(exact)))
+    evaluator = LocalEvaluator(PIXELS, oracle, MIXED[:3], 30)
+    whole = LocalEvaluator(PIXELS, Unmetered(Answering(answers(exact))), MIXED[:3], 30)
+    rows = 0
+    for seed in range(16):
+        x = latents(1, 10, seed)
+        found = evaluator.submit(Rows.of(x, [0])).result()
+        rows += found.usage.rows
+        padded = torch.cat([x[0], latents(2, 10, seed).reshape(20, -1)])[None]
+        expected = whole.submit(Rows.of(padded, [0])).result().values[:10]
+        np.testing.assert_array_equal(found.values, expected)
+    sizes = [len(batch) for batch in oracle.batches]
+    assert sum(sizes) == rows  # every row is in the account
+    tests = [30, 30, 10]
+    assert sizes == (tests * 7 + [10] * 2 if exact else tests + [30] * 14)
+
+
 @pytest.mark.parametrize("gradients", [False, True])
 def test_a_metered_oracle_sees_every_row_once_and_no_padding(gradients: bool) -> None:
     oracle = Recorder()
