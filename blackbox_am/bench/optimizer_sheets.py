@@ -43,7 +43,7 @@ def cost_sheet(limits: Machine, costs: Sequence[Cost]) -> Sheet:
                 f"second and reaches {limits.flops / 1e9:.0f} GFLOP/s in a float32 matrix product "
                 "of 2,048 x 2,048. The floor is the time to draw P D normal numbers (P D / 2 for "
                 "open_es). For cma the floor also includes the products with full covariance "
-                "matrices and their factorisation."
+                "matrices and their factorisation. D of tensor_train is the number of binary codes."
             ),
         ),
     )

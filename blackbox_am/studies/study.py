@@ -369,7 +369,7 @@ class Study:
         """Let targets go on that the present budget allows to. Returns whether there are any."""
         revived = False
         for target in self.targets:
-            if target.stop_reason in (StopReason.BUDGET, StopReason.TIME):
+            if target.finished and target.stop_reason is not StopReason.SUCCESS:
                 target.stop_reason = self._verdict(target)
                 revived = revived or not target.finished
         return revived
