@@ -26,6 +26,21 @@ def test_run_finds_stimuli_and_draws_them(cli, toys, tmp_path):
     assert np.asarray(Image.open(picture)).std() > 10
 
 
+def test_results_are_compared_with_a_folder_of_natural_images(cli, from_json, toys, tmp_path):
+    folder, picture = tmp_path / "photos", tmp_path / "best.png"
+    folder.mkdir()
+    for place in range(3):
+        pixels = np.random.default_rng(place).integers(0, 256, (8, 8, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{place}.png")
+    more = ("--oracle", "toy", "-q", 60, "--baseline", folder)
+    result = cli("run", *toys, *more, "--out", picture)
+    assert result.exit_code == 0, result.stderr
+    assert "natural max" in result.stdout
+    found = from_json("run", *toys, *more)
+    assert found["oracle"]["baseline_rows"] == 3
+    assert found["best"][0]["natural"]["images"] == 3
+
+
 def test_a_larger_budget_continues_the_study(from_json, toys):
     scores = [
         from_json("run", *toys, "--oracle", "toy", "-q", queries)["best"][0]["score"]
