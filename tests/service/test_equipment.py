@@ -9,6 +9,7 @@ from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import InvalidSpec, NotFound, ShapeMismatch, Unsupported
 from blackbox_am.generators.parametric.pixels import Pixels
+from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.service import Config, running
 from blackbox_am.studies.local import maximise
 
@@ -53,17 +54,19 @@ NAMED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("changes", "chosen"),
-    [
-        ({"start": np.full((1, 192), 0.5)}, "pixel_ridge"),
-        ({"baseline": np.zeros((2, 3, 8, 8), np.float32)}, "pixel_ridge"),
+def test_a_start_lets_auto_follow_gradients_through_the_generator(config):
+    config.catalogue.add_generator("large", Pixels((3, 16, 16)))
+    config.catalogue.add_oracle("large", Simulated((3, 16, 16)))
+    large = {"generator": "large", "oracle": "large", "optimizer": "auto", "parameters": {}}
+    cases = [
+        ({"start": np.full((1, 768), 0.5)}, "pixel_ridge"),
+        ({"baseline": np.zeros((2, 3, 16, 16), np.float32)}, "pixel_ridge"),
         ({}, "snes"),
-    ],
-)
-def test_a_start_lets_auto_follow_gradients_through_the_generator(client, changes, chosen):
-    study = client.create(**wanted(optimizer="auto", parameters={}, targets=["units:0"], **changes))
-    assert study.progress().optimizer == chosen
+    ]
+    with running(config) as address, connect(address) as client:
+        for changes, chosen in cases:
+            study = client.create(**wanted(**large, **changes))
+            assert study.progress().optimizer == chosen
 
 
 class Opaque(Pixels):
