@@ -52,7 +52,7 @@ def check(backend: Backend, study_id: str, *, adopt: bool = False) -> None:
         check_models(study_id, study, *request.fingerprints)
     if changed:
         check_adopted(study, request)
-        adopted = Adopted(*request.fingerprints, changed)
+        adopted = Adopted(*request.fingerprints, changed, study.generation)
         backend.registry.act(study_id, lambda live: live.adopt(adopted))
 
 

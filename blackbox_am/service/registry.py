@@ -18,11 +18,11 @@ from blackbox_am.errors import NotFound, NotOwner, SequenceTaken, StoreCorrupt
 from blackbox_am.studies import reports
 from blackbox_am.studies.equipment import Equip, FindGenerator, no_generator, nothing
 from blackbox_am.studies.events import Created
+from blackbox_am.studies.journalled import Stale
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.ownership import Owner
 from blackbox_am.studies.published import Published
 from blackbox_am.studies.reopening import check_spec
-from blackbox_am.studies.stale import Stale
 from blackbox_am.studies.study import Study
 
 T = TypeVar("T")

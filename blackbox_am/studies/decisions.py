@@ -6,7 +6,6 @@ explains the refusal.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -248,12 +247,14 @@ def extended(study: Study, budget: Budget) -> BudgetChanged:
             f"{study.budget.queries_per_target}, got {budget.queries_per_target}",
             field="budget.queries_per_target",
         )
-    if budget.seconds is not None and budget.seconds < (study.budget.seconds or math.inf):
-        raise InvalidSpec(
-            f"budget.seconds can only be raised: it is {study.budget.seconds}, "
-            f"got {budget.seconds}",
-            field="budget.seconds",
-        )
+    for name in ("seconds", "target_score", "patience"):
+        now, wanted = getattr(study.budget, name), getattr(budget, name)
+        if wanted is not None and (now is None or wanted < now):
+            raise InvalidSpec(
+                f"budget.{name} can only be raised: it is {'not set' if now is None else now}, "
+                f"got {wanted}",
+                field=f"budget.{name}",
+            )
     return BudgetChanged(budget)
 
 

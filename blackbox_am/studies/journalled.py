@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from blackbox_am.core.spec import Budget
 from blackbox_am.core.store import Entry, Store, StoredSnapshot
 from blackbox_am.core.types import Accounting, Best, StopReason, StudyState
+from blackbox_am.errors import StoreError
 from blackbox_am.studies import decisions, folded, reports
 from blackbox_am.studies.events import (
     Adopted,
@@ -32,13 +33,16 @@ from blackbox_am.studies.events import (
 from blackbox_am.studies.leases import LeaseBook
 from blackbox_am.studies.ownership import Ownership
 from blackbox_am.studies.published import Published
-from blackbox_am.studies.stale import Stale
 from blackbox_am.studies.study import Study
 
 FOLD_EVENTS = 256
 """Largest number of events between two writes of the folded study, so that readers fold few
 events.
 """
+
+
+class Stale(StoreError):
+    """The object is out of date and did nothing; recover the study and repeat the call."""
 
 
 class JournalledStudy:

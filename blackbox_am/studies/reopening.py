@@ -43,7 +43,7 @@ def reopened(
     if changed and not adopt:
         raise ModelChanged(explained(study_id, changed, oracle, generator), field="study_id")
     if changed:
-        events.append(Adopted(oracle, generator, changed))
+        events.append(Adopted(oracle, generator, changed, study.generation))
     if grew:
         events.append(BudgetChanged(spec.budget))
     return events

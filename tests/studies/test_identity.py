@@ -107,6 +107,7 @@ def test_adopting_a_model_is_journalled(go: Go, tmp_path: Path) -> None:
     (adopted,) = [event for event in events(tmp_path) if isinstance(event, Adopted)]
     assert adopted.oracle_fingerprint == other.fingerprint()
     assert "the content of model changed" in adopted.message
+    assert adopted.generation > 0
     go(other, queries_per_target=120)  # it is the study's own now
     with pytest.raises(ModelChanged):
         go(queries_per_target=120)

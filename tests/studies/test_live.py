@@ -133,10 +133,44 @@ def test_a_raised_budget_goes_on_where_it_ended(store):
         assert np.array_equal(extended.best_latent, plain.best_latent)
 
 
-def test_a_budget_cannot_shrink(store):
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ({"patience": 1}, {"patience": 30}, StopReason.PATIENCE),
+        ({"patience": 1}, {}, StopReason.PATIENCE),
+        ({"target_score": -1e3}, {"target_score": 0.0}, StopReason.TARGET),
+    ],
+)
+def test_targets_go_on_when_the_limit_that_ended_them_is_raised(store, before, after, reason):
+    live = begin(store, spec(queries=80, **before))
+    while live.study.state.active:
+        step(live)
+    assert live.study.stop_reason is reason
+    rows = live.study.search_rows
+    live.extend(Budget(queries_per_target=90, **before))
+    assert live.study.state is StudyState.SUCCEEDED  # this limit ends them again
+    live.extend(Budget(queries_per_target=90, **after))
+    assert live.study.state is StudyState.PENDING
+    while live.study.state.active:
+        step(live)
+    assert live.study.search_rows > rows
+    assert live.study.stop_reason is StopReason.BUDGET
+    assert reports.load(store, "s").fingerprint() == live.study.fingerprint()
+
+
+@pytest.mark.parametrize("limit", ["queries_per_target", "seconds", "patience", "target_score"])
+def test_a_budget_cannot_shrink(store, limit):
+    live = begin(store, spec(seconds=60.0, patience=9, target_score=0.0))
+    smaller = Budget(queries_per_target=40, seconds=60.0, patience=9, target_score=0.0)
+    smaller = msgspec.structs.replace(smaller, **{limit: -1.0 if limit == "target_score" else 5})
+    with pytest.raises(InvalidSpec, match=f"{limit} can only be raised"):
+        live.extend(smaller)
+
+
+def test_a_limit_cannot_be_added(store):
     live = begin(store)
-    with pytest.raises(InvalidSpec, match="only be raised"):
-        live.extend(Budget(queries_per_target=10))
+    with pytest.raises(InvalidSpec, match="patience can only be raised: it is not set, got 3"):
+        live.extend(Budget(queries_per_target=90, patience=3))
 
 
 def test_a_finished_target_drops_out_and_the_others_do_not_notice(store):
