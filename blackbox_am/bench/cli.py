@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from blackbox_am.bench import measurement
+from blackbox_am.bench.noise import noise
 from blackbox_am.bench.progress import progress_bar, say
 from blackbox_am.bench.termination import ends_in_order
 from blackbox_am.errors import InvalidInput, did_you_mean
@@ -63,6 +64,9 @@ def loop(
     lines = [line for name in chosen for line in ways[name]()]
     title = f"bench loop: (a), (b) 256 rows a generation; {local_loop.threads()} threads"
     measurement.show(title, lines, json_file)
+
+
+app.command()(noise)
 
 
 @app.command()

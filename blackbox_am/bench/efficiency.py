@@ -3,7 +3,7 @@
 A cell is one optimizer on one problem at one noise level. All units and all seeds are the K
 targets of one search, so that one forward pass serves all of them. The result at n queries is a
 noise-free activation over the unit's natural maximum: that of the stimulus with the best (noisy)
-score among the first n.
+score among the first n. If a natural maximum is not above 0, activations are standardised instead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,15 @@ class Outcome:
     Attributes:
         cell: the cell.
         at: recorded numbers of queries.
-        found: (len(at), units, seeds) activation over natural maximum.
+        found: (len(at), units, seeds) activation on the scale of the problem.
         seconds: duration of the search in seconds.
         failure: error message if the optimizer refused or failed; then `found` is empty.
         strange: (units, seeds) distance of the final stimuli to the nearest natural image, see
             `plausibility`; empty if not requested.
         pictures: (units, *stimulus) uint8, the best stimulus over all seeds; empty if not
             requested.
+        scale: the scale, see `Problem.scale`.
+        levels: (units,) the natural maximum of each unit on the scale; empty if it is 1 for all.
         recognised: (units,) whether the model assigns the best stimulus to the unit's class; empty
             if the units are not the logits of a classifier.
     """
@@ -101,6 +103,13 @@ class Outcome:
     strange: Floats = field(default_factory=lambda: np.empty((0, 0)))
     pictures: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
     recognised: tuple[bool, ...] = ()
+    scale: str = problems.RATIO
+    levels: Floats = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def natural_levels(self) -> Floats:
+        """(units,) the natural maximum of each unit on the scale."""
+        return self.levels if self.levels.size else np.ones(self.cell.units)
 
 
 def optimizer_spec(label: str) -> OptimizerSpec:
@@ -149,7 +158,11 @@ def run(
             looks = _looks(problem, searching.best_latents(result), found[-1], assets)
     except BlackboxError as error:
         return Outcome(cell, at, np.empty(0), time.perf_counter() - started, error.message)
-    return Outcome(cell, at, found, time.perf_counter() - started, "", *looks)
+    outcome = Outcome(cell, at, found, time.perf_counter() - started, "", *looks)
+    if problem.has_ratios:
+        return outcome
+    levels = problem.relative(problem.natural_maxima).numpy()
+    return replace(outcome, scale=problem.scale, levels=levels)
 
 
 def _search(
@@ -277,6 +290,7 @@ def plain(outcome: Outcome) -> dict[str, Any]:
         **asdict(outcome),
         "found": outcome.found.tolist(),
         "strange": outcome.strange.tolist(),
+        "levels": outcome.levels.tolist(),
         "pictures": {
             "shape": outcome.pictures.shape,
             "base64": base64.b64encode(outcome.pictures.tobytes()).decode(),
@@ -300,6 +314,8 @@ def load(results: Path | None) -> list[Outcome]:
             np.asarray(plain.get("strange", [[]]), dtype=np.float64),
             _pictures(plain.get("pictures")),
             tuple(plain.get("recognised", ())),
+            plain.get("scale", problems.RATIO),
+            np.asarray(plain.get("levels", []), dtype=np.float64),
         )
         outcomes[outcome.cell.key] = outcome
     return list(outcomes.values())

@@ -76,15 +76,15 @@ def search_sheet(outcomes: Sequence[Outcome], optimizer: str) -> Sheet:
         (
             name_of(outcome, optimizer),
             *(interval(outcome, n) for n in budgets),
-            f"{np.mean(outcome.found[-1] > 1):.0%}",
-            median_queries(outcome, np.ones(outcome.cell.units)),
+            f"{np.mean(outcome.found[-1] > outcome.natural_levels[:, None]):.0%}",
+            median_queries(outcome, outcome.natural_levels),
             _quartiles(outcome),
             *([_recognised(outcome)] if classes else []),
         )
         for outcome in worked
     )
     return Sheet(
-        f"{cell.problem.partition('+')[0]}, {optimizer}: activation over natural maximum, "
+        f"{cell.problem.partition('+')[0]}, {optimizer}: {outcomes[0].scale}, "
         f"median of {cell.units} units x {cell.seeds} seeds [95 % interval]",
         (
             "generator",

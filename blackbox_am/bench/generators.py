@@ -215,7 +215,7 @@ def draw(outcomes: Sequence[efficiency.Outcome], request: Request, path: Path) -
     """Draw the best natural images, and the best stimuli of each generator; one column for each
     unit.
 
-    The number below a stimulus is its activation over the unit's natural maximum.
+    The number below a stimulus is its activation over the unit's natural maximum, or standardised.
 
     Raises:
         InvalidInput: if every search failed.
@@ -237,7 +237,7 @@ def draw(outcomes: Sequence[efficiency.Outcome], request: Request, path: Path) -
     ]
     heading = (
         f"best of {request.seeds} searches of {request.queries:,} queries, {request.optimizer}; "
-        "activation over natural maximum"
+        f"{worked[0].scale}"
     )
     titles = [str(unit).replace("@", "\n@") for unit in units]
     plots.save(plots.montage(rows, titles, heading=heading), path)

@@ -80,5 +80,5 @@ def _measured(
     with torch.no_grad():
         latents = problem.generator.encode(images)
         answers = problem.oracle.observe(problem.generator.render(latents), problem.units)
-    shares = answers.to(torch.float64) / problem.natural_maxima
+    shares = problem.relative(answers)
     return latents[shares.argmax(0)].numpy(), shares.cummax(0).values.numpy()

@@ -43,7 +43,7 @@ def cost_sheet(limits: Machine, costs: Sequence[Cost]) -> Sheet:
                 f"second and reaches {limits.flops / 1e9:.0f} GFLOP/s in a float32 matrix product "
                 "of 2,048 x 2,048. The floor is the time to draw P D normal numbers (P D / 2 for "
                 "open_es). For cma the floor also includes the products with full covariance "
-                "matrices and their factorisation."
+                "matrices and their factorisation. D of tensor_train is the number of binary codes."
             ),
         ),
     )
@@ -113,7 +113,7 @@ def _found_sheet(outcomes: list[Outcome]) -> Sheet:
             outcome.cell.optimizer,
             *(interval(outcome, n) for n in budgets),
             f"{ranks[outcome.cell.optimizer]:.1f}",
-            median_queries(outcome, np.ones(outcome.cell.units)),
+            median_queries(outcome, outcome.natural_levels),
             *([] if reference is None else [median_queries(outcome, reference.levels)]),
             "" if gradient is None else median_queries(outcome, OF_GRADIENT * gradient),
         )
@@ -131,7 +131,7 @@ def _found_sheet(outcomes: list[Outcome]) -> Sheet:
         if _climbs(o)
     ]
     return Sheet(
-        f"{cell.problem}, noise {cell.noise}: activation over natural maximum, median of "
+        f"{cell.problem}, noise {cell.noise}: {outcomes[0].scale}, median of "
         f"{_units(cell)} x {cell.seeds} seeds [95 % interval]",
         (
             "optimizer",

@@ -141,12 +141,18 @@ def _draw(outcomes: list[efficiency.Outcome], path: Path) -> None:
     figure = plots.convergence(
         searches,
         titles,
-        levels=[1.0] * len(titles),
+        levels=[_level(worked, panel) for panel in panels],
         level_name="natural maximum",
-        heading="activation over natural maximum, median",
+        heading=f"{worked[0].scale}, median",
         columns=3,
     )
     plots.save(figure, path)
+
+
+def _level(worked: list[efficiency.Outcome], panel: tuple[str, str]) -> float:
+    """The median natural maximum of the units of a panel, on its scale."""
+    shown = next(o for o in worked if (o.cell.problem, o.cell.noise) == panel)
+    return float(np.median(shown.natural_levels))
 
 
 def _curve(outcome: efficiency.Outcome | None) -> plots.Curve:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from blackbox_am.core.optimizer import Proposal, SearchContext
+from blackbox_am.core.optimizer import Optimizer, Proposal, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
@@ -37,6 +37,12 @@ COUNTERPART = {
     "cmaes sep": "sep_cma",
 }
 """For each peer the optimizer of this package with the same algorithm."""
+TRAINS = {
+    "tensor_train": {},
+    "tensor_train of the paper": {"population": 100, "elites": 10, "gradient_steps": 1},
+}
+"""Parameters of the rows of `tensor_train`, which searches `BITS` binary codes a dimension."""
+BITS = 6
 SECONDS = 0.5
 """Shortest duration of each measurement, which has at least three generations."""
 GEMM = 2048
@@ -129,6 +135,7 @@ def measure(
                     for number in targets:
                         costs += _ours(name, dimension, population, number, limits)
                 costs += _peers(dimension, population, decomposition)
+            costs += _trains(dimension)
     return limits, costs
 
 
@@ -147,10 +154,28 @@ def _ours(name: str, dimension: int, population: int, targets: int, limits: Mach
     return [Cost(name, dimension, population, targets, seconds, floor, loop)]
 
 
+def _trains(dimension: int) -> list[Cost]:
+    """The costs of `tensor_train` for binary codes."""
+    space = SpaceSpec("categorical", BITS * dimension, categories=2)
+    costs = []
+    for name, parameters in TRAINS.items():
+        built = optimizers.build("tensor_train", parameters)
+        population = built.population_size(build_space(space))
+        seconds = least_seconds(_generation(built, space, population, 1))
+        costs.append(Cost(name, space.dimension, population, 1, seconds))
+    return costs
+
+
 def generation_of(name: str, dimension: int, population: int, targets: int) -> Generation:
     """A function that asks and tells one generation on each call."""
-    space = build_space(SpaceSpec("normal", dimension))
     built = optimizers.build(name, {"population": population})
+    return _generation(built, SpaceSpec("normal", dimension), population, targets)
+
+
+def _generation(
+    built: Optimizer[Any], spec: SpaceSpec, population: int, targets: int
+) -> Generation:
+    space = build_space(spec)
     optimizer = built.resolve(space, SearchContext(10_000, targets))
     keys = range(targets)
     state = optimizer.init(space, targets, Stream(0, "init", 0, keys))

@@ -22,6 +22,7 @@ from blackbox_am import plugins
 from blackbox_am.bench import mango, squeezenet
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.generator import Generator
+from blackbox_am.core.natural import has_ratios
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.parameters import read_setting
 from blackbox_am.core.units import Unit
@@ -54,6 +55,8 @@ SHIPPED_UNITS = {
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 NATURAL_BATCH = 100
+RATIO, STANDARDISED = "activation over natural maximum", "standardised activation"
+"""Scales of activations, see `Problem.scale`."""
 
 
 @dataclass(frozen=True)
@@ -75,24 +78,50 @@ class Problem:
     images: torch.Tensor
 
     @cached_property
-    def natural_maxima(self) -> torch.Tensor:
-        """(units,) float64: the largest activation of each unit over the natural images."""
-        return self._natural.amax(0).to(torch.float64)
-
-    @property
-    def natural_best(self) -> torch.Tensor:
-        """(units,) int64: the number of the natural image with the largest activation."""
-        return self._natural.argmax(0)
-
-    @cached_property
-    def _natural(self) -> torch.Tensor:
-        """(N, units) activations of the natural images."""
+    def natural(self) -> torch.Tensor:
+        """(N, units) float64: the activations of each unit for the natural images."""
         with torch.no_grad():
             batches = [
                 self.oracle.observe(batch, self.units)
                 for batch in torch.split(self.images, NATURAL_BATCH)
             ]
-        return torch.cat(batches)
+        return torch.cat(batches).to(torch.float64)
+
+    @cached_property
+    def natural_maxima(self) -> torch.Tensor:
+        """(units,) float64: the largest activation of each unit over the natural images."""
+        return self.natural.amax(0)
+
+    @property
+    def natural_best(self) -> torch.Tensor:
+        """(units,) int64: the number of the natural image with the largest activation."""
+        return self.natural.argmax(0)
+
+    @cached_property
+    def has_ratios(self) -> bool:
+        """Whether activations are given over natural maxima. If one maximum is not above 0, all
+        units have standardised activations instead.
+        """
+        return has_ratios(self.natural.T.numpy())
+
+    @property
+    def scale(self) -> str:
+        """The scale of the activations, for headings."""
+        return RATIO if self.has_ratios else STANDARDISED
+
+    @cached_property
+    def zero_and_one(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(units,) float64 each: the activation that is 0 on the scale, and the distance from there
+        to the activation that is 1.
+        """
+        if self.has_ratios:
+            return torch.zeros_like(self.natural_maxima), self.natural_maxima
+        return self.natural.mean(0), self.natural.std(0)
+
+    def relative(self, activations: torch.Tensor) -> torch.Tensor:
+        """Activations (..., units) on the scale, in float64."""
+        zero, one = self.zero_and_one
+        return (activations.to(torch.float64) - zero) / one
 
 
 def names(assets: Path | None) -> str:

@@ -29,22 +29,24 @@ REMEASURED = 64
 
 
 @dataclass(frozen=True)
-class OverNaturalMaximum(Wrapper):
-    """Activations over the natural maxima of their units, in float64.
+class Relative(Wrapper):
+    """Activations compared with those of natural images, in float64: (activation - zero) / one.
 
     Attributes:
-        maxima: address and natural maximum of each unit that may be observed.
+        scales: address, zero and one of each unit that may be observed.
     """
 
-    kind: ClassVar[str] = "over_natural_maximum"
+    kind: ClassVar[str] = "relative"
     changes_answers: ClassVar[bool] = True
 
-    maxima: tuple[tuple[str, float], ...] = ()
+    scales: tuple[tuple[str, float, float], ...] = ()
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
-        largest = dict(self.maxima)
+        known = {name: scale for name, *scale in self.scales}
         answer = self.ask(stimuli, units).to(torch.float64)
-        return answer / answer.new_tensor([largest[str(unit)] for unit in units])
+        zero, one = answer.new_tensor([known[str(unit)] for unit in units]).T
+        compared: torch.Tensor = (answer - zero) / one
+        return compared
 
 
 def search(
@@ -56,6 +58,7 @@ def search(
     queries: int,
     noise: str,
     start: NDArray[Any] | None = None,
+    recheck_fraction: float = 0.0,
     store: str | Path = ":memory:",
     name: str = "bench",
 ) -> Result:
@@ -68,6 +71,7 @@ def search(
         queries: rows for each target.
         noise: see `level`.
         start: (K, D) latents at which the searches begin; None for the optimizer's own start.
+        recheck_fraction: fraction of `queries` that measures the best candidates again.
         store: journal of the study, from which a search that was stopped continues.
         name: of the study in the journal.
 
@@ -76,6 +80,12 @@ def search(
     """
     clean = _noise_free_oracle(problem)
     spread = level(noise)
+    if spread != 0 and not problem.has_ratios:
+        raise InvalidInput(
+            f"{problem.name}: the noise is relative to the natural maximum, and units have natural "
+            "maxima of 0 or less; search without noise, or choose other units",
+            field="noise",
+        )
     oracle: Oracle = clean
     if math.isnan(spread):
         oracle = Noise(clean, poisson=SPIKES)
@@ -88,6 +98,7 @@ def search(
         optimizer=optimizer,
         parameters=parameters,
         queries_per_target=queries,
+        recheck_fraction=recheck_fraction,
         start=start,
         keep_latents="best" if spread == 0 else "all",
         device="cpu",
@@ -118,8 +129,14 @@ def noise_free(
     return np.stack([_remeasured(problem, seeds, latents, column) for column in chosen.T])
 
 
+def noise_free_best(result: Result, problem: Problem, seeds: int) -> Floats:
+    """(K,) noise-free activations of the best candidate that the search reports."""
+    latents = best_latents(result).numpy()[:, None]
+    return _remeasured(problem, seeds, latents, np.zeros(len(latents), np.int64))
+
+
 def best_latents(result: Result) -> torch.Tensor:
-    """(K, D) latents of the best row of each target."""
+    """(K, D) latents of the best candidate of each target, as reported."""
     return torch.from_numpy(np.stack([best.latent for best in result.best]))
 
 
@@ -142,9 +159,10 @@ def level(noise: str) -> float:
     return deviation
 
 
-def _noise_free_oracle(problem: Problem) -> OverNaturalMaximum:
-    pairs = zip(problem.units, problem.natural_maxima.tolist(), strict=True)
-    return OverNaturalMaximum(problem.oracle, tuple((str(unit), most) for unit, most in pairs))
+def _noise_free_oracle(problem: Problem) -> Relative:
+    zero, one = problem.zero_and_one
+    scales = zip(map(str, problem.units), zero.tolist(), one.tolist(), strict=True)
+    return Relative(problem.oracle, tuple(scales))
 
 
 def _remeasured(

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
+import numpy as np
 import torch
-
-from blackbox_am.optimizers._targetwise import possible
+from numpy.typing import NDArray
 
 TABULATED = 256
-"""Rows of the largest population whose constants are tabulated on other devices than the CPU."""
+"""Rows of the largest population whose constants are tabulated, on other devices than the CPU."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,10 @@ def by_count(
 ) -> torch.Tensor:
     """(K, ...): `table(n, *key)` for each n of `counts` (K,), which are 0 to `population`.
 
-    On the CPU the counts are read. On other devices every row is looked up in one tensor of all
-    `population` + 1 entries, so that nothing waits for the device; above `TABULATED` rows the
-    counts are read there too.
+    Every row is looked up in one tensor of all `population` + 1 entries, so that nothing waits for
+    the device; above `TABULATED` rows the counts are read.
     """
-    if counts.device.type != "cpu" and population <= TABULATED:
+    if population <= TABULATED:
         return _tabulated(table, population, key)[counts]
     known = counts.tolist()
     if known.count(known[0]) == len(known):
@@ -170,15 +169,35 @@ def by_rank(
         table: (T, P) numbers, best row first, for a generation of n rows and `key`.
         key: further arguments of `table`.
     """
-    missing = scores.isnan()
     population = scores.shape[-1]
-    numbers = by_count((~missing).sum(-1), population, table, *key).transpose(0, 1)
-    if possible(missing):
-        order = descending(scores)
+    if scores.device.type == "cpu":
+        return _by_rank_on_cpu(scores.numpy(), table, key)
+    counts = (~scores.isnan()).sum(-1)
+    numbers = by_count(counts, population, table, *key).transpose(0, 1)
+    order = descending(scores).expand(numbers.shape)
+    return numbers.new_empty(numbers.shape).scatter_(-1, order, numbers)
+
+
+def _by_rank_on_cpu(
+    scores: NDArray[Any], table: Callable[..., torch.Tensor], key: tuple[Hashable, ...]
+) -> torch.Tensor:
+    """`by_rank` with numpy, whose calls take a third of the time of torch's."""
+    order = (-scores).argsort(axis=-1, kind="stable")  # nan is last, whatever its sign
+    counts = _counts(scores)
+    if counts.count(counts[0]) == len(counts):
+        numbers = table(counts[0], *key).numpy()[:, None]
     else:
-        order = scores.argsort(dim=-1, descending=True, stable=True)
-    shape = numbers.shape
-    return numbers.new_empty(shape).scatter_(-1, order.expand(shape), numbers)
+        numbers = np.stack([table(n, *key).numpy() for n in counts], axis=1)
+    out = np.empty((len(numbers), *scores.shape), numbers.dtype)
+    out[:, np.arange(len(scores))[:, None], order] = numbers
+    return torch.from_numpy(out)
+
+
+def _counts(scores: NDArray[Any]) -> list[int]:
+    """The number of rows of each target, of scores (K, P), that are not nan."""
+    population = scores.shape[-1]
+    missing: list[int] = np.isnan(scores).sum(-1).tolist()
+    return [population - number for number in missing]
 
 
 def rank(
@@ -192,11 +211,20 @@ def rank(
 ) -> Ranked:
     """Weights and rates for scores (K, P), where nan is a row that is missing."""
     population = scores.shape[-1]
-    valid = ~scores.isnan()
     key = (population, dim, active, diagonal, law, scores.device, dtype)
-    weights = by_rank(scores, _weights_of, *key)
+    weights = by_rank(scores, _weights_of, *key)[0]
+    if scores.device.type == "cpu":
+        missing = torch.from_numpy(np.isnan(scores.numpy()))
+        return Ranked(~missing, weights, *_columns(tuple(_counts(scores.numpy())), key))
+    valid = ~scores.isnan()
     numbers = by_count(valid.sum(-1), population, _numbers_of, *key)
-    return Ranked(valid, weights[0], *numbers.T.contiguous().unbind())
+    return Ranked(valid, weights, *numbers.T.contiguous().unbind())
+
+
+@lru_cache(maxsize=64)
+def _columns(counts: tuple[int, ...], key: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
+    """The ten numbers of `Ranked`, (K,) each, for generations of which `counts` rows came back."""
+    return torch.stack([_numbers_of(n, *key) for n in counts], dim=1).unbind()
 
 
 def _weights_of(present: int, *key: Any) -> torch.Tensor:

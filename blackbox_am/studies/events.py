@@ -84,6 +84,7 @@ class BaselineMeasured(msgspec.Struct, frozen=True, tag="baseline"):
         start: (K, D) latents at which the search begins, the encoded best image of each target;
             None if the start is that of `Created`.
         spent: account of the oracle's calls.
+        optimizer, population, batch_size: with a start, values that replace those of `Created`.
     """
 
     digest: str
@@ -91,6 +92,9 @@ class BaselineMeasured(msgspec.Struct, frozen=True, tag="baseline"):
     values: ArrayData
     start: ArrayData | None
     spent: Accounting
+    optimizer: OptimizerSpec | None = None
+    population: int = 0
+    batch_size: int = 0
 
 
 class Adopted(msgspec.Struct, frozen=True, tag="adopted"):

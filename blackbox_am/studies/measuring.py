@@ -4,22 +4,24 @@ answers to natural images.
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.repeating import Repeats
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import ArrayData
 from blackbox_am.core.types import Accounting, Purpose, StopReason
 from blackbox_am.errors import OracleFailed, QuotaExceeded
 from blackbox_am.evaluation import LocalEvaluator
-from blackbox_am.studies.baselines import digest_of, natural_stimuli
+from blackbox_am.studies.baselines import digest_of, encoded_start, natural_stimuli
 from blackbox_am.studies.billing import billed
 from blackbox_am.studies.events import BaselineMeasured, OracleProbed
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.loop import UnbilledUsage
-from blackbox_am.studies.probing import probed
+from blackbox_am.studies.probing import Probed, probed
 from blackbox_am.studies.resolving import Request, settle, units_of
 
 
@@ -53,6 +55,7 @@ def evaluator_of(
         if live.study.untouched and live.study.natural is None and request.spec.baseline:
             live.start()
             _compare(live, request, evaluator, unbilled)
+            evaluator = _evaluator(live, generator, oracle)
     except QuotaExceeded as error:
         live.suspend(error.message, StopReason.BUDGET)
         return None
@@ -108,10 +111,38 @@ def _compare(
     with billed(live, unbilled, Purpose.BASELINE, billable=evaluator.billable) as meter:
         quantities, values = evaluator.observe(stimuli, size)
     spent, unbilled.total = unbilled.total + meter.total.marked(Purpose.BASELINE), Accounting()
+    scores = study.scorer.score_given(study.targets, quantities, values)
     measured = BaselineMeasured(digest_of(stimuli), quantities, ArrayData.of(values), None, spent)
+    if baseline.start and study.created.start is None:
+        measured = _started(
+            live,
+            request,
+            measured,
+            encoded_start(evaluator.generator, live.search.space, stimuli, scores),
+        )
     live.settle(measured)
     if np.isnan(values).all():
         raise OracleFailed(
             f"all {len(values)} natural images of the baseline failed; check the model on one "
             "image first"
         )
+
+
+def _started(
+    live: LiveStudy, request: Request, measured: BaselineMeasured, start: ArrayData | None
+) -> BaselineMeasured:
+    """`measured` with the start, and with the optimizer that is chosen for it; without a change if
+    there is none, or if the optimizer cannot begin there.
+    """
+    created = live.study.created
+    found = Probed(Repeats.NEVER if created.noisy else Repeats.ALWAYS)
+    settled = settle(request, live.search.space, found, started=True)
+    if start is None or not live.search.begins_at(settled.optimizer, live.study, start):
+        return measured
+    return msgspec.structs.replace(
+        measured,
+        start=start,
+        optimizer=settled.spec,
+        population=settled.population,
+        batch_size=1 if created.batch_size == 1 else settled.batch_size,
+    )

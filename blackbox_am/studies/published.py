@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from blackbox_am.core.spec import Budget
+from blackbox_am.core.spec import Budget, OptimizerSpec
 from blackbox_am.core.store import IndexedStudy, Summary
 from blackbox_am.core.types import StudyProgress
 from blackbox_am.errors import StoreCorrupt
@@ -22,6 +22,9 @@ from blackbox_am.studies.study import Study
 class _Body(msgspec.Struct, frozen=True):
     progress: StudyProgress
     budget: Budget
+    optimizer: OptimizerSpec | None = None
+    population: int = 0
+    noisy: bool = False
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -89,6 +92,13 @@ class Published:
                 "store from a backup, or delete the study"
             ) from error
         assert isinstance(created, Created)  # the first event of a journal is always of this type
+        # The measurements before the search may have changed these.
+        created = msgspec.structs.replace(
+            created,
+            optimizer=body.optimizer,
+            population=body.population,
+            noisy=body.noisy,
+        )
         return cls(created, indexed.created_at, body.budget, body.progress, indexed.owner)
 
     def summary(self, folded: bytes | None = None) -> Summary:
@@ -97,9 +107,13 @@ class Published:
         Args:
             folded: the folded study, if it is written too.
         """
+        created = self.created
+        body = _Body(
+            self.progress, self.budget, created.optimizer, created.population, created.noisy
+        )
         return Summary(
             self.progress.state.value,
             self.created.spec.oracle or "",
-            _encoder.encode(_Body(self.progress, self.budget)),
+            _encoder.encode(body),
             folded,
         )

@@ -169,8 +169,17 @@ class Settled:
         return optimizer_spec(self.optimizer)
 
 
-def settle(request: Request, space: Space, found: Probed) -> Settled:
-    """Chooses the settings that depend on whether the oracle repeats its answers.
+def settle(
+    request: Request, space: Space, found: Probed, *, started: bool | None = None
+) -> Settled:
+    """Chooses the settings that depend on whether the oracle repeats its answers, and on whether
+    the search has a start.
+
+    Args:
+        request: the request.
+        space: the latent space.
+        found: the result of the probe of the oracle.
+        started: whether the search has a start; None if it has one only if the request names one.
 
     Raises:
         InvalidInput, Unsupported: as `resolve`.
@@ -180,7 +189,7 @@ def settle(request: Request, space: Space, found: Probed) -> Settled:
     kept = recheck_rows(spec.budget, found.noisy, targets, space.spec)
     budget = spec.budget.queries_per_target - kept
     asked = build_optimizer(spec.optimizer)
-    optimizer = asked.resolve(space, _context(request, noisy=found.noisy))
+    optimizer = asked.resolve(space, _context(request, budget, noisy=found.noisy, started=started))
     optimizer.check(space)
     optimizer = optimizer.bind(request.generator, request.network)
     _check_climbable(spec, optimizer, request.generator, oracle)
@@ -194,15 +203,15 @@ def settle(request: Request, space: Space, found: Probed) -> Settled:
     )
 
 
-def _context(request: Request, *, noisy: bool) -> SearchContext:
-    """What is known of the study before it begins."""
+def _context(request: Request, budget: int, *, noisy: bool, started: bool | None) -> SearchContext:
+    """What is known of the study before it begins; `budget` is that of the search."""
     spec, generator = request.spec, request.generator
     return SearchContext(
-        spec.budget.queries_per_target,
+        budget,
         len(spec.targets),
         noisy,
         exact=request.oracle is not None and not noisy,
-        started=spec.start is not None or _starts_at_natural_image(spec, generator),
+        started=spec.start is not None if started is None else started,
         climbable=(
             generator is not None
             and generator.differentiable
@@ -210,12 +219,6 @@ def _context(request: Request, *, noisy: bool) -> SearchContext:
             and len(generator.stimulus_shape) == 3
         ),
     )
-
-
-def _starts_at_natural_image(spec: StudySpec, generator: Generator | None) -> bool:
-    """Whether the baseline gives a start, if the generator's encoder proves good enough."""
-    wanted = spec.baseline is not None and spec.baseline.start
-    return wanted and generator is not None and generator.encodes
 
 
 def open_study(

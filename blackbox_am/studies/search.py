@@ -15,6 +15,7 @@ from blackbox_am.core.linear_algebra import numerics
 from blackbox_am.core.optimizer import Optimizer, Proposal
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
+from blackbox_am.core.spec import ArrayData
 from blackbox_am.core.types import FloatArray
 from blackbox_am.errors import Unsupported
 from blackbox_am.plugins import build_optimizer
@@ -52,6 +53,16 @@ class Search:
         self._start = _start(study, self.space, self.device)
         if self._start is not None:
             self._state = self.optimizer.started_at(self.space, self._state, self._start)
+
+    def begins_at(self, optimizer: Optimizer[Any], study: Study, start: ArrayData) -> bool:
+        """Whether `optimizer` can begin the search at latents (K, D)."""
+        targets = range(len(study.targets))
+        state = optimizer.init(self.space, len(targets), self._stream(study, "init", targets))
+        try:
+            optimizer.started_at(self.space, state, torch.tensor(start.numpy(), device=self.device))
+        except Unsupported:
+            return False
+        return True
 
     def ask(self, study: Study) -> Generation:
         """The open generation with latents inside the space. Pure.

@@ -145,8 +145,7 @@ class Study:
     @property
     def kept_rows(self) -> int:
         """Number of rows of each target that the budget keeps for the re-check."""
-        noisy = self.created.noisy
-        return recheck_rows(self.budget, noisy, len(self.targets), self.space)
+        return recheck_rows(self.budget, self.created.noisy, len(self.targets), self.space)
 
     @property
     def units(self) -> int:
@@ -281,7 +280,14 @@ class Study:
             values = event.values.numpy()
             self.natural = self.scorer.score_given(self.targets, event.quantities, values)
             if event.start is not None:
-                self.created = msgspec.structs.replace(self.created, start=event.start)
+                self.created = msgspec.structs.replace(
+                    self.created,
+                    start=event.start,
+                    optimizer=event.optimizer,
+                    population=event.population,
+                    batch_size=event.batch_size,
+                )
+                self._open_next(self.generation)
             return
         self.probed = True
         self.created = msgspec.structs.replace(
@@ -381,10 +387,7 @@ class Study:
         self.opened = self.opened_wanted = None
 
     def _unchecked(self) -> tuple[int, ...]:
-        """The targets whose best candidates are to be measured again.
-
-        A target that has met its criterion keeps the row that has met it.
-        """
+        """The targets to measure again; one that met its criterion keeps the row that met it."""
         return tuple(
             index
             for index, target in enumerate(self.targets)

@@ -168,9 +168,8 @@ def test_what_is_reported_is_free_of_noise(noise):
     assert [best.title for best in result.best] == [str(problem.units[0])] * 2
     told = np.concatenate([g.scores for g in result.history], axis=1)
     found = searching.noise_free(result, problem, 2, noise, (20, 60))
-    clean = searching.OverNaturalMaximum(
-        problem.oracle, ((str(problem.units[0]), float(problem.natural_maxima[0])),)
-    )
+    scale = (str(problem.units[0]), 0.0, float(problem.natural_maxima[0]))
+    clean = searching.Relative(problem.oracle, (scale,))
     stimuli = torch.from_numpy(np.stack([best.stimulus for best in result.best]))
     true = clean.observe(stimuli, problem.units)[:, 0].numpy()
     np.testing.assert_allclose(found[-1], true, rtol=1e-4)

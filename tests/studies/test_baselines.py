@@ -18,6 +18,9 @@ from blackbox_am.errors import InvalidSpec, NotFound, OracleFailed, ShapeMismatc
 from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.wrappers.delivery.quota import Quota
+from blackbox_am.stores import SQLStore
+from blackbox_am.studies import reports
+from blackbox_am.studies.baselines import explained
 from blackbox_am.studies.local import Result, maximise
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (30, 3, 8, 8), np.uint8)
@@ -70,8 +73,46 @@ def test_every_target_has_its_natural_maximum_and_pays_for_the_images_once(tmp_p
     assert spent.rows == sum(oracle.served) == 180 + spent.rows_apart
 
 
-def test_a_search_with_a_baseline_is_that_without_one():
-    assert [b.score for b in search().best] == [b.score for b in search(baseline=None).best]
+def test_without_its_start_a_search_with_a_baseline_is_that_without_one(tmp_path: Path):
+    Image.fromarray(IMAGES[0].transpose(1, 2, 0)).save(tmp_path / "a.png")
+    catalogue = Catalogue()
+    catalogue.add_images("mine", ImagesFolder(tmp_path))
+    found = search(baseline=BaselineSpec("mine", start=False), catalogue=catalogue)
+    assert [b.score for b in found.best] == [b.score for b in search(baseline=None).best]
+
+
+def start_of(store: Path, **changes) -> np.ndarray | None:
+    search(store=store, queries_per_target=20, **changes)
+    opened = SQLStore(str(store))
+    found = reports.load(opened, "local").created.start
+    opened.close()
+    return None if found is None else found.numpy()
+
+
+def test_the_search_begins_at_the_best_image_of_each_target(tmp_path: Path):
+    store = tmp_path / "s.sqlite3"
+    start = start_of(store, optimizer="snes")
+    generator = Pixels((3, 8, 8))
+    with torch.no_grad():
+        shown = generator.render(torch.from_numpy(start.copy())).numpy()
+    natural = [best.natural_stimulus for best in search(store=store, optimizer="snes",
+               queries_per_target=20).best]  # fmt: skip
+    assert np.allclose(shown, np.stack(natural), atol=0.02)
+
+
+def test_an_optimizer_that_cannot_begin_at_latents_begins_at_the_prior(tmp_path: Path):
+    assert start_of(tmp_path / "s.sqlite3", optimizer="random") is None
+
+
+def test_the_callers_start_comes_first(tmp_path: Path):
+    mine = np.full((3, 192), 0.25, np.float32)
+    assert np.allclose(start_of(tmp_path / "s", optimizer="snes", start=mine), mine)
+
+
+def test_what_an_encoder_explains():
+    images = torch.from_numpy(IMAGES).float() / 255
+    assert explained(images, images) == 1
+    assert explained(images, images.mean((1, 2, 3), keepdim=True).expand_as(images)) < 1e-5
 
 
 def test_the_shipped_images_and_a_folder(tmp_path: Path):

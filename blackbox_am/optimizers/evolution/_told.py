@@ -158,7 +158,7 @@ def _sums(
     kernels.moments(
         latents.to(mean.dtype).contiguous().numpy(),
         frame.outward(mean).numpy(),
-        (1 / (frame.scale * spread)).numpy(),
+        (frame.scale * spread).reciprocal_().numpy(),
         reach(mean.shape[-1]),
         weights.contiguous().numpy(),
         weights_of_squares.contiguous().numpy(),

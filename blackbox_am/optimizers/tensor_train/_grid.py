@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, TypeVar
 
 import torch
 
+from blackbox_am.core import blocks
 from blackbox_am.core.optimizer import CONTINUOUS, Optimizer
 from blackbox_am.core.space import Space
 from blackbox_am.errors import Unsupported
@@ -50,10 +51,10 @@ class Grid:
         return self.space.dim * self.bits
 
     def latents(self, numbers: torch.Tensor) -> torch.Tensor:
-        """(..., P, D) latents of numbers of points or codes (..., D, P)."""
-        numbers = numbers.transpose(-1, -2)
+        """(K, P, D) latents of int32 numbers of points or codes (K, D, P)."""
         if self.space.dtype is not None:
-            return numbers.contiguous().to(self.space.dtype)
+            return _transposed(numbers)
+        numbers = numbers.transpose(-1, -2)
         frame = frame_of(self.space, self.levels)
         n = self.levels.shape[1]
         places = numbers + n * frame.low.isfinite().to(numbers.dtype)
@@ -75,16 +76,17 @@ class Grid:
         return split.flatten(-2).transpose(-1, -2).contiguous()
 
 
-def joined(indices: torch.Tensor, bits: int) -> torch.Tensor:
-    """(..., M / bits, P): every `bits` modes of multi-indices (..., M, P) as one number, the
-    first the lowest.
-    """
-    if bits == 1:
-        return indices
-    shifts = torch.arange(bits, dtype=indices.dtype, device=indices.device).unsqueeze(-1)
-    *lead, modes, population = indices.shape
-    split = indices.reshape(*lead, modes // bits, bits, population)
-    return (split << shifts).sum(-2, dtype=indices.dtype)
+def _transposed(numbers: torch.Tensor) -> torch.Tensor:
+    """(K, P, D) int64 of int32 numbers (K, D, P)."""
+    if numbers.device.type != "cpu":
+        return numbers.transpose(-1, -2).contiguous().to(torch.int64)
+    # The import of numba takes a second.
+    from blackbox_am.optimizers.tensor_train import _kernels as kernels
+
+    targets, dim, population = numbers.shape
+    out = blocks.empty(targets, population, dim, dtype=torch.int64)
+    kernels.transpose(numbers.contiguous().numpy(), out.numpy())
+    return out
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,26 @@ from numpy.typing import NDArray
 from blackbox_am.optimizers._compiled import Floats, compiled
 from blackbox_am.optimizers.tensor_train._sweeps import SHORTEST, TINY
 
+STRIP = 32
+"""Coordinates that are transposed together, while they are in the cache."""
+MANY = 4
+"""From this number of samples, all samples are taken through a mode at once."""
 BLENDED = 8
 """Up to this size of a mode, all its matrices are applied and one product is kept. This is faster
 than picking one matrix for each sample.
 """
+
+
+@compiled
+def transpose(numbers: NDArray[np.int32], out: NDArray[np.int64]) -> None:
+    """Fills `out` (K, P, D) with `numbers` (K, D, P)."""
+    targets, dim, population = numbers.shape
+    for k in range(targets):
+        for start in range(0, dim, STRIP):
+            stop = min(start + STRIP, dim)
+            for p in range(population):
+                for d in range(start, stop):
+                    out[k, p, d] = numbers[k, d, p]
 
 
 @compiled
@@ -112,6 +128,9 @@ def _advance(  # noqa: C901 - one branch for each layout of a mode
     size, rank, _ = core.shape
     count = q.shape[1]
     number = core.dtype.type
+    if count < MANY:
+        _advance_few(core, picks, q, moved, work)
+        return
     moved[:] = 0
     if size == 2:
         for a in range(rank):
@@ -141,6 +160,26 @@ def _advance(  # noqa: C901 - one branch for each layout of a mode
         work[s] = number(1) / np.sqrt(max(work[s], number(SHORTEST)))
     for b in range(rank):
         for s in range(count):
+            q[b, s] = moved[b, s] * work[s]
+
+
+@compiled
+def _advance_few(
+    core: Floats, picks: NDArray[np.int32], q: Floats, moved: Floats, work: Floats
+) -> None:
+    """`_advance`, one sample after the other."""
+    rank = core.shape[1]
+    for s in range(q.shape[1]):
+        matrix = core[picks[s]]
+        square = core.dtype.type(0)
+        for b in range(rank):
+            total = q[0, s] * matrix[0, b]
+            for a in range(1, rank):
+                total += q[a, s] * matrix[a, b]
+            moved[b, s] = total
+            square += total * total
+        work[s] = core.dtype.type(1) / np.sqrt(max(square, core.dtype.type(SHORTEST)))
+        for b in range(rank):
             q[b, s] = moved[b, s] * work[s]
 
 
@@ -246,7 +285,7 @@ def back_sweep(  # noqa: C901 - calls inside the sweep would cost more than its 
                 x = left[j, a, s]
                 for b in range(rank):
                     out[j, i, a, b] += x * turned[s, b]
-        if size == 2:
+        if size == 2 and count >= MANY:
             for a in range(rank):
                 for b in range(rank):
                     c, d = cores[j, 0, a, b], cores[j, 1, a, b]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from blackbox_am.optimizers.tensor_train._grid import joined
-
 TINY = 1e-12
 """Added to every weight, so that weights that are all 0 have a distribution."""
 SHORTEST = 1e-30
@@ -33,6 +31,18 @@ def draw_by_torch(
         left = _advance(core, left, pick)
         picks.append(torch.where(again, value, pick))
     return joined(torch.stack(picks, 1).to(torch.int32), bits)
+
+
+def joined(indices: torch.Tensor, bits: int) -> torch.Tensor:
+    """(..., M / bits, P): every `bits` modes of multi-indices (..., M, P) as one number, the
+    first the lowest.
+    """
+    if bits == 1:
+        return indices
+    shifts = torch.arange(bits, dtype=indices.dtype, device=indices.device).unsqueeze(-1)
+    *lead, modes, population = indices.shape
+    split = indices.reshape(*lead, modes // bits, bits, population)
+    return (split << shifts).sum(-2, dtype=indices.dtype)
 
 
 def log_likelihood(cores: torch.Tensor, picks: torch.Tensor, floor: float) -> torch.Tensor:

@@ -15,7 +15,7 @@ from blackbox_am.errors import InvalidSpec, Unsupported
 from blackbox_am.optimizers.tensor_train import _adam as _tt_adam
 from blackbox_am.optimizers.tensor_train import _law as _tt_law
 from blackbox_am.optimizers.tensor_train import _sweeps
-from blackbox_am.optimizers.tensor_train._grid import joined
+from blackbox_am.optimizers.tensor_train._sweeps import joined
 from blackbox_am.optimizers.tensor_train.tensor_train import TensorTrain
 from blackbox_am.testing.searches import SPACES, Search, same
 
