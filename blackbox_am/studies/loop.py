@@ -2,8 +2,8 @@
 
 While a generation is written to the journal, the next one is proposed, rendered and observed. One
 generation at most is in this state: its write has ended before the next one is told and before
-anybody else sees the study. So an append costs nothing as long as it takes less time than a
-generation (`bench loop`, row "append / oracle + generator alone", has both).
+anybody else sees the study. Measured on a CPU with the shipped models (`bench loop`, part a): an
+append takes 0.4 % to 2 % of the time of a generation of 256 to 20 rows, and more of a faster model.
 
 The answers of a billable oracle are in the journal before its next call: a crash must not cost more
 than the open generation, and the note on a call (`asked`) continues the journal's accounts.
