@@ -249,10 +249,9 @@ def extended(study: Study, budget: Budget) -> BudgetChanged:
         )
     for name in ("seconds", "target_score", "patience"):
         now, wanted = getattr(study.budget, name), getattr(budget, name)
-        if wanted is not None and (now is None or wanted < now):
+        if None not in (wanted, now) and wanted < now:
             raise InvalidSpec(
-                f"budget.{name} can only be raised: it is {'not set' if now is None else now}, "
-                f"got {wanted}",
+                f"budget.{name} can only be raised or newly set: it is {now}, got {wanted}",
                 field=f"budget.{name}",
             )
     return BudgetChanged(budget)

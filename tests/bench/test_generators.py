@@ -29,6 +29,7 @@ def request_of(**changes):
     return generators.Request(**{**wanted, **changes})
 
 
+@pytest.mark.slow
 def test_results_are_measured_printed_and_written(tmp_path, capsys):
     page = tmp_path / "page.md"
     marks = [f"{generators.COMMAND}, {part}" for part in generators.USUAL]

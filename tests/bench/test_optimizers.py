@@ -45,6 +45,7 @@ def outcome_of(label, found, at=(50, 100)):
     return efficiency.Outcome(cell, at, found, 1.0)
 
 
+@pytest.mark.slow
 def test_results_are_measured_printed_and_written(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(plausibility, "strangeness", None)  # of generators' benchmark alone
     page, command = tmp_path / "page.md", f"{optimizers.COMMAND}, 100 queries"

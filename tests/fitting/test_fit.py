@@ -138,6 +138,7 @@ def test_a_training_goes_on_where_it_was(photos: Path, tmp_path: Path) -> None:
         fitted("vae", photos, tmp_path)
 
 
+@pytest.mark.slow
 def test_training_reduces_the_error(photos: Path, tmp_path: Path) -> None:
     """With continuous latents; half a second of training is worse than the mean picture."""
     short = fitted("vae", photos, tmp_path / "short", minutes=0.005)

@@ -11,8 +11,12 @@ from blackbox_am.optimizers.tensor_train.tensor_train import TensorTrain
 from blackbox_am.testing.masked_search import MaskedSearch
 from blackbox_am.testing.optimizers import OptimizerContract
 
-PARAMETERS: dict[str, dict[str, Any]] = {"nevergrad": {"optimizer": "DE", "population": 4}}
-"""Of optimizers that take long: nevergrad takes up to a millisecond a candidate."""
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "nevergrad": {"optimizer": "DE", "population": 4},
+    "encoding_model": {"population": 8, "archive": 40, "screening": 2},
+}
+"""Of optimizers that take long: nevergrad takes up to a millisecond a candidate, and
+`encoding_model` reads a network."""
 
 
 class TestMasked(OptimizerContract):

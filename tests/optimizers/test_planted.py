@@ -190,7 +190,13 @@ def _keeps_what_it_found(name: str, generations: int) -> None:
 CLOSING_IN = sorted({*ROWS_PER_DIMENSION} - {"de"})
 
 
-@pytest.mark.parametrize("name", CLOSING_IN)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "nevergrad" else name
+        for name in CLOSING_IN
+    ],
+)
 def test_single_precision_keeps_the_optimum(name: str) -> None:
     _keeps_what_it_found(name, 400)
 

@@ -315,7 +315,7 @@ def test_a_folder_that_cannot_be_written(config):
         pass
 
 
-@pytest.mark.parametrize("place", ["head", "half"])
+@pytest.mark.parametrize("place", ["head", pytest.param("half", marks=pytest.mark.slow)])
 def test_a_store_damaged_between_runs_is_told_and_left_alone(process, tmp_path, place):
     with process() as server, connect(server.address) as client:
         search = client.create(
@@ -492,7 +492,8 @@ def _slower():
     return Simulated(latency_seconds=0.15)
 
 
-@pytest.mark.parametrize("optimizer", ["cma", pytest.param("adam", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["cma", "adam"])
 def test_killed_where_targets_end_at_different_times(tmp_path, optimizer):
     toml = tmp_path / "server.toml"
     toml.write_text(TOYS.replace('"simulated"\n', '"simulated"\ngradients = true\n'))

@@ -188,8 +188,8 @@ class ChaosWithNevergrad(Chaos):
 TestChaos = Chaos.TestCase
 TestChaosWithCMA = ChaosWithCMA.TestCase
 TestChaosWithMasks = ChaosWithMasks.TestCase
-TestChaosWithPyCMA = ChaosWithPyCMA.TestCase
-TestChaosWithNevergrad = ChaosWithNevergrad.TestCase
+TestChaosWithPyCMA = pytest.mark.slow(ChaosWithPyCMA.TestCase)
+TestChaosWithNevergrad = pytest.mark.slow(ChaosWithNevergrad.TestCase)
 for case, examples in (
     (TestChaos, 25),
     (TestChaosWithCMA, 25),

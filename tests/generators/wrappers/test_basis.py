@@ -25,7 +25,7 @@ def _linear() -> PCA:
     """Linear where it is not cut off, which it never is: s_i are known."""
     random = np.random.default_rng(0)
     data = 0.5 + random.normal(size=(40, 30)) * np.linspace(0.001, 0.03, 30)
-    return PCA(data.astype(np.float32), components=8)
+    return PCA(data.astype(np.float32), components=8, bound=None)
 
 
 class Saddle(Pixels):

@@ -23,7 +23,7 @@ TEXTBOOK = {"sigma": 1.0, "mean_learning_rate": 1.0, "start": "sample"}
         ("sphere", 16, 3_000),
         ("sphere", 64, 8_000),
         ("ellipsoid", 16, 6_000),
-        ("ellipsoid", 64, 25_000),
+        pytest.param("ellipsoid", 64, 25_000, marks=pytest.mark.slow),
     ],
 )
 def test_no_slower_than_pycma(
