@@ -1,7 +1,9 @@
 """Two-point step-size adaptation: two rows of a generation test the last move of the mean.
 
-Row 0 lies one more move ahead of the mean, row 1 as far behind it, which is where the mean was. If
-the row ahead ranks higher, the step was too short; if the row behind does, it was too long.
+Row 0 lies ahead of the mean in the direction of the last move, row 1 as far behind it, both at the
+distance of a typical sample. If the row ahead ranks higher, the step was too short; if the row
+behind does, it was too long. Where the last moves agree, the row ahead is also a good candidate: it
+goes into the next mean with its rank's weight, as momentum does.
 
 Sources: N. Hansen, "CMA-ES with Two-Point Step-Size Adaptation" (arXiv:0805.0231, 2008); N. Hansen,
 A. Atamna and A. Auger, "How to Assess Step-Size Adaptation Mechanisms in Randomised Search" (PPSN
@@ -33,10 +35,10 @@ def damping(dim: int) -> float:
     return 0.7 + 2 * math.log(dim)
 
 
-def shortened(move: torch.Tensor) -> torch.Tensor:
-    """(K, D): whitened moves (K, D), none longer than a typical sample, which is sqrt(D)."""
-    longest = math.sqrt(move.shape[-1])
-    return move * (longest / norms(move).unsqueeze(-1).clamp(min=longest))
+def sample_length(move: torch.Tensor) -> torch.Tensor:
+    """(K, D): whitened moves (K, D) with the length of a typical sample, sqrt(D); 0 stays 0."""
+    length = norms(move).unsqueeze(-1)
+    return move * (math.sqrt(move.shape[-1]) / torch.where(length > 0, length, 1.0))
 
 
 def place_tests(frame: Frame, rows: torch.Tensor, mean: torch.Tensor, ahead: torch.Tensor) -> None:

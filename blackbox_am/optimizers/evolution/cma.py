@@ -77,10 +77,9 @@ class CMA(KeepsMatrices[CMAState], EvolutionStrategy[CMAState]):
     state_type: ClassVar[type[CMAState]] = CMAState
 
     def fresh(self, space: Space, mean: torch.Tensor, generation: torch.Tensor) -> CMAState:
-        del space
         return CMAState(
             mean=mean,
-            sigma=mean.new_full((len(mean),), self.sigma),
+            sigma=mean.new_full((len(mean),), self._first_sigma(space)),
             path_sigma=torch.zeros_like(mean),
             path_c=torch.zeros_like(mean),
             covariance=identities(mean),
@@ -113,7 +112,7 @@ class CMA(KeepsMatrices[CMAState], EvolutionStrategy[CMAState]):
 
         better = ranked.weights.clamp(min=0) * shrink
         move = weighted_sum(better, steps)
-        mean = self._moved(frame, state.mean, state.sigma, move)
+        mean = self._moved(space, frame, state.mean, state.sigma, move)
         white_move = weighted_sum(better, white)
         path_sigma = cumulate(state.path_sigma, ranked.sigma_kept, ranked.sigma_gain, white_move)
         length = norms(path_sigma)

@@ -106,7 +106,7 @@ class LowRankCMA(EvolutionStrategy[LowRankCMAState]):
         axes = torch.eye(count, space.dim, device=mean.device, dtype=mean.dtype)
         return LowRankCMAState(
             mean=mean,
-            sigma=mean.new_full((len(mean),), self.sigma),
+            sigma=mean.new_full((len(mean),), self._first_sigma(space)),
             path_sigma=torch.zeros_like(mean),
             path_c=torch.zeros_like(mean),
             deviations=torch.ones_like(mean),
@@ -149,7 +149,7 @@ class LowRankCMA(EvolutionStrategy[LowRankCMAState]):
 
         better = ranked.weights.clamp(min=0) * shrink
         move = state.deviations * weighted_sum(better, steps)
-        mean = self._moved(frame, state.mean, state.sigma, move)
+        mean = self._moved(space, frame, state.mean, state.sigma, move)
         white_move = weighted_sum(better, white)
         path_sigma = cumulate(state.path_sigma, ranked.sigma_kept, ranked.sigma_gain, white_move)
         length = norms(path_sigma)

@@ -73,10 +73,9 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
     step_size: Literal["csa", "tpa"] | None = None
 
     def fresh(self, space: Space, mean: torch.Tensor, generation: torch.Tensor) -> SepCMAState:
-        del space
         return SepCMAState(
             mean=mean,
-            sigma=mean.new_full((len(mean),), self.sigma),
+            sigma=mean.new_full((len(mean),), self._first_sigma(space)),
             path_sigma=torch.zeros_like(mean),
             trend=mean.new_zeros(len(mean)),
             path_c=torch.zeros_like(mean),
@@ -89,7 +88,7 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
         frame = frame_of(space, state.mean)
         rows = drawn(frame, state.mean, spread, stream, self.population_size(space))
         if self._tests_moves(space):
-            ahead = spread * two_point.shortened(state.path_sigma / spread)
+            ahead = spread * two_point.sample_length(state.path_sigma / spread)
             two_point.place_tests(frame, rows, state.mean, ahead)
         return rows
 
@@ -111,7 +110,7 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
             frame, latents, state.mean, spread, better, ranked.weights, balanced=True
         )
         move = deviations * white_move
-        mean = self._moved(frame, state.mean, state.sigma, move)
+        mean = self._moved(space, frame, state.mean, state.sigma, move)
         adapted = self._adapted(space, state, ranked, scores, mean, white_move)
         path_sigma, trend, sigma, steady = adapted
         path_c = cumulate(state.path_c, ranked.c_kept, ranked.c_gain, steady.unsqueeze(-1) * move)
@@ -130,6 +129,9 @@ class SepCMA(EvolutionStrategy[SepCMAState]):
             variances=torch.maximum(variances, MIN_RATIO * largest) / unit.square(),
             generation=state.generation + 1,
         )
+
+    def _usual(self, space: Space) -> tuple[float, float]:
+        return (1.0, 1.0) if self._tests_moves(space) else super()._usual(space)
 
     def _tests_moves(self, space: Space) -> bool:
         """Whether the first two rows of a generation test the last move."""
