@@ -9,7 +9,8 @@ Subclass it in a test module, and give it your optimizer::
 
 Every promise of `blackbox_am.core.optimizer.Optimizer` is then tested, in every kind of
 space that the optimizer says it can search, on the CPU and on a CUDA device where there is one.
-The tests on CUDA carry the marker `cuda`; register it in your pytest configuration.
+The tests on CUDA carry the marker `cuda`, some long ones `slow`; register both in your pytest
+configuration.
 """
 
 from __future__ import annotations
@@ -147,7 +148,9 @@ class OptimizerContract(PositionContract):
                 alone = torch.stack(Search(optimizer, space, targets=(k,)).run(generations))
                 assert torch.equal(alone[:, 0], together[:, k]), f"{space.kind}, target {k}"
 
-    @pytest.mark.parametrize("offset", [4, 8, 12, 20, 36, 60])
+    @pytest.mark.parametrize(
+        "offset", [4, 20, *(pytest.param(n, marks=pytest.mark.slow) for n in (8, 12, 36, 60))]
+    )
     def test_bits_do_not_depend_on_memory_addresses(
         self, optimizer: Optimizer[Any], offset: int
     ) -> None:

@@ -34,8 +34,8 @@ class WritesWhileAsking(SepCMA):
 
 
 class ForgetsWhereItStands(SepCMA):
-    def __init__(self) -> None:
-        super().__init__()
+    def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "told", [])
 
     def ask(self, space: Space, state: SepCMAState, stream: Stream) -> torch.Tensor:
