@@ -10,6 +10,7 @@ import typer
 
 from blackbox_am.bench import measurement
 from blackbox_am.bench.noise import noise
+from blackbox_am.bench.options import Assets, JsonFile, Page, Problems, Results, Seeds, Units
 from blackbox_am.bench.progress import progress_bar, say
 from blackbox_am.bench.termination import ends_in_order
 from blackbox_am.errors import InvalidInput, did_you_mean
@@ -18,16 +19,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Benchmarks: every command prints a table of ratios to a baseline of the same run.",
 )
-
-Assets = Annotated[
-    Path | None, typer.Option(help="Folder with more models, see bench/problems.py.")
-]
-Results = Annotated[
-    Path | None,
-    typer.Option(help="File that collects results; searches in this file are not repeated."),
-]
-Page = Annotated[Path | None, typer.Option(help="Also write the tables into this Markdown page.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the table to this file.")]
 
 
 @app.command()
@@ -92,10 +83,7 @@ def optimizers(
         list[str] | None,
         typer.Option("--part", help="overhead or efficiency; default both. Repeatable."),
     ] = None,
-    problem: Annotated[
-        list[str] | None,
-        typer.Option("--problem", help="ORACLE+GENERATOR, such as cnn+vae. Repeatable."),
-    ] = None,
+    problem: Problems = None,
     optimizer: Annotated[
         list[str] | None,
         typer.Option(
@@ -112,11 +100,11 @@ def optimizers(
             help="Deviation of a random factor, such as 0 or .5, or poisson. Repeatable.",
         ),
     ] = None,
-    units: Annotated[int, typer.Option(help="Units of each problem.", min=1)] = 4,
+    units: Units = 4,
     first_unit: Annotated[
         int, typer.Option(help="Number of units to leave out before these.", min=0)
     ] = 0,
-    seeds: Annotated[int, typer.Option(help="Searches for each unit.", min=1)] = 5,
+    seeds: Seeds = 5,
     queries: Annotated[int, typer.Option(help="Budget of each search.", min=100)] = 1000,
     dimension: Annotated[
         list[int] | None,
@@ -253,7 +241,7 @@ def generators(
         str, typer.Option("--optimizer", "-o", help="NAME or NAME,PARAMETER=VALUE.")
     ] = "sep_cma",
     units: Annotated[int, typer.Option(help="Units of the oracle.", min=1)] = 8,
-    seeds: Annotated[int, typer.Option(help="Searches for each unit.", min=1)] = 3,
+    seeds: Seeds = 3,
     queries: Annotated[int, typer.Option(help="Budget of each search.", min=100)] = 1000,
     repeats: Annotated[int, typer.Option(help="Repeats of the speed measurement.", min=3)] = 9,
     jobs: Annotated[int, typer.Option(help="Number of searches at once.", min=1)] = 1,

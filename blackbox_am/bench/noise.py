@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.bench import measurement
 from blackbox_am.bench.measurement import Measurement
+from blackbox_am.bench.options import Assets, JsonFile, Problems, Seeds, Units
 
 Floats = NDArray[np.float64]
 
@@ -39,10 +40,7 @@ class Found:
 
 
 def noise(
-    problem: Annotated[
-        list[str] | None,
-        typer.Option("--problem", help="ORACLE+GENERATOR, such as cnn+vae. Repeatable."),
-    ] = None,
+    problem: Problems = None,
     optimizer: Annotated[
         list[str] | None,
         typer.Option("--optimizer", "-o", help="NAME or NAME,PARAMETER=VALUE. Repeatable."),
@@ -50,18 +48,14 @@ def noise(
     level: Annotated[
         str, typer.Option("--noise", help="Deviation of a random factor, or poisson.")
     ] = "0.5",
-    units: Annotated[int, typer.Option(help="Units of each problem.", min=1)] = 12,
-    seeds: Annotated[int, typer.Option(help="Searches for each unit.", min=1)] = 1,
+    units: Units = 12,
+    seeds: Seeds = 1,
     queries: Annotated[int, typer.Option(help="Budget of each search.", min=40)] = 1000,
     fraction: Annotated[
         float, typer.Option(help="Part of the budget for the re-check.", min=0.01, max=0.9)
     ] = 0.1,
-    assets: Annotated[
-        Path | None, typer.Option(help="Folder of further models and generators.")
-    ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the numbers to this file.")
-    ] = None,
+    assets: Assets = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Measure how true the reported best of a noisy search is.
 
