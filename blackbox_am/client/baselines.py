@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from blackbox_am.client import artifacts
 from blackbox_am.client.connection import Connection
-from blackbox_am.core.baselines import folder_array, npy_of
+from blackbox_am.core.baselines import folder_array
 from blackbox_am.core.spec import BaselineSpec
+from blackbox_am.core.tensors import npy_of
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 

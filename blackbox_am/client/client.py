@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -24,6 +23,7 @@ from blackbox_am.core.spec import (
     SpaceSpec,
     StudySpec,
 )
+from blackbox_am.core.tensors import npy_of
 from blackbox_am.core.types import StudyProgress, StudyState
 from blackbox_am.rpc import names, pages, progress, specs
 from blackbox_am.rpc.api import check_version
@@ -311,9 +311,7 @@ class Client(Catalog):
         Raises:
             ValueError: for an array of objects.
         """
-        file = io.BytesIO()
-        np.save(file, np.asarray(array), allow_pickle=False)
-        return artifacts.write(self._connection, file.getvalue())
+        return artifacts.write(self._connection, npy_of(np.asarray(array)))
 
     def read_artifact(self, digest: str) -> bytes:
         """The bytes with this digest.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,10 +50,3 @@ def check_picture(shape: tuple[int, ...], subject: str) -> None:
             f"{tuple(shape)}; give natural stimuli of this shape as an array (N, *stimulus)",
             field="images",
         )
-
-
-def npy_of(array: NDArray[Any]) -> bytes:
-    """`array` in numpy's format .npy."""
-    body = io.BytesIO()
-    np.save(body, array, allow_pickle=False)
-    return body.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -92,6 +93,13 @@ def check_shape(array: Array, shape: tuple[int | None, ...], what: str, *, field
 def checksum(array: Array) -> bytes:
     """A digest of 16 bytes that is the same on every machine."""
     return hashlib.blake2b(to_bytes(array), digest_size=16).digest()
+
+
+def npy_of(array: NDArray[Any]) -> bytes:
+    """`array` in numpy's format .npy."""
+    body = io.BytesIO()
+    np.save(body, array, allow_pickle=False)
+    return body.getvalue()
 
 
 _BLOCK = 2**16

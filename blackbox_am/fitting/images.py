@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from blackbox_am.core.tensors import checksum
 from blackbox_am.errors import InvalidInput, NotFound
 
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -39,7 +39,7 @@ class Images:
     @property
     def digest(self) -> str:
         """32 hexadecimal digits of all pixels."""
-        return hashlib.blake2b(self.pixels.numpy().data, digest_size=16).hexdigest()
+        return checksum(self.pixels.numpy()).hex()
 
     def split(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Pictures to fit, and pictures to measure the result on, uint8.

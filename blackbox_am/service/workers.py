@@ -32,6 +32,7 @@ from blackbox_am.errors import (
 )
 from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.studies import loop
+from blackbox_am.studies.billing import UnbilledUsage
 from blackbox_am.studies.equipment import FindGenerator
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.measuring import evaluator_of
@@ -190,7 +191,7 @@ class Workers:
             StoreError, SequenceTaken: if the store fails in all attempts.
             NotOwner: if another process runs the study.
         """
-        delays, unbilled = _Delays(self._retry_delays), loop.UnbilledUsage()
+        delays, unbilled = _Delays(self._retry_delays), UnbilledUsage()
         while not self._stopping.is_set():
             try:
                 if self._wanted(study_id):
@@ -220,7 +221,7 @@ class Workers:
         wanted = published.progress.state in _WANTED
         return wanted and published.created.spec.oracle is not None
 
-    def _evaluate(self, study_id: str, delays: _Delays, unbilled: loop.UnbilledUsage) -> None:
+    def _evaluate(self, study_id: str, delays: _Delays, unbilled: UnbilledUsage) -> None:
         live = self._registry.live(study_id)
         spec = live.study.spec
         assert spec.oracle is not None  # a study without an oracle needs no worker

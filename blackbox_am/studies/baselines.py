@@ -6,7 +6,6 @@ images, with which its best score is compared.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -149,12 +148,6 @@ def explained(stimuli: torch.Tensor, made: torch.Tensor) -> float:
     values = stimuli.flatten(1)
     rest = (values - made.flatten(1)).square().mean(dim=1)
     return float((1 - rest / values.var(dim=1, correction=0).clamp_min(1e-12)).median())
-
-
-def digest_of(stimuli: torch.Tensor) -> str:
-    """32 hexadecimal digits that identify stimuli."""
-    array = np.ascontiguousarray(stimuli.cpu().numpy())
-    return hashlib.blake2b(array.tobytes(), digest_size=16).hexdigest()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Self
 
-from blackbox_am.core.metering import Meter, metering
+from blackbox_am.core.metering import metering
 from blackbox_am.core.observation import Observation, count_by_reason, failures, in_words
 from blackbox_am.core.types import Accounting, Purpose, StopReason, StudyState
 from blackbox_am.errors import (
@@ -28,34 +28,9 @@ from blackbox_am.errors import (
     StudyClosed,
 )
 from blackbox_am.evaluation import Evaluator, Rows
-from blackbox_am.studies.asked import noting
+from blackbox_am.studies.billing import UnbilledUsage, meter_of
 from blackbox_am.studies.candidates import Generation
 from blackbox_am.studies.live import LiveStudy
-
-
-class UnbilledUsage:
-    """Accounts of a study's oracle calls that are not in its journal yet.
-
-    They belong to one lease. If the study has another lease since, its owner has billed the notes.
-
-    Attributes:
-        total: the sum.
-    """
-
-    def __init__(self) -> None:
-        self.total = Accounting()
-        self._token: int | None = None
-
-    def begin(self, live: LiveStudy) -> None:
-        """Drop accounts that were billed under another lease than that of `live`."""
-        if self._token != live.token:
-            self.total, self._token = Accounting(), live.token
-
-    def settle(self, live: LiveStudy) -> None:
-        """Write the accounts to the journal, if there are any."""
-        if self.total != Accounting():
-            live.bill(self.total)
-            self.total = Accounting()
 
 
 def run(
@@ -178,9 +153,7 @@ def _measure(
     generation = live.generation()
     purpose = Purpose.RECHECK if live.study.rechecking else None
     live.check_owned()
-    meter = Meter()
-    if evaluator.billable and live.ownership is not None:
-        meter = noting(live.store, live.ownership, live.study.spent + unbilled.total, purpose)
+    meter = meter_of(live, unbilled, purpose, billable=evaluator.billable)
     try:
         with metering(meter):
             result = _evaluated(live, evaluator, generation)

@@ -13,14 +13,14 @@ from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.repeating import Repeats
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import ArrayData
+from blackbox_am.core.tensors import checksum
 from blackbox_am.core.types import Accounting, Purpose, StopReason
 from blackbox_am.errors import OracleFailed, QuotaExceeded
 from blackbox_am.evaluation import LocalEvaluator
-from blackbox_am.studies.baselines import digest_of, encoded_start, natural_stimuli
-from blackbox_am.studies.billing import billed
+from blackbox_am.studies.baselines import encoded_start, natural_stimuli
+from blackbox_am.studies.billing import UnbilledUsage, billed
 from blackbox_am.studies.events import BaselineMeasured, OracleProbed
 from blackbox_am.studies.live import LiveStudy
-from blackbox_am.studies.loop import UnbilledUsage
 from blackbox_am.studies.probing import Probed, probed
 from blackbox_am.studies.resolving import Request, settle, units_of
 
@@ -112,7 +112,8 @@ def _compare(
         quantities, values = evaluator.observe(stimuli, size)
     spent, unbilled.total = unbilled.total + meter.total.marked(Purpose.BASELINE), Accounting()
     scores = study.scorer.score_given(study.targets, quantities, values)
-    measured = BaselineMeasured(digest_of(stimuli), quantities, ArrayData.of(values), None, spent)
+    digest = checksum(stimuli.cpu().numpy()).hex()
+    measured = BaselineMeasured(digest, quantities, ArrayData.of(values), None, spent)
     if baseline.start and study.created.start is None:
         measured = _started(
             live,

@@ -7,9 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from blackbox_am.core.baselines import folder_array, npy_of, which
+from blackbox_am.core.baselines import folder_array, which
 from blackbox_am.core.images import fitted
 from blackbox_am.core.spec import BaselineSpec
+from blackbox_am.core.tensors import npy_of
 from blackbox_am.errors import InvalidSpec, ShapeMismatch
 
 

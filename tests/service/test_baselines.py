@@ -9,8 +9,8 @@ from PIL import Image
 
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.client import BaselineMeasured, connect
-from blackbox_am.core.baselines import npy_of
 from blackbox_am.core.spec import BaselineSpec, SpaceSpec
+from blackbox_am.core.tensors import npy_of
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import InvalidSpec, NotFound, ShapeMismatch
 from blackbox_am.rpc import status

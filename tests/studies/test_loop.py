@@ -17,6 +17,7 @@ from blackbox_am.errors import NotOwner, OracleUnavailable, StoreError
 from blackbox_am.evaluation import Rows
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import loop, reports
+from blackbox_am.studies.billing import UnbilledUsage
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.resolving import Request, resolve
 
@@ -146,7 +147,7 @@ def test_a_caller_waits_for_the_write(store):
 @pytest.mark.parametrize("error", [NotOwner("taken"), StoreError("the disk is full")])
 @pytest.mark.parametrize("billable", [False, True])
 def test_a_failed_write_stops_the_loop_and_every_row_is_billed(store, tmp_path, error, billable):
-    live, unbilled = begin(store), loop.UnbilledUsage()
+    live, unbilled = begin(store), UnbilledUsage()
 
     def before(call: int) -> None:
         if call == 2:  # the write of the second generation fails
