@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -222,6 +223,13 @@ class Optimizer(ABC, Generic[State]):
         """
         del generator, network
         return self
+
+    def holding(self, **models: object) -> Self:
+        """A copy with `models` as attributes that are not parameters; for `bind`."""
+        mine = copy.copy(self)
+        for name, model in models.items():
+            object.__setattr__(mine, name, model)
+        return mine
 
     def check(self, space: Space) -> None:
         """Checks that this optimizer can search `space`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
@@ -14,7 +13,7 @@ from blackbox_am.core.optimizer import Optimizer, SearchContext
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._incumbents import comparable
+from blackbox_am.optimizers._incumbents import comparable, improves
 from blackbox_am.optimizers._parameters import at_least, share
 from blackbox_am.optimizers.attacks import _squares
 from blackbox_am.optimizers.attacks._ball import changes_of, image_of, latents_of
@@ -74,6 +73,7 @@ class Square(Optimizer[SquareState]):
     name: ClassVar[str] = "square"
     state_type: ClassVar[type[SquareState]] = SquareState
     spaces: ClassVar[frozenset[str]] = frozenset({"box"})
+    _generator: ClassVar[Generator | None] = None
 
     norm: Literal["linf", "l2"] = "linf"
     share: float | None = None
@@ -93,9 +93,7 @@ class Square(Optimizer[SquareState]):
 
     def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
         del network
-        mine = copy.copy(self)
-        object.__setattr__(mine, "_generator", generator)
-        return mine
+        return self.holding(_generator=generator)
 
     def init(self, space: Space, targets: int, stream: Stream) -> SquareState:
         first = _squares.stripes if self.norm == "linf" else _squares.tiles
@@ -139,12 +137,12 @@ class Square(Optimizer[SquareState]):
     ) -> SquareState:
         del gradients
         told = scores[:, 0]
-        better = ~told.isnan() & (~state.known | (comparable(scores)[:, 0] >= state.score))
+        better = improves(told, state.score, state.known)
         change = self._cut(space, state.target, changes_of(space, latents[:, 0]))
         return SquareState(
             target=state.target,
             change=torch.where(better[:, None], change, state.change),
-            score=torch.where(better, comparable(scores)[:, 0], state.score),
+            score=torch.where(better, comparable(told), state.score),
             known=state.known | better,
             queries=state.queries + 1,
         )
@@ -158,8 +156,7 @@ class Square(Optimizer[SquareState]):
         self, space: Space, target: torch.Tensor, like: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Least and greatest changes (K or 1, D), in units of the ball."""
-        generator: Generator | None = getattr(self, "_generator", None)
-        limits = None if generator is None else generator.latent_limits(target)
+        limits = None if self._generator is None else self._generator.latent_limits(target)
         if limits is None:
             ones = torch.ones_like(like[:1])
             return -ones, ones

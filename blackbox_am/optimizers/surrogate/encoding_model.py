@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -150,9 +149,7 @@ class EncodingModel(Optimizer[EncodingModelState]):
 
     def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
         found = surrogate(self.name, self.network, self.layers, generator, network)
-        mine = copy.copy(self)
-        object.__setattr__(mine, "_surrogate", found)
-        return mine
+        return self.holding(_surrogate=found)
 
     def init(self, space: Space, targets: int, stream: Stream) -> EncodingModelState:
         width = len(self._guide.units)

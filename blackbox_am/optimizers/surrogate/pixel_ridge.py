@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -151,9 +150,7 @@ class PixelRidge(Optimizer[PixelRidgeState]):
 
     def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
         del network
-        mine = copy.copy(self)
-        object.__setattr__(mine, "_pixels", Pixels(climbable(self.name, generator), self.side))
-        return mine
+        return self.holding(_pixels=Pixels(climbable(self.name, generator), self.side))
 
     def init(self, space: Space, targets: int, stream: Stream) -> PixelRidgeState:
         width, rows = self._guide.width, self._archive
