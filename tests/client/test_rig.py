@@ -56,6 +56,14 @@ def said(process, timeout=120):
     return float(score), int(shown)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def names(tmp_path_factory):
+    """Names of clients that no other test process takes: a rig finds the one it had before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("names")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     file = tmp_path_factory.mktemp("config") / "models.toml"
