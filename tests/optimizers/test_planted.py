@@ -22,7 +22,7 @@ from blackbox_am.testing.searches import Search, finite
 
 Rows = Callable[..., list[float]]
 
-OTHERS = {"auto", "noise_handling", "restarts", "encoding_model", "pixel_ridge", "square"}
+OTHERS = {"auto", "noise_handling", "restarts", "encoding_model", "pixel_ridge", "square", "signhunter"}
 """What chooses or wraps others of the table, follows a model of stimuli, or searches vertices."""
 ORDER_0 = sorted(
     name
