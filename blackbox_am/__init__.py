@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from blackbox_am.generators.diffusers.diffusers_vq import DiffusersVQ
     from blackbox_am.generators.networks.vq_module import VQModule
     from blackbox_am.generators.parametric.pixels import Pixels
+    from blackbox_am.objectives.label import Label
     from blackbox_am.objectives.margin import Margin
     from blackbox_am.objectives.mean import Mean
     from blackbox_am.objectives.weighted import Weighted
@@ -53,6 +54,7 @@ __all__ = [
     "DiffusersVAE",
     "DiffusersVQ",
     "GeneratorSpec",
+    "Label",
     "Margin",
     "Mean",
     "Misclassified",
@@ -82,6 +84,7 @@ _HOMES = {
     "DiffusersVAE": "generators.diffusers.diffusers_vae",
     "DiffusersVQ": "generators.diffusers.diffusers_vq",
     "GeneratorSpec": "core.spec",
+    "Label": "objectives.label",
     "Margin": "objectives.margin",
     "Mean": "objectives.mean",
     "Misclassified": "criteria.misclassified",

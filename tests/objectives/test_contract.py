@@ -6,12 +6,14 @@ import pytest
 
 from blackbox_am import plugins
 from blackbox_am.core.objective import Objective
+from blackbox_am.objectives.label import Label
 from blackbox_am.objectives.margin import Margin
 from blackbox_am.objectives.mean import Mean
 from blackbox_am.objectives.weighted import Weighted
 from blackbox_am.testing.objectives import ObjectiveContract
 
 EXAMPLES: dict[str, Callable[[], Objective]] = {
+    "label": lambda: Label(("fc:0", "fc:1", "stimulus.l2_distance"), label=1, closest=True),
     "mean": lambda: Mean(("fc:1", "fc:4@center!max")),
     "margin": lambda: Margin(("fc:0", "fc:1", "fc:2"), label=1, targeted=True),
     "weighted": lambda: Weighted(("fc:1", "fc:2", "conv:0"), (1.0, -0.5, 2.0)),
