@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from blackbox_am.generators.diffusers.diffusers_vq import DiffusersVQ
     from blackbox_am.generators.networks.vq_module import VQModule
     from blackbox_am.generators.parametric.pixels import Pixels
+    from blackbox_am.objectives.cross_entropy import CrossEntropy
+    from blackbox_am.objectives.dlr import Dlr
+    from blackbox_am.objectives.label import Label
     from blackbox_am.objectives.margin import Margin
     from blackbox_am.objectives.mean import Mean
     from blackbox_am.objectives.weighted import Weighted
@@ -48,11 +51,14 @@ __all__ = [
     "Budget",
     "Catalogue",
     "CriterionSpec",
+    "CrossEntropy",
     "DiffusersText",
     "DiffusersUnconditional",
     "DiffusersVAE",
     "DiffusersVQ",
+    "Dlr",
     "GeneratorSpec",
+    "Label",
     "Margin",
     "Mean",
     "Misclassified",
@@ -77,11 +83,14 @@ _HOMES = {
     "Budget": "core.spec",
     "Catalogue": "catalogue",
     "CriterionSpec": "core.spec",
+    "CrossEntropy": "objectives.cross_entropy",
     "DiffusersText": "generators.diffusers.diffusers_text",
     "DiffusersUnconditional": "generators.diffusers.diffusers_unconditional",
     "DiffusersVAE": "generators.diffusers.diffusers_vae",
     "DiffusersVQ": "generators.diffusers.diffusers_vq",
+    "Dlr": "objectives.dlr",
     "GeneratorSpec": "core.spec",
+    "Label": "objectives.label",
     "Margin": "objectives.margin",
     "Mean": "objectives.mean",
     "Misclassified": "criteria.misclassified",

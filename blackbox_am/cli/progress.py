@@ -40,6 +40,9 @@ _PURPOSES = {
     Purpose.PROBE: "to test whether it repeats its answers",
     Purpose.BASELINE: "of natural images",
     Purpose.RECHECK: "to measure the best again",
+    Purpose.CLEAN: "of clean inputs",
+    Purpose.VERIFY: "to verify results",
+    Purpose.SURPLUS: "beside a success",
 }
 
 

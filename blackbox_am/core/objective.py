@@ -24,6 +24,11 @@ A = TypeVar("A", bound=Any)
 class Objective(ABC):
     """Computes a score from quantities."""
 
+    @property
+    def differentiable(self) -> bool:
+        """Whether gradients pass through the score; False where it is constant by pieces."""
+        return True
+
     @abstractmethod
     def reads(self) -> tuple[Quantity, ...]:
         """The U quantities of the objective, in the order of the last axis of `score`'s
@@ -105,6 +110,10 @@ class _Joined(Objective):
     """Several objectives; each reads its own part of the values."""
 
     terms: tuple[Objective, ...]
+
+    @property
+    def differentiable(self) -> bool:
+        return all(term.differentiable for term in self.terms)
 
     def reads(self) -> tuple[Quantity, ...]:
         return tuple(quantity for term in self.terms for quantity in term.reads())

@@ -183,6 +183,9 @@ class Best:
         natural: the place of the score among those of natural images; None without a baseline.
         natural_stimulus: the natural image with the highest score, if stimuli were rendered.
         recheck: the candidate measured again, of which `score` is the mean; None if it was not.
+        values: (U,) float64, the measured quantities of the row: those that the target's objective
+            reads, in its order and each once, then further ones of its criterion. None if the
+            candidate is not a row of the search, such as the centre of the search.
     """
 
     target: int
@@ -194,6 +197,7 @@ class Best:
     natural: Standing | None = None
     natural_stimulus: NDArray[np.generic] | None = None
     recheck: Recheck | None = None
+    values: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +242,9 @@ class Purpose(Enum):
     PROBE = "probe_rows"
     BASELINE = "baseline_rows"
     RECHECK = "recheck_rows"
+    CLEAN = "clean_rows"
+    VERIFY = "verify_rows"
+    SURPLUS = "surplus_rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +265,10 @@ class Accounting:
             repeatable; included in `rows`.
         baseline_rows: rows of natural images; included in `rows`.
         recheck_rows: rows that measured the best candidates again; included in `rows`.
+        clean_rows: rows of the clean inputs before an attack; included in `rows`.
+        verify_rows: rows that measured the results of an attack afresh; included in `rows`.
+        surplus_rows: rows in the same call as a row before them that met their target's criterion;
+            they have no influence on the search. Included in `rows`.
     """
 
     calls: int = 0
@@ -269,6 +280,9 @@ class Accounting:
     probe_rows: int = 0
     baseline_rows: int = 0
     recheck_rows: int = 0
+    clean_rows: int = 0
+    verify_rows: int = 0
+    surplus_rows: int = 0
 
     def __add__(self, other: Accounting) -> Accounting:
         return Accounting(*map(operator.add, self._counts(), other._counts()))

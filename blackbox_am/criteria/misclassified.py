@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from blackbox_am.core.criterion import LeafCriterion
 from blackbox_am.core.objective import A
-from blackbox_am.core.scores import check_label, margin
+from blackbox_am.core.scores import check_decided_label, loses
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,12 @@ class Misclassified(LeafCriterion):
     succeeded. Equal scores do not meet the criterion.
 
     Attributes:
-        quantities: the scores of all classes, two or more.
-        label: the true class, as its position among the quantities.
+        quantities: the scores of all classes, two or more; or one quantity, the number of the
+            predicted class, of an oracle that only decides.
+        label: the true class, as its position among the scores, or as its number.
 
     Raises:
-        InvalidSpec: for fewer than two classes, or a label that is not one of the classes.
+        InvalidSpec: for a label that is not one of the classes.
     """
 
     kind: ClassVar[str] = "misclassified"
@@ -29,11 +30,14 @@ class Misclassified(LeafCriterion):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_label(f"criterion {self.kind!r}", self.label, len(self.quantities), "criteria")
+        check_decided_label(
+            f"criterion {self.kind!r}", self.label, len(self.quantities), "criteria"
+        )
 
     def met(self, values: A) -> A:
-        met: A = margin(values, self.label) < 0
-        return met
+        return loses(values, self.label)
 
     def __str__(self) -> str:
+        if len(self.quantities) == 1:
+            return f"{self.quantities[0]} is not {self.label}"
         return f"a class scores above {self.quantities[self.label]}"

@@ -40,6 +40,7 @@ from blackbox_am.studies.reopening import check_spec
 from blackbox_am.studies.searched import SearchedStudy
 from blackbox_am.studies.snapshots import beginning, last_kept
 from blackbox_am.studies.study import Study
+from blackbox_am.studies.successes import missing
 
 Array = NDArray[Any]
 
@@ -194,7 +195,7 @@ class LiveStudy(SearchedStudy):
     def _free(self, generation: Generation) -> list[tuple[int, int]]:
         """(target, row) of the candidates that are neither measured nor leased."""
         held = self.leases.held()
-        free = np.argwhere(generation.wanted & ~self.study.measured.told).tolist()
+        free = np.argwhere(missing(self.study, generation.wanted)).tolist()
         keys = [(generation.targets[place], row) for place, row in free]
         return [key for key in keys if key not in held]
 

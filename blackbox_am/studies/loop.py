@@ -31,6 +31,7 @@ from blackbox_am.evaluation import Evaluator, Rows
 from blackbox_am.studies.billing import UnbilledUsage, meter_of
 from blackbox_am.studies.candidates import Generation
 from blackbox_am.studies.live import LiveStudy
+from blackbox_am.studies.successes import observed_until_success
 
 
 def run(
@@ -175,7 +176,7 @@ def _measure(
 def _evaluated(live: LiveStudy, evaluator: Evaluator, generation: Generation) -> Observation:
     gradients = live.search.optimizer.order == 1 and not live.study.rechecking
     rows = Rows.of(generation.latents, generation.targets, generation.wanted)
-    observation = evaluator.submit(rows, gradients=gradients).result()
+    observation = observed_until_success(live.study, evaluator, rows, gradients=gradients)
     own = live.study.scorer.own(observation.targets)
     codes = failures(observation.values, observation.rendered, own)
     if codes.all():

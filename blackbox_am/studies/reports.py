@@ -106,6 +106,7 @@ def best(study_id: str, study: Study) -> list[Best]:
         if latent is not None:
             candidate = CandidateId(study_id, generation, index, row)
             title, place = str(target.objective), places[index]
+            searched = candidate[1:] == (target.best_generation, index, target.best_row)
             found.append(
                 Best(
                     index,
@@ -115,6 +116,7 @@ def best(study_id: str, study: Study) -> list[Best]:
                     latent,
                     natural=place,
                     recheck=target.recheck,
+                    values=target.best_values if searched else None,
                 )
             )
     return found

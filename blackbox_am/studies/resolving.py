@@ -26,7 +26,7 @@ from blackbox_am.core.types import Purpose
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import GradientUnavailable, InvalidSpec, NotFound
 from blackbox_am.evaluation import check_measures
-from blackbox_am.plugins import build_optimizer, optimizer_spec
+from blackbox_am.plugins import build_objective, build_optimizer, optimizer_spec
 from blackbox_am.studies import equipment, reports
 from blackbox_am.studies.baselines import check_baseline
 from blackbox_am.studies.equipment import no_network
@@ -364,7 +364,9 @@ def _named(spec: StudySpec) -> str:
 def _check_climbable(
     spec: StudySpec, optimizer: Optimizer[Any], generator: Generator | None, oracle: Oracle | None
 ) -> None:
-    """Checks that an optimizer of order 1 has gradients from the generator and from the oracle."""
+    """Checks that an optimizer of order 1 has gradients from the generator, from the oracle
+    and from the objectives.
+    """
     if optimizer.order == 0:
         return
     name = optimizer.name
@@ -378,5 +380,12 @@ def _check_climbable(
     if generator is not None and not generator.differentiable:
         raise GradientUnavailable(
             f"{name} climbs gradients, and {_named(spec)} has none; use a gradient-free optimizer",
+            field="optimizer.name",
+        )
+    flat = next((t.kind for t in spec.targets if not build_objective(t).differentiable), None)
+    if flat is not None:
+        raise GradientUnavailable(
+            f"{name} climbs gradients, and objective {flat!r} has none; use a gradient-free "
+            "optimizer, or an objective of scores such as 'margin'",
             field="optimizer.name",
         )

@@ -150,6 +150,30 @@ class Scorer:
         own: Bools = self._own[targets]
         return own
 
+    @property
+    def judges(self) -> bool:
+        """Whether a target has a success criterion."""
+        return bool(self._criteria)
+
+    def met(self, targets: NDArray[np.int64], values: FloatArray, rendered: Bools) -> Bools:
+        """(N,) bool, the rows of `targets` (N,) that meet the criterion of their target.
+
+        Args:
+            targets: of this study.
+            values: (N, U) float64, in the columns of each target's layout.
+            rendered: (N,) false if the stimulus was not finite.
+        """
+        met = self._criteria.apply(targets, values[:, None], np.bool_, False)[:, 0]
+        if not met.any():
+            return met
+        rows = np.flatnonzero(met)
+        targets, values, rendered = targets[rows], values[rows, None], rendered[rows, None]
+        codes = failures(values, rendered, self._own[targets][:, None])
+        with np.errstate(all="ignore"):
+            scores = self._objectives.apply(targets, values, np.float64, np.nan)
+        met[rows] = _with_scores(codes, scores)[:, 0] == 0
+        return met
+
     def with_units(self, targets: NDArray[np.int64], activations: FloatArray) -> FloatArray:
         """(N, U) values of rows of `targets` (N,), of which only the units were measured.
 
@@ -211,6 +235,9 @@ class _Groups:
         self._numbers: dict[object, int] = {}
         self._functions: list[tuple[Callable[[Any], Any], list[int]]] = []
         self._group = np.full(targets, -1)
+
+    def __bool__(self) -> bool:
+        return bool(self._functions)
 
     def add(
         self, target: int, key: object, function: Callable[[Any], Any], columns: tuple[int, ...]

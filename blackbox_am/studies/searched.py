@@ -32,6 +32,7 @@ from blackbox_am.studies.scoring import Bools
 from blackbox_am.studies.search import Search
 from blackbox_am.studies.snapshots import Snapshots
 from blackbox_am.studies.study import Study
+from blackbox_am.studies.successes import missing
 
 
 class SearchedStudy(JournalledStudy):
@@ -136,7 +137,7 @@ class SearchedStudy(JournalledStudy):
     ) -> None:
         """Writes measurements; with the last row, the generation closes."""
         merged, generation = self.study.merged(event), self.generation()
-        if (generation.wanted & ~merged.told).any():
+        if missing(self.study, generation.wanted, merged).any():
             self._append([event])
             return
         scored, seconds = self.study.scored(merged), self._clock() - self._started

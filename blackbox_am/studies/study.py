@@ -311,11 +311,13 @@ class Study:
             if measured[position]:
                 self.targets[index].stagnation += 1
         rows, scores = event.best_rows.numpy(), event.best_row_scores.numpy()
+        values = self.measured.values[self.places(np.array(event.improved, np.int64)), rows]
         for position, index in enumerate(event.improved):
             target = self.targets[index]
             target.best_score = float(scores[position])
             target.best_generation, target.best_row = event.generation, int(rows[position])
             target.best_latent = event.best_latents.numpy()[position].copy()
+            target.best_values = values[position, : len(target.layout.quantities)].copy()
             target.stagnation = 0
             if index in event.succeeded:
                 target.success_row = target.best_row

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.core.criterion import Criterion
@@ -34,6 +35,8 @@ class Target:
         best_score: score of the best candidate so far; -inf before the first.
         best_generation, best_row: place of the best candidate.
         best_latent: (D,), or None before the first.
+        best_values: (U,) float64, the quantities of the best candidate in the target's layout; None
+            before the first.
         success_row: the row of `best_generation` that met the criterion; -1 if none has.
         stagnation: generations since the last improvement.
         stop_reason: why the target is finished; NONE if it is not.
@@ -53,6 +56,7 @@ class Target:
     best_generation: int = -1
     best_row: int = -1
     best_latent: NDArray[Any] | None = None
+    best_values: NDArray[np.float64] | None = None
     success_row: int = -1
     stagnation: int = 0
     stop_reason: StopReason = StopReason.NONE
@@ -89,6 +93,7 @@ class Target:
             self.stop_reason.value,
             None if latent is None else [latent.dtype.name, latent.shape, latent.tobytes()],
             [self.recheck, self.recheck_rows, self.recheck_place, self.checked_queries],
+            None if self.best_values is None else self.best_values.tobytes(),
             None if self.recheck_latent is None else self.recheck_latent.tobytes(),
         ]
 

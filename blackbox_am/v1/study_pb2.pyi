@@ -725,6 +725,7 @@ class Best(google.protobuf.message.Message):
     NATURAL_FIELD_NUMBER: builtins.int
     NATURAL_STIMULUS_FIELD_NUMBER: builtins.int
     RECHECK_FIELD_NUMBER: builtins.int
+    VALUES_FIELD_NUMBER: builtins.int
     target: builtins.int
     title: builtins.str
     """Its objective in words."""
@@ -751,6 +752,13 @@ class Best(google.protobuf.message.Message):
     def recheck(self) -> global___Recheck:
         """Unset unless the candidate was measured again; `score` is then the mean."""
 
+    @property
+    def values(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """(U,) float64, what was measured of the row: the quantities that the target's objective reads,
+        in its order and each once, then further ones of its criterion. Unset if the candidate is not a
+        row of the search, such as the centre of the search.
+        """
+
     def __init__(
         self,
         *,
@@ -764,9 +772,10 @@ class Best(google.protobuf.message.Message):
         natural: global___Standing | None = ...,
         natural_stimulus: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
         recheck: global___Recheck | None = ...,
+        values: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["latent", b"latent", "natural", b"natural", "natural_stimulus", b"natural_stimulus", "recheck", b"recheck", "stimulus", b"stimulus"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["generation", b"generation", "latent", b"latent", "natural", b"natural", "natural_stimulus", b"natural_stimulus", "recheck", b"recheck", "row", b"row", "score", b"score", "stimulus", b"stimulus", "target", b"target", "title", b"title"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["latent", b"latent", "natural", b"natural", "natural_stimulus", b"natural_stimulus", "recheck", b"recheck", "stimulus", b"stimulus", "values", b"values"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["generation", b"generation", "latent", b"latent", "natural", b"natural", "natural_stimulus", b"natural_stimulus", "recheck", b"recheck", "row", b"row", "score", b"score", "stimulus", b"stimulus", "target", b"target", "title", b"title", "values", b"values"]) -> None: ...
 
 global___Best = Best
 
@@ -787,6 +796,9 @@ class Accounting(google.protobuf.message.Message):
     CACHE_HITS_FIELD_NUMBER: builtins.int
     COST_FIELD_NUMBER: builtins.int
     PROBE_ROWS_FIELD_NUMBER: builtins.int
+    CLEAN_ROWS_FIELD_NUMBER: builtins.int
+    VERIFY_ROWS_FIELD_NUMBER: builtins.int
+    SURPLUS_ROWS_FIELD_NUMBER: builtins.int
     search_rows: builtins.int
     """Each candidate counts once, whatever it took to measure it."""
     recheck_rows: builtins.int
@@ -808,6 +820,12 @@ class Accounting(google.protobuf.message.Message):
     """Of the rows, in the operator's currency, where the oracle has a price."""
     probe_rows: builtins.int
     """Of oracle_rows, those measured before the search, to see whether the oracle repeats itself."""
+    clean_rows: builtins.int
+    """Of oracle_rows, those of the clean inputs before an attack."""
+    verify_rows: builtins.int
+    """Of oracle_rows, those that measured the results of an attack afresh."""
+    surplus_rows: builtins.int
+    """Of oracle_rows, those in the same call as a row before them that met their target's criterion."""
     def __init__(
         self,
         *,
@@ -822,8 +840,11 @@ class Accounting(google.protobuf.message.Message):
         cache_hits: builtins.int = ...,
         cost: builtins.float = ...,
         probe_rows: builtins.int = ...,
+        clean_rows: builtins.int = ...,
+        verify_rows: builtins.int = ...,
+        surplus_rows: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["baseline_rows", b"baseline_rows", "cache_hits", b"cache_hits", "cost", b"cost", "failed_rows", b"failed_rows", "oracle_calls", b"oracle_calls", "oracle_rows", b"oracle_rows", "probe_rows", b"probe_rows", "recheck_rows", b"recheck_rows", "retried_rows", b"retried_rows", "retries", b"retries", "search_rows", b"search_rows"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["baseline_rows", b"baseline_rows", "cache_hits", b"cache_hits", "clean_rows", b"clean_rows", "cost", b"cost", "failed_rows", b"failed_rows", "oracle_calls", b"oracle_calls", "oracle_rows", b"oracle_rows", "probe_rows", b"probe_rows", "recheck_rows", b"recheck_rows", "retried_rows", b"retried_rows", "retries", b"retries", "search_rows", b"search_rows", "surplus_rows", b"surplus_rows", "verify_rows", b"verify_rows"]) -> None: ...
 
 global___Accounting = Accounting
 

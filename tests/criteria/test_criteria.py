@@ -51,6 +51,14 @@ def test_a_tie_is_no_success() -> None:
     assert Misclassified(CLASSES, label=2).met(tie)[0]
 
 
+def test_the_number_of_the_predicted_class_is_enough() -> None:
+    predicted = np.array([[2.0], [0.0], [np.nan]])
+    assert Misclassified(("api:0",), label=2).met(predicted).tolist() == [False, True, False]
+    assert TargetClass(("api:0",), label=2).met(predicted).tolist() == [True, False, False]
+    assert str(Misclassified(("api:0",), label=2)) == "api:0 is not 2"
+    assert str(TargetClass(("api:0",), label=2)) == "api:0 is 2"
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -59,7 +67,7 @@ def test_a_tie_is_no_success() -> None:
         (lambda: Threshold(("fc:0",), at_least=np.inf), "finite"),
         (lambda: Threshold(("fc:0",), at_least=2.0, at_most=1.0), "lies above"),
         (lambda: Threshold(("fc:",), at_least=2.0), "not a unit"),
-        (lambda: Misclassified(("fc:0",)), "two classes or more"),
+        (lambda: Misclassified(("fc:0",), label=-1), "number of a class, 0 or more, got label -1"),
         (lambda: TargetClass(CLASSES, label=3), "label from 0 to 2"),
         (lambda: build_criterion(CriterionSpec("all")), "joins terms"),
         (lambda: build_criterion(CriterionSpec("threshhold")), "did you mean 'threshold'"),

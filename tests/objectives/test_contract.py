@@ -6,12 +6,20 @@ import pytest
 
 from blackbox_am import plugins
 from blackbox_am.core.objective import Objective
+from blackbox_am.objectives.cross_entropy import CrossEntropy
+from blackbox_am.objectives.dlr import Dlr
+from blackbox_am.objectives.label import Label
 from blackbox_am.objectives.margin import Margin
 from blackbox_am.objectives.mean import Mean
 from blackbox_am.objectives.weighted import Weighted
 from blackbox_am.testing.objectives import ObjectiveContract
 
+CLASSES = ("fc:0", "fc:1", "fc:2", "fc:3")
+
 EXAMPLES: dict[str, Callable[[], Objective]] = {
+    "label": lambda: Label(("fc:0", "fc:1", "stimulus.l2_distance"), label=1, closest=True),
+    "cross_entropy": lambda: CrossEntropy(CLASSES, label=1),
+    "dlr": lambda: Dlr(CLASSES, label=1),
     "mean": lambda: Mean(("fc:1", "fc:4@center!max")),
     "margin": lambda: Margin(("fc:0", "fc:1", "fc:2"), label=1, targeted=True),
     "weighted": lambda: Weighted(("fc:1", "fc:2", "conv:0"), (1.0, -0.5, 2.0)),
@@ -37,6 +45,21 @@ class TestRegistered(ObjectiveContract):
         assert type(example) is plugins.objectives.get(request.param)
         assert example.spec().kind == request.param
         return example
+
+
+SCALED: dict[str, Callable[[], Objective]] = {
+    "margin": lambda: Margin(CLASSES, label=1, scale="probabilities"),
+    "cross_entropy": lambda: CrossEntropy(CLASSES, 1, targeted=True, scale="probabilities"),
+    "dlr": lambda: Dlr(CLASSES, label=1, scale="probabilities"),
+    "targeted dlr": lambda: Dlr(CLASSES, label=1, targeted=True, scale="log_probabilities"),
+    "dlr of two labels": lambda: Dlr(CLASSES, label=1, targeted=True, true_label=3),
+}
+
+
+class TestScaled(ObjectiveContract):
+    @pytest.fixture(params=SCALED)
+    def objective(self, request: pytest.FixtureRequest) -> Objective:
+        return SCALED[request.param]()
 
 
 class TestAlgebra(ObjectiveContract):

@@ -156,7 +156,7 @@ def test_grey_images() -> None:
 
 def test_only_the_best_few(of: Of) -> None:
     pairs = "result.classes[].[name, score]"
-    top = of("top", scores=pairs, answer="top")
+    top = of("top", scores=pairs, answer="top", missing=math.nan)
     exact = expected(rounded(X))
     best = exact >= exact.topk(2).values[:, 1:]
     answer = top.observe(X, UNITS)
@@ -164,14 +164,20 @@ def test_only_the_best_few(of: Of) -> None:
     assert_near(answer[best], exact[best])
     floor = of("top", scores=pairs, answer="top", missing=0.0).observe(X, UNITS)
     assert torch.equal(floor == 0, ~best)
-    with pytest.raises(OracleFailed, match=r"a number for each of 4 labels, got none for .*'top'"):
+    lacking = "a number for each of 4 labels, got none for "
+    with pytest.raises(OracleFailed, match=rf"{lacking}.*'top'"):
         of("top", scores=pairs).observe(X, UNITS)
+    with pytest.raises(OracleFailed, match=rf"{lacking}.*set missing to the score"):
+        of("top", scores=pairs, answer="top").observe(X, UNITS)
+    with pytest.raises(OracleFailed, match=r"written \[\].\[label, score\] in scores.*name, score"):
+        of("top", scores="result.classes[]", answer="top", missing=0.0).observe(X, UNITS)
 
 
 def test_labels_that_nobody_has_named(of: Of) -> None:
     few = {"scores": "result.classes[].[name, score]", "answer": "top", "labels": ("cats", "owls")}
     with pytest.raises(OracleFailed, match=r"is none of the 2 labels.*ignore_others"):
         of("top", **few).observe(X, UNITS[:2])
+    few["missing"] = math.nan
     assert of("top", **few, ignore_others=True).observe(X, UNITS[:2]).isnan().all()
 
 

@@ -63,6 +63,12 @@ def test_gradients_are_refused_where_there_are_none():
         maximise(oracle, targets=["units:0"], optimizer="adam")
 
 
+def test_gradients_of_labels_are_refused(model):
+    label = blackbox_am.Label(tuple(f"3:{k}" for k in range(5)), label=1)
+    with pytest.raises(GradientUnavailable, match="objective 'label' has none"):
+        maximise(model, targets=[label], optimizer="adam")
+
+
 def test_a_stopped_search_goes_on_to_the_same_end(model, tmp_path):
     store = str(tmp_path / "s.sqlite3")
 

@@ -28,14 +28,14 @@ class AnswerReader:
             others.
         units: number of units.
         labels: names of the units, or empty.
-        missing: the score of units that `top` leaves out.
+        missing: the score of units that `top` leaves out; None refuses an answer without them.
         ignore_others: whether unknown labels are passed over.
     """
 
     form: Form
     units: int
     labels: tuple[str, ...]
-    missing: float
+    missing: float | None
     ignore_others: bool
 
     def row(self, answer: Any) -> Row:
@@ -55,21 +55,35 @@ class AnswerReader:
             wanted = "a list of numbers" if self.form == "scores" else "pairs of label and number"
             if self.form == "scores" and self.units == 1:
                 wanted = "a number, a list of one"
-            raise OracleFailed(f"expected {wanted}, or numbers by label, got {brief(answer)}")
-        row = np.full(self.units, np.nan if self.form == "scores" else self.missing, np.float64)
+            raise OracleFailed(
+                f"expected {wanted}, or numbers by label, got {brief(answer)}{_reshaping(answer)}"
+            )
+        row = np.full(self.units, np.nan if self.missing is None else self.missing, np.float64)
         given = set()
         for label, score in pairs:
             place = self._place(label)
             if place is not None:
                 row[place] = _number(score)
                 given.add(place)
-        if self.form == "scores" and len(given) < self.units:
-            lacking = [self._name(i) for i in range(self.units) if i not in given]
-            raise OracleFailed(
-                f"expected a number for each of {self.units} labels, got none for "
-                f"{', '.join(lacking[:5])}; where the API names only the best, set answer to 'top'"
-            )
+        if len(given) < self.units:
+            self._check_complete(given)
         return row
+
+    def _check_complete(self, given: set[int]) -> None:
+        """Refuse an answer without the units that are not `given`, unless they have a score."""
+        if self.form == "top" and self.missing is not None:
+            return
+        lacking = [self._name(i) for i in range(self.units) if i not in given]
+        cure = "where the API names only the best, set answer to 'top'"
+        if self.form == "top":
+            cure = (
+                "set missing to the score of labels that the API leaves out, such as 0 for "
+                "probabilities, or to nan for scores that are unknown"
+            )
+        raise OracleFailed(
+            f"expected a number for each of {self.units} labels, got none for "
+            f"{', '.join(lacking[:5])}; {cure}"
+        )
 
     def _listed(self, answer: list[Any]) -> Row:
         if len(answer) != self.units:
@@ -121,6 +135,14 @@ def _pairs(answer: Any) -> list[tuple[Any, Any]] | None:
     ):
         return [(pair[0], pair[1]) for pair in answer]
     return None
+
+
+def _reshaping(answer: Any) -> str:
+    """What to do about a list of objects, such as {"label": "cat", "score": 0.9}."""
+    if not (isinstance(answer, list) and answer and isinstance(answer[0], Mapping)):
+        return ""
+    fields = ", ".join(map(str, list(answer[0])[:2]))
+    return f"; pairs of objects are written [].[label, score] in scores, here with {fields}"
 
 
 def _number(score: Any) -> float:

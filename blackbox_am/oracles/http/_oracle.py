@@ -81,7 +81,8 @@ class Http(Oracle):
         answer: `scores` for a number a unit, in a list, by label, or in pairs of label and
             number (for a single unit, the number alone is accepted); `top` for some of them, by
             label or in pairs; `label` for one label or index, which becomes 1 and the others 0.
-        missing: score of units that `top` leaves out: nan, or a floor.
+        missing: score of units that `top` leaves out: a floor, such as 0 for probabilities, or nan
+            for a score that is unknown. An answer that leaves units out is an error if None.
         ignore_others: whether labels that are not in `labels` are passed over.
         timeout_seconds: how long one request may take.
         max_answer_bytes: the longest answer that is read.
@@ -122,7 +123,7 @@ class Http(Oracle):
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     scores: str = "scores"
     answer: Form = "scores"
-    missing: float = math.nan
+    missing: float | None = None
     ignore_others: bool = False
     timeout_seconds: float = 60.0
     max_answer_bytes: int = 2**20
@@ -144,7 +145,7 @@ class Http(Oracle):
         check_labels(self.labels, self.units)
         for name in ("timeout_seconds", "max_answer_bytes", "parallel", "batch_size"):
             check_positive(name, getattr(self, name))
-        if math.isinf(self.missing):
+        if self.missing is not None and math.isinf(self.missing):
             raise InvalidSpec("missing: expected a number, or nan, got infinity", field="missing")
         if self.answer not in ("scores", "top", "label"):
             raise InvalidSpec(
