@@ -43,7 +43,7 @@ class Answers:
     @property
     def numbers(self) -> bool:
         """Whether an answer is the number of a class."""
-        return self.scores.shape[1] == 1
+        return bool(self.scores.shape[1] == 1)
 
     @property
     def labels_only(self) -> bool:
@@ -52,7 +52,7 @@ class Answers:
         """
         known = self.scores[self.known]
         bits = bool(((known == 0) | (known == 1)).all())
-        return self.numbers or (len(known) > 0 and bits and bool((known.sum(axis=1) == 1).all()))
+        return self.numbers or bool(len(known) and bits and (known.sum(axis=1) == 1).all())
 
     @property
     def known(self) -> NDArray[np.bool_]:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from blackbox_am import plugins
+from blackbox_am.attacks.asked import Asked, Labels
 from blackbox_am.attacks.classes import classes_of
-from blackbox_am.attacks.inputs import Given, as_pixels, given_inputs
-from blackbox_am.attacks.labels import Goals
+from blackbox_am.attacks.inputs import Given, given_inputs
 from blackbox_am.attacks.planning import GENERATOR, Inputs
-from blackbox_am.attacks.problem import Norm, Problem
+from blackbox_am.attacks.problem import Norm
 from blackbox_am.attacks.results import AttackResult, float_stimuli
 from blackbox_am.attacks.run import run
 from blackbox_am.attacks.running import Found
@@ -39,8 +38,8 @@ def attack(
     *,
     oracle: Oracle | str | torch.nn.Module | Callable[..., Any],
     images: str | Path | NDArray[Any],
-    labels: Sequence[Any] | NDArray[Any] | None = None,
-    targets: Sequence[Any] | NDArray[Any] | str | int | None = None,
+    labels: Labels | None = None,
+    targets: Labels | int | None = None,
     norm: Norm = "linf",
     eps: float = 8 / 255,
     method: str = "auto",
@@ -69,11 +68,11 @@ def attack(
             estimator or a function of inputs (N, *input).
         images: a folder of pictures, a .npz or .npy file, or an array (N, *input), uint8 or in
             [0, 1].
-        labels: (N,) the true classes, numbers or names. None for labels beside the images in a
-            .npz file, else for the classifier's own answers to the clean inputs. Inputs that the
-            classifier gets wrong are skipped.
-        targets: for a targeted attack the wanted classes: (N,) classes, one class for all, `next`
-            or `least-likely`.
+        labels: the true classes: (N,) numbers or names, or a file of them. None or `auto` for
+            labels beside the images in a .npz file, else for the classifier's own answers to the
+            clean inputs. Inputs that the classifier gets wrong are skipped.
+        targets: for a targeted attack the wanted classes: (N,) classes, a file of them, one class
+            for all, `next` or `least-likely`.
         norm, eps: the ball: `linf`, `l2`, or `l0` (places), and its radius.
         method: the attack: an optimizer's name; `auto` chooses by what the classifier answers and
             by the norm.
@@ -102,30 +101,39 @@ def attack(
         ModelChanged: if the classifier has changed, and `adopt` is false.
         OracleError: if the classifier fails.
     """
-    catalogue = catalogue or Catalogue.default()
+    return attack_as(
+        Asked(labels, targets, norm, eps, method, parameters, budget, bits, seed),
+        oracle=oracle,
+        images=images,
+        layer=layer,
+        store=store,
+        study_id=study_id,
+        adopt=adopt,
+        catalogue=catalogue or Catalogue.default(),
+        device=device,
+        on_progress=on_progress,
+        on_message=on_message,
+    )
+
+
+def attack_as(
+    asked: Asked,
+    *,
+    oracle: Oracle | str | torch.nn.Module | Callable[..., Any],
+    images: str | Path | NDArray[Any],
+    layer: str | None,
+    store: str | Path,
+    study_id: str,
+    adopt: bool,
+    catalogue: Catalogue,
+    device: str,
+    on_progress: Callable[[str, StudyProgress], None],
+    on_message: Callable[[str], None],
+) -> AttackResult:
+    """The same as `attack`, for a request in one object."""
     device = local.resolve_device(device)
     given, model = _model(oracle, images, catalogue, device)
-    if bits is None or bits == 8:
-        given = as_pixels(given)
-    if bits is None:
-        bits = 8 if given.stimuli.dtype == np.uint8 else 0
-    if labels is None and given.labels is not None:
-        labels = given.labels
-    goals = Goals(
-        given.names,
-        None if labels is None else list(labels),
-        list(targets) if targets is not None and not isinstance(targets, (str, int)) else targets,
-    )
-    problem = Problem(
-        norm,
-        eps,
-        method,
-        dict(parameters or {}),
-        budget,
-        goals.targeted,
-        bits,
-        seed,
-    )
+    given, goals, problem = asked.about(given)
     name = oracle if isinstance(oracle, str) else model.kind
     inputs = Inputs(tuple(given.stimuli.shape[1:]), len(given.stimuli), name)
     with ExitStack() as opened:

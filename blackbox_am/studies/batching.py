@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.studies.probing import Probed, Repeats
+from blackbox_am.core.repeating import Repeats
+from blackbox_am.studies.probing import Probed
 
 ENDING_PART = 4
 """What part of its preferred batch an oracle gets if targets end one after the other.
