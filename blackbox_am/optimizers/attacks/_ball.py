@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 
+from blackbox_am.core.generator import Generator
 from blackbox_am.core.space import Box, Space
 
 
@@ -31,3 +32,23 @@ def changes_of(space: Space, latents: torch.Tensor) -> torch.Tensor:
     assert isinstance(space, Box)
     low, high = space.bounds(latents)
     return (latents - low) * (2 / (high - low)) - 1
+
+
+def limits_of(
+    space: Space, generator: Generator | None, target: torch.Tensor, like: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Least and greatest changes, each (K or 1, D), in units of the ball: -1 and 1, or nearer to 0
+    where the range of the input cuts a larger change off and the generator knows the limits.
+
+    Args:
+        space: the box.
+        generator: the generator of the study; None if the study searches a bare space.
+        target: (K,) int64, the position of each target in the study.
+        like: (K, D) changes, for device and dtype.
+    """
+    limits = None if generator is None else generator.latent_limits(target)
+    if limits is None:
+        ones = torch.ones_like(like[:1])
+        return -ones, ones
+    low, high = (changes_of(space, limit.to(like.dtype)) for limit in limits)
+    return low, high

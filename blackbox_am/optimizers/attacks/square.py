@@ -16,7 +16,7 @@ from blackbox_am.core.space import Space
 from blackbox_am.optimizers._incumbents import comparable, improves
 from blackbox_am.optimizers._parameters import at_least, share
 from blackbox_am.optimizers.attacks import _squares
-from blackbox_am.optimizers.attacks._ball import changes_of, image_of, latents_of
+from blackbox_am.optimizers.attacks._ball import changes_of, image_of, latents_of, limits_of
 
 SCHEDULE_BUDGET = 10_000
 """The budget for which the paper gives its schedule."""
@@ -116,7 +116,7 @@ class Square(Optimizer[SquareState]):
         best = state.change.reshape(-1, *image)
         side = self._side(image, state.queries)
         if self.norm == "linf":
-            limits = self._limits(space, state.target, state.change)
+            limits = limits_of(space, self._generator, state.target, best.flatten(1))
             proposed = _squares.painted(
                 best, side, stream, tuple(x.reshape(-1, *image) for x in limits)
             )
@@ -149,19 +149,8 @@ class Square(Optimizer[SquareState]):
 
     def _cut(self, space: Space, target: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
         """`change` (K, D) without the part that the range of the input cuts off."""
-        low, high = self._limits(space, target, change)
+        low, high = limits_of(space, self._generator, target, change)
         return change.clamp(low, high)
-
-    def _limits(
-        self, space: Space, target: torch.Tensor, like: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Least and greatest changes (K or 1, D), in units of the ball."""
-        limits = None if self._generator is None else self._generator.latent_limits(target)
-        if limits is None:
-            ones = torch.ones_like(like[:1])
-            return -ones, ones
-        low, high = (changes_of(space, limit.to(like.dtype)) for limit in limits)
-        return low, high
 
     def _side(self, image: tuple[int, int, int], queries: torch.Tensor) -> torch.Tensor:
         """(K,) int64: the side of the window of each target."""

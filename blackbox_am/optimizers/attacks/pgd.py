@@ -1,0 +1,165 @@
+"""Projected gradient ascent in a ball, where gradients exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self
+
+import torch
+
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.optimizers._parameters import at_least, positive, share
+from blackbox_am.optimizers._targetwise import row_sums
+from blackbox_am.optimizers.attacks import _steps
+from blackbox_am.optimizers.attacks._ball import changes_of, latents_of, limits_of
+from blackbox_am.optimizers.attacks._gradients import needed
+
+LINF_STEP = 0.25
+"""2/255 in a ball of 8/255, as is usual for CIFAR-10."""
+L2_STEP = 2.5
+"""Length of all steps of an ascent in the Euclidean ball together, in radii."""
+
+
+@dataclass
+class PgdState:
+    """State of P ascents for each of K targets.
+
+    Attributes:
+        target: (K,) int64, the position of each target in the study.
+        change: (K, P, D) where each ascent stands, in units of the ball.
+        momentum: (K, P, D) sum of the gradients so far, each with mean magnitude 1.
+        steps: (K, P) int64, steps of this ascent so far.
+        begun: (K, P) bool, whether an ascent has a point; the others begin at a random point.
+    """
+
+    target: torch.Tensor
+    change: torch.Tensor
+    momentum: torch.Tensor
+    steps: torch.Tensor
+    begun: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Pgd(Optimizer[PgdState]):
+    """Projected gradient ascent (PGD): steps of fixed length in the direction of the gradient, each
+    followed by a projection into the ball and into the range of the input.
+
+    Source: A. Madry, A. Makelov, L. Schmidt, D. Tsipras and A. Vladu, "Towards deep learning models
+    resistant to adversarial attacks" (ICLR 2018), section 2.1: the signs of the gradient in the
+    ball `linf`, the gradient divided by its norm in the ball `l2`. With `momentum` the gradients
+    are summed before their direction is taken: Y. Dong et al., "Boosting adversarial attacks with
+    momentum" (CVPR 2018), Algorithm 1, whose changes of one model more often fool another.
+
+    This implementation differs in three things. The loss is the study's objective, for example
+    `cross_entropy`, `margin` or `dlr`. A gradient of momentum is divided by its mean magnitude, not
+    by the sum of its magnitudes, which changes no direction. After `steps` steps an ascent begins
+    again at another random point, until the budget is spent or the target has succeeded.
+
+    The space is a box around the input: `perturbation` with ``squash = false`` and the same ball.
+    With `bits`, the model sees the rounded input, and the gradient passes the rounding unchanged.
+    Every row costs one forward and one backward pass.
+
+    Attributes:
+        norm: the ball: `linf` or `l2`.
+        step: the length of a step, in radii of the ball. None: .25 for `linf`, 2.5 divided by
+            `steps` for `l2`.
+        steps: steps of an ascent; it measures one point more than it makes steps.
+        population: ascents side by side for each target, each a row of a generation.
+        random_start: whether the first ascents begin at a random point, or at the input itself.
+        momentum: mu, the weight of the earlier gradients in the sum, in [0, 1].
+    """
+
+    name: ClassVar[str] = "pgd"
+    order: ClassVar[int] = 1
+    rank_based: ClassVar[bool] = False
+    exchangeable: ClassVar[bool] = False
+    state_type: ClassVar[type[PgdState]] = PgdState
+    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
+    _generator: ClassVar[Generator | None] = None
+
+    norm: Literal["linf", "l2"] = "linf"
+    step: float | None = None
+    steps: int = 40
+    population: int = 1
+    random_start: bool = True
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        positive(step=self.step)
+        at_least(1, "a point is measured after a step", steps=self.steps)
+        at_least(1, "each is an ascent", population=self.population)
+        share(momentum=self.momentum)
+
+    def population_size(self, space: Space) -> int:
+        del space
+        return self.population
+
+    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
+        del network
+        return self.holding(_generator=generator)
+
+    def init(self, space: Space, targets: int, stream: Stream) -> PgdState:
+        rows = (targets, self.population)
+        nothing = torch.zeros(*rows, space.dim, dtype=stream.dtype, device=stream.device)
+        return PgdState(
+            target=torch.arange(targets, device=stream.device),
+            change=nothing,
+            momentum=nothing.clone(),
+            steps=torch.zeros(rows, dtype=torch.int64, device=stream.device),
+            begun=torch.full(rows, not self.random_start, device=stream.device),
+        )
+
+    def started_at(self, space: Space, state: PgdState, latents: torch.Tensor) -> PgdState:
+        """The first ascent begins at the start."""
+        change, begun = state.change.clone(), state.begun.clone()
+        change[:, 0] = changes_of(space, latents.to(change))
+        begun[:, 0] = True
+        return replace(state, change=change, begun=begun)
+
+    def ask(self, space: Space, state: PgdState, stream: Stream) -> torch.Tensor:
+        limits = self._limits(space, state)
+        random = _steps.scattered(stream, self.population, space.dim, self.norm)
+        begun = state.begun.unsqueeze(-1)
+        changes = torch.where(begun, state.change, _steps.within(random, self.norm, limits))
+        return latents_of(space, changes)
+
+    def tell(
+        self,
+        space: Space,
+        state: PgdState,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> PgdState:
+        slopes, moves = needed(self.name, space, scores, gradients)
+        change = torch.where(state.begun.unsqueeze(-1), state.change, changes_of(space, latents))
+        momentum = state.momentum
+        if self.momentum:
+            momentum = self.momentum * momentum + _even(slopes)
+            slopes = momentum
+        length = self.step or (LINF_STEP if self.norm == "linf" else L2_STEP / self.steps)
+        ahead = change + length * _steps.direction(slopes, self.norm)
+        goes_on = moves & (state.steps < self.steps)
+        return PgdState(
+            target=state.target,
+            change=_steps.within(ahead, self.norm, self._limits(space, state)),
+            momentum=torch.where(goes_on.unsqueeze(-1), momentum, 0.0),
+            steps=torch.where(goes_on, state.steps + 1, 0),
+            begun=goes_on,
+        )
+
+    def _limits(self, space: Space, state: PgdState) -> _steps.Limits:
+        return limits_of(space, self._generator, state.target, state.change[:, 0])
+
+
+def _even(slopes: torch.Tensor) -> torch.Tensor:
+    """`slopes` (K, P, D) divided by their mean magnitude; 0 where all are 0."""
+    tiny = torch.finfo(slopes.dtype).tiny
+    scaled = slopes / slopes.abs().amax(-1, keepdim=True).clamp_min(tiny)
+    mean = row_sums(scaled.abs()).unsqueeze(-1) / slopes.shape[-1]
+    return scaled / mean.clamp_min(tiny)
