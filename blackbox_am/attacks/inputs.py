@@ -145,11 +145,10 @@ def _from_array(array: Array, shape: tuple[int, ...] | None, labels: Array | Non
         )
     stimuli = np.ascontiguousarray(array, np.uint8 if array.dtype == np.uint8 else np.float32)
     if stimuli.dtype != np.uint8 and not _within(stimuli):
+        found = "nan" if np.isnan(stimuli).any() else f"{stimuli.min():g} to {stimuli.max():g}"
         raise InvalidInput(
-            f"images: expected numbers in [0, 1], got {np.nanmin(stimuli):g} to "
-            f"{np.nanmax(stimuli):g}"
-            + (" and nan" if np.isnan(stimuli).any() else "")
-            + "; divide pixels of 0 to 255 by 255, or give them as uint8",
+            f"images: expected numbers in [0, 1], got {found}; divide pixels of 0 to 255 by 255, "
+            "or give them as uint8",
             field="images",
         )
     given = None if labels is None else tuple(np.asarray(labels).tolist())

@@ -134,7 +134,7 @@ def attack_as(
     device = local.resolve_device(device)
     given, model = _model(oracle, images, catalogue, device)
     given, goals, problem = asked.about(given)
-    name = oracle if isinstance(oracle, str) else model.kind
+    name = oracle if isinstance(oracle, str) else local.kind_of(model)
     inputs = Inputs(tuple(given.stimuli.shape[1:]), len(given.stimuli), name)
     with ExitStack() as opened:
         kept = opened.enter_context(closing(SQLStore(os.fspath(store))))

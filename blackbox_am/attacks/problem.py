@@ -42,6 +42,9 @@ class Method:
 
 METHODS: Mapping[str, Method] = {
     "square": Method(("linf", "l2")),
+    "signhunter": Method(("linf", "l2")),
+    "pgd": Method(("linf", "l2"), "gradients"),
+    "apgd": Method(("linf", "l2"), "gradients"),
     "rays": Method(("linf",), "labels", "range", takes_norm=False),
     "hopskipjump": Method(("linf", "l2"), "labels", "range"),
 }

@@ -243,9 +243,9 @@ def test_a_bad_request_says_what_was_expected(images, changes, error, message):
 
 def test_a_wanted_class_that_is_the_true_class_is_named(images):
     labels = answers(images).argmax(1)
+    targets = (labels + 1) % CLASSES
+    targets[3] = labels[3]
     with pytest.raises(InvalidInput, match="the wanted class of 3 is its true class"):
-        targets = (labels + 1) % CLASSES
-        targets[3] = labels[3]
         attack(oracle=Counting(), images=images, targets=targets)
 
 
