@@ -22,8 +22,14 @@ from blackbox_am.testing.searches import Search, finite
 
 Rows = Callable[..., list[float]]
 
-OTHERS = {"auto", "noise_handling", "restarts", "encoding_model", "pixel_ridge", "square"}
-"""What chooses or wraps others of the table, follows a model of stimuli, or searches vertices."""
+ATTACKS = {
+    name
+    for name in plugins.optimizers.names()
+    if ".attacks." in type(plugins.optimizers.build(name, {})).__module__
+}
+"""Attacks search vertices of the box, or its boundary."""
+OTHERS = {"auto", "noise_handling", "restarts", "encoding_model", "pixel_ridge"} | ATTACKS
+"""What chooses or wraps others of the table, follows a model of stimuli, or attacks a model."""
 ORDER_0 = sorted(
     name
     for name in set(plugins.optimizers.names()) - OTHERS
