@@ -45,8 +45,6 @@ METHODS: Mapping[str, Method] = {
     "signhunter": Method(("linf", "l2")),
     "pgd": Method(("linf", "l2"), "gradients"),
     "apgd": Method(("linf", "l2"), "gradients"),
-    "rays": Method(("linf",), "labels", "range", takes_norm=False),
-    "hopskipjump": Method(("linf", "l2"), "labels", "range"),
 }
 """The optimizers that are made for attacks."""
 OTHER = Method(NORMS, "scores", "squashed", takes_norm=False)
@@ -158,7 +156,7 @@ def _first(norm: Norm, needs: str, oracle: str) -> str:
     )
 
 
-_AUTO = ("square", "rays", "hopskipjump")
+_AUTO = ("square",)
 """The order in which `auto` tries attacks."""
 
 

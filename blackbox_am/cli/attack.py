@@ -193,7 +193,7 @@ def attack(
             soft_wrap=True,
         )
         raise typer.Exit(INTERRUPTED) from None
-    _say(results, folder)
+    _say(results)
 
 
 def _number(text: str) -> float:
@@ -211,7 +211,7 @@ def _slug(text: str) -> str:
     return re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def _say(results: list[AttackResult], folder: Path) -> None:
+def _say(results: list[AttackResult]) -> None:
     for result in results:
         won, attacked = len(result.of(Outcome.SUCCESS)), len(result.attacked)
         plain(

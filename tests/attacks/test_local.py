@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from blackbox_am.attacks.local import attack
 from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.errors import InvalidInput, ShapeMismatch, StudyExists, Unsupported
+from blackbox_am.errors import InvalidInput, ShapeMismatch, StudyExists
 from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.oracles.wrappers.delivery.quota import Quota
 
@@ -247,23 +247,3 @@ def test_a_wanted_class_that_is_the_true_class_is_named(images):
     targets[3] = labels[3]
     with pytest.raises(InvalidInput, match="the wanted class of 3 is its true class"):
         attack(oracle=Counting(), images=images, targets=targets)
-
-
-@dataclass(frozen=True)
-class LabelsOnly(Counting):
-    """Tells 1 for the predicted class and 0 for the others."""
-
-    kind: ClassVar[str] = "labels_only"
-
-    def observe(self, stimuli, units):
-        scores = super().observe(stimuli, units)
-        return torch.nn.functional.one_hot(scores.argmax(1), CLASSES).float()
-
-
-def test_scores_asked_of_labels_are_refused_and_auto_finds_an_attack(images):
-    with pytest.raises(Unsupported, match="rays"):
-        attack(oracle=LabelsOnly(), images=images, method="square")
-    result = attack(oracle=LabelsOnly(), images=images, eps=16 / 255, budget=200)
-    assert result.attack == "rays"
-    assert outcomes(result)["success"] >= 6
-    check(result, images)
