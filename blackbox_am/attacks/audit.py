@@ -128,11 +128,13 @@ def audit(result: AttackResult) -> Audit:
 
 def changes(result: AttackResult) -> NDArray[np.float64]:
     """(N, *input) adversarial minus clean inputs; 8 steps of bytes are exactly 8/255."""
-    bytes_only = result.clean.dtype == result.adversarial.dtype == np.uint8
-    if bytes_only:
-        return (result.adversarial.astype(np.int16) - result.clean) / 255
-    stored = float_stimuli(result.adversarial).astype(np.float64)
-    return stored - float_stimuli(result.clean)
+    change: NDArray[np.float64]
+    if result.clean.dtype == result.adversarial.dtype == np.uint8:
+        change = (result.adversarial.astype(np.int16) - result.clean) / 255
+    else:
+        stored = float_stimuli(result.adversarial).astype(np.float64)
+        change = stored - float_stimuli(result.clean)
+    return change
 
 
 def distances(change: NDArray[np.float64], norm: str) -> NDArray[np.float64]:
