@@ -226,7 +226,7 @@ def test_an_input_without_a_finite_answer_is_an_error_and_the_rest_goes_on(image
         ({"labels": [9] * 12}, InvalidInput, "from 0 to 3, got 9"),
         ({"labels": ["cat"] * 12}, InvalidInput, "number of a class"),
         ({"targets": "nest"}, InvalidInput, "number of a class"),
-        ({"method": "rays", "norm": "l2"}, InvalidInput, "rays searches linf"),
+        ({"method": "square", "norm": "l0", "eps": 3}, InvalidInput, "square searches linf and l2"),
         ({"layer": "haed"}, InvalidInput, "no layer 'haed'"),
         ({"images": np.zeros((2, 3, 8, 9), np.uint8)}, ShapeMismatch, r"3, 8, 8"),
         ({"images": np.full((2, *SHAPE), 2.0)}, InvalidInput, "divide pixels"),
