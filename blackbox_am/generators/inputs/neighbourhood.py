@@ -32,6 +32,11 @@ class Neighbourhood(InputNeighbourhood):
     z = 0, by the autoencoder's own error, and its distance in pixels has no bound; for bounded
     changes of pixels, see `perturbation`.
 
+    An attack in the latent space is a study with this generator, K images, an objective `margin`
+    of the true labels and the criterion `misclassified`: `cma` finds a first success, and
+    `natural_adversary` a small |z|, which the measure `latent.norm` tells. The label may be wrong
+    for the decoded image at z = 0 already; the score of the first row of `natural_adversary` tells.
+
     `render`, which takes no targets, works around the first input.
 
     Attributes:
