@@ -66,7 +66,7 @@ class AttackedInput:
     message: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AttackResult:
     """The result of one attack on N inputs.
 
