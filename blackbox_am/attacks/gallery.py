@@ -188,7 +188,7 @@ def _facts(result: AttackResult, one: AttackedInput) -> list[str]:
     if kind_of(result.clean.shape[1:]) != "picture":
         before = _answer(result, one.clean_label, one.clean_score)
         after = _answer(result, one.adversarial_label, one.adversarial_score)
-        facts.append(f"{before} → {after}")
+        facts.append(before if one.adversarial_label is None else f"{before} → {after}")
     if one.label is not None and one.clean_label is not None and one.label != one.clean_label:
         facts.append(f"true class {class_text(result.classes, one.label)}")
     if one.target is not None:

@@ -199,6 +199,17 @@ def test_no_cell_of_the_rows_is_a_formula(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("plain_figures")
+def test_the_rows_are_parquet_too_where_pyarrow_is_installed(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    write_report([attack_result([3, None, Outcome.SKIPPED])], tmp_path)
+    rows = parquet.read_table(tmp_path / "rows.parquet").to_pylist()
+    assert [row["outcome"] for row in rows] == ["success", "failed", "skipped"]
+    assert [row["verified"] for row in rows] == [True, None, None]
+    assert [row["queries"] for row in rows] == [3, 100, 0]
+    assert rows[0]["linf"] == 8 / 255
+
+
+@pytest.mark.usefixtures("plain_figures")
 def test_a_partial_result_says_so_first(tmp_path: Path) -> None:
     result = attack_result([3, None, Outcome.UNFINISHED, Outcome.UNFINISHED])
     text = Page(write_report([replace(result, complete=False)], tmp_path)).text
