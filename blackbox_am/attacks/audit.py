@@ -29,9 +29,9 @@ _SENTENCES = {
     ),
     "unverified": (
         "Inputs that the search saw fooled, and that did not fool the model when the stored input "
-        "was measured afresh: {count}. {counted} of them are counted as successes. Find out whether "
-        "the model is random or receives other values than the stored ones (rounding, compression, "
-        "resizing)."
+        "was measured afresh: {count}. {counted} of them are counted as successes. Find out "
+        "whether the model is random or receives other values than the stored ones (rounding, "
+        "compression, resizing)."
     ),
     "misnamed": (
         "Inputs whose fresh label contradicts their verification: {count}. Do not use the "
