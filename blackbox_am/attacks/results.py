@@ -66,7 +66,7 @@ class AttackedInput:
     message: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AttackResult:
     """The result of one attack on N inputs.
 
@@ -89,6 +89,9 @@ class AttackResult:
         spent: account of the oracle's calls.
         warnings: what a reader must know before the numbers are believed.
         complete: whether every input was attacked to its end.
+        own_labels: whether the labels are the model's own answers to the clean inputs, so that
+            the accuracy on clean inputs is unknown.
+        features: names of the values of an input that is a row of a table; empty for others.
     """
 
     attack: str
@@ -107,6 +110,8 @@ class AttackResult:
     spent: Accounting
     warnings: tuple[str, ...] = ()
     complete: bool = True
+    own_labels: bool = False
+    features: tuple[str, ...] = ()
 
     def of(self, *outcomes: Outcome) -> tuple[AttackedInput, ...]:
         """The inputs with one of these outcomes."""

@@ -1,0 +1,45 @@
+"""Pages from templates, with every text escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from blackbox_am.version import __version__
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(template: str, **values: Any) -> str:
+    """The page that `template` makes of `values`.
+
+    Texts in `values` are escaped in the template. A value that the template needs and does not get
+    is an error, not an empty place.
+
+    Args:
+        template: name of a file in `templates/`.
+        values: what the template shows.
+    """
+    return _environment().get_template(template).render(version=__version__, **values)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["count"] = count
+    return environment
+
+
+def count(number: float) -> str:
+    """A number with separators of thousands, and with one decimal unless it is 0."""
+    return f"{number:,.1f}".removesuffix(".0")
