@@ -14,12 +14,14 @@ import typer
 from blackbox_am.attacks.asked import Asked
 from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.cli import options
+from blackbox_am.cli.attack_compare import compare
 from blackbox_am.cli.attack_progress import AttackView
 from blackbox_am.cli.console import err, plain
 from blackbox_am.cli.failures import INTERRUPTED
 from blackbox_am.errors import InvalidInput
 
 app = typer.Typer(invoke_without_command=True)
+app.command("compare")(compare)
 
 
 @app.callback()
@@ -193,7 +195,12 @@ def attack(
             soft_wrap=True,
         )
         raise typer.Exit(INTERRUPTED) from None
-    _say(results)
+    from blackbox_am.attacks.report import write_report
+
+    page = write_report(results, folder)
+    for result in results:
+        _say(result)
+    err.print(f"wrote {page}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _number(text: str) -> float:
@@ -211,10 +218,20 @@ def _slug(text: str) -> str:
     return re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def _say(results: list[AttackResult]) -> None:
-    for result in results:
-        won, attacked = len(result.of(Outcome.SUCCESS)), len(result.attacked)
-        plain(
-            f"{result.attack} {result.norm} {result.eps:g}: {won} of {attacked} fooled; "
-            f"{result.spent.rows:,} rows"
+def _say(result: AttackResult) -> None:
+    """One line about `result`, and what a reader must know."""
+    skipped = len(result.of(Outcome.SKIPPED))
+    plain(
+        f"{result.attack}, {result.norm} {result.eps:.4g}: fooled "
+        f"{len(result.of(Outcome.SUCCESS)):,} of {len(result.attacked):,} images"
+        + (f" ({skipped:,} skipped)" if skipped else "")
+        + f"; the model measured {result.spent.rows:,} rows in {result.spent.calls:,} calls"
+    )
+    for one in result.of(Outcome.ERROR):
+        err.print(f"{one.name}: {one.message}", markup=False, highlight=False, soft_wrap=True)
+    for warning in result.warnings:
+        err.print(warning, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if not result.complete:
+        err.print(
+            "the attack is not complete; the same command goes on", style="yellow", markup=False
         )
