@@ -194,11 +194,14 @@ def _galleries(content: Content) -> list[dict[str, object]]:
     ):
         cards = gallery.cards
         attacked = len(result.attacked)
-        note = (
-            f"{len(cards):,} of {attacked:,} attacked inputs are shown, {attacked - len(cards):,} "
-            "are left out: successes from few to many queries, and some failures, with the best "
-            f"try of the attack. {summary.arrays} has all inputs."
-        )
+        note = f"All {attacked:,} attacked inputs are shown. "
+        if len(cards) < attacked:
+            note = (
+                f"{len(cards):,} of {attacked:,} attacked inputs are shown, "
+                f"{attacked - len(cards):,} are left out: successes from few to many queries, and "
+                f"some failures. {summary.arrays} has all inputs. "
+            )
+        note += "A failure is shown with the best try of the attack."
         if kind_of(result.clean.shape[1:]) == "picture" and cards:
             note += (
                 f" The difference is amplified {gallery.factor:g} times around grey. The folder "

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from blackbox_am import plugins
 from blackbox_am.attacks.audit import audit, flags_of
 from blackbox_am.attacks.figures import confusion_figure, query_figures, robustness_figure
-from blackbox_am.attacks.flags import Flag, masked_gradients
+from blackbox_am.attacks.flags import Flag, masked_gradients, score_flags
 from blackbox_am.attacks.gallery import (
     Gallery,
     amplification,
@@ -32,12 +32,13 @@ from blackbox_am.attacks.summaries import (
     encode_summary,
     rows_of,
     summary_of,
+    write_parquet,
 )
 from blackbox_am.attacks.wording import titles_of
 from blackbox_am.errors import InvalidInput
 from blackbox_am.reports import data_uri, figure_svg
 
-PAGE, ROWS, SUMMARY = "index.html", "rows.csv", "summary.json"
+PAGE, ROWS, SUMMARY, PARQUET = "index.html", "rows.csv", "summary.json", "rows.parquet"
 _OURS = re.compile(r"(pictures/[\d-]+-(clean|adversarial|difference)\.png|adversarial[\d-]*\.npz"
                    r"|figures/[a-z]+[\d-]*\.svg)")  # fmt: skip
 """Files of an earlier report in the same folder, which are removed."""
@@ -59,7 +60,8 @@ def write_report(
     ====================  ==================================================================
     `index.html`          the page: numbers, figures, gallery, audit, identity; needs no
                           other file
-    `rows.csv`            one line for each input of each result
+    `rows.csv`            one line for each input of each result; `rows.parquet` too if the
+                          package pyarrow is installed
     `summary.json`        all numbers of the page
     `adversarial.npz`     the inputs as they were stored: `clean`, `adversarial`, `labels`,
                           `targets` (-1 if there is none), `index`, `success`; with several
@@ -74,8 +76,8 @@ def write_report(
         results: the results: several attacks, or one attack in balls of several sizes.
         folder: the folder; created if it is missing.
         title: title of the page; attack and oracle if empty.
-        flags: reasons to doubt the numbers that the results do not show, such as those of
-            `randomised` and `score_flags`.
+        flags: reasons to doubt the numbers that the results do not show, such as that of
+            `randomised`.
         cards: greatest number of inputs in the gallery, shared by all results.
         pictures: greatest number of inputs of each result whose pictures are written.
 
@@ -107,7 +109,7 @@ def _write(
 ) -> Path:
     titles = titles_of(results)
     arrays = _numbered(results, "adversarial", ".npz")
-    found = [[*flags_of(audit(result)), *_warnings(result)] for result in results]
+    found = [[*flags_of(audit(result)), *_scores(result), *_warnings(result)] for result in results]
     common = [*_masking(results), *flags]
     summaries = [
         summary_of(result, name, [*own, *common], file)
@@ -118,6 +120,7 @@ def _write(
         _write_arrays(result, folder / name)
     rows = [row for place, result in enumerate(results) for row in rows_of(result, place)]
     (folder / ROWS).write_bytes(encode_rows(rows))
+    parquet = write_parquet(rows, folder / PARQUET)
     (folder / SUMMARY).write_bytes(encode_summary(Summary(FORMAT, title, tuple(summaries))))
     galleries = [
         _write_gallery(result, folder, prefix, -(-cards // len(results)), pictures)
@@ -139,7 +142,7 @@ def _write(
             for figure, name in zip(confusions, names, strict=True)
         ],
         galleries=galleries,
-        files=_files(arrays, any(gallery.files for gallery in galleries)),
+        files=_files(arrays, parquet, any(gallery.files for gallery in galleries)),
     )
     (folder / PAGE).write_text(page(content), "utf-8")
     return folder / PAGE
@@ -157,6 +160,10 @@ def _numbered(results: Sequence[AttackResult], stem: str, ending: str) -> list[s
         return [f"{stem}{ending}" if stem else ""]
     dash = "-" if stem else ""
     return [f"{stem}{dash}{place}{ending}" for place in range(1, len(results) + 1)]
+
+
+def _scores(result: AttackResult) -> tuple[Flag, ...]:
+    return () if result.scores is None else score_flags(result.scores)
 
 
 def _warnings(result: AttackResult) -> list[Flag]:
@@ -198,7 +205,8 @@ def _titled(found: Sequence[Sequence[Flag]], titles: Sequence[str]) -> list[Flag
 def _prepare(folder: Path) -> None:
     """Create the folder and remove the files of an earlier report; the page first."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    (folder / PAGE).unlink(missing_ok=True)
+    for name in (PAGE, PARQUET):
+        (folder / name).unlink(missing_ok=True)
     for path in [*folder.glob("*.npz"), *folder.glob("*/*.png"), *folder.glob("*/*.svg")]:
         if _OURS.fullmatch(path.relative_to(folder).as_posix()):
             path.unlink()
@@ -251,13 +259,15 @@ def _write_figure(figure: Figure, folder: Path, name: str) -> str:
     return data_uri(body)
 
 
-def _files(arrays: Sequence[str], pictures: bool) -> list[tuple[str, str]]:
+def _files(arrays: Sequence[str], parquet: bool, pictures: bool) -> list[tuple[str, str]]:
     found = [
         ("rows.csv", "one line for each input of each result, with the digest of the input"),
         ("summary.json", "every number of this page, for programs"),
     ]
     arrays_text = "the inputs as stored: clean, adversarial, labels, targets, index, success"
     found += [(name, arrays_text) for name in arrays]
+    if parquet:
+        found.append((PARQUET, "the lines of rows.csv with their types"))
     if pictures:
         found.append(("pictures/", "clean, adversarial and difference, named by the input's index"))
     return [*found, ("figures/", "the figures of this page as SVG")]

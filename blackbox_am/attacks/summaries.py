@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
@@ -175,6 +177,23 @@ def encode_rows(rows: Sequence[Row]) -> bytes:
         plain = msgspec.to_builtins(row)
         writer.writerow({name: _cell(value) for name, value in plain.items()})
     return body.getvalue().encode()
+
+
+def write_parquet(rows: Sequence[Row], path: Path) -> bool:
+    """Write the rows as Parquet if the package pyarrow is installed; returns whether it is."""
+    if importlib.util.find_spec("pyarrow") is None:
+        return False
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    fields = []
+    for name, hint in get_type_hints(Row).items():
+        kind = next(iter(get_args(hint)), hint)  # int of int | None
+        fields.append((name, kinds.get(kind, pa.string())))
+    plain = [msgspec.to_builtins(row) for row in rows]
+    pq.write_table(pa.Table.from_pylist(plain, pa.schema(fields)), path)
+    return True
 
 
 def decode_rows(body: bytes) -> list[Row]:

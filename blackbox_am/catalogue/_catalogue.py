@@ -35,6 +35,7 @@ SHIPPED: dict[str, dict[str, dict[str, Any]]] = {
         "cifar_sngan": {"kind": "gan", "weights": "zoo:cifar_sngan"},
         "cbf_vae": {"kind": "series_vae", "weights": "zoo:cbf_vae"},
         "pixels_32": {"kind": "pixels", "shape": [3, 32, 32]},
+        "perturbation": {"kind": "perturbation", "inputs": "zoo:probe_images"},
     },
     "images": {"shipped": {"data": "zoo:probe_images"}},
 }

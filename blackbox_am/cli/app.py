@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from blackbox_am.bench.cli import app as bench
-from blackbox_am.cli import catalog, generators, study
+from blackbox_am.cli import attack, catalog, generators, study
 from blackbox_am.cli.console import plain
 from blackbox_am.cli.demo import client_half, demo
 from blackbox_am.cli.failures import EXIT_CODES, Group
@@ -63,6 +63,7 @@ app.command()(sample)
 app.command()(interpolate)
 app.command()(demo)
 app.command("demo-client", hidden=True)(client_half)
+app.add_typer(attack.app, name="attack")
 app.add_typer(study.app, name="study")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(generators.app, name="generators")

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 
+from blackbox_am.core.pictures import SUFFIXES, read_picture
 from blackbox_am.core.tensors import checksum
-from blackbox_am.errors import InvalidInput, NotFound
+from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound
 
-ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 FEWEST = 4
 """Fewest pictures that a generator is fitted to."""
 HELD_OUT = 0.1
@@ -69,31 +68,23 @@ def read_images(folder: Path, size: int, on_message: Callable[[str], None]) -> I
     """
     if not folder.is_dir():
         raise NotFound(f"images: there is no folder {str(folder)!r}", field="images")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     pixels: list[np.ndarray] = []
     skipped: list[str] = []
     for path in files:
         try:
-            pixels.append(_read(path, size))
-        except Exception as error:  # noqa: BLE001  # Pillow's readers raise many kinds of errors
+            pixels.append(read_picture(path, (size, size), sharp=True))
+        except InvalidSpec as error:
             skipped.append(str(path))
-            on_message(f"skipped {path}: {type(error).__name__}: {error}")
+            on_message(f"skipped {path}: {error.message}")
     if len(pixels) < FEWEST:
         raise InvalidInput(
-            f"images: expected {FEWEST} or more pictures ({', '.join(ENDINGS)}) in "
+            f"images: expected {FEWEST} or more pictures ({', '.join(SUFFIXES)}) in "
             f"{str(folder)!r}, found {len(files)}, of which {len(skipped)} cannot be read",
             field="images",
         )
-    whole = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
+    whole = torch.from_numpy(np.stack(pixels))
     return Images(whole, tuple(skipped))
-
-
-def _read(path: Path, size: int) -> np.ndarray:
-    with Image.open(path) as opened:
-        opened.draft("RGB", (2 * size, 2 * size))  # a JPEG is decoded at a fraction of its size
-        image = ImageOps.exif_transpose(opened).convert("RGB")
-    fitted = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
-    return np.asarray(fitted, dtype=np.uint8)
 
 
 def as_stimuli(pixels: torch.Tensor) -> torch.Tensor:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from blackbox_am.plots.stimuli import in_unit_interval, is_series
 from blackbox_am.plots.style import FAINT, SERIES, clean, house_style
 
-_WIDTH = 5.6
-_PANEL = 1.15
+_WIDTH = 3.7
+_PANEL = 0.85
 _CHANNELS = 4
 
 
@@ -34,18 +34,20 @@ def change(before: NDArray[np.generic], after: NDArray[np.generic]) -> Figure:
         )[:, 0]
     for axes, old, new in zip(panels, first, second, strict=False):
         clean(axes)
-        axes.plot(old, color=FAINT, linewidth=1.4, label="clean")
-        axes.plot(new, color=SERIES[5], linewidth=0.9, label="adversarial")
+        axes.plot(old, color=SERIES[0], linewidth=1.4, label="clean")
+        axes.plot(new, color=SERIES[1], linewidth=0.7, label="adversarial")
     difference = panels[-1]
     clean(difference)
     for channel in range(shown):
-        difference.plot(
-            second[channel] - first[channel], color=SERIES[channel % len(SERIES)], linewidth=0.8
-        )
+        difference.plot(second[channel] - first[channel], color=SERIES[2 + channel], linewidth=0.7)
     difference.set_ylabel("change", fontsize=8)
-    panels[0].legend(frameon=False, fontsize=7, ncols=2, loc="upper right")
+    panels[0].legend(
+        frameon=False, fontsize=7, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0
+    )
     if len(first) > shown:
-        panels[0].set_title(f"first {shown} of {len(first)} channels", fontsize=7, color=FAINT)
+        panels[0].set_title(
+            f"{shown} of {len(first)} channels", fontsize=7, color=FAINT, loc="left"
+        )
     return figure
 
 

@@ -68,10 +68,12 @@ def stop_histogram(attacks: Sequence[Stops]) -> Figure:
     """
     figure, axes, budget = _figure(attacks)
     bins = _bins(budget)
+    highest: list[int] = []
     for place, one in enumerate(attacks):
         colour = SERIES[place % len(SERIES)]
         failed = one.attacked - len(one.queries)
         heights, _ = np.histogram(np.clip(one.queries, 1, budget), bins)
+        highest.append(heights.max())
         axes.stairs(
             heights,
             bins,
@@ -82,7 +84,9 @@ def stop_histogram(attacks: Sequence[Stops]) -> Figure:
         )
     axes.set_ylabel("inputs")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False, fontsize=8, loc="best")
+    # Room for the legend above the highest bar.
+    axes.set_ylim(0, max(1, *highest) * (1.08 + 0.08 * len(attacks)))
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
     return figure
 
 

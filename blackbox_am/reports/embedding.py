@@ -48,7 +48,7 @@ def figure_svg(figure: Figure) -> bytes:
     return _saved(figure, format="svg", metadata={"Date": None})
 
 
-def figure_png(figure: Figure, *, dpi: int = 110) -> bytes:
+def figure_png(figure: Figure, *, dpi: int = 200) -> bytes:
     """A figure as PNG with a transparent ground, for lines of very many points."""
     return _saved(figure, format="png", dpi=dpi)
 

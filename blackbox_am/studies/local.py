@@ -159,7 +159,7 @@ def maximise(
             "recheck_fraction": recheck_fraction,
         },
         "generator": generator if isinstance(generator, str) else maker.kind,
-        "oracle": oracle if isinstance(oracle, str) else _kind_of(model),
+        "oracle": oracle if isinstance(oracle, str) else kind_of(model),
         "optimizer": {"name": optimizer, "parameters": parameters or {}},
         "seed": seed,
         "start": to_plain(start_spec(start)),
@@ -297,7 +297,7 @@ def resolve_device(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _kind_of(oracle: Oracle) -> str:
+def kind_of(oracle: Oracle) -> str:
     """The kind of the answering oracle; wrappers that only deliver answers are ignored."""
     while isinstance(oracle, Wrapper) and not oracle.changes_answers:
         oracle = oracle.inner

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from blackbox_am.catalogue import Images
-from blackbox_am.core.batches import fixed_batch_size
 from blackbox_am.core.generator import Generator, check_fit, check_targets
 from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.layout import Layout
@@ -29,6 +28,7 @@ from blackbox_am.evaluation import check_measures
 from blackbox_am.plugins import build_objective, build_optimizer, optimizer_spec
 from blackbox_am.studies import equipment, reports
 from blackbox_am.studies.baselines import check_baseline
+from blackbox_am.studies.batching import batch_size_of
 from blackbox_am.studies.equipment import no_network
 from blackbox_am.studies.events import Adopted, BudgetChanged, Created
 from blackbox_am.studies.live import LiveStudy
@@ -197,7 +197,7 @@ def settle(
     return Settled(
         optimizer=optimizer,
         population=population,
-        batch_size=_batch_size(oracle, population * targets, found),
+        batch_size=batch_size_of(oracle, population * targets, found, fewer=bool(spec.criteria)),
         noisy=found.noisy,
         warning=_warning(optimizer.name, population, budget, found),
     )
@@ -334,14 +334,6 @@ def _check_size(layouts: Sequence[Layout], space: Space, population: int) -> Non
             "targets, fewer quantities or a smaller population",
             field="targets",
         )
-
-
-def _batch_size(oracle: Oracle | None, rows: int, found: Probed) -> int:
-    if oracle is None:
-        return 0
-    if found.repeats is Repeats.ALONE:
-        return 1
-    return fixed_batch_size(rows, oracle.describe().batch_size)
 
 
 def _warning(name: str, population: int, queries: int, found: Probed) -> str:

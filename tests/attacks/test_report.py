@@ -199,6 +199,17 @@ def test_no_cell_of_the_rows_is_a_formula(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("plain_figures")
+def test_the_rows_are_parquet_too_where_pyarrow_is_installed(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    write_report([attack_result([3, None, Outcome.SKIPPED])], tmp_path)
+    rows = parquet.read_table(tmp_path / "rows.parquet").to_pylist()
+    assert [row["outcome"] for row in rows] == ["success", "failed", "skipped"]
+    assert [row["verified"] for row in rows] == [True, None, None]
+    assert [row["queries"] for row in rows] == [3, 100, 0]
+    assert rows[0]["linf"] == 8 / 255
+
+
+@pytest.mark.usefixtures("plain_figures")
 def test_a_partial_result_says_so_first(tmp_path: Path) -> None:
     result = attack_result([3, None, Outcome.UNFINISHED, Outcome.UNFINISHED])
     text = Page(write_report([replace(result, complete=False)], tmp_path)).text
@@ -233,6 +244,12 @@ def test_several_sizes_of_the_ball_make_a_curve_and_a_column_each(tmp_path: Path
     assert (tmp_path / "figures" / "robustness.svg").is_file()
     assert (tmp_path / "adversarial-1.npz").is_file()
     assert (tmp_path / "pictures" / "2-0000-clean.png").is_file()
+
+
+@pytest.mark.usefixtures("plain_figures")
+def test_scores_that_mislead_a_search_are_flagged(tmp_path: Path) -> None:
+    text = Page(write_report([attack_result([3, 4], scores=np.eye(4)[:2])], tmp_path)).text
+    assert "Doubtful: 2 of 2 clean inputs have a class of probability 1" in text
 
 
 @pytest.mark.usefixtures("plain_figures")

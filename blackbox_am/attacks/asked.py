@@ -1,0 +1,79 @@
+"""A caller's request for an attack, checked and completed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_am.attacks.inputs import Given, as_pixels, labels_in
+from blackbox_am.attacks.labels import Goals
+from blackbox_am.attacks.problem import Norm, Problem
+
+Labels = str | Path | Sequence[Any] | NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request for an attack.
+
+    Attributes:
+        labels: the true classes: (N,) numbers or names, or a file of them (`inputs.labels_in`).
+            None or `auto` for labels beside the inputs in a .npz file, else for the model's own
+            answers to the clean inputs.
+        targets: for a targeted attack the wanted classes: (N,) classes, a file of them, one class
+            for all, `next` or `least-likely`.
+        norm, eps, method, parameters, budget, seed: as of `Problem`.
+        bits: bits of the values of adversarial inputs; 0 for real numbers. None is 8 if the inputs
+            are pictures, whole numbers of 255ths, else 0.
+    """
+
+    labels: Labels | None = None
+    targets: Labels | int | None = None
+    norm: Norm = "linf"
+    eps: float = 8 / 255
+    method: str = "auto"
+    parameters: Mapping[str, Any] | None = None
+    budget: int = 2000
+    bits: int | None = None
+    seed: int = 0
+
+    def about(self, given: Given) -> tuple[Given, Goals, Problem]:
+        """The inputs as they are attacked, what is known of them, and the problem.
+
+        Raises:
+            InvalidInput: for limits that cannot work.
+        """
+        if self.bits in (None, 8):
+            given = as_pixels(given)
+        pictures = given.stimuli.dtype == np.uint8
+        bits = (8 if pictures else 0) if self.bits is None else self.bits
+        goals = Goals(given.names, self._labels(given), self._targets(given))
+        problem = Problem(
+            self.norm,
+            self.eps,
+            self.method,
+            dict(self.parameters or {}),
+            self.budget,
+            goals.targeted,
+            bits,
+            self.seed,
+        )
+        return given, goals, problem
+
+    def _labels(self, given: Given) -> Sequence[Any] | None:
+        if self.labels is None or (isinstance(self.labels, str) and self.labels == "auto"):
+            return given.labels
+        if isinstance(self.labels, (str, Path)):
+            return labels_in(self.labels, given.names)
+        return list(self.labels)
+
+    def _targets(self, given: Given) -> Sequence[Any] | str | int | None:
+        targets = self.targets
+        if isinstance(targets, Path) or (isinstance(targets, str) and Path(targets).is_file()):
+            return labels_in(targets, given.names)
+        return targets if targets is None or isinstance(targets, (str, int)) else list(targets)

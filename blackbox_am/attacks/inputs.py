@@ -1,0 +1,214 @@
+"""Inputs to attack: a folder of pictures, a file of arrays, or an array."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_am.core.pictures import pictures_in, read_pixels
+from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, ShapeMismatch
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    """The inputs of an attack.
+
+    Attributes:
+        stimuli: (N, *input) uint8 or float32 in [0, 1].
+        names: of the inputs.
+        labels: (N,) labels that stand beside the inputs in a file; None if there are none.
+        unread: (name, reason) of inputs that could not be read.
+    """
+
+    stimuli: Array
+    names: tuple[str, ...]
+    labels: tuple[Any, ...] | None = None
+    unread: tuple[tuple[str, str], ...] = ()
+
+
+def given_inputs(
+    source: str | os.PathLike[str] | Array, shape: tuple[int, ...] | None = None
+) -> Given:
+    """The inputs in `source`.
+
+    Args:
+        source: a folder of pictures; a .npz file with an array `images`, `inputs` or `x` and
+            perhaps one `labels` or `y`; a .npy file; or an array. Arrays are uint8, or floats in
+            [0, 1]; images may have their channels last.
+        shape: of one input of the model; None if the inputs themselves say it.
+
+    Raises:
+        NotFound: if the folder or file does not exist.
+        InvalidInput: if there are no inputs, or inputs outside [0, 1].
+        ShapeMismatch: for inputs of another shape.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return _from_array(np.asarray(source), shape, None)
+    path = Path(source)
+    if path.is_dir():
+        return _from_folder(path, shape)
+    if not path.is_file():
+        raise NotFound(f"images: there is no folder or file {str(path)!r}", field="images")
+    if path.suffix == ".npz":
+        return _from_npz(path, shape)
+    if path.suffix == ".npy":
+        return _from_array(_loaded(path), shape, None)
+    raise InvalidInput(
+        f"images: expected a folder of pictures, a .npz or a .npy file, got {str(path)!r}",
+        field="images",
+    )
+
+
+def _from_folder(folder: Path, shape: tuple[int, ...] | None) -> Given:
+    if shape is None:
+        first = read_pixels(pictures_in(folder)[0], 3)
+        shape = tuple(first.shape)
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise ShapeMismatch(
+            f"images: pictures are inputs of shape (1 or 3, height, width), and the model takes "
+            f"{shape}; give the inputs as a .npz or .npy file",
+            field="images",
+        )
+    pixels: list[Array] = []
+    names: list[str] = []
+    unread: list[tuple[str, str]] = []
+    for path in pictures_in(folder):
+        try:
+            image = read_pixels(path, shape[0])
+        except InvalidSpec as error:
+            unread.append((path.name, error.message))
+            continue
+        if image.shape != shape:
+            raise ShapeMismatch(
+                f"images: expected {shape[2]} x {shape[1]} pixels, as the model takes, got "
+                f"{image.shape[2]} x {image.shape[1]} in {path.name}; scale the pictures first",
+                field="images",
+            )
+        pixels.append(image)
+        names.append(path.name)
+    if not pixels:
+        raise InvalidInput(
+            f"images: none of the {len(unread)} pictures in {str(folder)!r} can be read; the "
+            f"first: {unread[0][1]}",
+            field="images",
+        )
+    return Given(np.stack(pixels), tuple(names), unread=tuple(unread))
+
+
+def _from_npz(path: Path, shape: tuple[int, ...] | None) -> Given:
+    arrays = _loaded(path)
+    found = next((arrays[name] for name in ("images", "inputs", "x") if name in arrays), None)
+    if found is None:
+        raise InvalidInput(
+            f"images: expected an array images, inputs or x in {str(path)!r}, got "
+            f"{', '.join(arrays) or 'none'}",
+            field="images",
+        )
+    labels = next((arrays[name] for name in ("labels", "y") if name in arrays), None)
+    return _from_array(found, shape, labels)
+
+
+def _loaded(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            return dict(loaded) if path.suffix == ".npz" else loaded
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidInput(
+            f"images: {str(path)!r} cannot be read as {path.suffix[1:]}: {error}", field="images"
+        ) from error
+
+
+def _from_array(array: Array, shape: tuple[int, ...] | None, labels: Array | None) -> Given:
+    shape = tuple(array.shape[1:]) if shape is None else shape
+    if array.ndim == len(shape) + 1 and tuple(array.shape[1:]) != shape and array.ndim == 4:
+        last = np.moveaxis(array, -1, 1)
+        array = last if tuple(last.shape[1:]) == shape else array
+    if array.ndim != len(shape) + 1 or tuple(array.shape[1:]) != shape or not len(array):
+        raise ShapeMismatch(
+            f"images: expected one input or more of the model's shape, (N, "
+            f"{', '.join(map(str, shape))}), got {array.shape}",
+            field="images",
+        )
+    if array.dtype.kind not in "fu" or (array.dtype.kind == "u" and array.dtype != np.uint8):
+        raise InvalidInput(
+            f"images: expected uint8, or floats in [0, 1], got {array.dtype.name}", field="images"
+        )
+    stimuli = np.ascontiguousarray(array, np.uint8 if array.dtype == np.uint8 else np.float32)
+    if stimuli.dtype != np.uint8 and not _within(stimuli):
+        found = "nan" if np.isnan(stimuli).any() else f"{stimuli.min():g} to {stimuli.max():g}"
+        raise InvalidInput(
+            f"images: expected numbers in [0, 1], got {found}; divide pixels of 0 to 255 by 255, "
+            "or give them as uint8",
+            field="images",
+        )
+    given = None if labels is None else tuple(np.asarray(labels).tolist())
+    return Given(stimuli, tuple(f"{index}" for index in range(len(stimuli))), given)
+
+
+def _within(stimuli: Array) -> bool:
+    """Whether all numbers are in [0, 1]; nan is not."""
+    return bool(stimuli.min() >= 0) and bool(stimuli.max() <= 1)
+
+
+def as_pixels(given: Given) -> Given:
+    """The same inputs as uint8 if every value is a whole number of 255ths, as in pictures; other
+    inputs unchanged.
+    """
+    if given.stimuli.dtype == np.uint8:
+        return given
+    steps = given.stimuli.astype(np.float64) * 255
+    pixels = np.rint(steps)
+    if not bool((np.abs(steps - pixels) < 1e-3).all()):
+        return given
+    return replace(given, stimuli=pixels.astype(np.uint8))
+
+
+def labels_in(path: str | os.PathLike[str], names: Sequence[str]) -> list[str]:
+    """A label for each input, from a text file.
+
+    Args:
+        path: a file with one label in a line, in the order of the inputs; or with a file name and
+            its label in a line, separated by a comma. A header is skipped.
+        names: of the inputs.
+
+    Raises:
+        NotFound: if the file does not exist.
+        InvalidInput: if a line cannot be read, or an input has no label.
+    """
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            lines = [line for line in csv.reader(file) if line and any(line)]
+    except FileNotFoundError as error:
+        raise NotFound(f"labels: there is no file {str(path)!r}", field="labels") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(
+            f"labels: {str(path)!r} cannot be read: {error}", field="labels"
+        ) from None
+    if all(len(line) == 1 for line in lines):
+        return [line[0].strip() for line in lines]
+    wrong = next((line for line in lines if len(line) != 2), None)
+    if wrong is not None:
+        raise InvalidInput(
+            f"labels: expected one label in a line, or a name and its label, got "
+            f"{','.join(wrong)!r} in {str(path)!r}",
+            field="labels",
+        )
+    known = {name.strip(): label.strip() for name, label in lines}
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise InvalidInput(
+            f"labels: {str(path)!r} has no label for {missing[0]}"
+            + (f" and {len(missing) - 1} other inputs" if len(missing) > 1 else ""),
+            field="labels",
+        )
+    return [known[name] for name in names]

@@ -1,0 +1,206 @@
+"""An attack in one call, in this process."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from blackbox_am import plugins
+from blackbox_am.attacks.asked import Asked, Labels
+from blackbox_am.attacks.classes import classes_of
+from blackbox_am.attacks.inputs import Given, given_inputs
+from blackbox_am.attacks.planning import GENERATOR, Inputs
+from blackbox_am.attacks.problem import Norm
+from blackbox_am.attacks.results import AttackResult, float_stimuli
+from blackbox_am.attacks.run import run
+from blackbox_am.attacks.running import Found
+from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.generator import Generator
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.spec import StartSpec, StudySpec
+from blackbox_am.core.types import StudyProgress
+from blackbox_am.stores import SQLStore
+from blackbox_am.studies import local
+from blackbox_am.studies.given import oracle_of
+
+log = logging.getLogger(__name__)
+
+
+def attack(
+    *,
+    oracle: Oracle | str | torch.nn.Module | Callable[..., Any],
+    images: str | Path | NDArray[Any],
+    labels: Labels | None = None,
+    targets: Labels | int | None = None,
+    norm: Norm = "linf",
+    eps: float = 8 / 255,
+    method: str = "auto",
+    parameters: Mapping[str, Any] | None = None,
+    budget: int = 2000,
+    layer: str | None = None,
+    bits: int | None = None,
+    seed: int = 0,
+    store: str | Path = ":memory:",
+    study_id: str = "attack",
+    adopt: bool = False,
+    catalogue: Catalogue | None = None,
+    device: str = "auto",
+    on_progress: Callable[[str, StudyProgress], None] = lambda stage, progress: None,
+    on_message: Callable[[str], None] = log.warning,
+) -> AttackResult:
+    """Searches, for each input, a change within a ball that makes a classifier answer wrongly.
+
+    All inputs are attacked at once, each with a budget of its own; an input drops out at its first
+    success. The attack is three studies in `store`: one measures each clean input once, one
+    searches, and one measures what was found afresh. A repeated call with the same store continues
+    them.
+
+    Args:
+        oracle: the classifier, or its name in the catalogue; also a torch module, a fitted
+            estimator or a function of inputs (N, *input).
+        images: a folder of pictures, a .npz or .npy file, or an array (N, *input), uint8 or in
+            [0, 1].
+        labels: the true classes: (N,) numbers or names, or a file of them. None or `auto` for
+            labels beside the images in a .npz file, else for the classifier's own answers to the
+            clean inputs. Inputs that the classifier gets wrong are skipped.
+        targets: for a targeted attack the wanted classes: (N,) classes, a file of them, one class
+            for all, `next` or `least-likely`.
+        norm, eps: the ball: `linf`, `l2`, or `l0` (places), and its radius.
+        method: the attack: an optimizer's name; `auto` chooses by what the classifier answers and
+            by the norm.
+        parameters: of the optimizer.
+        budget: greatest number of search rows for each input.
+        layer: the layer of the class scores, or with the number of the predicted class; the last
+            layer of several scores if None.
+        bits: bits of the values of adversarial inputs; 0 for real numbers. None is 8 if the inputs
+            are pictures, whole numbers of 255ths, else 0.
+        seed: determines every random number.
+        store: path or URL of the journal.
+        study_id: the studies are `{study_id}-clean`, `-search` and `-verify`.
+        adopt: whether to continue with another classifier than at the beginning.
+        catalogue: the catalogue in which names are looked up; the shipped models if None.
+        device: `cpu`, `cuda`, or `auto`.
+        on_progress: called after each generation with the stage and its progress.
+        on_message: as of `maximise`.
+
+    Returns:
+        The result. If the classifier's quota was used up, it is partial (`complete` is false).
+
+    Raises:
+        InvalidInput: for inputs, labels or limits that cannot work.
+        Unsupported: if the attack needs more than the classifier tells.
+        StudyExists: if `store` has studies of this id for another attack.
+        ModelChanged: if the classifier has changed, and `adopt` is false.
+        OracleError: if the classifier fails.
+    """
+    return attack_as(
+        Asked(labels, targets, norm, eps, method, parameters, budget, bits, seed),
+        oracle=oracle,
+        images=images,
+        layer=layer,
+        store=store,
+        study_id=study_id,
+        adopt=adopt,
+        catalogue=catalogue or Catalogue.default(),
+        device=device,
+        on_progress=on_progress,
+        on_message=on_message,
+    )
+
+
+def attack_as(
+    asked: Asked,
+    *,
+    oracle: Oracle | str | torch.nn.Module | Callable[..., Any],
+    images: str | Path | NDArray[Any],
+    layer: str | None,
+    store: str | Path,
+    study_id: str,
+    adopt: bool,
+    catalogue: Catalogue,
+    device: str,
+    on_progress: Callable[[str, StudyProgress], None],
+    on_message: Callable[[str], None],
+) -> AttackResult:
+    """The same as `attack`, for a request in one object."""
+    device = local.resolve_device(device)
+    given, model = _model(oracle, images, catalogue, device)
+    given, goals, problem = asked.about(given)
+    name = oracle if isinstance(oracle, str) else local.kind_of(model)
+    inputs = Inputs(tuple(given.stimuli.shape[1:]), len(given.stimuli), name)
+    with ExitStack() as opened:
+        kept = opened.enter_context(closing(SQLStore(os.fspath(store))))
+        runner = LocalRunner(
+            model, given, kept, study_id, catalogue, device, adopt, on_progress, on_message
+        )
+        return run(problem, given, goals, classes_of(model.describe(), layer, name), inputs, runner)
+
+
+def _model(oracle: Any, images: Any, catalogue: Catalogue, device: str) -> tuple[Given, Oracle]:
+    """The inputs and the classifier, which may be known only by the shape of the inputs."""
+    if isinstance(oracle, (str, Oracle)):
+        model = catalogue.oracle(oracle) if isinstance(oracle, str) else oracle
+        return given_inputs(images, tuple(model.describe().stimulus_shape)), model
+    given = given_inputs(images)
+    return given, oracle_of(oracle, _generator({}, given), catalogue, device)
+
+
+def _generator(parameters: Mapping[str, Any], given: Given) -> Generator:
+    wanted = {**parameters, "inputs": float_stimuli(given.stimuli)}
+    generator = plugins.generators.build(GENERATOR, wanted)
+    assert isinstance(generator, Generator)
+    return generator
+
+
+@dataclass(frozen=True)
+class LocalRunner:
+    """Runs the studies of an attack in this process.
+
+    Attributes:
+        model: the classifier.
+        given: the inputs.
+        store: of the studies.
+        study_id: the beginning of their ids.
+        catalogue: for optimizers that use a network of it.
+        device: `cpu` or `cuda`.
+        adopt, on_progress, on_message: as of `attack`.
+    """
+
+    model: Oracle
+    given: Given
+    store: SQLStore
+    study_id: str
+    catalogue: Catalogue
+    device: str
+    adopt: bool
+    on_progress: Callable[[str, StudyProgress], None]
+    on_message: Callable[[str], None]
+
+    def run(self, name: str, spec: StudySpec) -> Found:
+        """See `Runner.run`."""
+        assert spec.generator is not None  # an attack changes inputs
+        result = local.run(
+            spec,
+            oracle=self.model,
+            generator=_generator(spec.generator.parameters, self.given),
+            store=self.store,
+            study_id=f"{self.study_id}-{name}",
+            device=self.device,
+            network=self.catalogue.oracle,
+            adopt=self.adopt,
+            on_generation=lambda progress: self.on_progress(name, progress),
+            on_message=self.on_message,
+        )
+        return Found(result.progress, result.best)
+
+    def start_at(self, name: str) -> StartSpec:
+        """See `Runner.start_at`."""
+        return StartSpec(study=f"{self.study_id}-{name}")

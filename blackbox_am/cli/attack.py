@@ -1,0 +1,237 @@
+"""`blackbox-am attack`: what fools a classifier, and the report about it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from blackbox_am.attacks.asked import Asked
+from blackbox_am.attacks.results import AttackResult, Outcome
+from blackbox_am.cli import options
+from blackbox_am.cli.attack_compare import compare
+from blackbox_am.cli.attack_progress import AttackView
+from blackbox_am.cli.console import err, plain
+from blackbox_am.cli.failures import INTERRUPTED
+from blackbox_am.errors import InvalidInput
+
+app = typer.Typer(invoke_without_command=True)
+app.command("compare")(compare)
+
+
+@app.callback()
+def attack(
+    context: typer.Context,
+    oracle: Annotated[
+        str | None, typer.Option("--oracle", help="The classifier, by its name in the catalogue.")
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images",
+            help="What to change: a folder of pictures, or a .npz or .npy file. They have the size "
+            "that the classifier takes.",
+        ),
+    ] = None,
+    labels: Annotated[
+        str,
+        typer.Option(
+            "--labels",
+            metavar="FILE|auto",
+            help="The true classes: a text file with one class in a line, or a file name and its "
+            "class; numbers or names. auto: labels beside the images in a .npz file, else the "
+            "classifier's own answers to the clean images.",
+        ),
+    ] = "auto",
+    norm: Annotated[
+        str, typer.Option("--norm", help="linf, l2, or l0 (number of pixels).")
+    ] = "linf",
+    eps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--eps",
+            help="The largest change, for pixels from 0 to 1; repeat it for robust accuracy "
+            "against eps. Without it 8/255; for l2 1.0, for l0 24.",
+        ),
+    ] = None,
+    targeted: Annotated[
+        str | None,
+        typer.Option(
+            "--targeted",
+            metavar="FILE|CLASS|next|least-likely",
+            help="The classifier must answer with this class.",
+        ),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--attack",
+            help="square, rays, ... or any optimizer; auto chooses by what the classifier answers.",
+        ),
+    ] = "auto",
+    settings: options.Parameters = None,
+    budget: Annotated[
+        int, typer.Option("--budget", min=1, help="Model evaluations for each image.")
+    ] = 2000,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            "--layer",
+            help="The layer with the class scores, or with the predicted class; without it the "
+            "last layer of several scores.",
+        ),
+    ] = None,
+    folder: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder of the report, and of the journal."),
+    ] = Path("report"),
+    seed: options.Seed = 0,
+    server: Annotated[
+        str | None,
+        typer.Option("--server", "-s", help="Attack a classifier of this server, host:port."),
+    ] = None,
+    study_id: Annotated[
+        str, typer.Option("--id", help="How the ids of the attack's studies begin.")
+    ] = "attack",
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Go on with a classifier that has changed since.")
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="TOML file with your own [oracles]."),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, or auto.")] = "auto",
+) -> None:
+    """Find small changes of images that make a classifier answer wrongly; write a report.
+
+    Every image is attacked with a budget of its own and drops out at its first success. Each
+    success is measured afresh before it counts. The journal lies in the folder of the report (or on
+    the --server), so after Ctrl-C or a crash the same command goes on.
+
+    For example:
+
+        blackbox-am attack --oracle cifar_cnn --images pictures/ --eps 8/255 --out report/
+
+    Put two reports side by side:
+
+        blackbox-am attack compare report/ other/
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if oracle is None or images is None:
+        raise InvalidInput(
+            "expected --oracle and --images, such as --oracle cifar_cnn --images pictures/; "
+            "--help explains all options"
+        )
+    if server is not None and config is not None:
+        raise InvalidInput("--config is for this process; the server of --server has its own")
+    radii = eps or [{"l2": "1.0", "l0": "24"}.get(norm, "8/255")]
+    asked = [
+        Asked(
+            labels,
+            targeted,
+            norm,  # type: ignore[arg-type]  # checked by Problem
+            _number(text),
+            method,
+            options.parameters_of(settings),
+            budget,
+            seed=seed,
+        )
+        for text in radii
+    ]
+    ids = [study_id if len(radii) == 1 else f"{study_id}-{_slug(text)}" for text in radii]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with AttackView(err) as view:
+            if server is None:
+                from blackbox_am.attacks import local
+
+                catalogue = options.catalogue_of(config)
+                results = [
+                    local.attack_as(
+                        one,
+                        oracle=oracle,
+                        images=images,
+                        layer=layer,
+                        store=folder / "journal.sqlite3",
+                        study_id=name,
+                        adopt=adopt,
+                        catalogue=catalogue,
+                        device=device,
+                        on_progress=view.show,
+                        on_message=lambda text: err.print(text, markup=False, soft_wrap=True),
+                    )
+                    for one, name in zip(asked, ids, strict=True)
+                ]
+            else:
+                from blackbox_am.client import attacks, connect
+
+                with connect(server) as client:
+                    results = [
+                        attacks.attack(
+                            client,
+                            oracle=oracle,
+                            images=images,
+                            asked=one,
+                            layer=layer,
+                            study_id=name,
+                            adopt=adopt,
+                            on_progress=view.show,
+                        )
+                        for one, name in zip(asked, ids, strict=True)
+                    ]
+    except KeyboardInterrupt:
+        where = f"; the server of {server} goes on" if server else ""
+        err.print(
+            f"\nStopped; nothing is lost{where}. Go on with: "
+            + shlex.join(["blackbox-am", *sys.argv[1:]]),
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    from blackbox_am.attacks.report import write_report
+
+    page = write_report(results, folder)
+    for result in results:
+        _say(result)
+    err.print(f"wrote {page}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _number(text: str) -> float:
+    """A radius such as 0.03 or 8/255."""
+    try:
+        return float(Fraction(text.strip()))
+    except (ValueError, ZeroDivisionError):
+        raise InvalidInput(
+            f"--eps: expected a number or a fraction, such as 0.03 or 8/255, got {text!r}"
+        ) from None
+
+
+def _slug(text: str) -> str:
+    """`text` as a part of a study's id."""
+    return re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _say(result: AttackResult) -> None:
+    """One line about `result`, and what a reader must know."""
+    skipped = len(result.of(Outcome.SKIPPED))
+    plain(
+        f"{result.attack}, {result.norm} {result.eps:.4g}: fooled "
+        f"{len(result.of(Outcome.SUCCESS)):,} of {len(result.attacked):,} images"
+        + (f" ({skipped:,} skipped)" if skipped else "")
+        + f"; the model measured {result.spent.rows:,} rows in {result.spent.calls:,} calls"
+    )
+    for one in result.of(Outcome.ERROR):
+        err.print(f"{one.name}: {one.message}", markup=False, highlight=False, soft_wrap=True)
+    for warning in result.warnings:
+        err.print(warning, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if not result.complete:
+        err.print(
+            "the attack is not complete; the same command goes on", style="yellow", markup=False
+        )

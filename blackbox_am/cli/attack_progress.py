@@ -1,0 +1,63 @@
+"""Progress of an attack: how many images are done, and at what cost."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.text import Text
+
+from blackbox_am.cli.progress import LiveView, Meter, gauge, wanted
+from blackbox_am.core.types import StopReason, StudyProgress
+
+_STAGES = {
+    "clean": "measuring the clean images",
+    "search": "searching",
+    "verify": "measuring again what was found",
+}
+
+
+class AttackView:
+    """An attack on a console: `with AttackView(err) as view: view.show(stage, progress)`."""
+
+    def __init__(self, console: Console) -> None:
+        self._view = LiveView(console, keep=False)
+        self._meter = Meter()
+        self._study = ""
+
+    def __enter__(self) -> Self:
+        self._view.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._view.__exit__(kind, error, trace)
+
+    def show(self, stage: str, progress: StudyProgress) -> None:
+        """Show `progress` of the study of a stage: `clean`, `search` or `verify`."""
+        if progress.study_id != self._study:
+            self._study, self._meter = progress.study_id, Meter()
+        self._meter.add(progress.search_rows)
+        rate, line = self._meter.rate, stage_line(stage, progress)
+        view = Group(
+            Text.assemble(
+                (progress.study_id, "bold"), "  ", line, (f"  {progress.optimizer}", "dim")
+            ),
+            gauge(progress.search_rows, wanted(progress), rate),
+        )
+        self._view.show(view, f"{line}, {rate:,.0f} queries/s", last=not progress.state.active)
+
+
+def stage_line(stage: str, progress: StudyProgress) -> str:
+    """What a stage does, and how far it is."""
+    done = sum(target.finished for target in progress.targets)
+    fooled = sum(target.stop_reason is StopReason.SUCCESS for target in progress.targets)
+    text = f"{_STAGES[stage]}: {done:,} of {len(progress.targets):,} images done"
+    if stage != "search":
+        return text
+    return f"{text}, {fooled:,} fooled, {progress.search_rows:,} queries"

@@ -1,0 +1,114 @@
+"""An attack on a model of a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from blackbox_am.attacks.asked import Asked
+from blackbox_am.attacks.classes import classes_of
+from blackbox_am.attacks.inputs import given_inputs
+from blackbox_am.attacks.planning import Inputs
+from blackbox_am.attacks.results import AttackResult
+from blackbox_am.attacks.run import run
+from blackbox_am.attacks.running import Found
+from blackbox_am.client.client import Client
+from blackbox_am.core.spec import StartSpec, StudySpec
+from blackbox_am.core.types import OracleInfo, StudyProgress, StudyState
+from blackbox_am.errors import NotFound, OracleFailed, did_you_mean
+
+
+def attack(
+    client: Client,
+    *,
+    oracle: str,
+    images: str | Path | NDArray[Any],
+    asked: Asked | None = None,
+    layer: str | None = None,
+    study_id: str = "attack",
+    adopt: bool = False,
+    on_progress: Callable[[str, StudyProgress], None] = lambda stage, progress: None,
+) -> AttackResult:
+    """Attacks a classifier of a server, as `attacks.local.attack` does in this process.
+
+    The inputs are sent to the server once. The server runs the studies `{study_id}-clean`,
+    `-search` and `-verify`, also if this process ends; a repeated call finds and continues them.
+
+    Args:
+        client: a connection to the server.
+        oracle: name of the classifier.
+        images: a folder of pictures, a .npz or .npy file, or an array (N, *input), uint8 or in
+            [0, 1].
+        asked: labels, ball, method and limits.
+        layer: the layer of the class scores, or with the number of the predicted class; the last
+            layer of several scores if None.
+        study_id: the beginning of the ids of the studies.
+        adopt: whether to continue with another classifier than at the beginning.
+        on_progress: called with the stage and its progress when it changes.
+
+    Raises:
+        NotFound: if the server has no such oracle, or no generator `perturbation`.
+        OracleFailed: if a study failed.
+        BlackboxError: as `attacks.local.attack`.
+    """
+    info = _info(client, oracle)
+    given, goals, problem = (asked or Asked()).about(given_inputs(images, info.stimulus_shape))
+    inputs = Inputs(
+        info.stimulus_shape, len(given.stimuli), oracle, client.write_array(given.stimuli)
+    )
+    runner = RemoteRunner(client, study_id, adopt, on_progress)
+    return run(problem, given, goals, classes_of(info, layer, oracle), inputs, runner)
+
+
+def _info(client: Client, oracle: str) -> OracleInfo:
+    listed = {one.name: one for one in client.oracles()}
+    if oracle not in listed:
+        raise NotFound(
+            f"the server has no oracle {oracle!r}{did_you_mean(oracle, listed)}", field="oracle"
+        )
+    info = listed[oracle].info
+    if info is None:
+        raise OracleFailed(f"the oracle {oracle!r} cannot be used: {listed[oracle].problem}")
+    return info
+
+
+@dataclass(frozen=True)
+class RemoteRunner:
+    """Runs the studies of an attack on a server.
+
+    Attributes:
+        client: a connection to the server.
+        study_id: the beginning of the studies' ids.
+        adopt, on_progress: as of `attack`.
+    """
+
+    client: Client
+    study_id: str
+    adopt: bool
+    on_progress: Callable[[str, StudyProgress], None]
+
+    def run(self, name: str, spec: StudySpec) -> Found:
+        """See `Runner.run`.
+
+        Raises:
+            OracleFailed: if the study failed.
+        """
+        study = self.client.create_from(spec, study_id=f"{self.study_id}-{name}", adopt=self.adopt)
+        progress = study.progress()
+        if progress.state in (StudyState.PAUSED, StudyState.FAILED):
+            progress = study.resume(adopt=self.adopt)  # a repeated call continues the study
+        for progress in study.follow():
+            self.on_progress(name, progress)
+            if progress.state is StudyState.PAUSED:
+                break
+        if progress.state is StudyState.FAILED and not study.best():
+            raise OracleFailed(f"study {study.id} failed: {progress.message}")
+        return Found(progress, study.best(stimuli=True, dtype="float32"))
+
+    def start_at(self, name: str) -> StartSpec:
+        """See `Runner.start_at`."""
+        return StartSpec(study=f"{self.study_id}-{name}")

@@ -1,0 +1,249 @@
+"""Attacks in this process: every success is real, every row is on the bill."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blackbox_am.attacks.local import attack
+from blackbox_am.attacks.results import AttackResult, Outcome
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.errors import InvalidInput, ShapeMismatch, StudyExists
+from blackbox_am.oracles.torch.torch_module import TorchModule
+from blackbox_am.oracles.wrappers.delivery.quota import Quota
+
+from .conftest import CLASSES, SHAPE, Counting, answers, network
+
+
+def outcomes(result: AttackResult) -> Counter[str]:
+    return Counter(one.outcome.value for one in result.inputs)
+
+
+def check(result: AttackResult, images: np.ndarray) -> None:
+    """Every success fools the model as it is stored, within the ball."""
+    stored = result.adversarial
+    assert stored.dtype == images.dtype
+    labels = answers(stored).argmax(1)
+    for one in result.of(Outcome.SUCCESS):
+        assert one.verified
+        assert labels[one.index] == one.adversarial_label != one.label
+        change = stored[one.index].astype(int) - images[one.index].astype(int)
+        assert np.abs(change).max() <= np.floor(result.eps * 255 + 1e-9)
+        assert one.distances["linf"] == np.abs(change).max() / 255
+
+
+def test_successes_are_real_and_cost_what_they_cost(images):
+    oracle = Counting()
+    result = attack(oracle=oracle, images=images, eps=8 / 255, budget=100)
+    assert result.attack == "square"
+    assert outcomes(result)["success"] >= 8
+    check(result, images)
+    spent = result.spent
+    assert spent.rows == sum(oracle.served)
+    queries = sum(one.queries for one in result.inputs)
+    assert spent.rows == queries + spent.rows_apart
+    assert spent.clean_rows == 12
+    assert spent.verify_rows == 12
+    assert spent.probe_rows == spent.rows - queries - 24 - spent.surplus_rows
+
+
+@pytest.mark.parametrize("method", ["square", "sep_cma", "signhunter", "random"])
+def test_an_input_is_attacked_alone_as_in_company(images, method):
+    together = attack(oracle=Counting(), images=images, method=method, budget=60, seed=2)
+    for index in (0, 5):
+        alone = attack(oracle=Counting(), images=images[[index]], method=method, budget=60, seed=2)
+        same = together.inputs[index]
+        assert alone.inputs[0].clean_label == same.clean_label
+        # Equal objectives have random numbers by their occurrence, so the first of a class is alone
+        # as in company.
+        first = next(i for i, one in enumerate(together.inputs) if one.label == same.label)
+        if first == index:
+            assert alone.inputs[0].queries == same.queries
+            assert np.array_equal(alone.adversarial[0], together.adversarial[index])
+
+
+def test_wrong_answers_to_clean_inputs_are_skipped_and_cost_one_row(images):
+    labels = answers(images).argmax(1)
+    labels[[2, 7]] = (labels[[2, 7]] + 1) % CLASSES
+    result = attack(oracle=Counting(), images=images, labels=labels, budget=50)
+    assert [one.index for one in result.of(Outcome.SKIPPED)] == [2, 7]
+    assert all(one.queries == 0 for one in result.of(Outcome.SKIPPED))
+    assert "another class" in result.inputs[2].message
+    assert np.array_equal(result.adversarial[2], images[2])
+
+
+@pytest.mark.parametrize("rule", ["next", "least-likely", 3])
+def test_a_targeted_attack_ends_at_the_wanted_class(images, rule):
+    scores = answers(images)
+    labels = scores.argmax(1)
+    wanted = {"next": (labels + 1) % CLASSES, "least-likely": scores.argmin(1)}.get(rule)
+    if rule == 3:
+        images = images[labels != 3]
+        labels, wanted = labels[labels != 3], np.full((labels != 3).sum(), 3)
+    result = attack(oracle=Counting(), images=images, targets=rule, eps=32 / 255, budget=300)
+    assert [one.target for one in result.inputs] == list(wanted)
+    found = result.of(Outcome.SUCCESS)
+    assert len(found) >= len(images) // 2
+    assert all(one.adversarial_label == one.target for one in found)
+    check(result, images)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(0, 5),
+    st.sampled_from(
+        [("linf", 1 / 255), ("linf", 3 / 255), ("linf", 0.1), ("l2", 0.3), ("l2", 2.0)]
+    ),
+    st.booleans(),
+)
+def test_no_success_lies_outside_the_ball(seed, ball, pictures):
+    norm, eps = ball
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (4, *SHAPE), np.uint8)
+    given = images if pictures else rng.random((4, *SHAPE), np.float32)
+    model = TorchModule(network(seed), stimulus_shape=SHAPE)
+    result = attack(oracle=model, images=given, norm=norm, eps=eps, budget=25, seed=seed)
+    for one in result.attacked:
+        change = result.adversarial[one.index].astype(np.float64) - result.clean[one.index]
+        if pictures:
+            change = change / 255
+        size = np.abs(change).max() if norm == "linf" else np.sqrt((change**2).sum())
+        assert size <= eps * (1 + 1e-6)
+        assert one.distances[norm] == pytest.approx(size)
+    assert result.adversarial.max() <= (255 if pictures else 1)
+    assert result.adversarial.min() >= 0
+
+
+@dataclass(frozen=True)
+class Certified(Oracle):
+    """Answers by the mean brightness, so that a small change provably changes nothing."""
+
+    kind: ClassVar[str] = "certified"
+
+    def describe(self):
+        return TorchModule(network(), stimulus_shape=SHAPE).describe()
+
+    def observe(self, stimuli, units):
+        bright = stimuli.flatten(1).mean(1)
+        table = torch.stack([bright - 0.5, 0.5 - bright, bright * 0 - 1, bright * 0 - 1], 1)
+        return table[:, [unit.index for unit in units]]
+
+
+@pytest.mark.parametrize("method", ["square", "signhunter", "sep_cma"])
+def test_a_provably_robust_model_is_never_fooled(method):
+    images = np.full((4, *SHAPE), 200, np.uint8)
+    images[2:] = 40
+    result = attack(oracle=Certified(), images=images, method=method, eps=8 / 255, budget=80)
+    assert outcomes(result) == {"failed": 4}
+    assert [one.queries for one in result.inputs] == [80] * 4
+
+
+class Noisy(torch.nn.Module):
+    """A classifier whose answers are random near the boundary."""
+
+    def forward(self, x):
+        scores = torch.randn(len(x), CLASSES) * 0.05
+        scores[:, 0] += 0.1
+        return scores
+
+
+def test_a_success_that_does_not_repeat_is_no_success(images):
+    torch.manual_seed(0)
+    result = attack(oracle=TorchModule(Noisy(), stimulus_shape=SHAPE), images=images, budget=30)
+    unrepeated = [one for one in result.inputs if one.verified is False]
+    assert unrepeated, "no success failed to repeat in this seed"
+    assert all(one.outcome is Outcome.FAILED for one in unrepeated)
+    assert "not again" in unrepeated[0].message
+    assert result.warnings, "nothing says that the answers are random"
+
+
+def test_an_attack_whose_quota_ends_is_partial_and_goes_on(images, tmp_path: Path):
+    wanted = {"images": images, "budget": 60, "eps": 2 / 255, "store": tmp_path / "s.sqlite3"}
+    whole = attack(oracle=Counting(), **{**wanted, "store": ":memory:"})
+    oracle = Counting()
+    quota = Quota(oracle, rows=60)
+    part = attack(oracle=quota, **wanted)
+    assert not part.complete
+    assert outcomes(part)["unfinished"]
+    assert any("quota" in text or "rows" in text for text in part.warnings)
+    assert part.spent.rows == sum(oracle.served) <= 60
+    done = attack(oracle=oracle, **wanted)
+    assert done.complete
+    assert [one.queries for one in done.inputs] == [one.queries for one in whole.inputs]
+    assert np.array_equal(done.adversarial, whole.adversarial)
+    assert (
+        done.spent.rows - done.spent.retried_rows
+        == sum(one.queries for one in done.inputs) + done.spent.rows_apart
+    )
+
+
+def test_a_repeated_attack_asks_nothing_and_another_is_refused(images, tmp_path: Path):
+    store = tmp_path / "s.sqlite3"
+    first = attack(oracle=Counting(), images=images, budget=40, store=store)
+    oracle = Counting()
+    again = attack(oracle=oracle, images=images, budget=40, store=store)
+    assert not oracle.served
+    assert again.inputs == first.inputs
+    with pytest.raises(StudyExists, match="radius"):
+        attack(oracle=oracle, images=images, budget=40, eps=0.5, store=store)
+
+
+@dataclass(frozen=True)
+class Blind(Counting):
+    """Has no finite answer to bright inputs."""
+
+    kind: ClassVar[str] = "blind"
+
+    def observe(self, stimuli, units):
+        found = super().observe(stimuli, units)
+        found[stimuli.flatten(1).mean(1) > 0.6] = torch.nan
+        return found
+
+
+def test_an_input_without_a_finite_answer_is_an_error_and_the_rest_goes_on(images):
+    images[4] = 250
+    result = attack(oracle=Blind(), images=images, budget=30)
+    assert [one.index for one in result.of(Outcome.ERROR)] == [4]
+    assert "no finite answer" in result.inputs[4].message
+    assert len(result.attacked) == 11
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"eps": 0.0}, InvalidInput, "clean accuracy is the answer"),
+        ({"eps": -0.1}, InvalidInput, "above 0"),
+        ({"eps": 8}, InvalidInput, "8/255"),
+        ({"norm": "l3"}, InvalidInput, "linf, l2, l0"),
+        ({"budget": 0}, InvalidInput, "1 row or more"),
+        ({"labels": [0, 1]}, InvalidInput, "expected 12, one for each input, got 2"),
+        ({"labels": [9] * 12}, InvalidInput, "from 0 to 3, got 9"),
+        ({"labels": ["cat"] * 12}, InvalidInput, "number of a class"),
+        ({"targets": "nest"}, InvalidInput, "number of a class"),
+        ({"method": "square", "norm": "l0", "eps": 3}, InvalidInput, "square searches linf and l2"),
+        ({"layer": "haed"}, InvalidInput, "no layer 'haed'"),
+        ({"images": np.zeros((2, 3, 8, 9), np.uint8)}, ShapeMismatch, r"3, 8, 8"),
+        ({"images": np.full((2, *SHAPE), 2.0)}, InvalidInput, "divide pixels"),
+        ({"images": np.full((2, *SHAPE), np.nan)}, InvalidInput, "nan"),
+        ({"method": "sqare"}, InvalidInput, "square"),
+    ],
+)
+def test_a_bad_request_says_what_was_expected(images, changes, error, message):
+    oracle = Counting()
+    with pytest.raises(error, match=message):
+        attack(**{"oracle": oracle, "images": images, **changes})
+    assert sum(oracle.served) <= 24, "an attack began"
+
+
+def test_a_wanted_class_that_is_the_true_class_is_named(images):
+    labels = answers(images).argmax(1)
+    targets = (labels + 1) % CLASSES
+    targets[3] = labels[3]
+    with pytest.raises(InvalidInput, match="the wanted class of 3 is its true class"):
+        attack(oracle=Counting(), images=images, targets=targets)

@@ -1,0 +1,38 @@
+"""Every attack is known with its norms and what it needs."""
+
+import dataclasses
+
+import pytest
+
+from blackbox_am import plugins
+from blackbox_am.attacks.problem import METHODS, NORMS, Problem, method_of
+from blackbox_am.errors import InvalidInput
+
+
+def attacks() -> dict[str, type]:
+    found = {name: plugins.optimizers.get(name) for name in plugins.optimizers.names()}
+    return {name: one for name, one in found.items() if ".attacks." in one.__module__}
+
+
+def test_every_attack_of_the_package_is_known():
+    assert set(METHODS) == {name for name in attacks() if name != "natural_adversary"}
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_a_norm_is_a_parameter_where_the_attack_has_one(name):
+    method, kind = METHODS[name], attacks()[name]
+    assert method.takes_norm == ("norm" in {field.name for field in dataclasses.fields(kind)})
+    if method.takes_norm:
+        for norm in method.norms:
+            kind(norm=norm)
+    assert (method.needs == "gradients") == (kind.order == 1)
+
+
+def test_another_optimizer_searches_every_ball():
+    assert method_of("sep_cma").norms == NORMS
+    assert method_of("nevergrad:DiagonalCMA").latents == "squashed"
+
+
+def test_l0_is_a_number_of_places():
+    with pytest.raises(InvalidInput, match="number of places"):
+        Problem("l0", 0.5)

@@ -1,0 +1,146 @@
+"""`blackbox-am attack` as a user types it."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from blackbox_am.client import connect
+from blackbox_am.service import running
+from blackbox_am.service.config import load_config
+
+PIXELS = np.random.default_rng(5).integers(0, 256, (6, 8, 8, 3), np.uint8)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for place, image in enumerate(PIXELS):
+        Image.fromarray(image).save(folder / f"{place}.png")
+    return folder
+
+
+@pytest.fixture
+def toys(config, pictures):
+    """Arguments of a small attack."""
+    return ["attack", "--oracle", "toy", "--images", pictures, "--config", config]
+
+
+def test_a_folder_of_pictures_becomes_a_report(cli, toys, pictures, tmp_path):
+    (pictures / "broken.png").write_bytes(b"no picture")
+    out = tmp_path / "report"
+    result = cli(*toys, "--budget", 60, "--eps", "24/255", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    found = re.search(r"square, linf 0\.09412: fooled (\d) of 6 images", result.stdout)
+    assert found, result.stdout
+    assert int(found[1]) >= 3
+    assert "broken.png" in result.stderr
+    assert "searching: 6 of 6 images done" in result.stderr
+    page = (out / "index.html").read_text()
+    assert "broken.png" in page
+    rows = (out / "rows.csv").read_text().splitlines()
+    assert len(rows) == 1 + 7
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary
+
+
+def test_the_same_command_again_measures_nothing(cli, toys, tmp_path):
+    command = [*toys, "--budget", 30, "--out", tmp_path / "report"]
+    first = cli(*command)
+    again = cli(*command)
+    assert again.stdout == first.stdout
+    other = cli(*command, "--seed", 1)
+    assert other.exit_code == 3
+    assert "seed" in other.stderr
+
+
+def test_several_radii_share_a_report(cli, toys, tmp_path):
+    out = tmp_path / "report"
+    radii = [x for eps in ("4/255", "0.1") for x in ("--eps", eps)]
+    result = cli(*toys, "--budget", 20, *radii, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert "linf 0.01569" in result.stdout
+    assert "linf 0.1:" in result.stdout
+    compared = cli("attack", "compare", out, out)
+    assert compared.exit_code == 0, compared.stderr
+    assert compared.stdout.count("both attacked") >= 2
+
+
+def test_labels_and_targets_from_files(cli, toys, tmp_path):
+    labels, targets = tmp_path / "labels.csv", tmp_path / "targets.txt"
+    labels.write_text("".join(f"{place}.png,{place % 2}\n" for place in range(6)))
+    targets.write_text("5\n" * 6)
+    out = tmp_path / "report"
+    command = [*toys, "--labels", labels, "--targeted", targets, "--budget", 10, "--out", out]
+    result = cli(*command)
+    assert result.exit_code == 0, result.stderr
+    assert "skipped" in result.stdout, "random labels are all right"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--eps", "8"], "8/255"),
+        (["--eps", "0"], "clean accuracy is the answer"),
+        (["--eps", "one"], "8/255"),
+        (["--norm", "l7"], "linf, l2, l0"),
+        (["--attack", "sqare"], "square"),
+        (["--labels", "nowhere.csv"], "nowhere.csv"),
+        (["--layer", "unit"], "units"),
+        (["--set", "share=2"], "share"),
+        (["--server", "localhost:1"], "--config"),
+    ],
+)
+def test_a_mistyped_option_is_explained(cli, toys, tmp_path, arguments, says):
+    result = cli(*toys, *arguments, "--out", tmp_path / "report")
+    assert result.exit_code != 0
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_without_options_the_command_says_what_it_expects(cli):
+    result = cli("attack")
+    assert result.exit_code != 0
+    assert "--images" in result.stderr
+    shown = cli("attack", "--help")
+    assert "compare" in shown.stdout
+    assert "--eps" in shown.stdout
+
+
+def test_an_attack_on_a_server(cli, config, pictures, tmp_path):
+    text = config.read_text() + '\n[generators.perturbation]\nkind = "perturbation"\n'
+    text += 'inputs = "zoo:probe_images"\n'
+    text = text.replace("[server]", f'[server]\naddress = "localhost:0"\nstore = "{tmp_path}/s"')
+    config.write_text(text)
+    out = tmp_path / "report"
+    with running(load_config(config)) as address:
+        command = ["attack", "--oracle", "toy", "--images", pictures, "--server", address]
+        result = cli(*command, "--budget", 30, "--out", out)
+        assert result.exit_code == 0, result.stderr
+        assert (out / "index.html").is_file()
+        with connect(address) as client:
+            assert client.study("attack-search").progress().search_rows > 0
+        unknown = cli("attack", "--oracle", "tyo", "--images", pictures, "--server", address)
+        assert "toy" in unknown.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_loses_nothing(spawn, config, pictures, tmp_path):
+    command = ["attack", "--oracle", "slow", "--images", pictures, "--config", config]
+    command += ["--budget", 60, "--eps", "2/255", "--out", tmp_path / "report"]
+    stopped = spawn(*command)
+    while "queries/s" not in (line := stopped.stderr.readline()) or "searching" not in line:
+        assert stopped.poll() is None, line
+    stopped.send_signal(signal.SIGINT)
+    text = stopped.stderr.read()
+    assert "nothing is lost" in text
+    assert stopped.wait(20) == 130
+    again = spawn(*command)
+    assert again.wait(120) == 0, again.stderr.read()
+    assert (tmp_path / "report" / "index.html").is_file()

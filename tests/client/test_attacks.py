@@ -1,0 +1,162 @@
+"""Attacks on a model of a real server, with a kill -9 among the rows."""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from blackbox_am.attacks import local
+from blackbox_am.attacks.asked import Asked
+from blackbox_am.attacks.results import Outcome
+from blackbox_am.catalogue import Catalogue
+from blackbox_am.client import connect
+from blackbox_am.client.attacks import attack
+from blackbox_am.errors import InvalidInput, NotFound, ShapeMismatch, StudyExists, Unsupported
+from blackbox_am.oracles.torch.torch_module import TorchModule
+from blackbox_am.service import Config, running
+
+SHAPE = (3, 8, 8)
+IMAGES = np.random.default_rng(1).integers(0, 256, (8, *SHAPE), np.uint8)
+ASKED = Asked(budget=60, eps=6 / 255, seed=3)
+
+
+def classifier() -> TorchModule:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(SHAPE)), 4)).eval()
+    return TorchModule(module, stimulus_shape=SHAPE)
+
+
+def catalogue() -> Catalogue:
+    found = Catalogue.from_plain(
+        {"generators": {"perturbation": {"kind": "perturbation", "inputs": "zoo:probe_images"}}}
+    )
+    found.add_oracle("linear", classifier())
+    return found
+
+
+def config(store=":memory:") -> Config:
+    return Config(address="localhost:0", store=str(store), device="cpu", catalogue=catalogue())
+
+
+@pytest.fixture(scope="module")
+def client():
+    with running(config()) as address, connect(address) as found:
+        yield found
+
+
+def here(asked=ASKED, images=IMAGES):
+    return local.attack_as(
+        asked,
+        oracle="linear",
+        images=images,
+        layer=None,
+        store=":memory:",
+        study_id="attack",
+        adopt=False,
+        catalogue=catalogue(),
+        device="cpu",
+        on_progress=lambda stage, progress: None,
+        on_message=print,
+    )
+
+
+def test_a_server_finds_what_this_process_finds(client):
+    stages = []
+    result = attack(
+        client,
+        oracle="linear",
+        images=IMAGES,
+        asked=ASKED,
+        study_id="first",
+        on_progress=lambda stage, progress: stages.append((stage, progress.state.value)),
+    )
+    expected = here()
+    assert result.inputs == expected.inputs
+    assert np.array_equal(result.adversarial, expected.adversarial)
+    assert replace(result.spent, calls=0) == replace(expected.spent, calls=0)
+    assert result.identity == expected.identity
+    assert result.complete
+    assert result.of(Outcome.SUCCESS)
+    assert {stage for stage, _ in stages} == {"clean", "search", "verify"}
+
+
+def test_a_repeated_call_finds_the_studies_and_another_attack_is_refused(client):
+    wanted = {"oracle": "linear", "images": IMAGES, "study_id": "again"}
+    first = attack(client, **wanted, asked=ASKED)
+    again = attack(client, **wanted, asked=ASKED)
+    assert (again.inputs, again.spent) == (first.inputs, first.spent)
+    other = replace(ASKED, eps=0.5)
+    with pytest.raises(StudyExists, match="radius"):
+        attack(client, **wanted, asked=other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says"),
+    [
+        ({"oracle": "linaer"}, NotFound, "linear"),
+        ({"images": IMAGES[:, :, :4]}, ShapeMismatch, "3, 8, 8"),
+        ({"layer": "nowhere"}, InvalidInput, "no layer"),
+        ({"asked": replace(ASKED, method="sqare")}, InvalidInput, "square"),
+        ({"asked": replace(ASKED, parameters={"shares": 1})}, InvalidInput, "share"),
+        ({"asked": replace(ASKED, labels=[1, 2])}, InvalidInput, "expected 8"),
+        ({"asked": replace(ASKED, labels="missing.csv")}, NotFound, "missing.csv"),
+        ({"asked": replace(ASKED, norm="l0", eps=3.0, method="square")}, InvalidInput, "l0"),
+    ],
+)
+def test_bad_input_is_refused(client, changes, error, says):
+    wanted = {"oracle": "linear", "images": IMAGES, "asked": ASKED, "study_id": "bad"}
+    with pytest.raises((error, Unsupported), match=says):
+        attack(client, **{**wanted, **changes})
+
+
+SERVER = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from tests.client.test_attacks import config
+from blackbox_am.service import running
+with running(config(sys.argv[1])) as address:
+    print(address, flush=True)
+    time.sleep(600)
+"""
+
+
+class Killed(Exception):
+    """The test has killed the server."""
+
+
+@contextmanager
+def server(store, root):
+    """A server in a process of its own: its process and its address."""
+    command = [sys.executable, "-c", SERVER, str(store), str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+def test_an_attack_survives_a_kill_of_its_server(tmp_path, request):
+    wanted = {"oracle": "linear", "images": IMAGES, "asked": replace(ASKED, budget=300, eps=0.008)}
+    place = tmp_path / "s.sqlite3", request.config.rootpath
+    with server(*place) as (process, address), connect(address) as client:
+
+        def kill(stage, progress):
+            if stage == "search" and progress.search_rows > 100:
+                process.kill()
+                raise Killed
+
+        with pytest.raises(Killed):
+            attack(client, **wanted, on_progress=kill)
+    with server(*place) as (_, address), connect(address) as client:
+        result = attack(client, **wanted)
+    expected = here(wanted["asked"])
+    assert result.complete
+    assert result.inputs == expected.inputs
+    assert np.array_equal(result.adversarial, expected.adversarial)
