@@ -32,6 +32,7 @@ class Attacked:
         labels: (N,) the true classes.
         wanted: (N,) the wanted classes; None for an untargeted attack.
         rows: (K,) positions of the inputs that were attacked.
+        own_labels: whether the true classes are the model's own answers.
     """
 
     problem: Problem
@@ -42,6 +43,7 @@ class Attacked:
     labels: NDArray[np.int64]
     wanted: NDArray[np.int64] | None
     rows: NDArray[np.int64]
+    own_labels: bool
 
 
 def assembled(
@@ -68,6 +70,7 @@ def assembled(
     spent += Accounting() if searched is None else searched.progress.spent
     spent += Accounting() if verified is None else _spent(verified, Purpose.VERIFY)
     warnings = [one.progress.warning for one in found if one.progress.warning]
+    scores = np.full((len(unread), ran.clean.scores.shape[1]), np.nan)
     stopped = [one.progress.message for one in found if not one.ended]
     return AttackResult(
         attack=problem.attack,
@@ -86,6 +89,8 @@ def assembled(
         spent=spent,
         warnings=tuple(dict.fromkeys([*warnings, *stopped])),
         complete=not stopped,
+        own_labels=ran.own_labels,
+        scores=None if ran.clean.labels_only else np.concatenate([ran.clean.scores, scores]),
     )
 
 

@@ -28,12 +28,13 @@ _SENTENCES = {
         "nothing: check the inputs and the generator."
     ),
     "unverified": (
-        "Successes that did not fool the model when the stored input was measured afresh: {count}. "
-        "Subtract them from the successes, and find out whether the model is random or receives "
-        "other values than the stored ones (rounding, compression, resizing)."
+        "Inputs that the search saw fooled, and that did not fool the model when the stored input "
+        "was measured afresh: {count}. {counted} of them are counted as successes. Find out "
+        "whether the model is random or receives other values than the stored ones (rounding, "
+        "compression, resizing)."
     ),
     "misnamed": (
-        "Successes whose fresh label contradicts their verification: {count}. Do not use the "
+        "Inputs whose fresh label contradicts their verification: {count}. Do not use the "
         "numbers of this report, and report the error of the attack."
     ),
     "unchanged": (
@@ -61,10 +62,13 @@ class Audit:
         lowest, highest: range of the stored values; None without a value.
         nan: number of stored values that are not finite.
         eight_bit: whether the inputs are stored as bytes.
-        verified, unverified, unmeasured: successes that fooled the model again when they were
-            measured afresh, that did not, and that were not measured again.
+        verified, unmeasured: successes that fooled the model again when they were measured
+            afresh, and that were not measured again.
+        unverified: inputs that the search saw fooled and that did not fool the model when they
+            were measured afresh.
+        counted: how many of these are counted as successes nevertheless.
         unchanged: successes that are equal to their clean input.
-        misnamed: successes whose fresh label contradicts `verified`.
+        misnamed: inputs whose fresh label contradicts `verified`.
     """
 
     norm: str
@@ -79,6 +83,7 @@ class Audit:
     eight_bit: bool
     verified: int
     unverified: int
+    counted: int
     unmeasured: int
     unchanged: int
     misnamed: int
@@ -119,10 +124,11 @@ def audit(result: AttackResult) -> Audit:
         nan=stored.size - finite.size,
         eight_bit=stored.dtype == np.uint8,
         verified=verified.count(True),
-        unverified=verified.count(False),
+        unverified=sum(one.verified is False for one in result.inputs),
+        counted=verified.count(False),
         unmeasured=verified.count(None),
         unchanged=sum(not change[place[one.index]].any() for one in successes),
-        misnamed=sum(_contradicts(one) for one in successes),
+        misnamed=sum(_contradicts(one) for one in result.inputs),
     )
 
 
@@ -164,7 +170,7 @@ def flags_of(found: Audit) -> tuple[Flag, ...]:
         "unmeasured": found.unmeasured,
     }
     excess = f"by up to {found.violation:.3g} ({found.norm} distance above eps {found.eps:.6g})"
-    facts = {"excess": excess, "low": f"{low:.6g}", "high": f"{high:.6g}"}
+    facts = {"counted": found.counted, "excess": excess, "low": f"{low:.6g}", "high": f"{high:.6g}"}
     return tuple(
         Flag(kind, _SENTENCES[kind].format(count=count, **facts), severe=kind != "unmeasured")
         for kind, count in counts.items()
@@ -173,7 +179,7 @@ def flags_of(found: Audit) -> tuple[Flag, ...]:
 
 
 def _contradicts(one: AttackedInput) -> bool:
-    """Whether the label of a success, measured afresh, does not agree with `verified`."""
+    """Whether the label of a measured adversarial input does not agree with `verified`."""
     if one.verified is None or one.adversarial_label is None:
         return False
     if one.target is not None:

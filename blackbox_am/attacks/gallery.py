@@ -89,13 +89,13 @@ def kind_of(shape: tuple[int, ...]) -> str:
 def chosen(result: AttackResult, most: int) -> list[int]:
     """Positions of the inputs to show: at most `most`, those that a reader must see first.
 
-    Successes that a fresh query refuted come first. A sixth of the places is for failures, more if
+    Inputs that a fresh query refuted come first. A sixth of the places is for failures, more if
     there are few successes. The successes are spread evenly over the numbers of queries.
     """
     place = {one.index: row for row, one in enumerate(result.inputs)}
-    doubtful = [one for one in result.of(Outcome.SUCCESS) if one.verified is False]
+    doubtful = [one for one in result.attacked if one.verified is False]
     sure = [one for one in result.of(Outcome.SUCCESS) if one.verified is not False]
-    failed = result.of(Outcome.FAILED)
+    failed = [one for one in result.of(Outcome.FAILED) if one.verified is not False]
     doubtful = doubtful[:most]
     left = most - len(doubtful)
     failures = min(len(failed), max(left // 6, left - len(sure)))
@@ -180,11 +180,8 @@ def _with_features(about: Card, result: AttackResult, row: int) -> Card:
 
 
 def _facts(result: AttackResult, one: AttackedInput) -> list[str]:
-    if one.outcome is Outcome.SUCCESS:
-        queries = f"after {one.queries:,} {'query' if one.queries == 1 else 'queries'}"
-    else:
-        queries = f"after all {one.queries:,} queries"
-    facts = [queries]
+    ended = "all " if one.outcome is Outcome.FAILED and one.queries >= result.budget else ""
+    facts = [f"after {ended}{one.queries:,} {'query' if one.queries == 1 else 'queries'}"]
     if kind_of(result.clean.shape[1:]) != "picture":
         before = _answer(result, one.clean_label, one.clean_score)
         after = _answer(result, one.adversarial_label, one.adversarial_score)
@@ -194,7 +191,7 @@ def _facts(result: AttackResult, one: AttackedInput) -> list[str]:
     if one.target is not None:
         facts.append(f"wanted class {class_text(result.classes, one.target)}")
     if one.verified is False:
-        facts.append("a fresh query of the stored input refuted this success")
+        facts.append("the search saw it fooled, and a fresh query of the stored input refuted this")
     return facts
 
 

@@ -43,6 +43,7 @@ class Method:
 METHODS: Mapping[str, Method] = {
     "square": Method(("linf", "l2")),
     "signhunter": Method(("linf", "l2")),
+    "simba": Method(("linf", "l2")),
     "pgd": Method(("linf", "l2"), "gradients"),
     "apgd": Method(("linf", "l2"), "gradients"),
 }

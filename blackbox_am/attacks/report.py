@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from blackbox_am import plugins
 from blackbox_am.attacks.audit import audit, flags_of
 from blackbox_am.attacks.figures import confusion_figure, query_figures, robustness_figure
-from blackbox_am.attacks.flags import Flag, masked_gradients
+from blackbox_am.attacks.flags import Flag, masked_gradients, score_flags
 from blackbox_am.attacks.gallery import (
     Gallery,
     amplification,
@@ -76,8 +76,8 @@ def write_report(
         results: the results: several attacks, or one attack in balls of several sizes.
         folder: the folder; created if it is missing.
         title: title of the page; attack and oracle if empty.
-        flags: reasons to doubt the numbers that the results do not show, such as those of
-            `randomised` and `score_flags`.
+        flags: reasons to doubt the numbers that the results do not show, such as that of
+            `randomised`.
         cards: greatest number of inputs in the gallery, shared by all results.
         pictures: greatest number of inputs of each result whose pictures are written.
 
@@ -109,7 +109,7 @@ def _write(
 ) -> Path:
     titles = titles_of(results)
     arrays = _numbered(results, "adversarial", ".npz")
-    found = [[*flags_of(audit(result)), *_warnings(result)] for result in results]
+    found = [[*flags_of(audit(result)), *_scores(result), *_warnings(result)] for result in results]
     common = [*_masking(results), *flags]
     summaries = [
         summary_of(result, name, [*own, *common], file)
@@ -160,6 +160,10 @@ def _numbered(results: Sequence[AttackResult], stem: str, ending: str) -> list[s
         return [f"{stem}{ending}" if stem else ""]
     dash = "-" if stem else ""
     return [f"{stem}{dash}{place}{ending}" for place in range(1, len(results) + 1)]
+
+
+def _scores(result: AttackResult) -> tuple[Flag, ...]:
+    return () if result.scores is None else score_flags(result.scores)
 
 
 def _warnings(result: AttackResult) -> list[Flag]:

@@ -91,6 +91,8 @@ class AttackResult:
         complete: whether every input was attacked to its end.
         own_labels: whether the labels are the model's own answers to the clean inputs, so that
             the accuracy on clean inputs is unknown.
+        scores: (N, classes) the model's scores of the clean inputs, nan where it gave none; None
+            if it tells only labels, or if they are not kept.
         features: names of the values of an input that is a row of a table; empty for others.
     """
 
@@ -111,6 +113,7 @@ class AttackResult:
     warnings: tuple[str, ...] = ()
     complete: bool = True
     own_labels: bool = False
+    scores: NDArray[np.float64] | None = None
     features: tuple[str, ...] = ()
 
     def of(self, *outcomes: Outcome) -> tuple[AttackedInput, ...]:

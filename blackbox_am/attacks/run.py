@@ -49,7 +49,8 @@ def run(
         spec = planning.search_spec(problem, classes, inputs, rows.tolist(), decided[rows].tolist())
         searched = runner.run("search", spec)
         verified = _verified(problem, classes, inputs, rows, searched, runner)
-    attacked = Attacked(problem, given, classes, inputs, answers, labels, wanted, rows)
+    own_labels = goals.labels is None
+    attacked = Attacked(problem, given, classes, inputs, answers, labels, wanted, rows, own_labels)
     return assembled(attacked, clean, searched, verified)
 
 

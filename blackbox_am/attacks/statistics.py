@@ -82,7 +82,8 @@ class Statistics:
         correct: inputs whose clean version gets the given label; None if no labels were given.
         skipped, success, failed, error, unfinished: inputs of each outcome.
         verified: successes that fooled the model again when they were measured afresh.
-        unverified: successes that did not, when they were measured afresh.
+        unverified: inputs that the search saw fooled and that did not fool the model when they
+            were measured afresh, whatever their outcome.
         clean_accuracy: correct inputs among those whose label and clean answer are known.
         robust_accuracy: inputs that are classified correctly and that the attack did not fool,
             among the inputs that were skipped or attacked to their end.
@@ -122,6 +123,7 @@ def statistics(result: AttackResult) -> Statistics:
     correct = sum(one.label == one.clean_label for one in labelled)
     robust = sum(not _is_wrong(one) for one in result.of(Outcome.FAILED))
     verified = [one.verified for one in result.of(Outcome.SUCCESS)]
+    unverified = sum(one.verified is False for one in result.inputs)
     calls = result.spent.calls
     return Statistics(
         total=len(result.inputs),
@@ -132,7 +134,7 @@ def statistics(result: AttackResult) -> Statistics:
         error=counts[Outcome.ERROR],
         unfinished=counts[Outcome.UNFINISHED],
         verified=verified.count(True),
-        unverified=verified.count(False),
+        unverified=unverified,
         clean_accuracy=proportion(correct, len(labelled)),
         robust_accuracy=proportion(robust, success + failed + counts[Outcome.SKIPPED]),
         success_rate=proportion(success, success + failed),

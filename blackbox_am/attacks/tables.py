@@ -115,9 +115,12 @@ def _account(accounts: Sequence[Accounting]) -> tuple[Line, ...]:
     """What the oracle received, by purpose; purposes without a row are left out."""
     names = {
         "rows": "rows, for all purposes",
+        "clean_rows": "of these: clean inputs",
         "probe_rows": "of these: repeatability test",
         "baseline_rows": "of these: natural images",
-        "recheck_rows": "of these: measured again",
+        "recheck_rows": "of these: best candidates again",
+        "verify_rows": "of these: verification",
+        "surplus_rows": "of these: after a success, in one call",
         "retried_rows": "of these: lost answers",
         "cache_hits": "rows that a cache answered instead",
         "calls": "calls",
@@ -161,7 +164,7 @@ def audit_lines(audits: Sequence[Audit]) -> list[Line]:
         line("stored with 8 bits", lambda a: "yes" if a.eight_bit else "no, as float32", fine),
         line("successes verified by a fresh query", lambda a: f"{a.verified:,}", fine),
         line(
-            "successes that a fresh query refuted",
+            "inputs that a fresh query refuted",
             lambda a: f"{a.unverified:,}",
             lambda a: a.unverified,
         ),
@@ -191,7 +194,7 @@ def _facts(result: AttackResult) -> dict[str, str]:
         "oracle": result.oracle,
         "labels": "the model's own answers" if result.own_labels else "given",
         "classes": f"{len(result.classes):,}",
-        "package": f"blackbox_am {__version__}",
+        "version": __version__,
         **result.identity,
     }
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from blackbox_am.attacks.audit import audit, distances, flags_of
-from blackbox_am.attacks.results import AttackResult
+from blackbox_am.attacks.results import AttackResult, Outcome
+from blackbox_am.attacks.statistics import statistics
 from blackbox_am.errors import InvalidInput, ShapeMismatch
 from blackbox_am.testing.attack_results import attack_result
 
@@ -84,6 +85,16 @@ def test_doubtful_successes_are_found(fields: dict[str, object], kind: str, seve
     found = flags_of(audit(changed(attack_result([3, 4, None]), **fields)))
     assert [(flag.kind, flag.severe) for flag in found] == [(kind, severe)]
     assert ": 1." in found[0].text
+
+
+def test_a_refuted_input_that_counts_as_a_failure_is_named_too() -> None:
+    result = changed(
+        attack_result([3, None]), outcome=Outcome.FAILED, verified=False, adversarial_label=0
+    )
+    (flag,) = flags_of(audit(result))
+    assert flag.kind == "unverified"
+    assert ": 1. 0 of them are counted as successes" in flag.text
+    assert statistics(result).unverified == 1
 
 
 def test_a_success_that_changes_nothing_is_found() -> None:

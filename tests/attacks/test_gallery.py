@@ -25,9 +25,12 @@ def test_successes_are_spread_over_queries_and_a_sixth_are_failures() -> None:
 def test_refuted_successes_come_first_and_free_places_are_for_failures() -> None:
     result = attack_result([5, 6, None, None, None, Outcome.ERROR])
     refuted = replace(result.inputs[1], verified=False)
-    result = replace(result, inputs=(result.inputs[0], refuted, *result.inputs[2:]))
-    assert chosen(result, 4) == [1, 0, 2, 4]
-    assert chosen(result, 50) == [1, 0, 2, 3, 4]
+    failed = replace(result.inputs[4], verified=False, queries=7)
+    inputs = (result.inputs[0], refuted, *result.inputs[2:4], failed, result.inputs[5])
+    result = replace(result, inputs=inputs)
+    assert chosen(result, 4) == [1, 4, 0, 2]
+    assert chosen(result, 50) == [1, 4, 0, 2, 3]
+    assert card(result, 4, 16).facts[0] == "after 7 queries"
     assert chosen(result, 0) == []
 
 

@@ -247,6 +247,12 @@ def test_several_sizes_of_the_ball_make_a_curve_and_a_column_each(tmp_path: Path
 
 
 @pytest.mark.usefixtures("plain_figures")
+def test_scores_that_mislead_a_search_are_flagged(tmp_path: Path) -> None:
+    text = Page(write_report([attack_result([3, 4], scores=np.eye(4)[:2])], tmp_path)).text
+    assert "Doubtful: 2 of 2 clean inputs have a class of probability 1" in text
+
+
+@pytest.mark.usefixtures("plain_figures")
 def test_several_attacks_are_joined_and_gradients_that_lose_are_flagged(tmp_path: Path) -> None:
     results = [attack_result([5, 6, None, None]), attack_result([9, None, None, 9], attack="nes")]
     text = Page(write_report(results, tmp_path / "a")).text
