@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from blackbox_am.attacks.local import attack
 from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.errors import InvalidInput, ShapeMismatch, StudyExists
+from blackbox_am.errors import InvalidInput, ShapeMismatch, StudyExists, Unsupported
 from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.oracles.wrappers.delivery.quota import Quota
 
@@ -76,6 +76,14 @@ def test_wrong_answers_to_clean_inputs_are_skipped_and_cost_one_row(images):
     assert all(one.queries == 0 for one in result.of(Outcome.SKIPPED))
     assert "another class" in result.inputs[2].message
     assert np.array_equal(result.adversarial[2], images[2])
+
+
+def test_backward_rows_are_accounted_apart(images, model):
+    result = attack(oracle=model, images=images, method="pgd", eps=8 / 255, budget=20)
+    spent, queries = result.spent, sum(one.queries for one in result.inputs)
+    assert outcomes(result)["success"] >= 8
+    assert queries <= spent.backward_rows < spent.rows
+    assert attack(oracle=model, images=images, budget=20).spent.backward_rows == 0
 
 
 @pytest.mark.parametrize("rule", ["next", "least-likely", 3])
