@@ -55,14 +55,16 @@ class Inputs:
     Attributes:
         shape: of one input.
         count: number of inputs.
-        artifact: digest of the array on a server; empty in this process.
         oracle: name of the model.
+        artifact: digest of the array on a server; empty in this process.
+        fingerprint: of the model; empty if unknown.
     """
 
     shape: tuple[int, ...]
     count: int
     oracle: str
     artifact: str = ""
+    fingerprint: str = ""
 
 
 def clean_spec(problem: Problem, classes: Classes, inputs: Inputs) -> StudySpec:

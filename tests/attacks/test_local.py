@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from blackbox_am.attacks.local import attack
 from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.errors import InvalidInput, ShapeMismatch, StudyExists, Unsupported
+from blackbox_am.errors import (
+    GradientUnavailable,
+    InvalidInput,
+    ShapeMismatch,
+    StudyExists,
+    Unsupported,
+)
 from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.oracles.wrappers.delivery.quota import Quota
 
@@ -288,3 +294,42 @@ def test_a_targeted_attack_on_labels_begins_at_inputs_of_the_wanted_class(images
     if absent < CLASSES:
         with pytest.raises(InvalidInput, match="no input of class"):
             attack(oracle=LabelsOnly(), images=images, targets=absent)
+
+
+def test_an_ensemble_attacks_what_is_left(images):
+    wanted = {"images": images, "eps": 3 / 255, "budget": 8}
+    oracle = Counting()
+    first = attack(oracle=Counting(), method="random", **wanted)
+    both = attack(oracle=oracle, method=["random", "square"], **wanted)
+    left = [one.index for one in first.of(Outcome.FAILED)]
+    assert left
+    assert both.attack == "random + square"
+    assert both.budget == 16
+    for before, after in zip(first.inputs, both.inputs, strict=True):
+        if before.index in left:
+            assert after.queries > before.queries == 8
+        else:
+            assert after == before
+    assert len(both.of(Outcome.SUCCESS)) > len(first.of(Outcome.SUCCESS))
+    check(both, images)
+    spent = both.spent
+    assert spent.rows == sum(oracle.served)
+    assert spent.clean_rows == 12
+    assert spent.rows == sum(one.queries for one in both.inputs) + spent.rows_apart
+
+
+def test_a_surrogate_saves_rows_and_costs_the_model_none(images, model):
+    oracle = Counting()
+    plain = attack(oracle=Counting(), images=images, eps=3 / 255, budget=200)
+    helped = attack(oracle=oracle, images=images, eps=3 / 255, budget=200, surrogate=model)
+    assert helped.spent.rows == sum(oracle.served)
+    assert [one.queries for one in helped.of(Outcome.SUCCESS)] == [1] * 12
+    assert sum(one.queries for one in plain.inputs) > 12
+    check(helped, images)
+
+
+def test_a_surrogate_is_refused_where_a_search_cannot_begin_there(images, model):
+    with pytest.raises(InvalidInput, match="rays does not begin at changes"):
+        attack(oracle=Counting(), images=images, method="rays", surrogate=model)
+    with pytest.raises(GradientUnavailable):
+        attack(oracle=Counting(), images=images, surrogate=Certified())
