@@ -87,6 +87,14 @@ class Generator(Identified, ABC):
         return None
 
     @property
+    def latent_step(self) -> float:
+        """The change of a latent coordinate by which a value of the stimulus changes by one of its
+        steps, where values of stimuli are rounded; 0 where they are real numbers, or where one
+        coordinate is not one value.
+        """
+        return 0.0
+
+    @property
     def encodes(self) -> bool:
         """Whether the generator has an encoder, the optional method `encode`."""
         return False

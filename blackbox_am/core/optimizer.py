@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import torch
+from torch.nn.functional import pad
 
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
@@ -56,7 +57,8 @@ class Proposal:
     P, the number of rows, is fixed for a study. An optimizer that needs fewer rows of a target in
     one generation masks the others: they are neither rendered, observed, billed nor journalled,
     and `tell` gets nan as their scores. At least one row of each target must be wanted, so that
-    every generation makes progress.
+    every generation makes progress. Rows at the end that no target wants may be left out: with
+    p < P rows, latents and mask are (K, p, D) and (K, p), and `tell` gets as many.
 
     Attributes:
         latents: (K, P, D). Rows that are not wanted may contain any finite latents.
@@ -79,6 +81,13 @@ class Proposal:
         if wanted is not None:
             wanted[:, 0] = True
         return Proposal(latents, wanted)
+
+    def padded(self, rows: int) -> Proposal:
+        """The same generation with `rows` rows, of which those that were left out are zeros."""
+        missing = rows - self.latents.shape[1]
+        if not missing:
+            return self
+        return Proposal(pad(self.latents, (0, 0, 0, missing)), pad(self.mask(), (0, missing)))
 
     def mask(self) -> torch.Tensor:
         """(K, P) bool: the rows that are wanted."""
@@ -144,7 +153,8 @@ class Optimizer(ABC, Generic[State]):
 
     @abstractmethod
     def ask(self, space: Space, state: State, stream: Stream) -> torch.Tensor | Proposal:
-        """(K, P, D) latents to evaluate next, or a `Proposal` of which some rows are masked out.
+        """(K, P, D) latents to evaluate next, or a `Proposal` of which some rows are masked or left
+        out.
         Latents may lie outside the space: the study projects them, and passes the projected latents
         to `tell`.
         """
@@ -163,7 +173,7 @@ class Optimizer(ABC, Generic[State]):
         Args:
             space: the space that the state was made for.
             state: the state that was passed to `ask`; must not be used afterwards.
-            latents: (K, P, D), as evaluated.
+            latents: (K, P, D), as evaluated; as many rows as `ask` proposed.
             scores: (K, P), nan for rows that failed or were masked out.
             gradients: (K, P, D), of the scores with respect to latents; order 1 only.
 

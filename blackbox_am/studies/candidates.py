@@ -18,7 +18,8 @@ class Generation:
     Attributes:
         index: its number, from 0.
         targets: the active targets, ascending.
-        latents: (len(targets), P, D), projected into the space.
+        latents: (len(targets), P, D), projected into the space; without the last rows if no target
+            wants them.
         wanted: (len(targets), P) bool, the rows to measure: those that the optimizer requests and
             the budget allows.
         centre_rows: in the generation of the re-check, number of the first rows of each target,

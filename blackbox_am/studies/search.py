@@ -93,7 +93,9 @@ class Search:
         return Generation(study.generation, study.active, latents, study.wanted(), count)
 
     def _propose(self, study: Study) -> tuple[torch.Tensor, Bools | None]:
-        """(active, P, D) latents, and which rows (active, P) the optimizer wants measured."""
+        """(active, p, D) latents of the p <= P rows that the optimizer proposes, and which rows
+        (active, P) it wants measured.
+        """
         active = _some(study)
         state = self._state if active is None else states.select(self._state, active)
         with torch.no_grad():
@@ -104,6 +106,10 @@ class Search:
             if self._start is not None and study.generation == 0:
                 asked = asked.led_by(self._start[list(study.active)])
             wanted = None if asked.wanted is None else asked.wanted.cpu().numpy()
+            missing = study.rows - asked.latents.shape[1]
+            if missing:  # rows at the end that no target wants
+                shown = asked.mask().cpu().numpy() if wanted is None else wanted
+                wanted = np.pad(shown, ((0, 0), (0, missing)))
             return asked.latents, wanted
 
     def center(self) -> torch.Tensor | None:
@@ -124,13 +130,14 @@ class Search:
 
         Args:
             study: the study before the generation is closed.
-            latents: (active, P, D).
+            latents: (active, p, D), as proposed.
             scores: (active, P) float64, or fewer rows at the end of the budget; nan for rows that
                 failed and for rows that the optimizer did not want.
             gradients: (active, P, D) for order 1; nan for rows that were not measured.
         """
         told = torch.full(latents.shape[:2], torch.nan, dtype=torch.float64)
-        told[:, : scores.shape[1]] = torch.tensor(scores)
+        shown = min(latents.shape[1], scores.shape[1])
+        told[:, :shown] = torch.tensor(scores[:, :shown])
         told = told.to(self.device)
         if self.optimizer.replay_only:
             self._propose(study)  # if latents came from the journal

@@ -125,9 +125,10 @@ class Search:
         return self.propose().latents
 
     def propose(self) -> Proposal:
-        """The latents and which of their rows are wanted."""
+        """The latents of P rows and which of them are wanted."""
         asked = Proposal.of(self.optimizer.ask(self.space, self.state, self.stream("ask")))
         first = self.start is not None and self.generation == 0
+        asked = asked.padded(self.optimizer.population_size(self.space))
         return asked.led_by(self.start) if first and self.start is not None else asked
 
     def center(self) -> torch.Tensor | None:

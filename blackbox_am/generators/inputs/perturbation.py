@@ -137,6 +137,13 @@ class Perturbation(InputNeighbourhood):
         clean = self.mine(targets, self._clean_on, targets.device).flatten(1)
         return (-clean / self.radius).clamp(min=-1), ((1 - clean) / self.radius).clamp(max=1)
 
+    @property
+    def latent_step(self) -> float:
+        if not self.bits or self.squash or self.basis != "pixels" or self.ball != "linf":
+            return 0.0
+        steps: int = 2**self.bits - 1
+        return 1 / (steps * self.radius)
+
     def _spread(self, shaped: torch.Tensor) -> torch.Tensor:
         """U(z), (N, *stimulus), for latents (N, *latent)."""
         if self.basis == "tiles":

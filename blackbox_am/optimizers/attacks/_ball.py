@@ -52,3 +52,18 @@ def limits_of(
         return -ones, ones
     low, high = (changes_of(space, limit.to(like.dtype)) for limit in limits)
     return low, high
+
+
+def uncut(change: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+    """`change` (K, D) with -1 or 1, in units of the ball, where the limits `low` and `high` (K or
+    1, D) cut it off.
+    """
+    ends = torch.where(change >= high, 1.0, torch.where(change <= low, -1.0, change))
+    return ends.to(change.dtype)
+
+
+def step_of(generator: Generator | None) -> float:
+    """The step of a change, in units of a ball from -1 to 1, where stimuli have values of whole
+    steps; 0 where they are real numbers.
+    """
+    return 0.0 if generator is None else generator.latent_step

@@ -15,6 +15,7 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._incumbents import comparable, improves
 from blackbox_am.optimizers._parameters import at_least, share
+from blackbox_am.optimizers._targetwise import norms
 from blackbox_am.optimizers.attacks import _squares
 from blackbox_am.optimizers.attacks._ball import changes_of, image_of, latents_of, limits_of
 
@@ -54,20 +55,25 @@ class Square(Optimizer[SquareState]):
     proposal sets one value, -1 or 1, for each channel of the window. ``l2``: the first change is a
     grid of tiles, each a pair of pyramids of opposite sign; a proposal moves the energy of two
     windows into a new pair of pyramids in the first. The window's share of the input starts at
-    `share` and halves at the paper's queries, which are scaled to the study's budget.
+    `share` and halves at the paper's queries, which are scaled to the study's budget for ``linf``.
 
     Where the generator knows what the range of the input cuts off (`perturbation` does), changes
     are cut off before they are compared and before their energy is measured, as in the paper. This
-    implementation differs in two things. An equal score is accepted. An input without height and
+    implementation differs in three things. An equal score is accepted. An input without height and
     width, such as a series or a row of a table, is one line, and windows are parts of the line.
+    ``l2`` begins with stripes of equal energy too unless `start` is `tiles`: measured with a
+    ResNet-20 on 24 images of CIFAR-10 (L2 1.0, budget 600), the median is 67 queries with stripes
+    and 102 with tiles, and 77 with stripes and a schedule scaled to a budget of 2,000.
 
     The space is a box around the input: `perturbation` with ``squash = false`` and the same ball.
 
     Attributes:
         norm: the ball: `linf` or `l2`.
+        start: the first change for `l2`: `stripes` or the paper's `tiles`; `linf` has stripes.
         share: p, the window's share of the input at first. None is the paper's: .05 for `linf`, .1
             for `l2`. On models that were trained against attacks, .3 (CIFAR) and .8 are better.
-        budget: queries of the schedule; the study's budget if None.
+        budget: queries of the schedule. None is the study's budget for `linf`, and the paper's
+            10,000 for `l2`.
     """
 
     name: ClassVar[str] = "square"
@@ -76,6 +82,7 @@ class Square(Optimizer[SquareState]):
     _generator: ClassVar[Generator | None] = None
 
     norm: Literal["linf", "l2"] = "linf"
+    start: Literal["stripes", "tiles"] = "stripes"
     share: float | None = None
     budget: int | None = None
 
@@ -89,16 +96,21 @@ class Square(Optimizer[SquareState]):
 
     def resolve(self, space: Space, context: SearchContext) -> Optimizer[Any]:
         del space
-        return self if self.budget else replace(self, budget=context.queries_per_target)
+        if self.budget or self.norm == "l2":
+            return self
+        return replace(self, budget=context.queries_per_target)
 
     def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
         del network
         return self.holding(_generator=generator)
 
     def init(self, space: Space, targets: int, stream: Stream) -> SquareState:
-        first = _squares.stripes if self.norm == "linf" else _squares.tiles
+        striped = self.norm == "linf" or self.start == "stripes"
+        first = _squares.stripes if striped else _squares.tiles
         target = torch.arange(targets, device=stream.device)
         change = first(image_of(space), stream).flatten(1)
+        if self.norm == "l2":
+            change = change / norms(change).unsqueeze(-1)
         return SquareState(
             target=target,
             change=self._cut(space, target, change),

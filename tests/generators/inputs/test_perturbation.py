@@ -95,6 +95,16 @@ def test_a_zero_latent_is_the_input_in_every_ball_but_of_places() -> None:
         assert latents.grad.abs().max() > 0
 
 
+def test_a_latent_step_changes_a_stimulus_by_one_of_its_steps() -> None:
+    clean = np.full((1, 1, 2, 2), 100, np.uint8)
+    generator = Perturbation(clean, radius=0.5, squash=False, bits=8)
+    latents = torch.tensor([[0.0, 1.0, -3.0, 10.0]]) * generator.latent_step
+    changed = generator.render(latents).flatten() * 255 - 100
+    assert changed.tolist() == pytest.approx([0.0, 1.0, -3.0, 10.0], abs=1e-3)
+    for other in ({"bits": 0}, {"squash": True}, {"ball": "l2"}, {"basis": "dct", "size": 2}):
+        assert Perturbation(clean, **{"squash": False, "bits": 8, **other}).latent_step == 0  # type: ignore[arg-type]
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from([("linf", 8 / 255), ("linf", 0.3), ("l2", 0.5), ("l2", 5.0), ("l0", 7)]),

@@ -46,6 +46,23 @@ def test_a_proposal_changes_one_window_and_is_kept_if_it_is_no_worse() -> None:
     assert torch.equal(search.state.change[0], best)
 
 
+def test_the_first_change_of_the_euclidean_ball_is_stripes_or_tiles() -> None:
+    stripes, tiles = (
+        Search(Square(norm="l2", start=start), image_space()).ask()[:, 0].reshape(3, 3, 8, 9)
+        for start in ("stripes", "tiles")
+    )
+    assert torch.equal(stripes, stripes[:, :, :1].expand_as(stripes))
+    assert not torch.equal(tiles, tiles[:, :, :1].expand_as(tiles))
+    for first in (stripes, tiles):
+        assert first.flatten(1).norm(dim=1).tolist() == pytest.approx([1.0] * 3, abs=1e-5)
+
+
+def test_the_schedule_of_the_euclidean_ball_is_not_scaled_to_the_budget() -> None:
+    context = SearchContext(1000)
+    assert Square(norm="l2").resolve(image_space(), context) == Square(norm="l2")
+    assert Square().resolve(image_space(), context) == Square(budget=1000)
+
+
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_it_finds_a_corner(norm: str) -> None:
     space = image_space()
