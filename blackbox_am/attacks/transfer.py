@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.attacks.classes import classes_of
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import ObjectiveSpec
 from blackbox_am.core.types import Accounting
 from blackbox_am.errors import InvalidInput
 from blackbox_am.generators.inputs.perturbation import Perturbation
-from blackbox_am.studies.local import maximise
+from blackbox_am.studies.given import oracle_of
+from blackbox_am.studies.local import maximise, resolve_device
 
 STEPS = 10
 PARAMETERS: Mapping[str, Any] = {
@@ -50,7 +52,7 @@ def transfer_start(
     surrogate: Oracle | str | torch.nn.Module,
     images: NDArray[Any],
     labels: Sequence[int],
-    classes: Sequence[str],
+    classes: Sequence[str] = (),
     *,
     norm: Literal["linf", "l2"] = "linf",
     eps: float = 8 / 255,
@@ -79,7 +81,7 @@ def transfer_start(
         labels: K true classes, or the classes that are to win if `targeted`, as positions in
             `classes`.
         classes: addresses of the surrogate's class scores, in the order of the labels, such as
-            `head:0`.
+            `head:0`; by default the units of its last layer with a score for each class.
         norm, eps, bits: the ball of the attack and the bits of an input, see `Perturbation`.
         targeted: whether the classes are to win.
         channels_last: whether the images are (height, width, channels).
@@ -93,31 +95,36 @@ def transfer_start(
         device: `cpu`, `cuda` or `auto`.
 
     Raises:
-        InvalidInput: if labels and images differ in number, or for a label that is no class.
+        InvalidInput: if labels and images differ in number, or the surrogate has no classes.
         GradientUnavailable: if the surrogate has no gradients.
-        InvalidSpec: for parameters out of range.
+        InvalidSpec: for parameters out of range, or a label that is no class.
     """
     if len(labels) != len(images):
         raise InvalidInput(
             f"labels: expected one an image, got {len(labels)} labels for {len(images)} images",
             field="labels",
         )
+    catalogue = catalogue or Catalogue.default()
+    device = resolve_device(device)
+    ball = Perturbation(
+        inputs=images,
+        channels_last=channels_last,
+        ball=norm,
+        radius=eps,
+        squash=False,
+        bits=bits,
+    )
+    model = oracle_of(surrogate, ball, catalogue, device)
+    quantities = tuple(classes) or classes_of(model.describe(), name="the surrogate").quantities
     standard = PARAMETERS if optimizer == "pgd" else {}
     chosen = {"norm": norm, **(standard if parameters is None else parameters)}
     result = maximise(
-        oracle=surrogate,
-        generator=Perturbation(
-            inputs=images,
-            channels_last=channels_last,
-            ball=norm,
-            radius=eps,
-            squash=False,
-            bits=bits,
-        ),
+        oracle=model,
+        generator=ball,
         targets=[
             ObjectiveSpec(
                 objective,
-                tuple(classes),
+                quantities,
                 parameters={"label": int(label), "targeted": targeted},
             )
             for label in labels

@@ -94,7 +94,7 @@ def test_a_targeted_start_wins_the_class(images: np.ndarray, labels: list[int]) 
 
 
 def test_a_search_on_another_model_begins_at_it(images: np.ndarray, labels: list[int]) -> None:
-    found = transfer_start("cifar_cnn", images, labels, HEADS, channels_last=True, device="cpu")
+    found = transfer_start("cifar_cnn", images, labels, channels_last=True, device="cpu")
     other = Catalogue.default().oracle("cifar_vit")
     result = maximise(
         oracle=other,
