@@ -22,6 +22,7 @@ see `blackbox_am.core.linear_algebra`. A value that is already set stays; the em
 MKL in its default mode."""
 
 if TYPE_CHECKING:
+    from blackbox_am.attacks.local import attack
     from blackbox_am.catalogue import Catalogue
     from blackbox_am.client import connect
     from blackbox_am.core.spec import Budget, CriterionSpec, GeneratorSpec, ObjectiveSpec, SpaceSpec
@@ -74,6 +75,7 @@ __all__ = [
     "VQModule",
     "Weighted",
     "__version__",
+    "attack",
     "connect",
     "maximise",
 ]
@@ -105,6 +107,7 @@ _HOMES = {
     "TorchModule": "oracles.torch.torch_module",
     "VQModule": "generators.networks.vq_module",
     "Weighted": "objectives.weighted",
+    "attack": "attacks.local",
     "connect": "client",
     "maximise": "studies.local",
 }

@@ -13,6 +13,9 @@ from blackbox_am.core.types import Best
 
 FloatArray = NDArray[np.float64]
 
+LEAST_SUM = 0.2
+"""The least sum of the probabilities of a model's best classes."""
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -86,12 +89,13 @@ class Answers:
 
 
 def scale_of(answers: Answers) -> Scale:
-    """What the scores are: probabilities if all of them are from 0 to 1 and sum to 1 at most, with
-    room for rounding and for classes that the model does not tell; else logits.
+    """What the scores are: probabilities if all of them are from 0 to 1 and sum to about 1, or less
+    where the model tells only its best classes; else logits.
     """
     known = answers.scores[answers.known]
     if answers.labels_only or not len(known):
         return "logits"
     sums = known.sum(axis=1)
     within = bool(((known >= 0) & (known <= 1)).all())
-    return "probabilities" if within and bool((np.abs(sums - 1) < 0.05).all()) else "logits"
+    about_one = bool(((sums > LEAST_SUM) & (sums < 1.05)).all())
+    return "probabilities" if within and about_one else "logits"

@@ -44,6 +44,9 @@ METHODS: Mapping[str, Method] = {
     "square": Method(("linf", "l2")),
     "signhunter": Method(("linf", "l2")),
     "simba": Method(("linf", "l2")),
+    "nes": Method(("linf", "l2")),
+    "rays": Method(("linf",), "labels", "range", takes_norm=False),
+    "hopskipjump": Method(("linf", "l2"), "labels", "range"),
     "pgd": Method(("linf", "l2"), "gradients"),
     "apgd": Method(("linf", "l2"), "gradients"),
 }
@@ -157,7 +160,7 @@ def _first(norm: Norm, needs: str, oracle: str) -> str:
     )
 
 
-_AUTO = ("square",)
+_AUTO = ("square", "rays", "hopskipjump")
 """The order in which `auto` tries attacks."""
 
 

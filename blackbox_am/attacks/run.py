@@ -13,10 +13,11 @@ from blackbox_am.attacks.assembling import Attacked, assembled
 from blackbox_am.attacks.inputs import Given
 from blackbox_am.attacks.labels import Goals
 from blackbox_am.attacks.planning import Classes, Inputs
-from blackbox_am.attacks.problem import Problem, chosen
-from blackbox_am.attacks.results import AttackResult
+from blackbox_am.attacks.problem import Problem, chosen, method_of
+from blackbox_am.attacks.results import AttackResult, float_stimuli
 from blackbox_am.attacks.running import Found, Runner
 from blackbox_am.core.spec import ArrayData, StartSpec
+from blackbox_am.errors import InvalidInput
 
 
 def run(
@@ -46,7 +47,14 @@ def run(
     searched = verified = None
     if len(rows) and clean.ended:
         decided = labels if wanted is None else wanted
-        spec = planning.search_spec(problem, classes, inputs, rows.tolist(), decided[rows].tolist())
+        spec = planning.search_spec(
+            problem,
+            classes,
+            inputs,
+            rows.tolist(),
+            decided[rows].tolist(),
+            _start(problem, given, answers, rows, wanted),
+        )
         searched = runner.run("search", spec)
         verified = _verified(problem, classes, inputs, rows, searched, runner)
     own_labels = goals.labels is None
@@ -62,6 +70,40 @@ def _attackable(
     if wanted is not None:
         right &= answers.labels != wanted
     return np.flatnonzero(right)
+
+
+def _start(
+    problem: Problem,
+    given: Given,
+    answers: Answers,
+    rows: NDArray[np.int64],
+    wanted: NDArray[np.int64] | None,
+) -> StartSpec | None:
+    """Where the search begins; None for the attack's own start.
+
+    An attack that knows only labels comes closer from an input that the model answers with the
+    wanted class. The clean inputs have one: the closest.
+
+    Raises:
+        InvalidInput: if no clean input is answered with a wanted class.
+    """
+    if wanted is None or method_of(problem.attack).latents != "range":
+        return None
+    stimuli = float_stimuli(given.stimuli)
+    starts = np.empty((len(rows), *stimuli.shape[1:]), np.float32)
+    for place, row in enumerate(rows):
+        of_class = np.flatnonzero(answers.known & (answers.labels == wanted[row]))
+        if not len(of_class):
+            raise InvalidInput(
+                f"targets: {problem.attack} knows only labels and begins at an input of the wanted "
+                f"class, and there is no input of class {wanted[row]}, the wanted class "
+                f"of {given.names[row]}; add one to the inputs",
+                field="targets",
+            )
+        changes = stimuli[of_class] - stimuli[row]
+        sizes = np.square(changes.reshape(len(changes), -1)).sum(axis=1)
+        starts[place] = changes[sizes.argmin()]
+    return StartSpec(latents=ArrayData.of(starts.reshape(len(rows), -1)))
 
 
 def _verified(

@@ -29,7 +29,7 @@ PARAMETERS: Mapping[str, Any] = {
 }
 """Of `pgd`: ten long steps with momentum from the clean input (Dong et al., 2018). Of 100 images,
 changes of a small network that was trained apart fooled ResNet-20 for 67, with steps of .25 for 58,
-and without momentum for 65 and 62. `margin` in place of `cross_entropy` lost 2 to 7 images."""
+and without momentum for 65 and 62. `margin` in place of `cross_entropy` lost 1 to 7 images."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from blackbox_am.bench import measurement
+from blackbox_am.bench.attacks import attacks
 from blackbox_am.bench.noise import noise
 from blackbox_am.bench.options import Assets, JsonFile, Page, Problems, Results, Seeds, Units
 from blackbox_am.bench.progress import progress_bar, say
@@ -58,6 +59,7 @@ def loop(
 
 
 app.command()(noise)
+app.command()(attacks)
 
 
 @app.command()

@@ -163,6 +163,8 @@ def spent_text(spent: Accounting) -> str:
     counted = [f"{rows:,} {name}" for rows, name in apart if rows]
     if counted:
         text += f" ({', '.join(counted)})"
+    if spent.backward_rows:
+        text += f", and {spent.backward_rows:,} rows backward"
     if spent.retries:
         text += f", of these {spent.retries:,} retries with {spent.retried_rows:,} rows"
     if spent.cache_hits:

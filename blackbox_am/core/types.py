@@ -269,6 +269,8 @@ class Accounting:
         verify_rows: rows that measured the results of an attack afresh; included in `rows`.
         surplus_rows: rows in the same call as a row before them that met their target's criterion;
             they have no influence on the search. Included in `rows`.
+        backward_rows: rows through which gradients were computed, each besides its forward pass;
+            not included in `rows`.
     """
 
     calls: int = 0
@@ -283,6 +285,7 @@ class Accounting:
     clean_rows: int = 0
     verify_rows: int = 0
     surplus_rows: int = 0
+    backward_rows: int = 0
 
     def __add__(self, other: Accounting) -> Accounting:
         return Accounting(*map(operator.add, self._counts(), other._counts()))

@@ -15,7 +15,7 @@ from blackbox_am.core.batches import BatchSizes, in_fixed_batches
 from blackbox_am.core.criterion import Criterion
 from blackbox_am.core.generator import Generator, check_fit, check_latent_shape, check_targets
 from blackbox_am.core.layout import Layout, layouts_of
-from blackbox_am.core.metering import metering, observed
+from blackbox_am.core.metering import count, metering, observed
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.observation import Observation
 from blackbox_am.core.oracle import (
@@ -26,7 +26,7 @@ from blackbox_am.core.oracle import (
     failures_of,
 )
 from blackbox_am.core.repeating import afresh
-from blackbox_am.core.types import FloatArray
+from blackbox_am.core.types import Accounting, FloatArray
 from blackbox_am.errors import GradientUnavailable, OutOfMemory
 from blackbox_am.evaluation._table import Table, check_measures, measured
 from blackbox_am.evaluation.evaluator import Rows
@@ -223,6 +223,7 @@ class LocalEvaluator:
             table = self._observe(leaves, targets, size)
             total = self._table.total_score(table, targets)
             (slopes,) = torch.autograd.grad(total, leaves)
+        count(Accounting(backward_rows=size))
         return table, slopes
 
     @cached_property

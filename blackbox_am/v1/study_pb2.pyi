@@ -799,6 +799,7 @@ class Accounting(google.protobuf.message.Message):
     CLEAN_ROWS_FIELD_NUMBER: builtins.int
     VERIFY_ROWS_FIELD_NUMBER: builtins.int
     SURPLUS_ROWS_FIELD_NUMBER: builtins.int
+    BACKWARD_ROWS_FIELD_NUMBER: builtins.int
     search_rows: builtins.int
     """Each candidate counts once, whatever it took to measure it."""
     recheck_rows: builtins.int
@@ -826,6 +827,8 @@ class Accounting(google.protobuf.message.Message):
     """Of oracle_rows, those that measured the results of an attack afresh."""
     surplus_rows: builtins.int
     """Of oracle_rows, those in the same call as a row before them that met their target's criterion."""
+    backward_rows: builtins.int
+    """Rows through which gradients were computed, each besides its forward pass."""
     def __init__(
         self,
         *,
@@ -843,8 +846,9 @@ class Accounting(google.protobuf.message.Message):
         clean_rows: builtins.int = ...,
         verify_rows: builtins.int = ...,
         surplus_rows: builtins.int = ...,
+        backward_rows: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["baseline_rows", b"baseline_rows", "cache_hits", b"cache_hits", "clean_rows", b"clean_rows", "cost", b"cost", "failed_rows", b"failed_rows", "oracle_calls", b"oracle_calls", "oracle_rows", b"oracle_rows", "probe_rows", b"probe_rows", "recheck_rows", b"recheck_rows", "retried_rows", b"retried_rows", "retries", b"retries", "search_rows", b"search_rows", "surplus_rows", b"surplus_rows", "verify_rows", b"verify_rows"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backward_rows", b"backward_rows", "baseline_rows", b"baseline_rows", "cache_hits", b"cache_hits", "clean_rows", b"clean_rows", "cost", b"cost", "failed_rows", b"failed_rows", "oracle_calls", b"oracle_calls", "oracle_rows", b"oracle_rows", "probe_rows", b"probe_rows", "recheck_rows", b"recheck_rows", "retried_rows", b"retried_rows", "retries", b"retries", "search_rows", b"search_rows", "surplus_rows", b"surplus_rows", "verify_rows", b"verify_rows"]) -> None: ...
 
 global___Accounting = Accounting
 

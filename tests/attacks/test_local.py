@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from blackbox_am.attacks.local import attack
 from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.errors import InvalidInput, ShapeMismatch, StudyExists
+from blackbox_am.errors import InvalidInput, ShapeMismatch, StudyExists, Unsupported
 from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.oracles.wrappers.delivery.quota import Quota
 
@@ -53,7 +53,7 @@ def test_successes_are_real_and_cost_what_they_cost(images):
     assert spent.probe_rows == spent.rows - queries - 24 - spent.surplus_rows
 
 
-@pytest.mark.parametrize("method", ["square", "sep_cma", "signhunter", "random"])
+@pytest.mark.parametrize("method", ["square", "sep_cma", "simba", "hopskipjump", "random"])
 def test_an_input_is_attacked_alone_as_in_company(images, method):
     together = attack(oracle=Counting(), images=images, method=method, budget=60, seed=2)
     for index in (0, 5):
@@ -89,6 +89,14 @@ def test_a_result_has_the_answers_that_its_report_shows(images):
     assert [one.adversarial_label for one in failed] == fresh.argmax(1).tolist()
     labelled = attack(oracle=Counting(), images=images, labels=answers(images).argmax(1), budget=1)
     assert not labelled.own_labels
+
+
+def test_backward_rows_are_accounted_apart(images, model):
+    result = attack(oracle=model, images=images, method="pgd", eps=8 / 255, budget=20)
+    spent, queries = result.spent, sum(one.queries for one in result.inputs)
+    assert outcomes(result)["success"] >= 8
+    assert queries <= spent.backward_rows < spent.rows
+    assert attack(oracle=model, images=images, budget=20).spent.backward_rows == 0
 
 
 @pytest.mark.parametrize("rule", ["next", "least-likely", 3])
@@ -148,7 +156,7 @@ class Certified(Oracle):
         return table[:, [unit.index for unit in units]]
 
 
-@pytest.mark.parametrize("method", ["square", "signhunter", "sep_cma"])
+@pytest.mark.parametrize("method", ["square", "nes", "sep_cma", "pgd", "rays", "hopskipjump"])
 def test_a_provably_robust_model_is_never_fooled(method):
     images = np.full((4, *SHAPE), 200, np.uint8)
     images[2:] = 40
@@ -260,3 +268,36 @@ def test_a_wanted_class_that_is_the_true_class_is_named(images):
     targets[3] = labels[3]
     with pytest.raises(InvalidInput, match="the wanted class of 3 is its true class"):
         attack(oracle=Counting(), images=images, targets=targets)
+
+
+@dataclass(frozen=True)
+class LabelsOnly(Counting):
+    """Tells 1 for the predicted class and 0 for the others."""
+
+    kind: ClassVar[str] = "labels_only"
+
+    def observe(self, stimuli, units):
+        scores = super().observe(stimuli, units)
+        return torch.nn.functional.one_hot(scores.argmax(1), CLASSES).float()
+
+
+def test_scores_asked_of_labels_are_refused_and_auto_finds_an_attack(images):
+    with pytest.raises(Unsupported, match="rays"):
+        attack(oracle=LabelsOnly(), images=images, method="square")
+    result = attack(oracle=LabelsOnly(), images=images, eps=16 / 255, budget=200)
+    assert result.attack == "rays"
+    assert outcomes(result)["success"] >= 6
+    check(result, images)
+
+
+def test_a_targeted_attack_on_labels_begins_at_inputs_of_the_wanted_class(images):
+    labels = answers(images).argmax(1)
+    wanted = np.where(labels == labels[0], labels[labels != labels[0]][0], labels[0])
+    result = attack(oracle=LabelsOnly(), images=images, targets=wanted, eps=40 / 255, budget=300)
+    assert outcomes(result)["success"] >= 4
+    assert all(one.adversarial_label == one.target for one in result.of(Outcome.SUCCESS))
+    check(result, images)
+    absent = next(label for label in range(CLASSES + 1) if label not in labels)
+    if absent < CLASSES:
+        with pytest.raises(InvalidInput, match="no input of class"):
+            attack(oracle=LabelsOnly(), images=images, targets=absent)

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from blackbox_am import plugins
-from blackbox_am.attacks.problem import METHODS, NORMS, Problem, method_of
-from blackbox_am.errors import InvalidInput
+from blackbox_am.attacks.problem import METHODS, NORMS, Problem, chosen, method_of
+from blackbox_am.errors import InvalidInput, Unsupported
 
 
 def attacks() -> dict[str, type]:
@@ -31,6 +31,20 @@ def test_a_norm_is_a_parameter_where_the_attack_has_one(name):
 def test_another_optimizer_searches_every_ball():
     assert method_of("sep_cma").norms == NORMS
     assert method_of("nevergrad:DiagonalCMA").latents == "squashed"
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_auto_chooses_by_what_the_model_tells(norm):
+    problem = Problem(norm, 1.0)
+    assert chosen(problem, labels_only=False, oracle="m") == "square"
+    assert method_of(chosen(problem, labels_only=True, oracle="m")).needs == "labels"
+
+
+def test_an_attack_that_needs_scores_is_refused_where_there_are_labels():
+    with pytest.raises(Unsupported, match="m answers with a label only; use rays"):
+        chosen(Problem(attack="square"), labels_only=True, oracle="m")
+    with pytest.raises(Unsupported, match="answers with a label only"):
+        chosen(Problem(attack="sep_cma"), labels_only=True, oracle="m")
 
 
 def test_l0_is_a_number_of_places():

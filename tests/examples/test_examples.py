@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.units import Unit
+from blackbox_am.testing.json_api import json_api
 
 FOLDER = Path(__file__).parents[2] / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
@@ -47,8 +54,8 @@ def test_is_short_and_says_how_to_run_it(path):
     assert f"python examples/{path.name}" in text
 
 
-def test_there_are_three_examples():
-    assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03"]
+def test_there_are_four_examples():
+    assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03", "04"]
 
 
 def test_maximise_here(tmp_path):
@@ -78,3 +85,27 @@ def test_your_own_model(server, tmp_path):
     # The best of 2,000 random images gets 20 to 44 % of the trees.
     assert np.mean(votes) > 45
     assert _is_picture(picture)
+
+
+def test_attack_an_api(tmp_path):
+    model = Catalogue.default().oracle("cifar_cnn")
+    (layer,) = [layer for layer in model.describe().layers if layer.name == "output"]
+    units = [Unit("output", index) for index in range(10)]
+
+    def answer(request):
+        picture = Image.open(io.BytesIO(base64.b64decode(request["image"])))
+        stimulus = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
+        scores = model.observe(stimulus, units).softmax(1)[0]
+        best = scores.argsort(descending=True)[:5].tolist()
+        return {
+            "classes": [
+                {"name": layer.labels[i], "score": round(scores[i].item(), 2)} for i in best
+            ]
+        }
+
+    with json_api(answer) as address:
+        options = ("--url", f"http://{address}/classify", "--images", 3, "--queries", 25)
+        said = _run("attack_an_api", *options, "--out", tmp_path)
+    assert "square: " in said
+    assert "pictures were sent" in said
+    assert (tmp_path / "index.html").is_file()

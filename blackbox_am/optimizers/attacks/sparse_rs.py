@@ -1,0 +1,168 @@
+"""Sparse-RS: random search for few pixels, each with a new colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+
+from blackbox_am.core.optimizer import Optimizer, SearchContext
+from blackbox_am.core.rng import Stream
+from blackbox_am.core.space import Space
+from blackbox_am.optimizers._incumbents import comparable, improves
+from blackbox_am.optimizers._parameters import at_least, share
+from blackbox_am.optimizers.attacks import _squares
+from blackbox_am.optimizers.attacks._ball import changes_of, image_of, latents_of
+
+SCHEDULE_BUDGET = 10_000
+"""The budget for which the paper gives its schedule."""
+EDGES = (50, 200, 500, 1_000, 2_000, 4_000, 6_000, 8_000)
+"""Queries of a budget of 10,000 after which the share of exchanged pixels falls."""
+DIVISORS = (2, 4, 5, 6, 8, 10, 12, 15, 20)
+"""Divisors of the first share, one before each of the edges and one behind the last."""
+
+
+@dataclass
+class SparseRsState:
+    """State of K attacks.
+
+    Attributes:
+        change: (K, D) the best change so far, in units of the box: -1 or 1 at the chosen pixels, 0
+            elsewhere.
+        score: (K,) float64, its score.
+        known: (K,) bool, whether there is a score.
+        queries: (K,) int64, generations told.
+    """
+
+    change: torch.Tensor
+    score: torch.Tensor
+    known: torch.Tensor
+    queries: torch.Tensor
+
+
+@dataclass(frozen=True)
+class SparseRs(Optimizer[SparseRsState]):
+    """Sparse-RS: one query a generation, which exchanges some of the changed pixels of the best
+    change so far for others; the change is kept if the score does not fall.
+
+    Source: F. Croce, M. Andriushchenko, N. D. Singh, N. Flammarion and M. Hein, "Sparse-RS: a
+    versatile framework for query-efficient sparse black-box adversarial attacks" (AAAI 2022), the
+    attack on `pixels` pixels. Every changed pixel has a random corner of the colour cube. The share
+    of the pixels that are exchanged falls from `share` / 2 to `share` / 20 by the paper's schedule,
+    which is scaled to the study's budget; at least one pixel is exchanged.
+
+    This implementation differs in two things. An equal score is accepted. If every pixel is
+    chosen, a pixel that would be exchanged gets the opposite colour.
+
+    The space is the box of `perturbation` with ``squash = false``, ``ball = "l0"`` and a radius of
+    `pixels`. Places of a series or of a row of a table are its values.
+
+    Attributes:
+        pixels: number of pixels that change.
+        share: alpha, twice the first share of exchanged pixels: .3 in the paper, and .1 for
+            targeted attacks.
+        budget: queries of the schedule; the study's budget if None.
+    """
+
+    name: ClassVar[str] = "sparse_rs"
+    state_type: ClassVar[type[SparseRsState]] = SparseRsState
+    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
+
+    pixels: int = 24
+    share: float = 0.3
+    budget: int | None = None
+
+    def __post_init__(self) -> None:
+        at_least(1, "an attack changes a pixel", pixels=self.pixels)
+        at_least(1, "the schedule is a share of it", budget=self.budget)
+        share(share=self.share)
+
+    def population_size(self, space: Space) -> int:
+        del space
+        return 1
+
+    def resolve(self, space: Space, context: SearchContext) -> Optimizer[Any]:
+        del space
+        return self if self.budget else replace(self, budget=context.queries_per_target)
+
+    def init(self, space: Space, targets: int, stream: Stream) -> SparseRsState:
+        channels, height, width = image_of(space)
+        order = stream.uniform(height * width).argsort(dim=1, stable=True)
+        chosen = order.argsort(dim=1) < self.pixels
+        colours = _squares.signs(stream, channels, height * width)
+        return SparseRsState(
+            change=(colours * chosen[:, None]).flatten(1),
+            score=torch.zeros(targets, dtype=torch.float64, device=stream.device),
+            known=torch.zeros(targets, dtype=torch.bool, device=stream.device),
+            queries=torch.zeros(targets, dtype=torch.int64, device=stream.device),
+        )
+
+    def started_at(
+        self, space: Space, state: SparseRsState, latents: torch.Tensor
+    ) -> SparseRsState:
+        return replace(state, change=changes_of(space, latents).to(state.change.dtype))
+
+    def ask(self, space: Space, state: SparseRsState, stream: Stream) -> torch.Tensor:
+        exchanged = self._exchanged(space, state, stream)
+        # The first change is measured before it is changed.
+        change = torch.where(state.known[:, None], exchanged, state.change)
+        return latents_of(space, change).unsqueeze(1)
+
+    def tell(
+        self,
+        space: Space,
+        state: SparseRsState,
+        latents: torch.Tensor,
+        scores: torch.Tensor,
+        gradients: torch.Tensor | None = None,
+    ) -> SparseRsState:
+        del gradients
+        told = scores[:, 0]
+        better = improves(told, state.score, state.known)
+        change = changes_of(space, latents[:, 0])
+        return SparseRsState(
+            change=torch.where(better[:, None], _clean(change), state.change),
+            score=torch.where(better, comparable(told), state.score),
+            known=state.known | better,
+            queries=state.queries + 1,
+        )
+
+    def _exchanged(self, space: Space, state: SparseRsState, stream: Stream) -> torch.Tensor:
+        """(K, D): the best change with some pixels given up and as many others chosen."""
+        channels, height, width = image_of(space)
+        places = height * width
+        change = state.change.reshape(-1, channels, places)
+        chosen = (change != 0).any(1)
+        lot = stream.uniform(places).to(torch.float64)
+        count = self._count(chosen, state.queries)[:, None]
+        # Ranks among the chosen pixels, and among the others; each has the other set behind it.
+        given_up = chosen & (_ranks(lot + ~chosen) < count)
+        found = ~chosen & (_ranks(lot + chosen) < count)
+        colours = _squares.signs(stream, channels, places)
+        full = chosen.all(1)[:, None, None]
+        moved = torch.where(given_up[:, None], torch.zeros_like(change), change)
+        moved = torch.where(found[:, None], colours, moved)
+        # Where every pixel is chosen, the one that is given up gets the opposite colour.
+        moved = torch.where(full & given_up[:, None], -change, moved)
+        return moved.flatten(1)
+
+    def _count(self, chosen: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+        """(K,) int64: how many pixels are exchanged."""
+        scaled = queries * SCHEDULE_BUDGET // (self.budget or SCHEDULE_BUDGET)
+        edges = torch.tensor(EDGES, device=queries.device)
+        divisor = torch.tensor(DIVISORS, device=queries.device)
+        part = self.share / divisor[(scaled[:, None] > edges).sum(1)]
+        many = chosen.sum(1)
+        count = (part * many).floor().to(torch.int64).clamp(min=1)
+        return torch.minimum(count, (chosen.shape[1] - many).clamp(min=1))
+
+
+def _ranks(lots: torch.Tensor) -> torch.Tensor:
+    """(K, N) int64: the rank of each number in its row, from 0."""
+    return lots.argsort(dim=1, stable=True).argsort(dim=1)
+
+
+def _clean(change: torch.Tensor) -> torch.Tensor:
+    """`change` with exact zeros: bounds that are not -1 and 1 leave rounding errors there."""
+    return torch.where(change.abs() < 1e-3, torch.zeros_like(change), change)
