@@ -178,7 +178,10 @@ def _row(
     if target.stop_reason is StopReason.NONE:
         return row
     if target.stop_reason is not StopReason.SUCCESS:
-        return replace(row, outcome=Outcome.FAILED)
+        label, score = again.get(index, (None, None))
+        return replace(
+            row, outcome=Outcome.FAILED, adversarial_label=label, adversarial_score=score
+        )
     if index not in again:
         return row
     return _judged(row, *again[index])

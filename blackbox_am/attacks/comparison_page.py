@@ -49,11 +49,15 @@ def verdict(pair: Pair) -> list[str]:
     """What the comparison shows, in sentences."""
     if not pair.attacked:
         return ["No input was attacked to the end by both."]
-    chance = "chance does not explain" if pair.p_value < _LEVEL else "chance may explain"
+    cause = "does not explain" if pair.p_value < _LEVEL else "may explain"
+    if pair.only_a == pair.only_b:
+        difference = "no difference"
+    else:
+        difference = f"chance {cause} this difference"
     success = (
         f"On the {pair.attacked:,} inputs that both attacked, A fooled {_share(pair.rate_a)} and B "
         f"{_share(pair.rate_b)}: {pair.only_a:,} were fooled by A alone and {pair.only_b:,} by B "
-        f"alone; {chance} this difference (McNemar's exact test, p = {pair.p_value:.2g})."
+        f"alone; {difference} (McNemar's exact test, p = {pair.p_value:.2g})."
     )
     if pair.ratio is None:
         return [success]
@@ -81,7 +85,7 @@ def _attacked(pair: Pair) -> tuple[Line, ...]:
     sides = ((pair.all_a, pair.a, pair.rate_a), (pair.all_b, pair.b, pair.rate_b))
     queries = [
         Line(
-            f"{name} of the queries, failures at the budget",
+            f"{name} queries, failures at budget",
             tuple(
                 queries_text(getattr(spent, name), one.budget, failures=rate.of - rate.count)
                 for spent, one, rate in sides
@@ -100,7 +104,7 @@ def _attacked(pair: Pair) -> tuple[Line, ...]:
 def _fooled(pair: Pair) -> tuple[Line, ...]:
     queries = [
         Line(
-            f"{name} of the queries",
+            f"{name} queries",
             (number(getattr(pair.queries_a, name)), number(getattr(pair.queries_b, name))),
         )
         for name in _QUERIES

@@ -42,8 +42,8 @@ class AttackedInput:
             search.
         clean_label, clean_score: the model's answer to the clean input and the score of this
             class; None if it was not measured, and no score where the model tells only labels.
-        adversarial_label, adversarial_score: the same for the adversarial input when it was
-            verified; None if there is none.
+        adversarial_label, adversarial_score: the same for the adversarial input, or for the best
+            candidate of a failure, when it was measured afresh; None if it was not.
         verified: whether the stored adversarial input fools the model again when it is measured
             afresh; None if there is no success.
         distances: distance of the adversarial input from the clean one, by norm: `linf`, `l2`,

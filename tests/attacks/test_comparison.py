@@ -84,13 +84,15 @@ def test_mcnemar_is_the_binomial_test() -> None:
 def test_the_verdict_says_whether_chance_explains_the_difference(tmp_path: Path) -> None:
     close = compared(tmp_path / "1", attack_result(A), attack_result(B, attack="nes")).pairs[0]
     assert "A fooled 4 (66.7 %) and B 4 (66.7 %)" in verdict(close)[0]
-    assert "chance may explain" in verdict(close)[0]
+    assert "1 were fooled by A alone and 1 by B alone; no difference" in verdict(close)[0]
     assert "A needed a median of 10 queries and B of 24 (B / A = 2.4)" in verdict(close)[1]
     far = compared(
         tmp_path / "2", attack_result([1] * 9), attack_result([None] * 9, attack="nes")
     ).pairs[0]
     assert far.p_value == pytest.approx(2 / 2**9)
     assert "chance does not explain" in verdict(far)[0]
+    near = compared(tmp_path / "3", attack_result([1] * 3), attack_result([1, 1, None])).pairs[0]
+    assert "chance may explain" in verdict(near)[0]
     assert (far.ratio, far.queries_a.median, len(verdict(far))) == (None, None, 1)
 
 

@@ -84,6 +84,19 @@ def test_wrong_answers_to_clean_inputs_are_skipped_and_cost_one_row(images):
     assert np.array_equal(result.adversarial[2], images[2])
 
 
+def test_a_result_has_the_answers_that_its_report_shows(images):
+    result = attack(oracle=Counting(), images=images, eps=1 / 255, budget=5)
+    assert result.own_labels
+    assert result.scores is not None
+    assert np.allclose(result.scores, answers(images), atol=1e-5)
+    failed = result.of(Outcome.FAILED)
+    assert failed
+    fresh = answers(np.stack([result.adversarial[one.index] for one in failed]))
+    assert [one.adversarial_label for one in failed] == fresh.argmax(1).tolist()
+    labelled = attack(oracle=Counting(), images=images, labels=answers(images).argmax(1), budget=1)
+    assert not labelled.own_labels
+
+
 def test_backward_rows_are_accounted_apart(images, model):
     result = attack(oracle=model, images=images, method="pgd", eps=8 / 255, budget=20)
     spent, queries = result.spent, sum(one.queries for one in result.inputs)

@@ -37,7 +37,7 @@ def test_the_table_and_the_page_have_both_attacks(reports: tuple[Path, Path]) ->
     assert result.exit_code == 0
     words = " ".join(result.output.split())
     assert "A: square B: nes [fast]" in words
-    assert "median of the queries 7 35" in words
+    assert "median queries 7 35" in words
     assert "fooled by this attack alone 1 1" in words
     assert "note: The oracle differs: square and nes [fast]." in words
     assert "B: nes [fast]" in page.read_text("utf-8")

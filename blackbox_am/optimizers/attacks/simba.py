@@ -64,10 +64,11 @@ class Simba(Optimizer[SimbaState]):
     so that most values change by the whole radius; a step changes one value at least by `step`.
 
     The paper begins with 28 x 28 frequencies of 224 x 224. Small images are fooled sooner by high
-    frequencies too: measured with a ResNet-20 on images of CIFAR-10 (L-inf 8/255), the median is
-    20 queries if all 32 x 32 frequencies come first, 72 with 16 x 16, and above 250 with 8 x 8 and
-    with 4 x 4. An input without height and width, such as a series or a row of a table, is one
-    line.
+    frequencies too: measured with a ResNet-20 on CIFAR-10 (L-inf 8/255, budget 300), the median
+    is 20 queries if all 32 x 32 frequencies come first and 72 with 16 x 16 (20 images, step 2), and
+    250 or more with 8 x 8 and with 4 x 4 (14 images, step 1).
+
+    An input without height and width, such as a series or a row of a table, is one line.
 
     The space is a box around the input: `perturbation` with ``squash = false`` and the same ball.
 

@@ -63,7 +63,7 @@ class Square(Optimizer[SquareState]):
     width, such as a series or a row of a table, is one line, and windows are parts of the line.
     ``l2`` begins with stripes of equal energy too unless `start` is `tiles`: measured with a
     ResNet-20 on 24 images of CIFAR-10 (L2 1.0, budget 600), the median is 67 queries with stripes
-    and 102 with tiles, and 77 with stripes and a schedule scaled to a budget of 2,000.
+    and 103 with tiles.
 
     The space is a box around the input: `perturbation` with ``squash = false`` and the same ball.
 
