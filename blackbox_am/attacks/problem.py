@@ -45,6 +45,7 @@ METHODS: Mapping[str, Method] = {
     "signhunter": Method(("linf", "l2")),
     "simba": Method(("linf", "l2")),
     "nes": Method(("linf", "l2")),
+    "sparse_rs": Method(("l0",), takes_norm=False),
     "rays": Method(("linf",), "labels", "range", takes_norm=False),
     "hopskipjump": Method(("linf", "l2"), "labels", "range"),
     "pgd": Method(("linf", "l2"), "gradients"),

@@ -54,7 +54,7 @@ class AttackView:
 
 
 def stage_line(stage: str, progress: StudyProgress) -> str:
-    """What a stage does, and how far it is. Later attacks of an ensemble have a number: `search-2`."""
+    """What a stage does, and how far it is; `search-2` is that of the second attack."""
     stage, _, number = stage.partition("-")
     done = sum(target.finished for target in progress.targets)
     fooled = sum(target.stop_reason is StopReason.SUCCESS for target in progress.targets)

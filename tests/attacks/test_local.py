@@ -1,7 +1,7 @@
 """Attacks in this process: every success is real, every row is on the bill."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from blackbox_am.attacks.local import attack
 from blackbox_am.attacks.results import AttackResult, Outcome
+from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.errors import (
     GradientUnavailable,
@@ -145,6 +146,14 @@ def test_no_success_lies_outside_the_ball(seed, ball, pictures):
         assert one.distances[norm] == pytest.approx(size)
     assert result.adversarial.max() <= (255 if pictures else 1)
     assert result.adversarial.min() >= 0
+
+
+@dataclass(frozen=True)
+class WithoutGradients(Counting):
+    kind: ClassVar[str] = "without_gradients"
+
+    def describe(self):
+        return replace(self.inner.describe(), capabilities=FORWARD)
 
 
 @dataclass(frozen=True)
@@ -310,7 +319,7 @@ def test_a_targeted_attack_on_labels_begins_at_inputs_of_the_wanted_class(images
 
 
 def test_an_ensemble_attacks_what_is_left(images):
-    wanted = {"images": images, "eps": 3 / 255, "budget": 8}
+    wanted = {"images": images, "eps": 4 / 255, "budget": 8}
     oracle = Counting()
     first = attack(oracle=Counting(), method="random", **wanted)
     both = attack(oracle=oracle, method=["random", "square"], **wanted)
@@ -336,13 +345,16 @@ def test_a_surrogate_saves_rows_and_costs_the_model_none(images, model):
     plain = attack(oracle=Counting(), images=images, eps=3 / 255, budget=200)
     helped = attack(oracle=oracle, images=images, eps=3 / 255, budget=200, surrogate=model)
     assert helped.spent.rows == sum(oracle.served)
-    assert [one.queries for one in helped.of(Outcome.SUCCESS)] == [1] * 12
-    assert sum(one.queries for one in plain.inputs) > 12
+    found = helped.of(Outcome.SUCCESS)
+    assert len(found) >= len(plain.of(Outcome.SUCCESS)) > 3
+    assert [one.queries for one in found] == [1] * len(found)
+    assert max(one.queries for one in plain.of(Outcome.SUCCESS)) > 1
     check(helped, images)
 
 
 def test_a_surrogate_is_refused_where_a_search_cannot_begin_there(images, model):
     with pytest.raises(InvalidInput, match="rays does not begin at changes"):
         attack(oracle=Counting(), images=images, method="rays", surrogate=model)
+    closed = WithoutGradients()
     with pytest.raises(GradientUnavailable):
-        attack(oracle=Counting(), images=images, surrogate=Certified())
+        attack(oracle=Counting(), images=images, surrogate=closed)

@@ -54,6 +54,7 @@ def here(asked=ASKED, images=IMAGES):
         asked,
         oracle="linear",
         images=images,
+        surrogate=None,
         layer=None,
         store=":memory:",
         study_id="attack",
