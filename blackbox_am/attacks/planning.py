@@ -105,6 +105,8 @@ def search_spec(
     parameters = dict(problem.parameters)
     if method.takes_norm:
         parameters.setdefault("norm", problem.norm)
+    if method.radius_parameter:
+        parameters.setdefault(method.radius_parameter, int(problem.eps))
     return StudySpec(
         targets=tuple(_objective(problem, classes, label) for label in labels),
         criteria=tuple(_criterion(problem, classes, label) for label in labels),

@@ -122,6 +122,15 @@ def test_a_targeted_attack_ends_at_the_wanted_class(images, rule):
     check(result, images)
 
 
+def test_a_sparse_attack_changes_few_places(images):
+    result = attack(oracle=Counting(), images=images, norm="l0", eps=5, budget=60)
+    assert result.attack == "sparse_rs"
+    assert outcomes(result)["success"] >= 4
+    for one in result.attacked:
+        changed = (result.adversarial[one.index] != images[one.index]).any(0).sum()
+        assert changed == one.distances["l0"] <= 5
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     st.integers(0, 5),
@@ -319,7 +328,7 @@ def test_a_targeted_attack_on_labels_begins_at_inputs_of_the_wanted_class(images
 
 
 def test_an_ensemble_attacks_what_is_left(images):
-    wanted = {"images": images, "eps": 4 / 255, "budget": 8}
+    wanted = {"images": images, "eps": 12 / 255, "budget": 8}
     oracle = Counting()
     first = attack(oracle=Counting(), method="random", **wanted)
     both = attack(oracle=oracle, method=["random", "square"], **wanted)
