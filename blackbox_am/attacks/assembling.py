@@ -100,9 +100,10 @@ def assembled(
 
 def _identity(ran: Attacked) -> dict[str, str]:
     digest = hashlib.blake2b(np.ascontiguousarray(ran.given.stimuli).data, digest_size=16)
+    model = {"model": ran.inputs.fingerprint} if ran.inputs.fingerprint else {}
     return {
         "version": __version__,
-        "model": ran.inputs.fingerprint or "unknown",
+        **model,
         "inputs": digest.hexdigest(),
         "bits": str(ran.problem.bits or "real numbers"),
         "answers": "labels only" if ran.clean.labels_only else ran.classes.scale,
