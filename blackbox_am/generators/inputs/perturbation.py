@@ -245,7 +245,7 @@ class Perturbation(InputNeighbourhood):
 
     @cached_property
     def _places(self) -> Constants:
-        """For tiles and stripes, the tile of each row and of each column; for frequencies, the waves."""
+        """For tiles, the tile of each row and of each column; for frequencies, the waves."""
         height, width = self.stimulus_shape[1:]
         if self.basis != "dct":
             return Constants(
