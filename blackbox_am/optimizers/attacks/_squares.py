@@ -158,8 +158,14 @@ def pyramid_pair(
         distance = torch.maximum(distance, (across - half).abs())
     sums = _ring_sums(max(images.shape[2:]) + 2, images)
     value = (sums[half + 1] - sums[distance.clamp(max=len(sums) - 1)]).clamp(min=0)
-    value = torch.where(second, -value, value)[:, None] * _inside(images, top, left, side)
-    return value / _norm(value.flatten(1))[:, :, None, None]
+    value = value[:, None] * _inside(images, top, left, side)
+    upper, lower = (_scaled(value * part[:, None]) for part in (~second, second))
+    return _scaled(upper - lower)
+
+
+def _scaled(images: torch.Tensor) -> torch.Tensor:
+    """`images` (K, 1, H, W), each divided by its norm."""
+    return images / _norm(images.flatten(1))[:, :, None, None]
 
 
 def _ring_sums(count: int, like: torch.Tensor) -> torch.Tensor:
