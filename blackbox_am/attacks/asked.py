@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from blackbox_am.attacks.inputs import Given, as_pixels, labels_in
 from blackbox_am.attacks.labels import Goals
 from blackbox_am.attacks.problem import Norm, Problem
+from blackbox_am.errors import InvalidInput
 
 Labels = str | Path | Sequence[Any] | NDArray[Any]
 
@@ -27,7 +28,9 @@ class Asked:
             answers to the clean inputs.
         targets: for a targeted attack the wanted classes: (N,) classes, a file of them, one class
             for all, `next` or `least-likely`.
-        norm, eps, method, parameters, budget, seed: as of `Problem`.
+        norm, eps, budget, seed: as of `Problem`.
+        method: the attack, or several in sequence, each on the inputs that those before have left.
+        parameters: of the optimizer; of every optimizer if there are several.
         bits: bits of the values of adversarial inputs; 0 for real numbers. None is 8 if the inputs
             are pictures, whole numbers of 255ths, else 0.
     """
@@ -36,14 +39,14 @@ class Asked:
     targets: Labels | int | None = None
     norm: Norm = "linf"
     eps: float = 8 / 255
-    method: str = "auto"
+    method: str | Sequence[str] = "auto"
     parameters: Mapping[str, Any] | None = None
     budget: int = 2000
     bits: int | None = None
     seed: int = 0
 
-    def about(self, given: Given) -> tuple[Given, Goals, Problem]:
-        """The inputs as they are attacked, what is known of them, and the problem.
+    def about(self, given: Given) -> tuple[Given, Goals, list[Problem]]:
+        """The inputs as they are attacked, what is known of them, and the problem of each attack.
 
         Raises:
             InvalidInput: for limits that cannot work.
@@ -53,17 +56,23 @@ class Asked:
         pictures = given.stimuli.dtype == np.uint8
         bits = (8 if pictures else 0) if self.bits is None else self.bits
         goals = Goals(given.names, self._labels(given), self._targets(given))
-        problem = Problem(
-            self.norm,
-            self.eps,
-            self.method,
-            dict(self.parameters or {}),
-            self.budget,
-            goals.targeted,
-            bits,
-            self.seed,
-        )
-        return given, goals, problem
+        methods = [self.method] if isinstance(self.method, str) else list(self.method)
+        if not methods:
+            raise InvalidInput("method: expected an attack or several, got none", field="method")
+        problems = [
+            Problem(
+                self.norm,
+                self.eps,
+                method,
+                dict(self.parameters or {}),
+                self.budget,
+                goals.targeted,
+                bits,
+                self.seed,
+            )
+            for method in methods
+        ]
+        return given, goals, problems
 
     def _labels(self, given: Given) -> Sequence[Any] | None:
         if self.labels is None or (isinstance(self.labels, str) and self.labels == "auto"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +34,8 @@ class Attacked:
         wanted: (N,) the wanted classes; None for an untargeted attack.
         rows: (K,) positions of the inputs that were attacked.
         own_labels: whether the true classes are the model's own answers.
+        among: positions of the inputs that earlier attacks have left; None for the first attack,
+            which pays for the clean inputs.
     """
 
     problem: Problem
@@ -44,6 +47,7 @@ class Attacked:
     wanted: NDArray[np.int64] | None
     rows: NDArray[np.int64]
     own_labels: bool
+    among: Collection[int] | None = None
 
 
 def assembled(
@@ -66,7 +70,7 @@ def assembled(
         for place, (name, reason) in enumerate(given.unread)
     ]
     blank = np.zeros((len(unread), *given.stimuli.shape[1:]), given.stimuli.dtype)
-    spent = _spent(clean, Purpose.CLEAN)
+    spent = _spent(clean, Purpose.CLEAN) if ran.among is None else Accounting()
     spent += Accounting() if searched is None else searched.progress.spent
     spent += Accounting() if verified is None else _spent(verified, Purpose.VERIFY)
     warnings = [one.progress.warning for one in found if one.progress.warning]
@@ -96,8 +100,10 @@ def assembled(
 
 def _identity(ran: Attacked) -> dict[str, str]:
     digest = hashlib.blake2b(np.ascontiguousarray(ran.given.stimuli).data, digest_size=16)
+    model = {"model": ran.inputs.fingerprint} if ran.inputs.fingerprint else {}
     return {
         "version": __version__,
+        **model,
         "inputs": digest.hexdigest(),
         "bits": str(ran.problem.bits or "real numbers"),
         "answers": "labels only" if ran.clean.labels_only else ran.classes.scale,
@@ -161,9 +167,9 @@ def _row(
         return replace(row, outcome=Outcome.ERROR, message=message)
     if index not in ran.rows:
         message = (
-            "the model classifies the clean input as another class"
-            if clean.label(index) != label
-            else "the model answers with the wanted class already"
+            "an attack before this one has fooled the model"
+            if ran.among is not None and index not in ran.among and clean.label(index) == label
+            else _why_not(clean.label(index), label)
         )
         return replace(row, outcome=Outcome.SKIPPED, message=message)
     if searched is None:
@@ -180,6 +186,13 @@ def _row(
     if index not in again:
         return row
     return _judged(row, *again[index])
+
+
+def _why_not(answer: int | None, label: int | None) -> str:
+    """Why an input is not attacked."""
+    if answer != label:
+        return "the model classifies the clean input as another class"
+    return "the model answers with the wanted class already"
 
 
 def _judged(row: AttackedInput, label: int | None, score: float | None) -> AttackedInput:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,9 @@ from blackbox_am.attacks.inputs import Given, given_inputs
 from blackbox_am.attacks.planning import GENERATOR, Inputs
 from blackbox_am.attacks.problem import Norm
 from blackbox_am.attacks.results import AttackResult, float_stimuli
-from blackbox_am.attacks.run import run
+from blackbox_am.attacks.run import Run, run
 from blackbox_am.attacks.running import Found
+from blackbox_am.attacks.transfer import suggestions_of
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
@@ -42,9 +43,10 @@ def attack(
     targets: Labels | int | None = None,
     norm: Norm = "linf",
     eps: float = 8 / 255,
-    method: str = "auto",
+    method: str | Sequence[str] = "auto",
     parameters: Mapping[str, Any] | None = None,
     budget: int = 2000,
+    surrogate: Oracle | str | torch.nn.Module | None = None,
     layer: str | None = None,
     bits: int | None = None,
     seed: int = 0,
@@ -75,9 +77,12 @@ def attack(
             for all, `next` or `least-likely`.
         norm, eps: the ball: `linf`, `l2`, or `l0` (places), and its radius.
         method: the attack: an optimizer's name; `auto` chooses by what the classifier answers and
-            by the norm.
+            by the norm. A list is an ensemble: each attack after the first gets the inputs that
+            those before it have left.
         parameters: of the optimizer.
-        budget: greatest number of search rows for each input.
+        budget: greatest number of search rows for each input and attack.
+        surrogate: a local model with gradients and the same classes. Its adversarial inputs, for
+            which the classifier is not asked, are where the search begins.
         layer: the layer of the class scores, or with the number of the predicted class; the last
             layer of several scores if None.
         bits: bits of the values of adversarial inputs; 0 for real numbers. None is 8 if the inputs
@@ -105,6 +110,7 @@ def attack(
         Asked(labels, targets, norm, eps, method, parameters, budget, bits, seed),
         oracle=oracle,
         images=images,
+        surrogate=surrogate,
         layer=layer,
         store=store,
         study_id=study_id,
@@ -121,6 +127,7 @@ def attack_as(
     *,
     oracle: Oracle | str | torch.nn.Module | Callable[..., Any],
     images: str | Path | NDArray[Any],
+    surrogate: Oracle | str | torch.nn.Module | None,
     layer: str | None,
     store: str | Path,
     study_id: str,
@@ -133,15 +140,22 @@ def attack_as(
     """The same as `attack`, for a request in one object."""
     device = local.resolve_device(device)
     given, model = _model(oracle, images, catalogue, device)
-    given, goals, problem = asked.about(given)
+    given, goals, problems = asked.about(given)
     name = oracle if isinstance(oracle, str) else local.kind_of(model)
-    inputs = Inputs(tuple(given.stimuli.shape[1:]), len(given.stimuli), name)
+    inputs = Inputs(
+        tuple(given.stimuli.shape[1:]),
+        len(given.stimuli),
+        name,
+        fingerprint=model.fingerprint().digest,
+    )
     with ExitStack() as opened:
         kept = opened.enter_context(closing(SQLStore(os.fspath(store))))
         runner = LocalRunner(
             model, given, kept, study_id, catalogue, device, adopt, on_progress, on_message
         )
-        return run(problem, given, goals, classes_of(model.describe(), layer, name), inputs, runner)
+        classes = classes_of(model.describe(), layer, name)
+        suggest = None if surrogate is None else suggestions_of(surrogate, catalogue, device)
+        return run(problems, Run(given, goals, classes, inputs, suggest), runner)
 
 
 def _model(oracle: Any, images: Any, catalogue: Catalogue, device: str) -> tuple[Given, Oracle]:

@@ -55,14 +55,16 @@ class Inputs:
     Attributes:
         shape: of one input.
         count: number of inputs.
-        artifact: digest of the array on a server; empty in this process.
         oracle: name of the model.
+        artifact: digest of the array on a server; empty in this process.
+        fingerprint: of the model; empty if unknown.
     """
 
     shape: tuple[int, ...]
     count: int
     oracle: str
     artifact: str = ""
+    fingerprint: str = ""
 
 
 def clean_spec(problem: Problem, classes: Classes, inputs: Inputs) -> StudySpec:
@@ -103,6 +105,8 @@ def search_spec(
     parameters = dict(problem.parameters)
     if method.takes_norm:
         parameters.setdefault("norm", problem.norm)
+    if method.radius_parameter:
+        parameters.setdefault(method.radius_parameter, int(problem.eps))
     return StudySpec(
         targets=tuple(_objective(problem, classes, label) for label in labels),
         criteria=tuple(_criterion(problem, classes, label) for label in labels),

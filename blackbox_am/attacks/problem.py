@@ -32,12 +32,14 @@ class Method:
             `squashed`, numbers of a normal prior that are squashed into the ball, coarser than the
             input if the input is an image.
         takes_norm: whether the norm is one of its parameters.
+        radius_parameter: its parameter that is the ball's radius, a whole number; empty for none.
     """
 
     norms: tuple[Norm, ...]
     needs: Literal["scores", "labels", "gradients"] = "scores"
     latents: Literal["ball", "range", "squashed"] = "ball"
     takes_norm: bool = True
+    radius_parameter: str = ""
 
 
 METHODS: Mapping[str, Method] = {
@@ -45,6 +47,7 @@ METHODS: Mapping[str, Method] = {
     "signhunter": Method(("linf", "l2")),
     "simba": Method(("linf", "l2")),
     "nes": Method(("linf", "l2")),
+    "sparse_rs": Method(("l0",), takes_norm=False, radius_parameter="pixels"),
     "rays": Method(("linf",), "labels", "range", takes_norm=False),
     "hopskipjump": Method(("linf", "l2"), "labels", "range"),
     "pgd": Method(("linf", "l2"), "gradients"),

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.attacks.classes import classes_of
+from blackbox_am.attacks.problem import Problem
+from blackbox_am.attacks.run import Suggest
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import ObjectiveSpec
@@ -141,3 +143,32 @@ def transfer_start(
         np.array([best.score for best in result.best], np.float64),
         result.progress.spent,
     )
+
+
+def suggestions_of(
+    surrogate: Oracle | str | torch.nn.Module, catalogue: Catalogue, device: str
+) -> Suggest:
+    """A function that suggests changes which fool `surrogate`, for `attacks.run`."""
+
+    def suggest(
+        problem: Problem, stimuli: NDArray[Any], labels: Sequence[int]
+    ) -> NDArray[np.float32]:
+        if problem.norm == "l0":
+            raise InvalidInput(
+                "surrogate: gradients of a surrogate change all pixels; use norm linf or l2",
+                field="surrogate",
+            )
+        return transfer_start(
+            surrogate,
+            stimuli,
+            labels,
+            norm=problem.norm,
+            eps=problem.eps,
+            targeted=problem.targeted,
+            bits=problem.bits,
+            seed=problem.seed,
+            catalogue=catalogue,
+            device=device,
+        ).latents
+
+    return suggest

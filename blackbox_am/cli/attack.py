@@ -13,6 +13,7 @@ import typer
 
 from blackbox_am.attacks.asked import Asked
 from blackbox_am.attacks.results import AttackResult, Outcome
+from blackbox_am.attacks.run import Suggest
 from blackbox_am.cli import options
 from blackbox_am.cli.attack_compare import compare
 from blackbox_am.cli.attack_progress import AttackView
@@ -68,12 +69,22 @@ def attack(
         ),
     ] = None,
     method: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             "--attack",
-            help="square, rays, ... or any optimizer; auto chooses by what the classifier answers.",
+            help="square, rays, ... or any optimizer; without it, the choice follows from what the "
+            "classifier answers. Repeat it for an ensemble: each attack gets the images that those "
+            "before it have left.",
         ),
-    ] = "auto",
+    ] = None,
+    surrogate: Annotated[
+        str | None,
+        typer.Option(
+            "--surrogate",
+            help="A model of the catalogue here, with gradients and the same classes: the search "
+            "begins at images that fool it, for which the classifier is not asked.",
+        ),
+    ] = None,
     settings: options.Parameters = None,
     budget: Annotated[
         int, typer.Option("--budget", min=1, help="Model evaluations for each image.")
@@ -128,7 +139,7 @@ def attack(
             "expected --oracle and --images, such as --oracle cifar_cnn --images pictures/; "
             "--help explains all options"
         )
-    if server is not None and config is not None:
+    if server is not None and config is not None and surrogate is None:
         raise InvalidInput("--config is for this process; the server of --server has its own")
     radii = eps or [{"l2": "1.0", "l0": "24"}.get(norm, "8/255")]
     asked = [
@@ -137,7 +148,7 @@ def attack(
             targeted,
             norm,  # type: ignore[arg-type]  # checked by Problem
             _number(text),
-            method,
+            method or "auto",
             options.parameters_of(settings),
             budget,
             seed=seed,
@@ -157,6 +168,7 @@ def attack(
                         one,
                         oracle=oracle,
                         images=images,
+                        surrogate=surrogate,
                         layer=layer,
                         store=folder / "journal.sqlite3",
                         study_id=name,
@@ -178,6 +190,7 @@ def attack(
                             oracle=oracle,
                             images=images,
                             asked=one,
+                            suggest=_suggestions(surrogate, config, device),
                             layer=layer,
                             study_id=name,
                             adopt=adopt,
@@ -201,6 +214,15 @@ def attack(
     for result in results:
         _say(result)
     err.print(f"wrote {page}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _suggestions(surrogate: str | None, config: Path | None, device: str) -> Suggest | None:
+    """Suggests where a search on a server begins; a surrogate is a model of this process."""
+    if surrogate is None:
+        return None
+    from blackbox_am.attacks.transfer import suggestions_of
+
+    return suggestions_of(surrogate, options.catalogue_of(config), device)
 
 
 def _number(text: str) -> float:

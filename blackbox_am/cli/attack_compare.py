@@ -13,7 +13,7 @@ from blackbox_am.cli.console import err, out, plain
 from blackbox_am.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from blackbox_am.attacks.comparison import Comparison, Pair
+    from blackbox_am.attacks.report.comparison import Comparison, Pair
 
 
 def compare(
@@ -28,9 +28,9 @@ def compare(
     Inputs are recognised by their content. Results of the same ball and goal are compared:
     success on the inputs that both attacked, and queries on the inputs that both fooled.
     """
-    from blackbox_am.attacks.comparison import compare as compared
-    from blackbox_am.attacks.comparison_page import comparison_page
-    from blackbox_am.attacks.reading import read_report
+    from blackbox_am.attacks.report.comparison import compare as compared
+    from blackbox_am.attacks.report.comparison_page import comparison_page
+    from blackbox_am.attacks.report.reading import read_report
 
     comparison = compared(read_report(a), read_report(b))
     _show(comparison)
@@ -46,7 +46,7 @@ def compare(
 
 
 def _show(comparison: Comparison) -> None:
-    from blackbox_am.attacks.comparison_page import verdict
+    from blackbox_am.attacks.report.comparison_page import verdict
 
     for pair in comparison.pairs:
         out.print(_table(pair))
@@ -61,8 +61,8 @@ def _show(comparison: Comparison) -> None:
 
 
 def _table(pair: Pair) -> Table:
-    from blackbox_am.attacks.comparison_page import columns, groups
-    from blackbox_am.attacks.wording import ball_text
+    from blackbox_am.attacks.report.comparison_page import columns, groups
+    from blackbox_am.attacks.report.wording import ball_text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(Text(ball_text(pair.a.norm, pair.a.eps)))

@@ -54,10 +54,12 @@ class AttackView:
 
 
 def stage_line(stage: str, progress: StudyProgress) -> str:
-    """What a stage does, and how far it is."""
+    """What a stage does, and how far it is; `search-2` is that of the second attack."""
+    stage, _, number = stage.partition("-")
     done = sum(target.finished for target in progress.targets)
     fooled = sum(target.stop_reason is StopReason.SUCCESS for target in progress.targets)
-    text = f"{_STAGES[stage]}: {done:,} of {len(progress.targets):,} images done"
+    what = _STAGES[stage] + (f" (attack {number})" if number else "")
+    text = f"{what}: {done:,} of {len(progress.targets):,} images done"
     if stage != "search":
         return text
     return f"{text}, {fooled:,} fooled, {progress.search_rows:,} queries"

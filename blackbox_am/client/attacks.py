@@ -14,7 +14,7 @@ from blackbox_am.attacks.classes import classes_of
 from blackbox_am.attacks.inputs import given_inputs
 from blackbox_am.attacks.planning import Inputs
 from blackbox_am.attacks.results import AttackResult
-from blackbox_am.attacks.run import run
+from blackbox_am.attacks.run import Run, Suggest, run
 from blackbox_am.attacks.running import Found
 from blackbox_am.client.client import Client
 from blackbox_am.core.spec import StartSpec, StudySpec
@@ -28,6 +28,7 @@ def attack(
     oracle: str,
     images: str | Path | NDArray[Any],
     asked: Asked | None = None,
+    suggest: Suggest | None = None,
     layer: str | None = None,
     study_id: str = "attack",
     adopt: bool = False,
@@ -44,6 +45,8 @@ def attack(
         images: a folder of pictures, a .npz or .npy file, or an array (N, *input), uint8 or in
             [0, 1].
         asked: labels, ball, method and limits.
+        suggest: suggests where the search begins, such as `attacks.transfer.suggestions_of` a
+            model of this process.
         layer: the layer of the class scores, or with the number of the predicted class; the last
             layer of several scores if None.
         study_id: the beginning of the ids of the studies.
@@ -56,12 +59,17 @@ def attack(
         BlackboxError: as `attacks.local.attack`.
     """
     info = _info(client, oracle)
-    given, goals, problem = (asked or Asked()).about(given_inputs(images, info.stimulus_shape))
+    given, goals, problems = (asked or Asked()).about(given_inputs(images, info.stimulus_shape))
     inputs = Inputs(
-        info.stimulus_shape, len(given.stimuli), oracle, client.write_array(given.stimuli)
+        info.stimulus_shape,
+        len(given.stimuli),
+        oracle,
+        client.write_array(given.stimuli),
+        info.fingerprint,
     )
     runner = RemoteRunner(client, study_id, adopt, on_progress)
-    return run(problem, given, goals, classes_of(info, layer, oracle), inputs, runner)
+    what = Run(given, goals, classes_of(info, layer, oracle), inputs, suggest)
+    return run(problems, what, runner)
 
 
 def _info(client: Client, oracle: str) -> OracleInfo:

@@ -1,7 +1,7 @@
 """Attacks in this process: every success is real, every row is on the bill."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,8 +13,15 @@ from hypothesis import strategies as st
 
 from blackbox_am.attacks.local import attack
 from blackbox_am.attacks.results import AttackResult, Outcome
+from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.errors import InvalidInput, ShapeMismatch, StudyExists, Unsupported
+from blackbox_am.errors import (
+    GradientUnavailable,
+    InvalidInput,
+    ShapeMismatch,
+    StudyExists,
+    Unsupported,
+)
 from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.oracles.wrappers.delivery.quota import Quota
 
@@ -115,6 +122,15 @@ def test_a_targeted_attack_ends_at_the_wanted_class(images, rule):
     check(result, images)
 
 
+def test_a_sparse_attack_changes_few_places(images):
+    result = attack(oracle=Counting(), images=images, norm="l0", eps=5, budget=60)
+    assert result.attack == "sparse_rs"
+    assert outcomes(result)["success"] >= 4
+    for one in result.attacked:
+        changed = (result.adversarial[one.index] != images[one.index]).any(0).sum()
+        assert changed == one.distances["l0"] <= 5
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     st.integers(0, 5),
@@ -139,6 +155,14 @@ def test_no_success_lies_outside_the_ball(seed, ball, pictures):
         assert one.distances[norm] == pytest.approx(size)
     assert result.adversarial.max() <= (255 if pictures else 1)
     assert result.adversarial.min() >= 0
+
+
+@dataclass(frozen=True)
+class WithoutGradients(Counting):
+    kind: ClassVar[str] = "without_gradients"
+
+    def describe(self):
+        return replace(self.inner.describe(), capabilities=FORWARD)
 
 
 @dataclass(frozen=True)
@@ -301,3 +325,45 @@ def test_a_targeted_attack_on_labels_begins_at_inputs_of_the_wanted_class(images
     if absent < CLASSES:
         with pytest.raises(InvalidInput, match="no input of class"):
             attack(oracle=LabelsOnly(), images=images, targets=absent)
+
+
+def test_an_ensemble_attacks_what_is_left(images):
+    wanted = {"images": images, "eps": 12 / 255, "budget": 8}
+    oracle = Counting()
+    first = attack(oracle=Counting(), method="random", **wanted)
+    both = attack(oracle=oracle, method=["random", "square"], **wanted)
+    left = [one.index for one in first.of(Outcome.FAILED)]
+    assert left
+    assert both.attack == "random + square"
+    assert both.budget == 16
+    for before, after in zip(first.inputs, both.inputs, strict=True):
+        if before.index in left:
+            assert after.queries > before.queries == 8
+        else:
+            assert after == before
+    assert len(both.of(Outcome.SUCCESS)) > len(first.of(Outcome.SUCCESS))
+    check(both, images)
+    spent = both.spent
+    assert spent.rows == sum(oracle.served)
+    assert spent.clean_rows == 12
+    assert spent.rows == sum(one.queries for one in both.inputs) + spent.rows_apart
+
+
+def test_a_surrogate_saves_rows_and_costs_the_model_none(images, model):
+    oracle = Counting()
+    plain = attack(oracle=Counting(), images=images, eps=3 / 255, budget=200)
+    helped = attack(oracle=oracle, images=images, eps=3 / 255, budget=200, surrogate=model)
+    assert helped.spent.rows == sum(oracle.served)
+    found = helped.of(Outcome.SUCCESS)
+    assert len(found) >= len(plain.of(Outcome.SUCCESS)) > 3
+    assert [one.queries for one in found] == [1] * len(found)
+    assert max(one.queries for one in plain.of(Outcome.SUCCESS)) > 1
+    check(helped, images)
+
+
+def test_a_surrogate_is_refused_where_a_search_cannot_begin_there(images, model):
+    with pytest.raises(InvalidInput, match="rays does not begin at changes"):
+        attack(oracle=Counting(), images=images, method="rays", surrogate=model)
+    closed = WithoutGradients()
+    with pytest.raises(GradientUnavailable):
+        attack(oracle=Counting(), images=images, surrogate=closed)

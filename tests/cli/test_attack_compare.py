@@ -23,7 +23,7 @@ def run(*arguments: object) -> Result:
 
 @pytest.fixture
 def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    monkeypatch.setattr("blackbox_am.attacks.report.figure_svg", lambda figure: b"<svg/>")
+    monkeypatch.setattr("blackbox_am.attacks.report.writing.figure_svg", lambda figure: b"<svg/>")
     stops = {"square": [4, 10, None, 6], "nes [fast]": [40, 30, 90, None]}
     for attack, queries in stops.items():
         result = attack_result(queries, attack=attack, oracle=attack)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blackbox_am.attacks.audit import audit, distances, flags_of
+from blackbox_am.attacks.report.audit import audit, distances, flags_of
+from blackbox_am.attacks.report.statistics import statistics
 from blackbox_am.attacks.results import AttackResult, Outcome
-from blackbox_am.attacks.statistics import statistics
 from blackbox_am.errors import InvalidInput, ShapeMismatch
 from blackbox_am.testing.attack_results import attack_result
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blackbox_am.attacks.flags import Flag
 from blackbox_am.attacks.report import write_report
+from blackbox_am.attacks.report.flags import Flag
 from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.errors import InvalidInput
 from blackbox_am.testing.attack_results import attack_result
@@ -63,7 +63,7 @@ def line(page: Page, name: str) -> str:
 @pytest.fixture
 def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty figures, for tests of other parts: drawing takes most of the time."""
-    monkeypatch.setattr("blackbox_am.attacks.report.figure_svg", lambda figure: b"<svg/>")
+    monkeypatch.setattr("blackbox_am.attacks.report.writing.figure_svg", lambda figure: b"<svg/>")
 
 
 @pytest.fixture(scope="module")

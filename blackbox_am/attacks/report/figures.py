@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from blackbox_am.attacks.report.statistics import statistics
+from blackbox_am.attacks.report.wording import NORMS, eps_text
 from blackbox_am.attacks.results import AttackResult, Outcome
-from blackbox_am.attacks.statistics import statistics
-from blackbox_am.attacks.wording import NORMS, eps_text
 from blackbox_am.plots import (
     Robustness,
     Stops,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from blackbox_am.attacks.digests import input_digests, matches, paired
+from blackbox_am.attacks.report.digests import input_digests, matches, paired
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 4), np.uint8)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from blackbox_am.attacks.flags import masked_gradients, randomised, score_flags
+from blackbox_am.attacks.report.flags import masked_gradients, randomised, score_flags
 from blackbox_am.attacks.results import Outcome
 from blackbox_am.errors import InvalidInput, ShapeMismatch
 from blackbox_am.testing.attack_results import attack_result

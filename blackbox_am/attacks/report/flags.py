@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.attacks.digests import paired
+from blackbox_am.attacks.report.digests import paired
 from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.errors import InvalidInput, ShapeMismatch
 

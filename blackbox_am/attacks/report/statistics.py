@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blackbox_am.attacks.digests import input_digests, numbered
+from blackbox_am.attacks.report.digests import input_digests, numbered
 from blackbox_am.attacks.results import AttackedInput, AttackResult, Outcome
 
 Z95 = 1.959963984540054

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from blackbox_am.attacks.report.statistics import proportion, queries_of, robust_to_all, statistics
 from blackbox_am.attacks.results import Outcome
-from blackbox_am.attacks.statistics import proportion, queries_of, robust_to_all, statistics
 from blackbox_am.testing.attack_results import attack_result
 
 OTHERS = [Outcome.SKIPPED, Outcome.ERROR, Outcome.UNFINISHED]

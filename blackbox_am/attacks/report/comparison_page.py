@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from blackbox_am.attacks.comparison import Comparison, Pair
-from blackbox_am.attacks.statistics import Proportion
-from blackbox_am.attacks.tables import Group, Line
-from blackbox_am.attacks.wording import (
+from blackbox_am.attacks.report.comparison import Comparison, Pair
+from blackbox_am.attacks.report.statistics import Proportion
+from blackbox_am.attacks.report.tables import Group, Line
+from blackbox_am.attacks.report.wording import (
     NONE,
     ball_text,
     number,

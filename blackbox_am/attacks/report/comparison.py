@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blackbox_am.attacks.digests import matches
-from blackbox_am.attacks.reading import Report
+from blackbox_am.attacks.report.digests import matches
+from blackbox_am.attacks.report.reading import Report
+from blackbox_am.attacks.report.statistics import Proportion, Queries, proportion, queries_of
+from blackbox_am.attacks.report.summaries import ResultSummary, Row
+from blackbox_am.attacks.report.wording import ball_text
 from blackbox_am.attacks.results import Outcome
-from blackbox_am.attacks.statistics import Proportion, Queries, proportion, queries_of
-from blackbox_am.attacks.summaries import ResultSummary, Row
-from blackbox_am.attacks.wording import ball_text
 from blackbox_am.errors import InvalidInput
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.attacks.flags import Flag
+from blackbox_am.attacks.report.flags import Flag
 from blackbox_am.attacks.results import AttackedInput, AttackResult, Outcome, float_stimuli
 from blackbox_am.errors import InvalidInput, ShapeMismatch, did_you_mean
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from blackbox_am.attacks.statistics import proportion
-from blackbox_am.attacks.wording import (
+from blackbox_am.attacks.report.statistics import proportion
+from blackbox_am.attacks.report.wording import (
     class_text,
     eps_text,
     percent,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from blackbox_am.attacks.audit import audit
-from blackbox_am.attacks.reading import read_report
 from blackbox_am.attacks.report import write_report
+from blackbox_am.attacks.report.audit import audit
+from blackbox_am.attacks.report.reading import read_report
+from blackbox_am.attacks.report.statistics import statistics
 from blackbox_am.attacks.results import Outcome
-from blackbox_am.attacks.statistics import statistics
 from blackbox_am.errors import InvalidInput
 from blackbox_am.testing.attack_results import attack_result
 
@@ -19,7 +19,7 @@ from blackbox_am.testing.attack_results import attack_result
 @pytest.fixture(autouse=True)
 def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty figures: drawing takes most of the time."""
-    monkeypatch.setattr("blackbox_am.attacks.report.figure_svg", lambda figure: b"<svg/>")
+    monkeypatch.setattr("blackbox_am.attacks.report.writing.figure_svg", lambda figure: b"<svg/>")
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from blackbox_am.attacks.audit import NORMS, Audit, audit, changes, distances
-from blackbox_am.attacks.digests import input_digests
-from blackbox_am.attacks.flags import Flag
+from blackbox_am.attacks.report.audit import NORMS, Audit, audit, changes, distances
+from blackbox_am.attacks.report.digests import input_digests
+from blackbox_am.attacks.report.flags import Flag
+from blackbox_am.attacks.report.statistics import Statistics, statistics
 from blackbox_am.attacks.results import AttackedInput, AttackResult, Outcome
-from blackbox_am.attacks.statistics import Statistics, statistics
 from blackbox_am.core.types import Accounting
 from blackbox_am.errors import InvalidInput
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from blackbox_am.attacks import tables
-from blackbox_am.attacks.flags import Flag
-from blackbox_am.attacks.gallery import Gallery, kind_of
-from blackbox_am.attacks.results import AttackResult, Outcome
-from blackbox_am.attacks.statistics import robust_to_all
-from blackbox_am.attacks.summaries import ResultSummary
-from blackbox_am.attacks.wording import (
+from blackbox_am.attacks.report import tables
+from blackbox_am.attacks.report.flags import Flag
+from blackbox_am.attacks.report.gallery import Gallery, kind_of
+from blackbox_am.attacks.report.statistics import robust_to_all
+from blackbox_am.attacks.report.summaries import ResultSummary
+from blackbox_am.attacks.report.wording import (
     NONE,
     OUTCOMES,
     ball_text,
@@ -22,6 +21,7 @@ from blackbox_am.attacks.wording import (
     share_text,
     threat_text,
 )
+from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.reports import render
 
 _LINES = 50

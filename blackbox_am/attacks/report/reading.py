@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from blackbox_am.attacks.report import ROWS, SUMMARY
-from blackbox_am.attacks.summaries import Row, Summary, decode_rows, decode_summary
+from blackbox_am.attacks.report.summaries import Row, Summary, decode_rows, decode_summary
+from blackbox_am.attacks.report.writing import ROWS, SUMMARY
 from blackbox_am.errors import InvalidInput
 
 

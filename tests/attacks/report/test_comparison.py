@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blackbox_am.attacks.comparison import Comparison, compare, mcnemar
-from blackbox_am.attacks.comparison_page import comparison_page, groups, verdict
-from blackbox_am.attacks.reading import read_report
 from blackbox_am.attacks.report import write_report
+from blackbox_am.attacks.report.comparison import Comparison, compare, mcnemar
+from blackbox_am.attacks.report.comparison_page import comparison_page, groups, verdict
+from blackbox_am.attacks.report.reading import read_report
+from blackbox_am.attacks.report.statistics import proportion
 from blackbox_am.attacks.results import AttackResult, Outcome
-from blackbox_am.attacks.statistics import proportion
 from blackbox_am.errors import InvalidInput
 from blackbox_am.testing.attack_results import attack_result
 
@@ -25,7 +25,7 @@ B = [30, 20, None, None, 24, 90, Outcome.SKIPPED, Outcome.UNFINISHED]
 @pytest.fixture(autouse=True)
 def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty figures: drawing takes most of the time."""
-    monkeypatch.setattr("blackbox_am.attacks.report.figure_svg", lambda figure: b"<svg/>")
+    monkeypatch.setattr("blackbox_am.attacks.report.writing.figure_svg", lambda figure: b"<svg/>")
 
 
 def compared(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blackbox_am.attacks.gallery import amplification, card, chosen, difference, kind_of
+from blackbox_am.attacks.report.gallery import amplification, card, chosen, difference, kind_of
 from blackbox_am.attacks.results import Outcome
 from blackbox_am.testing.attack_results import attack_result
 

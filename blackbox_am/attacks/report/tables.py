@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from blackbox_am.attacks.audit import Audit
-from blackbox_am.attacks.results import AttackResult
-from blackbox_am.attacks.statistics import Statistics
-from blackbox_am.attacks.wording import (
+from blackbox_am.attacks.report.audit import Audit
+from blackbox_am.attacks.report.statistics import Statistics
+from blackbox_am.attacks.report.wording import (
     NORMS,
     eps_text,
     number,
@@ -16,6 +15,7 @@ from blackbox_am.attacks.wording import (
     share_text,
     threat_text,
 )
+from blackbox_am.attacks.results import AttackResult
 from blackbox_am.core.types import Accounting
 from blackbox_am.version import __version__
 
@@ -122,6 +122,7 @@ def _account(accounts: Sequence[Accounting]) -> tuple[Line, ...]:
         "verify_rows": "of these: verification",
         "surplus_rows": "of these: after a success, in one call",
         "retried_rows": "of these: lost answers",
+        "backward_rows": "rows backward, for gradients",
         "cache_hits": "rows that a cache answered instead",
         "calls": "calls",
         "retries": "of these: repeated",

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from blackbox_am import plugins
-from blackbox_am.attacks.audit import audit, flags_of
-from blackbox_am.attacks.figures import confusion_figure, query_figures, robustness_figure
-from blackbox_am.attacks.flags import Flag, masked_gradients, score_flags
-from blackbox_am.attacks.gallery import (
+from blackbox_am.attacks.report.audit import audit, flags_of
+from blackbox_am.attacks.report.figures import confusion_figure, query_figures, robustness_figure
+from blackbox_am.attacks.report.flags import Flag, masked_gradients, score_flags
+from blackbox_am.attacks.report.gallery import (
     Gallery,
     amplification,
     card,
@@ -23,9 +23,8 @@ from blackbox_am.attacks.gallery import (
     kind_of,
     whole_pictures,
 )
-from blackbox_am.attacks.page import Content, page
-from blackbox_am.attacks.results import AttackResult, Outcome
-from blackbox_am.attacks.summaries import (
+from blackbox_am.attacks.report.page import Content, page
+from blackbox_am.attacks.report.summaries import (
     FORMAT,
     Summary,
     encode_rows,
@@ -34,7 +33,8 @@ from blackbox_am.attacks.summaries import (
     summary_of,
     write_parquet,
 )
-from blackbox_am.attacks.wording import titles_of
+from blackbox_am.attacks.report.wording import titles_of
+from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.errors import InvalidInput
 from blackbox_am.reports import data_uri, figure_svg
 

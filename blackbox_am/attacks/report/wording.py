@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from blackbox_am.attacks.report.statistics import Proportion
 from blackbox_am.attacks.results import AttackResult, Outcome
-from blackbox_am.attacks.statistics import Proportion
 from blackbox_am.reports.page import count
 
 NONE = "–"
