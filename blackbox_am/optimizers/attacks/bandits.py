@@ -171,12 +171,14 @@ class Bandits(Optimizer[BanditsState]):
     def _corrected(self, prior: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
         """`prior` (K, T) after a step (K, T), whose norm is that of the weight of the pair."""
         if self.norm == "l2":
-            moved = prior + step * (0.3 if self.prior_rate is None else self.prior_rate)
-            return moved / _length(moved).clamp(min=1)
-        rate = 1.0 if self.prior_rate is None else self.prior_rate
+            moved = prior + step * (0.05 if self.prior_rate is None else self.prior_rate)
+            shorter: torch.Tensor = moved / _length(moved).clamp(min=1)
+            return shorter
+        rate = 0.03 if self.prior_rate is None else self.prior_rate
         exponent = (step * (rate * prior.shape[1] ** 0.5)).clamp(-MOST, MOST)
         ahead, behind = (1 + prior) * exponent.exp(), (1 - prior) * (-exponent).exp()
-        return (ahead - behind) / (ahead + behind).clamp(min=1e-20)
+        corrected: torch.Tensor = (ahead - behind) / (ahead + behind).clamp(min=1e-20)
+        return corrected
 
     def _moved(self, space: Space, state: BanditsState, prior: torch.Tensor) -> torch.Tensor:
         """(K, D): the change after a step, inside the ball and the range of the input."""
@@ -220,8 +222,10 @@ class Bandits(Optimizer[BanditsState]):
         channels, rows, columns = self._grid(space)
         places = self._places(space, values.device)
         order = places.argsort(stable=True)
-        counts = torch.bincount(places, minlength=channels * rows * columns)
-        most = int(-(-image_of(space)[1] // rows) * -(-image_of(space)[2] // columns))
+        _, height, width = image_of(space)
+        counts = places.new_zeros(channels * rows * columns)
+        counts = counts.scatter_add(0, places, torch.ones_like(places))
+        most = -(-height // rows) * -(-width // columns)
         begin = counts.cumsum(0) - counts
         offset = torch.arange(most, device=values.device)
         index = (begin[:, None] + offset).clamp(max=len(order) - 1)

@@ -213,9 +213,7 @@ class Parsimonious(Optimizer[ParsimoniousState]):
         alone = (state.picking | ~state.known)[:, None]
         return torch.where(alone, best, blocks), torch.where(alone, single, members)
 
-    def _members(
-        self, space: Space, state: ParsimoniousState
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _members(self, space: Space, state: ParsimoniousState) -> tuple[torch.Tensor, torch.Tensor]:
         """(K, P) int64 and bool: the blocks of the group, and which of them the scan tries."""
         number = torch.arange(space.dim, device=state.side.device)
         count = self._count(space, state.side)[:, None]
