@@ -24,7 +24,11 @@ def stripes(image: Image, stream: Stream) -> torch.Tensor:
 
 
 def painted(
-    images: torch.Tensor, side: torch.Tensor, stream: Stream, limits: tuple[torch.Tensor, ...]
+    images: torch.Tensor,
+    side: torch.Tensor,
+    stream: Stream,
+    limits: tuple[torch.Tensor, ...],
+    aspect: float = 1.0,
 ) -> torch.Tensor:
     """`images` with one sign for each channel in a window of random place.
 
@@ -36,8 +40,11 @@ def painted(
         side: (K,) int64, the window's side.
         stream: random numbers of this generation.
         limits: least and greatest values of a change, each (K or 1, C, H, W).
+        aspect: greatest ratio of the longer side of a window to the shorter side.
     """
-    window = _window(images, side, stream)
+    window = (
+        _rectangle(images, side, stream, aspect) if aspect > 1 else _window(images, side, stream)
+    )
     colours = signs(stream, 2, images.shape[1], 1, 1)
     first, second = (torch.where(window, colour, images) for colour in colours.unbind(1))
     inverted = torch.where(window, -colours[:, 0], images)
@@ -52,6 +59,27 @@ def _window(images: torch.Tensor, side: torch.Tensor, stream: Stream) -> torch.T
     """(K, 1, H, W) bool: a square of random place; a part of the line if H is 1."""
     top, left = _corner(images, side, stream)
     return _inside(images, top, left, side)
+
+
+def _rectangle(
+    images: torch.Tensor, side: torch.Tensor, stream: Stream, aspect: float
+) -> torch.Tensor:
+    """(K, 1, H, W) bool: a rectangle of random place and shape with about side^2 pixels.
+
+    The logarithm of the ratio of height to width is uniform up to that of `aspect`. The height of
+    a line is 1.
+    """
+    height, width = images.shape[2:]
+    place = stream.uniform(3)
+    factor = aspect ** (place[:, 2] - 0.5)
+    tall = (side * factor).round().clamp(1, height).to(torch.int64)
+    wide = (side / factor).round().clamp(1, width).to(torch.int64)
+    top = (place[:, 0] * (height - tall + 1)).to(torch.int64)
+    left = (place[:, 1] * (width - wide + 1)).to(torch.int64)
+    rows, columns = _offsets(images, top, left)
+    inside = (rows >= 0) & (rows < tall[:, None, None])
+    inside = inside & (columns >= 0) & (columns < wide[:, None, None])
+    return inside[:, None]
 
 
 def _corner(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
@@ -76,6 +77,8 @@ class Square(Optimizer[SquareState]):
             paper's `plain`, a random sign for each channel. `linf`, and a line, have plain windows.
         share: p, the window's share of the input at first. None is the paper's: .05 for `linf`, .1
             for `l2`. On models that were trained against attacks, .3 (CIFAR) and .8 are better.
+        aspect: greatest ratio of the longer side of a window to the shorter side for `linf`; 1 is
+            the paper's, whose windows are squares.
         budget: queries of the schedule. None is the study's budget for `linf`, and the paper's
             10,000 for `l2`.
     """
@@ -89,10 +92,16 @@ class Square(Optimizer[SquareState]):
     start: Literal["stripes", "tiles"] = "stripes"
     texture: Literal["stripes", "plain"] = "stripes"
     share: float | None = None
+    aspect: float = 1.0
     budget: int | None = None
 
     def __post_init__(self) -> None:
         share(share=self.share)
+        if not 1 <= self.aspect < math.inf:
+            raise ValueError(
+                f"aspect must be 1 or more and finite, since it is the longer side of a window "
+                f"over the shorter side; got {self.aspect}"
+            )
         at_least(1, "the schedule is a share of it", budget=self.budget)
 
     def population_size(self, space: Space) -> int:
@@ -135,7 +144,7 @@ class Square(Optimizer[SquareState]):
         if self.norm == "linf":
             limits = limits_of(space, self._generator, state.target, best.flatten(1))
             proposed = _squares.painted(
-                best, side, stream, tuple(x.reshape(-1, *image) for x in limits)
+                best, side, stream, tuple(x.reshape(-1, *image) for x in limits), self.aspect
             )
         else:
             proposed = _squares.moved(best, side, stream, striped=self.texture == "stripes")

@@ -46,6 +46,28 @@ def test_a_proposal_changes_one_window_and_is_kept_if_it_is_no_worse() -> None:
     assert torch.equal(search.state.change[0], best)
 
 
+def test_windows_have_any_shape_up_to_the_aspect() -> None:
+    shapes = set()
+    images = torch.zeros(1, 1, 16, 16)
+    side = torch.tensor([4])
+    limits = (-torch.ones_like(images), torch.ones_like(images))
+    for generation in range(60):
+        stream = Stream(7, "ask", generation, (0,))
+        places = _squares.painted(images, side, stream, limits, 4.0)[0, 0].nonzero()
+        height, width = (places.max(0).values - places.min(0).values + 1).tolist()
+        assert len(places) == height * width
+        assert 11 <= height * width <= 21  # 16 pixels, up to rounding
+        shapes.add((height, width))
+    assert {min(h for h, _ in shapes), max(h for h, _ in shapes)} == {2, 8}
+    assert {min(w for _, w in shapes), max(w for _, w in shapes)} == {2, 8}
+
+
+@pytest.mark.parametrize("aspect", [0.5, float("inf"), float("nan")])
+def test_an_aspect_below_1_is_refused(aspect: float) -> None:
+    with pytest.raises(ValueError, match="aspect must be 1 or more"):
+        Square(aspect=aspect)
+
+
 def test_the_first_change_of_the_euclidean_ball_is_stripes_or_tiles() -> None:
     stripes, tiles = (
         Search(Square(norm="l2", start=start), image_space()).ask()[:, 0].reshape(3, 3, 8, 9)
