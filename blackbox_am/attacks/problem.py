@@ -48,7 +48,9 @@ class Method:
 
 METHODS: Mapping[str, Method] = {
     "square": Method(
-        ("linf", "l2"), targeted={"budget": 10_000}, targeted_objective="cross_entropy"
+        ("linf", "l2"),
+        targeted={"budget": 10_000, "share": 0.1, "aspect": 16.0},
+        targeted_objective="cross_entropy",
     ),
     "signhunter": Method(("linf", "l2")),
     "simba": Method(("linf", "l2")),

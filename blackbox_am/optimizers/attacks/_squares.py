@@ -55,6 +55,24 @@ def painted(
     return torch.where(~same, first, torch.where(~again, second, inverted))
 
 
+def turned_columns(
+    images: torch.Tensor, proposed: torch.Tensor, side: torch.Tensor, part: float, stream: Stream
+) -> torch.Tensor:
+    """`proposed` (K, C, H, W), or for a random share `part` of the targets `images` with opposite
+    signs in `side` (K,) neighbouring columns of one channel.
+    """
+    channels, _, width = images.shape[1:]
+    place = stream.uniform(3)
+    left = (place[:, 0] * (width - side + 1)).to(torch.int64)[:, None]
+    columns = torch.arange(width, device=images.device)
+    inside = (columns >= left) & (columns < left + side[:, None])
+    channel = (place[:, 1] * channels).to(torch.int64).clamp(max=channels - 1)
+    mine = torch.arange(channels, device=images.device) == channel[:, None]
+    both = mine[:, :, None, None] & inside[:, None, None, :]
+    turns = (place[:, 2] < part)[:, None, None, None]
+    return torch.where(turns, torch.where(both, -images, images), proposed)
+
+
 def _window(images: torch.Tensor, side: torch.Tensor, stream: Stream) -> torch.Tensor:
     """(K, 1, H, W) bool: a square of random place; a part of the line if H is 1."""
     top, left = _corner(images, side, stream)
