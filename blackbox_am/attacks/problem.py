@@ -47,6 +47,8 @@ METHODS: Mapping[str, Method] = {
     "signhunter": Method(("linf", "l2")),
     "simba": Method(("linf", "l2")),
     "nes": Method(("linf", "l2")),
+    "bandits": Method(("linf", "l2")),
+    "parsimonious": Method(("linf",), takes_norm=False),
     "sparse_rs": Method(("l0",), takes_norm=False, radius_parameter="pixels"),
     "rays": Method(("linf",), "labels", "range", takes_norm=False),
     "hopskipjump": Method(("linf", "l2"), "labels", "range"),

@@ -108,15 +108,25 @@ def _starts(length: int, side: int) -> list[int]:
     return [margin + index * side for index in range(count)]
 
 
-def moved(images: torch.Tensor, side: torch.Tensor, stream: Stream) -> torch.Tensor:
+def moved(
+    images: torch.Tensor, side: torch.Tensor, stream: Stream, *, striped: bool
+) -> torch.Tensor:
     """`images` (K, C, H, W) of norm 1 with the energy of two windows moved into a new pair of
     pyramids in the first of them.
+
+    Args:
+        images: of norm 1, or shorter where the range of the input cut something off.
+        side: (K,) int64, the side of the windows.
+        stream: random numbers of this generation.
+        striped: whether each column of the pyramids has a sign of its own in each channel, instead
+            of one sign for each channel and opposite signs of the pyramids.
     """
-    channels = images.shape[1]
+    channels, height, width = images.shape[1:]
+    striped = striped and height > 1
     corner = _corner(images, side, stream)
     here, there = _inside(images, *corner, side), _window(images, side, stream)
     pair = pyramid_pair(images, *corner, side, stream.uniform(1)[:, 0] < 0.5)
-    pair = pair * signs(stream, channels, 1, 1)
+    pair = (pair.abs() if striped else pair) * signs(stream, channels, 1, width if striped else 1)
     free = (1 - _square_sum(images.flatten(1)))[..., None].clamp(min=0) / channels
     energy = _square_sum((images * (here | there)).flatten(2)) + free
     old = images * here
@@ -158,8 +168,14 @@ def pyramid_pair(
         distance = torch.maximum(distance, (across - half).abs())
     sums = _ring_sums(max(images.shape[2:]) + 2, images)
     value = (sums[half + 1] - sums[distance.clamp(max=len(sums) - 1)]).clamp(min=0)
-    value = torch.where(second, -value, value)[:, None] * _inside(images, top, left, side)
-    return value / _norm(value.flatten(1))[:, :, None, None]
+    value = value[:, None] * _inside(images, top, left, side)
+    upper, lower = (_scaled(value * part[:, None]) for part in (~second, second))
+    return _scaled(upper - lower)
+
+
+def _scaled(images: torch.Tensor) -> torch.Tensor:
+    """`images` (K, 1, H, W), each divided by its norm."""
+    return images / _norm(images.flatten(1))[:, :, None, None]
 
 
 def _ring_sums(count: int, like: torch.Tensor) -> torch.Tensor:

@@ -57,6 +57,26 @@ def test_the_first_change_of_the_euclidean_ball_is_stripes_or_tiles() -> None:
         assert first.flatten(1).norm(dim=1).tolist() == pytest.approx([1.0] * 3, abs=1e-5)
 
 
+@pytest.mark.parametrize("texture", ["stripes", "plain"])
+def test_a_new_pair_of_pyramids_has_signs_by_column_or_by_half(texture: str) -> None:
+    images = torch.zeros(2, 3, 16, 16)
+    side = torch.full((2,), 7)
+    signs = set()
+    for generation in range(20):
+        new = _squares.moved(
+            images, side, Stream(3, "ask", generation, (0, 1)), striped=texture == "stripes"
+        )
+        assert new.flatten(1).norm(dim=1).tolist() == pytest.approx([1.0] * 2, abs=1e-5)
+        for channel in new.flatten(0, 1):
+            there = [column[column != 0].sign() for column in channel.T if (column != 0).any()]
+            one_sign = [bool((column == column[0]).all()) for column in there]
+            if texture == "stripes":
+                assert all(one_sign)
+            signs.add(tuple(float(column[0]) for column in there))
+    # Plain halves are above each other, or beside each other: 3 and 4 columns of one sign.
+    assert (len(signs) > 40) if texture == "stripes" else (len(signs) <= 6)
+
+
 def test_the_schedule_of_the_euclidean_ball_is_not_scaled_to_the_budget() -> None:
     context = SearchContext(1000)
     assert Square(norm="l2").resolve(image_space(), context) == Square(norm="l2")
@@ -95,7 +115,9 @@ def test_the_window_shrinks_by_the_papers_schedule_scaled_to_the_budget() -> Non
 
 
 def test_a_pyramid_is_the_papers() -> None:
-    """Rings of height 1 / (k + 1)^2, counted from the middle, in two halves of opposite sign."""
+    """Rings of height 1 / (k + 1)^2, counted from the middle, in two halves of opposite sign
+    and equal norm.
+    """
     blank = torch.zeros(1, 1, 7, 7)
     corner = torch.tensor([1])
     pair = _squares.pyramid_pair(blank, corner, corner, torch.tensor([5]), torch.tensor([False]))
@@ -105,6 +127,7 @@ def test_a_pyramid_is_the_papers() -> None:
         distance = np.maximum(abs(rows - len(half) // 2), abs(columns - 2))
         for k in range(3):
             half += (distance <= k) / (k + 1) ** 2
+        half /= np.linalg.norm(half)
     expected = np.zeros((7, 7))
     expected[1:6, 1:6] = np.concatenate([upper, -lower])
     expected /= np.linalg.norm(expected)
