@@ -105,6 +105,8 @@ def search_spec(
     parameters = dict(problem.parameters)
     if method.takes_norm:
         parameters.setdefault("norm", problem.norm)
+    if problem.targeted:
+        parameters = {**method.targeted, **parameters}
     if method.radius_parameter:
         parameters.setdefault(method.radius_parameter, int(problem.eps))
     return StudySpec(
@@ -190,7 +192,8 @@ def _objective(problem: Problem, classes: Classes, label: int) -> ObjectiveSpec:
     if method_of(problem.attack).needs == "labels":
         quantities = (*classes.quantities, DISTANCES[problem.norm])
         return ObjectiveSpec("label", quantities, parameters={**named, "closest": True})
-    return ObjectiveSpec("margin", classes.quantities, parameters={**named, "scale": classes.scale})
+    kind = method_of(problem.attack).targeted_objective if problem.targeted else "margin"
+    return ObjectiveSpec(kind, classes.quantities, parameters={**named, "scale": classes.scale})
 
 
 def _criterion(problem: Problem, classes: Classes, label: int) -> CriterionSpec:

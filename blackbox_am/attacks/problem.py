@@ -33,6 +33,8 @@ class Method:
             input if the input is an image.
         takes_norm: whether the norm is one of its parameters.
         radius_parameter: its parameter that is the ball's radius, a whole number; empty for none.
+        targeted: its parameters in a targeted attack, where they are not given.
+        targeted_objective: what it maximises in a targeted attack, if it learns from scores.
     """
 
     norms: tuple[Norm, ...]
@@ -40,13 +42,21 @@ class Method:
     latents: Literal["ball", "range", "squashed"] = "ball"
     takes_norm: bool = True
     radius_parameter: str = ""
+    targeted: Mapping[str, Any] = field(default_factory=dict)
+    targeted_objective: Literal["margin", "cross_entropy"] = "margin"
 
 
 METHODS: Mapping[str, Method] = {
-    "square": Method(("linf", "l2")),
+    "square": Method(
+        ("linf", "l2"),
+        targeted={"budget": 10_000, "share": 0.1, "aspect": 16.0},
+        targeted_objective="cross_entropy",
+    ),
     "signhunter": Method(("linf", "l2")),
     "simba": Method(("linf", "l2")),
     "nes": Method(("linf", "l2")),
+    "bandits": Method(("linf", "l2")),
+    "parsimonious": Method(("linf",), takes_norm=False),
     "sparse_rs": Method(("l0",), takes_norm=False, radius_parameter="pixels"),
     "rays": Method(("linf",), "labels", "range", takes_norm=False),
     "hopskipjump": Method(("linf", "l2"), "labels", "range"),

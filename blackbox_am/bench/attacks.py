@@ -53,7 +53,10 @@ def attacks(
     for entry in attack_runs.ENTRIES:
         if entry.part in (part or PARTS) and entry.method in (methods or [entry.method]):
             say(f"{entry.part}: {entry.method} ...")
-            lines += attack_runs.lines_of(entry, assets, stimuli, labels, budget)
+            found = attack_runs.lines_of(entry, assets, stimuli, labels, budget)
+            for line in found:
+                say(f"    {line.name}: {line.value:.4g}")
+            lines += found
     if "rivals" in (part or PARTS) and not methods:
         model = resnet20(assets)
         lines += rival_attacks.lines(model, stimuli, labels, budget, say)

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from blackbox_am import plugins
+from blackbox_am.attacks.planning import Classes, Inputs, search_spec
 from blackbox_am.attacks.problem import METHODS, NORMS, Problem, chosen, method_of
 from blackbox_am.errors import InvalidInput, Unsupported
 
@@ -50,3 +51,27 @@ def test_an_attack_that_needs_scores_is_refused_where_there_are_labels():
 def test_l0_is_a_number_of_places():
     with pytest.raises(InvalidInput, match="number of places"):
         Problem("l0", 0.5)
+
+
+def test_a_targeted_square_maximises_the_cross_entropy_with_parameters_of_its_own():
+    classes = Classes(("head:0", "head:1"))
+    inputs = Inputs((3, 4, 4), 1, "m")
+
+    def spec(**given):
+        problem = Problem(attack="square", **given)
+        return search_spec(problem, classes, inputs, [0], [1])
+
+    plain, targeted = spec(), spec(targeted=True)
+    assert plain.targets[0].kind == "margin"
+    assert "budget" not in plain.optimizer.parameters
+    assert targeted.targets[0].kind == "cross_entropy"
+    assert targeted.targets[0].parameters["targeted"]
+    assert targeted.criteria[0].kind == "target_class"
+    assert targeted.optimizer.parameters["budget"] == 10_000
+    mine = spec(targeted=True, parameters={"budget": 500}).optimizer.parameters
+    assert mine["budget"] == 500
+
+
+def test_parameters_of_targeted_attacks_exist():
+    for name, method in METHODS.items():
+        attacks()[name](**method.targeted)

@@ -92,6 +92,9 @@ class Statistics:
             look better in these numbers.
         queries_of_attacked: queries of all inputs that were attacked to their end; a failure
             counts as the whole budget.
+        search_rows: queries of the search for all inputs.
+        padding_rows: rows that filled short batches, which change no answer; 0 for a model whose
+            rows have a price.
         rows, calls: what the oracle received, for all purposes.
         rows_per_call: their ratio; None without a call.
     """
@@ -110,6 +113,8 @@ class Statistics:
     success_rate: Proportion
     queries_of_successes: Queries
     queries_of_attacked: Queries
+    search_rows: int
+    padding_rows: int
     rows: int
     calls: int
     rows_per_call: float | None
@@ -124,7 +129,9 @@ def statistics(result: AttackResult) -> Statistics:
     robust = sum(not _is_wrong(one) for one in result.of(Outcome.FAILED))
     verified = [one.verified for one in result.of(Outcome.SUCCESS)]
     unverified = sum(one.verified is False for one in result.inputs)
-    calls = result.spent.calls
+    spent, calls = result.spent, result.spent.calls
+    searched = sum(one.queries for one in result.inputs)
+    measured = searched + spent.rows_apart + spent.retried_rows - spent.cache_hits
     return Statistics(
         total=len(result.inputs),
         correct=correct if labelled else None,
@@ -140,6 +147,8 @@ def statistics(result: AttackResult) -> Statistics:
         success_rate=proportion(success, success + failed),
         queries_of_successes=queries_of([one.queries for one in result.of(Outcome.SUCCESS)]),
         queries_of_attacked=queries_of(list(censored(result.attacked, result.budget))),
+        search_rows=searched,
+        padding_rows=max(spent.rows - measured, 0),
         rows=result.spent.rows,
         calls=calls,
         rows_per_call=result.spent.rows / calls if calls else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from blackbox_am.attacks.report.audit import Audit
 from blackbox_am.attacks.report.statistics import Statistics
@@ -64,7 +64,7 @@ def number_groups(
         Group("Shares, with 95 % interval", _shares(all_of)),
         Group("Queries, of the inputs that were fooled", _queries_of_successes(all_of)),
         Group("Queries, of all attacked inputs", _queries_of_attacked(all_of, budgets)),
-        Group("Oracle", _account(accounts)),
+        Group("Oracle", _account(all_of, accounts)),
     ]
 
 
@@ -111,10 +111,11 @@ def _queries_of_attacked(all_of: Sequence[Statistics], budgets: Sequence[int]) -
     return tuple(lines)
 
 
-def _account(accounts: Sequence[Accounting]) -> tuple[Line, ...]:
+def _account(all_of: Sequence[Statistics], accounts: Sequence[Accounting]) -> tuple[Line, ...]:
     """What the oracle received, by purpose; purposes without a row are left out."""
     names = {
         "rows": "rows, for all purposes",
+        "search_rows": "of these: search",
         "clean_rows": "of these: clean inputs",
         "probe_rows": "of these: repeatability test",
         "baseline_rows": "of these: natural images",
@@ -122,15 +123,20 @@ def _account(accounts: Sequence[Accounting]) -> tuple[Line, ...]:
         "verify_rows": "of these: verification",
         "surplus_rows": "of these: after a success, in one call",
         "retried_rows": "of these: lost answers",
+        "padding_rows": "of these: padding of short batches",
         "backward_rows": "rows backward, for gradients",
         "cache_hits": "rows that a cache answered instead",
         "calls": "calls",
         "retries": "of these: repeated",
         "cost": "cost",
     }
+    counts = [
+        {**asdict(account), "search_rows": one.search_rows, "padding_rows": one.padding_rows}
+        for one, account in zip(all_of, accounts, strict=True)
+    ]
     lines = []
     for field, name in names.items():
-        values = [getattr(account, field) for account in accounts]
+        values = [count[field] for count in counts]
         if any(values) or field in ("rows", "calls"):
             lines.append(Line(name, tuple(map(number, values))))
     ratios = [account.rows / account.calls if account.calls else None for account in accounts]

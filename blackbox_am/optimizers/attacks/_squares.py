@@ -24,7 +24,11 @@ def stripes(image: Image, stream: Stream) -> torch.Tensor:
 
 
 def painted(
-    images: torch.Tensor, side: torch.Tensor, stream: Stream, limits: tuple[torch.Tensor, ...]
+    images: torch.Tensor,
+    side: torch.Tensor,
+    stream: Stream,
+    limits: tuple[torch.Tensor, ...],
+    aspect: float = 1.0,
 ) -> torch.Tensor:
     """`images` with one sign for each channel in a window of random place.
 
@@ -36,8 +40,11 @@ def painted(
         side: (K,) int64, the window's side.
         stream: random numbers of this generation.
         limits: least and greatest values of a change, each (K or 1, C, H, W).
+        aspect: greatest ratio of the longer side of a window to the shorter side.
     """
-    window = _window(images, side, stream)
+    window = (
+        _rectangle(images, side, stream, aspect) if aspect > 1 else _window(images, side, stream)
+    )
     colours = signs(stream, 2, images.shape[1], 1, 1)
     first, second = (torch.where(window, colour, images) for colour in colours.unbind(1))
     inverted = torch.where(window, -colours[:, 0], images)
@@ -48,10 +55,49 @@ def painted(
     return torch.where(~same, first, torch.where(~again, second, inverted))
 
 
+def turned_columns(
+    images: torch.Tensor, proposed: torch.Tensor, side: torch.Tensor, part: float, stream: Stream
+) -> torch.Tensor:
+    """`proposed` (K, C, H, W), or for a random share `part` of the targets `images` with opposite
+    signs in `side` (K,) neighbouring columns of one channel.
+    """
+    channels, _, width = images.shape[1:]
+    place = stream.uniform(3)
+    left = (place[:, 0] * (width - side + 1)).to(torch.int64)[:, None]
+    columns = torch.arange(width, device=images.device)
+    inside = (columns >= left) & (columns < left + side[:, None])
+    channel = (place[:, 1] * channels).to(torch.int64).clamp(max=channels - 1)
+    mine = torch.arange(channels, device=images.device) == channel[:, None]
+    both = mine[:, :, None, None] & inside[:, None, None, :]
+    turns = (place[:, 2] < part)[:, None, None, None]
+    return torch.where(turns, torch.where(both, -images, images), proposed)
+
+
 def _window(images: torch.Tensor, side: torch.Tensor, stream: Stream) -> torch.Tensor:
     """(K, 1, H, W) bool: a square of random place; a part of the line if H is 1."""
     top, left = _corner(images, side, stream)
     return _inside(images, top, left, side)
+
+
+def _rectangle(
+    images: torch.Tensor, side: torch.Tensor, stream: Stream, aspect: float
+) -> torch.Tensor:
+    """(K, 1, H, W) bool: a rectangle of random place and shape with about side^2 pixels.
+
+    The logarithm of the ratio of height to width is uniform up to that of `aspect`. The height of
+    a line is 1.
+    """
+    height, width = images.shape[2:]
+    place = stream.uniform(3)
+    factor = aspect ** (place[:, 2] - 0.5)
+    tall = (side * factor).round().clamp(1, height).to(torch.int64)
+    wide = (side / factor).round().clamp(1, width).to(torch.int64)
+    top = (place[:, 0] * (height - tall + 1)).to(torch.int64)
+    left = (place[:, 1] * (width - wide + 1)).to(torch.int64)
+    rows, columns = _offsets(images, top, left)
+    inside = (rows >= 0) & (rows < tall[:, None, None])
+    inside = inside & (columns >= 0) & (columns < wide[:, None, None])
+    return inside[:, None]
 
 
 def _corner(
@@ -108,15 +154,25 @@ def _starts(length: int, side: int) -> list[int]:
     return [margin + index * side for index in range(count)]
 
 
-def moved(images: torch.Tensor, side: torch.Tensor, stream: Stream) -> torch.Tensor:
+def moved(
+    images: torch.Tensor, side: torch.Tensor, stream: Stream, *, striped: bool
+) -> torch.Tensor:
     """`images` (K, C, H, W) of norm 1 with the energy of two windows moved into a new pair of
     pyramids in the first of them.
+
+    Args:
+        images: of norm 1, or shorter where the range of the input cut something off.
+        side: (K,) int64, the side of the windows.
+        stream: random numbers of this generation.
+        striped: whether each column of the pyramids has a sign of its own in each channel, instead
+            of one sign for each channel and opposite signs of the pyramids.
     """
-    channels = images.shape[1]
+    channels, height, width = images.shape[1:]
+    striped = striped and height > 1
     corner = _corner(images, side, stream)
     here, there = _inside(images, *corner, side), _window(images, side, stream)
     pair = pyramid_pair(images, *corner, side, stream.uniform(1)[:, 0] < 0.5)
-    pair = pair * signs(stream, channels, 1, 1)
+    pair = (pair.abs() if striped else pair) * signs(stream, channels, 1, width if striped else 1)
     free = (1 - _square_sum(images.flatten(1)))[..., None].clamp(min=0) / channels
     energy = _square_sum((images * (here | there)).flatten(2)) + free
     old = images * here
@@ -158,8 +214,14 @@ def pyramid_pair(
         distance = torch.maximum(distance, (across - half).abs())
     sums = _ring_sums(max(images.shape[2:]) + 2, images)
     value = (sums[half + 1] - sums[distance.clamp(max=len(sums) - 1)]).clamp(min=0)
-    value = torch.where(second, -value, value)[:, None] * _inside(images, top, left, side)
-    return value / _norm(value.flatten(1))[:, :, None, None]
+    value = value[:, None] * _inside(images, top, left, side)
+    upper, lower = (_scaled(value * part[:, None]) for part in (~second, second))
+    return _scaled(upper - lower)
+
+
+def _scaled(images: torch.Tensor) -> torch.Tensor:
+    """`images` (K, 1, H, W), each divided by its norm."""
+    return images / _norm(images.flatten(1))[:, :, None, None]
 
 
 def _ring_sums(count: int, like: torch.Tensor) -> torch.Tensor:

@@ -46,6 +46,43 @@ def test_a_proposal_changes_one_window_and_is_kept_if_it_is_no_worse() -> None:
     assert torch.equal(search.state.change[0], best)
 
 
+def test_windows_have_any_shape_up_to_the_aspect() -> None:
+    shapes = set()
+    images = torch.zeros(1, 1, 16, 16)
+    side = torch.tensor([4])
+    limits = (-torch.ones_like(images), torch.ones_like(images))
+    for generation in range(60):
+        stream = Stream(7, "ask", generation, (0,))
+        places = _squares.painted(images, side, stream, limits, 4.0)[0, 0].nonzero()
+        height, width = (places.max(0).values - places.min(0).values + 1).tolist()
+        assert len(places) == height * width
+        assert 11 <= height * width <= 21  # 16 pixels, up to rounding
+        shapes.add((height, width))
+    assert {min(h for h, _ in shapes), max(h for h, _ in shapes)} == {2, 8}
+    assert {min(w for _, w in shapes), max(w for _, w in shapes)} == {2, 8}
+
+
+def test_a_turn_changes_the_signs_of_neighbouring_columns_of_one_channel() -> None:
+    images = torch.rand(4, 3, 5, 9) + 0.1
+    side = torch.tensor([1, 2, 3, 4])
+    stream = Stream(7, "ask", 1, (0, 1, 2, 3))
+    turned = _squares.turned_columns(images, torch.zeros_like(images), side, 1.0, stream)
+    assert torch.equal(turned.abs(), images)
+    for image, wide in zip(turned < 0, side.tolist(), strict=True):
+        channel, _, column = image.nonzero(as_tuple=True)
+        assert len(channel.unique()) == 1
+        assert len(channel) == 5 * wide
+        assert int(column.max() - column.min()) == wide - 1
+    never = _squares.turned_columns(images, images * 2, side, 0.0, stream)
+    assert torch.equal(never, images * 2)
+
+
+@pytest.mark.parametrize("aspect", [0.5, float("inf"), float("nan")])
+def test_an_aspect_below_1_is_refused(aspect: float) -> None:
+    with pytest.raises(ValueError, match="aspect must be 1 or more"):
+        Square(aspect=aspect)
+
+
 def test_the_first_change_of_the_euclidean_ball_is_stripes_or_tiles() -> None:
     stripes, tiles = (
         Search(Square(norm="l2", start=start), image_space()).ask()[:, 0].reshape(3, 3, 8, 9)
@@ -55,6 +92,26 @@ def test_the_first_change_of_the_euclidean_ball_is_stripes_or_tiles() -> None:
     assert not torch.equal(tiles, tiles[:, :, :1].expand_as(tiles))
     for first in (stripes, tiles):
         assert first.flatten(1).norm(dim=1).tolist() == pytest.approx([1.0] * 3, abs=1e-5)
+
+
+@pytest.mark.parametrize("texture", ["stripes", "plain"])
+def test_a_new_pair_of_pyramids_has_signs_by_column_or_by_half(texture: str) -> None:
+    images = torch.zeros(2, 3, 16, 16)
+    side = torch.full((2,), 7)
+    signs = set()
+    for generation in range(20):
+        new = _squares.moved(
+            images, side, Stream(3, "ask", generation, (0, 1)), striped=texture == "stripes"
+        )
+        assert new.flatten(1).norm(dim=1).tolist() == pytest.approx([1.0] * 2, abs=1e-5)
+        for channel in new.flatten(0, 1):
+            there = [column[column != 0].sign() for column in channel.T if (column != 0).any()]
+            one_sign = [bool((column == column[0]).all()) for column in there]
+            if texture == "stripes":
+                assert all(one_sign)
+            signs.add(tuple(float(column[0]) for column in there))
+    # Plain halves are above each other, or beside each other: 3 and 4 columns of one sign.
+    assert (len(signs) > 40) if texture == "stripes" else (len(signs) <= 6)
 
 
 def test_the_schedule_of_the_euclidean_ball_is_not_scaled_to_the_budget() -> None:
@@ -95,7 +152,9 @@ def test_the_window_shrinks_by_the_papers_schedule_scaled_to_the_budget() -> Non
 
 
 def test_a_pyramid_is_the_papers() -> None:
-    """Rings of height 1 / (k + 1)^2, counted from the middle, in two halves of opposite sign."""
+    """Rings of height 1 / (k + 1)^2, counted from the middle, in two halves of opposite sign
+    and equal norm.
+    """
     blank = torch.zeros(1, 1, 7, 7)
     corner = torch.tensor([1])
     pair = _squares.pyramid_pair(blank, corner, corner, torch.tensor([5]), torch.tensor([False]))
@@ -105,6 +164,7 @@ def test_a_pyramid_is_the_papers() -> None:
         distance = np.maximum(abs(rows - len(half) // 2), abs(columns - 2))
         for k in range(3):
             half += (distance <= k) / (k + 1) ** 2
+        half /= np.linalg.norm(half)
     expected = np.zeros((7, 7))
     expected[1:6, 1:6] = np.concatenate([upper, -lower])
     expected /= np.linalg.norm(expected)
