@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.scores import Scale
 from blackbox_am.core.types import Best
+from blackbox_am.errors import InvalidInput
 
 FloatArray = NDArray[np.float64]
 
@@ -56,6 +57,21 @@ class Answers:
         known = self.scores[self.known]
         bits = bool(((known == 0) | (known == 1)).all())
         return self.numbers or bool(len(known) and bits and (known.sum(axis=1) == 1).all())
+
+    def check(self, name: str) -> None:
+        """Check that single numbers are numbers of classes.
+
+        Raises:
+            InvalidInput: if one is no whole number from 0.
+        """
+        known = self.scores[self.known]
+        if self.numbers and not ((known >= 0) & (known == np.rint(known))).all():
+            wrong = float(known[(known < 0) | (known != np.rint(known))][0])
+            raise InvalidInput(
+                f"layer: one unit of {name} must be the number of the predicted class, got "
+                f"{wrong:g}; of two classes give both scores, such as p and 1 - p",
+                field="layer",
+            )
 
     @property
     def known(self) -> NDArray[np.bool_]:

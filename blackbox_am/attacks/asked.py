@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.attacks.inputs import Given, as_pixels, labels_in
+from blackbox_am.attacks.inputs import Given, as_numbers, as_pixels, labels_in
 from blackbox_am.attacks.labels import Goals
 from blackbox_am.attacks.problem import Norm, Problem
 from blackbox_am.errors import InvalidInput
@@ -51,8 +51,7 @@ class Asked:
         Raises:
             InvalidInput: for limits that cannot work.
         """
-        if self.bits in (None, 8):
-            given = as_pixels(given)
+        given = as_pixels(given) if self.bits in (None, 8) else as_numbers(given)
         pictures = given.stimuli.dtype == np.uint8
         bits = (8 if pictures else 0) if self.bits is None else self.bits
         goals = Goals(given.names, self._labels(given), self._targets(given))
@@ -78,11 +77,15 @@ class Asked:
         if self.labels is None or (isinstance(self.labels, str) and self.labels == "auto"):
             return given.labels
         if isinstance(self.labels, (str, Path)):
-            return labels_in(self.labels, given.names)
-        return list(self.labels)
+            return labels_in(self.labels, given)
+        return np.asarray(self.labels).reshape(-1).tolist()
 
     def _targets(self, given: Given) -> Sequence[Any] | str | int | None:
         targets = self.targets
         if isinstance(targets, Path) or (isinstance(targets, str) and Path(targets).is_file()):
-            return labels_in(targets, given.names)
-        return targets if targets is None or isinstance(targets, (str, int)) else list(targets)
+            return labels_in(targets, given, "targets")
+        if targets is None or isinstance(targets, str):
+            return targets
+        if np.ndim(targets) == 0:
+            return int(targets)  # type: ignore[arg-type]  # a number of numpy is no int
+        return np.asarray(targets).reshape(-1).tolist()

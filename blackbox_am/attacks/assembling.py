@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,13 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.attacks.answers import Answers
+from blackbox_am.attacks.distances import NORMS, changes_between, distances
 from blackbox_am.attacks.inputs import Given
 from blackbox_am.attacks.planning import Classes, Inputs
-from blackbox_am.attacks.problem import Problem
+from blackbox_am.attacks.problem import Problem, method_of
 from blackbox_am.attacks.results import AttackedInput, AttackResult, Outcome, float_stimuli
 from blackbox_am.attacks.running import Found
 from blackbox_am.core.types import Accounting, Purpose, StopReason
 from blackbox_am.version import __version__
+
+
+@dataclass(frozen=True)
+class Again:
+    """The stored adversarial inputs, and what the model says of them afresh.
+
+    Attributes:
+        stored: (N, *input) the adversarial inputs; the clean ones where there is none.
+        told: the predicted class and its score, by position, of the inputs that were to be measured
+            again; None where there is no answer.
+        found: the study that measured them; None if there was none.
+    """
+
+    stored: NDArray[Any]
+    told: Mapping[int, tuple[int | None, float | None]]
+    found: Found | None
+
+    @classmethod
+    def nothing(cls, given: Given) -> Again:
+        """Before anything was found."""
+        return cls(given.stimuli.copy(), {}, None)
 
 
 @dataclass(frozen=True)
@@ -50,21 +72,18 @@ class Attacked:
     among: Collection[int] | None = None
 
 
-def assembled(
-    ran: Attacked, clean: Found, searched: Found | None, verified: Found | None
-) -> AttackResult:
+def assembled(ran: Attacked, clean: Found, searched: Found | None, again: Again) -> AttackResult:
     """The result.
 
     Args:
         ran: the attack.
         clean: the study of the clean inputs.
         searched: the study that attacked; None if no input could be attacked.
-        verified: the study that measured the adversarial inputs afresh; None if there are none.
+        again: the stored adversarial inputs, measured afresh.
     """
-    found = [one for one in (clean, searched, verified) if one is not None]
+    found = [one for one in (clean, searched, again.found) if one is not None]
     problem, given = ran.problem, ran.given
-    adversarial, again = _adversarial(ran, searched, verified)
-    rows = [_row(ran, index, searched, again, adversarial) for index in range(ran.inputs.count)]
+    rows = [_row(ran, index, clean, searched, again) for index in range(ran.inputs.count)]
     unread = [
         AttackedInput(len(rows) + place, name, Outcome.ERROR, message=reason)
         for place, (name, reason) in enumerate(given.unread)
@@ -72,7 +91,7 @@ def assembled(
     blank = np.zeros((len(unread), *given.stimuli.shape[1:]), given.stimuli.dtype)
     spent = _spent(clean, Purpose.CLEAN) if ran.among is None else Accounting()
     spent += Accounting() if searched is None else searched.progress.spent
-    spent += Accounting() if verified is None else _spent(verified, Purpose.VERIFY)
+    spent += Accounting() if again.found is None else _spent(again.found, Purpose.VERIFY)
     warnings = [one.progress.warning for one in found if one.progress.warning]
     scores = np.full((len(unread), ran.clean.scores.shape[1]), np.nan)
     stopped = [one.progress.message for one in found if not one.ended]
@@ -89,13 +108,20 @@ def assembled(
         classes=ran.classes.names,
         inputs=(*rows, *unread),
         clean=np.concatenate([given.stimuli, blank]),
-        adversarial=np.concatenate([adversarial, blank]),
+        adversarial=np.concatenate([again.stored, blank]),
         spent=spent,
         warnings=tuple(dict.fromkeys([*warnings, *stopped])),
         complete=not stopped,
         own_labels=ran.own_labels,
         scores=None if ran.clean.labels_only else np.concatenate([ran.clean.scores, scores]),
     )
+
+
+def as_stored(dtype: np.dtype[Any], stimulus: NDArray[Any] | None) -> NDArray[Any]:
+    """A rendered stimulus as it is stored: with 8 bits as uint8."""
+    assert stimulus is not None  # runners render the best candidates
+    values = float_stimuli(stimulus)
+    return np.rint(values * 255).astype(np.uint8) if dtype == np.uint8 else values
 
 
 def _identity(ran: Attacked) -> dict[str, str]:
@@ -117,40 +143,11 @@ def _spent(found: Found, purpose: Purpose) -> Accounting:
     return replace(spent, **{purpose.value: own})
 
 
-def _adversarial(
-    ran: Attacked, searched: Found | None, verified: Found | None
-) -> tuple[NDArray[Any], dict[int, tuple[int | None, float | None]]]:
-    """(N, *input) adversarial inputs, the clean ones where there is none; and the model's fresh
-    answer, class and score, by position.
-    """
-    adversarial = ran.given.stimuli.copy()
-    again: dict[int, tuple[int | None, float | None]] = {}
-    if searched is not None:
-        for best in searched.best:
-            adversarial[ran.rows[best.target]] = _as(adversarial.dtype, best.stimulus)
-    if searched is None or verified is None:
-        return adversarial, again
-    measured = [int(ran.rows[best.target]) for best in searched.best]
-    answers = Answers.of(verified.best, len(measured), len(ran.classes.quantities))
-    for place, index in enumerate(measured):
-        again[index] = answers.label(place), answers.score(place)
-    return adversarial, again
-
-
-def _as(dtype: np.dtype[Any], stimulus: NDArray[Any] | None) -> NDArray[Any]:
-    assert stimulus is not None  # runners render the best candidates
-    values = float_stimuli(stimulus)
-    return np.rint(values * 255).astype(np.uint8) if dtype == np.uint8 else values
-
-
 def _row(
-    ran: Attacked,
-    index: int,
-    searched: Found | None,
-    again: dict[int, tuple[int | None, float | None]],
-    adversarial: NDArray[Any],
+    ran: Attacked, index: int, clean: Found, searched: Found | None, again: Again
 ) -> AttackedInput:
-    clean = ran.clean
+    """The result for one input."""
+    answers = ran.clean
     wanted = None if ran.wanted is None else int(ran.wanted[index])
     label = int(ran.labels[index]) if ran.labels[index] >= 0 else None
     row = AttackedInput(
@@ -159,62 +156,69 @@ def _row(
         Outcome.UNFINISHED,
         label,
         wanted,
-        clean_label=clean.label(index),
-        clean_score=clean.score(index),
+        clean_label=answers.label(index),
+        clean_score=answers.score(index),
     )
-    if not clean.known[index]:
+    if not answers.known[index]:
+        if not clean.ended:
+            return row
         message = "the model gave no finite answer to the clean input"
         return replace(row, outcome=Outcome.ERROR, message=message)
     if index not in ran.rows:
-        message = (
-            "an attack before this one has fooled the model"
-            if ran.among is not None and index not in ran.among and clean.label(index) == label
-            else _why_not(clean.label(index), label)
-        )
-        return replace(row, outcome=Outcome.SKIPPED, message=message)
+        return replace(row, outcome=Outcome.SKIPPED, message=_why_not(row))
     if searched is None:
         return row
-    target = searched.progress.targets[int(np.flatnonzero(ran.rows == index)[0])]
-    row = replace(row, queries=target.queries, distances=_distances(ran, index, adversarial))
+    place = int(np.flatnonzero(ran.rows == index)[0])
+    target = searched.progress.targets[place]
+    row = replace(row, queries=target.queries, distances=_distances(ran, index, again.stored))
+    label, score = again.told.get(index, (None, None))
+    row = replace(row, adversarial_label=label, adversarial_score=score)
     if target.stop_reason is StopReason.NONE:
         return row
     if target.stop_reason is not StopReason.SUCCESS:
-        label, score = again.get(index, (None, None))
-        return replace(
-            row, outcome=Outcome.FAILED, adversarial_label=label, adversarial_score=score
-        )
-    if index not in again:
-        return row
-    return _judged(row, *again[index])
+        return replace(row, outcome=Outcome.FAILED, message=_closest(ran, target.best_score))
+    if label is None:
+        return _without_answer(row, again)
+    return _judged(row)
 
 
-def _why_not(answer: int | None, label: int | None) -> str:
+def _why_not(row: AttackedInput) -> str:
     """Why an input is not attacked."""
-    if answer != label:
+    if row.clean_label != row.label:
         return "the model classifies the clean input as another class"
-    return "the model answers with the wanted class already"
+    if row.target is not None and row.target in (row.label, row.clean_label):
+        return "the wanted class is the class of the clean input"
+    return "an attack before this one has fooled the model"
 
 
-def _judged(row: AttackedInput, label: int | None, score: float | None) -> AttackedInput:
+def _closest(ran: Attacked, score: float | None) -> str:
+    """How close an attack from outside the ball has come."""
+    if method_of(ran.problem.attack).latents != "range" or not score or score <= 0:
+        return ""
+    return f"the closest input that fools the model is at a distance of {1 / score - 1:.4g}"
+
+
+def _without_answer(row: AttackedInput, again: Again) -> AttackedInput:
+    """A success of which the stored input has no fresh answer."""
+    if again.found is None or not again.found.ended:
+        return row
+    message = "the model gave no finite answer when the adversarial input was measured afresh"
+    return replace(row, outcome=Outcome.ERROR, message=message)
+
+
+def _judged(row: AttackedInput) -> AttackedInput:
     """A success, after its adversarial input was measured afresh."""
-    fooled = label is not None and (
-        label == row.target if row.target is not None else label != row.label
+    fooled = (
+        row.adversarial_label == row.target
+        if row.target is not None
+        else row.adversarial_label != row.label
     )
-    row = replace(row, adversarial_label=label, adversarial_score=score, verified=fooled)
     if fooled:
-        return replace(row, outcome=Outcome.SUCCESS)
+        return replace(row, outcome=Outcome.SUCCESS, verified=True)
     message = "the model was fooled once, and not again when the input was measured afresh"
-    return replace(row, outcome=Outcome.FAILED, message=message)
+    return replace(row, outcome=Outcome.FAILED, verified=False, message=message)
 
 
-def _distances(ran: Attacked, index: int, adversarial: NDArray[Any]) -> dict[str, float]:
-    given = ran.given.stimuli[index]
-    change = adversarial[index].astype(np.float64) - given.astype(np.float64)
-    if given.dtype == np.uint8:
-        change /= 255
-    places = (change != 0).any(0) if change.ndim == 3 else change != 0
-    return {
-        "linf": float(np.abs(change).max()),
-        "l2": float(np.sqrt(np.square(change).sum())),
-        "l0": float(places.sum()),
-    }
+def _distances(ran: Attacked, index: int, stored: NDArray[Any]) -> dict[str, float]:
+    change = changes_between(ran.given.stimuli[index : index + 1], stored[index : index + 1])
+    return {norm: float(distances(change, norm)[0]) for norm in NORMS}

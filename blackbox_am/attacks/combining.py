@@ -54,5 +54,10 @@ def combined(results: Sequence[AttackResult]) -> AttackResult:
 
 
 def _after(before: AttackedInput, later: AttackedInput) -> AttackedInput:
-    """The result for an input that an earlier attack has left."""
-    return replace(later, queries=before.queries + later.queries)
+    """The result for an input that an earlier attack has left. A success of the earlier attack that
+    did not repeat is still told if the later attack has none.
+    """
+    both = replace(later, queries=before.queries + later.queries)
+    if later.outcome is Outcome.SUCCESS or before.verified is not False:
+        return both
+    return replace(both, verified=False, message=before.message)

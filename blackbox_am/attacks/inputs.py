@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
+import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blackbox_am.attacks.results import float_stimuli
 from blackbox_am.core.pictures import pictures_in, read_pixels
 from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, ShapeMismatch
 
 Array = NDArray[Any]
+
+HEADERS = ("label", "labels", "class", "target", "targets", "y")
+"""First lines of a file of labels that are no label, in small letters."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,7 @@ def given_inputs(
 
 
 def _from_folder(folder: Path, shape: tuple[int, ...] | None) -> Given:
-    if shape is None:
-        first = read_pixels(pictures_in(folder)[0], 3)
-        shape = tuple(first.shape)
+    shape = _first_shape(folder) if shape is None else shape
     if len(shape) != 3 or shape[0] not in (1, 3):
         raise ShapeMismatch(
             f"images: pictures are inputs of shape (1 or 3, height, width), and the model takes "
@@ -104,6 +107,14 @@ def _from_folder(folder: Path, shape: tuple[int, ...] | None) -> Given:
     return Given(np.stack(pixels), tuple(names), unread=tuple(unread))
 
 
+def _first_shape(folder: Path) -> tuple[int, ...]:
+    """The shape of the first picture that can be read; of a colour picture if there is none."""
+    for path in pictures_in(folder):
+        with suppress(InvalidSpec):
+            return tuple(read_pixels(path, 3).shape)
+    return (3, 1, 1)
+
+
 def _from_npz(path: Path, shape: tuple[int, ...] | None) -> Given:
     arrays = _loaded(path)
     found = next((arrays[name] for name in ("images", "inputs", "x") if name in arrays), None)
@@ -122,7 +133,7 @@ def _loaded(path: Path) -> Any:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
             return dict(loaded) if path.suffix == ".npz" else loaded
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InvalidInput(
             f"images: {str(path)!r} cannot be read as {path.suffix[1:]}: {error}", field="images"
         ) from error
@@ -139,6 +150,13 @@ def _from_array(array: Array, shape: tuple[int, ...] | None, labels: Array | Non
             f"{', '.join(map(str, shape))}), got {array.shape}",
             field="images",
         )
+    if len(shape) == 3 and shape[0] not in (1, 3) and shape[2] in (1, 3):
+        raise ShapeMismatch(
+            f"images: expected (channels, height, width), got the shape {shape}, which has the "
+            "channels last; give a model that takes channels first, such as a function that "
+            "exchanges the axes",
+            field="images",
+        )
     if array.dtype.kind not in "fu" or (array.dtype.kind == "u" and array.dtype != np.uint8):
         raise InvalidInput(
             f"images: expected uint8, or floats in [0, 1], got {array.dtype.name}", field="images"
@@ -151,7 +169,7 @@ def _from_array(array: Array, shape: tuple[int, ...] | None, labels: Array | Non
             "or give them as uint8",
             field="images",
         )
-    given = None if labels is None else tuple(np.asarray(labels).tolist())
+    given = None if labels is None else tuple(np.asarray(labels).reshape(-1).tolist())
     return Given(stimuli, tuple(f"{index}" for index in range(len(stimuli))), given)
 
 
@@ -161,10 +179,10 @@ def _within(stimuli: Array) -> bool:
 
 
 def as_pixels(given: Given) -> Given:
-    """The same inputs as uint8 if every value is a whole number of 255ths, as in pictures; other
-    inputs unchanged.
+    """The same inputs as uint8 if they are pictures: images of which every value is a whole number
+    of 255ths. Other inputs are unchanged.
     """
-    if given.stimuli.dtype == np.uint8:
+    if given.stimuli.dtype == np.uint8 or given.stimuli.ndim != 4:
         return given
     steps = given.stimuli.astype(np.float64) * 255
     pixels = np.rint(steps)
@@ -173,42 +191,58 @@ def as_pixels(given: Given) -> Given:
     return replace(given, stimuli=pixels.astype(np.uint8))
 
 
-def labels_in(path: str | os.PathLike[str], names: Sequence[str]) -> list[str]:
+def as_numbers(given: Given) -> Given:
+    """The same inputs as float32 in [0, 1]."""
+    return replace(given, stimuli=float_stimuli(given.stimuli))
+
+
+def labels_in(path: str | os.PathLike[str], given: Given, field: str = "labels") -> list[str]:
     """A label for each input, from a text file.
 
     Args:
-        path: a file with one label in a line, in the order of the inputs; or with a file name and
-            its label in a line, separated by a comma. A header is skipped.
-        names: of the inputs.
+        path: a file with one label in a line, in the order of the inputs (those that could not be
+            read have lines too, or none has); or with a file name and its label in a line,
+            separated by a comma. A header is skipped.
+        given: the inputs.
+        field: what the labels are, for messages: `labels` or `targets`.
 
     Raises:
         NotFound: if the file does not exist.
         InvalidInput: if a line cannot be read, or an input has no label.
     """
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
             lines = [line for line in csv.reader(file) if line and any(line)]
     except FileNotFoundError as error:
-        raise NotFound(f"labels: there is no file {str(path)!r}", field="labels") from error
+        raise NotFound(f"{field}: there is no file {str(path)!r}", field=field) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInput(
-            f"labels: {str(path)!r} cannot be read: {error}", field="labels"
-        ) from None
+        raise InvalidInput(f"{field}: {str(path)!r} cannot be read: {error}", field=field) from None
     if all(len(line) == 1 for line in lines):
-        return [line[0].strip() for line in lines]
+        return _by_order([line[0].strip() for line in lines], given)
     wrong = next((line for line in lines if len(line) != 2), None)
     if wrong is not None:
         raise InvalidInput(
-            f"labels: expected one label in a line, or a name and its label, got "
+            f"{field}: expected one label in a line, or a name and its label, got "
             f"{','.join(wrong)!r} in {str(path)!r}",
-            field="labels",
+            field=field,
         )
     known = {name.strip(): label.strip() for name, label in lines}
-    missing = [name for name in names if name not in known]
+    missing = [name for name in given.names if name not in known]
     if missing:
         raise InvalidInput(
-            f"labels: {str(path)!r} has no label for {missing[0]}"
+            f"{field}: {str(path)!r} has no label for {missing[0]}"
             + (f" and {len(missing) - 1} other inputs" if len(missing) > 1 else ""),
-            field="labels",
+            field=field,
         )
-    return [known[name] for name in names]
+    return [known[name] for name in given.names]
+
+
+def _by_order(labels: list[str], given: Given) -> list[str]:
+    """The labels of the inputs that could be read; another number of them is refused later."""
+    every = sorted([*given.names, *(name for name, _ in given.unread)])
+    if len(labels) - 1 in (len(given.names), len(every)) and labels[0].lower() in HEADERS:
+        labels = labels[1:]
+    if not given.unread or len(labels) != len(every):
+        return labels
+    by_name = dict(zip(every, labels, strict=True))
+    return [by_name[name] for name in given.names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,12 +41,31 @@ class Goals:
         """Whether the attack is targeted."""
         return self.targets is not None
 
+    @property
+    def _one_by_one(self) -> bool:
+        """Whether a wanted class was given for each input."""
+        return self.targets is not None and not isinstance(self.targets, (str, int))
+
+    def check(self) -> None:
+        """Check that there is a label, and a wanted class, for each input.
+
+        Raises:
+            InvalidInput: if there are more or fewer.
+        """
+        for field, given in (("labels", self.labels), ("targets", self.targets)):
+            if given is None or isinstance(given, (str, int)) or len(given) == len(self.names):
+                continue
+            raise InvalidInput(
+                f"{field}: expected {len(self.names)}, one for each input, got {len(given)}",
+                field=field,
+            )
+
     def resolved(self, answers: Answers, classes: Classes) -> tuple[Labels, Labels | None]:
         """(N,) true classes, -1 where they are unknown, and (N,) wanted classes.
 
         Raises:
-            InvalidInput: for another number of labels than of inputs, a class that does not exist,
-                or a wanted class that is the true class.
+            InvalidInput: for a class that does not exist, or a wanted class, given for one input,
+                that is its true class. Of one class for all, such inputs are left out.
             Unsupported: for a rule that needs scores, if the model tells only labels.
         """
         labels = answers.labels
@@ -55,7 +75,7 @@ class Goals:
             return labels, None
         wanted = self._wanted(answers, classes, labels)
         same = np.flatnonzero((wanted == labels) & (labels >= 0))
-        if len(same):
+        if len(same) and self._one_by_one:
             index = int(same[0])
             raise InvalidInput(
                 f"targets: the wanted class of {self.names[index]} is its true class, "
@@ -82,13 +102,9 @@ class Goals:
         return self._numbers("targets", self.targets, classes)
 
     def _numbers(self, field: str, given: Sequence[Any], classes: Classes) -> Labels:
-        if len(given) != len(self.names):
-            raise InvalidInput(
-                f"{field}: expected {len(self.names)}, one for each input, got {len(given)}",
-                field=field,
-            )
         count = None if len(classes.quantities) == 1 else len(classes.quantities)
-        known = {name: number for number, name in enumerate(classes.names)}
+        counts = Counter(classes.names)
+        known = {n: number for number, n in enumerate(classes.names) if counts[n] == 1}
         return np.array(
             [
                 _number(field, one, name, known, count)
@@ -99,7 +115,8 @@ class Goals:
 
 
 def _number(field: str, given: Any, of: str, known: Mapping[str, int], count: int | None) -> int:
-    text = str(given).strip()
+    whole = isinstance(given, float) and given.is_integer()
+    text = str(int(given) if whole else given).strip()
     if text in known:
         return known[text]
     try:

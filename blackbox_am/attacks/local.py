@@ -17,8 +17,8 @@ from blackbox_am import plugins
 from blackbox_am.attacks.asked import Asked, Labels
 from blackbox_am.attacks.classes import classes_of
 from blackbox_am.attacks.inputs import Given, given_inputs
-from blackbox_am.attacks.planning import GENERATOR, Inputs
-from blackbox_am.attacks.problem import Norm
+from blackbox_am.attacks.planning import GENERATOR, Inputs, generator_spec
+from blackbox_am.attacks.problem import Norm, Problem
 from blackbox_am.attacks.results import AttackResult, float_stimuli
 from blackbox_am.attacks.run import Run, run
 from blackbox_am.attacks.running import Found
@@ -26,7 +26,7 @@ from blackbox_am.attacks.transfer import suggestions_of
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.spec import StartSpec, StudySpec
+from blackbox_am.core.spec import OptimizerSpec, StudySpec
 from blackbox_am.core.types import StudyProgress
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import local
@@ -148,10 +148,12 @@ def attack_as(
         name,
         fingerprint=model.fingerprint().digest,
     )
+    for problem in problems:
+        _check(problem, inputs, given)
     with ExitStack() as opened:
         kept = opened.enter_context(closing(SQLStore(os.fspath(store))))
         runner = LocalRunner(
-            model, given, kept, study_id, catalogue, device, adopt, on_progress, on_message
+            model, kept, study_id, catalogue, device, adopt, on_progress, on_message
         )
         classes = classes_of(model.describe(), layer, name)
         suggest = None if surrogate is None else suggestions_of(surrogate, catalogue, device)
@@ -164,11 +166,24 @@ def _model(oracle: Any, images: Any, catalogue: Catalogue, device: str) -> tuple
         model = catalogue.oracle(oracle) if isinstance(oracle, str) else oracle
         return given_inputs(images, tuple(model.describe().stimulus_shape)), model
     given = given_inputs(images)
-    return given, oracle_of(oracle, _generator({}, given), catalogue, device)
+    return given, oracle_of(oracle, _generator({}, given.stimuli), catalogue, device)
 
 
-def _generator(parameters: Mapping[str, Any], given: Given) -> Generator:
-    wanted = {**parameters, "inputs": float_stimuli(given.stimuli)}
+def _check(problem: Problem, inputs: Inputs, given: Given) -> None:
+    """Check what can be checked before the classifier is asked.
+
+    Raises:
+        InvalidInput: for an unknown attack, its parameters, or a ball smaller than one step.
+    """
+    if problem.attack == "auto":
+        return
+    plugins.build_optimizer(OptimizerSpec(problem.attack, dict(problem.parameters)))
+    spec = generator_spec(problem, inputs, range(inputs.count))
+    _ = _generator(spec.parameters, given.stimuli).space
+
+
+def _generator(parameters: Mapping[str, Any], stimuli: NDArray[Any]) -> Generator:
+    wanted = {**parameters, "inputs": float_stimuli(stimuli)}
     generator = plugins.generators.build(GENERATOR, wanted)
     assert isinstance(generator, Generator)
     return generator
@@ -180,7 +195,6 @@ class LocalRunner:
 
     Attributes:
         model: the classifier.
-        given: the inputs.
         store: of the studies.
         study_id: the beginning of their ids.
         catalogue: for optimizers that use a network of it.
@@ -189,7 +203,6 @@ class LocalRunner:
     """
 
     model: Oracle
-    given: Given
     store: SQLStore
     study_id: str
     catalogue: Catalogue
@@ -198,13 +211,18 @@ class LocalRunner:
     on_progress: Callable[[str, StudyProgress], None]
     on_message: Callable[[str], None]
 
-    def run(self, name: str, spec: StudySpec) -> Found:
+    def keep(self, stimuli: NDArray[Any]) -> str:
+        """See `Runner.keep`."""
+        del stimuli
+        return ""
+
+    def run(self, name: str, spec: StudySpec, stimuli: NDArray[Any]) -> Found:
         """See `Runner.run`."""
         assert spec.generator is not None  # an attack changes inputs
         result = local.run(
             spec,
             oracle=self.model,
-            generator=_generator(spec.generator.parameters, self.given),
+            generator=_generator(spec.generator.parameters, stimuli),
             store=self.store,
             study_id=f"{self.study_id}-{name}",
             device=self.device,
@@ -214,7 +232,3 @@ class LocalRunner:
             on_message=self.on_message,
         )
         return Found(result.progress, result.best)
-
-    def start_at(self, name: str) -> StartSpec:
-        """See `Runner.start_at`."""
-        return StartSpec(study=f"{self.study_id}-{name}")

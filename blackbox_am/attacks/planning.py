@@ -1,8 +1,8 @@
 """The studies of an attack.
 
 An attack is three studies, each as any other: `clean` measures every clean input once, `search`
-attacks the inputs that the model classifies correctly, and `verify` measures what the search found
-afresh. So each can be watched, paused, resumed and billed, here and on a server.
+attacks the inputs that the model classifies correctly, and `verify` measures the stored adversarial
+inputs afresh. So each can be watched, paused, resumed and billed, here and on a server.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ class Inputs:
     fingerprint: str = ""
 
 
-def clean_spec(problem: Problem, classes: Classes, inputs: Inputs) -> StudySpec:
-    """The study that measures each clean input once."""
+def measuring_spec(problem: Problem, classes: Classes, inputs: Inputs) -> StudySpec:
+    """The study that measures each input once, as it is: the clean ones, or what was found."""
     still = np.zeros((1, math.prod(inputs.shape)), np.float32)
     return StudySpec(
-        targets=(_told(classes),) * inputs.count,
+        targets=(ObjectiveSpec("mean", classes.quantities),) * inputs.count,
         budget=Budget(queries_per_target=1, recheck_fraction=0.0),
         generator=_generator(
             inputs, range(inputs.count), {"squash": False, "radius": 1.0, "bits": problem.bits}
@@ -121,31 +121,6 @@ def search_spec(
     )
 
 
-def verify_spec(
-    problem: Problem,
-    classes: Classes,
-    inputs: Inputs,
-    rows: Sequence[int],
-    start: StartSpec,
-) -> StudySpec:
-    """The study that measures adversarial inputs afresh.
-
-    Args:
-        problem, classes, inputs: as for `search_spec`.
-        rows: positions of the measured inputs.
-        start: the latents of their adversarial inputs.
-    """
-    return StudySpec(
-        targets=(_told(classes),) * len(rows),
-        budget=Budget(queries_per_target=1, recheck_fraction=0.0),
-        generator=generator_spec(problem, inputs, rows),
-        oracle=inputs.oracle,
-        optimizer=OptimizerSpec("random", {"population": 1}),
-        seed=problem.seed,
-        start=start,
-    )
-
-
 def generator_spec(problem: Problem, inputs: Inputs, rows: Sequence[int]) -> GeneratorSpec:
     """The changes of the inputs at positions `rows`, within the problem's ball."""
     method = method_of(problem.attack)
@@ -180,11 +155,6 @@ def _tiles(problem: Problem, inputs: Inputs) -> int:
         return 0
     side = min(inputs.shape[1:])
     return max(1, min(side // 2, FINEST_TILES))
-
-
-def _told(classes: Classes) -> ObjectiveSpec:
-    """An objective that reads what the model tells; its score means nothing."""
-    return ObjectiveSpec("mean", classes.quantities)
 
 
 def _objective(problem: Problem, classes: Classes, label: int) -> ObjectiveSpec:

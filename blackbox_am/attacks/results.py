@@ -72,7 +72,7 @@ class AttackResult:
 
     Attributes:
         attack: name of the optimizer that searched, for example the choice of `auto`.
-        parameters: all its parameters.
+        parameters: its parameters that the caller or the attack set; others have their defaults.
         norm, eps: the ball. `eps` is in units of an input, such as 8/255; a number of places for
             `l0`.
         targeted: whether the attack wanted a class of its own.
@@ -81,7 +81,7 @@ class AttackResult:
         oracle: name of the attacked model.
         identity: further facts that identify the run, in the order in which they are shown: version
             of the package, fingerprint of the oracle, digest of the inputs, bits, settings.
-        classes: names of the model's classes; their numbers as text if they have no names.
+        classes: names of the model's classes; empty if they have no names.
         inputs: the result for each input, in the order of the inputs.
         clean: (N, *input) uint8 or float32 in [0, 1].
         adversarial: (N, *input), as `clean`: the adversarial input of each success, else the best

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.attacks import planning
 from blackbox_am.attacks.answers import Answers, scale_of
-from blackbox_am.attacks.assembling import Attacked, assembled
+from blackbox_am.attacks.assembling import Again, Attacked, as_stored, assembled
 from blackbox_am.attacks.combining import combined
 from blackbox_am.attacks.inputs import Given
 from blackbox_am.attacks.labels import Goals
@@ -20,6 +21,7 @@ from blackbox_am.attacks.problem import Problem, chosen, method_of
 from blackbox_am.attacks.results import AttackResult, Outcome, float_stimuli
 from blackbox_am.attacks.running import Found, Runner
 from blackbox_am.core.spec import ArrayData, StartSpec, StudySpec
+from blackbox_am.core.types import StopReason
 from blackbox_am.errors import InvalidInput
 
 
@@ -70,6 +72,10 @@ def run(problems: Sequence[Problem], what: Run, runner: Runner) -> AttackResult:
         InvalidInput, Unsupported: for an attack that cannot work.
         OracleError: if the model fails.
     """
+    what.goals.check()
+    for problem in problems:
+        if what.suggest is not None and problem.attack != "auto":
+            _check_start(problem)
     results: list[AttackResult] = []
     among: list[int] | None = None
     for number, problem in enumerate(problems):
@@ -85,8 +91,10 @@ def _attacked(
 ) -> AttackResult:
     """The result of one attack on the inputs at positions `among`; on all if None."""
     classes, inputs = what.classes, what.inputs
-    clean = runner.run("clean", planning.clean_spec(problem, classes, inputs))
+    stimuli = what.given.stimuli
+    clean = runner.run("clean", planning.measuring_spec(problem, classes, inputs), stimuli)
     answers = Answers.of(clean.best, inputs.count, len(classes.quantities))
+    answers.check(inputs.oracle)
     attack = chosen(problem, labels_only=answers.labels_only, oracle=inputs.oracle)
     problem = replace(problem, attack=attack)
     classes = replace(classes, scale=scale_of(answers))
@@ -94,18 +102,19 @@ def _attacked(
     rows = _attackable(answers, labels, wanted)
     if among is not None:
         rows = np.intersect1d(rows, among)
-    searched = verified = None
+    searched, again = None, Again.nothing(what.given)
     if len(rows) and clean.ended:
         decided = (labels if wanted is None else wanted)[rows].tolist()
         start = _start(problem, what, answers, rows, decided)
         spec = planning.search_spec(problem, classes, inputs, rows.tolist(), decided, start)
-        searched = runner.run("search", spec)
-        verified = _verified(problem, classes, inputs, rows, searched, runner)
+        searched = runner.run("search", spec, stimuli)
+        again = _measured_again(problem, what, classes, rows, searched, runner)
+        problem = replace(problem, parameters=spec.optimizer.parameters)
     own_labels = what.goals.labels is None
     attacked = Attacked(
         problem, what.given, classes, inputs, answers, labels, wanted, rows, own_labels, among
     )
-    return assembled(attacked, clean, searched, verified)
+    return assembled(attacked, clean, searched, again)
 
 
 @dataclass(frozen=True)
@@ -120,16 +129,14 @@ class Numbered:
     runner: Runner
     number: int
 
-    def run(self, name: str, spec: StudySpec) -> Found:
+    def keep(self, stimuli: NDArray[Any]) -> str:
+        """See `Runner.keep`."""
+        return self.runner.keep(stimuli)
+
+    def run(self, name: str, spec: StudySpec, stimuli: NDArray[Any]) -> Found:
         """See `Runner.run`."""
-        return self.runner.run(self._name(name), spec)
-
-    def start_at(self, name: str) -> StartSpec:
-        """See `Runner.start_at`."""
-        return self.runner.start_at(self._name(name))
-
-    def _name(self, name: str) -> str:
-        return name if name == "clean" or not self.number else f"{name}-{self.number + 1}"
+        numbered = name if name == "clean" or not self.number else f"{name}-{self.number + 1}"
+        return self.runner.run(numbered, spec, stimuli)
 
 
 def _attackable(
@@ -138,7 +145,7 @@ def _attackable(
     """Positions of the inputs that are classified correctly (and not as the wanted class)."""
     right = answers.known & (answers.labels == labels)
     if wanted is not None:
-        right &= answers.labels != wanted
+        right &= (answers.labels != wanted) & (labels != wanted)
     return np.flatnonzero(right)
 
 
@@ -155,19 +162,27 @@ def _start(
         InvalidInput: if an attack that knows only labels has no input of a wanted class to begin
             at, or if the attack cannot begin at suggested changes.
     """
-    latents = method_of(problem.attack).latents
     if what.suggest is None:
-        if latents == "range" and problem.targeted:
+        if method_of(problem.attack).latents == "range" and problem.targeted:
             return _from_inputs(problem, what.given, answers, rows, decided)
         return None
-    if latents != "ball":
+    _check_start(problem)
+    changes = what.suggest(problem, float_stimuli(what.given.stimuli[rows]), decided)
+    return StartSpec(latents=ArrayData.of(changes.reshape(len(rows), -1)))
+
+
+def _check_start(problem: Problem) -> None:
+    """Check that the attack can begin at suggested changes.
+
+    Raises:
+        InvalidInput: if it cannot.
+    """
+    if method_of(problem.attack).latents != "ball":
         raise InvalidInput(
             f"surrogate: {problem.attack} does not begin at changes within the ball; use square or "
             "another attack that does",
             field="surrogate",
         )
-    changes = what.suggest(problem, float_stimuli(what.given.stimuli[rows]), decided)
-    return StartSpec(latents=ArrayData.of(changes.reshape(len(rows), -1)))
 
 
 def _from_inputs(
@@ -198,22 +213,33 @@ def _from_inputs(
     return StartSpec(latents=ArrayData.of(starts.reshape(len(rows), -1)))
 
 
-def _verified(
+def _measured_again(
     problem: Problem,
+    what: Run,
     classes: Classes,
-    inputs: Inputs,
     rows: NDArray[np.int64],
     searched: Found,
     runner: Runner,
-) -> Found | None:
-    """Measures afresh what the search found; None if it found nothing yet."""
-    if not searched.ended or not searched.best:
-        return None
-    if len(searched.best) == len(rows):
-        measured, start = rows, runner.start_at("search")
-    else:
-        measured = rows[[best.target for best in searched.best]]
-        latents = np.stack([best.latent for best in searched.best]).astype(np.float32)
-        start = StartSpec(latents=ArrayData.of(latents))
-    spec = planning.verify_spec(problem, classes, inputs, measured.tolist(), start)
-    return runner.run("verify", spec)
+) -> Again:
+    """The adversarial inputs as they are stored, and the model's fresh answers to them.
+
+    A failure of an attack that comes closer from outside the ball has no input in the ball; the
+    clean input is stored for it.
+    """
+    stored, changed = what.given.stimuli.copy(), []
+    for best in searched.best:
+        row = int(rows[best.target])
+        success = searched.progress.targets[best.target].stop_reason is StopReason.SUCCESS
+        if success or method_of(problem.attack).latents != "range":
+            stored[row] = as_stored(stored.dtype, best.stimulus)
+            changed.append(row)
+    if not searched.ended or not changed:
+        return Again(stored, {}, None)
+    measured = np.ascontiguousarray(stored[changed])
+    digest = hashlib.blake2b(measured.data, digest_size=4).hexdigest()
+    inputs = replace(what.inputs, count=len(changed), artifact=runner.keep(measured))
+    spec = planning.measuring_spec(problem, classes, inputs)
+    found = runner.run(f"verify-{digest}", spec, measured)
+    answers = Answers.of(found.best, len(changed), len(classes.quantities))
+    told = {row: (answers.label(at), answers.score(at)) for at, row in enumerate(changed)}
+    return Again(stored, told, found)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from blackbox_am.core.spec import StartSpec, StudySpec
+from numpy.typing import NDArray
+
+from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.types import Best, StudyProgress, StudyState
 
 
@@ -31,13 +33,21 @@ class Found:
 class Runner(Protocol):
     """Runs the studies of one attack."""
 
-    def run(self, name: str, spec: StudySpec) -> Found:
+    def keep(self, stimuli: NDArray[Any]) -> str:
+        """Keeps inputs where the studies run.
+
+        Args:
+            stimuli: (N, *input) uint8 or float32.
+
+        Returns:
+            The digest of the artifact on a server; empty in this process.
+        """
+
+    def run(self, name: str, spec: StudySpec, stimuli: NDArray[Any]) -> Found:
         """Runs a study until it ends or is paused; a study of this name is continued.
 
         Args:
-            name: `clean`, `search` or `verify`.
+            name: begins with `clean`, `search` or `verify`.
             spec: the study.
+            stimuli: the inputs that the study's generator works around, as they were kept.
         """
-
-    def start_at(self, name: str) -> StartSpec:
-        """A start at the best latents of the study called `name`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from fractions import Fraction
@@ -155,7 +154,9 @@ def attack(
         )
         for text in radii
     ]
-    ids = [study_id if len(radii) == 1 else f"{study_id}-{_slug(text)}" for text in radii]
+    ids = [study_id if len(radii) == 1 else f"{study_id}-{_slug(one.eps)}" for one in asked]
+    if len(set(ids)) < len(ids):
+        raise InvalidInput(f"--eps: expected different radii, got {', '.join(radii)}")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with AttackView(err) as view:
@@ -235,9 +236,9 @@ def _number(text: str) -> float:
         ) from None
 
 
-def _slug(text: str) -> str:
-    """`text` as a part of a study's id."""
-    return re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
+def _slug(eps: float) -> str:
+    """A radius as a part of a study's id."""
+    return f"{eps:.6g}".replace(".", "-").replace("+", "")
 
 
 def _say(result: AttackResult) -> None:

@@ -17,7 +17,7 @@ from blackbox_am.attacks.results import AttackResult
 from blackbox_am.attacks.run import Run, Suggest, run
 from blackbox_am.attacks.running import Found
 from blackbox_am.client.client import Client
-from blackbox_am.core.spec import StartSpec, StudySpec
+from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.types import OracleInfo, StudyProgress, StudyState
 from blackbox_am.errors import NotFound, OracleFailed, did_you_mean
 
@@ -99,12 +99,17 @@ class RemoteRunner:
     adopt: bool
     on_progress: Callable[[str, StudyProgress], None]
 
-    def run(self, name: str, spec: StudySpec) -> Found:
+    def keep(self, stimuli: NDArray[Any]) -> str:
+        """See `Runner.keep`."""
+        return self.client.write_array(stimuli)
+
+    def run(self, name: str, spec: StudySpec, stimuli: NDArray[Any]) -> Found:
         """See `Runner.run`.
 
         Raises:
             OracleFailed: if the study failed.
         """
+        del stimuli  # the server has them
         study = self.client.create_from(spec, study_id=f"{self.study_id}-{name}", adopt=self.adopt)
         progress = study.progress()
         if progress.state in (StudyState.PAUSED, StudyState.FAILED):
@@ -116,7 +121,3 @@ class RemoteRunner:
         if progress.state is StudyState.FAILED and not study.best():
             raise OracleFailed(f"study {study.id} failed: {progress.message}")
         return Found(progress, study.best(stimuli=True, dtype="float32"))
-
-    def start_at(self, name: str) -> StartSpec:
-        """See `Runner.start_at`."""
-        return StartSpec(study=f"{self.study_id}-{name}")

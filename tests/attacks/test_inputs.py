@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blackbox_am.attacks.inputs import as_pixels, given_inputs, labels_in
+from blackbox_am.attacks.inputs import Given, as_pixels, given_inputs, labels_in
 from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, ShapeMismatch
 
 SHAPE = (3, 6, 8)
@@ -63,6 +63,7 @@ def test_floats_that_are_pictures_become_pixels():
         ("a.txt", InvalidInput, "a .npz or a .npy file"),
         ("other.npz", InvalidInput, "got pictures"),
         ("broken.npy", InvalidInput, "cannot be read"),
+        ("cut.npz", InvalidInput, "cannot be read"),
         ("large", ShapeMismatch, "expected 8 x 6 pixels.*got 9 x 6 in a.png"),
         ("unreadable", InvalidInput, "none of the 1 pictures"),
     ],
@@ -72,6 +73,7 @@ def test_a_bad_source_is_explained(tmp_path, source, error, says):
     (tmp_path / "a.txt").write_text("x")
     np.savez(tmp_path / "other.npz", pictures=PIXELS)
     (tmp_path / "broken.npy").write_bytes(b"x")
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "other.npz").read_bytes()[:-40])
     for name in ("large", "unreadable"):
         (tmp_path / name).mkdir()
     Image.new("RGB", (9, 6)).save(tmp_path / "large" / "a.png")
@@ -81,15 +83,28 @@ def test_a_bad_source_is_explained(tmp_path, source, error, says):
 
 
 def test_labels_by_line_or_by_name(tmp_path):
-    names = ["0.png", "1.png"]
+    given = Given(PIXELS[:2], ("0.png", "2.png"), unread=(("1.png", "broken"),))
     path = tmp_path / "labels.csv"
-    path.write_text("cat\n3\n")
-    assert labels_in(path, names) == ["cat", "3"]
-    path.write_text("name,label\n1.png,dog\n0.png,cat\n")
-    assert labels_in(path, names) == ["cat", "dog"]
-    path.write_text("1.png,dog\n")
-    with pytest.raises(InvalidInput, match=r"no label for 0\.png"):
-        labels_in(path, names)
+    for text in ("cat\n3\n", "label\ncat\n3\n", "cat\ndog\n3\n", "label\ncat\ndog\n3\n"):
+        path.write_text(text)
+        assert labels_in(path, given) == ["cat", "3"]
+    path.write_text("name,label\n2.png,dog\n0.png,cat\n", encoding="utf-8-sig")
+    assert labels_in(path, given) == ["cat", "dog"]
+    path.write_text("2.png,dog\n")
+    with pytest.raises(InvalidInput, match=r"targets.*no label for 0\.png"):
+        labels_in(path, given, "targets")
     path.write_text("1.png,dog,2\n")
     with pytest.raises(InvalidInput, match="one label in a line"):
-        labels_in(path, names)
+        labels_in(path, given)
+
+
+def test_the_first_readable_picture_says_the_shape(folder):
+    (folder / "0.png").write_bytes(b"no picture")
+    given = given_inputs(folder)
+    assert given.stimuli.shape == (3, *SHAPE)
+    assert [name for name, _ in given.unread] == ["0.png"]
+
+
+def test_a_table_of_zeros_and_ones_stays_numbers():
+    table = np.random.default_rng(0).integers(0, 2, (5, 7)).astype(np.float32)
+    assert as_pixels(given_inputs(table, (7,))).stimuli.dtype == np.float32

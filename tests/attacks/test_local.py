@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_am.attacks.local import attack
+from blackbox_am.attacks.report.audit import audit, flags_of
 from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.oracle import Oracle
@@ -367,3 +368,78 @@ def test_a_surrogate_is_refused_where_a_search_cannot_begin_there(images, model)
     closed = WithoutGradients()
     with pytest.raises(GradientUnavailable):
         attack(oracle=Counting(), images=images, surrogate=closed)
+
+
+def test_a_larger_budget_verifies_what_is_new(images, tmp_path: Path):
+    wanted = {"images": images, "eps": 6 / 255, "store": tmp_path / "s.sqlite3"}
+    small = attack(oracle=Counting(), budget=2, **wanted)
+    large = attack(oracle=Counting(), budget=300, **wanted)
+    whole = attack(oracle=Counting(), budget=300, **{**wanted, "store": ":memory:"})
+    assert len(large.of(Outcome.SUCCESS)) > len(small.of(Outcome.SUCCESS))
+    assert all(one.verified is not False for one in large.inputs)
+    assert [one.outcome for one in large.inputs] == [one.outcome for one in whole.inputs]
+    check(large, images)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_real_numbers_are_stored_as_they_were_measured(images, model, norm):
+    eps = 4 / 255 if norm == "linf" else 0.5
+    result = attack(oracle=model, images=images, bits=0, norm=norm, eps=eps, budget=60)
+    assert result.adversarial.dtype == np.float32
+    with torch.no_grad():
+        told = network()(torch.from_numpy(result.adversarial)).argmax(1)
+    found = result.of(Outcome.SUCCESS)
+    assert found
+    assert all(told[one.index] == one.adversarial_label for one in found)
+    assert all(one.distances[norm] <= eps * (1 + 1e-6) for one in result.attacked)
+
+
+def test_a_failure_of_an_attack_from_outside_stores_the_clean_input(images):
+    result = attack(oracle=LabelsOnly(), images=images, eps=1 / 255, budget=60)
+    failed = result.of(Outcome.FAILED)
+    assert failed
+    for one in failed:
+        assert np.array_equal(result.adversarial[one.index], images[one.index])
+    assert any("closest input that fools the model" in one.message for one in failed)
+    assert not [flag for flag in flags_of(audit(result)) if flag.severe]
+
+
+def test_a_quota_that_ends_before_the_verification_refutes_nothing(images, tmp_path: Path):
+    wanted = {"images": images, "eps": 12 / 255, "budget": 60, "store": tmp_path / "s.sqlite3"}
+    whole = attack(oracle=Counting(), **{**wanted, "store": ":memory:"})
+    left = whole.spent.rows - whole.spent.verify_rows - 2
+    part = attack(oracle=Quota(Counting(), rows=left), **wanted)
+    assert not part.complete
+    assert not part.of(Outcome.SUCCESS)
+    assert all(one.verified is None for one in part.inputs)
+    assert outcomes(part)["unfinished"]
+    done = attack(oracle=Counting(), **wanted)
+    assert [one.outcome for one in done.inputs] == [one.outcome for one in whole.inputs]
+
+
+def test_inputs_that_a_quota_left_unmeasured_are_unfinished(images):
+    part = attack(oracle=Quota(Counting(), rows=8), images=images)
+    assert outcomes(part) == {"unfinished": 12}
+
+
+def test_one_wanted_class_leaves_out_inputs_of_this_class(images):
+    labels = answers(images).argmax(1)
+    wanted = int(labels[0])
+    result = attack(oracle=Counting(), images=images, targets=np.int64(wanted), budget=20)
+    for one, label in zip(result.inputs, labels, strict=True):
+        assert (one.outcome is Outcome.SKIPPED) == (label == wanted)
+
+
+def test_a_single_score_is_no_class(images):
+    class Sigmoid(torch.nn.Module):
+        def forward(self, x):
+            return torch.sigmoid(network()(x)[:, :1])
+
+    oracle = TorchModule(Sigmoid(), stimulus_shape=SHAPE)
+    with pytest.raises(InvalidInput, match="number of the predicted class"):
+        attack(oracle=oracle, images=images, layer="output")
+
+
+def test_channels_last_are_refused():
+    with pytest.raises(ShapeMismatch, match="channels last"):
+        attack(oracle=lambda x: x, images=np.zeros((2, 8, 8, 3), np.uint8))

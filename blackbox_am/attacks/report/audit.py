@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blackbox_am.attacks.distances import distances
 from blackbox_am.attacks.report.flags import Flag
 from blackbox_am.attacks.results import AttackedInput, AttackResult, Outcome, float_stimuli
 from blackbox_am.errors import InvalidInput, ShapeMismatch, did_you_mean
@@ -141,20 +141,6 @@ def changes(result: AttackResult) -> NDArray[np.float64]:
         stored = float_stimuli(result.adversarial).astype(np.float64)
         change = stored - float_stimuli(result.clean)
     return change
-
-
-def distances(change: NDArray[np.float64], norm: str) -> NDArray[np.float64]:
-    """(N,) norms of changes (N, *input); nan where a value is not a number."""
-    flat = change.reshape(len(change), math.prod(change.shape[1:]))
-    found: NDArray[np.float64]
-    if norm == "linf":
-        found = np.abs(flat).max(1, initial=0.0)
-    elif norm == "l2":
-        found = np.sqrt(np.square(flat).sum(1))
-    else:
-        places = (change != 0).any(1) if change.ndim > 2 else change != 0
-        found = places.sum(tuple(range(1, places.ndim))).astype(np.float64)
-    return found
 
 
 def flags_of(found: Audit) -> tuple[Flag, ...]:

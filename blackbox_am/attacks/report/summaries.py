@@ -11,7 +11,8 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from blackbox_am.attacks.report.audit import NORMS, Audit, audit, changes, distances
+from blackbox_am.attacks.distances import distances
+from blackbox_am.attacks.report.audit import NORMS, Audit, audit, changes
 from blackbox_am.attacks.report.digests import input_digests
 from blackbox_am.attacks.report.flags import Flag
 from blackbox_am.attacks.report.statistics import Statistics, statistics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,10 +186,12 @@ def _masking(results: Sequence[AttackResult]) -> list[Flag]:
 
 
 def _uses_gradients(result: AttackResult) -> bool:
-    try:
-        return plugins.optimizers.get(result.attack).order > 0
-    except InvalidInput:  # an attack that is no plug-in here
-        return False
+    """Whether an attack, or one of an ensemble, knows gradients."""
+    for name in result.attack.split(" + "):
+        with suppress(InvalidInput):  # an attack that is no plug-in here
+            if plugins.optimizers.get(name).order > 0:
+                return True
+    return False
 
 
 def _titled(found: Sequence[Sequence[Flag]], titles: Sequence[str]) -> list[Flag]:
