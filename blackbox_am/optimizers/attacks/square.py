@@ -70,7 +70,7 @@ class Square(Optimizer[SquareState]):
     ``l2`` has stripes too: it begins with stripes of equal energy unless `start` is `tiles`, every
     column of a new pair of pyramids has a sign of its own unless `texture` is `plain`, and a share
     `turns` of the first 200 proposals turns the signs of whole columns. The paper's attack is
-    `tiles`, `plain` and 0. Measured with a ResNet-20 on CIFAR-10 (L2 1.0, seed 0): on 30 images the median
+    `tiles`, `plain` and 0. Measured with a ResNet-20 on CIFAR-10 (L2 1.0): on 30 images the median
     is 108.5 queries as in the paper, 83.5 with stripes at the start, and 64 with striped pyramids;
     on 60 others, all of which succeed, it is 86 without turns and 81.5 with them (budget 2,000).
 
@@ -90,9 +90,9 @@ class Square(Optimizer[SquareState]):
             for `l2`. On models that were trained against attacks, .3 (CIFAR) and .8 are better.
         aspect: greatest ratio of the longer side of a window to the shorter side for `linf`; 1 is
             the paper's, whose windows are squares.
-        turns: share of the first 200 proposals that, instead of a new window, turn the signs of neighbouring
-            columns of one channel, as many as a window is wide. None is 0 for `linf` and .4 for
-            `l2`. A line has none.
+        turns: share of the first 200 proposals that, instead of a new window, turn the signs of
+            neighbouring columns of one channel, as many as a window is wide. None is 0 for `linf`
+            and .4 for `l2`. A line has none.
         budget: queries of the schedule. None is the study's budget for `linf`, and the paper's
             10,000 for `l2`.
     """
