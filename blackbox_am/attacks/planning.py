@@ -158,7 +158,7 @@ def generator_spec(problem: Problem, inputs: Inputs, rows: Sequence[int]) -> Gen
     }
     size = _tiles(problem, inputs)
     if size:
-        parameters |= {"basis": "tiles", "size": size}
+        parameters |= {"basis": "stripes", "size": size}
     return _generator(inputs, rows, parameters)
 
 
@@ -173,7 +173,7 @@ def _generator(inputs: Inputs, rows: Sequence[int], parameters: dict[str, Any]) 
 def _tiles(problem: Problem, inputs: Inputs) -> int:
     """Tiles in each direction; 0 where each value has a latent coordinate of its own.
 
-    Half the width of a small image: 16 for 32 pixels won over 8 and 32.
+    Half the width of a small image: 16 for 32 pixels. Each column has a coordinate besides.
     """
     squashed = method_of(problem.attack).latents == "squashed"
     if not squashed or problem.norm == "l0" or len(inputs.shape) != 3:

@@ -8,6 +8,7 @@ alone, at every position of the list.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterable, Sequence
 
@@ -33,6 +34,7 @@ class Stream:
         targets: identifiers of the targets: keys of their objectives in a study, or numbers.
         seeds: 63 bits for each target that follow from its position, for the random generators of
             other libraries.
+        generators: torch's, one for each target.
     """
 
     def __init__(
@@ -49,7 +51,18 @@ class Stream:
         self.device = torch.device(device)
         self.dtype = dtype
         self.seeds = tuple(position_seed(seed, purpose, generation, k) for k in self.targets)
-        self._generators = [torch.Generator(self.device).manual_seed(s) for s in self.seeds]
+        self.generators = [torch.Generator(self.device).manual_seed(s) for s in self.seeds]
+
+    def at(self, positions: Iterable[int]) -> Stream:
+        """The same stream for the targets at `positions` alone. What it draws, this stream does not
+        draw again.
+        """
+        part = copy.copy(self)
+        chosen = list(positions)
+        part.targets = tuple(self.targets[k] for k in chosen)
+        part.seeds = tuple(self.seeds[k] for k in chosen)
+        part.generators = [self.generators[k] for k in chosen]
+        return part
 
     def normal(self, *shape: int) -> torch.Tensor:
         """(K, *shape) standard normal numbers."""
@@ -60,18 +73,18 @@ class Stream:
     def fill_normal(self, out: torch.Tensor, positions: Iterable[int]) -> None:
         """Fills the rows `positions` of `out` (K, ...) with standard normal numbers."""
         for k in positions:
-            out[k].normal_(generator=self._generators[k])
+            out[k].normal_(generator=self.generators[k])
 
     def uniform(self, *shape: int) -> torch.Tensor:
         """(K, *shape) numbers uniform in [0, 1)."""
         out = blocks.empty(len(self.targets), *shape, device=self.device, dtype=self.dtype)
-        for k, generator in enumerate(self._generators):
+        for k, generator in enumerate(self.generators):
             out[k].uniform_(generator=generator)
         return out
 
     def integers(self, high: int, *shape: int) -> torch.Tensor:
         """(K, *shape) int64 numbers uniform in 0..high-1."""
         out = torch.empty(len(self.targets), *shape, device=self.device, dtype=torch.int64)
-        for k, generator in enumerate(self._generators):
+        for k, generator in enumerate(self.generators):
             out[k].random_(0, high, generator=generator)
         return out

@@ -86,3 +86,14 @@ def test_seeds_for_other_libraries_are_those_of_the_position() -> None:
     stream = Stream(5, "ask", 3, (2, 7))
     assert stream.seeds == tuple(position_seed(5, "ask", 3, k) for k in (2, 7))
     assert Stream(5, "ask", 4, (2,)).seeds[0] not in stream.seeds
+
+
+def test_a_part_of_a_stream_draws_the_numbers_of_its_targets() -> None:
+    whole, stream = Stream(5, "ask", 3, (2, 7, 4)), Stream(5, "ask", 3, (2, 7, 4))
+    first, second = whole.normal(20), whole.uniform(6)
+    part = stream.at((2, 0))
+    assert part.targets == (4, 2)
+    assert part.seeds == (stream.seeds[2], stream.seeds[0])
+    assert torch.equal(part.normal(20), first[[2, 0]])
+    assert torch.equal(part.uniform(6), second[[2, 0]])
+    assert torch.equal(stream.at((1,)).normal(20), first[[1]])

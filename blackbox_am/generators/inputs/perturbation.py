@@ -20,7 +20,15 @@ from blackbox_am.generators.data.series import cosines
 from blackbox_am.generators.inputs._input_neighbourhood import InputNeighbourhood
 
 BALLS = ("linf", "l2", "l0")
-BASES = ("pixels", "tiles", "dct")
+BASES = ("pixels", "tiles", "stripes", "dct")
+STRIPE_DEVIATION = 4.0
+TILE_DEVIATION = 2.0
+"""Deviations of the two parts of `stripes`.
+
+Measured with `sep_cma` on a ResNet-20 for CIFAR-10, L-inf 8/255, 60 images twice, budget 1,500: 16
+x 16 tiles of deviation 1 alone need a median of 151 queries; with stripes of deviation 4, tiles of
+deviation 0, 1 and 2 need 9, 10 and 15 and fool .983, .983 and all of the images.
+"""
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,10 @@ class Perturbation(InputNeighbourhood):
 
     A latent is spread over the input, U(z), with deviation 1 in each value: as it is
     (`pixels`), by nearest upsampling of a size x size grid (`tiles`), or as the lowest size x
-    size frequencies of each channel (`dct`). The result is then mapped into the ball:
+    size frequencies of each channel (`dct`). `stripes` adds a number for each column and channel,
+    of deviation 4, and tiles of deviation 2: most values are then near the edge of the ball, and
+    columns have mostly one sign, to which networks for images are sensitive (Andriushchenko et
+    al., "Square Attack", ECCV 2020, begin so). The result is then mapped into the ball:
 
     ``linf``  d = radius * tanh(U(z)): every value changes by at most the radius
               (Meunier, Atif and Teytaud, "Yet another but more efficient black-box
@@ -60,7 +71,7 @@ class Perturbation(InputNeighbourhood):
     Attributes:
         ball: one of the three.
         radius: in units of a stimulus, such as 8/255; for `l0` a number of places.
-        basis: one of the three. `l0` takes `pixels` only.
+        basis: one of the four. `l0` takes `pixels` only.
         size: tiles, or frequencies, in each direction; no more than the input is wide.
         squash: whether latents of a normal prior are squashed into the ball, or latents of a box
             are the change itself.
@@ -77,7 +88,7 @@ class Perturbation(InputNeighbourhood):
 
     ball: Literal["linf", "l2", "l0"] = "linf"
     radius: float = 8 / 255
-    basis: Literal["pixels", "tiles", "dct"] = "pixels"
+    basis: Literal["pixels", "tiles", "stripes", "dct"] = "pixels"
     size: int = 8
     squash: bool = True
     bits: int = 0
@@ -99,7 +110,7 @@ class Perturbation(InputNeighbourhood):
     @property
     def space(self) -> Space:
         """Normal, or a box if the latent is the change itself. The latent has an image shape if the
-        input is an image.
+        input is an image, unless the basis is `stripes`.
 
         Raises:
             NotFound: if the file does not exist.
@@ -146,13 +157,22 @@ class Perturbation(InputNeighbourhood):
 
     def _spread(self, shaped: torch.Tensor) -> torch.Tensor:
         """U(z), (N, *stimulus), for latents (N, *latent)."""
-        if self.basis == "tiles":
-            rows, columns = self._places.on(shaped.device)
-            shaped = shaped[..., rows, :][..., columns]
+        if self.basis == "stripes":
+            channels, _, width = self.stimulus_shape
+            stripes = shaped[:, : channels * width].reshape(-1, channels, 1, width)
+            tiles = shaped[:, channels * width :].reshape(-1, channels, self.size, self.size)
+            shaped = STRIPE_DEVIATION * stripes + TILE_DEVIATION * self._upsampled(tiles)
+        elif self.basis == "tiles":
+            shaped = self._upsampled(shaped)
         elif self.basis == "dct":
             rows, columns = self._places.on(shaped.device)
             shaped = rows @ shaped @ columns.T
         return shaped
+
+    def _upsampled(self, tiles: torch.Tensor) -> torch.Tensor:
+        rows, columns = self._places.on(tiles.device)
+        upsampled: torch.Tensor = tiles[..., rows, :][..., columns]
+        return upsampled
 
     def _within_linf(self, change: torch.Tensor) -> torch.Tensor:
         # Rounding adds half a unit in the last place of numbers up to 1, 2^-25, and less
@@ -219,13 +239,15 @@ class Perturbation(InputNeighbourhood):
                 f"height, width) at least as large, got inputs of shape {shape}",
                 field="size",
             )
+        if self.basis == "stripes":
+            return (shape[0] * (shape[2] + self.size**2),)
         return (shape[0], self.size, self.size)
 
     @cached_property
     def _places(self) -> Constants:
         """For tiles, the tile of each row and of each column; for frequencies, the waves."""
         height, width = self.stimulus_shape[1:]
-        if self.basis == "tiles":
+        if self.basis != "dct":
             return Constants(
                 lambda: tuple(torch.arange(n) * self.size // n for n in (height, width))
             )

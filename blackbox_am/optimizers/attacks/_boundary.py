@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from blackbox_am.core.rng import Stream
-from blackbox_am.optimizers._targetwise import norms
+from blackbox_am.optimizers._targetwise import for_each, norms, possible
 from blackbox_am.optimizers.attacks._squares import Image
 
 Norm = Literal["linf", "l2"]
@@ -54,12 +54,15 @@ def probes(
     """
     channels, height, width = image
     noise = stream.normal(rows, channels, height, width)
-    dither = stream.uniform(rows, channels, height, width) if step else noise
-    part = torch.arange(height, device=parts.device) * parts[:, None] // height
-    same = part[:, None, None, :, None].expand(noise.shape)
-    deviation = reach / (channels * height * width) ** 0.5
-    change = noise.gather(3, same) * deviation.to(noise)[:, None, None, None, None]
+    deviation = (reach / (channels * height * width) ** 0.5).to(noise)
     if step:
-        change = (change / step + dither.gather(3, same)).floor() * step
-    flat: torch.Tensor = change.flatten(2)
+        noise.mul_((deviation / step)[:, None, None, None, None])
+        noise.add_(stream.uniform(rows, channels, height, width)).floor_().mul_(step)
+    else:
+        noise.mul_(deviation[:, None, None, None, None])
+    places = torch.arange(height, device=parts.device)
+    part = places * parts[:, None] // height
+    if possible(part != places):
+        noise = for_each(lambda mine, row: mine.index_select(2, row), noise, part)
+    flat: torch.Tensor = noise.flatten(2)
     return flat

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 import torch
-from torch.nn.functional import pad
 
+from blackbox_am.core import blocks
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.optimizer import Optimizer, Proposal
 from blackbox_am.core.oracle import Oracle
@@ -32,6 +32,8 @@ START, NARROW, PROBE, JUMP = range(4)
 this change and the input, for the direction across the boundary, and for a step in it."""
 BLOCK = 32
 """Probes that are drawn at once."""
+GROUP = 4
+"""Targets whose probes are drawn at once on the CPU."""
 ATTEMPTS = 2
 """Generations of jumps that miss before more probes are asked."""
 
@@ -109,8 +111,8 @@ class HopSkipJump(Optimizer[HopSkipJumpState]):
         least_reach: its least value, in units of the ball.
         rounds_per_scale: rounds after which the parts of a column that probes leave equal halve; 0
             for probes that are independent in every value.
-        places: places of a generation that searches the boundary. More places take fewer
-            generations and more queries.
+        places: places of a generation that searches the boundary. Few places take more generations:
+            with 16 and a tolerance of 0.1 mostly one generation finds the boundary.
         tolerance: to which part of its distance the boundary is searched.
         jumps: sizes of a jump, each half of the one before, in one generation.
         population: the most rows of a target in a generation; more probes take several generations.
@@ -124,14 +126,14 @@ class HopSkipJump(Optimizer[HopSkipJumpState]):
     _generator: ClassVar[Generator | None] = None
 
     norm: Norm = "linf"
-    probes: int = 25
+    probes: int = 75
     reach: float = 0.3
     least_reach: float = 1e-3
     rounds_per_scale: int = 1
-    places: int = 3
-    tolerance: float = 0.05
-    jumps: int = 4
-    population: int = 128
+    places: int = 16
+    tolerance: float = 0.1
+    jumps: int = 8
+    population: int = 512
 
     def __post_init__(self) -> None:
         at_least(1, "an estimate needs probes", probes=self.probes)
@@ -171,18 +173,16 @@ class HopSkipJump(Optimizer[HopSkipJumpState]):
         return replace(state, target=torch.arange(targets, device=stream.device))
 
     def ask(self, space: Space, state: HopSkipJumpState, stream: Stream) -> Proposal:
-        low, high = limits_of(space, self._generator, state.target, state.point)
+        limits = limits_of(space, self._generator, state.target, state.point)
+        low, high = (limit.expand_as(state.point)[:, None] for limit in limits)
         changes, count = self._places(space, state, stream)
+        latents = latents_of(space, changes.clamp(low, high))
         probing = state.phase == PROBE
         if possible(probing):
-            around = state.point[:, None] + self._probes(space, state, stream)
-            changes = pad(changes, (0, 0, 0, max(around.shape[1] - self._few, 0)))
-            around = pad(around, (0, 0, 0, max(self._few - around.shape[1], 0)))
-            changes = torch.where(probing[:, None, None], around, changes)
             count = torch.where(probing, state.left, count)
-        rows = torch.arange(changes.shape[1], device=count.device)
-        changes = changes.clamp(low[:, None], high[:, None])
-        return Proposal(latents_of(space, changes), rows < count[:, None])
+            latents = self._probes(space, state, stream, latents, low, high)
+        rows = torch.arange(latents.shape[1], device=count.device)
+        return Proposal(latents, rows < count[:, None])
 
     def _places(
         self, space: Space, state: HopSkipJumpState, stream: Stream
@@ -195,7 +195,8 @@ class HopSkipJump(Optimizer[HopSkipJumpState]):
         sizes = (state.size[:, None] / 2.0**rows).to(state.point)[..., None]
         jumped = state.point[:, None] + sizes * self._direction(state)[:, None]
         changes = torch.where(phase == NARROW, narrowed, jumped)
-        changes = torch.where(phase == START, stripes, rounded(changes, step_of(self._generator)))
+        changes = rounded(changes, step_of(self._generator))
+        changes = torch.where(phase == START, stripes, changes)
         count = torch.where(state.phase == NARROW, self.places, self.jumps)
         return changes, torch.where(state.phase == START, 1, count)
 
@@ -204,24 +205,48 @@ class HopSkipJump(Optimizer[HopSkipJumpState]):
         share = (rows + 1).to(torch.float64) / (self.places + 1)
         return state.low[:, None] + (state.high - state.low)[:, None] * share
 
-    def _probes(self, space: Space, state: HopSkipJumpState, stream: Stream) -> torch.Tensor:
-        """(K, p, D) probes in blocks, as many as a target needs; on devices other than the CPU as
-        many as the population allows. The first blocks do not depend on how many follow.
+    def _probes(
+        self,
+        space: Space,
+        state: HopSkipJumpState,
+        stream: Stream,
+        others: torch.Tensor,
+        low: torch.Tensor,
+        high: torch.Tensor,
+    ) -> torch.Tensor:
+        """(K, p, D) latents: `others` (K, few, D) of the targets that do not probe, and probes in
+        blocks, as many as a target needs; on devices other than the CPU as many as the population
+        allows. The first blocks do not depend on how many follow.
         """
-        image = image_of(space)
+        image, step = image_of(space), step_of(self._generator)
         reach = (self.reach * norms(state.point)).clamp(min=self.least_reach)
         if self.rounds_per_scale:
             scale = (state.round - 1).clamp(min=0) // self.rounds_per_scale
             parts = (2 ** scale.clamp(max=image[1].bit_length())).clamp(max=image[1])
         else:
             parts = torch.full_like(state.round, image[1])
-        blocks: list[torch.Tensor] = []
-        for start in range(0, self.population, BLOCK):
-            if start and not possible((state.phase == PROBE) & (state.left > start)):
-                break
+        asking = [(state.phase == PROBE) & (state.left > n) for n in self._block_starts]
+        asking = asking[: 1 + sum(possible(mask) for mask in asking[1:])]
+        length = min(BLOCK * len(asking), self.population)
+        shape = (len(others), max(length, self._few), space.dim)
+        latents = blocks.empty(*shape, dtype=others.dtype, device=others.device)
+        latents[:, : self._few] = others
+        latents[:, self._few :] = others[:, :1]
+        for start, mask in zip(self._block_starts, asking, strict=False):
             rows = min(BLOCK, self.population - start)
-            blocks.append(probes(image, parts, reach, step_of(self._generator), stream, rows))
-        return torch.cat(blocks, dim=1)
+            # A few targets at a time, whose probes stay in the cache.
+            for here in _groups(mask):
+                mine = stream if len(here) == len(mask) else stream.at(here.numpy())
+                drawn = probes(image, parts[here], reach[here], step, mine, rows)
+                drawn = drawn.add_(state.point[here, None]).clamp_(low[here], high[here])
+                place = here, slice(start, start + rows)
+                probing = mask[here, None, None]
+                latents[place] = torch.where(probing, latents_of(space, drawn), latents[place])
+        return latents
+
+    @property
+    def _block_starts(self) -> range:
+        return range(0, self.population, BLOCK)
 
     def _direction(self, state: HopSkipJumpState) -> torch.Tensor:
         """(K, D): the estimated gradient, as signs for `linf` and of norm 1 for `l2`.
@@ -247,15 +272,15 @@ class HopSkipJump(Optimizer[HopSkipJumpState]):
     ) -> HopSkipJumpState:
         del gradients
         phase = state.phase
-        changes = changes_of(space, latents)
         rows = torch.arange(scores.shape[1], device=scores.device)
         # Rows are in the order of preference: near places and large jumps first.
         first = torch.where(scores > 0, rows, len(rows)).amin(1)
         fooled = first < len(rows)
-        found = rows_at(changes, first.clamp(max=len(rows) - 1)[:, None])[:, 0]
+        found = rows_at(latents, first.clamp(max=len(rows) - 1)[:, None])[:, 0]
+        found = changes_of(space, found)
         told = ~scores.isnan()
         if possible(phase == PROBE):
-            state = self._probed(state, phase == PROBE, changes, scores)
+            state = self._probed(space, state, phase == PROBE, latents, scores)
         state = self._narrowed(state, phase == NARROW, first, told & (scores <= 0), told.any(1))
         missed = (phase == JUMP) & told.any(1) & ~fooled
         state = self._missed(state, missed)
@@ -301,31 +326,44 @@ class HopSkipJump(Optimizer[HopSkipJumpState]):
 
     def _probed(
         self,
+        space: Space,
         state: HopSkipJumpState,
-        here: torch.Tensor,
-        changes: torch.Tensor,
+        probing: torch.Tensor,
+        latents: torch.Tensor,
         scores: torch.Tensor,
     ) -> HopSkipJumpState:
-        told = ~scores.isnan() & here[:, None]
+        told = ~scores.isnan() & probing[:, None]
         fooling = told & (scores > 0)
-        seen = changes - state.point[:, None]
-        state = _where(
-            here,
+        towards, every = state.towards.clone(), state.every.clone()
+        for here in _groups(probing):
+            seen = changes_of(space, latents[here]) - state.point[here, None]
+            towards[here] += weighted_sum(fooling[here].to(seen), seen)
+            every[here] += weighted_sum(told[here].to(seen), seen)
+        state = replace(
             state,
-            towards=state.towards + weighted_sum(fooling.to(seen), seen),
-            every=state.every + weighted_sum(told.to(seen), seen),
+            towards=towards,
+            every=every,
             fooled=state.fooled + fooling.sum(1),
             probed=state.probed + told.sum(1),
             left=state.left - told.sum(1),
         )
         size = length(state.point, self.norm) / state.round.clamp(min=1).to(torch.float64).sqrt()
-        return _where(here & (state.left <= 0), state, phase=JUMP, size=size, missed=0)
+        return _where(probing & (state.left <= 0), state, phase=JUMP, size=size, missed=0)
 
     def _missed(self, state: HopSkipJumpState, here: torch.Tensor) -> HopSkipJumpState:
         """Smaller jumps; after several, more probes for the same estimate."""
         state = _where(here, state, size=state.size / 2.0**self.jumps, missed=state.missed + 1)
         again = here & (state.missed >= ATTEMPTS)
         return _where(again, state, phase=PROBE, left=self._count(state))
+
+
+def _groups(mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Positions at which `mask` (K,) is True, in groups; all positions on devices other than the
+    CPU, where reading would wait for the device.
+    """
+    if mask.device.type != "cpu":
+        return (torch.arange(len(mask), device=mask.device),)
+    return torch.split(mask.nonzero()[:, 0], GROUP)
 
 
 def _where(here: torch.Tensor, state: HopSkipJumpState, **values: Any) -> HopSkipJumpState:

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,16 @@ def _inputs(count: int, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from([("linf", "pixels"), ("linf", "tiles"), ("linf", "dct"), ("l2", "pixels")]),
+    st.sampled_from(
+        [
+            ("linf", "pixels"),
+            ("linf", "tiles"),
+            ("linf", "stripes"),
+            ("linf", "dct"),
+            ("l2", "pixels"),
+            ("l2", "stripes"),
+        ]
+    ),
     st.floats(0.001, 1),
     st.sampled_from([0.0, 1e-20, 0.01, 1.0, 50.0, 1e15]),
     st.integers(0, 10**6),
@@ -49,6 +59,20 @@ def test_what_is_rendered_lies_in_the_ball_exactly(
     if ball == "linf" and scale == 1e15:
         # It uses the ball to its edge, but for rounding.
         assert norms.max() > radius * 0.999 - 1e-6
+
+
+def test_stripes_are_a_number_for_each_column_and_tiles() -> None:
+    clean = np.full((1, 2, 4, 6), 0.5, np.float32)
+    generator = Perturbation(clean, radius=0.1, basis="stripes", size=2)
+    assert generator.space.dim == 2 * (6 + 2 * 2)
+    latents = torch.zeros(2, 20)
+    latents[0, 6 + 2] = 0.1  # column 2 of the second channel
+    latents[1, 12 + 1] = -0.1  # the upper right tile of the first channel
+    changes = generator.render(latents) - 0.5
+    expected = torch.zeros(2, 2, 4, 6)
+    expected[0, 1, :, 2] = 0.1 * math.tanh(0.4)
+    expected[1, 0, :2, 3:] = -0.1 * math.tanh(0.2)
+    assert torch.allclose(changes, expected, atol=1e-6)
 
 
 @settings(max_examples=50, deadline=None)

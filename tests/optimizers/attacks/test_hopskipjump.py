@@ -65,7 +65,7 @@ def test_every_phase_asks_for_its_own_number_of_rows() -> None:
 
 
 def test_rows_that_no_target_wants_are_left_out() -> None:
-    search = Search(HopSkipJump(probes=40), line(), score=beyond_a_plane)
+    search = Search(HopSkipJump(probes=40, places=3, jumps=4), line(), score=beyond_a_plane)
     shapes = set()
     for _ in range(30):
         asked = search.optimizer.ask(search.space, search.state, search.stream("ask"))
@@ -113,7 +113,9 @@ def test_small_probes_of_whole_steps_are_right_in_expectation() -> None:
 
 
 def test_a_jump_that_misses_gets_smaller_and_then_more_probes() -> None:
-    search = Search(HopSkipJump(), line(), score=beyond_a_plane, targets=(0,))
+    search = Search(
+        HopSkipJump(jumps=4, population=128), line(), score=beyond_a_plane, targets=(0,)
+    )
     while int(search.state.phase) != 3:
         search.run(1)
     size, probed = float(search.state.size), float(search.state.probed)
