@@ -56,10 +56,14 @@ def painted(
 
 
 def turned_columns(
-    images: torch.Tensor, proposed: torch.Tensor, side: torch.Tensor, part: float, stream: Stream
+    images: torch.Tensor,
+    proposed: torch.Tensor,
+    side: torch.Tensor,
+    part: torch.Tensor,
+    stream: Stream,
 ) -> torch.Tensor:
-    """`proposed` (K, C, H, W), or for a random share `part` of the targets `images` with opposite
-    signs in `side` (K,) neighbouring columns of one channel.
+    """`proposed` (K, C, H, W), or with probability `part` (K,) `images` with opposite signs in
+    `side` (K,) neighbouring columns of one channel.
     """
     channels, _, width = images.shape[1:]
     place = stream.uniform(3)

@@ -66,14 +66,14 @@ def test_a_turn_changes_the_signs_of_neighbouring_columns_of_one_channel() -> No
     images = torch.rand(4, 3, 5, 9) + 0.1
     side = torch.tensor([1, 2, 3, 4])
     stream = Stream(7, "ask", 1, (0, 1, 2, 3))
-    turned = _squares.turned_columns(images, torch.zeros_like(images), side, 1.0, stream)
+    turned = _squares.turned_columns(images, torch.zeros_like(images), side, torch.ones(4), stream)
     assert torch.equal(turned.abs(), images)
     for image, wide in zip(turned < 0, side.tolist(), strict=True):
         channel, _, column = image.nonzero(as_tuple=True)
         assert len(channel.unique()) == 1
         assert len(channel) == 5 * wide
         assert int(column.max() - column.min()) == wide - 1
-    never = _squares.turned_columns(images, images * 2, side, 0.0, stream)
+    never = _squares.turned_columns(images, images * 2, side, torch.zeros(4), stream)
     assert torch.equal(never, images * 2)
 
 
