@@ -89,7 +89,8 @@ def attack(
             are pictures, whole numbers of 255ths, else 0.
         seed: determines every random number.
         store: path or URL of the journal.
-        study_id: the studies are `{study_id}-clean`, `-search` and `-verify`.
+        study_id: the studies are `{study_id}-clean`, `-search` and `-verify-` with a digest of what
+            was found; further attacks of an ensemble have `-2` and so on.
         adopt: whether to continue with another classifier than at the beginning.
         catalogue: the catalogue in which names are looked up; the shipped models if None.
         device: `cpu`, `cuda`, or `auto`.

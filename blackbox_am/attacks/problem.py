@@ -64,6 +64,11 @@ METHODS: Mapping[str, Method] = {
     "apgd": Method(("linf", "l2"), "gradients"),
 }
 """The optimizers that are made for attacks."""
+BEST_WITH_SCORES: Mapping[Norm, str] = {"linf": "signhunter", "l2": "square", "l0": "sparse_rs"}
+BEST_TARGETED: Mapping[Norm, str] = {"linf": "square"}
+BEST_WITH_LABELS: Mapping[Norm, str] = {"linf": "rays", "l2": "hopskipjump"}
+"""The choice of `auto` by norm, for models that tell scores (of targeted attacks, where it is
+another one) and for models that tell labels."""
 OTHER = Method(NORMS, "scores", "squashed", takes_norm=False)
 """How every other optimizer attacks."""
 
@@ -142,15 +147,23 @@ def check_eps(norm: Norm, eps: float) -> None:
 
 
 def chosen(problem: Problem, *, labels_only: bool, oracle: str) -> str:
-    """The optimizer of an attack: that of the problem, or the choice of `auto`.
+    """The optimizer of an attack: that of the problem, or the choice of `auto`, which is the attack
+    with the smallest median of queries in `bench attacks`.
 
     Raises:
         Unsupported: if the attack needs scores, and the model answers with labels only.
     """
     if problem.attack == "auto":
-        if labels_only:
-            return _first(problem.norm, "labels", oracle)
-        return _first(problem.norm, "scores", oracle)
+        best = BEST_WITH_LABELS if labels_only else BEST_WITH_SCORES
+        if problem.targeted and not labels_only:
+            best = {**best, **BEST_TARGETED}
+        if problem.norm not in best:
+            raise Unsupported(
+                f"no attack changes {problem.norm} by labels alone, which are all that {oracle} "
+                f"tells; use norm {' or '.join(best)}",
+                field="norm",
+            )
+        return best[problem.norm]
     needs = method_of(problem.attack).needs
     if labels_only and needs != "labels":
         able = [name for name, method in METHODS.items() if method.needs == "labels"]
@@ -160,21 +173,6 @@ def chosen(problem: Problem, *, labels_only: bool, oracle: str) -> str:
             field="attack",
         )
     return problem.attack
-
-
-def _first(norm: Norm, needs: str, oracle: str) -> str:
-    order = [*_AUTO, *METHODS]
-    for name in order:
-        if norm in METHODS[name].norms and METHODS[name].needs == needs:
-            return name
-    raise Unsupported(
-        f"no attack of ours changes {norm} by {needs} alone, which is all that {oracle} tells",
-        field="norm",
-    )
-
-
-_AUTO = ("square", "rays", "hopskipjump")
-"""The order in which `auto` tries attacks."""
 
 
 def _instead(norm: Norm) -> str:

@@ -56,7 +56,9 @@ ENTRIES = (
     Entry("signhunter", "linf", 64),
     Entry("nes", "linf", 124),
     Entry("simba", "linf", 81),
-    Entry("auto", "linf"),
+    Entry("bandits", "linf"),
+    Entry("parsimonious", "linf"),
+    Entry("nevergrad:DiagonalCMA", "linf"),
     Entry("square", "l2", 74, 1.0, "l2", 1.0),
     Entry("simba", "l2", norm="l2", eps=1.0),
     Entry("nes", "l2", norm="l2", eps=1.0),
@@ -65,6 +67,7 @@ ENTRIES = (
     Entry("signhunter", "targeted", targets="next"),
     Entry("rays", "labels", 245, 0.82),
     Entry("hopskipjump", "labels", 474, 0.88, "l2", 1.0),
+    Entry("hopskipjump", "labels", 474, 0.88),
     Entry("pgd", "gradients"),
     Entry("apgd", "gradients"),
 )

@@ -54,8 +54,11 @@ class AttackView:
 
 
 def stage_line(stage: str, progress: StudyProgress) -> str:
-    """What a stage does, and how far it is; `search-2` is that of the second attack."""
+    """What a stage does, and how far it is. `search-2` is that of the second attack; the name of a
+    verification contains the digest of its inputs.
+    """
     stage, _, number = stage.partition("-")
+    number = number if stage == "search" else ""
     done = sum(target.finished for target in progress.targets)
     fooled = sum(target.stop_reason is StopReason.SUCCESS for target in progress.targets)
     what = _STAGES[stage] + (f" (attack {number})" if number else "")

@@ -71,7 +71,7 @@ def test_a_forest_on_a_table(layer):
     oracle = Sklearn(forest, low=tuple(low), high=tuple(high))
     inputs = ((rows - low) / (high - low)).astype(np.float32)[40:110:5]
     result = attack(oracle=oracle, images=inputs, layer=layer, eps=0.3, budget=150)
-    assert result.attack == ("rays" if layer == "predict" else "square")
+    assert result.attack == ("rays" if layer == "predict" else "signhunter")
     found = result.of(Outcome.SUCCESS)
     assert len(found) >= 4
     within(result)

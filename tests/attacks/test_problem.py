@@ -37,7 +37,9 @@ def test_another_optimizer_searches_every_ball():
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_auto_chooses_by_what_the_model_tells(norm):
     problem = Problem(norm, 1.0)
-    assert chosen(problem, labels_only=False, oracle="m") == "square"
+    by_scores = chosen(problem, labels_only=False, oracle="m")
+    assert method_of(by_scores).needs == "scores"
+    assert norm in method_of(by_scores).norms
     assert method_of(chosen(problem, labels_only=True, oracle="m")).needs == "labels"
 
 
@@ -75,3 +77,12 @@ def test_a_targeted_square_maximises_the_cross_entropy_with_parameters_of_its_ow
 def test_parameters_of_targeted_attacks_exist():
     for name, method in METHODS.items():
         attacks()[name](**method.targeted)
+
+
+def test_auto_refuses_a_ball_that_no_attack_on_labels_searches():
+    with pytest.raises(Unsupported, match="use norm linf or l2"):
+        chosen(Problem("l0", 5), labels_only=True, oracle="m")
+
+
+def test_auto_of_a_targeted_attack():
+    assert chosen(Problem(targeted=True), labels_only=False, oracle="m") == "square"

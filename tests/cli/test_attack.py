@@ -37,7 +37,7 @@ def test_a_folder_of_pictures_becomes_a_report(cli, toys, pictures, tmp_path):
     out = tmp_path / "report"
     result = cli(*toys, "--budget", 60, "--eps", "24/255", "--out", out)
     assert result.exit_code == 0, result.stderr
-    found = re.search(r"square, linf 0\.09412: fooled (\d) of 6 images", result.stdout)
+    found = re.search(r"signhunter, linf 0\.09412: fooled (\d) of 6 images", result.stdout)
     assert found, result.stdout
     assert int(found[1]) >= 3
     assert "broken.png" in result.stderr

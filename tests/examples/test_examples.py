@@ -106,6 +106,6 @@ def test_attack_an_api(tmp_path):
     with json_api(answer) as address:
         options = ("--url", f"http://{address}/classify", "--images", 3, "--queries", 25)
         said = _run("attack_an_api", *options, "--out", tmp_path)
-    assert "square: " in said
+    assert "signhunter: " in said
     assert "pictures were sent" in said
     assert (tmp_path / "index.html").is_file()
