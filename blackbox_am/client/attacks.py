@@ -37,7 +37,8 @@ def attack(
     """Attacks a classifier of a server, as `attacks.local.attack` does in this process.
 
     The inputs are sent to the server once. The server runs the studies `{study_id}-clean`,
-    `-search` and `-verify-DIGEST`, also if this process ends; a repeated call finds and continues them.
+    `-search` and `-verify-DIGEST`, also if this process ends; a repeated call finds and continues
+    them.
 
     Args:
         client: a connection to the server.
