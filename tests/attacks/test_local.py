@@ -61,7 +61,15 @@ def test_successes_are_real_and_cost_what_they_cost(images):
     assert spent.probe_rows == spent.rows - queries - 24 - spent.surplus_rows
 
 
-@pytest.mark.parametrize("method", ["square", "sep_cma", "simba", "hopskipjump", "random"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "simba",
+        "hopskipjump",
+        pytest.param("square", marks=pytest.mark.slow),
+        pytest.param("sep_cma", marks=pytest.mark.slow),
+    ],
+)
 def test_an_input_is_attacked_alone_as_in_company(images, method):
     together = attack(oracle=Counting(), images=images, method=method, budget=60, seed=2)
     for index in (0, 5):
@@ -107,7 +115,7 @@ def test_backward_rows_are_accounted_apart(images, model):
     assert attack(oracle=model, images=images, budget=20).spent.backward_rows == 0
 
 
-@pytest.mark.parametrize("rule", ["next", "least-likely", 3])
+@pytest.mark.parametrize("rule", ["next", pytest.param("least-likely", marks=pytest.mark.slow), 3])
 def test_a_targeted_attack_ends_at_the_wanted_class(images, rule):
     scores = answers(images)
     labels = scores.argmax(1)
@@ -132,7 +140,7 @@ def test_a_sparse_attack_changes_few_places(images):
         assert changed == one.distances["l0"] <= 5
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     st.integers(0, 5),
     st.sampled_from(
@@ -181,7 +189,17 @@ class Certified(Oracle):
         return table[:, [unit.index for unit in units]]
 
 
-@pytest.mark.parametrize("method", ["square", "nes", "sep_cma", "pgd", "rays", "hopskipjump"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "signhunter",
+        "rays",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("square", "nes", "sep_cma", "pgd", "hopskipjump")
+        ),
+    ],
+)
 def test_a_provably_robust_model_is_never_fooled(method):
     images = np.full((4, *SHAPE), 200, np.uint8)
     images[2:] = 40
@@ -350,6 +368,7 @@ def test_an_ensemble_attacks_what_is_left(images):
     assert spent.rows == sum(one.queries for one in both.inputs) + spent.rows_apart
 
 
+@pytest.mark.slow
 def test_a_surrogate_saves_rows_and_costs_the_model_none(images, model):
     oracle = Counting()
     plain = attack(oracle=Counting(), images=images, eps=3 / 255, budget=200)
@@ -373,8 +392,8 @@ def test_a_surrogate_is_refused_where_a_search_cannot_begin_there(images, model)
 def test_a_larger_budget_verifies_what_is_new(images, tmp_path: Path):
     wanted = {"images": images, "eps": 6 / 255, "store": tmp_path / "s.sqlite3"}
     small = attack(oracle=Counting(), budget=2, **wanted)
-    large = attack(oracle=Counting(), budget=300, **wanted)
-    whole = attack(oracle=Counting(), budget=300, **{**wanted, "store": ":memory:"})
+    large = attack(oracle=Counting(), budget=60, **wanted)
+    whole = attack(oracle=Counting(), budget=60, **{**wanted, "store": ":memory:"})
     assert len(large.of(Outcome.SUCCESS)) > len(small.of(Outcome.SUCCESS))
     assert all(one.verified is not False for one in large.inputs)
     assert [one.outcome for one in large.inputs] == [one.outcome for one in whole.inputs]

@@ -10,7 +10,7 @@ import torch
 
 from blackbox_am.core import blocks
 from blackbox_am.core.generator import Generator
-from blackbox_am.core.optimizer import Optimizer, Proposal
+from blackbox_am.core.optimizer import Optimizer, Proposal, SearchContext
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
@@ -36,6 +36,10 @@ GROUP = 4
 """Targets whose probes are drawn at once on the CPU."""
 ATTEMPTS = 2
 """Generations of jumps that miss before more probes are asked."""
+
+
+MOST_BYTES = 2**29
+"""Bytes of the latents of a generation of all targets."""
 
 
 @dataclass
@@ -116,6 +120,8 @@ class HopSkipJump(Optimizer[HopSkipJumpState]):
         tolerance: to which part of its distance the boundary is searched.
         jumps: sizes of a jump, each half of the one before, in one generation.
         population: the most rows of a target in a generation; more probes take several generations.
+            For very many targets of a study it is made smaller, so that a generation of all targets
+            takes at most 512 MiB.
     """
 
     name: ClassVar[str] = "hopskipjump"
@@ -133,7 +139,7 @@ class HopSkipJump(Optimizer[HopSkipJumpState]):
     places: int = 16
     tolerance: float = 0.1
     jumps: int = 8
-    population: int = 512
+    population: int = 128
 
     def __post_init__(self) -> None:
         at_least(1, "an estimate needs probes", probes=self.probes)
@@ -144,6 +150,10 @@ class HopSkipJump(Optimizer[HopSkipJumpState]):
         positive(reach=self.reach, least_reach=self.least_reach, tolerance=self.tolerance)
         if self.tolerance >= 1:
             raise ValueError(f"tolerance is a part of a distance, below 1; got {self.tolerance}")
+
+    def resolve(self, space: Space, context: SearchContext) -> Optimizer[Any]:
+        most = max(MOST_BYTES // 4 // (context.targets * space.dim), 1)
+        return replace(self, population=min(self.population, most))
 
     def population_size(self, space: Space) -> int:
         del space

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from blackbox_am.core.optimizer import SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
@@ -17,6 +18,15 @@ SLOPE = torch.linspace(-1.0, 1.5, 24)
 
 def line(dimension: int = 24) -> Space:
     return build_space(SpaceSpec("box", dimension, low=(-1.0,), high=(1.0,)))
+
+
+def test_many_targets_have_smaller_generations() -> None:
+    space = build_space(SpaceSpec("box", 3072, low=(-1.0,), high=(1.0,), image_shape=(3, 32, 32)))
+    for targets, expected in ((1, 128), (300, 128), (1000, 43)):
+        attack = HopSkipJump().resolve(space, SearchContext(100, targets))
+        size = attack.population_size(space)
+        assert size == expected
+        assert targets * size * 3072 * 4 <= 2**29
 
 
 def beyond_a_plane(latents: torch.Tensor, target: int) -> torch.Tensor:
