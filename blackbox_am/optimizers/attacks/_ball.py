@@ -6,10 +6,35 @@ bound changes by the whole radius. `perturbation` with ``squash = false`` render
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar, Self, TypeVar
+
 import torch
 
 from blackbox_am.core.generator import Generator
+from blackbox_am.core.optimizer import Optimizer
+from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.space import Box, Space
+
+State = TypeVar("State")
+
+
+class InBall(Optimizer[State]):
+    """An attack that searches changes in a box, and asks the study's generator for their limits."""
+
+    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
+    _generator: ClassVar[Generator | None] = None
+
+    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
+        """See `Optimizer.bind`."""
+        del network
+        return self.holding(_generator=generator)
+
+    def limits(
+        self, space: Space, target: torch.Tensor, like: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `limits_of`."""
+        return limits_of(space, self._generator, target, like)
 
 
 def image_of(space: Space) -> tuple[int, int, int]:

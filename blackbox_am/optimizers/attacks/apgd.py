@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import torch
 
-from blackbox_am.core.generator import Generator
 from blackbox_am.core.optimizer import Optimizer, SearchContext
-from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._incumbents import comparable
 from blackbox_am.optimizers._parameters import at_least, share
 from blackbox_am.optimizers.attacks import _steps
-from blackbox_am.optimizers.attacks._ball import changes_of, latents_of, limits_of
+from blackbox_am.optimizers.attacks._ascents import Ascents
+from blackbox_am.optimizers.attacks._ball import changes_of
 from blackbox_am.optimizers.attacks._gradients import needed
 
 STEPS = 100
@@ -66,7 +64,7 @@ class ApgdState:
 
 
 @dataclass(frozen=True)
-class Apgd(Optimizer[ApgdState]):
+class Apgd(Ascents[ApgdState]):
     """Auto-PGD: projected gradient ascent with momentum, whose steps halve at checkpoints where the
     ascent stalls; it then goes on from its best point.
 
@@ -101,12 +99,7 @@ class Apgd(Optimizer[ApgdState]):
     """
 
     name: ClassVar[str] = "apgd"
-    order: ClassVar[int] = 1
-    rank_based: ClassVar[bool] = False
-    exchangeable: ClassVar[bool] = False
     state_type: ClassVar[type[ApgdState]] = ApgdState
-    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
-    _generator: ClassVar[Generator | None] = None
 
     norm: Literal["linf", "l2"] = "linf"
     steps: int | None = None
@@ -119,18 +112,10 @@ class Apgd(Optimizer[ApgdState]):
         at_least(1, "each is an ascent", population=self.population)
         share(rising=self.rising)
 
-    def population_size(self, space: Space) -> int:
-        del space
-        return self.population
-
     def resolve(self, space: Space, context: SearchContext) -> Optimizer[Any]:
         del space
         most = context.queries_per_target // self.population - 1
         return self if self.steps else replace(self, steps=max(min(STEPS, most), 1))
-
-    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
-        del network
-        return self.holding(_generator=generator)
 
     def init(self, space: Space, targets: int, stream: Stream) -> ApgdState:
         rows = (targets, self.population)
@@ -152,20 +137,6 @@ class Apgd(Optimizer[ApgdState]):
             steps=count.clone(),
             begun=torch.full(rows, not self.random_start, device=stream.device),
         )
-
-    def started_at(self, space: Space, state: ApgdState, latents: torch.Tensor) -> ApgdState:
-        """The first ascent begins at the start."""
-        change, begun = state.change.clone(), state.begun.clone()
-        change[:, 0] = changes_of(space, latents.to(change))
-        begun[:, 0] = True
-        return replace(state, change=change, begun=begun)
-
-    def ask(self, space: Space, state: ApgdState, stream: Stream) -> torch.Tensor:
-        limits = self._limits(space, state)
-        random = _steps.scattered(stream, self.population, space.dim, self.norm)
-        begun = state.begun.unsqueeze(-1)
-        changes = torch.where(begun, state.change, _steps.within(random, self.norm, limits))
-        return latents_of(space, changes)
 
     def tell(
         self,
@@ -206,7 +177,7 @@ class Apgd(Optimizer[ApgdState]):
         self, space: Space, state: ApgdState, slopes: torch.Tensor, goes_on: torch.Tensor
     ) -> ApgdState:
         """The state after the next step of the rows that go on; the others begin again."""
-        limits = self._limits(space, state)
+        limits = self.limits_at(space, state)
         change = state.change
         length = state.length.unsqueeze(-1).to(change.dtype)
         first = (state.steps == 0).unsqueeze(-1)
@@ -232,9 +203,6 @@ class Apgd(Optimizer[ApgdState]):
     @cached_property
     def _checkpoints(self) -> tuple[int, ...]:
         return checkpoints(self._most)
-
-    def _limits(self, space: Space, state: ApgdState) -> _steps.Limits:
-        return limits_of(space, self._generator, state.target, state.change[:, 0])
 
 
 def checkpoints(steps: int) -> tuple[int, ...]:

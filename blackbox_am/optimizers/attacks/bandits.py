@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import torch
 
-from blackbox_am.core.generator import Generator
-from blackbox_am.core.optimizer import Optimizer, Proposal
-from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.optimizer import Proposal
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._incumbents import comparable
 from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._targetwise import norms, row_sums
-from blackbox_am.optimizers.attacks._ball import changes_of, image_of, latents_of, limits_of
+from blackbox_am.optimizers.attacks._ball import InBall, changes_of, image_of, latents_of
 
 LARGEST_TILES = 50
 """Most tiles in each direction if their number is open: the paper's, for 224 and 299 pixels."""
@@ -47,7 +44,7 @@ class BanditsState:
 
 
 @dataclass(frozen=True)
-class Bandits(Optimizer[BanditsState]):
+class Bandits(InBall[BanditsState]):
     """Bandits with time and data priors: each generation measures the change and two rows beside
     it, corrects an estimate of the gradient by the difference of the two scores, and makes a step
     along the sign of the estimate (``linf``) or along the estimate (``l2``).
@@ -88,8 +85,6 @@ class Bandits(Optimizer[BanditsState]):
     rank_based: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = False
     state_type: ClassVar[type[BanditsState]] = BanditsState
-    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
-    _generator: ClassVar[Generator | None] = None
 
     norm: Literal["linf", "l2"] = "linf"
     tiles: int | None = None
@@ -110,10 +105,6 @@ class Bandits(Optimizer[BanditsState]):
     def population_size(self, space: Space) -> int:
         del space
         return 3
-
-    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
-        del network
-        return self.holding(_generator=generator)
 
     def init(self, space: Space, targets: int, stream: Stream) -> BanditsState:
         zeros = torch.zeros(targets, space.dim, dtype=stream.dtype, device=stream.device)
@@ -136,7 +127,7 @@ class Bandits(Optimizer[BanditsState]):
         probe = self.probe * (space.dim**0.5 if self.norm == "linf" else 1.0)
         change = state.change.unsqueeze(1)
         rows = torch.cat([change, change + beside * (probe / _length(beside))], dim=1)
-        low, high = limits_of(space, self._generator, state.target, state.change)
+        low, high = self.limits(space, state.target, state.change)
         wanted = torch.ones(rows.shape[:2], dtype=torch.bool, device=rows.device)
         wanted[:, 0] = state.moved
         return Proposal(latents_of(space, rows.clamp(low.unsqueeze(1), high.unsqueeze(1))), wanted)
@@ -192,7 +183,7 @@ class Bandits(Optimizer[BanditsState]):
         else:
             change = state.change + self.rate * slope / _length(slope)
             change = change / _length(change).clamp(min=1)
-        low, high = limits_of(space, self._generator, state.target, change)
+        low, high = self.limits(space, state.target, change)
         return change.clamp(low, high)
 
     def _exploration(self) -> float:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 
 from blackbox_am.core import blocks
-from blackbox_am.core.generator import Generator
 from blackbox_am.core.optimizer import Optimizer, Proposal, SearchContext
-from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._incumbents import rows_at
 from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._targetwise import norms, possible, weighted_sum
 from blackbox_am.optimizers.attacks import _squares
-from blackbox_am.optimizers.attacks._ball import (
-    changes_of,
-    image_of,
-    latents_of,
-    limits_of,
-    step_of,
-)
+from blackbox_am.optimizers.attacks._ball import InBall, changes_of, image_of, latents_of, step_of
 from blackbox_am.optimizers.attacks._boundary import Norm, between, length, probes, rounded
 
 START, NARROW, PROBE, JUMP = range(4)
@@ -78,7 +69,7 @@ class HopSkipJumpState:
 
 
 @dataclass(frozen=True)
-class HopSkipJump(Optimizer[HopSkipJumpState]):
+class HopSkipJump(InBall[HopSkipJumpState]):
     """HopSkipJump: an attack that knows only whether the model is fooled (a score above 0).
 
     Source: J. Chen, M. I. Jordan and M. J. Wainwright, "HopSkipJumpAttack: a query-efficient
@@ -126,10 +117,8 @@ class HopSkipJump(Optimizer[HopSkipJumpState]):
 
     name: ClassVar[str] = "hopskipjump"
     state_type: ClassVar[type[HopSkipJumpState]] = HopSkipJumpState
-    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
     rank_based: ClassVar[bool] = False  # a score above 0 fools the model
     exchangeable: ClassVar[bool] = False  # rows are places in their order
-    _generator: ClassVar[Generator | None] = None
 
     norm: Norm = "linf"
     probes: int = 75
@@ -164,10 +153,6 @@ class HopSkipJump(Optimizer[HopSkipJumpState]):
         """Rows of the phases without probes."""
         return max(self.places, self.jumps)
 
-    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
-        del network
-        return self.holding(_generator=generator)
-
     def init(self, space: Space, targets: int, stream: Stream) -> HopSkipJumpState:
         whole = torch.zeros(targets, dtype=torch.int64, device=stream.device)
         zeros = {}
@@ -183,7 +168,7 @@ class HopSkipJump(Optimizer[HopSkipJumpState]):
         return replace(state, target=torch.arange(targets, device=stream.device))
 
     def ask(self, space: Space, state: HopSkipJumpState, stream: Stream) -> Proposal:
-        limits = limits_of(space, self._generator, state.target, state.point)
+        limits = self.limits(space, state.target, state.point)
         low, high = (limit.expand_as(state.point)[:, None] for limit in limits)
         changes, count = self._places(space, state, stream)
         latents = latents_of(space, changes.clamp(low, high))

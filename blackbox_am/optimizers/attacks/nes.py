@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import torch
 
-from blackbox_am.core.generator import Generator
-from blackbox_am.core.optimizer import Optimizer, Proposal
-from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.optimizer import Proposal
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._incumbents import comparable
 from blackbox_am.optimizers._parameters import at_least, positive, share
 from blackbox_am.optimizers._targetwise import norms, weighted_sum
-from blackbox_am.optimizers.attacks._ball import changes_of, image_of, latents_of, limits_of
+from blackbox_am.optimizers.attacks._ball import InBall, changes_of, image_of, latents_of
 
 PATIENCE = 5
 """Iterations without a rise of the score after which the rate halves."""
@@ -50,7 +47,7 @@ class NesState:
 
 
 @dataclass(frozen=True)
-class Nes(Optimizer[NesState]):
+class Nes(InBall[NesState]):
     """NES: each generation measures the change and `pairs` pairs of opposite Gaussian steps from
     it, estimates the gradient of the score, and makes a step along its sign (``linf``) or along it
     (``l2``).
@@ -83,8 +80,6 @@ class Nes(Optimizer[NesState]):
     rank_based: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = False
     state_type: ClassVar[type[NesState]] = NesState
-    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
-    _generator: ClassVar[Generator | None] = None
 
     norm: Literal["linf", "l2"] = "linf"
     pairs: int = 8
@@ -102,10 +97,6 @@ class Nes(Optimizer[NesState]):
     def population_size(self, space: Space) -> int:
         del space
         return 1 + 2 * self.pairs
-
-    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
-        del network
-        return self.holding(_generator=generator)
 
     def init(self, space: Space, targets: int, stream: Stream) -> NesState:
         zeros = torch.zeros(targets, space.dim, dtype=stream.dtype, device=stream.device)
@@ -184,7 +175,7 @@ class Nes(Optimizer[NesState]):
             step = momentum / norms(momentum).unsqueeze(-1).clamp(min=1e-20)
             change = state.change + size * step
             change = change / norms(change).unsqueeze(-1).clamp(min=1)
-        low, high = limits_of(space, self._generator, state.target, change)
+        low, high = self.limits(space, state.target, change)
         return change.clamp(low, high)
 
     def _sigma(self, space: Space) -> float:

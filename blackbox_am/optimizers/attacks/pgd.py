@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 
-from blackbox_am.core.generator import Generator
-from blackbox_am.core.optimizer import Optimizer
-from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._parameters import at_least, positive, share
 from blackbox_am.optimizers._targetwise import row_sums
 from blackbox_am.optimizers.attacks import _steps
-from blackbox_am.optimizers.attacks._ball import changes_of, latents_of, limits_of
+from blackbox_am.optimizers.attacks._ascents import Ascents
+from blackbox_am.optimizers.attacks._ball import changes_of
 from blackbox_am.optimizers.attacks._gradients import needed
 
 LINF_STEP = 0.25
@@ -45,7 +42,7 @@ class PgdState:
 
 
 @dataclass(frozen=True)
-class Pgd(Optimizer[PgdState]):
+class Pgd(Ascents[PgdState]):
     """Projected gradient ascent (PGD): steps of fixed length in the direction of the gradient, each
     followed by a projection into the ball and into the range of the input.
 
@@ -75,12 +72,7 @@ class Pgd(Optimizer[PgdState]):
     """
 
     name: ClassVar[str] = "pgd"
-    order: ClassVar[int] = 1
-    rank_based: ClassVar[bool] = False
-    exchangeable: ClassVar[bool] = False
     state_type: ClassVar[type[PgdState]] = PgdState
-    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
-    _generator: ClassVar[Generator | None] = None
 
     norm: Literal["linf", "l2"] = "linf"
     step: float | None = None
@@ -95,14 +87,6 @@ class Pgd(Optimizer[PgdState]):
         at_least(1, "each is an ascent", population=self.population)
         share(momentum=self.momentum)
 
-    def population_size(self, space: Space) -> int:
-        del space
-        return self.population
-
-    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
-        del network
-        return self.holding(_generator=generator)
-
     def init(self, space: Space, targets: int, stream: Stream) -> PgdState:
         rows = (targets, self.population)
         nothing = torch.zeros(*rows, space.dim, dtype=stream.dtype, device=stream.device)
@@ -113,20 +97,6 @@ class Pgd(Optimizer[PgdState]):
             steps=torch.zeros(rows, dtype=torch.int64, device=stream.device),
             begun=torch.full(rows, not self.random_start, device=stream.device),
         )
-
-    def started_at(self, space: Space, state: PgdState, latents: torch.Tensor) -> PgdState:
-        """The first ascent begins at the start."""
-        change, begun = state.change.clone(), state.begun.clone()
-        change[:, 0] = changes_of(space, latents.to(change))
-        begun[:, 0] = True
-        return replace(state, change=change, begun=begun)
-
-    def ask(self, space: Space, state: PgdState, stream: Stream) -> torch.Tensor:
-        limits = self._limits(space, state)
-        random = _steps.scattered(stream, self.population, space.dim, self.norm)
-        begun = state.begun.unsqueeze(-1)
-        changes = torch.where(begun, state.change, _steps.within(random, self.norm, limits))
-        return latents_of(space, changes)
 
     def tell(
         self,
@@ -147,14 +117,11 @@ class Pgd(Optimizer[PgdState]):
         goes_on = moves & (state.steps < self.steps)
         return PgdState(
             target=state.target,
-            change=_steps.within(ahead, self.norm, self._limits(space, state)),
+            change=_steps.within(ahead, self.norm, self.limits_at(space, state)),
             momentum=torch.where(goes_on.unsqueeze(-1), momentum, 0.0),
             steps=torch.where(goes_on, state.steps + 1, 0),
             begun=goes_on,
         )
-
-    def _limits(self, space: Space, state: PgdState) -> _steps.Limits:
-        return limits_of(space, self._generator, state.target, state.change[:, 0])
 
 
 def _even(slopes: torch.Tensor) -> torch.Tensor:

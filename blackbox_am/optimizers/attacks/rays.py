@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.generator import Generator
-from blackbox_am.core.optimizer import Optimizer
-from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._parameters import positive
 from blackbox_am.optimizers.attacks import _squares
 from blackbox_am.optimizers.attacks._ball import (
+    InBall,
     changes_of,
     image_of,
     latents_of,
-    limits_of,
     step_of,
     uncut,
 )
@@ -54,7 +50,7 @@ class RaysState:
 
 
 @dataclass(frozen=True)
-class Rays(Optimizer[RaysState]):
+class Rays(InBall[RaysState]):
     """RayS: an attack that knows only whether the model is fooled (a score above 0), for the
     L-infinity norm; one query a generation.
 
@@ -81,9 +77,7 @@ class Rays(Optimizer[RaysState]):
 
     name: ClassVar[str] = "rays"
     state_type: ClassVar[type[RaysState]] = RaysState
-    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
     rank_based: ClassVar[bool] = False  # a score above 0 fools the model
-    _generator: ClassVar[Generator | None] = None
 
     tolerance: float = 1e-3
 
@@ -93,10 +87,6 @@ class Rays(Optimizer[RaysState]):
     def population_size(self, space: Space) -> int:
         del space
         return 1
-
-    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
-        del network
-        return self.holding(_generator=generator)
 
     def init(self, space: Space, targets: int, stream: Stream) -> RaysState:
         ones = torch.ones(targets, dtype=torch.float64, device=stream.device)
@@ -116,7 +106,7 @@ class Rays(Optimizer[RaysState]):
         stripes = _squares.stripes(image_of(space), stream).flatten(1)
         ray = torch.where(state.known[:, None], self._trial(state), stripes)
         radius = self._asked(state).to(ray)[:, None]
-        low, high = limits_of(space, self._generator, state.target, ray)
+        low, high = self.limits(space, state.target, ray)
         change = torch.minimum(torch.maximum(ray, -radius), radius).clamp(low, high)
         return latents_of(space, change).unsqueeze(1)
 
@@ -133,7 +123,7 @@ class Rays(Optimizer[RaysState]):
         fooled, missed = told > 0, told <= 0  # a failed row is neither
         found = fooled & ~state.searching
         change = changes_of(space, latents[:, 0])
-        first = uncut(change, *limits_of(space, self._generator, state.target, change))
+        first = uncut(change, *self.limits(space, state.target, change))
         trial = torch.where(state.known[:, None], self._trial(state), first)
         high = torch.where(fooled, asked, state.high)
         low = torch.where(missed, asked, state.low)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import torch
 
-from blackbox_am.core.generator import Generator
-from blackbox_am.core.optimizer import Optimizer
-from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._incumbents import comparable
 from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._targetwise import norms
-from blackbox_am.optimizers.attacks._ball import changes_of, image_of, latents_of, limits_of
+from blackbox_am.optimizers.attacks._ball import InBall, changes_of, image_of, latents_of
 
 SMALL = 64
 """Inputs of up to so many pixels in each direction begin with all frequencies."""
@@ -48,7 +44,7 @@ class SimbaState:
 
 
 @dataclass(frozen=True)
-class Simba(Optimizer[SimbaState]):
+class Simba(InBall[SimbaState]):
     """SimBA: one query a generation, for a step along one direction of an orthogonal basis. The
     step is kept if the score rises; otherwise the next query is for the opposite step.
 
@@ -83,8 +79,6 @@ class Simba(Optimizer[SimbaState]):
 
     name: ClassVar[str] = "simba"
     state_type: ClassVar[type[SimbaState]] = SimbaState
-    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
-    _generator: ClassVar[Generator | None] = None
 
     norm: Literal["linf", "l2"] = "linf"
     basis: Literal["dct", "pixels"] = "dct"
@@ -99,10 +93,6 @@ class Simba(Optimizer[SimbaState]):
     def population_size(self, space: Space) -> int:
         del space
         return 1
-
-    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
-        del network
-        return self.holding(_generator=generator)
 
     def init(self, space: Space, targets: int, stream: Stream) -> SimbaState:
         place = stream.uniform(space.dim)
@@ -123,7 +113,7 @@ class Simba(Optimizer[SimbaState]):
 
     def ask(self, space: Space, state: SimbaState, stream: Stream) -> torch.Tensor:
         del stream
-        low, high = limits_of(space, self._generator, state.target, state.change)
+        low, high = self.limits(space, state.target, state.change)
         return latents_of(space, self._proposed(space, state).clamp(low, high)).unsqueeze(1)
 
     def tell(

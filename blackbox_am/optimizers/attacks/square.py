@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import torch
 
-from blackbox_am.core.generator import Generator
 from blackbox_am.core.optimizer import Optimizer, SearchContext
-from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._incumbents import comparable, improves
 from blackbox_am.optimizers._parameters import at_least, share
 from blackbox_am.optimizers._targetwise import norms
 from blackbox_am.optimizers.attacks import _squares
-from blackbox_am.optimizers.attacks._ball import changes_of, image_of, latents_of, limits_of
+from blackbox_am.optimizers.attacks._ball import InBall, changes_of, image_of, latents_of
 
 SCHEDULE_BUDGET = 10_000
 """The budget for which the paper gives its schedule."""
@@ -51,7 +48,7 @@ class SquareState:
 
 
 @dataclass(frozen=True)
-class Square(Optimizer[SquareState]):
+class Square(InBall[SquareState]):
     """Square attack: one query a generation, which changes the best change so far in a square
     window of random place; the change is kept if the score does not fall.
 
@@ -99,8 +96,6 @@ class Square(Optimizer[SquareState]):
 
     name: ClassVar[str] = "square"
     state_type: ClassVar[type[SquareState]] = SquareState
-    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
-    _generator: ClassVar[Generator | None] = None
 
     norm: Literal["linf", "l2"] = "linf"
     start: Literal["stripes", "tiles"] = "stripes"
@@ -129,10 +124,6 @@ class Square(Optimizer[SquareState]):
             return self
         return replace(self, budget=context.queries_per_target)
 
-    def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
-        del network
-        return self.holding(_generator=generator)
-
     def init(self, space: Space, targets: int, stream: Stream) -> SquareState:
         striped = self.norm == "linf" or self.start == "stripes"
         first = _squares.stripes if striped else _squares.tiles
@@ -157,7 +148,7 @@ class Square(Optimizer[SquareState]):
         best = state.change.reshape(-1, *image)
         side = self._side(image, state.queries)
         if self.norm == "linf":
-            limits = limits_of(space, self._generator, state.target, best.flatten(1))
+            limits = self.limits(space, state.target, best.flatten(1))
             proposed = _squares.painted(
                 best, side, stream, tuple(x.reshape(-1, *image) for x in limits), self.aspect
             )
@@ -196,7 +187,7 @@ class Square(Optimizer[SquareState]):
 
     def _cut(self, space: Space, target: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
         """`change` (K, D) without the part that the range of the input cuts off."""
-        low, high = limits_of(space, self._generator, target, change)
+        low, high = self.limits(space, target, change)
         return change.clamp(low, high)
 
     def _side(self, image: tuple[int, int, int], queries: torch.Tensor) -> torch.Tensor:
