@@ -25,6 +25,10 @@ CONTINUOUS = frozenset({"normal", "sphere", "box", "product"})
 EVERY = CONTINUOUS | {"categorical", "mixed"}
 """All kinds of space, see `kinds`."""
 MAX_POPULATION = 100_000
+MAX_GENERATION_BYTES = 2**29
+"""Largest size in bytes of the latents, and of the activations, of one generation. A store may have
+to write each as one value, and SQLite refuses values of 10^9 bytes.
+"""
 
 
 @dataclass(frozen=True)

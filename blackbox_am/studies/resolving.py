@@ -15,7 +15,7 @@ from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.layout import Layout
 from blackbox_am.core.linear_algebra import numerics
 from blackbox_am.core.metering import metering
-from blackbox_am.core.optimizer import Optimizer, SearchContext
+from blackbox_am.core.optimizer import MAX_GENERATION_BYTES, Optimizer, SearchContext
 from blackbox_am.core.oracle import Oracle, check_gradients, check_units
 from blackbox_am.core.repeating import Repeats
 from blackbox_am.core.space import Space, build_space
@@ -38,11 +38,6 @@ from blackbox_am.studies.reopening import reopened
 from blackbox_am.studies.starts import source_of, start_of
 from blackbox_am.studies.study import Study
 from blackbox_am.studies.targets import Target, targets_of
-
-MAX_GENERATION_BYTES = 2**29
-"""Largest size in bytes of the latents, and of the activations, of one generation. A store may have
-to write each as one value, and SQLite refuses values of 10^9 bytes.
-"""
 
 
 @dataclass(frozen=True, kw_only=True)

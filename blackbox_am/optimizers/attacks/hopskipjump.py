@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 
 from blackbox_am.core import blocks
-from blackbox_am.core.optimizer import Optimizer, Proposal, SearchContext
+from blackbox_am.core.optimizer import MAX_GENERATION_BYTES, Optimizer, Proposal, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._incumbents import rows_at
@@ -27,10 +27,6 @@ GROUP = 4
 """Targets whose probes are drawn at once on the CPU."""
 ATTEMPTS = 2
 """Generations of jumps that miss before more probes are asked."""
-
-
-MOST_BYTES = 2**29
-"""Bytes of the latents of a generation of all targets."""
 
 
 @dataclass
@@ -141,7 +137,7 @@ class HopSkipJump(InBall[HopSkipJumpState]):
             raise ValueError(f"tolerance is a part of a distance, below 1; got {self.tolerance}")
 
     def resolve(self, space: Space, context: SearchContext) -> Optimizer[Any]:
-        most = max(MOST_BYTES // 4 // (context.targets * space.dim), 1)
+        most = max(MAX_GENERATION_BYTES // 4 // (context.targets * space.dim), 1)
         return replace(self, population=min(self.population, most))
 
     def population_size(self, space: Space) -> int:
