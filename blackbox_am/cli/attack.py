@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +15,7 @@ from blackbox_am.cli import options
 from blackbox_am.cli.attack_compare import compare
 from blackbox_am.cli.attack_progress import AttackView
 from blackbox_am.cli.console import err, plain
-from blackbox_am.cli.failures import INTERRUPTED
+from blackbox_am.cli.failures import interrupted
 from blackbox_am.errors import InvalidInput
 
 app = typer.Typer(invoke_without_command=True)
@@ -184,6 +182,7 @@ def attack(
             else:
                 from blackbox_am.client import attacks, connect
 
+                suggest = _suggestions(surrogate, config, device)
                 with connect(server) as client:
                     results = [
                         attacks.attack(
@@ -191,7 +190,7 @@ def attack(
                             oracle=oracle,
                             images=images,
                             asked=one,
-                            suggest=_suggestions(surrogate, config, device),
+                            suggest=suggest,
                             layer=layer,
                             study_id=name,
                             adopt=adopt,
@@ -200,15 +199,7 @@ def attack(
                         for one, name in zip(asked, ids, strict=True)
                     ]
     except KeyboardInterrupt:
-        where = f"; the server of {server} goes on" if server else ""
-        err.print(
-            f"\nStopped; nothing is lost{where}. Go on with: "
-            + shlex.join(["blackbox-am", *sys.argv[1:]]),
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-        raise typer.Exit(INTERRUPTED) from None
+        raise interrupted(f"; the server of {server} goes on" if server else "") from None
     from blackbox_am.attacks.report import write_report
 
     page = write_report(results, folder)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from rich.console import Console, Group
 from rich.text import Text
 
-from blackbox_am.cli.progress import LiveView, Meter, gauge, wanted
+from blackbox_am.cli.progress import Meter, ShownView, gauge, wanted
 from blackbox_am.core.types import StopReason, StudyProgress
 
 _STAGES = {
@@ -18,25 +15,12 @@ _STAGES = {
 }
 
 
-class AttackView:
+class AttackView(ShownView):
     """An attack on a console: `with AttackView(err) as view: view.show(stage, progress)`."""
 
     def __init__(self, console: Console) -> None:
-        self._view = LiveView(console, keep=False)
-        self._meter = Meter()
+        super().__init__(console, keep=False)
         self._study = ""
-
-    def __enter__(self) -> Self:
-        self._view.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._view.__exit__(kind, error, trace)
 
     def show(self, stage: str, progress: StudyProgress) -> None:
         """Show `progress` of the study of a stage: `clean`, `search` or `verify`."""

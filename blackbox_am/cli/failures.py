@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from blackbox_am.cli.console import complain
+from blackbox_am.cli.console import complain, err
 from blackbox_am.errors import (
     BlackboxError,
     Conflict,
@@ -35,6 +37,22 @@ EXIT_CODES = """\
 Exit codes: 0 success; 1 another failure; 2 the request is wrong or not supported; \
 3 not found, or in conflict with existing data; 4 the model failed; 5 the store failed; \
 6 the server cannot be reached; 130 stopped with Ctrl-C."""
+
+
+def interrupted(also: str = "") -> typer.Exit:
+    """The exit after Ctrl-C of a command that continues its work if it is repeated. Prints how.
+
+    Args:
+        also: what else to say, behind "nothing is lost".
+    """
+    err.print(
+        f"\nStopped; nothing is lost{also}. Go on with: "
+        + shlex.join(["blackbox-am", *sys.argv[1:]]),
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    return typer.Exit(INTERRUPTED)
 
 
 def exit_code(error: BlackboxError) -> int:

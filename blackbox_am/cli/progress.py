@@ -229,8 +229,13 @@ class LiveView:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-class StudyView:
-    """One study on a console: `with StudyView(out) as view: view.show(progress)`."""
+class ShownView:
+    """A view that is on a console inside the context.
+
+    Args:
+        console: console that shows the view.
+        keep: whether the last view stays on the terminal.
+    """
 
     def __init__(self, console: Console, *, keep: bool = True) -> None:
         self._view = LiveView(console, keep=keep)
@@ -247,6 +252,10 @@ class StudyView:
         trace: TracebackType | None,
     ) -> None:
         self._view.__exit__(kind, error, trace)
+
+
+class StudyView(ShownView):
+    """One study on a console: `with StudyView(out) as view: view.show(progress)`."""
 
     def show(self, progress: StudyProgress) -> None:
         """Show `progress`."""

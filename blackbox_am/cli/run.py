@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +11,7 @@ import typer
 
 from blackbox_am.cli import options
 from blackbox_am.cli.console import err, out, plain
-from blackbox_am.cli.failures import INTERRUPTED
+from blackbox_am.cli.failures import interrupted
 from blackbox_am.cli.progress import StudyView
 from blackbox_am.cli.results import best_plain, best_table, progress_plain, save_montage
 from blackbox_am.core.types import StudyState
@@ -117,13 +114,7 @@ def run(
                 on_message=lambda text: err.print(text, markup=False, soft_wrap=True),
             )
     except KeyboardInterrupt:
-        err.print(
-            f"\nStopped; nothing is lost. Go on with: {_again(sys.argv)}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-        raise typer.Exit(INTERRUPTED) from None
+        raise interrupted() from None
     if result.progress.state is StudyState.PAUSED:
         err.print(f"paused: {result.progress.message}", markup=False, soft_wrap=True)
     if as_json:
@@ -146,7 +137,3 @@ def _id_of(request: dict[str, Any]) -> str:
     search = {name: value for name, value in request.items() if name not in _BUDGET}
     text = json.dumps(search, sort_keys=True).encode()
     return f"run-{hashlib.blake2b(text, digest_size=5).hexdigest()}"
-
-
-def _again(argv: Sequence[str]) -> str:
-    return shlex.join(["blackbox-am", *argv[1:]])
