@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.attacks.answers import Answers
-from blackbox_am.attacks.distances import NORMS, changes_between, distances
+from blackbox_am.attacks.distances import changes_between, distances
 from blackbox_am.attacks.inputs import Given
 from blackbox_am.attacks.planning import Classes, Inputs
-from blackbox_am.attacks.problem import Problem, method_of
+from blackbox_am.attacks.problem import NORMS, Problem, method_of
 from blackbox_am.attacks.results import AttackedInput, AttackResult, Outcome, float_stimuli
 from blackbox_am.attacks.running import Found
+from blackbox_am.core.tensors import checksum
 from blackbox_am.core.types import Accounting, Purpose, StopReason
 from blackbox_am.version import __version__
 
@@ -125,12 +125,11 @@ def as_stored(dtype: np.dtype[Any], stimulus: NDArray[Any] | None) -> NDArray[An
 
 
 def _identity(ran: Attacked) -> dict[str, str]:
-    digest = hashlib.blake2b(np.ascontiguousarray(ran.given.stimuli).data, digest_size=16)
     model = {"model": ran.inputs.fingerprint} if ran.inputs.fingerprint else {}
     return {
         "version": __version__,
         **model,
-        "inputs": digest.hexdigest(),
+        "inputs": checksum(ran.given.stimuli).hex(),
         "bits": str(ran.problem.bits or "real numbers"),
         "answers": "labels only" if ran.clean.labels_only else ran.classes.scale,
     }

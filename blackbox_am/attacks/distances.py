@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-NORMS = ("linf", "l2", "l0")
+from blackbox_am.attacks.results import float_stimuli
 
 
 def changes_between(clean: NDArray[Any], changed: NDArray[Any]) -> NDArray[np.float64]:
@@ -19,7 +19,7 @@ def changes_between(clean: NDArray[Any], changed: NDArray[Any]) -> NDArray[np.fl
     if clean.dtype == changed.dtype == np.uint8:
         change = (changed.astype(np.int16) - clean) / 255
     else:
-        change = changed.astype(np.float64) - clean.astype(np.float64)
+        change = float_stimuli(changed).astype(np.float64) - float_stimuli(clean)
     return change
 
 

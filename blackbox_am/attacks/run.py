@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ from blackbox_am.attacks.problem import Problem, chosen, method_of
 from blackbox_am.attacks.results import AttackResult, Outcome, float_stimuli
 from blackbox_am.attacks.running import Found, Runner
 from blackbox_am.core.spec import ArrayData, StartSpec, StudySpec
+from blackbox_am.core.tensors import checksum
 from blackbox_am.core.types import StopReason
 from blackbox_am.errors import InvalidInput
 
@@ -76,10 +76,12 @@ def run(problems: Sequence[Problem], what: Run, runner: Runner) -> AttackResult:
     for problem in problems:
         if what.suggest is not None and problem.attack != "auto":
             _check_start(problem)
+    spec = planning.measuring_spec(problems[0], what.classes, what.inputs)
+    clean = runner.run("clean", spec, what.given.stimuli)
     results: list[AttackResult] = []
     among: list[int] | None = None
     for number, problem in enumerate(problems):
-        results.append(_attacked(problem, what, Numbered(runner, number), among))
+        results.append(_attacked(problem, what, clean, Numbered(runner, number), among))
         among = [one.index for one in results[-1].of(Outcome.FAILED)]
         if not among or not results[-1].complete:
             break
@@ -87,12 +89,10 @@ def run(problems: Sequence[Problem], what: Run, runner: Runner) -> AttackResult:
 
 
 def _attacked(
-    problem: Problem, what: Run, runner: Runner, among: Sequence[int] | None
+    problem: Problem, what: Run, clean: Found, runner: Runner, among: Sequence[int] | None
 ) -> AttackResult:
     """The result of one attack on the inputs at positions `among`; on all if None."""
     classes, inputs = what.classes, what.inputs
-    stimuli = what.given.stimuli
-    clean = runner.run("clean", planning.measuring_spec(problem, classes, inputs), stimuli)
     answers = Answers.of(clean.best, inputs.count, len(classes.quantities))
     answers.check(inputs.oracle)
     attack = chosen(problem, labels_only=answers.labels_only, oracle=inputs.oracle)
@@ -107,7 +107,7 @@ def _attacked(
         decided = (labels if wanted is None else wanted)[rows].tolist()
         start = _start(problem, what, answers, rows, decided)
         spec = planning.search_spec(problem, classes, inputs, rows.tolist(), decided, start)
-        searched = runner.run("search", spec, stimuli)
+        searched = runner.run("search", spec, what.given.stimuli)
         again = _measured_again(problem, what, classes, rows, searched, runner)
         problem = replace(problem, parameters=spec.optimizer.parameters)
     own_labels = what.goals.labels is None
@@ -119,7 +119,7 @@ def _attacked(
 
 @dataclass(frozen=True)
 class Numbered:
-    """A runner for one of several attacks, which share the study of the clean inputs.
+    """A runner for one of several attacks, whose studies have its number in their names.
 
     Attributes:
         runner: runs the studies.
@@ -135,7 +135,7 @@ class Numbered:
 
     def run(self, name: str, spec: StudySpec, stimuli: NDArray[Any]) -> Found:
         """See `Runner.run`."""
-        numbered = name if name == "clean" or not self.number else f"{name}-{self.number + 1}"
+        numbered = f"{name}-{self.number + 1}" if self.number else name
         return self.runner.run(numbered, spec, stimuli)
 
 
@@ -235,8 +235,8 @@ def _measured_again(
             changed.append(row)
     if not searched.ended or not changed:
         return Again(stored, {}, None)
-    measured = np.ascontiguousarray(stored[changed])
-    digest = hashlib.blake2b(measured.data, digest_size=4).hexdigest()
+    measured = stored[changed]
+    digest = checksum(measured).hex()[:8]
     inputs = replace(what.inputs, count=len(changed), artifact=runner.keep(measured))
     spec = planning.measuring_spec(problem, classes, inputs)
     found = runner.run(f"verify-{digest}", spec, measured)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.attacks.distances import distances
+from blackbox_am.attacks.distances import changes_between, distances
+from blackbox_am.attacks.problem import NORMS
 from blackbox_am.attacks.report.flags import Flag
-from blackbox_am.attacks.results import AttackedInput, AttackResult, Outcome, float_stimuli
+from blackbox_am.attacks.results import AttackedInput, AttackResult, Outcome
 from blackbox_am.errors import InvalidInput, ShapeMismatch, did_you_mean
-
-NORMS = ("linf", "l2", "l0")
 
 _SENTENCES = {
     "ball": (
@@ -103,8 +102,8 @@ def audit(result: AttackResult) -> Audit:
     """
     _check(result)
     stored = result.adversarial
-    change = changes(result)
-    by_norm = {norm: distances(change, norm) for norm in NORMS}
+    change = changes_between(result.clean, result.adversarial)
+    by_norm: dict[str, NDArray[np.float64]] = {norm: distances(change, norm) for norm in NORMS}
     tolerance = {"linf": 1e-6, "l2": 1e-5 * max(1.0, result.eps), "l0": 0.0}[result.norm]
     excess = by_norm[result.norm] - result.eps
     finite = stored[np.isfinite(stored)]
@@ -130,17 +129,6 @@ def audit(result: AttackResult) -> Audit:
         unchanged=sum(not change[place[one.index]].any() for one in successes),
         misnamed=sum(_contradicts(one) for one in result.inputs),
     )
-
-
-def changes(result: AttackResult) -> NDArray[np.float64]:
-    """(N, *input) adversarial minus clean inputs; 8 steps of bytes are exactly 8/255."""
-    change: NDArray[np.float64]
-    if result.clean.dtype == result.adversarial.dtype == np.uint8:
-        change = (result.adversarial.astype(np.int16) - result.clean) / 255
-    else:
-        stored = float_stimuli(result.adversarial).astype(np.float64)
-        change = stored - float_stimuli(result.clean)
-    return change
 
 
 def flags_of(found: Audit) -> tuple[Flag, ...]:

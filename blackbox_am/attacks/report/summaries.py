@@ -11,8 +11,9 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from blackbox_am.attacks.distances import distances
-from blackbox_am.attacks.report.audit import NORMS, Audit, audit, changes
+from blackbox_am.attacks.distances import changes_between, distances
+from blackbox_am.attacks.problem import NORMS
+from blackbox_am.attacks.report.audit import Audit, audit
 from blackbox_am.attacks.report.digests import input_digests
 from blackbox_am.attacks.report.flags import Flag
 from blackbox_am.attacks.report.statistics import Statistics, statistics
@@ -157,7 +158,7 @@ def decode_summary(body: bytes) -> Summary:
 
 def rows_of(result: AttackResult, number: int) -> list[Row]:
     """The lines of result `number`, in the order of its inputs."""
-    change = changes(result)
+    change = changes_between(result.clean, result.adversarial)
     measured = {norm: distances(change, norm) for norm in NORMS}
     digests = input_digests(result.clean)
     return [
