@@ -80,6 +80,21 @@ def alignment(
 
 
 @app.command()
+def devices(
+    repeats: Annotated[int, typer.Option(help="Repeats of each measurement.", min=1)] = 3,
+    json_file: JsonFile = None,
+) -> None:
+    """Measure a CUDA device against the CPU: ask and tell of optimizers, and whole studies.
+
+    The ratio is the rate on CUDA over the rate on the CPU of the same machine.
+    """
+    from blackbox_am.bench import devices as bench
+
+    lines = bench.measure(bench.Size(repeats=repeats), say)
+    measurement.show(f"bench devices: {bench.names()}", lines, json_file)
+
+
+@app.command()
 def optimizers(
     part: Annotated[
         list[str] | None,

@@ -1,5 +1,7 @@
 """`bench loop`, parts (a) and (d): a study in this process, over generator and oracle alone.
 
+Everything computes on a CUDA device where there is one.
+
 (a) The whole study with its journal on disk, against generator and oracle alone on the same latents
     in the same batches. The two alternate, generation by generation.
 (d) The same for other numbers of targets and the default optimizer; and the rows that the oracle
@@ -33,6 +35,7 @@ from blackbox_am.core.spec import (
 from blackbox_am.evaluation import Evaluator, Rows
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import loop
+from blackbox_am.studies.local import resolve_device
 from blackbox_am.studies.measuring import evaluator_of
 from blackbox_am.studies.resolving import Request, open_study
 
@@ -137,10 +140,13 @@ class _TimedStore(SQLStore):
 
 def _searched(spec: StudySpec, generations: int, say: Progress, name: str) -> _Twice:
     catalogue = Catalogue.default()
+    generator, device = catalogue.generator("cifar_vae"), resolve_device("auto")
+    generator.to(device)
     request = Request(
         spec=spec,
-        generator=catalogue.generator("cifar_vae"),
+        generator=generator,
         oracle=catalogue.oracle("cifar_cnn"),
+        device=device,
     )
     with tempfile.TemporaryDirectory() as folder:
         store = _TimedStore(str(Path(folder) / "loop.sqlite3"))

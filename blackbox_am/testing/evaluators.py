@@ -40,7 +40,22 @@ class Failing(Canvas):
 
 
 class EvaluatorContract:
-    """Override the fixture `build`; the tests are inherited."""
+    """Override the fixture `build`; the tests are inherited.
+
+    They run on the CPU and, with the marker `cuda`, on a CUDA device where there is one.
+    """
+
+    @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+    def device(self, request: pytest.FixtureRequest) -> str:
+        """The device of latents and network."""
+        name: str = request.param
+        if name == "cuda" and not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device; torch sees none")
+        return name
+
+    @pytest.fixture
+    def network(self, device: str) -> Oracle:
+        return tiny_network(device=device)
 
     @pytest.fixture
     def build(self) -> Iterator[Build]:
@@ -52,16 +67,19 @@ class EvaluatorContract:
         return Canvas(SpaceSpec("normal", 5))
 
     @pytest.fixture
-    def evaluator(self, build: Build, canvas: Canvas) -> Evaluator:
-        return build(canvas, tiny_network(), OBJECTIVES, CRITERIA)
+    def evaluator(self, build: Build, canvas: Canvas, network: Oracle) -> Evaluator:
+        return build(canvas, network, OBJECTIVES, CRITERIA)
 
-    def latents(self, canvas: Canvas, rows: int = 4) -> torch.Tensor:
-        """(3, rows, D) latents of three targets."""
-        return canvas.space.sample(Stream(5, "contract", 0, (0, 1, 2)), rows)
+    @pytest.fixture
+    def latents(self, canvas: Canvas, device: str) -> torch.Tensor:
+        """(3, 4, D) latents of three targets."""
+        return canvas.space.sample(Stream(5, "contract", 0, (0, 1, 2), device=device), 4)
 
-    def test_the_observation_is_of_the_rows(self, evaluator: Evaluator, canvas: Canvas) -> None:
+    def test_the_observation_is_of_the_rows(
+        self, evaluator: Evaluator, latents: torch.Tensor
+    ) -> None:
         wanted = np.arange(12).reshape(3, 4) % 5 != 1
-        rows = Rows.of(self.latents(canvas), (0, 1, 2), wanted)
+        rows = Rows.of(latents, (0, 1, 2), wanted)
         found = evaluator.submit(rows).result(timeout=60)
         assert len(rows) == wanted.sum()
         np.testing.assert_array_equal(found.targets, rows.targets)
@@ -75,9 +93,8 @@ class EvaluatorContract:
         assert np.isnan(found.values[~own]).all()
 
     def test_values_do_not_depend_on_who_is_measured_beside(
-        self, evaluator: Evaluator, canvas: Canvas
+        self, evaluator: Evaluator, latents: torch.Tensor
     ) -> None:
-        latents = self.latents(canvas)
         whole = evaluator.submit(Rows.of(latents, (0, 1, 2))).result(timeout=60)
         for place in range(3):
             one = Rows.of(latents[place : place + 1], (place,))
@@ -85,25 +102,26 @@ class EvaluatorContract:
             np.testing.assert_array_equal(part.values, whole.values[whole.targets == place])
 
     def test_several_submissions_may_wait_at_once(
-        self, evaluator: Evaluator, canvas: Canvas
+        self, evaluator: Evaluator, latents: torch.Tensor
     ) -> None:
-        latents = self.latents(canvas)
         futures = [evaluator.submit(Rows.of(latents, (0, 1, 2))) for _ in range(3)]
         found: list[Observation] = [future.result(timeout=60) for future in futures]
         for other in found[1:]:
             np.testing.assert_array_equal(other.values, found[0].values)
 
     def test_it_measures_what_the_plain_evaluator_measures(
-        self, evaluator: Evaluator, canvas: Canvas
+        self, evaluator: Evaluator, canvas: Canvas, network: Oracle, latents: torch.Tensor
     ) -> None:
-        plain = LocalEvaluator(canvas, tiny_network(), OBJECTIVES, BATCH, CRITERIA)
-        rows = Rows.of(self.latents(canvas), (0, 1, 2))
+        plain = LocalEvaluator(canvas, network, OBJECTIVES, BATCH, CRITERIA)
+        rows = Rows.of(latents, (0, 1, 2))
         found, expected = (one.submit(rows).result(timeout=60) for one in (evaluator, plain))
         np.testing.assert_array_equal(found.values, expected.values)
         assert found.usage == expected.usage
 
-    def test_gradients_come_with_the_values(self, evaluator: Evaluator, canvas: Canvas) -> None:
-        rows = Rows.of(self.latents(canvas), (0, 1, 2))
+    def test_gradients_come_with_the_values(
+        self, evaluator: Evaluator, latents: torch.Tensor
+    ) -> None:
+        rows = Rows.of(latents, (0, 1, 2))
         found = evaluator.submit(rows, gradients=True).result(timeout=60)
         assert found.gradients is not None
         assert found.gradients.shape == rows.latents.shape
@@ -114,10 +132,10 @@ class EvaluatorContract:
             evaluator.submit(Rows.of(torch.zeros(1, 2, 4), (0,)))
 
     def test_a_failure_is_in_the_future_and_the_next_rows_are_measured(
-        self, build: Build, canvas: Canvas
+        self, build: Build, network: Oracle, latents: torch.Tensor
     ) -> None:
-        rows = Rows.of(self.latents(canvas), (0, 1, 2))
-        broken = build(Failing(SpaceSpec("normal", 5)), tiny_network(), OBJECTIVES, CRITERIA)
+        rows = Rows.of(latents, (0, 1, 2))
+        broken = build(Failing(SpaceSpec("normal", 5)), network, OBJECTIVES, CRITERIA)
         for _ in range(2):
             with pytest.raises(OracleFailed, match="nothing works"):
                 broken.submit(rows).result(timeout=60)

@@ -116,3 +116,20 @@ class GeneratorContract:
         before = generator.render(latents)
         generator.to("cpu")
         assert torch.equal(generator.render(latents), before)
+
+    @pytest.mark.cuda
+    def test_a_cuda_device_renders_the_same_stimuli(self, generator: Generator) -> None:
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device; torch sees none")
+        latents = latents_for(generator)
+        expected = generator.render(latents)
+        generator.to("cuda")
+        try:
+            stimuli = generator.render(latents.cuda())
+            assert stimuli.is_cuda
+            # Convolutions on CUDA round their operands to 10 bits by default.
+            torch.testing.assert_close(stimuli.cpu(), expected, rtol=0, atol=2e-2)
+            again = generator.render(latents.cuda())
+            assert torch.equal(again, stimuli)
+        finally:
+            generator.to("cpu")

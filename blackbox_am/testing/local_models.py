@@ -51,7 +51,7 @@ class Canvas(Generator):
 
 
 @lru_cache(maxsize=4)
-def tiny_network(seed: int = 0) -> Oracle:
+def tiny_network(seed: int = 0, device: str = "cpu") -> Oracle:
     """A random convolutional network with gradients, for stimuli of shape `STIMULUS`.
 
     It has the layers `0` (6 channels), `1` behind its nonlinearity, and `3` (5 units).
@@ -59,7 +59,7 @@ def tiny_network(seed: int = 0) -> Oracle:
     with torch.random.fork_rng(devices=[]):
         torch.random.manual_seed(seed)
         module = nn.Sequential(nn.Conv2d(1, 6, 3), nn.Tanh(), nn.Flatten(), nn.Linear(96, 5))
-    return TorchModule(module, STIMULUS, (0.5,), (0.25,), device="cpu", batch_size=16)
+    return TorchModule(module, STIMULUS, (0.5,), (0.25,), device=device, batch_size=16)
 
 
 @lru_cache(maxsize=16)
