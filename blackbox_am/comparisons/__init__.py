@@ -1,0 +1,3 @@
+"""Comparisons of search methods, such as gradient ascent with gradient-free search, on the same
+units, generator, starts and budget.
+"""
