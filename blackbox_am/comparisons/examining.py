@@ -24,7 +24,13 @@ from blackbox_am.core.rng import position_seed
 from blackbox_am.errors import ShapeMismatch
 from blackbox_am.evaluation import kid
 from blackbox_am.evaluation.plausibility import strangeness
+from blackbox_am.evaluation.robustness import robust_scores
+from blackbox_am.objectives.mean import Mean
 
+TRANSFORMED = (2, 3)
+"""Numbers of axes of stimuli that can be transformed: series and pictures."""
+TOGETHER = 64
+"""Stimuli whose robust scores are measured at a time: each is measured for the units of all."""
 LEAST_FOR_KID = 2000
 """Stimuli of a method below which the kernel inception distance is too uncertain to be shown."""
 MOST_FOR_KID = 5000
@@ -48,7 +54,7 @@ def examine(
     ====================  ======================================================================
     number                needs
     ====================  ======================================================================
-    `robust`              stimuli that are pictures
+    `robust`              stimuli that are pictures or series
     `typicality`          a generator with a normal prior
     `plausibility`        `independent` and two natural images
     `diversity`           `independent`
@@ -76,11 +82,26 @@ def examine(
     result = _with(result, "typicality", [typicality(run.latent, space) for run in result.runs])
     if not any(map(_shows, result.runs)):
         return result
+    if len(generator.stimulus_shape) in TRANSFORMED:
+        result = _with_robust(result, oracle, seed)
     if independent is not None:
         result = _with_features(result, independent, natural, seed)
     if second is not None and natural is not None:
         result = _with_twins(result, second, natural)
     return result
+
+
+def _with_robust(result: ComparisonResult, oracle: Oracle, seed: int) -> ComparisonResult:
+    """`result` with the scores of its stimuli under the same fixed transformations."""
+    shown = [run for run in result.runs if _shows(run)]
+    size = oracle.describe().batch_size
+    found: list[FloatArray] = []
+    for start in range(0, len(shown), TOGETHER):
+        part = shown[start : start + TOGETHER]
+        rows = torch.from_numpy(np.stack(_stimuli(part))).float()
+        objectives = [Mean((run.unit,)) for run in part]
+        found += list(robust_scores(oracle, rows, objectives, seed=seed, batch_size=size))
+    return _with(result, "robust", found, shown)
 
 
 def _with_features(

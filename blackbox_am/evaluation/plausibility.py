@@ -26,7 +26,7 @@ def strangeness(features: torch.Tensor, natural: torch.Tensor) -> torch.Tensor:
     reference = natural.double()
     if len(reference) < 2:
         return features.new_full((len(features),), torch.nan, dtype=torch.float64)
-    typical = nearest(reference, reference, held_out=True).median()
+    typical = nearest(reference, reference, held_out=True).quantile(0.5)
     return nearest(features.double(), reference) / torch.where(typical > 0, typical, torch.nan)
 
 

@@ -19,7 +19,9 @@ from blackbox_am.comparisons.typicality import typicality
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import ShapeMismatch
+from blackbox_am.evaluation.robustness import robust_scores
 from blackbox_am.generators.parametric.pixels import Pixels
+from blackbox_am.objectives.mean import Mean
 from blackbox_am.oracles.torch.torch_module import TorchModule
 
 SHAPE = (3, 6, 6)
@@ -69,19 +71,27 @@ def result(oracle: TorchModule, natural: np.ndarray) -> ComparisonResult:
     )  # fmt: skip
 
 
-def test_what_is_missing_stays_unknown(
-    result: ComparisonResult, oracle: TorchModule, natural: np.ndarray
-) -> None:
+def test_what_is_missing_stays_unknown(result: ComparisonResult, oracle: TorchModule) -> None:
     found = examine(result, oracle=oracle, generator=Pixels(SHAPE))
     numbers = [(run.plausibility, run.transfer, run.typicality) for run in found.runs]
     assert np.isnan(numbers).all()  # the prior of pixels is a box
     assert not found.diversity
     assert not found.kid
-    found = examine(
-        result, oracle=oracle, generator=Pixels(SHAPE), independent=network(1), natural=natural[:0],
-        second=None,
-    ) if False else found  # fmt: skip
     assert [unit.twin for unit in found.units] == ["", ""]
+
+
+def test_robust_scores_are_those_of_the_runs_own_units(
+    result: ComparisonResult, oracle: TorchModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examining, "TOGETHER", 4)  # both units in one part
+    found = examine(result, oracle=oracle, generator=Pixels(SHAPE), seed=5)
+    for one in found.runs[:-1]:
+        assert one.stimulus is not None
+        rows = torch.from_numpy(one.stimulus[None])
+        wanted = robust_scores(oracle, rows, [Mean((one.unit,))], seed=5)[0]
+        assert one.robust == pytest.approx(wanted, rel=1e-5)
+        assert one.robust.shape == (64,)
+    assert found.runs[-1].robust.size == 0
 
 
 def test_plausibility_is_the_distance_over_that_of_natural_images(
@@ -180,9 +190,7 @@ def test_transfer_is_a_rank_of_the_twin() -> None:
 def test_a_network_is_its_own_second_network(
     result: ComparisonResult, oracle: TorchModule, natural: np.ndarray
 ) -> None:
-    found = examine(
-        result, oracle=oracle, generator=Pixels(SHAPE), second=oracle, natural=natural
-    )
+    found = examine(result, oracle=oracle, generator=Pixels(SHAPE), second=oracle, natural=natural)
     assert [unit.twin for unit in found.units] == list(UNITS)
     assert [unit.twin_correlation for unit in found.units] == pytest.approx([1.0, 1.0])
     for one in found.runs[:-1]:
