@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,6 +66,7 @@ def assembled(ran: Ran) -> ComparisonResult:
         units=tuple(_unit(ran, place) for place in range(len(plan.units))),
         runs=runs,
         protocol=protocol,
+        best_known=_best_known(ran, runs),
         warnings=(*_warnings(ran), *(part.text for part in protocol if not part.kept)),
         complete=not unfinished,
     )
@@ -113,6 +114,18 @@ def _identity(ran: Ran) -> dict[str, str]:
         else "the model repeats its answers",
         **chosen,
     }
+
+
+def _best_known(ran: Ran, runs: Sequence[Run]) -> dict[str, float]:
+    """The best score of each unit in the generator: of all runs and of the random latents."""
+    known = {}
+    for place, unit in enumerate(ran.plan.units):
+        first = ran.start.progress.targets[place].best_score
+        scores = [run.score for run in runs if run.unit == unit and np.isfinite(run.score)]
+        scores += [] if first is None else [first]
+        if scores:
+            known[unit] = max(scores)
+    return known
 
 
 def _unit(ran: Ran, place: int) -> ComparedUnit:

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,16 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.catalogue import Catalogue
+from blackbox_am.comparisons.examining import examine
 from blackbox_am.comparisons.local_runner import LocalRunner, Models
 from blackbox_am.comparisons.problem import ComparisonSpec, MethodSpec, spec_of
 from blackbox_am.comparisons.results import ComparisonResult
-from blackbox_am.comparisons.run import collected, plan_of, run
+from blackbox_am.comparisons.run import Compared, collected, plan_of, run
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import to_plain
 from blackbox_am.core.types import StudyProgress
+from blackbox_am.errors import OracleError
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import local
 from blackbox_am.studies.given import baseline_of, generator_of, oracle_of
@@ -164,7 +167,24 @@ def compare_as(
         runner = LocalRunner(models, opened, on_progress, on_message)
         plan = plan_of(spec, runner, models.artifact)
         compared = run(plan, runner) if measure else collected(plan, runner)
-    return compared.result
+    return _examined(compared, models)
+
+
+def _examined(compared: Compared, models: Models) -> ComparisonResult:
+    """The result with the measurements of what was found, as far as the models answer."""
+    natural, result = compared.natural.stimuli, compared.result
+    try:
+        return examine(
+            result,
+            oracle=models.oracle,
+            generator=models.generator,
+            second=models.second,
+            independent=models.independent,
+            natural=natural if len(natural) else None,
+        )
+    except OracleError as error:
+        text = f"the measurements of what was found are missing: {error.message}"
+        return replace(result, warnings=(*result.warnings, text))
 
 
 def models_of(spec: ComparisonSpec, catalogue: Catalogue, device: str = "auto") -> Models:
