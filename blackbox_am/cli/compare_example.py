@@ -5,8 +5,8 @@ EXAMPLE = """\
 #
 #     blackbox-am compare examples/comparisons/cifar.toml --out comparison/
 #
-# All methods search the same units in the latent space of the same generator and begin at samples of
-# its prior. Each method and seed is one study of all units.
+# All methods search the same units in the latent space of the same generator, and begin at samples
+# of its prior. Each method and seed is one study of all units.
 
 version = 1
 name = "cifar"

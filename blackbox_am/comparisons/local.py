@@ -102,7 +102,8 @@ def compare(
     catalogue, device = catalogue or Catalogue.default(), local.resolve_device(device)
     maker = generator_of(generator, catalogue)
     model = oracle_of(oracle, maker, catalogue, device)
-    natural, images = baseline_of(baseline or None, catalogue, tuple(maker.stimulus_shape))
+    given = None if isinstance(baseline, str) and not baseline else baseline
+    natural, images = baseline_of(given, catalogue, tuple(maker.stimulus_shape))
     plain = {
         "oracle": oracle if isinstance(oracle, str) else local.kind_of(model),
         "generator": generator if isinstance(generator, str) else maker.kind,

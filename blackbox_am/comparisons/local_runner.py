@@ -172,8 +172,8 @@ class LocalRunner:
             raise InvalidSpec(
                 f"budget: a generation of method {method.name!r} has {population} rows for each "
                 f"unit, which cost {population * planned.cost:g} query-equivalents, got a budget "
-                f"of {method.budget or spec.budget}; raise the budget, or give the method a smaller "
-                "population",
+                f"of {method.budget or spec.budget}; raise the budget, or give the method a "
+                "smaller population",
                 field="budget",
             )
         return Examined(found.order, population)

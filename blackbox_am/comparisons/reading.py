@@ -1,7 +1,7 @@
 """A comparison from a TOML file.
 
-The file has the fields of `ComparisonSpec`, with a table `[[methods]]` for each method, and may have
-`[oracles]`, `[generators]` and `[images]` as the configuration of a server.
+The file has the fields of `ComparisonSpec`, with a table `[[methods]]` for each method. It may have
+the tables `[oracles]`, `[generators]` and `[images]` of a server's configuration.
 """
 
 from __future__ import annotations
