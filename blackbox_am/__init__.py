@@ -37,10 +37,14 @@ if TYPE_CHECKING:
     from blackbox_am.generators.networks.vq_module import VQModule
     from blackbox_am.generators.parametric.pixels import Pixels
     from blackbox_am.objectives.cross_entropy import CrossEntropy
+    from blackbox_am.objectives.deepdream import Deepdream
+    from blackbox_am.objectives.direction import Direction
     from blackbox_am.objectives.dlr import Dlr
+    from blackbox_am.objectives.interpolation import Interpolation
     from blackbox_am.objectives.label import Label
     from blackbox_am.objectives.margin import Margin
     from blackbox_am.objectives.mean import Mean
+    from blackbox_am.objectives.similarity import Similarity
     from blackbox_am.objectives.weighted import Weighted
     from blackbox_am.oracles.grpc.remote import Remote
     from blackbox_am.oracles.simulated import Simulated
@@ -53,12 +57,15 @@ __all__ = [
     "Catalogue",
     "CriterionSpec",
     "CrossEntropy",
+    "Deepdream",
     "DiffusersText",
     "DiffusersUnconditional",
     "DiffusersVAE",
     "DiffusersVQ",
+    "Direction",
     "Dlr",
     "GeneratorSpec",
+    "Interpolation",
     "Label",
     "Margin",
     "Mean",
@@ -67,6 +74,7 @@ __all__ = [
     "Pixels",
     "Remote",
     "Result",
+    "Similarity",
     "Simulated",
     "SpaceSpec",
     "TargetClass",
@@ -86,12 +94,15 @@ _HOMES = {
     "Catalogue": "catalogue",
     "CriterionSpec": "core.spec",
     "CrossEntropy": "objectives.cross_entropy",
+    "Deepdream": "objectives.deepdream",
     "DiffusersText": "generators.diffusers.diffusers_text",
     "DiffusersUnconditional": "generators.diffusers.diffusers_unconditional",
     "DiffusersVAE": "generators.diffusers.diffusers_vae",
     "DiffusersVQ": "generators.diffusers.diffusers_vq",
+    "Direction": "objectives.direction",
     "Dlr": "objectives.dlr",
     "GeneratorSpec": "core.spec",
+    "Interpolation": "objectives.interpolation",
     "Label": "objectives.label",
     "Margin": "objectives.margin",
     "Mean": "objectives.mean",
@@ -100,6 +111,7 @@ _HOMES = {
     "Pixels": "generators.parametric.pixels",
     "Remote": "oracles.grpc.remote",
     "Result": "studies.local",
+    "Similarity": "objectives.similarity",
     "Simulated": "oracles.simulated",
     "SpaceSpec": "core.spec",
     "TargetClass": "criteria.target_class",

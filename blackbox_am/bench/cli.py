@@ -319,18 +319,12 @@ def kill(
 
 @app.command()
 def kid(
-    assets: Annotated[
-        Path, typer.Option(help="Folder of the CIFAR-10 pictures and the ResNet-20.")
-    ],
+    assets: Annotated[Path, typer.Option(help="Folder of CIFAR-10 pictures and ResNet-20.")],
     generator: Annotated[
         list[str] | None,
-        typer.Option(
-            "--generator", "-g", help="NAME; default all shipped picture generators. Repeatable."
-        ),
+        typer.Option("--generator", "-g", help="NAME; default all picture generators. Repeatable."),
     ] = None,
-    count: Annotated[
-        int, typer.Option(help="Pictures of each generator.", min=4, max=10000)
-    ] = 1000,
+    count: Annotated[int, typer.Option(help="Pictures of each one.", min=4, max=10000)] = 1000,
     page: Page = None,
     json_file: JsonFile = None,
 ) -> None:
