@@ -56,6 +56,11 @@ class Study:
         """The specification, with the current budget."""
         return specs.study_from_proto(self._get().spec)
 
+    @property
+    def noisy(self) -> bool:
+        """Whether the study's oracle does not repeat its answers."""
+        return bool(self._get().noisy)
+
     def watch(
         self,
         after_sequence: int = 0,
