@@ -19,6 +19,7 @@ from blackbox_am.comparisons.local_runner import LocalRunner, Models
 from blackbox_am.comparisons.problem import ComparisonSpec, MethodSpec, spec_of
 from blackbox_am.comparisons.results import ComparisonResult
 from blackbox_am.comparisons.run import Compared, collected, plan_of, run
+from blackbox_am.comparisons.saving import write_all
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import to_plain
@@ -168,11 +169,14 @@ def compare_as(
         runner = LocalRunner(models, opened, on_progress, on_message)
         plan = plan_of(spec, runner)
         compared = run(plan, runner) if measure else collected(plan, runner)
-    return _examined(compared, models)
+    result = examined(compared, models)
+    if out is not None:
+        write_all(result, out)
+    return result
 
 
-def _examined(compared: Compared, models: Models) -> ComparisonResult:
-    """The result with the measurements of what was found, as far as the models answer."""
+def examined(compared: Compared, models: Models) -> ComparisonResult:
+    """The result with the measurements of what was found; a model that fails is a warning."""
     natural, result = compared.natural.stimuli, compared.result
     try:
         return examine(
@@ -188,8 +192,20 @@ def _examined(compared: Compared, models: Models) -> ComparisonResult:
         return replace(result, warnings=(*result.warnings, text))
 
 
-def models_of(spec: ComparisonSpec, catalogue: Catalogue, device: str = "auto") -> Models:
+def models_of(
+    spec: ComparisonSpec,
+    catalogue: Catalogue,
+    device: str = "auto",
+    *,
+    oracle: Oracle | None = None,
+) -> Models:
     """The models that a specification names.
+
+    Args:
+        spec: the comparison.
+        catalogue: the catalogue in which names are looked up.
+        device: `cpu`, `cuda`, or `auto`.
+        oracle: the model, in place of that of the catalogue.
 
     Raises:
         NotFound: for a name that is not in the catalogue; the message lists similar names.
@@ -198,7 +214,7 @@ def models_of(spec: ComparisonSpec, catalogue: Catalogue, device: str = "auto") 
     device = local.resolve_device(device)
     maker = catalogue.generator(spec.generator)
     return Models(
-        catalogue.oracle(spec.oracle),
+        oracle or catalogue.oracle(spec.oracle),
         maker,
         catalogue.images(spec.baseline) if spec.baseline else None,
         "",

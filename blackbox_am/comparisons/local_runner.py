@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from blackbox_am.catalogue import Catalogue, Images
 from blackbox_am.comparisons import journal
 from blackbox_am.comparisons.planning import (
@@ -56,6 +59,14 @@ class Models:
     independent: Oracle | None
     catalogue: Catalogue
     device: str
+
+    def stimuli(self, spec: ComparisonSpec) -> NDArray[np.float32] | None:
+        """(N, *stimulus) the natural images of a comparison; None for none."""
+        if self.images is None:
+            return None
+        baseline = BaselineSpec(images=spec.baseline or "given", rows=spec.baseline_rows)
+        shown = natural_stimuli(baseline, self.images, self.generator.stimulus_shape)
+        return shown.cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -149,14 +160,11 @@ class LocalRunner:
 
     def natural(self, plan: Plan) -> Natural | None:
         """See `Runner.natural`."""
-        baseline, images = plan.start.spec.baseline, self.models.images
-        if baseline is None or images is None:
-            return None
+        stimuli = self.models.stimuli(plan.spec)
         study = reports.load(self.store, member_id(plan.group_id, plan.start.name))
-        if study.natural is None:
+        if stimuli is None or study.natural is None:
             return None
-        shape = self.models.generator.stimulus_shape
-        return Natural(study.natural, natural_stimuli(baseline, images, shape).cpu().numpy())
+        return Natural(study.natural, stimuli)
 
     def _request(self, spec: StudySpec) -> Request:
         models = self.models
