@@ -67,9 +67,9 @@ def best_within(run: Run, seconds: float) -> float:
     return float(at(run, np.array([reach]))[0])
 
 
-def grid(runs: Sequence[Run], budget: float, points: int = 60) -> FloatArray:
-    """(X,) query-equivalents at which curves are drawn: evenly spaced, from the smallest first
-    score of a run to the budget; empty without a run that has a score.
+def grid(runs: Sequence[Run], budget: float, points: int) -> FloatArray:
+    """(points,) query-equivalents at which curves are drawn: evenly spaced, from the smallest
+    first score of a run to the budget; empty without a run that has a score.
     """
     firsts = [first for run in runs if np.isfinite(first := first_at(run))]
     if not firsts or min(firsts) > budget:

@@ -14,7 +14,8 @@ import numpy as np
 from blackbox_am.comparisons.metrics import NAN, median, over
 from blackbox_am.comparisons.results import ComparisonResult, FloatArray, Method
 from blackbox_am.comparisons.scales import Scale, scale_of
-from blackbox_am.core.resampling import bootstrap_ratio
+from blackbox_am.comparisons.signed_ranks import wilcoxon
+from blackbox_am.core.resampling import bootstrap_medians, bootstrap_ratio
 
 TIE = 1e-6
 """Relative difference of two scores below which neither is better: that of float32's rounding."""
@@ -56,8 +57,7 @@ class Paired:
         ratios: number of units that have a ratio.
         difference: median over units of the difference on the scale of the comparison.
         p_value: probability of so large a difference of signed ranks if neither is better: the
-            two-sided test of Wilcoxon, "Individual comparisons by ranking methods", 1945; nan
-            without a unit.
+            two-sided test of Wilcoxon over units for which both found something; nan without one.
         adjusted: `p_value` after the correction of Holm, "A simple sequentially rejective multiple
             test procedure", 1979, over the methods that are compared.
         lost: every unit that the method lost, the largest loss first.
@@ -100,6 +100,16 @@ def paired(result: ComparisonResult) -> tuple[Paired, ...]:
     return tuple(replace(one, adjusted=adjusted.get(one.method, NAN)) for one in found)
 
 
+def on_scale(result: ComparisonResult, method: str, scale: Scale) -> tuple[float, float, float]:
+    """The median over units of a method's medians over seeds on the scale of the comparison, and
+    its 95 % bootstrap interval over units and seeds; nan if it found nothing.
+    """
+    found = np.array(
+        [scale.of(u.unit, np.array(_seeds(result, method, u.unit))) for u in result.units]
+    ).reshape(len(result.units), -1)
+    return median([median(row) for row in found]), *bootstrap_medians(found)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's adjusted p-values, in the order of `p_values`; nan have no part and stay nan."""
     adjusted = list(map(float, p_values))
@@ -109,25 +119,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(order) - rank) * p))
         adjusted[place] = largest
     return adjusted
-
-
-def wilcoxon(differences: FloatArray) -> float:
-    """The two-sided p-value of Wilcoxon's signed-rank test of `differences` (N,).
-
-    Differences of 0 are left out, as Wilcoxon did. The test is exact for up to 50 different
-    absolute differences, otherwise it uses the normal approximation.
-
-    Returns:
-        1 if all differences are 0; nan without a difference.
-    """
-    from scipy import stats  # takes a second to import, and only reports need it
-
-    known = differences[~np.isnan(differences)]
-    if not known.size:
-        return NAN
-    if not known.any():
-        return 1.0
-    return float(stats.wilcoxon(known[known != 0]).pvalue)
 
 
 def _paired(result: ComparisonResult, method: Method, scale: Scale) -> Paired:

@@ -24,6 +24,23 @@ def bootstrap(found: NDArray[Any]) -> tuple[float, float]:
     return percentiles(medians)
 
 
+def bootstrap_medians(found: FloatArray) -> tuple[float, float]:
+    """The 95 % bootstrap interval of the median over units of medians over seeds.
+
+    Args:
+        found: (units, seeds); nan for a seed without a number.
+
+    Returns:
+        nan, nan if there is no number.
+    """
+    units, seeds = found.shape
+    if not units or not seeds:
+        return float("nan"), float("nan")
+    random = np.random.default_rng(0)
+    unit = _units(random, units)
+    return percentiles(_medians(_medians(found[unit, _seeds(random, units, seeds)])))
+
+
 def bootstrap_ratio(found: FloatArray, reference: FloatArray) -> tuple[float, float]:
     """The 95 % bootstrap interval of the median over units of a ratio of medians over seeds.
 

@@ -80,7 +80,12 @@ def comparison_result(
     fields: dict[str, Any] = {
         "name": "cifar_cnn with cifar_vae",
         "identity": {"oracle": "cifar_cnn", "generator": "cifar_vae", "noise": "none"},
+        "baseline": baseline,
+        "budget": budget,
         "seeds": tuple(range(seeds)),
+        "methods": tuple(methods),
+        "units": compared,
+        "runs": tuple(runs),
         "protocol": (
             ProtocolPart("one generator", True, "Every method searches the latents of cifar_vae."),
             ProtocolPart("tuning units", False, "No parameter was tuned."),
@@ -93,14 +98,7 @@ def comparison_result(
             if examined
         },
     }
-    return ComparisonResult(
-        baseline=baseline,
-        budget=budget,
-        methods=tuple(methods),
-        units=compared,
-        runs=tuple(runs),
-        **(fields | changes),
-    )
+    return ComparisonResult(**(fields | changes))
 
 
 def _unit(

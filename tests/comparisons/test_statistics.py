@@ -1,17 +1,15 @@
-"""Paired comparisons, against scipy, by enumeration and by hand."""
+"""Paired comparisons by hand and against an independent bootstrap."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from blackbox_am.comparisons.results import ComparisonResult
 from blackbox_am.comparisons.scales import scale_of
-from blackbox_am.comparisons.statistics import holm, paired, wilcoxon
+from blackbox_am.comparisons.statistics import holm, paired
 from blackbox_am.testing.comparison_results import METHODS, comparison_result
 
 NAN = float("nan")
@@ -53,28 +51,11 @@ def test_the_interval_of_the_ratio_is_that_of_an_independent_bootstrap() -> None
     (found,) = paired(with_scores({"adam": adam.tolist(), "snes": snes.tolist()}))
     assert found.ratio == pytest.approx(np.median(np.median(snes, 1) / np.median(adam, 1)))
     ratios = []
-    for _ in range(3000):
-        rows = draw.integers(12, size=12)
-        a, b = (
-            np.array([np.median(draw.choice(values[row], 5)) for row in rows])
-            for values in (snes, adam)
-        )
-        ratios.append(np.median(a / b))
+    for _ in range(1500):
+        rows = draw.integers(12, size=(12, 1))
+        a, b = (values[rows, draw.integers(5, size=(12, 5))] for values in (snes, adam))
+        ratios.append(np.median(np.median(a, 1) / np.median(b, 1)))
     assert (found.low, found.high) == pytest.approx(np.percentile(ratios, [2.5, 97.5]), rel=0.05)
-
-
-def test_wilcoxon_is_exact_for_few_units() -> None:
-    differences = np.array([0.3, -0.1, 0.7, 0.25, 1.1, -0.2])
-    ranks = stats.rankdata(np.abs(differences))
-    observed = abs(ranks[differences > 0].sum() - ranks.sum() / 2)
-    sums = [np.dot(ranks, signs) for signs in product((0, 1), repeat=6)]
-    wanted = np.mean([abs(total - ranks.sum() / 2) >= observed - 1e-9 for total in sums])
-    assert wilcoxon(differences) == pytest.approx(wanted)
-    assert wilcoxon(np.array([*differences, 0.0, NAN])) == pytest.approx(wanted)
-    assert wilcoxon(np.zeros(4)) == 1.0
-    assert np.isnan(wilcoxon(np.array([NAN])))
-    many = np.random.default_rng(0).normal(0.4, 1, 80)
-    assert wilcoxon(many) == pytest.approx(stats.wilcoxon(many).pvalue)
 
 
 def test_holm_multiplies_by_the_number_of_tests_that_are_left() -> None:
