@@ -14,6 +14,7 @@ from blackbox_am.cli.console import err, out, plain
 from blackbox_am.cli.failures import interrupted
 from blackbox_am.cli.progress import StudyView
 from blackbox_am.cli.results import best_plain, best_table, progress_plain, save_montage
+from blackbox_am.core.penalties import read_penalties
 from blackbox_am.core.types import StudyState
 
 _BUDGET = ("queries_per_target", "seconds", "target_score", "patience")
@@ -31,6 +32,7 @@ def run(
             help="What makes the stimuli, by its name, or by the folder of a fitted generator.",
         ),
     ] = "cifar_vae",
+    penalty: options.Penalties = None,
     optimizer: options.OptimizerName = "auto",
     settings: options.Parameters = None,
     queries: options.Queries = 1000,
@@ -99,6 +101,8 @@ def run(
         "baseline": None if baseline == "none" else baseline,
         "recheck_fraction": recheck_fraction,
     }
+    if penalty:
+        request["penalties"] = read_penalties(penalty)
     study_id = study_id or _id_of(request)
     catalogue = catalogue_of(config)
     try:
