@@ -28,6 +28,7 @@ from blackbox_am.core.oracle import (
 from blackbox_am.core.repeating import afresh
 from blackbox_am.core.types import Accounting, FloatArray
 from blackbox_am.errors import GradientUnavailable, OutOfMemory
+from blackbox_am.evaluation._backward import BackwardBatches
 from blackbox_am.evaluation._table import Table, check_measures, measured
 from blackbox_am.evaluation.evaluator import Rows
 
@@ -43,7 +44,7 @@ class LocalEvaluator:
     the same bits in them, which is tested (`BatchSizes`). The same units are
     observed in every batch, whatever targets are still active. The oracle does not receive a
     stimulus that is not finite: a billable oracle receives a smaller batch, another oracle receives
-    zeros instead.
+    zeros instead. A backward pass that does not fit into memory is repeated in halves.
 
     Attributes:
         generator: from latents to stimuli.
@@ -147,12 +148,12 @@ class LocalEvaluator:
             ):
                 with self._memory():
                     if gradients:
-                        table, slope = self._climb(latents, mine, size)
+                        table, slope = self._backward.over(self._climb, latents, mine, size)
                         slopes.append(slope)
                     else:
                         with torch.no_grad():
                             table = self._observe(latents, mine, size)
-                    values.append(self._table.own(table.detach(), mine))
+                    values.append(self._table.own(table, mine))
         # The only transfer to the host for a generation.
         host = torch.cat(values).cpu().numpy()
         return Observation(
@@ -225,6 +226,10 @@ class LocalEvaluator:
             (slopes,) = torch.autograd.grad(total, leaves)
         count(Accounting(backward_rows=size))
         return table, slopes
+
+    @cached_property
+    def _backward(self) -> BackwardBatches:
+        return BackwardBatches()
 
     @cached_property
     def _sizes(self) -> BatchSizes:
