@@ -142,4 +142,4 @@ def test_curves_are_steps_that_hold_their_last_score() -> None:
     equivalents = curves.grid([ADAM, SNES], 100.0, points=10)
     np.testing.assert_allclose(equivalents, np.linspace(10, 100, 10))
     assert curves.stacked([ADAM, SNES], equivalents)[:, -1].tolist() == [8.0, 5.0]
-    assert curves.grid([], 100.0).size == 0
+    assert curves.grid([], 100.0, 5).size == 0
