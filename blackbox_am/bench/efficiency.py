@@ -25,10 +25,12 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am import Result
-from blackbox_am.bench import naturals, plausibility, problems, searching, squeezenet
+from blackbox_am.bench import naturals, problems, searching, squeezenet
 from blackbox_am.core.spec import OptimizerSpec
 from blackbox_am.core.tensors import to_uint8
 from blackbox_am.errors import BlackboxError, InvalidInput
+from blackbox_am.evaluation.kid import features
+from blackbox_am.evaluation.plausibility import strangeness
 from blackbox_am.plugins import build_optimizer
 
 Floats = NDArray[np.float64]
@@ -86,7 +88,7 @@ class Outcome:
         seconds: duration of the search in seconds.
         failure: error message if the optimizer refused or failed; then `found` is empty.
         strange: (units, seeds) distance of the final stimuli to the nearest natural image, see
-            `plausibility`; empty if not requested.
+            `evaluation.plausibility`; empty if not requested.
         pictures: (units, *stimulus) uint8, the best stimulus over all seeds; empty if not
             requested.
         scale: the scale, see `Problem.scale`.
@@ -206,7 +208,7 @@ def _looks(
 ) -> tuple[Floats, NDArray[np.uint8], tuple[bool, ...]]:
     """The fields `strange`, `pictures` and `recognised` of `Outcome`, for the final latents."""
     stimuli = _rendered(problem, latents)
-    strange = plausibility.strangeness(stimuli, problem.images)
+    strange = strangeness(features(stimuli), features(problem.images))
     best = stimuli.reshape(*found.shape, *stimuli.shape[1:])[range(len(found)), found.argmax(1)]
     recognised: tuple[bool, ...] = ()
     if assets is not None and problem.name.startswith(squeezenet.NAME):

@@ -1,7 +1,7 @@
 """The benchmark of generators' pictures: their kernel inception distance to natural pictures.
 
 Features are the class tokens of the shipped vision transformer and the pooled last maps of a
-ResNet-20, two nets for pictures of 32x32; see `blackbox_am.fitting.kid`.
+ResNet-20, two nets for pictures of 32x32; see `blackbox_am.evaluation.kid`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from blackbox_am.core.generator import Generator
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput
-from blackbox_am.fitting import kid
-from blackbox_am.fitting.kid import Distance, distance
+from blackbox_am.evaluation import kid
+from blackbox_am.evaluation.kid import Distance, distance
 
 TRAIN_FILE = "cifar10_train_10000.npz"
 TEST_FILE = problems.TEST_FILE

@@ -105,7 +105,8 @@ class Run:
             network, over the median of this distance for natural images that were held out; nan if
             not measured.
         transfer: fraction of natural images with a lower score of the twin unit in the second
-            network, 0 to 1; nan without a second network.
+            network (a higher one, if its correlation is negative), 0 to 1; nan without a second
+            network.
         typicality: how usual the length of the latent is under the prior: the probability of a
             length nearer to the median, 0 (at the median) to 1; nan for a prior without lengths.
         message: why the run found nothing, or stopped early; else empty.

@@ -11,7 +11,7 @@ import torch
 
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.rng import Stream
-from blackbox_am.fitting import kid
+from blackbox_am.evaluation import kid
 from blackbox_am.generators._cards import CARD
 
 SAMPLES = 200

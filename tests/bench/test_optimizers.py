@@ -13,7 +13,6 @@ from blackbox_am.bench import (
     optimizer_sheets,
     optimizers,
     overhead,
-    plausibility,
     problems,
     searching,
     sheets,
@@ -47,7 +46,7 @@ def outcome_of(label, found, at=(50, 100)):
 
 @pytest.mark.slow
 def test_results_are_measured_printed_and_written(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(plausibility, "strangeness", None)  # of generators' benchmark alone
+    monkeypatch.setattr(efficiency, "strangeness", None)  # of generators' benchmark alone
     page, command = tmp_path / "page.md", f"{optimizers.COMMAND}, 100 queries"
     page.write_text(
         "before\n" + sheets.BEGIN.format(command=command) + "\nold\n"

@@ -19,6 +19,8 @@ from blackbox_am.errors import InvalidInput
 from blackbox_am.zoo import catalogue, loading
 
 DEGREE = 3
+LEAST_ROWS = 4
+"""Rows of a set without which the standard error is undefined."""
 NETWORK = "cifar_vit"
 SIDE = 32
 BATCH = 100
@@ -83,9 +85,9 @@ def distance(x: torch.Tensor, y: torch.Tensor) -> Distance:
     Raises:
         InvalidInput: If a set has fewer rows, if the widths differ, or if a number is not finite.
     """
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 4:
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < LEAST_ROWS:
         raise InvalidInput(
-            "features: expected two sets of at least 4 rows of the same width, got "
+            f"features: expected two sets of at least {LEAST_ROWS} rows of the same width, got "
             f"{tuple(x.shape)} and {tuple(y.shape)}"
         )
     if not (x.isfinite().all() and y.isfinite().all()):

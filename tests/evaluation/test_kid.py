@@ -7,7 +7,7 @@ from sklearn.metrics.pairwise import polynomial_kernel
 
 from blackbox_am.core.images import resized
 from blackbox_am.errors import InvalidInput
-from blackbox_am.fitting import kid
+from blackbox_am.evaluation import kid
 
 
 def sets(n=60, m=50, d=12, shift=0.0):
