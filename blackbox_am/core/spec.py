@@ -313,7 +313,7 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             )
         if self.transforms is not None and self.oracle is None:
             raise ValueError(
-                "transforms: stimuli are transformed where the study's oracle is asked, and clients "
+                "transforms: stimuli are transformed where the oracle is asked, and clients "
                 "evaluate this study; leave the transforms out, and transform on your side"
             )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -50,3 +52,29 @@ class TransformsSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     copies: Annotated[int, msgspec.Meta(ge=1, le=MOST_COPIES)] = 8
     redraw: Literal["fixed", "generation"] = "fixed"
     clip: bool = True
+
+
+def transforms_plain(given: Any, copies: int | None = None) -> Any:
+    """The plain data of a `TransformsSpec` from its short form.
+
+    Args:
+        given: a `TransformsSpec`, or a sequence of names, `TransformSpec` and transformations; None
+            or an empty sequence for no transformations.
+        copies: number of copies of each stimulus, if `given` is a sequence; 8 if None.
+    """
+    if isinstance(given, TransformsSpec):
+        plain: dict[str, Any] = msgspec.to_builtins(given)
+    elif not given:
+        return None
+    else:
+        several = given if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
+        plain = {"chain": [_plain(one) for one in several]}
+    return plain if copies is None else plain | {"copies": copies}
+
+
+def _plain(given: Any) -> Any:
+    if isinstance(given, str):
+        return {"name": given}
+    if dataclasses.is_dataclass(given):
+        return {"name": getattr(given, "kind", ""), "parameters": dataclasses.asdict(given)}  # type: ignore[arg-type]
+    return msgspec.to_builtins(given)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from blackbox_am import plugins
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import StudySpec
@@ -10,8 +12,10 @@ from blackbox_am.core.transform_spec import TransformSpec
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles.wrappers.measurement.transformed import Transformed
 
+Some = TypeVar("Some", bound=Oracle | None)
 
-def transformed(oracle: Oracle | None, spec: StudySpec) -> Oracle | None:
+
+def transformed(oracle: Some, spec: StudySpec) -> Some | Oracle:
     """`oracle` as the study asks it: under the transformations of `spec`, drawn from its seed.
 
     Args:
@@ -22,21 +26,14 @@ def transformed(oracle: Oracle | None, spec: StudySpec) -> Oracle | None:
         The oracle itself if the study has no transformations.
 
     Raises:
-        InvalidSpec: for an unknown transformation or parameter, or a bad value; for stimuli that
-            cannot be transformed. The field is the path in the specification.
-        OracleError: if the model cannot be described.
+        InvalidSpec: for an unknown transformation or parameter, or a bad value. The field is the
+            path in the specification.
     """
     wanted = spec.transforms
     if wanted is None or oracle is None:
         return oracle
     chain = tuple(_built(one, place) for place, one in enumerate(wanted.chain))
-    try:
-        made = Transformed(oracle, chain, wanted.copies, wanted.redraw, wanted.clip, spec.seed)
-        made.describe()  # refuses stimuli that cannot be transformed
-    except InvalidSpec as error:
-        error.field = "transforms"
-        raise
-    return made
+    return Transformed(oracle, chain, wanted.copies, wanted.redraw, wanted.clip, spec.seed)
 
 
 def _built(spec: TransformSpec, place: int) -> Transform:

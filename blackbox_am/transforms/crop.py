@@ -71,10 +71,19 @@ class Crop(Affine):
         last = self.size if self.last is None else self.last
         mean = scheduled(self.size, last, self.over, draw.generation)
         size = min(max(mean + self.size_deviation * wobble, SMALLEST), 1.0)
-        reach = (1 - size) / 2
-        x = min(max(self.middle_deviation * right, -reach), reach) * draw.width
-        y = min(max(self.middle_deviation * down, -reach), reach) * draw.height
-        return affine(
-            move=(-x / size, -y / size if draw.height > 1 else 0.0),
-            factor=1 / size,
-        )
+        x = _inside(self.middle_deviation * right, size, draw.width)
+        y = _inside(self.middle_deviation * down, size, draw.height)
+        return affine(move=(-x / size, -y / size), factor=1 / size)
+
+
+def _inside(middle: float, size: float, side: int) -> float:
+    """The middle of a crop in pixels from the middle of the stimulus, moved so far that every point
+    of the crop lies between two pixels of the stimulus.
+
+    Args:
+        middle: the drawn middle, as a fraction of the side.
+        size: of the crop, as a fraction of the side.
+        side: of the stimulus, in pixels.
+    """
+    reach = (1 - size) * (side - 1) / 2
+    return min(max(middle * side, -reach), reach)

@@ -106,7 +106,7 @@ class Transformed(Wrapper):
         for start in range(0, self.copies, together):
             chosen = changes[start : start + together]
             answer = self.ask(torch.cat([change(stimuli) for change in chosen]), units)
-            answers.append(answer.unflatten(0, (len(chosen), len(stimuli))))
+            answers.append(answer.reshape(len(chosen), len(stimuli), len(units)))
         return torch.cat(answers).nanmean(dim=0)
 
     @cached_property
@@ -123,15 +123,15 @@ class Transformed(Wrapper):
         first = row * self.copies
         return [self._chain.draw(shape, generation, first + copy) for copy in range(self.copies)]
 
-    def _apart(self, generation: int, rows: Sequence[int]) -> list[Drawn]:
+    def _apart(self, generation: int, rows: tuple[int, ...]) -> list[Drawn]:
         """The changes of all copies, in which each row of a batch has draws of its own."""
         drawn = {row: self._draw(generation, row) for row in set(rows)}
 
         def change_of(copy: int) -> Drawn:
             def change(stimuli: torch.Tensor) -> torch.Tensor:
                 # The rows at the end that fill up the batch have the draws of the last row.
-                numbers = [*rows, *rows[-1:] * (len(stimuli) - len(rows))]
-                pieces = zip(stimuli.split(1), numbers, strict=True)
+                numbers = rows + rows[-1:] * (len(stimuli) - len(rows))
+                pieces = zip(torch.split(stimuli, 1), numbers, strict=True)
                 return torch.cat([drawn[row][copy](piece) for piece, row in pieces])
 
             return change
