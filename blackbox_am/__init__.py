@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from blackbox_am.attacks.local import attack
     from blackbox_am.catalogue import Catalogue
     from blackbox_am.client import connect
+    from blackbox_am.comparisons.local import compare
     from blackbox_am.core.spec import Budget, CriterionSpec, GeneratorSpec, ObjectiveSpec, SpaceSpec
     from blackbox_am.criteria.misclassified import Misclassified
     from blackbox_am.criteria.target_class import TargetClass
@@ -37,10 +38,14 @@ if TYPE_CHECKING:
     from blackbox_am.generators.networks.vq_module import VQModule
     from blackbox_am.generators.parametric.pixels import Pixels
     from blackbox_am.objectives.cross_entropy import CrossEntropy
+    from blackbox_am.objectives.deepdream import Deepdream
+    from blackbox_am.objectives.direction import Direction
     from blackbox_am.objectives.dlr import Dlr
+    from blackbox_am.objectives.interpolation import Interpolation
     from blackbox_am.objectives.label import Label
     from blackbox_am.objectives.margin import Margin
     from blackbox_am.objectives.mean import Mean
+    from blackbox_am.objectives.similarity import Similarity
     from blackbox_am.objectives.weighted import Weighted
     from blackbox_am.oracles.grpc.remote import Remote
     from blackbox_am.oracles.simulated import Simulated
@@ -53,12 +58,15 @@ __all__ = [
     "Catalogue",
     "CriterionSpec",
     "CrossEntropy",
+    "Deepdream",
     "DiffusersText",
     "DiffusersUnconditional",
     "DiffusersVAE",
     "DiffusersVQ",
+    "Direction",
     "Dlr",
     "GeneratorSpec",
+    "Interpolation",
     "Label",
     "Margin",
     "Mean",
@@ -67,6 +75,7 @@ __all__ = [
     "Pixels",
     "Remote",
     "Result",
+    "Similarity",
     "Simulated",
     "SpaceSpec",
     "TargetClass",
@@ -76,6 +85,7 @@ __all__ = [
     "Weighted",
     "__version__",
     "attack",
+    "compare",
     "connect",
     "maximise",
 ]
@@ -86,12 +96,15 @@ _HOMES = {
     "Catalogue": "catalogue",
     "CriterionSpec": "core.spec",
     "CrossEntropy": "objectives.cross_entropy",
+    "Deepdream": "objectives.deepdream",
     "DiffusersText": "generators.diffusers.diffusers_text",
     "DiffusersUnconditional": "generators.diffusers.diffusers_unconditional",
     "DiffusersVAE": "generators.diffusers.diffusers_vae",
     "DiffusersVQ": "generators.diffusers.diffusers_vq",
+    "Direction": "objectives.direction",
     "Dlr": "objectives.dlr",
     "GeneratorSpec": "core.spec",
+    "Interpolation": "objectives.interpolation",
     "Label": "objectives.label",
     "Margin": "objectives.margin",
     "Mean": "objectives.mean",
@@ -100,6 +113,7 @@ _HOMES = {
     "Pixels": "generators.parametric.pixels",
     "Remote": "oracles.grpc.remote",
     "Result": "studies.local",
+    "Similarity": "objectives.similarity",
     "Simulated": "oracles.simulated",
     "SpaceSpec": "core.spec",
     "TargetClass": "criteria.target_class",
@@ -108,6 +122,7 @@ _HOMES = {
     "VQModule": "generators.networks.vq_module",
     "Weighted": "objectives.weighted",
     "attack": "attacks.local",
+    "compare": "comparisons.local",
     "connect": "client",
     "maximise": "studies.local",
 }

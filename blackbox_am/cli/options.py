@@ -33,6 +33,15 @@ Targets = Annotated[
         "`layer2.0.conv1:7@center`. Repeat the option to search several units at once.",
     ),
 ]
+Penalties = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--penalty",
+        metavar="MEASURE=WEIGHT",
+        help="Subtract a measure of the stimulus from every target, such as `stimulus.tv=0.05`; "
+        "can be repeated. See `blackbox-am catalog measures`.",
+    ),
+]
 OptimizerName = Annotated[
     str,
     typer.Option(

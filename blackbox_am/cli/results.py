@@ -13,13 +13,17 @@ from rich.text import Text
 
 from blackbox_am.cli.progress import recheck_text
 from blackbox_am.core.natural import in_words
+from blackbox_am.core.penalties import without_penalties
 from blackbox_am.core.types import Best, LayerInfo, StudyProgress
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import BlackboxError, InvalidInput
 
 
 def unit_title(title: str, layers: Sequence[LayerInfo]) -> str:
-    """A target's title, with the unit's label on a second line if its layer has labels."""
+    """A target's title without its penalties; the unit's label, if its layer has labels, is on a
+    second line.
+    """
+    title, _ = without_penalties(title)
     try:
         unit = Unit.parse(title)
     except InvalidInput:
@@ -28,6 +32,13 @@ def unit_title(title: str, layers: Sequence[LayerInfo]) -> str:
         if layer.name == unit.layer and unit.index is not None and unit.index < len(layer.labels):
             return f"{title}\n{layer.labels[unit.index]}"
     return title
+
+
+def penalties_of(best: Sequence[Best]) -> str:
+    """A sentence about the penalties of all targets, for a picture; empty if there are none."""
+    found = {without_penalties(entry.title)[1] for entry in best}
+    shared = found.pop() if len(found) == 1 else ""
+    return f"Scores are activations {shared}" if shared else ""
 
 
 def score_of(entry: Best) -> str:
@@ -118,4 +129,4 @@ def save_montage(best: Sequence[Best], layers: Sequence[LayerInfo], path: Path) 
     if any(entry.natural_stimulus is not None for entry in best):
         maxima = [math.nan if entry.natural is None else entry.natural.maximum for entry in best]
         rows.append(Row("natural", [entry.natural_stimulus for entry in best], maxima))
-    return save(montage(rows, titles), path)
+    return save(montage(rows, titles, heading=penalties_of(best)), path)

@@ -14,6 +14,7 @@ from blackbox_am.cli.console import err, out, plain
 from blackbox_am.cli.failures import interrupted
 from blackbox_am.cli.progress import StudyView
 from blackbox_am.cli.results import best_plain, best_table, progress_plain, save_montage
+from blackbox_am.core.penalties import read_penalties
 from blackbox_am.core.spec import to_plain
 from blackbox_am.core.types import StudyState
 
@@ -32,6 +33,7 @@ def run(
             help="What makes the stimuli, by its name, or by the folder of a fitted generator.",
         ),
     ] = "cifar_vae",
+    penalty: options.Penalties = None,
     optimizer: options.OptimizerName = "auto",
     settings: options.Parameters = None,
     queries: options.Queries = 1000,
@@ -104,6 +106,8 @@ def run(
         "recheck_fraction": recheck_fraction,
         "transforms": options.transforms_of(transforms, copies, redraw),
     }
+    if penalty:
+        request["penalties"] = read_penalties(penalty)
     study_id = study_id or _id_of(request)
     catalogue = catalogue_of(config)
     try:

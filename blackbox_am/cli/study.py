@@ -19,6 +19,7 @@ from blackbox_am.cli.options import DEFAULT_SERVER
 from blackbox_am.cli.progress import StudyView, score_text, state_text, study_view, wanted
 from blackbox_am.cli.results import best_plain, best_table, progress_plain, save_montage
 from blackbox_am.client import Client, Study, connect
+from blackbox_am.core.penalties import read_penalties
 from blackbox_am.core.types import LayerInfo, StudyProgress, StudyState
 from blackbox_am.errors import BlackboxError, InvalidInput, did_you_mean
 
@@ -42,6 +43,7 @@ def create(
     generator: Annotated[
         str, typer.Option("--generator", help="What makes the stimuli, by its name.")
     ] = "cifar_vae",
+    penalty: options.Penalties = None,
     optimizer: options.OptimizerName = "auto",
     settings: options.Parameters = None,
     queries: options.Queries = 1000,
@@ -80,6 +82,7 @@ def create(
     with connect(server) as client:
         study = client.create(
             targets=targets,
+            penalties=read_penalties(penalty or ()),
             generator=generator,
             oracle=oracle,
             optimizer=optimizer,

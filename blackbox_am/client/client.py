@@ -81,6 +81,7 @@ class Client(Catalog):
         generator: str | GeneratorSpec | None = None,
         space: SpaceSpec | None = None,
         oracle: str | None = None,
+        penalties: Mapping[str, float] | None = None,
         criteria: Sequence[CriterionSpec] = (),
         optimizer: str = "auto",
         parameters: dict[str, Any] | None = None,
@@ -109,6 +110,8 @@ class Client(Catalog):
                 study's own parameters, or ...
             space: ... a bare space, whose points clients evaluate.
             oracle: the registered oracle that measures; None if clients measure.
+            penalties: measures of the stimulus to subtract from every target, and their weights:
+                ``{"stimulus.tv": 0.05}``.
             criteria: criteria of success: none, one for all targets, or one for each target.
             optimizer: a registered optimizer; `auto` chooses by space, budget and noise.
             parameters: of the optimizer; other parameters have their defaults.
@@ -147,6 +150,7 @@ class Client(Catalog):
             generator=generator,
             space=space,
             oracle=oracle,
+            penalties=penalties,
             criteria=criteria,
             optimizer=optimizer,
             parameters=parameters,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
+from blackbox_am.core.penalties import penalised
 from blackbox_am.core.spec import (
     BaselineSpec,
     CriterionSpec,
@@ -30,6 +31,7 @@ def study_message(
     generator: str | GeneratorSpec | None = None,
     space: SpaceSpec | None = None,
     oracle: str | None = None,
+    penalties: Mapping[str, float] | None = None,
     criteria: Sequence[CriterionSpec] = (),
     optimizer: str = "auto",
     parameters: dict[str, Any] | None = None,
@@ -61,7 +63,9 @@ def study_message(
     spec = from_plain(
         StudySpec,
         {
-            "targets": [to_plain(objective(target)) for target in targets],
+            "targets": [
+                to_plain(penalised(objective(target), penalties or {})) for target in targets
+            ],
             "generator": to_plain(generator),
             "space": to_plain(space),
             "oracle": oracle,

@@ -75,9 +75,15 @@ def differences(stimuli: torch.Tensor) -> torch.Tensor:
     The first axis of stimuli with two or more axes is the channel axis; channels are not compared
     with each other.
     """
-    first = 2 if stimuli.ndim > 2 else 1
-    pairs = [stimuli.diff(dim=axis).flatten(1) for axis in range(first, stimuli.ndim)]
+    pairs = [stimuli.diff(dim=axis).flatten(1) for axis in neighbour_axes(stimuli)]
     return torch.cat(pairs, dim=1)
+
+
+def neighbour_axes(stimuli: torch.Tensor) -> range:
+    """The axes of stimuli (N, *stimulus) along which values are neighbours: time, or height and
+    width; the only axis of stimuli that have one.
+    """
+    return range(2 if stimuli.ndim > 2 else 1, stimuli.ndim)
 
 
 def check_neighbours(name: str, stimulus_shape: tuple[int, ...]) -> None:

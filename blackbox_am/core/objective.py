@@ -6,6 +6,7 @@ The same code scores numpy arrays (the journal) and torch tensors (gradients).
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -19,6 +20,9 @@ from blackbox_am.errors import InvalidSpec
 
 A = TypeVar("A", bound=Any)
 """A numpy array or a torch tensor."""
+
+_BRACKETS = re.compile(r"\(.*\)|\"[^\"]*\"")
+"""The parts of a title in brackets or quotes, as in `0.5*mean(fc:1, fc:2)`."""
 
 
 class Objective(ABC):
@@ -147,8 +151,13 @@ class Sum(_Joined):
         )
 
     def __str__(self) -> str:
-        pairs = zip(self.weights, self.terms, strict=True)
-        return " + ".join(f"{term}" if w == 1 else f"{w:g}*({term})" for w, term in pairs)
+        parts = []
+        for weight, term in zip(self.weights, self.terms, strict=True):
+            factor = "" if abs(weight) == 1 else f"{abs(weight):g}*"
+            title = str(term) if weight == 1 else _as_factor(term)
+            parts.append(f"{'-' if weight < 0 else '+'} {factor}{title}")
+        text = " ".join(parts)
+        return text[2:] if text.startswith("+ ") else "-" + text[2:]
 
 
 @dataclass(frozen=True)
@@ -165,4 +174,11 @@ class Product(_Joined):
         return ObjectiveSpec("product", terms=tuple(term.spec() for term in self.terms))
 
     def __str__(self) -> str:
-        return " * ".join(f"({term})" for term in self.terms)
+        return " * ".join(_as_factor(term) for term in self.terms)
+
+
+def _as_factor(term: Objective) -> str:
+    """The title of `term` as a factor: in parentheses if it has several parts."""
+    title = str(term)
+    several = " " in _BRACKETS.sub("", title) or title.startswith("-")
+    return f"({title})" if several else title

@@ -10,11 +10,13 @@ Examples:
     ``blocks.6.mlp.fc1:713!max``    ... its maximum over the patch tokens
     ``blocks.6.attn.heads.3:17@5``  output channel 17 of attention head 3, at token 5
     ``layer2``                      the mean over every unit of the layer
+    ``layer2!square``               the mean of the squares over the layer
     ``"initial:3-8:conv":5``        unit 5 of a layer whose name has other characters
 
 A layer is a dotted module name; each attention head is a separate layer, addressed by its number
 after `heads`. Without a position, an activation with more axes than `unit` is reduced over these
-axes by `reduce`, which is `mean` unless the address names another reduction.
+axes by `reduce`, which is `mean` unless the address names another reduction. `square` is the
+mean of the squares.
 
 A layer's name may be any text that is not empty. A name that contains one of the characters
 ``: @ ! "``, a backslash, a control character, or a space at its start or end, is written in double
@@ -31,7 +33,7 @@ from blackbox_am.core.capability import Capability, in_words
 from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.errors import CapabilityMissing, InvalidInput, UnknownUnit, did_you_mean
 
-REDUCTIONS = ("mean", "max", "min", "sum")
+REDUCTIONS = ("mean", "max", "min", "sum", "square")
 
 _QUOTED = r'"(?:[^"\\]|\\["\\])+"'
 _BARE = r'(?! )[^.:@!"\\\x00-\x1f\x7f-\x9f]+(?<! )'

@@ -74,7 +74,10 @@ class LayerReading:
         by_unit = output.movedim(self._unit_axis + 1, 1)
         pieces = []
         for (position, reduce, whole), picks in self._picks.items():
-            values = self._at(by_unit, position, reduce)
+            found = by_unit
+            if reduce == "square":  # the mean of the squares
+                found, reduce = by_unit.to(wide).square(), "mean"
+            values = self._at(found, position, reduce)
             if whole:
                 values = _reduce(values, reduce, 1).unsqueeze(1).expand(-1, len(picks))
             pieces.append(values.index_select(1, picks).to(wide))

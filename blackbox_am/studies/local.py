@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from blackbox_am.catalogue import Catalogue, Images
 from blackbox_am.core.criterion import Criterion
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.penalties import penalised
 from blackbox_am.core.spec import (
     BaselineSpec,
     CriterionSpec,
@@ -74,6 +75,7 @@ def maximise(
     oracle: Oracle | str | torch.nn.Module | Callable[..., Any],
     generator: Generator | str,
     targets: Target | Sequence[Target],
+    penalties: Mapping[str, float] | None = None,
     criteria: Sequence[Criterion | CriterionSpec] = (),
     optimizer: str = "auto",
     parameters: dict[str, Any] | None = None,
@@ -113,6 +115,8 @@ def maximise(
             receive the generator's stimuli.
         generator: the generator of stimuli, or its name in the catalogue.
         targets: a unit (``"head:3"``), an objective, or a list of K of them.
+        penalties: measures of the stimulus to subtract from every target, and their weights:
+            ``{"stimulus.tv": 0.05}``.
         criteria: criteria of success, which end a target: none, one for all targets, or one for
             each target.
         optimizer: name of the optimizer, and its `parameters`; `auto` chooses.
@@ -158,7 +162,9 @@ def maximise(
     maker = generator_of(generator, catalogue)
     model = oracle_of(oracle, maker, catalogue, device)
     wanted = {
-        "targets": [to_plain(target) for target in objectives_of(targets)],
+        "targets": [
+            to_plain(penalised(target, plain(penalties or {}))) for target in objectives_of(targets)
+        ],
         "criteria": [
             to_plain(one.spec() if isinstance(one, Criterion) else one) for one in criteria
         ],

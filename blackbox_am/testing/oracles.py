@@ -125,9 +125,10 @@ class OracleContract:
         layer = info.layers[0]
         units = [Unit(layer.name, None, None, reduce) for reduce in REDUCTIONS]
         answer = oracle.observe(stimuli_for(info), units)
-        mean, high, low, _ = answer.unbind(1)
+        mean, high, low, _, square = answer.unbind(1)
         assert (low <= mean + 1e-5).all()
         assert (mean <= high + 1e-5).all()
+        assert (mean.square() <= square * (1 + 1e-5) + 1e-6).all()
 
     def test_positions_where_there_are_maps(self, oracle: Oracle) -> None:
         info = oracle.describe()

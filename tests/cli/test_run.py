@@ -75,6 +75,21 @@ def test_parameters_reach_the_optimizer(cli, from_json, toys):
     assert "did you mean 'population'" in result.stderr
 
 
+def test_penalties_are_subtracted_from_every_target(cli, from_json, toys, tmp_path):
+    command = ["run", *toys, "-t", "units:5", "--oracle", "toy", "-q", 40]
+    free = from_json(*command)
+    found = from_json(*command, "--penalty", "stimulus.tv=2", "--penalty", "stimulus.l2_grey=0.1")
+    assert found["study"] != free["study"]
+    titles = [best["title"] for best in found["best"]]
+    assert titles == [f"units:{i} - 2*stimulus.tv - 0.1*stimulus.l2_grey" for i in (2, 5)]
+    assert found["best"][0]["score"] < free["best"][0]["score"]
+    drawn = cli(*command, "--penalty", "stimulus.tv=2", "--out", tmp_path / "best.png")
+    assert drawn.exit_code == 0, drawn.stderr
+    wrong = cli(*command, "--penalty", "stimulus.tvv=2")
+    assert wrong.exit_code == 2
+    assert "did you mean 'stimulus.tv'" in wrong.stderr
+
+
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [

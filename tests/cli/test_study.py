@@ -56,6 +56,12 @@ def test_create_prints_the_id_and_the_study_runs(call, ask, name):
     assert [target["title"] for target in found["targets"]] == ["units:1", "units:4"]
 
 
+def test_penalties_reach_the_server(call, ask, name):
+    _create(call, name, "--penalty", "stimulus.tv=0.5")
+    titles = [target["title"] for target in ask("show", name)["targets"]]
+    assert titles == ["units:1 - 0.5*stimulus.tv", "units:4 - 0.5*stimulus.tv"]
+
+
 def test_create_with_json_prints_the_id(ask):
     found = ask("create", "-t", "units:0", "--oracle", "toy", "--generator", "pixels", "-q", 5)
     assert ask("show", found["study"])["queries_per_target"] == 5

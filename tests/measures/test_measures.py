@@ -50,6 +50,57 @@ def test_norms() -> None:
     torch.testing.assert_close(value("latent.norm", stimuli), torch.tensor([1.0]))
 
 
+def test_norms_from_mid_grey() -> None:
+    stimuli = torch.tensor([[[0.5, 0.9, 0.2]], [[0.5, 0.5, 0.5]]])
+    for name, expected in (("l1", 0.7), ("l2", 0.5), ("l6", (0.4**6 + 0.3**6) ** (1 / 6))):
+        found = value(f"stimulus.{name}_grey", stimuli)
+        torch.testing.assert_close(found, torch.tensor([expected, 0.0]))
+
+
+def test_blur_measures_fine_detail_and_nothing_of_a_slope() -> None:
+    time = torch.arange(16.0)
+    fine, coarse = (0.5 + 0.5 * torch.cos(torch.pi * time * f) for f in (1, 1 / 8))
+    found = value("stimulus.blur", torch.stack([fine, coarse, time / 15]).unsqueeze(1))
+    inner = ((fine - 0.5).square().mean()).item()  # the filter removes this frequency
+    assert found[0].item() == pytest.approx(inner, rel=0.15)
+    assert found[1] < found[0] / 100
+    assert value("stimulus.blur", torch.full((1, 3, 5, 5), 0.3)).item() < 1e-12
+    assert found[2] < 1e-3  # the border alone
+
+
+def test_blur_smooths_both_axes_of_an_image() -> None:
+    rows = torch.tensor([0.0, 1.0] * 4).expand(1, 3, 8, 8)
+    one, other = value("stimulus.blur", torch.cat([rows, rows.mT]))
+    assert one == pytest.approx(other.item())
+    assert one > 0.2
+
+
+def test_shares_of_energy_above_a_frequency() -> None:
+    time = torch.arange(32)
+
+    def wave(cycles: int) -> torch.Tensor:
+        return 0.5 + 0.2 * torch.sin(2 * torch.pi * cycles * time / 32 + 0.3)
+
+    stimuli = torch.stack([wave(1), wave(3), wave(6), wave(12), 0.5 * (wave(1) + wave(12))])
+    for name, expected in (
+        ("half", [0, 0, 0, 1, 0.5]),
+        ("quarter", [0, 0, 1, 1, 0.5]),
+        ("eighth", [0, 1, 1, 1, 0.5]),
+    ):
+        found = value(f"stimulus.above_{name}_nyquist", stimuli.unsqueeze(1))
+        torch.testing.assert_close(found, torch.tensor(expected).float(), atol=1e-4, rtol=0)
+
+
+def test_the_frequency_of_an_image_is_the_length_of_both() -> None:
+    place = torch.arange(16)
+    diagonal = torch.cos(2 * torch.pi * 3 * (place[:, None] + place) / 16)
+    stimuli = (0.5 + 0.2 * diagonal).expand(1, 3, 16, 16)  # 3/16 along each axis, 0.265 in all
+    assert value("stimulus.above_half_nyquist", stimuli).item() == pytest.approx(1, abs=1e-4)
+    straight = (0.5 + 0.2 * torch.cos(2 * torch.pi * 3 * place / 16)).expand(1, 3, 16, 16)
+    assert value("stimulus.above_half_nyquist", straight).item() == pytest.approx(0, abs=1e-4)
+    assert value("stimulus.above_half_nyquist", torch.full((1, 3, 4, 4), 0.7)).item() == 0
+
+
 def test_distances_from_one_input_for_all_and_from_each_targets_own() -> None:
     stimuli = torch.tensor([[[0.0, 0.5]], [[1.0, 0.5]]])
     one, own = torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[0.0, 1.0]], [[1.0, 0.5]]])
