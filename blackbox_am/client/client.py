@@ -193,6 +193,19 @@ class Client(Catalog):
         message = specs.study_to_proto(spec)
         return self._create(message, study_id, request_id, validate_only, adopt)
 
+    def preview(self, spec: StudySpec) -> int:
+        """Checks the study that `spec` describes, and creates nothing.
+
+        Returns:
+            The number of candidates of each target in a generation.
+
+        Raises:
+            BlackboxError: as `create`.
+        """
+        request = pb.CreateStudyRequest(spec=specs.study_to_proto(spec), validate_only=True)
+        answer = self._connection.call(self._connection.studies.CreateStudy, request)
+        return int(answer.study.population)
+
     def _create(
         self,
         spec: study_pb2.StudySpec,
