@@ -29,6 +29,7 @@ from blackbox_am.core.oracle import (
 from blackbox_am.core.repeating import afresh
 from blackbox_am.core.types import Accounting, FloatArray
 from blackbox_am.errors import GradientUnavailable, OutOfMemory
+from blackbox_am.evaluation._backward import BackwardBatches
 from blackbox_am.evaluation._table import Table, check_measures, measured
 from blackbox_am.evaluation.evaluator import Rows
 
@@ -44,7 +45,7 @@ class LocalEvaluator:
     the same bits in them, which is tested (`BatchSizes`). The same units are
     observed in every batch, whatever targets are still active. The oracle does not receive a
     stimulus that is not finite: a billable oracle receives a smaller batch, another oracle receives
-    zeros instead.
+    zeros instead. A backward pass that does not fit into memory is repeated in halves.
 
     Attributes:
         generator: from latents to stimuli.
@@ -146,12 +147,12 @@ class LocalEvaluator:
                 latents, mine = rows.latents[piece].detach(), targets[piece]
                 with self._memory(), drawn_at(_position(rows, piece)):
                     if gradients:
-                        table, slope = self._climb(latents, mine, size)
+                        table, slope = self._backward.over(self._climb, latents, mine, size)
                         slopes.append(slope)
                     else:
                         with torch.no_grad():
                             table = self._observe(latents, mine, size)
-                    values.append(self._table.own(table.detach(), mine))
+                    values.append(self._table.own(table, mine))
         # The only transfer to the host for a generation.
         host = torch.cat(values).cpu().numpy()
         return Observation(
@@ -228,8 +229,13 @@ class LocalEvaluator:
                 table = self._observe(leaves, targets, size)
             total = self._table.total_score(table, targets)
             (slopes,) = torch.autograd.grad(total, leaves)
-        count(Accounting(backward_rows=forward.total.rows))
+        seen = forward.total.rows - forward.total.retried_rows
+        count(Accounting(backward_rows=seen))
         return table, slopes
+
+    @cached_property
+    def _backward(self) -> BackwardBatches:
+        return BackwardBatches()
 
     @cached_property
     def _sizes(self) -> BatchSizes:
