@@ -38,6 +38,7 @@ class TransformContract:
 
     @pytest.fixture(params=SHAPES)
     def shape(self, transform: Transform, request: pytest.FixtureRequest) -> tuple[int, ...]:
+        """The shape of the stimuli, of images and of series in turn."""
         shape: tuple[int, ...] = request.param
         if transform.images_only and len(shape) == 2:
             pytest.skip("it changes images only")
