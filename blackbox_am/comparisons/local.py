@@ -166,7 +166,7 @@ def compare_as(
         store = os.fspath(Path(out) / JOURNAL)
     with closing(SQLStore(store)) as opened:
         runner = LocalRunner(models, opened, on_progress, on_message)
-        plan = plan_of(spec, runner, models.artifact)
+        plan = plan_of(spec, runner)
         compared = run(plan, runner) if measure else collected(plan, runner)
     return _examined(compared, models)
 

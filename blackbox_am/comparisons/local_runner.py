@@ -11,6 +11,7 @@ from blackbox_am.comparisons.planning import (
     Examined,
     Member,
     Plan,
+    check_generation,
     method_of,
     stage_of,
     start_spec,
@@ -21,9 +22,9 @@ from blackbox_am.comparisons.running import Found, Natural
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.linear_algebra import numerics
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.spec import OptimizerSpec, StudySpec
+from blackbox_am.core.spec import BaselineSpec, OptimizerSpec, StudySpec
 from blackbox_am.core.types import OracleInfo, StudyProgress
-from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, Unsupported
+from blackbox_am.errors import InvalidInput, NotFound, Unsupported
 from blackbox_am.groups.spec import member_id
 from blackbox_am.plugins import build_optimizer
 from blackbox_am.stores import SQLStore
@@ -85,12 +86,24 @@ class LocalRunner:
             "processor": numerics(self.models.device),
         }
 
+    def baseline(self, spec: ComparisonSpec) -> BaselineSpec | None:
+        """See `Runner.baseline`."""
+        artifact = self.models.artifact
+        if not artifact and not spec.baseline:
+            return None
+        return BaselineSpec(
+            images=None if artifact else spec.baseline,
+            artifact=artifact or None,
+            rows=spec.baseline_rows,
+            start=False,
+        )
+
     def examine(
         self, spec: ComparisonSpec, units: Sequence[str], methods: Sequence[MethodSpec]
     ) -> list[Examined]:
         """See `Runner.examine`."""
         self.models.generator.to(self.models.device)
-        resolve(self._request(start_spec(spec, units, self.models.artifact)))
+        resolve(self._request(start_spec(spec, units, self.baseline(spec))))
         return [self._examined(spec, units, method) for method in methods]
 
     def begin(self, plan: Plan) -> None:
@@ -162,18 +175,13 @@ class LocalRunner:
             found = Examined(build_optimizer(asked).order)
             planned = method_of(spec, method, found)
             request = self._request(study_spec(spec, units, planned, spec.all_seeds[0]))
-            population = resolve(request).created.population
+            resolved = resolve(request)
         except Unsupported as error:
             return Examined(found.order, unavailable=error.message)
         except (InvalidInput, NotFound) as error:
             error.args = (f"method {method.name!r}: {error.message}", *error.args[1:])
             raise
-        if population > planned.queries_per_target:
-            raise InvalidSpec(
-                f"budget: a generation of method {method.name!r} has {population} rows for each "
-                f"unit, which cost {population * planned.cost:g} query-equivalents, got a budget "
-                f"of {method.budget or spec.budget}; raise the budget, or give the method a "
-                "smaller population",
-                field="budget",
-            )
-        return Examined(found.order, population)
+        population = resolved.created.population
+        check_generation(method, spec, planned, population)
+        restarts = getattr(resolved.optimizer, "restarts", 1)
+        return Examined(found.order, population * max(1, restarts or 1))

@@ -31,6 +31,7 @@ from blackbox_am.core.spec import (
     objective,
     to_plain,
 )
+from blackbox_am.errors import InvalidSpec
 
 START_ROWS = 64
 """Random latents of each unit, whose highest score is the level from which gains are counted."""
@@ -67,7 +68,7 @@ class Plan:
         start: the study of natural images and random latents.
         members: the studies of the methods that can run: all methods of the first seed, then of the
             next seed.
-        populations: rows of one generation of each method that can run, by its name.
+        starts: number of points at which each method that can run begins, by its name.
     """
 
     spec: ComparisonSpec
@@ -75,7 +76,7 @@ class Plan:
     methods: tuple[Method, ...]
     start: Member
     members: tuple[Member, ...]
-    populations: Mapping[str, int]
+    starts: Mapping[str, int]
 
     @property
     def group_id(self) -> str:
@@ -99,17 +100,20 @@ class Examined:
 
     Attributes:
         order: of its optimizer: 0, or 1 if it needs gradients.
-        population: rows of one generation; 0 if unknown.
+        starts: points at which the search begins: rows of a generation times restarts.
         unavailable: why it cannot run; empty if it can.
     """
 
     order: int
-    population: int = 0
+    starts: int = 0
     unavailable: str = ""
 
 
 def planned(
-    spec: ComparisonSpec, units: Sequence[str], examined: Sequence[Examined], artifact: str = ""
+    spec: ComparisonSpec,
+    units: Sequence[str],
+    examined: Sequence[Examined],
+    baseline: BaselineSpec | None,
 ) -> Plan:
     """The studies of a comparison.
 
@@ -117,7 +121,7 @@ def planned(
         spec: the comparison.
         units: the K units.
         examined: for each method of `spec.all_methods`.
-        artifact: digest of the natural images, where they are not a set of the catalogue.
+        baseline: the natural images that the study of the start measures; None for none.
     """
     methods = tuple(
         method_of(spec, method, found)
@@ -129,13 +133,13 @@ def planned(
         for method in methods
         if not method.unavailable
     )
-    start = _member("", spec.all_seeds[0], start_spec(spec, units, artifact))
-    populations = {
-        method.name: found.population
+    start = _member("", spec.all_seeds[0], start_spec(spec, units, baseline))
+    starts = {
+        method.name: found.starts
         for method, found in zip(methods, examined, strict=True)
         if not method.unavailable
     }
-    return Plan(spec, tuple(units), methods, start, members, populations)
+    return Plan(spec, tuple(units), methods, start, members, starts)
 
 
 def method_of(spec: ComparisonSpec, method: MethodSpec, found: Examined) -> Method:
@@ -157,6 +161,24 @@ def method_of(spec: ComparisonSpec, method: MethodSpec, found: Examined) -> Meth
     )
 
 
+def check_generation(
+    method: MethodSpec, spec: ComparisonSpec, planned: Method, population: int
+) -> None:
+    """Check that a method can measure one generation of `population` rows for each unit.
+
+    Raises:
+        InvalidSpec: if its budget is smaller.
+    """
+    if population > planned.queries_per_target:
+        raise InvalidSpec(
+            f"budget: a generation of method {method.name!r} has {population} rows for each unit, "
+            f"which cost {population * planned.cost:g} query-equivalents, got a budget of "
+            f"{method.budget or spec.budget}; raise the budget, or give the method a smaller "
+            "population",
+            field="budget",
+        )
+
+
 def study_spec(spec: ComparisonSpec, units: Sequence[str], method: Method, seed: int) -> StudySpec:
     """The study of one method and seed."""
     return StudySpec(
@@ -169,16 +191,10 @@ def study_spec(spec: ComparisonSpec, units: Sequence[str], method: Method, seed:
     )
 
 
-def start_spec(spec: ComparisonSpec, units: Sequence[str], artifact: str = "") -> StudySpec:
+def start_spec(
+    spec: ComparisonSpec, units: Sequence[str], baseline: BaselineSpec | None
+) -> StudySpec:
     """The study that measures natural images, and random latents for each unit."""
-    baseline = None
-    if artifact or spec.baseline:
-        baseline = BaselineSpec(
-            images=None if artifact else spec.baseline,
-            artifact=artifact or None,
-            rows=spec.baseline_rows,
-            start=False,
-        )
     return StudySpec(
         targets=tuple(objective(unit) for unit in units),
         budget=Budget(START_ROWS, recheck_fraction=spec.recheck_fraction),

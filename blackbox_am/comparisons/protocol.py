@@ -58,14 +58,14 @@ def _restarts(plan: Plan) -> ProtocolPart:
         return ProtocolPart(
             "restarts of gradients", False, "No method with gradients takes part and can run."
         )
-    single = [one.name for one in climbing if plan.populations[one.name] == 1]
+    single = [one.name for one in climbing if plan.starts[one.name] == 1]
     if single:
         return ProtocolPart(
             "restarts of gradients",
             False,
             f"{', '.join(single)} climbs from one sample of the prior only.",
         )
-    starts = ", ".join(f"{one.name} {plan.populations[one.name]}" for one in climbing)
+    starts = ", ".join(f"{one.name} {plan.starts[one.name]}" for one in climbing)
     return ProtocolPart(
         "restarts of gradients",
         True,

@@ -28,20 +28,20 @@ class Compared:
     plan: Plan
 
 
-def plan_of(spec: ComparisonSpec, runner: Runner, artifact: str = "") -> Plan:
+def plan_of(spec: ComparisonSpec, runner: Runner) -> Plan:
     """The studies of a comparison, completely checked. The model measures nothing.
 
     Args:
         spec: the comparison.
         runner: knows the models.
-        artifact: digest of the natural images, where they are not a set of the catalogue.
 
     Raises:
         InvalidSpec: for a budget that is less than one generation of a method.
         BlackboxError: as `Runner.examine`.
     """
     units = units_of(spec, runner.describe())
-    plan = planned(spec, units, runner.examine(spec, units, spec.all_methods), artifact)
+    examined = runner.examine(spec, units, spec.all_methods)
+    plan = planned(spec, units, examined, runner.baseline(spec))
     if all(method.unavailable for method in plan.methods if not method.reference):
         reasons = "; ".join(f"{one.name}: {one.unavailable}" for one in plan.methods)
         raise InvalidSpec(f"methods: none of them can run ({reasons})", field="methods")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.comparisons.planning import Examined, Member, Plan
 from blackbox_am.comparisons.problem import ComparisonSpec, MethodSpec
+from blackbox_am.core.spec import BaselineSpec
 from blackbox_am.core.types import Best, GenerationScores, OracleInfo, StudyProgress, StudyState
 
 
@@ -62,6 +63,9 @@ class Runner(Protocol):
 
     def identity(self) -> Mapping[str, str]:
         """Facts about the models and the machine, in the order in which they are shown."""
+
+    def baseline(self, spec: ComparisonSpec) -> BaselineSpec | None:
+        """The natural images that the study of the start measures; None for none."""
 
     def examine(
         self, spec: ComparisonSpec, units: Sequence[str], methods: Sequence[MethodSpec]
