@@ -23,6 +23,8 @@ from blackbox_am.comparisons.saving import write_all
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import to_plain
+from blackbox_am.core.transform import Transform
+from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec, transforms_plain
 from blackbox_am.core.types import StudyProgress
 from blackbox_am.errors import OracleError
 from blackbox_am.stores import SQLStore
@@ -52,6 +54,9 @@ def compare(
     baseline: str | Path | NDArray[Any] | None = "shipped",
     baseline_rows: int = 200,
     recheck_fraction: float | None = None,
+    transforms: TransformsSpec | Sequence[str | TransformSpec | Transform] | None = None,
+    copies: int | None = None,
+    reference_seeds: int = 1,
     second: Oracle | str | None = None,
     independent: Oracle | str | None = None,
     out: str | Path | None = None,
@@ -86,7 +91,8 @@ def compare(
         baseline: natural images, as for `maximise`: the name of a set, a folder or an array; None
             for none.
         baseline_rows: largest number of images of a set.
-        recheck_fraction: as of `maximise`.
+        recheck_fraction, transforms, copies: as of `maximise`, the same for all methods.
+        reference_seeds: number of seeds of the references, such as the random search.
         second: another model, to which what was found is shown (transfer).
         independent: a model whose features say how natural a stimulus is (plausibility).
         out: folder for the journal, the results and the report; None keeps nothing.
@@ -120,6 +126,8 @@ def compare(
         "baseline": "" if natural is None else natural.images or "",
         "baseline_rows": baseline_rows,
         "recheck_fraction": recheck_fraction,
+        "transforms": transforms_plain(transforms, copies),
+        "reference_seeds": reference_seeds,
         "second": _named(second),
         "independent": _named(independent),
     }

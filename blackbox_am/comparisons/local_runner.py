@@ -34,6 +34,7 @@ from blackbox_am.stores import SQLStore
 from blackbox_am.studies import local, reports
 from blackbox_am.studies.baselines import natural_stimuli
 from blackbox_am.studies.resolving import Request, resolve
+from blackbox_am.studies.transforming import transformed
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class LocalRunner:
         return Request(
             spec=spec,
             generator=models.generator,
-            oracle=models.oracle,
+            oracle=transformed(models.oracle, spec),
             network=models.catalogue.oracle,
             device=models.device,
             images=models.images,

@@ -80,6 +80,13 @@ def test_a_report_and_files(cli, toys, tmp_path):
     with np.load(out / "stimuli.npz") as arrays:
         assert arrays["stimuli"].shape == (6, 3, 6, 6)
         assert arrays["natural"].shape == (2, 3, 6, 6)
+
+
+@pytest.mark.slow
+def test_a_report_of_what_is_stored(cli, toys, tmp_path):
+    out = tmp_path / "report"
+    cli("compare", toys, "--seeds", 1, "--out", out)
+    rows = table(out)
     again = cli("compare", toys, "--seeds", 1, "--out", out, "--stored")
     assert again.exit_code == 0, again.stderr
     assert table(out) == rows
@@ -87,6 +94,7 @@ def test_a_report_and_files(cli, toys, tmp_path):
     assert "the comparison is not complete" in partial.stderr
 
 
+@pytest.mark.slow
 def test_the_same_on_a_server(cli, toys, tmp_path):
     served = tmp_path / "served.toml"
     server = f'[server]\naddress = "127.0.0.1:0"\nstore = "{tmp_path / "store.sqlite3"}"\n'
