@@ -104,7 +104,7 @@ def test_a_reported_score_is_the_score_of_the_stimulus():
 
 
 def test_all_methods_see_the_same_transforms():
-    jitter = TransformSpec("jitter", {"amount": 1})
+    jitter = TransformSpec("jitter", {"amount": 0.2})
     result = compared(seeds=1, budget=30, methods=["sep_cma"], transforms=[jitter], copies=3)
     assert any("3 transformed copies" in part.text for part in result.protocol)
     plain = compared(seeds=1, budget=30, methods=["sep_cma"])
