@@ -13,7 +13,6 @@ from jinja2 import UndefinedError
 from blackbox_am.reports import render, render_script
 from blackbox_am.reports.page import TEMPLATES, count
 
-
 OWN_SCRIPT = "<script>{{ script }}</script>"
 """The one place of a script, which `render_script` reads from the package."""
 
