@@ -145,7 +145,7 @@ class LocalRunner:
         except ModelChanged as error:
             raise ModelChanged(
                 "a comparison mixes no models, and this one began with another one "
-                f"({error.message.partition(';')[0]}); choose another folder",
+                f"({error.message.partition('. ')[0]}); choose another folder",
                 field="oracle",
             ) from error
         found = self.stored(plan, member)
