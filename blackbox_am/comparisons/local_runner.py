@@ -27,7 +27,7 @@ from blackbox_am.core.linear_algebra import numerics
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import BaselineSpec, OptimizerSpec, StudySpec
 from blackbox_am.core.types import OracleInfo, StudyProgress
-from blackbox_am.errors import InvalidInput, NotFound, Unsupported
+from blackbox_am.errors import InvalidInput, ModelChanged, NotFound, Unsupported
 from blackbox_am.groups.spec import member_id
 from blackbox_am.plugins import build_optimizer
 from blackbox_am.stores import SQLStore
@@ -129,18 +129,25 @@ class LocalRunner:
     def run(self, plan: Plan, member: Member) -> Found:
         """See `Runner.run`."""
         stage, models = stage_of(plan, member), self.models
-        local.run(
-            member.spec,
-            oracle=models.oracle,
-            generator=models.generator,
-            store=self.store,
-            study_id=member_id(plan.group_id, member.name),
-            device=models.device,
-            network=models.catalogue.oracle,
-            images=models.images,
-            on_generation=lambda progress: self.on_progress(stage, progress),
-            on_message=self.on_message,
-        )
+        try:
+            local.run(
+                member.spec,
+                oracle=models.oracle,
+                generator=models.generator,
+                store=self.store,
+                study_id=member_id(plan.group_id, member.name),
+                device=models.device,
+                network=models.catalogue.oracle,
+                images=models.images,
+                on_generation=lambda progress: self.on_progress(stage, progress),
+                on_message=self.on_message,
+            )
+        except ModelChanged as error:
+            raise ModelChanged(
+                "a comparison mixes no models, and this one began with another one "
+                f"({error.message.partition('. ')[0]}); choose another folder",
+                field="oracle",
+            ) from error
         found = self.stored(plan, member)
         assert found is not None  # the study has just run
         return found

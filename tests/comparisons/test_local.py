@@ -14,7 +14,14 @@ from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.transform_spec import TransformSpec
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
-from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, OracleFailed, UnknownUnit
+from blackbox_am.errors import (
+    InvalidInput,
+    InvalidSpec,
+    ModelChanged,
+    NotFound,
+    OracleFailed,
+    UnknownUnit,
+)
 from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.simulated import Simulated
 
@@ -195,6 +202,12 @@ def test_a_model_that_fails_ends_a_run_and_not_the_comparison(tmp_path, unwritte
 def unwritten(monkeypatch):
     """No report is written: pictures and figures take seconds."""
     monkeypatch.setattr(local, "write_all", lambda result, folder: folder)
+
+
+def test_a_comparison_mixes_no_models(tmp_path, unwritten):
+    compared(out=tmp_path, seeds=1, budget=30)
+    with pytest.raises(ModelChanged, match=r"mixes no models.*choose another folder"):
+        compared(toy(seed=1), out=tmp_path, seeds=1, budget=30)
 
 
 @pytest.mark.parametrize(
