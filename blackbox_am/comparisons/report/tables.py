@@ -283,7 +283,7 @@ def unit_table(result: ComparisonResult, found: Metrics) -> Table:
     return Table(columns, tuple(rows))
 
 
-def loss_table(result: ComparisonResult, losers: Iterable[Paired]) -> Table:
+def loss_table(result: ComparisonResult, scale: Scale, losers: Iterable[Paired]) -> Table:
     """Every unit that a method lost against the baseline."""
     columns = (
         Column("method", number=False),
@@ -292,6 +292,7 @@ def loss_table(result: ComparisonResult, losers: Iterable[Paired]) -> Table:
         Column("score"),
         Column(result.baseline),
         Column(f"of {result.baseline}"),
+        Column("difference", about=f"In units of: {scale.name}."),
     )
     rows = [
         (
@@ -301,6 +302,7 @@ def loss_table(result: ComparisonResult, losers: Iterable[Paired]) -> Table:
             cell(wording.number(loss.score), loss.score),
             cell(wording.number(loss.baseline), loss.baseline),
             cell(wording.percent(loss.ratio, 1), loss.ratio),
+            cell(wording.number(loss.difference), loss.difference),
         )
         for one in losers
         for loss in one.lost
