@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from blackbox_am.oracles.simulated import Simulated
     from blackbox_am.oracles.torch.torch_module import TorchModule
     from blackbox_am.studies.local import Result, maximise
+    from blackbox_am.studies.walking import units_of_layers
 
 __all__ = [
     "BlackboxError",
@@ -86,6 +87,7 @@ __all__ = [
     "attack",
     "connect",
     "maximise",
+    "units_of_layers",
 ]
 
 _HOMES = {
@@ -122,6 +124,7 @@ _HOMES = {
     "attack": "attacks.local",
     "connect": "client",
     "maximise": "studies.local",
+    "units_of_layers": "studies.walking",
 }
 
 
