@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from blackbox_am.attacks.local import attack
     from blackbox_am.catalogue import Catalogue
     from blackbox_am.client import connect
+    from blackbox_am.comparisons.local import compare
     from blackbox_am.core.spec import Budget, CriterionSpec, GeneratorSpec, ObjectiveSpec, SpaceSpec
     from blackbox_am.criteria.misclassified import Misclassified
     from blackbox_am.criteria.target_class import TargetClass
@@ -85,6 +86,7 @@ __all__ = [
     "Weighted",
     "__version__",
     "attack",
+    "compare",
     "connect",
     "maximise",
     "units_of_layers",
@@ -122,6 +124,7 @@ _HOMES = {
     "VQModule": "generators.networks.vq_module",
     "Weighted": "objectives.weighted",
     "attack": "attacks.local",
+    "compare": "comparisons.local",
     "connect": "client",
     "maximise": "studies.local",
     "units_of_layers": "studies.walking",

@@ -5,7 +5,7 @@ A request names an entry of the catalogue and nothing else: no code, file or URL
 comes from a caller. Entries are built when they are first used.
 """
 
-from blackbox_am.catalogue._catalogue import SHIPPED, Catalogue
+from blackbox_am.catalogue._catalogue import SHIPPED, Catalogue, with_shipped
 from blackbox_am.catalogue._folders import (
     folder_entry,
     folder_generator,
@@ -27,5 +27,6 @@ __all__ = [
     "folder_entry",
     "folder_generator",
     "is_generator_folder",
+    "with_shipped",
     "write_manifest",
 ]

@@ -170,6 +170,18 @@ class Catalogue:
         self._generators.slots[name] = Slot(lambda settings: _replaced(generator, settings))
 
 
+def with_shipped(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Configuration tables with the shipped models besides their own. An entry with the same name
+    replaces a shipped one.
+    """
+    merged = dict(tables)
+    for noun, entries in SHIPPED.items():
+        own = tables.get(noun, {})
+        if isinstance(own, dict):  # the catalogue refuses other values
+            merged[noun] = {**entries, **own}
+    return merged
+
+
 def _innermost(generator: Generator) -> Generator:
     while isinstance(generator, GeneratorWrapper):
         generator = generator.inner

@@ -9,7 +9,8 @@ from typing import Any
 import grpc
 
 from blackbox_am.client.connection import Connection, Reconnecting
-from blackbox_am.client.study import Study, extension
+from blackbox_am.client.specs import extension
+from blackbox_am.client.study import Study
 from blackbox_am.core.study_events import StudyEvent
 from blackbox_am.core.types import StudyState
 from blackbox_am.rpc import names, progress

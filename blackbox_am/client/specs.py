@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.penalties import penalised
 from blackbox_am.core.spec import (
+    MAX_QUERIES,
     BaselineSpec,
     CriterionSpec,
     GeneratorSpec,
@@ -20,6 +21,8 @@ from blackbox_am.core.spec import (
     start_spec,
     to_plain,
 )
+from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec, transforms_plain
+from blackbox_am.errors import InvalidInput
 from blackbox_am.rpc import specs
 from blackbox_am.v1 import study_pb2 as pb
 
@@ -41,6 +44,8 @@ def study_message(
     seed: int | None = None,
     start: str | NDArray[Any] | None = None,
     baseline: str | BaselineSpec | None = None,
+    transforms: TransformsSpec | Sequence[str | TransformSpec] | None = None,
+    copies: int | None = None,
     recheck_fraction: float | None = None,
     labels: dict[str, str] | None = None,
     keep_latents: str = "best",
@@ -72,6 +77,7 @@ def study_message(
             "seed": seed or 0,
             "start": to_plain(start_spec(start)),
             "baseline": {"images": baseline} if isinstance(baseline, str) else to_plain(baseline),
+            "transforms": transforms_plain(transforms, copies),
             "labels": labels or {},
             "keep_latents": keep_latents,
         },
@@ -80,3 +86,28 @@ def study_message(
     if seed is None:
         message.ClearField("seed")
     return message
+
+
+def extension(
+    queries_per_target: int | None,
+    seconds: float | None,
+    target_score: float | None,
+    patience: int | None,
+) -> pb.Budget:
+    """The limits to set, without limits that are None.
+
+    Raises:
+        InvalidInput: for invalid limits.
+    """
+    for name, limit in (("queries_per_target", queries_per_target), ("patience", patience)):
+        if limit is not None and not 1 <= limit <= MAX_QUERIES:
+            raise InvalidInput(
+                f"{name} must be 1 or more, and at most {MAX_QUERIES}, got {limit}",
+                field=f"budget.{name}",
+            )
+    return pb.Budget(
+        queries_per_target=queries_per_target or 0,
+        seconds=seconds,
+        target_score=target_score,
+        patience=patience,
+    )

@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from blackbox_am.client import watching
 from blackbox_am.client.candidates import Candidates, TellResult, from_proto
 from blackbox_am.client.connection import SEND_BYTES, Connection
+from blackbox_am.client.specs import extension
 from blackbox_am.core import candidate_ids
-from blackbox_am.core.spec import MAX_QUERIES, StudySpec
+from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.study_events import StudyEvent
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
-from blackbox_am.errors import InvalidInput, ShapeMismatch
+from blackbox_am.errors import ShapeMismatch
 from blackbox_am.rpc import names, pages, progress, specs, tensors, times
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
@@ -55,6 +56,11 @@ class Study:
     def spec(self) -> StudySpec:
         """The specification, with the current budget."""
         return specs.study_from_proto(self._get().spec)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the study's oracle does not repeat its answers."""
+        return bool(self._get().noisy)
 
     def watch(
         self,
@@ -351,31 +357,6 @@ class Study:
             self._stub.Tell, request, reconnect_seconds
         )
         return told
-
-
-def extension(
-    queries_per_target: int | None,
-    seconds: float | None,
-    target_score: float | None,
-    patience: int | None,
-) -> study_pb2.Budget:
-    """The limits to set, without limits that are None.
-
-    Raises:
-        InvalidInput: for invalid limits.
-    """
-    for name, limit in (("queries_per_target", queries_per_target), ("patience", patience)):
-        if limit is not None and not 1 <= limit <= MAX_QUERIES:
-            raise InvalidInput(
-                f"{name} must be 1 or more, and at most {MAX_QUERIES}, got {limit}",
-                field=f"budget.{name}",
-            )
-    return study_pb2.Budget(
-        queries_per_target=queries_per_target or 0,
-        seconds=seconds,
-        target_score=target_score,
-        patience=patience,
-    )
 
 
 def _measured(values: ArrayLike, rows: int) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import is_dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -94,7 +95,7 @@ def _hint_at(hint: Any, path: str) -> Any:
     for step in _STEP.findall(path):
         if step[0] == "[":
             hint = (get_args(hint) or (None,))[-1 if step == "[...]" else 0]
-        elif isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        elif isinstance(hint, type) and (issubclass(hint, msgspec.Struct) or is_dataclass(hint)):
             hint = get_type_hints(hint).get(step)
         else:
             return None

@@ -54,7 +54,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from blackbox_am.catalogue import SHIPPED, Catalogue
+from blackbox_am.catalogue import Catalogue, with_shipped
 from blackbox_am.core.spec import from_plain
 from blackbox_am.errors import InvalidSpec, NotFound, did_you_mean
 
@@ -152,14 +152,5 @@ def _from_tables(tables: dict[str, Any]) -> Config:
         server.device,
         server.max_message_bytes,
         server.retry_delays,
-        Catalogue.from_plain(_with_shipped(tables) if server.shipped else tables),
+        Catalogue.from_plain(with_shipped(tables) if server.shipped else tables),
     )
-
-
-def _with_shipped(tables: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(tables)
-    for noun, entries in SHIPPED.items():
-        own = tables.get(noun, {})
-        if isinstance(own, dict):  # the catalogue refuses other values
-            merged[noun] = {**entries, **own}
-    return merged

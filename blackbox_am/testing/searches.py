@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from blackbox_am.core import state as states
 from blackbox_am.core.linear_algebra import ALIGNMENT
@@ -142,8 +143,8 @@ class Search:
         gradients = torch.stack(
             [_slope(x, target) for x, target in zip(latents, self.targets, strict=True)]
         )
-        order = torch.arange(latents.shape[1]) if rows is None else rows
-        order = order.to(latents.device)
+        every = torch.arange(latents.shape[1], device=latents.device)
+        order = every if rows is None else rows.to(latents.device)
         self.state = self.optimizer.tell(
             self.space,
             self.state,
@@ -213,6 +214,23 @@ class NoStream(Stream):
     def integers(self, high: int, *shape: int) -> torch.Tensor:
         del high
         return self.normal(*shape).to(torch.int64)
+
+
+class NoCopies(TorchFunctionMode):
+    """Inside, no tensor of the CPU is copied to the device `meta`, and no list of numbers becomes a
+    tensor there: on a CUDA device both would wait for the device.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if isinstance(found, torch.Tensor) and found.device.type == "meta":
+            copied = (
+                func in (torch.Tensor.to, torch.Tensor.type_as) and args[0].device.type == "cpu"
+            )
+            assert not copied, "a tensor of the CPU is copied to the device of the search"
+            numbers = func in (torch.tensor, torch.as_tensor, torch.Tensor.new_tensor)
+            assert not numbers, "numbers of the CPU become a tensor on the device of the search"
+        return found
 
 
 def displaced(tensor: torch.Tensor, offset: int) -> torch.Tensor:

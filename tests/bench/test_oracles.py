@@ -46,7 +46,7 @@ def test_the_stream_is_measured_and_written(tmp_path):
 def test_calls_and_the_cache_are_measured():
     result = run("--part", "call", "--part", "cache", "--repeats", 1)
     assert result.exit_code == 0, result.output
-    assert "a call's time over a bare one" in result.output
+    assert "time of a call minus a bare call" in result.output
     assert "cache hit / forward" in result.output
 
 

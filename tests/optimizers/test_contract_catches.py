@@ -171,4 +171,4 @@ def test_suite_catches(optimizer: Any, test: Callable[[Any], None]) -> None:
 
 def test_suite_catches_a_host_read() -> None:
     with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
-        SUITE.test_reads_nothing_back_to_the_host(ReadsBack())
+        SUITE.test_neither_reads_from_the_device_nor_copies_to_it(ReadsBack())

@@ -44,7 +44,7 @@ def test_whole_numbers_may_come_as_floats_and_back() -> None:
         ("cma", {"active": 1.0}, "active"),
         ("cma", {"max_bytes": 0}, "max_bytes must be positive"),
         ("random", {"population": 0}, "at least 1, got 0"),
-        ("adam", {"population": 0}, "at least 1, got 0"),
+        ("adam", {"population": 0}, "at least 1, since each is an ascent; got 0"),
         ("adam", {"learning_rate": 0.0}, "learning_rate must be positive"),
         ("adam", {"beta1": 1.0}, r"beta1 must be in \[0, 1\), got 1.0"),
         ("adam", {"decay": -0.1}, "decay"),

@@ -65,6 +65,7 @@ ROWS_PER_DIMENSION = {
 }
 """Rows for each of 16 dimensions, in which these bring the distance to 1/1000."""
 SHARES = {
+    "estimated_gradient": 0.05,
     "ga": 0.2,
     "open_es": 0.25,
     "pso": 0.05,

@@ -22,7 +22,7 @@ UNITS = {
     "api": "scores:3",
     "code": "rows:1",
     "inference": "logits:3",
-    "inference_http": "conv.maps:1@1,2",
+    "inference_http": "conv.maps:3@1,2",
 }
 
 
@@ -78,10 +78,11 @@ def test_each_is_searched(configuration: Path, tmp_path: Path) -> None:
                 targets=[unit],
                 optimizer="cma",
                 queries_per_target=120,
+                seed=1,
             )
             progress = study.wait(timeout=60)
             assert progress.state is StudyState.SUCCEEDED, progress.message
-            (best,) = study.best(stimuli=True)
+            (best,) = study.best(stimuli=True, dtype="float32")
             random = client.observe(oracle, stimuli, [unit])[:, 0]
             assert best.score > random.max(), oracle
             again = client.observe(oracle, np.array(best.stimulus)[None], [unit])

@@ -64,8 +64,9 @@ def test_a_stopped_study_goes_on_with_the_bits_of_an_uninterrupted_study(
         np.testing.assert_array_equal(one.stimulus, other.stimulus)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name != "ga"])
 def test_a_search_on_cuda_finds_what_a_search_on_the_cpu_finds(optimizer: str) -> None:
+    """Devices draw other random numbers; `ga` is left out because chance decides how fast it is."""
     there, here = (search(optimizer, device, 480) for device in ("cuda", "cpu"))
     for one, other in zip(there.best, here.best, strict=True):
         assert one.score == pytest.approx(other.score, abs=0.1, rel=0.15)

@@ -12,6 +12,7 @@ import torch
 
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Box, Space
+from blackbox_am.optimizers._slopes import unit
 from blackbox_am.optimizers._targetwise import norms
 
 Norm = Literal["linf", "l2"]
@@ -36,8 +37,7 @@ def direction(slopes: torch.Tensor, norm: Norm) -> torch.Tensor:
     """
     if norm == "linf":
         return slopes.sign()
-    scaled = slopes / _positive(slopes.abs().amax(-1, keepdim=True))  # squares stay in range
-    return scaled / _positive(norms(scaled).unsqueeze(-1))
+    return unit(slopes)
 
 
 def within(changes: torch.Tensor, norm: Norm, limits: Limits) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._parameters import at_least, positive, share
-from blackbox_am.optimizers._targetwise import row_sums
+from blackbox_am.optimizers._slopes import even
 from blackbox_am.optimizers.attacks import _steps
 from blackbox_am.optimizers.attacks._ascents import Ascents
 from blackbox_am.optimizers.attacks._ball import changes_of
@@ -110,7 +110,7 @@ class Pgd(Ascents[PgdState]):
         change = torch.where(state.begun.unsqueeze(-1), state.change, changes_of(space, latents))
         momentum = state.momentum
         if self.momentum:
-            momentum = self.momentum * momentum + _even(slopes)
+            momentum = self.momentum * momentum + even(slopes)
             slopes = momentum
         length = self.step or (LINF_STEP if self.norm == "linf" else L2_STEP / self.steps)
         ahead = change + length * _steps.direction(slopes, self.norm)
@@ -122,11 +122,3 @@ class Pgd(Ascents[PgdState]):
             steps=torch.where(goes_on, state.steps + 1, 0),
             begun=goes_on,
         )
-
-
-def _even(slopes: torch.Tensor) -> torch.Tensor:
-    """`slopes` (K, P, D) divided by their mean magnitude; 0 where all are 0."""
-    tiny = torch.finfo(slopes.dtype).tiny
-    scaled = slopes / slopes.abs().amax(-1, keepdim=True).clamp_min(tiny)
-    mean = row_sums(scaled.abs()).unsqueeze(-1) / slopes.shape[-1]
-    return scaled / mean.clamp_min(tiny)

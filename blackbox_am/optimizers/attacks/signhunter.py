@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 import torch
 
+from blackbox_am.core.constants import Constants
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
@@ -120,11 +122,8 @@ class SignHunter(Optimizer[SignHunterState]):
 
     def _part(self, space: Space, step: torch.Tensor) -> torch.Tensor:
         """(K, D) bool: the values that flip number `step` (K,) turns."""
-        lengths = _lengths(space.dim)
-        length = torch.tensor(lengths, device=step.device)
-        count = torch.tensor([-(-space.dim // n) for n in lengths], device=step.device)
-        end = count.cumsum(0)
-        within = step % sum(-(-space.dim // n) for n in lengths)
+        length, count, end = _levels(space.dim).on(step.device)
+        within = step % sum(-(-space.dim // n) for n in _lengths(space.dim))
         level = (within[:, None] >= end).sum(1)
         begin = (within - (end - count)[level]) * length[level]
         place = self._places(space, step.device)
@@ -137,6 +136,16 @@ class SignHunter(Optimizer[SignHunterState]):
         if self.parts == "rows":
             return places
         return places.reshape(channels, width, height).transpose(1, 2).flatten()
+
+
+@lru_cache(maxsize=64)
+def _levels(dim: int) -> Constants:
+    """For each level: the length of a part, the number of parts, and the number of parts up to
+    the end of the level.
+    """
+    lengths = torch.tensor(_lengths(dim))
+    count = -(-dim // lengths)
+    return Constants(lambda: (lengths, count, count.cumsum(0)))
 
 
 def _lengths(dim: int) -> list[int]:

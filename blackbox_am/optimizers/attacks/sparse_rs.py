@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from blackbox_am.core.constants import Constants
 from blackbox_am.core.optimizer import Optimizer, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
@@ -21,6 +22,7 @@ EDGES = (50, 200, 500, 1_000, 2_000, 4_000, 6_000, 8_000)
 """Queries of a budget of 10,000 after which the share of exchanged pixels falls."""
 DIVISORS = (2, 4, 5, 6, 8, 10, 12, 15, 20)
 """Divisors of the first share, one before each of the edges and one behind the last."""
+_SCHEDULE = Constants(lambda: (torch.tensor(EDGES), torch.tensor(DIVISORS)))
 
 
 @dataclass
@@ -150,8 +152,7 @@ class SparseRs(Optimizer[SparseRsState]):
     def _count(self, chosen: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """(K,) int64: how many pixels are exchanged."""
         scaled = queries * SCHEDULE_BUDGET // (self.budget or SCHEDULE_BUDGET)
-        edges = torch.tensor(EDGES, device=queries.device)
-        divisor = torch.tensor(DIVISORS, device=queries.device)
+        edges, divisor = _SCHEDULE.on(queries.device)
         part = self.share / divisor[(scaled[:, None] > edges).sum(1)]
         many = chosen.sum(1)
         count = (part * many).floor().to(torch.int64).clamp(min=1)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
+from blackbox_am.core.constants import Constants
 from blackbox_am.core.optimizer import Optimizer, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
@@ -21,6 +22,7 @@ SCHEDULE_BUDGET = 10_000
 """The budget for which the paper gives its schedule."""
 HALVINGS = (10, 50, 200, 500, 1_000, 2_000, 4_000, 6_000, 8_000)
 """Queries of a budget of 10,000 after which the squares' share of the input halves."""
+_EDGES = Constants(lambda: (torch.tensor(HALVINGS),))
 
 TURNS = 0.4
 """The share of proposals that turn columns in the Euclidean ball."""
@@ -195,7 +197,7 @@ class Square(InBall[SquareState]):
         _, height, width = image
         budget = self.budget or SCHEDULE_BUDGET
         scaled = queries * SCHEDULE_BUDGET // budget
-        edges = torch.tensor(HALVINGS, device=queries.device)
+        (edges,) = _EDGES.on(queries.device)
         halvings = (scaled[:, None] > edges).sum(1)
         first = self.share if self.share is not None else (0.05 if self.norm == "linf" else 0.1)
         part = first / 2.0**halvings

@@ -126,7 +126,7 @@ class Restarts(Gathering[RestartsState]):
         scores: torch.Tensor,
         gradients: torch.Tensor | None = None,
     ) -> RestartsState:
-        regime = state.small.unsqueeze(-1) == torch.tensor([False, True], device=scores.device)
+        regime = torch.stack([~state.small, state.small], dim=-1)
         state.spent += regime.to(torch.int64)
         return super().tell(space, state, latents, scores, gradients)
 

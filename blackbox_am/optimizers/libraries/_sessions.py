@@ -31,7 +31,13 @@ _CALLS = threading.Lock()
 
 
 class Session(ABC):
-    """A library's search for one target."""
+    """A library's search for one target.
+
+    Attributes:
+        device: of the study, which the library's latents are copied to.
+    """
+
+    device = torch.device("cpu")
 
     def __init__(self) -> None:
         self._seed: int | None = None
@@ -128,6 +134,7 @@ class LibraryOptimizer(Optimizer[Sessions]):
         for seed in stream.seeds:
             with sealed(seed):
                 begun.append(self.begin(space, seed))
+                begun[-1].device = stream.device
         return Sessions(tuple(begun))
 
     def started_at(self, space: Space, state: Sessions, latents: torch.Tensor) -> Sessions:
@@ -139,7 +146,8 @@ class LibraryOptimizer(Optimizer[Sessions]):
 
     def center(self, space: Space, state: Sessions) -> torch.Tensor:
         rows = torch.from_numpy(np.stack([session.center() for session in state.sessions]))
-        return space.project(rows.to(space.dtype or torch.float32))
+        device = state.sessions[0].device
+        return space.project(rows.to(device, space.dtype or torch.float32))
 
     def ask(self, space: Space, state: Sessions, stream: Stream) -> torch.Tensor:
         del space

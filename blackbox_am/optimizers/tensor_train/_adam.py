@@ -26,14 +26,12 @@ def climb(
     """One step of `point` up `slope`, for the targets that learn; the others are left alone.
 
     Args:
-        point, slope, first, second: (K, ...) where to step from, its slope, and the moments.
+        point, slope, first, second: (K, ...) where to step from, its slope, and the moments, on
+            the CPU as all arguments.
         age: (K,) int64 steps that each target has made, this one included.
         learns: (K,) bool.
         learning_rate: of all of them.
     """
-    if point.device.type != "cpu":
-        climb_by_torch(point, slope, first, second, age, learns, learning_rate)
-        return
     from blackbox_am.optimizers.tensor_train import (
         _kernels as kernels,
     )  # it takes a second to import
@@ -44,24 +42,3 @@ def climb(
         shrink = 1 / math.sqrt(1 - BETAS[1] ** steps)
         x, g, m, v = (tensor[k].view(-1).numpy() for tensor in (point, slope, first, second))
         kernels.adam(x, g, m, v, rate, BETAS[0], BETAS[1], shrink, EPSILON)
-
-
-def climb_by_torch(
-    point: torch.Tensor,
-    slope: torch.Tensor,
-    first: torch.Tensor,
-    second: torch.Tensor,
-    age: torch.Tensor,
-    learns: torch.Tensor,
-    learning_rate: float,
-) -> None:
-    """`climb` on any device, for all targets at once."""
-    wide = (-1, *[1] * (point.ndim - 1))
-    dtype = point.dtype
-    steps = age.clamp(min=1).to(torch.float64)
-    keep, damp = ((1 - learns.to(torch.float64) * (1 - beta)).view(wide) for beta in BETAS)
-    rate = torch.where(learns, learning_rate / (1 - BETAS[0] ** steps), 0.0).view(wide)
-    shrink = (1 - BETAS[1] ** steps).rsqrt().view(wide)
-    first.mul_(keep.to(dtype)).add_(slope * (1 - keep).to(dtype))
-    second.mul_(damp.to(dtype)).add_(slope.square() * (1 - damp).to(dtype))
-    point.add_(rate.to(dtype) * first / (second.sqrt() * shrink.to(dtype) + EPSILON))

@@ -158,3 +158,15 @@ def _levels(
     else:
         free = torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n)
     return torch.stack((free, bounded)).to(device, dtype)
+
+
+def joined(indices: torch.Tensor, bits: int) -> torch.Tensor:
+    """(..., M / bits, P): every `bits` modes of multi-indices (..., M, P) as one number, the
+    first the lowest.
+    """
+    if bits == 1:
+        return indices
+    shifts = torch.arange(bits, dtype=indices.dtype, device=indices.device).unsqueeze(-1)
+    *lead, modes, population = indices.shape
+    split = indices.reshape(*lead, modes // bits, bits, population)
+    return (split << shifts).sum(-2, dtype=indices.dtype)

@@ -12,8 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.optimizers._compiled import Floats, compiled
-from blackbox_am.optimizers.tensor_train._sweeps import SHORTEST, TINY
 
+TINY = 1e-12
+"""Added to every weight, so that weights that are all 0 have a distribution."""
+SHORTEST = 1e-30
+"""Lower bound of squared lengths."""
 STRIP = 32
 """Coordinates that are transposed together, while they are in the cache."""
 MANY = 4

@@ -12,43 +12,37 @@ as (1 - floor) p_j(i) + floor / n, given the final values of the earlier modes: 
 redraw are not known.
 
 Cores are (K, M, n, r, r). Row 1 of the first core and column 1 of the last are all that count.
-CPU tensors are swept by the compiled kernels of `_kernels`, others by torch, mode by mode.
-The two agree to rounding. Kernels compute one target at a time, so the result for a target does not
-depend on the other targets, to the last bit. Sweeps by torch have this property up to rounding
-only.
+Sweeps are computed on the CPU. A sweep goes from mode to mode, and the work of one mode is so small
+that a CUDA device would spend its time on starting kernels. The compiled kernels of `_kernels`
+compute one target at a time, so the result for a target does not depend on the other targets, to
+the last bit.
 """
 
 from __future__ import annotations
 
 import torch
 
-from blackbox_am.optimizers.tensor_train._sweeps import ascent_by_torch, draw_by_torch
-
 
 def draw(cores: torch.Tensor, uniform: torch.Tensor, floor: float, bits: int = 1) -> torch.Tensor:
     """(K, M / bits, P) int32: samples, made from numbers `uniform` (K, M, P) in [0, 1). The
     values of `bits` modes make one number, the first the lowest.
     """
-    if cores.device.type != "cpu":
-        return draw_by_torch(cores, uniform, floor, bits)
     # The import of numba takes a second.
     from blackbox_am.optimizers.tensor_train import _kernels as kernels
 
     targets, modes, population = uniform.shape
     out = torch.empty(targets, modes // bits, population, dtype=torch.int32)
-    for core, numbers, picks in zip(cores, uniform, out, strict=True):
+    for core, numbers, picks in zip(cores.cpu(), uniform.cpu(), out, strict=True):
         kernels.draw(core.numpy(), numbers.numpy(), floor, bits, picks.numpy())
-    return out
+    return out.to(cores.device)
 
 
 def ascent(
     cores: torch.Tensor, picks: torch.Tensor, weights: torch.Tensor, floor: float
 ) -> torch.Tensor:
     """(K, M, n, r, r): the gradient with respect to `cores` of the sum of weights (K, E) times
-    log-likelihoods of samples `picks` (K, M, E).
+    log-likelihoods of samples `picks` (K, M, E). All tensors are on the CPU.
     """
-    if cores.device.type != "cpu":
-        return ascent_by_torch(cores, picks, weights, floor)
     # The import of numba takes a second.
     from blackbox_am.optimizers.tensor_train import _kernels as kernels
 

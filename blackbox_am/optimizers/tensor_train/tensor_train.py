@@ -63,9 +63,8 @@ class TensorTrain(SearchesGrid[TensorTrainState]):
 
     An ask takes time in proportion to modes x population x rank^2, a tell to modes x elites x
     rank^2 x gradient_steps, on one thread. Beyond about ten thousand modes, fewer gradient steps
-    may be necessary to limit the time. On the CPU, sweeps are compiled once for each installation,
-    which takes some seconds. On other devices, sweeps run many small operations for each mode,
-    which is slow beyond a thousand modes.
+    may be necessary to limit the time. Sweeps are compiled once for each installation, which takes
+    some seconds, and run on the CPU also where the rest of the study computes on another device.
 
     Attributes:
         population: P, candidates a generation.
@@ -82,6 +81,7 @@ class TensorTrain(SearchesGrid[TensorTrainState]):
 
     name: ClassVar[str] = "tensor_train"
     exchangeable: ClassVar[bool] = False
+    host_reads: ClassVar[str] = "sweeps from mode to mode are computed on the CPU"
     state_type: ClassVar[type[TensorTrainState]] = TensorTrainState
 
     population: int = 20
@@ -175,20 +175,30 @@ class TensorTrain(SearchesGrid[TensorTrainState]):
         picks = grid.indices(rows_at(latents, order))
         weights = self._weights(scores).to(state.cores.dtype)
         learns = (weights > 0).any(-1)
-        for _ in range(self.gradient_steps):
-            slope = law.ascent(state.cores, picks, weights, self._floor(grid))
-            state.steps += learns
-            climb(
+        # Each step is a sweep from mode to mode, which the CPU computes.
+        cores, first, second, steps, picks, weights, learns = (
+            tensor.cpu()
+            for tensor in (
                 state.cores,
-                slope,
                 state.first,
                 state.second,
                 state.steps,
+                picks,
+                weights,
                 learns,
-                self.learning_rate,
             )
-        state.generation += 1
-        return state
+        )
+        for _ in range(self.gradient_steps):
+            slope = law.ascent(cores, picks, weights, self._floor(grid))
+            steps += learns
+            climb(cores, slope, first, second, steps, learns, self.learning_rate)
+        return TensorTrainState(
+            cores=cores.to(scores.device),
+            first=first.to(scores.device),
+            second=second.to(scores.device),
+            steps=steps.to(scores.device),
+            generation=state.generation + 1,
+        )
 
     def _weights(self, scores: torch.Tensor) -> torch.Tensor:
         """(K, elites): equal weights of the elites among the rows that came back, best first; all 0

@@ -15,8 +15,7 @@ from blackbox_am.optimizers._incumbents import comparable
 from blackbox_am.optimizers._parameters import at_least
 from blackbox_am.optimizers.tensor_train import _cross as cross
 from blackbox_am.optimizers.tensor_train._cross import Floats, Indices
-from blackbox_am.optimizers.tensor_train._grid import Grid, SearchesGrid
-from blackbox_am.optimizers.tensor_train._sweeps import joined
+from blackbox_am.optimizers.tensor_train._grid import Grid, SearchesGrid, joined
 
 MAX_BLOCK = 4096
 """Candidates a generation, above which a space is refused."""

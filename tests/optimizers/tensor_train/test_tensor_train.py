@@ -14,10 +14,10 @@ from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec, Unsupported
 from blackbox_am.optimizers.tensor_train import _adam as _tt_adam
 from blackbox_am.optimizers.tensor_train import _law as _tt_law
-from blackbox_am.optimizers.tensor_train import _sweeps
-from blackbox_am.optimizers.tensor_train._sweeps import joined
+from blackbox_am.optimizers.tensor_train._grid import joined
 from blackbox_am.optimizers.tensor_train.tensor_train import TensorTrain
 from blackbox_am.testing.searches import SPACES, Search, same
+from tests.optimizers.tensor_train import by_torch
 
 SIZES = [(2, 7), (3, 5), (12, 4)]
 CODES = SpaceSpec("categorical", 12, categories=4)
@@ -51,7 +51,7 @@ def test_law_of_a_positive_train_is_its_tensor() -> None:
         ],
         dtype=torch.float64,
     )
-    found = _sweeps.log_likelihood(cores, everything.unsqueeze(0), 0.0)[0].exp()
+    found = by_torch.log_likelihood(cores, everything.unsqueeze(0), 0.0)[0].exp()
     torch.testing.assert_close(found, entries / entries.sum(), rtol=1e-9, atol=1e-12)
 
 
@@ -59,18 +59,18 @@ def test_law_of_a_positive_train_is_its_tensor() -> None:
 @pytest.mark.parametrize(("size", "modes"), [(2, 6), (3, 4)])
 def test_law_adds_up_to_one(size: int, modes: int, floor: float) -> None:
     everything = _all(size, modes).expand(2, -1, -1)
-    total = _sweeps.log_likelihood(_cores(size, modes), everything, floor).exp().sum(-1)
+    total = by_torch.log_likelihood(_cores(size, modes), everything, floor).exp().sum(-1)
     torch.testing.assert_close(total, torch.ones(2, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("by_torch", [False, True])
-def test_samples_come_as_often_as_the_law_says(by_torch: bool) -> None:
+@pytest.mark.parametrize("plain", [False, True])
+def test_samples_come_as_often_as_the_law_says(plain: bool) -> None:
     cores, count = _cores(3, 4), 40_000
-    draw = _tt_law.draw_by_torch if by_torch else _tt_law.draw
+    draw = by_torch.draw_by_torch if plain else _tt_law.draw
     numbers = draw(cores, _uniform(2, 4, count), 0.0).to(torch.int64)
     place = (numbers * torch.tensor([27, 9, 3, 1]).view(-1, 1)).sum(1)
     everything = _all(3, 4).expand(2, -1, -1)
-    expected = _sweeps.log_likelihood(cores, everything, 0.0).exp() * count
+    expected = by_torch.log_likelihood(cores, everything, 0.0).exp() * count
     for seen, wanted in zip(place, expected, strict=True):
         surprise = ((seen.bincount(minlength=81) - wanted).square() / wanted).sum()
         assert surprise < 80 + 4 * math.sqrt(160)  # chi squared with 80 degrees of freedom
@@ -81,7 +81,7 @@ def test_samples_come_as_often_as_the_law_says(by_torch: bool) -> None:
 def test_both_sweeps_draw_the_same(size: int, modes: int, bits: int, floor: float) -> None:
     cores, uniform = _cores(size, modes), _uniform(2, modes, 70)
     found = _tt_law.draw(cores, uniform, floor, bits)
-    assert torch.equal(found, _tt_law.draw_by_torch(cores, uniform, floor, bits))
+    assert torch.equal(found, by_torch.draw_by_torch(cores, uniform, floor, bits))
     assert found.unique().numel() == size**bits
 
 
@@ -92,7 +92,7 @@ def test_gradient_is_that_of_autograd(size: int, modes: int, floor: float) -> No
     picks = _tt_law.draw(cores, _uniform(2, modes, 20), 0.5)
     weights = _uniform(2, 20)
     found = _tt_law.ascent(cores, picks, weights, floor)
-    expected = _tt_law.ascent_by_torch(cores, picks, weights, floor)
+    expected = by_torch.ascent_by_torch(cores, picks, weights, floor)
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-8)
     assert (found.abs().amax((1, 2, 3, 4)) > 0.1).all()
 
@@ -106,7 +106,7 @@ def test_gradient_is_that_of_differences() -> None:
         for sign in (1, -1):
             moved = cores.clone()
             moved[place] += sign * step
-            sums.append((weights * _sweeps.log_likelihood(moved, picks, floor)).sum())
+            sums.append((weights * by_torch.log_likelihood(moved, picks, floor)).sum())
         assert found[place].item() == pytest.approx(
             ((sums[0] - sums[1]) / (2 * step)).item(), rel=1e-4, abs=1e-6
         )
@@ -120,7 +120,7 @@ def test_adam_is_that_of_torch_on_both_paths() -> None:
     for slope in slopes:
         expected.grad = slope.clone()
         optimizer.step()
-    for climb in (_tt_adam.climb, _tt_adam.climb_by_torch):
+    for climb in (_tt_adam.climb, by_torch.climb_by_torch):
         point, first, second = start.clone(), torch.zeros_like(start), torch.zeros_like(start)
         learns = torch.tensor([True, True, False])
         for age, slope in enumerate(slopes, start=1):
@@ -134,8 +134,8 @@ def test_searches_alike_on_both_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     space = build_space(CODES)
     optimizer = TensorTrain(population=20, elites=4, gradient_steps=2)
     compiled = Search(optimizer, space, dtype=torch.float64).run(6)
-    monkeypatch.setattr(_tt_law, "draw", _tt_law.draw_by_torch)
-    monkeypatch.setattr(_tt_law, "ascent", _tt_law.ascent_by_torch)
+    monkeypatch.setattr(_tt_law, "draw", by_torch.draw_by_torch)
+    monkeypatch.setattr(_tt_law, "ascent", by_torch.ascent_by_torch)
     plain = Search(optimizer, space, dtype=torch.float64).run(6)
     assert torch.equal(torch.stack(compiled), torch.stack(plain))
 
@@ -307,7 +307,7 @@ def test_compiled_sweeps_are_many_times_faster() -> None:
     seconds = []
     for draw, ascent in (
         (_tt_law.draw, _tt_law.ascent),
-        (_tt_law.draw_by_torch, _tt_law.ascent_by_torch),
+        (by_torch.draw_by_torch, by_torch.ascent_by_torch),
     ):
         best = math.inf
         for _ in range(4):

@@ -1,20 +1,18 @@
-"""Sweeps through a tensor train in torch, mode by mode; `_law` defines the mathematics."""
+"""Sweeps and steps in plain torch, with which the compiled kernels are compared."""
 
 from __future__ import annotations
 
 import torch
 
-TINY = 1e-12
-"""Added to every weight, so that weights that are all 0 have a distribution."""
-SHORTEST = 1e-30
-"""Lower bound of squared lengths. `TINY` and this bound are compiled into `_kernels`, which is
-compiled again only when its own file changes."""
+from blackbox_am.optimizers.tensor_train._adam import BETAS, EPSILON
+from blackbox_am.optimizers.tensor_train._grid import joined
+from blackbox_am.optimizers.tensor_train._kernels import SHORTEST, TINY
 
 
 def draw_by_torch(
     cores: torch.Tensor, uniform: torch.Tensor, floor: float, bits: int = 1
 ) -> torch.Tensor:
-    """`draw` on any device, for all samples and targets at once."""
+    """`draw` for all samples and targets at once."""
     rank = cores.shape[-1]
     left = _first(uniform[:, 0], rank)
     picks = []
@@ -33,18 +31,6 @@ def draw_by_torch(
     return joined(torch.stack(picks, 1).to(torch.int32), bits)
 
 
-def joined(indices: torch.Tensor, bits: int) -> torch.Tensor:
-    """(..., M / bits, P): every `bits` modes of multi-indices (..., M, P) as one number, the
-    first the lowest.
-    """
-    if bits == 1:
-        return indices
-    shifts = torch.arange(bits, dtype=indices.dtype, device=indices.device).unsqueeze(-1)
-    *lead, modes, population = indices.shape
-    split = indices.reshape(*lead, modes // bits, bits, population)
-    return (split << shifts).sum(-2, dtype=indices.dtype)
-
-
 def log_likelihood(cores: torch.Tensor, picks: torch.Tensor, floor: float) -> torch.Tensor:
     """(K, E) of samples `picks` (K, M, E). Differentiable by autograd."""
     left = _first(picks[:, 0].to(cores.dtype), cores.shape[-1])
@@ -61,7 +47,7 @@ def log_likelihood(cores: torch.Tensor, picks: torch.Tensor, floor: float) -> to
 def ascent_by_torch(
     cores: torch.Tensor, picks: torch.Tensor, weights: torch.Tensor, floor: float
 ) -> torch.Tensor:
-    """`ascent` on any device, for all samples and targets at once."""
+    """`ascent` for all samples and targets at once."""
     with torch.enable_grad():
         leaf = cores.detach().clone().requires_grad_()
         total = (weights * log_likelihood(leaf, picks, floor)).sum()
@@ -102,3 +88,24 @@ def _advance(core: torch.Tensor, left: torch.Tensor, pick: torch.Tensor) -> torc
 def _unit(vectors: torch.Tensor) -> torch.Tensor:
     """Vectors (..., r) scaled to length 1."""
     return vectors * vectors.square().sum(-1, keepdim=True).clamp(min=SHORTEST).rsqrt()
+
+
+def climb_by_torch(
+    point: torch.Tensor,
+    slope: torch.Tensor,
+    first: torch.Tensor,
+    second: torch.Tensor,
+    age: torch.Tensor,
+    learns: torch.Tensor,
+    learning_rate: float,
+) -> None:
+    """`climb` for all targets at once."""
+    wide = (-1, *[1] * (point.ndim - 1))
+    dtype = point.dtype
+    steps = age.clamp(min=1).to(torch.float64)
+    keep, damp = ((1 - learns.to(torch.float64) * (1 - beta)).view(wide) for beta in BETAS)
+    rate = torch.where(learns, learning_rate / (1 - BETAS[0] ** steps), 0.0).view(wide)
+    shrink = (1 - BETAS[1] ** steps).rsqrt().view(wide)
+    first.mul_(keep.to(dtype)).add_(slope * (1 - keep).to(dtype))
+    second.mul_(damp.to(dtype)).add_(slope.square() * (1 - damp).to(dtype))
+    point.add_(rate.to(dtype) * first / (second.sqrt() * shrink.to(dtype) + EPSILON))

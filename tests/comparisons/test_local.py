@@ -1,0 +1,201 @@
+"""Comparisons in this process: every number comes from a study, and a repeated call runs none."""
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from blackbox_am.comparisons.local import compare
+from blackbox_am.comparisons.results import ComparisonResult
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.units import Unit
+from blackbox_am.core.wrapper import Wrapper
+from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, OracleFailed, UnknownUnit
+from blackbox_am.generators.parametric.pixels import Pixels
+from blackbox_am.oracles.simulated import Simulated
+
+SHAPE = (3, 6, 6)
+IMAGES = np.random.default_rng(2).integers(0, 256, (12, *SHAPE), np.uint8)
+SMALL = {"units": ["units:0", "units:4"], "budget": 60, "seeds": 2, "baseline": IMAGES}
+
+
+def toy(**fields) -> Simulated:
+    return Simulated(**{"stimulus_shape": SHAPE, "gradients": True, "batch_size": 16, **fields})
+
+
+def compared(oracle: Oracle | None = None, **fields) -> ComparisonResult:
+    methods = fields.pop("methods", ["adam", "sep_cma"])
+    return compare(
+        oracle=oracle or toy(),
+        generator=Pixels(SHAPE),
+        methods=methods,
+        **{**SMALL, **fields},
+    )
+
+
+def facts(result: ComparisonResult) -> list[object]:
+    """Everything that must not depend on the run: all but the seconds."""
+    runs = [
+        [
+            value.tobytes() if isinstance(value, np.ndarray) else repr(value)
+            for value in vars(replace(run, seconds=0.0)).values()
+        ]
+        for run in result.runs
+    ]
+    units = [(unit.unit, unit.natural.tobytes(), unit.start) for unit in result.units]
+    return [runs, units, result.methods, result.protocol, result.best_known, result.warnings]
+
+
+@dataclass(frozen=True)
+class Failing(Wrapper):
+    """Fails after a number of rows."""
+
+    kind: ClassVar[str] = "failing"
+    changes_answers: ClassVar[bool] = False
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"after", "served"})
+    after: int = 0
+    served: list[int] = field(default_factory=list)
+
+    def observe(self, stimuli, units):
+        self.served.append(len(stimuli))
+        if self.after and sum(self.served) > self.after:
+            raise OracleFailed("the rig is off")
+        return self.inner.observe(stimuli, units)
+
+
+def test_each_run_is_what_its_method_found():
+    result = compared()
+    assert result.complete
+    assert result.baseline == "adam"
+    assert len(result.runs) == 3 * 2 * 2
+    for run in result.runs:
+        rows = 30 if run.method == "adam" else 60
+        assert run.rows == rows
+        assert run.backward_rows == (30 if run.method == "adam" else 0)
+        assert run.equivalents[-1] == 60
+        assert (np.diff(run.equivalents) > 0).all()
+        assert run.best_so_far[-1] == run.score
+        assert run.stimulus.shape == SHAPE
+        assert 0 <= run.score <= 1
+        assert run.score_error == 0
+        assert run.message == ""
+    for unit in result.units:
+        gradient = max(run.score for run in result.of("adam", unit.unit))
+        chance = max(run.score for run in result.of("random", unit.unit))
+        assert gradient > chance > 0
+        assert unit.natural.shape == (12,)
+        assert unit.natural_image.tobytes() == (
+            (IMAGES[unit.natural.argmax()].astype(np.float32) / np.float32(255)).tobytes()
+        )
+        assert result.best_known[unit.unit] == max(
+            run.score for method in result.methods for run in result.of(method.name, unit.unit)
+        )
+
+
+def test_a_reported_score_is_the_score_of_the_stimulus():
+    oracle = toy()
+    for run in compared(oracle, seeds=1, budget=30).runs:
+        shown = torch.from_numpy(run.stimulus)[None]
+        assert float(oracle.observe(shown, [Unit.parse(run.unit)])) == pytest.approx(run.score)
+
+
+def test_the_protocol_says_what_is_not_kept():
+    result = compared(seeds=1, budget=30)
+    left = {part.name for part in result.protocol if not part.kept}
+    assert left == {"units and layers", "seeds"}
+    assert any("2 units of 1 layer; the protocol asks for 20" in one for one in result.warnings)
+    other = compared(
+        seeds=1,
+        budget=30,
+        methods=[
+            {"name": "one", "optimizer": "adam", "parameters": {"population": 1}, "budget": 20},
+            "sep_cma",
+        ],
+        random_search=False,
+        baseline=None,
+    )
+    left |= {"equal budgets", "restarts of gradients", "tuning apart", "random search"}
+    left |= {"natural images"}
+    assert {part.name for part in other.protocol if not part.kept} == left
+    assert other.units[0].natural.size == 0
+
+
+def test_a_method_without_gradients_is_shown_as_unavailable():
+    result = compared(toy(gradients=False), seeds=1, budget=40)
+    methods = {method.name: method for method in result.methods}
+    assert "GRADIENTS" in methods["adam"].unavailable
+    assert not methods["sep_cma"].unavailable
+    assert {run.method for run in result.runs} == {"sep_cma", "random"}
+    assert result.baseline == "sep_cma"
+    assert result.complete
+    assert any(warning.startswith("adam is unavailable") for warning in result.warnings)
+    with pytest.raises(InvalidSpec, match="none of them can run"):
+        compared(toy(gradients=False), methods=["adam"])
+
+
+def test_a_noisy_model_is_measured_afresh():
+    result = compared(toy(noise=0.3, units=6), seeds=1, methods=["sep_cma"])
+    again = toy(units=6)
+    for run in result.runs:
+        shown = torch.from_numpy(run.stimulus)[None]
+        truth = float(again.observe(shown, [Unit.parse(run.unit)]))
+        assert run.score_error > 0
+        assert abs(run.score - truth) < 4 * run.score_error
+        assert run.best_so_far[-1] != run.score
+    noise = next(part for part in result.protocol if part.name == "noise")
+    assert noise.kept
+    assert "16 others" in noise.text
+
+
+def test_a_repeated_call_measures_nothing(tmp_path):
+    oracle = Failing(toy())
+    first = compared(oracle, out=tmp_path, seeds=1)
+    searched = sum(oracle.served)
+    oracle.served.clear()
+    again = compared(oracle, out=tmp_path, seeds=1)
+    assert facts(again) == facts(first)
+    assert sum(oracle.served) <= searched - 64 * 2 - 12 - 30 * 2 - 60 * 4  # those of `examine`
+    oracle.served.clear()
+    more = compared(oracle, out=tmp_path, seeds=1, methods=["adam", "sep_cma", "snes"])
+    assert len(more.runs) == len(first.runs) + 2
+    assert sum(oracle.served) < searched
+    kept = [run for run in more.runs if run.method == "sep_cma"]
+    assert [run.score for run in kept] == [r.score for r in first.runs if r.method == "sep_cma"]
+
+
+def test_a_model_that_fails_ends_a_run_and_not_the_comparison(tmp_path):
+    whole = compared(out=tmp_path / "whole", seeds=1)
+    broken = compared(Failing(toy(), after=250), out=tmp_path / "broken", seeds=1)
+    assert [run.method for run in broken.runs] == [run.method for run in whole.runs]
+    ends = {run.method: (run.rows, run.message) for run in broken.runs}
+    assert ends["adam"] == (30, "")
+    assert 0 < ends["sep_cma"][0] < 60
+    assert "the rig is off" in ends["sep_cma"][1]
+    assert ends["random"] == (0, "the rig is off")
+    assert any("the rig is off" in text for text in broken.warnings)
+    mended = compared(Failing(toy()), out=tmp_path / "broken", seeds=1)
+    assert facts(mended)[0] == facts(whole)[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "said"),
+    [
+        ({"methods": ["adma"]}, InvalidSpec, "did you mean 'adam'"),
+        (
+            {"methods": [{"name": "adam", "parameters": {"learning_rat": 1}}]},
+            InvalidInput,
+            "method 'adam': ",
+        ),
+        ({"units": ["units:99"]}, UnknownUnit, "units:99"),
+        ({"budget": 5}, InvalidSpec, "a generation of method 'sep_cma' has"),
+        ({"tuning_units": ["units:4"]}, InvalidSpec, "got units:4 in both"),
+        ({"baseline": "shiped"}, NotFound, "did you mean 'shipped'"),
+        ({"second": "cifar_vot"}, NotFound, "did you mean 'cifar_vit'"),
+    ],
+)
+def test_wrong_comparisons(fields, error, said):
+    with pytest.raises(error) as refused:
+        compared(**fields)
+    assert said in refused.value.message
