@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from blackbox_am.comparisons.metrics import metrics
 from blackbox_am.comparisons.report import rows_of, summary_of, wording, write_report
@@ -61,7 +62,12 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Empty figures, for tests of other parts: drawing takes most of the time."""
+    """Empty figures and few resamples, for tests of other parts: both take most of the time."""
+    monkeypatch.setattr("blackbox_am.core.resampling.RESAMPLES", 50)
+    for name in ("band_grid", "band_panel", "paired_strip"):
+        monkeypatch.setattr(
+            f"blackbox_am.comparisons.report.figures.{name}", lambda *given, **options: Figure()
+        )
     for name in ("page", "pictures"):
         monkeypatch.setattr(
             f"blackbox_am.comparisons.report.{name}.figure_svg", lambda figure: b"<svg/>"
@@ -104,7 +110,7 @@ def test_the_page_says_what_the_numbers_are(result: ComparisonResult, written: P
     assert f"{random.losses} losses of the references" in text
     assert "Geirhos" in text
     assert "Borowski" in text
-    assert "The protocol was not kept in full. tuning units: No parameter was tuned." in text
+    assert "The protocol was not kept in full. Tuning units: No parameter was tuned." in text
     found = metrics(result)
     for unit in result.units:
         score = found.by_unit["snes", unit.unit].numbers
@@ -112,7 +118,7 @@ def test_the_page_says_what_the_numbers_are(result: ComparisonResult, written: P
 
 
 def test_every_loss_is_listed(result: ComparisonResult, plain_figures: None) -> None:
-    weak = comparison_result(units=30, seeds=1)
+    weak = comparison_result(units=15, seeds=1)
     text = Page(page(weak)).text
     listed = text.split(" Every loss ")[1].split(" The protocol as run ")[0]
     for one in paired(weak):
@@ -275,6 +281,7 @@ def test_names_of_others_are_escaped(plain_figures: None) -> None:
     assert found.text.count("猫") > 8
 
 
+@pytest.mark.slow
 def test_a_name_with_dollars_can_be_drawn() -> None:
     odd = Method("$a_", "snes", {}, 0, 1.0, 10)
     assert "$a_" in Page(page(comparison_result(units=2, seeds=1, methods=(METHODS[0], odd)))).text
@@ -282,7 +289,8 @@ def test_a_name_with_dollars_can_be_drawn() -> None:
 
 def test_many_units_are_drawn_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blackbox_am.comparisons.report.figures.MOST_PANELS", 4)
-    text = Page(page(comparison_result(units=5, seeds=1))).text
+    monkeypatch.setattr("blackbox_am.core.resampling.RESAMPLES", 50)
+    text = Page(page(comparison_result(units=5, seeds=1, methods=METHODS[:2]))).text
     assert "each layer, with quartiles over its units" in text
 
 
@@ -294,6 +302,7 @@ def test_a_folder_that_cannot_be_written_is_named(
         write_report(result, tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_equal_results_have_equal_pages(result: ComparisonResult) -> None:
     assert page(result) == page(comparison_result(units=5, seeds=2))
 

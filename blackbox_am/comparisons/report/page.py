@@ -109,7 +109,7 @@ def _notes(result: ComparisonResult, found: Metrics) -> list[tuple[str, str]]:
         )
     off = [part for part in result.protocol if not part.kept]
     if off:
-        parts = " ".join(f"{part.name}: {part.text}" for part in off)
+        parts = " ".join(f"{part.name.capitalize()}: {part.text}" for part in off)
         notes.append(("", f"The protocol was not kept in full. {parts}"))
     failed = [f"{one.method} {one.failed}" for one in found.by_method.values() if one.failed]
     if failed:
