@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from blackbox_am.comparisons import local
 from blackbox_am.comparisons.local import compare
@@ -152,6 +153,27 @@ def test_a_method_without_gradients_is_shown_as_unavailable():
     assert any(warning.startswith("adam is unavailable") for warning in result.warnings)
     with pytest.raises(InvalidSpec, match="none of them can run"):
         compared(toy(gradients=False), methods=["adam"])
+
+
+class Unsteady(nn.Module):
+    """Adds 0, with a gradient that is no number."""
+
+    def forward(self, x):
+        return x + (x - x).sqrt()
+
+
+def test_gradients_that_are_no_numbers_are_named():
+    torch.manual_seed(0)
+    layers = (nn.Flatten(), nn.Linear(108, 4), Unsteady(), nn.Linear(4, 3))
+    result = compare(
+        oracle=nn.Sequential(*layers).eval(),
+        generator=Pixels(SHAPE),
+        methods=["adam", "sep_cma"],
+        **{**SMALL, "units": ["3:0"], "seeds": 1},
+    )
+    assert any("adam: the search did not move for 3:0" in text for text in result.warnings)
+    assert not any("sep_cma" in text for text in result.warnings)
+    assert all(np.isfinite(run.score) for run in result.runs)
 
 
 def test_a_noisy_model_is_measured_afresh():
