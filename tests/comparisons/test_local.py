@@ -226,6 +226,23 @@ def unwritten(monkeypatch):
     monkeypatch.setattr(local, "write_all", lambda result, folder: folder)
 
 
+def test_numbers_of_numpy_and_single_names_are_fine():
+    methods = [
+        {"name": "sep!", "optimizer": "sep_cma"},
+        {"name": "sep?", "optimizer": "sep_cma"},
+    ]
+    result = compared(
+        units="units:1",
+        methods=methods,
+        seeds=range(3, 4),
+        budget=np.int64(20),
+        random_search=False,
+    )
+    assert result.seeds == (3,)
+    assert [run.method for run in result.runs] == ["sep!", "sep?"]
+    assert result.runs[0].score == result.runs[1].score
+
+
 def test_a_comparison_mixes_no_models(tmp_path, unwritten):
     compared(out=tmp_path, seeds=1, budget=30)
     with pytest.raises(ModelChanged, match=r"mixes no models.*choose another folder"):
