@@ -93,6 +93,16 @@ def test_an_interrupted_study_goes_on_to_the_same_bits(tmp_path, transforms) -> 
         search(transforms=transforms, copies=5, store=store)
 
 
+def test_studies_of_different_seeds_can_share_their_draws() -> None:
+    common = TransformsSpec((TransformSpec("rotate", {"degrees": 30.0}),), 4, seed=9)
+    oracle = Transformed(net(), (Rotate(30.0),), copies=4, seed=9)
+    for seed in (1, 2):
+        (best,) = search(targets=["output:1"], transforms=common, seed=seed).best
+        shown = torch.from_numpy(np.array(best.stimulus))[None]
+        expected = float(oracle.observe(shown, list(Mean(("output:1",)).reads())))
+        assert best.score == pytest.approx(expected, abs=1e-4)
+
+
 def test_measures_are_of_the_stimulus_without_transformations() -> None:
     result = search(targets=[Mean(("output:1",)) - 2 * Mean(("stimulus.tv",))], transforms=["flip"])
     (best,) = result.best
