@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from blackbox_am.oracles.simulated import Simulated
     from blackbox_am.oracles.torch.torch_module import TorchModule
     from blackbox_am.studies.local import Result, maximise
+    from blackbox_am.studies.walking import units_of_layers
 
 __all__ = [
     "BlackboxError",
@@ -88,6 +89,7 @@ __all__ = [
     "compare",
     "connect",
     "maximise",
+    "units_of_layers",
 ]
 
 _HOMES = {
@@ -125,6 +127,7 @@ _HOMES = {
     "compare": "comparisons.local",
     "connect": "client",
     "maximise": "studies.local",
+    "units_of_layers": "studies.walking",
 }
 
 
