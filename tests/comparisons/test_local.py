@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from blackbox_am.comparisons import local
 from blackbox_am.comparisons.local import compare
@@ -154,6 +155,27 @@ def test_a_method_without_gradients_is_shown_as_unavailable():
         compared(toy(gradients=False), methods=["adam"])
 
 
+class Unsteady(nn.Module):
+    """Adds 0, with a gradient that is no number."""
+
+    def forward(self, x):
+        return x + (x - x).sqrt()
+
+
+def test_gradients_that_are_no_numbers_are_named():
+    torch.manual_seed(0)
+    layers = (nn.Flatten(), nn.Linear(108, 4), Unsteady(), nn.Linear(4, 3))
+    result = compare(
+        oracle=nn.Sequential(*layers).eval(),
+        generator=Pixels(SHAPE),
+        methods=["adam", "sep_cma"],
+        **{**SMALL, "units": ["3:0"], "seeds": 1},
+    )
+    assert any("adam: the search did not move for 3:0" in text for text in result.warnings)
+    assert not any("sep_cma" in text for text in result.warnings)
+    assert all(np.isfinite(run.score) for run in result.runs)
+
+
 def test_a_noisy_model_is_measured_afresh():
     result = compared(toy(noise=0.3, units=6), seeds=1, methods=["sep_cma"])
     again = toy(units=6)
@@ -202,6 +224,23 @@ def test_a_model_that_fails_ends_a_run_and_not_the_comparison(tmp_path, unwritte
 def unwritten(monkeypatch):
     """No report is written: pictures and figures take seconds."""
     monkeypatch.setattr(local, "write_all", lambda result, folder: folder)
+
+
+def test_numbers_of_numpy_and_single_names_are_fine():
+    methods = [
+        {"name": "sep!", "optimizer": "sep_cma"},
+        {"name": "sep?", "optimizer": "sep_cma"},
+    ]
+    result = compared(
+        units="units:1",
+        methods=methods,
+        seeds=range(3, 4),
+        budget=np.int64(20),
+        random_search=False,
+    )
+    assert result.seeds == (3,)
+    assert [run.method for run in result.runs] == ["sep!", "sep?"]
+    assert result.runs[0].score == result.runs[1].score
 
 
 def test_a_comparison_mixes_no_models(tmp_path, unwritten):
