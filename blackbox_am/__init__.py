@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from blackbox_am.client import connect
     from blackbox_am.comparisons.local import compare
     from blackbox_am.core.spec import Budget, CriterionSpec, GeneratorSpec, ObjectiveSpec, SpaceSpec
+    from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec
     from blackbox_am.criteria.misclassified import Misclassified
     from blackbox_am.criteria.target_class import TargetClass
     from blackbox_am.criteria.threshold import Threshold
@@ -82,6 +83,8 @@ __all__ = [
     "TargetClass",
     "Threshold",
     "TorchModule",
+    "TransformSpec",
+    "TransformsSpec",
     "VQModule",
     "Weighted",
     "__version__",
@@ -121,6 +124,8 @@ _HOMES = {
     "TargetClass": "criteria.target_class",
     "Threshold": "criteria.threshold",
     "TorchModule": "oracles.torch.torch_module",
+    "TransformSpec": "core.transform_spec",
+    "TransformsSpec": "core.transform_spec",
     "VQModule": "generators.networks.vq_module",
     "Weighted": "objectives.weighted",
     "attack": "attacks.local",
