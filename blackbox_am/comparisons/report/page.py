@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from blackbox_am.comparisons.metrics import metrics
 from blackbox_am.comparisons.numbers import Metrics
-from blackbox_am.comparisons.report import figures, pictures, tables
+from blackbox_am.comparisons.report import figures, method_tables, pictures, unit_tables
 from blackbox_am.comparisons.report.headline import headline
 from blackbox_am.comparisons.report.wording import counted
 from blackbox_am.comparisons.results import ComparisonResult
@@ -39,7 +39,7 @@ def page(result: ComparisonResult) -> str:
     found, scale, against = metrics(result), scale_of(result), paired(result)
     compared = [one for one in against if not one.reference]
     columns, lines = pictures.lines(result, scale)
-    losses = tables.loss_table(result, scale, compared)
+    losses = unit_tables.loss_table(result, scale, compared)
     script, policy = render_script("sorting.js")
     return render(
         TEMPLATE,
@@ -51,17 +51,17 @@ def page(result: ComparisonResult) -> str:
         notes=_notes(result, found),
         protocol=result.protocol,
         switched_off=[part.name for part in result.protocol if not part.kept],
-        methods=tables.method_table(result),
+        methods=method_tables.method_table(result),
         unavailable=[method for method in result.methods if method.unavailable],
-        found=tables.found_table(result, found, scale),
-        against=tables.paired_table(result, against),
-        cost=tables.cost_table(result, found),
-        beyond=tables.beyond_table(result, found),
+        found=method_tables.found_table(result, found, scale),
+        against=method_tables.paired_table(result, against),
+        cost=method_tables.cost_table(result, found),
+        beyond=method_tables.beyond_table(result, found),
         examined=_examined(found),
-        units=tables.unit_table(result, found),
+        units=unit_tables.unit_table(result, found),
         losses=losses,
         compared=compared,
-        reference_losses=tables.loss_table(
+        reference_losses=unit_tables.loss_table(
             result, scale, [one for one in against if one.reference]
         ),
         baseline=result.baseline,
