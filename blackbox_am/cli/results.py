@@ -144,7 +144,7 @@ def save_hierarchy(
     rows = [LayerRow(layer.name, found[layer.name], _shape_of(layer)) for layer in known]
     penalties = penalties_of(best)
     score = f"activation {penalties}" if penalties else "activation"
-    note = f"{source}, first layer at the top. Below each picture: the unit and its {score}."
+    note = f"{source}, in the order of the computation. Below each picture: unit and {score}."
     return save(hierarchy(rows, heading=heading, note=note), path)
 
 

@@ -23,8 +23,10 @@ _HEADING = 0.36
 _BETWEEN = 0.45
 _WIDEST = 6
 """Pictures in a line."""
-_NAME_CHARACTERS = 19
-_ADDRESS_CHARACTERS = 21
+_NAME_CHARACTERS = 21
+_ADDRESS_CHARACTERS = 23
+_LARGE_NAME, _LARGE_ADDRESS = 15, 17
+"""Characters of names and addresses in the larger font."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class _Page:
             )
             draw(axes, unit.picture)
             middle, below = at + _CELL / 2, top + 0.08 + _CELL
-            size = 7.0 if len(unit.address) <= 17 else 6.2
+            size = 7.0 if len(unit.address) <= _LARGE_ADDRESS else 5.8
             address = _shortened(unit.address, _ADDRESS_CHARACTERS)
             self._text(figure, middle, below + 0.09, address, size=size, color=FAINT, ha="center")
             score = f"{unit.score:#.3g}" if abs(unit.score) < 1000 else f"{unit.score:,.0f}"
@@ -168,10 +170,9 @@ class _Page:
         )
         figure.add_artist(rule)
         name = _shortened(row.name, _NAME_CHARACTERS)
-        self._text(
-            figure, left, top + 0.08 + _CELL / 2 - 0.09, name, size=9.5, weight="bold",
-            color=SERIES[0],
-        )  # fmt: skip
+        size = 9.5 if len(name) <= _LARGE_NAME else 7.4
+        middle = top + 0.08 + _CELL / 2
+        self._text(figure, left, middle - 0.09, name, size=size, weight="bold", color=SERIES[0])
         if row.note:
             self._text(figure, left, top + 0.08 + _CELL / 2 + 0.11, row.note, size=7.5, color=FAINT)
 

@@ -23,10 +23,18 @@ from blackbox_am.optimizers.choosing._gathering import STRATEGIES
 from blackbox_am.optimizers.choosing._grids import Grid, sizes
 from blackbox_am.optimizers.evolution.open_es import OpenES
 from blackbox_am.optimizers.gradient.adam import Adam
+from blackbox_am.optimizers.gradient.nadam import Nadam
+from blackbox_am.optimizers.gradient.sgd import Sgd
 
-Inner = Literal["cma", "sep_cma", "snes", "xnes", "cholesky_cma", "open_es", "adam"]
+Inner = Literal["cma", "sep_cma", "snes", "xnes", "cholesky_cma", "open_es", "adam", "nadam", "sgd"]
 
-SEARCHES: dict[str, type[Optimizer[Any]]] = {**STRATEGIES, "open_es": OpenES, "adam": Adam}
+SEARCHES: dict[str, type[Optimizer[Any]]] = {
+    **STRATEGIES,
+    "open_es": OpenES,
+    "adam": Adam,
+    "nadam": Nadam,
+    "sgd": Sgd,
+}
 """The searches that may be inside: those with a centre and a start."""
 _FIELDS = {
     frozenset(each.name for each in fields(search.state_type)) for search in SEARCHES.values()
@@ -91,7 +99,7 @@ class Octaves(Optimizer[OctavesState]):
     `fourier`, an enlargement has no meaning, and the study is refused.
 
     Attributes:
-        inner: the search inside. `adam` needs gradients, the others do not.
+        inner: the search inside. `adam`, `nadam` and `sgd` need gradients, the others do not.
         parameters: its parameters.
         octaves: number of grids, the latent image itself included.
         factor: how many times as high and wide each grid is as the last one.
