@@ -206,6 +206,17 @@ class Client(Catalog):
         answer = self._connection.call(self._connection.studies.CreateStudy, request)
         return int(answer.study.population)
 
+    def fingerprints(self, spec: StudySpec) -> tuple[str, str]:
+        """The present fingerprints of the oracle and of the generator that `spec` names: 32
+        hexadecimal digits each; empty for a model that clients evaluate.
+
+        Raises:
+            BlackboxError: as `create`.
+        """
+        request = pb.CreateStudyRequest(spec=specs.study_to_proto(spec), validate_only=True)
+        study = self._connection.call(self._connection.studies.CreateStudy, request).study
+        return study.oracle_fingerprint, study.generator_fingerprint
+
     def _create(
         self,
         spec: study_pb2.StudySpec,

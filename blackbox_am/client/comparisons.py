@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.client.client import Client
+from blackbox_am.client.study import Study
+from blackbox_am.comparisons.choosing import units_of
 from blackbox_am.comparisons.planning import (
     Examined,
     Member,
@@ -25,16 +28,18 @@ from blackbox_am.comparisons.planning import (
 from blackbox_am.comparisons.problem import ComparisonSpec, MethodSpec
 from blackbox_am.comparisons.run import Compared, collected, plan_of, run
 from blackbox_am.comparisons.running import Found, Natural
-from blackbox_am.core.spec import BaselineSpec
+from blackbox_am.core.spec import BaselineSpec, OptimizerSpec
 from blackbox_am.core.types import OracleInfo, StudyProgress, StudyState
 from blackbox_am.errors import (
     InvalidInput,
     InvalidSpec,
+    ModelChanged,
     NotFound,
     OracleFailed,
     Unsupported,
     did_you_mean,
 )
+from blackbox_am.plugins import build_optimizer
 
 
 def compare(
@@ -63,6 +68,7 @@ def compare(
     Raises:
         NotFound: if the server lacks the oracle or the generator.
         OracleFailed: if the study of the start failed.
+        ModelChanged: if the comparison began with other models of the same names.
         InvalidSpec: for natural images in a comparison with transforms.
         BlackboxError: as `comparisons.local.compare`.
     """
@@ -123,14 +129,15 @@ class RemoteRunner:
     ) -> list[Examined]:
         """See `Runner.examine`."""
         self.client.preview(start_spec(spec, units, None))
-        orders = {one.name: one.order for one in self.client.optimizers()}
-        return [
-            self._examined(spec, units, method, orders.get(method.searches_with, 0))
-            for method in methods
-        ]
+        return [self._examined(spec, units, method) for method in methods]
 
     def begin(self, plan: Plan) -> None:
-        """See `Runner.begin`."""
+        """See `Runner.begin`.
+
+        Raises:
+            ModelChanged: if the comparison began with other models of the same names.
+        """
+        self.stored(plan, plan.start)
         self.client.create_group(
             {member.name: member.spec for member in (plan.start, *plan.members)},
             group_id=group_id_of(plan),
@@ -167,6 +174,7 @@ class RemoteRunner:
             study = self.client.study(_study_id(plan, member))
         except NotFound:
             return None
+        self._check_models(study)
         return Found(
             study.progress(),
             study.best(stimuli=True, dtype="float32"),
@@ -185,9 +193,45 @@ class RemoteRunner:
         scores = self.client.observe(self.spec.oracle, images, plan.units)
         return Natural(scores.T.astype(np.float64), images)
 
-    def _examined(
-        self, spec: ComparisonSpec, units: Sequence[str], method: MethodSpec, order: int
-    ) -> Examined:
+    @cached_property
+    def _fingerprints(self) -> tuple[str, str]:
+        """The present fingerprints of the server's models, under the comparison's transforms."""
+        units = units_of(self.spec, self.describe())
+        return self.client.fingerprints(start_spec(self.spec, units, None))
+
+    def _check_models(self, study: Study) -> None:
+        """Checks that a study began with the models that the server has now.
+
+        Raises:
+            ModelChanged: if it did not.
+        """
+        pairs = zip(("oracle", "generator"), study.fingerprints, self._fingerprints, strict=True)
+        changed = [noun for noun, before, now in pairs if before and now and before != now]
+        if changed:
+            raise ModelChanged(
+                "a comparison mixes no models, and the study "
+                f"{study.id} began with another {' and '.join(changed)} of the same name; give "
+                "the comparison another name",
+                field=changed[0],
+            )
+
+    @cached_property
+    def _orders(self) -> Mapping[str, int]:
+        return {one.name: one.order for one in self.client.optimizers()}
+
+    def _order(self, method: MethodSpec) -> int:
+        """The order of a method: that of the built optimizer, as some have the order of an inner
+        one. An optimizer that cannot be built in this process has the order that the server lists.
+        """
+        try:
+            return build_optimizer(
+                OptimizerSpec(method.searches_with, dict(method.parameters))
+            ).order
+        except (InvalidInput, NotFound, Unsupported):
+            return self._orders.get(method.searches_with, 0)
+
+    def _examined(self, spec: ComparisonSpec, units: Sequence[str], method: MethodSpec) -> Examined:
+        order = self._order(method)
         planned = method_of(spec, method, Examined(order))
         request = study_spec(spec, units, planned, spec.all_seeds[0])
         try:

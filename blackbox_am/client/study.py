@@ -62,6 +62,14 @@ class Study:
         """Whether the study's oracle does not repeat its answers."""
         return bool(self._get().noisy)
 
+    @property
+    def fingerprints(self) -> tuple[str, str]:
+        """The fingerprints of the oracle and of the generator at the beginning of the study: 32
+        hexadecimal digits each; empty for a model that clients evaluate.
+        """
+        message = self._get()
+        return message.oracle_fingerprint, message.generator_fingerprint
+
     def watch(
         self,
         after_sequence: int = 0,

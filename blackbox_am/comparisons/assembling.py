@@ -21,6 +21,8 @@ from blackbox_am.comparisons.running import Found, Natural, message_of
 from blackbox_am.core.types import Best
 from blackbox_am.version import __version__
 
+UNSURE = "the fresh measurements of a noisy model are missing"
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -32,8 +34,11 @@ class Ran:
         natural: the natural images.
         identity: facts about the models and the machine.
         found: what each member found, by its name.
-        again: the fresh measurements of what a member found, by its name; only on a noisy model.
-        failed: the reason for each member that failed and found nothing, by its name.
+        again: the fresh measurements of what a member or the start found, by its name; only on a
+            noisy model.
+        failed: the reason for each member whose model failed, by its name. What such a member found
+            before is in `found`.
+        unsure: the reason for each member, or the start, whose fresh measurements failed.
     """
 
     plan: Plan
@@ -43,6 +48,7 @@ class Ran:
     found: dict[str, Found] = field(default_factory=dict)
     again: dict[str, Found] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    unsure: dict[str, str] = field(default_factory=dict)
 
     @property
     def noisy(self) -> bool:
@@ -54,7 +60,7 @@ def assembled(ran: Ran) -> ComparisonResult:
     """The result, complete or not."""
     plan, spec = ran.plan, ran.plan.spec
     runs = tuple(run for member in plan.members for run in _runs(ran, member))
-    unfinished = [member for member in plan.members if not _over(ran, member)]
+    unfinished = [member for member in (plan.start, *plan.members) if not _over(ran, member)]
     protocol = protocol_of(plan, noisy=ran.noisy, images=ran.natural.scores.shape[1])
     return ComparisonResult(
         name=spec.name,
@@ -73,13 +79,13 @@ def assembled(ran: Ran) -> ComparisonResult:
 
 
 def _over(ran: Ran, member: Member) -> bool:
-    """Whether a member has nothing more to do."""
-    if member.name in ran.failed:
-        return True
-    found = ran.found.get(member.name)
-    if found is None or not found.ended:
+    """Whether a member has nothing more to do. One that failed and found nothing is over."""
+    found = ran.start if member == ran.plan.start else ran.found.get(member.name)
+    if found is None:
+        return member.name in ran.failed
+    if not found.ended:
         return False
-    return not found.noisy or not found.best or member.name in ran.again
+    return not found.noisy or len(_fresh(found, ran.again.get(member.name))) == len(found.best)
 
 
 def _baseline(plan: Plan) -> str:
@@ -120,12 +126,22 @@ def _best_known(ran: Ran, runs: Sequence[Run]) -> dict[str, float]:
     """The best score of each unit in the generator: of all runs and of the random latents."""
     known = {}
     for place, unit in enumerate(ran.plan.units):
-        first = ran.start.progress.targets[place].best_score
-        scores = [run.score for run in runs if run.unit == unit and np.isfinite(run.score)]
-        scores += [] if first is None else [first]
+        scores = [run.score for run in runs if run.unit == unit]
+        scores = [one for one in (*scores, _start(ran, place)) if np.isfinite(one)]
         if scores:
             known[unit] = max(scores)
     return known
+
+
+def _start(ran: Ran, place: int) -> float:
+    """The score of the best random latent of a unit: on a noisy model the mean of its fresh
+    measurements, as the best of many noisy scores is too high; nan without one.
+    """
+    if ran.start.noisy:
+        fresh = _fresh(ran.start, ran.again.get(ran.plan.start.name))
+        return fresh[place][0] if place in fresh else float("nan")
+    score = ran.start.progress.targets[place].best_score
+    return float("nan") if score is None else score
 
 
 def _unit(ran: Ran, place: int) -> ComparedUnit:
@@ -134,13 +150,12 @@ def _unit(ran: Ran, place: int) -> ComparedUnit:
     image = None
     if len(known):
         image = ran.natural.stimuli[known[natural[known].argmax()]]
-    score = ran.start.progress.targets[place].best_score
     return ComparedUnit(
         unit=ran.plan.units[place],
         layer=layer_of(ran.plan.units[place]),
         natural=natural,
         natural_image=image,
-        start=float("nan") if score is None else score,
+        start=_start(ran, place),
     )
 
 
@@ -154,10 +169,23 @@ def _runs(ran: Ran, member: Member) -> list[Run]:
     method = next(one for one in ran.plan.methods if one.name == member.method)
     best = {one.target: one for one in found.best}
     again = _fresh(found, ran.again.get(member.name))
+    message = _message(ran, member, found)
     return [
-        _run(method, member, unit, place, found, best.get(place), again.get(place))
+        _run(method, member, unit, place, found, best.get(place), again.get(place), message)
         for place, unit in enumerate(units)
     ]
+
+
+def _message(ran: Ran, member: Member, found: Found) -> str:
+    """Why a member stopped early, or has no fresh measurements; empty if neither."""
+    stopped = ran.failed.get(member.name) or message_of(found)
+    if stopped or not found.noisy or not found.best:
+        return stopped
+    again = ran.again.get(member.name)
+    if len(_fresh(found, again)) == len(found.best):
+        return ""
+    reason = ran.unsure.get(member.name) or (message_of(again) if again else "they have not begun")
+    return f"{UNSURE} ({reason or 'some have no score'}); the same command tries them again"
 
 
 def _fresh(found: Found, again: Found | None) -> dict[int, tuple[float, float]]:
@@ -170,7 +198,7 @@ def _fresh(found: Found, again: Found | None) -> dict[int, tuple[float, float]]:
         target: (check.best.mean, check.best.standard_error or 0.0)
         for place, target in enumerate(targets)
         for check in [checks.get(place)]
-        if check is not None
+        if check is not None and np.isfinite(check.best.mean)
     }
 
 
@@ -182,17 +210,17 @@ def _run(
     found: Found,
     best: Best | None,
     again: tuple[float, float] | None,
+    message: str,
 ) -> Run:
     target = found.progress.targets[place]
     rows, so_far = curve(found.history, place, target.queries)
-    message = message_of(found)
     if best is None:
         return _nothing(member, unit, message or "no row of this unit has a score")
     score, error = best.score, 0.0
     if again is not None:
         score, error = again
-    elif best.recheck is not None:
-        error = best.recheck.best.standard_error or 0.0
+    elif found.noisy:  # a best score that took part in the choice is too high
+        score = float("nan")
     return Run(
         method=member.method,
         unit=unit,
@@ -248,6 +276,8 @@ def _warnings(ran: Ran) -> list[str]:
         if len(scores) > 1 and np.nanmin(scores) == np.nanmax(scores)
     ]
     dead = [f"all natural images have the same score of {', '.join(flat)}"] if flat else []
+    if not _over(ran, ran.plan.start):
+        dead.append(f"random latents: {_message(ran, ran.plan.start, ran.start)}")
     return [*away, *(f"{text} (seeds {', '.join(seeds)})" for text, seeds in said.items()), *dead]
 
 
@@ -257,6 +287,9 @@ def _said(ran: Ran, member: Member) -> list[str]:
     if found is None:
         return [ran.failed[member.name]] if member.name in ran.failed else []
     texts = [found.progress.warning] if found.progress.warning else []
+    message = _message(ran, member, found)
+    if message:
+        texts.append(message if found.ended else f"stopped early: {message}")
     method = next(one for one in ran.plan.methods if one.name == member.method)
     still = [
         unit

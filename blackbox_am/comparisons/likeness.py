@@ -10,6 +10,7 @@ import torch
 from blackbox_am.comparisons.results import ComparisonResult, FloatArray, Run
 from blackbox_am.core.rng import position_seed
 from blackbox_am.evaluation import kid
+from blackbox_am.evaluation.plausibility import finite_rows
 
 LEAST_FOR_KID = 2000
 """Stimuli of a method below which the kernel inception distance is too uncertain to be shown."""
@@ -67,17 +68,19 @@ def distances_of_methods(
     Args:
         result: the result.
         runs: its R runs that have a stimulus.
-        found: (R, F) features of their stimuli.
-        reference: (N, F) features of natural images.
+        found: (R, F) features of their stimuli; rows that are not finite are left out.
+        reference: (N, F) features of natural images; the same.
         seed: of the choice of rows, if there are more than `MOST_FOR_KID`.
     """
+    reference = finite_rows(reference)
     if len(reference) < kid.LEAST_ROWS:
         return {}
     distances = {}
     for method in result.methods:
         mine = [place for place, run in enumerate(runs) if run.method == method.name]
-        if len(mine) >= LEAST_FOR_KID:
-            chosen = _some(found[mine], seed, method.name), _some(reference, seed, "natural")
+        known = finite_rows(found[mine])
+        if len(known) >= LEAST_FOR_KID:
+            chosen = _some(known, seed, method.name), _some(reference, seed, "natural")
             distances[method.name] = kid.distance(*chosen).value
     return distances
 

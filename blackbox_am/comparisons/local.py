@@ -26,7 +26,7 @@ from blackbox_am.core.spec import to_plain
 from blackbox_am.core.transform import Transform
 from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec, transforms_plain
 from blackbox_am.core.types import StudyProgress
-from blackbox_am.errors import InvalidInput, OracleError
+from blackbox_am.errors import BlackboxError, InvalidInput
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import local
 from blackbox_am.studies.given import baseline_of, generator_of, oracle_of, plain
@@ -183,7 +183,9 @@ def compare_as(
 
 
 def examined(compared: Compared, models: Models) -> ComparisonResult:
-    """The result with the measurements of what was found; a model that fails is a warning."""
+    """The result with the measurements of what was found. A model that fails or that does not fit
+    is a warning, so that the searches are not lost.
+    """
     natural, result = compared.natural.stimuli, compared.result
     try:
         return examine(
@@ -194,7 +196,7 @@ def examined(compared: Compared, models: Models) -> ComparisonResult:
             independent=models.independent,
             natural=natural if len(natural) else None,
         )
-    except OracleError as error:
+    except BlackboxError as error:
         text = f"the measurements of what was found are missing: {error.message}"
         return replace(result, warnings=(*result.warnings, text))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from blackbox_am.comparisons.planning import (
 )
 from blackbox_am.comparisons.problem import ComparisonSpec, MethodSpec
 from blackbox_am.comparisons.running import Found, Natural
-from blackbox_am.core.generator import Generator
+from blackbox_am.core.generator import Generator, check_fit
 from blackbox_am.core.linear_algebra import numerics
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import BaselineSpec, OptimizerSpec, StudySpec
@@ -33,7 +34,9 @@ from blackbox_am.plugins import build_optimizer
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import local, reports
 from blackbox_am.studies.baselines import natural_stimuli
+from blackbox_am.studies.reopening import check_models
 from blackbox_am.studies.resolving import Request, resolve
+from blackbox_am.studies.study import Study
 from blackbox_am.studies.transforming import transformed
 
 
@@ -50,6 +53,10 @@ class Models:
         independent: the model whose features say how natural a stimulus is; None for none.
         catalogue: for optimizers that use a network of it.
         device: `cpu` or `cuda`.
+
+    Raises:
+        ShapeMismatch: if the second or the independent model takes stimuli of another shape than
+            those of the generator.
     """
 
     oracle: Oracle
@@ -60,6 +67,11 @@ class Models:
     independent: Oracle | None
     catalogue: Catalogue
     device: str
+
+    def __post_init__(self) -> None:
+        for name, network in (("second", self.second), ("independent", self.independent)):
+            if network is not None:
+                check_fit(self.generator, network.describe(), "the generator", f"the {name} model")
 
     def stimuli(self, spec: ComparisonSpec) -> NDArray[np.float32] | None:
         """(N, *stimulus) the natural images of a comparison; None for none."""
@@ -120,7 +132,7 @@ class LocalRunner:
 
     def begin(self, plan: Plan) -> None:
         """See `Runner.begin`."""
-        journal.begin(self.store, plan)
+        journal.begin(self.store, plan, self._images(plan))
 
     def end(self, plan: Plan) -> None:
         """See `Runner.end`."""
@@ -143,14 +155,9 @@ class LocalRunner:
                 on_message=self.on_message,
             )
         except ModelChanged as error:
-            raise ModelChanged(
-                "a comparison mixes no models, and this one began with another one "
-                f"({error.message.partition('. ')[0]}); choose another folder",
-                field="oracle",
-            ) from error
-        found = self.stored(plan, member)
-        assert found is not None  # the study has just run
-        return found
+            raise _mixed(error) from error
+        study_id = member_id(plan.group_id, member.name)
+        return self._found(study_id, reports.load(self.store, study_id))
 
     def stored(self, plan: Plan, member: Member) -> Found | None:
         """See `Runner.stored`."""
@@ -159,6 +166,13 @@ class LocalRunner:
             study = reports.load(self.store, study_id)
         except NotFound:
             return None
+        try:
+            check_models(study_id, study, *self._request(member.spec).fingerprints)
+        except ModelChanged as error:
+            raise _mixed(error) from error
+        return self._found(study_id, study)
+
+    def _found(self, study_id: str, study: Study) -> Found:
         return Found(
             reports.progress(study_id, study),
             local.with_stimuli(reports.best(study_id, study), self.models.generator),
@@ -172,7 +186,20 @@ class LocalRunner:
         study = reports.load(self.store, member_id(plan.group_id, plan.start.name))
         if stimuli is None or study.natural is None:
             return None
+        if study.natural.shape[1] != len(stimuli):
+            raise journal.images_changed(plan)
+        journal.check_images(self.store, plan, self._images(plan))
         return Natural(study.natural, stimuli)
+
+    def _images(self, plan: Plan) -> str:
+        """A digest of the natural images; empty without images. Values are rounded to 8 bits, so
+        that other libraries for pictures do not change the digest.
+        """
+        stimuli = self.models.stimuli(plan.spec)
+        if stimuli is None:
+            return ""
+        pixels = np.rint(255 * stimuli).astype(np.uint8)
+        return hashlib.blake2b(pixels.tobytes(), digest_size=16).hexdigest()
 
     def _request(self, spec: StudySpec) -> Request:
         models = self.models
@@ -201,3 +228,12 @@ class LocalRunner:
         check_generation(method, spec, planned, population)
         restarts = getattr(resolved.optimizer, "restarts", 1)
         return Examined(found.order, population * max(1, restarts or 1))
+
+
+def _mixed(error: ModelChanged) -> ModelChanged:
+    """The error for a comparison whose studies belong to another model."""
+    return ModelChanged(
+        "a comparison mixes no models, and this one began with another one "
+        f"({error.message.partition('. ')[0]}); choose another folder",
+        field="oracle",
+    )

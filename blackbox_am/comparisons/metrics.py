@@ -106,8 +106,11 @@ def over(value: float, level: float) -> float:
 def _level(result: ComparisonResult, unit: ComparedUnit) -> Level:
     runs = [run for run in result.runs if run.unit == unit.unit]
     firsts = [first_at(run) for run in runs]
-    compared = {m.name for m in result.methods if not m.reference}
-    seconds = [median([run.seconds for run in runs if run.method == method]) for method in compared]
+    whole = {m.name for m in result.methods if not m.reference and m.spends(result.budget)}
+    seconds = [
+        median([run.seconds for run in runs if run.method == method and not run.message])
+        for method in whole
+    ]
     return Level(
         natural_max=natural_max(unit),
         natural_of_n=expected_best(unit.natural, int(result.budget)),

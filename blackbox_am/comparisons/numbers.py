@@ -24,7 +24,8 @@ class Level:
         start: highest score of 64 random latents.
         best_known: best known score in this generator.
         first: query-equivalents at which every run of the unit has a score.
-        seconds: median seconds of the fastest method that is compared.
+        seconds: median seconds of the fastest method that is compared, of those with the whole
+            budget; runs that stopped early do not count. nan if there is no such run.
     """
 
     natural_max: float

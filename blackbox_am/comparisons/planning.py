@@ -31,10 +31,14 @@ from blackbox_am.core.spec import (
     objective,
     to_plain,
 )
+from blackbox_am.core.transform_spec import TransformsSpec
 from blackbox_am.errors import InvalidSpec
+from blackbox_am.groups.spec import MAX_MEMBERS
 
 START_ROWS = 64
 """Random latents of each unit, whose highest score is the level from which gains are counted."""
+TRANSFORMS_SEED = 0
+"""Seed of the transformations of all studies, unless the comparison sets another one."""
 REPEATS = 16
 """Fresh measurements of what was found, on a noisy model."""
 _OTHERS = re.compile(r"[^a-z0-9]+")
@@ -91,6 +95,8 @@ def stage_of(plan: Plan, member: Member) -> str:
         return f"1 of {total}: natural images and random latents"
     if member in plan.members:
         return f"{plan.members.index(member) + 2} of {total}: {member.method}, seed {member.seed}"
+    if not member.method:
+        return "fresh measurements of the best random latents"
     return f"fresh measurements of {member.method}, seed {member.seed}"
 
 
@@ -122,6 +128,9 @@ def planned(
         units: the K units.
         examined: for each method of `spec.all_methods`.
         baseline: the natural images that the study of the start measures; None for none.
+
+    Raises:
+        InvalidSpec: for more studies than a group can have.
     """
     methods = tuple(
         method_of(spec, method, found)
@@ -133,6 +142,12 @@ def planned(
         for method, asked in zip(methods, spec.all_methods, strict=True)
         if not method.unavailable and seed in spec.seeds_of(asked)
     )
+    if 1 + len(members) > MAX_MEMBERS:
+        raise InvalidSpec(
+            f"seeds: {len(spec.all_seeds):,} seeds of all methods are {len(members):,} studies; a "
+            f"comparison has at most {MAX_MEMBERS - 1:,} studies: use fewer seeds or methods",
+            field="seeds",
+        )
     start = _member("", spec.all_seeds[0], start_spec(spec, units, baseline))
     starts = {
         method.name: found.starts
@@ -188,7 +203,7 @@ def study_spec(spec: ComparisonSpec, units: Sequence[str], method: Method, seed:
         oracle=spec.oracle,
         optimizer=OptimizerSpec(method.optimizer, dict(method.parameters)),
         seed=seed,
-        transforms=spec.transforms,
+        transforms=_transforms(spec),
     )
 
 
@@ -198,14 +213,24 @@ def start_spec(
     """The study that measures natural images, and random latents for each unit."""
     return StudySpec(
         targets=tuple(objective(unit) for unit in units),
-        budget=Budget(START_ROWS, recheck_fraction=None if spec.recheck_fraction else 0.0),
+        budget=Budget(START_ROWS, recheck_fraction=0.0),  # see `repeated`
         generator=GeneratorSpec(spec.generator),
         oracle=spec.oracle,
         optimizer=OptimizerSpec("random", {"population": START_ROWS}),
         seed=spec.all_seeds[0],
         baseline=baseline,
-        transforms=spec.transforms,
+        transforms=_transforms(spec),
     )
+
+
+def _transforms(spec: ComparisonSpec) -> TransformsSpec | None:
+    """The transformations of all studies, with one seed: studies of different seeds, natural images
+    and random latents are then seen under the same draws.
+    """
+    given = spec.transforms
+    if given is None or given.seed is not None:
+        return given
+    return msgspec.structs.replace(given, seed=TRANSFORMS_SEED)
 
 
 def repeated(member: Member, targets: Sequence[int], latents: NDArray[Any]) -> Member:
@@ -225,6 +250,7 @@ def repeated(member: Member, targets: Sequence[int], latents: NDArray[Any]) -> M
         budget=Budget(1 + REPEATS, recheck_fraction=(REPEATS + 0.5) / (1 + REPEATS)),
         optimizer=OptimizerSpec("random", {"population": 1}),
         start=StartSpec(latents=ArrayData.of(latents.astype(np.float32))),
+        baseline=None,
     )
     return replace(_member("again", member.seed, spec), method=member.method)
 

@@ -10,6 +10,7 @@ import msgspec
 from blackbox_am.core.quantities import parse_quantity
 from blackbox_am.core.spec import MAX_BASELINE_ROWS, MAX_QUERIES, from_plain
 from blackbox_am.core.transform_spec import TransformsSpec
+from blackbox_am.core.units import Unit
 from blackbox_am.errors import BlackboxError, InvalidSpec, did_you_mean
 
 VERSION = 1
@@ -164,8 +165,8 @@ def check_tuning(units: tuple[str, ...], tuning: tuple[str, ...]) -> None:
     Raises:
         ValueError: if there is one; the message names all of them.
     """
-    tuned = {_shortest(unit) for unit in tuning}
-    both = [unit for unit in units if _shortest(unit) in tuned]
+    tuned = {_channel(unit) for unit in tuning}
+    both = [unit for unit in units if _channel(unit) in tuned]
     if both:
         raise ValueError(
             "tuning_units: a unit that was used for tuning says nothing about other units; "
@@ -174,9 +175,11 @@ def check_tuning(units: tuple[str, ...], tuning: tuple[str, ...]) -> None:
         )
 
 
-def _shortest(unit: str) -> str:
+def _channel(address: str) -> object:
+    """A unit without its position and reduction: `layer3:5@center` is tuned with `layer3:5`."""
     try:
-        return str(parse_quantity(unit))
+        found = parse_quantity(address)
+        return (found.layer, found.index) if isinstance(found, Unit) else found
     except BlackboxError as error:
         raise ValueError(f"units: {error}") from error
 

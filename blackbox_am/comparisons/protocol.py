@@ -30,7 +30,7 @@ def protocol_of(plan: Plan, *, noisy: bool, images: int) -> tuple[ProtocolPart, 
         _units(plan),
         _seeds(plan),
         _random(plan),
-        _natural(images),
+        _natural(images, plan.spec.budget),
         _noise(plan, noisy),
     )
 
@@ -40,7 +40,7 @@ def _transforms(plan: Plan) -> ProtocolPart:
     if spec is None:
         return ProtocolPart("same transforms", True, "No method sees transformed stimuli.")
     names = ", ".join(one.name for one in spec.chain)
-    when = "drawn anew in each generation" if spec.redraw == "generation" else "fixed for each seed"
+    when = "drawn anew in each generation" if spec.redraw == "generation" else "the same in all"
     return ProtocolPart(
         "same transforms",
         True,
@@ -132,23 +132,37 @@ def _seeds(plan: Plan) -> ProtocolPart:
 
 
 def _random(plan: Plan) -> ProtocolPart:
-    kept = any(one.optimizer == "random" for one in plan.methods)
-    text = "A random search has the same budget." if kept else "No random search takes part."
-    return ProtocolPart("random search", kept, text)
+    found = [one for one in plan.methods if one.optimizer == "random"]
+    if not found:
+        return ProtocolPart("random search", False, "No random search takes part.")
+    if any(one.spends(plan.spec.budget) for one in found):
+        return ProtocolPart("random search", True, "A random search has the same budget.")
+    spent = ", ".join(f"{one.equivalents:,g}" for one in found)
+    return ProtocolPart(
+        "random search",
+        False,
+        f"A random search has {spent} query-equivalents, and the comparison {plan.spec.budget:,}.",
+    )
 
 
-def _natural(images: int) -> ProtocolPart:
+def _natural(images: int, budget: int) -> ProtocolPart:
     if not images:
         return ProtocolPart(
             "natural images",
             False,
             "No natural images were measured: nothing says how high these scores are.",
         )
+    fewer = (
+        f" There are fewer images than the {budget:,} query-equivalents: the best of n natural "
+        "images is the best of all."
+        if images < budget
+        else ""
+    )
     return ProtocolPart(
         "natural images",
         True,
         f"{images:,} natural images were measured once for all methods. A gain is counted from the "
-        f"best of {START_ROWS} random latents of each unit.",
+        f"best of {START_ROWS} random latents of each unit.{fewer}",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,15 @@ class Method:
     queries_per_target: int
     reference: bool = False
     unavailable: str = ""
+
+    @property
+    def equivalents(self) -> float:
+        """Query-equivalents that a run may spend."""
+        return self.cost * self.queries_per_target
+
+    def spends(self, budget: float) -> bool:
+        """Whether a run may spend `budget`, except for a remainder that is less than a row."""
+        return self.equivalents <= budget < self.equivalents + self.cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,5 +184,13 @@ class ComparisonResult:
 
     def of(self, method: str, unit: str) -> tuple[Run, ...]:
         """The runs of a method for a unit, in the order of the seeds."""
-        found = {run.seed: run for run in self.runs if (run.method, run.unit) == (method, unit)}
+        found = self._by_pair.get((method, unit), {})
         return tuple(found[seed] for seed in self.seeds if seed in found)
+
+    @cached_property
+    def _by_pair(self) -> dict[tuple[str, str], dict[int, Run]]:
+        """The runs by method and unit, and by seed."""
+        found: dict[tuple[str, str], dict[int, Run]] = {}
+        for run in self.runs:
+            found.setdefault((run.method, run.unit), {})[run.seed] = run
+        return found

@@ -58,9 +58,11 @@ def run(plan: Plan, runner: Runner) -> Compared:
 
     Raises:
         OracleError: if the first study fails, as then no other can run.
+        Conflict: if the stored studies belong to other models or natural images.
     """
     runner.begin(plan)
     ran = Ran(plan, runner.run(plan, plan.start), _natural(plan, runner), runner.identity())
+    _measure_again(ran, plan.start, ran.start, runner)
     for member in plan.members:
         _run(ran, member, runner)
     runner.end(plan)
@@ -72,16 +74,18 @@ def collected(plan: Plan, runner: Runner) -> Compared:
 
     Raises:
         InvalidSpec: if the comparison has not begun.
+        Conflict: if the stored studies belong to other models or natural images.
     """
     start = runner.stored(plan, plan.start)
     if start is None:
         raise InvalidSpec("nothing of this comparison is stored here; run it first")
     ran = Ran(plan, start, _natural(plan, runner), runner.identity())
-    for member in plan.members:
-        found = runner.stored(plan, member)
+    for member in (plan.start, *plan.members):
+        found = start if member == plan.start else runner.stored(plan, member)
         if found is None:
             continue
-        ran.found[member.name] = found
+        if member != plan.start:
+            ran.found[member.name] = found
         again = _repeated(member, found)
         kept = None if again is None else runner.stored(plan, again)
         if kept is not None:
@@ -92,11 +96,24 @@ def collected(plan: Plan, runner: Runner) -> Compared:
 def _run(ran: Ran, member: Member, runner: Runner) -> None:
     try:
         found = ran.found[member.name] = runner.run(ran.plan, member)
-        again = _repeated(member, found)
-        if again is not None:
-            ran.again[member.name] = runner.run(ran.plan, again)
     except OracleError as error:
         ran.failed[member.name] = error.message
+        partial = runner.stored(ran.plan, member)
+        if partial is not None and partial.best:
+            ran.found[member.name] = partial
+        return
+    _measure_again(ran, member, found, runner)
+
+
+def _measure_again(ran: Ran, member: Member, found: Found, runner: Runner) -> None:
+    """Measures what `member` found afresh, if its model is noisy."""
+    again = _repeated(member, found)
+    if again is None:
+        return
+    try:
+        ran.again[member.name] = runner.run(ran.plan, again)
+    except OracleError as error:
+        ran.unsure[member.name] = error.message
 
 
 def _repeated(member: Member, found: Found) -> Member | None:

@@ -106,7 +106,7 @@ def on_scale(result: ComparisonResult, method: str, scale: Scale) -> tuple[float
     """
     found = np.array(
         [scale.of(u.unit, np.array(_seeds(result, method, u.unit))) for u in result.units]
-    ).reshape(len(result.units), -1)
+    ).reshape(len(result.units), len(result.seeds))
     return median([median(row) for row in found]), *bootstrap_medians(found)
 
 
@@ -128,7 +128,9 @@ def _paired(result: ComparisonResult, method: Method, scale: Scale) -> Paired:
         if result.of(method.name, unit.unit) and result.of(result.baseline, unit.unit)
     ]
     mine, theirs = (
-        np.array([_seeds(result, name, unit.unit) for unit in units]).reshape(len(units), -1)
+        np.array([_seeds(result, name, unit.unit) for unit in units]).reshape(
+            len(units), len(result.seeds)
+        )
         for name in (method.name, result.baseline)
     )
     ours = np.array([median(row) for row in mine])

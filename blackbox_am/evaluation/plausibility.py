@@ -17,17 +17,23 @@ def strangeness(features: torch.Tensor, natural: torch.Tensor) -> torch.Tensor:
 
     Args:
         features: (N, F) of the stimuli.
-        natural: (M, F) of the natural images.
+        natural: (M, F) of the natural images; a row that is not finite is left out.
 
     Returns:
-        (N,) float64; nan if there are fewer than two natural images, or if more than half of them
-        have a twin of equal features, so that the unit would be 0.
+        (N,) float64; nan for a stimulus whose features are not finite, and for all stimuli if there
+        are fewer than two natural images, or if more than half of them have a twin of equal
+        features, so that the unit would be 0.
     """
-    reference = natural.double()
+    reference = finite_rows(natural).double()
     if len(reference) < 2:
         return features.new_full((len(features),), torch.nan, dtype=torch.float64)
     typical = nearest(reference, reference, held_out=True).quantile(0.5)
     return nearest(features.double(), reference) / torch.where(typical > 0, typical, torch.nan)
+
+
+def finite_rows(rows: torch.Tensor) -> torch.Tensor:
+    """Those of `rows` (N, F) in which every number is finite."""
+    return rows[rows.isfinite().all(1)]
 
 
 def nearest(rows: torch.Tensor, reference: torch.Tensor, *, held_out: bool = False) -> torch.Tensor:

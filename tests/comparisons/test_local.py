@@ -3,24 +3,31 @@
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from blackbox_am.catalogue import Catalogue, ImagesGiven
 from blackbox_am.comparisons import local
-from blackbox_am.comparisons.local import compare
+from blackbox_am.comparisons.local import compare, compare_as, models_of
+from blackbox_am.comparisons.planning import Examined, planned
+from blackbox_am.comparisons.problem import spec_of
 from blackbox_am.comparisons.results import ComparisonResult
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.transform_spec import TransformSpec
+from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import (
+    Conflict,
     InvalidInput,
     InvalidSpec,
     ModelChanged,
     NotFound,
     OracleFailed,
+    OracleUnavailable,
+    ShapeMismatch,
     UnknownUnit,
 )
 from blackbox_am.generators.parametric.pixels import Pixels
@@ -186,6 +193,77 @@ def test_a_noisy_model_is_measured_afresh():
     assert "16 others" in noise.text
 
 
+def test_the_start_of_a_noisy_model_is_no_maximum_of_noise():
+    oracle = toy(noise=0.3, units=6)
+    small = {"seeds": 1, "budget": 30, "methods": ["sep_cma"], "random_search": False}
+    result = compared(oracle, **small, baseline=None)
+    noiseless = compared(toy(units=6), **small, baseline=None)
+    for unit, truth in zip(result.units, noiseless.units, strict=True):
+        assert unit.start < truth.start + 0.2  # the maximum of 64 noisy values is far above
+        scores = [run.score for run in result.runs if run.unit == unit.unit]
+        assert result.best_known[unit.unit] == max(*scores, unit.start)
+
+
+class Afresh(local.LocalRunner):
+    """Fails at the fresh measurements."""
+
+    def run(self, plan, member):
+        if member not in (plan.start, *plan.members):
+            raise OracleFailed("the rig is off")
+        return super().run(plan, member)
+
+
+def test_without_fresh_measurements_a_noisy_run_has_no_score(monkeypatch):
+    monkeypatch.setattr(local, "LocalRunner", Afresh)
+    small = {"seeds": 1, "budget": 30, "methods": ["sep_cma"], "random_search": False}
+    result = compared(toy(noise=0.3), **small, baseline=None)
+    assert not result.complete
+    assert not result.best_known
+    for run in result.runs:
+        assert np.isnan(run.score)
+        assert run.best_so_far.size
+        assert "fresh measurements of a noisy model are missing (the rig is off)" in run.message
+    assert all(np.isnan(unit.start) for unit in result.units)
+    said = [text for text in result.warnings if "the rig is off" in text]
+    assert [text.partition(":")[0] for text in said] == ["sep_cma", "random latents"]
+
+
+class Away(local.LocalRunner):
+    """Is out of reach after the searches of sep_cma."""
+
+    def run(self, plan, member):
+        found = super().run(plan, member)
+        if member.method == "sep_cma":
+            raise OracleUnavailable("nobody answers")
+        return found
+
+
+def test_what_a_search_found_before_its_model_was_away_is_kept(monkeypatch):
+    small = {"seeds": 1, "budget": 30, "methods": ["sep_cma"], "baseline": None}
+    whole = compared(**small)
+    monkeypatch.setattr(local, "LocalRunner", Away)
+    result = compared(**small)
+    mine = [run for run in result.runs if run.method == "sep_cma"]
+    assert [run.score for run in mine] == [
+        run.score for run in whole.runs if run.method == "sep_cma"
+    ]
+    assert {run.message for run in mine} == {"nobody answers"}
+    assert any("nobody answers" in text for text in result.warnings)
+
+
+def test_all_studies_have_the_same_transforms():
+    spec = TransformsSpec((TransformSpec("jitter"),))
+    problem = spec_of({"oracle": "toy", "generator": "pixels", "units": ["units:0"], "seeds": 2})
+    problem = msgspec.structs.replace(problem, transforms=spec)
+    examined = [Examined(0, 4) for _ in problem.all_methods]
+    plan = planned(problem, ["units:0"], examined, None)
+    seeds = {member.spec.transforms.seed for member in (plan.start, *plan.members)}
+    assert len(seeds) == 1
+    assert None not in seeds
+    with pytest.raises(InvalidSpec, match=r"seeds: 1,000 seeds .* at most 999 studies"):
+        planned(msgspec.structs.replace(problem, seeds=1000), ["units:0"], examined, None)
+
+
 def test_a_repeated_call_measures_nothing(tmp_path, unwritten):
     oracle = Failing(toy())
     first = compared(oracle, out=tmp_path, seeds=1)
@@ -243,6 +321,43 @@ def test_a_comparison_mixes_no_models(tmp_path, unwritten):
     compared(out=tmp_path, seeds=1, budget=30)
     with pytest.raises(ModelChanged, match=r"mixes no models.*choose another folder"):
         compared(toy(seed=1), out=tmp_path, seeds=1, budget=30)
+    small = {"units": ["units:0"], "seeds": 1, "budget": 30, "baseline": "some"}
+    spec = spec_of({"oracle": "toy", "generator": "pixels", "methods": [{"name": "adam"}], **small})
+    compare_as(spec, models=models_of(spec, catalogue()), out=tmp_path)
+    other = models_of(spec, catalogue(toy(seed=1)))
+    with pytest.raises(ModelChanged, match=r"mixes no models.*choose another folder"):
+        compare_as(spec, models=other, out=tmp_path, measure=False)
+    for images in (IMAGES[::-1].copy(), IMAGES[1:]):
+        changed = models_of(spec, catalogue(images=images))
+        for measure in (True, False):
+            with pytest.raises(Conflict, match="natural images of some have changed"):
+                compare_as(spec, models=changed, out=tmp_path, measure=measure)
+
+
+def catalogue(oracle: Oracle | None = None, images: np.ndarray = IMAGES) -> Catalogue:
+    found = Catalogue()
+    found.add_oracle("toy", oracle or toy())
+    found.add_generator("pixels", Pixels(SHAPE))
+    found.add_images("some", ImagesGiven(images))
+    return found
+
+
+@pytest.mark.parametrize("name", ["second", "independent"])
+def test_models_that_do_not_fit_are_refused_before_any_search(name):
+    oracle = Failing(toy())
+    with pytest.raises(ShapeMismatch, match=f"the {name} model takes"):
+        compared(oracle, **{name: toy(stimulus_shape=(3, 4, 4))})
+    assert not oracle.served
+
+
+def test_what_cannot_be_examined_is_a_warning(monkeypatch):
+    def refuse(*given, **options):
+        raise ShapeMismatch("no fit")
+
+    monkeypatch.setattr(local, "examine", refuse)
+    result = compared(seeds=1, budget=30, methods=["adam"], random_search=False)
+    assert any("no fit" in text for text in result.warnings)
+    assert result.runs
 
 
 @pytest.mark.parametrize(

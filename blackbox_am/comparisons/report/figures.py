@@ -16,6 +16,7 @@ from blackbox_am.comparisons.scales import Scale
 from blackbox_am.comparisons.statistics import Paired
 from blackbox_am.plots.bands import Band, Panel, band_grid, band_panel
 from blackbox_am.plots.paired import Pairs, paired_strip
+from blackbox_am.plots.style import literal
 
 X_LABEL = "query-equivalents for each unit (forward pass 1, with backward pass 2)"
 NATURAL = "best natural image"
@@ -90,7 +91,7 @@ def ratio_strip(
     ]
     if not methods:
         return None
-    return paired_strip(methods, label=f"score, in percent of {result.baseline}")
+    return paired_strip(methods, label=f"score, in percent of {literal(result.baseline)}")
 
 
 def _names(result: ComparisonResult) -> list[str]:

@@ -37,7 +37,7 @@ def _against(result: ComparisonResult, method: Method, one: Paired, found: Metri
     units = one.wins + one.ties + one.losses
     if not units:
         return f"{method.name} ({kind}) and {result.baseline} have no unit in common."
-    equal = "at equal query-equivalents"
+    equal = _budgets(result, method)
     if not math.isnan(one.ratio):
         share = percent_interval(one.ratio, one.low, one.high)
         few = f", over the {one.ratios} units with a positive score" if one.ratios < units else ""
@@ -48,6 +48,8 @@ def _against(result: ComparisonResult, method: Method, one: Paired, found: Metri
         )
         share = percent_interval(gap, math.nan, math.nan)
         reached = f"closes {share} of the gap from a random start to {result.baseline} {equal}"
+        if math.isnan(gap):
+            reached = f"has no ratio to {result.baseline} {equal}: {_no_gap(result, method, found)}"
     outcome = f"it loses on {one.losses} of {counted(units, 'unit')}"
     others = [
         f"{word} on {number}" for word, number in (("wins", one.wins), ("ties", one.ties)) if number
@@ -56,12 +58,33 @@ def _against(result: ComparisonResult, method: Method, one: Paired, found: Metri
     return f"{method.name} ({kind}) {reached}; {', '.join([outcome, *others])}{tested}."
 
 
+def _no_gap(result: ComparisonResult, method: Method, found: Metrics) -> str:
+    """Why a method closes no gap between a random start and the baseline."""
+    levels = found.levels.values()
+    if any(level.gradient > level.start for level in levels):
+        return f"{method.name} found nothing"
+    if all(math.isnan(level.start) for level in levels):
+        return "the random start has no score"
+    return f"{result.baseline} found no more than a random start"
+
+
+def _budgets(result: ComparisonResult, method: Method) -> str:
+    """With which budgets a method is compared with the baseline."""
+    base = next(one for one in result.methods if one.name == result.baseline)
+    if abs(method.equivalents - base.equivalents) < max(method.cost, base.cost):
+        return "at equal query-equivalents"
+    return f"with {method.equivalents:,g} query-equivalents against {base.equivalents:,g}"
+
+
 def _without_baseline(result: ComparisonResult) -> str:
-    reasons = {method.name: method.unavailable for method in result.methods}
-    reason = reasons.get(result.baseline, "")
+    if any(run.method == result.baseline for run in result.runs):
+        return f"Only {result.baseline} was run."
+    base = [method for method in result.methods if method.name == result.baseline]
+    reason = "".join(f" ({method.unavailable})" for method in base if method.unavailable)
+    other = "gradients" if base and base[0].order else "this baseline"
     return (
-        f"The baseline {result.baseline} has no result"
-        f"{f' ({reason})' if reason else ''}, so no method is compared with gradients."
+        f"The baseline {result.baseline} has no result{reason}, so no method is compared with "
+        f"{other}."
     )
 
 

@@ -20,8 +20,8 @@ _ABOUT = {
     "of_best_known": "Score over the best that any run found for the unit in this generator.",
     "area": "Mean best-so-far score from the first common score to the budget, over the natural "
     "maximum.",
-    "equal_time_relative": "Best score within the seconds of the fastest method, over the natural "
-    "maximum.",
+    "equal_time_relative": "Best score within the seconds of the fastest method with the whole "
+    "budget, over the natural maximum.",
     "robust_relative": "Mean score under 64 random transformations, over the natural maximum.",
     "robust_share": "Mean score under 64 random transformations, over the score.",
     "plausibility": "Distance to the nearest natural image in the features of an independent "
@@ -67,7 +67,7 @@ def found_table(result: ComparisonResult, found: Metrics, scale: Scale) -> Table
             f"{scale.name} [95 %]",
             about="Median over units of the median over seeds, with its bootstrap interval.",
         ),
-        Column("over best of n natural", about=_ABOUT["over_natural_of_n"]),
+        _of_n(result),
         Column("rank among natural", about=_ABOUT["rank"]),
         Column("gap closed", about=_ABOUT["gap_closed"]),
         Column("of best known", about=_ABOUT["of_best_known"]),
@@ -197,6 +197,19 @@ def beyond_table(result: ComparisonResult, found: Metrics) -> Table:
             )
         )
     return Table(columns, tuple(rows))
+
+
+def _of_n(result: ComparisonResult) -> Column:
+    """The column of the ratio to the best of as many natural images as queries, or of all images,
+    where there are fewer.
+    """
+    images = max((unit.natural.size for unit in result.units), default=0)
+    if not images or images >= result.budget:
+        return Column("over best of n natural", about=_ABOUT["over_natural_of_n"])
+    return Column(
+        f"over best of all {images:,} natural",
+        about="Score over the best natural image: there are fewer images than queries.",
+    )
 
 
 def _named(method: Method) -> Cell:
