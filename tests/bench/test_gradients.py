@@ -1,0 +1,58 @@
+"""`bench gradients`: query-equivalents, the comparison with adam, and the loop of Lucid."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from blackbox_am.bench import gradients, lucid
+from blackbox_am.bench.problems import problem
+from blackbox_am.errors import InvalidInput
+
+
+def test_gradients_cost_twice_as_much() -> None:
+    assert gradients.rows_of("adam", {}, 1000) == 500
+    assert gradients.rows_of("estimated_gradient", {}, 1000) == 1000
+
+
+@pytest.mark.slow
+def test_the_table_has_every_optimizer_and_the_speed(tmp_path) -> None:
+    path = tmp_path / "gradients.json"
+    names = ["nadam", "sep_cma"]
+    gradients.gradients(
+        ["batch", "optimizers"], ["vit+fourier_32"], names, 1, 4, 1, 100, 1, None, path
+    )
+    lines = {line["name"]: line for line in json.loads(path.read_text())}
+    assert len(lines) == 4
+    assert lines["vit+fourier_32: 32 backward passes over one"]["ratio"] > 1
+    assert lines["vit+fourier_32, sep_cma"]["ratio"] < lines["vit+fourier_32, nadam"]["ratio"]
+
+
+def test_the_loop_of_lucid_climbs() -> None:
+    case = problem("vit+fourier_32", 1, None)
+    begun = lucid.climb(case.oracle, case.units, 1, steps=1)
+    found = lucid.climb(case.oracle, case.units, 1, steps=8)
+    assert (found > begun).all()
+
+
+def test_all_frequencies_are_as_many_as_pixels() -> None:
+    case = problem("cnn+fourier_32", 1, None)
+    assert gradients.with_all_frequencies(case).generator.space.dim == 3 * 32 * 32
+
+
+def test_the_formulas_are_those_of_lucent() -> None:
+    param = pytest.importorskip("lucent.optvis.param")
+    torch.manual_seed(1)
+    (theirs,), image = param.image(32, batch=2)
+    ours, render = lucid.spectral(2, 32, 32)
+    assert ours.shape == theirs.shape
+    with torch.no_grad():
+        ours.copy_(30 * theirs)
+        theirs.mul_(30)
+    np.testing.assert_allclose(render().detach(), image().detach(), atol=1e-5)
+
+
+def test_unknown_parts_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="unknown part 'speed'; expected batch, optimizers"):
+        gradients.gradients(["speed"])
