@@ -8,7 +8,9 @@ import torch
 
 from blackbox_am.bench import gradients, lucid
 from blackbox_am.bench.problems import problem
+from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput
+from blackbox_am.oracles.torch.torch_module import TorchModule
 
 
 def test_gradients_cost_twice_as_much() -> None:
@@ -30,10 +32,14 @@ def test_the_table_has_every_optimizer_and_the_speed(tmp_path) -> None:
 
 
 def test_the_loop_of_lucid_climbs() -> None:
-    case = problem("vit+fourier_32", 1, None)
-    begun = lucid.climb(case.oracle, case.units, 1, steps=1)
-    found = lucid.climb(case.oracle, case.units, 1, steps=8)
-    assert (found > begun).all()
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.GELU())
+    oracle = TorchModule(net, stimulus_shape=(3, 12, 16), device="cpu")
+    units = (Unit.parse("0:1@center"), Unit.parse("2:7"))
+    begun = lucid.climb(oracle, units, 2, steps=1)
+    found = lucid.climb(oracle, units, 2, steps=30)
+    assert found.shape == (4,)
+    assert (found > begun + 0.05).all()
 
 
 def test_all_frequencies_are_as_many_as_pixels() -> None:
