@@ -6,8 +6,8 @@ exports one class and whose other files all begin with an underscore: ``oracles/
 ``http``. A folder with public files is a room; its files and packages are plug-ins. Other
 distributions add plug-ins through the entry point groups ``blackbox_am.optimizers``,
 ``blackbox_am.generators``, ``blackbox_am.generators.wrappers``, ``blackbox_am.oracles``,
-``blackbox_am.oracles.wrappers``, ``blackbox_am.objectives``, ``blackbox_am.criteria`` and
-``blackbox_am.measures``. A plug-in is imported at its first use.
+``blackbox_am.oracles.wrappers``, ``blackbox_am.objectives``, ``blackbox_am.criteria``,
+``blackbox_am.measures`` and ``blackbox_am.transforms``. A plug-in is imported at its first use.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ from blackbox_am.core.objective import Objective, Product, Sum
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.parameters import parameters_of
-from blackbox_am.core.spec import CriterionSpec, ObjectiveSpec, OptimizerSpec
+from blackbox_am.core.spec import CriterionSpec, ObjectiveSpec, OptimizerSpec, from_plain
+from blackbox_am.core.transform import Transform
+from blackbox_am.core.transform_spec import TransformSpec
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec, did_you_mean
 
@@ -220,6 +222,11 @@ measures: Registry[Measure] = Registry(
     "blackbox_am.measures",
     Measure,  # type: ignore[type-abstract]
 )
+transforms: Registry[Transform] = Registry(
+    "transformation",
+    "blackbox_am.transforms",
+    Transform,  # type: ignore[type-abstract]
+)
 
 
 def measure(name: str) -> Measure:
@@ -266,7 +273,20 @@ def wrap(inner: Oracle, kind: str, parameters: dict[str, Any]) -> Wrapper:
     Raises:
         InvalidSpec: if the name or a parameter is unknown, or if a value is wrong.
     """
+    listed = parameters.get("transforms")
+    if isinstance(listed, (list, tuple)):
+        built = tuple(build_transform(from_plain(TransformSpec, one)) for one in listed)
+        parameters = parameters | {"transforms": built}
     return _around(wrappers, "oracle", inner, kind, parameters)
+
+
+def build_transform(spec: TransformSpec) -> Transform:
+    """The transformation that `spec` names.
+
+    Raises:
+        InvalidSpec: for an unknown name or parameter, or a bad value.
+    """
+    return transforms.build(spec.name, spec.parameters)
 
 
 def wrap_generator(inner: Generator, kind: str, parameters: dict[str, Any]) -> GeneratorWrapper:

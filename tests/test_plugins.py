@@ -25,6 +25,7 @@ REGISTRIES = {
     "oracles": plugins.oracles,
     "oracles/wrappers": plugins.wrappers,
     "objectives": plugins.objectives,
+    "transforms": plugins.transforms,
 }
 EVERY = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry.names()]
 

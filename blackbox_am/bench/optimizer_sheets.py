@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blackbox_am.bench.efficiency import BUDGETS, Cell, Floats, Outcome
 from blackbox_am.bench.overhead import COUNTERPART, Cost, Machine
 from blackbox_am.bench.sheets import Sheet
+from blackbox_am.core.resampling import bootstrap
 
-RESAMPLES = 2000
 GRADIENT = "adam"
 OF_GRADIENT = 0.95
 REFERENCES = ("snes", "pycma,variant=sep", "nevergrad,optimizer=DiagonalCMA")
@@ -208,20 +206,6 @@ def interval(outcome: Outcome, queries: int) -> str:
         return ""
     low, high = bootstrap(found)
     return f"{np.median(found):.3f} [{low:.2f}, {high:.2f}]"
-
-
-def bootstrap(found: NDArray[Any]) -> tuple[float, float]:
-    """The 95 % bootstrap interval of the median over units and seeds.
-
-    Each resample draws units, and for each drawn unit its seeds.
-    """
-    units, seeds = found.shape
-    random = np.random.default_rng(0)
-    unit = random.integers(units, size=(RESAMPLES, units, 1))
-    seed = random.integers(seeds, size=(RESAMPLES, units, seeds))
-    medians = np.median(found[unit, seed], axis=(1, 2))
-    low, high = np.percentile(medians, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def mean_ranks(outcomes: Sequence[Outcome], queries: int) -> dict[str, float]:

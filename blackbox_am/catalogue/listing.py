@@ -64,6 +64,11 @@ def criterion(name: str) -> PlugInListing:
     return _JOINED_CRITERIA.get(name) or PlugInListing(**_plug_in(plugins.criteria, name))
 
 
+def transform(name: str) -> PlugInListing:
+    """The registered transformation `name`."""
+    return PlugInListing(**_plug_in(plugins.transforms, name))
+
+
 def measure(name: str) -> MeasureListing:
     """The registered measure `name`. Measures have no parameters."""
     try:

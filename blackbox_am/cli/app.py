@@ -8,6 +8,7 @@ import typer
 
 from blackbox_am.bench.cli import app as bench
 from blackbox_am.cli import attack, catalog, generators, study
+from blackbox_am.cli.compare import compare
 from blackbox_am.cli.console import plain
 from blackbox_am.cli.demo import client_half, demo
 from blackbox_am.cli.failures import EXIT_CODES, Group
@@ -61,6 +62,7 @@ app.command()(run)
 app.command()(serve)
 app.command()(sample)
 app.command()(interpolate)
+app.command()(compare)
 app.command()(demo)
 app.command("demo-client", hidden=True)(client_half)
 app.add_typer(attack.app, name="attack")

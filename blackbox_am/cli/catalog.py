@@ -30,7 +30,8 @@ from blackbox_am.errors import NotFound, did_you_mean
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List optimizers, generators, oracles, objectives, criteria, measures and units.\n\n"
+    help="List optimizers, generators, oracles, objectives, criteria, transforms, measures and "
+    "units.\n\n"
     "By default those of this installation; with --server those of a server.",
 )
 
@@ -81,6 +82,20 @@ def criteria(name: Name = None, server: Server = None, as_json: options.AsJson =
     else:
         with connect(server) as client:
             found = client.criteria()
+    _show_plug_ins(found, name, as_json)
+
+
+@app.command()
+def transforms(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
+    """List random transformations of stimuli; with NAME the parameters."""
+    if server is None:
+        from blackbox_am import plugins
+        from blackbox_am.catalogue import listing
+
+        found = [listing.transform(each) for each in plugins.transforms.names()]
+    else:
+        with connect(server) as client:
+            found = client.transforms()
     _show_plug_ins(found, name, as_json)
 
 

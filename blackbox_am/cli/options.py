@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blackbox_am.core.parameters import read_setting
+from blackbox_am.core.spec import from_plain
+from blackbox_am.core.transform_spec import TransformsSpec
 from blackbox_am.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -95,6 +97,28 @@ RecheckFraction = Annotated[
         "the model is noisy, else 0.",
     ),
 ]
+Transforms = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--transform",
+        metavar="NAME[,PARAMETER=VALUE...]",
+        help="The model sees randomly transformed copies of each stimulus, such as "
+        "`jitter,amount=0.1`; see `blackbox-am catalog transforms`. Repeat the option for several "
+        "transformations, in the order of their application.",
+    ),
+]
+Copies = Annotated[
+    int | None,
+    typer.Option("--copies", min=1, help="Transformed copies of each stimulus; default 8."),
+]
+Redraw = Annotated[
+    str,
+    typer.Option(
+        "--redraw",
+        metavar="fixed|generation",
+        help="Draw the transformations once for the whole search, or anew in each generation.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 
 
@@ -111,6 +135,42 @@ def parameters_of(settings: Sequence[str] | None) -> dict[str, Any]:
             raise InvalidInput(f"--set {setting}: expected NAME=VALUE, such as population=40")
         parameters[found[0]] = found[1]
     return parameters
+
+
+def transforms_of(
+    given: Sequence[str] | None, copies: int | None, redraw: str
+) -> TransformsSpec | None:
+    """Parse `NAME,PARAMETER=VALUE,...` transformations.
+
+    Raises:
+        InvalidInput: if a part has no `=`, if copies are asked for without a transformation, or for
+            another `redraw`.
+    """
+    if not given:
+        if copies is not None or redraw != "fixed":
+            raise InvalidInput(
+                "--copies, --redraw: there are no transformed copies without a transformation; add "
+                "--transform, such as --transform jitter"
+            )
+        return None
+    chain = []
+    for text in given:
+        name, *settings = text.split(",")
+        found = [read_setting(setting) for setting in settings]
+        if None in found:
+            raise InvalidInput(f"--transform {text}: expected NAME,PARAMETER=VALUE,...")
+        values = {one[0]: _number(one[1]) for one in found if one is not None}
+        chain.append({"name": name, "parameters": values})
+    plain = {"chain": chain, "redraw": redraw} | ({} if copies is None else {"copies": copies})
+    return from_plain(TransformsSpec, plain)
+
+
+def _number(value: Any) -> Any:
+    """`.1` as a number, which it is not in JSON."""
+    try:
+        return float(value) if isinstance(value, str) and value[:1] in ".-+" else value
+    except ValueError:
+        return value
 
 
 def catalogue_of(config: Path | None) -> Catalogue:

@@ -15,6 +15,7 @@ from blackbox_am.cli.failures import interrupted
 from blackbox_am.cli.progress import StudyView
 from blackbox_am.cli.results import best_plain, best_table, progress_plain, save_montage
 from blackbox_am.core.penalties import read_penalties
+from blackbox_am.core.spec import to_plain
 from blackbox_am.core.types import StudyState
 
 _BUDGET = ("queries_per_target", "seconds", "target_score", "patience")
@@ -42,6 +43,9 @@ def run(
     seed: options.Seed = 0,
     start: options.Start = None,
     baseline: options.Baseline = "none",
+    transforms: options.Transforms = None,
+    copies: options.Copies = None,
+    redraw: options.Redraw = "fixed",
     recheck_fraction: options.RecheckFraction = None,
     store: Annotated[
         str,
@@ -100,6 +104,7 @@ def run(
         "start": start,
         "baseline": None if baseline == "none" else baseline,
         "recheck_fraction": recheck_fraction,
+        "transforms": options.transforms_of(transforms, copies, redraw),
     }
     if penalty:
         request["penalties"] = read_penalties(penalty)
@@ -138,6 +143,6 @@ def _id_of(request: dict[str, Any]) -> str:
     The id does not depend on the model behind the oracle's name: the study itself records the
     model.
     """
-    search = {name: value for name, value in request.items() if name not in _BUDGET}
+    search = {name: to_plain(value) for name, value in request.items() if name not in _BUDGET}
     text = json.dumps(search, sort_keys=True).encode()
     return f"run-{hashlib.blake2b(text, digest_size=5).hexdigest()}"

@@ -76,6 +76,14 @@ class Catalog:
             for message in self._list(stub, catalog_pb.ListCriteriaRequest, "criteria")
         ]
 
+    def transforms(self) -> list[PlugInListing]:
+        """The random transformations that the server has, with their parameters."""
+        stub = self._connection.catalog.ListTransforms
+        return [
+            listings.plug_in_from_proto(message)
+            for message in self._list(stub, catalog_pb.ListTransformsRequest, "transforms")
+        ]
+
     def measures(self) -> list[MeasureListing]:
         """The measures of the stimulus that the server has."""
         stub = self._connection.catalog.ListMeasures

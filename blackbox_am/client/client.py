@@ -24,6 +24,7 @@ from blackbox_am.core.spec import (
     StudySpec,
 )
 from blackbox_am.core.tensors import npy_of
+from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec
 from blackbox_am.core.types import StudyProgress, StudyState
 from blackbox_am.rpc import names, pages, progress, specs
 from blackbox_am.rpc.api import check_version
@@ -91,6 +92,8 @@ class Client(Catalog):
         seed: int | None = None,
         start: str | NDArray[Any] | None = None,
         baseline: Baseline = None,
+        transforms: TransformsSpec | Sequence[str | TransformSpec] | None = None,
+        copies: int | None = None,
         recheck_fraction: float | None = None,
         study_id: str | None = None,
         labels: dict[str, str] | None = None,
@@ -122,6 +125,9 @@ class Client(Catalog):
             baseline: natural images that the oracle observes first: a set of the server by its name
                 such as `shipped`, a folder of images on this machine, an array of images
                 (N, channels, height, width) or stimuli (N, *stimulus), or a `BaselineSpec`.
+            transforms: random transformations under which the oracle sees each stimulus: names or
+                `TransformSpec`, in the order of their application, or a `TransformsSpec`.
+            copies: number of transformed copies of each stimulus; 8 if None.
             recheck_fraction: fraction of `queries_per_target` that measures the best candidates
                 again at the end; None is 0.1 on a noisy oracle, else 0.
             study_id: a small letter, then small letters, digits, hyphens; 63 at most. The
@@ -155,6 +161,8 @@ class Client(Catalog):
             seed=seed,
             start=start,
             baseline=baseline_spec(self._connection, baseline, oracle),
+            transforms=transforms,
+            copies=copies,
             recheck_fraction=recheck_fraction,
             labels=labels,
             keep_latents=keep_latents,

@@ -29,6 +29,7 @@ from blackbox_am.core.spec import BaselineSpec
 from blackbox_am.core.types import OracleInfo, StudyProgress, StudyState
 from blackbox_am.errors import (
     InvalidInput,
+    InvalidSpec,
     NotFound,
     OracleFailed,
     Unsupported,
@@ -62,8 +63,15 @@ def compare(
     Raises:
         NotFound: if the server lacks the oracle or the generator.
         OracleFailed: if the study of the start failed.
+        InvalidSpec: for natural images in a comparison with transforms.
         BlackboxError: as `comparisons.local.compare`.
     """
+    if natural is not None and spec.transforms is not None:
+        raise InvalidSpec(
+            "baseline: a server does not transform natural images that a client shows to its "
+            'model; leave them out (baseline = ""), or compare in this process',
+            field="baseline",
+        )
     runner = RemoteRunner(client, spec, natural, on_progress)
     plan = plan_of(spec, runner)
     return run(plan, runner) if measure else collected(plan, runner)

@@ -21,6 +21,7 @@ from blackbox_am.core.spec import (
     start_spec,
     to_plain,
 )
+from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec, transforms_plain
 from blackbox_am.errors import InvalidInput
 from blackbox_am.rpc import specs
 from blackbox_am.v1 import study_pb2 as pb
@@ -43,6 +44,8 @@ def study_message(
     seed: int | None = None,
     start: str | NDArray[Any] | None = None,
     baseline: str | BaselineSpec | None = None,
+    transforms: TransformsSpec | Sequence[str | TransformSpec] | None = None,
+    copies: int | None = None,
     recheck_fraction: float | None = None,
     labels: dict[str, str] | None = None,
     keep_latents: str = "best",
@@ -74,6 +77,7 @@ def study_message(
             "seed": seed or 0,
             "start": to_plain(start_spec(start)),
             "baseline": {"images": baseline} if isinstance(baseline, str) else to_plain(baseline),
+            "transforms": transforms_plain(transforms, copies),
             "labels": labels or {},
             "keep_latents": keep_latents,
         },

@@ -19,9 +19,12 @@ from blackbox_am.comparisons.local_runner import LocalRunner, Models
 from blackbox_am.comparisons.problem import ComparisonSpec, MethodSpec, spec_of
 from blackbox_am.comparisons.results import ComparisonResult
 from blackbox_am.comparisons.run import Compared, collected, plan_of, run
+from blackbox_am.comparisons.saving import write_all
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import to_plain
+from blackbox_am.core.transform import Transform
+from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec, transforms_plain
 from blackbox_am.core.types import StudyProgress
 from blackbox_am.errors import OracleError
 from blackbox_am.stores import SQLStore
@@ -51,6 +54,9 @@ def compare(
     baseline: str | Path | NDArray[Any] | None = "shipped",
     baseline_rows: int = 200,
     recheck_fraction: float | None = None,
+    transforms: TransformsSpec | Sequence[str | TransformSpec | Transform] | None = None,
+    copies: int | None = None,
+    reference_seeds: int = 1,
     second: Oracle | str | None = None,
     independent: Oracle | str | None = None,
     out: str | Path | None = None,
@@ -85,7 +91,8 @@ def compare(
         baseline: natural images, as for `maximise`: the name of a set, a folder or an array; None
             for none.
         baseline_rows: largest number of images of a set.
-        recheck_fraction: as of `maximise`.
+        recheck_fraction, transforms, copies: as of `maximise`, the same for all methods.
+        reference_seeds: number of seeds of the references, such as the random search.
         second: another model, to which what was found is shown (transfer).
         independent: a model whose features say how natural a stimulus is (plausibility).
         out: folder for the journal, the results and the report; None keeps nothing.
@@ -119,6 +126,8 @@ def compare(
         "baseline": "" if natural is None else natural.images or "",
         "baseline_rows": baseline_rows,
         "recheck_fraction": recheck_fraction,
+        "transforms": transforms_plain(transforms, copies),
+        "reference_seeds": reference_seeds,
         "second": _named(second),
         "independent": _named(independent),
     }
@@ -168,11 +177,14 @@ def compare_as(
         runner = LocalRunner(models, opened, on_progress, on_message)
         plan = plan_of(spec, runner)
         compared = run(plan, runner) if measure else collected(plan, runner)
-    return _examined(compared, models)
+    result = examined(compared, models)
+    if out is not None:
+        write_all(result, out)
+    return result
 
 
-def _examined(compared: Compared, models: Models) -> ComparisonResult:
-    """The result with the measurements of what was found, as far as the models answer."""
+def examined(compared: Compared, models: Models) -> ComparisonResult:
+    """The result with the measurements of what was found; a model that fails is a warning."""
     natural, result = compared.natural.stimuli, compared.result
     try:
         return examine(
@@ -188,8 +200,20 @@ def _examined(compared: Compared, models: Models) -> ComparisonResult:
         return replace(result, warnings=(*result.warnings, text))
 
 
-def models_of(spec: ComparisonSpec, catalogue: Catalogue, device: str = "auto") -> Models:
+def models_of(
+    spec: ComparisonSpec,
+    catalogue: Catalogue,
+    device: str = "auto",
+    *,
+    oracle: Oracle | None = None,
+) -> Models:
     """The models that a specification names.
+
+    Args:
+        spec: the comparison.
+        catalogue: the catalogue in which names are looked up.
+        device: `cpu`, `cuda`, or `auto`.
+        oracle: the model, in place of that of the catalogue.
 
     Raises:
         NotFound: for a name that is not in the catalogue; the message lists similar names.
@@ -198,7 +222,7 @@ def models_of(spec: ComparisonSpec, catalogue: Catalogue, device: str = "auto") 
     device = local.resolve_device(device)
     maker = catalogue.generator(spec.generator)
     return Models(
-        catalogue.oracle(spec.oracle),
+        oracle or catalogue.oracle(spec.oracle),
         maker,
         catalogue.images(spec.baseline) if spec.baseline else None,
         "",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from blackbox_am.catalogue import Catalogue, Images
 from blackbox_am.comparisons import journal
 from blackbox_am.comparisons.planning import (
@@ -24,13 +27,14 @@ from blackbox_am.core.linear_algebra import numerics
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import BaselineSpec, OptimizerSpec, StudySpec
 from blackbox_am.core.types import OracleInfo, StudyProgress
-from blackbox_am.errors import InvalidInput, NotFound, Unsupported
+from blackbox_am.errors import InvalidInput, ModelChanged, NotFound, Unsupported
 from blackbox_am.groups.spec import member_id
 from blackbox_am.plugins import build_optimizer
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import local, reports
 from blackbox_am.studies.baselines import natural_stimuli
 from blackbox_am.studies.resolving import Request, resolve
+from blackbox_am.studies.transforming import transformed
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,14 @@ class Models:
     independent: Oracle | None
     catalogue: Catalogue
     device: str
+
+    def stimuli(self, spec: ComparisonSpec) -> NDArray[np.float32] | None:
+        """(N, *stimulus) the natural images of a comparison; None for none."""
+        if self.images is None:
+            return None
+        baseline = BaselineSpec(images=spec.baseline or "given", rows=spec.baseline_rows)
+        shown = natural_stimuli(baseline, self.images, self.generator.stimulus_shape)
+        return shown.cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -117,18 +129,25 @@ class LocalRunner:
     def run(self, plan: Plan, member: Member) -> Found:
         """See `Runner.run`."""
         stage, models = stage_of(plan, member), self.models
-        local.run(
-            member.spec,
-            oracle=models.oracle,
-            generator=models.generator,
-            store=self.store,
-            study_id=member_id(plan.group_id, member.name),
-            device=models.device,
-            network=models.catalogue.oracle,
-            images=models.images,
-            on_generation=lambda progress: self.on_progress(stage, progress),
-            on_message=self.on_message,
-        )
+        try:
+            local.run(
+                member.spec,
+                oracle=models.oracle,
+                generator=models.generator,
+                store=self.store,
+                study_id=member_id(plan.group_id, member.name),
+                device=models.device,
+                network=models.catalogue.oracle,
+                images=models.images,
+                on_generation=lambda progress: self.on_progress(stage, progress),
+                on_message=self.on_message,
+            )
+        except ModelChanged as error:
+            raise ModelChanged(
+                "a comparison mixes no models, and this one began with another one "
+                f"({error.message.partition('. ')[0]}); choose another folder",
+                field="oracle",
+            ) from error
         found = self.stored(plan, member)
         assert found is not None  # the study has just run
         return found
@@ -149,21 +168,18 @@ class LocalRunner:
 
     def natural(self, plan: Plan) -> Natural | None:
         """See `Runner.natural`."""
-        baseline, images = plan.start.spec.baseline, self.models.images
-        if baseline is None or images is None:
-            return None
+        stimuli = self.models.stimuli(plan.spec)
         study = reports.load(self.store, member_id(plan.group_id, plan.start.name))
-        if study.natural is None:
+        if stimuli is None or study.natural is None:
             return None
-        shape = self.models.generator.stimulus_shape
-        return Natural(study.natural, natural_stimuli(baseline, images, shape).cpu().numpy())
+        return Natural(study.natural, stimuli)
 
     def _request(self, spec: StudySpec) -> Request:
         models = self.models
         return Request(
             spec=spec,
             generator=models.generator,
-            oracle=models.oracle,
+            oracle=transformed(models.oracle, spec),
             network=models.catalogue.oracle,
             device=models.device,
             images=models.images,

@@ -130,8 +130,8 @@ def planned(
     members = tuple(
         _member(method.name, seed, study_spec(spec, units, method, seed))
         for seed in spec.all_seeds
-        for method in methods
-        if not method.unavailable
+        for method, asked in zip(methods, spec.all_methods, strict=True)
+        if not method.unavailable and seed in spec.seeds_of(asked)
     )
     start = _member("", spec.all_seeds[0], start_spec(spec, units, baseline))
     starts = {
@@ -188,6 +188,7 @@ def study_spec(spec: ComparisonSpec, units: Sequence[str], method: Method, seed:
         oracle=spec.oracle,
         optimizer=OptimizerSpec(method.optimizer, dict(method.parameters)),
         seed=seed,
+        transforms=spec.transforms,
     )
 
 
@@ -203,6 +204,7 @@ def start_spec(
         optimizer=OptimizerSpec("random", {"population": START_ROWS}),
         seed=spec.all_seeds[0],
         baseline=baseline,
+        transforms=spec.transforms,
     )
 
 

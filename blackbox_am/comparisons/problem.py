@@ -9,6 +9,7 @@ import msgspec
 
 from blackbox_am.core.quantities import parse_quantity
 from blackbox_am.core.spec import MAX_BASELINE_ROWS, MAX_QUERIES, from_plain
+from blackbox_am.core.transform_spec import TransformsSpec
 from blackbox_am.errors import BlackboxError, InvalidSpec, did_you_mean
 
 VERSION = 1
@@ -75,6 +76,9 @@ class ComparisonSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
         baseline_rows: largest number of natural images, evenly spaced in the set.
         recheck_fraction: fraction of each search's budget that measures its best candidates again;
             None is 0.1 for a noisy model, else 0.
+        transforms: random transformations under which the model sees stimuli, the same for all
+            methods; none if None.
+        reference_seeds: number of seeds of the references, the first ones of `seeds`.
         second: name of another model, to which found stimuli are shown (transfer); empty for none.
         independent: name of a model whose features say how natural a stimulus is; empty for none.
     """
@@ -95,6 +99,8 @@ class ComparisonSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     baseline: str = "shipped"
     baseline_rows: Annotated[int, msgspec.Meta(ge=1, le=MAX_BASELINE_ROWS)] = 200
     recheck_fraction: Annotated[float, msgspec.Meta(ge=0, lt=1)] | None = None
+    transforms: TransformsSpec | None = None
+    reference_seeds: Annotated[int, msgspec.Meta(ge=1)] = 1
     second: str = ""
     independent: str = ""
 
@@ -110,6 +116,10 @@ class ComparisonSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     def all_seeds(self) -> tuple[int, ...]:
         """The S seeds."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    def seeds_of(self, method: MethodSpec) -> tuple[int, ...]:
+        """The seeds with which a method runs."""
+        return self.all_seeds[: self.reference_seeds] if method.reference else self.all_seeds
 
     @property
     def all_methods(self) -> tuple[MethodSpec, ...]:

@@ -23,6 +23,7 @@ def protocol_of(plan: Plan, *, noisy: bool, images: int) -> tuple[ProtocolPart, 
             f"All methods search the latent space of {plan.spec.generator}, within the same "
             "bounds, and begin at samples of its prior.",
         ),
+        _transforms(plan),
         _budgets(plan),
         _restarts(plan),
         _tuning(plan),
@@ -31,6 +32,20 @@ def protocol_of(plan: Plan, *, noisy: bool, images: int) -> tuple[ProtocolPart, 
         _random(plan),
         _natural(images),
         _noise(plan, noisy),
+    )
+
+
+def _transforms(plan: Plan) -> ProtocolPart:
+    spec = plan.spec.transforms
+    if spec is None:
+        return ProtocolPart("same transforms", True, "No method sees transformed stimuli.")
+    names = ", ".join(one.name for one in spec.chain)
+    when = "drawn anew in each generation" if spec.redraw == "generation" else "fixed for each seed"
+    return ProtocolPart(
+        "same transforms",
+        True,
+        f"All methods see the mean of {spec.copies} transformed copies of a stimulus ({names}, "
+        f"{when}); a query-equivalent is {spec.copies} rows of the model.",
     )
 
 
@@ -107,10 +122,13 @@ def _units(plan: Plan) -> ProtocolPart:
 
 
 def _seeds(plan: Plan) -> ProtocolPart:
-    seeds = len(plan.spec.all_seeds)
+    seeds, less = len(plan.spec.all_seeds), plan.spec.reference_seeds
+    shown = f", and {_number(less, 'seed')} for each reference" if less < seeds else ""
     kept = seeds >= LEAST_SEEDS
     few = "" if kept else f"; the protocol asks for {LEAST_SEEDS}"
-    return ProtocolPart("seeds", kept, f"{_number(seeds, 'seed')} for each unit and method{few}.")
+    return ProtocolPart(
+        "seeds", kept, f"{_number(seeds, 'seed')} for each unit and method{shown}{few}."
+    )
 
 
 def _random(plan: Plan) -> ProtocolPart:
@@ -143,13 +161,13 @@ def _noise(plan: Plan, noisy: bool) -> ProtocolPart:
         return ProtocolPart(
             "noise",
             False,
-            "The model is noisy, and recheck_fraction is 0: stimuli were chosen by the best of "
+            "Scores are noisy, and recheck_fraction is 0: stimuli were chosen by the best of "
             f"noisy scores. Each was measured {REPEATS} times more for its reported score.",
         )
     return ProtocolPart(
         "noise",
         True,
-        "The model is noisy: fresh measurements within the budget choose each stimulus, and "
+        "Scores are noisy: fresh measurements within the budget choose each stimulus, and "
         f"{REPEATS} others outside of the budget give the reported score and its standard error.",
     )
 

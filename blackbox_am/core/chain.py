@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -10,6 +13,46 @@ import torch
 from blackbox_am.core.images import center_crop
 from blackbox_am.core.rng import position_seed
 from blackbox_am.core.transform import Affine, Draw, Drawn, Transform, resampling
+
+
+@dataclass(frozen=True)
+class Position:
+    """The place of a batch in its study, for draws that are made anew in each generation.
+
+    Attributes:
+        generation: the generation; -1 outside of generations, for natural images and tests.
+        rows: for each row of the batch the number of its own draws. None if all rows have the same
+            draws, with which they can be compared.
+    """
+
+    generation: int = -1
+    rows: tuple[int, ...] | None = None
+
+    def only(self, chosen: torch.Tensor) -> Position:
+        """The position of the rows of a batch for which `chosen` (N,) bool is true."""
+        if self.rows is None:
+            return self
+        pairs = zip(self.rows, chosen.tolist(), strict=False)  # behind the rows there is padding
+        return Position(self.generation, tuple(row for row, good in pairs if good))
+
+
+OUTSIDE = Position()
+_position: ContextVar[Position] = ContextVar("position")
+
+
+@contextmanager
+def drawn_at(position: Position) -> Iterator[None]:
+    """Inside this context, oracles draw the transformations of `position`."""
+    token = _position.set(position)
+    try:
+        yield
+    finally:
+        _position.reset(token)
+
+
+def position() -> Position:
+    """The position of the batch that is observed."""
+    return _position.get(OUTSIDE)
 
 
 @dataclass(frozen=True)
@@ -48,7 +91,7 @@ class Chain:
 
         Args:
             stimulus_shape: (channels, height, width) or (channels, length).
-            generation: 0 or above.
+            generation: 0 or above; -1 outside of generations.
             copy: number of the copy of the stimulus.
         """
         channels, *size = stimulus_shape

@@ -79,6 +79,13 @@ class Generator(Identified, ABC):
         del targets
         return None
 
+    def input_digests(self, targets: int) -> tuple[str, ...]:
+        """For each of `targets` targets a digest of its input, which the target's random numbers
+        depend on; empty if the generator has no inputs.
+        """
+        del targets
+        return ()
+
     def latent_limits(self, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
         """For rows of targets (N,) the least and the greatest latents, each (N or 1, D), beyond
         which the range of a stimulus cuts a change off; None where a coordinate has no such limits.

@@ -74,6 +74,9 @@ class GeneratorWrapper(Generator):
     def render_targets(self, latents: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return self.changed(self.inner.render_targets(latents, targets))
 
+    def input_digests(self, targets: int) -> tuple[str, ...]:
+        return tuple(self.inner.input_digests(targets))
+
     def references(self, targets: torch.Tensor) -> torch.Tensor | None:
         found: torch.Tensor | None = self.inner.references(targets)
         return None if found is None else self.changed(found)

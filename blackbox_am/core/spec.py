@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from blackbox_am.core import tensors
 from blackbox_am.core.explaining import explain
 from blackbox_am.core.quantities import parse_quantity
+from blackbox_am.core.transform_spec import TransformsSpec
 from blackbox_am.errors import InvalidSpec
 
 MAX_QUERIES = 10**9
@@ -276,6 +277,7 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         seed: seed of all random numbers of the study.
         start: latents of the start; the prior if None.
         baseline: natural images to observe before the search; none if None.
+        transforms: random transformations under which the oracle sees stimuli; none if None.
         keep_latents: latents in the journal: the `best` of each target, or `all`.
         labels: free key-value pairs for the caller.
     """
@@ -290,6 +292,7 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] = 0
     start: StartSpec | None = None
     baseline: BaselineSpec | None = None
+    transforms: TransformsSpec | None = None
     keep_latents: Literal["best", "all"] = "best"
     labels: dict[str, str] = msgspec.field(default_factory=dict)
 
@@ -307,6 +310,11 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             raise ValueError(
                 "a study over a bare space has no stimuli for an oracle; "
                 "name a generator, or leave the oracle out and evaluate with ask and tell"
+            )
+        if self.transforms is not None and self.oracle is None:
+            raise ValueError(
+                "transforms: stimuli are transformed where the oracle is asked, and clients "
+                "evaluate this study; leave the transforms out, and transform on your side"
             )
 
 

@@ -27,7 +27,7 @@ class Draw:
     Attributes:
         channels, height, width: of the canvas. A series (channels, length) is a canvas of height 1.
         numbers: random numbers on the CPU, which follow from the position of the draw.
-        generation: of the study, for transformations with a schedule.
+        generation: of the study, for transformations with a schedule; -1 outside of generations.
     """
 
     channels: int
@@ -61,6 +61,11 @@ class Transform(ABC):
     """The name of the plug-in, which is the name of its file."""
     images_only: ClassVar[bool] = False
     """Whether series cannot be changed in this way."""
+
+    @property
+    def has_schedule(self) -> bool:
+        """Whether draws depend on the generation in another way than by their random numbers."""
+        return False
 
     @abstractmethod
     def draw(self, draw: Draw) -> Drawn:
@@ -149,6 +154,14 @@ def source_grid(matrix: torch.Tensor, height: int, width: int) -> torch.Tensor:
     from_x = inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2]
     from_y = inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2]
     return torch.stack([from_x * 2 / width, from_y * 2 / height], dim=-1)[None]
+
+
+def scheduled(first: float, last: float, over: int, generation: int) -> float:
+    """The value in `generation` of a parameter that goes from `first` to `last` within `over`
+    generations, in equal steps, and then stays; always `first` if `over` is 0.
+    """
+    share = min(max(generation, 0) / over, 1.0) if over else 0.0
+    return first + (last - first) * share
 
 
 def check_fill(fill: float) -> None:

@@ -23,11 +23,16 @@ class Rows:
         latents: (R, D), R at least 1.
         targets: (R,) int64, the number of each row's target in the study.
         rows: (R,) int64, the number of each row in its target's generation.
+        generation: of the study, for oracles that transform stimuli anew in each generation.
+        apart: whether such oracles make draws of its own for each row, because the rows are
+            repeated measurements.
     """
 
     latents: torch.Tensor
     targets: NDArray[np.int64]
     rows: NDArray[np.int64]
+    generation: int = 0
+    apart: bool = False
 
     @classmethod
     def of(
@@ -35,6 +40,9 @@ class Rows:
         latents: torch.Tensor,
         targets: Sequence[int],
         wanted: NDArray[np.bool_] | None = None,
+        *,
+        generation: int = 0,
+        apart: bool = False,
     ) -> Rows:
         """The wanted rows of a generation, target by target.
 
@@ -42,6 +50,7 @@ class Rows:
             latents: (K, P, D).
             targets: the number of each of the K targets.
             wanted: (K, P) bool, the rows to measure; None for all rows.
+            generation, apart: as the attributes.
 
         Raises:
             ShapeMismatch: for latents of another shape, or where no row is wanted.
@@ -60,7 +69,7 @@ class Rows:
         flat = latents.flatten(0, 1)
         if len(places) < len(flat):
             flat = flat[torch.from_numpy(places * shape[1] + rows).to(flat.device)]
-        return cls(flat, np.asarray(targets, np.int64)[places], rows)
+        return cls(flat, np.asarray(targets, np.int64)[places], rows, generation, apart)
 
     def __len__(self) -> int:
         return len(self.latents)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from blackbox_am.core.batches import BatchSizes, in_fixed_batches
+from blackbox_am.core.chain import Position, drawn_at, position
 from blackbox_am.core.criterion import Criterion
 from blackbox_am.core.generator import Generator, check_fit, check_latent_shape, check_targets
 from blackbox_am.core.layout import Layout, layouts_of
@@ -141,12 +142,10 @@ class LocalEvaluator:
         targets = torch.from_numpy(rows.targets)
         values, slopes = [], []
         with metering() as meter:
-            for latents, mine in zip(
-                torch.split(rows.latents.detach(), size),
-                torch.split(targets, size),
-                strict=True,
-            ):
-                with self._memory():
+            for start in range(0, len(rows), size):
+                piece = slice(start, start + size)
+                latents, mine = rows.latents[piece].detach(), targets[piece]
+                with self._memory(), drawn_at(_position(rows, piece)):
                     if gradients:
                         table, slope = self._backward.over(self._climb, latents, mine, size)
                         slopes.append(slope)
@@ -202,6 +201,11 @@ class LocalEvaluator:
         good = finite.nonzero().squeeze(1)
         if len(good) == len(stimuli):
             return self._ask(stimuli)
+        with drawn_at(position().only(finite)):
+            return self._ask_good(stimuli, good)
+
+    def _ask_good(self, stimuli: torch.Tensor, good: torch.Tensor) -> torch.Tensor:
+        """The values of the stimuli at the places `good`, and nan for the others."""
         answer = torch.full(
             (len(stimuli), len(self._table.units)), torch.nan, dtype=torch.float64
         ).to(stimuli.device)
@@ -221,10 +225,12 @@ class LocalEvaluator:
         """The table (N, Q + 1), and gradients (N, D) of each row's own score."""
         with torch.enable_grad():
             leaves = latents.clone().requires_grad_()
-            table = self._observe(leaves, targets, size)
+            with metering() as forward:
+                table = self._observe(leaves, targets, size)
             total = self._table.total_score(table, targets)
             (slopes,) = torch.autograd.grad(total, leaves)
-        count(Accounting(backward_rows=size))
+        seen = forward.total.rows - forward.total.retried_rows
+        count(Accounting(backward_rows=seen))
         return table, slopes
 
     @cached_property
@@ -252,6 +258,11 @@ class LocalEvaluator:
                 f"a batch of {self.batch_size} candidates does not fit into the device's "
                 "memory; give the oracle a smaller batch_size"
             ) from error
+
+
+def _position(rows: Rows, piece: slice) -> Position:
+    """The position of a batch, for oracles that transform stimuli anew in each generation."""
+    return Position(rows.generation, tuple(rows.rows[piece].tolist()) if rows.apart else None)
 
 
 def _different_values(found: Observation) -> int:

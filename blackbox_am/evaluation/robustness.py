@@ -108,7 +108,7 @@ def _observed(
                 answer = torch.cat([ask(rows) for rows in torch.split(shown, batch_size)])
             else:
                 answer = in_fixed_batches(ask, shown, batch_size)
-            answers.append(answer.unflatten(0, (-1, len(piece))))
+            answers.append(answer.reshape(len(shown) // len(piece), len(piece), answer.shape[1]))
         found.append(torch.cat(answers).transpose(0, 1))
     return torch.cat(found).cpu().numpy()
 

@@ -1,10 +1,10 @@
-"""Reports as HTML pages that need no other file: no script, no font, no picture from elsewhere.
+"""Reports as HTML pages that need no other file: no script, font or picture from elsewhere.
 
 `page` fills the templates in `templates/`, and `embedding` turns pictures and figures into data
 URIs. Templates escape every text, because names of files, classes and models come from others.
 """
 
 from blackbox_am.reports.embedding import data_uri, figure_png, figure_svg, png, shrunk
-from blackbox_am.reports.page import render
+from blackbox_am.reports.page import render, render_script
 
-__all__ = ["data_uri", "figure_png", "figure_svg", "png", "render", "shrunk"]
+__all__ = ["data_uri", "figure_png", "figure_svg", "png", "render", "render_script", "shrunk"]

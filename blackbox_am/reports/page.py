@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from blackbox_am.version import __version__
 
@@ -24,6 +27,15 @@ def render(template: str, **values: Any) -> str:
         values: what the template shows.
     """
     return _environment().get_template(template).render(version=__version__, **values)
+
+
+def render_script(name: str) -> tuple[Markup, str]:
+    """A script of `templates/` for a page, and the source of it that the page's security policy
+    must allow: its digest, so that a browser runs this script and no other.
+    """
+    text = (TEMPLATES / name).read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Markup(text), f"'sha256-{digest}'"  # noqa: S704  # a file of the package
 
 
 @cache

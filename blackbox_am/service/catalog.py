@@ -109,6 +109,17 @@ class CatalogService(CatalogServiceServicer):
         return pb.ListCriteriaResponse(criteria=page, next_page_token=token)
 
     @unary_model
+    def ListTransforms(  # noqa: N802
+        self, request: pb.ListTransformsRequest
+    ) -> pb.ListTransformsResponse:
+        page, token = _page(
+            request,
+            plugins.transforms.names(),
+            lambda name: listings.plug_in_to_proto(listing.transform(name)),
+        )
+        return pb.ListTransformsResponse(transforms=page, next_page_token=token)
+
+    @unary_model
     def ListMeasures(  # noqa: N802
         self, request: pb.ListMeasuresRequest
     ) -> pb.ListMeasuresResponse:
@@ -220,6 +231,7 @@ def _page(
     request: pb.ListOptimizersRequest
     | pb.ListObjectivesRequest
     | pb.ListCriteriaRequest
+    | pb.ListTransformsRequest
     | pb.ListMeasuresRequest
     | pb.ListGeneratorsRequest
     | pb.ListOraclesRequest,

@@ -12,6 +12,7 @@ from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.reopening import check_models, model_changes
 from blackbox_am.studies.resolving import Request, check_adopted
 from blackbox_am.studies.starts import source_of
+from blackbox_am.studies.transforming import transformed
 
 
 def request_of(backend: Backend, spec: StudySpec) -> Request:
@@ -23,7 +24,7 @@ def request_of(backend: Backend, spec: StudySpec) -> Request:
     return Request(
         spec=spec,
         generator=backend.generator_of(spec),
-        oracle=None if spec.oracle is None else backend.oracle(spec.oracle),
+        oracle=transformed(None if spec.oracle is None else backend.oracle(spec.oracle), spec),
         network=backend.oracle,
         device=backend.device,
         source=source_of(spec, backend.store),

@@ -38,6 +38,7 @@ from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.measuring import evaluator_of
 from blackbox_am.studies.reopening import check_models
 from blackbox_am.studies.resolving import Request
+from blackbox_am.studies.transforming import transformed
 
 log = logging.getLogger(__name__)
 
@@ -228,7 +229,7 @@ class Workers:
         request = Request(
             spec=spec,
             generator=self._generator(spec),
-            oracle=self._oracle(spec.oracle),
+            oracle=transformed(self._oracle(spec.oracle), spec),
             network=self._oracle,
             images=self._images(spec),
             device=self._registry.device,

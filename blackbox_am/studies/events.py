@@ -39,6 +39,7 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
         numerics: the processor and the mode of linear algebra at the beginning. With other values,
             last bits may differ.
         spent: account of the oracle's calls before the search, which test its repeatability.
+        input_digests: for each target a digest of its input; empty without inputs.
     """
 
     spec: StudySpec
@@ -54,6 +55,7 @@ class Created(msgspec.Struct, frozen=True, tag="created"):
     noisy: bool = False
     numerics: str = ""
     spent: Accounting | None = None
+    input_digests: tuple[str, ...] = ()
 
 
 class OracleProbed(msgspec.Struct, frozen=True, tag="probed"):

@@ -43,7 +43,9 @@ def decode(body: bytes) -> Study:
         created = msgspec.convert(values["created"], Created)
         targets = [
             _built(Target, value, **_values(target, _MOVING))
-            for value, target in zip(values["targets"], targets_of(created.spec), strict=True)
+            for value, target in zip(
+                values["targets"], targets_of(created.spec, created.input_digests), strict=True
+            )
         ]
         measured = _built(Measured, values["measured"])
         return _built(Study, values, targets=targets, measured=measured)

@@ -28,6 +28,8 @@ from blackbox_am.core.spec import (
     to_plain,
 )
 from blackbox_am.core.store import Store
+from blackbox_am.core.transform import Transform
+from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec, transforms_plain
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import NotOwner, OracleFailed
@@ -46,6 +48,7 @@ from blackbox_am.studies.given import (
 from blackbox_am.studies.measuring import evaluator_of
 from blackbox_am.studies.ownership import Owner
 from blackbox_am.studies.resolving import Request, open_study, reopen
+from blackbox_am.studies.transforming import transformed
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +86,8 @@ def maximise(
     seed: int = 0,
     start: str | NDArray[Any] | None = None,
     baseline: str | Path | NDArray[Any] | BaselineSpec | None = None,
+    transforms: TransformsSpec | Sequence[str | TransformSpec | Transform] | None = None,
+    copies: int | None = None,
     recheck_fraction: float | None = None,
     keep_latents: Literal["best", "all"] = "best",
     store: str | Path = ":memory:",
@@ -126,6 +131,12 @@ def maximise(
             place of each best score among those of the images (`Best.natural`), and the search
             begins at the best image of each target if the generator can encode it well. A
             `BaselineSpec` chooses among the images of a set.
+        transforms: random transformations under which the oracle sees each stimulus, for searches
+            with and without gradients: names, `TransformSpec` or transformations such as
+            ``Jitter(0.1)``, in the order of their application. A `TransformsSpec` can also have
+            them drawn anew in each generation.
+        copies: number of transformed copies of each stimulus, whose mean answer counts; 8 if None.
+            A candidate is one of `queries_per_target`, and costs `copies` rows of the oracle.
         recheck_fraction: fraction of `queries_per_target` that measures the best candidates again
             at the end; None is 0.1 for a noisy oracle, else 0.
         keep_latents: latents that the journal keeps: the best latent of each target, or all
@@ -169,6 +180,7 @@ def maximise(
         "optimizer": {"name": optimizer, "parameters": parameters or {}},
         "seed": seed,
         "start": to_plain(start_spec(start)),
+        "transforms": transforms_plain(transforms, copies),
         "keep_latents": keep_latents,
     }
     natural, images = baseline_of(baseline, catalogue, tuple(maker.stimulus_shape))
@@ -211,7 +223,7 @@ def run(
     request = Request(
         spec=spec,
         generator=generator,
-        oracle=oracle,
+        oracle=transformed(oracle, spec),
         network=network,
         device=device,
         images=images,

@@ -175,7 +175,13 @@ def _measure(
 
 def _evaluated(live: LiveStudy, evaluator: Evaluator, generation: Generation) -> Observation:
     gradients = live.search.optimizer.order == 1 and not live.study.rechecking
-    rows = Rows.of(generation.latents, generation.targets, generation.wanted)
+    rows = Rows.of(
+        generation.latents,
+        generation.targets,
+        generation.wanted,
+        generation=generation.index,
+        apart=live.study.rechecking,
+    )
     observation = observed_until_success(live.study, evaluator, rows, gradients=gradients)
     own = live.study.scorer.own(observation.targets)
     codes = failures(observation.values, observation.rendered, own)

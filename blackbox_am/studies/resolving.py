@@ -130,6 +130,7 @@ def resolve(request: Request) -> ResolvedStudy:
         noisy=settled.noisy,
         numerics=numerics(request.device),
         spent=spent.total.marked(Purpose.PROBE),
+        input_digests=() if generator is None else generator.input_digests(len(targets)),
     )
     return ResolvedStudy(
         request=request,

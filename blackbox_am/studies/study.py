@@ -98,7 +98,7 @@ class Study:
     @classmethod
     def begin(cls, created: Created) -> Study:
         """The study after its first event, `created`."""
-        study = cls(created, targets_of(created.spec), created.spec.budget)
+        study = cls(created, targets_of(created.spec, created.input_digests), created.spec.budget)
         study.spent = created.spent or Accounting()
         study.oracle_fingerprint = created.oracle_fingerprint
         study.generator_fingerprint = created.generator_fingerprint

@@ -79,7 +79,9 @@ def missing(study: Study, wanted: Bools, measured: Measured | None = None) -> Bo
 
 def _taken(rows: Rows, which: NDArray[np.int64] | slice) -> Rows:
     places = which if isinstance(which, slice) else torch.from_numpy(which).to(rows.latents.device)
-    return Rows(rows.latents[places], rows.targets[which], rows.rows[which])
+    return replace(
+        rows, latents=rows.latents[places], targets=rows.targets[which], rows=rows.rows[which]
+    )
 
 
 def _up_to_success(part: Observation, met: Bools) -> Bools:

@@ -29,8 +29,8 @@ class Target:
         objective: the objective to maximise.
         criterion: the success criterion; None for none.
         layout: the measured quantities and their columns.
-        key: identifies the random numbers: the objective, and its occurrence among equal
-            objectives.
+        key: identifies the random numbers: the objective, the input, and the occurrence among
+            equal targets.
         queries: measured rows, including failed rows.
         best_score: score of the best candidate so far; -inf before the first.
         best_generation, best_row: place of the best candidate.
@@ -98,8 +98,8 @@ class Target:
         ]
 
 
-def targets_of(spec: StudySpec) -> list[Target]:
-    """The targets of a study before its start.
+def targets_of(spec: StudySpec, input_digests: Sequence[str] = ()) -> list[Target]:
+    """The targets of a study before its start, whose inputs have `input_digests` if they have any.
 
     Raises:
         InvalidInput: if an objective or a criterion cannot be built.
@@ -110,21 +110,23 @@ def targets_of(spec: StudySpec) -> list[Target]:
     criteria: list[Criterion | None] = list(built) if built else [None]
     if len(criteria) == 1:
         criteria = criteria * len(objectives)
-    parts = zip(objectives, criteria, layouts, target_keys(spec.targets), strict=True)
+    parts = zip(
+        objectives, criteria, layouts, target_keys(spec.targets, input_digests), strict=True
+    )
     return [Target(*part) for part in parts]
 
 
-def target_keys(objectives: Sequence[ObjectiveSpec]) -> list[str]:
-    """The key of the random numbers of each target: its objective, and its occurrence among equal
-    ones.
+def target_keys(objectives: Sequence[ObjectiveSpec], input_digests: Sequence[str]) -> list[str]:
+    """The key of the random numbers of each target: its objective, its input, and its occurrence
+    among targets that are equal in both.
 
     The key of a target does not depend on the other targets or on its position in the list.
     """
     seen: Counter[str] = Counter()
     keys = []
-    for spec in objectives:
+    for spec, own in zip(objectives, input_digests or [""] * len(objectives), strict=True):
         digest = hashlib.blake2b(msgspec.json.encode(spec, order="deterministic"), digest_size=12)
-        name = digest.hexdigest()
+        name = digest.hexdigest() + own
         keys.append(f"{name}#{seen[name]}")
         seen[name] += 1
     return keys

@@ -452,6 +452,43 @@ class ListCriteriaResponse(google.protobuf.message.Message):
 global___ListCriteriaResponse = ListCriteriaResponse
 
 @typing.final
+class ListTransformsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    page_size: builtins.int
+    page_token: builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+
+global___ListTransformsRequest = ListTransformsRequest
+
+@typing.final
+class ListTransformsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TRANSFORMS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    @property
+    def transforms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PlugInInfo]: ...
+    def __init__(
+        self,
+        *,
+        transforms: collections.abc.Iterable[global___PlugInInfo] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "transforms", b"transforms"]) -> None: ...
+
+global___ListTransformsResponse = ListTransformsResponse
+
+@typing.final
 class ListMeasuresRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -65,6 +65,11 @@ class CatalogServiceStub(object):
                 request_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListCriteriaRequest.SerializeToString,
                 response_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListCriteriaResponse.FromString,
                 _registered_method=True)
+        self.ListTransforms = channel.unary_unary(
+                '/blackbox_am.v1.CatalogService/ListTransforms',
+                request_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListTransformsRequest.SerializeToString,
+                response_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListTransformsResponse.FromString,
+                _registered_method=True)
         self.ListMeasures = channel.unary_unary(
                 '/blackbox_am.v1.CatalogService/ListMeasures',
                 request_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListMeasuresRequest.SerializeToString,
@@ -129,6 +134,13 @@ class CatalogServiceServicer(object):
 
     def ListCriteria(self, request, context):
         """The leaves, and `all` and `any`, which join terms.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTransforms(self, request, context):
+        """Random transformations under which a study's oracle can see stimuli.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -200,6 +212,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ListCriteria,
                     request_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListCriteriaRequest.FromString,
                     response_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListCriteriaResponse.SerializeToString,
+            ),
+            'ListTransforms': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTransforms,
+                    request_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListTransformsRequest.FromString,
+                    response_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ListTransformsResponse.SerializeToString,
             ),
             'ListMeasures': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMeasures,
@@ -390,6 +407,33 @@ class CatalogService(object):
             '/blackbox_am.v1.CatalogService/ListCriteria',
             blackbox__am_dot_v1_dot_catalog__service__pb2.ListCriteriaRequest.SerializeToString,
             blackbox__am_dot_v1_dot_catalog__service__pb2.ListCriteriaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTransforms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackbox_am.v1.CatalogService/ListTransforms',
+            blackbox__am_dot_v1_dot_catalog__service__pb2.ListTransformsRequest.SerializeToString,
+            blackbox__am_dot_v1_dot_catalog__service__pb2.ListTransformsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,12 @@ class CatalogServiceStub:
     ]
     """The leaves, and `all` and `any`, which join terms."""
 
+    ListTransforms: grpc.UnaryUnaryMultiCallable[
+        blackbox_am.v1.catalog_service_pb2.ListTransformsRequest,
+        blackbox_am.v1.catalog_service_pb2.ListTransformsResponse,
+    ]
+    """Random transformations under which a study's oracle can see stimuli."""
+
     ListMeasures: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.catalog_service_pb2.ListMeasuresRequest,
         blackbox_am.v1.catalog_service_pb2.ListMeasuresResponse,
@@ -116,6 +122,12 @@ class CatalogServiceAsyncStub:
         blackbox_am.v1.catalog_service_pb2.ListCriteriaResponse,
     ]
     """The leaves, and `all` and `any`, which join terms."""
+
+    ListTransforms: grpc.aio.UnaryUnaryMultiCallable[
+        blackbox_am.v1.catalog_service_pb2.ListTransformsRequest,
+        blackbox_am.v1.catalog_service_pb2.ListTransformsResponse,
+    ]
+    """Random transformations under which a study's oracle can see stimuli."""
 
     ListMeasures: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.catalog_service_pb2.ListMeasuresRequest,
@@ -192,6 +204,14 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[blackbox_am.v1.catalog_service_pb2.ListCriteriaResponse, collections.abc.Awaitable[blackbox_am.v1.catalog_service_pb2.ListCriteriaResponse]]:
         """The leaves, and `all` and `any`, which join terms."""
+
+    @abc.abstractmethod
+    def ListTransforms(
+        self,
+        request: blackbox_am.v1.catalog_service_pb2.ListTransformsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[blackbox_am.v1.catalog_service_pb2.ListTransformsResponse, collections.abc.Awaitable[blackbox_am.v1.catalog_service_pb2.ListTransformsResponse]]:
+        """Random transformations under which a study's oracle can see stimuli."""
 
     @abc.abstractmethod
     def ListMeasures(

@@ -55,6 +55,32 @@ SPACE_KIND_PRODUCT: SpaceKind.ValueType  # 5
 """Concatenation of `parts`."""
 global___SpaceKind = SpaceKind
 
+class _Redraw:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _RedrawEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Redraw.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    REDRAW_UNSPECIFIED: _Redraw.ValueType  # 0
+    REDRAW_FIXED: _Redraw.ValueType  # 1
+    """Once, from the seed of the study: all scores of the study can be compared."""
+    REDRAW_GENERATION: _Redraw.ValueType  # 2
+    """Anew in each generation. The study is then treated as one with a noisy oracle, and its best
+    candidates are measured again at its end, under further draws.
+    """
+
+class Redraw(_Redraw, metaclass=_RedrawEnumTypeWrapper):
+    """When the transformations of a study are drawn."""
+
+REDRAW_UNSPECIFIED: Redraw.ValueType  # 0
+REDRAW_FIXED: Redraw.ValueType  # 1
+"""Once, from the seed of the study: all scores of the study can be compared."""
+REDRAW_GENERATION: Redraw.ValueType  # 2
+"""Anew in each generation. The study is then treated as one with a noisy oracle, and its best
+candidates are measured again at its end, under further draws.
+"""
+global___Redraw = Redraw
+
 class _BestSource:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -508,6 +534,47 @@ class Baseline(google.protobuf.message.Message):
 global___Baseline = Baseline
 
 @typing.final
+class Transforms(google.protobuf.message.Message):
+    """Random transformations under which the study's oracle sees each stimulus: it observes transformed
+    copies, and answers with their mean. A candidate remains one query of the budget, and costs
+    `copies` rows of the oracle. Best stimuli and measures of the stimulus are those without
+    transformations. Only a study with an oracle can have them.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CHAIN_FIELD_NUMBER: builtins.int
+    COPIES_FIELD_NUMBER: builtins.int
+    REDRAW_FIELD_NUMBER: builtins.int
+    CLIP_FIELD_NUMBER: builtins.int
+    copies: builtins.int
+    """Number of copies of each stimulus, 1 to 1,024. Unset: 8."""
+    redraw: global___Redraw.ValueType
+    """Unset: fixed."""
+    clip: builtins.bool
+    """Whether the values of a copy are cut to [0, 1]. Unset: true."""
+    @property
+    def chain(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PlugIn]:
+        """In the order of their application, 1 to 32. The server lists them: ListTransforms."""
+
+    def __init__(
+        self,
+        *,
+        chain: collections.abc.Iterable[global___PlugIn] | None = ...,
+        copies: builtins.int | None = ...,
+        redraw: global___Redraw.ValueType = ...,
+        clip: builtins.bool | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_clip", b"_clip", "_copies", b"_copies", "clip", b"clip", "copies", b"copies"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_clip", b"_clip", "_copies", b"_copies", "chain", b"chain", "clip", b"clip", "copies", b"copies", "redraw", b"redraw"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_clip", b"_clip"]) -> typing.Literal["clip"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_copies", b"_copies"]) -> typing.Literal["copies"] | None: ...
+
+global___Transforms = Transforms
+
+@typing.final
 class Standing(google.protobuf.message.Message):
     """The place of a target's best score among the scores of natural images."""
 
@@ -645,6 +712,7 @@ class StudySpec(google.protobuf.message.Message):
     LABELS_FIELD_NUMBER: builtins.int
     START_FIELD_NUMBER: builtins.int
     BASELINE_FIELD_NUMBER: builtins.int
+    TRANSFORMS_FIELD_NUMBER: builtins.int
     oracle: builtins.str
     """Registered oracle. Empty: clients evaluate (Ask and Tell)."""
     seed: builtins.int
@@ -684,6 +752,10 @@ class StudySpec(google.protobuf.message.Message):
     def baseline(self) -> global___Baseline:
         """Unset: no natural images."""
 
+    @property
+    def transforms(self) -> global___Transforms:
+        """Unset: the oracle sees the stimuli themselves."""
+
     def __init__(
         self,
         *,
@@ -699,9 +771,10 @@ class StudySpec(google.protobuf.message.Message):
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         start: global___Start | None = ...,
         baseline: global___Baseline | None = ...,
+        transforms: global___Transforms | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_seed", b"_seed", "baseline", b"baseline", "budget", b"budget", "generator", b"generator", "optimizer", b"optimizer", "seed", b"seed", "source", b"source", "space", b"space", "start", b"start"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "baseline", b"baseline", "budget", b"budget", "criteria", b"criteria", "generator", b"generator", "keep_latents", b"keep_latents", "labels", b"labels", "optimizer", b"optimizer", "oracle", b"oracle", "seed", b"seed", "source", b"source", "space", b"space", "start", b"start", "targets", b"targets"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_seed", b"_seed", "baseline", b"baseline", "budget", b"budget", "generator", b"generator", "optimizer", b"optimizer", "seed", b"seed", "source", b"source", "space", b"space", "start", b"start", "transforms", b"transforms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "baseline", b"baseline", "budget", b"budget", "criteria", b"criteria", "generator", b"generator", "keep_latents", b"keep_latents", "labels", b"labels", "optimizer", b"optimizer", "oracle", b"oracle", "seed", b"seed", "source", b"source", "space", b"space", "start", b"start", "targets", b"targets", "transforms", b"transforms"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
     @typing.overload

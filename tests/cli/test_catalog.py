@@ -87,10 +87,12 @@ def test_the_shipped_models_are_the_default(cli):
     assert "cifar_vae" in cli("catalog", "generators").stdout
 
 
-def test_criteria_and_measures_are_listed(cli):
+def test_criteria_measures_and_transforms_are_listed(cli):
     assert "threshold" in cli("catalog", "criteria").stdout
     assert "at_least" in cli("catalog", "criteria", "threshold").stdout
     assert "stimulus.tv" in cli("catalog", "measures").stdout
+    assert "jitter" in cli("catalog", "transforms").stdout
+    assert "degrees" in cli("catalog", "transforms", "rotate").stdout
 
 
 def test_a_plug_in_that_cannot_be_loaded_is_listed_with_the_reason(cli, monkeypatch):

@@ -56,6 +56,17 @@ def test_the_same_command_again_gives_the_same_study(from_json, toys):
     assert from_json(*command, "--seed", 1)["study"] != first["study"]
 
 
+def test_transforms_reach_the_study(cli, from_json, toys):
+    command = ["run", *toys, "--oracle", "toy", "-q", 40]
+    more = ("--transform", "jitter,amount=.2", "--transform", "flip", "--copies", 4)
+    plain, found = from_json(*command), from_json(*command, *more)
+    assert found["study"] != plain["study"]
+    assert found["oracle"]["rows"] == 4 * plain["oracle"]["rows"]
+    result = cli(*command, "--transform", "jiter")
+    assert result.exit_code == 2
+    assert "did you mean 'jitter'" in result.stderr
+
+
 def test_parameters_reach_the_optimizer(cli, from_json, toys):
     command = ["run", *toys, "--oracle", "toy", "-q", 40]
     assert from_json(*command, "--set", "population=10")["generation"] == 4

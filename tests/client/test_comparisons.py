@@ -7,6 +7,7 @@ import pytest
 from blackbox_am.catalogue import Catalogue, ImagesGiven
 from blackbox_am.client import connect
 from blackbox_am.client.comparisons import compare, group_id_of
+from blackbox_am.comparisons import local
 from blackbox_am.comparisons.local import compare_as, models_of
 from blackbox_am.comparisons.problem import MethodSpec, spec_of
 from blackbox_am.core.types import StudyState
@@ -100,6 +101,29 @@ def test_a_noisy_model_is_measured_afresh_there_too(client):
     found = compare(client, replace_spec(oracle="noisy", methods=(MethodSpec("sep_cma"),)))
     assert all(run.score_error > 0 for run in found.result.runs)
     assert found.result.complete
+
+
+@pytest.mark.slow
+def test_a_server_on_the_journal_runs_what_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "write_all", lambda result, folder: folder)
+    spec, models = replace_spec(seeds=2), models_of(SPEC, catalogue(), "cpu")
+    whole = compare_as(spec, models=models, out=None)
+
+    def stop(stage, progress):
+        if stage.startswith("3 of"):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        compare_as(spec, models=models, out=tmp_path, on_progress=stop)
+    assert not compare_as(spec, models=models, out=tmp_path, measure=False).complete
+    store = str(tmp_path / local.JOURNAL)
+    config = Config(address="localhost:0", store=store, device="cpu", catalogue=catalogue())
+    with running(config) as address, connect(address) as there:
+        (group,) = there.groups()
+        assert there.group(group.group_id).wait().state is StudyState.SUCCEEDED
+    found = compare_as(spec, models=models, out=tmp_path, measure=False)
+    assert found.complete
+    assert [run.score for run in found.runs] == [run.score for run in whole.runs]
 
 
 def replace_spec(**fields):

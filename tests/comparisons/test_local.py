@@ -7,12 +7,21 @@ import numpy as np
 import pytest
 import torch
 
+from blackbox_am.comparisons import local
 from blackbox_am.comparisons.local import compare
 from blackbox_am.comparisons.results import ComparisonResult
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.transform_spec import TransformSpec
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
-from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, OracleFailed, UnknownUnit
+from blackbox_am.errors import (
+    InvalidInput,
+    InvalidSpec,
+    ModelChanged,
+    NotFound,
+    OracleFailed,
+    UnknownUnit,
+)
 from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.simulated import Simulated
 
@@ -69,7 +78,7 @@ def test_each_run_is_what_its_method_found():
     result = compared()
     assert result.complete
     assert result.baseline == "adam"
-    assert len(result.runs) == 3 * 2 * 2
+    assert len(result.runs) == 2 * 2 * 2 + 2  # the random search has one seed
     for run in result.runs:
         rows = 30 if run.method == "adam" else 60
         assert run.rows == rows
@@ -99,6 +108,16 @@ def test_a_reported_score_is_the_score_of_the_stimulus():
     for run in compared(oracle, seeds=1, budget=30).runs:
         shown = torch.from_numpy(run.stimulus)[None]
         assert float(oracle.observe(shown, [Unit.parse(run.unit)])) == pytest.approx(run.score)
+
+
+def test_all_methods_see_the_same_transforms():
+    jitter = TransformSpec("jitter", {"amount": 0.2})
+    result = compared(seeds=1, budget=30, methods=["sep_cma"], transforms=[jitter], copies=3)
+    assert any("3 transformed copies" in part.text for part in result.protocol)
+    plain = compared(seeds=1, budget=30, methods=["sep_cma"])
+    assert [run.score for run in result.runs] != [run.score for run in plain.runs]
+    assert result.units[0].natural.tolist() != plain.units[0].natural.tolist()
+    assert {run.rows for run in result.runs} == {30}
 
 
 def test_the_protocol_says_what_is_not_kept():
@@ -149,7 +168,7 @@ def test_a_noisy_model_is_measured_afresh():
     assert "16 others" in noise.text
 
 
-def test_a_repeated_call_measures_nothing(tmp_path):
+def test_a_repeated_call_measures_nothing(tmp_path, unwritten):
     oracle = Failing(toy())
     first = compared(oracle, out=tmp_path, seeds=1)
     searched = sum(oracle.served)
@@ -165,7 +184,7 @@ def test_a_repeated_call_measures_nothing(tmp_path):
     assert [run.score for run in kept] == [r.score for r in first.runs if r.method == "sep_cma"]
 
 
-def test_a_model_that_fails_ends_a_run_and_not_the_comparison(tmp_path):
+def test_a_model_that_fails_ends_a_run_and_not_the_comparison(tmp_path, unwritten):
     whole = compared(out=tmp_path / "whole", seeds=1)
     broken = compared(Failing(toy(), after=250), out=tmp_path / "broken", seeds=1)
     assert [run.method for run in broken.runs] == [run.method for run in whole.runs]
@@ -177,6 +196,18 @@ def test_a_model_that_fails_ends_a_run_and_not_the_comparison(tmp_path):
     assert any("the rig is off" in text for text in broken.warnings)
     mended = compared(Failing(toy()), out=tmp_path / "broken", seeds=1)
     assert facts(mended)[0] == facts(whole)[0]
+
+
+@pytest.fixture
+def unwritten(monkeypatch):
+    """No report is written: pictures and figures take seconds."""
+    monkeypatch.setattr(local, "write_all", lambda result, folder: folder)
+
+
+def test_a_comparison_mixes_no_models(tmp_path, unwritten):
+    compared(out=tmp_path, seeds=1, budget=30)
+    with pytest.raises(ModelChanged, match=r"mixes no models.*choose another folder"):
+        compared(toy(seed=1), out=tmp_path, seeds=1, budget=30)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +223,7 @@ def test_a_model_that_fails_ends_a_run_and_not_the_comparison(tmp_path):
         ({"budget": 5}, InvalidSpec, "a generation of method 'sep_cma' has"),
         ({"tuning_units": ["units:4"]}, InvalidSpec, "got units:4 in both"),
         ({"baseline": "shiped"}, NotFound, "did you mean 'shipped'"),
+        ({"transforms": ["jiter"]}, InvalidSpec, "did you mean 'jitter'"),
         ({"second": "cifar_vot"}, NotFound, "did you mean 'cifar_vit'"),
     ],
 )

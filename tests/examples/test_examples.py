@@ -54,8 +54,8 @@ def test_is_short_and_says_how_to_run_it(path):
     assert f"python examples/{path.name}" in text
 
 
-def test_there_are_four_examples():
-    assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03", "04"]
+def test_there_are_five_examples():
+    assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03", "04", "05"]
 
 
 def test_maximise_here(tmp_path):
@@ -109,3 +109,13 @@ def test_attack_an_api(tmp_path):
     assert "signhunter: " in said
     assert "pictures were sent" in said
     assert (tmp_path / "index.html").is_file()
+
+
+@pytest.mark.slow
+def test_compare(tmp_path):
+    said = _run("compare", "--budget", 40, "--seeds", 1, "--out", tmp_path)
+    lines = said.splitlines()
+    assert [line.split(":")[0] for line in lines[:4]] == ["adam", "sep_cma", "auto", "random"]
+    assert lines[0].endswith("20 rows")
+    assert "not kept: 2 units of 2 layers" in said
+    assert (tmp_path / "report.html").is_file()

@@ -24,6 +24,7 @@ from blackbox_am.core.spec import (
     StartSpec,
     StudySpec,
 )
+from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec
 from blackbox_am.core.types import (
     Accounting,
     Estimate,
@@ -113,6 +114,13 @@ starts = st.one_of(
 baselines = st.builds(
     BaselineSpec, words, rows=st.integers(1, 10_000), start=st.booleans()
 ) | st.builds(BaselineSpec, artifact=words)
+transforms = st.builds(
+    TransformsSpec,
+    st.lists(st.builds(TransformSpec, words, parameters), min_size=1, max_size=3).map(tuple),
+    copies=st.integers(1, 1024),
+    redraw=st.sampled_from(["fixed", "generation"]),
+    clip=st.booleans(),
+)
 generators = st.builds(
     GeneratorSpec, words, parameters=parameters, inputs=st.dictionaries(words, words, max_size=2)
 )
@@ -122,17 +130,19 @@ generators = st.builds(
 def studies(draw):
     targets = tuple(draw(st.lists(objectives, min_size=1, max_size=3)))
     bare = draw(st.booleans())
+    oracle = None if bare else draw(st.none() | words)
     return StudySpec(
         targets,
         draw(budgets),
         generator=None if bare else draw(generators),
         space=draw(spaces) if bare else None,
-        oracle=None if bare else draw(st.none() | words),
+        oracle=oracle,
         optimizer=draw(st.builds(OptimizerSpec, words, parameters)),
         criteria=draw(st.lists(criteria, max_size=1).map(tuple)),
         seed=draw(st.integers(-(2**63), 2**63 - 1)),
         start=draw(st.none() | starts),
         baseline=None if bare else draw(st.none() | baselines),
+        transforms=draw(st.none() | transforms) if oracle else None,
         keep_latents=draw(st.sampled_from(["best", "all"])),
         labels=draw(st.dictionaries(words, st.text(max_size=5), max_size=2)),
     )
@@ -261,6 +271,8 @@ def test_nothing_of_a_value_is_left_behind():
         (SpaceSpec, pb.Space),
         (Budget, pb.Budget),
         (StartSpec, pb.Start),
+        (TransformsSpec, pb.Transforms),
+        (TransformSpec, pb.PlugIn),
         (StudyProgress, pb.Study),
         (TargetProgress, pb.TargetProgress),
         (Accounting, pb.Accounting),

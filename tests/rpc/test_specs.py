@@ -11,6 +11,7 @@ from blackbox_am.core.spec import (
     StudySpec,
     to_plain,
 )
+from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.rpc import specs, structs
 from blackbox_am.v1 import study_pb2 as pb
@@ -29,6 +30,18 @@ SPECS = {
         labels={"who": "me"},
     ),
     "sphere": StudySpec((LEAF,), Budget(1), space=SpaceSpec("sphere", 4, radius=2.5)),
+    "transforms": StudySpec(
+        (LEAF,),
+        Budget(1),
+        generator=GeneratorSpec("vae"),
+        oracle="cnn",
+        transforms=TransformsSpec(
+            (TransformSpec("jitter", {"amount": 0.5}), TransformSpec("flip")),
+            copies=3,
+            redraw="generation",
+            clip=False,
+        ),
+    ),
     "codes": StudySpec((LEAF,), Budget(1), space=SpaceSpec("categorical", 4, categories=7)),
     "product": StudySpec(
         (LEAF,),

@@ -159,6 +159,9 @@ def test_listings(client):
     criteria = {criterion.name: criterion for criterion in client.criteria()}
     assert {"all", "any", "misclassified", "threshold"} <= set(criteria)
     assert "terms" in criteria["all"].schema["properties"]
+    transforms = {transform.name: transform for transform in client.transforms()}
+    assert {"colour", "crop", "jitter"} <= set(transforms)
+    assert "amount" in transforms["jitter"].schema["properties"]
     measures = {measure.name: measure for measure in client.measures()}
     assert measures["tv"].quantities == ("stimulus.tv",)
     assert [name for name, found in measures.items() if found.compares_inputs] == ["distances"]

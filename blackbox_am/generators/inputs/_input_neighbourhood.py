@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,6 +57,11 @@ class InputNeighbourhood(Generator):
 
     def references(self, targets: torch.Tensor) -> torch.Tensor:
         return self.mine(targets, self._clean_on, targets.device)
+
+    def input_digests(self, targets: int) -> tuple[str, ...]:
+        rows = (hashlib.blake2b(row.tobytes(), digest_size=12) for row in self._clean)
+        digests = tuple(digest.hexdigest() for digest in rows)
+        return digests * targets if len(digests) == 1 else digests
 
     def mine(self, targets: torch.Tensor, of: Constants, device: torch.device) -> torch.Tensor:
         """(N, ...): for each row the values of its target's input; (1, ...) for a single input."""

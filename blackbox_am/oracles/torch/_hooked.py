@@ -16,6 +16,7 @@ from blackbox_am.errors import BlackboxError, OracleFailed, OutOfMemory
 from blackbox_am.oracles._reading import LayerReading
 from blackbox_am.oracles.torch._lending import Following, home_of, is_as_wanted, lent, private_copy
 from blackbox_am.oracles.torch._places import Place, own_output, places_of
+from blackbox_am.oracles.torch._redirected import redirecting
 from blackbox_am.oracles.torch._survey import Found, Survey, survey
 
 Hook = Callable[[nn.Module, torch.Tensor], None]
@@ -60,6 +61,7 @@ class HookedModel:
         device: device of the computation; the module's device if None.
         dtype: dtype of the computation; the dtype of the module's weights if None.
         rows: smallest and largest number of stimuli in one batch; None for any number.
+        redirects: whether ReLUs have redirected gradients, see `_redirected`.
 
     Attributes:
         module: the module that runs: the original or the copy.
@@ -75,6 +77,8 @@ class HookedModel:
         device: torch.device | None,
         dtype: torch.dtype | None,
         rows: tuple[int, int | None] = (1, None),
+        *,
+        redirects: bool = False,
     ) -> None:
         kept = is_as_wanted(module, device, dtype)
         self.module = module if kept else private_copy(module, device, dtype)
@@ -86,6 +90,7 @@ class HookedModel:
         self.places = places_of(self.module)
         self.output = own_output([name for name, _ in self.module.named_modules()])
         self._found: dict[str, Found] = {}
+        self._redirects = redirects
         self._lock = _lock_of(self.module)
         self._attends = any(isinstance(m, nn.MultiheadAttention) for m in self.module.modules())
 
@@ -175,6 +180,8 @@ class HookedModel:
             return hooked
 
         with self._lock, self._lent(), ExitStack() as hooks:
+            if self._redirects:  # before the hooks that record, which get the new outputs
+                hooks.enter_context(redirecting(self._row_axes()))
             for name, record in hooks_by_layer.items():
                 place = self._found[name].place
                 handle = place.module.register_forward_hook(hook(place, record), with_kwargs=True)
@@ -183,6 +190,14 @@ class HookedModel:
                 prepare()
             for batch in inputs:
                 self._forward(batch)
+
+    def _row_axes(self) -> dict[nn.Module, int]:
+        """For each module whose output is a layer, the axis of its output that has the stimuli."""
+        return {
+            found.place.module: found.layout.rows.axis
+            for name, found in self._found.items()
+            if not found.head
+        }
 
     def survey(
         self, stimulus_shape: tuple[int, ...], prepare: Callable[[], None] | None = None

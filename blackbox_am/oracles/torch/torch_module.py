@@ -27,6 +27,7 @@ from blackbox_am.oracles.torch._facts import Facts
 from blackbox_am.oracles.torch._hooked import HookedModel
 from blackbox_am.oracles.torch._layers import layers_of
 from blackbox_am.oracles.torch._lending import converted
+from blackbox_am.oracles.torch._redirected import check_redirectable
 from blackbox_am.oracles.torch._sources import Options, Source, source_of
 from blackbox_am.oracles.torch._stand_ins import Program
 from blackbox_am.oracles.torch._survey import Survey
@@ -116,6 +117,10 @@ class TorchModule(Oracle):
             machine.
         rows: number of stimuli in a batch, for a program that accepts only this number: batches are
             split, and the last batch is filled up. Known for exported programs.
+        redirected_relu: whether a gradient reaches a ReLU that is off, in the first 16 generations
+            of a study and outside of studies, so that an ascent whose unit is off at its start can
+            begin; see `_redirected.py`. Activations do not change. Only modules of class `ReLU` and
+            `ReLU6` are redirected.
 
     Raises:
         InvalidSpec: for a model of another kind, or numbers that do not fit together.
@@ -142,6 +147,7 @@ class TorchModule(Oracle):
     weights: str = ""
     download: bool = False
     rows: int | None = None
+    redirected_relu: bool = False
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
@@ -252,7 +258,9 @@ class TorchModule(Oracle):
             device = None  # where its owner has it
         elif not loaded.lent:
             converted(loaded.module, device, dtype).eval().requires_grad_(False)
-        hooked = HookedModel(loaded.module, device, dtype, rows)
+        if self.redirected_relu:
+            check_redirectable(loaded.module)
+        hooked = HookedModel(loaded.module, device, dtype, rows, redirects=self.redirected_relu)
         # Kept before the lock is given back: a second thread must find it.
         vars(self)["_hooked"] = hooked
         return hooked

@@ -28,11 +28,14 @@ PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "quota": lambda folder: {"rows": 1000, "path": str(folder / "used.sqlite3")},
     "rate_limit": lambda folder: {"rows_per_second": 1e6, "rows_per_day": 10**6},
     "repeat": lambda folder: {"presentations": 3},
-    "robust": lambda folder: {"transforms": 3},
     "retry": lambda folder: {"first_seconds": 0.01},
     "timeout": lambda folder: {"seconds": 20},
     "verify": lambda folder: {},
     "transform": lambda folder: {"channels": "bgr", "resize": [8, 8]},
+    "transformed": lambda folder: {
+        "transforms": [{"name": "rotate", "parameters": {"degrees": 20}}, {"name": "jitter"}],
+        "copies": 3,
+    },
 }
 LOWERED = {"cache", "quantise"}
 """Wrappers through which no gradient passes."""
