@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from blackbox_am.client import connect
     from blackbox_am.comparisons.local import compare
     from blackbox_am.core.spec import Budget, CriterionSpec, GeneratorSpec, ObjectiveSpec, SpaceSpec
+    from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec
     from blackbox_am.criteria.misclassified import Misclassified
     from blackbox_am.criteria.target_class import TargetClass
     from blackbox_am.criteria.threshold import Threshold
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from blackbox_am.oracles.simulated import Simulated
     from blackbox_am.oracles.torch.torch_module import TorchModule
     from blackbox_am.studies.local import Result, maximise
+    from blackbox_am.studies.walking import units_of_layers
 
 __all__ = [
     "BlackboxError",
@@ -81,6 +83,8 @@ __all__ = [
     "TargetClass",
     "Threshold",
     "TorchModule",
+    "TransformSpec",
+    "TransformsSpec",
     "VQModule",
     "Weighted",
     "__version__",
@@ -88,6 +92,7 @@ __all__ = [
     "compare",
     "connect",
     "maximise",
+    "units_of_layers",
 ]
 
 _HOMES = {
@@ -119,12 +124,15 @@ _HOMES = {
     "TargetClass": "criteria.target_class",
     "Threshold": "criteria.threshold",
     "TorchModule": "oracles.torch.torch_module",
+    "TransformSpec": "core.transform_spec",
+    "TransformsSpec": "core.transform_spec",
     "VQModule": "generators.networks.vq_module",
     "Weighted": "objectives.weighted",
     "attack": "attacks.local",
     "compare": "comparisons.local",
     "connect": "client",
     "maximise": "studies.local",
+    "units_of_layers": "studies.walking",
 }
 
 

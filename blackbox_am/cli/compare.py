@@ -103,6 +103,7 @@ def compare(
             "with"
         )
     from blackbox_am.comparisons.reading import changed, read_config
+    from blackbox_am.comparisons.report.writing import PAGE
     from blackbox_am.comparisons.saving import write_all
 
     spec, catalogue = read_config(config)
@@ -120,7 +121,7 @@ def compare(
                 result = _here(spec, catalogue, device, folder, view, measure=not stored)
             else:
                 result = _there(server, spec, catalogue, device, view, measure=not stored)
-        page = write_all(result, folder)
+                write_all(result, folder)
     except KeyboardInterrupt:
         raise interrupted(f"; the server of {server} goes on" if server else "") from None
     out.print(summary_table(result))
@@ -132,7 +133,7 @@ def compare(
             style="yellow",
             markup=False,
         )
-    err.print(f"wrote {page}", markup=False, highlight=False, soft_wrap=True)
+    err.print(f"wrote {folder / PAGE}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _here(

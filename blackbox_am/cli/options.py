@@ -24,15 +24,13 @@ Server = Annotated[
         "--server", "-s", envvar="BLACKBOX_AM_SERVER", help="Address of the server, host:port."
     ),
 ]
-Targets = Annotated[
-    list[str],
-    typer.Option(
-        "--target",
-        "-t",
-        help="A unit to maximise, such as `head:3` or "
-        "`layer2.0.conv1:7@center`. Repeat the option to search several units at once.",
-    ),
-]
+_TARGET = typer.Option(
+    "--target",
+    "-t",
+    help="A unit to maximise, such as `head:3` or "
+    "`layer2.0.conv1:7@center`. Repeat the option to search several units at once.",
+)
+Targets = Annotated[list[str], _TARGET]
 Penalties = Annotated[
     list[str] | None,
     typer.Option(
@@ -40,6 +38,22 @@ Penalties = Annotated[
         metavar="MEASURE=WEIGHT",
         help="Subtract a measure of the stimulus from every target, such as `stimulus.tv=0.05`; "
         "can be repeated. See `blackbox-am catalog measures`.",
+    ),
+]
+AnyTargets = Annotated[list[str] | None, _TARGET]
+Layers = Annotated[
+    str | None,
+    typer.Option(
+        "--layers",
+        metavar="all|NAME,NAME",
+        help="Search units of these layers too: `all`, or names with `*` and `?`, such as "
+        "`layer?,head`. With --out, the layers are drawn in hierarchy.png beside it.",
+    ),
+]
+UnitsPerLayer = Annotated[
+    int,
+    typer.Option(
+        "--units-per-layer", min=1, help="Number of units of each of the --layers, evenly spaced."
     ),
 ]
 OptimizerName = Annotated[

@@ -35,10 +35,9 @@ def unit_title(title: str, layers: Sequence[LayerInfo]) -> str:
 
 
 def penalties_of(best: Sequence[Best]) -> str:
-    """A sentence about the penalties of all targets, for a picture; empty if there are none."""
+    """The penalties that all targets share, such as `- 0.05*stimulus.tv`, or an empty text."""
     found = {without_penalties(entry.title)[1] for entry in best}
-    shared = found.pop() if len(found) == 1 else ""
-    return f"Scores are activations {shared}" if shared else ""
+    return found.pop() if len(found) == 1 else ""
 
 
 def score_of(entry: Best) -> str:
@@ -112,6 +111,52 @@ def progress_plain(progress: StudyProgress) -> dict[str, Any]:
     }
 
 
+def save_hierarchy(
+    best: Sequence[Best], layers: Sequence[LayerInfo], heading: str, source: str, path: Path
+) -> Path | None:
+    """Write a picture of the layers with the best stimulus of each unit.
+
+    Args:
+        best: of each target.
+        layers: of the model, in the order of the computation.
+        heading: text above the picture.
+        source: where the stimuli come from, for the line below the heading.
+        path: of the picture.
+
+    Returns:
+        The path; None, without a picture, if the targets belong to fewer than two layers.
+    """
+    from blackbox_am.plots import FoundUnit, LayerRow, hierarchy, save
+
+    found: dict[str, list[FoundUnit]] = {}
+    for entry in best:
+        address, _ = without_penalties(entry.title)
+        try:
+            layer = Unit.parse(address).layer
+        except InvalidInput:
+            continue  # a composed objective belongs to no layer
+        _, _, label = unit_title(address, layers).partition("\n")
+        unit = FoundUnit(address, entry.stimulus, entry.score, label)
+        found.setdefault(layer, []).append(unit)
+    if len(found) < 2:
+        return None
+    known = [layer for layer in layers if layer.name in found]
+    rows = [LayerRow(layer.name, found[layer.name], _shape_of(layer)) for layer in known]
+    penalties = penalties_of(best)
+    score = f"activation {penalties}" if penalties else "activation"
+    note = f"{source}, in the order of the computation. Below each picture: unit and {score}."
+    return save(hierarchy(rows, heading=heading, note=note), path)
+
+
+def _shape_of(layer: LayerInfo) -> str:
+    """Units and extent of a layer in words: `64 units of 16 x 16`."""
+    pairs = zip(layer.shape, layer.axes, strict=True)
+    extent = " x ".join(str(length) for length, axis in pairs if axis != "unit")
+    if "token" in layer.axes:
+        return f"{layer.units} units, {extent} tokens"
+    return f"{layer.units} units of {extent}" if extent else f"{layer.units} units"
+
+
 def save_montage(best: Sequence[Best], layers: Sequence[LayerInfo], path: Path) -> Path:
     """Write a picture of the best stimuli.
 
@@ -129,4 +174,6 @@ def save_montage(best: Sequence[Best], layers: Sequence[LayerInfo], path: Path) 
     if any(entry.natural_stimulus is not None for entry in best):
         maxima = [math.nan if entry.natural is None else entry.natural.maximum for entry in best]
         rows.append(Row("natural", [entry.natural_stimulus for entry in best], maxima))
-    return save(montage(rows, titles, heading=penalties_of(best)), path)
+    penalties = penalties_of(best)
+    heading = f"Scores are activations {penalties}" if penalties else ""
+    return save(montage(rows, titles, heading=heading), path)

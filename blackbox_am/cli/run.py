@@ -13,16 +13,25 @@ from blackbox_am.cli import options
 from blackbox_am.cli.console import err, out, plain
 from blackbox_am.cli.failures import interrupted
 from blackbox_am.cli.progress import StudyView
-from blackbox_am.cli.results import best_plain, best_table, progress_plain, save_montage
+from blackbox_am.cli.results import (
+    best_plain,
+    best_table,
+    progress_plain,
+    save_hierarchy,
+    save_montage,
+)
 from blackbox_am.core.penalties import read_penalties
 from blackbox_am.core.spec import to_plain
 from blackbox_am.core.types import StudyState
+from blackbox_am.errors import InvalidInput
 
 _BUDGET = ("queries_per_target", "seconds", "target_score", "patience")
 
 
 def run(
-    targets: options.Targets,
+    target: options.AnyTargets = None,
+    layers: options.Layers = None,
+    units_per_layer: options.UnitsPerLayer = 3,
     oracle: Annotated[
         str, typer.Option("--oracle", help="The model, by its name in the catalogue.")
     ] = "cifar_cnn",
@@ -86,10 +95,19 @@ def run(
     For example:
 
         blackbox-am run -t head:3 -t layer2.0.conv1:7 --queries 2000 --out best.png
+
+        blackbox-am run --layers 'layer?,head' --units-per-layer 4 --out walk/best.png
     """
     from blackbox_am.cli.options import catalogue_of
     from blackbox_am.studies.local import maximise
+    from blackbox_am.studies.walking import units_of_layers
 
+    catalogue = catalogue_of(config)
+    targets = list(target or ())
+    if layers is not None:
+        targets += units_of_layers(oracle, layers, units_per_layer, catalogue=catalogue)
+    if not targets:
+        raise InvalidInput("name a unit with --target, or layers with --layers")
     request: dict[str, Any] = {
         "oracle": oracle,
         "generator": generator,
@@ -109,7 +127,6 @@ def run(
     if penalty:
         request["penalties"] = read_penalties(penalty)
     study_id = study_id or _id_of(request)
-    catalogue = catalogue_of(config)
     try:
         with StudyView(err, keep=False) as view:
             result = maximise(
@@ -132,8 +149,13 @@ def run(
     else:
         out.print(best_table(result.best))
     if picture is not None:
-        layers = catalogue.oracle(oracle).describe().layers
-        err.print(f"wrote {save_montage(result.best, layers, picture)}", markup=False)
+        known = catalogue.oracle(oracle).describe().layers
+        err.print(f"wrote {save_montage(result.best, known, picture)}", markup=False)
+        beside = picture.with_name(f"hierarchy{picture.suffix}")
+        heading = f"What layers of {oracle} respond to"
+        source = f"The best of {queries:,} stimuli of {generator} for each unit"
+        if save_hierarchy(result.best, known, heading, source, beside) is not None:
+            err.print(f"wrote {beside}", markup=False)
 
 
 def _id_of(request: dict[str, Any]) -> str:

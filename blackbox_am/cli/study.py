@@ -56,6 +56,9 @@ def create(
     ] = None,
     start: options.Start = None,
     baseline: options.Baseline = "none",
+    transforms: options.Transforms = None,
+    copies: options.Copies = None,
+    redraw: options.Redraw = "fixed",
     recheck_fraction: options.RecheckFraction = None,
     study_id: Annotated[
         str | None, typer.Option("--id", help="Its id; the server picks one without.")
@@ -94,6 +97,7 @@ def create(
             seed=seed,
             start=start,
             baseline=None if baseline == "none" else baseline,
+            transforms=options.transforms_of(transforms, copies, redraw),
             recheck_fraction=recheck_fraction,
             study_id=study_id,
             labels=_labels(labels),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from blackbox_am.comparisons.choosing import layer_of
-from blackbox_am.comparisons.histories import curve
+from blackbox_am.comparisons.histories import curve, stands_still
 from blackbox_am.comparisons.planning import Member, Plan
 from blackbox_am.comparisons.protocol import protocol_of
 from blackbox_am.comparisons.results import (
@@ -230,12 +230,17 @@ def _nothing(member: Member, unit: str, message: str) -> Run:
 
 
 def _warnings(ran: Ran) -> list[str]:
-    """What a reader must know: warnings of the studies, and units that no image excites."""
+    """What a reader must know: methods that cannot run, warnings of the studies, ascents that stand
+    still, and units of which all images have the same score.
+    """
+    away = [
+        f"{one.name} is unavailable: {one.unavailable}"
+        for one in ran.plan.methods
+        if one.unavailable
+    ]
     said: dict[str, list[str]] = {}
     for member in ran.plan.members:
-        found = ran.found.get(member.name)
-        text = ran.failed.get(member.name) if found is None else found.progress.warning
-        if text:
+        for text in _said(ran, member):
             said.setdefault(f"{member.method}: {text}", []).append(str(member.seed))
     flat = [
         unit
@@ -243,9 +248,24 @@ def _warnings(ran: Ran) -> list[str]:
         if len(scores) > 1 and np.nanmin(scores) == np.nanmax(scores)
     ]
     dead = [f"all natural images have the same score of {', '.join(flat)}"] if flat else []
-    away = [
-        f"{one.name} is unavailable: {one.unavailable}"
-        for one in ran.plan.methods
-        if one.unavailable
-    ]
     return [*away, *(f"{text} (seeds {', '.join(seeds)})" for text, seeds in said.items()), *dead]
+
+
+def _said(ran: Ran, member: Member) -> list[str]:
+    """The warnings about one study."""
+    found = ran.found.get(member.name)
+    if found is None:
+        return [ran.failed[member.name]] if member.name in ran.failed else []
+    texts = [found.progress.warning] if found.progress.warning else []
+    method = next(one for one in ran.plan.methods if one.name == member.method)
+    still = [
+        unit
+        for place, unit in enumerate(ran.plan.units)
+        if method.order == 1 and stands_still(found.history, place)
+    ]
+    if still:
+        texts.append(
+            f"the search did not move for {', '.join(still)}, because all gradients were 0 or not "
+            "finite"
+        )
+    return texts

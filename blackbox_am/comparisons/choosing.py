@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from blackbox_am.comparisons.problem import ComparisonSpec, check_tuning
+from blackbox_am.comparisons.problem import ComparisonSpec, check_different, check_tuning
 from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, UnknownUnit, did_you_mean
@@ -26,17 +26,18 @@ def units_of(spec: ComparisonSpec, info: OracleInfo) -> tuple[str, ...]:
 
     Raises:
         UnknownUnit: for a layer that the model lacks.
-        InvalidSpec: if a layer has too few units, or if no layer has enough; or if a unit is one
-            that was used for tuning.
+        InvalidSpec: if a layer has too few units, or if no layer has enough; if a unit occurs
+            twice, or is one that was used for tuning.
     """
     units = spec.units or tuple(
         str(unit) for layer in _layers(spec, info) for unit in _spread(layer, spec, info)
     )
     found = tuple(str(Unit.parse(unit)) for unit in units)
     try:
+        check_different("units", found)
         check_tuning(found, spec.tuning_units)
     except ValueError as error:
-        raise InvalidSpec(str(error), field="tuning_units") from error
+        raise InvalidSpec(str(error), field=str(error).partition(":")[0]) from error
     return found
 
 

@@ -36,3 +36,12 @@ def curve(
         np.cumsum(known + counted).astype(np.float64),
         np.where(np.isfinite(best), best, np.nan),
     )
+
+
+def stands_still(history: Sequence[GenerationScores], target: int) -> bool:
+    """Whether every generation of a target has the scores of its first one, in two generations or
+    more: an ascent whose gradients are all zero, or not finite, measures the same points again.
+    """
+    scores = [one.scores[one.targets.index(target)] for one in history if target in one.targets]
+    whole = [row for row in scores if len(row) == len(scores[0])]
+    return len(whole) > 1 and all(np.array_equal(row, whole[0], equal_nan=True) for row in whole)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +26,10 @@ from blackbox_am.core.spec import to_plain
 from blackbox_am.core.transform import Transform
 from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec, transforms_plain
 from blackbox_am.core.types import StudyProgress
-from blackbox_am.errors import OracleError
+from blackbox_am.errors import InvalidInput, OracleError
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import local
-from blackbox_am.studies.given import baseline_of, generator_of, oracle_of
+from blackbox_am.studies.given import baseline_of, generator_of, oracle_of, plain
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +41,14 @@ def compare(
     *,
     oracle: Oracle | str | torch.nn.Module | Callable[..., Any],
     generator: Generator | str,
-    units: Sequence[str] = (),
-    layers: Sequence[str] = (),
+    units: str | Sequence[str] = (),
+    layers: str | Sequence[str] = (),
     units_per_layer: int = 5,
-    methods: Sequence[str | Mapping[str, Any] | MethodSpec] = (),
+    methods: str | Sequence[str | Mapping[str, Any] | MethodSpec] = (),
     budget: int = 1000,
     seeds: int | Sequence[int] = 5,
     name: str = "comparison",
-    tuning_units: Sequence[str] = (),
+    tuning_units: str | Sequence[str] = (),
     against: str = "",
     random_search: bool = True,
     baseline: str | Path | NDArray[Any] | None = "shipped",
@@ -111,16 +111,16 @@ def compare(
     model = oracle_of(oracle, maker, catalogue, device)
     given = None if isinstance(baseline, str) and not baseline else baseline
     natural, images = baseline_of(given, catalogue, tuple(maker.stimulus_shape))
-    plain = {
+    values = {
         "oracle": oracle if isinstance(oracle, str) else local.kind_of(model),
         "generator": generator if isinstance(generator, str) else maker.kind,
-        "units": list(units),
-        "layers": list(layers),
+        "units": _listed(units),
+        "layers": _listed(layers),
         "units_per_layer": units_per_layer,
         "budget": budget,
-        "seeds": seeds if isinstance(seeds, int) else list(seeds),
+        "seeds": list(seeds) if isinstance(seeds, Iterable) else seeds,
         "name": name,
-        "tuning_units": list(tuning_units),
+        "tuning_units": _listed(tuning_units),
         "against": against,
         "random_search": random_search,
         "baseline": "" if natural is None else natural.images or "",
@@ -132,9 +132,9 @@ def compare(
         "independent": _named(independent),
     }
     if methods:
-        plain["methods"] = [_method(one) for one in methods]
+        values["methods"] = [_method(one) for one in _listed(methods)]
     return compare_as(
-        spec_of(plain),
+        spec_of(plain(values)),
         models=Models(
             model,
             maker,
@@ -171,8 +171,7 @@ def compare_as(
     """
     store = ":memory:"
     if out is not None:
-        Path(out).mkdir(parents=True, exist_ok=True)
-        store = os.fspath(Path(out) / JOURNAL)
+        store = os.fspath(_folder(out) / JOURNAL)
     with closing(SQLStore(store)) as opened:
         runner = LocalRunner(models, opened, on_progress, on_message)
         plan = plan_of(spec, runner)
@@ -231,6 +230,22 @@ def models_of(
         catalogue,
         device,
     )
+
+
+def _folder(out: str | Path) -> Path:
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"out: the folder {out} cannot be made: {error.strerror}; choose another place",
+            field="out",
+        ) from error
+    return Path(out)
+
+
+def _listed(given: str | Sequence[Any]) -> list[Any]:
+    """A list of one or several; a text is one."""
+    return [given] if isinstance(given, str) else list(given)
 
 
 def _oracle(given: Oracle | str | None, catalogue: Catalogue) -> Oracle | None:

@@ -198,7 +198,7 @@ def start_spec(
     """The study that measures natural images, and random latents for each unit."""
     return StudySpec(
         targets=tuple(objective(unit) for unit in units),
-        budget=Budget(START_ROWS, recheck_fraction=spec.recheck_fraction),
+        budget=Budget(START_ROWS, recheck_fraction=None if spec.recheck_fraction else 0.0),
         generator=GeneratorSpec(spec.generator),
         oracle=spec.oracle,
         optimizer=OptimizerSpec("random", {"population": START_ROWS}),
@@ -239,6 +239,8 @@ def _member(method: str, seed: int, spec: StudySpec) -> Member:
     """A study, whose name contains a digest of its specification: a comparison that changes keeps
     the studies that are the same.
     """
-    digest = hashlib.blake2b(msgspec.json.encode(to_plain(spec)), digest_size=4).hexdigest()
+    digest = hashlib.blake2b(
+        msgspec.json.encode([method, to_plain(spec)]), digest_size=4
+    ).hexdigest()
     label = slug(method or "start", 12) or "method"
     return Member(f"{label}-{seed}-{digest}", method, seed, spec)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -109,7 +109,7 @@ class ComparisonSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
             raise ValueError("units: name units, or layers to choose them from, one of the two")
         _check_methods(self)
         _check_seeds(self.seeds)
-        _check_twice("units", self.units)
+        check_different("units", self.units)
         check_tuning(self.units, self.tuning_units)
 
     @property
@@ -147,6 +147,17 @@ def spec_of(plain: Mapping[str, Any]) -> ComparisonSpec:
     return from_plain(ComparisonSpec, dict(plain))
 
 
+def check_different(field: str, names: Sequence[str]) -> None:
+    """Check that no name occurs twice.
+
+    Raises:
+        ValueError: if one does; the message begins with `field`.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{field}: {twice[0]!r} occurs more than once; each must be different")
+
+
 def check_tuning(units: tuple[str, ...], tuning: tuple[str, ...]) -> None:
     """Check that no unit is searched on which parameters were tuned.
 
@@ -174,7 +185,7 @@ def _check_methods(spec: ComparisonSpec) -> None:
     names = [method.name for method in spec.all_methods]
     if not spec.methods:
         raise ValueError("methods: expected one method or more, such as adam, sep_cma and auto")
-    _check_twice("methods", names)
+    check_different("methods", names)
     if all(method.reference for method in spec.methods):
         raise ValueError(
             "methods: every method is a reference, and nothing is compared; expected one method or "
@@ -198,10 +209,4 @@ def _check_seeds(seeds: int | tuple[int, ...]) -> None:
             f"seeds: expected their number, or a list of seeds from 0 to {MAX_SEED:,}, got "
             f"{list(seeds)}"
         )
-    _check_twice("seeds", [str(seed) for seed in seeds])
-
-
-def _check_twice(field: str, names: list[str] | tuple[str, ...]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"{field}: {twice[0]!r} occurs more than once; each must be different")
+    check_different("seeds", [str(seed) for seed in seeds])

@@ -140,6 +140,8 @@ class Optimizer(ABC, Generic[State]):
     """
     spaces: ClassVar[frozenset[str]] = CONTINUOUS
     """The kinds of space that the optimizer can search, see `kinds`."""
+    needs_image: ClassVar[bool] = False
+    """Whether the optimizer searches only latents that are images, see `SpaceSpec.image_shape`."""
     host_reads: ClassVar[str] = ""
     """The reason why `ask` or `tell` read numbers back to the host. Empty if they read no numbers;
     a graphics card then never waits for the host.
@@ -249,7 +251,7 @@ class Optimizer(ABC, Generic[State]):
         """Checks that this optimizer can search `space`.
 
         Raises:
-            Unsupported: for a kind of space that it cannot search.
+            Unsupported: for a space that it cannot search.
             InvalidSpec: for a population out of range.
         """
         missing = kinds(space) - self.spaces
@@ -258,6 +260,13 @@ class Optimizer(ABC, Generic[State]):
                 f"{self.name} cannot search a {space.kind} space"
                 f"{_because(space, missing)}; it searches {', '.join(sorted(self.spaces))}. "
                 "`auto` and `random` search every space",
+                field="optimizer.name",
+            )
+        if self.needs_image and len(space.spec.image_shape) != 3:
+            raise Unsupported(
+                f"{self.name} searches latents that are images (channels, height, width), and "
+                f"those of this {space.kind} space are not; use a generator such as `pixels` or "
+                "`cifar_vq`, or another optimizer",
                 field="optimizer.name",
             )
         population = self.population_size(space)

@@ -129,7 +129,11 @@ def affine(
 
 
 def resampling(matrix: torch.Tensor, height: int, width: int, fill: float) -> Drawn:
-    """The change that moves the points of a canvas by `matrix` (3, 3), interpolated linearly."""
+    """The change that moves the points of a canvas by `matrix` (3, 3), interpolated linearly.
+
+    On CUDA devices the last bits of gradients may differ between runs, because the backward pass of
+    `grid_sample` adds in no fixed order.
+    """
     constants = Constants(lambda: (source_grid(matrix, height, width),))
 
     def change(canvas: torch.Tensor) -> torch.Tensor:

@@ -44,6 +44,8 @@ class TransformsSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
         clip: whether the values of a copy are cut to [0, 1]. Without it, `colour` and `noise` can
             leave this range, as published for vision transformers; only for oracles that accept
             any values.
+        seed: of the draws; the seed of the study if None. Studies with different seeds have the
+            same transformations if they have this seed in common.
     """
 
     chain: Annotated[
@@ -52,6 +54,7 @@ class TransformsSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     copies: Annotated[int, msgspec.Meta(ge=1, le=MOST_COPIES)] = 8
     redraw: Literal["fixed", "generation"] = "fixed"
     clip: bool = True
+    seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
 
 
 def transforms_plain(given: Any, copies: int | None = None) -> Any:

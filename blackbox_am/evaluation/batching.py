@@ -21,6 +21,7 @@ from blackbox_am.errors import Unsupported
 from blackbox_am.evaluation.evaluator import Rows
 from blackbox_am.evaluation.local import LocalEvaluator
 from blackbox_am.objectives.mean import Mean
+from blackbox_am.oracles.wrappers.measurement.transformed import draws_anew
 
 WAIT_SECONDS = 0.002
 """Seconds that a batch that is not full waits for the rows of other studies."""
@@ -46,7 +47,8 @@ class SharedBatches:
     Attributes:
         generator: from latents to stimuli. A generator that distinguishes targets cannot be shared
             by several studies.
-        oracle: from stimuli to activations; not billable, because a billable oracle has no padding.
+        oracle: from stimuli to activations; not billable, because a billable oracle has no padding,
+            and without transformations that depend on the generation.
         batch_size: rows in each call.
 
     Raises:
@@ -61,6 +63,11 @@ class SharedBatches:
             )
         if oracle.billable:
             raise Unsupported("a billable oracle sees no padding; each study asks it alone")
+        if draws_anew(oracle):
+            raise Unsupported(
+                "an oracle that transforms stimuli anew in each generation cannot fill its batches "
+                "with rows of several studies, whose generations differ; each study asks it alone"
+            )
         self.generator = generator
         self.oracle = oracle
         self.batch_size = batch_size

@@ -47,6 +47,12 @@ def length(values: A) -> A:
     return lengths
 
 
+def larger(one: A, other: A) -> A:
+    """The larger of two scores (...); nan where one of them is nan."""
+    found: A = one + (other - one).clip(min=0)
+    return found
+
+
 def _like(vector: tuple[float, ...], values: Any) -> Any:
     """`vector` as an array of the kind, dtype and device of `values`."""
     if hasattr(values, "new_tensor"):  # of torch

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from blackbox_am.core.objective import A, Leaf
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.objectives._vectors import check_vector, length, product
+from blackbox_am.objectives._vectors import check_vector, larger, length, product
 
 
 @dataclass(frozen=True)
 class Similarity(Leaf):
-    """The mean cosine between the activations of a layer and given activations.
+    """The cosine between the activations of a layer and the nearest of given activations.
 
     Subtracted from another objective, it makes a search find a stimulus that differs from those of
     earlier searches, in what the layer responds to: the facets of a unit one after the other. The
-    given activations are then those of the earlier results.
+    given activations are then those of the earlier results. The largest cosine counts and not the
+    mean one: with a mean, the third search found the stimulus of the first one again.
 
     Lucid's objective `diversity` (Olah, Mordvintsev and Schubert, "Feature Visualization", Distill,
     2017) searches several stimuli at once and subtracts the products of their Gram matrices. The
@@ -51,15 +53,18 @@ class Similarity(Leaf):
         floats = tuple(tuple(float(number) for number in one) for one in self.references)
         object.__setattr__(self, "references", floats)
 
+    @cached_property
+    def _directions(self) -> list[tuple[float, ...]]:
+        """The references, each made of length 1."""
+        sizes = [math.hypot(*one) for one in self.references]
+        pairs = zip(self.references, sizes, strict=True)
+        return [tuple(number / size for number in one) for one, size in pairs]
+
     def score(self, values: A) -> A:
-        # The mean cosine is the product with the mean of the references, each made of length 1.
-        sizes = [math.hypot(*one) * len(self.references) for one in self.references]
-        columns = zip(*self.references, strict=True)
-        mean = tuple(
-            math.fsum(number / size for number, size in zip(column, sizes, strict=True))
-            for column in columns
-        )
-        scores: A = product(values, mean) / length(values)
+        units = length(values)
+        scores: A = product(values, self._directions[0]) / units
+        for direction in self._directions[1:]:
+            scores = larger(scores, product(values, direction) / units)
         return scores
 
     def __str__(self) -> str:

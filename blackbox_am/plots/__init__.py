@@ -7,6 +7,7 @@ functions do not use pyplot, do not change global state, and need no display.
 from blackbox_am.plots.change import change
 from blackbox_am.plots.confusion import confusion
 from blackbox_am.plots.convergence import Curve, convergence, curves
+from blackbox_am.plots.hierarchy import FoundUnit, LayerRow, hierarchy
 from blackbox_am.plots.montage import Row, montage
 from blackbox_am.plots.queries import Stops, stop_histogram, success_curves
 from blackbox_am.plots.robustness import Robustness, robustness
@@ -15,6 +16,8 @@ from blackbox_am.plots.sheet import sheet
 
 __all__ = [
     "Curve",
+    "FoundUnit",
+    "LayerRow",
     "Robustness",
     "Row",
     "Stops",
@@ -22,6 +25,7 @@ __all__ = [
     "confusion",
     "convergence",
     "curves",
+    "hierarchy",
     "montage",
     "robustness",
     "save",

@@ -16,7 +16,7 @@ Some = TypeVar("Some", bound=Oracle | None)
 
 
 def transformed(oracle: Some, spec: StudySpec) -> Some | Oracle:
-    """`oracle` as the study asks it: under the transformations of `spec`, drawn from its seed.
+    """`oracle` as the study asks it: under the transformations of `spec`.
 
     Args:
         oracle: the model that the study names; None if clients evaluate.
@@ -33,7 +33,8 @@ def transformed(oracle: Some, spec: StudySpec) -> Some | Oracle:
     if wanted is None or oracle is None:
         return oracle
     chain = tuple(_built(one, place) for place, one in enumerate(wanted.chain))
-    return Transformed(oracle, chain, wanted.copies, wanted.redraw, wanted.clip, spec.seed)
+    seed = spec.seed if wanted.seed is None else wanted.seed
+    return Transformed(oracle, chain, wanted.copies, wanted.redraw, wanted.clip, seed)
 
 
 def _built(spec: TransformSpec, place: int) -> Transform:

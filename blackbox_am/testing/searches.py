@@ -19,7 +19,7 @@ from blackbox_am.errors import Unsupported
 from blackbox_am.testing.local_models import Canvas, tiny_network
 
 SPACES: tuple[SpaceSpec, ...] = (
-    SpaceSpec("normal", 7),
+    SpaceSpec("normal", 7, image_shape=(1, 1, 7)),
     SpaceSpec("sphere", 6),
     SpaceSpec("sphere", 5, radius=3.0),
     SpaceSpec("box", 5, low=(-1.0,), high=(0.0, 1.0, 2.0, 3.0, 4.0)),

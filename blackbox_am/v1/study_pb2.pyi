@@ -547,12 +547,15 @@ class Transforms(google.protobuf.message.Message):
     COPIES_FIELD_NUMBER: builtins.int
     REDRAW_FIELD_NUMBER: builtins.int
     CLIP_FIELD_NUMBER: builtins.int
+    SEED_FIELD_NUMBER: builtins.int
     copies: builtins.int
     """Number of copies of each stimulus, 1 to 1,024. Unset: 8."""
     redraw: global___Redraw.ValueType
     """Unset: fixed."""
     clip: builtins.bool
     """Whether the values of a copy are cut to [0, 1]. Unset: true."""
+    seed: builtins.int
+    """Of the draws. Unset: the seed of the study."""
     @property
     def chain(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PlugIn]:
         """In the order of their application, 1 to 32. The server lists them: ListTransforms."""
@@ -564,13 +567,16 @@ class Transforms(google.protobuf.message.Message):
         copies: builtins.int | None = ...,
         redraw: global___Redraw.ValueType = ...,
         clip: builtins.bool | None = ...,
+        seed: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_clip", b"_clip", "_copies", b"_copies", "clip", b"clip", "copies", b"copies"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_clip", b"_clip", "_copies", b"_copies", "chain", b"chain", "clip", b"clip", "copies", b"copies", "redraw", b"redraw"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_clip", b"_clip", "_copies", b"_copies", "_seed", b"_seed", "clip", b"clip", "copies", b"copies", "seed", b"seed"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_clip", b"_clip", "_copies", b"_copies", "_seed", b"_seed", "chain", b"chain", "clip", b"clip", "copies", b"copies", "redraw", b"redraw", "seed", b"seed"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_clip", b"_clip"]) -> typing.Literal["clip"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_copies", b"_copies"]) -> typing.Literal["copies"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
 
 global___Transforms = Transforms
 

@@ -88,6 +88,7 @@ def test_results_without_strangeness_are_searched_again(tmp_path):
     assert told == ["1 of 1 searches are in the results already"]
 
 
+@pytest.mark.slow
 def test_a_generator_can_have_another_optimizer(tmp_path, capsys):
     request = request_of(parts=("search",), generators=("pixels_32+sep_cma", "dct_32"))
     generators.run(

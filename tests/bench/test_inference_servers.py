@@ -69,6 +69,7 @@ def end(pid: int) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 @pytest.mark.parametrize("status", [200, pytest.param(503, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_sigterm_also_ends_the_server(status: int, tmp_path: Path) -> None:
     """The signal arrives while the client waits (200), or while the server starts (503)."""
     (tmp_path / "stand_in.py").write_text(STAND_IN)

@@ -13,6 +13,7 @@ from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput
 
 
+@pytest.mark.slow
 def test_the_table_has_both_searches(tmp_path):
     path = tmp_path / "noise.json"
     noise.noise(["cnn+vae"], ["snes"], "0.5", 2, 1, 60, 0.2, None, path)

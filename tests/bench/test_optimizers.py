@@ -102,6 +102,7 @@ def test_pictures_are_close_to_the_input_of_their_target(monkeypatch):
     assert abs(found.pictures / 255 - clean).max(axis=(1, 2, 3)).max() < 0.03
 
 
+@pytest.mark.slow
 def test_an_optimizer_that_refuses_is_reported_not_dropped(tmp_path, capsys):
     optimizers.run(
         request_of(problems=("cnn+vq_codes",), optimizers=("snes", "random"), noises=("0",)),

@@ -51,6 +51,7 @@ def test_the_problem_needs_its_files(tmp_path: Path) -> None:
     assert problems.usual_generators("squeezenet") == list(squeezenet.GENERATORS)
 
 
+@pytest.mark.slow
 def test_a_stopped_search_continues_from_its_journal(tmp_path: Path) -> None:
     cell = efficiency.Cell("cnn+pca", "snes,population=10", "0", 1, 1, 100)
     results = tmp_path / "r.jsonl"
@@ -62,6 +63,7 @@ def test_a_stopped_search_continues_from_its_journal(tmp_path: Path) -> None:
     assert again.found[again.at.index(100), 0, 0] == first.found[-1, 0, 0]
 
 
+@pytest.mark.slow
 def test_encoders_are_measured() -> None:
     found = encoding.measure("pca", problems.problem("cnn+pca", 2, None))
     pixels = encoding.measure("pixels", problems.problem("cnn+pixels_32", 2, None))

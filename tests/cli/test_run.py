@@ -90,6 +90,33 @@ def test_penalties_are_subtracted_from_every_target(cli, from_json, toys, tmp_pa
     assert "did you mean 'stimulus.tv'" in wrong.stderr
 
 
+def test_a_walk_through_the_layers_draws_their_hierarchy(cli, tmp_path):
+    store, picture = tmp_path / "walk.sqlite3", tmp_path / "walk" / "best.png"
+    walk = ["run", "--generator", "fourier_32", "--layers", "stem,layer3,head", "-q", 4]
+    walk += ["--optimizer", "random", "--set", "population=2", "--store", store, "--seed", 3]
+    result = cli(*walk, "--units-per-layer", 2, "-o", picture, "--penalty", "stimulus.tv=0.1")
+    assert result.exit_code == 0, result.stderr
+    places = [result.stdout.index(name) for name in ("stem:8", "stem:24", "layer3:32", "head:2")]
+    assert places == sorted(places)
+    assert f"wrote {picture.with_name('hierarchy.png')}" in result.stderr
+    assert np.asarray(Image.open(picture.with_name("hierarchy.png")).convert("L")).std() > 10
+    wrong = cli(*walk, "--layers", "layer9")
+    assert wrong.exit_code == 2
+    assert "did you mean 'layer" in wrong.stderr
+
+
+def test_units_or_layers_must_be_named(cli):
+    result = cli("run", "-q", 5)
+    assert result.exit_code == 2
+    assert "--layers" in result.stderr
+
+
+def test_one_layer_has_no_hierarchy(cli, toys, tmp_path):
+    result = cli("run", *toys, "--oracle", "toy", "-q", 20, "-o", tmp_path / "best.png")
+    assert result.exit_code == 0, result.stderr
+    assert not (tmp_path / "hierarchy.png").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [

@@ -38,6 +38,7 @@ def test_the_server_runs_until_a_signal(spawn, config, tmp_path, number):
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_running_studies_continue_at_the_next_start(spawn, config, tmp_path):
     store = tmp_path / "studies.sqlite3"
     rows = []

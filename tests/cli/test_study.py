@@ -56,6 +56,25 @@ def test_create_prints_the_id_and_the_study_runs(call, ask, name):
     assert [target["title"] for target in found["targets"]] == ["units:1", "units:4"]
 
 
+def test_transforms_reach_the_server(call, ask, name):
+    _create(call, name, "--transform", "jitter,amount=.2", "--copies", 3)
+    _wait(ask, name, "succeeded")
+    assert ask("show", name)["oracle"]["rows"] >= 3 * 60
+    result = call(
+        "create",
+        "-t",
+        "units:1",
+        "--oracle",
+        "toy",
+        "--generator",
+        "pixels",
+        "--transform",
+        "jiter",
+    )
+    assert result.exit_code == 2
+    assert "did you mean 'jitter'" in result.stderr
+
+
 def test_penalties_reach_the_server(call, ask, name):
     _create(call, name, "--penalty", "stimulus.tv=0.5")
     titles = [target["title"] for target in ask("show", name)["targets"]]

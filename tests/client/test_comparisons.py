@@ -76,6 +76,7 @@ def test_a_server_finds_what_is_found_here(client):
     assert [run.score for run in again.result.runs] == [run.score for run in here.runs]
 
 
+@pytest.mark.slow
 def test_another_comparison_is_another_group(client):
     more = replace_spec(methods=(MethodSpec("sep_cma"),), budget=30)
     found = compare(client, more)
@@ -97,6 +98,7 @@ def test_what_the_server_cannot_do(client):
         compare(client, replace_spec(methods=(MethodSpec("adma"),)))
 
 
+@pytest.mark.slow
 def test_a_noisy_model_is_measured_afresh_there_too(client):
     found = compare(client, replace_spec(oracle="noisy", methods=(MethodSpec("sep_cma"),)))
     assert all(run.score_error > 0 for run in found.result.runs)

@@ -115,6 +115,7 @@ def test_it_waits_while_the_study_is_paused(address):
     assert said(running)[1] == QUERIES
 
 
+@pytest.mark.slow
 def test_it_waits_for_a_server_that_was_killed(tmp_path, config):
     with ServerProcess(tmp_path, config) as server:
         port = server.address

@@ -43,6 +43,7 @@ def test_named_units_are_kept():
         ({"layers": ["haed"]}, UnknownUnit, "did you mean 'head'"),
         ({"layers": ["head:3"]}, InvalidSpec, "name single units as `units`"),
         ({"layers": ["stem"]}, InvalidSpec, "at most 3, the units of layer stem, got 5"),
+        ({"units": ["head:3", "head:3!mean"]}, InvalidSpec, "units: 'head:3' occurs more than"),
         ({"units_per_layer": 100}, InvalidSpec, "the largest has 32"),
         (
             {"layers": ["head"], "units_per_layer": 10, "tuning_units": ["head:2", "head:7"]},

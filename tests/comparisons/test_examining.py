@@ -10,7 +10,7 @@ import torch
 from scipy.stats import chi
 from torch import nn
 
-from blackbox_am.comparisons import examining
+from blackbox_am.comparisons import examining, likeness
 from blackbox_am.comparisons.answering import all_answers, features, penultimate
 from blackbox_am.comparisons.examining import examine
 from blackbox_am.comparisons.results import ComparedUnit, ComparisonResult, Method, Run
@@ -122,13 +122,13 @@ def test_diversity_counts_pairs_of_good_seeds(result: ComparisonResult) -> None:
     rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 0.0]])
     scores = (1.0, 0.95, 0.9, 0.5)  # the last one is too low to count
     runs = [run(UNITS[0], seed, score) for seed, score in enumerate(scores)]
-    found = examining.diversities(result, runs, rows)
+    found = likeness.diversities(result, runs, rows)
     assert list(found) == [("adam", UNITS[0])]
     half = 1 - 0.5**0.5
     assert found["adam", UNITS[0]] == pytest.approx((1 + half + half) / 3)
     for poor in ((1.0, 0.5), (-1.0, -0.95), (float("nan"), float("nan"))):
         runs = [run(UNITS[0], seed, score) for seed, score in enumerate(poor)]
-        assert np.isnan(examining.diversities(result, runs, rows[:2])["adam", UNITS[0]])
+        assert np.isnan(likeness.diversities(result, runs, rows[:2])["adam", UNITS[0]])
 
 
 def test_kid_needs_many_stimuli(
@@ -141,15 +141,15 @@ def test_kid_needs_many_stimuli(
     result = replace(result, seeds=tuple(range(9)), runs=(*result.runs, *several))
     options = {"generator": Pixels(SHAPE), "independent": network(1), "natural": natural}
     assert not examine(result, oracle=oracle, **options).kid
-    monkeypatch.setattr(examining, "LEAST_FOR_KID", 8)
+    monkeypatch.setattr(likeness, "LEAST_FOR_KID", 8)
     found = examine(result, oracle=oracle, **options).kid
     assert list(found) == ["cma"]
     stimuli = [one.stimulus for one in several if one.stimulus is not None]
-    wanted = examining.kid.distance(
+    wanted = likeness.kid.distance(
         features(network(1), stimuli), features(network(1), natural)
     ).value
     assert found["cma"] == pytest.approx(wanted)
-    monkeypatch.setattr(examining, "MOST_FOR_KID", 6)
+    monkeypatch.setattr(likeness, "MOST_FOR_KID", 6)
     fewer = examine(result, oracle=oracle, **options).kid["cma"]
     assert fewer != found["cma"]
     assert fewer == examine(result, oracle=oracle, **options).kid["cma"]

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from blackbox_am.comparisons import local
 from blackbox_am.comparisons.local import compare
@@ -75,7 +76,8 @@ class Failing(Wrapper):
 
 
 def test_each_run_is_what_its_method_found():
-    result = compared()
+    oracle = toy()
+    result = compared(oracle)
     assert result.complete
     assert result.baseline == "adam"
     assert len(result.runs) == 2 * 2 * 2 + 2  # the random search has one seed
@@ -86,6 +88,8 @@ def test_each_run_is_what_its_method_found():
         assert run.equivalents[-1] == 60
         assert (np.diff(run.equivalents) > 0).all()
         assert run.best_so_far[-1] == run.score
+        shown = torch.from_numpy(run.stimulus)[None]
+        assert float(oracle.observe(shown, [Unit.parse(run.unit)])) == pytest.approx(run.score)
         assert run.stimulus.shape == SHAPE
         assert 0 <= run.score <= 1
         assert run.score_error == 0
@@ -103,28 +107,18 @@ def test_each_run_is_what_its_method_found():
         )
 
 
-def test_a_reported_score_is_the_score_of_the_stimulus():
-    oracle = toy()
-    for run in compared(oracle, seeds=1, budget=30).runs:
-        shown = torch.from_numpy(run.stimulus)[None]
-        assert float(oracle.observe(shown, [Unit.parse(run.unit)])) == pytest.approx(run.score)
-
-
 def test_all_methods_see_the_same_transforms():
     jitter = TransformSpec("jitter", {"amount": 0.2})
-    result = compared(seeds=1, budget=30, methods=["sep_cma"], transforms=[jitter], copies=3)
+    small = {"seeds": 1, "budget": 30, "methods": ["sep_cma"], "random_search": False}
+    result = compared(**small, transforms=[jitter], copies=3)
     assert any("3 transformed copies" in part.text for part in result.protocol)
-    plain = compared(seeds=1, budget=30, methods=["sep_cma"])
+    plain = compared(**small)
     assert [run.score for run in result.runs] != [run.score for run in plain.runs]
     assert result.units[0].natural.tolist() != plain.units[0].natural.tolist()
     assert {run.rows for run in result.runs} == {30}
 
 
 def test_the_protocol_says_what_is_not_kept():
-    result = compared(seeds=1, budget=30)
-    left = {part.name for part in result.protocol if not part.kept}
-    assert left == {"units and layers", "seeds"}
-    assert any("2 units of 1 layer; the protocol asks for 20" in one for one in result.warnings)
     other = compared(
         seeds=1,
         budget=30,
@@ -135,9 +129,11 @@ def test_the_protocol_says_what_is_not_kept():
         random_search=False,
         baseline=None,
     )
-    left |= {"equal budgets", "restarts of gradients", "tuning apart", "random search"}
-    left |= {"natural images"}
+    left = {"units and layers", "seeds", "equal budgets", "restarts of gradients", "tuning apart"}
+    left |= {"random search", "natural images"}
     assert {part.name for part in other.protocol if not part.kept} == left
+    assert {part.name for part in other.protocol if part.kept} >= {"one generator", "noise"}
+    assert any("2 units of 1 layer; the protocol asks for 20" in one for one in other.warnings)
     assert other.units[0].natural.size == 0
 
 
@@ -152,6 +148,28 @@ def test_a_method_without_gradients_is_shown_as_unavailable():
     assert any(warning.startswith("adam is unavailable") for warning in result.warnings)
     with pytest.raises(InvalidSpec, match="none of them can run"):
         compared(toy(gradients=False), methods=["adam"])
+
+
+class Unsteady(nn.Module):
+    """Adds 0, with a gradient that is no number."""
+
+    def forward(self, x):
+        return x + (x - x).sqrt()
+
+
+def test_gradients_that_are_no_numbers_are_named():
+    torch.manual_seed(0)
+    layers = (nn.Flatten(), nn.Linear(108, 4), Unsteady(), nn.Linear(4, 3))
+    result = compare(
+        oracle=nn.Sequential(*layers).eval(),
+        generator=Pixels(SHAPE),
+        methods=["adam", "sep_cma"],
+        random_search=False,
+        **{**SMALL, "units": ["3:0"], "seeds": 1},
+    )
+    assert any("adam: the search did not move for 3:0" in text for text in result.warnings)
+    assert not any("sep_cma" in text for text in result.warnings)
+    assert all(np.isfinite(run.score) for run in result.runs)
 
 
 def test_a_noisy_model_is_measured_afresh():
@@ -202,6 +220,23 @@ def test_a_model_that_fails_ends_a_run_and_not_the_comparison(tmp_path, unwritte
 def unwritten(monkeypatch):
     """No report is written: pictures and figures take seconds."""
     monkeypatch.setattr(local, "write_all", lambda result, folder: folder)
+
+
+def test_numbers_of_numpy_and_single_names_are_fine():
+    methods = [
+        {"name": "sep!", "optimizer": "sep_cma"},
+        {"name": "sep?", "optimizer": "sep_cma"},
+    ]
+    result = compared(
+        units="units:1",
+        methods=methods,
+        seeds=range(3, 4),
+        budget=np.int64(20),
+        random_search=False,
+    )
+    assert result.seeds == (3,)
+    assert [run.method for run in result.runs] == ["sep!", "sep?"]
+    assert result.runs[0].score == result.runs[1].score
 
 
 def test_a_comparison_mixes_no_models(tmp_path, unwritten):

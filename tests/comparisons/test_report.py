@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from blackbox_am.comparisons.metrics import metrics
-from blackbox_am.comparisons.report import rows_of, summary_of, write_report
+from blackbox_am.comparisons.report import rows_of, summary_of, wording, write_report
 from blackbox_am.comparisons.report.page import page
 from blackbox_am.comparisons.results import ComparisonResult, Method, ProtocolPart
 from blackbox_am.comparisons.statistics import paired
@@ -61,7 +62,12 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Empty figures, for tests of other parts: drawing takes most of the time."""
+    """Empty figures and few resamples, for tests of other parts: both take most of the time."""
+    monkeypatch.setattr("blackbox_am.core.resampling.RESAMPLES", 50)
+    for name in ("band_grid", "band_panel", "paired_strip"):
+        monkeypatch.setattr(
+            f"blackbox_am.comparisons.report.figures.{name}", lambda *given, **options: Figure()
+        )
     for name in ("page", "pictures"):
         monkeypatch.setattr(
             f"blackbox_am.comparisons.report.{name}.figure_svg", lambda figure: b"<svg/>"
@@ -104,7 +110,7 @@ def test_the_page_says_what_the_numbers_are(result: ComparisonResult, written: P
     assert f"{random.losses} losses of the references" in text
     assert "Geirhos" in text
     assert "Borowski" in text
-    assert "The protocol was not kept in full: tuning units." in text
+    assert "The protocol was not kept in full. Tuning units: No parameter was tuned." in text
     found = metrics(result)
     for unit in result.units:
         score = found.by_unit["snes", unit.unit].numbers
@@ -112,7 +118,7 @@ def test_the_page_says_what_the_numbers_are(result: ComparisonResult, written: P
 
 
 def test_every_loss_is_listed(result: ComparisonResult, plain_figures: None) -> None:
-    weak = comparison_result(units=30, seeds=1)
+    weak = comparison_result(units=15, seeds=1)
     text = Page(page(weak)).text
     listed = text.split(" Every loss ")[1].split(" The protocol as run ")[0]
     for one in paired(weak):
@@ -163,7 +169,7 @@ def test_rows_are_one_a_run_with_equal_columns(result: ComparisonResult) -> None
     ("changes", "says"),
     [
         ({"methods": (GONE, *METHODS[1:])}, "The baseline adam has no result (the oracle has no"),
-        ({"complete": False}, "The comparison was stopped before its end: 24 of 24 runs"),
+        ({"complete": False}, "The comparison was stopped before its end: 24 runs have"),
         ({"runs": ()}, "No method has a result."),
         ({"warnings": ("Tuned by hand.",)}, "Note: Tuned by hand."),
         ({"naturals": 0}, "share of the range from a random start to the best known score"),
@@ -210,6 +216,54 @@ def test_runs_that_found_nothing_are_named(plain_figures: None) -> None:
     assert "it loses on 2 of 2 units" in text
 
 
+def test_warnings_that_the_protocol_says_are_not_repeated(plain_figures: None) -> None:
+    result = comparison_result(units=2, seeds=1, warnings=("No parameter was tuned.", "Other."))
+    text = Page(page(result)).text.split(" What each method found ")[0]
+    assert text.count("No parameter was tuned.") == 1
+    assert "Note: Other." in text
+
+
+def test_units_without_a_ratio_are_said(plain_figures: None) -> None:
+    result = comparison_result(units=3, seeds=1)
+    first = result.units[0].unit
+    runs = tuple(
+        replace(run, score=run.score - 100) if run.unit == first else run for run in result.runs
+    )
+    text = Page(page(replace(result, runs=runs))).text
+    assert "at equal query-equivalents, over the 2 units with a positive score; it loses" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.934, "93 %"), (1.0, "100 %"), (0.0, "0 %"), (0.996, "99.6 %"), (0.99999, "> 99.9 %"),
+        (0.0001, "< 0.1 %"), (1.204, "120 %"), (float("nan"), "–"),
+    ],
+)  # fmt: skip
+def test_percents_are_0_and_100_only_if_they_are_exact(value: float, text: str) -> None:
+    assert wording.percent(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1234.5, "1,234"), (0.012345, "0.0123"), (1.4321, "1.43"), (-2.7, "-2.70"), (0.0, "0"),
+        (3.2e-7, "3.20e-07"), (float("inf"), "inf"), (12.0, "12.0"),
+    ],
+)  # fmt: skip
+def test_numbers_have_three_digits(value: float, text: str) -> None:
+    assert wording.number(value) == text
+
+
+def test_times_queries_and_p_values_in_words() -> None:
+    assert wording.duration(0.347) == "0.35 s"
+    assert wording.duration(125.2) == "2 min 5 s"
+    assert wording.duration(3725) == "1 h 2 min"
+    assert wording.queries(float("inf"), 1000) == "> 1,000"
+    assert wording.queries(1234.4, 2000) == "1,234"
+    assert [wording.p_value(p) for p in (0.0001, 0.0312, 0.5)] == ["< 0.001", "0.031", "0.50"]
+
+
 def test_a_noisy_oracle_is_named(result: ComparisonResult, plain_figures: None) -> None:
     runs = tuple(replace(run, score_error=0.1) for run in result.runs)
     assert "The oracle is noisy." in Page(page(replace(result, runs=runs))).text
@@ -227,6 +281,7 @@ def test_names_of_others_are_escaped(plain_figures: None) -> None:
     assert found.text.count("猫") > 8
 
 
+@pytest.mark.slow
 def test_a_name_with_dollars_can_be_drawn() -> None:
     odd = Method("$a_", "snes", {}, 0, 1.0, 10)
     assert "$a_" in Page(page(comparison_result(units=2, seeds=1, methods=(METHODS[0], odd)))).text
@@ -234,7 +289,8 @@ def test_a_name_with_dollars_can_be_drawn() -> None:
 
 def test_many_units_are_drawn_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blackbox_am.comparisons.report.figures.MOST_PANELS", 4)
-    text = Page(page(comparison_result(units=5, seeds=1))).text
+    monkeypatch.setattr("blackbox_am.core.resampling.RESAMPLES", 50)
+    text = Page(page(comparison_result(units=5, seeds=1, methods=METHODS[:2]))).text
     assert "each layer, with quartiles over its units" in text
 
 
@@ -246,6 +302,7 @@ def test_a_folder_that_cannot_be_written_is_named(
         write_report(result, tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_equal_results_have_equal_pages(result: ComparisonResult) -> None:
     assert page(result) == page(comparison_result(units=5, seeds=2))
 

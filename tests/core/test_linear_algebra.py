@@ -103,6 +103,7 @@ def test_equal_bits_at_every_address() -> None:
     assert _moved_by_address() == []
 
 
+@pytest.mark.slow
 def test_equal_bits_at_every_address_where_mkl_was_used_first() -> None:
     """MKL then keeps its default mode, and operands are copied instead."""
     code = (
@@ -137,6 +138,7 @@ def test_numerics_names_what_bits_depend_on() -> None:
     assert "\n" not in found
 
 
+@pytest.mark.slow
 def test_numerics_tells_modes_and_threads_apart() -> None:
     code = (
         "import torch\ntorch.set_num_threads(1)\n"

@@ -120,6 +120,7 @@ def test_components_of_a_folder_are_those_of_the_pictures(photos: Path, tmp_path
     assert made.card["psnr"] > made.card["psnr_of_mean"]
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_where_it_was(photos: Path, tmp_path: Path) -> None:
     fitted("vae", photos, tmp_path)
     before = (tmp_path / "diffusion_pytorch_model.safetensors").read_bytes()

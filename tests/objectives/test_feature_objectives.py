@@ -38,11 +38,11 @@ def test_a_direction_has_a_finite_slope_at_no_activation() -> None:
     assert Similarity(UNITS, ((1.0, 2.0, 3.0),)).score(zero).isfinite().all()
 
 
-def test_similarity_is_the_mean_cosine() -> None:
+def test_similarity_is_the_cosine_with_the_nearest() -> None:
     references = ((1.0, 0.0, 0.0), (0.0, 3.0, 4.0))
     values = np.array([[2.0, 0.0, 0.0], [0.0, 6.0, 8.0], [0.0, -3.0, -4.0]])
     found = Similarity(UNITS, references).score(values)
-    np.testing.assert_allclose(found, [0.5, 0.5, -0.5], atol=1e-9)
+    np.testing.assert_allclose(found, [1, 1, 0], atol=1e-9)
 
 
 def test_interpolation_goes_from_one_unit_to_the_other() -> None:

@@ -11,10 +11,19 @@ from blackbox_am.testing.optimizers import OptimizerContract
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "nevergrad": {"optimizer": "DE", "population": 4},
-    "encoding_model": {"population": 8, "archive": 40, "screening": 2},
+    "encoding_model": {"population": 8, "archive": 24, "screening": 2},
+    "pixel_ridge": {"population": 8, "side": 8},
+    "pycma": {"population": 6},
+    "tensor_train": {"population": 8, "gradient_steps": 2},
 }
 """Of optimizers that take long: nevergrad takes up to a millisecond a candidate, and
 `encoding_model` reads a network."""
+
+
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow) if name == "nevergrad" else name
+    for name in plugins.optimizers.names()
+]
 
 
 class TestMasked(OptimizerContract):
@@ -26,7 +35,7 @@ class TestMasked(OptimizerContract):
 
 
 class TestRegistered(OptimizerContract):
-    @pytest.fixture(params=plugins.optimizers.names())
+    @pytest.fixture(params=NAMES)
     def optimizer(self, request: pytest.FixtureRequest) -> Optimizer[Any]:
         return plugins.optimizers.build(request.param, PARAMETERS.get(request.param, {}))
 

@@ -28,7 +28,14 @@ ATTACKS = {
     if ".attacks." in type(plugins.optimizers.build(name, {})).__module__
 }
 """Attacks search vertices of the box, or its boundary."""
-OTHERS = {"auto", "noise_handling", "restarts", "encoding_model", "pixel_ridge"} | ATTACKS
+OTHERS = {
+    "auto",
+    "noise_handling",
+    "octaves",
+    "restarts",
+    "encoding_model",
+    "pixel_ridge",
+} | ATTACKS
 """What chooses or wraps others of the table, follows a model of stimuli, or attacks a model."""
 ORDER_0 = sorted(
     name

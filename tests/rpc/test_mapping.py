@@ -120,6 +120,7 @@ transforms = st.builds(
     copies=st.integers(1, 1024),
     redraw=st.sampled_from(["fixed", "generation"]),
     clip=st.booleans(),
+    seed=st.none() | st.integers(-(2**63), 2**63 - 1),
 )
 generators = st.builds(
     GeneratorSpec, words, parameters=parameters, inputs=st.dictionaries(words, words, max_size=2)

@@ -268,6 +268,7 @@ def process(tmp_path):
     return lambda: ServerProcess(tmp_path, toml)
 
 
+@pytest.mark.slow
 def test_no_room_on_the_disk_loses_nothing(process):
     resource = pytest.importorskip("resource")
     if not hasattr(resource, "prlimit"):
@@ -316,6 +317,7 @@ def test_a_folder_that_cannot_be_written(config):
 
 
 @pytest.mark.parametrize("place", ["head", pytest.param("half", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_store_damaged_between_runs_is_told_and_left_alone(process, tmp_path, place):
     with process() as server, connect(server.address) as client:
         search = client.create(

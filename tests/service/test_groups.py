@@ -181,6 +181,7 @@ def test_pages_and_unknown_groups(client, raw):
         assert status.from_rpc_error(found.value).field == "name"
 
 
+@pytest.mark.slow
 def test_killed_while_it_creates_the_group_is_complete_afterwards(tmp_path):
     toml = tmp_path / "models.toml"
     toml.write_text(TOML)

@@ -74,6 +74,7 @@ def search(client, **changes):
     return client.create(**{**wanted, "queries_per_target": 100, **changes})
 
 
+@pytest.mark.slow
 def test_rows_searched_served_and_billed_are_equal(shared, clients):
     oracle, _, store = shared
     for seed in range(4):
@@ -120,6 +121,7 @@ def test_a_server_answers_for_a_study_that_another_one_owns(shared, clients):
         mine.progress()
 
 
+@pytest.mark.slow
 def test_many_clients_of_two_servers_count_each_row_once(shared, clients):
     _, _, store = shared
     first, second = clients

@@ -31,6 +31,26 @@ def maximise(model, **changes):
     return blackbox_am.maximise(**{**wanted, **changes})
 
 
+def test_units_of_layers_are_targets_and_penalties_are_subtracted_from_all(model):
+    units = blackbox_am.units_of_layers(model, "0,3", 2)
+    assert units == ["0:1", "0:3", "3:1", "3:3"]
+    found = maximise(model, targets=units, penalties={"stimulus.tv": 0.5}, queries_per_target=20)
+    assert [best.title for best in found.best] == [f"{unit} - 0.5*stimulus.tv" for unit in units]
+    for best in found.best:
+        assert best.values is not None
+        assert best.score == pytest.approx(best.values[0] - 0.5 * best.values[1])
+
+
+def test_octaves_search_with_and_without_gradients(model):
+    for inner in ("snes", "adam"):
+        parameters = {"inner": inner, "octaves": 2}
+        small = {"targets": "3:0", "queries_per_target": 120}
+        found = maximise(model, optimizer="octaves", parameters=parameters, **small)
+        drawn = maximise(model, optimizer="random", **small)
+        assert found.progress.search_rows == 120
+        assert found.best[0].score > drawn.best[0].score
+
+
 def test_cma_beats_random_on_every_target(model):
     found, drawn = maximise(model), maximise(model, optimizer="random")
     assert found.progress.state is StudyState.SUCCEEDED

@@ -187,12 +187,12 @@ class ChaosWithNevergrad(Chaos):
 
 TestChaos = Chaos.TestCase
 TestChaosWithCMA = ChaosWithCMA.TestCase
-TestChaosWithMasks = ChaosWithMasks.TestCase
+TestChaosWithMasks = pytest.mark.slow(ChaosWithMasks.TestCase)
 TestChaosWithPyCMA = pytest.mark.slow(ChaosWithPyCMA.TestCase)
 TestChaosWithNevergrad = pytest.mark.slow(ChaosWithNevergrad.TestCase)
 for case, examples in (
     (TestChaos, 25),
-    (TestChaosWithCMA, 25),
+    (TestChaosWithCMA, 10),
     (TestChaosWithMasks, 15),
     (TestChaosWithPyCMA, 8),
     (TestChaosWithNevergrad, 5),

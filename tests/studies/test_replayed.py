@@ -204,6 +204,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_by_sigkill_is_taken_up_by_another(tmp_path):
     """Two studies in one process, so that they could disturb each other."""
     path = str(tmp_path / "studies.sqlite3")

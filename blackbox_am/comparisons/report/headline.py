@@ -16,7 +16,7 @@ from blackbox_am.comparisons.statistics import Paired, on_scale
 def headline(
     result: ComparisonResult, found: Metrics, scale: Scale, against: Sequence[Paired]
 ) -> list[str]:
-    """One sentence for each compared method, the best first, and what they mean for nature."""
+    """One sentence for each compared method, the best first, and one about natural images."""
     if not result.runs:
         return ["No method has a result."]
     compared = sorted(
@@ -40,7 +40,8 @@ def _against(result: ComparisonResult, method: Method, one: Paired, found: Metri
     equal = "at equal query-equivalents"
     if not math.isnan(one.ratio):
         share = percent_interval(one.ratio, one.low, one.high)
-        reached = f"reaches {share} of what {result.baseline} finds {equal}"
+        few = f", over the {one.ratios} units with a positive score" if one.ratios < units else ""
+        reached = f"reaches {share} of what {result.baseline} finds {equal}{few}"
     else:
         gap = median(
             [row.numbers.gap_closed for row in found.by_unit.values() if row.method == method.name]
@@ -65,8 +66,9 @@ def _without_baseline(result: ComparisonResult) -> str:
 
 
 def _natural(result: ComparisonResult, found: Metrics, scale: Scale) -> str:
-    """Which methods exceed natural images."""
-    if not scale.natural:
+    """How many units of each method exceed every natural image, and by how much."""
+    images = max((unit.natural.size for unit in result.units), default=0)
+    if not images:
         return ""
     parts = []
     for method in result.methods:
@@ -74,10 +76,11 @@ def _natural(result: ComparisonResult, found: Metrics, scale: Scale) -> str:
             continue
         units = [row for row in found.by_unit.values() if row.method == method.name]
         above = sum(row.numbers.score > found.levels[row.unit].natural_max for row in units)
-        value = interval(*on_scale(result, method.name, scale))
-        parts.append(f"{method.name} {value} × ({above} of {counted(len(units), 'unit')} above)")
-    images = max(unit.natural.size for unit in result.units)
-    return f"Against the best of {counted(images, 'natural image')}: {', '.join(parts)}."
+        part = f"{method.name} on {above} of {counted(len(units), 'unit')}"
+        if scale.natural:
+            part += f" ({interval(*on_scale(result, method.name, scale))} × the natural maximum)"
+        parts.append(part)
+    return f"Above the best of {counted(images, 'natural image')}: {', '.join(parts)}."
 
 
 def _p(value: float) -> str:

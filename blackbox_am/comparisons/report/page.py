@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from blackbox_am.comparisons.metrics import metrics
 from blackbox_am.comparisons.numbers import Metrics
-from blackbox_am.comparisons.report import figures, pictures, tables
+from blackbox_am.comparisons.report import figures, method_tables, pictures, unit_tables
 from blackbox_am.comparisons.report.headline import headline
 from blackbox_am.comparisons.report.wording import counted
 from blackbox_am.comparisons.results import ComparisonResult
@@ -39,11 +39,11 @@ def page(result: ComparisonResult) -> str:
     found, scale, against = metrics(result), scale_of(result), paired(result)
     compared = [one for one in against if not one.reference]
     columns, lines = pictures.lines(result, scale)
-    losses = tables.loss_table(result, compared)
+    losses = unit_tables.loss_table(result, scale, compared)
     script, policy = render_script("sorting.js")
     return render(
         TEMPLATE,
-        title=f"Comparison: {result.name}",
+        title=_title(result),
         subtitle=_subtitle(result),
         script=script,
         script_policy=policy,
@@ -51,17 +51,19 @@ def page(result: ComparisonResult) -> str:
         notes=_notes(result, found),
         protocol=result.protocol,
         switched_off=[part.name for part in result.protocol if not part.kept],
-        methods=tables.method_table(result),
+        methods=method_tables.method_table(result),
         unavailable=[method for method in result.methods if method.unavailable],
-        found=tables.found_table(result, found, scale),
-        against=tables.paired_table(result, against),
-        cost=tables.cost_table(result, found),
-        beyond=tables.beyond_table(result, found),
+        found=method_tables.found_table(result, found, scale),
+        against=method_tables.paired_table(result, against),
+        cost=method_tables.cost_table(result, found),
+        beyond=method_tables.beyond_table(result, found),
         examined=_examined(found),
-        units=tables.unit_table(result, found),
+        units=unit_tables.unit_table(result, found),
         losses=losses,
         compared=compared,
-        reference_losses=tables.loss_table(result, [one for one in against if one.reference]),
+        reference_losses=unit_tables.loss_table(
+            result, scale, [one for one in against if one.reference]
+        ),
         baseline=result.baseline,
         scale=scale,
         figures=_figures(result, found, scale, against),
@@ -71,6 +73,13 @@ def page(result: ComparisonResult) -> str:
         identity=dict(result.identity),
         seeds=result.seeds,
     )
+
+
+def _title(result: ComparisonResult) -> str:
+    models = [result.identity[name] for name in ("oracle", "generator") if name in result.identity]
+    if result.name != "comparison" or not models:
+        return f"Comparison: {result.name}"
+    return f"Comparison of search methods on {' with '.join(models)}"
 
 
 def _subtitle(result: ComparisonResult) -> str:
@@ -89,20 +98,19 @@ def _notes(result: ComparisonResult, found: Metrics) -> list[tuple[str, str]]:
     """What a reader must know before the numbers, as severity and sentence."""
     notes = []
     if not result.complete:
-        expected = sum(not method.unavailable for method in result.methods)
-        expected *= len(result.units) * len(result.seeds)
         notes.append(
             (
                 "severe",
                 (
-                    f"The comparison was stopped before its end: {len(result.runs):,} of "
-                    f"{expected:,} runs have ended. Resume it before you use the numbers."
+                    f"The comparison was stopped before its end: {len(result.runs):,} runs have "
+                    "ended. Resume it before you use the numbers."
                 ),
             )
         )
-    off = [part.name for part in result.protocol if not part.kept]
+    off = [part for part in result.protocol if not part.kept]
     if off:
-        notes.append(("", f"The protocol was not kept in full: {', '.join(off)}. See below."))
+        parts = " ".join(f"{part.name.capitalize()}: {part.text}" for part in off)
+        notes.append(("", f"The protocol was not kept in full. {parts}"))
     failed = [f"{one.method} {one.failed}" for one in found.by_method.values() if one.failed]
     if failed:
         notes.append(
@@ -125,7 +133,8 @@ def _notes(result: ComparisonResult, found: Metrics) -> list[tuple[str, str]]:
                 ),
             )
         )
-    return [*notes, *(("", warning) for warning in result.warnings)]
+    told = {part.text for part in off}
+    return [*notes, *(("", warning) for warning in result.warnings if warning not in told)]
 
 
 def _examined(found: Metrics) -> bool:

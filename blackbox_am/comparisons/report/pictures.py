@@ -65,7 +65,7 @@ def lines(result: ComparisonResult, scale: Scale) -> tuple[list[str], list[Line]
     searched = {run.method for run in result.runs}
     methods = [method.name for method in result.methods if method.name in searched]
     natural = any(unit.natural_image is not None for unit in result.units)
-    columns = [*(["best natural image"] if natural else []), *methods]
+    columns = [*(["natural"] if natural else []), *methods]
     return columns, [_line(result, scale, unit, methods, natural) for unit in result.units]
 
 

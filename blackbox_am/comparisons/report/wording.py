@@ -24,11 +24,13 @@ def times(value: float) -> str:
 
 
 def percent(value: float, digits: int = 0) -> str:
-    """A share as percent: `93 %`; 0 % and 100 % only if they are exact."""
+    """A share as percent: `93 %`; 0 % and 100 % only if they are exact, else `> 99.9 %`."""
     if math.isnan(value):
         return NONE
-    while digits < 3 and 0 < value < 1 and round(100 * value, digits) in (0.0, 100.0):
-        digits += 1
+    if 0 < value < 1 and round(100 * value, digits) in (0.0, 100.0):
+        if digits:
+            return "< 0.1 %" if value < 0.5 else "> 99.9 %"
+        return percent(value, 1)
     return f"{100 * value:.{digits}f} %"
 
 

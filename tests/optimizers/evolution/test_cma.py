@@ -26,8 +26,8 @@ TEXTBOOK = {"sigma": 1.0, "mean_learning_rate": 1.0}
     ("hill", "dim", "start", "budget"),
     [
         ("sphere", 16, "sample", 3_000),
-        ("sphere", 64, "sample", 8_000),
-        ("ellipsoid", 16, "sample", 12_000),
+        pytest.param("sphere", 64, "sample", 8_000, marks=pytest.mark.slow),
+        pytest.param("ellipsoid", 16, "sample", 12_000, marks=pytest.mark.slow),
         pytest.param("rosenbrock", 16, "prior", 20_000, marks=pytest.mark.slow),
     ],
 )

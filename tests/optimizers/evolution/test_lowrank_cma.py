@@ -46,6 +46,7 @@ def ellipsoid(x: torch.Tensor) -> torch.Tensor:
     ],
     ids=["cigar-32", "ellipsoid-24", "cigar-128", "ellipsoid-64"],
 )
+@pytest.mark.slow
 def test_learns_what_the_diagonal_cannot(
     hill: Hill, dim: int, budget: int, rows_to_reach: Rows
 ) -> None:

@@ -50,6 +50,7 @@ book.close()
 """
 
 
+@pytest.mark.slow
 def test_processes_share_the_file(path):
     names = ["one", "two", "three"]
     command = [sys.executable, "-c", WRITER, path]

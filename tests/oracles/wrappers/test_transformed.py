@@ -2,14 +2,19 @@
 
 import pytest
 import torch
+from torch import nn
 
 from blackbox_am.core.chain import Chain, Position, drawn_at
 from blackbox_am.core.metering import metering
 from blackbox_am.core.types import Accounting
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import InvalidSpec
+from blackbox_am.errors import InvalidSpec, Unsupported
+from blackbox_am.evaluation.batching import SharedBatches
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.simulated import Simulated
-from blackbox_am.oracles.wrappers.measurement.transformed import Transformed
+from blackbox_am.oracles.torch.torch_module import TorchModule
+from blackbox_am.oracles.wrappers.delivery.retry import Retry
+from blackbox_am.oracles.wrappers.measurement.transformed import Transformed, draws_anew
 from blackbox_am.transforms.colour import Colour
 from blackbox_am.transforms.crop import Crop
 from blackbox_am.transforms.jitter import Jitter
@@ -130,3 +135,32 @@ def test_what_does_not_fit_together_is_said() -> None:
             Transformed(Simulated(), **({"transforms": SMALL} | parameters))
     with pytest.raises(InvalidSpec, match=r"scale: transformations need images .* shape \(5,\)"):
         Transformed(Simulated((5,)), SMALL).describe()
+
+
+def test_a_part_of_a_batch_keeps_the_draws_of_its_rows() -> None:
+    chosen = torch.tensor([True, False, True, True])
+    assert Position(2, (4, 5, 6)).only(chosen) == Position(2, (4, 6))
+    assert Position(2).only(chosen) == Position(2)
+
+
+def test_studies_share_no_batch_of_a_model_whose_answers_depend_on_the_generation() -> None:
+    fixed, anew = (Transformed(Simulated(), SMALL, redraw=way) for way in ("fixed", "generation"))
+    assert draws_anew(Retry(anew))
+    assert not draws_anew(Retry(fixed))
+    with pytest.raises(Unsupported, match="each study asks it alone"):
+        SharedBatches(Pixels((3, 8, 8)), Retry(anew), 8)
+    SharedBatches(Pixels((3, 8, 8)), Retry(fixed), 8).close()
+
+
+@pytest.mark.parametrize("redraw", ["fixed", "generation"])
+def test_gradients_through_the_copies_are_those_of_finite_differences(redraw: str) -> None:
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(32, 3))
+    network = TorchModule(nn.Sequential(*layers).double(), (1, 6, 6), device="cpu")
+    oracle = Transformed(network, (*SMALL, Colour(0.1, 0.1)), copies=3, redraw=redraw)
+    units = [Unit("3", j) for j in range(3)]
+    stimuli = 0.3 + 0.4 * torch.rand(2, 1, 6, 6, dtype=torch.float64)
+    with drawn_at(Position(1)):
+        assert torch.autograd.gradcheck(
+            lambda shown: oracle.observe(shown, units), stimuli.requires_grad_(), atol=1e-6
+        )

@@ -10,15 +10,14 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from blackbox_am.core.chain import Chain, position
-from blackbox_am.core.oracle import check_stimuli
+from blackbox_am.core.oracle import Oracle, check_stimuli
 from blackbox_am.core.ranges import check
 from blackbox_am.core.transform import Drawn, Transform
+from blackbox_am.core.transform_spec import MOST_COPIES
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import InvalidSpec
-
-MOST_COPIES = 1024
 
 
 @dataclass(frozen=True)
@@ -137,3 +136,12 @@ class Transformed(Wrapper):
             return change
 
         return [change_of(copy) for copy in range(self.copies)]
+
+
+def draws_anew(oracle: Oracle) -> bool:
+    """Whether the answers of `oracle` depend on the generation of the study that asks."""
+    while isinstance(oracle, Wrapper):
+        if isinstance(oracle, Transformed) and oracle.redraw == "generation":
+            return True
+        oracle = oracle.inner
+    return False
