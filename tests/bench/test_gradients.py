@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from blackbox_am.bench import gradients, lucid
+from blackbox_am.bench import ascents, gradients, lucid
 from blackbox_am.bench.problems import problem
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput
@@ -14,8 +14,8 @@ from blackbox_am.oracles.torch.torch_module import TorchModule
 
 
 def test_gradients_cost_twice_as_much() -> None:
-    assert gradients.rows_of("adam", {}, 1000) == 500
-    assert gradients.rows_of("estimated_gradient", {}, 1000) == 1000
+    assert ascents.rows_of("adam", {}, 1000) == 500
+    assert ascents.rows_of("estimated_gradient", {}, 1000) == 1000
 
 
 @pytest.mark.slow
@@ -44,7 +44,7 @@ def test_the_loop_of_lucid_climbs() -> None:
 
 def test_all_frequencies_are_as_many_as_pixels() -> None:
     case = problem("cnn+fourier_32", 1, None)
-    assert gradients.with_all_frequencies(case).generator.space.dim == 3 * 32 * 32
+    assert ascents.with_all_frequencies(case).generator.space.dim == 3 * 32 * 32
 
 
 def test_the_formulas_are_those_of_lucent() -> None:
