@@ -16,8 +16,6 @@ log = logging.getLogger(__name__)
 
 SNAPSHOT_GENERATIONS = 50
 SNAPSHOT_SECONDS = 10.0
-SNAPSHOT_SHARE = 0.05
-"""Largest share of its time that a search of order 1 spends on snapshots."""
 SNAPSHOT_BYTES = 2**29
 """In bytes. A larger state is refused, because SQLite refuses values of 10^9 bytes."""
 
@@ -26,8 +24,8 @@ class Snapshots:
     """Takes a snapshot of a search after a number of generations or seconds.
 
     A search of order 0 is replayed from its last snapshot. Gradients are not in the journal, so a
-    search of order 1 cannot be replayed. Its snapshots are taken as often as their share of the
-    search's time stays small; a small state has one in every generation.
+    search of order 1 cannot be replayed: a snapshot is written with each of its generations, in
+    the same transaction.
 
     Attributes:
         generation: generations told at the last snapshot.
@@ -38,7 +36,6 @@ class Snapshots:
         self._search = search
         self._clock = clock
         self._time = clock()
-        self._cost = 0.0
 
     def check(self) -> None:
         """Raises an error if the search's state is too large for a snapshot.
@@ -64,10 +61,8 @@ class Snapshots:
         """
         if self._search.optimizer.replay_only or not self._is_due(told):
             return None
-        started = self._clock()
         body = self._search.snapshot()
         self.generation, self._time = told, self._clock()
-        self._cost = self._time - started
         if len(body) > SNAPSHOT_BYTES:
             log.warning(
                 "the optimizer's state has grown to %d bytes, above the %d that a snapshot holds: "
@@ -79,9 +74,9 @@ class Snapshots:
         return StoredSnapshot(told, study.sequence, body, folded.encode(study))
 
     def _is_due(self, told: int) -> bool:
-        seconds = self._clock() - self._time
         if self._search.optimizer.order == 1:
-            return seconds * SNAPSHOT_SHARE >= self._cost
+            return True
+        seconds = self._clock() - self._time
         return told - self.generation >= SNAPSHOT_GENERATIONS or seconds >= SNAPSHOT_SECONDS
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 import blackbox_am
-from blackbox_am.core.types import StopReason
+from blackbox_am.core.types import StopReason, StudyProgress
 from blackbox_am.errors import GradientUnavailable
 
 ORDER_1 = ("adam", "nadam", "sgd", "dgn_am", "langevin")
@@ -133,3 +135,28 @@ def test_estimated_gradients_need_none(inner: str) -> None:
     assert found.progress.search_rows == 2000
     for ours, random in zip(found.best, drawn.best, strict=True):
         assert ours.score > random.score + 0.01
+
+
+class Stopped(Exception):
+    """Ends a search as a closed process would."""
+
+
+@pytest.mark.parametrize("name", ORDER_1)
+def test_a_search_that_was_stopped_three_times_ends_with_the_same_bits(
+    model: blackbox_am.TorchModule, name: str, tmp_path: Path
+) -> None:
+    whole = maximise(model, optimizer=name)
+    for rows in (12, 42, 66):
+
+        def stop(progress: StudyProgress, rows: int = rows) -> None:
+            if progress.search_rows >= rows:
+                raise Stopped
+
+        with pytest.raises(Stopped):
+            maximise(model, optimizer=name, store=tmp_path / "s.sqlite3", on_generation=stop)
+    parts = maximise(model, optimizer=name, store=tmp_path / "s.sqlite3")
+    assert [one.scores.tolist() for one in parts.history] == [
+        one.scores.tolist() for one in whole.history
+    ]
+    for one, other in zip(parts.best, whole.best, strict=True):
+        np.testing.assert_array_equal(one.latent, other.latent)
