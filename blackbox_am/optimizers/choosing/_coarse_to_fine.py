@@ -30,7 +30,8 @@ class OctavesState:
         inner: the tensors of the inner state of every octave, `0.mean` of the coarsest.
         octave: (K,) int64, the octave that a target searches.
         told: (K,) int64, generations of this octave so far.
-        detail: (K, D) what the enlarged image is added to: the details of a given start.
+        detail: (K, D) what the enlarged image is added to: what the point at which the octave
+            began has beyond the coarse grid.
         carried: (K, D) the latent from which the octave began.
     """
 

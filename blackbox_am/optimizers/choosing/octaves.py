@@ -18,10 +18,10 @@ class Octaves(CoarseToFine):
     one has found: few numbers decide about the large shapes, and details follow.
 
     A latent image x (channels, height, width) is searched as x = d + E c. E enlarges an image c of
-    the coarse grid bilinearly, and d is what a given start has beyond the coarse grid (0 without a
-    start). At the end of an octave the centre of its search is put onto the next grid, and a fresh
-    search of the inner optimizer begins there, as in a study that begins at given latents. In the
-    last octave E is the identity.
+    the coarse grid bilinearly, and d is what the point at which the octave began has beyond the
+    coarse grid (0 at first, unless the study has a start). At the end of an octave the centre of
+    its search is put onto the next grid, and a fresh search of the inner optimizer begins there, as
+    in a study that begins at given latents. In the last octave E is the identity.
 
     Sources: the octaves of DeepDream (A. Mordvintsev, C. Olah and M. Tyka, "Inceptionism: Going
     Deeper into Neural Networks", 2015: 4 octaves with a factor of 1.4, gradient steps on enlarged
