@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core.batches import in_fixed_batches
+from blackbox_am.core.metering import observed
 from blackbox_am.core.oracle import Oracle, check_answer, failures_of
 from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
@@ -20,7 +21,7 @@ def answers(oracle: Oracle, stimuli: Stimuli, units: Sequence[Unit]) -> Iterator
     """Activations of `units` for stimuli N x (*stimulus), in parts of at most one batch of the
     oracle: (rows, U) float64 on the CPU.
 
-    A billable oracle receives no padding.
+    A billable oracle receives no padding. An open meter counts the rows.
 
     Raises:
         UnknownUnit: if a unit does not exist.
@@ -30,7 +31,7 @@ def answers(oracle: Oracle, stimuli: Stimuli, units: Sequence[Unit]) -> Iterator
 
     def ask(rows: torch.Tensor) -> torch.Tensor:
         with failures_of(len(rows)):
-            found = oracle.observe(rows, units)
+            found = observed(oracle, rows, units)
         check_answer(found, len(rows), len(units))
         return found
 

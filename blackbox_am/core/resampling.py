@@ -38,7 +38,7 @@ def bootstrap_medians(found: FloatArray) -> tuple[float, float]:
         return float("nan"), float("nan")
     random = np.random.default_rng(0)
     unit = _units(random, units)
-    return percentiles(_medians(_medians(found[unit, _seeds(random, units, seeds)])))
+    return percentiles(_medians(_medians(_drawn(random, found, unit))))
 
 
 def bootstrap_ratio(found: FloatArray, reference: FloatArray) -> tuple[float, float]:
@@ -58,8 +58,8 @@ def bootstrap_ratio(found: FloatArray, reference: FloatArray) -> tuple[float, fl
         return float("nan"), float("nan")
     random = np.random.default_rng(0)
     unit = _units(random, units)
-    above = _medians(found[unit, _seeds(random, *found.shape)])
-    below = _medians(reference[unit, _seeds(random, *reference.shape)])
+    above = _medians(_drawn(random, found, unit))
+    below = _medians(_drawn(random, reference, unit))
     ratios = above / np.where(below > 0, below, np.nan)
     return percentiles(_medians(ratios))
 
@@ -80,6 +80,17 @@ def _medians(values: FloatArray) -> FloatArray:
     places = np.stack([np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[-1] - 1)])
     middle = np.stack([np.take_along_axis(ordered, p[..., None], -1)[..., 0] for p in places])
     return np.where(count > 0, middle.mean(axis=0), np.nan)
+
+
+def _drawn(random: np.random.Generator, found: FloatArray, unit: NDArray[np.int64]) -> FloatArray:
+    """(resamples, units, seeds): for each drawn unit as many of its known seeds as it has, then
+    nan.
+    """
+    ordered = np.sort(found, axis=1)  # nan stand last
+    known = (~np.isnan(found)).sum(axis=1)[unit]
+    uniform = random.random((*unit.shape[:2], found.shape[1]))
+    values = ordered[unit, (uniform * known).astype(np.int64)]
+    return np.where(np.arange(found.shape[1]) < known, values, np.nan)
 
 
 def _units(random: np.random.Generator, units: int) -> NDArray[np.int64]:

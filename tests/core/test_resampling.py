@@ -30,6 +30,13 @@ def test_seeds_that_are_missing_are_left_out() -> None:
     found = np.array([[1.0, NAN, 1.0], [3.0, 3.0, NAN], [NAN, NAN, NAN]])
     low, high = bootstrap_medians(found)
     assert (low, high) == (1.0, 3.0)
+    draw = np.random.default_rng(1)
+    one = draw.normal(size=(12, 1))
+    padded = np.concatenate([np.full((12, 3), NAN), one], axis=1)
+    assert bootstrap_medians(padded) == bootstrap_medians(one)  # one known seed is always drawn
+    several = draw.normal(size=(12, 5))
+    padded = np.concatenate([several, np.full((12, 2), NAN)], axis=1)
+    assert bootstrap_medians(padded) == pytest.approx(bootstrap_medians(several), abs=0.15)
     assert np.isnan(bootstrap_medians(np.full((2, 2), NAN))).all()
     assert np.isnan(bootstrap_medians(np.empty((0, 3)))).all()
     assert np.isnan(bootstrap_ratio(np.empty((0, 3)), np.empty((0, 3)))).all()

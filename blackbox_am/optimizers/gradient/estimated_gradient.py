@@ -76,7 +76,9 @@ class EstimatedGradient(Optimizer[EstimatedGradientState]):
         inner_parameters: its parameters; population 1 and learning_rate 0.2 unless given. A step
             costs many rows, so there are few steps, and one ascent with large steps does better
             than several.
-        samples: n, directions around each position and step.
+        samples: n, directions around each position and step. With 1,000 rows in 759 dimensions, 5
+            found more than 10, and 10 more than 20, in the sum over three units: more steps are
+            worth more than better ones.
         sigma: standard deviation of the directions in each coordinate, in deviations of the prior.
         antithetic: whether each direction is measured on both sides.
     """
@@ -88,7 +90,7 @@ class EstimatedGradient(Optimizer[EstimatedGradientState]):
 
     inner: Inner = "adam"
     inner_parameters: dict[str, Any] = field(default_factory=dict)
-    samples: int = 10
+    samples: int = 5
     sigma: float = 0.3
     antithetic: bool = True
 
