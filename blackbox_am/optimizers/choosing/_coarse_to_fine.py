@@ -83,7 +83,12 @@ class CoarseToFine(Optimizer[OctavesState]):
                 f"generations must name fewer grids than octaves ({self.octaves}), since the last "
                 f"one has no end; got {len(self.generations)}"
             )
-        _ = self.search  # so that its parameters are checked now
+        restarts = getattr(self.search, "restarts", 1)
+        if restarts > 1:
+            raise ValueError(
+                "parameters: a restart of the inner search begins at the prior and would lose what "
+                f"the coarse grids found; expected restarts = 1, got {restarts}"
+            )
 
     @cached_property
     def search(self) -> Optimizer[Any]:
@@ -125,7 +130,9 @@ class CoarseToFine(Optimizer[OctavesState]):
         levels = min(len(self._levels(space)), total)
         lengths = self.generations
         if not lengths and levels > 1:
-            lengths = (max(1, round(self.share * total / (levels - 1))),) * (levels - 1)
+            most = (total - 1) // (levels - 1)  # one generation is left for the latent image
+            part = max(1, round(self.share * total / (levels - 1)))
+            lengths = (min(part, most),) * (levels - 1)
         used = sum(lengths) * self.population_size(space)
         last = replace(context, queries_per_target=max(1, rows - used))
         inner = self.search.resolve(space, last)

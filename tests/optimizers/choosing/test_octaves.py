@@ -202,3 +202,22 @@ def test_latents_that_are_no_images_are_refused() -> None:
 def test_parameters(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Octaves(**parameters)
+
+
+@pytest.mark.parametrize("factor", [1.1, 1.2, 1.4, 2.0])
+@pytest.mark.parametrize("side", [2, 3, 4, 8])
+@pytest.mark.parametrize("share", [0.5, 0.99])
+def test_every_ladder_of_grids_is_searched_to_its_end(
+    factor: float, side: int, share: float
+) -> None:
+    space = build_space(SpaceSpec("normal", side * side, image_shape=(1, side, side)))
+    given = Octaves(octaves=4, factor=factor, share=share, parameters={"population": 10})
+    resolved = given.resolve(space, SearchContext(queries_per_target=200))
+    resolved.check(space)
+    assert resolved.octaves == len(resolved.generations) + 1
+    assert sum(resolved.generations) < 20, "the latent image itself gets no generation"
+
+
+def test_inner_restarts_are_refused() -> None:
+    with pytest.raises(ValueError, match="restarts = 1, got 2"):
+        GradientOctaves(inner="adam", parameters={"restarts": 2})
