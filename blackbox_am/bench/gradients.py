@@ -57,7 +57,7 @@ def gradients(
         if name not in PARTS:
             raise InvalidInput(f"--part: unknown part {name!r}; expected {', '.join(PARTS)}")
     request = ascents.Request(
-        tuple(problem or ("cnn+vae", "vit+vae", "cnn+fourier_32")),
+        tuple(problem or ("cnn+fourier_32", "vit+fourier_32", "cnn+sngan")),
         tuple(optimizer or OPTIMIZERS),
         units,
         first_unit,
