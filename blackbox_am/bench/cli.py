@@ -10,6 +10,7 @@ import typer
 
 from blackbox_am.bench import measurement
 from blackbox_am.bench.attacks import attacks
+from blackbox_am.bench.gradients import gradients
 from blackbox_am.bench.noise import noise
 from blackbox_am.bench.options import Assets, JsonFile, Page, Problems, Results, Seeds, Units
 from blackbox_am.bench.progress import progress_bar, say
@@ -60,6 +61,7 @@ def loop(
 
 app.command()(noise)
 app.command()(attacks)
+app.command()(gradients)
 
 
 @app.command()

@@ -37,6 +37,10 @@ class Position:
 
 
 OUTSIDE = Position()
+RECHECK = 2**31 - 1
+"""The generation of the draws of every re-check, behind the end of every schedule. A re-check
+begins after the last target of the study has ended, and its draws must not depend on the others.
+"""
 _position: ContextVar[Position] = ContextVar("position")
 
 

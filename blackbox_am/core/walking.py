@@ -50,7 +50,7 @@ def chosen_units(
 def _chosen(info: OracleInfo, layers: str | Sequence[str]) -> Iterable[LayerInfo]:
     patterns = layers.split(",") if isinstance(layers, str) else list(layers)
     patterns = [pattern.strip() for pattern in patterns]
-    if patterns == [EVERY]:
+    if EVERY in patterns:
         return info.layers
     names = [layer.name for layer in info.layers]
     found: set[str] = set()

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Self
 
+from blackbox_am.core.chain import RECHECK
 from blackbox_am.core.metering import metering
 from blackbox_am.core.observation import Observation, count_by_reason, failures, in_words
 from blackbox_am.core.types import Accounting, Purpose, StopReason, StudyState
@@ -179,7 +180,7 @@ def _evaluated(live: LiveStudy, evaluator: Evaluator, generation: Generation) ->
         generation.latents,
         generation.targets,
         generation.wanted,
-        generation=generation.index,
+        generation=RECHECK if live.study.rechecking else generation.index,
         apart=live.study.rechecking,
     )
     observation = observed_until_success(live.study, evaluator, rows, gradients=gradients)

@@ -31,6 +31,7 @@ ATTACKS = {
 OTHERS = {
     "auto",
     "noise_handling",
+    "gradient_octaves",
     "octaves",
     "restarts",
     "encoding_model",

@@ -42,10 +42,10 @@ def test_units_of_layers_are_targets_and_penalties_are_subtracted_from_all(model
 
 
 def test_octaves_search_with_and_without_gradients(model):
-    for inner in ("snes", "adam"):
-        parameters = {"inner": inner, "octaves": 2}
+    for optimizer in ("octaves", "gradient_octaves"):
+        parameters = {"octaves": 2}
         small = {"targets": "3:0", "queries_per_target": 120}
-        found = maximise(model, optimizer="octaves", parameters=parameters, **small)
+        found = maximise(model, optimizer=optimizer, parameters=parameters, **small)
         drawn = maximise(model, optimizer="random", **small)
         assert found.progress.search_rows == 120
         assert found.best[0].score > drawn.best[0].score

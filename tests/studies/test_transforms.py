@@ -72,6 +72,14 @@ def test_a_target_finds_alone_what_it_finds_beside_others() -> None:
         assert alone.best[0].score == pytest.approx(together.best[place].score, abs=1e-5)
 
 
+def test_the_end_of_another_target_does_not_change_the_draws_of_a_recheck() -> None:
+    asked = {"transforms": ANEW, "patience": 1, "queries_per_target": 400}
+    together = search(**asked)
+    for place, target in enumerate(("output:1", "output:3")):
+        alone = search(**asked, targets=[target])
+        assert alone.best[0].score == pytest.approx(together.best[place].score, abs=1e-5)
+
+
 @pytest.mark.parametrize("transforms", [("jitter", "rotate"), ANEW], ids=["fixed", "anew"])
 def test_an_interrupted_study_goes_on_to_the_same_bits(tmp_path, transforms) -> None:
     class Stop(Exception):

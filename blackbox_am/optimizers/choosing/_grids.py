@@ -95,13 +95,14 @@ def enlargement(coarse: int, fine: int) -> torch.Tensor:
 
 
 def sizes(extent: tuple[int, int], factor: float, count: int) -> list[tuple[int, int]]:
-    """At most `count` grids from coarse to fine, the last of which is `extent`; each is `factor`
-    times as high and wide as the one before, and equal ones are left out.
+    """`count` different grids from coarse to fine, the last of which is `extent`, or fewer if the
+    coarsest would be smaller than one cell. Each is about `factor` times as high and wide as the
+    one before; equal ones are left out.
     """
-    found: list[tuple[int, int]] = []
-    for stage in range(count):
-        scale = factor ** (count - 1 - stage)
+    found, scale = [extent], 1.0
+    while len(found) < count and found[-1] != (1, 1):
+        scale *= factor
         height, width = (max(1, round(n / scale)) for n in extent)
-        if (height, width) not in found:
+        if (height, width) != found[-1]:
             found.append((height, width))
-    return found
+    return found[::-1]

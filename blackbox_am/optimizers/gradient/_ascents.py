@@ -79,8 +79,8 @@ class Ascents(Optimizer[State]):
     rank_based: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = False
 
-    population: int = 2
-    learning_rate: float = 0.05
+    population: int = 1
+    learning_rate: float = 0.1
     schedule: Schedule = "constant"
     final_rate: float = 0.01
     steps: int | None = None

@@ -30,8 +30,11 @@ class Adam(Moments[AdamState]):
 
     Attributes:
         population: ascents side by side for each target. At equal queries 2 found more than 4 on 12
-            of 12 units: an ascent gains more from further steps than from more beginnings.
-        learning_rate: step a coordinate and generation, in deviations of the prior.
+            of 12 units, and 1 more than 2 on 7 of 8 (200 rows): an ascent gains more from further
+            steps than from more beginnings.
+        learning_rate: step a coordinate and generation, in deviations of the prior. With 200 rows
+            .1 found more than .05 on 8 of 8 units, 3 and 13 % in the medians of two generators;
+            with 500 rows and one ascent .6 % more.
         schedule: how the learning rate falls during an ascent: `constant`, `cosine`, `linear` or
             `step` (see `_schedules`).
         final_rate: share of the learning rate at the end of an ascent.

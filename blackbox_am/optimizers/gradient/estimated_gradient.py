@@ -13,6 +13,7 @@ from blackbox_am.core.optimizer import Optimizer, Proposal, SearchContext
 from blackbox_am.core.parameters import parameters_of
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
+from blackbox_am.errors import InvalidSpec
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._incumbents import comparable
 from blackbox_am.optimizers._parameters import at_least, positive
@@ -30,6 +31,9 @@ Inner = Literal["adam", "nadam", "sgd", "dgn_am", "langevin"]
 ASCENTS: dict[str, type[Ascents[Any]]] = {
     each.name: each for each in (Adam, Nadam, Sgd, DgnAm, Langevin)
 }
+
+FEW_STEPS: dict[str, Any] = {"population": 1, "learning_rate": 0.2}
+"""Parameters of the inner optimizer that are not given."""
 
 
 @dataclass
@@ -69,9 +73,12 @@ class EstimatedGradient(Optimizer[EstimatedGradientState]):
 
     Attributes:
         inner: the optimizer inside: `adam`, `nadam`, `sgd`, `dgn_am` or `langevin`.
-        inner_parameters: its parameters. A step costs many rows, so there are few steps, and one
-            ascent with large steps does better than several.
-        samples: n, directions around each position and step.
+        inner_parameters: its parameters; population 1 and learning_rate 0.2 unless given. A step
+            costs many rows, so there are few steps, and one ascent with large steps does better
+            than several.
+        samples: n, directions around each position and step. With 1,000 rows in 759 dimensions, 5
+            found more than 10, and 10 more than 20, in the sum over three units: more steps are
+            worth more than better ones.
         sigma: standard deviation of the directions in each coordinate, in deviations of the prior.
         antithetic: whether each direction is measured on both sides.
     """
@@ -82,10 +89,8 @@ class EstimatedGradient(Optimizer[EstimatedGradientState]):
     state_type: ClassVar[type[EstimatedGradientState]] = EstimatedGradientState
 
     inner: Inner = "adam"
-    inner_parameters: dict[str, Any] = field(
-        default_factory=lambda: {"population": 1, "learning_rate": 0.2}
-    )
-    samples: int = 10
+    inner_parameters: dict[str, Any] = field(default_factory=dict)
+    samples: int = 5
     sigma: float = 0.3
     antithetic: bool = True
 
@@ -97,7 +102,9 @@ class EstimatedGradient(Optimizer[EstimatedGradientState]):
     @cached_property
     def ascents(self) -> Ascents[Any]:
         """The optimizer inside."""
-        return parameters_of(ASCENTS[self.inner], self.inner, self.inner_parameters)
+        return parameters_of(
+            ASCENTS[self.inner], self.inner, {**FEW_STEPS, **self.inner_parameters}
+        )
 
     @property
     def probes(self) -> int:
@@ -115,7 +122,14 @@ class EstimatedGradient(Optimizer[EstimatedGradientState]):
     def resolve(self, space: Space, context: SearchContext) -> Self:
         measured = self.probes + (0 if self.antithetic else 1)
         steps = max(context.queries_per_target // measured, 1)
-        inner = self.ascents.resolve(space, replace(context, queries_per_target=steps))
+        try:
+            inner = self.ascents.resolve(space, replace(context, queries_per_target=steps))
+        except InvalidSpec as error:
+            raise InvalidSpec(
+                f"{self.name}: a budget of {context.queries_per_target} queries a target is enough "
+                f"for {steps} steps of {measured} queries; {error}",
+                field="optimizer.parameters.inner_parameters",
+            ) from error
         return replace(self, inner_parameters={**self.inner_parameters, "steps": inner.steps})
 
     def init(self, space: Space, targets: int, stream: Stream) -> EstimatedGradientState:
@@ -131,10 +145,13 @@ class EstimatedGradient(Optimizer[EstimatedGradientState]):
         return self.ascents.center(space, self._unpacked(state))
 
     def ask(self, space: Space, state: EstimatedGradientState, stream: Stream) -> Proposal:
-        here = space.project(self.ascents.ask(space, self._unpacked(state), stream))
-        frame, ascents = frame_of(space, here), here.shape[1]
+        # The directions are drawn first: whether the ascents draw depends on all targets.
+        ascents = self.ascents.population_size(space)
         moves = self.sigma * stream.normal(ascents, self.samples, space.dim)
-        moves = torch.cat([moves, -moves], dim=2) if self.antithetic else moves
+        if self.antithetic:  # in pairs, of which the end of a budget cuts off one at most
+            moves = torch.stack([moves, -moves], dim=3).flatten(2, 3)
+        here = space.project(self.ascents.ask(space, self._unpacked(state), stream))
+        frame = frame_of(space, here)
         around = frame.outward(frame.inward(here).unsqueeze(2) + moves)
         rows = torch.cat([here.unsqueeze(2), around], dim=2)
         wanted = torch.ones(rows.shape[:3], dtype=torch.bool, device=rows.device)
@@ -174,8 +191,8 @@ class EstimatedGradient(Optimizer[EstimatedGradientState]):
             scores (K, ascents) of the probes in a difference.
         """
         if self.antithetic:
-            moves = (rows[:, :, 1 : 1 + self.samples] - rows[:, :, 1 + self.samples :]) / 2
-            up, down = scores[:, :, 1:].chunk(2, dim=2)
+            moves = (rows[:, :, 1::2] - rows[:, :, 2::2]) / 2
+            up, down = scores[:, :, 1::2], scores[:, :, 2::2]
         else:
             moves = rows[:, :, 1:] - rows[:, :, :1]
             up, down = scores[:, :, 1:], scores[:, :, :1].expand(-1, -1, self.samples)

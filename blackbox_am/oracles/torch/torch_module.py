@@ -119,8 +119,8 @@ class TorchModule(Oracle):
             split, and the last batch is filled up. Known for exported programs.
         redirected_relu: whether a gradient reaches a ReLU that is off, in the first 16 generations
             of a study and outside of studies, so that an ascent whose unit is off at its start can
-            begin; see `_redirected.py`. Activations do not change. Only modules of class `ReLU` and
-            `ReLU6` are redirected.
+            begin; see `_redirected.py`. A restart of an ascent begins later and is not redirected.
+            Activations do not change. Only modules of class `ReLU` and `ReLU6` are redirected.
 
     Raises:
         InvalidSpec: for a model of another kind, or numbers that do not fit together.

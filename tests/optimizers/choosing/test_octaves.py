@@ -11,8 +11,10 @@ from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec, Unsupported
 from blackbox_am.optimizers.choosing import _grids
+from blackbox_am.optimizers.choosing._coarse_to_fine import CoarseToFine
 from blackbox_am.optimizers.choosing._grids import Grid
-from blackbox_am.optimizers.choosing.octaves import SEARCHES, Octaves
+from blackbox_am.optimizers.choosing.gradient_octaves import GradientOctaves
+from blackbox_am.optimizers.choosing.octaves import Octaves
 from blackbox_am.testing import searches
 from blackbox_am.testing.optimizers import OptimizerContract
 from blackbox_am.testing.searches import Search
@@ -30,7 +32,9 @@ class TestThroughItsOctaves(OptimizerContract):
 
     @pytest.fixture(params=["snes", "adam", pytest.param("cma", marks=pytest.mark.slow)])
     def optimizer(self, request: pytest.FixtureRequest) -> Optimizer[Any]:
-        return Octaves(inner=request.param, generations=(2, 3))
+        kind: Any = GradientOctaves if request.param == "adam" else Octaves
+        optimizer: Optimizer[Any] = kind(inner=request.param, generations=(2, 3))
+        return optimizer
 
     @pytest.fixture(autouse=True)
     def images(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,12 +161,15 @@ def test_a_box_is_left_by_no_candidate() -> None:
         assert latents.max() <= 1
 
 
-@pytest.mark.parametrize("inner", sorted(SEARCHES))
-def test_every_inner_search_climbs(inner: Any) -> None:
-    search = Search(Octaves(inner=inner, generations=(10, 10)), space())
+@pytest.mark.parametrize(
+    ("kind", "inner"),
+    [(kind, inner) for kind in (Octaves, GradientOctaves) for inner in kind.searches],
+)
+def test_every_inner_search_climbs(kind: type[CoarseToFine], inner: str) -> None:
+    assert kind.searches[inner].order == kind.order
+    search = Search(kind(inner=inner, generations=(10, 10)), space())
     first = search.scores(search.ask()).amax(1)
     search.run(60)
-    assert search.optimizer.order == SEARCHES[inner].order
     center = search.center()
     assert center is not None
     last = search.scores(center.unsqueeze(1))[:, 0]
@@ -195,3 +202,22 @@ def test_latents_that_are_no_images_are_refused() -> None:
 def test_parameters(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Octaves(**parameters)
+
+
+@pytest.mark.parametrize("factor", [1.1, 1.2, 1.4, 2.0])
+@pytest.mark.parametrize("side", [2, 3, 4, 8])
+@pytest.mark.parametrize("share", [0.5, 0.99])
+def test_every_ladder_of_grids_is_searched_to_its_end(
+    factor: float, side: int, share: float
+) -> None:
+    space = build_space(SpaceSpec("normal", side * side, image_shape=(1, side, side)))
+    given = Octaves(octaves=4, factor=factor, share=share, parameters={"population": 10})
+    resolved = given.resolve(space, SearchContext(queries_per_target=200))
+    resolved.check(space)
+    assert resolved.octaves == len(resolved.generations) + 1
+    assert sum(resolved.generations) < 20, "the latent image itself gets no generation"
+
+
+def test_inner_restarts_are_refused() -> None:
+    with pytest.raises(ValueError, match="restarts = 1, got 2"):
+        GradientOctaves(inner="adam", parameters={"restarts": 2})

@@ -27,7 +27,7 @@ def test_equals_torch() -> None:
 @pytest.mark.parametrize("beta1", [0.0, 0.9])
 def test_reaches_the_top(beta1: float) -> None:
     space = build_space(SpaceSpec("normal", 16))
-    search = Search(Adam(beta1=beta1), space)
+    search = Search(Adam(beta1=beta1, learning_rate=0.05), space)
     search.run(400)
     assert search.scores(search.ask()).min() > -5e-3
 
@@ -35,7 +35,9 @@ def test_reaches_the_top(beta1: float) -> None:
 def test_steps_are_measured_in_the_prior() -> None:
     """The first step of Adam is the learning rate, here of the prior's deviation."""
     space = build_space(SpaceSpec("box", 2, low=(-10.0, -1e-3), high=(10.0, 1e-3)))
-    search = Search(Adam(population=50), space, targets=(0,), score=lambda x, _: x.sum(-1))
+    search = Search(
+        Adam(population=50, learning_rate=0.05), space, targets=(0,), score=lambda x, _: x.sum(-1)
+    )
     start = search.ask()
     inside = torch.ones_like(start)
     scores = search.scores(start)
@@ -68,7 +70,7 @@ def test_decay_pulls_towards_the_prior() -> None:
     space = build_space(SpaceSpec("normal", 8))
     flat = torch.zeros(1, 4, 8)
     for decay, factor in ((0.0, 1.0), (1.0, 0.95)):
-        search = Search(Adam(population=4, decay=decay), space, targets=(0,))
+        search = Search(Adam(population=4, learning_rate=0.05, decay=decay), space, targets=(0,))
         start = search.ask()
         state = search.optimizer.tell(space, search.state, start, torch.zeros(1, 4), flat)
         torch.testing.assert_close(state.position, factor * start)

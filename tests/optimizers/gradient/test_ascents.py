@@ -40,7 +40,7 @@ def test_budget_sets_the_steps(name: str) -> None:
 
 def test_budget_below_the_restarts_is_refused() -> None:
     with pytest.raises(InvalidSpec, match="10 queries a target are 5 generations of 2, and rest"):
-        Adam(restarts=6).resolve(SPACE, SearchContext(queries_per_target=10))
+        Adam(population=2, restarts=6).resolve(SPACE, SearchContext(queries_per_target=10))
 
 
 def test_learning_rate_follows_the_schedule() -> None:

@@ -34,7 +34,7 @@ def test_equals_torch(beta1: float, decay: float) -> None:
 
 
 def test_reaches_the_top() -> None:
-    search = Search(Nadam(), build_space(SpaceSpec("normal", 16)))
+    search = Search(Nadam(learning_rate=0.05), build_space(SpaceSpec("normal", 16)))
     search.run(400)
     assert search.scores(search.ask()).min() > -5e-3
 

@@ -115,7 +115,7 @@ class Transformed(Wrapper):
     @cached_property
     def _drawn(self) -> Callable[[int, int], list[Drawn]]:
         """The changes of all copies, by the generation and the number of a row's own draws."""
-        return lru_cache(maxsize=2)(self._draw)
+        return lru_cache(maxsize=1)(self._draw)
 
     def _draw(self, generation: int, row: int) -> list[Drawn]:
         shape = self.describe().stimulus_shape
