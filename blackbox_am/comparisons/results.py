@@ -100,7 +100,7 @@ class Run:
     Attributes:
         method, unit, seed: which run.
         score: the reported score: of fresh measurements that had no part in the choice of the
-            stimulus if the oracle is noisy; nan if nothing was found.
+            stimulus if the oracle is noisy, and nan without these; nan if nothing was found.
         score_error: standard error of `score`; 0 for an oracle that repeats its answers.
         latent: (D,) of the best candidate; empty if nothing was found.
         stimulus: (*stimulus) in [0, 1]; None if nothing was found.

@@ -149,6 +149,13 @@ def test_kid_needs_many_stimuli(
         features(network(1), stimuli), features(network(1), natural)
     ).value
     assert found["cma"] == pytest.approx(wanted)
+    odd = torch.full((1, 7), torch.nan)
+    rows, reference = features(network(1), stimuli), features(network(1), natural)
+    chosen = result.runs[-len(stimuli) - 1 :]
+    some = likeness.distances_of_methods(
+        result, chosen, torch.cat([odd, rows]), torch.cat([reference, odd]), 0
+    )
+    assert some["cma"] == pytest.approx(wanted)
     monkeypatch.setattr(likeness, "MOST_FOR_KID", 6)
     fewer = examine(result, oracle=oracle, **options).kid["cma"]
     assert fewer != found["cma"]

@@ -67,6 +67,16 @@ def test_the_numbers_of_a_run_by_hand() -> None:
     assert np.isnan([snes.transfer, snes.robust_mean, snes.robust_share]).all()
 
 
+def test_equal_time_is_that_of_whole_runs_with_the_whole_budget() -> None:
+    short = replace(SNES, seconds=1.0)
+    stopped = result(ADAM, replace(short, message="the rig is off"))
+    assert metrics(stopped).levels["head:0"].seconds == 10.0
+    both = result(ADAM, short)
+    assert metrics(both).levels["head:0"].seconds == 1.0
+    fewer = replace(both, methods=(both.methods[0], replace(both.methods[1], queries_per_target=9)))
+    assert metrics(fewer).levels["head:0"].seconds == 10.0
+
+
 def test_a_ratio_to_a_maximum_that_is_not_positive_does_not_exist() -> None:
     found = metrics(result(ADAM, SNES, natural=NATURAL - 5)).runs[1].numbers
     assert np.isnan([found.relative, found.area, found.equal_time_relative]).all()

@@ -28,6 +28,7 @@ def test_a_random_search_is_added_once():
     ("change", "said"),
     [
         ({"tuning_units": ["units:1", "units:0!mean"]}, "got units:0 in both"),
+        ({"tuning_units": ["units:0@center"]}, "got units:0 in both"),
         ({"methods": [{"name": "a"}, {"name": "a"}]}, "methods: 'a' occurs more than once"),
         ({"methods": [{"name": "random"}, {"name": "random"}]}, "'random' occurs more than once"),
         ({"methods": []}, "expected one method or more"),

@@ -16,7 +16,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from blackbox_am.comparisons.metrics import metrics
-from blackbox_am.comparisons.report import rows_of, summary_of, wording, write_report
+from blackbox_am.comparisons.report import figures, rows_of, summary_of, wording, write_report
 from blackbox_am.comparisons.report.page import page
 from blackbox_am.comparisons.results import ComparisonResult, Method, ProtocolPart
 from blackbox_am.comparisons.statistics import paired
@@ -25,6 +25,7 @@ from blackbox_am.testing.comparison_results import METHODS, comparison_result
 
 VOID = {"meta", "img", "br", "link", "input"}
 HOSTILE = "<script>alert('x')</script>\"&$a$ --> 猫"
+SHORT = (METHODS[0], replace(METHODS[1], queries_per_target=10))
 GONE = replace(METHODS[0], unavailable="the oracle has no gradients")
 
 
@@ -177,7 +178,11 @@ def test_rows_are_one_a_run_with_equal_columns(result: ComparisonResult) -> None
         ({"shape": (5,)}, "Pictures of every unit"),
         ({"protocol": (ProtocolPart("all", True, "Yes."),)}, "Kept in full."),
         ({"examined": False}, "What it costs"),
-        ({"baseline": "nothing"}, "The baseline nothing has no result, so no method is compared"),
+        ({"baseline": "nothing"}, "no result, so no method is compared with this baseline."),
+        ({"methods": METHODS[:1]}, "Only adam was run."),
+        ({"naturals": 30}, "over best of all 30 natural"),
+        ({"naturals": 1000}, "over best of n natural"),
+        ({"methods": SHORT}, "finds with 10 query-equivalents against 1,000; it loses"),
     ],
 )
 def test_odd_results_have_a_page(
@@ -185,6 +190,8 @@ def test_odd_results_have_a_page(
 ) -> None:
     text = Page(page(comparison_result(units=3, seeds=2, **changes))).text
     assert says in text
+    if "methods" in changes and changes["methods"] == SHORT:
+        assert "equal query-equivalents" not in text
     assert ("Beyond the score" in text) == (changes.get("examined", True) and "runs" not in changes)
 
 
@@ -200,6 +207,25 @@ def test_negative_scores_are_standardised_and_compared_by_the_gap(plain_figures:
     assert "standard deviations above the natural mean" in text
     assert "of the gap from a random start to adam" in text
     assert " nan" not in text
+
+
+def test_a_baseline_below_the_start_leaves_no_gap(plain_figures: None) -> None:
+    result = comparison_result(units=2, seeds=1)
+    units = tuple(replace(unit, natural=unit.natural - 500, start=-90.0) for unit in result.units)
+    runs = tuple(replace(run, score=-99.0) for run in result.runs)
+    text = Page(page(replace(result, units=units, runs=runs, best_known={}))).text
+    assert (
+        "snes (gradient-free) has no ratio to adam at equal query-equivalents: adam found no more "
+        "than a random start"
+    ) in text
+
+
+def test_the_name_of_the_baseline_is_no_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = (replace(METHODS[0], name="$a_"), METHODS[1])
+    result = comparison_result(units=2, seeds=1, methods=odd)
+    monkeypatch.setattr(figures, "paired_strip", lambda methods, *, label: label)
+    found = figures.ratio_strip(result, metrics(result), paired(result))
+    assert found == r"score, in percent of \$a_"
 
 
 def test_runs_that_found_nothing_are_named(plain_figures: None) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from blackbox_am.comparisons.results import ComparisonResult
+from blackbox_am.comparisons.results import ComparisonResult, Run
 from blackbox_am.comparisons.scales import scale_of
-from blackbox_am.comparisons.statistics import holm, paired
+from blackbox_am.comparisons.statistics import holm, on_scale, paired
 from blackbox_am.testing.comparison_results import METHODS, comparison_result
 
 NAN = float("nan")
@@ -87,6 +88,35 @@ def test_units_that_a_method_has_not_reached_are_no_losses() -> None:
     snes, sep = found["snes"], found["sep_cma"]
     assert snes.wins + snes.ties + snes.losses == 3
     assert sep.wins + sep.ties + sep.losses == 4
+
+
+def test_a_result_without_common_units_has_no_pairs() -> None:
+    result = comparison_result(units=2, methods=METHODS[:2])
+    first, last = (unit.unit for unit in result.units)
+    runs = tuple(
+        run for run in result.runs if (run.method, run.unit) in (("adam", first), ("snes", last))
+    )
+    (found,) = paired(replace(result, runs=runs))
+    assert (found.wins, found.ties, found.losses, found.ratios) == (0, 0, 0, 0)
+    nothing = replace(result, units=(), runs=())
+    assert np.isnan(on_scale(nothing, "snes", scale_of(nothing))).all()
+
+
+def test_runs_are_found_without_a_scan_of_all() -> None:
+    result = comparison_result(units=3, seeds=2)
+
+    class Counted(tuple[Run, ...]):
+        scans = 0
+
+        def __iter__(self) -> Iterator[Run]:
+            Counted.scans += 1
+            return super().__iter__()
+
+    counted = replace(result, runs=Counted(result.runs))
+    for unit in result.units:
+        for seed, run in enumerate(counted.of("snes", unit.unit)):
+            assert (run.method, run.unit, run.seed) == ("snes", unit.unit, seed)
+    assert Counted.scans == 1
 
 
 def test_the_scale_is_the_same_for_all_units() -> None:

@@ -35,6 +35,13 @@ def test_distances_in_blocks_are_those_of_all_pairs(monkeypatch):
     np.testing.assert_allclose(nearest(rows, rows, held_out=True), among.min(1), rtol=1e-5)
 
 
+def test_rows_that_are_not_finite_are_left_out():
+    natural = torch.tensor([[0.0], [1.0], [torch.nan], [3.0], [torch.inf], [6.0]])
+    found = strangeness(torch.tensor([[9.0], [torch.nan], [1.0]]), natural)
+    assert found[[0, 2]].tolist() == [2.0, 0.0]
+    assert found[1].isnan()
+
+
 def test_without_a_unit_there_is_no_number():
     rows = torch.ones(3, 2)
     assert strangeness(rows, rows[:1]).isnan().all()

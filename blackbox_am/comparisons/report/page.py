@@ -117,7 +117,7 @@ def _notes(result: ComparisonResult, found: Metrics) -> list[tuple[str, str]]:
             (
                 "",
                 (
-                    "Runs that found nothing are counted as losses and left out of the medians: "
+                    "Runs without a score are counted as losses and left out of the medians: "
                     f"{', '.join(failed)}."
                 ),
             )
