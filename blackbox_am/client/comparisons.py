@@ -28,7 +28,7 @@ from blackbox_am.comparisons.planning import (
 from blackbox_am.comparisons.problem import ComparisonSpec, MethodSpec
 from blackbox_am.comparisons.run import Compared, collected, plan_of, run
 from blackbox_am.comparisons.running import Found, Natural
-from blackbox_am.core.spec import BaselineSpec, OptimizerSpec
+from blackbox_am.core.spec import BaselineSpec
 from blackbox_am.core.types import OracleInfo, StudyProgress, StudyState
 from blackbox_am.errors import (
     InvalidInput,
@@ -39,7 +39,6 @@ from blackbox_am.errors import (
     Unsupported,
     did_you_mean,
 )
-from blackbox_am.plugins import build_optimizer
 
 
 def compare(
@@ -129,7 +128,11 @@ class RemoteRunner:
     ) -> list[Examined]:
         """See `Runner.examine`."""
         self.client.preview(start_spec(spec, units, None))
-        return [self._examined(spec, units, method) for method in methods]
+        orders = {one.name: one.order for one in self.client.optimizers()}
+        return [
+            self._examined(spec, units, method, orders.get(method.searches_with, 0))
+            for method in methods
+        ]
 
     def begin(self, plan: Plan) -> None:
         """See `Runner.begin`.
@@ -215,23 +218,9 @@ class RemoteRunner:
                 field=changed[0],
             )
 
-    @cached_property
-    def _orders(self) -> Mapping[str, int]:
-        return {one.name: one.order for one in self.client.optimizers()}
-
-    def _order(self, method: MethodSpec) -> int:
-        """The order of a method: that of the built optimizer, as some have the order of an inner
-        one. An optimizer that cannot be built in this process has the order that the server lists.
-        """
-        try:
-            return build_optimizer(
-                OptimizerSpec(method.searches_with, dict(method.parameters))
-            ).order
-        except (InvalidInput, NotFound, Unsupported):
-            return self._orders.get(method.searches_with, 0)
-
-    def _examined(self, spec: ComparisonSpec, units: Sequence[str], method: MethodSpec) -> Examined:
-        order = self._order(method)
+    def _examined(
+        self, spec: ComparisonSpec, units: Sequence[str], method: MethodSpec, order: int
+    ) -> Examined:
         planned = method_of(spec, method, Examined(order))
         request = study_spec(spec, units, planned, spec.all_seeds[0])
         try:

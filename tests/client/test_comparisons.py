@@ -1,17 +1,19 @@
 """Comparisons whose studies run on a real server give what they give in this process."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
 
 from blackbox_am.catalogue import Catalogue, ImagesGiven
 from blackbox_am.client import connect
-from blackbox_am.client.comparisons import compare, group_id_of
+from blackbox_am.client.comparisons import RemoteRunner, compare, group_id_of
 from blackbox_am.comparisons import local
 from blackbox_am.comparisons.local import compare_as, models_of
 from blackbox_am.comparisons.problem import MethodSpec, spec_of
 from blackbox_am.core.types import StudyState
-from blackbox_am.errors import InvalidSpec, NotFound
+from blackbox_am.errors import InvalidSpec, ModelChanged, NotFound
 from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.service import Config, running
@@ -74,6 +76,29 @@ def test_a_server_finds_what_is_found_here(client):
     assert len(group.members) == 3
     again = compare(client, SPEC, natural=IMAGES, measure=False)
     assert [run.score for run in again.result.runs] == [run.score for run in here.runs]
+
+
+def test_a_replaced_model_is_not_mixed_with_its_predecessor(tmp_path):
+    spec = replace_spec(methods=(MethodSpec("sep_cma"),), units=("units:0",), budget=20)
+    config = Config(
+        address="localhost:0", store=str(tmp_path / "store"), device="cpu", catalogue=catalogue()
+    )
+    with running(config) as address, connect(address) as there:
+        first = compare(there, spec)
+    replaced = catalogue()
+    replaced.add_oracle("toy", Simulated(SHAPE, gradients=True, batch_size=16, seed=1))
+    config = replace(config, catalogue=replaced)
+    with running(config) as address, connect(address) as there:
+        for measure in (True, False):
+            with pytest.raises(ModelChanged, match="another oracle of the same name"):
+                compare(there, spec, measure=measure)
+    assert first.result.complete
+
+
+def test_a_method_with_an_inner_ascent_pays_for_its_gradients(client):
+    octaves = MethodSpec("gradient_octaves")
+    runner = RemoteRunner(client, SPEC, None, lambda stage, progress: None)
+    assert [one.order for one in runner.examine(SPEC, SPEC.units, [octaves])] == [1]
 
 
 @pytest.mark.slow
