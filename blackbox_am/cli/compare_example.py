@@ -31,6 +31,7 @@ independent = "cifar_vit"             # its features say how natural a stimulus 
 # The methods. A random search is added as a reference.
 [[methods]]
 name = "adam"                         # gradient ascent; also the name of the optimizer
+parameters = { restarts = 2 }         # two ascents, one after the other, share the budget
 
 [[methods]]
 name = "sep_cma"

@@ -48,8 +48,14 @@ class MethodSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 RANDOM = MethodSpec("random", reference=True)
-DEFAULT_METHODS = (MethodSpec("adam"), MethodSpec("sep_cma"), MethodSpec("auto"))
-"""Gradient ascent; an evolution strategy; and what the package chooses by itself."""
+DEFAULT_METHODS = (
+    MethodSpec("adam", parameters={"restarts": 2}),
+    MethodSpec("sep_cma"),
+    MethodSpec("auto"),
+)
+"""Gradient ascent from two samples of the prior, one after the other; an evolution strategy; and
+what the package chooses by itself.
+"""
 
 
 class ComparisonSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
