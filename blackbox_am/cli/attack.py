@@ -14,7 +14,7 @@ from blackbox_am.attacks.run import Suggest
 from blackbox_am.cli import options
 from blackbox_am.cli.attack_compare import compare
 from blackbox_am.cli.attack_progress import AttackView
-from blackbox_am.cli.console import err, plain
+from blackbox_am.cli.console import err, plain, wrote
 from blackbox_am.cli.failures import interrupted
 from blackbox_am.errors import InvalidInput
 
@@ -205,7 +205,7 @@ def attack(
     page = write_report(results, folder)
     for result in results:
         _say(result)
-    err.print(f"wrote {page}", markup=False, highlight=False, soft_wrap=True)
+    wrote(page)
 
 
 def _suggestions(surrogate: str | None, config: Path | None, device: str) -> Suggest | None:

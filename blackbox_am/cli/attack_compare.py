@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from blackbox_am.cli.console import err, out, plain
+from blackbox_am.cli.console import out, plain, wrote
 from blackbox_am.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def compare(
             raise InvalidInput(
                 f"{page} cannot be written: {error.strerror}; choose another place"
             ) from error
-        err.print(f"wrote {page}", markup=False, highlight=False)
+        wrote(page)
 
 
 def _show(comparison: Comparison) -> None:

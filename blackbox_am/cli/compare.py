@@ -11,7 +11,7 @@ from rich.text import Text
 
 from blackbox_am.cli.compare_example import EXAMPLE
 from blackbox_am.cli.compare_progress import CompareView
-from blackbox_am.cli.console import err, out, plain
+from blackbox_am.cli.console import err, out, plain, wrote
 from blackbox_am.cli.failures import interrupted
 from blackbox_am.errors import InvalidInput
 
@@ -133,7 +133,7 @@ def compare(
             style="yellow",
             markup=False,
         )
-    err.print(f"wrote {folder / PAGE}", markup=False, highlight=False, soft_wrap=True)
+    wrote(folder / PAGE)
 
 
 def _here(

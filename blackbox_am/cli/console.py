@@ -17,3 +17,8 @@ def complain(message: str) -> None:
     """Print an error on stderr; brackets in `message` are not interpreted as markup."""
     err.print("[bold red]error:[/] ", end="")
     err.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def wrote(what: object) -> None:
+    """Say on stderr which file or folder was written, in one line, so that it can be copied."""
+    err.print(f"wrote {what}", markup=False, highlight=False, soft_wrap=True)

@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from blackbox_am.cli.background import call, iterate
-from blackbox_am.cli.console import err, out
+from blackbox_am.cli.console import err, out, wrote
 from blackbox_am.cli.demo_report import Found, Line, Picture, table, write
 from blackbox_am.cli.failures import INTERRUPTED
 from blackbox_am.cli.progress import LiveView, Meter, gauge, state_text, wanted
@@ -74,7 +74,7 @@ def search_and_report(
         raise typer.Exit(INTERRUPTED) from None
     out.print(table(found.titles, found.lines))
     for path in write(found, folder):
-        err.print(f"wrote {path}", markup=False)
+        wrote(path)
 
 
 def _titles(client: Client, units: Sequence[str]) -> list[str]:

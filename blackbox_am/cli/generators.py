@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from blackbox_am.cli import options
-from blackbox_am.cli.console import err, plain
+from blackbox_am.cli.console import err, plain, wrote
 from blackbox_am.cli.failures import INTERRUPTED
 
 app = typer.Typer(no_args_is_help=True, help="Fit generators to your own pictures.")
@@ -82,4 +82,4 @@ def fit(
         plain(json.dumps(fitted.card))
     else:
         plain((out / "README.md").read_text(encoding="utf-8"))
-    err.print(f"wrote {out}; use it as --generator {out}/", markup=False, soft_wrap=True)
+    wrote(f"{out}; use it as --generator {out}/")

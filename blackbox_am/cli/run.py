@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from blackbox_am.cli import options
-from blackbox_am.cli.console import err, out, plain
+from blackbox_am.cli.console import err, out, plain, wrote
 from blackbox_am.cli.failures import interrupted
 from blackbox_am.cli.progress import StudyView
 from blackbox_am.cli.results import (
@@ -150,12 +150,12 @@ def run(
         out.print(best_table(result.best))
     if picture is not None:
         known = catalogue.oracle(oracle).describe().layers
-        err.print(f"wrote {save_montage(result.best, known, picture)}", markup=False)
+        wrote(save_montage(result.best, known, picture))
         beside = picture.with_name(f"hierarchy{picture.suffix}")
         heading = f"What layers of {oracle} respond to"
         source = f"The best of {queries:,} stimuli of {generator} for each unit"
         if save_hierarchy(result.best, known, heading, source, beside) is not None:
-            err.print(f"wrote {beside}", markup=False)
+            wrote(beside)
 
 
 def _id_of(request: dict[str, Any]) -> str:

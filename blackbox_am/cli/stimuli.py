@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from blackbox_am.cli import options
-from blackbox_am.cli.console import err
+from blackbox_am.cli.console import err, wrote
 from blackbox_am.client import Client, connect
 from blackbox_am.core.interpolation import interpolate as between
 from blackbox_am.core.spec import SpaceSpec
@@ -209,7 +209,7 @@ def _save_array(path: Path, array: Array) -> None:
 
 
 def _say(path: Path) -> None:
-    err.print(f"wrote {path}", markup=False, soft_wrap=True)
+    wrote(path)
 
 
 @contextmanager

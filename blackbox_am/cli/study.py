@@ -13,7 +13,7 @@ from rich.text import Text
 
 from blackbox_am.cli import options
 from blackbox_am.cli.background import iterate
-from blackbox_am.cli.console import err, out, plain
+from blackbox_am.cli.console import err, out, plain, wrote
 from blackbox_am.cli.failures import INTERRUPTED
 from blackbox_am.cli.options import DEFAULT_SERVER
 from blackbox_am.cli.progress import StudyView, score_text, state_text, study_view, wanted
@@ -179,7 +179,7 @@ def best(
     else:
         out.print(best_table(found))
     if picture is not None:
-        err.print(f"wrote {save_montage(found, layers, picture)}", markup=False)
+        wrote(save_montage(found, layers, picture))
 
 
 @app.command()

@@ -20,8 +20,9 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 `encoding_model` reads a network."""
 
 
+SLOW = ("nevergrad", "encoding_model", "pixel_ridge")
 NAMES = [
-    pytest.param(name, marks=pytest.mark.slow) if name == "nevergrad" else name
+    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
     for name in plugins.optimizers.names()
 ]
 
