@@ -11,7 +11,7 @@ import numpy as np
 from blackbox_am.bench.efficiency import BUDGETS, Cell, Floats, Outcome
 from blackbox_am.bench.overhead import COUNTERPART, Cost, Machine
 from blackbox_am.bench.sheets import Sheet
-from blackbox_am.core.resampling import bootstrap
+from blackbox_am.core.bootstrap import bootstrap
 
 GRADIENT = "adam"
 OF_GRADIENT = 0.95

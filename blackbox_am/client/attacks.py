@@ -18,8 +18,8 @@ from blackbox_am.attacks.run import Run, Suggest, run
 from blackbox_am.attacks.running import Found
 from blackbox_am.client.client import Client
 from blackbox_am.core.spec import StudySpec
-from blackbox_am.core.types import OracleInfo, StudyProgress, StudyState
-from blackbox_am.errors import NotFound, OracleFailed, did_you_mean
+from blackbox_am.core.types import StudyProgress, StudyState
+from blackbox_am.errors import OracleFailed
 
 
 def attack(
@@ -59,7 +59,7 @@ def attack(
         OracleFailed: if a study failed.
         BlackboxError: as `attacks.local.attack`.
     """
-    info = _info(client, oracle)
+    info = client.oracle_info(oracle)
     given, goals, problems = (asked or Asked()).about(given_inputs(images, info.stimulus_shape))
     inputs = Inputs(
         info.stimulus_shape,
@@ -71,18 +71,6 @@ def attack(
     runner = RemoteRunner(client, study_id, adopt, on_progress)
     what = Run(given, goals, classes_of(info, layer, oracle), inputs, suggest)
     return run(problems, what, runner)
-
-
-def _info(client: Client, oracle: str) -> OracleInfo:
-    listed = {one.name: one for one in client.oracles()}
-    if oracle not in listed:
-        raise NotFound(
-            f"the server has no oracle {oracle!r}{did_you_mean(oracle, listed)}", field="oracle"
-        )
-    info = listed[oracle].info
-    if info is None:
-        raise OracleFailed(f"the oracle {oracle!r} cannot be used: {listed[oracle].problem}")
-    return info
 
 
 @dataclass(frozen=True)

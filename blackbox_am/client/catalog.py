@@ -18,6 +18,8 @@ from blackbox_am.core.listings import (
     OracleListing,
     PlugInListing,
 )
+from blackbox_am.core.types import OracleInfo
+from blackbox_am.errors import NotFound, OracleFailed, did_you_mean
 from blackbox_am.rpc import listings, pages, tensors
 from blackbox_am.v1 import catalog_service_pb2 as catalog_pb
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
@@ -43,6 +45,23 @@ class Catalog:
             listings.oracle_from_proto(message)
             for message in self._list(stub, catalog_pb.ListOraclesRequest, "oracles")
         ]
+
+    def oracle_info(self, name: str) -> OracleInfo:
+        """The description of the server's oracle `name`.
+
+        Raises:
+            NotFound: if the server has no such oracle.
+            OracleFailed: if the oracle cannot be used; the message says why.
+        """
+        listed = {one.name: one for one in self.oracles()}
+        if name not in listed:
+            raise NotFound(
+                f"the server has no oracle {name!r}{did_you_mean(name, listed)}", field="oracle"
+            )
+        info = listed[name].info
+        if info is None:
+            raise OracleFailed(f"the oracle {name!r} cannot be used: {listed[name].problem}")
+        return info
 
     def generators(self) -> list[GeneratorListing]:
         """The generators that the server has."""

@@ -37,7 +37,6 @@ from blackbox_am.errors import (
     NotFound,
     OracleFailed,
     Unsupported,
-    did_you_mean,
 )
 
 
@@ -100,16 +99,7 @@ class RemoteRunner:
 
     def describe(self) -> OracleInfo:
         """See `Runner.describe`."""
-        listed = {one.name: one for one in self.client.oracles()}
-        name = self.spec.oracle
-        if name not in listed:
-            raise NotFound(
-                f"the server has no oracle {name!r}{did_you_mean(name, listed)}", field="oracle"
-            )
-        info = listed[name].info
-        if info is None:
-            raise OracleFailed(f"the oracle {name!r} cannot be used: {listed[name].problem}")
-        return info
+        return self.client.oracle_info(self.spec.oracle)
 
     def identity(self) -> Mapping[str, str]:
         """See `Runner.identity`."""

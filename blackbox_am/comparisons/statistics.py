@@ -15,7 +15,7 @@ from blackbox_am.comparisons.metrics import NAN, median, over
 from blackbox_am.comparisons.results import ComparisonResult, FloatArray, Method
 from blackbox_am.comparisons.scales import Scale, scale_of
 from blackbox_am.comparisons.signed_ranks import wilcoxon
-from blackbox_am.core.resampling import bootstrap_medians, bootstrap_ratio
+from blackbox_am.core.bootstrap import bootstrap_medians, bootstrap_ratio
 
 TIE = 1e-6
 """Relative difference of two scores below which neither is better: that of float32's rounding."""

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from dataclasses import replace
 from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -22,49 +21,17 @@ from blackbox_am.comparisons.results import ComparisonResult, Method, ProtocolPa
 from blackbox_am.comparisons.statistics import paired
 from blackbox_am.errors import InvalidInput
 from blackbox_am.testing.comparison_results import METHODS, comparison_result
+from tests.reports.parsed import Page
 
-VOID = {"meta", "img", "br", "link", "input"}
 HOSTILE = "<script>alert('x')</script>\"&$a$ --> 猫"
 SHORT = (METHODS[0], replace(METHODS[1], queries_per_target=10))
 GONE = replace(METHODS[0], unavailable="the oracle has no gradients")
 
 
-class Page(HTMLParser):
-    """The elements and the text of a page; fails on tags that are not closed in order."""
-
-    def __init__(self, body: str) -> None:
-        super().__init__()
-        self.body = body
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.pieces: list[str] = []
-        self.feed(body)
-        self.close()
-        assert self.open == []
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.pieces).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] not in ("style", "script"):
-            self.pieces.append(data)
-
-
 @pytest.fixture
 def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty figures and few resamples, for tests of other parts: both take most of the time."""
-    monkeypatch.setattr("blackbox_am.core.resampling.RESAMPLES", 50)
+    monkeypatch.setattr("blackbox_am.core.bootstrap.RESAMPLES", 50)
     for name in ("band_grid", "band_panel", "paired_strip"):
         monkeypatch.setattr(
             f"blackbox_am.comparisons.report.figures.{name}", lambda *given, **options: Figure()
@@ -315,7 +282,7 @@ def test_a_name_with_dollars_can_be_drawn() -> None:
 
 def test_many_units_are_drawn_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blackbox_am.comparisons.report.figures.MOST_PANELS", 4)
-    monkeypatch.setattr("blackbox_am.core.resampling.RESAMPLES", 50)
+    monkeypatch.setattr("blackbox_am.core.bootstrap.RESAMPLES", 50)
     text = Page(page(comparison_result(units=5, seeds=1, methods=METHODS[:2]))).text
     assert "each layer, with quartiles over its units" in text
 

@@ -6,7 +6,6 @@ import csv
 import io
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
@@ -19,40 +18,9 @@ from blackbox_am.attacks.report.flags import Flag
 from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.errors import InvalidInput
 from blackbox_am.testing.attack_results import attack_result
+from tests.reports.parsed import Page
 
-VOID = {"meta", "img", "br", "link", "input"}
 HOSTILE = "<script>alert('x')</script>\"&$a$ --> 猫.png"
-
-
-class Page(HTMLParser):
-    """The elements and the text of a page; fails on tags that are not closed in order."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.pieces: list[str] = []
-        self.feed(path.read_text("utf-8"))
-        self.close()
-        assert self.open == []
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.pieces).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.pieces.append(data)
 
 
 def line(page: Page, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from blackbox_am.core.resampling import bootstrap, bootstrap_medians, bootstrap_ratio, percentiles
+from blackbox_am.core.bootstrap import bootstrap, bootstrap_medians, bootstrap_ratio, percentiles
 
 NAN = float("nan")
 
