@@ -297,7 +297,9 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.targets) <= MAX_TARGETS:
-            raise ValueError(f"targets must be 1 to {MAX_TARGETS} objectives, got none or too many")
+            raise ValueError(
+                f"targets must be 1 to {MAX_TARGETS} objectives, got {len(self.targets)}"
+            )
         if (self.generator is None) == (self.space is None):
             raise ValueError("name a generator or a space, one of the two")
         if len(self.criteria) not in (0, 1, len(self.targets)):
