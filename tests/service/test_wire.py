@@ -50,6 +50,11 @@ def violated(method, request):
             ),
             "spec.targets[0].terms[0].quantities[0]",
         ),
+        (lambda s: s.targets.add(expression="units:1 -"), "spec.targets[1].expression"),
+        (
+            lambda s: s.targets.add(expression="units:1", kind="mean"),
+            "spec.targets[1].expression",
+        ),
         (lambda s: setattr(s.budget, "queries_per_target", 0), "spec.budget.queries_per_target"),
         (lambda s: setattr(s.budget, "patience", -1), "spec.budget.patience"),
         (lambda s: setattr(s.generator, "name", "pixel"), "spec.generator.name"),
