@@ -142,7 +142,12 @@ class Study:
         return now
 
     def best(
-        self, stimuli: bool = False, *, targets: Sequence[int] = (), dtype: str = "uint8"
+        self,
+        stimuli: bool = False,
+        *,
+        targets: Sequence[int] = (),
+        dtype: str = "uint8",
+        generation: int | None = None,
     ) -> list[Best]:
         """The best candidate of each target that has one, with its stimulus if requested.
 
@@ -150,6 +155,8 @@ class Study:
             stimuli: whether to render each stimulus.
             targets: only these targets; all if empty.
             dtype: dtype of the stimuli: `uint8` (0..255), or `float32` (0..1), which is exact.
+            generation: the best as it stood when this generation was closed, without `values` and
+                `recheck`; as it stands now if None.
 
         Raises:
             InvalidInput: if the study has no generator for stimuli, or if a target is unknown.
@@ -163,6 +170,7 @@ class Study:
                 stimulus_dtype=number,
                 targets=targets,
                 page_token=token,
+                generation=generation,
             )
             answer = self._connection.call(self._stub.GetBest, request)
             return answer.best, answer.next_page_token

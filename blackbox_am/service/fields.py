@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -22,6 +22,23 @@ def under(root: str) -> Iterator[None]:
     except (InvalidInput, NotFound, Unsupported) as error:
         error.field = f"{root}.{error.field}" if error.field else root
         raise
+
+
+def check_targets(wanted: Iterable[int], targets: int) -> None:
+    """Checks the targets that a request names.
+
+    Args:
+        wanted: the numbers.
+        targets: number of targets of the study.
+
+    Raises:
+        InvalidInput: for a number that the study does not have.
+    """
+    strange = sorted(target for target in wanted if not 0 <= target < targets)
+    if strange:
+        raise InvalidInput(
+            f"targets: the study has targets 0 to {targets - 1}, got {strange[0]}", field="targets"
+        )
 
 
 @contextmanager
