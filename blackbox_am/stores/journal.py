@@ -136,7 +136,7 @@ def read_at(connection: sa.Connection, study_id: str, sequences: Sequence[int]) 
     return records
 
 
-def _record(row: sa.Row[Any], study_id: str) -> Record:
+def _record(row: Any, study_id: str) -> Record:
     what = f"event {row.sequence} of study {study_id!r}"
     return Record(row.sequence, row.time, unseal(row.body, what, study_id, row.sequence))
 
