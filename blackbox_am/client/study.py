@@ -5,26 +5,24 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from blackbox_am.client import watching
+from blackbox_am.client import measuring, watching
 from blackbox_am.client.candidates import Candidates, TellResult, from_proto
-from blackbox_am.client.connection import SEND_BYTES, Connection
+from blackbox_am.client.connection import Connection
 from blackbox_am.client.specs import extension
 from blackbox_am.core import candidate_ids
 from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.study_events import StudyEvent
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
-from blackbox_am.errors import ShapeMismatch
+from blackbox_am.errors import StudyClosed
 from blackbox_am.rpc import names, pages, progress, specs, tensors, times
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
-ID_BYTES = 16
-"""Largest size in bytes of one candidate's id in a request."""
 LARGEST_NUMBER = 2**31 - 1
 """Largest value of a 32-bit field."""
 SHORTEST_WAIT_SECONDS = 0.05
@@ -275,10 +273,10 @@ class Study:
             ServerUnavailable: if the server became unavailable and did not come back in time.
         """
         ids = candidates.ids if isinstance(candidates, Candidates) else tuple(candidates)
-        array = _measured(values, len(ids))
+        array = measuring.measured(values, len(ids))
         told = [
             self._tell(ids[piece], array[piece], all_units, reconnect_seconds)
-            for piece in _pieces(ids, array.nbytes // max(len(ids), 1))
+            for piece in measuring.pieces(len(ids), array.nbytes // max(len(ids), 1))
         ]
         return TellResult(
             sum(t.accepted for t in told),
@@ -288,6 +286,35 @@ class Study:
             told[-1].generation,
             told[-1].sequence,
         )
+
+    def ask_tell(
+        self,
+        model: measuring.Model,
+        n: int = 0,
+        *,
+        stimuli: bool = False,
+        dtype: str = "uint8",
+        lease: float = 60.0,
+    ) -> StudyProgress:
+        """Measures candidates with a function until the study ends.
+
+        Args:
+            model: called with the latents (N, D) or the stimuli (N, *stimulus) of N candidates;
+                returns the measurements, as `values` of `tell`. Its errors end the loop.
+            n, stimuli, dtype, lease: as in `ask`.
+
+        Returns:
+            The final progress.
+
+        Raises:
+            ShapeMismatch: if the model returns another number of measurements; none are sent.
+            BlackboxError: as `ask` and `tell`.
+        """
+        while not (found := self.ask(n, stimuli=stimuli, dtype=dtype, lease=lease)).done:
+            values = model(found.latents if found.stimuli is None else found.stimuli)
+            with suppress(StudyClosed):  # the study ended meanwhile
+                self.tell(found, values)
+        return self.progress()
 
     def units(self) -> list[str]:
         """All units of the targets, each once, in the order of `all_units`."""
@@ -373,25 +400,3 @@ class Study:
             self._stub.Tell, request, reconnect_seconds
         )
         return told
-
-
-def _measured(values: ArrayLike, rows: int) -> NDArray[Any]:
-    array = np.asarray(values)
-    if array.dtype.kind in "iub" or not array.size:
-        array = array.astype(np.float64)
-    if array.dtype.kind != "f" or array.ndim not in (1, 2) or len(array) != rows:
-        raise ShapeMismatch(
-            f"values: expected one number, or one row of numbers, for each of {rows} candidates, "
-            f"got {array.dtype} of shape {array.shape}",
-            field="values",
-        )
-    return array if array.dtype.name in ("float32", "float64") else array.astype(np.float32)
-
-
-def _pieces(ids: Sequence[int], row_bytes: int) -> Iterator[slice]:
-    """Slices of the candidates, each of which fits into a message; one empty slice without
-    candidates.
-    """
-    rows = max(1, SEND_BYTES // (ID_BYTES + row_bytes))
-    for start in range(0, max(len(ids), 1), rows):
-        yield slice(start, start + rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -82,7 +82,8 @@ def _find(spec: StudySpec, oracle: Oracle | None) -> str:
 
 
 def _find_in(node: ObjectiveSpec | CriterionSpec, path: str, oracle: Oracle | None) -> str:
-    for index, term in enumerate(node.terms):
+    terms: Sequence[ObjectiveSpec | CriterionSpec] = node.terms
+    for index, term in enumerate(terms):
         place = _find_in(term, f"{path}.terms[{index}]", oracle)
         if place:
             return place
