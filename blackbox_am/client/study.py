@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import ArrayLike
 
@@ -65,8 +65,8 @@ class Study:
         """The fingerprints of the oracle and of the generator at the beginning of the study: 32
         hexadecimal digits each; empty for a model that clients evaluate.
         """
-        message = self._get()
-        return message.oracle_fingerprint, message.generator_fingerprint
+        found = self._get()
+        return found.oracle_fingerprint, found.generator_fingerprint
 
     def watch(
         self,
@@ -140,7 +140,12 @@ class Study:
         return now
 
     def best(
-        self, stimuli: bool = False, *, targets: Sequence[int] = (), dtype: str = "uint8"
+        self,
+        stimuli: bool = False,
+        *,
+        targets: Sequence[int] = (),
+        dtype: str = "uint8",
+        generation: int | None = None,
     ) -> list[Best]:
         """The best candidate of each target that has one, with its stimulus if requested.
 
@@ -148,9 +153,10 @@ class Study:
             stimuli: whether to render each stimulus.
             targets: only these targets; all if empty.
             dtype: dtype of the stimuli: `uint8` (0..255), or `float32` (0..1), which is exact.
+            generation: the best when this generation was closed, without `values`; now if None.
 
         Raises:
-            InvalidInput: if the study has no generator for stimuli, or if a target is unknown.
+            InvalidInput: if the study has no generator, or if a target is unknown.
         """
         number = tensors.stimulus_dtype(dtype)
 
@@ -161,6 +167,7 @@ class Study:
                 stimulus_dtype=number,
                 targets=targets,
                 page_token=token,
+                generation=generation,
             )
             answer = self._connection.call(self._stub.GetBest, request)
             return answer.best, answer.next_page_token
@@ -372,9 +379,8 @@ class Study:
         self._connection.call(self._stub.DeleteStudy, pb.DeleteStudyRequest(name=self._name))
 
     def _get(self) -> study_pb2.Study:
-        request = pb.GetStudyRequest(name=self._name)
-        study: study_pb2.Study = self._connection.call(self._stub.GetStudy, request).study
-        return study
+        found = self._connection.call(self._stub.GetStudy, pb.GetStudyRequest(name=self._name))
+        return cast("study_pb2.Study", found.study)
 
     def _steer(self, method: Any, request: Any) -> StudyProgress:
         return progress.progress_from_proto(self._connection.call(method, request).study)

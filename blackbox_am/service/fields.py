@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -23,6 +23,23 @@ def under(root: str) -> Iterator[None]:
     except (InvalidInput, NotFound, Unsupported) as error:
         error.field = f"{root}.{error.field}" if error.field else root
         raise
+
+
+def check_targets(wanted: Iterable[int], targets: int) -> None:
+    """Checks the targets that a request names.
+
+    Args:
+        wanted: the numbers.
+        targets: number of targets of the study.
+
+    Raises:
+        InvalidInput: for a number that the study does not have.
+    """
+    strange = sorted(target for target in wanted if not 0 <= target < targets)
+    if strange:
+        raise InvalidInput(
+            f"targets: the study has targets 0 to {targets - 1}, got {strange[0]}", field="targets"
+        )
 
 
 @contextmanager
