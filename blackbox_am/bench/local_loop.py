@@ -23,15 +23,9 @@ import torch
 
 from blackbox_am.bench.measurement import Measurement, compare
 from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.expressions import objective
 from blackbox_am.core.observation import Observation
-from blackbox_am.core.spec import (
-    Budget,
-    CriterionSpec,
-    GeneratorSpec,
-    OptimizerSpec,
-    StudySpec,
-    objective,
-)
+from blackbox_am.core.spec import Budget, CriterionSpec, GeneratorSpec, OptimizerSpec, StudySpec
 from blackbox_am.evaluation import Evaluator, Rows
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import loop

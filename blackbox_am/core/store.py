@@ -192,6 +192,27 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def places(self, study_id: str, kinds: Collection[str], *, excluded: bool = False) -> list[int]:
+        """The sequence numbers of the events of these kinds, in order, without reading the events.
+
+        Args:
+            study_id: the study.
+            kinds: the kinds.
+            excluded: whether to find the events of all other kinds instead.
+
+        Raises:
+            NotFound: if the study does not exist.
+        """
+
+    @abstractmethod
+    def read_at(self, study_id: str, sequences: Sequence[int]) -> list[Record]:
+        """The events with these sequence numbers, in order; numbers without an event are left out.
+
+        Raises:
+            StoreCorrupt: if an event is damaged.
+        """
+
+    @abstractmethod
     def delete(self, study_id: str) -> None:
         """Deletes a study, its events, snapshots, notes and lease, and the artifacts to which no
         other study refers.

@@ -27,6 +27,7 @@ import msgspec
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from google.protobuf.message import Message
 
+from blackbox_am.core.expressions import objective
 from blackbox_am.core.listings import MeasureListing, OptimizerListing
 from blackbox_am.core.spec import ArrayData, ObjectiveSpec, StartSpec, from_plain, to_plain
 from blackbox_am.core.types import Accounting, StudyProgress
@@ -168,6 +169,8 @@ def plain_of(message: Message, kind: type, path: str = "") -> dict[str, Any]:
     Raises:
         InvalidInput: as `from_message`.
     """
+    if kind is ObjectiveSpec and message.expression:  # type: ignore[attr-defined]
+        return _tree_of(message, path)
     places, found = PLACES.get(kind, {}), {}
     for name, hint in _fields_of(kind).items():
         source, field = _place(message, places.get(name, name))
@@ -186,6 +189,24 @@ def plain_of(message: Message, kind: type, path: str = "") -> dict[str, Any]:
         else:
             found[name] = content
     return found
+
+
+def _tree_of(message: Any, path: str) -> dict[str, Any]:
+    """The objective that an expression names, as plain data."""
+    field = f"{path}.expression" if path else "expression"
+    more = [each.name for each, _ in message.ListFields() if each.name != "expression"]
+    if more:
+        raise InvalidSpec(
+            f"expected an expression alone, or the objective's other fields, got both: {more[0]}; "
+            "leave one of them out",
+            field=field,
+        )
+    try:
+        plain: dict[str, Any] = to_plain(objective(message.expression))
+    except InvalidInput as error:
+        error.field = field
+        raise
+    return plain
 
 
 def _read(message: Message, field: FieldDescriptor, hint: Any, path: str) -> Any:

@@ -31,6 +31,7 @@ from blackbox_am.service.calls import streaming, unary, unary_model, unary_remot
 from blackbox_am.service.creating import SEED_BITS
 from blackbox_am.service.oracles import observe
 from blackbox_am.service.stimuli import as_dtype, check_stimulus_dtype
+from blackbox_am.service.top_images import TopImages
 from blackbox_am.v1 import catalog_service_pb2 as pb
 from blackbox_am.v1 import tensor_pb2
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceServicer
@@ -49,6 +50,7 @@ class CatalogService(CatalogServiceServicer):
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self._top_images = TopImages(backend)
 
     @unary
     def GetServerInfo(  # noqa: N802
@@ -185,6 +187,10 @@ class CatalogService(CatalogServiceServicer):
             activations=tensors.to_proto(first),
             rows_per_second=PROBE_ROWS / max(seconds, 1e-9),
         )
+
+    @unary_remote
+    def GetTopImages(self, request: pb.GetTopImagesRequest) -> pb.GetTopImagesResponse:  # noqa: N802
+        return self._top_images.answer(request)
 
     @streaming
     async def Sample(  # noqa: N802

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core.batches import in_fixed_batches
-from blackbox_am.core.oracle import Oracle, check_answer, check_stimuli, check_units
+from blackbox_am.core.oracle import Oracle, check_answer, check_stimuli
 from blackbox_am.core.tensors import to_unit_interval
-from blackbox_am.core.units import Unit
-from blackbox_am.errors import BlackboxError, InvalidInput, OracleFailed, ShapeMismatch
+from blackbox_am.core.types import OracleInfo
+from blackbox_am.core.units import Unit, check_unit
+from blackbox_am.errors import BlackboxError, InvalidInput, OracleFailed, ShapeMismatch, Unsupported
 from blackbox_am.rpc import chunks, progress, tensors
 from blackbox_am.rpc.joining import TensorJoiner
 from blackbox_am.service.backend import Backend, Pool
@@ -79,8 +80,7 @@ def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> Array:
         OracleError: if the oracle fails.
     """
     info = oracle.describe()
-    units = [Unit.parse(address) for address in addresses]
-    check_units(info, units)
+    units = [_unit(info, index, address) for index, address in enumerate(addresses)]
     rows = _in_unit_interval(stimuli)
     check_stimuli(info, rows)
     if 4 * len(rows) * len(units) > chunks.MAX_STREAM_BYTES:
@@ -107,6 +107,16 @@ def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> Array:
     check_answer(found, len(rows), len(units))
     activations: Array = found.cpu().numpy()
     return activations
+
+
+def _unit(info: OracleInfo, index: int, address: str) -> Unit:
+    try:
+        unit = Unit.parse(address)
+        check_unit(info, unit)
+    except (InvalidInput, Unsupported) as error:
+        error.field = f"units[{index}]"
+        raise
+    return unit
 
 
 def _in_unit_interval(stimuli: Array) -> torch.Tensor:

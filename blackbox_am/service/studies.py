@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from blackbox_am.core.types import Best
 from blackbox_am.errors import InvalidInput, StoreCorrupt
 from blackbox_am.evaluation.rendering import render
 from blackbox_am.rpc import names, pages, progress, specs
-from blackbox_am.service import artifacts, asking, models, watching
+from blackbox_am.service import artifacts, asking, histories, models, watching
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.calls import (
     receiving,
@@ -24,7 +24,7 @@ from blackbox_am.service.calls import (
     unary_remote,
 )
 from blackbox_am.service.creating import create, view
-from blackbox_am.service.fields import under
+from blackbox_am.service.fields import check_targets, under
 from blackbox_am.service.stimuli import as_dtype, check_stimulus_dtype
 from blackbox_am.service.views import study_to_proto, study_view, unreadable
 from blackbox_am.studies import decisions, reports
@@ -172,18 +172,26 @@ class StudyService(StudyServiceServicer):
     def GetBest(self, request: pb.GetBestRequest) -> pb.GetBestResponse:  # noqa: N802
         study_id = names.study_id(request.name)
         dtype, wanted = check_stimulus_dtype(request.stimulus_dtype), set(request.targets)
-        scope = f"best:{study_id}:{request.with_stimuli}:{dtype}:{sorted(wanted)}"
+        past = request.generation if request.HasField("generation") else None
+        scope = f"best:{study_id}:{request.with_stimuli}:{dtype}:{sorted(wanted)}:{past}"
         after = int(pages.decode(request.page_token, scope, -1))
         size = pages.page_size(request.page_size, pages.MAX_PAGE_SIZE)
         spec = self.backend.registry.published(study_id).created.spec
-        _check_targets(wanted, len(spec.targets))
-        best = [b for b in self.backend.registry.best(study_id) if b.target > after]
-        if wanted:
-            best = [b for b in best if b.target in wanted]
+        check_targets(wanted, len(spec.targets))
+        best = self._best(request, study_id, wanted or set(range(len(spec.targets))))
+        best = [b for b in best if b.target > after]
         rendered = self._rendered(spec, best, dtype) if request.with_stimuli else best
         entries = ((b.target, progress.best_to_proto(b)) for b in rendered)
         page, token = pages.fill(entries, size, scope)
         return pb.GetBestResponse(best=page, next_page_token=token)
+
+    @unary
+    def GetCurves(self, request: pb.GetCurvesRequest) -> pb.GetCurvesResponse:  # noqa: N802
+        return histories.curves(self.backend, request)
+
+    @unary
+    def ListEvents(self, request: pb.ListEventsRequest) -> pb.ListEventsResponse:  # noqa: N802
+        return histories.events(self.backend, request)
 
     @receiving
     async def WriteArtifact(  # noqa: N802
@@ -196,6 +204,12 @@ class StudyService(StudyServiceServicer):
         self, request: pb.ReadArtifactRequest
     ) -> AsyncGenerator[pb.ReadArtifactResponse, None]:
         return artifacts.read(self.backend, request)
+
+    def _best(self, request: pb.GetBestRequest, study_id: str, wanted: set[int]) -> Sequence[Best]:
+        if request.HasField("generation"):
+            return histories.best_after(self.backend, request, study_id, wanted)
+        best = self.backend.registry.best(study_id)
+        return [b for b in best if b.target in wanted]
 
     def _indexed(self, after: str, rows: int, states: list[str]) -> Iterator[IndexedStudy]:
         """The rows of the index after `after`, read in blocks of `rows`."""
@@ -243,11 +257,3 @@ class StudyService(StudyServiceServicer):
 def _extended(request: pb.ExtendStudyRequest, study: Study) -> Budget:
     with under("budget"):
         return specs.extended_from_proto(request.budget, study.budget)
-
-
-def _check_targets(wanted: set[int], targets: int) -> None:
-    strange = sorted(target for target in wanted if not 0 <= target < targets)
-    if strange:
-        raise InvalidInput(
-            f"targets: the study has targets 0 to {targets - 1}, got {strange[0]}", field="targets"
-        )

@@ -167,4 +167,5 @@ def _closed(event: GenerationClosed, seen: tuple[int, datetime]) -> seen_as.Gene
         tuple(event.best_so_far.numpy().tolist()),
         int(event.measured.numpy().sum()),
         event.seconds,
+        event.search_rows,
     )

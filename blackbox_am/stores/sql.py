@@ -92,6 +92,17 @@ class SQLStore(Store):
                 self._check_exists(connection, study_id)
             return records
 
+    def places(self, study_id: str, kinds: Collection[str], *, excluded: bool = False) -> list[int]:
+        with self._database.reading() as connection:
+            found = journal.places(connection, study_id, kinds, excluded)
+            if not found:
+                self._check_exists(connection, study_id)
+            return found
+
+    def read_at(self, study_id: str, sequences: Sequence[int]) -> list[Record]:
+        with self._database.reading() as connection:
+            return journal.read_at(connection, study_id, sequences)
+
     def delete(self, study_id: str) -> None:
         with self._database.writing() as connection:
             self._check_exists(connection, study_id)

@@ -43,6 +43,23 @@ class StoreContract:
         assert _sequences(store.read("a", after=1, limit=1, kind="x")) == [3]
         assert store.read("a", after=3) == []
 
+    def test_journal_is_read_at_places(self, opened: Open) -> None:
+        """Events are found by their kinds, and read by their numbers."""
+        store = opened()
+        kinds = ["x", "y", "x", "z"] * 300
+        store.append("a", 1, [Entry(kind, b"%d" % place) for place, kind in enumerate(kinds, 1)])
+        assert store.places("a", ["y", "z"])[:4] == [2, 4, 6, 8]
+        assert store.places("a", ["x"], excluded=True) == store.places("a", ["y", "z"])
+        odd = store.places("a", ["x"])
+        found = store.read_at("a", [*reversed(odd), 5000])
+        assert [(record.sequence, record.body) for record in found] == [
+            (place, b"%d" % place) for place in odd
+        ]
+        assert not store.places("a", ["w"])
+        assert not store.read_at("a", [])
+        with pytest.raises(NotFound):
+            store.places("b", ["x"])
+
     def test_journal_has_no_gap(self, opened: Open) -> None:
         """An event goes to the place after the last one; nothing is half written."""
         store = opened()

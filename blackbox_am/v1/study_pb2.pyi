@@ -273,8 +273,14 @@ class Objective(google.protobuf.message.Message):
     WEIGHTS_FIELD_NUMBER: builtins.int
     PARAMETERS_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
+    EXPRESSION_FIELD_NUMBER: builtins.int
     kind: builtins.str
     """Registered name: `mean`, `weighted`, `sum`, `product`, ... Empty: `mean`."""
+    expression: builtins.str
+    """The whole tree as text, in place of all other fields: `head:3 - 0.5*head:5`,
+    `mean(fc:1, fc:2) * head:3`, `margin(head:0, head:1, label=1)`. A study in an answer has the
+    tree and no text.
+    """
     @property
     def quantities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """What a leaf reads. A unit of the model is `layer[:selector][@position][!reduce]`:
@@ -308,9 +314,10 @@ class Objective(google.protobuf.message.Message):
         weights: collections.abc.Iterable[builtins.float] | None = ...,
         parameters: google.protobuf.struct_pb2.Struct | None = ...,
         terms: collections.abc.Iterable[global___Objective] | None = ...,
+        expression: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["parameters", b"parameters"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["kind", b"kind", "parameters", b"parameters", "quantities", b"quantities", "terms", b"terms", "weights", b"weights"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["expression", b"expression", "kind", b"kind", "parameters", b"parameters", "quantities", b"quantities", "terms", b"terms", "weights", b"weights"]) -> None: ...
 
 global___Objective = Objective
 

@@ -90,6 +90,21 @@ def test_penalties_are_subtracted_from_every_target(cli, from_json, toys, tmp_pa
     assert "did you mean 'stimulus.tv'" in wrong.stderr
 
 
+def test_a_target_can_be_an_expression(cli, from_json, toys):
+    command = ["run", *toys, "--oracle", "toy", "-q", 40]
+    found = from_json(*command, "-t", "units:5 - 0.5*units:1", "-t", "-mean(units:1, units:3)")
+    titles = [best["title"] for best in found["best"]]
+    assert titles[1:] == ["units:5 - 0.5*units:1", "-mean(units:1, units:3)"]
+    wrong = cli(*command, "-t", "units:5 - * units:1")
+    assert wrong.exit_code == 2
+    *_, shown, caret = wrong.stderr.rstrip().splitlines()
+    assert shown.strip() == "units:5 - * units:1"
+    assert shown[caret.index("^")] == "*"
+    unknown = cli(*command, "-t", "meen(units:1)")
+    assert unknown.exit_code == 2
+    assert "did you mean 'mean'" in unknown.stderr
+
+
 def test_a_walk_through_the_layers_draws_their_hierarchy(cli, tmp_path):
     store, picture = tmp_path / "walk.sqlite3", tmp_path / "walk" / "best.png"
     walk = ["run", "--generator", "fourier_32", "--layers", "stem,layer3,head", "-q", 4]
