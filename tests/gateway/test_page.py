@@ -45,7 +45,7 @@ def test_the_page_has_no_inline_script_or_style():
 
 def test_the_wheel_has_the_page():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    assert "gateway/static/*" in project["tool"]["setuptools"]["package-data"]["blackbox_am"]
+    assert "gateway/static/**/*" in project["tool"]["setuptools"]["package-data"]["blackbox_am"]
 
 
 def test_the_lockfile_names_no_registry_and_pins_every_package():
