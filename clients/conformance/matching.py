@@ -86,6 +86,8 @@ TESTS: dict[str, Callable[[Any, Any], bool]] = {
     "$gapless": _gapless,
     "$all_nan": lambda wanted, found: bool(np.isnan(_array(found)).all()) is wanted,
     "$kinds": lambda wanted, found: [event["kind"] for event in found] == wanted,
+    "$known_kinds": lambda wanted, found: [e["kind"] for e in found if e["kind"]] == wanted,
+    "$from": lambda wanted, found: bool(found) and found[0]["sequence"] == wanted,
     "$last_kind": lambda wanted, found: bool(found) and found[-1]["kind"] == wanted,
     "$not": lambda wanted, found: bool(mismatch(wanted, found)),
     "$equal_sets": lambda wanted, found: sorted(wanted) == sorted(found),
