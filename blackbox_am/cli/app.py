@@ -10,6 +10,7 @@ from blackbox_am.bench.cli import app as bench
 from blackbox_am.cli import attack, catalog, generators, study
 from blackbox_am.cli.compare import compare
 from blackbox_am.cli.console import plain
+from blackbox_am.cli.dashboard import dashboard
 from blackbox_am.cli.demo import client_half, demo
 from blackbox_am.cli.failures import EXIT_CODES, Group
 from blackbox_am.cli.run import run
@@ -60,6 +61,7 @@ def version() -> None:
 
 app.command()(run)
 app.command()(serve)
+app.command()(dashboard)
 app.command()(sample)
 app.command()(interpolate)
 app.command()(compare)

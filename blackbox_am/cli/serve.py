@@ -83,13 +83,13 @@ def serve(
     def ready(listening: str) -> None:
         err.print(f"listening on {listening}; stop with Ctrl-C", markup=False, highlight=False)
         if ready_file is not None:
-            _write_at_once(ready_file, listening)
+            write_at_once(ready_file, listening)
 
     service.serve(dataclasses.replace(base, **chosen), ready=ready)
     err.print("stopped; running studies continue at the next start")
 
 
-def _write_at_once(path: Path, text: str) -> None:
+def write_at_once(path: Path, text: str) -> None:
     """Write the file atomically, so that a waiting process never reads an incomplete file."""
     part = path.with_name(path.name + ".part")
     part.write_text(text + "\n", "utf-8")

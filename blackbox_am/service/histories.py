@@ -17,8 +17,8 @@ from blackbox_am.v1 import study_service_pb2 as pb
 
 MAX_GENERATIONS = 10_000
 DEFAULT_GENERATIONS = 400
-MAX_POINTS = 150_000
-"""Largest number of targets x generations of an answer, which has 16 bytes for each."""
+MAX_POINTS = 120_000
+"""Largest number of targets x generations of an answer, which has 24 bytes for each."""
 PAGE_OF_EVENTS = 100
 
 _OF_GENERATIONS = [kind_of(kind) for kind in (GenerationOpened, RowsTold, GenerationClosed)]
@@ -46,9 +46,8 @@ def curves(backend: Backend, request: pb.GetCurvesRequest) -> pb.GetCurvesRespon
             "for fewer generations, or for some of the targets at a time",
             field="targets",
         )
-    after = _number(request.after_generation, "after_generation")
-    first = after if request.HasField("after_generation") else -1
-    found = history.curves(backend.store, study_id, targets, count, first)
+    after = _number(request.after_sequence, "after_sequence")
+    found = history.curves(backend.store, study_id, targets, count, after)
     return pb.GetCurvesResponse(
         generations=found.generations,
         search_rows=found.search_rows,
@@ -56,6 +55,8 @@ def curves(backend: Backend, request: pb.GetCurvesRequest) -> pb.GetCurvesRespon
         best_so_far=tensors.to_proto(found.best_so_far),
         mean_scores=tensors.to_proto(found.mean_scores),
         closed_generations=found.closed_generations,
+        best_scores=tensors.to_proto(found.best_scores),
+        sequences=found.sequences,
     )
 
 

@@ -30,8 +30,9 @@ class Curves:
         search_rows: (G) rows that the search measured up to the end of each.
         targets: (K) the targets.
         best_so_far: (K, G) best score of this and all earlier generations; nan before the first.
-        mean_scores: (K, G) mean of the generation alone; nan if the target took no part.
+        mean_scores, best_scores: (K, G) of the generation alone; nan if the target took no part.
         closed_generations: number of generations of which the G were chosen.
+        sequences: (G) number of the event that closed each.
     """
 
     generations: tuple[int, ...]
@@ -39,7 +40,9 @@ class Curves:
     targets: tuple[int, ...]
     best_so_far: FloatArray
     mean_scores: FloatArray
+    best_scores: FloatArray
     closed_generations: int
+    sequences: tuple[int, ...]
 
 
 class ClosedGenerations:
@@ -49,6 +52,9 @@ class ClosedGenerations:
         store: the store.
         study_id: the study.
 
+    Attributes:
+        places: the numbers of the events that closed them, in order.
+
     Raises:
         NotFound: if the study does not exist.
     """
@@ -56,14 +62,14 @@ class ClosedGenerations:
     def __init__(self, store: Store, study_id: str) -> None:
         self._store = store
         self._study_id = study_id
-        self._places = store.places(study_id, [kind_of(GenerationClosed)])
+        self.places = store.places(study_id, [kind_of(GenerationClosed)])
         extended = store.places(study_id, [kind_of(BudgetChanged)])
-        starts = {bisect_right(self._places, sequence) for sequence in extended} | {0}
-        self._starts = sorted(start for start in starts if start < len(self._places))
+        starts = {bisect_right(self.places, sequence) for sequence in extended} | {0}
+        self._starts = sorted(start for start in starts if start < len(self.places))
         self._read: dict[int, GenerationClosed] = {}
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self.places)
 
     def __getitem__(self, index: int) -> GenerationClosed:
         if index not in self._read:
@@ -76,7 +82,7 @@ class ClosedGenerations:
         Raises:
             StoreCorrupt: if one is missing or damaged.
         """
-        wanted = {self._places[index]: index for index in indices if index not in self._read}
+        wanted = {self.places[index]: index for index in indices if index not in self._read}
         for record in self._store.read_at(self._study_id, sorted(wanted)):
             event = decode(record.body)
             assert isinstance(event, GenerationClosed)  # the store selects by kind
@@ -139,7 +145,7 @@ class ClosedGenerations:
 
 
 def curves(
-    store: Store, study_id: str, targets: Sequence[int], count: int, after: int = -1
+    store: Store, study_id: str, targets: Sequence[int], count: int, after: int = 0
 ) -> Curves:
     """The course of a search in at most `count` generations, always with the first and the last.
 
@@ -147,36 +153,40 @@ def curves(
         store, study_id: the study.
         targets: the targets.
         count: 2 or more.
-        after: only generations after this one.
+        after: only generations that were closed by an event after this sequence number.
 
     Raises:
         NotFound: if the study does not exist.
         StoreCorrupt: if an event is damaged.
     """
     closed = ClosedGenerations(store, study_id)
-    first = closed.last_at(after) + 1 if after >= 0 else 0
+    first = bisect_right(closed.places, after)
     total = len(closed) - first
     chosen = np.unique(np.linspace(first, len(closed) - 1, min(count, total)).round().astype(int))
     indices = chosen.tolist() if total else []
     closed.load(indices)
-    best, mean = (np.full((len(targets), len(indices)), np.nan) for _ in range(2))
+    best, mean, alone = (np.full((len(targets), len(indices)), np.nan) for _ in range(3))
     for column, index in enumerate(indices):
         event = closed[index]
         places = {target: place for place, target in enumerate(event.targets)}
         so_far, means = event.best_so_far.numpy(), event.mean_scores.numpy()
+        bests = event.best_scores.numpy()
         for row, target in enumerate(targets):
             place = places.get(target)
             if place is None:  # the target is finished
                 best[row, column] = closed.best_at(target, index)
             else:
                 best[row, column], mean[row, column] = so_far[place], means[place]
+                alone[row, column] = bests[place]
     return Curves(
         tuple(closed[index].generation for index in indices),
         tuple(closed[index].search_rows for index in indices),
         tuple(targets),
         best,
         mean,
+        alone,
         total,
+        tuple(closed.places[index] for index in indices),
     )
 
 

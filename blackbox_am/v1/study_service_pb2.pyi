@@ -742,12 +742,12 @@ class GetCurvesRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     TARGETS_FIELD_NUMBER: builtins.int
     MAX_GENERATIONS_FIELD_NUMBER: builtins.int
-    AFTER_GENERATION_FIELD_NUMBER: builtins.int
+    AFTER_SEQUENCE_FIELD_NUMBER: builtins.int
     name: builtins.str
     max_generations: builtins.int
-    """At most 10,000; 400 where 0. Targets x generations may be 150,000 at most."""
-    after_generation: builtins.int
-    """Only generations after this one; all where unset."""
+    """At most 10,000; 400 where 0. Targets x generations may be 120,000 at most."""
+    after_sequence: builtins.int
+    """Only generations that were closed by an event after this sequence number."""
     @property
     def targets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Only these targets; empty: all."""
@@ -758,11 +758,9 @@ class GetCurvesRequest(google.protobuf.message.Message):
         name: builtins.str = ...,
         targets: collections.abc.Iterable[builtins.int] | None = ...,
         max_generations: builtins.int = ...,
-        after_generation: builtins.int | None = ...,
+        after_sequence: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_after_generation", b"_after_generation", "after_generation", b"after_generation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_after_generation", b"_after_generation", "after_generation", b"after_generation", "max_generations", b"max_generations", "name", b"name", "targets", b"targets"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["_after_generation", b"_after_generation"]) -> typing.Literal["after_generation"] | None: ...
+    def ClearField(self, field_name: typing.Literal["after_sequence", b"after_sequence", "max_generations", b"max_generations", "name", b"name", "targets", b"targets"]) -> None: ...
 
 global___GetCurvesRequest = GetCurvesRequest
 
@@ -778,8 +776,10 @@ class GetCurvesResponse(google.protobuf.message.Message):
     BEST_SO_FAR_FIELD_NUMBER: builtins.int
     MEAN_SCORES_FIELD_NUMBER: builtins.int
     CLOSED_GENERATIONS_FIELD_NUMBER: builtins.int
+    BEST_SCORES_FIELD_NUMBER: builtins.int
+    SEQUENCES_FIELD_NUMBER: builtins.int
     closed_generations: builtins.int
-    """Generations that were closed in all, after `after_generation`."""
+    """Generations that were closed in all, after `after_sequence`."""
     @property
     def generations(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
     @property
@@ -798,6 +798,14 @@ class GetCurvesResponse(google.protobuf.message.Message):
     def mean_scores(self) -> blackbox_am.v1.tensor_pb2.Tensor:
         """(K, G) float64: the mean of that generation alone; nan where the target took no part."""
 
+    @property
+    def best_scores(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """(K, G) float64: the best of that generation alone; nan where the target took no part."""
+
+    @property
+    def sequences(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Sequence number of the event that closed each of them."""
+
     def __init__(
         self,
         *,
@@ -807,9 +815,11 @@ class GetCurvesResponse(google.protobuf.message.Message):
         best_so_far: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
         mean_scores: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
         closed_generations: builtins.int = ...,
+        best_scores: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        sequences: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["best_so_far", b"best_so_far", "mean_scores", b"mean_scores"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["best_so_far", b"best_so_far", "closed_generations", b"closed_generations", "generations", b"generations", "mean_scores", b"mean_scores", "search_rows", b"search_rows", "targets", b"targets"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["best_scores", b"best_scores", "best_so_far", b"best_so_far", "mean_scores", b"mean_scores"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["best_scores", b"best_scores", "best_so_far", b"best_so_far", "closed_generations", b"closed_generations", "generations", b"generations", "mean_scores", b"mean_scores", "search_rows", b"search_rows", "sequences", b"sequences", "targets", b"targets"]) -> None: ...
 
 global___GetCurvesResponse = GetCurvesResponse
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from blackbox_am.client import GenerationClosed, connect
 from blackbox_am.errors import InvalidInput, NotFound
 from blackbox_am.rpc import status, tensors
 from blackbox_am.v1 import study_service_pb2 as pb
@@ -11,8 +12,6 @@ from blackbox_am.v1 import study_service_pb2 as pb
 @pytest.fixture(scope="module")
 def study(address):
     """Three targets, of which one or more finish early and come back when the patience grows."""
-    from blackbox_am.client import connect
-
     with connect(address) as client:
         found = client.create(
             targets=["units:0", "units:1", "units:2"],
@@ -100,11 +99,17 @@ def test_curves_are_thinned(raw, study, truth, count):
                 assert np.isnan(mean)
 
 
-def test_curves_of_some_targets_after_a_generation(raw, study, truth):
-    found = asked(raw, study, targets=[2, 0], after_generation=4)
+def test_curves_of_some_targets_after_an_event(raw, study, truth):
+    closed = [event for event in study.watch() if isinstance(event, GenerationClosed)]
+    found = asked(raw, study, targets=[2, 0], after_sequence=closed[4].sequence)
     assert list(found.targets) == [0, 2]
     assert list(found.generations) == [g.generation for _, g in truth if g.generation > 4]
-    nothing = asked(raw, study, after_generation=10**6)
+    later = [event for event in closed if event.generation > 4]
+    assert list(found.sequences) == [event.sequence for event in later]
+    alone = tensors.from_proto(found.best_scores)[1]
+    expected = [dict(zip(e.targets, e.best_scores, strict=True)).get(2, np.nan) for e in later]
+    np.testing.assert_array_equal(alone, expected)
+    nothing = asked(raw, study, after_sequence=10**6)
     assert not nothing.generations
     assert list(nothing.best_so_far.shape) == [3, 0]
 
@@ -133,7 +138,7 @@ def test_events_come_newest_first(raw, study):
         ({"targets": [3]}, "targets"),
         ({"max_generations": 1}, "max_generations"),
         ({"max_generations": 10_001}, "max_generations"),
-        ({"after_generation": -1}, "after_generation"),
+        ({"after_sequence": -1}, "after_sequence"),
     ],
 )
 def test_wrong_curves(raw, study, fields, field):

@@ -1,0 +1,73 @@
+/** A picture that is loaded when it comes into view, and replaced without a flicker. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { enqueue } from "./queue";
+
+/** A picture is replaced at most this often. */
+const PACE_MS = 1000;
+
+interface PictureProps {
+  src: string | null;
+  alt: string;
+  size: number;
+  /** Loads at once, without regard to what is in view. */
+  eager?: boolean;
+}
+
+export function Picture({ src, alt, size, eager }: PictureProps) {
+  const image = useRef<HTMLImageElement>(null);
+  const [failed, setFailed] = useState(false);
+  const inView = useInView(image, eager ?? false);
+  const changed = useRef(0);
+
+  useEffect(() => {
+    const element = image.current;
+    if (!src || !element || !inView || element.getAttribute("src") === src) return;
+    let take = () => {};
+    const wait = Math.max(0, changed.current + PACE_MS - Date.now());
+    const timer = setTimeout(() => {
+      take = enqueue(() => {
+        changed.current = Date.now();
+        return shown(element, src).then((fine) => setFailed(!fine));
+      });
+    }, wait);
+    return () => {
+      clearTimeout(timer);
+      take();
+    };
+  }, [src, inView]);
+
+  return (
+    <img
+      ref={image}
+      class={failed || !src ? "picture empty" : "picture"}
+      alt={src ? alt : ""}
+      width={size}
+      height={size}
+      decoding="async"
+    />
+  );
+}
+
+/** Shows a picture; until it has come the element shows the one before. */
+function shown(element: HTMLImageElement, src: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    element.onload = () => resolve(true);
+    element.onerror = () => resolve(false);
+    element.src = src;
+  });
+}
+
+function useInView(target: { current: Element | null }, always: boolean): boolean {
+  const [inView, set] = useState(always);
+  useEffect(() => {
+    if (always || !target.current) return;
+    const observer = new IntersectionObserver(
+      (entries) => set(entries.some((entry) => entry.isIntersecting)),
+      { rootMargin: "200px" },
+    );
+    observer.observe(target.current);
+    return () => observer.disconnect();
+  }, [always]);
+  return inView;
+}

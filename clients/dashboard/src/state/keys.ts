@@ -1,0 +1,44 @@
+/** Shortcuts of the keyboard: one key, or `g` and then a key. */
+
+import { useEffect } from "preact/hooks";
+
+export type Keys = Record<string, () => void>;
+
+const SEQUENCE_MS = 1200;
+const active: Keys[] = [];
+let prefix = "";
+let prefixAt = 0;
+
+function inText(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+}
+
+/** The key with its prefix: `g s` where `g` came shortly before. */
+export function named(key: string, at: number, last: { key: string; at: number }): string {
+  return last.key === "g" && at - last.at < SEQUENCE_MS ? `g ${key}` : key;
+}
+
+function pressed(event: KeyboardEvent): void {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (inText(event.target) || document.querySelector("dialog[open]")) return;
+  const name = named(event.key, event.timeStamp, { key: prefix, at: prefixAt });
+  prefix = event.key;
+  prefixAt = event.timeStamp;
+  const action = active.findLast((keys) => keys[name])?.[name];
+  if (!action) return;
+  event.preventDefault();
+  action();
+}
+
+addEventListener("keydown", pressed);
+
+/** Shortcuts while the component is on the page; those of inner components come first. */
+export function useKeys(keys: Keys): void {
+  useEffect(() => {
+    active.push(keys);
+    return () => {
+      active.splice(active.indexOf(keys), 1);
+    };
+  });
+}

@@ -1,0 +1,81 @@
+"""A real server, and a real gateway in a process of its own, shared by all tests."""
+
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from blackbox_am.client import connect
+from blackbox_am.service import load_config, running
+from blackbox_am.testing.gateway import GatewayProcess
+
+TOML = """
+[server]
+shipped = false
+device = "cpu"
+
+[oracles.sim]
+kind = "simulated"
+
+[oracles.slow]
+kind = "simulated"
+latency_seconds = 0.02
+
+[generators.pixels]
+kind = "pixels"
+shape = [3, 8, 8]
+"""
+TOKEN = "a-token-for-tests-of-changes"
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    found = tmp_path_factory.mktemp("gateway")
+    (found / "models.toml").write_text(TOML)
+    (found / "token").write_text(TOKEN)
+    return found
+
+
+@pytest.fixture(scope="session")
+def address(folder):
+    config = replace(load_config(folder / "models.toml"), address="localhost:0", store=":memory:")
+    with running(config) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def gateway(folder, address):
+    options = ["--allow-changes", "--token-file", str(folder / "token")]
+    with GatewayProcess(folder, address, *options) as found:
+        yield found
+
+
+@pytest.fixture
+def http(gateway):
+    with httpx.Client(base_url=gateway.url, timeout=30) as found:
+        yield found
+
+
+@pytest.fixture
+def client(address):
+    with connect(address) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def study(address):
+    """An ended study of two targets."""
+    with connect(address) as client:
+        found = client.create(
+            targets=["units:0", "units:1"],
+            oracle="sim",
+            generator="pixels",
+            optimizer="random",
+            parameters={"population": 10},
+            queries_per_target=300,
+            study_id="ended",
+            labels={"kind": "test"},
+            seed=1,
+        )
+        found.wait()
+        yield found
