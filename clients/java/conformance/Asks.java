@@ -99,8 +99,7 @@ final class Asks {
             ByteBuffer data = scores.getData().asReadOnlyByteBuffer();
             found.add(answer("generation", generation.getGeneration(),
                     "targets", List.copyOf(generation.getTargetsList()),
-                    "scores", json(new Tensor(dtype, shape, data)),
-                    "total_rows", generation.getTotalRows()));
+                    "scores", json(new Tensor(dtype, shape, data))));
         }
         return answer("generations", found);
     }

@@ -48,7 +48,7 @@ final class Serving {
             }
             return found;
         };
-        server = OracleServer.serve("127.0.0.1", 0, new Oracle(
+        server = OracleServer.serve("127.0.0.1", request.whole("port", 0), new Oracle(
                 request.text("name"), "conformance", request.wholes("stimulus_shape"),
                 List.of(Oracle.Layer.scores("out", request.whole("units"))),
                 true, 16, "conformance-1", measure));

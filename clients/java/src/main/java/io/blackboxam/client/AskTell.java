@@ -21,7 +21,7 @@ public final class AskTell {
     /**
      * What a loop did.
      *
-     * @param measured the number of candidates with a measurement that did not fail
+     * @param measured the number of candidates that the model measured
      * @param calls the number of the model's calls
      */
     public record Result(int measured, int calls) {}
@@ -41,7 +41,7 @@ public final class AskTell {
             calls++;
             Values values = measure(candidates);
             values.check(candidates.size());
-            measured += values.measured();
+            measured += candidates.size();
             tell(candidates.ids(), values);
         }
     }

@@ -2,7 +2,6 @@ package io.blackboxam.client;
 
 import io.blackboxam.v1.Scores;
 import io.blackboxam.v1.TellRequest;
-import java.util.Arrays;
 
 /**
  * Measurements: one number, or one row of numbers, for each candidate; larger is better. NaN is a
@@ -32,17 +31,6 @@ public final class Values {
     /** (N, U) float32 or float64: all units of the study in each row, as in Study.units. */
     public static Values allUnits(Tensor table) {
         return new Values(null, table, true);
-    }
-
-    /** The number of rows without a failed measurement. */
-    int measured() {
-        int rows = table == null ? scores.length : table.rows();
-        int count = 0;
-        for (int i = 0; i < rows; i++) {
-            double[] row = table == null ? new double[] {scores[i]} : table.row(i).toDoubles();
-            count += Arrays.stream(row).anyMatch(Double::isNaN) ? 0 : 1;
-        }
-        return count;
     }
 
     void check(int rows) {
