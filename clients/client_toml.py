@@ -23,7 +23,7 @@ class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         build: commands that build it.
         stale: commands that fail where generated code is not that of the protos.
         test: commands that run its own tests.
-        driver: its conformance driver.
+        driver: its conformance driver; none for a folder without a client, such as the dashboard.
         examples: the programs `ask_tell`, `watch` and `oracle`, before their arguments.
         bench: its bench program.
     """
@@ -34,7 +34,7 @@ class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     build: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
-    driver: str
+    driver: str = ""
     examples: dict[str, str] = {}
     bench: str = ""
 

@@ -284,7 +284,7 @@ def _layers(client: Client, study: Study) -> Sequence[LayerInfo]:
 
 
 def _state(text: str) -> StudyState:
-    known = [state.value for state in StudyState]
+    known = [state.value for state in StudyState if state is not StudyState.UNKNOWN]
     if text not in known:
         raise InvalidInput(f"no state is called {text!r}{did_you_mean(text, known)}")
     return StudyState(text)

@@ -26,6 +26,8 @@ class StudyState(Enum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+    """A state of a later server, which this client does not know."""
 
     @property
     def active(self) -> bool:

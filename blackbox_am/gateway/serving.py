@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
+from starlette.applications import Starlette
 
 from blackbox_am.errors import Conflict
 from blackbox_am.gateway.app import create_app
@@ -29,8 +32,9 @@ def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -
         Conflict: if the address cannot be listened on.
     """
     listening = _bound(settings)
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -40,7 +44,7 @@ def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    server = _Server(config, lambda: ready(url_of(settings, listening)))
+    server = _Server(config, app, lambda: ready(url_of(settings, listening)))
     with listening:
         asyncio.run(server.serve([listening]))
 
@@ -55,17 +59,35 @@ def url_of(settings: Settings, listening: socket.socket) -> str:
 
 
 class _Server(uvicorn.Server):
-    """A server that tells when it listens."""
+    """A server that tells when it listens, and ends the open streams before it stops."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, app: Starlette, ready: Callable[[], None]) -> None:
         super().__init__(config)
+        self._app = app
         self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """See `uvicorn.Server.capture_signals`, which would raise the signal again at the end."""
+        loop, numbers = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
+        for number in numbers:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See `uvicorn.Server.startup`."""
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server.shutdown`."""
+        self._app.state.gateway.hub.close()
+        await super().shutdown(sockets)
 
 
 def _bound(settings: Settings) -> socket.socket:

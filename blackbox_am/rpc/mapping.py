@@ -285,8 +285,8 @@ def _words(enum: EnumDescriptor, numbers: Any) -> list[str]:
 def member(enum: EnumDescriptor, value: int, hint: Any, path: str) -> Any:
     """The meaning of `value`: a member of `hint`, or a word of a `Literal`.
 
-    An unknown number, for example from a newer version, becomes the member `NONE` if the
-    enumeration has it.
+    An unknown number, for example from a newer version, becomes the member `NONE` or `UNKNOWN` if
+    the enumeration has it.
 
     Raises:
         InvalidInput: for an unknown number otherwise.
@@ -298,8 +298,9 @@ def member(enum: EnumDescriptor, value: int, hint: Any, path: str) -> Any:
         return word.lower() or _MISSING
     if word in hint.__members__:
         return hint[word]
-    if "NONE" in hint.__members__:
-        return hint["NONE"]
+    for unknown in ("NONE", "UNKNOWN"):
+        if unknown in hint.__members__:
+            return hint[unknown]
     raise InvalidInput(f"{path}: {enum.name} has no value of number {value}", field=path)
 
 

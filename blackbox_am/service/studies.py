@@ -9,7 +9,7 @@ import numpy as np
 
 from blackbox_am.core.spec import Budget, StudySpec
 from blackbox_am.core.store import IndexedStudy
-from blackbox_am.core.types import Best
+from blackbox_am.core.types import Best, StudyState
 from blackbox_am.errors import InvalidInput, StoreCorrupt
 from blackbox_am.evaluation.rendering import render
 from blackbox_am.rpc import names, pages, progress, specs
@@ -62,7 +62,7 @@ class StudyService(StudyServiceServicer):
 
     @unary
     def ListStudies(self, request: pb.ListStudiesRequest) -> pb.ListStudiesResponse:  # noqa: N802
-        states = {progress.state_from_proto(number, field="states") for number in request.states}
+        states = {_asked_state(number) for number in request.states}
         labels = dict(request.labels)
         full = study_view(request.view, study_pb2.STUDY_VIEW_BASIC)
         words = [*sorted(state.value for state in states), *sorted(labels.items()), full]
@@ -257,3 +257,10 @@ class StudyService(StudyServiceServicer):
 def _extended(request: pb.ExtendStudyRequest, study: Study) -> Budget:
     with under("budget"):
         return specs.extended_from_proto(request.budget, study.budget)
+
+
+def _asked_state(number: int) -> StudyState:
+    state = progress.state_from_proto(number)
+    if state is StudyState.UNKNOWN:
+        raise InvalidInput(f"states: StudyState has no value of number {number}", field="states")
+    return state

@@ -218,6 +218,11 @@ def best_after(
 
 
 def _best(study_id: str, study: Study, target: int, event: GenerationClosed) -> Best:
+    if target not in event.improved:
+        raise StoreCorrupt(
+            f"the best score of target {target} of study {study_id!r} changes at generation "
+            f"{event.generation} without a candidate; restore the store from a backup"
+        )
     place = event.improved.index(target)
     score, row = float(event.best_row_scores.numpy()[place]), int(event.best_rows.numpy()[place])
     natural = None if study.natural is None else standing(study.natural[target], score)

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,18 +55,23 @@ class Driver:
             text=True,
             encoding="utf-8",
         )
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         process = self._process
-        if process.stdin is not None and process.poll() is None:
-            process.stdin.close()
+        with suppress(OSError):  # it has ended, and did not read everything
+            if process.stdin is not None:
+                process.stdin.close()
         try:
             process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._reader.join(END_SECONDS)
+        if process.stdout is not None:
+            process.stdout.close()
         self._errors.close()
 
     def send(self, do: str, arguments: Plain) -> int:

@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import httpx
+import numpy as np
 import pytest
 
+from blackbox_am.catalogue import ImagesGiven
 from blackbox_am.client import connect
 from blackbox_am.service import load_config, running
 from blackbox_am.testing.gateway import GatewayProcess
@@ -25,7 +27,9 @@ latency_seconds = 0.02
 kind = "pixels"
 shape = [3, 8, 8]
 """
+PICTURES = np.random.default_rng(0).integers(0, 256, (12, 3, 8, 8), dtype=np.uint8)
 TOKEN = "a-token-for-tests-of-changes"
+WRITES = {"authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +43,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def address(folder):
     config = replace(load_config(folder / "models.toml"), address="localhost:0", store=":memory:")
+    config.catalogue.add_images("shipped", ImagesGiven(PICTURES))
     with running(config) as found:
         yield found
 

@@ -8,8 +8,6 @@ from PIL import Image
 
 from tests.gateway.conftest import TOKEN
 
-WRITES = {"authorization": f"Bearer {TOKEN}"}
-
 
 def test_the_list_is_that_of_the_client(http, study):
     rows = {row["id"]: row for row in http.get("/api/studies").json()["studies"]}

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from blackbox_am.core.stimuli import kind_of
-from blackbox_am.errors import NotFound
+from blackbox_am.errors import InvalidInput, NotFound
 from blackbox_am.gateway import answers, drawing, parameters
 from blackbox_am.gateway.endpoints.studies import study_of
 from blackbox_am.gateway.gateway import Gateway, gateway_of
@@ -67,7 +67,14 @@ async def _png(request: Request, field: str) -> Response:
         return unchanged
     content = gateway.pictures.get(etag)
     if content is None:
-        best = await _best(request, stimulus=True)
+        try:
+            best = await _best(request, stimulus=True)
+        except InvalidInput as error:
+            if error.field != "with_stimuli":
+                raise
+            raise NotFound(
+                "the study searches a bare space and has no pictures; see best.json"
+            ) from error
         etag = _etag(best, field, size)  # a better one may have been found meanwhile
         content = await _drawn(getattr(best, field), size)
         gateway.pictures.put(etag, content)

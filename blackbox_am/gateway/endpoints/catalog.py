@@ -38,7 +38,12 @@ async def get_server(request: Request) -> Response:
         "device": "",
         "features": [],
         "changes_allowed": gateway.settings.changes_allowed,
-        "gateway": {"version": __version__, "features": list(FEATURES)},
+        "gateway": {
+            "version": __version__,
+            "features": list(FEATURES),
+            "streams": gateway.hub.streams,
+            "watched_studies": gateway.hub.watched,
+        },
     }
     try:
         info = await gateway.upstream.info()

@@ -36,6 +36,7 @@ async def create_study(request: Request) -> Response:
     asked = pb.CreateStudyRequest(spec=message, study_id=study_id)
     answer = await gateway.upstream.call(gateway.upstream.studies.CreateStudy, asked)
     found = studies.study(answer.study, gateway.groups.known)
+    gateway.hub.poke(found["id"])
     return answers.json(found, 201, {"location": f"/api/studies/{found['id']}"})
 
 
@@ -50,6 +51,7 @@ async def steer_study(request: Request) -> Response:
     body = await parameters.body(request)
     method, asked = _CALLS[verb](gateway.upstream.studies, name, body)
     answer = await gateway.upstream.call(method, asked)
+    gateway.hub.poke(parameters.study_id(request))
     return answers.json(studies.study(answer.study, gateway.groups.known))
 
 

@@ -58,6 +58,10 @@ async def get_curves(request: Request) -> Response:
     gateway, study_id = gateway_of(request), parameters.study_id(request)
     count = parameters.whole(request, "points", POINTS, 2, MAX_POINTS)
     study = await study_of(gateway, study_id)
+    etag = answers.tag(study.create_time, study.sequence, request.url.query)
+    unchanged = answers.unchanged(request, etag)
+    if unchanged is not None:
+        return unchanged
     asked = parameters.wholes(request, "targets", MAX_TARGETS)
     targets = sorted(set(asked)) or list(range(min(study.target_count, TARGETS)))
     if targets and targets[-1] >= study.target_count:
@@ -73,20 +77,19 @@ async def get_curves(request: Request) -> Response:
         )
     found = await histories.curves(gateway.upstream, study_id, targets, count)
     natural = [_natural(study, target) for target in targets]
-    return answers.json(
-        {
-            "targets": targets,
-            "titles": [study.targets[target].title for target in targets],
-            "generations": found.generations,
-            "rows": found.rows,
-            "best_so_far": found.best_so_far.tolist(),
-            "mean": found.mean_scores.tolist(),
-            "natural_maximum": [None if one is None else one.maximum for one in natural],
-            "natural_mean": [None if one is None else one.mean for one in natural],
-            "closed_generations": found.closed_generations,
-            "sequence": study.sequence,
-        }
-    )
+    content = {
+        "targets": targets,
+        "titles": [study.targets[target].title for target in targets],
+        "generations": found.generations,
+        "rows": found.rows,
+        "best_so_far": found.best_so_far.tolist(),
+        "mean": found.mean_scores.tolist(),
+        "natural_maximum": [None if one is None else one.maximum for one in natural],
+        "natural_mean": [None if one is None else one.mean for one in natural],
+        "closed_generations": found.closed_generations,
+        "sequence": study.sequence,
+    }
+    return answers.tagged(answers.encoded(content), "application/json", etag)
 
 
 async def get_log(request: Request) -> Response:

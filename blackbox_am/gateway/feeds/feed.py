@@ -26,10 +26,15 @@ class Feed(ABC):
         self._readers: set[Mailbox] = set()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def readers(self) -> int:
+        """Number of readers."""
+        return len(self._readers)
+
     def join(self, mailbox: Mailbox) -> None:
         """Adds a reader; the first reader starts the task."""
         self._readers.add(mailbox)
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._guarded())
 
     def leave(self, mailbox: Mailbox) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from blackbox_am.gateway.feeds.listing import ListingFeed
-from blackbox_am.gateway.feeds.server import ServerFeed
+from blackbox_am.gateway.feeds.mailbox import CLOSING, Message
+from blackbox_am.gateway.feeds.server import SERVER, ServerFeed
 from blackbox_am.gateway.feeds.study import StudyFeed
 from blackbox_am.gateway.groups import GroupIndex
 from blackbox_am.gateway.upstream import Upstream
@@ -29,6 +30,11 @@ class Hub:
         self._studies: dict[str, StudyFeed] = {}
 
     @property
+    def streams(self) -> int:
+        """Number of open streams."""
+        return self.server.readers
+
+    @property
     def watched(self) -> int:
         """Number of studies that are watched now."""
         return len(self._studies)
@@ -46,6 +52,15 @@ class Hub:
             )
             self._studies[study_id] = feed
         return feed
+
+    def poke(self, study_id: str) -> None:
+        """Tells the feed of a study, if there is one, that the study was changed."""
+        if study_id in self._studies:
+            self._studies[study_id].poke()
+
+    def close(self) -> None:
+        """Ends all streams."""
+        self.server.send(Message(CLOSING, {}, SERVER))
 
     def _forget(self, study_id: str) -> None:
         self._studies.pop(study_id, None)

@@ -45,12 +45,16 @@ class ListingFeed(Feed):
 
     def join(self, mailbox: Mailbox) -> None:
         """See `Feed.join`."""
-        if self._rows is not None and self._task is not None:
+        if not self._readers:
+            self._rows = None
+        self.tell_all(mailbox)
+        super().join(mailbox)
+
+    def tell_all(self, mailbox: Mailbox) -> None:
+        """Tells a reader all rows, if they are known."""
+        if self._rows is not None:
             for message in _messages(list(self._rows.values()), [], reset=True):
                 mailbox.put(message)
-        else:
-            self._rows = None
-        super().join(mailbox)
 
     async def run(self) -> None:
         """See `Feed.run`."""

@@ -12,6 +12,9 @@ from blackbox_am.gateway.upstream import pause
 MOST_MESSAGES = 512
 """Largest number of waiting messages of one source; a slower reader catches up from the server."""
 
+CLOSING = "closing"
+"""Kind of the message after which a stream ends; it is not sent to the reader."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

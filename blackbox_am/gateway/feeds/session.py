@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 
 from blackbox_am.errors import NotFound, ServerUnavailable
@@ -10,7 +10,7 @@ from blackbox_am.gateway.answers import encoded
 from blackbox_am.gateway.feeds.catching_up import missed
 from blackbox_am.gateway.feeds.hub import Hub
 from blackbox_am.gateway.feeds.listing import LISTING
-from blackbox_am.gateway.feeds.mailbox import Mailbox, Message
+from blackbox_am.gateway.feeds.mailbox import CLOSING, Mailbox, Message
 from blackbox_am.gateway.feeds.study import StudyFeed
 from blackbox_am.gateway.upstream import Upstream, pause
 
@@ -19,6 +19,7 @@ PING_SECONDS = 15.0
 AWAY_SECONDS = 2.0
 RETRY = b"retry: 1000\n\n"
 PING = b": ping\n\n"
+CLOSED = b""
 
 
 class Session:
@@ -58,12 +59,14 @@ class Session:
             await pause(self._hub.server.known, AWAY_SECONDS)
             yield self._event(self._hub.server.message())
             while True:
-                self._waiting += [s for s in self._mailbox.behind() if s in feeds]
+                self._recover(feeds)
                 while self._waiting:
                     async for message in self._caught_up(feeds[self._waiting[0]]):
                         yield self._event(message)
                     self._waiting.pop(0)
                 async for part in self._following():
+                    if part is CLOSED:
+                        return
                     yield part
         finally:
             for feed in joined:
@@ -77,11 +80,23 @@ class Session:
                 yield PING
             return
         while message is not None:
+            if message.kind == CLOSING:
+                yield CLOSED
             if self._is_news(message):
                 yield self._event(message)
             message = self._mailbox.take()
 
+    def _recover(self, feeds: Mapping[str, StudyFeed]) -> None:
+        """Has lost messages told again."""
+        for source in self._mailbox.behind():
+            if source in feeds:
+                self._waiting.append(source)
+            elif source == LISTING:
+                self._hub.listing.tell_all(self._mailbox)
+
     def _is_news(self, message: Message) -> bool:
+        if message.kind == "deleted":
+            self._known.pop(message.source, None)
         return message.sequence is None or message.sequence > self._known.get(message.source, 0)
 
     async def _caught_up(self, feed: StudyFeed) -> AsyncIterator[Message]:

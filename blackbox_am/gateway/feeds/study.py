@@ -25,8 +25,10 @@ TARGETS_A_SECOND = 2000.0
 """Targets x generations that readers are told in a second."""
 STATE_SECONDS = 1.0
 """Least seconds between two messages with the whole study."""
-ENDED_SECONDS = 2.0
-"""Seconds between two looks at an ended study, which goes on when its budget is raised."""
+ENDED_SECONDS = 5.0
+"""Seconds between two looks at an ended study, which goes on when its budget is raised, and at one
+that does not exist.
+"""
 AWAY_SECONDS = 2.0
 """Longest wait for a server that is away before the next attempt."""
 
@@ -63,29 +65,32 @@ class StudyFeed(Feed):
         self._server = server
         self._groups = groups
         self._told: int | None = None
+        self._poked = asyncio.Event()
         self._told_at = 0.0
         self._targets = 1
 
     async def run(self) -> None:
-        """See `Feed.run`. Ends when the study does not exist (any more)."""
-        try:
-            while True:
-                try:
-                    await self._watch()
-                    await self._while_ended()
-                except NotFound as error:
-                    content = {"study": self.source, "message": error.message}
-                    self.send(Message("deleted", content, self.source))
-                    return
-                except ServerUnavailable as error:
-                    self._server.lost(error.message)
-                    await pause(self._server.back, AWAY_SECONDS)
-                except BlackboxError as error:
-                    content = {"study": self.source, "message": error.message}
-                    self.send(Message("problem", content, self.source))
-                    await asyncio.sleep(AWAY_SECONDS)
-        finally:
-            self.begun.set()
+        """See `Feed.run`."""
+        while True:
+            try:
+                await self._watch()
+                await self._while_ended()
+            except NotFound as error:
+                self._tell_deleted(error.message)
+                self.begun.set()
+                await pause(self._poked, ENDED_SECONDS)
+                self._poked.clear()
+            except ServerUnavailable as error:
+                self._server.lost(error.message)
+                await pause(self._server.back, AWAY_SECONDS)
+            except BlackboxError as error:
+                content = {"study": self.source, "message": error.message}
+                self.send(Message("problem", content, self.source))
+                await asyncio.sleep(AWAY_SECONDS)
+
+    def poke(self) -> None:
+        """Looks at an ended study at once: it was changed."""
+        self._poked.set()
 
     async def study(self) -> study_pb2.Study:
         """The study as it stands.
@@ -107,7 +112,9 @@ class StudyFeed(Feed):
         """Tells the events after `position` until the study ends."""
         study = await self.study()
         self._targets = max(study.target_count, 1)
-        if self.position is None or self.position > study.sequence:  # later: made anew
+        if self.position is not None and self.position > study.sequence:
+            self._tell_deleted("the study was deleted, and another of the same id was created")
+        if self.position is None:
             self.position = study.sequence
         self.begun.set()
         self._tell_state(study)
@@ -128,7 +135,8 @@ class StudyFeed(Feed):
     async def _while_ended(self) -> None:
         """Returns when the study goes on."""
         while True:
-            await asyncio.sleep(ENDED_SECONDS)
+            await pause(self._poked, ENDED_SECONDS)
+            self._poked.clear()
             study = await self.study()
             if study.sequence != self.position:
                 return
@@ -140,6 +148,11 @@ class StudyFeed(Feed):
             self.send(Message(*found, self.source, event.sequence))
         if event.WhichOneof("event") in ("state_changed", "budget_changed", "best_rechecked"):
             self._told_at = 0.0  # the whole study is told at once
+
+    def _tell_deleted(self, why: str) -> None:
+        if self.position is not None:
+            self.position = self._told = None
+            self.send(Message("deleted", {"study": self.source, "message": why}, self.source))
 
     async def _tell_news(self, *, ended: bool) -> None:
         """Tells the whole study if events came since it was told, and some time has passed."""
