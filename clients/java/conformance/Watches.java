@@ -143,6 +143,7 @@ final class Watches {
                 answer.put("mean_scores", List.copyOf(closed.getMeanScoresList()));
                 answer.put("best_so_far", List.copyOf(closed.getBestSoFarList()));
                 answer.put("total_rows", closed.getTotalRows());
+                answer.put("search_rows", closed.getSearchRows());
                 break;
             case BUDGET_CHANGED:
                 answer.put("queries_per_target",

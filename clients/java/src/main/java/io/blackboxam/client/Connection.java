@@ -34,12 +34,22 @@ final class Connection implements AutoCloseable {
         this.clientId = clientId;
         this.timeout = timeout;
         this.reconnect = reconnect;
-        channel = Grpc.newChannelBuilder(target, access.credentials(target))
-                .intercept(access.interceptor())
-                .maxInboundMessageSize(Integer.MAX_VALUE)
-                .keepAliveTime(30, TimeUnit.SECONDS)
-                .keepAliveTimeout(10, TimeUnit.SECONDS)
-                .build();
+        channel = channel(access);
+    }
+
+    private ManagedChannel channel(Access access) {
+        try {
+            return Grpc.newChannelBuilder(target, access.credentials(target))
+                    .intercept(access.interceptor())
+                    .maxInboundMessageSize(Integer.MAX_VALUE)
+                    .keepAliveTime(30, TimeUnit.SECONDS)
+                    .keepAliveTimeout(10, TimeUnit.SECONDS)
+                    .build();
+        } catch (UnsupportedOperationException error) {
+            // Debian's Netty has TLS only with netty-tcnative.
+            throw new BlackboxException.Unsupported("this installation has no TLS for gRPC ("
+                    + error.getMessage() + "); add netty-tcnative to its class path");
+        }
     }
 
     StudyServiceGrpc.StudyServiceBlockingStub studies() {
