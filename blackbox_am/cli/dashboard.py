@@ -15,6 +15,7 @@ from blackbox_am.cli import options
 from blackbox_am.cli.console import err
 from blackbox_am.cli.options import DEFAULT_SERVER
 from blackbox_am.cli.serve import write_at_once
+from blackbox_am.core.certificates import Tls
 from blackbox_am.errors import InvalidInput, MissingExtra
 
 TOKEN_BYTES = 24
@@ -59,6 +60,25 @@ def dashboard(
             "Repeatable.",
         ),
     ] = None,
+    server_token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--server-token-file",
+            help="File with the token for the server, if it wants one; or the environment's "
+            "BLACKBOX_AM_TOKEN.",
+        ),
+    ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Encrypt the connection to the server.")
+    ] = False,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-ca",
+            help="Certificates of the authorities that the server's certificate must come from "
+            "(PEM), instead of the public ones; includes --tls.",
+        ),
+    ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     ready_file: Annotated[
         Path | None,
@@ -87,6 +107,8 @@ def dashboard(
         _token(token_file) if allow_changes else None,
         insecure_host,
         tuple(allowed_host or ()),
+        server_token=_server_token(server_token_file),
+        server_tls=Tls(str(tls_ca or "")) if tls or tls_ca else None,
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
 
@@ -111,18 +133,42 @@ def _token(file: Path | None) -> str:
     """
     if file is None:
         return secrets.token_urlsafe(TOKEN_BYTES)
+    if file.exists():
+        return _read(file, "--token-file")
+    token = secrets.token_urlsafe(TOKEN_BYTES)
     try:
-        if not file.exists():
-            token = secrets.token_urlsafe(TOKEN_BYTES)
-            number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(number, "w", encoding="utf-8") as sink:
-                sink.write(token + "\n")
-            return token
+        number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(number, "w", encoding="utf-8") as sink:
+            sink.write(token + "\n")
+    except OSError as error:
+        raise InvalidInput(
+            f"--token-file {file}: the file cannot be written ({error.strerror})",
+            field="token_file",
+        ) from error
+    return token
+
+
+def _server_token(file: Path | None) -> str | None:
+    """The token for the server, from a file or from the environment; None if there is none.
+
+    Raises:
+        InvalidInput: if the file cannot be read, or is empty.
+    """
+    if file is not None:
+        return _read(file, "--server-token-file")
+    return os.environ.get("BLACKBOX_AM_TOKEN") or None
+
+
+def _read(file: Path, option: str) -> str:
+    """The token in a file.
+
+    Raises:
+        InvalidInput: if the file cannot be read, or is empty.
+    """
+    try:
         token = file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            f"--token-file {file}: the file cannot be used ({error})", field="token_file"
-        ) from error
+        raise InvalidInput(f"{option} {file}: the file cannot be read ({error})") from error
     if not token:
-        raise InvalidInput(f"--token-file {file}: the file is empty", field="token_file")
+        raise InvalidInput(f"{option} {file}: the file is empty")
     return token

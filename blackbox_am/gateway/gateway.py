@@ -31,7 +31,7 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.upstream = Upstream(settings.server)
+        self.upstream = Upstream(settings.server, settings.server_token, settings.server_tls)
         self.groups = GroupIndex(self.upstream)
         self.hub = Hub(self.upstream, self.groups)
         self.pictures = Kept(PICTURE_BYTES)

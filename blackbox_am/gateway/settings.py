@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blackbox_am.core.addresses import is_loopback
+from blackbox_am.core.certificates import Tls
 from blackbox_am.errors import InvalidInput
+from blackbox_am.rpc.channels import check_token
 
 STATIC = Path(__file__).parent / "static"
 LEAST_TOKEN = 16
@@ -27,6 +29,9 @@ class Settings:
             gateway has no encryption and shows every study to everybody.
         allowed_hosts: further names under which browsers may address the gateway.
         static: folder of the page.
+        server_token: the token for the server, sent with each call; None for a server without
+            tokens. Its role limits what the gateway can show and change.
+        server_tls: how the connection to the server is encrypted; None for no encryption.
 
     Raises:
         InvalidInput: for settings that are wrong or not safe.
@@ -39,8 +44,14 @@ class Settings:
     insecure_host: bool = False
     allowed_hosts: tuple[str, ...] = ()
     static: Path = STATIC
+    server_token: str | None = None
+    server_tls: Tls | None = None
 
     def __post_init__(self) -> None:
+        if self.server_token is not None:
+            check_token(self.server_token, self.server, self.server_tls)
+        if self.server_tls is not None:
+            self.server_tls.contents()  # wrong files are refused at once
         if not 0 <= self.port <= 65535:
             raise InvalidInput(f"port must be 0 to 65535, got {self.port}", field="port")
         if not self.insecure_host and not _only_here(self.host):

@@ -10,8 +10,9 @@ from typing import Any
 import grpc
 
 from blackbox_am.core.addresses import grpc_proxy_options
-from blackbox_am.errors import BlackboxError, ServerUnavailable, Unsupported
-from blackbox_am.rpc import api
+from blackbox_am.core.certificates import Tls
+from blackbox_am.errors import BlackboxError, Denied, ServerUnavailable, Unsupported
+from blackbox_am.rpc import api, channels
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import catalog_service_pb2 as catalog_pb
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceStub
@@ -39,16 +40,30 @@ class Upstream:
 
     Args:
         target: the server's address.
+        token: sent with each call; None for a server without tokens.
+        tls: how the connection is encrypted; None for no encryption.
 
     Attributes:
         target: the server's address.
         studies, groups, catalog, oracles: the services.
+
+    Raises:
+        InvalidInput: for a token that cannot be sent safely, and for files that are not
+            certificates.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, token: str | None = None, tls: Tls | None = None) -> None:
         self.target = target
-        options = [*_OPTIONS, *grpc_proxy_options(target)]
-        self.channel = grpc.aio.insecure_channel(target, options=options)
+        self._tls = tls
+        self._metadata = channels.metadata_of(token)
+        if token is not None:
+            channels.check_token(token, target, tls)
+        options = [*_OPTIONS, *grpc_proxy_options(target), *channels.name_options(tls)]
+        if tls is None:
+            self.channel = grpc.aio.insecure_channel(target, options=options)
+        else:
+            credentials = grpc.ssl_channel_credentials(*tls.contents())
+            self.channel = grpc.aio.secure_channel(target, credentials, options=options)
         self.studies: Any = StudyServiceStub(self.channel)
         self.groups: Any = GroupServiceStub(self.channel)
         self.catalog: Any = CatalogServiceStub(self.channel)
@@ -63,7 +78,7 @@ class Upstream:
             BlackboxError: the server's error; `ServerUnavailable` if it is away.
         """
         try:
-            return await method(request, timeout=seconds)
+            return await method(request, timeout=seconds, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             raise self._error(error) from error
 
@@ -73,7 +88,7 @@ class Upstream:
         Raises:
             BlackboxError: as `call`.
         """
-        call = method(request)
+        call = method(request, metadata=self._metadata)
         try:
             async for answer in call:
                 yield answer
@@ -100,7 +115,7 @@ class Upstream:
         """Why the server cannot be used; empty if it can."""
         try:
             await self.info()
-        except (ServerUnavailable, Unsupported) as error:
+        except (ServerUnavailable, Unsupported, Denied) as error:
             return error.message
         except BlackboxError as error:
             return f"{self.target} does not answer as a blackbox_am server: {error.message}"
@@ -111,7 +126,11 @@ class Upstream:
         await self.channel.close()
 
     def _error(self, error: grpc.aio.AioRpcError) -> BlackboxError:
-        return from_rpc_error(error, self.target)
+        problem = from_rpc_error(error, self.target)
+        meaning = channels.meaning(str(error.details() or ""), self._tls)
+        if isinstance(problem, ServerUnavailable) and meaning:
+            return ServerUnavailable(f"cannot talk to {self.target}: {meaning}")
+        return problem
 
 
 async def until(answers: AsyncIterator[Any], done: Callable[[Any], bool]) -> list[Any]:

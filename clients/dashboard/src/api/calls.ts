@@ -50,8 +50,9 @@ export const curves = (id: string, points: number, targets: readonly number[] | 
 export const best = (id: string, target: number, signal?: AbortSignal) =>
   get<BestJson>(`${study(id)}/targets/${target}/best.json`, {}, signal);
 
-export const log = async (id: string, after: number, limit: number) =>
-  entries(await get<LogEntry[] | { events: LogEntry[] }>(`${study(id)}/events-log`, { after, limit }));
+/** What happened after an event, the oldest first; generations are left out. */
+export const log = (id: string, after: number, limit: number) =>
+  get<LogEntry[]>(`${study(id)}/events-log`, { after, limit });
 
 /** The address of a picture of the best stimulus; `version` changes when the stimulus does. */
 export const bestPicture = (
@@ -66,20 +67,17 @@ export const naturalPicture = (id: string, target: number, size: number) =>
   address(`${study(id)}/targets/${target}/natural.png`, { size });
 
 export const oracles = async () =>
-  listed<OracleRow>(await get<OracleRow[] | { oracles: OracleRow[] }>("oracles"), "oracles");
+  (await get<{ oracles: OracleRow[] }>("oracles")).oracles;
 export const oneOracle = (name: string) => get<Oracle>(oracle(name));
 export const units = (name: string, layer: string, page_token = "") =>
   get<{ units: string[]; next_page_token: string }>(`${oracle(name)}/units`, { layer, page_token });
 export const naturals = (name: string, unit: string, count: number) =>
   get<{ images: NaturalImage[]; message?: string }>(`${oracle(name)}/natural`, { unit, count });
 export const generators = async () =>
-  listed<GeneratorRow>(
-    await get<GeneratorRow[] | { generators: GeneratorRow[] }>("generators"),
-    "generators",
-  );
+  (await get<{ generators: GeneratorRow[] }>("generators")).generators;
 
 export const groups = async () =>
-  listed<Group>(await get<Group[] | { groups: Group[] }>("groups"), "groups");
+  (await get<{ groups: Group[] }>("groups")).groups;
 export const oneGroup = (id: string) => get<Group>(`groups/${encodeURIComponent(id)}`);
 
 export const create = async (study_id: string, spec: JsonObject) =>
@@ -88,11 +86,3 @@ export const steer = (id: string, verb: "pause" | "resume" | "cancel") =>
   post<JsonObject>(`${study(id)}:${verb}`);
 export const extend = (id: string, queries_per_target: number) =>
   post<JsonObject>(`${study(id)}:extend`, { queries_per_target });
-
-function listed<T>(answer: T[] | Record<string, T[]>, name: string): T[] {
-  return Array.isArray(answer) ? answer : (answer[name] ?? []);
-}
-
-function entries(answer: LogEntry[] | { events: LogEntry[] }): LogEntry[] {
-  return Array.isArray(answer) ? answer : answer.events;
-}

@@ -134,8 +134,8 @@ function Units({ oracle, layer, unit }: { oracle: string; layer: Layer; unit: st
       </div>
       <Windowed
         items={found}
-        tileWidth={130}
-        tileHeight={32}
+        tileWidth={layer.labels?.length ? 150 : 64}
+        tileHeight={34}
         label="Units"
         keyOf={({ address }) => address}
         render={({ address, name }) => (

@@ -26,11 +26,11 @@ export const EMPTY: Asked = {
   labels: "",
 };
 
-/** The JSON form of StudySpec; what is empty is left to the server. */
+/** The JSON form of StudySpec, with objectives as text; what is empty is left to the server. */
 export function specOf(asked: Asked): JsonObject {
   const spec: JsonObject = {
     generator: { name: asked.generator },
-    targets: lines(asked.targets).map((unit) => ({ quantities: [unit] })),
+    targets: lines(asked.targets),
     budget: { queries_per_target: asked.queries },
   };
   if (asked.oracle) spec["oracle"] = asked.oracle;

@@ -16,7 +16,7 @@ interface PictureProps {
 
 export function Picture({ src, alt, size, eager }: PictureProps) {
   const image = useRef<HTMLImageElement>(null);
-  const [failed, setFailed] = useState(false);
+  const [loaded, setLoaded] = useState(false);
   const inView = useInView(image, eager ?? false);
   const changed = useRef(0);
 
@@ -28,7 +28,7 @@ export function Picture({ src, alt, size, eager }: PictureProps) {
     const timer = setTimeout(() => {
       take = enqueue(() => {
         changed.current = Date.now();
-        return shown(element, src).then((fine) => setFailed(!fine));
+        return shown(element, src).then(setLoaded);
       });
     }, wait);
     return () => {
@@ -40,8 +40,8 @@ export function Picture({ src, alt, size, eager }: PictureProps) {
   return (
     <img
       ref={image}
-      class={failed || !src ? "picture empty" : "picture"}
-      alt={src ? alt : ""}
+      class={loaded ? "picture" : "picture empty"}
+      alt={loaded ? alt : ""}
       width={size}
       height={size}
       decoding="async"

@@ -100,7 +100,14 @@ export function Search({ label, value, onChange }: SearchProps) {
       aria-label={label}
       value={value}
       onInput={(event) => onChange(event.currentTarget.value)}
-      onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
+      onKeyDown={leave}
     />
   );
+}
+
+/** Escape and Enter go back to the page; the text stays. */
+function leave(event: KeyboardEvent): void {
+  if (event.key !== "Escape" && event.key !== "Enter") return;
+  event.preventDefault();
+  (event.currentTarget as HTMLInputElement).blur();
 }

@@ -1,10 +1,14 @@
 /** Debian's Chromium, without a network of its own. */
 
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 
 export const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 export const hasChromium = existsSync(CHROMIUM);
+
+/** The page as it is built. */
+export const STATIC = join(import.meta.dirname, "../../../../blackbox_am/gateway/static");
 
 const FLAGS = [
   "--no-sandbox",

@@ -109,7 +109,7 @@ test("a gallery has the best of each unit, in the order of units", () => {
 test("what is empty is left out of a specification", () => {
   expect(specOf({ ...EMPTY, generator: "g", targets: "head:3\n\n head:4 ", queries: 50 })).toEqual({
     generator: { name: "g" },
-    targets: [{ quantities: ["head:3"] }, { quantities: ["head:4"] }],
+    targets: ["head:3", "head:4"],
     budget: { queries_per_target: 50 },
   });
   const full = specOf({ ...EMPTY, oracle: "o", generator: "g", optimizer: " cma ", seed: "7", baseline: "shipped", labels: "who=ada, x" });

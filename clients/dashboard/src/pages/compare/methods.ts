@@ -62,15 +62,15 @@ export function targetOf(study: Study, title: string): Target | undefined {
   return study.targets.find((target) => target.title === title);
 }
 
-/** Final best scores: a row for each run, a column for each title. Null if one is missing. */
+/**
+ * Final best scores: a row for each run that has all of them, a column for each title. Null
+ * without such a run.
+ */
 export function scores(method: Method, titles: readonly string[], relative: boolean): number[][] | null {
-  const table: number[][] = [];
-  for (const { study } of method.runs) {
-    const row = titles.map((title) => finalScore(targetOf(study, title), relative));
-    if (row.some((entry) => entry === null)) return null;
-    table.push(row as number[]);
-  }
-  return table;
+  const table = method.runs
+    .map(({ study }) => titles.map((title) => finalScore(targetOf(study, title), relative)))
+    .filter((row): row is number[] => !row.includes(null));
+  return table.length ? table : null;
 }
 
 function finalScore(target: Target | undefined, relative: boolean): number | null {

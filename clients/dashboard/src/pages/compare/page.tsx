@@ -88,9 +88,10 @@ function overlay(methods: readonly Method[], titles: readonly string[]): { x: nu
   const thick: Line[] = [];
   methods.forEach(({ key, name, runs }, place) => {
     const style = place % STYLES;
-    const curves = runs.map((run) => meanCurve(run, titles, x));
-    if (runs.length > 1) {
-      runs.forEach((run, index) =>
+    const begun = runs.filter((run) => run.curves?.rows.length);
+    const curves = begun.map((run) => meanCurve(run, titles, x));
+    if (begun.length > 1) {
+      begun.forEach((run, index) =>
         thin.push({ key: run.study.id, label: run.study.id, values: curves[index] ?? [], style, thin: true }),
       );
     }

@@ -48,7 +48,7 @@ export function ScoreTable({ methods, titles }: ScoreTableProps) {
                 <tr key={method.key}>
                   <th scope="row">{method.name}</th>
                   <td>
-                    <Runs method={method} />
+                    <Runs method={method} scored={values[place]?.length ?? 0} />
                   </td>
                   <td class="number">{count(queries(method))}</td>
                   <td class="number strong">
@@ -79,10 +79,10 @@ export function ScoreTable({ methods, titles }: ScoreTableProps) {
   );
 }
 
-function Runs({ method }: { method: Method }) {
+function Runs({ method, scored }: { method: Method; scored: number }) {
   return (
     <details>
-      <summary>{method.runs.length}</summary>
+      <summary>{scored < method.runs.length ? `${scored} of ${method.runs.length}` : scored}</summary>
       <ul>
         {method.runs.map(({ study }) => (
           <li key={study.id}>

@@ -1,6 +1,5 @@
 /** What a study cost, how it searches, and what it was created with. */
 
-import { Fragment } from "preact";
 import type { Json, JsonObject, Study } from "../../api/types";
 import { cost, count, shape } from "../../format/numbers";
 import { dateTime } from "../../format/times";
@@ -83,18 +82,22 @@ function isSet(row: [string, Json | undefined]): row is [string, Json] {
   return content !== null && content !== undefined && !(Array.isArray(content) && !content.length);
 }
 
+/** Longer values may take several lines. */
+const SHORT = 26;
+
 function Parameters({ content }: { content: JsonObject }) {
   return (
     <table class="plain">
       <tbody>
-        {Object.entries(content).map(([name, entry]) => (
-          <Fragment key={name}>
-            <tr>
+        {Object.entries(content).map(([name, entry]) => {
+          const text = value(entry);
+          return (
+            <tr key={name}>
               <th scope="row">{spaced(name)}</th>
-              <td class="number">{value(entry)}</td>
+              <td class={text.length > SHORT ? "number long" : "number"}>{text}</td>
             </tr>
-          </Fragment>
-        ))}
+          );
+        })}
       </tbody>
     </table>
   );

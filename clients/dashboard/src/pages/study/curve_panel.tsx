@@ -54,7 +54,7 @@ export function CurvePanel({ study, curves, target, pinned, generation }: CurveP
           onChange={setAxis}
         />
       </div>
-      {curves && shown ? (
+      {curves && shown && x.length > 0 && (
         <>
           <Chart
             x={x}
@@ -67,9 +67,8 @@ export function CurvePanel({ study, curves, target, pinned, generation }: CurveP
           />
           <p class="soft caption">{caption(study, curves)}</p>
         </>
-      ) : (
-        <p class="nothing">Reading the curves…</p>
       )}
+      {!x.length && <p class="nothing">{curves ? "No generation is complete yet." : "Reading the curves…"}</p>}
     </section>
   );
 }
