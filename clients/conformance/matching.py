@@ -11,7 +11,9 @@ import numpy as np
 
 from blackbox_am.core.tensors import DTYPES, from_bytes
 
-IGNORED = frozenset({"study_id", "lease_id", "message", "address", "retry_after_s"})
+IGNORED = frozenset(
+    {"study_id", "lease_id", "message", "address", "retry_after_s", "fingerprint", "measured"}
+)
 """Fields that may differ between two clients that do the same."""
 
 
@@ -46,10 +48,16 @@ def mismatch(expected: Any, found: Any, path: str = "ok") -> str:
 
 
 def difference(one: Any, other: Any, path: str = "") -> str:
-    """Where two clients' answers differ; empty where they are equal to the last bit."""
+    """Where two answers differ; empty where they are equal to the last bit.
+
+    Args:
+        one: the answer of the Python client; what it leaves out is not compared.
+        other: the answer of another client.
+        path: of the answers.
+    """
     if isinstance(one, dict) and isinstance(other, dict):
-        keys = (one.keys() | other.keys()) - IGNORED
-        steps = [(key, one.get(key), other.get(key)) for key in sorted(keys)]
+        keys = {key for key in one if one[key] is not None} - IGNORED
+        steps = [(key, one[key], other.get(key)) for key in sorted(keys)]
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         steps = [(str(i), a, b) for i, (a, b) in enumerate(zip(one, other, strict=True))]
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import math
-from dataclasses import fields
 from enum import Enum
 from typing import Any
 
@@ -17,6 +16,22 @@ from blackbox_am.core.types import Best, GenerationScores, StudyProgress
 from blackbox_am.errors import BlackboxError
 from blackbox_am.rpc.events import KINDS
 from blackbox_am.rpc.status import reason_of
+
+EVENT_FIELDS = {
+    "state_changed": ("state", "stop_reason", "message"),
+    "generation_opened": ("generation", "candidates"),
+    "rows_told": ("generation", "rows", "failed"),
+    "generation_closed": (
+        "generation",
+        "targets",
+        "best_scores",
+        "mean_scores",
+        "best_so_far",
+        "total_rows",
+    ),
+    "resumed": ("generation", "exact"),
+}
+"""The fields of an event in the protocol, by its kind."""
 
 _NAMES = {kind: name for name, kind in KINDS.items()}
 
@@ -102,14 +117,11 @@ def generation(found: GenerationScores) -> dict[str, Any]:
 
 def event(found: events.StudyEvent) -> dict[str, Any]:
     """EVENT of the protocol."""
-    plain: dict[str, Any] = {"sequence": found.sequence, "kind": _NAMES.get(type(found), "")}
+    kind = _NAMES.get(type(found), "")
+    plain: dict[str, Any] = {"sequence": found.sequence, "kind": kind}
     if isinstance(found, events.BudgetChanged):
         return plain | {"queries_per_target": found.budget.queries_per_target}
-    common = {field.name for field in fields(events.StudyEvent)}
-    for field in fields(found):
-        if field.name not in common:
-            plain[field.name] = _plain(getattr(found, field.name))
-    return plain
+    return plain | {name: _plain(getattr(found, name)) for name in EVENT_FIELDS.get(kind, ())}
 
 
 def error(found: BlackboxError) -> dict[str, Any]:
