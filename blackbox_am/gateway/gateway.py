@@ -10,6 +10,7 @@ from blackbox_am.gateway.feeds.hub import Hub
 from blackbox_am.gateway.groups import GroupIndex
 from blackbox_am.gateway.kept import Kept
 from blackbox_am.gateway.settings import Settings
+from blackbox_am.gateway.tables import Tables
 from blackbox_am.gateway.upstream import Upstream
 
 PICTURE_BYTES = 2**25
@@ -26,6 +27,7 @@ class Gateway:
         upstream: the connection to the server.
         groups: the groups of studies.
         hub: live updates.
+        tables: the columns of generators of table rows.
         pictures: PNG files that were drawn before, by their entity tags.
     """
 
@@ -34,6 +36,7 @@ class Gateway:
         self.upstream = Upstream(settings.server, settings.server_token, settings.server_tls)
         self.groups = GroupIndex(self.upstream)
         self.hub = Hub(self.upstream, self.groups)
+        self.tables = Tables(self.upstream)
         self.pictures = Kept(PICTURE_BYTES)
 
     async def close(self) -> None:

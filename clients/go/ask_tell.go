@@ -3,7 +3,6 @@ package blackboxam
 import (
 	"context"
 	"errors"
-	"math"
 )
 
 // A Model measures candidates. An error stops the loop. For a measurement that failed it returns
@@ -28,8 +27,7 @@ func (e *ModelError) Unwrap() error { return e.Cause }
 
 // An AskTellResult is what a loop did.
 type AskTellResult struct {
-	// Measured is the number of candidates with a measurement that did not fail, and Calls that of
-	// the model's calls.
+	// Measured is the number of candidates that the model measured, and Calls that of its calls.
 	Measured, Calls int
 }
 
@@ -62,7 +60,7 @@ func (s *Study) AskTell(ctx context.Context, model Model, options AskOptions) (A
 		if err := values.check(len(candidates.IDs)); err != nil {
 			return result, err
 		}
-		result.Measured += values.measured(len(candidates.IDs))
+		result.Measured += len(candidates.IDs)
 		// A study that ended while the model measured is found by the next Ask.
 		err = s.tellMeasured(ctx, candidates.IDs, values)
 		if err != nil && !errors.Is(err, StudyClosed) {
@@ -80,28 +78,4 @@ func (s *Study) tellMeasured(ctx context.Context, ids []uint64, values Values) e
 	}
 	_, err := s.Tell(ctx, ids, values)
 	return err
-}
-
-// measured is the number of rows without a failed measurement.
-func (v Values) measured(rows int) int {
-	if !v.isTable() {
-		count := 0
-		for _, score := range v.scores {
-			if !math.IsNaN(score) {
-				count++
-			}
-		}
-		return count
-	}
-	count := 0
-	for i := 0; i < rows; i++ {
-		failed := false
-		for _, value := range v.table.Row(i).Float64s() {
-			failed = failed || math.IsNaN(value)
-		}
-		if !failed {
-			count++
-		}
-	}
-	return count
 }

@@ -95,7 +95,7 @@ func TestStudies(t *testing.T) {
 			scores[0] = math.NaN()
 			return Scores(scores), nil
 		}, AskOptions{Max: 10})
-		if err != nil || result.Measured != 27 {
+		if err != nil || result.Measured != 30 {
 			t.Fatalf("measured %d: %v", result.Measured, err)
 		}
 		now, _ := study.Get(background)

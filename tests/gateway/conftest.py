@@ -23,6 +23,14 @@ kind = "simulated"
 kind = "simulated"
 latency_seconds = 0.02
 
+[generators.rows]
+kind = "table"
+columns = [
+  { name = "age", low = 18, high = 90, integer = true },
+  { name = "income", low = 0.0, high = 1e5 },
+  { name = "city", categories = ["Rome", "Paris", "Kyiv"], encoding = "one_hot" },
+]
+
 [generators.pixels]
 kind = "pixels"
 shape = [3, 8, 8]

@@ -40,6 +40,7 @@ async def best_json(request: Request) -> Response:
     best = await _best(request, stimulus=drawn)
     values = tensors.from_proto(best.stimulus if drawn else best.latent).astype(np.float64)
     kind = kind_of(values.shape)
+    row = await gateway.tables.row(study, values) if kind == "table" and drawn else None
     return answers.json(
         {
             "target": best.target,
@@ -49,7 +50,7 @@ async def best_json(request: Request) -> Response:
             "row": best.row,
             "shape": list(values.shape),
             "kind": kind,
-            "values": None if kind == "image" else values.tolist(),
+            "values": row or (None if kind == "image" else values.tolist()),
             "activations": _activations(study, best),
         }
     )

@@ -1654,6 +1654,220 @@ func (x *ProbeOracleResponse) GetRowsPerSecond() float64 {
 	return 0
 }
 
+type GetTopImagesRequest struct {
+	state         protoimpl.MessageState
+	sizeCache     protoimpl.SizeCache
+	unknownFields protoimpl.UnknownFields
+
+	Oracle string `protobuf:"bytes,1,opt,name=oracle,proto3" json:"oracle,omitempty"`
+	// Address of the unit.
+	Unit string `protobuf:"bytes,2,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Name of a set of images of the server. Empty: `shipped`.
+	Images string `protobuf:"bytes,3,opt,name=images,proto3" json:"images,omitempty"`
+	// At most 100; 9 where 0.
+	Count int32 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
+	// Largest number of images to observe, evenly spaced in the set, 1 to 10,000; 200 where 0.
+	Rows int32 `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
+	// UINT8 (where unset) or FLOAT32.
+	StimulusDtype Dtype `protobuf:"varint,6,opt,name=stimulus_dtype,json=stimulusDtype,proto3,enum=blackbox_am.v1.Dtype" json:"stimulus_dtype,omitempty"`
+}
+
+func (x *GetTopImagesRequest) Reset() {
+	*x = GetTopImagesRequest{}
+	if protoimpl.UnsafeEnabled {
+		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[26]
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		ms.StoreMessageInfo(mi)
+	}
+}
+
+func (x *GetTopImagesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTopImagesRequest) ProtoMessage() {}
+
+func (x *GetTopImagesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[26]
+	if protoimpl.UnsafeEnabled && x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTopImagesRequest.ProtoReflect.Descriptor instead.
+func (*GetTopImagesRequest) Descriptor() ([]byte, []int) {
+	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *GetTopImagesRequest) GetOracle() string {
+	if x != nil {
+		return x.Oracle
+	}
+	return ""
+}
+
+func (x *GetTopImagesRequest) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *GetTopImagesRequest) GetImages() string {
+	if x != nil {
+		return x.Images
+	}
+	return ""
+}
+
+func (x *GetTopImagesRequest) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *GetTopImagesRequest) GetRows() int32 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *GetTopImagesRequest) GetStimulusDtype() Dtype {
+	if x != nil {
+		return x.StimulusDtype
+	}
+	return Dtype_DTYPE_UNSPECIFIED
+}
+
+type TopImage struct {
+	state         protoimpl.MessageState
+	sizeCache     protoimpl.SizeCache
+	unknownFields protoimpl.UnknownFields
+
+	// Number of the image among the observed ones, from 0.
+	Image      int32   `protobuf:"varint,1,opt,name=image,proto3" json:"image,omitempty"`
+	Activation float64 `protobuf:"fixed64,2,opt,name=activation,proto3" json:"activation,omitempty"`
+	// (*stimulus)
+	Stimulus *Tensor `protobuf:"bytes,3,opt,name=stimulus,proto3" json:"stimulus,omitempty"`
+}
+
+func (x *TopImage) Reset() {
+	*x = TopImage{}
+	if protoimpl.UnsafeEnabled {
+		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[27]
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		ms.StoreMessageInfo(mi)
+	}
+}
+
+func (x *TopImage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopImage) ProtoMessage() {}
+
+func (x *TopImage) ProtoReflect() protoreflect.Message {
+	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[27]
+	if protoimpl.UnsafeEnabled && x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopImage.ProtoReflect.Descriptor instead.
+func (*TopImage) Descriptor() ([]byte, []int) {
+	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *TopImage) GetImage() int32 {
+	if x != nil {
+		return x.Image
+	}
+	return 0
+}
+
+func (x *TopImage) GetActivation() float64 {
+	if x != nil {
+		return x.Activation
+	}
+	return 0
+}
+
+func (x *TopImage) GetStimulus() *Tensor {
+	if x != nil {
+		return x.Stimulus
+	}
+	return nil
+}
+
+type GetTopImagesResponse struct {
+	state         protoimpl.MessageState
+	sizeCache     protoimpl.SizeCache
+	unknownFields protoimpl.UnknownFields
+
+	// The most exciting first; without those whose measurement failed.
+	Images []*TopImage `protobuf:"bytes,1,rep,name=images,proto3" json:"images,omitempty"`
+	// Images that were observed.
+	Observed int32 `protobuf:"varint,2,opt,name=observed,proto3" json:"observed,omitempty"`
+}
+
+func (x *GetTopImagesResponse) Reset() {
+	*x = GetTopImagesResponse{}
+	if protoimpl.UnsafeEnabled {
+		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[28]
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		ms.StoreMessageInfo(mi)
+	}
+}
+
+func (x *GetTopImagesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTopImagesResponse) ProtoMessage() {}
+
+func (x *GetTopImagesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[28]
+	if protoimpl.UnsafeEnabled && x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTopImagesResponse.ProtoReflect.Descriptor instead.
+func (*GetTopImagesResponse) Descriptor() ([]byte, []int) {
+	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *GetTopImagesResponse) GetImages() []*TopImage {
+	if x != nil {
+		return x.Images
+	}
+	return nil
+}
+
+func (x *GetTopImagesResponse) GetObserved() int32 {
+	if x != nil {
+		return x.Observed
+	}
+	return 0
+}
+
 type SampleRequest struct {
 	state         protoimpl.MessageState
 	sizeCache     protoimpl.SizeCache
@@ -1669,7 +1883,7 @@ type SampleRequest struct {
 func (x *SampleRequest) Reset() {
 	*x = SampleRequest{}
 	if protoimpl.UnsafeEnabled {
-		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[26]
+		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[29]
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		ms.StoreMessageInfo(mi)
 	}
@@ -1682,7 +1896,7 @@ func (x *SampleRequest) String() string {
 func (*SampleRequest) ProtoMessage() {}
 
 func (x *SampleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[26]
+	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[29]
 	if protoimpl.UnsafeEnabled && x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +1909,7 @@ func (x *SampleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SampleRequest.ProtoReflect.Descriptor instead.
 func (*SampleRequest) Descriptor() ([]byte, []int) {
-	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{26}
+	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SampleRequest) GetGenerator() string {
@@ -1732,7 +1946,7 @@ type SampleHeader struct {
 func (x *SampleHeader) Reset() {
 	*x = SampleHeader{}
 	if protoimpl.UnsafeEnabled {
-		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[27]
+		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[30]
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		ms.StoreMessageInfo(mi)
 	}
@@ -1745,7 +1959,7 @@ func (x *SampleHeader) String() string {
 func (*SampleHeader) ProtoMessage() {}
 
 func (x *SampleHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[27]
+	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[30]
 	if protoimpl.UnsafeEnabled && x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1758,7 +1972,7 @@ func (x *SampleHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SampleHeader.ProtoReflect.Descriptor instead.
 func (*SampleHeader) Descriptor() ([]byte, []int) {
-	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{27}
+	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SampleHeader) GetLatents() *Tensor {
@@ -1791,7 +2005,7 @@ type SampleResponse struct {
 func (x *SampleResponse) Reset() {
 	*x = SampleResponse{}
 	if protoimpl.UnsafeEnabled {
-		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[28]
+		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[31]
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		ms.StoreMessageInfo(mi)
 	}
@@ -1804,7 +2018,7 @@ func (x *SampleResponse) String() string {
 func (*SampleResponse) ProtoMessage() {}
 
 func (x *SampleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[28]
+	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[31]
 	if protoimpl.UnsafeEnabled && x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1817,7 +2031,7 @@ func (x *SampleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SampleResponse.ProtoReflect.Descriptor instead.
 func (*SampleResponse) Descriptor() ([]byte, []int) {
-	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{28}
+	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (m *SampleResponse) GetPart() isSampleResponse_Part {
@@ -1875,7 +2089,7 @@ type RenderRequest struct {
 func (x *RenderRequest) Reset() {
 	*x = RenderRequest{}
 	if protoimpl.UnsafeEnabled {
-		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[29]
+		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[32]
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		ms.StoreMessageInfo(mi)
 	}
@@ -1888,7 +2102,7 @@ func (x *RenderRequest) String() string {
 func (*RenderRequest) ProtoMessage() {}
 
 func (x *RenderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[29]
+	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[32]
 	if protoimpl.UnsafeEnabled && x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1901,7 +2115,7 @@ func (x *RenderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderRequest.ProtoReflect.Descriptor instead.
 func (*RenderRequest) Descriptor() ([]byte, []int) {
-	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{29}
+	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RenderRequest) GetGenerator() string {
@@ -1944,7 +2158,7 @@ type RenderHeader struct {
 func (x *RenderHeader) Reset() {
 	*x = RenderHeader{}
 	if protoimpl.UnsafeEnabled {
-		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[30]
+		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[33]
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		ms.StoreMessageInfo(mi)
 	}
@@ -1957,7 +2171,7 @@ func (x *RenderHeader) String() string {
 func (*RenderHeader) ProtoMessage() {}
 
 func (x *RenderHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[30]
+	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[33]
 	if protoimpl.UnsafeEnabled && x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +2184,7 @@ func (x *RenderHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderHeader.ProtoReflect.Descriptor instead.
 func (*RenderHeader) Descriptor() ([]byte, []int) {
-	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{30}
+	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RenderHeader) GetStimuli() *Tensor {
@@ -1996,7 +2210,7 @@ type RenderResponse struct {
 func (x *RenderResponse) Reset() {
 	*x = RenderResponse{}
 	if protoimpl.UnsafeEnabled {
-		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[31]
+		mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[34]
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		ms.StoreMessageInfo(mi)
 	}
@@ -2009,7 +2223,7 @@ func (x *RenderResponse) String() string {
 func (*RenderResponse) ProtoMessage() {}
 
 func (x *RenderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[31]
+	mi := &file_blackbox_am_v1_catalog_service_proto_msgTypes[34]
 	if protoimpl.UnsafeEnabled && x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2022,7 +2236,7 @@ func (x *RenderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenderResponse.ProtoReflect.Descriptor instead.
 func (*RenderResponse) Descriptor() ([]byte, []int) {
-	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{31}
+	return file_blackbox_am_v1_catalog_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (m *RenderResponse) GetPart() isRenderResponse_Part {
@@ -2285,7 +2499,33 @@ var file_blackbox_am_v1_catalog_service_proto_rawDesc = []byte{
 	0x61, 0x63, 0x74, 0x69, 0x76, 0x61, 0x74, 0x69, 0x6f, 0x6e, 0x73, 0x12, 0x26, 0x0a, 0x0f, 0x72,
 	0x6f, 0x77, 0x73, 0x5f, 0x70, 0x65, 0x72, 0x5f, 0x73, 0x65, 0x63, 0x6f, 0x6e, 0x64, 0x18, 0x04,
 	0x20, 0x01, 0x28, 0x01, 0x52, 0x0d, 0x72, 0x6f, 0x77, 0x73, 0x50, 0x65, 0x72, 0x53, 0x65, 0x63,
-	0x6f, 0x6e, 0x64, 0x22, 0x65, 0x0a, 0x0d, 0x53, 0x61, 0x6d, 0x70, 0x6c, 0x65, 0x52, 0x65, 0x71,
+	0x6f, 0x6e, 0x64, 0x22, 0xc1, 0x01, 0x0a, 0x13, 0x47, 0x65, 0x74, 0x54, 0x6f, 0x70, 0x49, 0x6d,
+	0x61, 0x67, 0x65, 0x73, 0x52, 0x65, 0x71, 0x75, 0x65, 0x73, 0x74, 0x12, 0x16, 0x0a, 0x06, 0x6f,
+	0x72, 0x61, 0x63, 0x6c, 0x65, 0x18, 0x01, 0x20, 0x01, 0x28, 0x09, 0x52, 0x06, 0x6f, 0x72, 0x61,
+	0x63, 0x6c, 0x65, 0x12, 0x12, 0x0a, 0x04, 0x75, 0x6e, 0x69, 0x74, 0x18, 0x02, 0x20, 0x01, 0x28,
+	0x09, 0x52, 0x04, 0x75, 0x6e, 0x69, 0x74, 0x12, 0x16, 0x0a, 0x06, 0x69, 0x6d, 0x61, 0x67, 0x65,
+	0x73, 0x18, 0x03, 0x20, 0x01, 0x28, 0x09, 0x52, 0x06, 0x69, 0x6d, 0x61, 0x67, 0x65, 0x73, 0x12,
+	0x14, 0x0a, 0x05, 0x63, 0x6f, 0x75, 0x6e, 0x74, 0x18, 0x04, 0x20, 0x01, 0x28, 0x05, 0x52, 0x05,
+	0x63, 0x6f, 0x75, 0x6e, 0x74, 0x12, 0x12, 0x0a, 0x04, 0x72, 0x6f, 0x77, 0x73, 0x18, 0x05, 0x20,
+	0x01, 0x28, 0x05, 0x52, 0x04, 0x72, 0x6f, 0x77, 0x73, 0x12, 0x3c, 0x0a, 0x0e, 0x73, 0x74, 0x69,
+	0x6d, 0x75, 0x6c, 0x75, 0x73, 0x5f, 0x64, 0x74, 0x79, 0x70, 0x65, 0x18, 0x06, 0x20, 0x01, 0x28,
+	0x0e, 0x32, 0x15, 0x2e, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x5f, 0x61, 0x6d, 0x2e,
+	0x76, 0x31, 0x2e, 0x44, 0x74, 0x79, 0x70, 0x65, 0x52, 0x0d, 0x73, 0x74, 0x69, 0x6d, 0x75, 0x6c,
+	0x75, 0x73, 0x44, 0x74, 0x79, 0x70, 0x65, 0x22, 0x74, 0x0a, 0x08, 0x54, 0x6f, 0x70, 0x49, 0x6d,
+	0x61, 0x67, 0x65, 0x12, 0x14, 0x0a, 0x05, 0x69, 0x6d, 0x61, 0x67, 0x65, 0x18, 0x01, 0x20, 0x01,
+	0x28, 0x05, 0x52, 0x05, 0x69, 0x6d, 0x61, 0x67, 0x65, 0x12, 0x1e, 0x0a, 0x0a, 0x61, 0x63, 0x74,
+	0x69, 0x76, 0x61, 0x74, 0x69, 0x6f, 0x6e, 0x18, 0x02, 0x20, 0x01, 0x28, 0x01, 0x52, 0x0a, 0x61,
+	0x63, 0x74, 0x69, 0x76, 0x61, 0x74, 0x69, 0x6f, 0x6e, 0x12, 0x32, 0x0a, 0x08, 0x73, 0x74, 0x69,
+	0x6d, 0x75, 0x6c, 0x75, 0x73, 0x18, 0x03, 0x20, 0x01, 0x28, 0x0b, 0x32, 0x16, 0x2e, 0x62, 0x6c,
+	0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x5f, 0x61, 0x6d, 0x2e, 0x76, 0x31, 0x2e, 0x54, 0x65, 0x6e,
+	0x73, 0x6f, 0x72, 0x52, 0x08, 0x73, 0x74, 0x69, 0x6d, 0x75, 0x6c, 0x75, 0x73, 0x22, 0x64, 0x0a,
+	0x14, 0x47, 0x65, 0x74, 0x54, 0x6f, 0x70, 0x49, 0x6d, 0x61, 0x67, 0x65, 0x73, 0x52, 0x65, 0x73,
+	0x70, 0x6f, 0x6e, 0x73, 0x65, 0x12, 0x30, 0x0a, 0x06, 0x69, 0x6d, 0x61, 0x67, 0x65, 0x73, 0x18,
+	0x01, 0x20, 0x03, 0x28, 0x0b, 0x32, 0x18, 0x2e, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78,
+	0x5f, 0x61, 0x6d, 0x2e, 0x76, 0x31, 0x2e, 0x54, 0x6f, 0x70, 0x49, 0x6d, 0x61, 0x67, 0x65, 0x52,
+	0x06, 0x69, 0x6d, 0x61, 0x67, 0x65, 0x73, 0x12, 0x1a, 0x0a, 0x08, 0x6f, 0x62, 0x73, 0x65, 0x72,
+	0x76, 0x65, 0x64, 0x18, 0x02, 0x20, 0x01, 0x28, 0x05, 0x52, 0x08, 0x6f, 0x62, 0x73, 0x65, 0x72,
+	0x76, 0x65, 0x64, 0x22, 0x65, 0x0a, 0x0d, 0x53, 0x61, 0x6d, 0x70, 0x6c, 0x65, 0x52, 0x65, 0x71,
 	0x75, 0x65, 0x73, 0x74, 0x12, 0x1c, 0x0a, 0x09, 0x67, 0x65, 0x6e, 0x65, 0x72, 0x61, 0x74, 0x6f,
 	0x72, 0x18, 0x01, 0x20, 0x01, 0x28, 0x09, 0x52, 0x09, 0x67, 0x65, 0x6e, 0x65, 0x72, 0x61, 0x74,
 	0x6f, 0x72, 0x12, 0x14, 0x0a, 0x05, 0x63, 0x6f, 0x75, 0x6e, 0x74, 0x18, 0x02, 0x20, 0x01, 0x28,
@@ -2328,8 +2568,8 @@ var file_blackbox_am_v1_catalog_service_proto_rawDesc = []byte{
 	0x06, 0x68, 0x65, 0x61, 0x64, 0x65, 0x72, 0x12, 0x2d, 0x0a, 0x05, 0x63, 0x68, 0x75, 0x6e, 0x6b,
 	0x18, 0x02, 0x20, 0x01, 0x28, 0x0b, 0x32, 0x15, 0x2e, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f,
 	0x78, 0x5f, 0x61, 0x6d, 0x2e, 0x76, 0x31, 0x2e, 0x43, 0x68, 0x75, 0x6e, 0x6b, 0x48, 0x00, 0x52,
-	0x05, 0x63, 0x68, 0x75, 0x6e, 0x6b, 0x42, 0x06, 0x0a, 0x04, 0x70, 0x61, 0x72, 0x74, 0x32, 0xc0,
-	0x08, 0x0a, 0x0e, 0x43, 0x61, 0x74, 0x61, 0x6c, 0x6f, 0x67, 0x53, 0x65, 0x72, 0x76, 0x69, 0x63,
+	0x05, 0x63, 0x68, 0x75, 0x6e, 0x6b, 0x42, 0x06, 0x0a, 0x04, 0x70, 0x61, 0x72, 0x74, 0x32, 0x9b,
+	0x09, 0x0a, 0x0e, 0x43, 0x61, 0x74, 0x61, 0x6c, 0x6f, 0x67, 0x53, 0x65, 0x72, 0x76, 0x69, 0x63,
 	0x65, 0x12, 0x5c, 0x0a, 0x0d, 0x47, 0x65, 0x74, 0x53, 0x65, 0x72, 0x76, 0x65, 0x72, 0x49, 0x6e,
 	0x66, 0x6f, 0x12, 0x24, 0x2e, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x5f, 0x61, 0x6d,
 	0x2e, 0x76, 0x31, 0x2e, 0x47, 0x65, 0x74, 0x53, 0x65, 0x72, 0x76, 0x65, 0x72, 0x49, 0x6e, 0x66,
@@ -2387,25 +2627,31 @@ var file_blackbox_am_v1_catalog_service_proto_rawDesc = []byte{
 	0x2e, 0x76, 0x31, 0x2e, 0x50, 0x72, 0x6f, 0x62, 0x65, 0x4f, 0x72, 0x61, 0x63, 0x6c, 0x65, 0x52,
 	0x65, 0x71, 0x75, 0x65, 0x73, 0x74, 0x1a, 0x23, 0x2e, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f,
 	0x78, 0x5f, 0x61, 0x6d, 0x2e, 0x76, 0x31, 0x2e, 0x50, 0x72, 0x6f, 0x62, 0x65, 0x4f, 0x72, 0x61,
-	0x63, 0x6c, 0x65, 0x52, 0x65, 0x73, 0x70, 0x6f, 0x6e, 0x73, 0x65, 0x12, 0x49, 0x0a, 0x06, 0x53,
-	0x61, 0x6d, 0x70, 0x6c, 0x65, 0x12, 0x1d, 0x2e, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78,
-	0x5f, 0x61, 0x6d, 0x2e, 0x76, 0x31, 0x2e, 0x53, 0x61, 0x6d, 0x70, 0x6c, 0x65, 0x52, 0x65, 0x71,
-	0x75, 0x65, 0x73, 0x74, 0x1a, 0x1e, 0x2e, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x5f,
-	0x61, 0x6d, 0x2e, 0x76, 0x31, 0x2e, 0x53, 0x61, 0x6d, 0x70, 0x6c, 0x65, 0x52, 0x65, 0x73, 0x70,
-	0x6f, 0x6e, 0x73, 0x65, 0x30, 0x01, 0x12, 0x49, 0x0a, 0x06, 0x52, 0x65, 0x6e, 0x64, 0x65, 0x72,
+	0x63, 0x6c, 0x65, 0x52, 0x65, 0x73, 0x70, 0x6f, 0x6e, 0x73, 0x65, 0x12, 0x59, 0x0a, 0x0c, 0x47,
+	0x65, 0x74, 0x54, 0x6f, 0x70, 0x49, 0x6d, 0x61, 0x67, 0x65, 0x73, 0x12, 0x23, 0x2e, 0x62, 0x6c,
+	0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x5f, 0x61, 0x6d, 0x2e, 0x76, 0x31, 0x2e, 0x47, 0x65, 0x74,
+	0x54, 0x6f, 0x70, 0x49, 0x6d, 0x61, 0x67, 0x65, 0x73, 0x52, 0x65, 0x71, 0x75, 0x65, 0x73, 0x74,
+	0x1a, 0x24, 0x2e, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x5f, 0x61, 0x6d, 0x2e, 0x76,
+	0x31, 0x2e, 0x47, 0x65, 0x74, 0x54, 0x6f, 0x70, 0x49, 0x6d, 0x61, 0x67, 0x65, 0x73, 0x52, 0x65,
+	0x73, 0x70, 0x6f, 0x6e, 0x73, 0x65, 0x12, 0x49, 0x0a, 0x06, 0x53, 0x61, 0x6d, 0x70, 0x6c, 0x65,
 	0x12, 0x1d, 0x2e, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x5f, 0x61, 0x6d, 0x2e, 0x76,
-	0x31, 0x2e, 0x52, 0x65, 0x6e, 0x64, 0x65, 0x72, 0x52, 0x65, 0x71, 0x75, 0x65, 0x73, 0x74, 0x1a,
+	0x31, 0x2e, 0x53, 0x61, 0x6d, 0x70, 0x6c, 0x65, 0x52, 0x65, 0x71, 0x75, 0x65, 0x73, 0x74, 0x1a,
 	0x1e, 0x2e, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x5f, 0x61, 0x6d, 0x2e, 0x76, 0x31,
-	0x2e, 0x52, 0x65, 0x6e, 0x64, 0x65, 0x72, 0x52, 0x65, 0x73, 0x70, 0x6f, 0x6e, 0x73, 0x65, 0x30,
-	0x01, 0x42, 0x7d, 0x0a, 0x10, 0x69, 0x6f, 0x2e, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78,
-	0x61, 0x6d, 0x2e, 0x76, 0x31, 0x50, 0x01, 0x5a, 0x30, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f,
-	0x78, 0x2d, 0x61, 0x6d, 0x2f, 0x63, 0x6c, 0x69, 0x65, 0x6e, 0x74, 0x73, 0x2f, 0x67, 0x6f, 0x2f,
-	0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x61, 0x6d, 0x76, 0x31, 0x3b, 0x62, 0x6c, 0x61,
-	0x63, 0x6b, 0x62, 0x6f, 0x78, 0x61, 0x6d, 0x76, 0x31, 0xa2, 0x02, 0x03, 0x42, 0x41, 0x4d, 0xaa,
-	0x02, 0x0d, 0x42, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x41, 0x6d, 0x2e, 0x56, 0x31, 0xca,
-	0x02, 0x0d, 0x42, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x41, 0x6d, 0x5c, 0x56, 0x31, 0xea,
-	0x02, 0x0e, 0x42, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x41, 0x6d, 0x3a, 0x3a, 0x56, 0x31,
-	0x62, 0x06, 0x70, 0x72, 0x6f, 0x74, 0x6f, 0x33,
+	0x2e, 0x53, 0x61, 0x6d, 0x70, 0x6c, 0x65, 0x52, 0x65, 0x73, 0x70, 0x6f, 0x6e, 0x73, 0x65, 0x30,
+	0x01, 0x12, 0x49, 0x0a, 0x06, 0x52, 0x65, 0x6e, 0x64, 0x65, 0x72, 0x12, 0x1d, 0x2e, 0x62, 0x6c,
+	0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x5f, 0x61, 0x6d, 0x2e, 0x76, 0x31, 0x2e, 0x52, 0x65, 0x6e,
+	0x64, 0x65, 0x72, 0x52, 0x65, 0x71, 0x75, 0x65, 0x73, 0x74, 0x1a, 0x1e, 0x2e, 0x62, 0x6c, 0x61,
+	0x63, 0x6b, 0x62, 0x6f, 0x78, 0x5f, 0x61, 0x6d, 0x2e, 0x76, 0x31, 0x2e, 0x52, 0x65, 0x6e, 0x64,
+	0x65, 0x72, 0x52, 0x65, 0x73, 0x70, 0x6f, 0x6e, 0x73, 0x65, 0x30, 0x01, 0x42, 0x7d, 0x0a, 0x10,
+	0x69, 0x6f, 0x2e, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x61, 0x6d, 0x2e, 0x76, 0x31,
+	0x50, 0x01, 0x5a, 0x30, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78, 0x2d, 0x61, 0x6d, 0x2f,
+	0x63, 0x6c, 0x69, 0x65, 0x6e, 0x74, 0x73, 0x2f, 0x67, 0x6f, 0x2f, 0x62, 0x6c, 0x61, 0x63, 0x6b,
+	0x62, 0x6f, 0x78, 0x61, 0x6d, 0x76, 0x31, 0x3b, 0x62, 0x6c, 0x61, 0x63, 0x6b, 0x62, 0x6f, 0x78,
+	0x61, 0x6d, 0x76, 0x31, 0xa2, 0x02, 0x03, 0x42, 0x41, 0x4d, 0xaa, 0x02, 0x0d, 0x42, 0x6c, 0x61,
+	0x63, 0x6b, 0x62, 0x6f, 0x78, 0x41, 0x6d, 0x2e, 0x56, 0x31, 0xca, 0x02, 0x0d, 0x42, 0x6c, 0x61,
+	0x63, 0x6b, 0x62, 0x6f, 0x78, 0x41, 0x6d, 0x5c, 0x56, 0x31, 0xea, 0x02, 0x0e, 0x42, 0x6c, 0x61,
+	0x63, 0x6b, 0x62, 0x6f, 0x78, 0x41, 0x6d, 0x3a, 0x3a, 0x56, 0x31, 0x62, 0x06, 0x70, 0x72, 0x6f,
+	0x74, 0x6f, 0x33,
 }
 
 var (
@@ -2420,7 +2666,7 @@ func file_blackbox_am_v1_catalog_service_proto_rawDescGZIP() []byte {
 	return file_blackbox_am_v1_catalog_service_proto_rawDescData
 }
 
-var file_blackbox_am_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_blackbox_am_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_blackbox_am_v1_catalog_service_proto_goTypes = []interface{}{
 	(*GetServerInfoRequest)(nil),   // 0: blackbox_am.v1.GetServerInfoRequest
 	(*ServerLimits)(nil),           // 1: blackbox_am.v1.ServerLimits
@@ -2448,29 +2694,32 @@ var file_blackbox_am_v1_catalog_service_proto_goTypes = []interface{}{
 	(*ListUnitsResponse)(nil),      // 23: blackbox_am.v1.ListUnitsResponse
 	(*ProbeOracleRequest)(nil),     // 24: blackbox_am.v1.ProbeOracleRequest
 	(*ProbeOracleResponse)(nil),    // 25: blackbox_am.v1.ProbeOracleResponse
-	(*SampleRequest)(nil),          // 26: blackbox_am.v1.SampleRequest
-	(*SampleHeader)(nil),           // 27: blackbox_am.v1.SampleHeader
-	(*SampleResponse)(nil),         // 28: blackbox_am.v1.SampleResponse
-	(*RenderRequest)(nil),          // 29: blackbox_am.v1.RenderRequest
-	(*RenderHeader)(nil),           // 30: blackbox_am.v1.RenderHeader
-	(*RenderResponse)(nil),         // 31: blackbox_am.v1.RenderResponse
-	(*durationpb.Duration)(nil),    // 32: google.protobuf.Duration
-	(*structpb.Struct)(nil),        // 33: google.protobuf.Struct
-	(*Space)(nil),                  // 34: blackbox_am.v1.Space
-	(*DescribeOracleResponse)(nil), // 35: blackbox_am.v1.DescribeOracleResponse
-	(*Tensor)(nil),                 // 36: blackbox_am.v1.Tensor
-	(*Chunk)(nil),                  // 37: blackbox_am.v1.Chunk
-	(Dtype)(0),                     // 38: blackbox_am.v1.Dtype
+	(*GetTopImagesRequest)(nil),    // 26: blackbox_am.v1.GetTopImagesRequest
+	(*TopImage)(nil),               // 27: blackbox_am.v1.TopImage
+	(*GetTopImagesResponse)(nil),   // 28: blackbox_am.v1.GetTopImagesResponse
+	(*SampleRequest)(nil),          // 29: blackbox_am.v1.SampleRequest
+	(*SampleHeader)(nil),           // 30: blackbox_am.v1.SampleHeader
+	(*SampleResponse)(nil),         // 31: blackbox_am.v1.SampleResponse
+	(*RenderRequest)(nil),          // 32: blackbox_am.v1.RenderRequest
+	(*RenderHeader)(nil),           // 33: blackbox_am.v1.RenderHeader
+	(*RenderResponse)(nil),         // 34: blackbox_am.v1.RenderResponse
+	(*durationpb.Duration)(nil),    // 35: google.protobuf.Duration
+	(*structpb.Struct)(nil),        // 36: google.protobuf.Struct
+	(*Space)(nil),                  // 37: blackbox_am.v1.Space
+	(*DescribeOracleResponse)(nil), // 38: blackbox_am.v1.DescribeOracleResponse
+	(*Tensor)(nil),                 // 39: blackbox_am.v1.Tensor
+	(Dtype)(0),                     // 40: blackbox_am.v1.Dtype
+	(*Chunk)(nil),                  // 41: blackbox_am.v1.Chunk
 }
 var file_blackbox_am_v1_catalog_service_proto_depIdxs = []int32{
-	32, // 0: blackbox_am.v1.ServerLimits.max_lease_duration:type_name -> google.protobuf.Duration
-	32, // 1: blackbox_am.v1.GetServerInfoResponse.min_keepalive_interval:type_name -> google.protobuf.Duration
+	35, // 0: blackbox_am.v1.ServerLimits.max_lease_duration:type_name -> google.protobuf.Duration
+	35, // 1: blackbox_am.v1.GetServerInfoResponse.min_keepalive_interval:type_name -> google.protobuf.Duration
 	1,  // 2: blackbox_am.v1.GetServerInfoResponse.limits:type_name -> blackbox_am.v1.ServerLimits
-	33, // 3: blackbox_am.v1.PlugInInfo.schema:type_name -> google.protobuf.Struct
+	36, // 3: blackbox_am.v1.PlugInInfo.schema:type_name -> google.protobuf.Struct
 	3,  // 4: blackbox_am.v1.OptimizerInfo.plug_in:type_name -> blackbox_am.v1.PlugInInfo
 	3,  // 5: blackbox_am.v1.MeasureInfo.plug_in:type_name -> blackbox_am.v1.PlugInInfo
-	34, // 6: blackbox_am.v1.GeneratorInfo.space:type_name -> blackbox_am.v1.Space
-	35, // 7: blackbox_am.v1.OracleInfo.description:type_name -> blackbox_am.v1.DescribeOracleResponse
+	37, // 6: blackbox_am.v1.GeneratorInfo.space:type_name -> blackbox_am.v1.Space
+	38, // 7: blackbox_am.v1.OracleInfo.description:type_name -> blackbox_am.v1.DescribeOracleResponse
 	4,  // 8: blackbox_am.v1.ListOptimizersResponse.optimizers:type_name -> blackbox_am.v1.OptimizerInfo
 	6,  // 9: blackbox_am.v1.ListGeneratorsResponse.generators:type_name -> blackbox_am.v1.GeneratorInfo
 	7,  // 10: blackbox_am.v1.ListOraclesResponse.oracles:type_name -> blackbox_am.v1.OracleInfo
@@ -2478,44 +2727,49 @@ var file_blackbox_am_v1_catalog_service_proto_depIdxs = []int32{
 	3,  // 12: blackbox_am.v1.ListCriteriaResponse.criteria:type_name -> blackbox_am.v1.PlugInInfo
 	3,  // 13: blackbox_am.v1.ListTransformsResponse.transforms:type_name -> blackbox_am.v1.PlugInInfo
 	5,  // 14: blackbox_am.v1.ListMeasuresResponse.measures:type_name -> blackbox_am.v1.MeasureInfo
-	36, // 15: blackbox_am.v1.ProbeOracleResponse.activations:type_name -> blackbox_am.v1.Tensor
-	36, // 16: blackbox_am.v1.SampleHeader.latents:type_name -> blackbox_am.v1.Tensor
-	27, // 17: blackbox_am.v1.SampleResponse.header:type_name -> blackbox_am.v1.SampleHeader
-	37, // 18: blackbox_am.v1.SampleResponse.chunk:type_name -> blackbox_am.v1.Chunk
-	36, // 19: blackbox_am.v1.RenderRequest.latents:type_name -> blackbox_am.v1.Tensor
-	38, // 20: blackbox_am.v1.RenderRequest.stimulus_dtype:type_name -> blackbox_am.v1.Dtype
-	36, // 21: blackbox_am.v1.RenderHeader.stimuli:type_name -> blackbox_am.v1.Tensor
-	30, // 22: blackbox_am.v1.RenderResponse.header:type_name -> blackbox_am.v1.RenderHeader
-	37, // 23: blackbox_am.v1.RenderResponse.chunk:type_name -> blackbox_am.v1.Chunk
-	0,  // 24: blackbox_am.v1.CatalogService.GetServerInfo:input_type -> blackbox_am.v1.GetServerInfoRequest
-	8,  // 25: blackbox_am.v1.CatalogService.ListOptimizers:input_type -> blackbox_am.v1.ListOptimizersRequest
-	10, // 26: blackbox_am.v1.CatalogService.ListGenerators:input_type -> blackbox_am.v1.ListGeneratorsRequest
-	12, // 27: blackbox_am.v1.CatalogService.ListOracles:input_type -> blackbox_am.v1.ListOraclesRequest
-	14, // 28: blackbox_am.v1.CatalogService.ListObjectives:input_type -> blackbox_am.v1.ListObjectivesRequest
-	16, // 29: blackbox_am.v1.CatalogService.ListCriteria:input_type -> blackbox_am.v1.ListCriteriaRequest
-	18, // 30: blackbox_am.v1.CatalogService.ListTransforms:input_type -> blackbox_am.v1.ListTransformsRequest
-	20, // 31: blackbox_am.v1.CatalogService.ListMeasures:input_type -> blackbox_am.v1.ListMeasuresRequest
-	22, // 32: blackbox_am.v1.CatalogService.ListUnits:input_type -> blackbox_am.v1.ListUnitsRequest
-	24, // 33: blackbox_am.v1.CatalogService.ProbeOracle:input_type -> blackbox_am.v1.ProbeOracleRequest
-	26, // 34: blackbox_am.v1.CatalogService.Sample:input_type -> blackbox_am.v1.SampleRequest
-	29, // 35: blackbox_am.v1.CatalogService.Render:input_type -> blackbox_am.v1.RenderRequest
-	2,  // 36: blackbox_am.v1.CatalogService.GetServerInfo:output_type -> blackbox_am.v1.GetServerInfoResponse
-	9,  // 37: blackbox_am.v1.CatalogService.ListOptimizers:output_type -> blackbox_am.v1.ListOptimizersResponse
-	11, // 38: blackbox_am.v1.CatalogService.ListGenerators:output_type -> blackbox_am.v1.ListGeneratorsResponse
-	13, // 39: blackbox_am.v1.CatalogService.ListOracles:output_type -> blackbox_am.v1.ListOraclesResponse
-	15, // 40: blackbox_am.v1.CatalogService.ListObjectives:output_type -> blackbox_am.v1.ListObjectivesResponse
-	17, // 41: blackbox_am.v1.CatalogService.ListCriteria:output_type -> blackbox_am.v1.ListCriteriaResponse
-	19, // 42: blackbox_am.v1.CatalogService.ListTransforms:output_type -> blackbox_am.v1.ListTransformsResponse
-	21, // 43: blackbox_am.v1.CatalogService.ListMeasures:output_type -> blackbox_am.v1.ListMeasuresResponse
-	23, // 44: blackbox_am.v1.CatalogService.ListUnits:output_type -> blackbox_am.v1.ListUnitsResponse
-	25, // 45: blackbox_am.v1.CatalogService.ProbeOracle:output_type -> blackbox_am.v1.ProbeOracleResponse
-	28, // 46: blackbox_am.v1.CatalogService.Sample:output_type -> blackbox_am.v1.SampleResponse
-	31, // 47: blackbox_am.v1.CatalogService.Render:output_type -> blackbox_am.v1.RenderResponse
-	36, // [36:48] is the sub-list for method output_type
-	24, // [24:36] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	39, // 15: blackbox_am.v1.ProbeOracleResponse.activations:type_name -> blackbox_am.v1.Tensor
+	40, // 16: blackbox_am.v1.GetTopImagesRequest.stimulus_dtype:type_name -> blackbox_am.v1.Dtype
+	39, // 17: blackbox_am.v1.TopImage.stimulus:type_name -> blackbox_am.v1.Tensor
+	27, // 18: blackbox_am.v1.GetTopImagesResponse.images:type_name -> blackbox_am.v1.TopImage
+	39, // 19: blackbox_am.v1.SampleHeader.latents:type_name -> blackbox_am.v1.Tensor
+	30, // 20: blackbox_am.v1.SampleResponse.header:type_name -> blackbox_am.v1.SampleHeader
+	41, // 21: blackbox_am.v1.SampleResponse.chunk:type_name -> blackbox_am.v1.Chunk
+	39, // 22: blackbox_am.v1.RenderRequest.latents:type_name -> blackbox_am.v1.Tensor
+	40, // 23: blackbox_am.v1.RenderRequest.stimulus_dtype:type_name -> blackbox_am.v1.Dtype
+	39, // 24: blackbox_am.v1.RenderHeader.stimuli:type_name -> blackbox_am.v1.Tensor
+	33, // 25: blackbox_am.v1.RenderResponse.header:type_name -> blackbox_am.v1.RenderHeader
+	41, // 26: blackbox_am.v1.RenderResponse.chunk:type_name -> blackbox_am.v1.Chunk
+	0,  // 27: blackbox_am.v1.CatalogService.GetServerInfo:input_type -> blackbox_am.v1.GetServerInfoRequest
+	8,  // 28: blackbox_am.v1.CatalogService.ListOptimizers:input_type -> blackbox_am.v1.ListOptimizersRequest
+	10, // 29: blackbox_am.v1.CatalogService.ListGenerators:input_type -> blackbox_am.v1.ListGeneratorsRequest
+	12, // 30: blackbox_am.v1.CatalogService.ListOracles:input_type -> blackbox_am.v1.ListOraclesRequest
+	14, // 31: blackbox_am.v1.CatalogService.ListObjectives:input_type -> blackbox_am.v1.ListObjectivesRequest
+	16, // 32: blackbox_am.v1.CatalogService.ListCriteria:input_type -> blackbox_am.v1.ListCriteriaRequest
+	18, // 33: blackbox_am.v1.CatalogService.ListTransforms:input_type -> blackbox_am.v1.ListTransformsRequest
+	20, // 34: blackbox_am.v1.CatalogService.ListMeasures:input_type -> blackbox_am.v1.ListMeasuresRequest
+	22, // 35: blackbox_am.v1.CatalogService.ListUnits:input_type -> blackbox_am.v1.ListUnitsRequest
+	24, // 36: blackbox_am.v1.CatalogService.ProbeOracle:input_type -> blackbox_am.v1.ProbeOracleRequest
+	26, // 37: blackbox_am.v1.CatalogService.GetTopImages:input_type -> blackbox_am.v1.GetTopImagesRequest
+	29, // 38: blackbox_am.v1.CatalogService.Sample:input_type -> blackbox_am.v1.SampleRequest
+	32, // 39: blackbox_am.v1.CatalogService.Render:input_type -> blackbox_am.v1.RenderRequest
+	2,  // 40: blackbox_am.v1.CatalogService.GetServerInfo:output_type -> blackbox_am.v1.GetServerInfoResponse
+	9,  // 41: blackbox_am.v1.CatalogService.ListOptimizers:output_type -> blackbox_am.v1.ListOptimizersResponse
+	11, // 42: blackbox_am.v1.CatalogService.ListGenerators:output_type -> blackbox_am.v1.ListGeneratorsResponse
+	13, // 43: blackbox_am.v1.CatalogService.ListOracles:output_type -> blackbox_am.v1.ListOraclesResponse
+	15, // 44: blackbox_am.v1.CatalogService.ListObjectives:output_type -> blackbox_am.v1.ListObjectivesResponse
+	17, // 45: blackbox_am.v1.CatalogService.ListCriteria:output_type -> blackbox_am.v1.ListCriteriaResponse
+	19, // 46: blackbox_am.v1.CatalogService.ListTransforms:output_type -> blackbox_am.v1.ListTransformsResponse
+	21, // 47: blackbox_am.v1.CatalogService.ListMeasures:output_type -> blackbox_am.v1.ListMeasuresResponse
+	23, // 48: blackbox_am.v1.CatalogService.ListUnits:output_type -> blackbox_am.v1.ListUnitsResponse
+	25, // 49: blackbox_am.v1.CatalogService.ProbeOracle:output_type -> blackbox_am.v1.ProbeOracleResponse
+	28, // 50: blackbox_am.v1.CatalogService.GetTopImages:output_type -> blackbox_am.v1.GetTopImagesResponse
+	31, // 51: blackbox_am.v1.CatalogService.Sample:output_type -> blackbox_am.v1.SampleResponse
+	34, // 52: blackbox_am.v1.CatalogService.Render:output_type -> blackbox_am.v1.RenderResponse
+	40, // [40:53] is the sub-list for method output_type
+	27, // [27:40] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_blackbox_am_v1_catalog_service_proto_init() }
@@ -2840,7 +3094,7 @@ func file_blackbox_am_v1_catalog_service_proto_init() {
 			}
 		}
 		file_blackbox_am_v1_catalog_service_proto_msgTypes[26].Exporter = func(v interface{}, i int) interface{} {
-			switch v := v.(*SampleRequest); i {
+			switch v := v.(*GetTopImagesRequest); i {
 			case 0:
 				return &v.state
 			case 1:
@@ -2852,7 +3106,7 @@ func file_blackbox_am_v1_catalog_service_proto_init() {
 			}
 		}
 		file_blackbox_am_v1_catalog_service_proto_msgTypes[27].Exporter = func(v interface{}, i int) interface{} {
-			switch v := v.(*SampleHeader); i {
+			switch v := v.(*TopImage); i {
 			case 0:
 				return &v.state
 			case 1:
@@ -2864,7 +3118,7 @@ func file_blackbox_am_v1_catalog_service_proto_init() {
 			}
 		}
 		file_blackbox_am_v1_catalog_service_proto_msgTypes[28].Exporter = func(v interface{}, i int) interface{} {
-			switch v := v.(*SampleResponse); i {
+			switch v := v.(*GetTopImagesResponse); i {
 			case 0:
 				return &v.state
 			case 1:
@@ -2876,7 +3130,7 @@ func file_blackbox_am_v1_catalog_service_proto_init() {
 			}
 		}
 		file_blackbox_am_v1_catalog_service_proto_msgTypes[29].Exporter = func(v interface{}, i int) interface{} {
-			switch v := v.(*RenderRequest); i {
+			switch v := v.(*SampleRequest); i {
 			case 0:
 				return &v.state
 			case 1:
@@ -2888,7 +3142,7 @@ func file_blackbox_am_v1_catalog_service_proto_init() {
 			}
 		}
 		file_blackbox_am_v1_catalog_service_proto_msgTypes[30].Exporter = func(v interface{}, i int) interface{} {
-			switch v := v.(*RenderHeader); i {
+			switch v := v.(*SampleHeader); i {
 			case 0:
 				return &v.state
 			case 1:
@@ -2900,6 +3154,42 @@ func file_blackbox_am_v1_catalog_service_proto_init() {
 			}
 		}
 		file_blackbox_am_v1_catalog_service_proto_msgTypes[31].Exporter = func(v interface{}, i int) interface{} {
+			switch v := v.(*SampleResponse); i {
+			case 0:
+				return &v.state
+			case 1:
+				return &v.sizeCache
+			case 2:
+				return &v.unknownFields
+			default:
+				return nil
+			}
+		}
+		file_blackbox_am_v1_catalog_service_proto_msgTypes[32].Exporter = func(v interface{}, i int) interface{} {
+			switch v := v.(*RenderRequest); i {
+			case 0:
+				return &v.state
+			case 1:
+				return &v.sizeCache
+			case 2:
+				return &v.unknownFields
+			default:
+				return nil
+			}
+		}
+		file_blackbox_am_v1_catalog_service_proto_msgTypes[33].Exporter = func(v interface{}, i int) interface{} {
+			switch v := v.(*RenderHeader); i {
+			case 0:
+				return &v.state
+			case 1:
+				return &v.sizeCache
+			case 2:
+				return &v.unknownFields
+			default:
+				return nil
+			}
+		}
+		file_blackbox_am_v1_catalog_service_proto_msgTypes[34].Exporter = func(v interface{}, i int) interface{} {
 			switch v := v.(*RenderResponse); i {
 			case 0:
 				return &v.state
@@ -2912,12 +3202,12 @@ func file_blackbox_am_v1_catalog_service_proto_init() {
 			}
 		}
 	}
-	file_blackbox_am_v1_catalog_service_proto_msgTypes[26].OneofWrappers = []interface{}{}
-	file_blackbox_am_v1_catalog_service_proto_msgTypes[28].OneofWrappers = []interface{}{
+	file_blackbox_am_v1_catalog_service_proto_msgTypes[29].OneofWrappers = []interface{}{}
+	file_blackbox_am_v1_catalog_service_proto_msgTypes[31].OneofWrappers = []interface{}{
 		(*SampleResponse_Header)(nil),
 		(*SampleResponse_Chunk)(nil),
 	}
-	file_blackbox_am_v1_catalog_service_proto_msgTypes[31].OneofWrappers = []interface{}{
+	file_blackbox_am_v1_catalog_service_proto_msgTypes[34].OneofWrappers = []interface{}{
 		(*RenderResponse_Header)(nil),
 		(*RenderResponse_Chunk)(nil),
 	}
@@ -2927,7 +3217,7 @@ func file_blackbox_am_v1_catalog_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: file_blackbox_am_v1_catalog_service_proto_rawDesc,
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,6 +32,9 @@ type CatalogServiceClient interface {
 	ListUnits(ctx context.Context, in *ListUnitsRequest, opts ...grpc.CallOption) (*ListUnitsResponse, error)
 	// Observes a few stimuli and says whether the oracle is alive, finite and deterministic.
 	ProbeOracle(ctx context.Context, in *ProbeOracleRequest, opts ...grpc.CallOption) (*ProbeOracleResponse, error)
+	// The natural images of one of the server's sets that excite a unit most. The oracle observes the
+	// images of a set once for all units of a layer; the server remembers what it answered.
+	GetTopImages(ctx context.Context, in *GetTopImagesRequest, opts ...grpc.CallOption) (*GetTopImagesResponse, error)
 	// Latents drawn from a generator's prior: the same for the same seed.
 	Sample(ctx context.Context, in *SampleRequest, opts ...grpc.CallOption) (CatalogService_SampleClient, error)
 	// Latents to stimuli, sent as they are rendered.
@@ -136,6 +139,15 @@ func (c *catalogServiceClient) ProbeOracle(ctx context.Context, in *ProbeOracleR
 	return out, nil
 }
 
+func (c *catalogServiceClient) GetTopImages(ctx context.Context, in *GetTopImagesRequest, opts ...grpc.CallOption) (*GetTopImagesResponse, error) {
+	out := new(GetTopImagesResponse)
+	err := c.cc.Invoke(ctx, "/blackbox_am.v1.CatalogService/GetTopImages", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *catalogServiceClient) Sample(ctx context.Context, in *SampleRequest, opts ...grpc.CallOption) (CatalogService_SampleClient, error) {
 	stream, err := c.cc.NewStream(ctx, &_CatalogService_serviceDesc.Streams[0], "/blackbox_am.v1.CatalogService/Sample", opts...)
 	if err != nil {
@@ -219,6 +231,9 @@ type CatalogServiceServer interface {
 	ListUnits(context.Context, *ListUnitsRequest) (*ListUnitsResponse, error)
 	// Observes a few stimuli and says whether the oracle is alive, finite and deterministic.
 	ProbeOracle(context.Context, *ProbeOracleRequest) (*ProbeOracleResponse, error)
+	// The natural images of one of the server's sets that excite a unit most. The oracle observes the
+	// images of a set once for all units of a layer; the server remembers what it answered.
+	GetTopImages(context.Context, *GetTopImagesRequest) (*GetTopImagesResponse, error)
 	// Latents drawn from a generator's prior: the same for the same seed.
 	Sample(*SampleRequest, CatalogService_SampleServer) error
 	// Latents to stimuli, sent as they are rendered.
@@ -259,6 +274,9 @@ func (UnimplementedCatalogServiceServer) ListUnits(context.Context, *ListUnitsRe
 }
 func (UnimplementedCatalogServiceServer) ProbeOracle(context.Context, *ProbeOracleRequest) (*ProbeOracleResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method ProbeOracle not implemented")
+}
+func (UnimplementedCatalogServiceServer) GetTopImages(context.Context, *GetTopImagesRequest) (*GetTopImagesResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method GetTopImages not implemented")
 }
 func (UnimplementedCatalogServiceServer) Sample(*SampleRequest, CatalogService_SampleServer) error {
 	return status.Errorf(codes.Unimplemented, "method Sample not implemented")
@@ -459,6 +477,24 @@ func _CatalogService_ProbeOracle_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CatalogService_GetTopImages_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTopImagesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogServiceServer).GetTopImages(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/blackbox_am.v1.CatalogService/GetTopImages",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogServiceServer).GetTopImages(ctx, req.(*GetTopImagesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CatalogService_Sample_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(SampleRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -544,6 +580,10 @@ var _CatalogService_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ProbeOracle",
 			Handler:    _CatalogService_ProbeOracle_Handler,
+		},
+		{
+			MethodName: "GetTopImages",
+			Handler:    _CatalogService_GetTopImages_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

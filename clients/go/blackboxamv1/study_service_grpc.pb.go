@@ -40,6 +40,10 @@ type StudyServiceClient interface {
 	RenewLease(ctx context.Context, in *RenewLeaseRequest, opts ...grpc.CallOption) (*RenewLeaseResponse, error)
 	// The scores of closed generations, in order.
 	ListGenerations(ctx context.Context, in *ListGenerationsRequest, opts ...grpc.CallOption) (*ListGenerationsResponse, error)
+	// The course of the search, thinned to a number of generations: for plots of long histories.
+	GetCurves(ctx context.Context, in *GetCurvesRequest, opts ...grpc.CallOption) (*GetCurvesResponse, error)
+	// What happened to a study, the newest event first.
+	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
 	// The best of each target that has one, by target.
 	GetBest(ctx context.Context, in *GetBestRequest, opts ...grpc.CallOption) (*GetBestResponse, error)
 	// Stores bytes, such as inputs that a study brings. The same bytes have the same digest.
@@ -195,6 +199,24 @@ func (c *studyServiceClient) ListGenerations(ctx context.Context, in *ListGenera
 	return out, nil
 }
 
+func (c *studyServiceClient) GetCurves(ctx context.Context, in *GetCurvesRequest, opts ...grpc.CallOption) (*GetCurvesResponse, error) {
+	out := new(GetCurvesResponse)
+	err := c.cc.Invoke(ctx, "/blackbox_am.v1.StudyService/GetCurves", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *studyServiceClient) ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error) {
+	out := new(ListEventsResponse)
+	err := c.cc.Invoke(ctx, "/blackbox_am.v1.StudyService/ListEvents", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *studyServiceClient) GetBest(ctx context.Context, in *GetBestRequest, opts ...grpc.CallOption) (*GetBestResponse, error) {
 	out := new(GetBestResponse)
 	err := c.cc.Invoke(ctx, "/blackbox_am.v1.StudyService/GetBest", in, out, opts...)
@@ -297,6 +319,10 @@ type StudyServiceServer interface {
 	RenewLease(context.Context, *RenewLeaseRequest) (*RenewLeaseResponse, error)
 	// The scores of closed generations, in order.
 	ListGenerations(context.Context, *ListGenerationsRequest) (*ListGenerationsResponse, error)
+	// The course of the search, thinned to a number of generations: for plots of long histories.
+	GetCurves(context.Context, *GetCurvesRequest) (*GetCurvesResponse, error)
+	// What happened to a study, the newest event first.
+	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
 	// The best of each target that has one, by target.
 	GetBest(context.Context, *GetBestRequest) (*GetBestResponse, error)
 	// Stores bytes, such as inputs that a study brings. The same bytes have the same digest.
@@ -347,6 +373,12 @@ func (UnimplementedStudyServiceServer) RenewLease(context.Context, *RenewLeaseRe
 }
 func (UnimplementedStudyServiceServer) ListGenerations(context.Context, *ListGenerationsRequest) (*ListGenerationsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method ListGenerations not implemented")
+}
+func (UnimplementedStudyServiceServer) GetCurves(context.Context, *GetCurvesRequest) (*GetCurvesResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method GetCurves not implemented")
+}
+func (UnimplementedStudyServiceServer) ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method ListEvents not implemented")
 }
 func (UnimplementedStudyServiceServer) GetBest(context.Context, *GetBestRequest) (*GetBestResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method GetBest not implemented")
@@ -607,6 +639,42 @@ func _StudyService_ListGenerations_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StudyService_GetCurves_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCurvesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StudyServiceServer).GetCurves(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/blackbox_am.v1.StudyService/GetCurves",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StudyServiceServer).GetCurves(ctx, req.(*GetCurvesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StudyService_ListEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StudyServiceServer).ListEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/blackbox_am.v1.StudyService/ListEvents",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StudyServiceServer).ListEvents(ctx, req.(*ListEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _StudyService_GetBest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetBestRequest)
 	if err := dec(in); err != nil {
@@ -723,6 +791,14 @@ var _StudyService_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListGenerations",
 			Handler:    _StudyService_ListGenerations_Handler,
+		},
+		{
+			MethodName: "GetCurves",
+			Handler:    _StudyService_GetCurves_Handler,
+		},
+		{
+			MethodName: "ListEvents",
+			Handler:    _StudyService_ListEvents_Handler,
 		},
 		{
 			MethodName: "GetBest",

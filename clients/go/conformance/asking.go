@@ -87,8 +87,7 @@ func generations(d *driver, ctx context.Context, a arguments) (any, error) {
 	for i, generation := range found {
 		listing[i] = map[string]any{
 			"generation": generation.GetGeneration(), "targets": listed(generation.GetTargets()),
-			"scores":     wireTensor(generation.GetScores()),
-			"total_rows": generation.GetTotalRows(),
+			"scores": wireTensor(generation.GetScores()),
 		}
 	}
 	return map[string]any{"generations": listing}, err

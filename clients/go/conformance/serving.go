@@ -49,7 +49,7 @@ func serveOracle(d *driver, _ context.Context, a arguments) (any, error) {
 		}
 		return rows, nil
 	}
-	server, err := bam.ServeOracle("127.0.0.1:0", oracle)
+	server, err := bam.ServeOracle(fmt.Sprintf("127.0.0.1:%d", get[int](a, "port")), oracle)
 	if err != nil {
 		return nil, err
 	}

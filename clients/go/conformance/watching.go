@@ -126,6 +126,7 @@ func eventJSON(event *pb.StudyEvent) map[string]any {
 		answer["mean_scores"] = doubles(closed.GetMeanScores())
 		answer["best_so_far"] = doubles(closed.GetBestSoFar())
 		answer["total_rows"] = closed.GetTotalRows()
+		answer["search_rows"] = closed.GetSearchRows()
 	case *pb.StudyEvent_BudgetChanged:
 		answer["kind"] = "budget_changed"
 		answer["queries_per_target"] = kind.BudgetChanged.GetBudget().GetQueriesPerTarget()
