@@ -38,15 +38,15 @@ export function Picture({ src, alt, size, eager }: PictureProps) {
   }, [src, inView]);
 
   return (
-    <img
-      ref={image}
-      class={loaded ? "picture" : "picture empty"}
-      alt={loaded ? alt : ""}
-      width={size}
-      height={size}
-      decoding="async"
-    />
+    <span class={loaded ? "picture" : "picture empty"} style={square(size)}>
+      <img ref={image} alt={loaded ? alt : ""} width={size} height={size} decoding="async" />
+    </span>
   );
+}
+
+/** The style of a square of `size` pixels. */
+export function square(size: number): { width: string; height: string } {
+  return { width: `${size}px`, height: `${size}px` };
 }
 
 /** Shows a picture; until it has come the element shows the one before. */
