@@ -6,6 +6,7 @@ from typing import cast
 
 from starlette.requests import Request
 
+from blackbox_am.gateway.bests import Bests
 from blackbox_am.gateway.feeds.hub import Hub
 from blackbox_am.gateway.groups import GroupIndex
 from blackbox_am.gateway.kept import Kept
@@ -27,6 +28,7 @@ class Gateway:
         upstream: the connection to the server.
         groups: the groups of studies.
         hub: live updates.
+        bests: best candidates and their stimuli.
         tables: the columns of generators of table rows.
         pictures: PNG files that were drawn before, by their entity tags.
     """
@@ -36,6 +38,7 @@ class Gateway:
         self.upstream = Upstream(settings.server, settings.server_token, settings.server_tls)
         self.groups = GroupIndex(self.upstream)
         self.hub = Hub(self.upstream, self.groups)
+        self.bests = Bests(self.upstream)
         self.tables = Tables(self.upstream)
         self.pictures = Kept(PICTURE_BYTES)
 
