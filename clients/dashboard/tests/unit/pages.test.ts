@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { readStudy } from "../../src/api/reading";
 import type { JsonObject, Summary } from "../../src/api/types";
 import { spreadOut } from "../../src/charts/labels";
-import { averaged, commonQueries, commonTitles, grid, meanCurve, methodsOf, scores } from "../../src/pages/compare/methods";
+import { averaged, commonQueries, commonTitles, grid, meanCurve, methodIn, methodsOf, scores } from "../../src/pages/compare/methods";
 import { interval, quantile } from "../../src/pages/compare/statistics";
 import { rowOf } from "../../src/pages/compare/gains";
 import { filtered } from "../../src/pages/filtering";
@@ -40,6 +40,17 @@ test("studies with equal optimizers are seeds of one method", () => {
   expect(found.map(({ name, runs }) => [name, runs.length])).toEqual([
     ["sep_cma", 2],
     ["random", 1],
+  ]);
+});
+
+test("members of a comparison are grouped by the methods in their names", () => {
+  expect(methodIn("adam-slow-3-0a1b2c3d")).toBe("adam-slow");
+  expect(methodIn("run-1")).toBeNull();
+  const names = new Map([["a", "fast"], ["b", "slow"], ["c", "fast"]]);
+  const details = [detail({ id: "a" }), detail({ id: "b" }), detail({ id: "c", optimizer: "random" })];
+  expect(methodsOf(details, names).map(({ name, runs }) => [name, runs.length])).toEqual([
+    ["fast", 2],
+    ["slow", 1],
   ]);
 });
 

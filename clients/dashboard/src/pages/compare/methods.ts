@@ -12,21 +12,36 @@ export interface Method {
   runs: readonly Detail[];
 }
 
-/** Methods in the order of their first study; equal optimizers with equal parameters are one. */
-export function methodsOf(details: readonly Detail[]): Method[] {
+/**
+ * Methods in the order of their first study. Equal optimizers with equal parameters are one, unless
+ * `names` has the method of every study.
+ */
+export function methodsOf(details: readonly Detail[], names: ReadonlyMap<string, string> = new Map()): Method[] {
+  const named = details.length > 0 && details.every(({ study }) => names.has(study.id));
   const byKey = new Map<string, Detail[]>();
   for (const detail of details) {
-    const key = keyOf(detail.study);
+    const key = named ? (names.get(detail.study.id) ?? "") : keyOf(detail.study);
     byKey.set(key, [...(byKey.get(key) ?? []), detail]);
   }
-  const found = [...byKey].map(([key, runs]) => ({ key, runs, name: "" }));
-  return found.map((method) => ({ ...method, name: nameOf(method, found) }));
+  const found = [...byKey].map(([key, runs]) => ({ key, runs, name: key }));
+  return named ? found : found.map((method) => ({ ...method, name: nameOf(method, found) }));
 }
 
 function keyOf({ optimizer, optimizer_settled, oracle, generator, spec }: Study): string {
   const settled = optimizer_settled.name || optimizer;
   return JSON.stringify([settled, optimizer_settled.parameters, oracle, generator, spec["transforms"] ?? null]);
 }
+
+/** Members of a comparison are called `METHOD-SEED-DIGEST`. */
+const MEMBER = /^(.+)-\d+-[0-9a-f]{8}$/;
+
+/** The method in the name of a member of a comparison; null for another group. */
+export function methodIn(member: string): string | null {
+  return MEMBER.exec(member)?.[1] ?? null;
+}
+
+/** The study with natural images and random latents, which a comparison has beside its methods. */
+export const START = "start";
 
 /** The optimizer, and what tells it from others: its study, where one, or what differs. */
 function nameOf(method: Method, all: readonly Method[]): string {
