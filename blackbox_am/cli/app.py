@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from blackbox_am.bench.cli import app as bench
-from blackbox_am.cli import attack, catalog, generators, study
+from blackbox_am.cli import attack, catalog, generators, study, token
 from blackbox_am.cli.compare import compare
 from blackbox_am.cli.console import plain
 from blackbox_am.cli.dashboard import dashboard
@@ -71,4 +71,5 @@ app.add_typer(attack.app, name="attack")
 app.add_typer(study.app, name="study")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(generators.app, name="generators")
+app.add_typer(token.app, name="token")
 app.add_typer(bench, name="bench")

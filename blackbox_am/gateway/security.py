@@ -21,6 +21,7 @@ from blackbox_am.gateway.settings import Settings
 
 HERE = ("localhost", "127.0.0.1", "[::1]")
 HEADERS = {
+    "cache-control": "no-cache",  # a browser asks whether the page is still that of its cache
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
         "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; "

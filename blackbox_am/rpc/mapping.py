@@ -107,7 +107,7 @@ def _write(message: Message, field: FieldDescriptor, content: Any) -> None:
         items = getattr(message, field.name)
         if field.message_type is not None:
             for item in content:
-                to_message(item, items.add())
+                _write_message(items.add(), field.message_type, item)
         elif field.enum_type is not None:
             items.extend(number(field.enum_type, item) for item in _listed(content))
         else:

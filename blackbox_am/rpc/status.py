@@ -66,7 +66,6 @@ RETRY_SECONDS: dict[type[BlackboxError], int] = {
     errors.OracleUnavailable: 5,
     errors.OracleTimeout: 5,
     errors.ServerUnavailable: 1,
-    errors.QuotaExceeded: 60,
 }
 """Seconds after which to retry, for errors without `retry_after`."""
 

@@ -176,10 +176,11 @@ class CatalogService(CatalogServiceServicer):
         units = list(request.units) or _addresses(info.layers[-1:], 0, PROBE_UNITS)
         random = np.random.default_rng(0)
         stimuli = random.random((PROBE_ROWS, *info.stimulus_shape), np.float32)
-        first = observe(oracle, stimuli, units)
-        started = time.perf_counter()
-        second = observe(oracle, stimuli, units)
-        seconds = time.perf_counter() - started
+        with self.backend.authority.quotas.rows(2 * PROBE_ROWS):
+            first = observe(oracle, stimuli, units)
+            started = time.perf_counter()
+            second = observe(oracle, stimuli, units)
+            seconds = time.perf_counter() - started
         differences = np.abs(first - second)[np.isfinite(first) & np.isfinite(second)]
         return pb.ProbeOracleResponse(
             finite=bool(np.isfinite(first).all() and np.isfinite(second).all()),
@@ -200,7 +201,8 @@ class CatalogService(CatalogServiceServicer):
 
         def drawn() -> tensor_pb2.Tensor:
             generator = self.backend.config.catalogue.generator(request.generator)
-            return tensors.to_proto(sample(generator.space, request.count, seed))
+            with self.backend.authority.quotas.rows(max(request.count, 0), queries=False):
+                return tensors.to_proto(sample(generator.space, request.count, seed))
 
         tensor = await self.backend.in_thread(drawn)
         announced = tensor_pb2.Tensor(dtype=tensor.dtype, shape=tensor.shape)
@@ -225,12 +227,13 @@ class CatalogService(CatalogServiceServicer):
         announced = tensors.header(dtype, shape)
         yield pb.RenderResponse(header=pb.RenderHeader(stimuli=announced))
         start, total = 0, tensors.size_of(announced)
-        while start < total:
-            stimuli = await self.backend.in_thread(partial(next, rendered), Pool.MODELS)
-            data = as_dtype(stimuli, dtype).tobytes()
-            for chunk in chunks.split(data, start=start, total=total):
-                yield pb.RenderResponse(chunk=chunk)
-            start += len(data)
+        with self.backend.authority.quotas.rows(shape[0], queries=False):
+            while start < total:
+                stimuli = await self.backend.in_thread(partial(next, rendered), Pool.MODELS)
+                data = as_dtype(stimuli, dtype).tobytes()
+                for chunk in chunks.split(data, start=start, total=total):
+                    yield pb.RenderResponse(chunk=chunk)
+                start += len(data)
 
 
 def _page(

@@ -47,7 +47,8 @@ class OracleService(OracleServiceServicer):
     def Observe(self, request: pb.ObserveRequest) -> pb.ObserveResponse:  # noqa: N802
         oracle = self.backend.oracle(request.oracle)
         stimuli = tensors.from_proto(request.stimuli, field="stimuli")
-        activations = observe(oracle, stimuli, list(request.units))
+        with self.backend.authority.quotas.rows(rows_in(stimuli)):
+            activations = observe(oracle, stimuli, list(request.units))
         return pb.ObserveResponse(activations=tensors.to_proto(activations))
 
     @streaming
@@ -57,7 +58,8 @@ class OracleService(OracleServiceServicer):
         header, stimuli = await _received(requests)
 
         def answer() -> Array:
-            return observe(self.backend.oracle(header.oracle), stimuli, list(header.units))
+            with self.backend.authority.quotas.rows(rows_in(stimuli)):
+                return observe(self.backend.oracle(header.oracle), stimuli, list(header.units))
 
         activations = await self.backend.in_thread(answer, Pool.MODELS)
         announced = tensors.header(activations.dtype.name, activations.shape)
@@ -107,6 +109,11 @@ def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> Array:
     check_answer(found, len(rows), len(units))
     activations: Array = found.cpu().numpy()
     return activations
+
+
+def rows_in(stimuli: Array) -> int:
+    """The rows of a batch that a caller sent, which may have any shape."""
+    return len(stimuli) if stimuli.ndim else 1
 
 
 def _unit(info: OracleInfo, index: int, address: str) -> Unit:

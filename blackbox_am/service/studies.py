@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,11 @@ import numpy as np
 from blackbox_am.core.spec import Budget, StudySpec
 from blackbox_am.core.store import IndexedStudy
 from blackbox_am.core.types import Best, StudyState
-from blackbox_am.errors import InvalidInput, StoreCorrupt
+from blackbox_am.errors import BlackboxError, InvalidInput, StoreCorrupt
 from blackbox_am.evaluation.rendering import render
 from blackbox_am.rpc import names, pages, progress, specs
 from blackbox_am.service import artifacts, asking, histories, models, watching
+from blackbox_am.service.auth.principals import only_of
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.calls import (
     receiving,
@@ -70,12 +72,16 @@ class StudyService(StudyServiceServicer):
         after = str(pages.decode(request.page_token, scope, ""))
         size = pages.page_size(request.page_size, PAGE_OF_STUDIES)
 
+        principal = only_of()
+
         def entries() -> Iterator[tuple[str, study_pb2.Study]]:
-            for entry in self._indexed(after, size + 1, [state.value for state in states]):
+            wanted = [state.value for state in states]
+            for entry in self._indexed(after, size + 1, wanted, principal):
                 try:
                     published = Published.read(entry)
                     if labels.items() <= published.created.spec.labels.items():
-                        yield entry.study_id, study_to_proto(entry.study_id, published, full)
+                        found = study_to_proto(entry.study_id, published, full, entry.principal)
+                        yield entry.study_id, found
                 except StoreCorrupt as error:  # a damaged row does not hide other rows
                     if not labels:
                         yield entry.study_id, unreadable(entry.study_id, error.message)
@@ -122,7 +128,9 @@ class StudyService(StudyServiceServicer):
 
         def extend(live: LiveStudy) -> None:
             with live.reading() as study:
-                live.extend(_extended(request, study))
+                budget = _extended(request, study)
+                with self._ordered(study_id, study, budget):
+                    live.extend(budget)
 
         self.backend.registry.act(study_id, extend)
         self.backend.workers.submit(study_id)
@@ -211,14 +219,30 @@ class StudyService(StudyServiceServicer):
         best = self.backend.registry.best(study_id)
         return [b for b in best if b.target in wanted]
 
-    def _indexed(self, after: str, rows: int, states: list[str]) -> Iterator[IndexedStudy]:
+    def _indexed(
+        self, after: str, rows: int, states: list[str], principal: str | None
+    ) -> Iterator[IndexedStudy]:
         """The rows of the index after `after`, read in blocks of `rows`."""
         while True:
-            entries = self.backend.store.studies(after, rows, states)
+            entries = self.backend.store.studies(after, rows, states, principal)
             yield from entries
             if len(entries) < rows:
                 return
             after = entries[-1].study_id
+
+    @contextmanager
+    def _ordered(self, study_id: str, study: Study, budget: Budget) -> Iterator[None]:
+        """Counts the further queries of a study for its owner."""
+        authority = self.backend.authority
+        owner = authority.owner(names.study_name(study_id))
+        more = budget.queries_per_target - study.budget.queries_per_target
+        rows = 0 if study.spec.oracle is None else more * len(study.targets)
+        authority.quotas.order(rows, owner)
+        try:
+            yield
+        except BlackboxError:
+            authority.quotas.give_back(rows, owner)
+            raise
 
     def _steer(
         self,

@@ -91,7 +91,8 @@ class TopImages:
             with self._lock:
                 answers = self._kept.get(key)
             if answers is None:
-                answers = observe(oracle, stimuli, units)
+                with self._backend.authority.quotas.rows(len(stimuli)):
+                    answers = observe(oracle, stimuli, units)
                 self._keep(key, answers)
         return answers[:, units.index(str(unit))]
 

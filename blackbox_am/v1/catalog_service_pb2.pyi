@@ -206,6 +206,7 @@ class GeneratorInfo(google.protobuf.message.Message):
     PROBLEM_FIELD_NUMBER: builtins.int
     LICENCE_FIELD_NUMBER: builtins.int
     TARGETS_FIELD_NUMBER: builtins.int
+    COLUMNS_FIELD_NUMBER: builtins.int
     name: builtins.str
     kind: builtins.str
     differentiable: builtins.bool
@@ -220,6 +221,12 @@ class GeneratorInfo(google.protobuf.message.Message):
     def space(self) -> blackbox_am.v1.study_pb2.Space: ...
     @property
     def stimulus_shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    @property
+    def columns(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[google.protobuf.struct_pb2.Struct]:
+        """Of a generator of table rows: the columns in their order, each with the fields of the
+        configuration: `name`, and `low`, `high`, `integer`, or `categories`, `encoding`.
+        """
+
     def __init__(
         self,
         *,
@@ -232,9 +239,10 @@ class GeneratorInfo(google.protobuf.message.Message):
         problem: builtins.str = ...,
         licence: builtins.str = ...,
         targets: builtins.int = ...,
+        columns: collections.abc.Iterable[google.protobuf.struct_pb2.Struct] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["space", b"space"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["differentiable", b"differentiable", "kind", b"kind", "licence", b"licence", "name", b"name", "problem", b"problem", "space", b"space", "stimulus_shape", b"stimulus_shape", "summary", b"summary", "targets", b"targets"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["columns", b"columns", "differentiable", b"differentiable", "kind", b"kind", "licence", b"licence", "name", b"name", "problem", b"problem", "space", b"space", "stimulus_shape", b"stimulus_shape", "summary", b"summary", "targets", b"targets"]) -> None: ...
 
 global___GeneratorInfo = GeneratorInfo
 

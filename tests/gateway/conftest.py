@@ -23,6 +23,14 @@ kind = "simulated"
 kind = "simulated"
 latency_seconds = 0.02
 
+[generators.rows]
+kind = "table"
+columns = [
+  { name = "age", low = 18, high = 90, integer = true },
+  { name = "income", low = 0.0, high = 1e5 },
+  { name = "city", categories = ["Rome", "Paris", "Kyiv"], encoding = "one_hot" },
+]
+
 [generators.pixels]
 kind = "pixels"
 shape = [3, 8, 8]
@@ -50,7 +58,7 @@ def address(folder):
 
 @pytest.fixture(scope="session")
 def gateway(folder, address):
-    options = ["--allow-changes", "--token-file", str(folder / "token")]
+    options = ["--allow-changes", "--changes-token-file", str(folder / "token")]
     with GatewayProcess(folder, address, *options) as found:
         yield found
 

@@ -63,3 +63,13 @@ def test_the_page_has_the_version_of_the_package():
 
     package = json.loads((SOURCES / "package.json").read_text("utf-8"))
     assert package["version"].split(".")[:2] == __version__.split(".")[:2]
+
+
+def test_a_browser_asks_whether_the_page_changed(http):
+    page = http.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    for name in ("", "index.js", "index.css", "worker.js"):
+        found = http.get(f"/{name}")
+        assert found.headers["cache-control"] == "no-cache"
+        again = http.get(f"/{name}", headers={"if-none-match": found.headers["etag"]})
+        assert again.status_code == 304

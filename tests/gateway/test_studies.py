@@ -1,6 +1,7 @@
 """Studies over HTTP are those that the Python client sees."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -48,6 +49,27 @@ def test_the_best_is_a_picture(http, study):
     known = {"if-none-match": answer.headers["etag"]}
     again = http.get("/api/studies/ended/targets/1/best.png", params={"size": 64}, headers=known)
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_gallery_has_each_picture_at_its_place(http, client):
+    """Requests of many targets share calls of the server."""
+    targets = [f"units:{place % 10}" for place in range(40)]
+    study = client.create(
+        targets=targets, oracle="sim", generator="pixels", queries_per_target=20, seed=2
+    )
+    study.wait()
+    expected = {best.target: best.stimulus for best in study.best(True)}
+
+    def shown(target):
+        answer = http.get(f"/api/studies/{study.id}/targets/{target}/best.png?size=8")
+        return np.asarray(Image.open(io.BytesIO(answer.content))).transpose(2, 0, 1)
+
+    for _ in range(2):
+        with ThreadPoolExecutor(8) as pool:
+            pictures = list(pool.map(shown, range(40)))
+        for target, picture in enumerate(pictures):
+            assert np.abs(picture.astype(int) - expected[target]).max() <= 1, target
+    study.delete()
 
 
 @pytest.mark.parametrize("verb", ["pause", "extend"])

@@ -6,6 +6,7 @@ from typing import Any
 
 from blackbox_am.core.stimuli import kind_of
 from blackbox_am.gateway.documents import words
+from blackbox_am.rpc import structs
 from blackbox_am.v1 import catalog_service_pb2 as pb
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 from blackbox_am.v1 import study_pb2
@@ -69,4 +70,5 @@ def generator(message: pb.GeneratorInfo) -> Document:
         "stimulus_kind": kind_of(shape) if shape else None,
         "differentiable": message.differentiable,
         "targets": message.targets,
+        "columns": [structs.from_proto(column, field="columns") for column in message.columns],
     }

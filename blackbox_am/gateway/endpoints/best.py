@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from starlette.requests import Request
@@ -15,7 +15,6 @@ from blackbox_am.gateway import answers, drawing, parameters
 from blackbox_am.gateway.endpoints.studies import study_of
 from blackbox_am.gateway.gateway import Gateway, gateway_of
 from blackbox_am.rpc import tensors
-from blackbox_am.rpc.names import study_name
 from blackbox_am.v1 import study_pb2, tensor_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
@@ -36,10 +35,11 @@ async def best_json(request: Request) -> Response:
     """GET /api/studies/{study}/targets/{target}/best.json."""
     gateway, study_id = gateway_of(request), parameters.study_id(request)
     study = await study_of(gateway, study_id)
+    best = await _exact(gateway, study, *_place(request))
     drawn = study.spec.HasField("generator")
-    best = await _best(request, stimulus=drawn)
     values = tensors.from_proto(best.stimulus if drawn else best.latent).astype(np.float64)
     kind = kind_of(values.shape)
+    row = await gateway.tables.row(study, values) if kind == "table" and drawn else None
     return answers.json(
         {
             "target": best.target,
@@ -49,16 +49,19 @@ async def best_json(request: Request) -> Response:
             "row": best.row,
             "shape": list(values.shape),
             "kind": kind,
-            "values": None if kind == "image" else values.tolist(),
+            "values": row or (None if kind == "image" else values.tolist()),
             "activations": _activations(study, best),
         }
     )
 
 
-async def _png(request: Request, field: str) -> Response:
+async def _png(request: Request, field: Literal["stimulus", "natural_stimulus"]) -> Response:
+    gateway, study_id = gateway_of(request), parameters.study_id(request)
     size = parameters.whole(request, "size", SIZE, drawing.LEAST_SIZE, drawing.MOST_SIZE)
-    gateway = gateway_of(request)
-    best = await _best(request, stimulus=False)
+    target, generation = _place(request)
+    best = await gateway.bests.best(study_id, target, generation)
+    if best is None:
+        raise _none(target, generation)
     if field == "natural_stimulus" and not best.HasField("natural"):
         raise NotFound("the study has no natural images: it was created without a baseline")
     etag = _etag(best, field, size)
@@ -67,18 +70,26 @@ async def _png(request: Request, field: str) -> Response:
         return unchanged
     content = gateway.pictures.get(etag)
     if content is None:
-        try:
-            best = await _best(request, stimulus=True)
-        except InvalidInput as error:
-            if error.field != "with_stimuli":
-                raise
-            raise NotFound(
-                "the study searches a bare space and has no pictures; see best.json"
-            ) from error
+        best = await _rendered(gateway, study_id, best, generation)
+        if not best.HasField(field):
+            raise NotFound(f"the picture of target {target} is gone; ask again")
         etag = _etag(best, field, size)  # a better one may have been found meanwhile
         content = await _drawn(getattr(best, field), size)
         gateway.pictures.put(etag, content)
     return answers.tagged(content, "image/png", etag)
+
+
+async def _rendered(
+    gateway: Gateway, study_id: str, best: study_pb2.Best, generation: int | None
+) -> study_pb2.Best:
+    try:
+        return await gateway.bests.rendered(study_id, best, generation)
+    except InvalidInput as error:
+        if error.field != "with_stimuli":
+            raise
+        raise NotFound(
+            "the study searches a bare space and has no pictures; see best.json"
+        ) from error
 
 
 def _etag(best: study_pb2.Best, field: str, size: int) -> str:
@@ -90,27 +101,39 @@ async def _drawn(tensor: tensor_pb2.Tensor, size: int) -> bytes:
     return await asyncio.to_thread(drawing.png, tensors.from_proto(tensor), size)
 
 
-async def _best(request: Request, *, stimulus: bool) -> study_pb2.Best:
-    """The best candidate that the path and the query name.
+def _place(request: Request) -> tuple[int, int | None]:
+    """The target in the path, and the generation in the query.
+
+    Raises:
+        InvalidInput: for text that is no number.
+    """
+    target = parameters.number(request.path_params["target"], "target")
+    return target, parameters.optional_whole(request, "generation")
+
+
+def _none(target: int, generation: int | None) -> NotFound:
+    when = "yet" if generation is None else f"after generation {generation}"
+    return NotFound(f"target {target} has no best candidate {when}")
+
+
+async def _exact(
+    gateway: Gateway, study: study_pb2.Study, target: int, generation: int | None
+) -> study_pb2.Best:
+    """The best candidate with its exact stimulus, if the study has a generator.
 
     Raises:
         NotFound: if there is none (yet).
-        InvalidInput: for a study without a generator, if a stimulus is asked for.
     """
-    gateway: Gateway = gateway_of(request)
-    target = parameters.number(request.path_params["target"], "target")
-    generation = parameters.optional_whole(request, "generation")
     asked = pb.GetBestRequest(
-        name=study_name(parameters.study_id(request)),
-        with_stimuli=stimulus,
+        name=study.name,
+        with_stimuli=study.spec.HasField("generator"),
         stimulus_dtype=tensor_pb2.DTYPE_FLOAT32,
         targets=[target],
         generation=generation,
     )
     answer = await gateway.upstream.call(gateway.upstream.studies.GetBest, asked)
     if not answer.best:
-        when = "yet" if generation is None else f"after generation {generation}"
-        raise NotFound(f"target {target} has no best candidate {when}")
+        raise _none(target, generation)
     found: study_pb2.Best = answer.best[0]
     return found
 

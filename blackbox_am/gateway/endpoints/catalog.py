@@ -12,6 +12,7 @@ from blackbox_am.errors import BlackboxError, InvalidInput, NotFound, did_you_me
 from blackbox_am.gateway import answers, drawing, parameters
 from blackbox_am.gateway.documents import catalog
 from blackbox_am.gateway.gateway import gateway_of
+from blackbox_am.gateway.tables import generators
 from blackbox_am.rpc import tensors
 from blackbox_am.v1 import catalog_service_pb2 as pb
 from blackbox_am.v1 import tensor_pb2
@@ -89,15 +90,8 @@ async def list_units(request: Request) -> Response:
 
 async def list_generators(request: Request) -> Response:
     """GET /api/generators."""
-    gateway = gateway_of(request)
-    found, token = [], ""
-    while True:
-        asked = pb.ListGeneratorsRequest(page_token=token)
-        answer = await gateway.upstream.call(gateway.upstream.catalog.ListGenerators, asked)
-        found += [catalog.generator(generator) for generator in answer.generators]
-        token = answer.next_page_token
-        if not token:
-            return answers.json({"generators": found})
+    found = await generators(gateway_of(request).upstream)
+    return answers.json({"generators": [catalog.generator(generator) for generator in found]})
 
 
 async def natural_images(request: Request) -> Response:

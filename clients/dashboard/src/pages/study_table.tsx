@@ -30,16 +30,16 @@ export function StudyTable({ rows, now, marked = -1, chosen = [], toggle }: Stud
             )}
             <th scope="col">Study</th>
             <th scope="col">State</th>
-            <th scope="col">Oracle</th>
-            <th scope="col">Generator</th>
-            <th scope="col">Optimizer</th>
-            <th scope="col" class="number">Targets</th>
+            <th scope="col" class="extra">Oracle</th>
+            <th scope="col" class="extra">Generator</th>
+            <th scope="col" class="extra">Optimizer</th>
+            <th scope="col" class="number extra">Targets</th>
             <th scope="col" class="number">Best score</th>
-            <th scope="col" class="number">Rows</th>
+            <th scope="col" class="number extra">Rows</th>
             <th scope="col" class="number">Of budget</th>
-            <th scope="col" class="number">Cost</th>
-            <th scope="col" class="number">Time</th>
-            <th scope="col" class="number">Age</th>
+            <th scope="col" class="number extra">Cost</th>
+            <th scope="col" class="number extra">Time</th>
+            <th scope="col" class="number extra">Age</th>
           </tr>
         </thead>
         <tbody>
@@ -73,16 +73,16 @@ function Cells({ study, now }: { study: Summary; now: number }) {
       <td title={study.message}>
         <State state={study.state} why={study.stop_reason} />
       </td>
-      <td>{study.oracle || <span class="soft">{NO_ORACLE}</span>}</td>
-      <td>{study.generator}</td>
-      <td>{study.optimizer}</td>
-      <td class="number">{count(study.target_count)}</td>
+      <td class="extra">{study.oracle || <span class="soft">{NO_ORACLE}</span>}</td>
+      <td class="extra">{study.generator}</td>
+      <td class="extra">{study.optimizer}</td>
+      <td class="number extra">{count(study.target_count)}</td>
       <td class="number strong">{score(study.best_score)}</td>
-      <td class="number">{count(study.search_rows)}</td>
+      <td class="number extra">{count(study.search_rows)}</td>
       <td class="number">{percent(spent(study))}</td>
-      <td class="number">{cost(study.cost)}</td>
-      <td class="number">{duration(study.seconds)}</td>
-      <td class="number" title={dateTime(study.create_time)}>
+      <td class="number extra">{cost(study.cost)}</td>
+      <td class="number extra">{duration(study.seconds)}</td>
+      <td class="number extra" title={dateTime(study.create_time)}>
         {ago(study.create_time, now)}
       </td>
     </>

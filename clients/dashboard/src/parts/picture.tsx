@@ -5,6 +5,9 @@ import { enqueue } from "./queue";
 
 /** A picture is replaced at most this often. */
 const PACE_MS = 1000;
+/** A picture that does not come is asked for again, so many times in all. */
+const ATTEMPTS = 4;
+const AGAIN_MS = 2500;
 
 interface PictureProps {
   src: string | null;
@@ -24,37 +27,49 @@ export function Picture({ src, alt, size, eager }: PictureProps) {
     const element = image.current;
     if (!src || !element || !inView || element.getAttribute("src") === src) return;
     let take = () => {};
-    const wait = Math.max(0, changed.current + PACE_MS - Date.now());
-    const timer = setTimeout(() => {
-      take = enqueue(() => {
-        changed.current = Date.now();
-        return shown(element, src).then(setLoaded);
-      });
-    }, wait);
+    let timer: ReturnType<typeof setTimeout>;
+    let left = ATTEMPTS;
+    const attempt = async () => {
+      changed.current = Date.now();
+      const fine = await fetched(src);
+      if (image.current !== element || left === 0) return;
+      if (fine) {
+        element.src = src;
+        setLoaded(true);
+      } else if (--left > 0) later(AGAIN_MS);
+    };
+    const later = (milliseconds: number) => {
+      timer = setTimeout(() => {
+        take = enqueue(attempt);
+      }, milliseconds);
+    };
+    later(Math.max(0, changed.current + PACE_MS - Date.now()));
     return () => {
+      left = 0;
       clearTimeout(timer);
       take();
     };
   }, [src, inView]);
 
   return (
-    <img
-      ref={image}
-      class={loaded ? "picture" : "picture empty"}
-      alt={loaded ? alt : ""}
-      width={size}
-      height={size}
-      decoding="async"
-    />
+    <span class={loaded ? "picture" : "picture empty"} style={square(size)}>
+      <img ref={image} alt={loaded ? alt : ""} width={size} height={size} decoding="async" />
+    </span>
   );
 }
 
-/** Shows a picture; until it has come the element shows the one before. */
-function shown(element: HTMLImageElement, src: string): Promise<boolean> {
+/** The style of a square of `size` pixels. */
+export function square(size: number): { width: string; height: string } {
+  return { width: `${size}px`, height: `${size}px` };
+}
+
+/** Whether a picture has come; the browser then has it at hand for an element. */
+function fetched(src: string): Promise<boolean> {
   return new Promise((resolve) => {
-    element.onload = () => resolve(true);
-    element.onerror = () => resolve(false);
-    element.src = src;
+    const loader = new Image();
+    loader.onload = () => resolve(true);
+    loader.onerror = () => resolve(false);
+    loader.src = src;
   });
 }
 

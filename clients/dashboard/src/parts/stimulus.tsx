@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import * as calls from "../api/calls";
 import type { BestJson, Json, StimulusKind } from "../api/types";
 import { value } from "../format/words";
-import { Picture } from "./picture";
+import { Picture, square } from "./picture";
 import { enqueue } from "./queue";
 
 interface StimulusProps {
@@ -29,7 +29,7 @@ export function Stimulus(props: StimulusProps) {
 
 function Values({ study, target, title, kind, best, size }: StimulusProps & { best: number }) {
   const found = useBest(study, target, best);
-  if (!found) return <div class="picture empty" style={{ width: size, height: size }} />;
+  if (!found) return <div class="picture empty" style={square(size)} />;
   return kind === "series" ? (
     <SeriesPlot channels={asChannels(found)} label={`Best series of ${title}`} size={size} />
   ) : (
@@ -99,7 +99,7 @@ export function ValueTable({ values, size }: { values: Record<string, Json>; siz
   const most = Math.max(3, Math.floor(size / 22));
   const rows = Object.entries(values);
   return (
-    <table class="values" style={{ width: size }}>
+    <table class="values" style={{ width: `${size}px` }}>
       <tbody>
         {rows.slice(0, most).map(([column, entry]) => (
           <tr key={column}>

@@ -14,6 +14,7 @@ export const MOST_CURVES = 100;
 
 let connection: Connection | null = null;
 const watched = new Map<string, number>();
+const reading = new Set<string>();
 
 /** Connects the page: called once. */
 export function begin(): void {
@@ -47,20 +48,24 @@ function followUp(heard: Heard): void {
   if (heard.kind === "deleted" || heard.kind === "problem") {
     told(heard.data.message, heard.data.study ?? "", heard.kind === "deleted");
   }
+  if (heard.kind === "study") readCurvesOf(heard.data.id);
   if (heard.kind === "server" && heard.data.connected && !store.state.link.server) returned();
 }
 
 function returned(): void {
-  setTimeout(() => {
-    void readServer();
-    for (const id of watched.keys()) {
-      if (id !== LISTING && !store.state.details[id]?.curves) void readStudy(id).then(want);
-    }
-  }, SOON_MS);
+  void readServer();
+  for (const id of watched.keys()) readCurvesOf(id);
+}
+
+/** Reads a study that is on the page and has no curves, because it could not be read or is new. */
+function readCurvesOf(id: string): void {
+  const lacks = () => id !== LISTING && watched.has(id) && !reading.has(id) && !store.state.details[id]?.curves;
+  setTimeout(() => lacks() && void readStudy(id).then(want), SOON_MS);
 }
 
 /** Reads a study, and its curves where it has none yet. */
 async function readStudy(id: string): Promise<void> {
+  reading.add(id);
   try {
     const isNew = !store.state.details[id]?.curves;
     const study = await calls.oneStudy(id);
@@ -71,6 +76,8 @@ async function readStudy(id: string): Promise<void> {
     }
   } catch (error) {
     thrown(error, id);
+  } finally {
+    reading.delete(id);
   }
 }
 

@@ -117,7 +117,8 @@ function withSummaries(
   const next = { ...studies };
   for (const summary of news) {
     const known = next[summary.id];
-    if (!known || summary.sequence >= known.sequence) next[summary.id] = { ...known, ...summary };
+    const anew = known?.create_time !== summary.create_time;
+    if (!known || anew || summary.sequence >= known.sequence) next[summary.id] = { ...known, ...summary };
   }
   return next;
 }
@@ -129,7 +130,8 @@ function without<T>(record: Readonly<Record<string, T>>, ids: readonly string[])
 
 function loaded(state: State, study: Study): State {
   const known = state.details[study.id];
-  const detail: Detail = known
+  const same = known && known.study.create_time === study.create_time; // not made anew under its name
+  const detail: Detail = same
     ? { ...known, study, sequence: Math.max(known.sequence, study.sequence) }
     : { study, curves: null, log: [], sequence: study.sequence };
   return {

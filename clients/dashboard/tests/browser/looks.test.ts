@@ -90,6 +90,7 @@ test.skipIf(!hasChromium)("a series is drawn as a line, and a study of series ha
 test.skipIf(!hasChromium)("the keyboard reaches everything", async () => {
   const [page] = await open(await browser.newContext(), url);
   await page.locator("table.studies tbody tr").first().waitFor();
+  expect(await page.getByText("New study").count()).toBe(0); // the fixture allows no changes
   await page.keyboard.press("?");
   await page.getByRole("dialog").waitFor();
   await page.keyboard.press("Escape");

@@ -107,7 +107,7 @@ test.skipIf(!hasChromium)("the first picture is there within 3 s", { retry: 2 },
   const page = await context.newPage();
   const show = async () => {
     await page.goto(`${url}#/study/hundred`);
-    await page.locator(".tile img:not(.empty)").first().waitFor();
+    await page.locator(".tile .picture:not(.empty) img").first().waitFor();
     return page.evaluate(() => {
       const pictures = performance.getEntriesByType("resource").filter(({ name }) => name.includes(".png"));
       return Math.min(...pictures.map((entry) => (entry as PerformanceResourceTiming).responseEnd));

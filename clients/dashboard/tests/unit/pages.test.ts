@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { readStudy } from "../../src/api/reading";
 import type { JsonObject, Summary } from "../../src/api/types";
 import { spreadOut } from "../../src/charts/labels";
-import { averaged, commonTitles, grid, meanCurve, methodsOf, scores } from "../../src/pages/compare/methods";
+import { averaged, commonQueries, commonTitles, grid, meanCurve, methodIn, methodsOf, scores } from "../../src/pages/compare/methods";
 import { interval, quantile } from "../../src/pages/compare/statistics";
 import { rowOf } from "../../src/pages/compare/gains";
 import { filtered } from "../../src/pages/filtering";
@@ -43,6 +43,17 @@ test("studies with equal optimizers are seeds of one method", () => {
   ]);
 });
 
+test("members of a comparison are grouped by the methods in their names", () => {
+  expect(methodIn("adam-slow-3-0a1b2c3d")).toBe("adam-slow");
+  expect(methodIn("run-1")).toBeNull();
+  const names = new Map([["a", "fast"], ["b", "slow"], ["c", "fast"]]);
+  const details = [detail({ id: "a" }), detail({ id: "b" }), detail({ id: "c", optimizer: "random" })];
+  expect(methodsOf(details, names).map(({ name, runs }) => [name, runs.length])).toEqual([
+    ["fast", 2],
+    ["slow", 1],
+  ]);
+});
+
 test("only common targets are compared, in the order of the first study", () => {
   expect(commonTitles([detail({ id: "a", targets: 3 }), detail({ id: "b", targets: 2 })])).toEqual(["layer3:0", "layer3:1"]);
 });
@@ -51,12 +62,22 @@ test("scores of methods, and scores over natural maxima", () => {
   const [method] = methodsOf([detail({ id: "a", targets: 2, generation: 4, seed: 3 })]);
   if (!method) throw new Error("no method");
   const study = made({ id: "a", seed: 3 });
-  expect(scores(method, ["layer3:1"], false)).toEqual([[best(study, 1, 3)]]);
-  expect(scores(method, ["layer3:0"], true)?.[0]?.[0]).toBeCloseTo(best(study, 0, 3) / 4);
-  expect(scores(method, ["layer3:7"], false)).toBeNull();
+  expect(scores(method, ["layer3:1"], { relative: false, queries: null })).toEqual([[best(study, 1, 3)]]);
+  expect(scores(method, ["layer3:0"], { relative: true, queries: null })?.[0]?.[0]).toBeCloseTo(best(study, 0, 3) / 4);
+  expect(scores(method, ["layer3:7"], { relative: false, queries: null })).toBeNull();
 });
 
-test("mean curves step, and end where the study ends", () => {
+test("studies of different lengths are compared after equal queries", () => {
+  const [long, short] = [detail({ id: "a", generation: 10 }), detail({ id: "b", generation: 4, optimizer: "random" })];
+  expect(commonQueries([long, short])).toBe(80);
+  expect(commonQueries([short, short])).toBeNull();
+  const [method] = methodsOf([long]);
+  if (!method) throw new Error("no method");
+  expect(scores(method, ["layer3:0"], { relative: false, queries: 80 })).toEqual([[best(made({ id: "a" }), 0, 3)]]);
+  expect(scores(method, ["layer3:0"], { relative: false, queries: 5 })).toBeNull();
+});
+
+test("mean curves end where the study ends", () => {
   const long = detail({ id: "a", generation: 10 });
   const short = detail({ id: "b", generation: 5, optimizer: "random" });
   const at = grid(methodsOf([long, short]), 10);
@@ -64,6 +85,8 @@ test("mean curves step, and end where the study ends", () => {
   expect(at.at(-1)).toBe(200);
   const curve = meanCurve(short, ["layer3:0"], at);
   expect(curve.filter((value) => value !== null).length).toBe(5);
+  const first = [0, 1].map((generation) => best(made({ id: "b" }), 0, generation)) as [number, number];
+  expect(meanCurve(short, ["layer3:0"], [30])[0]).toBeCloseTo((first[0] + first[1]) / 2);
   expect(averaged([[1, 2, null], [3, 4, 5]])).toEqual([2, 3, null]);
 });
 

@@ -110,3 +110,10 @@ test("messages keep their order, and generations in a row are one action", () =>
   expect(actions.map((action) => action.do)).toEqual(["generations", "state", "generations"]);
   expect(actions[0]).toMatchObject({ events: [{ sequence: 1 }, { sequence: 2 }] });
 });
+
+test("a study that was made anew under its name begins anew", () => {
+  const anew = { ...(whole({ ...study, generation: 1 }) as object), create_time: "2026-11-29T00:00:00.000Z" };
+  const state = reduce(opened(), { do: "study", study: json(anew) });
+  expect(state.details["a"]).toMatchObject({ curves: null, sequence: 2 });
+  expect(state.studies["a"]?.generation).toBe(1);
+});

@@ -2,6 +2,7 @@
 
 import type { Curves, Study, Target } from "../../api/types";
 import { value } from "../../format/words";
+import { placeOf } from "../../state/curves";
 import type { Detail } from "../../state/reducer";
 import { mean } from "./statistics";
 
@@ -11,21 +12,36 @@ export interface Method {
   runs: readonly Detail[];
 }
 
-/** Methods in the order of their first study; equal optimizers with equal parameters are one. */
-export function methodsOf(details: readonly Detail[]): Method[] {
+/**
+ * Methods in the order of their first study. Equal optimizers with equal parameters are one, unless
+ * `names` has the method of every study.
+ */
+export function methodsOf(details: readonly Detail[], names: ReadonlyMap<string, string> = new Map()): Method[] {
+  const named = details.length > 0 && details.every(({ study }) => names.has(study.id));
   const byKey = new Map<string, Detail[]>();
   for (const detail of details) {
-    const key = keyOf(detail.study);
+    const key = named ? (names.get(detail.study.id) ?? "") : keyOf(detail.study);
     byKey.set(key, [...(byKey.get(key) ?? []), detail]);
   }
-  const found = [...byKey].map(([key, runs]) => ({ key, runs, name: "" }));
-  return found.map((method) => ({ ...method, name: nameOf(method, found) }));
+  const found = [...byKey].map(([key, runs]) => ({ key, runs, name: key }));
+  return named ? found : found.map((method) => ({ ...method, name: nameOf(method, found) }));
 }
 
 function keyOf({ optimizer, optimizer_settled, oracle, generator, spec }: Study): string {
   const settled = optimizer_settled.name || optimizer;
   return JSON.stringify([settled, optimizer_settled.parameters, oracle, generator, spec["transforms"] ?? null]);
 }
+
+/** Members of a comparison are called `METHOD-SEED-DIGEST`. */
+const MEMBER = /^(.+)-\d+-[0-9a-f]{8}$/;
+
+/** The method in the name of a member of a comparison; null for another group. */
+export function methodIn(member: string): string | null {
+  return MEMBER.exec(member)?.[1] ?? null;
+}
+
+/** The study with natural images and random latents, which a comparison has beside its methods. */
+export const START = "start";
 
 /** The optimizer, and what tells it from others: its study, where one, or what differs. */
 function nameOf(method: Method, all: readonly Method[]): string {
@@ -62,22 +78,45 @@ export function targetOf(study: Study, title: string): Target | undefined {
   return study.targets.find((target) => target.title === title);
 }
 
+/** How scores are read: relative to the natural maximum or not, at the end or after some queries. */
+export interface Reading {
+  relative: boolean;
+  /** Queries for each target; null for the end of each study. */
+  queries: number | null;
+}
+
 /**
- * Final best scores: a row for each run that has all of them, a column for each title. Null
- * without such a run.
+ * Best scores: a row for each run that has all of them, a column for each title. Null without such
+ * a run.
  */
-export function scores(method: Method, titles: readonly string[], relative: boolean): number[][] | null {
+export function scores(method: Method, titles: readonly string[], reading: Reading): number[][] | null {
   const table = method.runs
-    .map(({ study }) => titles.map((title) => finalScore(targetOf(study, title), relative)))
+    .map((run) => titles.map((title) => readScore(run, title, reading)))
     .filter((row): row is number[] => !row.includes(null));
   return table.length ? table : null;
 }
 
-function finalScore(target: Target | undefined, relative: boolean): number | null {
-  const best = target?.best_score ?? null;
+function readScore(run: Detail, title: string, { relative, queries }: Reading): number | null {
+  const target = targetOf(run.study, title);
+  const best = queries === null ? (target?.best_score ?? null) : scoreAfter(run, title, queries);
   if (!relative || best === null) return best;
   const maximum = target?.natural?.maximum ?? null;
   return maximum !== null && maximum > 0 ? best / maximum : null;
+}
+
+/** The best score of a target when the study had spent so many queries on each target. */
+function scoreAfter({ study, curves }: Detail, title: string, queries: number): number | null {
+  const index = curves?.titles.indexOf(title) ?? -1;
+  if (!curves || index < 0) return null;
+  const rows = queries * Math.max(1, study.target_count);
+  return curves.best_so_far[index]?.[placeOf(curves.rows, rows + 1e-6)] ?? null;
+}
+
+/** The queries for each target that every study has spent; null if they all spent as many. */
+export function commonQueries(details: readonly Detail[]): number | null {
+  const spent = details.map(lastQueries);
+  const least = Math.min(...spent);
+  return least > 0 && Math.max(...spent) > least * 1.001 ? Math.floor(least) : null;
 }
 
 /** The run whose best for a title is highest. */
@@ -113,12 +152,18 @@ export function meanCurve(run: Detail, titles: readonly string[], at: readonly n
   if (!curves) return at.map(() => null);
   const queries = perTarget(run);
   const rows = titles.map((title) => curves.titles.indexOf(title)).filter((index) => index >= 0);
-  let place = -1;
-  return at.map((query) => {
-    while (place + 1 < queries.length && (queries[place + 1] ?? 0) <= query + 1e-9) place += 1;
-    if (place < 0 || query > (queries.at(-1) ?? 0) + 1e-9) return null;
-    return meanAt(curves, rows, place);
-  });
+  const means = queries.map((_, place) => meanAt(curves, rows, place));
+  return at.map((query) => between(queries, means, query));
+}
+
+/** A value between the points of a curve; null beyond its ends. */
+function between(x: readonly number[], y: readonly (number | null)[], at: number): number | null {
+  const place = placeOf(x, at + 1e-9);
+  const [x0, x1] = [x[place] ?? 0, x[place + 1] ?? 0];
+  const [y0, y1] = [y[place] ?? null, y[place + 1] ?? null];
+  if (place < 0 || y0 === null) return null;
+  if (at <= x0 + 1e-9) return y0;
+  return y1 === null || x1 <= x0 ? null : y0 + ((y1 - y0) * (at - x0)) / (x1 - x0);
 }
 
 function meanAt(curves: Curves, rows: readonly number[], place: number): number | null {

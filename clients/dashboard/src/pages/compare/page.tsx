@@ -9,10 +9,10 @@ import { Select } from "../../parts/small";
 import { useStudies } from "../../state/live";
 import type { Detail } from "../../state/reducer";
 import { useRead } from "../../state/reading";
-import { route, to } from "../../state/route";
+import { route, set, to } from "../../state/route";
 import { useSignal } from "../../state/signal";
 import { useStore } from "../../state/store";
-import { averaged, commonTitles, grid, meanCurve, type Method, methodsOf } from "./methods";
+import { averaged, commonTitles, grid, meanCurve, type Method, methodIn, methodsOf, START } from "./methods";
 import { Pictures } from "./pictures";
 import { ScoreTable } from "./table";
 
@@ -23,24 +23,28 @@ export function ComparePage() {
   const { query } = useSignal(route);
   const group = query.get("group") ?? "";
   const members = useRead(() => membersOf(group), [group]);
-  const asked = group ? (members ?? []) : (query.get("studies") ?? "").split(",").filter(Boolean);
+  const asked = group ? [...(members?.keys() ?? [])] : (query.get("studies") ?? "").split(",").filter(Boolean);
   const ids = asked.slice(0, MOST_STUDIES);
   useStudies(ids);
   const details = useStore((state) => state.details);
   const found = ids.map((id) => details[id]).filter((detail): detail is Detail => detail !== undefined);
-  const titles = useMemo(() => commonTitles(found), [found.map(({ study }) => study.id).join(" ")]);
-  const methods = methodsOf(found);
+  const all = methodsOf(found, namesOf(members));
+  const without = (query.get("without") ?? (group ? START : "")).split(",");
+  const methods = all.filter(({ name }) => !without.includes(name));
+  const runs = methods.flatMap((method) => method.runs);
+  const titles = useMemo(() => commonTitles(runs), [runs.map(({ study }) => study.id).join(" ")]);
   return (
     <>
       <div class="heading">
         <h1>Compare</h1>
         {group && <a href={to(["group", group])}>group {group}</a>}
         <p class="soft">
-          {plural(ids.length, "study", "studies")}, {plural(methods.length, "method")}, {plural(titles.length, "common target")}
+          {plural(runs.length, "study", "studies")}, {plural(methods.length, "method")}, {plural(titles.length, "common target")}
           {asked.length > ids.length && `; the first ${ids.length} of ${asked.length} studies are shown`}
         </p>
       </div>
       {found.length < ids.length && <p class="nothing">Reading the studies…</p>}
+      {all.length > 1 && <Shown all={all} without={without} />}
       {found.length === ids.length && !titles.length && ids.length > 0 && (
         <p class="nothing">These studies have no target in common; choose studies of the same units.</p>
       )}
@@ -51,10 +55,36 @@ export function ComparePage() {
   );
 }
 
-async function membersOf(group: string): Promise<string[]> {
-  if (!group) return [];
+/** The methods to show; at least one stays. */
+function Shown({ all, without }: { all: readonly Method[]; without: readonly string[] }) {
+  const toggle = (name: string) => {
+    const next = all
+      .map((method) => method.name)
+      .filter((other) => without.includes(other) !== (other === name));
+    if (next.length < all.length) set({ without: next.join(",") || "-" });
+  };
+  return (
+    <div class="tools" role="group" aria-label="Methods shown">
+      {all.map(({ key, name }) => (
+        <button type="button" key={key} aria-pressed={!without.includes(name)} onClick={() => toggle(name)}>
+          {without.includes(name) ? "○" : "●"} {name}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** The members of a group: their names by the ids of their studies. */
+async function membersOf(group: string): Promise<ReadonlyMap<string, string>> {
+  if (!group) return new Map();
   const { members } = await calls.oneGroup(group);
-  return members.flatMap(({ study }) => (study ? [study.id] : []));
+  return new Map(members.flatMap(({ name, study }) => (study ? [[study.id, name] as const] : [])));
+}
+
+/** The methods that members are named after, by the ids of their studies. */
+function namesOf(members: ReadonlyMap<string, string> | null): ReadonlyMap<string, string> {
+  const found = [...(members ?? [])].map(([id, name]) => [id, methodIn(name)] as const);
+  return new Map(found.filter((pair): pair is [string, string] => pair[1] !== null));
 }
 
 function Overlay({ methods, titles }: { methods: readonly Method[]; titles: readonly string[] }) {

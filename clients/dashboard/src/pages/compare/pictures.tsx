@@ -2,7 +2,7 @@
 
 import * as calls from "../../api/calls";
 import { score } from "../../format/numbers";
-import { Picture } from "../../parts/picture";
+import { Picture, square } from "../../parts/picture";
 import { Stimulus } from "../../parts/stimulus";
 import { Windowed } from "../../parts/windowed";
 import { to } from "../../state/route";
@@ -46,7 +46,8 @@ function Row({ title, methods }: { title: string; methods: readonly Method[] }) 
         <figure>
           <Picture src={calls.naturalPicture(natural.study.id, natural.target.target, 128)} alt={`Best natural image for ${title}`} size={SIZE} />
           <figcaption>
-            natural <strong>{score(natural.target.natural?.maximum)}</strong>
+            <span class="title">best natural</span>
+            <strong>{score(natural.target.natural?.maximum)}</strong>
           </figcaption>
         </figure>
       )}
@@ -59,10 +60,11 @@ function Row({ title, methods }: { title: string; methods: readonly Method[] }) 
                 <Stimulus study={one.study.id} target={one.target.target} title={title} kind={one.study.stimulus_kind} best={one.target.best_score} size={SIZE} />
               </a>
             ) : (
-              <div class="picture empty" style={{ width: SIZE, height: SIZE }} />
+              <div class="picture empty" style={square(SIZE)} />
             )}
             <figcaption title={method.name}>
-              {method.name} <strong>{score(one?.target.best_score)}</strong>
+              <span class="title">{method.name}</span>
+              <strong>{score(one?.target.best_score)}</strong>
               {scores[place] === most && methods.length > 1 && <span title="highest"> ▲</span>}
             </figcaption>
           </figure>

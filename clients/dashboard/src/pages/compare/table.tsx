@@ -1,11 +1,14 @@
 /** The final scores of methods, with intervals over targets and seeds. */
 
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { count, score } from "../../format/numbers";
+import { Choice } from "../../parts/small";
 import { to } from "../../state/route";
 import { rowOf } from "./gains";
-import { type Method, scores } from "./methods";
+import { commonQueries, type Method, scores } from "./methods";
 import type { Interval } from "./statistics";
+
+type When = "equal" | "end";
 
 interface ScoreTableProps {
   methods: readonly Method[];
@@ -13,8 +16,14 @@ interface ScoreTableProps {
 }
 
 export function ScoreTable({ methods, titles }: ScoreTableProps) {
-  const values = methods.map((method) => scores(method, titles, false));
-  const relative = methods.map((method) => scores(method, titles, true));
+  const runs = methods.flatMap((method) => method.runs);
+  const common = commonQueries(runs);
+  const noisy = runs.some(({ study }) => study.noisy);
+  const [when, setWhen] = useState<When | null>(null);
+  const chosen = when ?? (noisy ? "end" : "equal");
+  const queries = chosen === "equal" ? common : null;
+  const values = methods.map((method) => scores(method, titles, { relative: false, queries }));
+  const relative = methods.map((method) => scores(method, titles, { relative: true, queries }));
   const key = JSON.stringify([values, relative]);
   const rows = useMemo(() => values.map((table, place) => rowOf(table, relative[place] ?? null, values[0] ?? null)), [key]);
   const best = Math.max(...rows.map((row) => row.mean?.mean ?? Number.NEGATIVE_INFINITY));
@@ -22,7 +31,20 @@ export function ScoreTable({ methods, titles }: ScoreTableProps) {
   const [reference] = methods;
   return (
     <section>
-      <h2>Scores</h2>
+      <div class="tools">
+        <h2>Scores</h2>
+        {common !== null && (
+          <Choice
+            label="When"
+            value={chosen}
+            options={[
+              ["equal", `After ${count(common)} queries per target`],
+              ["end", "As they stand"],
+            ]}
+            onChange={setWhen}
+          />
+        )}
+      </div>
       <div class="scroll">
         <table>
           <thead>
@@ -37,7 +59,7 @@ export function ScoreTable({ methods, titles }: ScoreTableProps) {
                   × natural maximum
                 </th>
               )}
-              <th scope="col" class="number">Less {reference?.name}</th>
+              <th scope="col" class="number">Difference to {reference?.name}</th>
               <th scope="col" class="number">Better / worse</th>
             </tr>
           </thead>
@@ -50,7 +72,7 @@ export function ScoreTable({ methods, titles }: ScoreTableProps) {
                   <td>
                     <Runs method={method} scored={values[place]?.length ?? 0} />
                   </td>
-                  <td class="number">{count(queries(method))}</td>
+                  <td class="number">{count(queries ?? spent(method))}</td>
                   <td class="number strong">
                     {row?.mean && row.mean.mean === best && methods.length > 1 && <span title="highest mean">▲ </span>}
                     {score(row?.mean?.mean)}
@@ -74,6 +96,8 @@ export function ScoreTable({ methods, titles }: ScoreTableProps) {
       <p class="soft caption">
         Intervals are bootstrap intervals over {count(titles.length)} targets and the seeds of each method. Better and worse count
         targets, by their means over seeds.
+        {common !== null && chosen === "end" && " The methods have spent different numbers of queries: more queries alone raise a score."}
+        {noisy && chosen === "equal" && " The oracle is noisy: the best of noisy values is above the truth."}
       </p>
     </section>
   );
@@ -94,7 +118,7 @@ function Runs({ method, scored }: { method: Method; scored: number }) {
   );
 }
 
-function queries(method: Method): number {
+function spent(method: Method): number {
   return Math.max(0, ...method.runs.flatMap(({ study }) => study.targets.map((target) => target.queries)));
 }
 

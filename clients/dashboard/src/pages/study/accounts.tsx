@@ -50,6 +50,7 @@ export function Specification({ study }: { study: Study }) {
     ["seed", study.seed],
     ["created", dateTime(study.create_time)],
     ["stimulus", `${study.stimulus_kind}, ${shape(study.stimulus_shape)}`],
+    ["candidates of a target", study.population],
     ["noisy oracle", study.noisy],
     ...named("budget", budget),
     ...named("generator", generator),

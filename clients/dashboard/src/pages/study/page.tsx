@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { Study, Target } from "../../api/types";
-import { cost, count, plural, score } from "../../format/numbers";
+import { cost, count, score } from "../../format/numbers";
 import { duration } from "../../format/times";
 import { hasEnded } from "../../format/words";
 import { Facts, Labels, State } from "../../parts/small";
@@ -122,7 +122,6 @@ function Numbers({ study }: { study: Study }) {
         ["Rows per second", score(rate, 3)],
         ["Time searching", duration(study.seconds)],
         ["Cost", cost(study.cost)],
-        ["Stimulus", `${study.stimulus_kind}, ${plural(study.population, "candidate")}/target`],
       ]}
     />
   );
