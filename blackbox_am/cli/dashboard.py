@@ -36,10 +36,10 @@ def dashboard(
             help="Let the page create, pause, extend and cancel studies, with a token.",
         ),
     ] = False,
-    token_file: Annotated[
+    changes_token_file: Annotated[
         Path | None,
         typer.Option(
-            "--token-file",
+            "--changes-token-file",
             help="File with the token for changes; a new one is written if the file is missing. "
             "Without this option a token is made and printed.",
         ),
@@ -60,10 +60,10 @@ def dashboard(
             "Repeatable.",
         ),
     ] = None,
-    server_token_file: Annotated[
+    token_file: Annotated[
         Path | None,
         typer.Option(
-            "--server-token-file",
+            "--token-file",
             help="File with the token for the server, if it wants one; or the environment's "
             "BLACKBOX_AM_TOKEN.",
         ),
@@ -104,17 +104,17 @@ def dashboard(
         server,
         host,
         port,
-        _token(token_file) if allow_changes else None,
+        _changes_token(changes_token_file) if allow_changes else None,
         insecure_host,
         tuple(allowed_host or ()),
-        server_token=_server_token(server_token_file),
+        server_token=_server_token(token_file),
         server_tls=Tls(str(tls_ca or "")) if tls or tls_ca else None,
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
 
     def ready(url: str) -> None:
         err.print(f"the dashboard of {server} is at {url}", markup=False, highlight=False)
-        if settings.token is not None and token_file is None:
+        if settings.token is not None and changes_token_file is None:
             err.print(f"token for changes: {settings.token}", markup=False, highlight=False)
         err.print("stop with Ctrl-C", markup=False, highlight=False)
         if ready_file is not None:
@@ -125,7 +125,7 @@ def dashboard(
     gateway.serve(settings, ready)
 
 
-def _token(file: Path | None) -> str:
+def _changes_token(file: Path | None) -> str:
     """The token in a file, or a new one, which is written to the file if one is named.
 
     Raises:
@@ -134,7 +134,7 @@ def _token(file: Path | None) -> str:
     if file is None:
         return secrets.token_urlsafe(TOKEN_BYTES)
     if file.exists():
-        return _read(file, "--token-file")
+        return _read(file, "--changes-token-file")
     token = secrets.token_urlsafe(TOKEN_BYTES)
     try:
         number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -142,8 +142,8 @@ def _token(file: Path | None) -> str:
             sink.write(token + "\n")
     except OSError as error:
         raise InvalidInput(
-            f"--token-file {file}: the file cannot be written ({error.strerror})",
-            field="token_file",
+            f"--changes-token-file {file}: the file cannot be written ({error.strerror})",
+            field="changes_token_file",
         ) from error
     return token
 
@@ -155,7 +155,7 @@ def _server_token(file: Path | None) -> str | None:
         InvalidInput: if the file cannot be read, or is empty.
     """
     if file is not None:
-        return _read(file, "--server-token-file")
+        return _read(file, "--token-file")
     return os.environ.get("BLACKBOX_AM_TOKEN") or None
 
 

@@ -11,7 +11,14 @@ import grpc
 
 from blackbox_am.core.addresses import grpc_proxy_options
 from blackbox_am.core.certificates import Tls
-from blackbox_am.errors import BlackboxError, Denied, ServerUnavailable, Unsupported
+from blackbox_am.errors import (
+    BlackboxError,
+    Denied,
+    Forbidden,
+    ServerUnavailable,
+    Unauthenticated,
+    Unsupported,
+)
 from blackbox_am.rpc import api, channels
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import catalog_service_pb2 as catalog_pb
@@ -127,6 +134,13 @@ class Upstream:
 
     def _error(self, error: grpc.aio.AioRpcError) -> BlackboxError:
         problem = from_rpc_error(error, self.target)
+        if isinstance(problem, Unauthenticated):
+            # Of this process, not of the browser that asks it.
+            return Forbidden(
+                f"the server at {self.target} wants a token of the dashboard; start the dashboard "
+                "with --token-file, or with BLACKBOX_AM_TOKEN in its environment"
+                + ("; it does not accept the present one" if self._metadata else "")
+            )
         meaning = channels.meaning(str(error.details() or ""), self._tls)
         if isinstance(problem, ServerUnavailable) and meaning:
             return ServerUnavailable(f"cannot talk to {self.target}: {meaning}")

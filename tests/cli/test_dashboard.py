@@ -30,14 +30,14 @@ def test_a_token_over_plain_text_is_refused(tmp_path):
     (tmp_path / "token").write_text("secret-of-the-server\n")
     result = runner.invoke(
         app,
-        ["dashboard", "--server", "far:1", "--server-token-file", str(tmp_path / "token")],
+        ["dashboard", "--server", "far:1", "--token-file", str(tmp_path / "token")],
     )
     assert result.exit_code == 2
     assert "not encrypted" in result.output
     assert "secret" not in result.output
 
 
-@pytest.mark.parametrize("option", ["--token-file", "--server-token-file"])
+@pytest.mark.parametrize("option", ["--changes-token-file", "--token-file"])
 def test_token_files_that_cannot_be_read(tmp_path, option):
     empty = tmp_path / "empty"
     empty.write_text("\n")
@@ -46,7 +46,7 @@ def test_token_files_that_cannot_be_read(tmp_path, option):
 
 
 def test_a_token_file_that_cannot_be_written(tmp_path):
-    refused("--allow-changes", "--token-file", str(tmp_path / "none" / "token"))
+    refused("--allow-changes", "--changes-token-file", str(tmp_path / "none" / "token"))
 
 
 def test_certificates_that_are_none(tmp_path):
@@ -66,7 +66,7 @@ def test_a_missing_extra(monkeypatch):
 def test_a_token_file_is_made(tmp_path):
     """Only its owner can read it, and a second start has the same token."""
     file = tmp_path / "token"
-    options = ("--allow-changes", "--token-file", str(file))
+    options = ("--allow-changes", "--changes-token-file", str(file))
     for _ in range(2):
         with GatewayProcess(tmp_path, NOWHERE, *options) as gateway:
             token = file.read_text().strip()

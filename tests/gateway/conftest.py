@@ -58,7 +58,7 @@ def address(folder):
 
 @pytest.fixture(scope="session")
 def gateway(folder, address):
-    options = ["--allow-changes", "--token-file", str(folder / "token")]
+    options = ["--allow-changes", "--changes-token-file", str(folder / "token")]
     with GatewayProcess(folder, address, *options) as found:
         yield found
 

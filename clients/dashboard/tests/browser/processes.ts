@@ -47,7 +47,7 @@ export class Rig {
   async show(): Promise<void> {
     const ready = join(this.folder, "url");
     this.#gateway = run("dashboard", "--server", this.#address, "--port", "0", "--allow-changes",
-      "--token-file", join(this.folder, "token"), "--ready-file", ready);
+      "--changes-token-file", join(this.folder, "token"), "--ready-file", ready);
     this.url = `${(await content(ready, this.#gateway)).replace(/\/$/, "")}/`;
   }
 
