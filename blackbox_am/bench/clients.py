@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -51,7 +52,7 @@ class Program:
 
     Attributes:
         language: of the client.
-        bench: command of its bench program.
+        bench: command of its bench program; empty if it has none.
         driver: command of its conformance driver.
         folder: where both run.
     """
@@ -65,7 +66,7 @@ class Program:
 def clients(
     language: Annotated[
         list[str] | None,
-        typer.Option("--language", help="Such as typescript; default all with a bench program."),
+        typer.Option("--language", help="Such as typescript; default all."),
     ] = None,
     folder: Annotated[
         Path, typer.Option("--clients", help="The folder clients/ of the sources, built.")
@@ -81,11 +82,13 @@ def clients(
     reconnect: seconds from the moment that a killed server serves again until a watcher has the
     next event; the baseline is the watcher of Python.
 
-    The command needs the sources, and built clients: make clients-test.
+    The command needs the sources, and built clients: make clients-test. A client without a bench
+    program only reconnects.
     """
-    programs = programs_of(folder, language or ())
     say: Progress = lambda text: typer.echo(text, err=True)  # noqa: E731
-    lines = [*rates(programs, repeats, seconds, say), *reconnects(programs, repeats, say)]
+    programs = built(programs_of(folder, language or ()), language or (), say)
+    measured = [program for program in programs if program.bench]
+    lines = [*rates(measured, repeats, seconds, say), *reconnects(programs, repeats, say)]
     measurement.show(f"bench clients: {repeats} turns of {seconds:g} s", lines, json_file)
 
 
@@ -93,24 +96,43 @@ def programs_of(folder: Path, chosen: Sequence[str]) -> list[Program]:
     """The programs of the chosen clients, or of all; that of Python first.
 
     Raises:
-        InvalidInput: if the folder has no such client, or if the client has no bench program.
+        InvalidInput: if the folder has no such client.
     """
     found = {}
     for path in sorted(folder.glob("*/client.toml")):
         table = tomllib.loads(path.read_text("utf-8"))
-        if table.get("bench"):
-            name = path.parent.name
-            found[name] = Program(name, table["bench"], table["driver"], path.parent.resolve())
+        if table.get("driver"):
+            name, bench = path.parent.name, table.get("bench", "")
+            found[name] = Program(name, bench, table["driver"], path.parent.resolve())
     for name in chosen:
         if name not in found:
             raise InvalidInput(
-                f"--language: {folder} has no client {name!r} with a bench program; known: "
+                f"--language: {folder} has no client {name!r}; known: "
                 f"{', '.join(found) or 'none'}; --clients names the folder"
             )
     program = f"{sys.executable} -m blackbox_am.bench.client_program"
     driver = f"{sys.executable} -m clients.conformance.drivers.python"
     python = Program(PYTHON, program, driver, folder.resolve().parent)
     return [python, *(found[name] for name in chosen or found)]
+
+
+def built(programs: Sequence[Program], chosen: Sequence[str], say: Progress) -> list[Program]:
+    """The programs that are built; `say` hears of the others.
+
+    Raises:
+        InvalidInput: if a chosen client is not built.
+    """
+    found = []
+    for program in programs:
+        command = shlex.split(program.driver)[0]
+        if shutil.which(command) or (program.folder / command).is_file():
+            found.append(program)
+            continue
+        lacks = f"{program.language} is not built; build it with: make clients-test"
+        if program.language in chosen:
+            raise InvalidInput(f"--language: {lacks}")
+        say(f"skipped: {lacks}")
+    return found
 
 
 def rates(

@@ -21,7 +21,7 @@ from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
 from blackbox_am.v1.study_service_pb2_grpc import StudyServiceStub
 
 FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 1.0
 """Seconds between attempts to reach an unavailable server."""
 SEND_BYTES = 3 * 2**20
 """Largest size of a request in bytes; larger requests are split, so that any server accepts
@@ -33,7 +33,7 @@ _OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 )

@@ -23,13 +23,23 @@ def folder(tmp_path):
     return tmp_path / "clients"
 
 
-def test_programs_of_clients_with_a_bench_program(folder):
+def test_programs_of_clients(folder):
     found = clients.programs_of(folder, [])
-    assert [one.language for one in found] == ["python", "cpp"]
+    assert [one.language for one in found] == ["python", "cpp", "rust"]
     assert found[1].bench == "printer 1"
     assert found[1].folder == folder / "cpp"
-    with pytest.raises(InvalidInput, match="no client 'rust' with a bench program; known: cpp"):
-        clients.programs_of(folder, ["rust"])
+    with pytest.raises(InvalidInput, match="no client 'ada'; known: cpp, rust"):
+        clients.programs_of(folder, ["ada"])
+
+
+def test_a_client_that_is_not_built_is_skipped(folder):
+    heard = []
+    found = clients.built(clients.programs_of(folder, []), [], heard.append)
+    assert [one.language for one in found] == ["python"]
+    assert heard[0].startswith("skipped: cpp is not built")
+    (folder / "rust" / "driver").touch()
+    with pytest.raises(InvalidInput, match="cpp is not built"):
+        clients.built(clients.programs_of(folder, []), ["cpp"], heard.append)
 
 
 def test_ratios_go_by_turns():
