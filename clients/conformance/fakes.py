@@ -19,9 +19,9 @@ from blackbox_am.v1.study_service_pb2_grpc import (
     StudyServiceServicer,
     add_StudyServiceServicer_to_server,
 )
+from clients.conformance import tls
 from clients.conformance.fake_catalogues import Damaged
 from clients.conformance.fake_studies import Newer, Paged, Refusing, Silent
-from clients.conformance.tls import authority
 
 TOKENS = {"letmein": "runner", "readonly": "viewer"}
 """Tokens of the fake server `guarded`, and their roles."""
@@ -77,7 +77,7 @@ def serving(name: str) -> Iterator[str]:
     add_CatalogServiceServicer_to_server(catalogue(), server)
     add_StudyServiceServicer_to_server(studies(), server)
     if name == "encrypted":
-        pair = authority().pair
+        pair = tls.file("server_key").read_bytes(), tls.file("server_certificate").read_bytes()
         port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
     else:
         port = server.add_insecure_port("127.0.0.1:0")

@@ -9,8 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from blackbox_am.service.auth.principals import role_of
+from blackbox_am.service.auth.tokens import issue
+from blackbox_am.stores import SQLStore
 from blackbox_am.testing.server import ServerProcess
-from clients.conformance import fakes
+from clients.conformance import fakes, tls
 
 CONFIG = """
 [server]
@@ -48,6 +51,16 @@ timeout_seconds = 10.0
 """
 """The real server's configuration. `driver` is the oracle that the driver serves."""
 
+SECURED = """
+[server]
+shipped = false
+device = "cpu"
+tls_certificate = "{}"
+tls_key = "{}"
+tls_client_ca = "{}"
+"""
+"""The configuration of the server `secured`."""
+
 
 class Servers:
     """Servers by name; each starts when it is first needed.
@@ -62,6 +75,7 @@ class Servers:
         self._main: ServerProcess | None = None
         self._running = False
         self._addresses: dict[str, str] = {}
+        self._tokens: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
@@ -73,7 +87,9 @@ class Servers:
         self._stack.close()
 
     def address(self, name: str) -> str:
-        """The address of a server: `main`, or a name of `fakes.FAKES`, or `nowhere`."""
+        """The address of a server: `main`, `secured` (a real one with tokens, TLS and certificates
+        of clients), a name of `fakes.FAKES`, or `nowhere`.
+        """
         if name == "main":
             self.start()
             assert self._main is not None
@@ -81,9 +97,30 @@ class Servers:
         if name not in self._addresses:
             if name == "nowhere":
                 self._addresses[name] = f"127.0.0.1:{free_port()}"
+            elif name == "secured":
+                self._addresses[name] = self._stack.enter_context(self._secured()).address
             else:
                 self._addresses[name] = self._stack.enter_context(fakes.serving(name))
         return self._addresses[name]
+
+    def token(self, role: str) -> str:
+        """A token of the server `secured`."""
+        self.address("secured")
+        return self._tokens[role]
+
+    def _secured(self) -> ServerProcess:
+        folder = self._folder / "secured"
+        folder.mkdir()
+        config = folder / "models.toml"
+        files = [tls.file(word) for word in ("server_certificate", "server_key", "certificate")]
+        config.write_text(SECURED.format(*files))
+        store = SQLStore(str(folder / ServerProcess.STORE))
+        try:
+            for role in ("reader", "runner"):
+                _, self._tokens[role] = issue(store.tokens, role, role_of(role), None)
+        finally:
+            store.close()
+        return ServerProcess(folder, config)
 
     def start(self) -> None:
         """Starts the real server, or starts it again on its store and address."""

@@ -32,7 +32,8 @@ class Runner:
 
     A text that begins with `$` in the arguments and expectations of a step stands for a value:
     `$study` and `$other` (ids that no other case has), `$client` (a client's name), `$server.NAME`
-    (the address of a server), `$oracle_port`, `$certificate`; otherwise a saved answer and the way
+    (the address of a server), `$oracle_port`, `$token.ROLE` (of the server `secured`), a word of
+    `tls.WORDS`; otherwise a saved answer and the way
     into it, such as `$asked.candidate_ids.0`. A table `{"$tensor": {dtype, shape}}` is a tensor of
     numbers that depend on their position.
 
@@ -125,8 +126,10 @@ class Runner:
                 return self._servers.address(name)
             case ["oracle_port"]:
                 return self._servers.oracle_port
-            case ["certificate"]:
-                return str(tls.authority().certificate)
+            case ["token", role]:
+                return self._servers.token(role)
+            case [word] if word in tls.WORDS:
+                return str(tls.file(word))
         found: Any = self._values.get(path[0], self.saved.get(path[0]))
         for step in path[1:]:
             found = found[int(step)] if isinstance(found, list) else found[step]

@@ -126,8 +126,12 @@ function series(line: Line, of: number): uPlot.Series {
     dash: faint ? [] : dash(line.style ?? 0),
     alpha: line.thin ? 0.5 : faint ? Math.max(0.35, Math.min(1, 25 / of)) : 1,
     spanGaps: true,
-    points: { show: false },
+    points: { show: !faint && ((plot, place) => known(plot.data[place]) === 1), size: 7 }, // a line needs two
   };
+}
+
+function known(values: ArrayLike<number | null | undefined> | undefined): number {
+  return Array.from(values ?? []).filter((value) => value !== null && value !== undefined).length;
 }
 
 function axis(label: string, format: (splits: number[]) => string[]): uPlot.Axis {

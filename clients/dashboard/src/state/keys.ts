@@ -1,11 +1,11 @@
 /** Shortcuts of the keyboard: one key, or `g` and then a key. */
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 
 export type Keys = Record<string, () => void>;
 
 const SEQUENCE_MS = 1200;
-const active: Keys[] = [];
+const active: { current: Keys }[] = [];
 let prefix = "";
 let prefixAt = 0;
 
@@ -25,7 +25,7 @@ function pressed(event: KeyboardEvent): void {
   const name = named(event.key, event.timeStamp, { key: prefix, at: prefixAt });
   prefix = event.key;
   prefixAt = event.timeStamp;
-  const action = active.findLast((keys) => keys[name])?.[name];
+  const action = active.findLast(({ current }) => current[name])?.current[name];
   if (!action) return;
   event.preventDefault();
   action();
@@ -35,10 +35,12 @@ addEventListener("keydown", pressed);
 
 /** Shortcuts while the component is on the page; those of inner components come first. */
 export function useKeys(keys: Keys): void {
+  const latest = useRef(keys);
+  latest.current = keys; // at once: a second key may come before effects run
   useEffect(() => {
-    active.push(keys);
+    active.push(latest);
     return () => {
-      active.splice(active.indexOf(keys), 1);
+      active.splice(active.indexOf(latest), 1);
     };
-  });
+  }, []);
 }
