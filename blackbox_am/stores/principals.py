@@ -6,7 +6,10 @@ they are missing.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from blackbox_am.core.principals import Claims, StoredToken, Tokens
 from blackbox_am.stores.database import ADDED, Database, metadata
@@ -94,8 +97,10 @@ class SQLClaims(Claims):
             if known is not None:
                 return str(known)
             row = {"resource": resource, "principal": principal}
-            connection.execute(claims.insert(), [row])
-            return principal
+            with suppress(exc.IntegrityError):  # another transaction was faster
+                connection.execute(claims.insert(), [row])
+                return principal
+        return self.owner(resource)
 
     def release(self, resource: str, principal: str) -> None:
         mine = (claims.c.resource == resource) & (claims.c.principal == principal)
@@ -117,7 +122,8 @@ class SQLClaims(Claims):
         known = (_writers.c.digest == digest) & (_writers.c.principal == principal)
         with self._database.writing() as connection:
             if connection.scalar(sa.select(_writers.c.digest).where(known)) is None:
-                connection.execute(_writers.insert(), [row])
+                with suppress(exc.IntegrityError):  # another transaction was faster
+                    connection.execute(_writers.insert(), [row])
 
     def writers(self, digest: str) -> set[str]:
         query = sa.select(_writers.c.principal).where(_writers.c.digest == digest)
@@ -136,13 +142,11 @@ class SQLClaims(Claims):
 
     def count_rows(self, principal: str, rows: int) -> int:
         mine = _accounts.c.principal == principal
+        more = _accounts.update().where(mine).values(rows=_accounts.c.rows + rows)
         with self._database.writing() as connection:
-            known = connection.scalar(sa.select(_accounts.c.rows).where(mine))
-            if known is None:
+            if not connection.execute(more).rowcount:
                 connection.execute(_accounts.insert(), [{"principal": principal, "rows": rows}])
-                return rows
-            connection.execute(_accounts.update().where(mine).values(rows=known + rows))
-            return int(known) + rows
+            return int(connection.scalar(sa.select(_accounts.c.rows).where(mine)) or 0)
 
 
 def forget_claim(connection: sa.Connection, resource: str) -> None:

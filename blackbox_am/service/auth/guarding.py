@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -17,10 +18,13 @@ from blackbox_am.service.aborting import abort, outcome
 from blackbox_am.service.auth.authority import Authority, resource_of
 from blackbox_am.service.auth.permissions import OPEN
 from blackbox_am.service.auth.principals import Principal, enter
-from blackbox_am.service.auth.streams import Watchdog
+from blackbox_am.service.auth.streams import InThread, Watchdog
 
 _PLAIN = "unary_unary"
-InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
+LOOKS_A_NAME_CHECK = 10
+"""Each tenth check of a stream also checks whether its study still belongs to the caller: after a
+deletion another caller can take the id.
+"""
 
 
 @dataclass
@@ -54,7 +58,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc.aio has n
     def __init__(self, authority: Authority, in_thread: InThread) -> None:
         self._authority = authority
         self._in_thread = in_thread
-        self._watchdog = Watchdog()
+        self._watchdog = Watchdog(in_thread)
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
@@ -131,11 +135,12 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc.aio has n
         enter(call.principal)
 
     def _watched(self, call: _Call) -> AbstractAsyncContextManager[None]:
-        arguments = (call.method, call.request, call.context.invocation_metadata())
+        metadata = call.context.invocation_metadata()
+        looks = itertools.count(1)
 
-        async def check() -> None:
-            if not self._authority.tokens.lately_open():
-                await self._in_thread(partial(self._authority.recheck, *arguments))
+        def check() -> None:
+            names = next(looks) % LOOKS_A_NAME_CHECK == 0
+            self._authority.recheck(call.method, call.request, metadata, names=names)
 
         return self._watchdog.watching(check)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from blackbox_am.errors import BlackboxError, StoreError, Unauthenticated
 
@@ -15,11 +17,12 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 """Seconds between two checks of a stream."""
 
-Check = Callable[[], Awaitable[None]]
-"""Raises a `BlackboxError` if the stream must end."""
+InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
+Check = Callable[[], None]
+"""Raises a `BlackboxError` if the stream must end. May read the store."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Stream:
     """A running stream: its task, its check, and why it was ended."""
 
@@ -29,10 +32,15 @@ class _Stream:
 
 
 class Watchdog:
-    """Repeats the check of each running stream, and ends the streams that fail it."""
+    """Repeats the check of each running stream, and ends the streams that fail it.
 
-    def __init__(self) -> None:
-        self._streams: list[_Stream] = []
+    Args:
+        in_thread: runs a function that may wait for the store.
+    """
+
+    def __init__(self, in_thread: InThread) -> None:
+        self._in_thread = in_thread
+        self._streams: set[_Stream] = set()
         self._task: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -45,7 +53,7 @@ class Watchdog:
         task = asyncio.current_task()
         assert task is not None  # gRPC runs each call in a task
         stream = _Stream(task, check)
-        self._streams.append(stream)
+        self._streams.add(stream)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look())
         try:
@@ -56,7 +64,7 @@ class Watchdog:
             task.uncancel()
             raise stream.reason from None
         finally:
-            self._streams.remove(stream)
+            self._streams.discard(stream)
 
     async def close(self) -> None:
         """Ends the checks."""
@@ -68,22 +76,31 @@ class Watchdog:
     async def _look(self) -> None:
         while self._streams:
             await asyncio.sleep(LOOK_SECONDS)
-            for stream in list(self._streams):
-                if stream.reason is None and stream in self._streams:
-                    await self._examine(stream)
+            streams = [stream for stream in self._streams if stream.reason is None]
+            # All in one thread: a thousand idle streams must not cost a thousand switches.
+            try:
+                errors = await self._in_thread(partial(_errors, [one.check for one in streams]))
+            except RuntimeError as problem:  # the threads are closed: the server stops
+                log.warning("streams are not checked any more: %s", problem)
+                return
+            for stream, error in zip(streams, errors, strict=True):
+                if error is not None and stream in self._streams:
+                    stream.reason = error
+                    stream.task.cancel()
 
-    async def _examine(self, stream: _Stream) -> None:
-        try:
-            await stream.check()
-        except StoreError as error:
-            log.warning("a stream could not be checked: %s", error)
-        except BlackboxError as error:
-            self._end(stream, error)
-        except Exception:
-            log.exception("the check of a stream failed")
-            self._end(stream, Unauthenticated("the token could not be checked; try again"))
 
-    def _end(self, stream: _Stream, error: BlackboxError) -> None:
-        if stream in self._streams:
-            stream.reason = error
-            stream.task.cancel()
+def _errors(checks: Sequence[Check]) -> list[BlackboxError | None]:
+    return [_error(check) for check in checks]
+
+
+def _error(check: Check) -> BlackboxError | None:
+    try:
+        check()
+    except StoreError as error:
+        log.warning("a stream could not be checked: %s", error)
+    except BlackboxError as error:
+        return error
+    except Exception:
+        log.exception("the check of a stream failed")
+        return Unauthenticated("the token could not be checked; try again")
+    return None

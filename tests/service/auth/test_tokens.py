@@ -114,7 +114,12 @@ def test_an_expired_token_says_so(lab):
 
 def test_a_revoked_token_ends_its_streams(lab):
     token_id, token = issue(lab.store.tokens, "ann", Role.RUNNER)
-    with lab.connect(token) as client, lab.connect("ann") as other:
+    _, short = issue(lab.store.tokens, "ann", Role.RUNNER, seconds=2)
+    with (
+        lab.connect(token) as client,
+        lab.connect("ann") as other,
+        lab.connect(short) as third,
+    ):
         study = begin(client)
         ended, seen = [], threading.Event()
 
@@ -125,7 +130,7 @@ def test_a_revoked_token_ends_its_streams(lab):
             except Unauthenticated as error:
                 ended.append((time.monotonic(), error))
 
-        threads = [threading.Thread(target=watch, args=(one,)) for one in (client, other)]
+        threads = [threading.Thread(target=watch, args=(one,)) for one in (client, other, third)]
         for thread in threads:
             thread.start()
         assert seen.wait(10)
@@ -138,9 +143,11 @@ def test_a_revoked_token_ends_its_streams(lab):
         assert threads[1].is_alive()  # the other token of the same caller is still valid
         with pytest.raises(Unauthenticated, match="was revoked"):
             study.progress()
+        threads[2].join(10)
+        assert "has expired" in str(ended[1][1])
         other.study(study.id).cancel()
         threads[1].join(10)
-        assert len(ended) == 1
+        assert len(ended) == 2
 
 
 def test_no_secret_is_kept_or_shown(lab, ann, caplog):
