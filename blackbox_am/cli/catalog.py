@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from blackbox_am.cli import options
+from blackbox_am.cli.connecting import connect, secured
 from blackbox_am.cli.console import out, plain
 from blackbox_am.cli.options import catalogue_of
-from blackbox_am.client import connect
 from blackbox_am.core.capability import in_words
 from blackbox_am.core.listings import (
     GeneratorListing,
@@ -46,6 +46,7 @@ Name = Annotated[str | None, typer.Argument(help="Show only this entry, with its
 
 
 @app.command()
+@secured
 def optimizers(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
     """List optimizers and the latent spaces they search; with NAME the parameters of one."""
     if server is None:
@@ -60,6 +61,7 @@ def optimizers(name: Name = None, server: Server = None, as_json: options.AsJson
 
 
 @app.command()
+@secured
 def objectives(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
     """List objectives, the functions of units that a study maximises; with NAME the parameters."""
     if server is None:
@@ -73,6 +75,7 @@ def objectives(name: Name = None, server: Server = None, as_json: options.AsJson
 
 
 @app.command()
+@secured
 def criteria(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
     """List criteria, which end the search of a target at success; with NAME the parameters."""
     if server is None:
@@ -86,6 +89,7 @@ def criteria(name: Name = None, server: Server = None, as_json: options.AsJson =
 
 
 @app.command()
+@secured
 def transforms(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
     """List random transformations of stimuli; with NAME the parameters."""
     if server is None:
@@ -100,6 +104,7 @@ def transforms(name: Name = None, server: Server = None, as_json: options.AsJson
 
 
 @app.command()
+@secured
 def measures(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
     """List measures of the stimulus, quantities that stand beside the units of a model."""
     if server is None:
@@ -114,6 +119,7 @@ def measures(name: Name = None, server: Server = None, as_json: options.AsJson =
 
 
 @app.command()
+@secured
 def generators(
     server: Server = None, config: Config = None, as_json: options.AsJson = False
 ) -> None:
@@ -146,6 +152,7 @@ def generators(
 
 
 @app.command()
+@secured
 def oracles(server: Server = None, config: Config = None, as_json: options.AsJson = False) -> None:
     """List oracles, the models that a study can measure, with their capabilities."""
     found = _oracles(server, config)
@@ -167,6 +174,7 @@ def oracles(server: Server = None, config: Config = None, as_json: options.AsJso
 
 
 @app.command()
+@secured
 def units(
     oracle: Annotated[str, typer.Argument(help="Name of an oracle.")],
     layer: Annotated[

@@ -107,7 +107,7 @@ def _write(message: Message, field: FieldDescriptor, content: Any) -> None:
         items = getattr(message, field.name)
         if field.message_type is not None:
             for item in content:
-                to_message(item, items.add())
+                _write_message(items.add(), field.message_type, item)
         elif field.enum_type is not None:
             items.extend(number(field.enum_type, item) for item in _listed(content))
         else:
@@ -285,8 +285,8 @@ def _words(enum: EnumDescriptor, numbers: Any) -> list[str]:
 def member(enum: EnumDescriptor, value: int, hint: Any, path: str) -> Any:
     """The meaning of `value`: a member of `hint`, or a word of a `Literal`.
 
-    An unknown number, for example from a newer version, becomes the member `NONE` if the
-    enumeration has it.
+    An unknown number, for example from a newer version, becomes the member `NONE` or `UNKNOWN` if
+    the enumeration has it.
 
     Raises:
         InvalidInput: for an unknown number otherwise.
@@ -298,8 +298,9 @@ def member(enum: EnumDescriptor, value: int, hint: Any, path: str) -> Any:
         return word.lower() or _MISSING
     if word in hint.__members__:
         return hint[word]
-    if "NONE" in hint.__members__:
-        return hint["NONE"]
+    for unknown in ("NONE", "UNKNOWN"):
+        if unknown in hint.__members__:
+            return hint[unknown]
     raise InvalidInput(f"{path}: {enum.name} has no value of number {value}", field=path)
 
 

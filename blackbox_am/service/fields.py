@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -23,6 +23,23 @@ def under(root: str) -> Iterator[None]:
     except (InvalidInput, NotFound, Unsupported) as error:
         error.field = f"{root}.{error.field}" if error.field else root
         raise
+
+
+def check_targets(wanted: Iterable[int], targets: int) -> None:
+    """Checks the targets that a request names.
+
+    Args:
+        wanted: the numbers.
+        targets: number of targets of the study.
+
+    Raises:
+        InvalidInput: for a number that the study does not have.
+    """
+    strange = sorted(target for target in wanted if not 0 <= target < targets)
+    if strange:
+        raise InvalidInput(
+            f"targets: the study has targets 0 to {targets - 1}, got {strange[0]}", field="targets"
+        )
 
 
 @contextmanager
@@ -65,7 +82,8 @@ def _find(spec: StudySpec, oracle: Oracle | None) -> str:
 
 
 def _find_in(node: ObjectiveSpec | CriterionSpec, path: str, oracle: Oracle | None) -> str:
-    for index, term in enumerate(node.terms):
+    terms: Sequence[ObjectiveSpec | CriterionSpec] = node.terms
+    for index, term in enumerate(terms):
         place = _find_in(term, f"{path}.terms[{index}]", oracle)
         if place:
             return place

@@ -1023,6 +1023,7 @@ class Study(google.protobuf.message.Message):
     ORACLE_FINGERPRINT_FIELD_NUMBER: builtins.int
     GENERATOR_FINGERPRINT_FIELD_NUMBER: builtins.int
     NOISY_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`studies/{study_id}`."""
     state: global___StudyState.ValueType
@@ -1049,6 +1050,8 @@ class Study(google.protobuf.message.Message):
     generator_fingerprint: builtins.str
     noisy: builtins.bool
     """Whether the oracle gives other activations for the same stimuli."""
+    owner: builtins.str
+    """Name of the principal to whom it belongs; empty on a server without tokens."""
     @property
     def spec(self) -> global___StudySpec:
         """What it was created with; the budget as it is now, the seed as it was drawn."""
@@ -1098,9 +1101,10 @@ class Study(google.protobuf.message.Message):
         oracle_fingerprint: builtins.str = ...,
         generator_fingerprint: builtins.str = ...,
         noisy: builtins.bool = ...,
+        owner: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_best_score", b"_best_score", "accounting", b"accounting", "best_score", b"best_score", "create_time", b"create_time", "optimizer", b"optimizer", "space", b"space", "spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_best_score", b"_best_score", "accounting", b"accounting", "best_score", b"best_score", "create_time", b"create_time", "generation", b"generation", "generator_fingerprint", b"generator_fingerprint", "message", b"message", "name", b"name", "noisy", b"noisy", "optimizer", b"optimizer", "oracle_fingerprint", b"oracle_fingerprint", "population", b"population", "seconds", b"seconds", "sequence", b"sequence", "space", b"space", "spec", b"spec", "state", b"state", "stimulus_shape", b"stimulus_shape", "stop_reason", b"stop_reason", "target_count", b"target_count", "targets", b"targets", "units", b"units", "warning", b"warning"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_best_score", b"_best_score", "accounting", b"accounting", "best_score", b"best_score", "create_time", b"create_time", "generation", b"generation", "generator_fingerprint", b"generator_fingerprint", "message", b"message", "name", b"name", "noisy", b"noisy", "optimizer", b"optimizer", "oracle_fingerprint", b"oracle_fingerprint", "owner", b"owner", "population", b"population", "seconds", b"seconds", "sequence", b"sequence", "space", b"space", "spec", b"spec", "state", b"state", "stimulus_shape", b"stimulus_shape", "stop_reason", b"stop_reason", "target_count", b"target_count", "targets", b"targets", "units", b"units", "warning", b"warning"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_best_score", b"_best_score"]) -> typing.Literal["best_score"] | None: ...
 
 global___Study = Study

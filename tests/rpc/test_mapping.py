@@ -231,6 +231,7 @@ fields = {
     "standard_errors": scores,
     "images": large,
     "total_rows": large,
+    "search_rows": large,
     "seconds": st.floats(0, 1e9),
     "budget": budgets,
     "exact": st.booleans(),
