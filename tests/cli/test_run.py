@@ -209,3 +209,12 @@ def test_a_model_that_was_replaced_in_the_configuration_is_refused_and_can_be_ad
     assert "--adopt" in refused.stderr
     assert from_json(*command, "--adopt")["study"] == first["study"]
     assert from_json(*command)["study"] == first["study"]
+
+
+@pytest.mark.parametrize("command", ["run -t head:3 -q 20", "serve", "attack --oracle cifar_cnn"])
+def test_a_device_that_does_not_exist_is_one_line(cli, command, tmp_path):
+    extra = ["--images", tmp_path] if command.startswith("attack") else []
+    result = cli(*command.split(), *extra, "--device", "tpu")
+    assert result.exit_code == 2
+    assert "expected auto, cpu, cuda" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
