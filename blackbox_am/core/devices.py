@@ -39,7 +39,7 @@ def resolve_device(device: str) -> str:
 
 def _missing(device: torch.device) -> str:
     """Why a CUDA device cannot be used; empty if it can."""
-    if not torch.backends.cuda.is_built():
+    if torch.version.cuda is None and torch.version.hip is None:
         return (
             f"this build of PyTorch ({torch.__version__}) computes on the CPU only; install a "
             "build with CUDA, or use cpu"

@@ -218,3 +218,10 @@ def test_a_device_that_does_not_exist_is_one_line(cli, command, tmp_path):
     assert result.exit_code == 2
     assert "expected auto, cpu, cuda" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_wrong_ending_of_the_picture_is_refused_before_the_search(cli, toys, tmp_path):
+    result = cli("run", *toys, "--oracle", "toy", "-q", 40, "--out", tmp_path / "best.pgn")
+    assert result.exit_code == 2
+    assert "did you mean 'png'" in result.stderr
+    assert "succeeded" not in result.stderr
