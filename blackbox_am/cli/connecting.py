@@ -102,15 +102,7 @@ class Access:
         """
         if self.token_file is None:
             return os.environ.get(TOKEN, "").strip() or None
-        try:
-            found = self.token_file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInput(
-                f"--token-file {self.token_file}: the file cannot be read ({error})"
-            ) from error
-        if not found:
-            raise InvalidInput(f"--token-file {self.token_file}: the file is empty")
-        return found
+        return read_token(self.token_file, "--token-file")
 
     def of_oracle(self) -> dict[str, Any]:
         """The same as fields of the oracle `remote`, with the token by reference."""
@@ -123,6 +115,21 @@ class Access:
             place = TOKEN if file is None else f"file:{file.absolute()}"
             fields["headers"] = {"authorization": f"Bearer ${{{place}}}"}
         return fields
+
+
+def read_token(file: Path, option: str) -> str:
+    """The token in the file of an option.
+
+    Raises:
+        InvalidInput: if the file cannot be read, or is empty.
+    """
+    try:
+        found = file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{option} {file}: the file cannot be read ({error})") from error
+    if not found:
+        raise InvalidInput(f"{option} {file}: the file is empty")
+    return found
 
 
 _NONE = Access()

@@ -12,15 +12,16 @@ from typing import Annotated
 import typer
 
 from blackbox_am.cli import options
+from blackbox_am.cli.connecting import access, read_token, secured
 from blackbox_am.cli.console import err
 from blackbox_am.cli.options import DEFAULT_SERVER
 from blackbox_am.cli.serve import write_at_once
-from blackbox_am.core.certificates import Tls
 from blackbox_am.errors import InvalidInput, MissingExtra
 
 TOKEN_BYTES = 24
 
 
+@secured
 def dashboard(
     server: options.Server = DEFAULT_SERVER,
     port: Annotated[
@@ -60,25 +61,6 @@ def dashboard(
             "Repeatable.",
         ),
     ] = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--token-file",
-            help="File with the token for the server, if it wants one; or the environment's "
-            "BLACKBOX_AM_TOKEN.",
-        ),
-    ] = None,
-    tls: Annotated[
-        bool, typer.Option("--tls", help="Encrypt the connection to the server.")
-    ] = False,
-    tls_ca: Annotated[
-        Path | None,
-        typer.Option(
-            "--tls-ca",
-            help="Certificates of the authorities that the server's certificate must come from "
-            "(PEM), instead of the public ones; includes --tls.",
-        ),
-    ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     ready_file: Annotated[
         Path | None,
@@ -107,8 +89,8 @@ def dashboard(
         _changes_token(changes_token_file) if allow_changes else None,
         insecure_host,
         tuple(allowed_host or ()),
-        server_token=_server_token(token_file),
-        server_tls=Tls(str(tls_ca or "")) if tls or tls_ca else None,
+        server_token=access().token,
+        server_tls=access().encryption,
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
 
@@ -134,7 +116,7 @@ def _changes_token(file: Path | None) -> str:
     if file is None:
         return secrets.token_urlsafe(TOKEN_BYTES)
     if file.exists():
-        return _read(file, "--changes-token-file")
+        return read_token(file, "--changes-token-file")
     token = secrets.token_urlsafe(TOKEN_BYTES)
     try:
         number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -145,30 +127,4 @@ def _changes_token(file: Path | None) -> str:
             f"--changes-token-file {file}: the file cannot be written ({error.strerror})",
             field="changes_token_file",
         ) from error
-    return token
-
-
-def _server_token(file: Path | None) -> str | None:
-    """The token for the server, from a file or from the environment; None if there is none.
-
-    Raises:
-        InvalidInput: if the file cannot be read, or is empty.
-    """
-    if file is not None:
-        return _read(file, "--token-file")
-    return os.environ.get("BLACKBOX_AM_TOKEN") or None
-
-
-def _read(file: Path, option: str) -> str:
-    """The token in a file.
-
-    Raises:
-        InvalidInput: if the file cannot be read, or is empty.
-    """
-    try:
-        token = file.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{option} {file}: the file cannot be read ({error})") from error
-    if not token:
-        raise InvalidInput(f"{option} {file}: the file is empty")
     return token

@@ -15,7 +15,7 @@ from blackbox_am.cli import options
 from blackbox_am.cli.background import iterate
 from blackbox_am.cli.connecting import connect, secured
 from blackbox_am.cli.console import err, out, plain, wrote
-from blackbox_am.cli.failures import INTERRUPTED
+from blackbox_am.cli.failures import CANCELLED, INTERRUPTED
 from blackbox_am.cli.options import DEFAULT_SERVER
 from blackbox_am.cli.progress import StudyView, score_text, state_text, study_view, wanted
 from blackbox_am.cli.results import best_plain, best_table, progress_plain, save_montage
@@ -108,7 +108,7 @@ def create(
         if dry_run:
             err.print("the request is fine; nothing was created")
             return
-        plain(json.dumps({"study": study.id}) if as_json else study.id)
+        plain(json.dumps({"study_id": study.id}) if as_json else study.id)
         if watch_it:
             _watch(study, server)
 
@@ -261,6 +261,13 @@ def delete(
 def _watch(study: Study, server: str) -> None:
     """Shows the study until it ends. Raises an error if the study failed."""
     progress: StudyProgress | None = None
+    if study.spec().oracle is None:
+        err.print(
+            f"Clients measure study {study.id}: it waits until one of them asks for candidates and "
+            "tells scores. Ctrl-C ends this display.",
+            markup=False,
+            soft_wrap=True,
+        )
     try:
         with StudyView(out) as view:
             for progress in iterate(study.follow(min_interval=0.25)):
@@ -276,6 +283,8 @@ def _watch(study: Study, server: str) -> None:
         raise typer.Exit(INTERRUPTED) from None
     if progress is not None and progress.state is StudyState.FAILED:
         raise BlackboxError(f"study {study.id} failed: {progress.message}")
+    if progress is not None and progress.state is StudyState.CANCELLED:
+        raise typer.Exit(CANCELLED)
 
 
 def _show(progress: StudyProgress, as_json: bool) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 
 from blackbox_am.gateway.documents.groups import members_of
 from blackbox_am.gateway.upstream import Upstream
 from blackbox_am.v1 import group_service_pb2 as pb
+from blackbox_am.v1 import study_pb2
 
 FRESH_SECONDS = 5.0
 """Seconds for which a list of groups is used."""
+LEAST_SECONDS = 0.5
+"""Least seconds between two readings, because a study is newer than the list."""
 
 
 class GroupIndex:
@@ -31,16 +35,21 @@ class GroupIndex:
         """The group of each study that belonged to one at the last reading."""
         return self._members
 
-    async def members(self) -> dict[str, str]:
+    async def members(self, studies: Iterable[study_pb2.Study] = ()) -> dict[str, str]:
         """The group of each study that belongs to one.
+
+        Args:
+            studies: the studies of interest; a list that is older than one of them is read again.
 
         Raises:
             BlackboxError: the server's error.
         """
         async with self._reading:
-            if time.monotonic() - self._read_at >= FRESH_SECONDS:
-                self._members = members_of(await self.all())
+            age = time.monotonic() - self._read_at
+            newest = max((study.create_time.ToNanoseconds() / 1e9 for study in studies), default=0)
+            if age >= (LEAST_SECONDS if newest >= time.time() - age else FRESH_SECONDS):
                 self._read_at = time.monotonic()
+                self._members = members_of(await self.all())
         return self._members
 
     async def all(self) -> list[pb.Group]:

@@ -113,7 +113,7 @@ def _closed(details: str, tls: Tls | None) -> str:
         return ""
     at_once = "it closes the connection at once, as a server does that "
     if tls is None:
-        return at_once + "expects TLS; set tls = true if it does"
+        return at_once + "expects TLS; set tls = true (--tls) if it does"
     if not tls.certificate_file:
         return at_once + (
             "expects a certificate of its client; give certificate_file and key_file if it does"

@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from blackbox_am.catalogue import Images
+from blackbox_am.core.devices import resolve_device
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import StudySpec
@@ -28,7 +29,6 @@ from blackbox_am.service.workers import Workers
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import equipment
 from blackbox_am.studies.inputs import baseline_images, study_generator
-from blackbox_am.studies.local import resolve_device
 from blackbox_am.studies.ownership import Owner, process_name
 
 T = TypeVar("T")

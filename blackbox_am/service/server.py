@@ -14,7 +14,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from blackbox_am.errors import BlackboxError, Conflict
+from blackbox_am.errors import BlackboxError, Conflict, InvalidSpec
 from blackbox_am.rpc.api import MIN_KEEPALIVE_SECONDS
 from blackbox_am.service import calls
 from blackbox_am.service.auth.guarding import Guard
@@ -226,8 +226,12 @@ def _options(config: Config) -> list[tuple[str, int]]:
 
 def _bind(server: grpc.aio.Server, config: Config, *, tokens: bool) -> str:
     address = config.address
-    if not config.insecure:
+    try:
         check_exposure(address, config.tls, tokens)
+    except InvalidSpec as error:
+        if not config.insecure:
+            raise
+        log.warning("%s", error)
     credentials = Credentials(config.tls).for_grpc() if config.tls.on else None
     try:
         if credentials is None:

@@ -156,6 +156,7 @@ def test_an_unknown_and_a_deleted_study(gateway, search):
     assert reader.of("deleted")[-1]["study"] == study.id
 
 
+@pytest.mark.slow
 def test_several_studies_in_one_stream(gateway, search):
     studies = [search(100) for _ in range(3)]
     with Reader(gateway.url, ",".join(study.id for study in studies) + ",*list") as reader:

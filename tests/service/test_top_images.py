@@ -45,6 +45,13 @@ def test_images_in_order(raw, client):
     assert answer.observed == 40
 
 
+def test_the_python_client_has_them(client):
+    found = client.top_images("sim", "units:3", 4, images="mine")
+    activations = client.observe("sim", PICTURES, ["units:3"])[:, 0]
+    assert [one.image for one in found] == np.argsort(-activations)[:4].tolist()
+    assert (found[0].stimulus == PICTURES[found[0].image]).all()
+
+
 def test_a_layer_is_paid_once(raw):
     """The quota has 45 rows: one observation of 40 images serves all units of the layer."""
     first = top(raw, oracle="paid")

@@ -35,8 +35,8 @@ async def list_studies(request: Request) -> Response:
         states=[state_to_proto(state) for state in parameters.states(request)],
         labels=parameters.labels(request),
     )
-    groups = await gateway.groups.members()
     answer = await gateway.upstream.call(gateway.upstream.studies.ListStudies, asked)
+    groups = await gateway.groups.members(answer.studies)
     rows = [
         studies.summary(study, groups)
         for study in answer.studies
@@ -49,7 +49,7 @@ async def get_study(request: Request) -> Response:
     """GET /api/studies/{study}."""
     gateway = gateway_of(request)
     message = await study_of(gateway, parameters.study_id(request))
-    groups = await gateway.groups.members()
+    groups = await gateway.groups.members([message])
     return answers.json(studies.study(message, groups))
 
 

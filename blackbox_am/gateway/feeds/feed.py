@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 from blackbox_am.gateway.feeds.mailbox import Mailbox, Message
 
+AGAIN_SECONDS = 5.0
+"""Seconds after which a feed that failed unexpectedly starts again."""
+
 log = logging.getLogger(__name__)
 
 
@@ -34,7 +37,7 @@ class Feed(ABC):
     def join(self, mailbox: Mailbox) -> None:
         """Adds a reader; the first reader starts the task."""
         self._readers.add(mailbox)
-        if self._task is None or self._task.done():
+        if self._task is None:
             self._task = asyncio.create_task(self._guarded())
 
     def leave(self, mailbox: Mailbox) -> None:
@@ -52,10 +55,12 @@ class Feed(ABC):
 
     @abstractmethod
     async def run(self) -> None:
-        """Sends messages until the task is cancelled, or nothing can come any more."""
+        """Sends messages until the task is cancelled."""
 
     async def _guarded(self) -> None:
-        try:
-            await self.run()
-        except Exception:
-            log.exception("the feed %s failed", self.source)
+        while True:
+            try:
+                await self.run()
+            except Exception:
+                log.exception("the feed %s failed, and starts again", self.source)
+            await asyncio.sleep(AGAIN_SECONDS)

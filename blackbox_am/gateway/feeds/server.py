@@ -11,7 +11,7 @@ from blackbox_am.gateway.feeds.mailbox import Message
 from blackbox_am.gateway.upstream import Upstream
 
 SERVER = "*server"
-AGAIN_SECONDS = 1.0
+AGAIN_SECONDS = 0.5
 """Seconds between two questions to a server that cannot be used."""
 
 

@@ -15,6 +15,7 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from blackbox_am.errors import StoreError
 from blackbox_am.service.auth.principals import Principal
@@ -65,7 +66,7 @@ class AuditLog:
             "time": now,
             "principal": "" if principal is None else principal.name,
             "token": "" if principal is None else principal.token_id,
-            "peer": peer,
+            "peer": unquote(peer),
             "method": method,
             "resource": resource,
             "outcome": outcome,

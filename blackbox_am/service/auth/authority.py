@@ -11,7 +11,7 @@ from blackbox_am.errors import BlackboxError, Denied
 from blackbox_am.service.auth.audit import AuditLog
 from blackbox_am.service.auth.ownership import check_request, mark_request
 from blackbox_am.service.auth.permissions import CHANGES, check_role
-from blackbox_am.service.auth.principals import Principal, acting_as
+from blackbox_am.service.auth.principals import Principal, acting_as, only_of
 from blackbox_am.service.auth.quotas import Quota, Quotas
 from blackbox_am.service.auth.tokens import Authenticator
 
@@ -41,26 +41,29 @@ class Authority:
         self.quotas = Quotas(limits, store.claims)
         self._audit = None if audit_log is None else AuditLog(audit_log)
 
-    def admit(self, method: str, request: Any, metadata: Any) -> Principal | None:
-        """Decides about a call. May read the store.
-
-        Returns:
-            The caller; None if no token is needed.
+    def identify(self, metadata: Any) -> Principal | None:
+        """The caller that the metadata of a call prove; None if no token is needed. May read the
+        store.
 
         Raises:
             Unauthenticated: if the caller is unknown.
-            Forbidden: if its role is too small.
-            QuotaExceeded: if it makes too many requests.
+        """
+        return self.tokens.principal(metadata)
+
+    def admit(self, principal: Principal | None, method: str, request: Any) -> None:
+        """Decides about a call. May read the store.
+
+        Raises:
+            Forbidden: if the caller's role is too small.
+            QuotaExceeded: if the caller makes too many requests.
             NotFound: if something that the request names belongs to another caller.
         """
-        principal = self.tokens.principal(metadata)
         if principal is not None:
             with acting_as(principal):
                 self.quotas.request()
                 check_role(principal, method)
                 check_request(self.claims, request)
                 mark_request(request)
-        return principal
 
     def recheck(self, method: str, request: Any, metadata: Any, *, names: bool) -> None:
         """Decides again about a call that goes on.
@@ -70,9 +73,9 @@ class Authority:
             names: whether to check again what the request names.
 
         Raises:
-            BlackboxError: as `admit`.
+            BlackboxError: as `identify` and `admit`.
         """
-        principal = self.tokens.principal(metadata)
+        principal = self.identify(metadata)
         if principal is not None:
             with acting_as(principal):
                 check_role(principal, method)
@@ -80,7 +83,10 @@ class Authority:
                     check_request(self.claims, request)
 
     def owner(self, resource: str) -> str:
-        """The owner of a study or a group; empty on a server without tokens."""
+        """The owner of a study or group that the caller sees; empty on a server without tokens."""
+        only = only_of()
+        if only is not None:
+            return only  # a caller that does not see all sees only its own
         return self.claims.owner(resource) if self.tokens.required() else ""
 
     def logs(self, method: str, error: BlackboxError | None = None) -> bool:

@@ -125,9 +125,13 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc.aio has n
     async def _admit(self, call: _Call) -> None:
         if self._authority.tokens.lately_open():
             return
-        arguments = (call.method, call.request, call.context.invocation_metadata())
+
+        def decide() -> None:
+            call.principal = self._authority.identify(call.context.invocation_metadata())
+            self._authority.admit(call.principal, call.method, call.request)
+
         try:
-            call.principal = await self._in_thread(partial(self._authority.admit, *arguments))
+            await self._in_thread(decide)
         except BlackboxError as error:
             await self._refuse(call, error)
         except Exception as error:  # noqa: BLE001  # nobody passes because of a bug

@@ -123,11 +123,11 @@ def test_changes_and_refusals_are_logged(lab, ann):
     assert [(one["principal"], one["method"], one["outcome"]) for one in mine] == [
         ("ann", "CreateStudy", "OK"),
         ("ann", "PauseStudy", "OK"),
-        ("", "DeleteStudy", "NOT_FOUND"),
+        ("bob", "DeleteStudy", "NOT_FOUND"),
         ("ann", "DeleteStudy", "OK"),
     ]
     (refusal,) = [line for line in lines if line["resource"] == "forbidden-1"]
-    assert refusal["outcome"] == "FORBIDDEN"
+    assert (refusal["principal"], refusal["outcome"]) == ("eve", "FORBIDDEN")
     assert mine[0]["peer"].startswith(("ipv4:127.0.0.1:", "ipv6:"))
     assert datetime.now(UTC) - datetime.fromisoformat(mine[0]["time"]) < timedelta(minutes=5)
     assert (lab.folder / "audit.jsonl").stat().st_mode & 0o077 == 0

@@ -104,7 +104,7 @@ def test_this_machine_alone_needs_nothing(address):
     check_exposure(address, ServerTls(), tokens=False)
 
 
-def test_a_refused_server_does_not_listen(own):
+def test_a_refused_server_does_not_listen(own, caplog):
     with (
         pytest.raises(InvalidSpec, match="other machines can reach"),
         own.serving(address="0.0.0.0:0", tls=ServerTls()),
@@ -112,6 +112,7 @@ def test_a_refused_server_does_not_listen(own):
         pass
     with own.serving(address="0.0.0.0:0", tls=ServerTls(), insecure=True) as address:
         assert address
+    assert "other machines can reach" in caplog.text
 
 
 def test_a_remote_oracle_shows_its_token(lab, tmp_path):

@@ -5,7 +5,7 @@ import { DASH, score } from "./numbers";
 /** Seconds as text: 0.42 s, 12 s, 3 min 05 s, 2 h 07 min, 3 d 4 h. */
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return DASH;
-  if (seconds < 10) return `${score(seconds, 2)} s`;
+  if (seconds < 10 && !Number.isInteger(seconds)) return `${score(seconds, 2)} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
   const minutes = Math.floor(whole / 60);

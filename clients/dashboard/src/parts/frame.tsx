@@ -105,7 +105,7 @@ function Away() {
   const lost = link.gateway === "lost";
   const since = lost ? link.gatewaySince : link.serverSince;
   return (
-    <div class="away" role="alert">
+    <div class="banner" role="alert">
       <strong>{lost ? "The dashboard does not answer" : "The server is away"}</strong> since {clock(since)} (
       {duration(Math.max(0, Math.round((now - since) / 1000)))}). What you see is how things stood then; the
       page continues by itself when it is back.

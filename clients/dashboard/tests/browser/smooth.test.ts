@@ -32,9 +32,12 @@ afterAll(async () => {
 
 /** How many times slower this machine is than it would be without other work; 1 where it is idle. */
 function slowness(): number {
-  const [start, used] = [performance.now(), process.cpuUsage()];
-  while (process.cpuUsage(used).user < 150_000) Math.sqrt(performance.now());
-  return Math.max(1, (performance.now() - start) / 150);
+  const [start, before] = [performance.now(), process.cpuUsage()];
+  let sum = 0;
+  for (let turn = 1; performance.now() - start < 400; turn++) sum += Math.sqrt(turn);
+  const used = process.cpuUsage(before);
+  const wall = performance.now() - start;
+  return sum > 0 ? Math.max(1, wall / ((used.user + used.system) / 1000)) : 1;
 }
 
 /** A limit for an idle machine as one for this machine as it is now. */

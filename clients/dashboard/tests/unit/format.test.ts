@@ -44,6 +44,7 @@ test("an error sets the digits of its mean", () => {
 
 test.each([
   [0.4234, "0.42 s"],
+  [2, "2 s"],
   [12.4, "12 s"],
   [59.7, "1 min 00 s"],
   [185, "3 min 05 s"],

@@ -62,14 +62,21 @@ export function TargetPanel({ study, target, pinned, pin, curves, generation }: 
           </figure>
         )}
       </div>
-      <Facts rows={rowsOf(target, found)} />
+      <Facts rows={generation === null ? rowsNow(target, found) : rowsThen(target, best)} />
     </section>
   );
 }
 
 type Rows = (readonly [string, string])[];
 
-function rowsOf(target: Target, found: ReturnType<typeof useBest>): Rows {
+/** What is known of an earlier generation. */
+function rowsThen({ natural }: Target, best: number | null): Rows {
+  const maximum = natural?.maximum ?? null;
+  if (best === null || maximum === null || maximum <= 0) return [];
+  return [["× natural maximum", ratio(best / maximum)]];
+}
+
+function rowsNow(target: Target, found: ReturnType<typeof useBest>): Rows {
   const { natural, recheck } = target;
   const rows: Rows = [["Queries", count(target.queries)]];
   if (found) rows.push(["Found in generation", `${count(found.generation)}, row ${count(found.row)}`]);
