@@ -3,6 +3,8 @@
 PYTHON ?= python3
 # More arguments for pip, such as the index of PyTorch's CPU builds.
 PIP_ARGS ?=
+# Languages of clients-test, such as "python cpp"; all where empty.
+LANGUAGES ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -11,7 +13,7 @@ PROTO_TOOLS := grpcio-tools==1.72.2 mypy-protobuf==3.6.0 setuptools==80.9.0
 PROTO_INSTALLED := .venv-protos/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all check format lint types layers stubs-fresh protos clean
+.PHONY: help venv demo test test-all clients-test check format lint types layers stubs-fresh protos clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -26,6 +28,9 @@ test: $(INSTALLED) ## Run the fast tests
 
 test-all: $(INSTALLED) ## Run all tests, the slow ones too
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "" --timeout 900
+
+clients-test: $(INSTALLED) ## Build and test the clients; LANGUAGES="python cpp" chooses
+	$(BIN)/python -m clients.run $(LANGUAGES)
 
 check: lint types layers stubs-fresh ## Check format, lint, types, layers and stubs
 
@@ -50,7 +55,7 @@ protos: $(PROTO_INSTALLED) ## Regenerate blackbox_am/v1 from protos/
 	PYTHON=.venv-protos/bin/python protos/generate.sh
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-protos demo build dist *.egg-info
+	rm -rf .venv .venv-protos .venv-node demo build dist *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find blackbox_am training tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -204,7 +204,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         ``"; did you mean 'sep_cma'?"``, or ``"; known: a, b, c"`` if no name is similar.
     """
     names = sorted(set(known))
-    near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
+    lowered = {name.lower(): name for name in reversed(names)}
+    close = difflib.get_close_matches(word.lower(), lowered, n=3, cutoff=0.6)
+    near = [lowered[name] for name in close]
     if near:
         return "; did you mean " + " or ".join(repr(name) for name in near) + "?"
     if not names:

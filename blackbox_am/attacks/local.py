@@ -24,6 +24,7 @@ from blackbox_am.attacks.run import Run, run
 from blackbox_am.attacks.running import Found
 from blackbox_am.attacks.transfer import suggestions_of
 from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.devices import resolve_device
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import OptimizerSpec, StudySpec
@@ -139,7 +140,7 @@ def attack_as(
     on_message: Callable[[str], None],
 ) -> AttackResult:
     """The same as `attack`, for a request in one object."""
-    device = local.resolve_device(device)
+    device = resolve_device(device)
     given, model = _model(oracle, images, catalogue, device)
     given, goals, problems = asked.about(given)
     name = oracle if isinstance(oracle, str) else local.kind_of(model)

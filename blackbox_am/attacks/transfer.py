@@ -14,13 +14,14 @@ from blackbox_am.attacks.classes import classes_of
 from blackbox_am.attacks.problem import Problem
 from blackbox_am.attacks.run import Suggest
 from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.devices import resolve_device
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import ObjectiveSpec
 from blackbox_am.core.types import Accounting
 from blackbox_am.errors import InvalidInput
 from blackbox_am.generators.inputs.perturbation import Perturbation
 from blackbox_am.studies.given import oracle_of
-from blackbox_am.studies.local import maximise, resolve_device
+from blackbox_am.studies.local import maximise
 
 STEPS = 10
 PARAMETERS: Mapping[str, Any] = {

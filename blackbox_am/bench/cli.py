@@ -10,6 +10,7 @@ import typer
 
 from blackbox_am.bench import measurement
 from blackbox_am.bench.attacks import attacks
+from blackbox_am.bench.clients import clients
 from blackbox_am.bench.gradients import gradients
 from blackbox_am.bench.noise import noise
 from blackbox_am.bench.options import Assets, JsonFile, Page, Problems, Results, Seeds, Units
@@ -59,9 +60,8 @@ def loop(
     measurement.show(title, lines, json_file)
 
 
-app.command()(noise)
-app.command()(attacks)
-app.command()(gradients)
+for command in (noise, attacks, gradients, clients):
+    app.command()(command)
 
 
 @app.command()

@@ -23,19 +23,13 @@ import torch
 
 from blackbox_am.bench.measurement import Measurement, compare
 from blackbox_am.catalogue import Catalogue
+from blackbox_am.core.devices import resolve_device
+from blackbox_am.core.expressions import objective
 from blackbox_am.core.observation import Observation
-from blackbox_am.core.spec import (
-    Budget,
-    CriterionSpec,
-    GeneratorSpec,
-    OptimizerSpec,
-    StudySpec,
-    objective,
-)
+from blackbox_am.core.spec import Budget, CriterionSpec, GeneratorSpec, OptimizerSpec, StudySpec
 from blackbox_am.evaluation import Evaluator, Rows
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import loop
-from blackbox_am.studies.local import resolve_device
 from blackbox_am.studies.measuring import evaluator_of
 from blackbox_am.studies.resolving import Request, open_study
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from blackbox_am import plugins
+from blackbox_am.core.columns import Column
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.listings import (
     GeneratorListing,
@@ -105,6 +108,7 @@ def generator(name: str, build: Callable[[str], Generator]) -> GeneratorListing:
             summary=plugins.summary_of(type(made)),
             licence=made.licence,
             targets=made.targets,
+            columns=tuple(_plain(column) for column in getattr(made, "columns", ())),
         )
     except BlackboxError as error:
         return GeneratorListing(name, problem=error.message)
@@ -116,6 +120,15 @@ def oracle(name: str, build: Callable[[str], Oracle]) -> OracleListing:
         return OracleListing(name, build(name).describe())
     except BlackboxError as error:
         return OracleListing(name, problem=error.message)
+
+
+def _plain(column: Column) -> dict[str, Any]:
+    """The attributes of a column that are not defaults."""
+    return {
+        field.name: msgspec.to_builtins(getattr(column, field.name))
+        for field in msgspec.structs.fields(column)
+        if getattr(column, field.name) != field.default
+    }
 
 
 def _plug_in(registry: plugins.Registry[Any], name: str) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from blackbox_am.bench.cli import app as bench
-from blackbox_am.cli import attack, catalog, generators, study
+from blackbox_am.cli import attack, catalog, generators, study, token
 from blackbox_am.cli.compare import compare
 from blackbox_am.cli.console import plain
+from blackbox_am.cli.dashboard import dashboard
 from blackbox_am.cli.demo import client_half, demo
 from blackbox_am.cli.failures import EXIT_CODES, Group
 from blackbox_am.cli.run import run
@@ -60,6 +61,7 @@ def version() -> None:
 
 app.command()(run)
 app.command()(serve)
+app.command()(dashboard)
 app.command()(sample)
 app.command()(interpolate)
 app.command()(compare)
@@ -69,4 +71,5 @@ app.add_typer(attack.app, name="attack")
 app.add_typer(study.app, name="study")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(generators.app, name="generators")
+app.add_typer(token.app, name="token")
 app.add_typer(bench, name="bench")

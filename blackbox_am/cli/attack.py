@@ -14,6 +14,7 @@ from blackbox_am.attacks.run import Suggest
 from blackbox_am.cli import options
 from blackbox_am.cli.attack_compare import compare
 from blackbox_am.cli.attack_progress import AttackView
+from blackbox_am.cli.connecting import connect, secured
 from blackbox_am.cli.console import err, plain, wrote
 from blackbox_am.cli.failures import interrupted
 from blackbox_am.errors import InvalidInput
@@ -23,6 +24,7 @@ app.command("compare")(compare)
 
 
 @app.callback()
+@secured
 def attack(
     context: typer.Context,
     oracle: Annotated[
@@ -180,7 +182,7 @@ def attack(
                     for one, name in zip(asked, ids, strict=True)
                 ]
             else:
-                from blackbox_am.client import attacks, connect
+                from blackbox_am.client import attacks
 
                 suggest = _suggestions(surrogate, config, device)
                 with connect(server) as client:

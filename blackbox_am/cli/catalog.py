@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from blackbox_am.cli import options
-from blackbox_am.cli.console import out, plain
+from blackbox_am.cli.connecting import connect, secured
+from blackbox_am.cli.console import complain, out, plain
 from blackbox_am.cli.options import catalogue_of
-from blackbox_am.client import connect
 from blackbox_am.core.capability import in_words
 from blackbox_am.core.listings import (
     GeneratorListing,
@@ -42,10 +42,15 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", help="TOML file with your own [oracles] and [generators]."),
 ]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit with code 1 if an entry cannot be used.")
+]
+UNUSABLE = Text("cannot be used, see below", style="red")
 Name = Annotated[str | None, typer.Argument(help="Show only this entry, with its parameters.")]
 
 
 @app.command()
+@secured
 def optimizers(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
     """List optimizers and the latent spaces they search; with NAME the parameters of one."""
     if server is None:
@@ -60,6 +65,7 @@ def optimizers(name: Name = None, server: Server = None, as_json: options.AsJson
 
 
 @app.command()
+@secured
 def objectives(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
     """List objectives, the functions of units that a study maximises; with NAME the parameters."""
     if server is None:
@@ -73,6 +79,7 @@ def objectives(name: Name = None, server: Server = None, as_json: options.AsJson
 
 
 @app.command()
+@secured
 def criteria(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
     """List criteria, which end the search of a target at success; with NAME the parameters."""
     if server is None:
@@ -86,6 +93,7 @@ def criteria(name: Name = None, server: Server = None, as_json: options.AsJson =
 
 
 @app.command()
+@secured
 def transforms(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
     """List random transformations of stimuli; with NAME the parameters."""
     if server is None:
@@ -100,6 +108,7 @@ def transforms(name: Name = None, server: Server = None, as_json: options.AsJson
 
 
 @app.command()
+@secured
 def measures(name: Name = None, server: Server = None, as_json: options.AsJson = False) -> None:
     """List measures of the stimulus, quantities that stand beside the units of a model."""
     if server is None:
@@ -114,8 +123,12 @@ def measures(name: Name = None, server: Server = None, as_json: options.AsJson =
 
 
 @app.command()
+@secured
 def generators(
-    server: Server = None, config: Config = None, as_json: options.AsJson = False
+    server: Server = None,
+    config: Config = None,
+    strict: Strict = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """List generators with their latent spaces and stimulus shapes.
 
@@ -133,40 +146,54 @@ def generators(
             found = client.generators()
     if as_json:
         _print_json(found)
+        _refuse_broken(found, strict)
         return
     table = _table("generator", "latent space", "stimulus", "targets", "gradients", "licence", "")
     for entry in found:
+        if entry.problem:
+            table.add_row(entry.name, UNUSABLE)
+            continue
         table.add_row(
             entry.name, _space(entry), _shape(entry.stimulus_shape),
             _targets(entry),
             "yes" if entry.differentiable else "no", entry.licence,
-            _text(entry.summary, entry.problem),
+            _text(entry.summary, ""),
         )  # fmt: skip
     _show(table, {entry.name: entry.problem for entry in found})
+    _refuse_broken(found, strict)
 
 
 @app.command()
-def oracles(server: Server = None, config: Config = None, as_json: options.AsJson = False) -> None:
+@secured
+def oracles(
+    server: Server = None,
+    config: Config = None,
+    strict: Strict = False,
+    as_json: options.AsJson = False,
+) -> None:
     """List oracles, the models that a study can measure, with their capabilities."""
     found = _oracles(server, config)
     if as_json:
         _print_json(found)
+        _refuse_broken(found, strict)
         return
-    table = _table("oracle", "kind", "wrapped in", "capabilities", "stimulus", "layers", "")
+    table = _table("oracle", "kind", "wrapped in", "capabilities", "stimulus", "layers")
     for entry in found:
         if entry.info is None:
-            table.add_row(entry.name, "", "", "", "", "", _text("", entry.problem))
+            table.add_row(entry.name, UNUSABLE)
             continue
         info = entry.info
         table.add_row(
             entry.name, info.kind, ", ".join(info.wrappers),
             in_words(info.capabilities).lower(),
-            _shape(info.stimulus_shape), str(len(info.layers)), "",
+            _shape(info.stimulus_shape), str(len(info.layers)),
         )  # fmt: skip
     _show(table, {entry.name: entry.problem for entry in found})
+    _refuse_broken(found, strict)
 
 
 @app.command()
+@secured
 def units(
     oracle: Annotated[str, typer.Argument(help="Name of an oracle.")],
     layer: Annotated[
@@ -302,11 +329,13 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _text(summary: str, problem: str) -> Text:
-    return Text("cannot be used, see below", style="red") if problem else Text(summary, style="dim")
+    return UNUSABLE if problem else Text(summary, style="dim")
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", expand="" in columns)
+    table = Table(
+        box=None, pad_edge=False, header_style="dim", expand="" in columns and out.is_terminal
+    )
     for place, name in enumerate(columns):
         if name:
             table.add_column(name, no_wrap=place == 0)
@@ -321,6 +350,14 @@ def _show(shown: Table | Text, problems: dict[str, str]) -> None:
     for name, problem in problems.items():
         if problem:
             out.print(Text(f"{name}: {problem}", style="red"), soft_wrap=True)
+
+
+def _refuse_broken(found: Sequence[GeneratorListing | OracleListing], strict: bool) -> None:
+    """End with an error if `strict` and an entry cannot be used."""
+    broken = [entry.name for entry in found if entry.problem]
+    if strict and broken:
+        complain(f"{len(broken)} of {len(found)} entries cannot be used: {', '.join(broken)}")
+        raise typer.Exit(1)
 
 
 def _print_json(found: Sequence[Any]) -> None:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from blackbox_am.cli.compare_example import EXAMPLE
 from blackbox_am.cli.compare_progress import CompareView
+from blackbox_am.cli.connecting import access, connect, secured
 from blackbox_am.cli.console import err, out, plain, wrote
 from blackbox_am.cli.failures import interrupted
 from blackbox_am.errors import InvalidInput
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from blackbox_am.comparisons.results import ComparisonResult
 
 
+@secured
 def compare(
     config: Annotated[
         Path | None,
@@ -168,11 +170,12 @@ def _there(
     measure: bool,
 ) -> ComparisonResult:
     """The comparison on a server. What was found is examined by models of this process."""
-    from blackbox_am.client import comparisons, connect
+    from blackbox_am.client import comparisons
     from blackbox_am.comparisons.local import examined, models_of
     from blackbox_am.oracles.grpc.remote import Remote
 
-    models = models_of(spec, catalogue, device, oracle=Remote(server, oracle=spec.oracle))
+    oracle = Remote(server, oracle=spec.oracle, **access().of_oracle())
+    models = models_of(spec, catalogue, device, oracle=oracle)
     with connect(server) as client:
         compared = comparisons.compare(
             client,

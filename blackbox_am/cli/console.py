@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+import os
 
-out = Console()
+from rich.console import Console, ConsoleDimensions
+
+PIPED = 1000
+"""Columns of a table that goes to a file or to another program, unless COLUMNS is set."""
+
+
+class _Output(Console):
+    """A console that cuts nothing where no terminal limits the width."""
+
+    @property  # type: ignore[misc]  # nobody sets the size of this console
+    def size(self) -> ConsoleDimensions:
+        found = super().size
+        if self.is_terminal or "COLUMNS" in os.environ:
+            return found
+        return ConsoleDimensions(PIPED, found.height)
+
+
+out = _Output()
 err = Console(stderr=True)
 
 

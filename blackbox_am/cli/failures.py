@@ -13,6 +13,7 @@ from blackbox_am.cli.console import complain, err
 from blackbox_am.errors import (
     BlackboxError,
     Conflict,
+    Denied,
     InvalidInput,
     NotFound,
     OracleError,
@@ -21,6 +22,7 @@ from blackbox_am.errors import (
     Unsupported,
 )
 
+CANCELLED = 8
 INTERRUPTED = 130
 
 _CODES: tuple[tuple[type[BlackboxError], int], ...] = (
@@ -31,12 +33,14 @@ _CODES: tuple[tuple[type[BlackboxError], int], ...] = (
     (OracleError, 4),
     (StoreError, 5),
     (ServerUnavailable, 6),
+    (Denied, 7),
 )
 
 EXIT_CODES = """\
 Exit codes: 0 success; 1 another failure; 2 the request is wrong or not supported; \
 3 not found, or in conflict with existing data; 4 the model failed; 5 the store failed; \
-6 the server cannot be reached; 130 stopped with Ctrl-C."""
+6 the server cannot be reached; 7 access denied, or a quota used up; \
+8 the watched study was cancelled; 130 stopped with Ctrl-C."""
 
 
 def interrupted(also: str = "") -> typer.Exit:

@@ -59,9 +59,9 @@ def fit(
     """
     import json
 
+    from blackbox_am.core.devices import resolve_device
     from blackbox_am.fitting import Request
     from blackbox_am.fitting import fit as fit_generator
-    from blackbox_am.studies.local import resolve_device
 
     request = Request(
         kind, images, out, size, minutes, components, licence, seed, resolve_device(device)

@@ -27,8 +27,9 @@ Server = Annotated[
 _TARGET = typer.Option(
     "--target",
     "-t",
-    help="A unit to maximise, such as `head:3` or "
-    "`layer2.0.conv1:7@center`. Repeat the option to search several units at once.",
+    help="A unit to maximise, such as `head:3` or `layer2.0.conv1:7@center`, or an expression of "
+    "units, measures and objectives, such as `head:3 - 0.5*head:5` or `mean(head:1, head:2)`. "
+    "Repeat the option to search several targets at once.",
 )
 Targets = Annotated[list[str], _TARGET]
 Penalties = Annotated[

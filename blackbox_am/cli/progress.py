@@ -34,6 +34,7 @@ _COLOURS = {
     StudyState.SUCCEEDED: "green",
     StudyState.FAILED: "red",
     StudyState.CANCELLED: "magenta",
+    StudyState.UNKNOWN: "dim",
 }
 
 _PURPOSES = {

@@ -84,7 +84,7 @@ def best_plain(best: Sequence[Best]) -> list[dict[str, Any]]:
 def progress_plain(progress: StudyProgress) -> dict[str, Any]:
     """A study's progress for JSON."""
     return {
-        "study": progress.study_id,
+        "study_id": progress.study_id,
         "state": progress.state.value,
         "stop_reason": progress.stop_reason.value,
         "message": progress.message,

@@ -102,6 +102,10 @@ def run(
     from blackbox_am.studies.local import maximise
     from blackbox_am.studies.walking import units_of_layers
 
+    if picture is not None:
+        from blackbox_am.plots.saving import check_ending
+
+        check_ending(picture)  # before the search, not after it
     catalogue = catalogue_of(config)
     targets = list(target or ())
     if layers is not None:

@@ -29,6 +29,34 @@ def serve(
     device: Annotated[
         str | None, typer.Option("--device", help="Device of the computation: cpu, cuda, or auto.")
     ] = None,
+    tls_certificate: Annotated[
+        str | None,
+        typer.Option("--tls-certificate", help="File with the server's certificate (PEM)."),
+    ] = None,
+    tls_key: Annotated[
+        str | None, typer.Option("--tls-key", help="File with the key of the certificate (PEM).")
+    ] = None,
+    tls_client_ca: Annotated[
+        str | None,
+        typer.Option(
+            "--tls-client-ca",
+            help="File with the authorities (PEM) that must have signed a client's certificate.",
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option(
+            "--insecure",
+            help="Let other machines reach a server without encryption or tokens. Everybody who "
+            "reaches it can then read, change and delete every study.",
+        ),
+    ] = False,
+    audit_log: Annotated[
+        Path | None,
+        typer.Option(
+            "--audit-log", help="Add a line of JSON to this file for each change and refused call."
+        ),
+    ] = None,
     ready_file: Annotated[
         Path | None,
         typer.Option(
@@ -40,12 +68,22 @@ def serve(
 
     Without --config the server offers the small models of the package. The store contains
     every measurement: running studies continue when the server starts again. Ctrl-C or
-    SIGTERM stops the server cleanly. Options override the file. An example of the file:
+    SIGTERM stops the server cleanly. Options override the file.
+
+    A server that other machines reach needs TLS and tokens (`blackbox-am token create`). Its
+    certificate files can be replaced while it runs. An example of the file:
 
         [server]
         address = "0.0.0.0:50051"
         store = "studies.sqlite3"
         workers = 4
+        tls_certificate = "/etc/blackbox-am/server.pem"
+        tls_key = "/etc/blackbox-am/server.key"
+        audit_log = "audit.jsonl"
+
+        [quotas.default]             # of each caller with a token
+        studies = 100
+        requests_per_second = 50
 
         [oracles.my_model]
         kind = "remote"
@@ -75,21 +113,26 @@ def serve(
         "store": store,
         "workers": workers,
         "device": device,
+        "insecure": insecure or None,
+        "audit_log": audit_log,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     base = service.Config() if config is None else service.load_config(config)
+    files = {"certificate": tls_certificate, "key": tls_key, "client_ca": tls_client_ca}
+    given_files = {name: value for name, value in files.items() if value is not None}
+    chosen["tls"] = dataclasses.replace(base.tls, **given_files)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
     def ready(listening: str) -> None:
         err.print(f"listening on {listening}; stop with Ctrl-C", markup=False, highlight=False)
         if ready_file is not None:
-            _write_at_once(ready_file, listening)
+            write_at_once(ready_file, listening)
 
     service.serve(dataclasses.replace(base, **chosen), ready=ready)
     err.print("stopped; running studies continue at the next start")
 
 
-def _write_at_once(path: Path, text: str) -> None:
+def write_at_once(path: Path, text: str) -> None:
     """Write the file atomically, so that a waiting process never reads an incomplete file."""
     part = path.with_name(path.name + ".part")
     part.write_text(text + "\n", "utf-8")

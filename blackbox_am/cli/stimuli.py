@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from blackbox_am.cli import options
+from blackbox_am.cli.connecting import connect, secured
 from blackbox_am.cli.console import err, wrote
-from blackbox_am.client import Client, connect
+from blackbox_am.client import Client
 from blackbox_am.core.interpolation import interpolate as between
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidInput, NotFound, did_you_mean
@@ -73,6 +74,7 @@ class _Source(Protocol):
     def render(self, latents: Array, target: int, on_rows: OnRows) -> Array: ...
 
 
+@secured
 def sample(
     generator: Generator,
     n: Annotated[int, typer.Option("--n", "-n", min=1, max=2**16, help="Number of stimuli.")] = 64,
@@ -100,6 +102,7 @@ def sample(
         _write(source, latents, target, out, columns, latents_out)
 
 
+@secured
 def interpolate(
     generator: Generator,
     steps: Annotated[

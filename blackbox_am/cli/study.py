@@ -13,12 +13,13 @@ from rich.text import Text
 
 from blackbox_am.cli import options
 from blackbox_am.cli.background import iterate
+from blackbox_am.cli.connecting import connect, secured
 from blackbox_am.cli.console import err, out, plain, wrote
-from blackbox_am.cli.failures import INTERRUPTED
+from blackbox_am.cli.failures import CANCELLED, INTERRUPTED
 from blackbox_am.cli.options import DEFAULT_SERVER
 from blackbox_am.cli.progress import StudyView, score_text, state_text, study_view, wanted
 from blackbox_am.cli.results import best_plain, best_table, progress_plain, save_montage
-from blackbox_am.client import Client, Study, connect
+from blackbox_am.client import Client, Study
 from blackbox_am.core.penalties import read_penalties
 from blackbox_am.core.types import LayerInfo, StudyProgress, StudyState
 from blackbox_am.errors import BlackboxError, InvalidInput, did_you_mean
@@ -33,6 +34,7 @@ StudyId = Annotated[str, typer.Argument(metavar="STUDY", help="The study's id.")
 
 
 @app.command()
+@secured
 def create(
     targets: options.Targets,
     server: options.Server = DEFAULT_SERVER,
@@ -106,12 +108,13 @@ def create(
         if dry_run:
             err.print("the request is fine; nothing was created")
             return
-        plain(json.dumps({"study": study.id}) if as_json else study.id)
+        plain(json.dumps({"study_id": study.id}) if as_json else study.id)
         if watch_it:
             _watch(study, server)
 
 
 @app.command("list")
+@secured
 def list_studies(
     server: options.Server = DEFAULT_SERVER,
     states: Annotated[
@@ -145,6 +148,7 @@ def list_studies(
 
 
 @app.command()
+@secured
 def show(
     study: StudyId, server: options.Server = DEFAULT_SERVER, as_json: options.AsJson = False
 ) -> None:
@@ -154,6 +158,7 @@ def show(
 
 
 @app.command()
+@secured
 def watch(study: StudyId, server: options.Server = DEFAULT_SERVER) -> None:
     """Watch a study until it ends. Ctrl-C ends only the display; the study continues."""
     with connect(server) as client:
@@ -161,6 +166,7 @@ def watch(study: StudyId, server: options.Server = DEFAULT_SERVER) -> None:
 
 
 @app.command()
+@secured
 def best(
     study: StudyId,
     server: options.Server = DEFAULT_SERVER,
@@ -183,6 +189,7 @@ def best(
 
 
 @app.command()
+@secured
 def pause(
     study: StudyId, server: options.Server = DEFAULT_SERVER, as_json: options.AsJson = False
 ) -> None:
@@ -192,6 +199,7 @@ def pause(
 
 
 @app.command()
+@secured
 def resume(
     study: StudyId, server: options.Server = DEFAULT_SERVER, as_json: options.AsJson = False
 ) -> None:
@@ -201,6 +209,7 @@ def resume(
 
 
 @app.command()
+@secured
 def cancel(
     study: StudyId, server: options.Server = DEFAULT_SERVER, as_json: options.AsJson = False
 ) -> None:
@@ -210,6 +219,7 @@ def cancel(
 
 
 @app.command()
+@secured
 def extend(
     study: StudyId,
     queries: Annotated[
@@ -230,6 +240,7 @@ def extend(
 
 
 @app.command()
+@secured
 def delete(
     study: StudyId,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -250,6 +261,13 @@ def delete(
 def _watch(study: Study, server: str) -> None:
     """Shows the study until it ends. Raises an error if the study failed."""
     progress: StudyProgress | None = None
+    if study.spec().oracle is None:
+        err.print(
+            f"Clients measure study {study.id}: it waits until one of them asks for candidates and "
+            "tells scores. Ctrl-C ends this display.",
+            markup=False,
+            soft_wrap=True,
+        )
     try:
         with StudyView(out) as view:
             for progress in iterate(study.follow(min_interval=0.25)):
@@ -265,6 +283,8 @@ def _watch(study: Study, server: str) -> None:
         raise typer.Exit(INTERRUPTED) from None
     if progress is not None and progress.state is StudyState.FAILED:
         raise BlackboxError(f"study {study.id} failed: {progress.message}")
+    if progress is not None and progress.state is StudyState.CANCELLED:
+        raise typer.Exit(CANCELLED)
 
 
 def _show(progress: StudyProgress, as_json: bool) -> None:
@@ -284,7 +304,7 @@ def _layers(client: Client, study: Study) -> Sequence[LayerInfo]:
 
 
 def _state(text: str) -> StudyState:
-    known = [state.value for state in StudyState]
+    known = [state.value for state in StudyState if state is not StudyState.UNKNOWN]
     if text not in known:
         raise InvalidInput(f"no state is called {text!r}{did_you_mean(text, known)}")
     return StudyState(text)

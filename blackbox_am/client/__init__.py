@@ -15,8 +15,9 @@ imports neither torch nor the server.
 from blackbox_am.client.candidates import Candidates, TellResult
 from blackbox_am.client.client import Client, connect
 from blackbox_am.client.group import Group, GroupMember, GroupProgress
-from blackbox_am.client.server_info import Probe, ServerInfo
+from blackbox_am.client.server_info import Probe, ServerInfo, TopImage
 from blackbox_am.client.study import Study
+from blackbox_am.core.certificates import Tls
 from blackbox_am.core.listings import (
     GeneratorListing,
     MeasureListing,
@@ -64,5 +65,7 @@ __all__ = [
     "Study",
     "StudyEvent",
     "TellResult",
+    "Tls",
+    "TopImage",
     "connect",
 ]

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from blackbox_am.client import rendering
 from blackbox_am.client.connection import SEND_BYTES, Connection
-from blackbox_am.client.server_info import Probe, ServerInfo, server
+from blackbox_am.client.server_info import Probe, ServerInfo, TopImage, server
 from blackbox_am.core.listings import (
     GeneratorListing,
     MeasureListing,
@@ -182,6 +182,40 @@ class Catalog:
             answer = self._connection.call(self._connection.oracles.Observe, request)
             pieces.append(tensors.from_proto(answer.activations, field="activations"))
         return np.concatenate(pieces)
+
+    def top_images(
+        self, oracle: str, unit: str, n: int = 9, *, images: str = "shipped", rows: int = 200
+    ) -> list[TopImage]:
+        """The natural images that excite a unit most, the most exciting first.
+
+        The oracle observes the images once for all units of a layer; the server remembers its
+        answers.
+
+        Args:
+            oracle: a registered oracle.
+            unit: address of a unit.
+            n: largest number of images, 1 to 100.
+            images: name of a set of images of the server.
+            rows: largest number of images to observe, evenly spaced in the set.
+
+        Raises:
+            NotFound: for an unknown oracle or set of images.
+            UnknownUnit: for a unit that the oracle lacks.
+            ShapeMismatch: if the images cannot become stimuli of the oracle.
+            OracleError: if the oracle fails.
+        """
+        request = catalog_pb.GetTopImagesRequest(
+            oracle=oracle, unit=unit, images=images, count=n, rows=rows
+        )
+        answer = self._connection.call(self._connection.catalog.GetTopImages, request)
+        return [
+            TopImage(
+                message.image,
+                message.activation,
+                tensors.from_proto(message.stimulus, field="stimulus").copy(),
+            )
+            for message in answer.images
+        ]
 
     def sample(self, generator: str, n: int, *, seed: int = 0) -> NDArray[Any]:
         """Latents (n, D) from a generator's prior: float32, or int64 codes.

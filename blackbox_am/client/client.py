@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from blackbox_am.client.group import Group, GroupProgress
 from blackbox_am.client.group import from_message as group_from_message
 from blackbox_am.client.specs import study_message
 from blackbox_am.client.study import Study
+from blackbox_am.core.certificates import Tls
 from blackbox_am.core.spec import (
     CriterionSpec,
     GeneratorSpec,
@@ -28,18 +30,28 @@ from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec
 from blackbox_am.core.types import StudyProgress, StudyState
 from blackbox_am.rpc import names, pages, progress, specs
 from blackbox_am.rpc.api import check_version
+from blackbox_am.rpc.channels import tls_of
 from blackbox_am.v1 import group_service_pb2 as group_pb
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
 
 def connect(
-    target: str = "localhost:50051", *, timeout: float = 30.0, client_id: str | None = None
+    target: str = "localhost:50051",
+    *,
+    token: str | None = None,
+    tls: bool | str | Path | Tls = False,
+    timeout: float = 30.0,
+    client_id: str | None = None,
 ) -> Client:
     """A client of the server at `target`, which must be running.
 
     Args:
         target: address of the server, `host:port`.
+        token: the secret that says who calls, as `blackbox-am token create` printed it; None for a
+            server without tokens. Without TLS it is sent to this machine only.
+        tls: whether the connection is encrypted: True trusts the public authorities, a file the
+            authorities in it (PEM), and `Tls` also has this client's own certificate.
         timeout: seconds; time limit of each call.
         client_id: name of this client for leases, such as `rig-2`; no other client may have it at
             the same time. A client that restarts under the same name gets its own leased candidates
@@ -47,10 +59,13 @@ def connect(
             for an anonymous client.
 
     Raises:
-        ServerUnavailable: if no server answers at this address.
+        ServerUnavailable: if no server answers at this address, or not with this encryption.
+        Unauthenticated: if the server wants a token, or does not know this one.
+        InvalidInput: for a token that cannot be sent safely, and for files that are not
+            certificates.
         Unsupported: if the server has another version of the API.
     """
-    client = Client(Connection(target, timeout, client_id))
+    client = Client(Connection(target, timeout, client_id, token=token, tls=tls_of(tls)))
     try:
         check_version(client.server_info().api_version, target)
     except BaseException:

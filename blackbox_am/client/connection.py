@@ -10,9 +10,9 @@ import grpc
 from numpy.typing import NDArray
 
 from blackbox_am.client.names import ClientName
-from blackbox_am.core.addresses import grpc_proxy_options
-from blackbox_am.errors import ServerUnavailable
-from blackbox_am.rpc import observing
+from blackbox_am.core.certificates import Tls
+from blackbox_am.errors import BlackboxError, ServerUnavailable
+from blackbox_am.rpc import channels, observing
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import oracle_service_pb2 as pb
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceStub
@@ -21,7 +21,7 @@ from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceStub
 from blackbox_am.v1.study_service_pb2_grpc import StudyServiceStub
 
 FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 1.0
 """Seconds between attempts to reach an unavailable server."""
 SEND_BYTES = 3 * 2**20
 """Largest size of a request in bytes; larger requests are split, so that any server accepts
@@ -33,7 +33,7 @@ _OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 )
@@ -42,6 +42,12 @@ _OPTIONS = (
 class Connection:
     """A channel and its stubs.
 
+    Args:
+        target, timeout: as below.
+        client_id: name of the client; None for a name of its own.
+        token: sent with each call.
+        tls: how the connection is encrypted; None for no encryption.
+
     Attributes:
         target: the server's address.
         timeout: seconds that a call may take.
@@ -49,12 +55,20 @@ class Connection:
         studies, groups, oracles, catalog: the services.
     """
 
-    def __init__(self, target: str, timeout: float, client_id: str | None = None) -> None:
+    def __init__(
+        self,
+        target: str,
+        timeout: float,
+        client_id: str | None = None,
+        *,
+        token: str | None = None,
+        tls: Tls | None = None,
+    ) -> None:
         self.target = target
         self.timeout = timeout
+        self._tls = tls
+        self._channel = channels.channel(target, tls, token, _OPTIONS)
         self.name = ClientName(client_id)
-        options = [*_OPTIONS, *grpc_proxy_options(target)]
-        self._channel = grpc.insecure_channel(target, options=options)
         self.studies = StudyServiceStub(self._channel)
         self.groups = GroupServiceStub(self._channel)
         self.oracles = OracleServiceStub(self._channel)
@@ -69,7 +83,7 @@ class Connection:
         try:
             return method(request, timeout=self.timeout)
         except grpc.RpcError as error:
-            raise from_rpc_error(error, self.target) from error
+            raise self._problem(error) from error
 
     def persist(self, method: Callable[..., Any], request: Any, seconds: float) -> Any:
         """Make one unary call, and repeat it while the server is unavailable; only for repeatable
@@ -100,6 +114,13 @@ class Connection:
             return observing.incoming(observing.method(self._channel)(parts, timeout=self.timeout))
         except grpc.RpcError as error:
             raise from_rpc_error(error, self.target) from error
+
+    def _problem(self, error: grpc.RpcError) -> BlackboxError:
+        problem = from_rpc_error(error, self.target)
+        meaning = channels.meaning(str(error.details() or ""), self._tls)
+        if isinstance(problem, ServerUnavailable) and meaning:
+            return ServerUnavailable(f"cannot talk to {self.target}: {meaning}")
+        return problem
 
     def close(self) -> None:
         """Close the channel."""

@@ -51,6 +51,7 @@ class GroupProgress:
         labels: the labels from its creation.
         unfinished: the action that is being applied to the members one after another, such as
             `create`.
+        owner: on a server with tokens, the name of the caller to whom the group belongs.
     """
 
     group_id: str
@@ -58,6 +59,7 @@ class GroupProgress:
     members: tuple[GroupMember, ...]
     labels: dict[str, str]
     unfinished: str
+    owner: str = ""
 
 
 class Group:
@@ -184,6 +186,7 @@ def from_message(message: pb.Group) -> GroupProgress:
         tuple(_member(member) for member in message.members),
         dict(message.labels),
         message.unfinished,
+        message.owner,
     )
 
 

@@ -71,6 +71,21 @@ class Probe:
     rows_per_second: float
 
 
+@dataclass(frozen=True)
+class TopImage:
+    """A natural image and the activation of a unit for it.
+
+    Attributes:
+        image: number of the image among the observed ones, from 0.
+        activation: of the unit.
+        stimulus: (*stimulus,) uint8.
+    """
+
+    image: int
+    activation: float
+    stimulus: NDArray[Any]
+
+
 def server(message: pb.GetServerInfoResponse) -> ServerInfo:
     """The server in `message`."""
     return ServerInfo(

@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from blackbox_am.core.expressions import objective
 from blackbox_am.core.penalties import penalised
 from blackbox_am.core.spec import (
     MAX_QUERIES,
@@ -17,7 +18,6 @@ from blackbox_am.core.spec import (
     SpaceSpec,
     StudySpec,
     from_plain,
-    objective,
     start_spec,
     to_plain,
 )

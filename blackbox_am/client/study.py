@@ -5,26 +5,24 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from blackbox_am.client import watching
+from blackbox_am.client import measuring, watching
 from blackbox_am.client.candidates import Candidates, TellResult, from_proto
-from blackbox_am.client.connection import SEND_BYTES, Connection
+from blackbox_am.client.connection import Connection
 from blackbox_am.client.specs import extension
 from blackbox_am.core import candidate_ids
 from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.study_events import StudyEvent
 from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
-from blackbox_am.errors import ShapeMismatch
+from blackbox_am.errors import StudyClosed
 from blackbox_am.rpc import names, pages, progress, specs, tensors, times
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
-ID_BYTES = 16
-"""Largest size in bytes of one candidate's id in a request."""
 LARGEST_NUMBER = 2**31 - 1
 """Largest value of a 32-bit field."""
 SHORTEST_WAIT_SECONDS = 0.05
@@ -67,8 +65,8 @@ class Study:
         """The fingerprints of the oracle and of the generator at the beginning of the study: 32
         hexadecimal digits each; empty for a model that clients evaluate.
         """
-        message = self._get()
-        return message.oracle_fingerprint, message.generator_fingerprint
+        found = self._get()
+        return found.oracle_fingerprint, found.generator_fingerprint
 
     def watch(
         self,
@@ -142,7 +140,12 @@ class Study:
         return now
 
     def best(
-        self, stimuli: bool = False, *, targets: Sequence[int] = (), dtype: str = "uint8"
+        self,
+        stimuli: bool = False,
+        *,
+        targets: Sequence[int] = (),
+        dtype: str = "uint8",
+        generation: int | None = None,
     ) -> list[Best]:
         """The best candidate of each target that has one, with its stimulus if requested.
 
@@ -150,9 +153,10 @@ class Study:
             stimuli: whether to render each stimulus.
             targets: only these targets; all if empty.
             dtype: dtype of the stimuli: `uint8` (0..255), or `float32` (0..1), which is exact.
+            generation: the best when this generation was closed, without `values`; now if None.
 
         Raises:
-            InvalidInput: if the study has no generator for stimuli, or if a target is unknown.
+            InvalidInput: if the study has no generator, or if a target is unknown.
         """
         number = tensors.stimulus_dtype(dtype)
 
@@ -163,6 +167,7 @@ class Study:
                 stimulus_dtype=number,
                 targets=targets,
                 page_token=token,
+                generation=generation,
             )
             answer = self._connection.call(self._stub.GetBest, request)
             return answer.best, answer.next_page_token
@@ -267,10 +272,10 @@ class Study:
             ServerUnavailable: if the server became unavailable and did not come back in time.
         """
         ids = candidates.ids if isinstance(candidates, Candidates) else tuple(candidates)
-        array = _measured(values, len(ids))
+        array = measuring.measured(values, len(ids))
         told = [
             self._tell(ids[piece], array[piece], all_units, reconnect_seconds)
-            for piece in _pieces(ids, array.nbytes // max(len(ids), 1))
+            for piece in measuring.pieces(len(ids), array.nbytes // max(len(ids), 1))
         ]
         return TellResult(
             sum(t.accepted for t in told),
@@ -280,6 +285,35 @@ class Study:
             told[-1].generation,
             told[-1].sequence,
         )
+
+    def ask_tell(
+        self,
+        model: measuring.Model,
+        n: int = 0,
+        *,
+        stimuli: bool = False,
+        dtype: str = "uint8",
+        lease: float = 60.0,
+    ) -> StudyProgress:
+        """Measures candidates with a function until the study ends.
+
+        Args:
+            model: called with the latents (N, D) or the stimuli (N, *stimulus) of N candidates;
+                returns the measurements, as `values` of `tell`. Its errors end the loop.
+            n, stimuli, dtype, lease: as in `ask`.
+
+        Returns:
+            The final progress.
+
+        Raises:
+            ShapeMismatch: if the model returns another number of measurements; none are sent.
+            BlackboxError: as `ask` and `tell`.
+        """
+        while not (found := self.ask(n, stimuli=stimuli, dtype=dtype, lease=lease)).done:
+            values = model(found.latents if found.stimuli is None else found.stimuli)
+            with suppress(StudyClosed):  # the study ended meanwhile
+                self.tell(found, values)
+        return self.progress()
 
     def units(self) -> list[str]:
         """All units of the targets, each once, in the order of `all_units`."""
@@ -345,9 +379,8 @@ class Study:
         self._connection.call(self._stub.DeleteStudy, pb.DeleteStudyRequest(name=self._name))
 
     def _get(self) -> study_pb2.Study:
-        request = pb.GetStudyRequest(name=self._name)
-        study: study_pb2.Study = self._connection.call(self._stub.GetStudy, request).study
-        return study
+        found = self._connection.call(self._stub.GetStudy, pb.GetStudyRequest(name=self._name))
+        return cast("study_pb2.Study", found.study)
 
     def _steer(self, method: Any, request: Any) -> StudyProgress:
         return progress.progress_from_proto(self._connection.call(method, request).study)
@@ -365,25 +398,3 @@ class Study:
             self._stub.Tell, request, reconnect_seconds
         )
         return told
-
-
-def _measured(values: ArrayLike, rows: int) -> NDArray[Any]:
-    array = np.asarray(values)
-    if array.dtype.kind in "iub" or not array.size:
-        array = array.astype(np.float64)
-    if array.dtype.kind != "f" or array.ndim not in (1, 2) or len(array) != rows:
-        raise ShapeMismatch(
-            f"values: expected one number, or one row of numbers, for each of {rows} candidates, "
-            f"got {array.dtype} of shape {array.shape}",
-            field="values",
-        )
-    return array if array.dtype.name in ("float32", "float64") else array.astype(np.float32)
-
-
-def _pieces(ids: Sequence[int], row_bytes: int) -> Iterator[slice]:
-    """Slices of the candidates, each of which fits into a message; one empty slice without
-    candidates.
-    """
-    rows = max(1, SEND_BYTES // (ID_BYTES + row_bytes))
-    for start in range(0, max(len(ids), 1), rows):
-        yield slice(start, start + rows)

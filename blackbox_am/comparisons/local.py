@@ -20,6 +20,7 @@ from blackbox_am.comparisons.problem import ComparisonSpec, MethodSpec, spec_of
 from blackbox_am.comparisons.results import ComparisonResult
 from blackbox_am.comparisons.run import Compared, collected, plan_of, run
 from blackbox_am.comparisons.saving import write_all
+from blackbox_am.core.devices import resolve_device
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import to_plain
@@ -106,7 +107,7 @@ def compare(
         ModelChanged: if `out` has studies of this comparison with another model or generator.
         OracleError: if the model fails at the natural images or random latents.
     """
-    catalogue, device = catalogue or Catalogue.default(), local.resolve_device(device)
+    catalogue, device = catalogue or Catalogue.default(), resolve_device(device)
     maker = generator_of(generator, catalogue)
     model = oracle_of(oracle, maker, catalogue, device)
     given = None if isinstance(baseline, str) and not baseline else baseline
@@ -220,7 +221,7 @@ def models_of(
         NotFound: for a name that is not in the catalogue; the message lists similar names.
         InvalidSpec, ShapeMismatch: for natural images that cannot become stimuli.
     """
-    device = local.resolve_device(device)
+    device = resolve_device(device)
     maker = catalogue.generator(spec.generator)
     return Models(
         oracle or catalogue.oracle(spec.oracle),

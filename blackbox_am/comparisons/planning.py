@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.comparisons.problem import BACKWARD, FORWARD, ComparisonSpec, MethodSpec
 from blackbox_am.comparisons.results import Method
+from blackbox_am.core.expressions import objective
 from blackbox_am.core.spec import (
     ArrayData,
     BaselineSpec,
@@ -28,7 +29,6 @@ from blackbox_am.core.spec import (
     OptimizerSpec,
     StartSpec,
     StudySpec,
-    objective,
     to_plain,
 )
 from blackbox_am.core.transform_spec import TransformsSpec

@@ -12,6 +12,7 @@ import msgspec
 from blackbox_am.errors import did_you_mean
 
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
+_BEGINS = re.compile(r"(\w+)(?::| must) ")
 _STEP = re.compile(r"[^.\[\]]+|\[\.\.\.\]|\[\d+\]")
 _EXPECTED = re.compile(r"Expected `([^`]+)`(?: of length)?(?: (>=|<=|>|<|==) ([^\s,]+))?")
 _LENGTH = " of length"
@@ -55,6 +56,9 @@ def explain(spec_type: type, plain: Any, message: str) -> tuple[str, str]:
         return f"{path}: {value!r} is none of its values{did_you_mean(str(value), known)}", path
     if text.startswith("Expected"):
         return f"{_named(path)}: expected {_wanted(text)}, got {_shown(plain, path)}", path
+    begins = _BEGINS.match(text)
+    if not path and begins and begins[1] in getattr(spec_type, "__struct_fields__", ()):
+        path = begins[1]  # a sentence of the specification itself about one of its fields
     return (f"{path}: {text}" if path and not text.startswith(path) else text), path
 
 

@@ -66,6 +66,8 @@ class GeneratorListing:
         problem: reason why it cannot be built; empty if it can.
         licence: licence of the weights; empty if there are no weights or if the licence is unknown.
         targets: number of targets with different inputs; None if the generator has no inputs.
+        columns: for a generator of table rows, its columns as plain data: the attributes of
+            `core.columns.Column` that are not defaults, and `name`.
     """
 
     name: str
@@ -77,6 +79,7 @@ class GeneratorListing:
     problem: str = ""
     licence: str = ""
     targets: int | None = None
+    columns: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from blackbox_am.core.expressions import objective
 from blackbox_am.core.parameters import read_setting
 from blackbox_am.core.quantities import MeasureName, parse_quantity
-from blackbox_am.core.spec import ObjectiveSpec, objective
+from blackbox_am.core.spec import ObjectiveSpec
 from blackbox_am.errors import InvalidSpec
 
 _TERM = r" [-+] (?:\d[\d.e+-]*\*)?(?:stimulus|latent)\.[a-z][a-z0-9_]*"

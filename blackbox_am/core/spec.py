@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from blackbox_am.core import tensors
 from blackbox_am.core.explaining import explain
-from blackbox_am.core.quantities import parse_quantity
 from blackbox_am.core.transform_spec import TransformsSpec
 from blackbox_am.errors import InvalidSpec
 
@@ -298,7 +297,9 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.targets) <= MAX_TARGETS:
-            raise ValueError(f"targets must be 1 to {MAX_TARGETS} objectives, got none or too many")
+            raise ValueError(
+                f"targets must be 1 to {MAX_TARGETS} objectives, got {len(self.targets)}"
+            )
         if (self.generator is None) == (self.space is None):
             raise ValueError("name a generator or a space, one of the two")
         if len(self.criteria) not in (0, 1, len(self.targets)):
@@ -316,17 +317,6 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
                 "transforms: stimuli are transformed where the oracle is asked, and clients "
                 "evaluate this study; leave the transforms out, and transform on your side"
             )
-
-
-def objective(target: str | ObjectiveSpec) -> ObjectiveSpec:
-    """An objective from its short form: the address of a unit, or the name of a measure.
-
-    Raises:
-        InvalidInput: if the address is not in the grammar.
-    """
-    if isinstance(target, ObjectiveSpec):
-        return target
-    return ObjectiveSpec("mean", quantities=(str(parse_quantity(target)),))
 
 
 def start_spec(start: str | NDArray[Any] | None) -> StartSpec | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from blackbox_am.core.artifacts import Artifacts
 from blackbox_am.core.groups import GroupJournals
 from blackbox_am.core.leases import Calls, Leases
+from blackbox_am.core.principals import Claims, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class IndexedStudy:
         owner: name of the process that holds the lease; empty if none does.
         damage: what is wrong with a damaged row, whose other fields are then unknown; empty if the
             row is sound.
+        principal: the caller to whom the study belongs; empty if nobody claimed the study.
     """
 
     study_id: str
@@ -98,6 +100,7 @@ class IndexedStudy:
     body: bytes
     owner: str = ""
     damage: str = ""
+    principal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +140,16 @@ class Store(ABC):
         calls: calls between the processes that share the store.
         artifacts: large values.
         groups: journals of groups of studies.
+        tokens: the tokens of callers.
+        claims: what belongs to which caller.
     """
 
     leases: Leases
     calls: Calls
     artifacts: Artifacts
     groups: GroupJournals
+    tokens: Tokens
+    claims: Claims
 
     @abstractmethod
     def append(
@@ -192,6 +199,27 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def places(self, study_id: str, kinds: Collection[str], *, excluded: bool = False) -> list[int]:
+        """The sequence numbers of the events of these kinds, in order, without reading the events.
+
+        Args:
+            study_id: the study.
+            kinds: the kinds.
+            excluded: whether to find the events of all other kinds instead.
+
+        Raises:
+            NotFound: if the study does not exist.
+        """
+
+    @abstractmethod
+    def read_at(self, study_id: str, sequences: Sequence[int]) -> list[Record]:
+        """The events with these sequence numbers, in order; numbers without an event are left out.
+
+        Raises:
+            StoreCorrupt: if an event is damaged.
+        """
+
+    @abstractmethod
     def delete(self, study_id: str) -> None:
         """Deletes a study, its events, snapshots, notes and lease, and the artifacts to which no
         other study refers.
@@ -217,7 +245,11 @@ class Store(ABC):
 
     @abstractmethod
     def studies(
-        self, after: str = "", limit: int | None = None, states: Collection[str] = ()
+        self,
+        after: str = "",
+        limit: int | None = None,
+        states: Collection[str] = (),
+        principal: str | None = None,
     ) -> list[IndexedStudy]:
         """The index's data about studies, sorted by id.
 
@@ -225,6 +257,7 @@ class Store(ABC):
             after: only ids greater than this.
             limit: how many at most.
             states: only studies in one of these states; studies in all states if empty.
+            principal: only studies that belong to this caller; studies of all if None.
         """
 
     @abstractmethod

@@ -68,6 +68,8 @@ class GenerationClosed(StudyEvent):
             measurement. Never decreases, also if events of generations are left out.
         total_rows: rows measured.
         seconds: duration of the generation.
+        search_rows: rows that the search measured in this and all earlier generations; 0 if the
+            journal is older than this field.
     """
 
     generation: int
@@ -77,6 +79,7 @@ class GenerationClosed(StudyEvent):
     best_so_far: tuple[float, ...]
     total_rows: int
     seconds: float
+    search_rows: int = 0
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ class StudyState(Enum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+    """A state of a later server, which this client does not know."""
 
     @property
     def active(self) -> bool:
@@ -327,6 +329,7 @@ class StudyProgress:
         optimizer: the optimizer that searches, for example the choice of `auto`.
         warning: a warning for the study's owner; often empty.
         spent: account of the oracle's calls.
+        owner: on a server with tokens, the name of the caller to whom the study belongs.
     """
 
     study_id: str
@@ -343,6 +346,7 @@ class StudyProgress:
     optimizer: str = ""
     warning: str = ""
     spent: Accounting = Accounting()
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ _UNQUOTED = re.compile(r"\w[\w\-]*(\.[\w\-]+)*")
 1:2``.
 """
 _LOOSE = re.compile(rf"(?P<layer>.+?){_SUFFIXES}", re.ASCII | re.DOTALL)
+QUANTITY = rf"(?:{_QUOTED}|\w[\w\-]*)(?:\.(?:{_QUOTED}|[\w\-]+))*{_SUFFIXES}"
+"""An address inside an expression (`core.expressions`): names with other characters are quoted."""
 MEASURE = re.compile(r"(?:stimulus|latent)\.[a-z][a-z0-9_]*")
 """Names of measures (`core.quantities`): a layer with such a name is written in quotes."""
 

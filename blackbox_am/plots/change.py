@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from blackbox_am.plots.stimuli import in_unit_interval, is_series
+from blackbox_am.core.stimuli import in_unit_interval, is_series
 from blackbox_am.plots.style import FAINT, SERIES, clean, house_style
 
 _WIDTH = 3.7

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from blackbox_am.plots.stimuli import Numbers
+from blackbox_am.core.stimuli import Numbers
 
 _SVG: Any = {
     "svg.fonttype": "path",  # the reader's machine may lack the font

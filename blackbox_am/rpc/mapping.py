@@ -27,6 +27,7 @@ import msgspec
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from google.protobuf.message import Message
 
+from blackbox_am.core.expressions import objective
 from blackbox_am.core.listings import MeasureListing, OptimizerListing
 from blackbox_am.core.spec import ArrayData, ObjectiveSpec, StartSpec, from_plain, to_plain
 from blackbox_am.core.types import Accounting, StudyProgress
@@ -106,7 +107,7 @@ def _write(message: Message, field: FieldDescriptor, content: Any) -> None:
         items = getattr(message, field.name)
         if field.message_type is not None:
             for item in content:
-                to_message(item, items.add())
+                _write_message(items.add(), field.message_type, item)
         elif field.enum_type is not None:
             items.extend(number(field.enum_type, item) for item in _listed(content))
         else:
@@ -168,6 +169,8 @@ def plain_of(message: Message, kind: type, path: str = "") -> dict[str, Any]:
     Raises:
         InvalidInput: as `from_message`.
     """
+    if kind is ObjectiveSpec and message.expression:  # type: ignore[attr-defined]
+        return _tree_of(message, path)
     places, found = PLACES.get(kind, {}), {}
     for name, hint in _fields_of(kind).items():
         source, field = _place(message, places.get(name, name))
@@ -186,6 +189,24 @@ def plain_of(message: Message, kind: type, path: str = "") -> dict[str, Any]:
         else:
             found[name] = content
     return found
+
+
+def _tree_of(message: Any, path: str) -> dict[str, Any]:
+    """The objective that an expression names, as plain data."""
+    field = f"{path}.expression" if path else "expression"
+    more = [each.name for each, _ in message.ListFields() if each.name != "expression"]
+    if more:
+        raise InvalidSpec(
+            f"expected an expression alone, or the objective's other fields, got both: {more[0]}; "
+            "leave one of them out",
+            field=field,
+        )
+    try:
+        plain: dict[str, Any] = to_plain(objective(message.expression))
+    except InvalidInput as error:
+        error.field = field
+        raise
+    return plain
 
 
 def _read(message: Message, field: FieldDescriptor, hint: Any, path: str) -> Any:
@@ -264,8 +285,8 @@ def _words(enum: EnumDescriptor, numbers: Any) -> list[str]:
 def member(enum: EnumDescriptor, value: int, hint: Any, path: str) -> Any:
     """The meaning of `value`: a member of `hint`, or a word of a `Literal`.
 
-    An unknown number, for example from a newer version, becomes the member `NONE` if the
-    enumeration has it.
+    An unknown number, for example from a newer version, becomes the member `NONE` or `UNKNOWN` if
+    the enumeration has it.
 
     Raises:
         InvalidInput: for an unknown number otherwise.
@@ -277,8 +298,9 @@ def member(enum: EnumDescriptor, value: int, hint: Any, path: str) -> Any:
         return word.lower() or _MISSING
     if word in hint.__members__:
         return hint[word]
-    if "NONE" in hint.__members__:
-        return hint["NONE"]
+    for unknown in ("NONE", "UNKNOWN"):
+        if unknown in hint.__members__:
+            return hint[unknown]
     raise InvalidInput(f"{path}: {enum.name} has no value of number {value}", field=path)
 
 

@@ -27,13 +27,9 @@ def state_to_proto(state: StudyState) -> Any:
     return number(_STATES, state)
 
 
-def state_from_proto(state: int, *, field: str = "state") -> StudyState:
-    """The state with this number.
-
-    Raises:
-        InvalidInput: if no state has this number.
-    """
-    return StudyState(member(_STATES, state, StudyState, field))
+def state_from_proto(state: int) -> StudyState:
+    """The state with this number; `UNKNOWN` if no state has it."""
+    return StudyState(member(_STATES, state, StudyState, "state"))
 
 
 def progress_to_proto(progress: StudyProgress) -> pb.Study:

@@ -66,7 +66,6 @@ RETRY_SECONDS: dict[type[BlackboxError], int] = {
     errors.OracleUnavailable: 5,
     errors.OracleTimeout: 5,
     errors.ServerUnavailable: 1,
-    errors.QuotaExceeded: 60,
 }
 """Seconds after which to retry, for errors without `retry_after`."""
 
@@ -123,6 +122,7 @@ def from_rpc_error(error: grpc.RpcError, address: str = "the server") -> Blackbo
     if found is None:
         found = _from_code(error.code(), str(error.details() or ""), address)
     if status is not None:
+        found.field = _field(status)
         found.retry_after = _retry_after(status)
     return found
 
@@ -130,20 +130,26 @@ def from_rpc_error(error: grpc.RpcError, address: str = "the server") -> Blackbo
 def to_error(status: Status) -> BlackboxError:
     """The error from which `to_status` made `status`."""
     error = _from_status(status) or errors.ServerFailed(status.message)
+    error.field = _field(status)
     error.retry_after = _retry_after(status)
     return error
 
 
 def _from_status(status: Status) -> BlackboxError | None:
-    error_class: type[BlackboxError] | None = None
-    field = ""
     for detail in status.details:
-        info, bad = ErrorInfo(), BadRequest()
-        if detail.Unpack(info) and info.domain == DOMAIN:
-            error_class = _CLASSES.get(info.reason)
-        elif detail.Unpack(bad) and bad.field_violations:
-            field = bad.field_violations[0].field
-    return None if error_class is None else error_class(status.message, field=field)
+        info = ErrorInfo()
+        if detail.Unpack(info) and info.domain == DOMAIN and info.reason in _CLASSES:
+            return _CLASSES[info.reason](status.message)
+    return None
+
+
+def _field(status: Status) -> str:
+    """The path of the wrong field; empty if the server gave none."""
+    for detail in status.details:
+        bad = BadRequest()
+        if detail.Unpack(bad) and bad.field_violations:
+            return str(bad.field_violations[0].field)
+    return ""
 
 
 def _retry_after(status: Status) -> float | None:

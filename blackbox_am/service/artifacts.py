@@ -9,6 +9,7 @@ from functools import partial
 from blackbox_am.errors import InvalidInput
 from blackbox_am.rpc import chunks
 from blackbox_am.rpc.chunks import Joiner
+from blackbox_am.service.auth.principals import caller
 from blackbox_am.service.backend import Backend, Pool
 from blackbox_am.v1 import study_service_pb2 as pb
 from blackbox_am.v1.tensor_pb2 import Chunk
@@ -24,11 +25,14 @@ async def write(
 
     Raises:
         InvalidInput: for damaged, missing or too many chunks.
+        QuotaExceeded: if the caller may not store so many bytes.
     """
     joiner: Joiner | None = None
     async for request in requests:
         if joiner is None:
-            joiner = Joiner(request.chunk.total_size)
+            size = request.chunk.total_size
+            await backend.in_thread(partial(backend.authority.quotas.artifact, size))
+            joiner = Joiner(size)
         joiner.add(request.chunk)
     if joiner is None:
         raise InvalidInput(
@@ -36,7 +40,7 @@ async def write(
         )
     # All chunks are received first, so that the database does not wait for a slow caller.
     whole = bytes(joiner.result())
-    digest = await backend.in_thread(lambda: backend.store.artifacts.put(whole), Pool.CONTROL)
+    digest = await backend.in_thread(partial(_put, backend, whole), Pool.CONTROL)
     return pb.WriteArtifactResponse(name=PREFIX + digest, digest=digest, size=len(whole))
 
 
@@ -63,6 +67,14 @@ async def read(
         offset += len(data)
         if offset >= total:
             return
+
+
+def _put(backend: Backend, whole: bytes) -> str:
+    digest = backend.store.artifacts.put(whole)
+    principal = caller()
+    if principal is not None:
+        backend.store.claims.wrote(digest, principal.name)
+    return digest
 
 
 def digest_of(name: str) -> str:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 
 from blackbox_am.catalogue import Images
+from blackbox_am.core.devices import resolve_device
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import StudySpec
 from blackbox_am.errors import InvalidInput, ServerUnavailable
+from blackbox_am.service.auth.authority import Authority
 from blackbox_am.service.changes import Changes
 from blackbox_am.service.config import Config
 from blackbox_am.service.peers import Handler, Peers
@@ -25,7 +29,6 @@ from blackbox_am.service.workers import Workers
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import equipment
 from blackbox_am.studies.inputs import baseline_images, study_generator
-from blackbox_am.studies.local import resolve_device
 from blackbox_am.studies.ownership import Owner, process_name
 
 T = TypeVar("T")
@@ -64,15 +67,17 @@ class Backend:
         workers: threads that evaluate studies with an oracle.
         peers: the other servers on the store.
         changes: notifications for waiting tasks.
+        authority: decides who may do what.
 
     Raises:
-        StoreError: if the store cannot be opened.
+        StoreError: if the store or the audit log cannot be opened.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.device = resolve_device(config.device)
         self.store = SQLStore(config.store)
+        self.authority = Authority(self.store, config.quotas, config.audit_log)
         self.changes = Changes(asyncio.get_running_loop())
         equip = equipment.by_spec(self.generator_of, self.oracle)
         owner = Owner(self.store, process_name("server"))
@@ -103,8 +108,11 @@ class Backend:
         self._handler = handler
 
     async def in_thread(self, function: Callable[[], T], pool: Pool = Pool.READS) -> T:
-        """Calls `function` in a thread of `pool`; returns its result or raises its error."""
-        return await asyncio.get_running_loop().run_in_executor(self._pools[pool], function)
+        """Calls `function` in a thread of `pool`, for the caller of the current task; returns its
+        result or raises its error.
+        """
+        run = partial(contextvars.copy_context().run, function)
+        return await asyncio.get_running_loop().run_in_executor(self._pools[pool], run)
 
     def generator(self, name: str) -> Generator:
         """The generator with this name, on the server's device.
@@ -176,6 +184,7 @@ class Backend:
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
         self.registry.close()
+        self.authority.close()
         self.store.close()
 
 

@@ -11,7 +11,6 @@ answer, or a study with a slow optimizer does not block readers.
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
@@ -19,12 +18,11 @@ from typing import Any, Protocol
 import grpc
 from google.protobuf.message_factory import GetMessageClass
 
-from blackbox_am.errors import BlackboxError, NotOwner
-from blackbox_am.rpc import names, status
+from blackbox_am.errors import NotOwner
+from blackbox_am.rpc import names
+from blackbox_am.service.aborting import abort
 from blackbox_am.service.backend import Backend, Pool
 from blackbox_am.v1 import study_service_pb2
-
-log = logging.getLogger(__name__)
 
 CARRIES = 5
 """Number of times that a call is sent to an owner that has gone before it is answered here."""
@@ -110,7 +108,7 @@ def streaming(method: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Any:
                 async for response in responses:
                     yield response
         except Exception as error:  # noqa: BLE001  # the last one that can answer
-            await _abort(context, method.__name__, error)
+            await abort(context, method.__name__, error)
 
     return answer
 
@@ -123,7 +121,7 @@ def receiving(method: Callable[[Any, Any], Awaitable[Any]]) -> Any:
         try:
             return await method(servicer, requests)
         except Exception as error:  # noqa: BLE001  # the last one that can answer
-            await _abort(context, method.__name__, error)
+            await abort(context, method.__name__, error)
 
     return answer
 
@@ -140,16 +138,6 @@ def _unary(method: Callable[[Any, Any], Any], pool: Pool) -> Any:
                 functools.partial(method, servicer, request), pool
             )
         except Exception as error:  # noqa: BLE001  # the last one that can answer
-            await _abort(context, method.__name__, error)
+            await abort(context, method.__name__, error)
 
     return answer
-
-
-async def _abort(context: grpc.aio.ServicerContext, method: str, error: Exception) -> None:
-    if isinstance(error, BlackboxError):
-        answer = status.to_status(error)
-    else:
-        log.error("%s failed", method, exc_info=error)
-        answer = status.internal()
-    code, metadata = status.code_and_metadata(answer)
-    await context.abort(code, answer.message, trailing_metadata=metadata)

@@ -31,6 +31,7 @@ from blackbox_am.service.calls import streaming, unary, unary_model, unary_remot
 from blackbox_am.service.creating import SEED_BITS
 from blackbox_am.service.oracles import observe
 from blackbox_am.service.stimuli import as_dtype, check_stimulus_dtype
+from blackbox_am.service.top_images import TopImages
 from blackbox_am.v1 import catalog_service_pb2 as pb
 from blackbox_am.v1 import tensor_pb2
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceServicer
@@ -49,6 +50,7 @@ class CatalogService(CatalogServiceServicer):
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self._top_images = TopImages(backend)
 
     @unary
     def GetServerInfo(  # noqa: N802
@@ -174,10 +176,11 @@ class CatalogService(CatalogServiceServicer):
         units = list(request.units) or _addresses(info.layers[-1:], 0, PROBE_UNITS)
         random = np.random.default_rng(0)
         stimuli = random.random((PROBE_ROWS, *info.stimulus_shape), np.float32)
-        first = observe(oracle, stimuli, units)
-        started = time.perf_counter()
-        second = observe(oracle, stimuli, units)
-        seconds = time.perf_counter() - started
+        with self.backend.authority.quotas.rows(2 * PROBE_ROWS):
+            first = observe(oracle, stimuli, units)
+            started = time.perf_counter()
+            second = observe(oracle, stimuli, units)
+            seconds = time.perf_counter() - started
         differences = np.abs(first - second)[np.isfinite(first) & np.isfinite(second)]
         return pb.ProbeOracleResponse(
             finite=bool(np.isfinite(first).all() and np.isfinite(second).all()),
@@ -185,6 +188,10 @@ class CatalogService(CatalogServiceServicer):
             activations=tensors.to_proto(first),
             rows_per_second=PROBE_ROWS / max(seconds, 1e-9),
         )
+
+    @unary_remote
+    def GetTopImages(self, request: pb.GetTopImagesRequest) -> pb.GetTopImagesResponse:  # noqa: N802
+        return self._top_images.answer(request)
 
     @streaming
     async def Sample(  # noqa: N802
@@ -194,7 +201,8 @@ class CatalogService(CatalogServiceServicer):
 
         def drawn() -> tensor_pb2.Tensor:
             generator = self.backend.config.catalogue.generator(request.generator)
-            return tensors.to_proto(sample(generator.space, request.count, seed))
+            with self.backend.authority.quotas.rows(max(request.count, 0), queries=False):
+                return tensors.to_proto(sample(generator.space, request.count, seed))
 
         tensor = await self.backend.in_thread(drawn)
         announced = tensor_pb2.Tensor(dtype=tensor.dtype, shape=tensor.shape)
@@ -219,12 +227,13 @@ class CatalogService(CatalogServiceServicer):
         announced = tensors.header(dtype, shape)
         yield pb.RenderResponse(header=pb.RenderHeader(stimuli=announced))
         start, total = 0, tensors.size_of(announced)
-        while start < total:
-            stimuli = await self.backend.in_thread(partial(next, rendered), Pool.MODELS)
-            data = as_dtype(stimuli, dtype).tobytes()
-            for chunk in chunks.split(data, start=start, total=total):
-                yield pb.RenderResponse(chunk=chunk)
-            start += len(data)
+        with self.backend.authority.quotas.rows(shape[0], queries=False):
+            while start < total:
+                stimuli = await self.backend.in_thread(partial(next, rendered), Pool.MODELS)
+                data = as_dtype(stimuli, dtype).tobytes()
+                for chunk in chunks.split(data, start=start, total=total):
+                    yield pb.RenderResponse(chunk=chunk)
+                start += len(data)
 
 
 def _page(

@@ -36,6 +36,10 @@
     kind = "colour"
     channels = "grey"
 
+    [quotas.default]                # of each principal without a quota of its own
+    studies = 50
+    requests_per_second = 100
+
     [images.photos]                 # natural images, as the baseline of studies
     folder = "/data/photos"
 
@@ -48,6 +52,7 @@ hits too. A `timeout` belongs inside `retry`, a `circuit_breaker` outside.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,6 +62,8 @@ import msgspec
 from blackbox_am.catalogue import Catalogue, with_shipped
 from blackbox_am.core.spec import from_plain
 from blackbox_am.errors import InvalidSpec, NotFound, did_you_mean
+from blackbox_am.service.auth.quotas import Quota
+from blackbox_am.service.auth.transport import ServerTls
 
 DEFAULT_ADDRESS = "localhost:50051"
 DEFAULT_STORE = "blackbox_am.sqlite3"
@@ -64,7 +71,7 @@ DEFAULT_WORKERS = 2
 DEFAULT_MESSAGE_BYTES = 4 * 2**20
 DEFAULT_RETRY_DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
-_TABLES = ("server", "oracles", "generators", "images")
+_TABLES = ("server", "oracles", "generators", "images", "quotas")
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,10 @@ class Config:
         retry_delays: seconds before each new attempt while an oracle is unavailable; afterwards the
             study is paused.
         catalogue: the oracles, generators and sets of images that callers may name.
+        tls: how connections are encrypted.
+        insecure: whether other machines may reach a server without encryption or tokens.
+        audit_log: file to which changes and refused calls are written; None for none.
+        quotas: what principals may use, by name; `default` for all others.
     """
 
     address: str = DEFAULT_ADDRESS
@@ -89,6 +100,10 @@ class Config:
     max_message_bytes: int = DEFAULT_MESSAGE_BYTES
     retry_delays: tuple[float, ...] = DEFAULT_RETRY_DELAYS
     catalogue: Catalogue = field(default_factory=Catalogue.default)
+    tls: ServerTls = field(default_factory=ServerTls)
+    insecure: bool = False
+    audit_log: Path | None = None
+    quotas: Mapping[str, Quota] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -105,12 +120,18 @@ class _ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_message_bytes: Annotated[int, msgspec.Meta(ge=2**16, le=2**31 - 1)] = DEFAULT_MESSAGE_BYTES
     retry_delays: tuple[Annotated[float, msgspec.Meta(ge=0)], ...] = DEFAULT_RETRY_DELAYS
     shipped: bool = True
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
+    insecure: bool = False
+    audit_log: str = ""
 
 
 def load_config(path: Path) -> Config:
     """The configuration in a TOML file.
 
-    `[server]` takes the fields of `Config`, and `shipped` (true: the models of the zoo are in the
+    `[server]` takes the fields of `Config`, the files `tls_certificate`, `tls_key` and
+    `tls_client_ca`, and `shipped` (true: the models of the zoo are in the
     catalogue too; an entry with the same name replaces a model of the zoo).
 
     Raises:
@@ -145,6 +166,7 @@ def _from_tables(tables: dict[str, Any]) -> Config:
             near = did_you_mean(key, known)
             raise InvalidSpec(f"[server] has no key {key!r}{near}", field=f"server.{key}")
     server = from_plain(_ServerTable, plain)
+    quotas = _quotas(tables.pop("quotas", {}))
     return Config(
         server.address,
         server.store,
@@ -153,4 +175,28 @@ def _from_tables(tables: dict[str, Any]) -> Config:
         server.max_message_bytes,
         server.retry_delays,
         Catalogue.from_plain(with_shipped(tables) if server.shipped else tables),
+        ServerTls(server.tls_certificate, server.tls_key, server.tls_client_ca),
+        server.insecure,
+        Path(server.audit_log) if server.audit_log else None,
+        quotas,
     )
+
+
+def _quotas(plain: Any) -> dict[str, Quota]:
+    if not isinstance(plain, dict):
+        raise InvalidSpec("[quotas] must be a table", field="quotas")
+    found = {}
+    for name, limits in plain.items():
+        known = Quota.__struct_fields__
+        for key in limits if isinstance(limits, dict) else ():
+            if key not in known:
+                near = did_you_mean(key, known)
+                raise InvalidSpec(
+                    f"[quotas.{name}] has no key {key!r}{near}", field=f"quotas.{name}.{key}"
+                )
+        try:
+            found[name] = from_plain(Quota, limits)
+        except InvalidSpec as error:
+            field = f"quotas.{name}" + (f".{error.field}" if error.field else "")
+            raise InvalidSpec(f"[quotas.{name}]: {error.message}", field=field) from error
+    return found

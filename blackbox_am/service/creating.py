@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from blackbox_am import plugins
 from blackbox_am.core.candidate_ids import MAX_POPULATION
-from blackbox_am.core.spec import OptimizerSpec
-from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, StudyExists
+from blackbox_am.core.spec import OptimizerSpec, StudySpec
+from blackbox_am.errors import (
+    BlackboxError,
+    InvalidInput,
+    InvalidSpec,
+    NotFound,
+    StoreCorrupt,
+    StudyExists,
+)
 from blackbox_am.rpc import names, specs
 from blackbox_am.rpc.pages import PAGE_BYTES
+from blackbox_am.service.auth.ownership import check_existing, claiming
+from blackbox_am.service.auth.principals import caller
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.fields import of_spec, under
 from blackbox_am.service.models import request_of
@@ -37,7 +48,9 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
         NotFound: for an oracle, generator or network that is not in the catalogue.
         Unsupported: for an optimizer that cannot search this space, or needs gradients that the
             oracle lacks.
-        StudyExists: if a study with this id has another specification.
+        StudyExists: if a study with this id has another specification, or belongs to another
+            caller.
+        QuotaExceeded: if the caller may not have another study, or so many queries.
     """
     if request.study_id:
         names.check_study_id(request.study_id)
@@ -50,6 +63,7 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
     study_id = request.study_id or f"study-{secrets.token_hex(5)}"
     if request.request_id and not request.validate_only:
         study_id = backend.store.remember_request(request.request_id, study_id)
+    _check_mine(backend, study_id)
     try:
         return _begun(backend, request, study_id)
     except StudyExists:
@@ -69,7 +83,8 @@ def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> s
     try:
         study = backend.registry.load(study_id)
     except NotFound:
-        backend.registry.create(study_id, created)
+        with _granted(backend, study_id, created.spec):
+            backend.registry.create(study_id, created)
     else:
         events = reopen(study_id, study, resolved.request, adopt=request.adopt)
         if events:
@@ -85,7 +100,38 @@ def view(backend: Backend, study_id: str, full: bool = True) -> study_pb2.Study:
     Raises:
         NotFound: if the study does not exist.
     """
-    return study_to_proto(study_id, backend.registry.published(study_id), full)
+    owner = backend.authority.owner(names.study_name(study_id))
+    return study_to_proto(study_id, backend.registry.published(study_id), full, owner)
+
+
+def rows_of(spec: StudySpec) -> int:
+    """The rows that a new study orders from an oracle of the server."""
+    if spec.oracle is None:
+        return 0
+    baseline = 0 if spec.baseline is None else spec.baseline.rows
+    return len(spec.targets) * spec.budget.queries_per_target + baseline
+
+
+def _check_mine(backend: Backend, study_id: str) -> None:
+    """Checks that an existing study with this id belongs to the caller."""
+    if caller() is not None:
+        with suppress(NotFound, StoreCorrupt):
+            backend.store.find(study_id)
+            check_existing(backend.store.claims, names.study_name(study_id), "study_id")
+
+
+@contextmanager
+def _granted(backend: Backend, study_id: str, spec: StudySpec) -> Iterator[None]:
+    """The claim and the quota of a new study, taken back if its creation fails."""
+    rows, quotas = rows_of(spec), backend.authority.quotas
+    quotas.check_room(1, rows)
+    with claiming(backend.store.claims, names.study_name(study_id), "study_id"):
+        quotas.order(rows)
+        try:
+            yield
+        except BlackboxError:
+            quotas.give_back(rows)
+            raise
 
 
 def _checked(backend: Backend, message: study_pb2.StudySpec) -> ResolvedStudy:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.quantities import MeasureName, parse_quantity
-from blackbox_am.core.spec import ObjectiveSpec, StudySpec
+from blackbox_am.core.spec import CriterionSpec, ObjectiveSpec, StudySpec
 from blackbox_am.core.units import check_unit
 from blackbox_am.errors import BlackboxError, InvalidInput, NotFound, Unsupported
-from blackbox_am.plugins import build_objective, build_optimizer, measure
+from blackbox_am.plugins import build_criterion, build_objective, build_optimizer, measure
 
 
 @contextmanager
@@ -24,6 +25,23 @@ def under(root: str) -> Iterator[None]:
         raise
 
 
+def check_targets(wanted: Iterable[int], targets: int) -> None:
+    """Checks the targets that a request names.
+
+    Args:
+        wanted: the numbers.
+        targets: number of targets of the study.
+
+    Raises:
+        InvalidInput: for a number that the study does not have.
+    """
+    strange = sorted(target for target in wanted if not 0 <= target < targets)
+    if strange:
+        raise InvalidInput(
+            f"targets: the study has targets 0 to {targets - 1}, got {strange[0]}", field="targets"
+        )
+
+
 @contextmanager
 def of_spec(spec: StudySpec, oracle: Oracle | None) -> Iterator[None]:
     """Find the field of `spec` that an error inside the context is about.
@@ -34,7 +52,9 @@ def of_spec(spec: StudySpec, oracle: Oracle | None) -> Iterator[None]:
         yield
     except (InvalidInput, NotFound, Unsupported) as error:
         field = error.field.partition(".")[0].partition("[")[0]
-        if field not in StudySpec.__struct_fields__ or error.field.startswith("targets."):
+        if field not in StudySpec.__struct_fields__ or error.field.startswith(
+            ("targets.", "criteria.")
+        ):
             error.field = _find(spec, oracle) or error.field
         elif error.field == "generator" and isinstance(error, NotFound):
             error.field = "generator.name"
@@ -54,27 +74,36 @@ def _find(spec: StudySpec, oracle: Oracle | None) -> str:
         place = _find_in(target, f"targets[{index}]", oracle)
         if place:
             return place
+    for index, criterion in enumerate(spec.criteria):
+        place = _find_in(criterion, f"criteria[{index}]", oracle)
+        if place:
+            return place
     return ""
 
 
-def _find_in(target: ObjectiveSpec, path: str, oracle: Oracle | None) -> str:
-    for index, term in enumerate(target.terms):
+def _find_in(node: ObjectiveSpec | CriterionSpec, path: str, oracle: Oracle | None) -> str:
+    terms: Sequence[ObjectiveSpec | CriterionSpec] = node.terms
+    for index, term in enumerate(terms):
         place = _find_in(term, f"{path}.terms[{index}]", oracle)
         if place:
             return place
-    for index, quantity in enumerate(target.quantities):
+    for index, quantity in enumerate(node.quantities):
         if _of(partial(_read, quantity, oracle)) is not None:
             return f"{path}.quantities[{index}]"
-    found = _of(lambda: build_objective(target))
+    found = _of(partial(_build, node))
     if found is None:
         return ""
-    field = found.removeprefix("targets.").removeprefix("parameters.")
-    if field == "objective":  # there is none of that kind
+    field = re.sub(r"^(targets|criteria|parameters)\.", "", found)
+    if field in ("objective", "criterion"):  # there is none of that kind
         return f"{path}.kind"
-    if field in ("", "targets", "parameters"):
+    if field in ("", "targets", "criteria", "parameters"):
         return path
-    own = field in ObjectiveSpec.__struct_fields__ or field.startswith("parameters")
+    own = field in type(node).__struct_fields__ or field.startswith("parameters")
     return f"{path}.{field}" if own else f"{path}.parameters.{field}"
+
+
+def _build(node: ObjectiveSpec | CriterionSpec) -> object:
+    return build_criterion(node) if isinstance(node, CriterionSpec) else build_objective(node)
 
 
 def _read(quantity: str, oracle: Oracle | None) -> None:

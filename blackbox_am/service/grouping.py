@@ -25,6 +25,8 @@ from blackbox_am.groups.spec import GroupSpec, MemberSpec, member_id
 from blackbox_am.rpc import names, progress, specs
 from blackbox_am.rpc.mapping import from_message
 from blackbox_am.service import creating
+from blackbox_am.service.auth.ownership import check_existing, claiming, visible
+from blackbox_am.service.auth.principals import Principal, Role, acting_as
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.fields import under
 from blackbox_am.studies import decisions
@@ -67,6 +69,9 @@ class Grouping:
         Raises:
             BlackboxError: as `CreateStudy`, with the path of the field from the request.
         """
+        with suppress(NotFound):
+            self.load(group_id)
+            check_existing(self._backend.store.claims, names.group_name(group_id), "group_id")
         seeded = self._seeded(message, group_id)
         with under("spec"):
             spec = from_message(seeded, GroupSpec)
@@ -84,14 +89,21 @@ class Grouping:
 
         Raises:
             StudyExists: if the group, or the study of a member, exists with another
-                specification.
+                specification, or belongs to another caller.
+            QuotaExceeded: if the caller may not have so many studies or queries.
         """
         try:
             existing = self.load(group_id)
         except NotFound:
             for member in spec.members:
                 self._check_free(group_id, member)
-            with suppress(SequenceTaken):  # another process is creating the same group
+            rows = sum(creating.rows_of(member.spec) for member in spec.members)
+            self._backend.authority.quotas.check_room(len(spec.members), rows)
+            claims = self._backend.store.claims
+            with (
+                claiming(claims, names.group_name(group_id), "group_id"),
+                suppress(SequenceTaken),  # another process is creating the same group
+            ):
                 self._journals.append(group_id, 1, groups.encode(Created(spec)))
             existing = self.load(group_id)
         if existing.spec != spec:
@@ -119,12 +131,17 @@ class Grouping:
 
         Raises:
             InvalidSpec: if a limit would become smaller.
+            QuotaExceeded: if the group's owner may not have so many queries.
         """
+        rows, authority = 0, self._backend.authority
         for study_id in self._extendable(self.load(group_id), group_id):
             study = self._backend.registry.load(study_id)
             with under("budget"):
                 raised = specs.extended_from_proto(budget, study.budget)
             decisions.extended(study, raised)
+            more = raised.queries_per_target - study.budget.queries_per_target
+            rows += 0 if study.spec.oracle is None else more * len(study.targets)
+        authority.quotas.check_room(0, rows, authority.owner(names.group_name(group_id)))
 
     def finish_all(self) -> None:
         """Completes an action that an ended process left unfinished."""
@@ -142,8 +159,9 @@ class Grouping:
             group = self.load(group_id)
             if group.unfinished is None:
                 return
-            for member in group.spec.members:
-                self._do(group.unfinished, member, member_id(group_id, member.name))
+            with acting_as(self._owner(group_id)):
+                for member in group.spec.members:
+                    self._do(group.unfinished, member, member_id(group_id, member.name))
             if group.unfinished.action == "delete":
                 self._journals.delete(group_id)
                 return
@@ -154,12 +172,14 @@ class Grouping:
         """The group as a message, with the current state of its members."""
         message = pb.Group(name=names.group_name(group_id), labels=group.spec.labels)
         message.create_time.FromNanoseconds(round(group.created_at * 1e9))
+        message.owner = self._backend.authority.owner(message.name)
         message.unfinished = "" if group.unfinished is None else group.unfinished.action
         states = []
         for member in group.spec.members:
             study_id = member_id(group_id, member.name)
             entry = message.members.add(name=member.name)
             try:
+                self.check_visible(study_id)
                 entry.study.CopyFrom(creating.view(self._backend, study_id, full=False))
                 states.append(self._backend.registry.published(study_id).progress.state)
             except NotFound:
@@ -169,6 +189,21 @@ class Grouping:
         message.state = progress.state_to_proto(groups.state_of(states))
         return message
 
+    def check_visible(self, study_id: str) -> None:
+        """Checks that the study of a member belongs to the caller: after its deletion another
+        caller can have taken its id.
+
+        Raises:
+            NotFound: if it does not.
+        """
+        if not visible(self._backend.store.claims, names.study_name(study_id)):
+            raise NotFound(f"there is no study {study_id!r} in this store; list the studies first")
+
+    def _owner(self, group_id: str) -> Principal | None:
+        """The principal for whom the actions of a group are carried out, whoever asked for them."""
+        owner = self._backend.authority.owner(names.group_name(group_id))
+        return Principal(owner, Role.RUNNER) if owner else None
+
     def _do(self, asked: Asked, member: MemberSpec, study_id: str) -> None:
         if asked.action == "create":
             spec = specs.study_to_proto(member.spec)
@@ -176,6 +211,7 @@ class Grouping:
             creating.create(self._backend, request)
             return
         with suppress(NotFound, StudyClosed):  # deleted or ended already: no action needed
+            self.check_visible(study_id)
             state = self._backend.registry.published(study_id).progress.state
             if groups.wants(asked.action, state):
                 self._control(*_steering(asked, names.study_name(study_id)))
@@ -199,7 +235,9 @@ class Grouping:
     def _check_free(self, group_id: str, member: MemberSpec) -> None:
         study_id = member_id(group_id, member.name)
         with suppress(NotFound):
-            if self._backend.registry.published(study_id).created.spec != member.spec:
+            found = self._backend.registry.published(study_id).created.spec
+            check_existing(self._backend.store.claims, names.study_name(study_id), "group_id")
+            if found != member.spec:
                 raise StudyExists(
                     f"member {member.name!r}: a study {study_id!r} exists with another "
                     "specification; choose another group id, or delete that study first",
@@ -210,6 +248,7 @@ class Grouping:
         for member in group.spec.members:
             study_id = member_id(group_id, member.name)
             with suppress(NotFound):
+                self.check_visible(study_id)
                 state = self._backend.registry.published(study_id).progress.state
                 if groups.wants("extend", state):
                     yield study_id

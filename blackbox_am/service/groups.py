@@ -6,12 +6,14 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
+from functools import partial
 
 from blackbox_am.errors import BlackboxError, InvalidInput, NotFound
 from blackbox_am.groups.group import Action, Asked
 from blackbox_am.groups.spec import member_id
 from blackbox_am.rpc import names, pages
 from blackbox_am.service import watching
+from blackbox_am.service.auth.principals import only_of
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.calls import streaming, unary, unary_model
 from blackbox_am.service.grouping import Control, Grouping
@@ -59,8 +61,13 @@ class GroupService(GroupServiceServicer):
         after = str(pages.decode(request.page_token, scope, ""))
         size = pages.page_size(request.page_size, PAGE_OF_GROUPS)
 
+        owner = only_of()
+        mine = None if owner is None else set(self.backend.store.claims.owned(owner, "groups"))
+
         def entries() -> Iterator[tuple[str, pb.Group]]:
             for group_id in self.backend.store.groups.ids(after):
+                if mine is not None and group_id not in mine:
+                    continue
                 with suppress(NotFound):  # deleted meanwhile
                     group = self.grouping.load(group_id)
                     if labels.items() <= group.spec.labels.items():
@@ -157,6 +164,8 @@ class GroupService(GroupServiceServicer):
         try:
             while True:
                 try:
+                    study_id = member_id(group_id, member)
+                    await self.backend.in_thread(partial(self.grouping.check_visible, study_id))
                     async for update in watching.watch(self.backend, wanted):
                         await found.put(pb.WatchGroupResponse(member=member, event=update.event))
                 except NotFound:

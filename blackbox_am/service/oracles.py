@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core.batches import in_fixed_batches
-from blackbox_am.core.oracle import Oracle, check_answer, check_stimuli, check_units
+from blackbox_am.core.oracle import Oracle, check_answer, check_stimuli
 from blackbox_am.core.tensors import to_unit_interval
-from blackbox_am.core.units import Unit
-from blackbox_am.errors import BlackboxError, InvalidInput, OracleFailed, ShapeMismatch
+from blackbox_am.core.types import OracleInfo
+from blackbox_am.core.units import Unit, check_unit
+from blackbox_am.errors import BlackboxError, InvalidInput, OracleFailed, ShapeMismatch, Unsupported
 from blackbox_am.rpc import chunks, progress, tensors
 from blackbox_am.rpc.joining import TensorJoiner
 from blackbox_am.service.backend import Backend, Pool
@@ -46,7 +47,8 @@ class OracleService(OracleServiceServicer):
     def Observe(self, request: pb.ObserveRequest) -> pb.ObserveResponse:  # noqa: N802
         oracle = self.backend.oracle(request.oracle)
         stimuli = tensors.from_proto(request.stimuli, field="stimuli")
-        activations = observe(oracle, stimuli, list(request.units))
+        with self.backend.authority.quotas.rows(rows_in(stimuli)):
+            activations = observe(oracle, stimuli, list(request.units))
         return pb.ObserveResponse(activations=tensors.to_proto(activations))
 
     @streaming
@@ -56,7 +58,8 @@ class OracleService(OracleServiceServicer):
         header, stimuli = await _received(requests)
 
         def answer() -> Array:
-            return observe(self.backend.oracle(header.oracle), stimuli, list(header.units))
+            with self.backend.authority.quotas.rows(rows_in(stimuli)):
+                return observe(self.backend.oracle(header.oracle), stimuli, list(header.units))
 
         activations = await self.backend.in_thread(answer, Pool.MODELS)
         announced = tensors.header(activations.dtype.name, activations.shape)
@@ -79,8 +82,7 @@ def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> Array:
         OracleError: if the oracle fails.
     """
     info = oracle.describe()
-    units = [Unit.parse(address) for address in addresses]
-    check_units(info, units)
+    units = [_unit(info, index, address) for index, address in enumerate(addresses)]
     rows = _in_unit_interval(stimuli)
     check_stimuli(info, rows)
     if 4 * len(rows) * len(units) > chunks.MAX_STREAM_BYTES:
@@ -107,6 +109,21 @@ def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> Array:
     check_answer(found, len(rows), len(units))
     activations: Array = found.cpu().numpy()
     return activations
+
+
+def rows_in(stimuli: Array) -> int:
+    """The rows of a batch that a caller sent, which may have any shape."""
+    return len(stimuli) if stimuli.ndim else 1
+
+
+def _unit(info: OracleInfo, index: int, address: str) -> Unit:
+    try:
+        unit = Unit.parse(address)
+        check_unit(info, unit)
+    except (InvalidInput, Unsupported) as error:
+        error.field = f"units[{index}]"
+        raise
+    return unit
 
 
 def _in_unit_interval(stimuli: Array) -> torch.Tensor:

@@ -14,9 +14,11 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from blackbox_am.errors import Conflict
+from blackbox_am.errors import BlackboxError, Conflict, InvalidSpec
 from blackbox_am.rpc.api import MIN_KEEPALIVE_SECONDS
 from blackbox_am.service import calls
+from blackbox_am.service.auth.guarding import Guard
+from blackbox_am.service.auth.transport import Credentials, check_exposure
 from blackbox_am.service.backend import Backend, Pool
 from blackbox_am.service.catalog import CatalogService
 from blackbox_am.service.config import Config
@@ -67,6 +69,7 @@ class Server:
         self._backend: Backend | None = None
         self._server: grpc.aio.Server | None = None
         self._health: health.aio.HealthServicer | None = None
+        self._guard: Guard | None = None
         self._unfinished: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
@@ -74,14 +77,19 @@ class Server:
 
         Raises:
             Conflict: if the address cannot be listened on.
-            StoreError: if the store cannot be opened.
+            StoreError: if the store or the audit log cannot be opened.
+            InvalidSpec: if a certificate cannot be used, or if other machines could reach a server
+                without encryption or tokens.
         """
         # The store is opened first, because a bound port is released only by a server that has run.
         backend = Backend(self._config)
-        server = grpc.aio.server(interceptors=(Decoding(SERVICES),), options=_options(self._config))
+        self._guard = Guard(backend.authority, backend.in_thread)
+        server = grpc.aio.server(
+            interceptors=(self._guard, Decoding(SERVICES)), options=_options(self._config)
+        )
         try:
-            self.address = _bind(server, self._config.address)
-        except Conflict:
+            self.address = _bind(server, self._config, tokens=backend.authority.tokens.required())
+        except BlackboxError:
             backend.workers.stop(0.0)
             backend.close()
             raise
@@ -113,6 +121,8 @@ class Server:
         """
         if self._server is None or self._backend is None or self._health is None:
             return
+        if self._guard is not None:
+            await self._guard.close()
         log.info("stopping")
         await self._health.enter_graceful_shutdown()
         if self._unfinished is not None:
@@ -214,9 +224,20 @@ def _options(config: Config) -> list[tuple[str, int]]:
     ]
 
 
-def _bind(server: grpc.aio.Server, address: str) -> str:
+def _bind(server: grpc.aio.Server, config: Config, *, tokens: bool) -> str:
+    address = config.address
     try:
-        port = server.add_insecure_port(address)
+        check_exposure(address, config.tls, tokens)
+    except InvalidSpec as error:
+        if not config.insecure:
+            raise
+        log.warning("%s", error)
+    credentials = Credentials(config.tls).for_grpc() if config.tls.on else None
+    try:
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise Conflict(
             f"cannot listen on {address}: the port is in use, or the address is not one of this "

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 
 from blackbox_am.core.spec import Budget, StudySpec
 from blackbox_am.core.store import IndexedStudy
-from blackbox_am.core.types import Best
-from blackbox_am.errors import InvalidInput, StoreCorrupt
+from blackbox_am.core.types import Best, StudyState
+from blackbox_am.errors import BlackboxError, InvalidInput, StoreCorrupt
 from blackbox_am.evaluation.rendering import render
 from blackbox_am.rpc import names, pages, progress, specs
-from blackbox_am.service import artifacts, asking, models, watching
+from blackbox_am.service import artifacts, asking, histories, models, watching
+from blackbox_am.service.auth.principals import only_of
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.calls import (
     receiving,
@@ -24,7 +26,7 @@ from blackbox_am.service.calls import (
     unary_remote,
 )
 from blackbox_am.service.creating import create, view
-from blackbox_am.service.fields import under
+from blackbox_am.service.fields import check_targets, under
 from blackbox_am.service.stimuli import as_dtype, check_stimulus_dtype
 from blackbox_am.service.views import study_to_proto, study_view, unreadable
 from blackbox_am.studies import decisions, reports
@@ -62,7 +64,7 @@ class StudyService(StudyServiceServicer):
 
     @unary
     def ListStudies(self, request: pb.ListStudiesRequest) -> pb.ListStudiesResponse:  # noqa: N802
-        states = {progress.state_from_proto(number, field="states") for number in request.states}
+        states = {_asked_state(number) for number in request.states}
         labels = dict(request.labels)
         full = study_view(request.view, study_pb2.STUDY_VIEW_BASIC)
         words = [*sorted(state.value for state in states), *sorted(labels.items()), full]
@@ -70,12 +72,16 @@ class StudyService(StudyServiceServicer):
         after = str(pages.decode(request.page_token, scope, ""))
         size = pages.page_size(request.page_size, PAGE_OF_STUDIES)
 
+        principal = only_of()
+
         def entries() -> Iterator[tuple[str, study_pb2.Study]]:
-            for entry in self._indexed(after, size + 1, [state.value for state in states]):
+            wanted = [state.value for state in states]
+            for entry in self._indexed(after, size + 1, wanted, principal):
                 try:
                     published = Published.read(entry)
                     if labels.items() <= published.created.spec.labels.items():
-                        yield entry.study_id, study_to_proto(entry.study_id, published, full)
+                        found = study_to_proto(entry.study_id, published, full, entry.principal)
+                        yield entry.study_id, found
                 except StoreCorrupt as error:  # a damaged row does not hide other rows
                     if not labels:
                         yield entry.study_id, unreadable(entry.study_id, error.message)
@@ -122,7 +128,9 @@ class StudyService(StudyServiceServicer):
 
         def extend(live: LiveStudy) -> None:
             with live.reading() as study:
-                live.extend(_extended(request, study))
+                budget = _extended(request, study)
+                with self._ordered(study_id, study, budget):
+                    live.extend(budget)
 
         self.backend.registry.act(study_id, extend)
         self.backend.workers.submit(study_id)
@@ -172,18 +180,26 @@ class StudyService(StudyServiceServicer):
     def GetBest(self, request: pb.GetBestRequest) -> pb.GetBestResponse:  # noqa: N802
         study_id = names.study_id(request.name)
         dtype, wanted = check_stimulus_dtype(request.stimulus_dtype), set(request.targets)
-        scope = f"best:{study_id}:{request.with_stimuli}:{dtype}:{sorted(wanted)}"
+        past = request.generation if request.HasField("generation") else None
+        scope = f"best:{study_id}:{request.with_stimuli}:{dtype}:{sorted(wanted)}:{past}"
         after = int(pages.decode(request.page_token, scope, -1))
         size = pages.page_size(request.page_size, pages.MAX_PAGE_SIZE)
         spec = self.backend.registry.published(study_id).created.spec
-        _check_targets(wanted, len(spec.targets))
-        best = [b for b in self.backend.registry.best(study_id) if b.target > after]
-        if wanted:
-            best = [b for b in best if b.target in wanted]
+        check_targets(wanted, len(spec.targets))
+        best = self._best(request, study_id, wanted or set(range(len(spec.targets))))
+        best = [b for b in best if b.target > after]
         rendered = self._rendered(spec, best, dtype) if request.with_stimuli else best
         entries = ((b.target, progress.best_to_proto(b)) for b in rendered)
         page, token = pages.fill(entries, size, scope)
         return pb.GetBestResponse(best=page, next_page_token=token)
+
+    @unary
+    def GetCurves(self, request: pb.GetCurvesRequest) -> pb.GetCurvesResponse:  # noqa: N802
+        return histories.curves(self.backend, request)
+
+    @unary
+    def ListEvents(self, request: pb.ListEventsRequest) -> pb.ListEventsResponse:  # noqa: N802
+        return histories.events(self.backend, request)
 
     @receiving
     async def WriteArtifact(  # noqa: N802
@@ -197,14 +213,36 @@ class StudyService(StudyServiceServicer):
     ) -> AsyncGenerator[pb.ReadArtifactResponse, None]:
         return artifacts.read(self.backend, request)
 
-    def _indexed(self, after: str, rows: int, states: list[str]) -> Iterator[IndexedStudy]:
+    def _best(self, request: pb.GetBestRequest, study_id: str, wanted: set[int]) -> Sequence[Best]:
+        if request.HasField("generation"):
+            return histories.best_after(self.backend, request, study_id, wanted)
+        best = self.backend.registry.best(study_id)
+        return [b for b in best if b.target in wanted]
+
+    def _indexed(
+        self, after: str, rows: int, states: list[str], principal: str | None
+    ) -> Iterator[IndexedStudy]:
         """The rows of the index after `after`, read in blocks of `rows`."""
         while True:
-            entries = self.backend.store.studies(after, rows, states)
+            entries = self.backend.store.studies(after, rows, states, principal)
             yield from entries
             if len(entries) < rows:
                 return
             after = entries[-1].study_id
+
+    @contextmanager
+    def _ordered(self, study_id: str, study: Study, budget: Budget) -> Iterator[None]:
+        """Counts the further queries of a study for its owner."""
+        authority = self.backend.authority
+        owner = authority.owner(names.study_name(study_id))
+        more = budget.queries_per_target - study.budget.queries_per_target
+        rows = 0 if study.spec.oracle is None else more * len(study.targets)
+        authority.quotas.order(rows, owner)
+        try:
+            yield
+        except BlackboxError:
+            authority.quotas.give_back(rows, owner)
+            raise
 
     def _steer(
         self,
@@ -245,9 +283,8 @@ def _extended(request: pb.ExtendStudyRequest, study: Study) -> Budget:
         return specs.extended_from_proto(request.budget, study.budget)
 
 
-def _check_targets(wanted: set[int], targets: int) -> None:
-    strange = sorted(target for target in wanted if not 0 <= target < targets)
-    if strange:
-        raise InvalidInput(
-            f"targets: the study has targets 0 to {targets - 1}, got {strange[0]}", field="targets"
-        )
+def _asked_state(number: int) -> StudyState:
+    state = progress.state_from_proto(number)
+    if state is StudyState.UNKNOWN:
+        raise InvalidInput(f"states: StudyState has no value of number {number}", field="states")
+    return state

@@ -44,17 +44,21 @@ def study_view(number: int, default: int = study_pb2.STUDY_VIEW_FULL) -> bool:
     return (number or default) == study_pb2.STUDY_VIEW_FULL
 
 
-def study_to_proto(study_id: str, published: Published, full: bool = True) -> study_pb2.Study:
+def study_to_proto(
+    study_id: str, published: Published, full: bool = True, owner: str = ""
+) -> study_pb2.Study:
     """A study as a message.
 
     Args:
         study_id: its id; "" for a study that was only checked.
         published: the published view of the study.
         full: whether to include fields that grow with the number of targets.
+        owner: the principal to whom the study belongs.
     """
     created = published.created
     message = progress.progress_to_proto(published.progress)
     message.name = names.study_name(study_id) if study_id else ""
+    message.owner = owner
     to_message(created.spec, message.spec)
     to_message(published.budget, message.spec.budget)
     to_message(created.space, message.space)
@@ -167,4 +171,5 @@ def _closed(event: GenerationClosed, seen: tuple[int, datetime]) -> seen_as.Gene
         tuple(event.best_so_far.numpy().tolist()),
         int(event.measured.numpy().sum()),
         event.seconds,
+        event.search_rows,
     )

@@ -10,7 +10,8 @@ from contextlib import suppress
 from blackbox_am.errors import InvalidInput, ServerUnavailable
 from blackbox_am.rpc import names, times
 from blackbox_am.service.backend import Backend
-from blackbox_am.service.views import event_to_proto, study_to_proto
+from blackbox_am.service.creating import view
+from blackbox_am.service.views import event_to_proto
 from blackbox_am.v1 import study_event_pb2, study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 
@@ -110,7 +111,7 @@ class _Journal:
 
     def snapshot(self) -> study_pb2.Study:
         """The current study."""
-        return study_to_proto(self._study_id, self._backend.registry.published(self._study_id))
+        return view(self._backend, self._study_id)
 
 
 class _Thinner:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from blackbox_am.core.artifacts import Artifacts
 from blackbox_am.errors import InvalidInput, NotFound, StoreCorrupt
 from blackbox_am.stores.database import STUDY_ID, Database, metadata, seal, unseal
+from blackbox_am.stores.principals import forget_writers
 
 PIECE_BYTES = 2**20
 """SQLite refuses values of 10^9 bytes, and readers may need only a part of a value."""
@@ -160,6 +161,7 @@ def _remove_unreferenced(connection: sa.Connection, digests: list[str]) -> int:
         if connection.scalar(used) is None:
             for table in (_pieces, _artifacts):
                 connection.execute(table.delete().where(table.c.digest == digest))
+            forget_writers(connection, digest)
             removed += 1
     return removed
 

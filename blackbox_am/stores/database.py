@@ -24,6 +24,10 @@ SCHEMA_VERSION = 4
 SEAL_BYTES = 4
 CURE = "restore the store from a backup, or delete the study"
 STUDY_ID = sa.String(63)
+ADDED = {"added": True}
+"""Marks a table that older stores of this schema version lack; programs that do not know the table
+ignore it.
+"""
 
 metadata = sa.MetaData()
 meta = sa.Table(
@@ -115,7 +119,11 @@ class Database:
                 f"{self.url} is a database, but not a store of blackbox_am: it holds the tables "
                 f"{', '.join(sorted(tables))}; name another file"
             )
-        if version != SCHEMA_VERSION:
+        if version == SCHEMA_VERSION:
+            with self._writer.begin() as connection:
+                added = [table for table in metadata.sorted_tables if table.info == ADDED]
+                metadata.create_all(connection, [t for t in added if t.name not in tables])
+        else:
             raise StoreCorrupt(
                 f"{self.url} is a store of schema version {version}, and this program reads "
                 f"version {SCHEMA_VERSION} only; name another file for new studies, or use the "

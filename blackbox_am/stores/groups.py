@@ -11,6 +11,7 @@ from sqlalchemy import exc
 from blackbox_am.core.groups import GroupJournals, GroupRecord
 from blackbox_am.errors import NotFound, SequenceTaken
 from blackbox_am.stores.database import STUDY_ID, Database, metadata, seal, unseal
+from blackbox_am.stores.principals import forget_claim
 
 _events = sa.Table(
     "group_events",
@@ -68,6 +69,7 @@ class SQLGroupJournals(GroupJournals):
     def delete(self, group_id: str) -> None:
         with self._database.writing() as connection:
             connection.execute(_events.delete().where(_events.c.group_id == group_id))
+            forget_claim(connection, f"groups/{group_id}")
 
 
 def _body(group_id: str, row: Any) -> bytes:

@@ -129,13 +129,21 @@ def entry(row: Any) -> IndexedStudy:
         row.state,
         unseal(row.body, mine, study_id, "summary", row.sequence) if row.body else b"",
         row.owner or "",
+        principal=row.principal or "",
     )
 
 
 def damaged(row: Any, error: StoreCorrupt) -> IndexedStudy:
     """The entry for a study whose row is damaged."""
     return IndexedStudy(
-        str(row.study), row.sequence, row.created_at, b"", row.state, b"", damage=error.message
+        str(row.study),
+        row.sequence,
+        row.created_at,
+        b"",
+        row.state,
+        b"",
+        damage=error.message,
+        principal=row.principal or "",
     )
 
 

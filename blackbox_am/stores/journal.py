@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -42,6 +43,8 @@ _requests = sa.Table(
     sa.Column("request", sa.String(128), primary_key=True),
     sa.Column("study", STUDY_ID, nullable=False),
 )
+READ_AT_ONCE = 500
+"""Number of events that one query selects by their numbers; SQLite limits a query's parameters."""
 # Written as text, because SQLAlchemy takes longer to compose an insert than SQLite to execute it.
 _WRITE = sa.text(
     "INSERT INTO events (study, sequence, time, kind, body) "
@@ -104,10 +107,38 @@ def read(
             raise StoreCorrupt(
                 f"the journal of study {study_id!r} has a gap: event {place} is missing; {CURE}"
             )
-        what = f"event {row.sequence} of study {study_id!r}"
-        body = unseal(row.body, what, study_id, row.sequence)
-        records.append(Record(row.sequence, row.time, body))
+        records.append(_record(row, study_id))
     return records
+
+
+def places(
+    connection: sa.Connection, study_id: str, kinds: Collection[str], excluded: bool
+) -> list[int]:
+    """The sequence numbers of the events of these kinds, or of all other kinds, in order."""
+    of_kinds = events.c.kind.not_in(kinds) if excluded else events.c.kind.in_(kinds)
+    query = sa.select(events.c.sequence).where(events.c.study == study_id, of_kinds)
+    return list(connection.scalars(query.order_by(events.c.sequence)))
+
+
+def read_at(connection: sa.Connection, study_id: str, sequences: Sequence[int]) -> list[Record]:
+    """The events with these sequence numbers, in order.
+
+    Raises:
+        StoreCorrupt: if an event is damaged.
+    """
+    query = sa.select(events.c.sequence, events.c.time, events.c.body)
+    wanted, records = sorted(set(sequences)), []
+    for start in range(0, len(wanted), READ_AT_ONCE):
+        some = wanted[start : start + READ_AT_ONCE]
+        found = query.where(events.c.study == study_id, events.c.sequence.in_(some))
+        rows = connection.execute(found.order_by(events.c.sequence))
+        records += [_record(row, study_id) for row in rows]
+    return records
+
+
+def _record(row: Any, study_id: str) -> Record:
+    what = f"event {row.sequence} of study {study_id!r}"
+    return Record(row.sequence, row.time, unseal(row.body, what, study_id, row.sequence))
 
 
 def write_snapshot(connection: sa.Connection, study_id: str, snapshot: StoredSnapshot) -> None:

@@ -28,6 +28,7 @@ from blackbox_am.stores.artifacts import SQLArtifacts, forget_references
 from blackbox_am.stores.database import Database
 from blackbox_am.stores.groups import SQLGroupJournals
 from blackbox_am.stores.leases import SQLCalls, SQLLeases, check_holder, forget_lease, leases
+from blackbox_am.stores.principals import SQLClaims, SQLTokens, claims, forget_claim
 
 
 class SQLStore(Store):
@@ -51,6 +52,8 @@ class SQLStore(Store):
         self.calls = SQLCalls(self._database)
         self.artifacts = SQLArtifacts(self._database)
         self.groups = SQLGroupJournals(self._database, clock)
+        self.tokens = SQLTokens(self._database)
+        self.claims = SQLClaims(self._database)
 
     @property
     def url(self) -> str:
@@ -92,6 +95,17 @@ class SQLStore(Store):
                 self._check_exists(connection, study_id)
             return records
 
+    def places(self, study_id: str, kinds: Collection[str], *, excluded: bool = False) -> list[int]:
+        with self._database.reading() as connection:
+            found = journal.places(connection, study_id, kinds, excluded)
+            if not found:
+                self._check_exists(connection, study_id)
+            return found
+
+    def read_at(self, study_id: str, sequences: Sequence[int]) -> list[Record]:
+        with self._database.reading() as connection:
+            return journal.read_at(connection, study_id, sequences)
+
     def delete(self, study_id: str) -> None:
         with self._database.writing() as connection:
             self._check_exists(connection, study_id)
@@ -99,6 +113,7 @@ class SQLStore(Store):
             index.forget(connection, study_id)
             forget_references(connection, study_id)
             forget_lease(connection, study_id)
+            forget_claim(connection, f"studies/{study_id}")
 
     def load_snapshot(self, study_id: str) -> StoredSnapshot | None:
         with self._database.reading() as connection:
@@ -113,11 +128,17 @@ class SQLStore(Store):
         return index.entry(row)
 
     def studies(
-        self, after: str = "", limit: int | None = None, states: Collection[str] = ()
+        self,
+        after: str = "",
+        limit: int | None = None,
+        states: Collection[str] = (),
+        principal: str | None = None,
     ) -> list[IndexedStudy]:
         found = []
         with self._database.reading() as connection:
             query = self._rows()
+            if principal is not None:
+                query = query.where(claims.c.principal == principal)
             rows = index.rows(connection, query, after=after, limit=limit, states=states)
         for row in rows:
             try:
@@ -152,10 +173,16 @@ class SQLStore(Store):
         held = (leases.c.study == studies.c.study) & (leases.c.expires > self._database.now)
         begins = (first.c.study == studies.c.study) & (first.c.sequence == 1)
         return (
-            sa.select(studies, first.c.body.label("created"), leases.c.name.label("owner"))
+            sa.select(
+                studies,
+                first.c.body.label("created"),
+                leases.c.name.label("owner"),
+                claims.c.principal,
+            )
             .select_from(studies)
             .outerjoin(first, begins)
             .outerjoin(leases, held)
+            .outerjoin(claims, claims.c.resource == sa.literal("studies/") + studies.c.study)
         )
 
     @staticmethod

@@ -167,6 +167,7 @@ def closed(study: Study, scored: Scored, latents: torch.Tensor, seconds: float) 
         scored.failed(),
         scored.warning(study.generation),
         ArrayData.of(latents.cpu().numpy()) if study.spec.keep_latents == "all" else None,
+        study.search_rows + int(scored.told.sum()),
     )
 
 

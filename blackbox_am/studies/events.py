@@ -188,6 +188,8 @@ class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
         warning: a warning about the scores, for example that all scores are equal; empty without a
             problem.
         latents: all latents, if the study keeps all latents.
+        search_rows: measured rows of this and all earlier generations; 0 in journals that are older
+            than this field.
     """
 
     generation: int
@@ -207,6 +209,7 @@ class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):
     failed: dict[str, int] = msgspec.field(default_factory=dict)
     warning: str = ""
     latents: ArrayData | None = None
+    search_rows: int = 0
 
 
 class Rechecked(msgspec.Struct, frozen=True, tag="rechecked"):

@@ -20,10 +20,11 @@ from blackbox_am.catalogue import (
     is_generator_folder,
 )
 from blackbox_am.core.baselines import folder_array
+from blackbox_am.core.expressions import objective
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.spec import BaselineSpec, ObjectiveSpec, objective
+from blackbox_am.core.spec import BaselineSpec, ObjectiveSpec
 from blackbox_am.core.tensors import npy_of
 from blackbox_am.errors import InvalidSpec
 

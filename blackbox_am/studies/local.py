@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.catalogue import Catalogue, Images
 from blackbox_am.core.criterion import Criterion
+from blackbox_am.core.devices import resolve_device
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.penalties import penalised
@@ -306,13 +307,6 @@ def with_natural(best: Sequence[Best], request: Request) -> list[Best]:
         else replace(entry, natural_stimulus=natural(entry.natural.best_image))
         for entry in best
     ]
-
-
-def resolve_device(device: str) -> str:
-    """`auto` is CUDA if available, else the CPU."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def kind_of(oracle: Oracle) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from blackbox_am.core.leases import Answer, Lease
+from blackbox_am.core.principals import StoredToken
 from blackbox_am.core.store import Entry, Folded, Note, Record, Store, StoredSnapshot, Summary
 from blackbox_am.errors import InvalidInput, NotFound, NotOwner, SequenceTaken
 
@@ -42,6 +43,23 @@ class StoreContract:
         assert _sequences(store.read("a", kind="x")) == [1, 3]
         assert _sequences(store.read("a", after=1, limit=1, kind="x")) == [3]
         assert store.read("a", after=3) == []
+
+    def test_journal_is_read_at_places(self, opened: Open) -> None:
+        """Events are found by their kinds, and read by their numbers."""
+        store = opened()
+        kinds = ["x", "y", "x", "z"] * 300
+        store.append("a", 1, [Entry(kind, b"%d" % place) for place, kind in enumerate(kinds, 1)])
+        assert store.places("a", ["y", "z"])[:4] == [2, 4, 6, 8]
+        assert store.places("a", ["x"], excluded=True) == store.places("a", ["y", "z"])
+        odd = store.places("a", ["x"])
+        found = store.read_at("a", [*reversed(odd), 5000])
+        assert [(record.sequence, record.body) for record in found] == [
+            (place, b"%d" % place) for place in odd
+        ]
+        assert not store.places("a", ["w"])
+        assert not store.read_at("a", [])
+        with pytest.raises(NotFound):
+            store.places("b", ["x"])
 
     def test_journal_has_no_gap(self, opened: Open) -> None:
         """An event goes to the place after the last one; nothing is half written."""
@@ -162,6 +180,63 @@ class StoreContract:
         assert store.folded("a") == Folded(3, b"whole")
         with pytest.raises(NotFound):
             store.find("b")
+
+    def test_tokens_are_kept(self, opened: Open) -> None:
+        """Tokens are found by their public part, also by other processes, and revoked for good."""
+        store, other = opened(), opened()
+        assert not store.tokens.exist()
+        first = StoredToken("t1", "ann", "runner", "0" * 64, 1.0)
+        second = StoredToken("t2", "ann", "reader", "1" * 64, 2.0, expires_at=5.0)
+        for token in (second, first):
+            store.tokens.add(token)
+        assert other.tokens.exist()
+        assert other.tokens.known() == [first, second]
+        assert other.tokens.find("t2") == second
+        assert other.tokens.find("t3") is None
+        assert store.tokens.revoke("nobody", 3.0) == []
+        assert store.tokens.revoke("t1", 3.0) == ["t1"]
+        assert store.tokens.revoke("ann", 4.0) == ["t2"], "a revoked token keeps its time"
+        found = [(token.revoked_at, token.state(9.0)) for token in other.tokens.known()]
+        assert found == [(3.0, "revoked"), (4.0, "revoked")]
+        assert [second.state(4.9), second.state(5.0)] == ["valid", "expired"]
+
+    def test_claims(self, opened: Open) -> None:
+        """The first claim of a resource holds until the resource is deleted."""
+        store, other = opened(), opened()
+        for name in ("a", "b"):
+            store.append(name, 1, entries(b"1"))
+        assert store.claims.take("studies/b", "ann") == "ann"
+        assert other.claims.take("studies/b", "bob") == "ann"
+        assert store.claims.take("groups/b", "bob") == "bob"
+        store.claims.release("studies/b", "bob")
+        assert other.claims.owner("studies/b") == "ann"
+        assert [s.study_id for s in store.studies(principal="ann")] == ["b"]
+        assert [s.principal for s in store.studies()] == ["", "ann"]
+        assert store.find("b").principal == "ann"
+        assert store.claims.owned("ann", "studies") == ["b"]
+        assert store.claims.owned("ann", "groups") == []
+        store.delete("b")
+        store.groups.append("b", 1, b"x")
+        store.groups.delete("b")
+        assert [other.claims.owner(f"{kind}/b") for kind in ("studies", "groups")] == ["", ""]
+        store.claims.take("studies/c", "ann")
+        store.claims.release("studies/c", "ann")
+        assert store.claims.owner("studies/c") == ""
+
+    def test_accounts(self, opened: Open) -> None:
+        """Bytes are counted for each writer as long as they are stored; rows add up."""
+        store, other = opened(), opened()
+        digest = store.artifacts.put(b"12345")
+        for name in ("ann", "bob", "ann"):
+            store.claims.wrote(digest, name)
+        assert other.claims.writers(digest) == {"ann", "bob"}
+        assert [other.claims.stored_bytes(name) for name in ("ann", "eve")] == [5, 0]
+        assert store.artifacts.collect(0.0) == 1
+        assert other.claims.writers(digest) == set()
+        assert other.claims.stored_bytes("ann") == 0
+        assert [store.claims.count_rows("ann", rows) for rows in (3, 4, -2)] == [3, 7, 5]
+        assert other.claims.count_rows("ann", 0) == 5
+        assert other.claims.count_rows("bob", 0) == 0
 
     def test_index_lists(self, opened: Open) -> None:
         """Studies are listed by id, by state, and by whether somebody runs them."""

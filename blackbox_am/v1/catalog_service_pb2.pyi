@@ -206,6 +206,7 @@ class GeneratorInfo(google.protobuf.message.Message):
     PROBLEM_FIELD_NUMBER: builtins.int
     LICENCE_FIELD_NUMBER: builtins.int
     TARGETS_FIELD_NUMBER: builtins.int
+    COLUMNS_FIELD_NUMBER: builtins.int
     name: builtins.str
     kind: builtins.str
     differentiable: builtins.bool
@@ -220,6 +221,12 @@ class GeneratorInfo(google.protobuf.message.Message):
     def space(self) -> blackbox_am.v1.study_pb2.Space: ...
     @property
     def stimulus_shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    @property
+    def columns(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[google.protobuf.struct_pb2.Struct]:
+        """Of a generator of table rows: the columns in their order, each with the fields of the
+        configuration: `name`, and `low`, `high`, `integer`, or `categories`, `encoding`.
+        """
+
     def __init__(
         self,
         *,
@@ -232,9 +239,10 @@ class GeneratorInfo(google.protobuf.message.Message):
         problem: builtins.str = ...,
         licence: builtins.str = ...,
         targets: builtins.int = ...,
+        columns: collections.abc.Iterable[google.protobuf.struct_pb2.Struct] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["space", b"space"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["differentiable", b"differentiable", "kind", b"kind", "licence", b"licence", "name", b"name", "problem", b"problem", "space", b"space", "stimulus_shape", b"stimulus_shape", "summary", b"summary", "targets", b"targets"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["columns", b"columns", "differentiable", b"differentiable", "kind", b"kind", "licence", b"licence", "name", b"name", "problem", b"problem", "space", b"space", "stimulus_shape", b"stimulus_shape", "summary", b"summary", "targets", b"targets"]) -> None: ...
 
 global___GeneratorInfo = GeneratorInfo
 
@@ -620,6 +628,89 @@ class ProbeOracleResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["activations", b"activations", "finite", b"finite", "repeat_difference", b"repeat_difference", "rows_per_second", b"rows_per_second"]) -> None: ...
 
 global___ProbeOracleResponse = ProbeOracleResponse
+
+@typing.final
+class GetTopImagesRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ORACLE_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    IMAGES_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    STIMULUS_DTYPE_FIELD_NUMBER: builtins.int
+    oracle: builtins.str
+    unit: builtins.str
+    """Address of the unit."""
+    images: builtins.str
+    """Name of a set of images of the server. Empty: `shipped`."""
+    count: builtins.int
+    """At most 100; 9 where 0."""
+    rows: builtins.int
+    """Largest number of images to observe, evenly spaced in the set, 1 to 10,000; 200 where 0."""
+    stimulus_dtype: blackbox_am.v1.tensor_pb2.Dtype.ValueType
+    """UINT8 (where unset) or FLOAT32."""
+    def __init__(
+        self,
+        *,
+        oracle: builtins.str = ...,
+        unit: builtins.str = ...,
+        images: builtins.str = ...,
+        count: builtins.int = ...,
+        rows: builtins.int = ...,
+        stimulus_dtype: blackbox_am.v1.tensor_pb2.Dtype.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["count", b"count", "images", b"images", "oracle", b"oracle", "rows", b"rows", "stimulus_dtype", b"stimulus_dtype", "unit", b"unit"]) -> None: ...
+
+global___GetTopImagesRequest = GetTopImagesRequest
+
+@typing.final
+class TopImage(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: builtins.int
+    ACTIVATION_FIELD_NUMBER: builtins.int
+    STIMULUS_FIELD_NUMBER: builtins.int
+    image: builtins.int
+    """Number of the image among the observed ones, from 0."""
+    activation: builtins.float
+    @property
+    def stimulus(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """(*stimulus)"""
+
+    def __init__(
+        self,
+        *,
+        image: builtins.int = ...,
+        activation: builtins.float = ...,
+        stimulus: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["stimulus", b"stimulus"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["activation", b"activation", "image", b"image", "stimulus", b"stimulus"]) -> None: ...
+
+global___TopImage = TopImage
+
+@typing.final
+class GetTopImagesResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: builtins.int
+    OBSERVED_FIELD_NUMBER: builtins.int
+    observed: builtins.int
+    """Images that were observed."""
+    @property
+    def images(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TopImage]:
+        """The most exciting first; without those whose measurement failed."""
+
+    def __init__(
+        self,
+        *,
+        images: collections.abc.Iterable[global___TopImage] | None = ...,
+        observed: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["images", b"images", "observed", b"observed"]) -> None: ...
+
+global___GetTopImagesResponse = GetTopImagesResponse
 
 @typing.final
 class SampleRequest(google.protobuf.message.Message):

@@ -85,6 +85,11 @@ class CatalogServiceStub(object):
                 request_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ProbeOracleRequest.SerializeToString,
                 response_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ProbeOracleResponse.FromString,
                 _registered_method=True)
+        self.GetTopImages = channel.unary_unary(
+                '/blackbox_am.v1.CatalogService/GetTopImages',
+                request_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.GetTopImagesRequest.SerializeToString,
+                response_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.GetTopImagesResponse.FromString,
+                _registered_method=True)
         self.Sample = channel.unary_stream(
                 '/blackbox_am.v1.CatalogService/Sample',
                 request_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.SampleRequest.SerializeToString,
@@ -166,6 +171,14 @@ class CatalogServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTopImages(self, request, context):
+        """The natural images of one of the server's sets that excite a unit most. The oracle observes the
+        images of a set once for all units of a layer; the server remembers what it answered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Sample(self, request, context):
         """Latents drawn from a generator's prior: the same for the same seed.
         """
@@ -232,6 +245,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ProbeOracle,
                     request_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ProbeOracleRequest.FromString,
                     response_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.ProbeOracleResponse.SerializeToString,
+            ),
+            'GetTopImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTopImages,
+                    request_deserializer=blackbox__am_dot_v1_dot_catalog__service__pb2.GetTopImagesRequest.FromString,
+                    response_serializer=blackbox__am_dot_v1_dot_catalog__service__pb2.GetTopImagesResponse.SerializeToString,
             ),
             'Sample': grpc.unary_stream_rpc_method_handler(
                     servicer.Sample,
@@ -515,6 +533,33 @@ class CatalogService(object):
             '/blackbox_am.v1.CatalogService/ProbeOracle',
             blackbox__am_dot_v1_dot_catalog__service__pb2.ProbeOracleRequest.SerializeToString,
             blackbox__am_dot_v1_dot_catalog__service__pb2.ProbeOracleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTopImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackbox_am.v1.CatalogService/GetTopImages',
+            blackbox__am_dot_v1_dot_catalog__service__pb2.GetTopImagesRequest.SerializeToString,
+            blackbox__am_dot_v1_dot_catalog__service__pb2.GetTopImagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -76,6 +76,14 @@ class CatalogServiceStub:
     ]
     """Observes a few stimuli and says whether the oracle is alive, finite and deterministic."""
 
+    GetTopImages: grpc.UnaryUnaryMultiCallable[
+        blackbox_am.v1.catalog_service_pb2.GetTopImagesRequest,
+        blackbox_am.v1.catalog_service_pb2.GetTopImagesResponse,
+    ]
+    """The natural images of one of the server's sets that excite a unit most. The oracle observes the
+    images of a set once for all units of a layer; the server remembers what it answered.
+    """
+
     Sample: grpc.UnaryStreamMultiCallable[
         blackbox_am.v1.catalog_service_pb2.SampleRequest,
         blackbox_am.v1.catalog_service_pb2.SampleResponse,
@@ -145,6 +153,14 @@ class CatalogServiceAsyncStub:
         blackbox_am.v1.catalog_service_pb2.ProbeOracleResponse,
     ]
     """Observes a few stimuli and says whether the oracle is alive, finite and deterministic."""
+
+    GetTopImages: grpc.aio.UnaryUnaryMultiCallable[
+        blackbox_am.v1.catalog_service_pb2.GetTopImagesRequest,
+        blackbox_am.v1.catalog_service_pb2.GetTopImagesResponse,
+    ]
+    """The natural images of one of the server's sets that excite a unit most. The oracle observes the
+    images of a set once for all units of a layer; the server remembers what it answered.
+    """
 
     Sample: grpc.aio.UnaryStreamMultiCallable[
         blackbox_am.v1.catalog_service_pb2.SampleRequest,
@@ -235,6 +251,16 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[blackbox_am.v1.catalog_service_pb2.ProbeOracleResponse, collections.abc.Awaitable[blackbox_am.v1.catalog_service_pb2.ProbeOracleResponse]]:
         """Observes a few stimuli and says whether the oracle is alive, finite and deterministic."""
+
+    @abc.abstractmethod
+    def GetTopImages(
+        self,
+        request: blackbox_am.v1.catalog_service_pb2.GetTopImagesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[blackbox_am.v1.catalog_service_pb2.GetTopImagesResponse, collections.abc.Awaitable[blackbox_am.v1.catalog_service_pb2.GetTopImagesResponse]]:
+        """The natural images of one of the server's sets that excite a unit most. The oracle observes the
+        images of a set once for all units of a layer; the server remembers what it answered.
+        """
 
     @abc.abstractmethod
     def Sample(

@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"blackbox_am/v1/group_service.proto\x12\x0e\x62lackbox_am.v1\x1a\x1a\x62lackbox_am/v1/study.proto\x1a blackbox_am/v1/study_event.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"H\n\x0fGroupMemberSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04spec\x18\x02 \x01(\x0b\x32\x19.blackbox_am.v1.StudySpec\"\xa3\x01\n\tGroupSpec\x12\x30\n\x07members\x18\x01 \x03(\x0b\x32\x1f.blackbox_am.v1.GroupMemberSpec\x12\x35\n\x06labels\x18\x02 \x03(\x0b\x32%.blackbox_am.v1.GroupSpec.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"A\n\x0bGroupMember\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x05study\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.Study\"\x95\x02\n\x05Group\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x06labels\x18\x02 \x03(\x0b\x32!.blackbox_am.v1.Group.LabelsEntry\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12,\n\x07members\x18\x04 \x03(\x0b\x32\x1b.blackbox_am.v1.GroupMember\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nunfinished\x18\x06 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"f\n\x12\x43reateGroupRequest\x12\'\n\x04spec\x18\x01 \x01(\x0b\x32\x19.blackbox_am.v1.GroupSpec\x12\x10\n\x08group_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\";\n\x13\x43reateGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Group\"\x1f\n\x0fGetGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"8\n\x10GetGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Group\"\xa8\x01\n\x11ListGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12=\n\x06labels\x18\x03 \x03(\x0b\x32-.blackbox_am.v1.ListGroupsRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"T\n\x12ListGroupsResponse\x12%\n\x06groups\x18\x01 \x03(\x0b\x32\x15.blackbox_am.v1.Group\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd9\x01\n\x11WatchGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12N\n\x0f\x61\x66ter_sequences\x18\x02 \x03(\x0b\x32\x35.blackbox_am.v1.WatchGroupRequest.AfterSequencesEntry\x12/\n\x0cmin_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a\x35\n\x13\x41\x66terSequencesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"O\n\x12WatchGroupResponse\x12\x0e\n\x06member\x18\x01 \x01(\t\x12)\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1a.blackbox_am.v1.StudyEvent\"!\n\x11PauseGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x12PauseGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Group\"\"\n\x12ResumeGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x13ResumeGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Group\"\"\n\x12\x43\x61ncelGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x13\x43\x61ncelGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Group\"J\n\x12\x45xtendGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06\x62udget\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.Budget\";\n\x13\x45xtendGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Group\"\"\n\x12\x44\x65leteGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteGroupResponse2\x96\x06\n\x0cGroupService\x12V\n\x0b\x43reateGroup\x12\".blackbox_am.v1.CreateGroupRequest\x1a#.blackbox_am.v1.CreateGroupResponse\x12M\n\x08GetGroup\x12\x1f.blackbox_am.v1.GetGroupRequest\x1a .blackbox_am.v1.GetGroupResponse\x12S\n\nListGroups\x12!.blackbox_am.v1.ListGroupsRequest\x1a\".blackbox_am.v1.ListGroupsResponse\x12U\n\nWatchGroup\x12!.blackbox_am.v1.WatchGroupRequest\x1a\".blackbox_am.v1.WatchGroupResponse0\x01\x12S\n\nPauseGroup\x12!.blackbox_am.v1.PauseGroupRequest\x1a\".blackbox_am.v1.PauseGroupResponse\x12V\n\x0bResumeGroup\x12\".blackbox_am.v1.ResumeGroupRequest\x1a#.blackbox_am.v1.ResumeGroupResponse\x12V\n\x0b\x43\x61ncelGroup\x12\".blackbox_am.v1.CancelGroupRequest\x1a#.blackbox_am.v1.CancelGroupResponse\x12V\n\x0b\x45xtendGroup\x12\".blackbox_am.v1.ExtendGroupRequest\x1a#.blackbox_am.v1.ExtendGroupResponse\x12V\n\x0b\x44\x65leteGroup\x12\".blackbox_am.v1.DeleteGroupRequest\x1a#.blackbox_am.v1.DeleteGroupResponseB}\n\x10io.blackboxam.v1P\x01Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\xa2\x02\x03\x42\x41M\xaa\x02\rBlackboxAm.V1\xca\x02\rBlackboxAm\\V1\xea\x02\x0e\x42lackboxAm::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"blackbox_am/v1/group_service.proto\x12\x0e\x62lackbox_am.v1\x1a\x1a\x62lackbox_am/v1/study.proto\x1a blackbox_am/v1/study_event.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"H\n\x0fGroupMemberSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04spec\x18\x02 \x01(\x0b\x32\x19.blackbox_am.v1.StudySpec\"\xa3\x01\n\tGroupSpec\x12\x30\n\x07members\x18\x01 \x03(\x0b\x32\x1f.blackbox_am.v1.GroupMemberSpec\x12\x35\n\x06labels\x18\x02 \x03(\x0b\x32%.blackbox_am.v1.GroupSpec.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"A\n\x0bGroupMember\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x05study\x18\x02 \x01(\x0b\x32\x15.blackbox_am.v1.Study\"\xa4\x02\n\x05Group\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x06labels\x18\x02 \x03(\x0b\x32!.blackbox_am.v1.Group.LabelsEntry\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.blackbox_am.v1.StudyState\x12,\n\x07members\x18\x04 \x03(\x0b\x32\x1b.blackbox_am.v1.GroupMember\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nunfinished\x18\x06 \x01(\t\x12\r\n\x05owner\x18\x07 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"f\n\x12\x43reateGroupRequest\x12\'\n\x04spec\x18\x01 \x01(\x0b\x32\x19.blackbox_am.v1.GroupSpec\x12\x10\n\x08group_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\";\n\x13\x43reateGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Group\"\x1f\n\x0fGetGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"8\n\x10GetGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Group\"\xa8\x01\n\x11ListGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12=\n\x06labels\x18\x03 \x03(\x0b\x32-.blackbox_am.v1.ListGroupsRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"T\n\x12ListGroupsResponse\x12%\n\x06groups\x18\x01 \x03(\x0b\x32\x15.blackbox_am.v1.Group\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd9\x01\n\x11WatchGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12N\n\x0f\x61\x66ter_sequences\x18\x02 \x03(\x0b\x32\x35.blackbox_am.v1.WatchGroupRequest.AfterSequencesEntry\x12/\n\x0cmin_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a\x35\n\x13\x41\x66terSequencesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"O\n\x12WatchGroupResponse\x12\x0e\n\x06member\x18\x01 \x01(\t\x12)\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1a.blackbox_am.v1.StudyEvent\"!\n\x11PauseGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\x12PauseGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Group\"\"\n\x12ResumeGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x13ResumeGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Group\"\"\n\x12\x43\x61ncelGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x13\x43\x61ncelGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Group\"J\n\x12\x45xtendGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06\x62udget\x18\x02 \x01(\x0b\x32\x16.blackbox_am.v1.Budget\";\n\x13\x45xtendGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.blackbox_am.v1.Group\"\"\n\x12\x44\x65leteGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteGroupResponse2\x96\x06\n\x0cGroupService\x12V\n\x0b\x43reateGroup\x12\".blackbox_am.v1.CreateGroupRequest\x1a#.blackbox_am.v1.CreateGroupResponse\x12M\n\x08GetGroup\x12\x1f.blackbox_am.v1.GetGroupRequest\x1a .blackbox_am.v1.GetGroupResponse\x12S\n\nListGroups\x12!.blackbox_am.v1.ListGroupsRequest\x1a\".blackbox_am.v1.ListGroupsResponse\x12U\n\nWatchGroup\x12!.blackbox_am.v1.WatchGroupRequest\x1a\".blackbox_am.v1.WatchGroupResponse0\x01\x12S\n\nPauseGroup\x12!.blackbox_am.v1.PauseGroupRequest\x1a\".blackbox_am.v1.PauseGroupResponse\x12V\n\x0bResumeGroup\x12\".blackbox_am.v1.ResumeGroupRequest\x1a#.blackbox_am.v1.ResumeGroupResponse\x12V\n\x0b\x43\x61ncelGroup\x12\".blackbox_am.v1.CancelGroupRequest\x1a#.blackbox_am.v1.CancelGroupResponse\x12V\n\x0b\x45xtendGroup\x12\".blackbox_am.v1.ExtendGroupRequest\x1a#.blackbox_am.v1.ExtendGroupResponse\x12V\n\x0b\x44\x65leteGroup\x12\".blackbox_am.v1.DeleteGroupRequest\x1a#.blackbox_am.v1.DeleteGroupResponseB}\n\x10io.blackboxam.v1P\x01Z0blackbox-am/clients/go/blackboxamv1;blackboxamv1\xa2\x02\x03\x42\x41M\xaa\x02\rBlackboxAm.V1\xca\x02\rBlackboxAm\\V1\xea\x02\x0e\x42lackboxAm::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,49 +53,49 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GROUPMEMBER']._serialized_start=421
   _globals['_GROUPMEMBER']._serialized_end=486
   _globals['_GROUP']._serialized_start=489
-  _globals['_GROUP']._serialized_end=766
+  _globals['_GROUP']._serialized_end=781
   _globals['_GROUP_LABELSENTRY']._serialized_start=374
   _globals['_GROUP_LABELSENTRY']._serialized_end=419
-  _globals['_CREATEGROUPREQUEST']._serialized_start=768
-  _globals['_CREATEGROUPREQUEST']._serialized_end=870
-  _globals['_CREATEGROUPRESPONSE']._serialized_start=872
-  _globals['_CREATEGROUPRESPONSE']._serialized_end=931
-  _globals['_GETGROUPREQUEST']._serialized_start=933
-  _globals['_GETGROUPREQUEST']._serialized_end=964
-  _globals['_GETGROUPRESPONSE']._serialized_start=966
-  _globals['_GETGROUPRESPONSE']._serialized_end=1022
-  _globals['_LISTGROUPSREQUEST']._serialized_start=1025
-  _globals['_LISTGROUPSREQUEST']._serialized_end=1193
+  _globals['_CREATEGROUPREQUEST']._serialized_start=783
+  _globals['_CREATEGROUPREQUEST']._serialized_end=885
+  _globals['_CREATEGROUPRESPONSE']._serialized_start=887
+  _globals['_CREATEGROUPRESPONSE']._serialized_end=946
+  _globals['_GETGROUPREQUEST']._serialized_start=948
+  _globals['_GETGROUPREQUEST']._serialized_end=979
+  _globals['_GETGROUPRESPONSE']._serialized_start=981
+  _globals['_GETGROUPRESPONSE']._serialized_end=1037
+  _globals['_LISTGROUPSREQUEST']._serialized_start=1040
+  _globals['_LISTGROUPSREQUEST']._serialized_end=1208
   _globals['_LISTGROUPSREQUEST_LABELSENTRY']._serialized_start=374
   _globals['_LISTGROUPSREQUEST_LABELSENTRY']._serialized_end=419
-  _globals['_LISTGROUPSRESPONSE']._serialized_start=1195
-  _globals['_LISTGROUPSRESPONSE']._serialized_end=1279
-  _globals['_WATCHGROUPREQUEST']._serialized_start=1282
-  _globals['_WATCHGROUPREQUEST']._serialized_end=1499
-  _globals['_WATCHGROUPREQUEST_AFTERSEQUENCESENTRY']._serialized_start=1446
-  _globals['_WATCHGROUPREQUEST_AFTERSEQUENCESENTRY']._serialized_end=1499
-  _globals['_WATCHGROUPRESPONSE']._serialized_start=1501
-  _globals['_WATCHGROUPRESPONSE']._serialized_end=1580
-  _globals['_PAUSEGROUPREQUEST']._serialized_start=1582
-  _globals['_PAUSEGROUPREQUEST']._serialized_end=1615
-  _globals['_PAUSEGROUPRESPONSE']._serialized_start=1617
-  _globals['_PAUSEGROUPRESPONSE']._serialized_end=1675
-  _globals['_RESUMEGROUPREQUEST']._serialized_start=1677
-  _globals['_RESUMEGROUPREQUEST']._serialized_end=1711
-  _globals['_RESUMEGROUPRESPONSE']._serialized_start=1713
-  _globals['_RESUMEGROUPRESPONSE']._serialized_end=1772
-  _globals['_CANCELGROUPREQUEST']._serialized_start=1774
-  _globals['_CANCELGROUPREQUEST']._serialized_end=1808
-  _globals['_CANCELGROUPRESPONSE']._serialized_start=1810
-  _globals['_CANCELGROUPRESPONSE']._serialized_end=1869
-  _globals['_EXTENDGROUPREQUEST']._serialized_start=1871
-  _globals['_EXTENDGROUPREQUEST']._serialized_end=1945
-  _globals['_EXTENDGROUPRESPONSE']._serialized_start=1947
-  _globals['_EXTENDGROUPRESPONSE']._serialized_end=2006
-  _globals['_DELETEGROUPREQUEST']._serialized_start=2008
-  _globals['_DELETEGROUPREQUEST']._serialized_end=2042
-  _globals['_DELETEGROUPRESPONSE']._serialized_start=2044
-  _globals['_DELETEGROUPRESPONSE']._serialized_end=2065
-  _globals['_GROUPSERVICE']._serialized_start=2068
-  _globals['_GROUPSERVICE']._serialized_end=2858
+  _globals['_LISTGROUPSRESPONSE']._serialized_start=1210
+  _globals['_LISTGROUPSRESPONSE']._serialized_end=1294
+  _globals['_WATCHGROUPREQUEST']._serialized_start=1297
+  _globals['_WATCHGROUPREQUEST']._serialized_end=1514
+  _globals['_WATCHGROUPREQUEST_AFTERSEQUENCESENTRY']._serialized_start=1461
+  _globals['_WATCHGROUPREQUEST_AFTERSEQUENCESENTRY']._serialized_end=1514
+  _globals['_WATCHGROUPRESPONSE']._serialized_start=1516
+  _globals['_WATCHGROUPRESPONSE']._serialized_end=1595
+  _globals['_PAUSEGROUPREQUEST']._serialized_start=1597
+  _globals['_PAUSEGROUPREQUEST']._serialized_end=1630
+  _globals['_PAUSEGROUPRESPONSE']._serialized_start=1632
+  _globals['_PAUSEGROUPRESPONSE']._serialized_end=1690
+  _globals['_RESUMEGROUPREQUEST']._serialized_start=1692
+  _globals['_RESUMEGROUPREQUEST']._serialized_end=1726
+  _globals['_RESUMEGROUPRESPONSE']._serialized_start=1728
+  _globals['_RESUMEGROUPRESPONSE']._serialized_end=1787
+  _globals['_CANCELGROUPREQUEST']._serialized_start=1789
+  _globals['_CANCELGROUPREQUEST']._serialized_end=1823
+  _globals['_CANCELGROUPRESPONSE']._serialized_start=1825
+  _globals['_CANCELGROUPRESPONSE']._serialized_end=1884
+  _globals['_EXTENDGROUPREQUEST']._serialized_start=1886
+  _globals['_EXTENDGROUPREQUEST']._serialized_end=1960
+  _globals['_EXTENDGROUPRESPONSE']._serialized_start=1962
+  _globals['_EXTENDGROUPRESPONSE']._serialized_end=2021
+  _globals['_DELETEGROUPREQUEST']._serialized_start=2023
+  _globals['_DELETEGROUPREQUEST']._serialized_end=2057
+  _globals['_DELETEGROUPRESPONSE']._serialized_start=2059
+  _globals['_DELETEGROUPRESPONSE']._serialized_end=2080
+  _globals['_GROUPSERVICE']._serialized_start=2083
+  _globals['_GROUPSERVICE']._serialized_end=2873
 # @@protoc_insertion_point(module_scope)

@@ -125,6 +125,7 @@ class Group(google.protobuf.message.Message):
     MEMBERS_FIELD_NUMBER: builtins.int
     CREATE_TIME_FIELD_NUMBER: builtins.int
     UNFINISHED_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`groups/{group_id}`."""
     state: blackbox_am.v1.study_pb2.StudyState.ValueType
@@ -136,6 +137,8 @@ class Group(google.protobuf.message.Message):
     """What is being done to the members one after another, such as `create`; empty once it is done
     to all. It is finished after a restart, too.
     """
+    owner: builtins.str
+    """Name of the principal to whom it belongs; empty on a server without tokens."""
     @property
     def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
     @property
@@ -151,9 +154,10 @@ class Group(google.protobuf.message.Message):
         members: collections.abc.Iterable[global___GroupMember] | None = ...,
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         unfinished: builtins.str = ...,
+        owner: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "labels", b"labels", "members", b"members", "name", b"name", "state", b"state", "unfinished", b"unfinished"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "labels", b"labels", "members", b"members", "name", b"name", "owner", b"owner", "state", b"state", "unfinished", b"unfinished"]) -> None: ...
 
 global___Group = Group
 

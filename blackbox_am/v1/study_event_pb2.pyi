@@ -172,9 +172,14 @@ class GenerationClosed(google.protobuf.message.Message):
     BEST_SO_FAR_FIELD_NUMBER: builtins.int
     TOTAL_ROWS_FIELD_NUMBER: builtins.int
     SECONDS_FIELD_NUMBER: builtins.int
+    SEARCH_ROWS_FIELD_NUMBER: builtins.int
     generation: builtins.int
     total_rows: builtins.int
     seconds: builtins.float
+    search_rows: builtins.int
+    """Rows that the search measured in this and all earlier generations; 0 in journals of servers
+    that did not count them.
+    """
     @property
     def targets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
     @property
@@ -199,8 +204,9 @@ class GenerationClosed(google.protobuf.message.Message):
         best_so_far: collections.abc.Iterable[builtins.float] | None = ...,
         total_rows: builtins.int = ...,
         seconds: builtins.float = ...,
+        search_rows: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["best_scores", b"best_scores", "best_so_far", b"best_so_far", "generation", b"generation", "mean_scores", b"mean_scores", "seconds", b"seconds", "targets", b"targets", "total_rows", b"total_rows"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["best_scores", b"best_scores", "best_so_far", b"best_so_far", "generation", b"generation", "mean_scores", b"mean_scores", "search_rows", b"search_rows", "seconds", b"seconds", "targets", b"targets", "total_rows", b"total_rows"]) -> None: ...
 
 global___GenerationClosed = GenerationClosed
 

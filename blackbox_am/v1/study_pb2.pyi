@@ -273,8 +273,14 @@ class Objective(google.protobuf.message.Message):
     WEIGHTS_FIELD_NUMBER: builtins.int
     PARAMETERS_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
+    EXPRESSION_FIELD_NUMBER: builtins.int
     kind: builtins.str
     """Registered name: `mean`, `weighted`, `sum`, `product`, ... Empty: `mean`."""
+    expression: builtins.str
+    """The whole tree as text, in place of all other fields: `head:3 - 0.5*head:5`,
+    `mean(fc:1, fc:2) * head:3`, `margin(head:0, head:1, label=1)`. A study in an answer has the
+    tree and no text.
+    """
     @property
     def quantities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """What a leaf reads. A unit of the model is `layer[:selector][@position][!reduce]`:
@@ -308,9 +314,10 @@ class Objective(google.protobuf.message.Message):
         weights: collections.abc.Iterable[builtins.float] | None = ...,
         parameters: google.protobuf.struct_pb2.Struct | None = ...,
         terms: collections.abc.Iterable[global___Objective] | None = ...,
+        expression: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["parameters", b"parameters"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["kind", b"kind", "parameters", b"parameters", "quantities", b"quantities", "terms", b"terms", "weights", b"weights"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["expression", b"expression", "kind", b"kind", "parameters", b"parameters", "quantities", b"quantities", "terms", b"terms", "weights", b"weights"]) -> None: ...
 
 global___Objective = Objective
 
@@ -1016,6 +1023,7 @@ class Study(google.protobuf.message.Message):
     ORACLE_FINGERPRINT_FIELD_NUMBER: builtins.int
     GENERATOR_FINGERPRINT_FIELD_NUMBER: builtins.int
     NOISY_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`studies/{study_id}`."""
     state: global___StudyState.ValueType
@@ -1042,6 +1050,8 @@ class Study(google.protobuf.message.Message):
     generator_fingerprint: builtins.str
     noisy: builtins.bool
     """Whether the oracle gives other activations for the same stimuli."""
+    owner: builtins.str
+    """Name of the principal to whom it belongs; empty on a server without tokens."""
     @property
     def spec(self) -> global___StudySpec:
         """What it was created with; the budget as it is now, the seed as it was drawn."""
@@ -1091,9 +1101,10 @@ class Study(google.protobuf.message.Message):
         oracle_fingerprint: builtins.str = ...,
         generator_fingerprint: builtins.str = ...,
         noisy: builtins.bool = ...,
+        owner: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_best_score", b"_best_score", "accounting", b"accounting", "best_score", b"best_score", "create_time", b"create_time", "optimizer", b"optimizer", "space", b"space", "spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_best_score", b"_best_score", "accounting", b"accounting", "best_score", b"best_score", "create_time", b"create_time", "generation", b"generation", "generator_fingerprint", b"generator_fingerprint", "message", b"message", "name", b"name", "noisy", b"noisy", "optimizer", b"optimizer", "oracle_fingerprint", b"oracle_fingerprint", "population", b"population", "seconds", b"seconds", "sequence", b"sequence", "space", b"space", "spec", b"spec", "state", b"state", "stimulus_shape", b"stimulus_shape", "stop_reason", b"stop_reason", "target_count", b"target_count", "targets", b"targets", "units", b"units", "warning", b"warning"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_best_score", b"_best_score", "accounting", b"accounting", "best_score", b"best_score", "create_time", b"create_time", "generation", b"generation", "generator_fingerprint", b"generator_fingerprint", "message", b"message", "name", b"name", "noisy", b"noisy", "optimizer", b"optimizer", "oracle_fingerprint", b"oracle_fingerprint", "owner", b"owner", "population", b"population", "seconds", b"seconds", "sequence", b"sequence", "space", b"space", "spec", b"spec", "state", b"state", "stimulus_shape", b"stimulus_shape", "stop_reason", b"stop_reason", "target_count", b"target_count", "targets", b"targets", "units", b"units", "warning", b"warning"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_best_score", b"_best_score"]) -> typing.Literal["best_score"] | None: ...
 
 global___Study = Study

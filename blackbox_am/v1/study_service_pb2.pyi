@@ -736,6 +736,139 @@ class ListGenerationsResponse(google.protobuf.message.Message):
 global___ListGenerationsResponse = ListGenerationsResponse
 
 @typing.final
+class GetCurvesRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    TARGETS_FIELD_NUMBER: builtins.int
+    MAX_GENERATIONS_FIELD_NUMBER: builtins.int
+    AFTER_SEQUENCE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    max_generations: builtins.int
+    """At most 10,000; 400 where 0. Targets x generations may be 120,000 at most."""
+    after_sequence: builtins.int
+    """Only generations that were closed by an event after this sequence number."""
+    @property
+    def targets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Only these targets; empty: all."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        targets: collections.abc.Iterable[builtins.int] | None = ...,
+        max_generations: builtins.int = ...,
+        after_sequence: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after_sequence", b"after_sequence", "max_generations", b"max_generations", "name", b"name", "targets", b"targets"]) -> None: ...
+
+global___GetCurvesRequest = GetCurvesRequest
+
+@typing.final
+class GetCurvesResponse(google.protobuf.message.Message):
+    """G generations, evenly spaced, always with the first and the last, and K targets."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GENERATIONS_FIELD_NUMBER: builtins.int
+    SEARCH_ROWS_FIELD_NUMBER: builtins.int
+    TARGETS_FIELD_NUMBER: builtins.int
+    BEST_SO_FAR_FIELD_NUMBER: builtins.int
+    MEAN_SCORES_FIELD_NUMBER: builtins.int
+    CLOSED_GENERATIONS_FIELD_NUMBER: builtins.int
+    BEST_SCORES_FIELD_NUMBER: builtins.int
+    SEQUENCES_FIELD_NUMBER: builtins.int
+    closed_generations: builtins.int
+    """Generations that were closed in all, after `after_sequence`."""
+    @property
+    def generations(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    @property
+    def search_rows(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Rows that the search measured up to the end of each of them."""
+
+    @property
+    def targets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    @property
+    def best_so_far(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """(K, G) float64: the best score of this and all earlier generations, also after the target is
+        finished; nan before the first score.
+        """
+
+    @property
+    def mean_scores(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """(K, G) float64: the mean of that generation alone; nan where the target took no part."""
+
+    @property
+    def best_scores(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """(K, G) float64: the best of that generation alone; nan where the target took no part."""
+
+    @property
+    def sequences(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Sequence number of the event that closed each of them."""
+
+    def __init__(
+        self,
+        *,
+        generations: collections.abc.Iterable[builtins.int] | None = ...,
+        search_rows: collections.abc.Iterable[builtins.int] | None = ...,
+        targets: collections.abc.Iterable[builtins.int] | None = ...,
+        best_so_far: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        mean_scores: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        closed_generations: builtins.int = ...,
+        best_scores: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        sequences: collections.abc.Iterable[builtins.int] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["best_scores", b"best_scores", "best_so_far", b"best_so_far", "mean_scores", b"mean_scores"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["best_scores", b"best_scores", "best_so_far", b"best_so_far", "closed_generations", b"closed_generations", "generations", b"generations", "mean_scores", b"mean_scores", "search_rows", b"search_rows", "sequences", b"sequences", "targets", b"targets"]) -> None: ...
+
+global___GetCurvesResponse = GetCurvesResponse
+
+@typing.final
+class ListEventsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    WITH_GENERATIONS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    page_size: builtins.int
+    """At most 1,000; 100 where 0."""
+    page_token: builtins.str
+    with_generations: builtins.bool
+    """Also the events of generations: opened, rows told, closed."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+        with_generations: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token", "with_generations", b"with_generations"]) -> None: ...
+
+global___ListEventsRequest = ListEventsRequest
+
+@typing.final
+class ListEventsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    @property
+    def events(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[blackbox_am.v1.study_event_pb2.StudyEvent]: ...
+    def __init__(
+        self,
+        *,
+        events: collections.abc.Iterable[blackbox_am.v1.study_event_pb2.StudyEvent] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["events", b"events", "next_page_token", b"next_page_token"]) -> None: ...
+
+global___ListEventsResponse = ListEventsResponse
+
+@typing.final
 class GetBestRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -745,6 +878,7 @@ class GetBestRequest(google.protobuf.message.Message):
     TARGETS_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    GENERATION_FIELD_NUMBER: builtins.int
     name: builtins.str
     with_stimuli: builtins.bool
     stimulus_dtype: blackbox_am.v1.tensor_pb2.Dtype.ValueType
@@ -752,6 +886,10 @@ class GetBestRequest(google.protobuf.message.Message):
     page_size: builtins.int
     """At most 1,000 targets; as many as fit into one message where 0."""
     page_token: builtins.str
+    generation: builtins.int
+    """The best as it stood when this generation was closed, without `values` and `recheck`; as it
+    stands now where unset.
+    """
     @property
     def targets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Only these targets; empty: all."""
@@ -765,8 +903,11 @@ class GetBestRequest(google.protobuf.message.Message):
         targets: collections.abc.Iterable[builtins.int] | None = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
+        generation: builtins.int | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token", "stimulus_dtype", b"stimulus_dtype", "targets", b"targets", "with_stimuli", b"with_stimuli"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_generation", b"_generation", "generation", b"generation"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_generation", b"_generation", "generation", b"generation", "name", b"name", "page_size", b"page_size", "page_token", b"page_token", "stimulus_dtype", b"stimulus_dtype", "targets", b"targets", "with_stimuli", b"with_stimuli"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_generation", b"_generation"]) -> typing.Literal["generation"] | None: ...
 
 global___GetBestRequest = GetBestRequest
 

@@ -100,6 +100,16 @@ class StudyServiceStub(object):
                 request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.ListGenerationsRequest.SerializeToString,
                 response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.ListGenerationsResponse.FromString,
                 _registered_method=True)
+        self.GetCurves = channel.unary_unary(
+                '/blackbox_am.v1.StudyService/GetCurves',
+                request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.GetCurvesRequest.SerializeToString,
+                response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.GetCurvesResponse.FromString,
+                _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/blackbox_am.v1.StudyService/ListEvents',
+                request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
         self.GetBest = channel.unary_unary(
                 '/blackbox_am.v1.StudyService/GetBest',
                 request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.GetBestRequest.SerializeToString,
@@ -209,6 +219,20 @@ class StudyServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCurves(self, request, context):
+        """The course of the search, thinned to a number of generations: for plots of long histories.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEvents(self, request, context):
+        """What happened to a study, the newest event first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetBest(self, request, context):
         """The best of each target that has one, by target.
         """
@@ -296,6 +320,16 @@ def add_StudyServiceServicer_to_server(servicer, server):
                     servicer.ListGenerations,
                     request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.ListGenerationsRequest.FromString,
                     response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.ListGenerationsResponse.SerializeToString,
+            ),
+            'GetCurves': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCurves,
+                    request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.GetCurvesRequest.FromString,
+                    response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.GetCurvesResponse.SerializeToString,
+            ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.ListEventsRequest.FromString,
+                    response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.ListEventsResponse.SerializeToString,
             ),
             'GetBest': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBest,
@@ -665,6 +699,60 @@ class StudyService(object):
             '/blackbox_am.v1.StudyService/ListGenerations',
             blackbox__am_dot_v1_dot_study__service__pb2.ListGenerationsRequest.SerializeToString,
             blackbox__am_dot_v1_dot_study__service__pb2.ListGenerationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCurves(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackbox_am.v1.StudyService/GetCurves',
+            blackbox__am_dot_v1_dot_study__service__pb2.GetCurvesRequest.SerializeToString,
+            blackbox__am_dot_v1_dot_study__service__pb2.GetCurvesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackbox_am.v1.StudyService/ListEvents',
+            blackbox__am_dot_v1_dot_study__service__pb2.ListEventsRequest.SerializeToString,
+            blackbox__am_dot_v1_dot_study__service__pb2.ListEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -97,6 +97,18 @@ class StudyServiceStub:
     ]
     """The scores of closed generations, in order."""
 
+    GetCurves: grpc.UnaryUnaryMultiCallable[
+        blackbox_am.v1.study_service_pb2.GetCurvesRequest,
+        blackbox_am.v1.study_service_pb2.GetCurvesResponse,
+    ]
+    """The course of the search, thinned to a number of generations: for plots of long histories."""
+
+    ListEvents: grpc.UnaryUnaryMultiCallable[
+        blackbox_am.v1.study_service_pb2.ListEventsRequest,
+        blackbox_am.v1.study_service_pb2.ListEventsResponse,
+    ]
+    """What happened to a study, the newest event first."""
+
     GetBest: grpc.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.GetBestRequest,
         blackbox_am.v1.study_service_pb2.GetBestResponse,
@@ -192,6 +204,18 @@ class StudyServiceAsyncStub:
         blackbox_am.v1.study_service_pb2.ListGenerationsResponse,
     ]
     """The scores of closed generations, in order."""
+
+    GetCurves: grpc.aio.UnaryUnaryMultiCallable[
+        blackbox_am.v1.study_service_pb2.GetCurvesRequest,
+        blackbox_am.v1.study_service_pb2.GetCurvesResponse,
+    ]
+    """The course of the search, thinned to a number of generations: for plots of long histories."""
+
+    ListEvents: grpc.aio.UnaryUnaryMultiCallable[
+        blackbox_am.v1.study_service_pb2.ListEventsRequest,
+        blackbox_am.v1.study_service_pb2.ListEventsResponse,
+    ]
+    """What happened to a study, the newest event first."""
 
     GetBest: grpc.aio.UnaryUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.GetBestRequest,
@@ -314,6 +338,22 @@ class StudyServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[blackbox_am.v1.study_service_pb2.ListGenerationsResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.ListGenerationsResponse]]:
         """The scores of closed generations, in order."""
+
+    @abc.abstractmethod
+    def GetCurves(
+        self,
+        request: blackbox_am.v1.study_service_pb2.GetCurvesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[blackbox_am.v1.study_service_pb2.GetCurvesResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.GetCurvesResponse]]:
+        """The course of the search, thinned to a number of generations: for plots of long histories."""
+
+    @abc.abstractmethod
+    def ListEvents(
+        self,
+        request: blackbox_am.v1.study_service_pb2.ListEventsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[blackbox_am.v1.study_service_pb2.ListEventsResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.ListEventsResponse]]:
+        """What happened to a study, the newest event first."""
 
     @abc.abstractmethod
     def GetBest(

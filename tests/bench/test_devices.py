@@ -14,6 +14,7 @@ def test_generations_are_timed(name: str) -> None:
     assert 0 < devices.generations_seconds(name, 6, 2, 3, "cpu") < math.inf
 
 
+@pytest.mark.slow
 def test_a_study_is_timed() -> None:
     assert 0 < devices.study_seconds(2, 64, "cpu") < math.inf
 

@@ -67,6 +67,7 @@ def test_results_are_measured_printed_and_written(tmp_path, capsys):
     assert "2 of 2 searches are in the results already" in told[-1]
 
 
+@pytest.mark.slow
 def test_results_without_strangeness_are_searched_again(tmp_path):
     results = tmp_path / "results.jsonl"
     request = request_of(parts=("search",), generators=("pixels_32",))

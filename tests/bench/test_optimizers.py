@@ -162,7 +162,14 @@ def test_natural_images_are_counted_and_are_the_start(monkeypatch: pytest.Monkey
         )
 
 
-@pytest.mark.parametrize("noise", ["0", "0.5", "poisson"])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        pytest.param("0", marks=pytest.mark.slow),
+        "0.5",
+        pytest.param("poisson", marks=pytest.mark.slow),
+    ],
+)
 def test_what_is_reported_is_free_of_noise(noise):
     problem = problems.problem("cnn+vae", 1, None)
     result = searching.search(problem, 2, "random", {}, queries=60, noise=noise)
@@ -198,6 +205,7 @@ def test_queries_are_counted_to_what_the_best_peer_has_at_1000() -> None:
     assert not any("at 1,000" in heading and "to" in heading for heading in plain.headings[4:])
 
 
+@pytest.mark.slow
 def test_overhead_measures_peers_and_floors(monkeypatch):
     monkeypatch.setattr(overhead, "SECONDS", 0.0)
     limits, costs = overhead.measure((16,), (8,), (1, 3), lambda _: None)

@@ -17,6 +17,7 @@ def run(*arguments):
     return CliRunner().invoke(app, ["oracle", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_the_stream_is_measured_and_written(tmp_path):
     file = tmp_path / "all.json"
     result = run(

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+
 import pytest
 
 
@@ -105,3 +110,38 @@ def test_a_plug_in_that_cannot_be_loaded_is_listed_with_the_reason(cli, monkeypa
     for arguments in (["cma"], []):
         shown = cli("catalog", "optimizers", *arguments).stdout
         assert "cma: cannot be loaded: it needs a package that is not there" in shown
+
+
+BROKEN = """
+[server]
+shipped = false
+[oracles.x]
+kind = "torch_module"
+[oracles.ok]
+kind = "simulated"
+units = 3
+[generators.p]
+kind = "pixels"
+low = "a"
+"""
+
+
+@pytest.mark.parametrize(("what", "name"), [("oracles", "x"), ("generators", "p")])
+def test_broken_entries_are_said_and_fail_where_strict(cli, tmp_path, what, name):
+    config = tmp_path / "c.toml"
+    config.write_text(BROKEN)
+    shown = cli("catalog", what, "--config", config)
+    assert shown.exit_code == 0
+    assert re.search(rf"^{name} +cannot be used, see below", shown.stdout, re.MULTILINE)
+    assert f"\n{name}: " in shown.stdout
+    strict = cli("catalog", what, "--config", config, "--strict")
+    assert strict.exit_code == 1
+    assert f"entries cannot be used: {name}" in strict.stderr
+
+
+def test_nothing_is_cut_where_the_output_is_no_terminal(tmp_path):
+    environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    command = [sys.executable, "-m", "blackbox_am.cli", "catalog", "criteria"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert "…" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) > 120

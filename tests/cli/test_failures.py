@@ -25,7 +25,8 @@ from blackbox_am.cli.failures import EXIT_CODES, Group, exit_code
         (errors.StoreCorrupt, 5),
         (errors.ServerUnavailable, 6),
         (errors.ServerFailed, 1),
-        (errors.Forbidden, 1),
+        (errors.Forbidden, 7),
+        (errors.QuotaExceeded, 7),
     ],
 )
 def test_every_error_has_its_exit_code(error, code):
@@ -34,7 +35,7 @@ def test_every_error_has_its_exit_code(error, code):
 
 def test_the_help_names_every_code():
     named = {int(found) for found in re.findall(r"\b(\d+) \w", EXIT_CODES)}
-    assert named == {0, 1, 2, 3, 4, 5, 6, 130}
+    assert named == {0, 1, 2, 3, 4, 5, 6, 7, 130}
 
 
 def _app(error):

@@ -53,14 +53,14 @@ def test_the_same_command_again_gives_the_same_study(from_json, toys):
     command = ["run", *toys, "--oracle", "toy", "-q", 40]
     first = from_json(*command)
     assert from_json(*command) == first
-    assert from_json(*command, "--seed", 1)["study"] != first["study"]
+    assert from_json(*command, "--seed", 1)["study_id"] != first["study_id"]
 
 
 def test_transforms_reach_the_study(cli, from_json, toys):
     command = ["run", *toys, "--oracle", "toy", "-q", 40]
     more = ("--transform", "jitter,amount=.2", "--transform", "flip", "--copies", 4)
     plain, found = from_json(*command), from_json(*command, *more)
-    assert found["study"] != plain["study"]
+    assert found["study_id"] != plain["study_id"]
     assert found["oracle"]["rows"] == 4 * plain["oracle"]["rows"]
     result = cli(*command, "--transform", "jiter")
     assert result.exit_code == 2
@@ -79,7 +79,7 @@ def test_penalties_are_subtracted_from_every_target(cli, from_json, toys, tmp_pa
     command = ["run", *toys, "-t", "units:5", "--oracle", "toy", "-q", 40]
     free = from_json(*command)
     found = from_json(*command, "--penalty", "stimulus.tv=2", "--penalty", "stimulus.l2_grey=0.1")
-    assert found["study"] != free["study"]
+    assert found["study_id"] != free["study_id"]
     titles = [best["title"] for best in found["best"]]
     assert titles == [f"units:{i} - 2*stimulus.tv - 0.1*stimulus.l2_grey" for i in (2, 5)]
     assert found["best"][0]["score"] < free["best"][0]["score"]
@@ -88,6 +88,21 @@ def test_penalties_are_subtracted_from_every_target(cli, from_json, toys, tmp_pa
     wrong = cli(*command, "--penalty", "stimulus.tvv=2")
     assert wrong.exit_code == 2
     assert "did you mean 'stimulus.tv'" in wrong.stderr
+
+
+def test_a_target_can_be_an_expression(cli, from_json, toys):
+    command = ["run", *toys, "--oracle", "toy", "-q", 40]
+    found = from_json(*command, "-t", "units:5 - 0.5*units:1", "-t", "-mean(units:1, units:3)")
+    titles = [best["title"] for best in found["best"]]
+    assert titles[1:] == ["units:5 - 0.5*units:1", "-mean(units:1, units:3)"]
+    wrong = cli(*command, "-t", "units:5 - * units:1")
+    assert wrong.exit_code == 2
+    *_, shown, caret = wrong.stderr.rstrip().splitlines()
+    assert shown.strip() == "units:5 - * units:1"
+    assert shown[caret.index("^")] == "*"
+    unknown = cli(*command, "-t", "meen(units:1)")
+    assert unknown.exit_code == 2
+    assert "did you mean 'mean'" in unknown.stderr
 
 
 def test_a_walk_through_the_layers_draws_their_hierarchy(cli, tmp_path):
@@ -192,5 +207,21 @@ def test_a_model_that_was_replaced_in_the_configuration_is_refused_and_can_be_ad
     assert refused.exit_code == 3
     assert "parameter seed was 0 and is 7" in refused.stderr
     assert "--adopt" in refused.stderr
-    assert from_json(*command, "--adopt")["study"] == first["study"]
-    assert from_json(*command)["study"] == first["study"]
+    assert from_json(*command, "--adopt")["study_id"] == first["study_id"]
+    assert from_json(*command)["study_id"] == first["study_id"]
+
+
+@pytest.mark.parametrize("command", ["run -t head:3 -q 20", "serve", "attack --oracle cifar_cnn"])
+def test_a_device_that_does_not_exist_is_one_line(cli, command, tmp_path):
+    extra = ["--images", tmp_path] if command.startswith("attack") else []
+    result = cli(*command.split(), *extra, "--device", "tpu")
+    assert result.exit_code == 2
+    assert "expected auto, cpu, cuda" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_wrong_ending_of_the_picture_is_refused_before_the_search(cli, toys, tmp_path):
+    result = cli("run", *toys, "--oracle", "toy", "-q", 40, "--out", tmp_path / "best.pgn")
+    assert result.exit_code == 2
+    assert "did you mean 'png'" in result.stderr
+    assert "succeeded" not in result.stderr

@@ -18,7 +18,9 @@ def _address(path, process):
     return path.read_text().strip()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_the_server_runs_until_a_signal(spawn, config, tmp_path, number):
     ready, store = tmp_path / "address", tmp_path / "studies.sqlite3"
     options = ["--address", "127.0.0.1:0", "--store", store, "--ready-file", ready]

@@ -83,7 +83,7 @@ def test_penalties_reach_the_server(call, ask, name):
 
 def test_create_with_json_prints_the_id(ask):
     found = ask("create", "-t", "units:0", "--oracle", "toy", "--generator", "pixels", "-q", 5)
-    assert ask("show", found["study"])["queries_per_target"] == 5
+    assert ask("show", found["study_id"])["queries_per_target"] == 5
 
 
 def test_repeated_create_returns_the_study_and_another_request_is_a_conflict(call, name):
@@ -100,7 +100,7 @@ def test_a_dry_run_creates_nothing(call, ask, name):
     result = _create(call, name, "--dry-run")
     assert result.stdout == ""
     assert "nothing was created" in result.stderr
-    assert name not in [study["study"] for study in ask("list")]
+    assert name not in [study["study_id"] for study in ask("list")]
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_a_request_that_cannot_work_is_refused_in_one_line(call, arguments, code
 def test_list_shows_states_and_filters(call, ask, name):
     _create(call, name)
     _wait(ask, name, "succeeded")
-    assert name in [study["study"] for study in ask("list", "--state", "succeeded")]
-    assert name not in [study["study"] for study in ask("list", "--state", "running")]
+    assert name in [study["study_id"] for study in ask("list", "--state", "succeeded")]
+    assert name not in [study["study_id"] for study in ask("list", "--state", "running")]
     (row,) = [line for line in call("list").stdout.splitlines() if line.startswith(name + " ")]
     assert "succeeded" in row
     assert "60 / 60" in row
@@ -211,6 +211,17 @@ def test_ctrl_c_in_watch_leaves_the_study_running(call, ask, name, server, spawn
         assert time.monotonic() < deadline
         time.sleep(0.1)
     ask("cancel", name)
+
+
+def test_a_watch_says_that_clients_measure_and_exits_with_8_when_the_study_is_cancelled(
+    call, ask, name, server, spawn
+):
+    call("create", "--generator", "pixels", "-t", "units:1", "--id", name)
+    process = spawn("study", "watch", name, "--server", server)
+    assert "Clients measure study" in process.stderr.readline()
+    ask("cancel", name)
+    process.communicate(timeout=20)
+    assert process.returncode == 8
 
 
 def test_a_wrong_port_exits_with_6_and_says_what_to_check(cli):

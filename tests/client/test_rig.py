@@ -101,6 +101,7 @@ def test_two_rigs_share_the_candidates(address):
     assert found[0][0] == found[1][0]
 
 
+@pytest.mark.slow
 def test_it_waits_while_the_study_is_paused(address):
     running = rig(address, "paused", pause=0.02)
     with blackbox_am.connect(address) as client:

@@ -11,7 +11,7 @@ import pytest
 
 import blackbox_am.client as bam
 from blackbox_am.catalogue import Catalogue
-from blackbox_am.client import study as study_module
+from blackbox_am.client import measuring
 from blackbox_am.core.spec import ObjectiveSpec, SpaceSpec
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import (
@@ -202,13 +202,42 @@ def test_what_is_wrong_here_is_told_here(client, wrong):
 
 
 def test_a_large_tell_goes_in_pieces(client, monkeypatch):
-    monkeypatch.setattr(study_module, "SEND_BYTES", 200)
+    monkeypatch.setattr(measuring, "SEND_BYTES", 200)
     study = bare(client, parameters={"population": 20}, queries_per_target=20)
     candidates = study.ask()
     told = study.tell(candidates, np.arange(20.0))
     assert (told.accepted, told.repeated) == (20, 0)
     assert told.state is StudyState.SUCCEEDED
     np.testing.assert_array_equal(next(study.generations()).scores, [np.arange(20.0)])
+
+
+def test_a_function_measures_until_the_study_ends(client):
+    study = bare(client, parameters={"population": 5})
+    end = study.ask_tell(lambda latents: -(latents**2).sum(1), 3)
+    assert (end.state, end.search_rows) == (StudyState.SUCCEEDED, 20)
+
+
+def test_the_function_of_a_loop_fails(client):
+    study = bare(client)
+
+    def broken(latents):
+        raise ValueError("the rig fell over")
+
+    with pytest.raises(ValueError, match="fell over"):
+        study.ask_tell(broken)
+    with pytest.raises(ShapeMismatch, match="each of"):
+        study.ask_tell(lambda latents: np.ones(len(latents) - 1))
+    assert study.progress().search_rows == 0
+
+
+def test_a_study_that_ends_in_the_loop(client):
+    study = bare(client)
+
+    def ending(latents):
+        study.cancel()
+        return np.ones(len(latents))
+
+    assert study.ask_tell(ending).state is StudyState.CANCELLED
 
 
 def test_values_of_any_numeric_kind(client):

@@ -131,6 +131,7 @@ def test_diversity_counts_pairs_of_good_seeds(result: ComparisonResult) -> None:
         assert np.isnan(likeness.diversities(result, runs, rows[:2])["adam", UNITS[0]])
 
 
+@pytest.mark.slow
 def test_kid_needs_many_stimuli(
     result: ComparisonResult,
     oracle: TorchModule,

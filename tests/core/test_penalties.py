@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from blackbox_am.core.expressions import objective
 from blackbox_am.core.penalties import penalised, read_penalties, without_penalties
-from blackbox_am.core.spec import objective
 from blackbox_am.errors import InvalidInput
 from blackbox_am.objectives.mean import Mean
 from blackbox_am.plugins import build_objective

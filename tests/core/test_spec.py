@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blackbox_am.core.expressions import objective
 from blackbox_am.core.parameters import parameters_of
 from blackbox_am.core.spec import (
     Budget,
@@ -17,7 +18,6 @@ from blackbox_am.core.spec import (
     SpaceSpec,
     StudySpec,
     from_plain,
-    objective,
     to_plain,
 )
 from blackbox_am.errors import InvalidInput, InvalidSpec

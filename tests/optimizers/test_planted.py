@@ -6,7 +6,7 @@ is 1/12 on average, where most searches begin.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from statistics import median
 from typing import Any
 
@@ -129,7 +129,15 @@ def test_every_optimizer_has_a_rate() -> None:
     assert {*ROWS_PER_DIMENSION, *SHARES} == set(ORDER_0)
 
 
-@pytest.mark.parametrize("name", sorted(ROWS_PER_DIMENSION))
+def _quick(names: Iterable[str]) -> list[Any]:
+    """The names as parameters of a test; those of libraries are slow."""
+    return [
+        pytest.param(name, marks=pytest.mark.slow) if name == "nevergrad" else name
+        for name in sorted(names)
+    ]
+
+
+@pytest.mark.parametrize("name", _quick(ROWS_PER_DIMENSION))
 def test_reaches_the_planted_optimum_in_16_dimensions(name: str) -> None:
     budget = 16 * ROWS_PER_DIMENSION[name]
     assert max(Climb(name, 16).rows_to(1e-3, budget)) <= budget
@@ -182,7 +190,7 @@ def test_snes_slows_down_before_the_optimum_of_512_dimensions() -> None:
     assert max(climb.rows_to(0.02, 512 * 90)) <= 512 * 90
 
 
-@pytest.mark.parametrize("name", sorted({*ROWS_PER_DIMENSION, "open_es", "pso"}))
+@pytest.mark.parametrize("name", _quick({*ROWS_PER_DIMENSION, "open_es", "pso"}))
 def test_comes_closer_through_noise(name: str) -> None:
     """Whole generations, not their luckiest rows, by noise of a quarter of what is at stake."""
     climb = Climb(name, 16, targets=2, noise=0.02)
@@ -205,13 +213,7 @@ def _keeps_what_it_found(name: str, generations: int) -> None:
 CLOSING_IN = sorted({*ROWS_PER_DIMENSION} - {"de"})
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name == "nevergrad" else name
-        for name in CLOSING_IN
-    ],
-)
+@pytest.mark.parametrize("name", _quick(CLOSING_IN))
 def test_single_precision_keeps_the_optimum(name: str) -> None:
     _keeps_what_it_found(name, 400)
 
@@ -286,7 +288,7 @@ def test_moving_and_scaling_the_box_moves_and_scales_the_search(name: str) -> No
     torch.testing.assert_close(searched(0.0, 1.0), searched(-3.0, 13.0), rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", ORDER_0)
+@pytest.mark.parametrize("name", _quick(ORDER_0))
 def test_searches_side_by_side_do_not_disturb_each_other(name: str) -> None:
     spaces: tuple[Space, ...] = (
         build_space(SpaceSpec("box", 6, low=(0.0,), high=(1.0,))),

@@ -28,8 +28,8 @@ from torch import nn
 from blackbox_am import plugins
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.client import Client, connect
+from blackbox_am.core.expressions import objective
 from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.spec import objective
 from blackbox_am.core.tensors import to_uint8
 from blackbox_am.core.types import StudyState
 from blackbox_am.core.units import Unit

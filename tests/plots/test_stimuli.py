@@ -7,8 +7,9 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from blackbox_am.core.stimuli import as_picture, in_unit_interval
 from blackbox_am.plots import Row, montage
-from blackbox_am.plots.stimuli import as_picture, draw, in_unit_interval
+from blackbox_am.plots.stimuli import draw
 
 
 def drawn(*shape: int) -> tuple[Axes, np.ndarray]:

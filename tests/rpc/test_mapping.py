@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_am.core import study_events
+from blackbox_am.core.expressions import objective
 from blackbox_am.core.natural import Standing
 from blackbox_am.core.spec import (
     ArrayData,
@@ -230,6 +231,7 @@ fields = {
     "standard_errors": scores,
     "images": large,
     "total_rows": large,
+    "search_rows": large,
     "seconds": st.floats(0, 1e9),
     "budget": budgets,
     "exact": st.booleans(),
@@ -300,6 +302,19 @@ def test_an_empty_kind_of_objective_is_the_mean():
         budget=pb.Budget(queries_per_target=1),
     )
     assert specs.study_from_proto(message).targets[0] == ObjectiveSpec("mean", quantities=("fc:1",))
+
+
+def test_an_expression_is_the_tree_that_it_names():
+    message = pb.StudySpec(
+        generator=pb.GeneratorSpec(name="g"),
+        targets=[pb.Objective(expression="fc:1 - 0.5*mean(fc:2, fc:3)")],
+        budget=pb.Budget(queries_per_target=1),
+    )
+    read = specs.study_from_proto(message)
+    assert read.targets[0] == objective("fc:1 - 0.5*mean(fc:2, fc:3)")
+    assert read.targets[0].weights == (1.0, -0.5)
+    answer = specs.study_to_proto(read).targets[0]
+    assert (answer.kind, answer.expression, len(answer.terms)) == ("sum", "", 2)
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])

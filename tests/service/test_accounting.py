@@ -315,7 +315,7 @@ with running(load_config(Path(sys.argv[1]))) as address, connect(address) as cli
 """
 
 
-@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("wrapped", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_what_was_asked_when_the_server_was_killed_is_on_the_bill(far, tmp_path, wrapped):
     """SIGKILL in the middle of a generation, of which some calls were already answered."""
     oracle = far(8, "hold")

@@ -32,7 +32,7 @@ def test_everything(written):
             """
             [server]
             address = "0.0.0.0:7000"
-            store = "/tmp/x.sqlite3"
+            store = "below/x.sqlite3"
             workers = 5
             device = "cpu"
             max_message_bytes = 1000000

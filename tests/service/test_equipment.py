@@ -99,6 +99,7 @@ def test_codes_are_refused(config, optimizer):
         client.create(**wanted(generator="codes", oracle=None, **NAMED[optimizer]))
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_after_a_restart_as_if_there_had_been_none(tmp_path, config):
     catalogue = config.catalogue
     where = Config(

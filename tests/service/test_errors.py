@@ -66,7 +66,7 @@ def test_every_class_has_a_value_of_its_own():
 
 
 def test_other_languages_find_code_and_details(raising, raw):
-    raising(errors.QuotaExceeded("enough for today", field="oracle"))
+    raising(errors.QuotaExceeded("enough for today", field="oracle", retry_after=60))
     error = caught(raw, raw.studies.GetStudy, pb.GetStudyRequest(name="studies/a"))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert error.details() == "enough for today"

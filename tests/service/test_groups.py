@@ -127,7 +127,7 @@ def test_validation_creates_nothing(client):
 @pytest.mark.parametrize(
     ("members", "group_id", "field"),
     [
-        ({}, "empty", "spec"),
+        ({}, "empty", "spec.members"),
         ({"Bad Name": by_clients()}, "name", "spec.members[0]"),
         ({"a": by_clients()}, "Not An Id", "group_id"),
         ({"a": by_clients()}, "x" * 33, "group_id"),

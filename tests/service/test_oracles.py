@@ -193,6 +193,13 @@ def test_units(client):
         client.units("nobody")
 
 
+@pytest.mark.parametrize("unit", ["units:99", "unit:1", "no unit!", "units:1@center"])
+def test_the_unit_at_fault_is_named_by_its_place(client, unit):
+    with pytest.raises(InvalidInput) as found:
+        client.observe("sim", np.zeros((1, 3, 8, 8), np.uint8), ["units:1", unit])
+    assert found.value.field == "units[1]"
+
+
 def test_units_in_pages(raw):
     from blackbox_am.v1 import catalog_service_pb2 as catalog
 

@@ -159,7 +159,7 @@ def test_a_port_in_use(config):
 
 
 def test_an_address_of_nobody(config):
-    other = replace(config, address="no.such.host.invalid:1")
+    other = replace(config, address="no.such.host.invalid:1", insecure=True)
     with pytest.raises(Conflict, match="cannot listen"), running(other):
         pass
 

@@ -191,6 +191,7 @@ def test_a_killed_servers_studies_are_taken_over_and_every_row_served_is_billed(
         assert [b.score for b in alone.best()] == [b.score for b in client.study("mine").best()]
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_gives_its_studies_back_at_once(pair):
     _, servers, store = pair
     with connect(servers[0].address) as first:

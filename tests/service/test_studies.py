@@ -122,6 +122,7 @@ def test_validation_creates_nothing(own):
         by_clients(own, "ghost", validate_only=True, parameters={"nonsense": 1})
 
 
+@pytest.mark.slow
 def test_a_description_too_long_for_a_message_is_refused(own):
     long = ObjectiveSpec("mean", quantities=tuple("layer." * 10 + f"u:{i}" for i in range(5000)))
     with pytest.raises(InvalidSpec, match="split the targets") as found:

@@ -50,6 +50,11 @@ def violated(method, request):
             ),
             "spec.targets[0].terms[0].quantities[0]",
         ),
+        (lambda s: s.targets.add(expression="units:1 -"), "spec.targets[1].expression"),
+        (
+            lambda s: s.targets.add(expression="units:1", kind="mean"),
+            "spec.targets[1].expression",
+        ),
         (lambda s: setattr(s.budget, "queries_per_target", 0), "spec.budget.queries_per_target"),
         (lambda s: setattr(s.budget, "patience", -1), "spec.budget.patience"),
         (lambda s: setattr(s.generator, "name", "pixel"), "spec.generator.name"),
@@ -57,6 +62,18 @@ def violated(method, request):
         (lambda s: setattr(s.optimizer, "name", "cmaa"), "spec.optimizer.name"),
         (lambda s: s.optimizer.parameters.update({"nonsense": 1}), "spec.optimizer.parameters"),
         (lambda s: s.start.SetInParent(), "spec.start"),
+        (lambda s: s.ClearField("targets"), "spec.targets"),
+        (lambda s: s.criteria.add(kind="threshhold"), "spec.criteria[0].kind"),
+        (
+            lambda s: s.criteria.add(kind="threshold", quantities=["x y"]),
+            "spec.criteria[0].quantities[0]",
+        ),
+        (
+            lambda s: s.criteria.add(kind="threshold", quantities=["units:0"]).parameters.update(
+                {"above": 1}
+            ),
+            "spec.criteria[0].parameters.above",
+        ),
     ],
 )
 def test_the_field_at_fault_is_a_path_from_the_request(raw, spec, change, field):

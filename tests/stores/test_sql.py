@@ -163,3 +163,17 @@ def test_a_file_that_cannot_be_written_is_explained(tmp_path):
 def test_a_folder_in_place_of_the_file_is_explained(tmp_path):
     with pytest.raises(StoreError, match="permissions"):
         SQLStore(str(tmp_path))
+
+
+def test_a_store_from_before_tokens_gets_their_tables(tmp_path):
+    path = str(tmp_path / "s.sqlite3")
+    before = SQLStore(path)
+    before.append("a", 1, entries(b"1"), summary=Summary("running", "o", b"s"))
+    before.close()
+    with sqlite3.connect(path) as file:
+        for table in ("tokens", "claims", "artifact_writers", "accounts"):
+            file.execute(f"drop table {table}")
+    after = SQLStore(path)
+    assert not after.tokens.exist()
+    assert [study.study_id for study in after.studies()] == ["a"]
+    assert after.claims.take("studies/a", "ann") == "ann"

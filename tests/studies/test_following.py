@@ -95,6 +95,7 @@ def test_the_second_process_goes_on_where_the_first_is_killed(first, path, alone
     assert [event.exact for event in resumed] == [True]
 
 
+@pytest.mark.slow
 def test_another_request_under_the_same_id_is_refused_at_once(first, path):
     with pytest.raises(StudyExists, match="targets"):
         maximise(**request(targets=["units:1"]), store=path, on_message=lambda text: None)

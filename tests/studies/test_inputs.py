@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from blackbox_am.catalogue import Catalogue
-from blackbox_am.core.spec import BaselineSpec, Budget, GeneratorSpec, StudySpec, objective
+from blackbox_am.core.expressions import objective
+from blackbox_am.core.spec import BaselineSpec, Budget, GeneratorSpec, StudySpec
 from blackbox_am.errors import InvalidSpec, NotFound
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies.inputs import keep_inputs, study_generator

@@ -41,6 +41,7 @@ def test_units_of_layers_are_targets_and_penalties_are_subtracted_from_all(model
         assert best.score == pytest.approx(best.values[0] - 0.5 * best.values[1])
 
 
+@pytest.mark.slow
 def test_octaves_search_with_and_without_gradients(model):
     for optimizer in ("octaves", "gradient_octaves"):
         parameters = {"octaves": 2}

@@ -12,6 +12,7 @@ import torch
 from msgspec.structs import replace
 
 from blackbox_am import Mean, Pixels, maximise
+from blackbox_am.core.expressions import objective
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.observation import Observation
 from blackbox_am.core.space import Space, build_space
@@ -22,7 +23,6 @@ from blackbox_am.core.spec import (
     OptimizerSpec,
     SpaceSpec,
     StudySpec,
-    objective,
 )
 from blackbox_am.core.types import StopReason, StudyState
 from blackbox_am.errors import InvalidSpec, OracleFailed

@@ -191,7 +191,7 @@ TestChaosWithMasks = pytest.mark.slow(ChaosWithMasks.TestCase)
 TestChaosWithPyCMA = pytest.mark.slow(ChaosWithPyCMA.TestCase)
 TestChaosWithNevergrad = pytest.mark.slow(ChaosWithNevergrad.TestCase)
 for case, examples in (
-    (TestChaos, 25),
+    (TestChaos, 15),
     (TestChaosWithCMA, 10),
     (TestChaosWithMasks, 15),
     (TestChaosWithPyCMA, 8),

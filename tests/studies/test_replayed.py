@@ -86,7 +86,12 @@ def store():
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "kept"), [*((name, "best") for name in LIBRARIES), ("pycma", "all")]
+    ("optimizer", "kept"),
+    [
+        ("pycma", "best"),
+        *(pytest.param(name, "best", marks=pytest.mark.slow) for name in LIBRARIES[1:]),
+        pytest.param("pycma", "all", marks=pytest.mark.slow),
+    ],
 )
 def test_killed_between_any_two_calls_it_ends_the_same(store, optimizer, kept):
     """One target drops out early, rows fail, and the budget cuts the last generation."""
@@ -104,6 +109,7 @@ def test_killed_between_any_two_calls_it_ends_the_same(store, optimizer, kept):
     assert all(event.exact for event in resumptions(store))
 
 
+@pytest.mark.slow
 def test_codes_are_recovered_too(store):
     plan = spec("nevergrad:DiscreteOnePlusOne", 30, SpaceSpec("categorical", 8, categories=5))
     calm = SQLStore(":memory:")
@@ -115,7 +121,10 @@ def test_codes_are_recovered_too(store):
     assert course(store) == course(calm)
 
 
-@pytest.mark.parametrize("optimizer", LIBRARIES)
+@pytest.mark.parametrize(
+    "optimizer",
+    [LIBRARIES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in LIBRARIES[1:])],
+)
 def test_a_raised_budget_wakes_targets_where_they_were(store, optimizer):
     plan = spec(optimizer, queries=5 * POPULATION)
     finish(begin(store, plan))

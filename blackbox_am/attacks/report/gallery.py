@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from blackbox_am.attacks.report.wording import NONE, OUTCOMES, class_text
 from blackbox_am.attacks.results import AttackedInput, AttackResult, Outcome, float_stimuli
+from blackbox_am.core.stimuli import Numbers, as_picture, in_unit_interval, is_series
 from blackbox_am.plots import change
-from blackbox_am.plots.stimuli import Numbers, as_picture, in_unit_interval, is_series
 from blackbox_am.reports import data_uri, figure_png, png, shrunk
 
 SIDE = 128

@@ -12,7 +12,8 @@ from blackbox_am.comparisons.metrics import natural_max
 from blackbox_am.comparisons.report.wording import NONE, number
 from blackbox_am.comparisons.results import ComparedUnit, ComparisonResult, Run
 from blackbox_am.comparisons.scales import Scale
-from blackbox_am.plots.stimuli import as_picture, draw, in_unit_interval, is_series
+from blackbox_am.core.stimuli import as_picture, in_unit_interval, is_series
+from blackbox_am.plots.stimuli import draw
 from blackbox_am.plots.style import house_style
 from blackbox_am.reports import data_uri, figure_svg, png, shrunk
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from blackbox_am.core.certificates import untrusted
 from blackbox_am.errors import (
     BlackboxError,
     MessageTooLarge,
@@ -70,20 +71,6 @@ def unreachable(error: Exception) -> OracleUnavailable:
     return OracleUnavailable(
         f"cannot reach it ({type(error).__name__}: {error}); see whether it runs and the url is "
         "right"
-    )
-
-
-def untrusted(why: str) -> str:
-    """The message about a server whose certificate was refused.
-
-    Args:
-        why: the reason as the TLS library gives it.
-    """
-    if "expired" in why or "not yet valid" in why:
-        return f"its certificate is out of date ({why}); have it renewed, or set the clock right"
-    return (
-        f"its certificate is not trusted ({why}); where an authority of your own has signed it, "
-        "name that in ca_file"
     )
 
 

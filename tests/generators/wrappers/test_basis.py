@@ -125,6 +125,7 @@ def test_with_power_one_half_every_coordinate_changes_the_stimulus_alike(tmp_pat
     torch.testing.assert_close(changes, changes.mean().expand(8), rtol=1e-3, atol=0)
 
 
+@pytest.mark.slow
 def test_the_first_directions_of_a_decoder_do_most(vae_folder: str, tmp_path: Path) -> None:
     inner = DiffusersVAE(vae_folder)
     top = Basis(inner, dimensions=8, power=0.0, samples=4, cache=str(tmp_path))
@@ -214,7 +215,7 @@ class LongerLever(Lever):
     second = 5.0
 
 
-@pytest.mark.parametrize("probes", [0, 4000])
+@pytest.mark.parametrize("probes", [0, pytest.param(4000, marks=pytest.mark.slow)])
 def test_the_metric_is_averaged_over_targets(probes: int, tmp_path: Path) -> None:
     def values(inner: Lever) -> list[float]:
         basis = Basis(inner, samples=6, batch_size=3, probes=probes, cache=str(tmp_path))

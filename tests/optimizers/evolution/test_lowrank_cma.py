@@ -68,6 +68,7 @@ def test_loses_little_to_the_diagonal_where_there_is_no_correlation(
     assert needed[0] <= 1.3 * needed[1]
 
 
+@pytest.mark.slow
 def test_rotating_a_hill_of_few_directions_changes_nothing(rows_to_reach: Rows) -> None:
     space = build_space(SpaceSpec("normal", 16))
     needed = [

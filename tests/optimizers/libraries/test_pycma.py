@@ -182,6 +182,7 @@ def test_its_stop_conditions_are_ignored_and_steps_stay_effective() -> None:
     assert len(latents[0].unique(dim=0)) > 1
 
 
+@pytest.mark.slow
 def test_an_endless_slope_does_not_overflow() -> None:
     search = Search(PyCMA(), build_space(SpaceSpec("normal", 2)), targets=(0,))
     search.score = lambda x, _: x.double().sum(-1)

@@ -1,7 +1,5 @@
 """Encrypted connections to an oracle: who is trusted, and what is said where nobody is."""
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.rpc import progress, tensors
 from blackbox_am.service import Config, running
 from blackbox_am.service.config import load_config
+from blackbox_am.testing.certificates import Certificates
 from blackbox_am.v1 import oracle_service_pb2 as pb
 from blackbox_am.v1.oracle_service_pb2_grpc import (
     OracleServiceServicer,
@@ -32,42 +31,11 @@ UNITS = [Unit.parse("units:0")]
 TOKEN = "t0p-s3cret"
 
 
-class Certificates:
-    """Authorities, and what they sign, as files in a folder."""
-
-    def __init__(self, folder: Path, openssl: str) -> None:
-        self._folder = folder
-        self._openssl = openssl
-
-    def authority(self, name: str) -> Path:
-        self._new(name, "-x509", "-days", "2", "-out", f"{name}.pem")
-        return self._folder / f"{name}.pem"
-
-    def signed(self, name: str, by: str, host: str = "localhost", days: int = 2) -> Path:
-        self._new(name, "-out", f"{name}.csr")
-        (self._folder / "names").write_text(f"subjectAltName=DNS:{host}\n")
-        signer = ["-CA", f"{by}.pem", "-CAkey", f"{by}.key", "-CAcreateserial"]
-        what = ["-in", f"{name}.csr", "-out", f"{name}.pem", "-extfile", "names"]
-        self._run("x509", "-req", *what, *signer, "-days", str(days))
-        return self._folder / f"{name}.pem"
-
-    def _new(self, name: str, *more: str) -> None:
-        kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        self._run("req", *kind, "-keyout", f"{name}.key", "-subj", f"/CN={name}", *more)
-
-    def _run(self, *arguments: str) -> None:
-        command = [self._openssl, *arguments]
-        subprocess.run(command, check=True, capture_output=True, cwd=self._folder)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Certificates `ours` and `theirs`, and signed by ours `server`, `old`, `else`, `client`."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl")
     place = tmp_path_factory.mktemp("certificates")
-    made = Certificates(place, openssl)
+    made = Certificates(place)
     for name in ("ours", "theirs"):
         made.authority(name)
     made.signed("server", "ours")

@@ -85,6 +85,7 @@ while missing:
 """
 
 
+@pytest.mark.slow
 def test_processes_that_want_the_same_at_once_buy_it_once(path, tmp_path):
     log = tmp_path / "log"
     command = [sys.executable, "-c", BUYER, path, str(log)]

@@ -1,0 +1,1 @@
+"""Clients in other languages, and what tests them against the Python client."""

@@ -1,0 +1,145 @@
+"""The runner of cases, with the Python driver, and with drivers that are wrong."""
+
+import sys
+import textwrap
+
+import pytest
+
+from blackbox_am.errors import InvalidSpec
+from clients.conformance import case as case_module
+from clients.conformance.case import Case, Step, cases
+from clients.conformance.driver import Driver, DriverLost
+from clients.conformance.run import ROOT, conformance, main
+from clients.conformance.runner import python_driver
+
+REQUIRED = {
+    "server_info",
+    "create_defaults",
+    "create_twice_is_once",
+    "create_other_spec_conflicts",
+    "request_id_repeats",
+    "validate_only_creates_nothing",
+    "field_of_a_bad_request",
+    "not_found",
+    "retry_info",
+    "listing_pages",
+    "chunked_sample_equals_python",
+    "best_pictures_above_4_mib",
+    "watch_is_gap_free",
+    "generations_paged",
+    "ask_tell_same_as_python",
+    "tell_again_is_repeated",
+    "all_held_asks_to_come_back",
+    "tell_wrong_candidate",
+    "told_too_late",
+    "pause_resume_cancel",
+    "extend_goes_on",
+    "delete_is_for_good",
+    "watch_over_a_killed_server",
+    "server_away",
+    "oracle_described_and_observed",
+    "oracle_streams_3_mib",
+    "watch_over_sigterm",
+    "categorical_codes",
+    "oracle_uint8",
+    "oracle_error_details",
+    "damaged_chunk",
+    "deadline",
+    "unknown_enums_and_fields",
+    "lease_expires",
+    "observe_above_4_mib",
+    "wrong_token",
+    "tls_against_plain",
+    "server_of_another_version",
+    "a_model_that_throws",
+    "nan_is_a_failed_measurement",
+    "wrong_number_of_scores",
+}
+
+
+@pytest.fixture
+def wrong(tmp_path):
+    """A command of a driver that answers in its own way."""
+
+    def write(answer):
+        program = tmp_path / "driver.py"
+        program.write_text(
+            "import json, sys\nfor line in sys.stdin:\n    request = json.loads(line)\n"
+            + textwrap.indent(answer, "    ")
+            + "\n    sys.stdout.flush()\n"
+        )
+        return f"{sys.executable} {program}", tmp_path
+
+    return write
+
+
+def test_all_cases_are_there():
+    found = [case.name for case in cases()]
+    assert len(found) == len(set(found)) >= 36
+    assert set(found) >= REQUIRED
+    assert all(case.steps and case.about.endswith(".") for case in cases())
+    saved = {case.name: {step.save for step in case.steps} for case in cases()}
+    assert all(set(case.same) <= saved[case.name] for case in cases())
+
+
+def test_the_python_client_passes_cases_of_fake_servers(capsys):
+    chosen = [case for case in cases() if case.server in ("newer", "refusing", "damaged", "paged")]
+    assert len(chosen) >= 8
+    assert conformance("python", *python_driver(), chosen) == []
+    assert f"python: {len(chosen)} of {len(chosen)} cases passed" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_the_python_client_passes_all_cases():
+    assert conformance("python", *python_driver(), cases()) == []
+
+
+def test_a_driver_that_answers_wrongly_is_named(wrong, capsys):
+    driver = wrong('print(json.dumps({"id": request["id"], "ok": {"language": "klingon"}}))')
+    step = Step("hello", expect={"language": "python"})
+    assert conformance("other", *driver, [Case("says", "x.", (step,), server="")]) == ["says"]
+    shown = capsys.readouterr().out
+    assert "step 1 (hello): ok.language: expected 'python', got 'klingon'" in shown
+    assert "other: failing cases: says" in shown
+
+
+def test_a_result_that_differs_from_python_is_named(wrong, capsys):
+    driver = wrong('print(json.dumps({"id": request["id"], "ok": {"language": "klingon"}}))')
+    case = Case("says", "x.", (Step("hello", save="said"),), server="", same=("said",))
+    assert conformance("other", *driver, [case]) == ["says"]
+    assert "said differs from the Python client" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ('print("hello")', "expected an answer of the protocol"),
+        ('sys.exit("no memory")', "ended with code 1\nno memory"),
+        ("pass", "no answer within"),
+    ],
+)
+def test_a_driver_that_is_lost(wrong, answer, says):
+    with Driver(*wrong(answer)) as driver, pytest.raises(DriverLost, match=says):
+        driver.collect(driver.send("hello", {}), 1)
+
+
+def test_an_error_instead_of_an_answer(capsys):
+    steps = (Step("fly"), Step("hello"))
+    assert conformance("python", *python_driver(), [Case("flies", "x.", steps, server="")])
+    assert "step 1 (fly): got the error" in capsys.readouterr().out
+
+
+def test_a_wrong_case_is_told_with_its_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(case_module, "FOLDER", tmp_path)
+    (tmp_path / "a.toml").write_text('[[case]]\nname = "x"\nabout = "y"\nsteps = [{ with = {} }]')
+    with pytest.raises(InvalidSpec, match=r"a.toml: case\[0\].steps\[0\].do is missing"):
+        cases()
+
+
+def test_cases_are_listed(capsys):
+    assert main(["--list", "--case", "watch_*"]) == 0
+    assert "watch_is_gap_free" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--case", "nothing_like_it"])
+    assert (ROOT / "clients" / "conformance" / "PROTOCOL.md").is_file()

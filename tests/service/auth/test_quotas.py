@@ -1,0 +1,147 @@
+"""What a caller may use, and the log of what callers changed."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from blackbox_am.errors import Forbidden, InvalidSpec, NotFound, QuotaExceeded, StoreError
+from blackbox_am.service.auth.audit import AuditLog
+from blackbox_am.service.auth.principals import Principal, Role, acting_as
+from blackbox_am.service.auth.quotas import Quota, Quotas
+from blackbox_am.service.config import load_config
+from blackbox_am.stores import SQLStore
+from tests.service.auth.conftest import begin
+
+ANN = Principal("ann", Role.RUNNER)
+
+
+@pytest.fixture
+def small(lab):
+    with lab.connect("small") as client:
+        yield client
+
+
+def refused(call, *arguments, **more):
+    with pytest.raises(QuotaExceeded) as caught:
+        call(*arguments, **more)
+    return caught.value
+
+
+def measured(client, **more):
+    return begin(client, oracle="sim", targets=["units:0"], **more)
+
+
+def test_queries_and_studies(small, ann):
+    study = measured(small, queries_per_target=60)
+    error = refused(measured, small, queries_per_target=60)
+    assert "has 40 of 100 queries left, and this needs 60" in error.message
+    assert error.retry_after is None  # waiting does not help
+    assert "has 40 of 100" in refused(study.extend, queries_per_target=101).message
+    study.extend(queries_per_target=70)
+    assert measured(small, study_id=study.id, queries_per_target=60).id == study.id  # counted once
+    stimuli = np.zeros((6, 3, 8, 8), np.float32)
+    small.observe("sim", stimuli, ["units:0"])
+    with pytest.raises(NotFound):
+        small.observe("none", stimuli, ["units:0"])
+    assert "needs 16" in refused(small.probe, "sim").message  # two times 8 rows
+    begin(small, queries_per_target=10_000)  # rows that clients measure cost no queries
+    assert "2 of 2 studies" in refused(begin, small).message
+    members = {"a": {"targets": ["u:0"], "generator": "pixels", "queries_per_target": 9}}
+    assert "2 of 2 studies" in refused(small.create_group, members, group_id="no").message
+    assert small.groups() == []
+    small.study(study.id).delete()
+    assert "has 24 of 100" in refused(measured, small, queries_per_target=60).message
+    begin(small)
+    for _ in range(4):
+        measured(ann)
+
+
+def test_rows_in_flight_and_bytes(small):
+    stimuli = np.zeros((11, 3, 8, 8), np.float32)
+    error = refused(small.observe, "sim", stimuli, ["units:0"])
+    assert "may compute 10 rows at a time" in error.message
+    refused(small.sample, "pixels", 11)
+    refused(small.render, "pixels", np.zeros((11, 192), np.float32))
+    assert len(small.sample("pixels", 10)) == 10
+    small.write_artifact(b"x" * 90)
+    error = refused(small.write_artifact, b"y" * 20)
+    assert "has stored 90 of 100 bytes" in error.message
+    small.write_artifact(b"z" * 10)
+
+
+def test_waiting_helps_where_it_says_so():
+    now, store = [0.0], SQLStore(":memory:")
+    limits = {"default": Quota(requests_per_second=2, rows_in_flight=5)}
+    quotas = Quotas(limits, store.claims, lambda: now[0])
+    for _ in range(100):
+        quotas.request()  # the server itself
+    with acting_as(ANN):
+        for _ in range(4):
+            quotas.request()
+        error = refused(quotas.request)
+        assert error.retry_after == pytest.approx(0.5)
+        now[0] += error.retry_after
+        quotas.request()
+        refused(quotas.request)
+        with quotas.rows(4):
+            error = refused(quotas.rows(2).__enter__)
+            assert error.retry_after is not None
+        with quotas.rows(5):
+            pass
+    with acting_as(Principal("bob", Role.RUNNER)):
+        quotas.request()
+
+
+def test_quotas_stand_in_the_configuration(tmp_path):
+    file = tmp_path / "server.toml"
+    file.write_text("[quotas.default]\nstudies = 3\n[quotas.ann]\nrequests_per_second = 0.5\n")
+    quotas = load_config(file).quotas
+    assert quotas == {"default": Quota(studies=3), "ann": Quota(requests_per_second=0.5)}
+    file.write_text("[quotas.ann]\nstudys = 3\n")
+    with pytest.raises(InvalidSpec, match="did you mean 'studies'"):
+        load_config(file)
+    file.write_text("[quotas.ann]\nstudies = -3\n")
+    with pytest.raises(InvalidSpec) as caught:
+        load_config(file)
+    assert caught.value.field == "quotas.ann.studies"
+
+
+def test_changes_and_refusals_are_logged(lab, ann):
+    study = begin(ann)
+    study.pause()
+    with pytest.raises(NotFound):
+        ann.study("not-there-1")  # reading is not logged
+    with lab.connect("bob") as bob, pytest.raises(NotFound):
+        type(study)(bob._connection, study.id).delete()
+    with lab.connect("eve") as eve, pytest.raises(Forbidden):
+        begin(eve, study_id="forbidden-1")
+    study.delete()
+    lines = [json.loads(line) for line in (lab.folder / "audit.jsonl").read_text().splitlines()]
+    mine = [line for line in lines if line["resource"] == f"studies/{study.id}"]
+    assert [(one["principal"], one["method"], one["outcome"]) for one in mine] == [
+        ("ann", "CreateStudy", "OK"),
+        ("ann", "PauseStudy", "OK"),
+        ("bob", "DeleteStudy", "NOT_FOUND"),
+        ("ann", "DeleteStudy", "OK"),
+    ]
+    (refusal,) = [line for line in lines if line["resource"] == "forbidden-1"]
+    assert (refusal["principal"], refusal["outcome"]) == ("eve", "FORBIDDEN")
+    assert mine[0]["peer"].startswith(("ipv4:127.0.0.1:", "ipv6:"))
+    assert datetime.now(UTC) - datetime.fromisoformat(mine[0]["time"]) < timedelta(minutes=5)
+    assert (lab.folder / "audit.jsonl").stat().st_mode & 0o077 == 0
+    assert not any(line["resource"] == "studies/not-there-1" for line in lines)
+
+
+def test_a_log_that_cannot_be_written_is_no_secret(tmp_path):
+    with pytest.raises(StoreError, match="cannot write the audit log"):
+        AuditLog(tmp_path / "no" / "audit.jsonl")
+    full = AuditLog(tmp_path / "audit.jsonl")
+    full.close()
+    with pytest.raises(StoreError, match="ended with OK and is not in the log"):
+        full.write(ANN, "ipv4:1", "CreateStudy", "studies/a\n{}", "OK")
+    log = AuditLog(tmp_path / "audit.jsonl")
+    log.write(ANN, "ipv4:1", "CreateStudy", "studies/a\n{}", "OK")
+    (line,) = (tmp_path / "audit.jsonl").read_text().splitlines()
+    assert json.loads(line)["resource"] == "studies/a\n{}"
