@@ -30,6 +30,7 @@ void fill(const Objective& objective, v1::Objective* message) {
     set_parameters(objective.parameters, message->mutable_parameters());
   }
   for (const Objective& term : objective.terms) fill(term, message->add_terms());
+  message->set_expression(objective.expression);
 }
 
 void fill(const Criterion& criterion, v1::Criterion* message) {

@@ -31,6 +31,14 @@ struct Objective {
   Parameters parameters{};
   /// Terms of `sum` and `product`.
   std::vector<Objective> terms{};
+  /// The objective as text, in place of all other fields: `head:3 - 0.5*head:5`.
+  std::string expression{};
+
+  static Objective of_expression(std::string text) {
+    Objective objective;
+    objective.expression = std::move(text);
+    return objective;
+  }
 };
 
 /// A criterion of success.
