@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # More arguments for pip, such as the index of PyTorch's CPU builds.
 PIP_ARGS ?=
-# Languages of clients-test, such as "python cpp"; all where empty.
+# Languages of clients-test, such as "python go"; all where empty.
 LANGUAGES ?=
 
 BIN := .venv/bin
@@ -29,7 +29,7 @@ test: $(INSTALLED) ## Run the fast tests
 test-all: $(INSTALLED) ## Run all tests, the slow ones too
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "" --timeout 900
 
-clients-test: $(INSTALLED) ## Build and test the clients; LANGUAGES="python cpp" chooses
+clients-test: $(INSTALLED) ## Build and test the clients; LANGUAGES="python go" chooses
 	$(BIN)/python -m clients.run $(LANGUAGES)
 
 check: lint types layers stubs-fresh ## Check format, lint, types, layers and stubs

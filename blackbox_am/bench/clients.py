@@ -66,7 +66,7 @@ class Program:
 def clients(
     language: Annotated[
         list[str] | None,
-        typer.Option("--language", help="Such as typescript; default all."),
+        typer.Option("--language", help="Such as go; default all."),
     ] = None,
     folder: Annotated[
         Path, typer.Option("--clients", help="The folder clients/ of the sources, built.")

@@ -56,9 +56,12 @@ class Driver:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"id": 1, "do": do, **arguments}) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        try:
+            self._process.stdin.write(json.dumps({"id": 1, "do": do, **arguments}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
         answer = json.loads(line) if line else {"error": "it ended"}
         if "ok" not in answer:
             raise ServerFailed(f"the driver {self._arguments[0]} at {do}: {answer['error']}")

@@ -16,9 +16,10 @@ class _Output(Console):
     @property  # type: ignore[misc]  # nobody sets the size of this console
     def size(self) -> ConsoleDimensions:
         found = super().size
-        if self.is_terminal or "COLUMNS" in os.environ:
+        if self.is_terminal:
             return found
-        return ConsoleDimensions(PIPED, found.height)
+        columns = os.environ.get("COLUMNS", "")
+        return ConsoleDimensions(int(columns) if columns.isdigit() else PIPED, found.height)
 
 
 out = _Output()

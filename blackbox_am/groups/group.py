@@ -109,12 +109,12 @@ def state_of(members: Sequence[StudyState]) -> StudyState:
 
     PENDING before a member has begun, then RUNNING; PAUSED if all members that have not ended are
     paused. After all members have ended, the first of FAILED, CANCELLED and SUCCEEDED that occurs
-    among the members.
+    among the members; UNKNOWN if a newer server says none of these.
     """
     going = {state for state in members if state.active}
     if not going:
         ends = (StudyState.FAILED, StudyState.CANCELLED, StudyState.SUCCEEDED)
-        return next(state for state in ends if state in members)
+        return next((state for state in ends if state in members), StudyState.UNKNOWN)
     if going == {StudyState.PAUSED}:
         return StudyState.PAUSED
     if set(members) == {StudyState.PENDING}:

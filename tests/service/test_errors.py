@@ -245,7 +245,7 @@ def test_every_method_is_served():
     ("optimizer", "error", "message"),
     [
         ("nevergrad:TwoPointDE", errors.InvalidSpec, "did you mean 'TwoPointsDE'"),
-        ("nevergrad:Nope", errors.InvalidSpec, "no optimizer called 'Nope'; known: "),
+        ("nevergrad:Nope", errors.InvalidSpec, "no optimizer called 'Nope'; did you mean "),
         ("nevergrad:MetaModel", errors.Unsupported, "use another, such as nevergrad:DiagonalCMA"),
         ("cma:PSO", errors.InvalidSpec, "cma is one optimizer and has no members"),
     ],

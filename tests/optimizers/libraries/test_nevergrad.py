@@ -46,7 +46,7 @@ def test_a_name_with_its_member_is_the_family_with_a_parameter() -> None:
     ("name", "parameters", "message"),
     [
         ("nevergrad:TwoPointDE", {}, "'TwoPointDE'; did you mean 'TwoPointsDE'"),
-        ("nevergrad:Nope", {}, "registers no optimizer called 'Nope'; known: "),
+        ("nevergrad:Nope", {}, "registers no optimizer called 'Nope'; did you mean "),
         ("nevergrad:", {}, "registers no optimizer called ''"),
         ("nevergrad", {"optimizer": "PS0"}, "did you mean 'PSO'"),
         ("nevergrat:PSO", {}, "no optimizer is called 'nevergrat'; did you mean 'nevergrad'"),
