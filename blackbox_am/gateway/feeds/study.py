@@ -27,8 +27,10 @@ STATE_SECONDS = 1.0
 """Least seconds between two messages with the whole study."""
 ENDED_SECONDS = 5.0
 """Seconds between two looks at an ended study, which goes on when its budget is raised, and at one
-that does not exist.
+that cannot be read.
 """
+MISSING_SECONDS = 1.0
+"""Seconds between two looks at a study that does not exist (yet)."""
 AWAY_SECONDS = 2.0
 """Longest wait for a server that is away before the next attempt."""
 
@@ -79,7 +81,7 @@ class StudyFeed(Feed):
             except NotFound as error:
                 self._tell_deleted(error.message)
                 self.begun.set()
-                await pause(self._poked, ENDED_SECONDS)
+                await pause(self._poked, MISSING_SECONDS)
                 self._poked.clear()
             except ServerUnavailable as error:
                 self._server.lost(error.message)
