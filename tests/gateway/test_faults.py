@@ -9,7 +9,7 @@ from blackbox_am.client import GenerationClosed
 from blackbox_am.errors import ServerUnavailable, StoreCorrupt
 from blackbox_am.testing.gateway import GatewayProcess
 from tests.gateway.faults import Faults
-from tests.gateway.reading import Reader
+from tests.gateway.reading import Reader, until
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +37,6 @@ def second(client):
     )
     yield found
     found.delete()
-
-
-def until(done, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_study_that_cannot_be_read_does_not_keep_a_reader_from_others(
