@@ -102,7 +102,8 @@ def _tuning(plan: Plan) -> ProtocolPart:
         return ProtocolPart(
             "tuning apart",
             False,
-            f"{', '.join(changed)} have parameters of their own, and the comparison does not say "
+            f"{', '.join(changed)}: {'a method' if len(changed) == 1 else 'methods'} with parameters "
+            "other than the defaults, and the comparison does not say "
             "on which units they were tuned (tuning_units).",
         )
     return ProtocolPart(
