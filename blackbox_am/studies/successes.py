@@ -41,7 +41,7 @@ def observed_until_success(
     if study.rechecking or not study.scorer.judges or not several:
         return evaluator.submit(rows, gradients=gradients).result()
     slices = Slices(study, rows)
-    return joined([part for part in slices.observed(evaluator, gradients=gradients)])
+    return joined(list(slices.observed(evaluator, gradients=gradients)))
 
 
 class Slices:
