@@ -32,7 +32,7 @@ MOST_CHARACTERS = 20_000
 MOST_BRACKETS = 20
 """Largest depth of parentheses, and of the brackets of a value."""
 MOST_INTEGER = 2**53
-"""Largest whole number of a value: doubles, as which numbers travel, hold no greater ones exactly."""
+"""Largest whole number of a value: numbers travel as doubles, which hold greater ones inexactly."""
 
 _NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:@!])")
 _QUANTITY = re.compile(QUANTITY, re.ASCII)

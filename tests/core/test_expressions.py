@@ -6,8 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blackbox_am.core.expressions import objective
-from blackbox_am.core.quantities import parse_quantity
-from blackbox_am.core.spec import ObjectiveSpec
 from blackbox_am.errors import InvalidInput, InvalidSpec
 from blackbox_am.plugins import build_objective
 
