@@ -19,6 +19,7 @@ function detail(part: Partial<FixtureStudy> & { id: string }): Detail {
     curves: curves(study, []) as never,
     log: [],
     sequence: 1,
+    meanwhile: null,
   };
 }
 
