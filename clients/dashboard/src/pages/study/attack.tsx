@@ -52,7 +52,7 @@ export function successFacts(study: Study): [string, string][] {
   const queries = targets.map((target) => (succeeded(target) || !target.finished ? target.queries : study.queries_per_target ?? target.queries));
   return [
     ["Succeeded", `${count(fooled)} of ${count(targets.length)} (${percent(fooled / Math.max(1, targets.length))})`],
-    ["Median queries", score(median(queries))],
+    ["Median queries", count(median(queries))],
   ];
 }
 

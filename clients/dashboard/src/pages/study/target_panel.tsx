@@ -24,7 +24,7 @@ export function TargetPanel({ study, target, pinned, pin, curves, generation }: 
   const best = scoreAt(curves, target, generation);
   const found = useBest(study.id, target.target, target.best_score);
   const attack = changesInputs(study);
-  const size = attack ? 128 : 176;
+  const size = attack ? 112 : 176;
   return (
     <section class="panel target">
       <div class="tools">

@@ -102,7 +102,7 @@ function Tile({ study, target, best, generation, chosen }: TileProps) {
       </span>
       <span class="line">
         <strong>{score(best)}</strong>
-        <span class="soft">{times !== null ? ratio(times) : target.finished ? "✓" : ""}</span>
+        <span class="soft">{times !== null ? ratio(times) : target.finished && !hasCriterion(study) ? "✓" : ""}</span>
       </span>
     </button>
   );
