@@ -10,7 +10,7 @@ const INPUTS = 4;
 const COMPARISON = `
 version = 1
 name = "both"
-oracle = "classes"
+oracle = "votes"
 generator = "pixels"
 units = ["units:0", "units:3"]
 budget = 100
@@ -23,7 +23,7 @@ name = "adam"
 [[methods]]
 name = "sep_cma"
 
-[oracles.classes]
+[oracles.votes]
 kind = "simulated"
 gradients = true
 
@@ -55,7 +55,7 @@ beforeAll(async () => {
   writeFileSync(comparison, COMPARISON);
   await rig.serve();
   await rig.show();
-  await rig.command("attack", "--oracle", "classes", "--images", images, "--eps", "40/255", "--budget", "60", "--out", join(rig.folder, "attack"));
+  await rig.command("attack", "--oracle", "votes", "--images", images, "--eps", "40/255", "--budget", "60", "--out", join(rig.folder, "attack"));
   await rig.command("compare", comparison, "--out", join(rig.folder, "comparison"));
   browser = await launch();
   [page, seen] = await open(await browser.newContext({ viewport: { width: 1400, height: 1400 } }), rig.url);

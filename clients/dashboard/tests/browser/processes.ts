@@ -18,7 +18,7 @@ device = "cpu"
 kind = "simulated"
 latency_seconds = 0.05
 
-[oracles.classes]
+[oracles.votes]
 kind = "simulated"
 gradients = true
 
