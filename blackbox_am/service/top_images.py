@@ -91,8 +91,7 @@ class TopImages:
             with self._lock:
                 answers = self._kept.get(key)
             if answers is None:
-                with self._backend.authority.quotas.rows(len(stimuli)):
-                    answers = observe(oracle, stimuli, units)
+                answers = observe(oracle, stimuli, units, self._backend.authority.quotas.rows)
                 self._keep(key, answers)
         return answers[:, units.index(str(unit))]
 
