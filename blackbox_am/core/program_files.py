@@ -119,7 +119,7 @@ def _root(names: list[str]) -> str:
 
 def _raw(archive: zipfile.ZipFile, root: str) -> set[str]:
     """The members that are read as plain arrays, never with pickle."""
-    raw, pickled = set(), set()
+    raw, pickled = set[str](), set[str]()
     for name in archive.namelist():
         inner = name.removeprefix(root)
         folder = inner.rpartition("/")[0] + "/"
