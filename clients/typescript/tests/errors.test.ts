@@ -107,7 +107,10 @@ test("specifications are checked before they are sent", () => {
   refused({ targets, generator: "g", queriesPerTarget: 0.5 }, "budget.queries_per_target");
   refused({ targets, generator: "g", seed: 0.5 }, "spec.seed");
   refused({ targets, generator: "g", seed: 2n ** 63n }, "spec.seed");
-  const message = client.studySpec({ targets: [["a:0", "a:1"], { expression: "a:0 - a:1" }], generator: "g" });
+  const message = client.studySpec({
+    targets: [["a:0", "a:1"], { expression: "a:0 - a:1" }],
+    generator: "g",
+  });
   assert.deepEqual(message.targets[0]?.quantities, ["a:0", "a:1"]);
   assert.equal(message.seed, undefined);
 });

@@ -55,7 +55,9 @@ export class ServerProcess {
     rmSync(ready, { force: true });
     const options = ["--address", this.address, "--store", join(this.#folder, "s.sqlite3")];
     options.push("--ready-file", ready, "--config", join(this.#folder, "c.toml"));
-    this.#process = spawn(PYTHON!, ["-m", "blackbox_am.cli", "serve", ...options], { stdio: "ignore" });
+    this.#process = spawn(PYTHON!, ["-m", "blackbox_am.cli", "serve", ...options], {
+      stdio: "ignore",
+    });
     const limit = performance.now() + START_MS;
     while (performance.now() < limit && this.#process.exitCode === null) {
       const text = existsSync(ready) ? readFileSync(ready, "utf8").trim() : "";
