@@ -183,6 +183,8 @@ class Sessions extends Http2SessionManager {
     const session = stream.session as ClientHttp2Session | undefined;
     if (session && session !== this.#latest) {
       this.#latest = session;
+      // The manager listens to one error only; a second one would end the process.
+      session.on("error", () => undefined);
       session.setLocalWindowSize(WINDOW_BYTES);
     }
     return stream;

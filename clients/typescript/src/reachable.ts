@@ -1,13 +1,13 @@
 /** Why a server cannot be reached, in words, with what to do. */
 
-import type { ConnectError } from "@connectrpc/connect";
+import { Code, type ConnectError } from "@connectrpc/connect";
 
 import type { Destination } from "./status.js";
 
 /** The message for a connection that failed or was lost. */
 export function unreachable(error: ConnectError, to: Destination): string {
   const found = nodeError(error);
-  const meaning = explained(found, to);
+  const meaning = explained(found, error.code === Code.Canceled, to);
   if (meaning) return `cannot talk to ${to.target}: ${meaning}`;
   const text = found ? `${found.code}: ${found.message}` : error.rawMessage;
   return (
@@ -31,7 +31,7 @@ function nodeError(error: unknown): NodeError | undefined {
   return undefined;
 }
 
-function explained(error: NodeError | undefined, to: Destination): string {
+function explained(error: NodeError | undefined, closed: boolean, to: Destination): string {
   const code = error?.code ?? "";
   if (to.encrypted && /CERT|SIGNATURE|ISSUER/.test(code) && !/CERTIFICATE_REQUIRED/.test(code)) {
     return code === "ERR_TLS_CERT_ALTNAME_INVALID"
@@ -45,7 +45,7 @@ function explained(error: NodeError | undefined, to: Destination): string {
   if (/CERTIFICATE_REQUIRED/.test(code)) {
     return "it expects a certificate of its client; give certificate and key in tls";
   }
-  if (code !== "ECONNRESET" && code !== "ERR_HTTP2_ERROR" && code !== "EPIPE") return "";
+  if (!closed && !["ECONNRESET", "ERR_HTTP2_ERROR", "EPIPE"].includes(code)) return "";
   if (!to.encrypted) {
     return (
       "it closed the connection, as a server does that ends, or expects TLS, or speaks no HTTP/2; " +

@@ -26,10 +26,18 @@ const START_MS = 90_000;
 /** The reason to leave out tests with a real server; false where there is one. */
 export const skip = PYTHON ? false : "BLACKBOX_AM_PYTHON names no Python with blackbox_am";
 
+const endings: (() => unknown)[] = [];
+after(async () => {
+  for (const end of endings.reverse()) await end();
+});
+
+/** Does something when all tests of the file are over. */
+export const atEnd = (end: () => unknown): void => void endings.push(end);
+
 /** A folder that is removed at the end. */
 export function folder(): string {
   const made = mkdtempSync(join(tmpdir(), "blackbox-am-"));
-  after(() => rmSync(made, { recursive: true, force: true }));
+  atEnd(() => rmSync(made, { recursive: true, force: true }));
   return made;
 }
 
@@ -40,7 +48,7 @@ export class ServerProcess {
 
   constructor(config = TINY) {
     writeFileSync(join(this.#folder, "c.toml"), config);
-    after(() => this.kill());
+    atEnd(() => this.kill());
   }
 
   static async started(config = TINY): Promise<ServerProcess> {
@@ -84,7 +92,7 @@ export class ServerProcess {
 /** A client that is closed at the end. */
 export async function connected(address: string, options: ConnectOptions = {}): Promise<Client> {
   const client = await connect(address, options);
-  after(() => client.close());
+  atEnd(() => client.close());
   return client;
 }
 
