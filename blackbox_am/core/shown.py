@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,18 @@ class ShownRows:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def part(self, chosen: slice | NDArray[Any]) -> ShownRows:
+        """The rows that a slice, a mask or places choose."""
+        return replace(
+            self,
+            targets=self.targets[chosen],
+            rows=self.rows[chosen],
+            scores=self.scores[chosen],
+            values=self.values[chosen],
+            latents=None if self.latents is None else self.latents[chosen],
+            stimuli=None if self.stimuli is None else self.stimuli[chosen],
+        )
 
     def __iter__(self) -> Iterator[ShownRow]:
         for place, (target, row) in enumerate(

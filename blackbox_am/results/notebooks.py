@@ -20,6 +20,11 @@ def in_notebook() -> bool:
     return shell is not None and "IPKernelApp" in getattr(shell, "config", {})
 
 
+def has_bar(wanted: bool | None) -> bool:
+    """Whether `shown_while` shows a bar."""
+    return in_notebook() if wanted is None else wanted
+
+
 @contextmanager
 def shown_while(
     wanted: bool | None, also: OnProgress = lambda progress: None
@@ -30,7 +35,7 @@ def shown_while(
         wanted: whether to show a bar; None shows it in a notebook.
         also: called with each progress too.
     """
-    if not (in_notebook() if wanted is None else wanted):
+    if not has_bar(wanted):
         yield also
         return
     columns = (

@@ -98,23 +98,12 @@ def _given(
 ) -> Iterator[ShownRows]:
     """`rows` of the wanted targets, with stimuli, without latents that are not wanted."""
     if wanted is not None:
-        rows = _only(rows, np.isin(rows.targets, wanted))
+        rows = rows.part(np.isin(rows.targets, wanted))
     if not len(rows):
         return
     if screen is not None:
         rows = replace(rows, stimuli=screen.stimuli(rows))
     yield rows if latents else replace(rows, latents=None)
-
-
-def _only(rows: ShownRows, chosen: NDArray[np.bool_]) -> ShownRows:
-    return replace(
-        rows,
-        targets=rows.targets[chosen],
-        rows=rows.rows[chosen],
-        scores=rows.scores[chosen],
-        values=rows.values[chosen],
-        latents=None if rows.latents is None else rows.latents[chosen],
-    )
 
 
 def _measured(
