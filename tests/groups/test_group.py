@@ -46,10 +46,6 @@ def test_a_later_request_replaces_an_unfinished_one():
     late = told(Created(SPEC), pause)
     assert (late.pending, late.paused) == ((Asked("create"), pause), True)
     assert late.unfinished == Asked("create")
-        (Asked("create"), pause),
-        True,
-        late.pending[0],
-    )
     assert told(Created(SPEC), pause, Done("pause")).pending == (Asked("create"),)
     late = told(Created(SPEC), pause, Done("pause"), resume, Done("create"))
     assert (late.pending, late.paused) == ((resume,), False)
