@@ -17,10 +17,10 @@ def test_the_program_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     program = "\n".join(BLOCKS)
     assert "queries_per_target=1000" in program
-    small = program.replace("queries_per_target=1000", "queries_per_target=30")
+    small = program.replace("queries_per_target=1000", "queries_per_target=12")
     exec(compile(small, "results.md", "exec"), {})
     said = capsys.readouterr().out
-    assert said.startswith("<Result 'first': succeeded, 2 targets, 60 queries; best: head:3 = ")
+    assert said.startswith("<Result 'first': succeeded, 2 targets, 24 queries; best: head:3 = ")
     assert said.endswith("first succeeded\n")
     assert "(128,) {'head:3': " in said
     written = {path.name for path in (tmp_path / "first").iterdir()}
