@@ -20,7 +20,6 @@ struct Objective {
   Objective() = default;
   Objective(const char* unit) : quantities{unit} {}         // NOLINT: a unit is an objective
   Objective(std::string unit) : quantities{std::move(unit)} {}  // NOLINT
-  Objective(std::vector<std::string> units) : quantities(std::move(units)) {}  // NOLINT
 
   /// A registered name such as `mean` or `weighted`; empty: `mean`.
   std::string kind{};
@@ -34,6 +33,12 @@ struct Objective {
   /// The objective as text, in place of all other fields: `head:3 - 0.5*head:5`.
   std::string expression{};
 
+  /// The mean of several units: `Objective::mean_of({"fc:1", "fc:2"})`.
+  static Objective mean_of(std::vector<std::string> units) {
+    Objective objective;
+    objective.quantities = std::move(units);
+    return objective;
+  }
   static Objective of_expression(std::string text) {
     Objective objective;
     objective.expression = std::move(text);
