@@ -120,7 +120,8 @@ std::string meaning(const std::string& said) {
     return "its certificate is not trusted; give the file of the authority that signed it as "
            "tls.ca_file";
   }
-  if (contains(details, "hostname verification")) {
+  if (contains(details, "hostname verification") ||
+      contains(details, "is not in peer certificate")) {
     return "its certificate is for another name than that of its address; give the name that is "
            "in the certificate as tls.server_name";
   }
