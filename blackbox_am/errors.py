@@ -178,7 +178,13 @@ class Forbidden(Denied):
 
 
 class QuotaExceeded(Denied):
-    """The caller's quota is used up."""
+    """The caller's quota is used up.
+
+    Attributes:
+        rows_left: rows that a smaller call may still have; 0 for none, or if they are unknown.
+    """
+
+    rows_left: int = 0
 
 
 class ServerError(BlackboxError):

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch.nn import functional
 
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 
 Mode = Literal["bilinear", "bicubic", "nearest"]
 MODES = ("bilinear", "bicubic", "nearest")

@@ -203,3 +203,11 @@ def qr(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Orthonormal columns Q and upper triangular R with Q R = `matrix`, reduced."""
     q, r = torch.linalg.qr(_fixed(matrix))
     return q, r
+
+
+def inverts_badly(matrix: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
+    """(...) bool: True for matrices (..., D, D) that are not finite, or whose axes differ by more
+    than the floating-point format can represent.
+    """
+    spread = matrix.abs().amax((-2, -1)) * inverse.abs().amax((-2, -1))
+    return ~(spread < 0.1 / torch.finfo(matrix.dtype).eps)

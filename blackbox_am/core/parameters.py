@@ -57,6 +57,16 @@ def with_parameters(plug_in: T, name: str, parameters: Mapping[str, Any]) -> T:
         raise InvalidSpec(f"{name}: {error}", field="parameters") from error
 
 
+def check(fits: bool, field: str, expected: str, value: object) -> None:
+    """Refuses a parameter that does not fit.
+
+    Raises:
+        InvalidSpec: with the field, the expected range and the actual value.
+    """
+    if not fits:
+        raise InvalidSpec(f"{field}: expected {expected}, got {value!r}", field=field)
+
+
 def _check_known(known: Sequence[str], name: str, parameters: Mapping[str, Any]) -> None:
     for key in parameters:
         if key not in known:

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.errors import InvalidSpec
 
 Drawn = Callable[[torch.Tensor], torch.Tensor]

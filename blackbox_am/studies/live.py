@@ -131,7 +131,10 @@ class LiveStudy(SearchedStudy):
         former = self.leases.restore(lease.held, study.generation) if lease and lease.held else ""
         # A study that was only removed from the memory of this process needs no event.
         if not (exact and lease and former == lease.owner):
-            events.append(Resumed(study.generation, exact, self.search.warning(exact)))
+            resumed = Resumed(study.generation, exact, self.search.warning(exact))
+            if not exact and study.opened is None:  # they are measured again
+                lost += Accounting(retried_rows=int(study.measured.told.sum()))
+            events.append(resumed)
         if lost != Accounting():
             events.append(StateChanged(study.state, study.stop_reason, study.message, lost))
         if events:

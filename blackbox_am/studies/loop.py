@@ -5,8 +5,8 @@ generation at most is in this state: its write has ended before the next one is 
 anybody else sees the study. Measured on a CPU with the shipped models (`bench loop`, part a): an
 append takes 0.4 % to 2 % of the time of a generation of 256 to 20 rows, and more of a faster model.
 
-The answers of a billable oracle are in the journal before its next call: a crash must not cost more
-than the open generation, and the note on a call (`asked`) continues the journal's accounts.
+The answers of a billable oracle are in the journal before the next portion of rows is measured
+(see `portions`), and the note on a call (`asked`) continues the journal's accounts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Self
 
 from blackbox_am.core.chain import RECHECK
 from blackbox_am.core.metering import metering
-from blackbox_am.core.observation import Observation, count_by_reason, failures, in_words
+from blackbox_am.core.observation import count_by_reason, failures, in_words
 from blackbox_am.core.types import Accounting, Purpose, StopReason, StudyState
 from blackbox_am.errors import (
     NotOwner,
@@ -32,7 +32,8 @@ from blackbox_am.evaluation import Evaluator, Rows
 from blackbox_am.studies.billing import UnbilledUsage, meter_of
 from blackbox_am.studies.candidates import Generation
 from blackbox_am.studies.live import LiveStudy
-from blackbox_am.studies.successes import observed_until_success
+from blackbox_am.studies.portions import Portion, next_portion, scored_before
+from blackbox_am.studies.successes import missing, observed_until_success
 
 
 def run(
@@ -121,14 +122,15 @@ class _Journal:
             with suppress(StoreError, SequenceTaken, NotOwner):
                 last()
 
-    def told(self, at_risk: Accounting) -> None:
-        """Record that a generation was told.
+    def told(self, at_risk: Accounting, *, closed: bool) -> None:
+        """Record that a generation, or a portion of it, was told.
 
         Args:
+            closed: whether the generation is complete.
             at_risk: the accounts to bill if the generation is lost, because it is then repeated
                 from its start, by this process or another.
         """
-        self._unreported, self._at_risk = True, at_risk
+        self._unreported, self._at_risk = closed, at_risk
         if self.writer is None:
             self.written()
 
@@ -158,7 +160,8 @@ def _measure(
     meter = meter_of(live, unbilled, purpose, billable=evaluator.billable)
     try:
         with metering(meter):
-            result = _evaluated(live, evaluator, generation)
+            portion = _evaluated(live, evaluator, generation)
+        result = portion.observation
         journal.written()
         spent = unbilled.total + result.usage.marked(purpose)
         told = live.tell_generation(generation, result, spent, journal.writer)
@@ -171,25 +174,35 @@ def _measure(
         raise
     unbilled.total = Accounting() if told else spent
     at_risk = spent + meter.lost().marked(purpose)
-    journal.told(at_risk if told else Accounting())
+    journal.told(at_risk if told else Accounting(), closed=live.study.generation > generation.index)
+    if portion.error is not None:
+        unbilled.total += portion.lost.marked(purpose)
+        raise portion.error
 
 
-def _evaluated(live: LiveStudy, evaluator: Evaluator, generation: Generation) -> Observation:
-    gradients = live.search.optimizer.order == 1 and not live.study.rechecking
+def _evaluated(live: LiveStudy, evaluator: Evaluator, generation: Generation) -> Portion:
+    study = live.study
+    gradients = live.search.optimizer.order == 1 and not study.rechecking
+    in_portions = evaluator.billable and not gradients
+    wanted = missing(study, generation.wanted) if in_portions else generation.wanted
     rows = Rows.of(
         generation.latents,
         generation.targets,
-        generation.wanted,
-        generation=RECHECK if live.study.rechecking else generation.index,
-        apart=live.study.rechecking,
+        wanted,
+        generation=RECHECK if study.rechecking else generation.index,
+        apart=study.rechecking,
     )
-    observation = observed_until_success(live.study, evaluator, rows, gradients=gradients)
-    own = live.study.scorer.own(observation.targets)
+    if in_portions:
+        portion = next_portion(study, evaluator, rows)
+    else:
+        portion = Portion(observed_until_success(study, evaluator, rows, gradients=gradients))
+    observation = portion.observation
+    own = study.scorer.own(observation.targets)
     codes = failures(observation.values, observation.rendered, own)
-    if codes.all():
+    if codes.all() and not (in_portions and scored_before(study)):
         reasons = in_words(count_by_reason(codes))
         raise OracleFailed(
             f"all {len(codes)} rows of generation {generation.index} failed ({reasons}); "
             "check generator and model on one stimulus first"
         )
-    return observation
+    return portion

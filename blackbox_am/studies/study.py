@@ -244,8 +244,8 @@ class Study:
                 self._extend(event.budget)
             case OracleProbed() | BaselineMeasured() | Adopted():
                 self._meet(event)
-            case Resumed():
-                pass
+            case Resumed() if not event.exact and self.opened is None:  # other candidates
+                self.measured = Measured.nothing(len(self.active), self.rows, self.quantities)
         self.sequence += 1
 
     def fingerprint(self) -> bytes:

@@ -9,7 +9,7 @@ size of a batch nor on the other targets.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -40,19 +40,53 @@ def observed_until_success(
     several = bool(rows.rows.max(initial=0)) and len(np.unique(rows.targets)) < len(rows)
     if study.rechecking or not study.scorer.judges or not several:
         return evaluator.submit(rows, gradients=gradients).result()
-    left = _taken(rows, np.lexsort((rows.targets, rows.rows)))
-    size, parts = study.created.batch_size, list[Observation]()
-    while len(left):
-        part = evaluator.submit(_taken(left, slice(0, size)), gradients=gradients).result()
-        left = _taken(left, slice(size, None))
-        met = study.scorer.met(part.targets, part.values, part.rendered)
+    slices = Slices(study, rows)
+    return joined(list(slices.observed(evaluator, gradients=gradients)))
+
+
+class Slices:
+    """The rows of the open generation in slices of one batch each.
+
+    Args:
+        study: the study, whose criteria decide.
+        rows: the rows to measure.
+
+    Attributes:
+        left: the rows that are still to be measured.
+    """
+
+    def __init__(self, study: Study, rows: Rows) -> None:
+        self._study = study
+        self._judges = study.scorer.judges and not study.rechecking
+        order = np.lexsort((rows.targets, rows.rows)) if self._judges else slice(0, len(rows))
+        self.left = _taken(rows, order)
+
+    def observed(self, evaluator: Evaluator, *, gradients: bool = False) -> Iterator[Observation]:
+        """The observation of each slice, up to the first success of each target.
+
+        Raises:
+            BlackboxError: as `Evaluator.submit` and its future.
+        """
+        while len(self.left):
+            yield self.next(evaluator, self._study.created.batch_size, gradients=gradients)
+
+    def next(self, evaluator: Evaluator, size: int, *, gradients: bool = False) -> Observation:
+        """The observation of the next `size` rows.
+
+        Raises:
+            BlackboxError: as `Evaluator.submit` and its future; the rows are then still left.
+        """
+        part = evaluator.submit(_taken(self.left, slice(0, size)), gradients=gradients).result()
+        self.left = _taken(self.left, slice(size, None))
+        if not self._judges:
+            return part
+        met = self._study.scorer.met(part.targets, part.values, part.rendered)
         kept = _up_to_success(part, met)
-        surplus = Accounting(surplus_rows=int(np.count_nonzero(~kept)))
-        parts.append(replace(_only(part, kept), usage=part.usage + surplus))
         if met.any():
-            goes_on = ~np.isin(left.targets, part.targets[met])
-            left = _taken(left, np.flatnonzero(goes_on))
-    return _joined(parts)
+            goes_on = ~np.isin(self.left.targets, part.targets[met])
+            self.left = _taken(self.left, np.flatnonzero(goes_on))
+        surplus = Accounting(surplus_rows=int(np.count_nonzero(~kept)))
+        return replace(_only(part, kept), usage=part.usage + surplus)
 
 
 def missing(study: Study, wanted: Bools, measured: Measured | None = None) -> Bools:
@@ -106,7 +140,8 @@ def _only(part: Observation, kept: Bools) -> Observation:
     )
 
 
-def _joined(parts: Sequence[Observation]) -> Observation:
+def joined(parts: Sequence[Observation]) -> Observation:
+    """Several observations as one."""
     usage = Accounting()
     for part in parts:
         usage += part.usage

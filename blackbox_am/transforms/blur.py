@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.transform import Draw, Drawn, Transform
 
 LARGEST = 64.0

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch.nn import functional
 
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.transform import Draw, Drawn, Transform, check_fill
 
 _MODES = ("constant", "reflect", "replicate")

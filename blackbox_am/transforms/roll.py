@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.transform import Draw, Drawn, Transform
 
 

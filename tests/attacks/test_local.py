@@ -243,6 +243,21 @@ def test_an_attack_whose_quota_ends_is_partial_and_goes_on(images, tmp_path: Pat
     )
 
 
+def test_a_quota_below_the_number_of_inputs_is_not_paid_in_vain(images, tmp_path: Path):
+    wanted = {"images": images, "budget": 20, "eps": 8 / 255}
+    whole = attack(oracle=Counting(), **wanted)
+    oracle, store = Counting(), tmp_path / "s.sqlite3"
+    complete = []
+    while not any(complete) and len(complete) < 100:
+        result = attack(oracle=Quota(oracle, rows=5), store=store, **wanted)
+        complete.append(result.complete)
+    assert 10 < len(complete) < 100
+    assert [one.queries for one in result.inputs] == [one.queries for one in whole.inputs]
+    assert np.array_equal(result.adversarial, whole.adversarial)
+    assert result.spent.rows == sum(oracle.served)
+    assert not result.spent.retried_rows
+
+
 def test_a_repeated_attack_asks_nothing_and_another_is_refused(images, tmp_path: Path):
     store = tmp_path / "s.sqlite3"
     first = attack(oracle=Counting(), images=images, budget=40, store=store)

@@ -22,7 +22,7 @@ from blackbox_am.core.generator import (
     check_latent_shape,
     check_stimuli,
 )
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec

@@ -14,7 +14,7 @@ import torch
 
 from blackbox_am.core.batches import in_fixed_batches
 from blackbox_am.core.generator import Generator, bounded, check_latent_shape
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec

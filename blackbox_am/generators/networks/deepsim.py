@@ -14,7 +14,7 @@ from torch import nn
 
 from blackbox_am.core.generator import bounded, check_latent_shape
 from blackbox_am.core.images import center_crop
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.weights import fill, read_state

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from blackbox_am.core.generator import Generator
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 

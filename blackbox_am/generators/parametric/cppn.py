@@ -12,7 +12,7 @@ import torch
 
 from blackbox_am.core.constants import Constants
 from blackbox_am.core.generator import check_latent_shape
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.generators.parametric._planes import Drawn, check_image
 
 INPUTS = 3

@@ -11,7 +11,7 @@ import torch
 
 from blackbox_am.core.constants import Constants
 from blackbox_am.core.generator import bounded, check_latent_shape, check_stimuli
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.generators.parametric._planes import (
     Colours,
     Drawn,

@@ -13,7 +13,7 @@ import torch
 from blackbox_am.core.constants import Constants
 from blackbox_am.core.generator import check_latent_shape
 from blackbox_am.core.images import luma
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.rng import position_seed
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._arrays import read_array

@@ -12,7 +12,7 @@ import torch
 from blackbox_am.core.constants import Constants
 from blackbox_am.core.generator import bounded
 from blackbox_am.core.generator_wrapper import GeneratorWrapper
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 
 REACH = 3.0
 """The kernel is truncated at this number of deviations; 0.3 % of its mass is outside."""

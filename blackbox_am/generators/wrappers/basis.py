@@ -13,7 +13,7 @@ import torch
 from blackbox_am.core.constants import Constants
 from blackbox_am.core.generator import Generator, check_latent_shape
 from blackbox_am.core.generator_wrapper import GeneratorWrapper
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Box, Normal, Product, Space, Sphere, build_space
 from blackbox_am.core.spec import SpaceSpec

@@ -9,7 +9,7 @@ import torch
 
 from blackbox_am.core.generator_wrapper import GeneratorWrapper
 from blackbox_am.core.images import luma
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 
 _CHANNELS = {"grey": (3, 1), "rgb": (1, 3), "bgr": (3, 3)}
 """Number of channels before and after the conversion."""

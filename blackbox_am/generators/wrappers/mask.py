@@ -12,7 +12,7 @@ import torch
 
 from blackbox_am.core.constants import Constants
 from blackbox_am.core.generator_wrapper import GeneratorWrapper
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._arrays import Given, read_array
 

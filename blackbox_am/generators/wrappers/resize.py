@@ -11,7 +11,7 @@ from torch.nn import functional
 from blackbox_am.core.generator import bounded
 from blackbox_am.core.generator_wrapper import GeneratorWrapper
 from blackbox_am.core.images import MODES, Mode, center_crop, resized
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 
 FITS = ("stretch", "cover", "crop")
 

@@ -16,7 +16,6 @@ from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._targetwise import for_each, norms, weighted_sum
 from blackbox_am.optimizers._weights import Rates, rank, rates
 from blackbox_am.optimizers.evolution._factor import power_of_two
-from blackbox_am.optimizers.evolution._invertible import inverts_badly
 from blackbox_am.optimizers.evolution._matrices import KeepsMatrices, identities
 from blackbox_am.optimizers.evolution._step_size import adapt, cumulate, keep_effective
 from blackbox_am.optimizers.evolution._told import proposals, shorten, steps_of
@@ -155,7 +154,7 @@ class CholeskyCMA(KeepsMatrices[CholeskyCMAState]):
                 continue
             factor, inverse, path = state.factor[k], state.inverse[k], state.path_c[k]
             add_direction(factor, inverse, path, c_1)
-            if bool(inverts_badly(factor, inverse)):
+            if bool(linear_algebra.inverts_badly(factor, inverse)):
                 identity = torch.eye(len(path), device=path.device, dtype=path.dtype)
                 factor.copy_(identity)
                 inverse.copy_(identity)

@@ -14,7 +14,6 @@ from blackbox_am.core.space import Space
 from blackbox_am.optimizers._frame import frame_of
 from blackbox_am.optimizers._parameters import at_least, positive
 from blackbox_am.optimizers._targetwise import for_each, row_sums, weighted_sum
-from blackbox_am.optimizers.evolution._invertible import inverts_badly
 from blackbox_am.optimizers.evolution._matrices import KeepsMatrices, identities
 from blackbox_am.optimizers.evolution._ranks import log_utilities
 from blackbox_am.optimizers.evolution._step_size import keep_effective
@@ -154,7 +153,7 @@ def shape_rate(dim: int) -> float:
 def _inverted(shape: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """B and its inverse (K, D, D); both the identity where B cannot be inverted well."""
     inverse = for_each(linear_algebra.inverse, shape)
-    bad = inverts_badly(shape, inverse).view(-1, 1, 1)
+    bad = linear_algebra.inverts_badly(shape, inverse).view(-1, 1, 1)
     identity = torch.eye(shape.shape[-1], device=shape.device, dtype=shape.dtype)
     return torch.where(bad, identity, shape), torch.where(bad, identity, inverse)
 

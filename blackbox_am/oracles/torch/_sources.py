@@ -34,9 +34,9 @@ from blackbox_am.core.weights import load
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, did_you_mean
 from blackbox_am.oracles.torch import _program_files, _transformers
 from blackbox_am.oracles.torch._exported import Exported
-from blackbox_am.oracles.torch._facts import Facts
 from blackbox_am.oracles.torch._lending import private_copy, unwrapped
 from blackbox_am.oracles.torch._torchscript import Scripted
+from blackbox_am.oracles.torch._transformers import Facts
 from blackbox_am.zoo import catalogue, loading
 
 KINDS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,26 @@ from torch import nn
 
 from blackbox_am.core.weights import few
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, did_you_mean
-from blackbox_am.oracles.torch._facts import Facts
 
 _FILES = ["*.json", "*.safetensors"]
 _UNNAMED = re.compile(r"LABEL_\d+")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts from a model's source; empty fields are unknown.
+
+    Attributes:
+        stimulus_shape: shape of one stimulus.
+        mean: mean that is subtracted from stimuli in [0, 1].
+        std: divisor after the subtraction.
+        labels: class names.
+    """
+
+    stimulus_shape: tuple[int, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 def folder_of(name: str, *, download: bool) -> Path:

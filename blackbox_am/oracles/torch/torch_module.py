@@ -23,7 +23,6 @@ from blackbox_am.oracles._inputs import (
     checked_shape,
 )
 from blackbox_am.oracles._reading import LayerReading
-from blackbox_am.oracles.torch._facts import Facts
 from blackbox_am.oracles.torch._hooked import HookedModel
 from blackbox_am.oracles.torch._layers import layers_of
 from blackbox_am.oracles.torch._lending import converted
@@ -31,6 +30,7 @@ from blackbox_am.oracles.torch._redirected import check_redirectable
 from blackbox_am.oracles.torch._sources import Options, Source, source_of
 from blackbox_am.oracles.torch._stand_ins import Program
 from blackbox_am.oracles.torch._survey import Survey
+from blackbox_am.oracles.torch._transformers import Facts
 
 Plan = tuple[dict[str, LayerReading], torch.Tensor]
 """How each layer is read, and the order of the joined columns that matches the requested units."""

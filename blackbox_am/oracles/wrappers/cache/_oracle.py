@@ -17,7 +17,7 @@ from blackbox_am.core.capability import FORWARD
 from blackbox_am.core.identity import Fingerprint, versions_of
 from blackbox_am.core.metering import count, metering
 from blackbox_am.core.oracle import check_stimuli, check_units
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.repeating import Repeats, asks_afresh, repeats
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.types import Accounting, OracleInfo

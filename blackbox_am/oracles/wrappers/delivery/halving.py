@@ -11,7 +11,7 @@ import torch
 
 from blackbox_am.core.batches import BatchLimit, in_fixed_batches
 from blackbox_am.core.metering import count, metering
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import MessageTooLarge, OutOfMemory

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 
 from blackbox_am.core.metering import count
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.types import Accounting, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
@@ -89,7 +89,10 @@ class Quota(Wrapper):
         limits = {} if limit is None else {"rows": limit}
         used = self._opened().add({"rows": len(stimuli)}, limits)
         if used is not None:
-            raise QuotaExceeded(self._bill(used["rows"], len(stimuli)))
+            assert limit is not None  # nothing is refused without a limit
+            error = QuotaExceeded(self._bill(used["rows"], len(stimuli)))
+            error.rows_left = max(0, limit - used["rows"])
+            raise error
         count(Accounting(cost=self.cost_per_row * len(stimuli)))
         return self.ask(stimuli, units)
 

@@ -19,7 +19,7 @@ from tenacity import (
 )
 
 from blackbox_am.core.metering import Meter, count, metering
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import BlackboxError, OracleFailed, OracleTimeout, OracleUnavailable

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 

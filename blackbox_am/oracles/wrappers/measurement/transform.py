@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from blackbox_am.core.images import MODES, Mode, center_crop, luma, resized
 from blackbox_am.core.oracle import check_stimuli
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper

@@ -11,7 +11,7 @@ import torch
 
 from blackbox_am.core.chain import Chain, position
 from blackbox_am.core.oracle import Oracle, check_stimuli
-from blackbox_am.core.ranges import check
+from blackbox_am.core.parameters import check
 from blackbox_am.core.transform import Drawn, Transform
 from blackbox_am.core.transform_spec import MOST_COPIES
 from blackbox_am.core.types import OracleInfo

@@ -1,0 +1,103 @@
+"""A row of a billable oracle is paid once, whenever the quota ends or the oracle fails."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from blackbox_am.core.oracle import Oracle
+from blackbox_am.errors import OracleUnavailable
+from blackbox_am.generators.parametric.pixels import Pixels
+from blackbox_am.oracles.simulated import Simulated
+from blackbox_am.oracles.wrappers.delivery.quota import Quota
+from blackbox_am.stores import SQLStore
+from blackbox_am.studies import reports
+from blackbox_am.studies.events import Resumed
+from blackbox_am.studies.local import maximise
+
+UNITS = [f"units:{index}" for index in range(8)]
+
+
+@dataclass(frozen=True)
+class Priced(Oracle):
+    """Fails in the call of number `fails_at`."""
+
+    kind: ClassVar[str] = "priced"
+    billable: ClassVar[bool] = True
+    excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"served", "fails_at"})
+    served: list[int] = field(default_factory=list)
+    fails_at: int = 0
+
+    def describe(self):
+        return Simulated(batch_size=16).describe()
+
+    def observe(self, stimuli, units):
+        self.served.append(len(stimuli))
+        if len(self.served) == self.fails_at:
+            raise OracleUnavailable("no answer")
+        return Simulated(batch_size=16).observe(stimuli, units)
+
+
+def search(oracle, store=":memory:", **changes):
+    return maximise(
+        oracle=oracle,
+        generator=Pixels((3, 8, 8)),
+        targets=UNITS,
+        optimizer="snes",
+        parameters={"population": 10},
+        queries_per_target=30,
+        recheck_fraction=0.0,
+        device="cpu",
+        store=store,
+        study_id="s",
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return search(Priced())
+
+
+def alike(one, other) -> bool:
+    return all(
+        np.array_equal(mine.latent, yours.latent) and mine.score == yours.score
+        for mine, yours in zip(one.best, other.best, strict=True)
+    )
+
+
+def test_a_quota_that_ends_within_a_generation_is_spent_to_its_last_row(tmp_path, whole):
+    store, oracle = tmp_path / "s.sqlite3", Priced()
+    for rows in (50, 95, 170):  # a generation has 80 rows, a call 16
+        part = search(Quota(oracle, rows=rows - sum(oracle.served)), store)
+        assert part.progress.spent.rows == sum(oracle.served) == rows
+    done = search(oracle, store)
+    assert sum(oracle.served) == done.progress.spent.rows == whole.progress.spent.rows
+    assert not done.progress.spent.retried_rows
+    assert alike(done, whole)
+
+
+def test_a_failure_costs_its_own_call(tmp_path, whole):
+    store, oracle = tmp_path / "s.sqlite3", Priced(fails_at=5)
+    with pytest.raises(OracleUnavailable):
+        search(oracle, store)
+    lost = oracle.served[4]
+    done = search(oracle, store)
+    spent = done.progress.spent
+    assert spent.rows == sum(oracle.served) == whole.progress.spent.rows + lost
+    assert (spent.retries, spent.retried_rows) == (1, lost)
+    assert alike(done, whole)
+
+
+def test_rows_of_candidates_that_cannot_be_proposed_again_are_forgotten(tmp_path):
+    path = tmp_path / "s.sqlite3"
+    search(Quota(Priced(), rows=50), path)
+    store = SQLStore(str(path))
+    study = reports.load(store, "s")
+    store.close()
+    assert study.measured.told.any()
+    study.apply(Resumed(study.generation, exact=True))
+    assert study.measured.told.any()
+    study.apply(Resumed(study.generation, exact=False))
+    assert not study.measured.told.any()
