@@ -17,7 +17,7 @@ from blackbox_am.attacks.problem import NORMS, Problem, method_of
 from blackbox_am.attacks.results import AttackedInput, AttackResult, Outcome, float_stimuli
 from blackbox_am.attacks.running import Found
 from blackbox_am.core.tensors import checksum
-from blackbox_am.core.types import Accounting, Purpose, StopReason
+from blackbox_am.core.types import Accounting, StopReason
 from blackbox_am.version import __version__
 
 
@@ -89,9 +89,9 @@ def assembled(ran: Attacked, clean: Found, searched: Found | None, again: Again)
         for place, (name, reason) in enumerate(given.unread)
     ]
     blank = np.zeros((len(unread), *given.stimuli.shape[1:]), given.stimuli.dtype)
-    spent = _spent(clean, Purpose.CLEAN) if ran.among is None else Accounting()
+    spent = clean.progress.spent if ran.among is None else Accounting()
     spent += Accounting() if searched is None else searched.progress.spent
-    spent += Accounting() if again.found is None else _spent(again.found, Purpose.VERIFY)
+    spent += Accounting() if again.found is None else again.found.progress.spent
     warnings = [one.progress.warning for one in found if one.progress.warning]
     scores = np.full((len(unread), ran.clean.scores.shape[1]), np.nan)
     stopped = [one.progress.message for one in found if not one.ended]
@@ -133,13 +133,6 @@ def _identity(ran: Attacked) -> dict[str, str]:
         "bits": str(ran.problem.bits or "real numbers"),
         "answers": "labels only" if ran.clean.labels_only else ran.classes.scale,
     }
-
-
-def _spent(found: Found, purpose: Purpose) -> Accounting:
-    """The account of a study whose search rows are for `purpose`."""
-    spent = found.progress.spent
-    own = spent.rows - spent.retried_rows - spent.rows_apart
-    return replace(spent, **{purpose.value: own})
 
 
 def _row(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -67,7 +67,12 @@ class Inputs:
     fingerprint: str = ""
 
 
-def measuring_spec(problem: Problem, classes: Classes, inputs: Inputs) -> StudySpec:
+def measuring_spec(
+    problem: Problem,
+    classes: Classes,
+    inputs: Inputs,
+    measured_for: Literal["clean", "verify"],
+) -> StudySpec:
     """The study that measures each input once, as it is: the clean ones, or what was found."""
     still = np.zeros((1, math.prod(inputs.shape)), np.float32)
     return StudySpec(
@@ -80,6 +85,7 @@ def measuring_spec(problem: Problem, classes: Classes, inputs: Inputs) -> StudyS
         optimizer=OptimizerSpec("random", {"population": 1}),
         seed=problem.seed,
         start=StartSpec(latents=ArrayData.of(still)),
+        measured_for=measured_for,
     )
 
 

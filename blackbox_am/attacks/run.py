@@ -76,7 +76,7 @@ def run(problems: Sequence[Problem], what: Run, runner: Runner) -> AttackResult:
     for problem in problems:
         if what.suggest is not None and problem.attack != "auto":
             _check_start(problem)
-    spec = planning.measuring_spec(problems[0], what.classes, what.inputs)
+    spec = planning.measuring_spec(problems[0], what.classes, what.inputs, "clean")
     clean = runner.run("clean", spec, what.given.stimuli)
     results: list[AttackResult] = []
     among: list[int] | None = None
@@ -238,7 +238,7 @@ def _measured_again(
     measured = stored[changed]
     digest = checksum(measured).hex()[:8]
     inputs = replace(what.inputs, count=len(changed), artifact=runner.keep(measured))
-    spec = planning.measuring_spec(problem, classes, inputs)
+    spec = planning.measuring_spec(problem, classes, inputs, "verify")
     found = runner.run(f"verify-{digest}", spec, measured)
     answers = Answers.of(found.best, len(changed), len(classes.quantities))
     told = {row: (answers.label(at), answers.score(at)) for at, row in enumerate(changed)}

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import urlsplit
+import re
+
+_ADDRESS = re.compile(
+    r"([0-9a-z._-]+)(?::\d+)?|([0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*)|\[([0-9a-f:.]+)\](?::\d+)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""A name or a number with or without a port, or a number of IPv6 without brackets."""
 
 
 def is_loopback(address: str) -> bool:
@@ -43,14 +49,17 @@ def grpc_proxy_options(address: str) -> list[tuple[str, int]]:
 
 
 def _host(address: str) -> str:
-    """The host in an address, in small letters."""
+    """The only host that an address names, in small letters; empty if the address can name another
+    host, such as in a list, or leaves the host to a name server that the address names.
+    """
     scheme, colon, rest = address.partition(":")
     if colon and scheme in ("dns", "ipv4", "ipv6"):
-        address = rest.rpartition("/")[2]
-    host = address
-    if address.count(":") == 1 or address.startswith("["):
-        try:
-            host = urlsplit(f"//{address}").hostname or ""
-        except ValueError:
-            return ""
-    return host.rstrip(".").lower()
+        address = rest
+        if scheme == "dns" and rest.startswith("//"):
+            server, _, address = rest[2:].partition("/")
+            if server:
+                return ""
+        elif scheme == "dns":
+            address = rest.removeprefix("/")
+    found = _ADDRESS.fullmatch(address)
+    return "" if found is None else (found[1] or found[2] or found[3]).rstrip(".").lower()

@@ -30,7 +30,9 @@ from blackbox_am.errors import InvalidInput, InvalidSpec
 MOST_CHARACTERS = 20_000
 """Largest length of an expression."""
 MOST_BRACKETS = 20
-"""Largest depth of parentheses."""
+"""Largest depth of parentheses, and of the brackets of a value."""
+MOST_INTEGER = 2**53
+"""Largest whole number of a value: numbers travel as doubles, which hold greater ones inexactly."""
 
 _NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:@!])")
 _QUANTITY = re.compile(QUANTITY, re.ASCII)
@@ -41,6 +43,7 @@ _SPACE = re.compile(r"\s*")
 _SIGNS = re.compile(r"\s[+-]|[-+](?=\s)|[*/()=]|^\s*[+-]")
 """What an address does not contain outside quotes."""
 _QUOTES = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKETS = re.compile(_QUOTES.pattern + r"|[\[\]{}]")
 _BEFORE, _AFTER = 50, 22
 """Characters of the text that an error shows around the place that is wrong."""
 
@@ -65,46 +68,8 @@ def objective(target: str | ObjectiveSpec) -> ObjectiveSpec:
     return _mean(target)
 
 
-def written(spec: ObjectiveSpec) -> str:
-    """The expression of an objective; `objective(written(spec)) == spec`."""
-    if spec.kind == "sum" and spec.terms:
-        return _written_sum(spec)
-    if spec.kind == "product" and spec.terms:
-        return "*".join(_as_factor(term) for term in spec.terms)
-    if spec.kind == "mean" and len(spec.quantities) == 1 and not spec.parameters:
-        return _written_quantity(spec.quantities[0])
-    arguments = [_written_quantity(quantity) for quantity in spec.quantities]
-    named = {**spec.parameters, **({"weights": list(spec.weights)} if spec.weights else {})}
-    arguments += [f"{name}={json.dumps(value)}" for name, value in named.items()]
-    return f"{spec.kind}({', '.join(arguments)})"
-
-
 def _mean(quantity: str) -> ObjectiveSpec:
     return ObjectiveSpec("mean", quantities=(str(parse_quantity(quantity)),))
-
-
-def _written_sum(spec: ObjectiveSpec) -> str:
-    text = ""
-    for weight, term in zip(spec.weights, spec.terms, strict=True):
-        sign = "-" if weight < 0 else "+"
-        alone = abs(weight) == 1 and (len(spec.terms) > 1 or weight < 0)
-        factor = "" if alone else f"{_written_number(abs(weight))}*"
-        text += f" {sign} {factor}{_as_factor(term)}"
-    return text[3:] if text.startswith(" + ") else "-" + text[3:]
-
-
-def _written_number(number: float) -> str:
-    short = f"{number:g}"
-    return short if float(short) == number else repr(number)
-
-
-def _as_factor(spec: ObjectiveSpec) -> str:
-    text = written(spec)
-    return f"({text})" if spec.kind in ("sum", "product") else text
-
-
-def _written_quantity(quantity: str) -> str:
-    return f'"{quantity}"' if _NUMBER.fullmatch(quantity) else quantity
 
 
 @dataclass
@@ -250,8 +215,10 @@ class _Reader:
 
     def _value(self) -> Any:
         begin = self._after_space()
+        self._check_brackets()
         try:
-            value, self._place = json.JSONDecoder().raw_decode(self._text, begin)
+            value, end = _VALUES.raw_decode(self._text, begin)
+            json.dumps(value, ensure_ascii=False).encode()
         except json.JSONDecodeError:
             word = self._match(_WORD)
             if word is None:
@@ -259,7 +226,23 @@ class _Reader:
                     "expected a value: a number, a word, true, false or [...]"
                 ) from None
             return word[0]
+        except UnicodeEncodeError:  # \ud800 is no character
+            raise self._error("expected Unicode text") from None
+        except ValueError as error:
+            raise self._error(f"expected {error}") from None
+        self._place = end
         return value
+
+    def _check_brackets(self) -> None:
+        """Checks the depth of the value that begins here, which JSON's reader does not bound."""
+        depth = 0
+        for found in _BRACKETS.finditer(self._text, self._place):
+            depth += (found[0] in "[{") - (found[0] in "]}")
+            if depth > MOST_BRACKETS:
+                self._place = found.start()
+                raise self._error(f"expected at most {MOST_BRACKETS} brackets inside each other")
+            if depth <= 0:
+                return
 
     # Characters
 
@@ -296,6 +279,33 @@ class _Reader:
         start = max(0, self._place - _BEFORE)
         shown = self._text[start : self._place + _AFTER].replace("\n", " ")
         return f"\n    {shown}\n    {' ' * (self._place - start)}^"
+
+
+def _integer(digits: str) -> int:
+    """A whole number of a value.
+
+    Raises:
+        ValueError: for one that is too large.
+    """
+    # Python refuses to read thousands of digits.
+    if len(digits) > len(str(-MOST_INTEGER)) or abs(int(digits)) > MOST_INTEGER:
+        raise ValueError("whole numbers within 2^53")
+    return int(digits)
+
+
+def _finite(text: str) -> float:
+    """A number of a value, or the word that JSON's reader takes for one.
+
+    Raises:
+        ValueError: for one that is not finite.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("finite numbers")
+    return number
+
+
+_VALUES = json.JSONDecoder(parse_int=_integer, parse_float=_finite, parse_constant=_finite)
 
 
 def _product(factors: list[ObjectiveSpec]) -> ObjectiveSpec:

@@ -6,6 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import torch
@@ -54,9 +55,20 @@ class SearchContext:
     climbable: bool = False
 
 
+class Role(IntEnum):
+    """What a row of the search is measured for."""
+
+    LOSS = 0
+    """Its score leads the search."""
+    INITIALISATION = 1
+    """It is measured before the first step."""
+    CHECK = 2
+    """It only tests whether, or how far away, an attack succeeds."""
+
+
 @dataclass(frozen=True)
 class Proposal:
-    """A generation in which some rows need not be measured.
+    """A generation in which some rows need not be measured, or are for other purposes than others.
 
     P, the number of rows, is fixed for a study. An optimizer that needs fewer rows of a target in
     one generation masks the others: they are neither rendered, observed, billed nor journalled,
@@ -67,10 +79,12 @@ class Proposal:
     Attributes:
         latents: (K, P, D). Rows that are not wanted may contain any finite latents.
         wanted: (K, P) bool on the device of the latents; None if every row is wanted.
+        roles: (K, P) or (K, 1) uint8, the `Role` of each row, for the accounts; None for losses.
     """
 
     latents: torch.Tensor
     wanted: torch.Tensor | None = None
+    roles: torch.Tensor | None = None
 
     @classmethod
     def of(cls, asked: torch.Tensor | Proposal) -> Proposal:
@@ -84,14 +98,15 @@ class Proposal:
         wanted = None if self.wanted is None else self.wanted.clone()
         if wanted is not None:
             wanted[:, 0] = True
-        return Proposal(latents, wanted)
+        return Proposal(latents, wanted, self.roles)
 
     def padded(self, rows: int) -> Proposal:
         """The same generation with `rows` rows, of which those that were left out are zeros."""
         missing = rows - self.latents.shape[1]
         if not missing:
             return self
-        return Proposal(pad(self.latents, (0, 0, 0, missing)), pad(self.mask(), (0, missing)))
+        mask = pad(self.mask(), (0, missing))
+        return Proposal(pad(self.latents, (0, 0, 0, missing)), mask, self.roles)
 
     def mask(self) -> torch.Tensor:
         """(K, P) bool: the rows that are wanted."""
@@ -140,6 +155,9 @@ class Optimizer(ABC, Generic[State]):
     """
     spaces: ClassVar[frozenset[str]] = CONTINUOUS
     """The kinds of space that the optimizer can search, see `kinds`."""
+    begins_apart: ClassVar[bool] = False
+    """Whether the first generation measures only the beginning of the search, such as the first
+    change of an attack, see `Role.INITIALISATION`."""
     needs_image: ClassVar[bool] = False
     """Whether the optimizer searches only latents that are images, see `SpaceSpec.image_shape`."""
     host_reads: ClassVar[str] = ""

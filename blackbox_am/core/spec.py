@@ -279,6 +279,8 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         transforms: random transformations under which the oracle sees stimuli; none if None.
         keep_latents: latents in the journal: the `best` of each target, or `all`.
         labels: free key-value pairs for the caller.
+        measured_for: how the accounts name the rows: those of a `search`, or the `clean` inputs of
+            an attack, or what `verify` its results.
     """
 
     targets: tuple[ObjectiveSpec, ...]
@@ -294,6 +296,7 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     transforms: TransformsSpec | None = None
     keep_latents: Literal["best", "all"] = "best"
     labels: dict[str, str] = msgspec.field(default_factory=dict)
+    measured_for: Literal["search", "clean", "verify"] = "search"
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.targets) <= MAX_TARGETS:

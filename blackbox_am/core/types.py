@@ -253,8 +253,9 @@ class Purpose(Enum):
 class Accounting:
     """The account of an oracle's calls.
 
-    `rows` is the sum of the rows of the search, of the rows for each `Purpose`, and of the repeated
-    rows, except that the search also counts rows that a cache answered.
+    `rows` is the sum of the rows of the search (those for its losses, initialisation and checks),
+    of the rows for each `Purpose`, and of the repeated rows, except that the search also counts
+    rows that a cache answered, and that short batches may be padded where rows have no price.
 
     Attributes:
         calls: number of calls, whether they succeeded or failed.
@@ -273,6 +274,10 @@ class Accounting:
             they have no influence on the search. Included in `rows`.
         backward_rows: rows through which gradients were computed, each besides its forward pass;
             not included in `rows`.
+        initialisation_rows: rows of the search before its first step, such as the first change of
+            an attack, or a start.
+        loss_rows: rows of the search whose scores lead it.
+        check_rows: rows of the search that only test whether, or how far away, an attack succeeds.
     """
 
     calls: int = 0
@@ -288,6 +293,9 @@ class Accounting:
     verify_rows: int = 0
     surplus_rows: int = 0
     backward_rows: int = 0
+    initialisation_rows: int = 0
+    loss_rows: int = 0
+    check_rows: int = 0
 
     def __add__(self, other: Accounting) -> Accounting:
         return Accounting(*map(operator.add, self._counts(), other._counts()))
@@ -299,6 +307,11 @@ class Accounting:
     def rows_apart(self) -> int:
         """Rows for all purposes except the search."""
         return sum(getattr(self, purpose.value) for purpose in Purpose)
+
+    @property
+    def searched_rows(self) -> int:
+        """Rows of the search, for all its purposes."""
+        return self.initialisation_rows + self.loss_rows + self.check_rows
 
     def marked(self, purpose: Purpose | None) -> Accounting:
         """The same account, in which all rows that were not repeated are for `purpose`; None is the

@@ -14,7 +14,7 @@ from blackbox_am.core.types import Best, StudyState
 from blackbox_am.errors import BlackboxError, InvalidInput, StoreCorrupt
 from blackbox_am.evaluation.rendering import render
 from blackbox_am.rpc import names, pages, progress, specs
-from blackbox_am.service import artifacts, asking, histories, models, watching
+from blackbox_am.service import artifacts, asking, histories, models, shown, watching
 from blackbox_am.service.auth.principals import only_of
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.calls import (
@@ -200,6 +200,12 @@ class StudyService(StudyServiceServicer):
     @unary
     def ListEvents(self, request: pb.ListEventsRequest) -> pb.ListEventsResponse:  # noqa: N802
         return histories.events(self.backend, request)
+
+    @streaming
+    def ReadHistory(  # noqa: N802
+        self, request: pb.ReadHistoryRequest
+    ) -> AsyncGenerator[pb.ReadHistoryResponse, None]:
+        return shown.history(self.backend, request)
 
     @receiving
     async def WriteArtifact(  # noqa: N802

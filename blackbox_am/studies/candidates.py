@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from blackbox_am.core.observation import Observation
+from blackbox_am.core.optimizer import Role
+from blackbox_am.core.types import Accounting
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Generation:
             wants them.
         wanted: (len(targets), P) bool, the rows to measure: those that the optimizer requests and
             the budget allows.
+        roles: (len(targets), P) uint8, the `Role` of each row of the search.
         centre_rows: in the generation of the re-check, number of the first rows of each target,
             which measure the centre of the search; the others measure the best candidate.
     """
@@ -30,7 +34,20 @@ class Generation:
     targets: tuple[int, ...]
     latents: torch.Tensor
     wanted: NDArray[np.bool_]
+    roles: NDArray[np.uint8] | None = None
     centre_rows: int = 0
+
+    def counts(self, targets: NDArray[Any], rows: NDArray[Any]) -> Accounting:
+        """The account of these rows (N,) by role."""
+        if self.roles is None:
+            return Accounting(loss_rows=len(rows))
+        places = np.searchsorted(np.asarray(self.targets), targets)
+        found = np.bincount(self.roles[places, rows], minlength=len(Role)).tolist()
+        return Accounting(
+            loss_rows=found[Role.LOSS],
+            initialisation_rows=found[Role.INITIALISATION],
+            check_rows=found[Role.CHECK],
+        )
 
     def in_places(self, observation: Observation) -> torch.Tensor | None:
         """(len(targets), P, D) gradients of the observed rows in their places, nan elsewhere; None

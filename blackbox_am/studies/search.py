@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from blackbox_am.core import state as states
 from blackbox_am.core.checksums import checksum
 from blackbox_am.core.linear_algebra import numerics
-from blackbox_am.core.optimizer import Optimizer, Proposal
+from blackbox_am.core.optimizer import Optimizer, Proposal, Role
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import ArrayData
@@ -72,10 +74,10 @@ class Search:
         if study.rechecking:
             return self._best_again(study)
         if study.opened is None:
-            latents, mask = self._propose(study)
+            latents, mask, roles = self._propose(study)
         else:
-            latents, mask = torch.tensor(study.opened, device=self.device), None
-        return Generation(study.generation, study.active, latents, study.wanted(mask))
+            latents, mask, roles = torch.tensor(study.opened, device=self.device), None, None
+        return Generation(study.generation, study.active, latents, study.wanted(mask), roles)
 
     def _best_again(self, study: Study) -> Generation:
         """The generation of the re-check: copies of each centre, then of each best candidate."""
@@ -90,11 +92,11 @@ class Search:
             latents[:, :count] = self.space.project(centre[active]).to(latents)[:, None]
         if study.opened is not None:
             latents = torch.tensor(study.opened, device=self.device)
-        return Generation(study.generation, study.active, latents, study.wanted(), count)
+        return Generation(study.generation, study.active, latents, study.wanted(), None, count)
 
-    def _propose(self, study: Study) -> tuple[torch.Tensor, Bools | None]:
-        """(active, p, D) latents of the p <= P rows that the optimizer proposes, and which rows
-        (active, P) it wants measured.
+    def _propose(self, study: Study) -> tuple[torch.Tensor, Bools | None, NDArray[np.uint8] | None]:
+        """(active, p, D) latents of the p <= P rows that the optimizer proposes, which rows
+        (active, P) it wants measured, and the roles (active, P) of the rows.
         """
         active = _some(study)
         state = self._state if active is None else states.select(self._state, active)
@@ -102,7 +104,7 @@ class Search:
             asked = Proposal.of(
                 self.optimizer.ask(self.space, state, self._stream(study, "ask", study.active))
             )
-            asked = Proposal(self.space.project(asked.latents), asked.wanted)
+            asked = replace(asked, latents=self.space.project(asked.latents))
             if self._start is not None and study.generation == 0:
                 asked = asked.led_by(self._start[list(study.active)])
             wanted = None if asked.wanted is None else asked.wanted.cpu().numpy()
@@ -110,7 +112,23 @@ class Search:
             if missing:  # rows at the end that no target wants
                 shown = asked.mask().cpu().numpy() if wanted is None else wanted
                 wanted = np.pad(shown, ((0, 0), (0, missing)))
-            return asked.latents, wanted
+            return asked.latents, wanted, self._roles(study, asked)
+
+    def _roles(self, study: Study, asked: Proposal) -> NDArray[np.uint8] | None:
+        """(active, P) the roles of the rows; None if their scores lead the search."""
+        begins, shape = study.generation == 0, (len(study.active), study.rows)
+        if begins and self.optimizer.begins_apart:
+            return np.full(shape, Role.INITIALISATION, np.uint8)
+        started = begins and self._start is not None
+        if asked.roles is None and not started:
+            return None
+        roles = np.zeros(shape, np.uint8)
+        if asked.roles is not None:
+            told = asked.roles.cpu().numpy()
+            roles[:, : told.shape[1] if told.shape[1] > 1 else None] = told
+        if started:
+            roles[:, 0] = Role.INITIALISATION
+        return roles
 
     def center(self) -> torch.Tensor | None:
         """(K, D) the point about which the optimizer samples now, for every target, finished ones
@@ -164,7 +182,7 @@ class Search:
             self.learn(study, latents, event.scores.numpy())
             return True
         try:
-            latents, _ = self._propose(study)
+            latents, _, _ = self._propose(study)
             if checksum(latents) != event.checksum:
                 return False
             self.learn(study, latents, event.scores.numpy())
@@ -182,7 +200,8 @@ class Search:
         if study.opened is None or study.rechecking or not self.optimizer.replay_only:
             return True
         try:
-            return bool(np.array_equal(self._propose(study)[0].cpu().numpy(), study.opened))
+            proposed, _, _ = self._propose(study)
+            return bool(np.array_equal(proposed.cpu().numpy(), study.opened))
         except Unsupported as error:
             log.warning("generation %d cannot be replayed: %s", study.generation, error)
             return False

@@ -119,11 +119,25 @@ class SearchedStudy(JournalledStudy):
             event, _ = decisions.rows_told(self.study, told, self._wanted())
             if event is not None:
                 spent = observation.usage if spent is None else spent
+                spent += self._purposes(generation, event)
                 gradients = generation.in_places(observation)
                 self._record(msgspec.structs.replace(event, spent=spent), gradients, writer)
             return event is not None
 
     # Inside
+
+    def _purposes(self, generation: Generation, told: RowsTold) -> Accounting:
+        """The account of told rows by what they were measured for; the meter counts re-checks."""
+        if self.study.rechecking:
+            return Accounting()
+        targets, rows = told.targets.numpy(), told.rows.numpy()
+        match self.study.spec.measured_for:
+            case "clean":
+                return Accounting(clean_rows=len(rows))
+            case "verify":
+                return Accounting(verify_rows=len(rows))
+            case "search":
+                return generation.counts(targets, rows)
 
     def _take_optimizer(self) -> None:
         self.search = Search(self.study, self._device, self._equip)

@@ -185,6 +185,34 @@ KEEP_LATENTS_BEST: KeepLatents.ValueType  # 1
 KEEP_LATENTS_ALL: KeepLatents.ValueType  # 2
 global___KeepLatents = KeepLatents
 
+class _MeasuredFor:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _MeasuredForEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_MeasuredFor.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    MEASURED_FOR_UNSPECIFIED: _MeasuredFor.ValueType  # 0
+    """As MEASURED_FOR_SEARCH."""
+    MEASURED_FOR_SEARCH: _MeasuredFor.ValueType  # 1
+    """By their part in the search: initialisation_rows, loss_rows, check_rows."""
+    MEASURED_FOR_CLEAN: _MeasuredFor.ValueType  # 2
+    """clean_rows: the clean inputs of an attack."""
+    MEASURED_FOR_VERIFY: _MeasuredFor.ValueType  # 3
+    """verify_rows: the results of an attack, measured afresh."""
+
+class MeasuredFor(_MeasuredFor, metaclass=_MeasuredForEnumTypeWrapper):
+    """How a study's accounts name the rows that it measures."""
+
+MEASURED_FOR_UNSPECIFIED: MeasuredFor.ValueType  # 0
+"""As MEASURED_FOR_SEARCH."""
+MEASURED_FOR_SEARCH: MeasuredFor.ValueType  # 1
+"""By their part in the search: initialisation_rows, loss_rows, check_rows."""
+MEASURED_FOR_CLEAN: MeasuredFor.ValueType  # 2
+"""clean_rows: the clean inputs of an attack."""
+MEASURED_FOR_VERIFY: MeasuredFor.ValueType  # 3
+"""verify_rows: the results of an attack, measured afresh."""
+global___MeasuredFor = MeasuredFor
+
 class _StudyView:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -726,6 +754,7 @@ class StudySpec(google.protobuf.message.Message):
     START_FIELD_NUMBER: builtins.int
     BASELINE_FIELD_NUMBER: builtins.int
     TRANSFORMS_FIELD_NUMBER: builtins.int
+    MEASURED_FOR_FIELD_NUMBER: builtins.int
     oracle: builtins.str
     """Registered oracle. Empty: clients evaluate (Ask and Tell)."""
     seed: builtins.int
@@ -733,6 +762,7 @@ class StudySpec(google.protobuf.message.Message):
     `Study.spec`.
     """
     keep_latents: global___KeepLatents.ValueType
+    measured_for: global___MeasuredFor.ValueType
     @property
     def generator(self) -> global___GeneratorSpec: ...
     @property
@@ -785,9 +815,10 @@ class StudySpec(google.protobuf.message.Message):
         start: global___Start | None = ...,
         baseline: global___Baseline | None = ...,
         transforms: global___Transforms | None = ...,
+        measured_for: global___MeasuredFor.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_seed", b"_seed", "baseline", b"baseline", "budget", b"budget", "generator", b"generator", "optimizer", b"optimizer", "seed", b"seed", "source", b"source", "space", b"space", "start", b"start", "transforms", b"transforms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "baseline", b"baseline", "budget", b"budget", "criteria", b"criteria", "generator", b"generator", "keep_latents", b"keep_latents", "labels", b"labels", "optimizer", b"optimizer", "oracle", b"oracle", "seed", b"seed", "source", b"source", "space", b"space", "start", b"start", "targets", b"targets", "transforms", b"transforms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "baseline", b"baseline", "budget", b"budget", "criteria", b"criteria", "generator", b"generator", "keep_latents", b"keep_latents", "labels", b"labels", "measured_for", b"measured_for", "optimizer", b"optimizer", "oracle", b"oracle", "seed", b"seed", "source", b"source", "space", b"space", "start", b"start", "targets", b"targets", "transforms", b"transforms"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
     @typing.overload
@@ -886,6 +917,9 @@ class Accounting(google.protobuf.message.Message):
     VERIFY_ROWS_FIELD_NUMBER: builtins.int
     SURPLUS_ROWS_FIELD_NUMBER: builtins.int
     BACKWARD_ROWS_FIELD_NUMBER: builtins.int
+    INITIALISATION_ROWS_FIELD_NUMBER: builtins.int
+    LOSS_ROWS_FIELD_NUMBER: builtins.int
+    CHECK_ROWS_FIELD_NUMBER: builtins.int
     search_rows: builtins.int
     """Each candidate counts once, whatever it took to measure it."""
     recheck_rows: builtins.int
@@ -915,6 +949,12 @@ class Accounting(google.protobuf.message.Message):
     """Of oracle_rows, those in the same call as a row before them that met their target's criterion."""
     backward_rows: builtins.int
     """Rows through which gradients were computed, each besides its forward pass."""
+    initialisation_rows: builtins.int
+    """Of oracle_rows, those of the search before its first step, such as the first change of an attack."""
+    loss_rows: builtins.int
+    """Of oracle_rows, those of the search whose scores lead it."""
+    check_rows: builtins.int
+    """Of oracle_rows, those of the search that only test whether, or how far away, an attack succeeds."""
     def __init__(
         self,
         *,
@@ -933,8 +973,11 @@ class Accounting(google.protobuf.message.Message):
         verify_rows: builtins.int = ...,
         surplus_rows: builtins.int = ...,
         backward_rows: builtins.int = ...,
+        initialisation_rows: builtins.int = ...,
+        loss_rows: builtins.int = ...,
+        check_rows: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["backward_rows", b"backward_rows", "baseline_rows", b"baseline_rows", "cache_hits", b"cache_hits", "clean_rows", b"clean_rows", "cost", b"cost", "failed_rows", b"failed_rows", "oracle_calls", b"oracle_calls", "oracle_rows", b"oracle_rows", "probe_rows", b"probe_rows", "recheck_rows", b"recheck_rows", "retried_rows", b"retried_rows", "retries", b"retries", "search_rows", b"search_rows", "surplus_rows", b"surplus_rows", "verify_rows", b"verify_rows"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backward_rows", b"backward_rows", "baseline_rows", b"baseline_rows", "cache_hits", b"cache_hits", "check_rows", b"check_rows", "clean_rows", b"clean_rows", "cost", b"cost", "failed_rows", b"failed_rows", "initialisation_rows", b"initialisation_rows", "loss_rows", b"loss_rows", "oracle_calls", b"oracle_calls", "oracle_rows", b"oracle_rows", "probe_rows", b"probe_rows", "recheck_rows", b"recheck_rows", "retried_rows", b"retried_rows", "retries", b"retries", "search_rows", b"search_rows", "surplus_rows", b"surplus_rows", "verify_rows", b"verify_rows"]) -> None: ...
 
 global___Accounting = Accounting
 

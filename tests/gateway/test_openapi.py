@@ -1,14 +1,13 @@
 """`openapi.json` describes every route, and real answers match it."""
 
 import re
-import time
 
 import pytest
 from starlette.routing import Route
 
 from blackbox_am.gateway.app import API
 from tests.gateway.conftest import WRITES
-from tests.gateway.reading import Reader
+from tests.gateway.reading import Reader, until
 from tests.gateway.schemas import OPENAPI, check, message_schema
 
 EXAMPLES = {
@@ -86,8 +85,8 @@ def test_answers_match(http, full, path, query):
 
 def test_answers_are_not_empty(http, full):
     assert http.get("/api/studies/natural").json()["targets"][0]["natural"]["images"] == 6
-    time.sleep(0.6)  # a list of groups is used for half a second, also for a new study
-    assert http.get("/api/studies/pair-a").json()["group"] == "pair"
+    # A list of groups is used for half a second, also for a new study.
+    until(lambda: http.get("/api/studies/pair-a").json()["group"] == "pair")
     assert len(http.get("/api/groups/pair").json()["members"]) == 2
 
 

@@ -26,9 +26,14 @@ def test_tls_has_short_forms(given, expected):
 
 
 def test_a_token_is_not_sent_in_the_clear_to_another_machine():
-    with pytest.raises(InvalidInput, match="not encrypted") as caught:
-        connect("lab.example:50051", token=TOKEN)
-    assert TOKEN not in str(caught.value)
+    for target in (
+        "lab.example:50051",
+        "dns://8.8.8.8/localhost:1",
+        "ipv6:[::1]:1,[2001:db8::1]:1",
+    ):
+        with pytest.raises(InvalidInput, match="not encrypted") as caught:
+            connect(target, token=TOKEN)
+        assert TOKEN not in str(caught.value)
     for target in ("localhost:1", "127.0.0.1:1", "[::1]:1", "unix:/run/x.sock"):
         check_token(TOKEN, target, None)
     check_token(TOKEN, "lab.example:50051", Tls())

@@ -146,6 +146,7 @@ def studies(draw):
         baseline=None if bare else draw(st.none() | baselines),
         transforms=draw(st.none() | transforms) if oracle else None,
         keep_latents=draw(st.sampled_from(["best", "all"])),
+        measured_for=draw(st.sampled_from(["search", "clean", "verify"])),
         labels=draw(st.dictionaries(words, st.text(max_size=5), max_size=2)),
     )
 

@@ -116,6 +116,9 @@ def _account(all_of: Sequence[Statistics], accounts: Sequence[Accounting]) -> tu
     names = {
         "rows": "rows, for all purposes",
         "search_rows": "of these: search",
+        "initialisation_rows": "of the search: initialisation",
+        "loss_rows": "of the search: scores that lead it",
+        "check_rows": "of the search: tests of success",
         "clean_rows": "of these: clean inputs",
         "probe_rows": "of these: repeatability test",
         "baseline_rows": "of these: natural images",

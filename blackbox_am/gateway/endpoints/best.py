@@ -12,6 +12,7 @@ from starlette.responses import Response
 from blackbox_am.core.stimuli import kind_of
 from blackbox_am.errors import InvalidInput, NotFound
 from blackbox_am.gateway import answers, drawing, parameters
+from blackbox_am.gateway.bests import Place
 from blackbox_am.gateway.endpoints.studies import study_of
 from blackbox_am.gateway.gateway import Gateway, gateway_of
 from blackbox_am.rpc import tensors
@@ -59,31 +60,29 @@ async def _png(request: Request, field: Literal["stimulus", "natural_stimulus"])
     gateway, study_id = gateway_of(request), parameters.study_id(request)
     size = parameters.whole(request, "size", SIZE, drawing.LEAST_SIZE, drawing.MOST_SIZE)
     target, generation = _place(request)
-    best = await gateway.bests.best(study_id, target, generation)
-    if best is None:
+    place = await gateway.bests.best(study_id, target, generation)
+    if place is None:
         raise _none(target, generation)
-    if field == "natural_stimulus" and not best.HasField("natural"):
+    if field == "natural_stimulus" and not place.best.HasField("natural"):
         raise NotFound("the study has no natural images: it was created without a baseline")
-    etag = _etag(best, field, size)
+    etag = _etag(place, field, size)
     unchanged = answers.unchanged(request, etag)
     if unchanged is not None:
         return unchanged
     content = gateway.pictures.get(etag)
     if content is None:
-        best = await _rendered(gateway, study_id, best, generation)
-        if not best.HasField(field):
+        place = await _rendered(gateway, place, generation)
+        if not place.best.HasField(field):
             raise NotFound(f"the picture of target {target} is gone; ask again")
-        etag = _etag(best, field, size)  # a better one may have been found meanwhile
-        content = await _drawn(getattr(best, field), size)
+        etag = _etag(place, field, size)  # a better one may have been found meanwhile
+        content = await _drawn(getattr(place.best, field), size)
         gateway.pictures.put(etag, content)
     return answers.tagged(content, "image/png", etag)
 
 
-async def _rendered(
-    gateway: Gateway, study_id: str, best: study_pb2.Best, generation: int | None
-) -> study_pb2.Best:
+async def _rendered(gateway: Gateway, place: Place, generation: int | None) -> Place:
     try:
-        return await gateway.bests.rendered(study_id, best, generation)
+        return await gateway.bests.rendered(place, generation)
     except InvalidInput as error:
         if error.field != "with_stimuli":
             raise
@@ -92,9 +91,10 @@ async def _rendered(
         ) from error
 
 
-def _etag(best: study_pb2.Best, field: str, size: int) -> str:
-    place = (best.natural.best_image, best.natural.maximum) if field != "stimulus" else ()
-    return answers.tag(best.latent.data, field, size, *place)
+def _etag(place: Place, field: str, size: int) -> str:
+    natural = place.best.natural
+    number = (natural.best_image, natural.maximum) if field != "stimulus" else ()
+    return place.tag(field, size, *number)
 
 
 async def _drawn(tensor: tensor_pb2.Tensor, size: int) -> bytes:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import torch
 
-from blackbox_am.core.optimizer import Proposal
+from blackbox_am.core.optimizer import Proposal, Role
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._incumbents import comparable
@@ -130,7 +130,10 @@ class Bandits(InBall[BanditsState]):
         low, high = self.limits(space, state.target, state.change)
         wanted = torch.ones(rows.shape[:2], dtype=torch.bool, device=rows.device)
         wanted[:, 0] = state.moved
-        return Proposal(latents_of(space, rows.clamp(low.unsqueeze(1), high.unsqueeze(1))), wanted)
+        roles = torch.zeros_like(wanted, dtype=torch.uint8)
+        roles[:, 0] = Role.CHECK
+        latents = latents_of(space, rows.clamp(low.unsqueeze(1), high.unsqueeze(1)))
+        return Proposal(latents, wanted, roles)
 
     def tell(
         self,

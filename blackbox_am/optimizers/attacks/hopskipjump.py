@@ -8,7 +8,13 @@ from typing import Any, ClassVar
 import torch
 
 from blackbox_am.core import blocks
-from blackbox_am.core.optimizer import MAX_GENERATION_BYTES, Optimizer, Proposal, SearchContext
+from blackbox_am.core.optimizer import (
+    MAX_GENERATION_BYTES,
+    Optimizer,
+    Proposal,
+    Role,
+    SearchContext,
+)
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._incumbents import rows_at
@@ -173,7 +179,9 @@ class HopSkipJump(InBall[HopSkipJumpState]):
             count = torch.where(probing, state.left, count)
             latents = self._probes(space, state, stream, latents, low, high)
         rows = torch.arange(latents.shape[1], device=count.device)
-        return Proposal(latents, rows < count[:, None])
+        checks = torch.where(state.phase == START, int(Role.INITIALISATION), int(Role.CHECK))
+        roles = torch.where(probing, int(Role.LOSS), checks).to(torch.uint8)
+        return Proposal(latents, rows < count[:, None], roles[:, None])
 
     def _places(
         self, space: Space, state: HopSkipJumpState, stream: Stream

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import torch
 
-from blackbox_am.core.optimizer import Proposal
+from blackbox_am.core.optimizer import Proposal, Role
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._incumbents import comparable
@@ -121,7 +121,9 @@ class Nes(InBall[NesState]):
         rows = torch.cat([change, change + steps, change - steps], dim=1)
         wanted = torch.ones(rows.shape[:2], dtype=torch.bool, device=rows.device)
         wanted[:, 0] = state.moved
-        return Proposal(latents_of(space, rows), wanted)
+        roles = torch.zeros_like(wanted, dtype=torch.uint8)
+        roles[:, 0] = Role.CHECK
+        return Proposal(latents_of(space, rows), wanted, roles)
 
     def tell(
         self,

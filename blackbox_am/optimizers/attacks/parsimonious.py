@@ -88,6 +88,7 @@ class Parsimonious(Optimizer[ParsimoniousState]):
     rank_based: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = False
     state_type: ClassVar[type[ParsimoniousState]] = ParsimoniousState
+    begins_apart: ClassVar[bool] = True
     spaces: ClassVar[frozenset[str]] = frozenset({"box"})
 
     block: int | None = None

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.optimizer import Proposal, Role
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.optimizers._parameters import positive
@@ -102,13 +103,15 @@ class Rays(InBall[RaysState]):
             block=torch.full((targets,), -1, dtype=torch.int64, device=stream.device),
         )
 
-    def ask(self, space: Space, state: RaysState, stream: Stream) -> torch.Tensor:
+    def ask(self, space: Space, state: RaysState, stream: Stream) -> Proposal:
         stripes = _squares.stripes(image_of(space), stream).flatten(1)
         ray = torch.where(state.known[:, None], self._trial(state), stripes)
         radius = self._asked(state).to(ray)[:, None]
         low, high = self.limits(space, state.target, ray)
         change = torch.minimum(torch.maximum(ray, -radius), radius).clamp(low, high)
-        return latents_of(space, change).unsqueeze(1)
+        roles = torch.where(state.searching, int(Role.CHECK), int(Role.LOSS))
+        roles = torch.where(state.known, roles, int(Role.INITIALISATION)).to(torch.uint8)
+        return Proposal(latents_of(space, change).unsqueeze(1), None, roles[:, None])
 
     def tell(
         self,

@@ -64,6 +64,7 @@ class SignHunter(Optimizer[SignHunterState]):
 
     name: ClassVar[str] = "signhunter"
     state_type: ClassVar[type[SignHunterState]] = SignHunterState
+    begins_apart: ClassVar[bool] = True
     spaces: ClassVar[frozenset[str]] = frozenset({"box"})
 
     norm: Literal["linf", "l2"] = "linf"

@@ -79,6 +79,7 @@ class Simba(InBall[SimbaState]):
 
     name: ClassVar[str] = "simba"
     state_type: ClassVar[type[SimbaState]] = SimbaState
+    begins_apart: ClassVar[bool] = True
 
     norm: Literal["linf", "l2"] = "linf"
     basis: Literal["dct", "pixels"] = "dct"

@@ -69,6 +69,7 @@ class SparseRs(Optimizer[SparseRsState]):
 
     name: ClassVar[str] = "sparse_rs"
     state_type: ClassVar[type[SparseRsState]] = SparseRsState
+    begins_apart: ClassVar[bool] = True
     spaces: ClassVar[frozenset[str]] = frozenset({"box"})
 
     pixels: int = 24

@@ -98,6 +98,7 @@ class Square(InBall[SquareState]):
 
     name: ClassVar[str] = "square"
     state_type: ClassVar[type[SquareState]] = SquareState
+    begins_apart: ClassVar[bool] = True
 
     norm: Literal["linf", "l2"] = "linf"
     start: Literal["stripes", "tiles"] = "stripes"
