@@ -138,7 +138,7 @@ TEST(wrong_measurements_are_refused) {
 
 TEST(rows_of_units) {
   bam::StudySpec spec = small(10);
-  spec.targets = {bam::Objective::mean_of({"neuron:0", "neuron:1"})};
+  spec.targets = {bam::Objective({"neuron:0", "neuron:1"})};
   const bam::Study study = client().create(spec, {.study_id = "units"});
   bam::AskTellOptions options;
   options.form = bam::Form::activations;
