@@ -473,3 +473,12 @@ def test_a_single_score_is_no_class(images):
 def test_channels_last_are_refused():
     with pytest.raises(ShapeMismatch, match="channels last"):
         attack(oracle=lambda x: x, images=np.zeros((2, 8, 8, 3), np.uint8))
+
+
+def test_the_features_of_a_table_stand_in_its_result(tmp_path):
+    rows = np.random.default_rng(0).random((6, 3), np.float32)
+    path = tmp_path / "rows.npz"
+    np.savez(path, x=rows, features=["age", "height", "pulse"])
+    torch.manual_seed(0)
+    result = attack(oracle=torch.nn.Linear(3, 2), images=path, eps=0.1, budget=10)
+    assert result.features == ("age", "height", "pulse")
