@@ -117,9 +117,8 @@ class TopImages:
         with observing:  # two readers of one layer pay for one observation
             answers = self._known(place)
             if answers is None:
-                shown = stimuli()
-                with self._backend.authority.quotas.rows(len(shown)):
-                    answers = observe(oracle, shown, units)
+                counting = self._backend.authority.quotas.rows
+                answers = observe(oracle, stimuli(), units, counting)
                 self._keep(place, answers)
         return answers[:, units.index(str(unit))]
 
