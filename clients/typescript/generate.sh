@@ -17,7 +17,7 @@ protoc -I "$protos" --plugin=node_modules/.bin/protoc-gen-es \
     --es_out="$new" --es_opt=target=ts,import_extension=js \
     $files google/rpc/error_details.proto google/rpc/status.proto grpc/health/v1/health.proto
 if [ "${1:-}" = --check ]; then
-    diff -r "$new" src/gen || { echo "src/gen is stale; run: npm run generate" >&2; exit 1; }
+    diff -rq "$new" src/gen || { echo "src/gen is stale; run: npm run generate" >&2; exit 1; }
 else
     rm -rf src/gen
     mkdir -p src
