@@ -31,20 +31,20 @@ def comparison_figure(searches: Sequence[Search]) -> Figure:
         for brief, title in zip(short, titles, strict=True)
     ]
     several = any(len(search.results) > 1 for search in searches)
-    y_label = "best score so far" + (", median and range of seeds" if several else "")
+    x_label = "queries per target" + ("; median and range of the seeds" if several else "")
     if len(panels) == 1:
         figure = band_panel(
             panels[0],
-            x_label="queries per target",
-            y_label=y_label,
+            x_label=x_label,
+            y_label="best score so far",
             level_name="best natural image",
         )
         figure.suptitle(titles[0], x=0.01, ha="left", fontsize=10)
         return figure
     return band_grid(
         panels,
-        x_label="queries per target",
-        y_label=y_label,
+        x_label=x_label,
+        y_label="best score so far",
         level_name="best natural image",
     )
 
