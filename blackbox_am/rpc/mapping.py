@@ -76,7 +76,8 @@ def to_message(value: Any, message: M) -> M:
     Raises:
         InvalidSpec: for a parameter that protobuf's Struct cannot hold.
     """
-    for name, outer, field, resource in _plan(type(value), message.DESCRIPTOR):
+    kind: Any = type(value)
+    for name, outer, field, resource in _plan(kind, message.DESCRIPTOR):
         content = getattr(value, name)
         if content is not None:
             if resource:
@@ -85,7 +86,7 @@ def to_message(value: Any, message: M) -> M:
             for part in outer:
                 target = getattr(target, part)
             _write(target, field, content)
-    for name, field in _properties(type(value), message.DESCRIPTOR):
+    for name, field in _properties(kind, message.DESCRIPTOR):
         _write(message, field, getattr(value, name))
     return message
 
@@ -100,7 +101,7 @@ def _plan(
     places, found = PLACES.get(kind, {}), []
     for name in _fields_of(kind):
         *outer, last = places.get(name, name).split(".")
-        inner = descriptor
+        inner: Any = descriptor
         for part in outer:
             inner = inner.fields_by_name[part].message_type
         field = inner.fields_by_name.get(last)
