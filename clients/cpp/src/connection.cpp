@@ -22,6 +22,7 @@ bool is_loopback(const std::string& target) {
     }
   }
   if (address.starts_with("unix:")) return true;
+  if (address.find_first_of("/@,#?") != std::string::npos) return false;  // more than one host
   std::string host = address;
   if (address.starts_with("[")) {
     host = address.substr(1, address.find(']') - 1);
