@@ -57,6 +57,7 @@ protos: $(PROTO_INSTALLED) ## Regenerate blackbox_am/v1 from protos/
 clean: ## Remove what the other targets made
 	rm -rf .venv .venv-protos .venv-node demo build dist *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(foreach made,build dist node_modules target,clients/*/$(made))
 	find blackbox_am training tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps come last: an interrupted install is repeated.

@@ -51,7 +51,10 @@ if TYPE_CHECKING:
     from blackbox_am.oracles.grpc.remote import Remote
     from blackbox_am.oracles.simulated import Simulated
     from blackbox_am.oracles.torch.torch_module import TorchModule
-    from blackbox_am.studies.local import Result, maximise
+    from blackbox_am.results.loading import load
+    from blackbox_am.results.result import Result
+    from blackbox_am.studies.local import maximise, repeat
+    from blackbox_am.studies.stored import open_result, stored_studies
     from blackbox_am.studies.walking import units_of_layers
 
 __all__ = [
@@ -91,7 +94,11 @@ __all__ = [
     "attack",
     "compare",
     "connect",
+    "load",
     "maximise",
+    "open_result",
+    "repeat",
+    "stored_studies",
     "units_of_layers",
 ]
 
@@ -117,7 +124,7 @@ _HOMES = {
     "ObjectiveSpec": "core.spec",
     "Pixels": "generators.parametric.pixels",
     "Remote": "oracles.grpc.remote",
-    "Result": "studies.local",
+    "Result": "results.result",
     "Similarity": "objectives.similarity",
     "Simulated": "oracles.simulated",
     "SpaceSpec": "core.spec",
@@ -131,7 +138,11 @@ _HOMES = {
     "attack": "attacks.local",
     "compare": "comparisons.local",
     "connect": "client",
+    "load": "results.loading",
     "maximise": "studies.local",
+    "open_result": "studies.stored",
+    "repeat": "studies.local",
+    "stored_studies": "studies.stored",
     "units_of_layers": "studies.walking",
 }
 

@@ -4,21 +4,41 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from blackbox_am.errors import BlackboxError
+from clients import processes
 from clients.client_toml import Client, client_of, languages
-from clients.conformance.case import cases
+from clients.conformance.case import Case, chosen_cases
 from clients.conformance.run import conformance, environment
 from clients.conformance.runner import python_driver
 from clients.toolchains import lacking
 
 PYTHON = "python"
-STEPS = ("build", "stale", "test", "conformance")
+STEP_SECONDS = {"build": 3600.0, "stale": 600.0, "test": 1800.0}
+"""The limit of each command of a step. In `conformance` each answer has its own limit."""
+STEPS = (*STEP_SECONDS, "conformance")
+_FIELDS = {"conformance": "driver"}
+"""The field of `Client` that a step needs, where its name is another."""
+EPILOG = """\
+steps:
+  build        compiles the library, its tests, examples and conformance driver
+  stale        fails where committed generated code is not that of the protos
+  test         runs the client's own tests
+  conformance  runs the cases of clients/conformance/cases against real and fake servers
+
+examples:
+  python -m clients.run                             all languages whose toolchain is here
+  python -m clients.run go --step build --step test
+  python -m clients.run go cpp --step conformance --case 'watch_*'
+  python -m clients.conformance.run --list          the names of the cases
+  CLIENTS_REQUIRED="cpp go" python -m clients.run   a skip of cpp or go is a failure
+
+A failing case prints its step, what was expected, what came, and the driver's standard error.
+"""
 
 
 @dataclass
@@ -55,27 +75,28 @@ class Report:
             print(f"  {language:12} FAILED: {reason}")
 
 
-def run(chosen: Sequence[str], steps: Sequence[str], pattern: str) -> Report:
+def run(chosen: Sequence[str], steps: Sequence[str], cases: Sequence[Case]) -> Report:
     """Builds and tests clients.
 
     Args:
         chosen: the languages.
         steps: of `STEPS`.
-        pattern: of the names of conformance cases.
+        cases: the conformance cases.
     """
     report = Report()
     for language in chosen:
         print(f"\n{language}", flush=True)
-        if language == PYTHON:
-            problem = _python(steps, pattern)
-        else:
-            client = client_of(language)
-            reason = lacking(client, {**os.environ, **environment()})
-            if reason:
-                print(f"skipped: {reason}", flush=True)
-                report.skipped[language] = reason
-                continue
-            problem = _client(client, steps, pattern)
+        client = (
+            Client(language=PYTHON, driver=PYTHON) if language == PYTHON else client_of(language)
+        )
+        has = [step for step in steps if getattr(client, _FIELDS.get(step, step))]
+        reason = "" if has else f"it has none of the steps {', '.join(steps)}"
+        reason = reason or lacking(client, {**os.environ, **environment()})
+        if reason:
+            print(f"skipped: {reason}", flush=True)
+            report.skipped[language] = reason
+            continue
+        problem = _through(client, has, cases)
         if problem:
             report.failed[language] = problem
         else:
@@ -83,33 +104,34 @@ def run(chosen: Sequence[str], steps: Sequence[str], pattern: str) -> Report:
     return report
 
 
-def _client(client: Client, steps: Sequence[str], pattern: str) -> str:
+def _through(client: Client, steps: Sequence[str], cases: Sequence[Case]) -> str:
     """Goes through the steps of a client. Returns what failed; empty where nothing did."""
     for step in steps:
         if step == "conformance":
-            if not client.driver:
-                continue
-            failing = conformance(client.language, client.driver, client.folder, cases(pattern))
+            python = client.language == PYTHON
+            command, folder = python_driver() if python else (client.driver, client.folder)
+            failing = conformance(client.language, command, folder, cases)
             if failing:
                 return f"cases {', '.join(failing)}"
             continue
         for command in getattr(client, step):
-            started = time.monotonic()
-            print(f"  $ {command}", flush=True)
-            code = subprocess.run(  # noqa: S602  # a command of a client.toml
-                command, shell=True, cwd=client.folder, env={**os.environ, **environment()}
-            ).returncode
-            print(f"  {time.monotonic() - started:.1f} s", flush=True)
-            if code:
-                return f"{step}: {command!r} ended with code {code}"
+            problem = _command(command, step, client)
+            if problem:
+                return f"{step}: {problem}"
     return ""
 
 
-def _python(steps: Sequence[str], pattern: str) -> str:
-    if "conformance" not in steps:
-        return ""
-    failing = conformance(PYTHON, *python_driver(), cases(pattern))
-    return f"cases {', '.join(failing)}" if failing else ""
+def _command(command: str, step: str, client: Client) -> str:
+    """Runs a command. Returns what went wrong."""
+    started = time.monotonic()
+    print(f"  $ {command}", flush=True)
+    variables = {**os.environ, **environment()}
+    try:
+        code, _ = processes.run(command, client.folder, variables, STEP_SECONDS[step])
+    except processes.HungCommand as error:
+        return str(error)
+    print(f"  {time.monotonic() - started:.1f} s", flush=True)
+    return f"{command!r} ended with code {code}" if code else ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,20 +139,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = [PYTHON, *languages()]
     parser = argparse.ArgumentParser(
         prog="python -m clients.run",
-        description="Builds the clients, and runs their own tests and the conformance cases. A "
-        "language whose toolchain is missing is skipped, except those in the variable "
-        "CLIENTS_REQUIRED.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EPILOG,
+        description="Builds the clients, and runs their own tests and the conformance cases.\nA "
+        "language whose toolchain is missing is skipped with the reason.",
     )
     parser.add_argument("languages", nargs="*", metavar="LANGUAGE", help=f"of {', '.join(known)}")
-    parser.add_argument("--step", action="append", choices=STEPS, help="only this step; repeatable")
-    parser.add_argument("--case", default="*", metavar="PATTERN", help="of conformance cases")
+    parser.add_argument("--step", action="append", choices=STEPS, help="only this one; repeatable")
+    parser.add_argument(
+        "--case",
+        default="*",
+        metavar="PATTERN",
+        help="only the cases of this name, such as 'watch_*'",
+    )
     given = parser.parse_args(arguments)
     for language in given.languages:
         if language not in known:
             parser.error(f"no client is called {language!r}; known: {', '.join(known)}")
     steps = [step for step in STEPS if step in (given.step or STEPS)]
     try:
-        report = run(given.languages or known, steps, given.case)
+        report = run(given.languages or known, steps, chosen_cases(given.case))
     except BlackboxError as error:
         print(error.message, file=sys.stderr)
         return 1

@@ -6,11 +6,14 @@ import re
 import shutil
 import subprocess
 
+from clients import processes
 from clients.client_toml import Client
 
 _NEED = re.compile(r"([\w.+-]+?)(?:>=([\d.]+))?")
 _VERSION = re.compile(r"\d+(?:\.\d+)+|\d+")
 VERSION_SECONDS = 30.0
+CHECK_SECONDS = 180.0
+"""Seconds of `check`, which may ask a registry."""
 VERSION_ARGUMENTS = {"go": "version"}
 """How a command is asked for its version, where it is not `--version`."""
 
@@ -23,13 +26,16 @@ def lacking(client: Client, environment: dict[str, str]) -> str:
             return found
     if not client.check:
         return ""
-    done = subprocess.run(  # noqa: S602  # a command of a client.toml
-        client.check, shell=True, cwd=client.folder, env=environment, capture_output=True, text=True
-    )
-    if done.returncode == 0:
+    try:
+        code, output = processes.run(
+            client.check, client.folder, environment, CHECK_SECONDS, captured=True
+        )
+    except processes.HungCommand as error:
+        return f"check: {error}"
+    lines = output.strip().splitlines()
+    if code == 0:
         return ""
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    return lines[0] if lines else f"{client.check!r} failed with code {done.returncode}"
+    return lines[0] if lines else f"{client.check!r} failed with code {code}"
 
 
 def _lacking_command(need: str) -> str:

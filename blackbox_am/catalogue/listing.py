@@ -5,6 +5,7 @@ An entry that cannot be loaded or built is described with the reason.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ from blackbox_am.core.listings import (
 )
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.errors import BlackboxError
+
+log = logging.getLogger(__name__)
 
 _TERMS = {"type": "array", "items": {"type": "object"}}
 _WEIGHTS = {"type": "array", "items": {"type": "number"}}
@@ -112,6 +115,8 @@ def generator(name: str, build: Callable[[str], Generator]) -> GeneratorListing:
         )
     except BlackboxError as error:
         return GeneratorListing(name, problem=error.message)
+    except Exception as error:  # noqa: BLE001  # the code of an entry may raise anything
+        return GeneratorListing(name, problem=_unexpected("generator", name, error))
 
 
 def oracle(name: str, build: Callable[[str], Oracle]) -> OracleListing:
@@ -120,6 +125,8 @@ def oracle(name: str, build: Callable[[str], Oracle]) -> OracleListing:
         return OracleListing(name, build(name).describe())
     except BlackboxError as error:
         return OracleListing(name, problem=error.message)
+    except Exception as error:  # noqa: BLE001  # the code of an entry may raise anything
+        return OracleListing(name, problem=_unexpected("oracle", name, error))
 
 
 def _plain(column: Column) -> dict[str, Any]:
@@ -141,6 +148,11 @@ def _plug_in(registry: plugins.Registry[Any], name: str) -> dict[str, Any]:
         }
     except (BlackboxError, ImportError) as error:
         return {"name": name, "problem": _cannot(error)}
+
+
+def _unexpected(noun: str, name: str, error: Exception) -> str:
+    log.error("the %s %s cannot be described", noun, name, exc_info=error)
+    return f"it cannot be loaded: {type(error).__name__}; the server's log has the traceback"
 
 
 def _cannot(error: Exception) -> str:

@@ -194,7 +194,7 @@ def summary_table(result: ComparisonResult) -> Table:
     numbers = metrics(result).by_method
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("method", no_wrap=True)
-    for column in ("rows", "x natural max", "x gradient", "gap closed", "seconds"):
+    for column in ("rows", "x natural max", f"x {result.baseline}", "gap closed", "seconds"):
         table.add_column(column, justify="right")
     for method in result.methods:
         found = numbers.get(method.name)

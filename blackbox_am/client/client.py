@@ -75,7 +75,13 @@ def connect(
 
 
 class Client(Catalog):
-    """A connection to a server. Safe to use from any thread. Made by `connect`."""
+    """A connection to a server. Safe to use from any thread. Made by `connect`.
+
+    A client, and the handles that it returns, can be pickled, for other processes. The copy
+    connects again, under a name of its own for leases. A pickle has the address and the names of
+    the files of certificates, but never a token: the process that unpickles has it in its
+    environment variable BLACKBOX_AM_TOKEN.
+    """
 
     def __enter__(self) -> Self:
         return self

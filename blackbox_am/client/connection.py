@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.client.names import ClientName
 from blackbox_am.core.certificates import Tls
-from blackbox_am.errors import BlackboxError, ServerUnavailable
+from blackbox_am.errors import BlackboxError, ServerUnavailable, Unauthenticated
 from blackbox_am.rpc import channels, observing
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.v1 import oracle_service_pb2 as pb
@@ -23,6 +24,8 @@ from blackbox_am.v1.study_service_pb2_grpc import StudyServiceStub
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 1.0
 """Seconds between attempts to reach an unavailable server."""
+TOKEN = "BLACKBOX_AM_TOKEN"  # noqa: S105  # the name of a variable
+"""Environment variable with the token of a process that unpickles a client."""
 SEND_BYTES = 3 * 2**20
 """Largest size of a request in bytes; larger requests are split, so that any server accepts
 them.
@@ -66,13 +69,17 @@ class Connection:
     ) -> None:
         self.target = target
         self.timeout = timeout
-        self._tls = tls
+        self._tls, self._has_token = tls, token is not None
         self._channel = channels.channel(target, tls, token, _OPTIONS)
         self.name = ClientName(client_id)
         self.studies = StudyServiceStub(self._channel)
         self.groups = GroupServiceStub(self._channel)
         self.oracles = OracleServiceStub(self._channel)
         self.catalog = CatalogServiceStub(self._channel)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What a pickle has: never the token, nor the name, which no two clients may have."""
+        return _reconnected, (self.target, self.timeout, self._has_token, self._tls)
 
     def call(self, method: Callable[..., Any], request: Any) -> Any:
         """Make one unary call.
@@ -126,6 +133,22 @@ class Connection:
         """Close the channel."""
         self._channel.close()
         self.name.close()
+
+
+def _reconnected(target: str, timeout: float, has_token: bool, tls: Tls | None) -> Connection:
+    """The connection of an unpickled client; the token is that of this process.
+
+    Raises:
+        Unauthenticated: if the pickled client had a token, and this process has none.
+    """
+    token = os.environ.get(TOKEN, "").strip() or None
+    if has_token and token is None:
+        raise Unauthenticated(
+            f"the client of {target} that was pickled sent a token, and a pickle has no token: set "
+            f"the environment variable {TOKEN} of this process, or connect here with "
+            "connect(target, token=...)"
+        )
+    return Connection(target, timeout, token=token if has_token else None, tls=tls)
 
 
 class Reconnecting:

@@ -17,6 +17,7 @@ from blackbox_am.rpc import names, progress
 from blackbox_am.rpc.events import from_proto
 from blackbox_am.rpc.times import duration_to_proto
 from blackbox_am.v1 import group_service_pb2 as pb
+from blackbox_am.v1.group_service_pb2_grpc import GroupServiceStub
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,11 @@ class Group:
     def __init__(self, connection: Connection, group_id: str) -> None:
         self.id = group_id
         self._connection = connection
-        self._stub = connection.groups
         self._name = names.group_name(group_id)
+
+    @property
+    def _stub(self) -> GroupServiceStub:
+        return self._connection.groups
 
     def __repr__(self) -> str:
         return f"<Group {self.id!r} at {self._connection.target}>"

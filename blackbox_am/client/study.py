@@ -6,41 +6,35 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from numpy.typing import ArrayLike
 
 from blackbox_am.client import measuring, watching
 from blackbox_am.client.candidates import Candidates, TellResult, from_proto
-from blackbox_am.client.connection import Connection
 from blackbox_am.client.specs import extension
+from blackbox_am.client.study_results import LARGEST_NUMBER, StudyResults
 from blackbox_am.core import candidate_ids
 from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.study_events import StudyEvent
-from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
+from blackbox_am.core.types import StudyProgress, StudyState
 from blackbox_am.errors import StudyClosed
-from blackbox_am.rpc import names, pages, progress, specs, tensors, times
-from blackbox_am.v1 import study_pb2
+from blackbox_am.results.notebooks import has_bar, shown_while
+from blackbox_am.rpc import progress, specs, tensors, times
 from blackbox_am.v1 import study_service_pb2 as pb
 
-LARGEST_NUMBER = 2**31 - 1
-"""Largest value of a 32-bit field."""
 SHORTEST_WAIT_SECONDS = 0.05
 """Seconds between two requests for candidates."""
 
 
-class Study:
+class Study(StudyResults):
     """A handle of a study. It contains only the id; the server has all data.
+
+    A handle can be pickled: the copy connects again, see `Client`.
 
     Attributes:
         id: the study's id.
     """
-
-    def __init__(self, connection: Connection, study_id: str) -> None:
-        self.id = study_id
-        self._connection = connection
-        self._stub = connection.studies
-        self._name = names.study_name(study_id)
 
     def __repr__(self) -> str:
         return f"<Study {self.id!r} at {self._connection.target}>"
@@ -49,7 +43,7 @@ class Study:
 
     def progress(self) -> StudyProgress:
         """The current progress."""
-        return progress.progress_from_proto(self._get())
+        return self.latest()
 
     def spec(self) -> StudySpec:
         """The specification, with the current budget."""
@@ -113,13 +107,18 @@ class Study:
                 yield last
 
     def wait(
-        self, timeout: float | None = None, *, reconnect_seconds: float = 60.0
+        self,
+        timeout: float | None = None,
+        *,
+        reconnect_seconds: float = 60.0,
+        progress: bool | None = None,
     ) -> StudyProgress:
         """Wait until the study ends or is paused.
 
         Args:
             timeout: seconds; the study can still be active after this time.
             reconnect_seconds: longest time to wait for an unavailable server.
+            progress: whether to show a progress bar; None shows it in a notebook.
 
         Returns:
             The final progress; `state` says whether the study ended, was paused, or is still
@@ -130,64 +129,17 @@ class Study:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         now = self.progress()
-        while now.state in (StudyState.PENDING, StudyState.RUNNING):
-            changed = watching.wait_for_state(
-                self._connection, self._name, now.sequence, deadline, reconnect_seconds
-            )
-            now = self.progress()
-            if not changed:
-                break
+        with shown_while(progress) as show:
+            look = (lambda: show(self.progress())) if has_bar(progress) else None
+            while now.state in (StudyState.PENDING, StudyState.RUNNING):
+                changed = watching.wait_for_state(
+                    self._connection, self._name, now.sequence, deadline, reconnect_seconds, look
+                )
+                now = self.progress()
+                show(now)
+                if not changed:
+                    break
         return now
-
-    def best(
-        self,
-        stimuli: bool = False,
-        *,
-        targets: Sequence[int] = (),
-        dtype: str = "uint8",
-        generation: int | None = None,
-    ) -> list[Best]:
-        """The best candidate of each target that has one, with its stimulus if requested.
-
-        Args:
-            stimuli: whether to render each stimulus.
-            targets: only these targets; all if empty.
-            dtype: dtype of the stimuli: `uint8` (0..255), or `float32` (0..1), which is exact.
-            generation: the best when this generation was closed, without `values`; now if None.
-
-        Raises:
-            InvalidInput: if the study has no generator, or if a target is unknown.
-        """
-        number = tensors.stimulus_dtype(dtype)
-
-        def fetch(token: str) -> Any:
-            request = pb.GetBestRequest(
-                name=self._name,
-                with_stimuli=stimuli,
-                stimulus_dtype=number,
-                targets=targets,
-                page_token=token,
-                generation=generation,
-            )
-            answer = self._connection.call(self._stub.GetBest, request)
-            return answer.best, answer.next_page_token
-
-        return [progress.best_from_proto(message, self.id) for message in pages.walk(fetch)]
-
-    def generations(self, after: int = -1) -> Iterator[GenerationScores]:
-        """The scores of each closed generation after number `after`, in order."""
-
-        def fetch(token: str) -> Any:
-            request = pb.ListGenerationsRequest(
-                name=self._name,
-                page_size=1000,
-                page_token=token,
-                after_generation=min(after, LARGEST_NUMBER),
-            )
-            answer = self._connection.call(self._stub.ListGenerations, request)
-            return answer.generations, answer.next_page_token
-
-        return (progress.generation_from_proto(message) for message in pages.walk(fetch))
 
     # Evaluating
 
@@ -377,10 +329,6 @@ class Study:
     def delete(self) -> None:
         """Delete the study and all its data."""
         self._connection.call(self._stub.DeleteStudy, pb.DeleteStudyRequest(name=self._name))
-
-    def _get(self) -> study_pb2.Study:
-        found = self._connection.call(self._stub.GetStudy, pb.GetStudyRequest(name=self._name))
-        return cast("study_pb2.Study", found.study)
 
     def _steer(self, method: Any, request: Any) -> StudyProgress:
         return progress.progress_from_proto(self._connection.call(method, request).study)

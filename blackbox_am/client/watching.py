@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import grpc
 
@@ -63,14 +63,18 @@ def wait_for_state(
     after: int,
     deadline: float | None,
     reconnect_seconds: float,
+    on_event: Callable[[], object] | None = None,
 ) -> bool:
-    """Wait for the study's next change of state, or for its end.
+    """Wait for the study's next change of state, or for its end. `on_event` is called after each
+    event.
 
     Returns:
         False if the deadline came first.
     """
     # One generation a second is enough while waiting for the end.
     for event in events(connection, name, after, 1.0, reconnect_seconds, deadline):
+        if on_event is not None:
+            on_event()
         if isinstance(event, StateChanged):
             return True
     return not _expired(deadline)

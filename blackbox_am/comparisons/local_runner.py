@@ -34,6 +34,7 @@ from blackbox_am.plugins import build_optimizer
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import local, reports
 from blackbox_am.studies.baselines import natural_stimuli
+from blackbox_am.studies.rendered import with_stimuli
 from blackbox_am.studies.reopening import check_models
 from blackbox_am.studies.resolving import Request, resolve
 from blackbox_am.studies.study import Study
@@ -175,7 +176,7 @@ class LocalRunner:
     def _found(self, study_id: str, study: Study) -> Found:
         return Found(
             reports.progress(study_id, study),
-            local.with_stimuli(reports.best(study_id, study), self.models.generator),
+            with_stimuli(reports.best(study_id, study), self.models.generator),
             list(reports.generations(self.store, study_id)),
             study.created.noisy,
         )

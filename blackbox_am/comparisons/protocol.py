@@ -102,8 +102,8 @@ def _tuning(plan: Plan) -> ProtocolPart:
         return ProtocolPart(
             "tuning apart",
             False,
-            f"{', '.join(changed)} have parameters of their own, and the comparison does not say "
-            "on which units they were tuned (tuning_units).",
+            f"{', '.join(changed)}: with parameters other than the defaults, and the comparison "
+            "does not say on which units they were tuned (tuning_units).",
         )
     return ProtocolPart(
         "tuning apart", True, "All parameters are the defaults of the package; none was tuned here."

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
+from blackbox_am.core.accounts import Account
+
 
 class Artifacts(ABC):
     """A store of large values. The digest of its content identifies a value, which is stored
@@ -12,16 +14,21 @@ class Artifacts(ABC):
     """
 
     @abstractmethod
-    def put(self, pieces: bytes | Iterable[bytes]) -> str:
+    def put(self, pieces: bytes | Iterable[bytes], account: Account | None = None) -> str:
         """Store a value.
 
         A value that no study refers to after a day can be removed.
 
         Args:
             pieces: the value, or its pieces in order.
+            account: of the principal that writes the value; None for nobody. The value is then
+                stored until no study refers to it and its last writer has lost it (see `Claims`).
 
         Returns:
             The digest: SHA-256, 64 hexadecimal digits.
+
+        Raises:
+            QuotaExceeded: if the account has too few bytes left.
         """
 
     @abstractmethod

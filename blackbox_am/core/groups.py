@@ -25,9 +25,9 @@ class GroupJournals(ABC):
     """Stores the journals of groups. Every method is safe to call from any thread."""
 
     @abstractmethod
-    def append(self, group_id: str, sequence: int, body: bytes) -> None:
+    def append(self, group_id: str, sequence: int, body: bytes, *, principal: str = "") -> None:
         """Writes an event at `sequence`. The event is durable when the method returns. Event 1
-        creates the group.
+        creates the group, which then belongs to `principal`; empty for nobody.
 
         Raises:
             SequenceTaken: if another process wrote an event of this number first, or numbers would

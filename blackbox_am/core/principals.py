@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from blackbox_am.core.accounts import Account
+
 
 @dataclass(frozen=True, slots=True)
 class StoredToken:
@@ -64,31 +66,25 @@ class Tokens(ABC):
 
 
 class Claims(ABC):
-    """Which principal owns a study or a group, and which principals wrote an artifact.
+    """Which principal owns a study or a group, which principals wrote an artifact, and how many
+    rows principals ordered.
 
-    A resource is named as on the wire: `studies/{id}`, `groups/{id}`. A study, a group and an
-    artifact lose their claims when they are deleted.
+    A resource is named as on the wire: `studies/{id}`, `groups/{id}`. A claim is written in the
+    transaction that creates the study, group or artifact, and ends with its deletion. A principal
+    that wrote an artifact also loses it with the last of its studies that refer to the artifact.
     """
 
     @abstractmethod
-    def take(self, resource: str, principal: str) -> str:
-        """Claim a resource. Returns its owner: `principal`, or who claimed it before."""
-
-    @abstractmethod
-    def release(self, resource: str, principal: str) -> None:
-        """Undo a claim; without effect if `principal` has none."""
-
-    @abstractmethod
     def owner(self, resource: str) -> str:
-        """The owner of a resource; empty if nobody claimed it."""
+        """The owner of a resource; empty if nobody owns it."""
 
     @abstractmethod
     def owned(self, principal: str, kind: str) -> list[str]:
         """The ids of the `studies` or `groups` of a principal, sorted."""
 
     @abstractmethod
-    def wrote(self, digest: str, principal: str) -> None:
-        """Record that a principal wrote an artifact of the store."""
+    def count(self, principal: str, kind: str) -> int:
+        """The number of the `studies` or `groups` of a principal."""
 
     @abstractmethod
     def writers(self, digest: str) -> set[str]:
@@ -96,8 +92,22 @@ class Claims(ABC):
 
     @abstractmethod
     def stored_bytes(self, principal: str) -> int:
-        """The bytes of all artifacts that a principal wrote and that the store still has."""
+        """The bytes of all artifacts that a principal wrote and that it did not lose."""
 
     @abstractmethod
-    def count_rows(self, principal: str, rows: int) -> int:
-        """Add rows to the account of a principal. Returns the new total."""
+    def order(self, account: Account, rows: int) -> None:
+        """Adds rows of oracles to those that a principal ordered.
+
+        A loss of power can undo an order, until the store writes something durable.
+
+        Raises:
+            QuotaExceeded: if the account has fewer left. Nothing is then added.
+        """
+
+    @abstractmethod
+    def give_back(self, principal: str, rows: int) -> None:
+        """Undoes an order of rows that nobody used."""
+
+    @abstractmethod
+    def ordered(self, principal: str) -> int:
+        """The rows that a principal ordered, over all time."""

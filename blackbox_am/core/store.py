@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from blackbox_am.core.accounts import Order
 from blackbox_am.core.artifacts import Artifacts
 from blackbox_am.core.groups import GroupJournals
 from blackbox_am.core.leases import Calls, Leases
@@ -161,6 +162,7 @@ class Store(ABC):
         token: int | None = None,
         summary: Summary | None = None,
         snapshot: StoredSnapshot | None = None,
+        order: Order | None = None,
     ) -> None:
         """Writes `events` at `sequence`, `sequence` + 1, ... in one transaction.
 
@@ -174,8 +176,11 @@ class Store(ABC):
                 can write only while no process holds a lease.
             summary: replaces the study's row in the index, in the same transaction.
             snapshot: replaces the study's previous snapshot, in the same transaction.
+            order: for the first event: to whom the study belongs, and what the study takes from
+                the account, in the same transaction. None for a study that belongs to nobody.
 
         Raises:
+            QuotaExceeded: if the account has too little left for a new study.
             NotOwner: if the caller does not hold the lease.
             SequenceTaken: if another process wrote an event of this number first, or numbers would
                 be skipped.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,14 +16,12 @@ from starlette.staticfiles import StaticFiles
 
 from blackbox_am.errors import BlackboxError
 from blackbox_am.gateway import answers
-from blackbox_am.gateway.endpoints import best, catalog, changes, groups, streams, studies
+from blackbox_am.gateway.endpoints import best, catalog, changes, groups, inputs, streams, studies
 from blackbox_am.gateway.gateway import Gateway
-from blackbox_am.gateway.security import Guard
+from blackbox_am.gateway.security import Bugs, Guard
 from blackbox_am.gateway.settings import Settings
 
 OPENAPI = Path(__file__).parent / "openapi.json"
-
-log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -40,11 +37,10 @@ def create_app(settings: Settings) -> Starlette:
 
     return Starlette(
         routes=[*API, *_page(settings)],
-        middleware=[Middleware(Guard, settings=settings)],
+        middleware=[Middleware(Guard, settings=settings), Middleware(Bugs)],
         exception_handlers={
             BlackboxError: _problem,
             HTTPException: _http_problem,
-            Exception: _bug,
         },
         lifespan=lifespan,
     )
@@ -66,6 +62,8 @@ API: list[BaseRoute] = [
     Route("/api/studies/{study}/events-log", studies.get_log),
     Route("/api/studies/{study}/targets/{target}/best.png", best.best_png),
     Route("/api/studies/{study}/targets/{target}/natural.png", best.natural_png),
+    Route("/api/studies/{study}/targets/{target}/input.png", inputs.input_png),
+    Route("/api/studies/{study}/targets/{target}/change.png", inputs.change_png),
     Route("/api/studies/{study}/targets/{target}/best.json", best.best_json),
     Route("/api/oracles", catalog.list_oracles),
     Route("/api/oracles/{oracle}", catalog.get_oracle),
@@ -105,9 +103,3 @@ async def _http_problem(request: Request, error: Exception) -> Response:
     message = f"{request.method} {request.url.path[:200]}: {error.detail}"
     content = {"error": {"reason": reason, "message": message}}
     return answers.json(content, error.status_code, dict(error.headers or {}))
-
-
-async def _bug(request: Request, error: Exception) -> Response:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    content = {"reason": "SERVER_FAILED", "message": "internal error; see the dashboard's log"}
-    return answers.json({"error": content}, 500)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import logging
 import socket
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from blackbox_am.errors import Forbidden, Unauthenticated
 from blackbox_am.gateway import answers
 from blackbox_am.gateway.settings import Settings
+
+log = logging.getLogger(__name__)
 
 HERE = ("localhost", "127.0.0.1", "[::1]")
 HEADERS = {
@@ -108,6 +111,38 @@ class Guard:
         opens = method == "GET" and headers.get("sec-fetch-mode") == "navigate"
         if foreign or (site in ("cross-site", "same-site") and not opens):
             raise Forbidden("the request comes from a page of another site, which is not allowed")
+
+
+class Bugs:
+    """Answers a request that fails unexpectedly. It stands behind `Guard`, which adds the headers;
+    the handler of Starlette would stand before it.
+
+    Args:
+        app: the application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise  # the server closes the connection, so that the answer is not taken for whole
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            content = {
+                "reason": "SERVER_FAILED",
+                "message": "internal error; see the dashboard's log",
+            }
+            await answers.json({"error": content}, 500)(scope, receive, send)
 
 
 def _name(host: str) -> str:

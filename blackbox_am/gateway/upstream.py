@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import grpc
@@ -89,7 +88,7 @@ class Upstream:
         except grpc.aio.AioRpcError as error:
             raise self._error(error) from error
 
-    async def stream(self, method: Callable[..., Any], request: Any) -> AsyncIterator[Any]:
+    async def stream(self, method: Callable[..., Any], request: Any) -> AsyncGenerator[Any]:
         """The answers of a streaming call, which is cancelled when the iterator is closed.
 
         Raises:
@@ -145,17 +144,6 @@ class Upstream:
         if isinstance(problem, ServerUnavailable) and meaning:
             return ServerUnavailable(f"cannot talk to {self.target}: {meaning}")
         return problem
-
-
-async def until(answers: AsyncIterator[Any], done: Callable[[Any], bool]) -> list[Any]:
-    """The answers of a stream up to the first for which `done` is true, or to its end."""
-    found = []
-    async with aclosing(answers) as stream:  # type: ignore[type-var]
-        async for answer in stream:
-            found.append(answer)
-            if done(answer):
-                break
-    return found
 
 
 async def pause(event: asyncio.Event, seconds: float) -> bool:

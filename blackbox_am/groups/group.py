@@ -3,6 +3,9 @@
 A request is applied to the members one after another, and each step can be repeated without harm.
 If a process ends in between, the next process that reads the journal applies the whole request
 again.
+
+A later request replaces an unfinished one. Only an unfinished creation stays, until the group is
+cancelled or deleted, because a paused group can still get its missing members.
 """
 
 from __future__ import annotations
@@ -39,8 +42,14 @@ class Asked(msgspec.Struct, frozen=True, tag="asked"):
     budget: dict[str, float | int] = msgspec.field(default_factory=dict)
 
 
-class Done(msgspec.Struct, frozen=True, tag="done"):
-    """The last request has been applied to all members."""
+class Done(msgspec.Struct, frozen=True, tag="done", omit_defaults=True):
+    """A request has been applied to all members.
+
+    Attributes:
+        action: the finished action; empty for everything that was unfinished.
+    """
+
+    action: str = ""
 
 
 Event = Created | Asked | Done
@@ -57,14 +66,20 @@ class Group:
         spec: its members.
         created_at: time of the request, in seconds since the epoch.
         sequence: of its last event.
-        unfinished: the action that is not yet applied to all members; None if every action is
-            complete.
+        pending: the actions that are not yet applied to all members, in order.
+        paused: whether the group was last paused, not resumed; late members are paused too.
     """
 
     spec: GroupSpec
     created_at: float
     sequence: int
-    unfinished: Asked | None
+    pending: tuple[Asked, ...]
+    paused: bool = False
+
+    @property
+    def unfinished(self) -> Asked | None:
+        """The first action that is not yet applied to all members; None if there is none."""
+        return self.pending[0] if self.pending else None
 
 
 def fold(records: Iterable[GroupRecord]) -> Group:
@@ -74,19 +89,29 @@ def fold(records: Iterable[GroupRecord]) -> Group:
         StoreCorrupt: if the journal cannot be read.
     """
     spec: GroupSpec | None = None
-    created_at, sequence, unfinished = 0.0, 0, None
+    created_at, sequence, paused = 0.0, 0, False
+    pending: tuple[Asked, ...] = ()
     for record in records:
         sequence += 1
         match _decode(record.body):
             case Created() as event:
-                spec, created_at, unfinished = event.spec, record.time, Asked("create")
+                spec, created_at, pending = event.spec, record.time, (Asked("create"),)
             case Asked() as event:
-                unfinished = event
-            case Done():
-                unfinished = None
+                pending = (*_kept(pending, event), event)
+                if event.action in ("pause", "resume"):
+                    paused = event.action == "pause"
+            case Done(action):
+                pending = tuple(one for one in pending if action and one.action != action)
     if spec is None:
         raise StoreCorrupt("the journal of a group has no beginning; restore it from a backup")
-    return Group(spec, created_at, sequence, unfinished)
+    return Group(spec, created_at, sequence, pending, paused)
+
+
+def _kept(pending: tuple[Asked, ...], event: Asked) -> tuple[Asked, ...]:
+    """The unfinished actions that stay after a request."""
+    if event.action in ("cancel", "delete"):
+        return ()
+    return tuple(one for one in pending if one.action == "create")
 
 
 def encode(event: Event) -> bytes:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from blackbox_am.core.stimuli import Numbers, Stimulus, as_picture, in_unit_interval, is_series
 from blackbox_am.plots.style import FAINT, GRID, SERIES
 
 _BARS = 64
 
+Scales = Literal["inside", "outside"]
 
-def draw(axes: Axes, stimulus: Stimulus | None, *, words: bool = True) -> None:
+
+def draw(
+    axes: Axes, stimulus: Stimulus | None, *, words: bool = True, scales: Scales = "inside"
+) -> None:
     """Draw a stimulus, float in [0, 1] or uint8; None draws an empty frame.
 
     ====================  ==========================================================
@@ -30,15 +37,20 @@ def draw(axes: Axes, stimulus: Stimulus | None, *, words: bool = True) -> None:
         axes: axes to draw into.
         stimulus: the stimulus.
         words: whether a note above the drawing states what the drawing does not show, such as
-            the number of channels.
+            the number of channels, and whether series and table rows have scales.
+        scales: where the numbers of the scales of a series or a table row stand: `inside`, for a
+            small drawing beside others, or `outside`, with names of the axes.
     """
-    unsaid = "" if stimulus is None else _draw(axes, in_unit_interval(stimulus))
+    values = None if stimulus is None else in_unit_interval(stimulus)
+    unsaid = "" if values is None else _draw(axes, values)
     if unsaid and words:
         _note(axes, unsaid)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_color(GRID)
+    if values is not None and words and not axes.images:
+        _scale(axes, values, scales)
 
 
 def _draw(axes: Axes, values: Numbers) -> str:
@@ -68,6 +80,30 @@ def _draw_bars(axes: Axes, values: Numbers) -> None:
     axes.bar(np.arange(len(values)), values, color=SERIES[0], width=0.8)
     axes.set_xlim(-0.6, len(values) - 0.4)
     axes.set_ylim(0, 1.04)
+
+
+def _scale(axes: Axes, values: Numbers, scales: Scales) -> None:
+    """Scales of a series, whose axis is the time step, or of a table row."""
+    steps = max(values.shape[-1] if is_series(values.shape) else values.size, 1)
+    if scales == "outside":
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.set_yticks([0, 0.5, 1])
+        axes.set_xlabel("feature" if values.ndim == 1 else "time step")
+        axes.set_ylabel("value")
+        return
+    left, right = axes.get_xlim()
+    axes.set_xlim(left - 0.1 * (right - left), right)  # room for the numbers
+    axes.set_ylim(-0.24, 1.12)
+    axes.grid(visible=True, axis="y", color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xticks([0, steps - 1] if steps > 1 else [0])
+    axes.set_yticks([0, 1])
+    axes.tick_params(direction="in", length=2, width=0.6, labelsize=5.5, labelcolor=FAINT)
+    axes.tick_params(axis="x", pad=-9)
+    axes.tick_params(axis="y", pad=-7, length=0)
+    labels = axes.get_xticklabels()
+    labels[0].set_horizontalalignment("left")
+    labels[-1].set_horizontalalignment("right")
 
 
 def _note(axes: Axes, text: str) -> None:

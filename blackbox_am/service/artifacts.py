@@ -9,7 +9,6 @@ from functools import partial
 from blackbox_am.errors import InvalidInput
 from blackbox_am.rpc import chunks
 from blackbox_am.rpc.chunks import Joiner
-from blackbox_am.service.auth.principals import caller
 from blackbox_am.service.backend import Backend, Pool
 from blackbox_am.v1 import study_service_pb2 as pb
 from blackbox_am.v1.tensor_pb2 import Chunk
@@ -31,7 +30,7 @@ async def write(
     async for request in requests:
         if joiner is None:
             size = request.chunk.total_size
-            await backend.in_thread(partial(backend.authority.quotas.artifact, size))
+            await backend.in_thread(partial(backend.authority.quotas.check_artifact, size))
             joiner = Joiner(size)
         joiner.add(request.chunk)
     if joiner is None:
@@ -40,7 +39,9 @@ async def write(
         )
     # All chunks are received first, so that the database does not wait for a slow caller.
     whole = bytes(joiner.result())
-    digest = await backend.in_thread(partial(_put, backend, whole), Pool.CONTROL)
+    account = backend.authority.quotas.account()
+    put = partial(backend.store.artifacts.put, whole, account)
+    digest = await backend.in_thread(put, Pool.CONTROL)
     return pb.WriteArtifactResponse(name=PREFIX + digest, digest=digest, size=len(whole))
 
 
@@ -67,14 +68,6 @@ async def read(
         offset += len(data)
         if offset >= total:
             return
-
-
-def _put(backend: Backend, whole: bytes) -> str:
-    digest = backend.store.artifacts.put(whole)
-    principal = caller()
-    if principal is not None:
-        backend.store.claims.wrote(digest, principal.name)
-    return digest
 
 
 def digest_of(name: str) -> str:

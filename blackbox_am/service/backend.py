@@ -63,6 +63,7 @@ class Backend:
         config: the server's configuration.
         device: device of optimizers and generators.
         store: the journals.
+        equip: gives the optimizer of a study the models that it uses.
         registry: the studies.
         workers: threads that evaluate studies with an oracle.
         peers: the other servers on the store.
@@ -79,9 +80,9 @@ class Backend:
         self.store = SQLStore(config.store)
         self.authority = Authority(self.store, config.quotas, config.audit_log)
         self.changes = Changes(asyncio.get_running_loop())
-        equip = equipment.by_spec(self.generator_of, self.oracle)
+        self.equip = equipment.by_spec(self.generator_of, self.oracle)
         owner = Owner(self.store, process_name("server"))
-        self.registry = StudyRegistry(self.store, self.device, equip, owner, self.generator_of)
+        self.registry = StudyRegistry(self.store, self.device, self.equip, owner, self.generator_of)
         self.registry.on_change = self.changes.notify
         self.workers = Workers(
             self.registry,

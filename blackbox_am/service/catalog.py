@@ -176,11 +176,11 @@ class CatalogService(CatalogServiceServicer):
         units = list(request.units) or _addresses(info.layers[-1:], 0, PROBE_UNITS)
         random = np.random.default_rng(0)
         stimuli = random.random((PROBE_ROWS, *info.stimulus_shape), np.float32)
-        with self.backend.authority.quotas.rows(2 * PROBE_ROWS):
-            first = observe(oracle, stimuli, units)
-            started = time.perf_counter()
-            second = observe(oracle, stimuli, units)
-            seconds = time.perf_counter() - started
+        quotas = self.backend.authority.quotas
+        first = observe(oracle, stimuli, units, lambda rows: quotas.rows(2 * rows))  # both calls
+        started = time.perf_counter()
+        second = observe(oracle, stimuli, units)
+        seconds = time.perf_counter() - started
         differences = np.abs(first - second)[np.isfinite(first) & np.isfinite(second)]
         return pb.ProbeOracleResponse(
             finite=bool(np.isfinite(first).all() and np.isfinite(second).all()),

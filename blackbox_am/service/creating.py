@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 from blackbox_am import plugins
 from blackbox_am.core.candidate_ids import MAX_POPULATION
-from blackbox_am.core.spec import OptimizerSpec, StudySpec
-from blackbox_am.errors import (
-    BlackboxError,
-    InvalidInput,
-    InvalidSpec,
-    NotFound,
-    StoreCorrupt,
-    StudyExists,
-)
+from blackbox_am.core.spec import Budget, OptimizerSpec, StudySpec
+from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, StoreCorrupt, StudyExists
 from blackbox_am.rpc import names, specs
 from blackbox_am.rpc.pages import PAGE_BYTES
-from blackbox_am.service.auth.ownership import check_existing, claiming
-from blackbox_am.service.auth.principals import caller
+from blackbox_am.service.auth.ownership import check_existing
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.fields import of_spec, under
 from blackbox_am.service.models import request_of
 from blackbox_am.service.views import study_to_proto
-from blackbox_am.studies.events import Created
+from blackbox_am.studies.events import BudgetChanged, Created
 from blackbox_am.studies.inputs import keep_inputs
+from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.published import Published
 from blackbox_am.studies.resolving import ResolvedStudy, go_on, reopen, resolve
 from blackbox_am.studies.study import Study
 from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
+
+T = TypeVar("T")
 
 LONGEST_REQUEST_ID = 128
 SEED_BITS = 32
@@ -63,7 +59,7 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
     study_id = request.study_id or f"study-{secrets.token_hex(5)}"
     if request.request_id and not request.validate_only:
         study_id = backend.store.remember_request(request.request_id, study_id)
-    _check_mine(backend, study_id)
+    _existing(backend, study_id, backend.store.find)
     try:
         return _begun(backend, request, study_id)
     except StudyExists:
@@ -80,28 +76,48 @@ def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> s
         _check_size(preview, len(created.spec.targets))
     if request.validate_only:
         return preview
-    try:
-        study = backend.registry.load(study_id)
-    except NotFound:
-        with _granted(backend, study_id, created.spec):
-            backend.registry.create(study_id, created)
-    else:
-        events = reopen(study_id, study, resolved.request, adopt=request.adopt)
-        if events:
-            backend.registry.act(study_id, lambda live: go_on(live, events))
+    order = backend.authority.quotas.new_study(rows_of(created.spec))
+    while not _continued(backend, study_id, resolved, adopt=request.adopt):
+        if backend.registry.create(study_id, created, order):
+            break  # otherwise another caller created it meanwhile
     keep_inputs(backend.store.artifacts, study_id, created.spec)
     backend.workers.submit(study_id)
     return view(backend, study_id)
+
+
+def _continued(backend: Backend, study_id: str, resolved: ResolvedStudy, *, adopt: bool) -> bool:
+    """Continues an existing study as requested. Returns whether it exists.
+
+    Raises:
+        StudyExists, ModelChanged: as `reopen`.
+        StudyExists: if the study belongs to another caller.
+        QuotaExceeded: if its owner may not order the further queries.
+    """
+    study = _existing(backend, study_id, backend.registry.load)
+    if study is None:
+        return False
+
+    def proceed(live: LiveStudy) -> None:
+        with live.reading() as study:
+            events = reopen(study_id, study, resolved.request, adopt=adopt)
+            grown = [event.budget for event in events if isinstance(event, BudgetChanged)]
+            with ordering(backend, study_id, study, grown[-1] if grown else study.budget):
+                go_on(live, events)
+
+    if reopen(study_id, study, resolved.request, adopt=adopt):
+        backend.registry.act(study_id, proceed)
+    return True
 
 
 def view(backend: Backend, study_id: str, full: bool = True) -> study_pb2.Study:
     """The study as a message; without the fields that grow with its targets unless `full`.
 
     Raises:
-        NotFound: if the study does not exist.
+        NotFound: if the study does not exist, or belongs to another caller by now.
     """
+    published = backend.registry.published(study_id)
     owner = backend.authority.owner(names.study_name(study_id))
-    return study_to_proto(study_id, backend.registry.published(study_id), full, owner)
+    return study_to_proto(study_id, published, full, owner)
 
 
 def rows_of(spec: StudySpec) -> int:
@@ -112,26 +128,35 @@ def rows_of(spec: StudySpec) -> int:
     return len(spec.targets) * spec.budget.queries_per_target + baseline
 
 
-def _check_mine(backend: Backend, study_id: str) -> None:
-    """Checks that an existing study with this id belongs to the caller."""
-    if caller() is not None:
-        with suppress(NotFound, StoreCorrupt):
-            backend.store.find(study_id)
-            check_existing(backend.store.claims, names.study_name(study_id), "study_id")
-
-
 @contextmanager
-def _granted(backend: Backend, study_id: str, spec: StudySpec) -> Iterator[None]:
-    """The claim and the quota of a new study, taken back if its creation fails."""
-    rows, quotas = rows_of(spec), backend.authority.quotas
-    quotas.check_room(1, rows)
-    with claiming(backend.store.claims, names.study_name(study_id), "study_id"):
-        quotas.order(rows)
-        try:
-            yield
-        except BlackboxError:
-            quotas.give_back(rows)
-            raise
+def ordering(backend: Backend, study_id: str, study: Study, budget: Budget) -> Iterator[None]:
+    """Counts the further queries of a study for its owner, unless the context fails.
+
+    Raises:
+        QuotaExceeded: if the owner may not order them.
+    """
+    authority = backend.authority
+    more = budget.queries_per_target - study.budget.queries_per_target
+    rows = 0 if study.spec.oracle is None else more * len(study.targets)
+    with authority.quotas.ordering(rows, authority.owner(names.study_name(study_id))):
+        yield
+
+
+def _existing(backend: Backend, study_id: str, read: Callable[[str], T]) -> T | None:
+    """What `read` finds about an existing study of the caller; None if the study does not exist.
+
+    Raises:
+        StudyExists: if the study belongs to another caller.
+    """
+    try:
+        found = read(study_id)
+    except NotFound:
+        return None
+    except StoreCorrupt:
+        check_existing(backend.store.claims, names.study_name(study_id), "study_id")
+        raise
+    check_existing(backend.store.claims, names.study_name(study_id), "study_id")
+    return found
 
 
 def _checked(backend: Backend, message: study_pb2.StudySpec) -> ResolvedStudy:
@@ -155,10 +180,9 @@ def _seeded(backend: Backend, spec: study_pb2.StudySpec, study_id: str) -> study
         return spec
     seeded = study_pb2.StudySpec()
     seeded.CopyFrom(spec)
-    try:
-        seeded.seed = backend.registry.published(study_id).created.spec.seed
-    except NotFound:
-        seeded.seed = secrets.randbits(SEED_BITS)
+    existing = _existing(backend, study_id, backend.registry.published)
+    drawn = secrets.randbits(SEED_BITS)
+    seeded.seed = drawn if existing is None else existing.created.spec.seed
     return seeded
 
 

@@ -15,6 +15,7 @@ from blackbox_am.errors import (
     InvalidInput,
     NotFound,
     SequenceTaken,
+    StoreCorrupt,
     StudyClosed,
     StudyExists,
     Unsupported,
@@ -25,10 +26,11 @@ from blackbox_am.groups.spec import GroupSpec, MemberSpec, member_id
 from blackbox_am.rpc import names, progress, specs
 from blackbox_am.rpc.mapping import from_message
 from blackbox_am.service import creating
-from blackbox_am.service.auth.ownership import check_existing, claiming, visible
-from blackbox_am.service.auth.principals import Principal, Role, acting_as
+from blackbox_am.service.auth.ownership import check_existing, check_visible
+from blackbox_am.service.auth.principals import Principal, Role, acting_as, caller
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.fields import under
+from blackbox_am.service.views import unreadable
 from blackbox_am.studies import decisions
 from blackbox_am.v1 import group_service_pb2 as pb
 from blackbox_am.v1 import study_pb2
@@ -67,11 +69,11 @@ class Grouping:
         """The specification in `message`, with every member checked as at its creation.
 
         Raises:
+            StudyExists: if the group belongs to another caller.
             BlackboxError: as `CreateStudy`, with the path of the field from the request.
         """
         with suppress(NotFound):
-            self.load(group_id)
-            check_existing(self._backend.store.claims, names.group_name(group_id), "group_id")
+            self._load_mine(group_id)
         seeded = self._seeded(message, group_id)
         with under("spec"):
             spec = from_message(seeded, GroupSpec)
@@ -93,19 +95,17 @@ class Grouping:
             QuotaExceeded: if the caller may not have so many studies or queries.
         """
         try:
-            existing = self.load(group_id)
+            existing = self._load_mine(group_id)
         except NotFound:
-            for member in spec.members:
-                self._check_free(group_id, member)
-            rows = sum(creating.rows_of(member.spec) for member in spec.members)
-            self._backend.authority.quotas.check_room(len(spec.members), rows)
-            claims = self._backend.store.claims
-            with (
-                claiming(claims, names.group_name(group_id), "group_id"),
-                suppress(SequenceTaken),  # another process is creating the same group
-            ):
-                self._journals.append(group_id, 1, groups.encode(Created(spec)))
-            existing = self.load(group_id)
+            new = [member for member in spec.members if self._is_new(group_id, member)]
+            rows = sum(creating.rows_of(member.spec) for member in new)
+            self._backend.authority.quotas.check_room(len(new), rows)
+            principal = caller()
+            owner = "" if principal is None else principal.name
+            with suppress(SequenceTaken):  # another process is creating the same group
+                body = groups.encode(Created(spec))
+                self._journals.append(group_id, 1, body, principal=owner)
+            existing = self._load_mine(group_id)
         if existing.spec != spec:
             raise StudyExists(
                 f"a group {group_id!r} exists with another specification; choose another id, or "
@@ -115,16 +115,22 @@ class Grouping:
         self.finish(group_id)
 
     def ask(self, group_id: str, asked: Asked) -> None:
-        """Applies an action to all members, after an unfinished earlier action.
+        """Applies an action to all members, after an unfinished earlier action if that is possible.
 
         Raises:
             NotFound: if the group does not exist.
             SequenceTaken: if another process requests another action at the same time.
+            BlackboxError: if the action fails for a member; see `finish`.
         """
-        self.finish(group_id)
+        before = self.load(group_id).unfinished
+        if before is not None:
+            try:
+                self.finish(group_id)
+            except BlackboxError as error:
+                log.warning("group %s: %s is not finished: %s", group_id, before.action, error)
         group = self.load(group_id)
         self._journals.append(group_id, group.sequence + 1, groups.encode(asked))
-        self.finish(group_id)
+        self.finish(group_id, only=asked.action)
 
     def check_budget(self, group_id: str, budget: study_pb2.Budget) -> None:
         """Checks that `budget` is valid for every member that can be extended.
@@ -151,22 +157,50 @@ class Grouping:
             except BlackboxError as error:
                 log.error("group %s: %s", group_id, error)  # noqa: TRY400
 
-    def finish(self, group_id: str) -> None:
-        """Applies the unfinished action to all members, and records its completion in the
-        journal.
+    def finish(self, group_id: str, only: str = "") -> None:
+        """Applies the unfinished actions to all members, and records their completion in the
+        journal. A member that fails does not keep the action from the others.
+
+        Args:
+            group_id: the group.
+            only: the action; every unfinished one if empty.
+
+        Raises:
+            BlackboxError: the error of the first member that failed. The action stays unfinished.
         """
+        problems: list[BlackboxError] = []
         with self._alone(group_id):
             group = self.load(group_id)
-            if group.unfinished is None:
-                return
-            with acting_as(self._owner(group_id)):
-                for member in group.spec.members:
-                    self._do(group.unfinished, member, member_id(group_id, member.name))
-            if group.unfinished.action == "delete":
-                self._journals.delete(group_id)
-                return
-            with suppress(SequenceTaken):  # another process has completed it too
-                self._journals.append(group_id, group.sequence + 1, groups.encode(Done()))
+            sequence = group.sequence
+            for asked in group.pending:
+                if only in ("", asked.action):
+                    failed = self._apply(group_id, group, asked)
+                    problems += failed
+                    if not failed:
+                        sequence += 1
+                        self._completed(group_id, sequence, asked)
+        if problems:
+            raise problems[0]
+
+    def _apply(self, group_id: str, group: Group, asked: Asked) -> list[BlackboxError]:
+        """Applies an action to all members. Returns the errors."""
+        problems = []
+        with acting_as(self._owner(group_id)):
+            for member in group.spec.members:
+                try:
+                    self._do(asked, member, member_id(group_id, member.name))
+                    if asked.action == "create" and group.paused:
+                        self._do(Asked("pause"), member, member_id(group_id, member.name))
+                except BlackboxError as error:
+                    problems.append(error)
+        return problems
+
+    def _completed(self, group_id: str, sequence: int, asked: Asked) -> None:
+        if asked.action == "delete":
+            self._journals.delete(group_id)
+            return
+        with suppress(SequenceTaken):  # another process has completed it too
+            self._journals.append(group_id, sequence, groups.encode(Done(asked.action)))
 
     def view(self, group_id: str, group: Group) -> pb.Group:
         """The group as a message, with the current state of its members."""
@@ -186,6 +220,9 @@ class Grouping:
                 entry.study.name = names.study_name(study_id)
                 gone = group.unfinished is None
                 states.append(StudyState.CANCELLED if gone else StudyState.PENDING)
+            except StoreCorrupt as error:  # a damaged member does not hide the others
+                entry.study.CopyFrom(unreadable(study_id, error.message))
+                states.append(StudyState.FAILED)
         message.state = progress.state_to_proto(groups.state_of(states))
         return message
 
@@ -196,8 +233,7 @@ class Grouping:
         Raises:
             NotFound: if it does not.
         """
-        if not visible(self._backend.store.claims, names.study_name(study_id)):
-            raise NotFound(f"there is no study {study_id!r} in this store; list the studies first")
+        check_visible(self._backend.store.claims, names.study_name(study_id))
 
     def _owner(self, group_id: str) -> Principal | None:
         """The principal for whom the actions of a group are carried out, whoever asked for them."""
@@ -212,8 +248,8 @@ class Grouping:
             return
         with suppress(NotFound, StudyClosed):  # deleted or ended already: no action needed
             self.check_visible(study_id)
-            state = self._backend.registry.published(study_id).progress.state
-            if groups.wants(asked.action, state):
+            # A study that cannot be read can be deleted.
+            if asked.action == "delete" or groups.wants(asked.action, self._state(study_id)):
                 self._control(*_steering(asked, names.study_name(study_id)))
 
     def _seeded(self, message: pb.GroupSpec, group_id: str) -> pb.GroupSpec:
@@ -226,32 +262,54 @@ class Grouping:
         drawn = secrets.randbits(creating.SEED_BITS)
         known: dict[str, int] = {}
         with suppress(NotFound):
-            known = {member.name: member.spec.seed for member in self.load(group_id).spec.members}
+            existing = self._load_mine(group_id).spec
+            known = {member.name: member.spec.seed for member in existing.members}
         for member in seeded.members:
             if not member.spec.HasField("seed"):
                 member.spec.seed = known.get(member.name, drawn)
         return seeded
 
-    def _check_free(self, group_id: str, member: MemberSpec) -> None:
+    def _is_new(self, group_id: str, member: MemberSpec) -> bool:
+        """Whether the study of a member does not exist.
+
+        Raises:
+            StudyExists: if it exists with another specification, or belongs to another caller.
+        """
         study_id = member_id(group_id, member.name)
-        with suppress(NotFound):
+        try:
             found = self._backend.registry.published(study_id).created.spec
-            check_existing(self._backend.store.claims, names.study_name(study_id), "group_id")
-            if found != member.spec:
-                raise StudyExists(
-                    f"member {member.name!r}: a study {study_id!r} exists with another "
-                    "specification; choose another group id, or delete that study first",
-                    field="group_id",
-                )
+        except NotFound:
+            return True
+        check_existing(self._backend.store.claims, names.study_name(study_id), "group_id")
+        if found != member.spec:
+            raise StudyExists(
+                f"member {member.name!r}: a study {study_id!r} exists with another specification; "
+                "choose another group id, or delete that study first",
+                field="group_id",
+            )
+        return False
 
     def _extendable(self, group: Group, group_id: str) -> Iterator[str]:
         for member in group.spec.members:
             study_id = member_id(group_id, member.name)
             with suppress(NotFound):
                 self.check_visible(study_id)
-                state = self._backend.registry.published(study_id).progress.state
-                if groups.wants("extend", state):
+                if groups.wants("extend", self._state(study_id)):
                     yield study_id
+
+    def _state(self, study_id: str) -> StudyState:
+        return self._backend.registry.published(study_id).progress.state
+
+    def _load_mine(self, group_id: str) -> Group:
+        """The caller's group.
+
+        Raises:
+            NotFound: if the group does not exist.
+            StudyExists: if it belongs to another caller.
+        """
+        group = self.load(group_id)
+        check_existing(self._backend.store.claims, names.group_name(group_id), "group_id")
+        return group
 
     @contextmanager
     def _alone(self, group_id: str) -> Iterator[None]:

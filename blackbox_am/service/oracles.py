@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,13 @@ from blackbox_am.v1 import oracle_service_pb2 as pb
 from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceServicer
 
 Array = NDArray[Any]
+Counting = Callable[[int], AbstractContextManager[None]]
+"""Counts rows inside the context; may refuse them."""
+
+
+def _uncounted(rows: int) -> AbstractContextManager[None]:
+    del rows
+    return nullcontext()
 
 
 class OracleService(OracleServiceServicer):
@@ -47,8 +55,8 @@ class OracleService(OracleServiceServicer):
     def Observe(self, request: pb.ObserveRequest) -> pb.ObserveResponse:  # noqa: N802
         oracle = self.backend.oracle(request.oracle)
         stimuli = tensors.from_proto(request.stimuli, field="stimuli")
-        with self.backend.authority.quotas.rows(rows_in(stimuli)):
-            activations = observe(oracle, stimuli, list(request.units))
+        counting = self.backend.authority.quotas.rows
+        activations = observe(oracle, stimuli, list(request.units), counting)
         return pb.ObserveResponse(activations=tensors.to_proto(activations))
 
     @streaming
@@ -58,8 +66,11 @@ class OracleService(OracleServiceServicer):
         header, stimuli = await _received(requests)
 
         def answer() -> Array:
-            with self.backend.authority.quotas.rows(rows_in(stimuli)):
-                return observe(self.backend.oracle(header.oracle), stimuli, list(header.units))
+            oracle, counting = (
+                self.backend.oracle(header.oracle),
+                self.backend.authority.quotas.rows,
+            )
+            return observe(oracle, stimuli, list(header.units), counting)
 
         activations = await self.backend.in_thread(answer, Pool.MODELS)
         announced = tensors.header(activations.dtype.name, activations.shape)
@@ -68,13 +79,16 @@ class OracleService(OracleServiceServicer):
             yield pb.ObserveStreamResponse(chunk=chunk)
 
 
-def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> Array:
+def observe(
+    oracle: Oracle, stimuli: Array, addresses: Sequence[str], counting: Counting = _uncounted
+) -> Array:
     """(N, U) activations, observed in batches of the oracle's own size, in its own precision.
 
     Args:
         oracle: the oracle.
         stimuli: (N, *stimulus), floats in [0, 1] or uint8.
         addresses: of the units.
+        counting: counts the rows of a request that is not refused, while the oracle observes them.
 
     Raises:
         ShapeMismatch, InvalidInput: for stimuli of another shape, dtype or range.
@@ -94,7 +108,7 @@ def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> Array:
     if not len(rows) or not units:
         return np.zeros((len(rows), len(units)), np.float32)
     try:
-        with torch.no_grad():
+        with counting(len(rows)), torch.no_grad():
             if oracle.billable:
                 pieces = [oracle.observe(p, units) for p in torch.split(rows, info.batch_size)]
                 found = torch.cat(pieces)
@@ -109,11 +123,6 @@ def observe(oracle: Oracle, stimuli: Array, addresses: Sequence[str]) -> Array:
     check_answer(found, len(rows), len(units))
     activations: Array = found.cpu().numpy()
     return activations
-
-
-def rows_in(stimuli: Array) -> int:
-    """The rows of a batch that a caller sent, which may have any shape."""
-    return len(stimuli) if stimuli.ndim else 1
 
 
 def _unit(info: OracleInfo, index: int, address: str) -> Unit:

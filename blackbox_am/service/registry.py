@@ -9,9 +9,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
+from blackbox_am.core.accounts import Order
 from blackbox_am.core.store import Store
 from blackbox_am.core.types import Best
 from blackbox_am.errors import NotFound, NotOwner, SequenceTaken, StoreCorrupt
@@ -22,7 +23,6 @@ from blackbox_am.studies.journalled import Stale
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.ownership import Owner
 from blackbox_am.studies.published import Published
-from blackbox_am.studies.reopening import check_spec
 from blackbox_am.studies.study import Study
 
 T = TypeVar("T")
@@ -121,31 +121,38 @@ class StudyRegistry:
 
     # Changing
 
-    def create(self, study_id: str, created: Created) -> None:
-        """Create a study, or find the equal study of this id.
+    def create(self, study_id: str, created: Created, order: Order | None = None) -> bool:
+        """Create a study, unless a study of this id exists.
+
+        Args:
+            study_id: the study.
+            created: its first event.
+            order: to whom it belongs, and what it takes from the account; None for nobody.
+
+        Returns:
+            Whether this call has created the study; otherwise a study of this id exists.
 
         Raises:
-            StudyExists: if a study of this id has another specification.
             NotOwner: if another process is creating the study and does not finish.
+            QuotaExceeded: if the account has too little left.
         """
         deadline = self._clock() + CREATE_SECONDS
         while True:
             with self._holding(study_id):
                 try:
-                    existing = self.published(study_id)
-                    break
+                    self.published(study_id)
                 except NotFound:
-                    with suppress(NotOwner):
-                        self._begin(study_id, created)
-                        return
+                    with suppress(NotOwner, SequenceTaken):
+                        self._begin(study_id, created, order)
+                        return True
+                else:
+                    return False
             if self._clock() > deadline:
                 raise NotOwner(
                     f"study {study_id!r} is being created by "
                     f"{self.store.leases.owner_name(study_id)}; try again"
                 )
             time.sleep(0.05)
-        if existing.created.spec != created.spec:
-            check_spec(study_id, self.load(study_id), created.spec)
 
     def act(self, study_id: str, action: Callable[[LiveStudy], T]) -> T:
         """Apply `action` to the live study, and repeat it if another process changed the study
@@ -261,8 +268,8 @@ class StudyRegistry:
             if held:
                 lock.release()
 
-    def _begin(self, study_id: str, created: Created) -> None:
-        live = self._owned(study_id, LiveStudy.create, created)
+    def _begin(self, study_id: str, created: Created, order: Order | None) -> None:
+        live = self._owned(study_id, _new, created, order)
         self._keep(live)
         if created.spec.oracle is not None:
             self.rest(study_id)  # any process with a free worker can take the study
@@ -317,3 +324,17 @@ class StudyRegistry:
                 resident.used = self._clock()
                 resident.memory_bytes = resident.live.memory_bytes
                 self._live.move_to_end(study_id)
+
+
+def _new(
+    store: Store, study_id: str, created: Created, order: Order | None, **options: Any
+) -> LiveStudy:
+    """A new study, under a lease: no other process can create the study meanwhile.
+
+    Raises:
+        SequenceTaken: if the study was created before the lease was taken.
+    """
+    with suppress(NotFound):
+        store.find(study_id)
+        raise SequenceTaken(f"study {study_id!r} was created meanwhile; read it")
+    return LiveStudy.create(store, study_id, created, order, **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +10,10 @@ import numpy as np
 from blackbox_am.core.spec import Budget, StudySpec
 from blackbox_am.core.store import IndexedStudy
 from blackbox_am.core.types import Best, StudyState
-from blackbox_am.errors import BlackboxError, InvalidInput, StoreCorrupt
+from blackbox_am.errors import InvalidInput, StoreCorrupt
 from blackbox_am.evaluation.rendering import render
 from blackbox_am.rpc import names, pages, progress, specs
-from blackbox_am.service import artifacts, asking, histories, models, watching
+from blackbox_am.service import artifacts, asking, histories, models, shown, watching
 from blackbox_am.service.auth.principals import only_of
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.calls import (
@@ -25,7 +24,7 @@ from blackbox_am.service.calls import (
     unary_model,
     unary_remote,
 )
-from blackbox_am.service.creating import create, view
+from blackbox_am.service.creating import create, ordering, view
 from blackbox_am.service.fields import check_targets, under
 from blackbox_am.service.stimuli import as_dtype, check_stimulus_dtype
 from blackbox_am.service.views import study_to_proto, study_view, unreadable
@@ -129,7 +128,7 @@ class StudyService(StudyServiceServicer):
         def extend(live: LiveStudy) -> None:
             with live.reading() as study:
                 budget = _extended(request, study)
-                with self._ordered(study_id, study, budget):
+                with ordering(self.backend, study_id, study, budget):
                     live.extend(budget)
 
         self.backend.registry.act(study_id, extend)
@@ -201,6 +200,12 @@ class StudyService(StudyServiceServicer):
     def ListEvents(self, request: pb.ListEventsRequest) -> pb.ListEventsResponse:  # noqa: N802
         return histories.events(self.backend, request)
 
+    @streaming
+    def ReadHistory(  # noqa: N802
+        self, request: pb.ReadHistoryRequest
+    ) -> AsyncGenerator[pb.ReadHistoryResponse, None]:
+        return shown.history(self.backend, request)
+
     @receiving
     async def WriteArtifact(  # noqa: N802
         self, requests: AsyncIterator[pb.WriteArtifactRequest]
@@ -229,20 +234,6 @@ class StudyService(StudyServiceServicer):
             if len(entries) < rows:
                 return
             after = entries[-1].study_id
-
-    @contextmanager
-    def _ordered(self, study_id: str, study: Study, budget: Budget) -> Iterator[None]:
-        """Counts the further queries of a study for its owner."""
-        authority = self.backend.authority
-        owner = authority.owner(names.study_name(study_id))
-        more = budget.queries_per_target - study.budget.queries_per_target
-        rows = 0 if study.spec.oracle is None else more * len(study.targets)
-        authority.quotas.order(rows, owner)
-        try:
-            yield
-        except BlackboxError:
-            authority.quotas.give_back(rows, owner)
-            raise
 
     def _steer(
         self,

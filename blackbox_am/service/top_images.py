@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,12 @@ UNITS_AT_ONCE = 4096
 """Largest number of units of a layer that are observed together with the requested unit."""
 KEPT_BYTES = 2**26
 """Bytes of the remembered answers; the least recently used are dropped first."""
+ANSWER_BYTES = KEPT_BYTES // 4
+"""Bytes of one answer, so that several are remembered: fewer units are observed together for more
+images.
+"""
+BYTES = 8
+"""Of an activation, at most."""
 
 Answers = NDArray[Any]
 
@@ -44,7 +51,7 @@ class TopImages:
         self._backend = backend
         self._kept: OrderedDict[tuple[Any, ...], Answers] = OrderedDict()
         self._lock = threading.Lock()
-        self._observing = threading.Lock()
+        self._observing: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def answer(self, request: pb.GetTopImagesRequest) -> pb.GetTopImagesResponse:
         """The images with the highest activation of a unit.
@@ -65,36 +72,61 @@ class TopImages:
         name = request.images or SHIPPED
         images = self._backend.config.catalogue.images(name)
         chosen = which(BaselineSpec(images=name, rows=rows), len(images))
-        stimuli = images.stimuli(info.stimulus_shape, chosen).numpy()
-        found = self._activations(oracle, unit, (request.oracle, name, rows), stimuli)
+
+        def stimuli(places: Sequence[int]) -> Answers:
+            return images.stimuli(info.stimulus_shape, [chosen[at] for at in places]).numpy()
+
+        found = self._activations(
+            oracle, unit, (request.oracle, name, rows), lambda: stimuli(range(len(chosen)))
+        )
         known = np.flatnonzero(~np.isnan(found))
-        order = known[np.argsort(-found[known], kind="stable")][:count]
+        order = known[np.argsort(-found[known], kind="stable")][:count].tolist()
+        shown = stimuli(order) if order else ()
         return pb.GetTopImagesResponse(
             images=[
                 pb.TopImage(
                     image=place,
                     activation=found[place],
-                    stimulus=tensors.to_proto(as_dtype(stimuli[place], dtype)),
+                    stimulus=tensors.to_proto(as_dtype(stimulus, dtype)),
                 )
-                for place in order.tolist()
+                for place, stimulus in zip(order, shown, strict=True)
             ],
             observed=len(chosen),
         )
 
     def _activations(
-        self, oracle: Oracle, unit: Unit, key: tuple[Any, ...], stimuli: Answers
+        self,
+        oracle: Oracle,
+        unit: Unit,
+        key: tuple[str, str, int],
+        stimuli: Callable[[], Answers],
     ) -> Answers:
-        """(N,) activations of a unit for the images."""
-        block, units = _together(oracle, unit)
-        key = (*key, oracle.fingerprint().digest, block)
-        with self._observing:  # two readers of one layer pay for one observation
-            with self._lock:
-                answers = self._kept.get(key)
+        """(N,) activations of a unit for the images.
+
+        Args:
+            oracle: the oracle.
+            unit: the unit.
+            key: names of the oracle and the images, and the largest number of images.
+            stimuli: makes the stimuli (N, *stimulus).
+        """
+        name, _, rows = key
+        block, units = _together(oracle, unit, min(UNITS_AT_ONCE, ANSWER_BYTES // (BYTES * rows)))
+        place = (*key, oracle.fingerprint().digest, block)
+        with self._lock:
+            observing = self._observing[name]
+        with observing:  # two readers of one layer pay for one observation
+            answers = self._known(place)
             if answers is None:
-                with self._backend.authority.quotas.rows(len(stimuli)):
-                    answers = observe(oracle, stimuli, units)
-                self._keep(key, answers)
+                counting = self._backend.authority.quotas.rows
+                answers = observe(oracle, stimuli(), units, counting)
+                self._keep(place, answers)
         return answers[:, units.index(str(unit))]
+
+    def _known(self, key: tuple[Any, ...]) -> Answers | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
 
     def _keep(self, key: tuple[Any, ...], answers: Answers) -> None:
         with self._lock:
@@ -103,15 +135,15 @@ class TopImages:
                 self._kept.popitem(last=False)
 
 
-def _together(oracle: Oracle, unit: Unit) -> tuple[str, list[str]]:
-    """The units to observe with `unit`: those of its layer with the same position and reduction,
-    and a name for them.
+def _together(oracle: Oracle, unit: Unit, most: int) -> tuple[str, list[str]]:
+    """The units to observe with `unit`, `most` of them: those of its layer with the same position
+    and reduction, and a name for them.
     """
     if unit.index is None:
         return str(unit), [str(unit)]
     layer = find_layer(oracle.describe(), unit)
-    first = unit.index // UNITS_AT_ONCE * UNITS_AT_ONCE
-    numbers = range(first, min(first + UNITS_AT_ONCE, layer.units))
+    first = unit.index // most * most
+    numbers = range(first, min(first + most, layer.units))
     units = [str(replace(unit, index=index)) for index in numbers]
     return units[0], units
 

@@ -10,10 +10,18 @@ from collections.abc import Iterable, Iterator
 
 import sqlalchemy as sa
 
+from blackbox_am.core.accounts import Account
 from blackbox_am.core.artifacts import Artifacts
 from blackbox_am.errors import InvalidInput, NotFound, StoreCorrupt
 from blackbox_am.stores.database import STUDY_ID, Database, metadata, seal, unseal
-from blackbox_am.stores.principals import forget_writers
+from blackbox_am.stores.principals import (
+    STUDIES,
+    claim_artifact,
+    claims,
+    forget_writers,
+    has_writers,
+    owner_of,
+)
 
 PIECE_BYTES = 2**20
 """SQLite refuses values of 10^9 bytes, and readers may need only a part of a value."""
@@ -48,30 +56,23 @@ class SQLArtifacts(Artifacts):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, pieces: bytes | Iterable[bytes]) -> str:
-        whole, size, hashed = (
-            (pieces,) if isinstance(pieces, bytes) else pieces,
-            0,
-            hashlib.sha256(),
-        )
+    def put(self, pieces: bytes | Iterable[bytes], account: Account | None = None) -> str:
+        whole = (pieces,) if isinstance(pieces, bytes) else pieces
         # The digest is known only after the last piece. Until then the pieces are stored under a
         # temporary name, which is not a digest, so no reader finds them.
         part = f"part-{secrets.token_hex(16)}"
         with self._database.writing() as connection:
-            for place, piece in enumerate(_of_one_size(whole)):
-                hashed.update(piece)
-                size += len(piece)
-                row = {"digest": part, "place": place, "body": piece}
-                connection.execute(_pieces.insert(), [row])
-            digest = hashed.hexdigest()
+            digest, size = _write_pieces(connection, part, whole)
             here = _artifacts.c.digest == digest
             now = self._database.now
             if connection.execute(_artifacts.update().where(here).values(time=now)).rowcount:
                 connection.execute(_pieces.delete().where(_pieces.c.digest == part))
-                return digest
-            self._name(connection, part, digest)
-            new = _artifacts.insert().values(digest=digest, size=size, time=now)
-            connection.execute(new)
+            else:
+                self._name(connection, part, digest)
+                new = _artifacts.insert().values(digest=digest, size=size, time=now)
+                connection.execute(new)
+            if account is not None:
+                claim_artifact(connection, digest, account)
         return digest
 
     def size(self, digest: str) -> int:
@@ -147,11 +148,29 @@ class SQLArtifacts(Artifacts):
 
 
 def forget_references(connection: sa.Connection, study_id: str) -> None:
-    """Removes a study's references, and the values without any remaining reference."""
+    """Removes a study's references. The study's owner loses the values to which no other of its
+    studies refers; values without a reference and without a writer are removed.
+    """
     mine = _references.c.study == study_id
     digests = list(connection.scalars(sa.select(_references.c.digest).where(mine)))
     connection.execute(_references.delete().where(mine))
-    _remove_unreferenced(connection, digests)
+    owner = owner_of(connection, STUDIES + study_id)
+    for digest in digests:
+        if owner and not _refers(connection, owner, digest):
+            forget_writers(connection, digest, owner)
+        if not has_writers(connection, digest):
+            _remove_unreferenced(connection, [digest])
+
+
+def _refers(connection: sa.Connection, principal: str, digest: str) -> bool:
+    """Whether a study of a principal refers to a value."""
+    study = claims.c.resource == sa.literal(STUDIES) + _references.c.study
+    query = (
+        sa.select(_references.c.digest)
+        .join(claims, study)
+        .where(_references.c.digest == digest, claims.c.principal == principal)
+    )
+    return connection.scalar(query.limit(1)) is not None
 
 
 def _remove_unreferenced(connection: sa.Connection, digests: list[str]) -> int:
@@ -164,6 +183,17 @@ def _remove_unreferenced(connection: sa.Connection, digests: list[str]) -> int:
             forget_writers(connection, digest)
             removed += 1
     return removed
+
+
+def _write_pieces(connection: sa.Connection, part: str, pieces: Iterable[bytes]) -> tuple[str, int]:
+    """Writes a value under a temporary name. Returns its digest and its size."""
+    size, hashed = 0, hashlib.sha256()
+    for place, piece in enumerate(_of_one_size(pieces)):
+        hashed.update(piece)
+        size += len(piece)
+        row = {"digest": part, "place": place, "body": piece}
+        connection.execute(_pieces.insert(), [row])
+    return hashed.hexdigest(), size
 
 
 def _of_one_size(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -123,6 +123,8 @@ class Database:
             with self._writer.begin() as connection:
                 added = [table for table in metadata.sorted_tables if table.info == ADDED]
                 metadata.create_all(connection, [t for t in added if t.name not in tables])
+                for place in (place for table in added for place in table.indexes):
+                    place.create(connection, checkfirst=True)
         else:
             raise StoreCorrupt(
                 f"{self.url} is a store of schema version {version}, and this program reads "

@@ -11,7 +11,7 @@ from sqlalchemy import exc
 from blackbox_am.core.groups import GroupJournals, GroupRecord
 from blackbox_am.errors import NotFound, SequenceTaken
 from blackbox_am.stores.database import STUDY_ID, Database, metadata, seal, unseal
-from blackbox_am.stores.principals import forget_claim
+from blackbox_am.stores.principals import claim, forget_claim
 
 _events = sa.Table(
     "group_events",
@@ -35,7 +35,7 @@ class SQLGroupJournals(GroupJournals):
         self._database = database
         self._clock = clock
 
-    def append(self, group_id: str, sequence: int, body: bytes) -> None:
+    def append(self, group_id: str, sequence: int, body: bytes, *, principal: str = "") -> None:
         row = {
             "group_id": group_id,
             "sequence": sequence,
@@ -51,6 +51,8 @@ class SQLGroupJournals(GroupJournals):
                 connection.execute(_events.insert(), [row])
             except exc.IntegrityError as error:  # another transaction was faster
                 raise SequenceTaken(_taken(group_id, sequence, sequence)) from error
+            if sequence == 1:
+                claim(connection, f"groups/{group_id}", principal)
 
     def read(self, group_id: str) -> list[GroupRecord]:
         query = sa.select(_events).where(_events.c.group_id == group_id)

@@ -4,7 +4,6 @@ journals.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
@@ -96,21 +95,6 @@ def last_sequence(connection: sa.Connection, study_id: str) -> int:
     """The number of the study's last event; 0 if the study does not exist."""
     query = sa.select(indexed.c.sequence).where(indexed.c.study == study_id)
     return int(connection.scalar(query) or 0)
-
-
-def rows(
-    connection: sa.Connection,
-    query: sa.Select[Any],
-    *,
-    after: str,
-    limit: int | None,
-    states: Collection[str],
-) -> list[Any]:
-    """The rows of `query`, which reads the index, in the form of `Store.studies`."""
-    query = query.where(indexed.c.study > after).order_by(indexed.c.study).limit(limit)
-    if states:
-        query = query.where(indexed.c.state.in_(list(states)))
-    return list(connection.execute(query))
 
 
 def entry(row: Any) -> IndexedStudy:

@@ -6,14 +6,14 @@ they are missing.
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import sqlalchemy as sa
-from sqlalchemy import exc
 
+from blackbox_am.core.accounts import Account, Order
 from blackbox_am.core.principals import Claims, StoredToken, Tokens
 from blackbox_am.stores.database import ADDED, Database, metadata
 
+STUDIES = "studies/"
+"""Beginning of the resource of a study."""
 PRINCIPAL = sa.String(63)
 _tokens = sa.Table(
     "tokens",
@@ -31,7 +31,8 @@ claims = sa.Table(
     "claims",
     metadata,
     sa.Column("resource", sa.String(80), primary_key=True),
-    sa.Column("principal", PRINCIPAL, nullable=False, index=True),
+    sa.Column("principal", PRINCIPAL, nullable=False),
+    sa.Index("claims_of_principal", "principal", "resource"),
     info=ADDED,
 )
 _writers = sa.Table(
@@ -91,39 +92,19 @@ class SQLClaims(Claims):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take(self, resource: str, principal: str) -> str:
-        with self._database.writing() as connection:
-            known = connection.scalar(_owner(resource))
-            if known is not None:
-                return str(known)
-            row = {"resource": resource, "principal": principal}
-            with suppress(exc.IntegrityError):  # another transaction was faster
-                connection.execute(claims.insert(), [row])
-                return principal
-        return self.owner(resource)
-
-    def release(self, resource: str, principal: str) -> None:
-        mine = (claims.c.resource == resource) & (claims.c.principal == principal)
-        with self._database.writing() as connection:
-            connection.execute(claims.delete().where(mine))
-
     def owner(self, resource: str) -> str:
         with self._database.reading() as connection:
-            return str(connection.scalar(_owner(resource)) or "")
+            return owner_of(connection, resource)
 
     def owned(self, principal: str, kind: str) -> list[str]:
-        mine = (claims.c.principal == principal) & claims.c.resource.startswith(f"{kind}/")
-        query = sa.select(claims.c.resource).where(mine).order_by(claims.c.resource)
+        query = sa.select(claims.c.resource).where(_owns(principal, kind))
         with self._database.reading() as connection:
-            return [resource.partition("/")[2] for resource in connection.scalars(query)]
+            found = connection.scalars(query.order_by(claims.c.resource))
+            return [resource.partition("/")[2] for resource in found]
 
-    def wrote(self, digest: str, principal: str) -> None:
-        row = {"digest": digest, "principal": principal}
-        known = (_writers.c.digest == digest) & (_writers.c.principal == principal)
-        with self._database.writing() as connection:
-            if connection.scalar(sa.select(_writers.c.digest).where(known)) is None:
-                with suppress(exc.IntegrityError):  # another transaction was faster
-                    connection.execute(_writers.insert(), [row])
+    def count(self, principal: str, kind: str) -> int:
+        with self._database.reading() as connection:
+            return _count(connection, principal, kind)
 
     def writers(self, digest: str) -> set[str]:
         query = sa.select(_writers.c.principal).where(_writers.c.digest == digest)
@@ -131,22 +112,69 @@ class SQLClaims(Claims):
             return set(connection.scalars(query))
 
     def stored_bytes(self, principal: str) -> int:
-        artifacts = metadata.tables["artifacts"]
-        query = (
-            sa.select(sa.func.sum(artifacts.c.size))
-            .join(_writers, _writers.c.digest == artifacts.c.digest)
-            .where(_writers.c.principal == principal)
-        )
+        with self._database.reading() as connection:
+            return _stored_bytes(connection, principal)
+
+    def order(self, account: Account, rows: int) -> None:
+        with self._database.passing() as connection:
+            _charge(connection, account, rows)
+
+    def give_back(self, principal: str, rows: int) -> None:
+        less = _accounts.update().where(_accounts.c.principal == principal)
+        with self._database.passing() as connection:
+            connection.execute(less.values(rows=_accounts.c.rows - rows))
+
+    def ordered(self, principal: str) -> int:
+        query = sa.select(_accounts.c.rows).where(_accounts.c.principal == principal)
         with self._database.reading() as connection:
             return int(connection.scalar(query) or 0)
 
-    def count_rows(self, principal: str, rows: int) -> int:
-        mine = _accounts.c.principal == principal
-        more = _accounts.update().where(mine).values(rows=_accounts.c.rows + rows)
-        with self._database.writing() as connection:
-            if not connection.execute(more).rowcount:
-                connection.execute(_accounts.insert(), [{"principal": principal, "rows": rows}])
-            return int(connection.scalar(sa.select(_accounts.c.rows).where(mine)) or 0)
+
+def own_studies(principal: str, after: str) -> list[sa.ColumnElement[bool]]:
+    """The conditions on the claims of a principal's studies with an id greater than `after`."""
+    return [_owns(principal, "studies"), claims.c.resource > STUDIES + after]
+
+
+def claim_study(connection: sa.Connection, study_id: str, order: Order | None) -> None:
+    """Records to whom a new study belongs, and what it takes from the account.
+
+    Raises:
+        QuotaExceeded: if the account has too little left.
+    """
+    if order is not None:
+        account = order.account
+        _charge(connection, account, order.rows)
+        if account.studies is not None:
+            account.check_studies(_count(connection, account.principal, "studies"))
+    claim(connection, STUDIES + study_id, "" if order is None else order.account.principal)
+
+
+def claim(connection: sa.Connection, resource: str, principal: str) -> None:
+    """Records to whom a new study or group belongs; empty for nobody."""
+    forget_claim(connection, resource)
+    if principal:
+        connection.execute(claims.insert(), [{"resource": resource, "principal": principal}])
+
+
+def claim_artifact(connection: sa.Connection, digest: str, account: Account) -> None:
+    """Records that a principal wrote an artifact.
+
+    Raises:
+        QuotaExceeded: if the account has too few bytes left.
+    """
+    _charge(connection, account, 0)
+    row = {"digest": digest, "principal": account.principal}
+    known = sa.select(_writers).filter_by(**row)
+    if connection.execute(known).first() is None:
+        before = _stored_bytes(connection, account.principal)
+        connection.execute(_writers.insert(), [row])
+        account.check_bytes(before, _stored_bytes(connection, account.principal) - before)
+
+
+def owner_of(connection: sa.Connection, resource: str) -> str:
+    """The principal to whom a resource belongs; empty if nobody owns it."""
+    query = sa.select(claims.c.principal).where(claims.c.resource == resource)
+    return str(connection.scalar(query) or "")
 
 
 def forget_claim(connection: sa.Connection, resource: str) -> None:
@@ -154,10 +182,51 @@ def forget_claim(connection: sa.Connection, resource: str) -> None:
     connection.execute(claims.delete().where(claims.c.resource == resource))
 
 
-def forget_writers(connection: sa.Connection, digest: str) -> None:
-    """Removes the writers of a deleted artifact."""
-    connection.execute(_writers.delete().where(_writers.c.digest == digest))
+def has_writers(connection: sa.Connection, digest: str) -> bool:
+    """Whether an artifact belongs to a principal."""
+    query = sa.select(_writers.c.digest).where(_writers.c.digest == digest).limit(1)
+    return connection.scalar(query) is not None
 
 
-def _owner(resource: str) -> sa.Select[tuple[str]]:
-    return sa.select(claims.c.principal).where(claims.c.resource == resource)
+def forget_writers(connection: sa.Connection, digest: str, principal: str | None = None) -> None:
+    """Removes the writers of a deleted artifact, or one writer."""
+    forgotten = _writers.delete().where(_writers.c.digest == digest)
+    if principal is not None:
+        forgotten = forgotten.where(_writers.c.principal == principal)
+    connection.execute(forgotten)
+
+
+def _charge(connection: sa.Connection, account: Account, rows: int) -> None:
+    """Adds rows to those that a principal ordered. The account stays locked until the end of the
+    transaction, so that no other transaction of the same account counts meanwhile.
+    """
+    mine = _accounts.c.principal == account.principal
+    connection.execute(_OPEN, {"principal": account.principal})
+    connection.execute(_accounts.update().where(mine).values(rows=_accounts.c.rows + rows))
+    total = int(connection.scalar(sa.select(_accounts.c.rows).where(mine)) or 0)
+    account.check_queries(total - rows, rows)
+
+
+# SQLite and PostgreSQL both accept this statement.
+_OPEN = sa.text(
+    'INSERT INTO accounts (principal, "rows") VALUES (:principal, 0) ON CONFLICT DO NOTHING'
+)
+
+
+def _owns(principal: str, kind: str) -> sa.ColumnElement[bool]:
+    return (claims.c.principal == principal) & claims.c.resource.startswith(f"{kind}/")
+
+
+def _count(connection: sa.Connection, principal: str, kind: str) -> int:
+    query = sa.select(sa.func.count()).select_from(claims).where(_owns(principal, kind))
+    return int(connection.scalar(query) or 0)
+
+
+def _stored_bytes(connection: sa.Connection, principal: str) -> int:
+    artifacts = metadata.tables["artifacts"]
+    query = (
+        sa.select(sa.func.sum(artifacts.c.size))
+        .join(_writers, _writers.c.digest == artifacts.c.digest)
+        .where(_writers.c.principal == principal)
+    )
+    return int(connection.scalar(query) or 0)

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from blackbox_am.core.accounts import Order
 from blackbox_am.core.store import (
     Entry,
     Folded,
@@ -28,7 +29,15 @@ from blackbox_am.stores.artifacts import SQLArtifacts, forget_references
 from blackbox_am.stores.database import Database
 from blackbox_am.stores.groups import SQLGroupJournals
 from blackbox_am.stores.leases import SQLCalls, SQLLeases, check_holder, forget_lease, leases
-from blackbox_am.stores.principals import SQLClaims, SQLTokens, claims, forget_claim
+from blackbox_am.stores.principals import (
+    STUDIES,
+    SQLClaims,
+    SQLTokens,
+    claim_study,
+    claims,
+    forget_claim,
+    own_studies,
+)
 
 
 class SQLStore(Store):
@@ -69,11 +78,13 @@ class SQLStore(Store):
         token: int | None = None,
         summary: Summary | None = None,
         snapshot: StoredSnapshot | None = None,
+        order: Order | None = None,
     ) -> None:
         now, last = self._clock(), sequence + len(events) - 1
         with self._database.writing() as connection:
             if sequence == 1 and not index.last_sequence(connection, study_id):
                 journal.forget_notes(connection, study_id)
+                claim_study(connection, study_id, order)
                 index.begin(connection, study_id, now)
             place, clock = (sequence - 1, last), self._database.now_text
             if not index.advance(connection, study_id, place, token, summary, clock):
@@ -113,7 +124,7 @@ class SQLStore(Store):
             index.forget(connection, study_id)
             forget_references(connection, study_id)
             forget_lease(connection, study_id)
-            forget_claim(connection, f"studies/{study_id}")
+            forget_claim(connection, STUDIES + study_id)
 
     def load_snapshot(self, study_id: str) -> StoredSnapshot | None:
         with self._database.reading() as connection:
@@ -134,12 +145,16 @@ class SQLStore(Store):
         states: Collection[str] = (),
         principal: str | None = None,
     ) -> list[IndexedStudy]:
-        found = []
+        found, studies = [], index.indexed
         with self._database.reading() as connection:
-            query = self._rows()
-            if principal is not None:
-                query = query.where(claims.c.principal == principal)
-            rows = index.rows(connection, query, after=after, limit=limit, states=states)
+            query = self._rows(own=principal is not None)
+            if principal is None:
+                query = query.where(studies.c.study > after).order_by(studies.c.study)
+            else:
+                query = query.where(*own_studies(principal, after)).order_by(claims.c.resource)
+            if states:
+                query = query.where(studies.c.state.in_(list(states)))
+            rows = connection.execute(query.limit(limit)).all()
         for row in rows:
             try:
                 found.append(index.entry(row))
@@ -167,23 +182,27 @@ class SQLStore(Store):
     def close(self) -> None:
         self._database.close()
 
-    def _rows(self) -> sa.Select[Any]:
-        """Rows of the index, each with its study's first event and the name of its owner."""
+    def _rows(self, *, own: bool = False) -> sa.Select[Any]:
+        """Rows of the index, each with its study's first event and the name of its owner.
+
+        Args:
+            own: whether the rows are found by their claims, so that the studies of other principals
+                cost nothing; a study without a claim has then no row.
+        """
         studies, first = index.indexed, journal.events
         held = (leases.c.study == studies.c.study) & (leases.c.expires > self._database.now)
         begins = (first.c.study == studies.c.study) & (first.c.sequence == 1)
-        return (
-            sa.select(
-                studies,
-                first.c.body.label("created"),
-                leases.c.name.label("owner"),
-                claims.c.principal,
-            )
-            .select_from(studies)
-            .outerjoin(first, begins)
-            .outerjoin(leases, held)
-            .outerjoin(claims, claims.c.resource == sa.literal("studies/") + studies.c.study)
-        )
+        claimed = claims.c.resource == sa.literal(STUDIES) + studies.c.study
+        source: sa.FromClause = studies.outerjoin(claims, claimed)
+        if own:
+            study = sa.func.substr(claims.c.resource, len(STUDIES) + 1)
+            source = claims.join(studies, studies.c.study == study)
+        return sa.select(
+            studies,
+            first.c.body.label("created"),
+            leases.c.name.label("owner"),
+            claims.c.principal,
+        ).select_from(source.outerjoin(first, begins).outerjoin(leases, held))
 
     @staticmethod
     def _check_exists(connection: sa.Connection, study_id: str) -> None:

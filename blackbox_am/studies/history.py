@@ -7,11 +7,12 @@ the events that closed generations, and decode only some of these events.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blackbox_am.core.natural import standing
 from blackbox_am.core.store import Store
@@ -19,6 +20,8 @@ from blackbox_am.core.types import Best, CandidateId, FloatArray
 from blackbox_am.errors import StoreCorrupt
 from blackbox_am.studies.events import BudgetChanged, GenerationClosed, decode, kind_of
 from blackbox_am.studies.study import Study
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class ClosedGenerations:
         starts = {bisect_right(self.places, sequence) for sequence in extended} | {0}
         self._starts = sorted(start for start in starts if start < len(self.places))
         self._read: dict[int, GenerationClosed] = {}
+        self._parts: dict[int, frozenset[int]] = {}
 
     def __len__(self) -> int:
         return len(self.places)
@@ -96,52 +100,79 @@ class ClosedGenerations:
     def last_at(self, generation: int) -> int:
         """The place of the last closed generation with a number up to `generation`; -1 for none."""
         # Numbers of generations can only be larger than their places, because each re-check of the
-        # best candidates has a number too.
-        index = min(generation, len(self) - 1)
-        while index >= 0 and self[index].generation > generation:
-            index -= 1
-        return index
+        # best candidates has a number too; without one they are equal.
+        guess = min(generation, len(self) - 1)
+        if guess < 0 or self[guess].generation <= generation:
+            return guess
+        return bisect_right(range(guess), generation, key=lambda at: self[at].generation) - 1
 
-    def last_with(self, target: int, index: int) -> int:
-        """The last place up to `index` at which a target took part; -1 for none."""
+    def extended_between(self, first: int, last: int) -> bool:
+        """Whether the budget was raised after the place `first`, up to `last`: finished targets may
+        have gone on.
+        """
+        return bisect_right(self._starts, last) > bisect_right(self._starts, first)
+
+    def last_with(self, targets: Iterable[int], index: int) -> dict[int, int]:
+        """The last place up to `index` at which each target took part, of those that did.
+
+        Each generation is looked at once for all targets.
+        """
+        found: dict[int, int] = {}
+        left = set(targets)
         for start in reversed(self._starts[: bisect_right(self._starts, index)]):
-            if target in self[start].targets:
-                return self._last_between(target, start, index)
+            if not left:
+                break
+            here = left & self._part(start)
+            self._last_between(here, start, index, found)
+            left -= here
             index = start - 1
-        return -1
+        return found
 
-    def best_at(self, target: int, index: int) -> float:
-        """The best score of a target as of a place; nan for none."""
-        last = self.last_with(target, index)
-        if last < 0:
-            return math.nan
-        event = self[last]
-        return float(event.best_so_far.numpy()[event.targets.index(target)])
+    def best_at(self, targets: Iterable[int], index: int) -> dict[int, float]:
+        """The best score of each target as of a place; without those that never took part."""
+        found = {}
+        for target, place in self.last_with(targets, index).items():
+            event = self[place]
+            at = bisect_left(event.targets, target)
+            found[target] = float(event.best_so_far.numpy()[at])
+        return found
 
     def found_at(self, target: int, index: int) -> int:
         """The place of the best candidate of a target as of a place; -1 for none."""
-        best, low, high = self.best_at(target, index), -1, self.last_with(target, index)
+        best, low = self._best(target, index), -1
+        high = self.last_with([target], index).get(target, -1)
         if math.isnan(best) or target in self[high].improved:
             return -1 if math.isnan(best) else high
         while high - low > 1:  # best scores never fall, except at a success, which improves
             middle = (low + high) // 2
-            if self.best_at(target, middle) == best:
+            if self._best(target, middle) == best:
                 high = middle
             else:
                 low = middle
         return high
 
-    def _last_between(self, target: int, low: int, high: int) -> int:
-        """The last place of a target that takes part at `low`, without an extension up to `high`: a
-        finished target then takes no part any more.
+    def _best(self, target: int, index: int) -> float:
+        return self.best_at([target], index).get(target, math.nan)
+
+    def _part(self, index: int) -> frozenset[int]:
+        """The targets that took part at a place."""
+        if index not in self._parts:
+            self._parts[index] = frozenset(self[index].targets)
+        return self._parts[index]
+
+    def _last_between(self, targets: set[int], low: int, high: int, found: dict[int, int]) -> None:
+        """Finds the last place of targets that take part at `low`, without an extension up to
+        `high`: a finished target then takes no part any more.
         """
-        while low < high:
-            middle = (low + high + 1) // 2
-            if target in self[middle].targets:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+        if not targets:
+            return
+        if low == high:
+            found |= dict.fromkeys(targets, low)
+            return
+        middle = (low + high + 1) // 2
+        later = targets & self._part(middle)
+        self._last_between(later, middle, high, found)
+        self._last_between(targets - later, low, middle - 1, found)
 
 
 def curves(
@@ -165,19 +196,22 @@ def curves(
     chosen = np.unique(np.linspace(first, len(closed) - 1, min(count, total)).round().astype(int))
     indices = chosen.tolist() if total else []
     closed.load(indices)
+    wanted = np.array(targets, np.int64)
     best, mean, alone = (np.full((len(targets), len(indices)), np.nan) for _ in range(3))
+    before, took_part = -1, np.zeros(len(targets), bool)
     for column, index in enumerate(indices):
         event = closed[index]
-        places = {target: place for place, target in enumerate(event.targets)}
-        so_far, means = event.best_so_far.numpy(), event.mean_scores.numpy()
-        bests = event.best_scores.numpy()
-        for row, target in enumerate(targets):
-            place = places.get(target)
-            if place is None:  # the target is finished
-                best[row, column] = closed.best_at(target, index)
-            else:
-                best[row, column], mean[row, column] = so_far[place], means[place]
-                alone[row, column] = bests[place]
+        part, place = _places(wanted, event)
+        best[part, column] = event.best_so_far.numpy()[place]
+        mean[part, column] = event.mean_scores.numpy()[place]
+        alone[part, column] = event.best_scores.numpy()[place]
+        finished = ~part
+        if column and not closed.extended_between(before, index):
+            best[finished, column] = best[finished, column - 1]
+            finished &= took_part  # its best score may have grown since the column before
+        scores = closed.best_at(wanted[finished].tolist(), index)
+        best[finished, column] = [scores.get(target, np.nan) for target in wanted[finished]]
+        before, took_part = index, part
     return Curves(
         tuple(closed[index].generation for index in indices),
         tuple(closed[index].search_rows for index in indices),
@@ -188,6 +222,15 @@ def curves(
         total,
         tuple(closed.places[index] for index in indices),
     )
+
+
+def _places(wanted: NDArray[np.int64], event: GenerationClosed) -> tuple[Mask, NDArray[np.int64]]:
+    """Which of the targets took part in a generation, and the places of these in its arrays."""
+    ordered = np.array(event.targets, np.int64)
+    place = np.searchsorted(ordered, wanted)
+    place[place == len(ordered)] = 0
+    part = ordered[place] == wanted if len(ordered) else np.zeros(len(wanted), bool)
+    return part, place[part]
 
 
 def best_after(

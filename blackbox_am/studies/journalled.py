@@ -16,6 +16,7 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from blackbox_am.core.accounts import Order
 from blackbox_am.core.spec import Budget
 from blackbox_am.core.store import Entry, Store, StoredSnapshot
 from blackbox_am.core.types import Accounting, Best, StopReason, StudyState
@@ -233,10 +234,10 @@ class JournalledStudy:
                 )
             yield
 
-    def _begin(self, created: Created) -> None:
+    def _begin(self, created: Created, order: Order | None) -> None:
         """Write the first event."""
-        summary = self.published.summary()
-        self.store.append(self.study_id, 1, [entry(created)], token=self.token, summary=summary)
+        summary, events = self.published.summary(), [entry(created)]
+        self.store.append(self.study_id, 1, events, token=self.token, summary=summary, order=order)
 
     def _append_if(self, event: Event | None) -> None:
         if event is not None:

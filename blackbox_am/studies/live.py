@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.accounts import Order
 from blackbox_am.core.observation import NOT_RENDERED
 from blackbox_am.core.store import Store
 from blackbox_am.core.types import Accounting, StudyState
@@ -68,22 +69,33 @@ class LiveStudy(SearchedStudy):
     # Beginning
 
     @classmethod
-    def create(cls, store: Store, study_id: str, created: Created, **options: Any) -> LiveStudy:
+    def create(
+        cls,
+        store: Store,
+        study_id: str,
+        created: Created,
+        order: Order | None = None,
+        **options: Any,
+    ) -> LiveStudy:
         """Begins a study, or returns the existing study of this id if its specification is equal.
 
         Args:
+            store, study_id: where the study is kept.
+            created: its first event.
+            order: to whom a new study belongs; None for nobody.
             options: `ownership`, `device`, `equip`, `generator_of`, `clock`; see the constructor.
 
         Raises:
             StudyExists: if a study of this id began with another specification.
             NotOwner: if another process holds the study's lease.
             InvalidSpec: if the optimizer's state is too large for a snapshot.
+            QuotaExceeded: if the account of `order` has too little left.
         """
         study = Study.begin(created)
         live = cls(store, study_id, study, **options)  # errors occur before the study is written
         live._snapshots.check()
         try:
-            live._begin(created)
+            live._begin(created, order)
         except SequenceTaken:
             existing = cls.recover(store, study_id, **options)
             if check_spec(study_id, existing.study, created.spec):

@@ -6,11 +6,9 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -31,9 +29,11 @@ from blackbox_am.core.spec import (
 from blackbox_am.core.store import Store
 from blackbox_am.core.transform import Transform
 from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec, transforms_plain
-from blackbox_am.core.types import Best, GenerationScores, StudyProgress, StudyState
+from blackbox_am.core.types import StudyProgress, StudyState
 from blackbox_am.core.wrapper import Wrapper
-from blackbox_am.errors import NotOwner, OracleFailed
+from blackbox_am.errors import NotOwner, OracleFailed, Unsupported
+from blackbox_am.results import Result
+from blackbox_am.results.notebooks import shown_while
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import equipment, loop, reports
 from blackbox_am.studies.baselines import natural_rows
@@ -46,29 +46,16 @@ from blackbox_am.studies.given import (
     oracle_of,
     plain,
 )
+from blackbox_am.studies.inputs import baseline_images, study_generator
 from blackbox_am.studies.measuring import evaluator_of
 from blackbox_am.studies.ownership import Owner
+from blackbox_am.studies.rendered import with_natural, with_stimuli
 from blackbox_am.studies.resolving import Request, open_study, reopen
+from blackbox_am.studies.shown import Models
+from blackbox_am.studies.stored import again, result_of
 from blackbox_am.studies.transforming import transformed
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Result:
-    """The result of a study.
-
-    Attributes:
-        progress: the final progress.
-        best: the best candidate of each target, with its stimulus.
-        history: scores by generation.
-        latents: (targets, rows, D) by generation, if the study keeps all latents; empty otherwise.
-    """
-
-    progress: StudyProgress
-    best: list[Best]
-    history: list[GenerationScores]
-    latents: list[NDArray[Any]] = field(default_factory=list)
 
 
 def maximise(
@@ -96,6 +83,7 @@ def maximise(
     adopt: bool = False,
     catalogue: Catalogue | None = None,
     device: str = "auto",
+    progress: bool | None = None,
     on_generation: Callable[[StudyProgress], None] = lambda progress: None,
     on_message: Callable[[str], None] = log.warning,
 ) -> Result:
@@ -148,6 +136,7 @@ def maximise(
             Earlier measurements are kept; the journal records the differences.
         catalogue: the catalogue in which names are looked up; the shipped models if None.
         device: of the optimizer's tensors: `cpu`, `cuda`, or `auto`.
+        progress: whether to show a progress bar; None shows it in a notebook.
         on_generation: called after each generation, for progress.
         on_message: called with a message if another process runs the study. The study is then
             followed to its end, and continued here if the other process ends before.
@@ -186,19 +175,72 @@ def maximise(
     }
     natural, images = baseline_of(baseline, catalogue, tuple(maker.stimulus_shape))
     wanted["baseline"] = to_plain(natural)
-    return run(
-        from_plain(StudySpec, plain(wanted)),
-        oracle=model,
-        generator=maker,
-        store=store,
-        study_id=study_id,
-        device=device,
-        network=catalogue.oracle,
-        images=images,
-        adopt=adopt,
-        on_generation=on_generation,
-        on_message=on_message,
-    )
+    with shown_while(progress, on_generation) as shown:
+        return run(
+            from_plain(StudySpec, plain(wanted)),
+            oracle=model,
+            generator=maker,
+            store=store,
+            study_id=study_id,
+            device=device,
+            network=catalogue.oracle,
+            images=images,
+            adopt=adopt,
+            on_generation=shown,
+            on_message=on_message,
+        )
+
+
+def repeat(
+    spec: StudySpec,
+    *,
+    catalogue: Catalogue | None = None,
+    store: str | Path = ":memory:",
+    study_id: str = "local",
+    device: str = "auto",
+    progress: bool | None = None,
+) -> Result:
+    """Runs the study of a specification again, such as that of a loaded result.
+
+    With the same models, the same versions and on the same machine, the result is the same to the
+    last bit; `Result.provenance` says what they were.
+
+    Args:
+        spec: the specification; a study that clients measured cannot be repeated here.
+        catalogue: has the models that `spec` names; the shipped ones if None. A model that was
+            given to `maximise` as an object has to be added by the name of its kind.
+        store, study_id, device, progress: as for `maximise`.
+
+    Raises:
+        NotFound: for a model, a start or an input that is not here.
+        Unsupported: for a study that clients measured.
+        BlackboxError: as for `maximise`.
+    """
+    catalogue = catalogue or Catalogue.default()
+    if spec.oracle is None or spec.generator is None:
+        raise Unsupported(
+            "clients measured this study, so it cannot be repeated here; create it on a server "
+            "with create_from(spec), and measure again"
+        )
+    place = os.fspath(store)
+    with closing(SQLStore(place)) as artifacts, shown_while(progress) as shown:
+        generator = study_generator(catalogue, artifacts.artifacts, spec.generator)
+        images = (
+            None
+            if spec.baseline is None
+            else baseline_images(catalogue, artifacts.artifacts, spec.baseline)
+        )
+        return run(
+            spec,
+            oracle=catalogue.oracle(spec.oracle),
+            generator=generator,
+            store=place,
+            study_id=study_id,
+            device=device,
+            network=catalogue.oracle,
+            images=images,
+            on_generation=shown,
+        )
 
 
 def run(
@@ -229,6 +271,7 @@ def run(
         device=device,
         images=images,
     )
+    place = None if isinstance(store, SQLStore) else os.fspath(store)
     with ExitStack() as opened:
         if not isinstance(store, SQLStore):
             store = opened.enter_context(closing(SQLStore(os.fspath(store))))
@@ -240,12 +283,11 @@ def run(
             except NotOwner as error:  # this process was suspended for longer than its lease
                 log.warning("%s", error)
         study = reports.load(store, study_id)
-        return Result(
-            reports.progress(study_id, study),
-            with_natural(with_stimuli(reports.best(study_id, study), generator), request),
-            list(reports.generations(store, study_id)),
-            list(reports.latents(store, study_id)),
-        )
+        natural = natural_rows(spec, images, generator)
+        best = with_natural(with_stimuli(reports.best(study_id, study), generator), natural)
+        equip = equipment.given(generator, network)
+        models = Models(generator=generator, equip=equip, device=device)
+        return result_of(store, study_id, study, best, again(store, place, study_id, models))
 
 
 def _go_on(
@@ -285,28 +327,6 @@ def _go_on(
             if not live.best:
                 raise
             live.fail(error.message)  # the best candidates so far are returned with the reason
-
-
-def with_stimuli(best: Sequence[Best], generator: Generator) -> list[Best]:
-    """`best`, each with its rendered stimulus."""
-    if not best:
-        return []
-    latents = torch.from_numpy(np.stack([entry.latent for entry in best]))
-    with torch.no_grad():
-        targets = torch.tensor([entry.target for entry in best])
-        stimuli = generator.render_targets(latents, targets).float().cpu().numpy()
-    return [replace(entry, stimulus=s) for entry, s in zip(best, stimuli, strict=True)]
-
-
-def with_natural(best: Sequence[Best], request: Request) -> list[Best]:
-    """`best`, each with its natural image if the study has a baseline."""
-    natural = natural_rows(request.spec, request.images, request.generator)
-    return [
-        entry
-        if entry.natural is None
-        else replace(entry, natural_stimulus=natural(entry.natural.best_image))
-        for entry in best
-    ]
 
 
 def kind_of(oracle: Oracle) -> str:

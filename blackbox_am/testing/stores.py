@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import pytest
 
 from blackbox_am.core.leases import Answer, Lease
-from blackbox_am.core.principals import StoredToken
-from blackbox_am.core.store import Entry, Folded, Note, Record, Store, StoredSnapshot, Summary
+from blackbox_am.core.store import Entry, Folded, Note, Record, StoredSnapshot, Summary
 from blackbox_am.errors import InvalidInput, NotFound, NotOwner, SequenceTaken
-
-Open = Callable[[], Store]
+from blackbox_am.testing.callers import CallersContract, Open, entries
 
 LONG = 60.0
 """Seconds of a lease that does not run out during a test."""
 
 
-def entries(*bodies: bytes, kind: str = "x") -> list[Entry]:
-    """Events to be written."""
-    return [Entry(kind, body) for body in bodies]
-
-
-class StoreContract:
+class StoreContract(CallersContract):
     """Override the fixture `opened`; the tests are inherited."""
-
-    @pytest.fixture
-    def opened(self) -> Open:
-        """Opens the same store each time, empty at first, as several processes would."""
-        raise NotImplementedError("override the fixture `opened` with a function that opens yours")
 
     def test_journal_keeps_order(self, opened: Open) -> None:
         """Events are read back as they were written, all of them or those of one kind."""
@@ -180,63 +167,6 @@ class StoreContract:
         assert store.folded("a") == Folded(3, b"whole")
         with pytest.raises(NotFound):
             store.find("b")
-
-    def test_tokens_are_kept(self, opened: Open) -> None:
-        """Tokens are found by their public part, also by other processes, and revoked for good."""
-        store, other = opened(), opened()
-        assert not store.tokens.exist()
-        first = StoredToken("t1", "ann", "runner", "0" * 64, 1.0)
-        second = StoredToken("t2", "ann", "reader", "1" * 64, 2.0, expires_at=5.0)
-        for token in (second, first):
-            store.tokens.add(token)
-        assert other.tokens.exist()
-        assert other.tokens.known() == [first, second]
-        assert other.tokens.find("t2") == second
-        assert other.tokens.find("t3") is None
-        assert store.tokens.revoke("nobody", 3.0) == []
-        assert store.tokens.revoke("t1", 3.0) == ["t1"]
-        assert store.tokens.revoke("ann", 4.0) == ["t2"], "a revoked token keeps its time"
-        found = [(token.revoked_at, token.state(9.0)) for token in other.tokens.known()]
-        assert found == [(3.0, "revoked"), (4.0, "revoked")]
-        assert [second.state(4.9), second.state(5.0)] == ["valid", "expired"]
-
-    def test_claims(self, opened: Open) -> None:
-        """The first claim of a resource holds until the resource is deleted."""
-        store, other = opened(), opened()
-        for name in ("a", "b"):
-            store.append(name, 1, entries(b"1"))
-        assert store.claims.take("studies/b", "ann") == "ann"
-        assert other.claims.take("studies/b", "bob") == "ann"
-        assert store.claims.take("groups/b", "bob") == "bob"
-        store.claims.release("studies/b", "bob")
-        assert other.claims.owner("studies/b") == "ann"
-        assert [s.study_id for s in store.studies(principal="ann")] == ["b"]
-        assert [s.principal for s in store.studies()] == ["", "ann"]
-        assert store.find("b").principal == "ann"
-        assert store.claims.owned("ann", "studies") == ["b"]
-        assert store.claims.owned("ann", "groups") == []
-        store.delete("b")
-        store.groups.append("b", 1, b"x")
-        store.groups.delete("b")
-        assert [other.claims.owner(f"{kind}/b") for kind in ("studies", "groups")] == ["", ""]
-        store.claims.take("studies/c", "ann")
-        store.claims.release("studies/c", "ann")
-        assert store.claims.owner("studies/c") == ""
-
-    def test_accounts(self, opened: Open) -> None:
-        """Bytes are counted for each writer as long as they are stored; rows add up."""
-        store, other = opened(), opened()
-        digest = store.artifacts.put(b"12345")
-        for name in ("ann", "bob", "ann"):
-            store.claims.wrote(digest, name)
-        assert other.claims.writers(digest) == {"ann", "bob"}
-        assert [other.claims.stored_bytes(name) for name in ("ann", "eve")] == [5, 0]
-        assert store.artifacts.collect(0.0) == 1
-        assert other.claims.writers(digest) == set()
-        assert other.claims.stored_bytes("ann") == 0
-        assert [store.claims.count_rows("ann", rows) for rows in (3, 4, -2)] == [3, 7, 5]
-        assert other.claims.count_rows("ann", 0) == 5
-        assert other.claims.count_rows("bob", 0) == 0
 
     def test_index_lists(self, opened: Open) -> None:
         """Studies are listed by id, by state, and by whether somebody runs them."""

@@ -931,9 +931,150 @@ class GetBestResponse(google.protobuf.message.Message):
 global___GetBestResponse = GetBestResponse
 
 @typing.final
-class WriteArtifactRequest(google.protobuf.message.Message):
+class ReadHistoryRequest(google.protobuf.message.Message):
     """The bytes of one artifact, in chunks."""
 
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    TARGETS_FIELD_NUMBER: builtins.int
+    WITH_LATENTS_FIELD_NUMBER: builtins.int
+    WITH_STIMULI_FIELD_NUMBER: builtins.int
+    STIMULUS_DTYPE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    with_latents: builtins.bool
+    with_stimuli: builtins.bool
+    stimulus_dtype: blackbox_am.v1.tensor_pb2.Dtype.ValueType
+    """UINT8 where unset."""
+    @property
+    def targets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Only candidates of these targets; empty: all."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        targets: collections.abc.Iterable[builtins.int] | None = ...,
+        with_latents: builtins.bool = ...,
+        with_stimuli: builtins.bool = ...,
+        stimulus_dtype: blackbox_am.v1.tensor_pb2.Dtype.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "stimulus_dtype", b"stimulus_dtype", "targets", b"targets", "with_latents", b"with_latents", "with_stimuli", b"with_stimuli"]) -> None: ...
+
+global___ReadHistoryRequest = ReadHistoryRequest
+
+@typing.final
+class ReadHistoryResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    @property
+    def header(self) -> global___HistoryHeader: ...
+    @property
+    def rows(self) -> global___HistoryRows: ...
+    def __init__(
+        self,
+        *,
+        header: global___HistoryHeader | None = ...,
+        rows: global___HistoryRows | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["header", b"header", "part", b"part", "rows", b"rows"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["header", b"header", "part", b"part", "rows", b"rows"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["part", b"part"]) -> typing.Literal["header", "rows"] | None: ...
+
+global___ReadHistoryResponse = ReadHistoryResponse
+
+@typing.final
+class HistoryHeader(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TARGETS_FIELD_NUMBER: builtins.int
+    @property
+    def targets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___HistoryTarget]:
+        """One entry for each target of the study."""
+
+    def __init__(
+        self,
+        *,
+        targets: collections.abc.Iterable[global___HistoryTarget] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["targets", b"targets"]) -> None: ...
+
+global___HistoryHeader = HistoryHeader
+
+@typing.final
+class HistoryTarget(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    QUANTITIES_FIELD_NUMBER: builtins.int
+    @property
+    def quantities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of the quantities of the target, in the order of the columns of `HistoryRows.values`."""
+
+    def __init__(
+        self,
+        *,
+        quantities: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["quantities", b"quantities"]) -> None: ...
+
+global___HistoryTarget = HistoryTarget
+
+@typing.final
+class HistoryRows(google.protobuf.message.Message):
+    """N candidates of one generation."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: builtins.int
+    CANDIDATE_IDS_FIELD_NUMBER: builtins.int
+    SCORES_FIELD_NUMBER: builtins.int
+    VALUES_FIELD_NUMBER: builtins.int
+    LATENTS_FIELD_NUMBER: builtins.int
+    STIMULI_FIELD_NUMBER: builtins.int
+    RECHECK_FIELD_NUMBER: builtins.int
+    generation: builtins.int
+    recheck: builtins.bool
+    """The rows measured the best candidates again, after the search."""
+    @property
+    def candidate_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """As in AskResponse."""
+
+    @property
+    def scores(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """(N) float64; nan where the measurement failed."""
+
+    @property
+    def values(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """(N, U) float64: the quantities of each row's own target, then nan."""
+
+    @property
+    def latents(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """(N, D), where asked for."""
+
+    @property
+    def stimuli(self) -> blackbox_am.v1.tensor_pb2.Tensor:
+        """(N, *stimulus), where asked for."""
+
+    def __init__(
+        self,
+        *,
+        generation: builtins.int = ...,
+        candidate_ids: collections.abc.Iterable[builtins.int] | None = ...,
+        scores: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        values: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        latents: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        stimuli: blackbox_am.v1.tensor_pb2.Tensor | None = ...,
+        recheck: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["latents", b"latents", "scores", b"scores", "stimuli", b"stimuli", "values", b"values"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["candidate_ids", b"candidate_ids", "generation", b"generation", "latents", b"latents", "recheck", b"recheck", "scores", b"scores", "stimuli", b"stimuli", "values", b"values"]) -> None: ...
+
+global___HistoryRows = HistoryRows
+
+@typing.final
+class WriteArtifactRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CHUNK_FIELD_NUMBER: builtins.int

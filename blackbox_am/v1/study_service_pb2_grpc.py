@@ -115,6 +115,11 @@ class StudyServiceStub(object):
                 request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.GetBestRequest.SerializeToString,
                 response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.GetBestResponse.FromString,
                 _registered_method=True)
+        self.ReadHistory = channel.unary_stream(
+                '/blackbox_am.v1.StudyService/ReadHistory',
+                request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.ReadHistoryRequest.SerializeToString,
+                response_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.ReadHistoryResponse.FromString,
+                _registered_method=True)
         self.WriteArtifact = channel.stream_unary(
                 '/blackbox_am.v1.StudyService/WriteArtifact',
                 request_serializer=blackbox__am_dot_v1_dot_study__service__pb2.WriteArtifactRequest.SerializeToString,
@@ -240,6 +245,17 @@ class StudyServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadHistory(self, request, context):
+        """Everything that was shown and measured, in the order of generation, target and row: candidates,
+        their quantities and scores, and, where asked for, their latents and stimuli. The first message
+        has the header. Latents that the journal did not keep are proposed again and compared with
+        checksums; where that is impossible the call fails with FAILED_PRECONDITION or UNIMPLEMENTED,
+        after the rows before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WriteArtifact(self, request_iterator, context):
         """Stores bytes, such as inputs that a study brings. The same bytes have the same digest.
         """
@@ -335,6 +351,11 @@ def add_StudyServiceServicer_to_server(servicer, server):
                     servicer.GetBest,
                     request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.GetBestRequest.FromString,
                     response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.GetBestResponse.SerializeToString,
+            ),
+            'ReadHistory': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadHistory,
+                    request_deserializer=blackbox__am_dot_v1_dot_study__service__pb2.ReadHistoryRequest.FromString,
+                    response_serializer=blackbox__am_dot_v1_dot_study__service__pb2.ReadHistoryResponse.SerializeToString,
             ),
             'WriteArtifact': grpc.stream_unary_rpc_method_handler(
                     servicer.WriteArtifact,
@@ -780,6 +801,33 @@ class StudyService(object):
             '/blackbox_am.v1.StudyService/GetBest',
             blackbox__am_dot_v1_dot_study__service__pb2.GetBestRequest.SerializeToString,
             blackbox__am_dot_v1_dot_study__service__pb2.GetBestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/blackbox_am.v1.StudyService/ReadHistory',
+            blackbox__am_dot_v1_dot_study__service__pb2.ReadHistoryRequest.SerializeToString,
+            blackbox__am_dot_v1_dot_study__service__pb2.ReadHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

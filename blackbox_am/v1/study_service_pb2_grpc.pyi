@@ -115,6 +115,17 @@ class StudyServiceStub:
     ]
     """The best of each target that has one, by target."""
 
+    ReadHistory: grpc.UnaryStreamMultiCallable[
+        blackbox_am.v1.study_service_pb2.ReadHistoryRequest,
+        blackbox_am.v1.study_service_pb2.ReadHistoryResponse,
+    ]
+    """Everything that was shown and measured, in the order of generation, target and row: candidates,
+    their quantities and scores, and, where asked for, their latents and stimuli. The first message
+    has the header. Latents that the journal did not keep are proposed again and compared with
+    checksums; where that is impossible the call fails with FAILED_PRECONDITION or UNIMPLEMENTED,
+    after the rows before.
+    """
+
     WriteArtifact: grpc.StreamUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.WriteArtifactRequest,
         blackbox_am.v1.study_service_pb2.WriteArtifactResponse,
@@ -222,6 +233,17 @@ class StudyServiceAsyncStub:
         blackbox_am.v1.study_service_pb2.GetBestResponse,
     ]
     """The best of each target that has one, by target."""
+
+    ReadHistory: grpc.aio.UnaryStreamMultiCallable[
+        blackbox_am.v1.study_service_pb2.ReadHistoryRequest,
+        blackbox_am.v1.study_service_pb2.ReadHistoryResponse,
+    ]
+    """Everything that was shown and measured, in the order of generation, target and row: candidates,
+    their quantities and scores, and, where asked for, their latents and stimuli. The first message
+    has the header. Latents that the journal did not keep are proposed again and compared with
+    checksums; where that is impossible the call fails with FAILED_PRECONDITION or UNIMPLEMENTED,
+    after the rows before.
+    """
 
     WriteArtifact: grpc.aio.StreamUnaryMultiCallable[
         blackbox_am.v1.study_service_pb2.WriteArtifactRequest,
@@ -362,6 +384,19 @@ class StudyServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[blackbox_am.v1.study_service_pb2.GetBestResponse, collections.abc.Awaitable[blackbox_am.v1.study_service_pb2.GetBestResponse]]:
         """The best of each target that has one, by target."""
+
+    @abc.abstractmethod
+    def ReadHistory(
+        self,
+        request: blackbox_am.v1.study_service_pb2.ReadHistoryRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[blackbox_am.v1.study_service_pb2.ReadHistoryResponse], collections.abc.AsyncIterator[blackbox_am.v1.study_service_pb2.ReadHistoryResponse]]:
+        """Everything that was shown and measured, in the order of generation, target and row: candidates,
+        their quantities and scores, and, where asked for, their latents and stimuli. The first message
+        has the header. Latents that the journal did not keep are proposed again and compared with
+        checksums; where that is impossible the call fails with FAILED_PRECONDITION or UNIMPLEMENTED,
+        after the rows before.
+        """
 
     @abc.abstractmethod
     def WriteArtifact(

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from blackbox_am.core.explaining import explain
-from blackbox_am.errors import InvalidSpec
+from blackbox_am.errors import InvalidSpec, NotFound, did_you_mean
 
 FOLDER = Path(__file__).parent / "cases"
 
@@ -68,14 +68,27 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     case: tuple[Case, ...]
 
 
-def cases(pattern: str = "*") -> list[Case]:
-    """The cases whose names fit the pattern, in the order of the files.
+def cases() -> list[Case]:
+    """All cases, in the order of the files.
 
     Raises:
         InvalidSpec: for a file that is no list of cases, with its name and the field.
     """
-    found = [case for path in sorted(FOLDER.glob("*.toml")) for case in _read(path)]
-    return [case for case in found if fnmatch(case.name, pattern)]
+    return [case for path in sorted(FOLDER.glob("*.toml")) for case in _read(path)]
+
+
+def chosen_cases(pattern: str) -> list[Case]:
+    """The cases whose names fit the pattern, such as `watch_*`.
+
+    Raises:
+        NotFound: if there is none, with the names that are similar.
+    """
+    known = cases()
+    found = [case for case in known if fnmatch(case.name, pattern)]
+    if not found:
+        near = did_you_mean(pattern.strip("*"), [case.name for case in known])
+        raise NotFound(f"--case: no conformance case fits {pattern!r}{near}")
+    return found
 
 
 def _read(path: Path) -> Iterator[Case]:

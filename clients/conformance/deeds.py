@@ -23,9 +23,10 @@ CALL_SECONDS = 20.0
 def deed(servers: Servers, name: str, arguments: Plain) -> Plain:
     """Does `name` with its arguments; the answer as one of a driver.
 
-    `server.start`, `server.kill` (SIGKILL), `server.stop` (SIGTERM), `server.restart`: the real
-    server. `run.sleep`: `seconds`. `oracle.describe`, `oracle.health`, `oracle.observe`: the
-    oracle at `target`, called by bare gRPC.
+    `server.start`, `server.kill` (SIGKILL), `server.stop` (SIGTERM), `server.restart` (with
+    `oracle`, the address of the server's oracle `driver`): the real server. `run.sleep`: `seconds`.
+    `oracle.describe`, `oracle.health`, `oracle.observe`: the oracle at `target`, called by bare
+    gRPC.
     """
     try:
         return {"ok": DEEDS[name](servers, **arguments)}
@@ -39,9 +40,9 @@ def _error(error: Any) -> Plain:
     return plain
 
 
-def _restart(servers: Servers) -> Plain:
+def _restart(servers: Servers, oracle: str = "") -> Plain:
     servers.stop()
-    servers.start()
+    servers.start(oracle)
     return {}
 
 

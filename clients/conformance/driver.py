@@ -9,15 +9,20 @@ import shlex
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
+
+from clients import processes
 
 Plain = dict[str, Any]
 
 END_SECONDS = 10.0
 """Seconds that a driver may take to end."""
+SEND_SECONDS = 60.0
+"""Seconds in which a driver reads a request."""
 
 
 class DriverLost(Exception):
@@ -45,15 +50,18 @@ class Driver:
 
     def __enter__(self) -> Self:
         self._errors = tempfile.TemporaryFile("w+b")  # closed with the process
-        self._process = subprocess.Popen(  # noqa: S603  # a command of a client.toml
-            shlex.split(self._command),
-            cwd=self._folder,
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            encoding="utf-8",
+        self._stack = ExitStack()
+        self._process = self._stack.enter_context(
+            processes.started(
+                shlex.split(self._command),
+                self._folder,
+                self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                text=True,
+                encoding="utf-8",
+            )
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -64,11 +72,9 @@ class Driver:
         with suppress(OSError):  # it has ended, and did not read everything
             if process.stdin is not None:
                 process.stdin.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        self._stack.close()  # ends the driver, and what it has started
         self._reader.join(END_SECONDS)
         if process.stdout is not None:
             process.stdout.close()
@@ -82,14 +88,19 @@ class Driver:
         """
         self._last += 1
         line = json.dumps({"id": self._last, "do": do, **arguments}, allow_nan=False)
+        overdue = threading.Timer(SEND_SECONDS, self._process.kill)
+        overdue.start()
         try:
             assert self._process.stdin is not None
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()
         except (OSError, ValueError) as error:
             raise DriverLost(
-                f"the driver has ended; its output ends with:\n{self.tail()}"
+                f"the driver has ended, or did not read its input for {SEND_SECONDS:g} s; its "
+                f"output ends with:\n{self.tail()}"
             ) from error
+        finally:
+            overdue.cancel()
         return self._last
 
     def collect(self, number: int, seconds: float) -> Plain:
@@ -98,13 +109,14 @@ class Driver:
         Raises:
             DriverLost: if no answer came, or something else.
         """
+        deadline = time.monotonic() + seconds
         while number not in self._early:
             try:
-                line = self._answers.get(timeout=seconds)
+                line = self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 raise DriverLost(f"no answer within {seconds:.0f} s\n{self.tail()}") from None
             if line is None:
-                code = self._process.wait()
+                code = self._code()
                 raise DriverLost(f"the driver ended with code {code}\n{self.tail()}")
             found = _parsed(line)
             self._early[found["id"]] = found
@@ -114,6 +126,13 @@ class Driver:
         """The last lines of its standard error."""
         self._errors.seek(0)
         return "\n".join(self._errors.read().decode("utf-8", "replace").splitlines()[-lines:])
+
+    def _code(self) -> int | str:
+        """The exit code of a driver whose output has ended."""
+        try:
+            return self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "none, as it still runs"
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -46,7 +46,7 @@ batch_size = 4
 
 [oracles.driver]
 kind = "remote"
-target = "127.0.0.1:{port}"
+target = "{oracle}"
 timeout_seconds = 10.0
 """
 """The real server's configuration. `driver` is the oracle that the driver serves."""
@@ -63,14 +63,9 @@ tls_client_ca = "{}"
 
 
 class Servers:
-    """Servers by name; each starts when it is first needed.
-
-    Attributes:
-        oracle_port: the port on which a driver serves its oracle for the server's `driver`.
-    """
+    """Servers by name; each starts when it is first needed, on a port that it finds itself."""
 
     def __init__(self) -> None:
-        self.oracle_port = free_port()
         self._stack = ExitStack()
         self._main: ServerProcess | None = None
         self._running = False
@@ -96,7 +91,7 @@ class Servers:
             return self._main.address
         if name not in self._addresses:
             if name == "nowhere":
-                self._addresses[name] = f"127.0.0.1:{free_port()}"
+                self._addresses[name] = self._stack.enter_context(_silent_port())
             elif name == "secured":
                 self._addresses[name] = self._stack.enter_context(self._secured()).address
             else:
@@ -122,14 +117,18 @@ class Servers:
             store.close()
         return ServerProcess(folder, config)
 
-    def start(self) -> None:
-        """Starts the real server, or starts it again on its store and address."""
+    def start(self, oracle: str = "") -> None:
+        """Starts the real server, or starts it again on its store and address.
+
+        Args:
+            oracle: address of the oracle `driver`; by default nobody answers there.
+        """
         if self._running:
             return
+        config = self._folder / "models.toml"
+        config.write_text(CONFIG.format(oracle=oracle or self.address("nowhere")))
         if self._main is None:
-            config = self._folder / "models.toml"
-            config.write_text(CONFIG.format(port=self.oracle_port))
-            self._main = ServerProcess(self._folder, config, address=f"127.0.0.1:{free_port()}")
+            self._main = ServerProcess(self._folder, config)
         self._main.__enter__()
         self._running = True
 
@@ -152,9 +151,9 @@ class Servers:
         self._running = False
 
 
-def free_port() -> int:
-    """A port of this machine on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@contextmanager
+def _silent_port() -> Iterator[str]:
+    """The address of a port that is held, so that connections to it are refused."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{held.getsockname()[1]}"

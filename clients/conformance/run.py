@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from clients.conformance.case import Case, cases
+from blackbox_am.errors import BlackboxError, NotFound
+from clients.conformance.case import Case, chosen_cases
 from clients.conformance.driver import Driver, DriverLost
 from clients.conformance.fixtures import Servers
 from clients.conformance.matching import difference
@@ -53,11 +55,22 @@ class Suite:
                 differs = difference(python[name], found[name])
                 if differs:
                     return f"{name} differs from the Python client: {differs}"
-        except (Failed, DriverLost) as error:
-            self._stack.close()
-            self._drivers.clear()
-            return str(error)
-        return ""
+        except Failed as error:
+            problem = "\n".join([str(error), *self._tails()])
+        except DriverLost as error:
+            problem = str(error)
+        else:
+            return ""
+        self._stack.close()
+        self._drivers.clear()
+        return problem
+
+    def _tails(self) -> Iterator[str]:
+        """The last lines that the drivers wrote to their standard errors."""
+        for name, driver in self._drivers.items():
+            tail = driver.tail()
+            if tail:
+                yield f"standard error of the {name} ends with:\n{textwrap.indent(tail, '  ')}"
 
     def _through(self, case: Case, first: str) -> dict[str, Any]:
         names = {"driver": first}
@@ -95,7 +108,7 @@ def conformance(language: str, command: str, folder: Path, chosen: Sequence[Case
             seconds = time.monotonic() - started
             print(f"  {'FAILED' if problem else 'ok':6} {case.name} ({seconds:.1f} s)", flush=True)
             if problem:
-                print(f"         {problem}", flush=True)
+                print(textwrap.indent(problem, " " * 9), flush=True)
                 failed.append(case.name)
     passed = len(chosen) - len(failed)
     print(f"{language}: {passed} of {len(chosen)} cases passed", flush=True)
@@ -114,9 +127,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--case", metavar="PATTERN", default="*", help="such as 'watch_*'")
     parser.add_argument("--list", action="store_true", help="list the cases, and run none")
     given = parser.parse_args(arguments)
-    chosen = cases(given.case)
-    if not chosen:
-        parser.error(f"no case fits {given.case!r}; --list shows their names")
+    try:
+        chosen = chosen_cases(given.case)
+    except NotFound as error:
+        parser.error(error.message)
     if given.list:
         for case in chosen:
             print(f"{case.name:40} {case.about}")
@@ -128,7 +142,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         client = client_of(given.driver)
         command, folder = client.driver, client.folder
-    return 1 if conformance(given.driver, command, folder, chosen) else 0
+    try:
+        return 1 if conformance(given.driver, command, folder, chosen) else 0
+    except BlackboxError as error:  # no server starts, or a case is wrong
+        print(error.message, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from blackbox_am.errors import did_you_mean
 from clients.conformance import tls
 from clients.conformance.case import Case, Step
 from clients.conformance.deeds import deed
@@ -32,7 +33,7 @@ class Runner:
 
     A text that begins with `$` in the arguments and expectations of a step stands for a value:
     `$study` and `$other` (ids that no other case has), `$client` (a client's name), `$server.NAME`
-    (the address of a server), `$oracle_port`, `$token.ROLE` (of the server `secured`), a word of
+    (the address of a server), `$token.ROLE` (of the server `secured`), a word of
     `tls.WORDS`; otherwise a saved answer and the way
     into it, such as `$asked.candidate_ids.0`. A table `{"$tensor": {dtype, shape}}` is a tensor of
     numbers that depend on their position.
@@ -124,15 +125,23 @@ class Runner:
         match path:
             case ["server", name]:
                 return self._servers.address(name)
-            case ["oracle_port"]:
-                return self._servers.oracle_port
             case ["token", role]:
                 return self._servers.token(role)
             case [word] if word in tls.WORDS:
                 return str(tls.file(word))
-        found: Any = self._values.get(path[0], self.saved.get(path[0]))
+        known = {**self.saved, **self._values}
+        if path[0] not in known:
+            raise Failed(
+                f"the case is wrong: ${path[0]} has no value{did_you_mean(path[0], known)}"
+            )
+        found: Any = known[path[0]]
         for step in path[1:]:
-            found = found[int(step)] if isinstance(found, list) else found[step]
+            try:
+                found = found[int(step)] if isinstance(found, list) else found[step]
+            except (LookupError, TypeError, ValueError):
+                raise Failed(
+                    f"the answer ${path[0]} has no ${'.'.join(path)}: {found!r:.200}"
+                ) from None
         return found
 
 

@@ -1,6 +1,8 @@
 """Clients are built and tested, skipped with a reason, and required where CI says so."""
 
+import time
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +95,56 @@ def test_required_languages_pass():
     assert Report(passed=["a", "b"]).exit_code(["a"]) == 0
     assert Report(passed=["a"], failed={"b": "x"}).exit_code([]) == 1
     assert Report(skipped={"a": "x"}).exit_code([]) == 0
+
+
+def test_a_command_that_hangs_ends_with_its_children(folder, capsys, monkeypatch, tmp_path):
+    child = tmp_path / "child"
+    folder("slow", build=[f"setsid sleep 60 & echo $! > {child}; sleep 60"])
+    monkeypatch.setitem(run.STEP_SECONDS, "build", 0.5)
+    assert run.main(["slow"]) == 1
+    assert "build: 'setsid sleep 60" in (shown := capsys.readouterr().out)
+    assert "did not end within 0.5 s" in shown
+    assert ended(int(child.read_text()))
+
+
+def test_what_a_command_leaves_behind_is_ended(folder, tmp_path):
+    child = tmp_path / "child"
+    folder("left", build=[f"setsid sleep 60 & echo $! > {child}"])
+    assert run.main(["left"]) == 0
+    assert ended(int(child.read_text()))
+
+
+def test_a_check_that_hangs_is_a_reason(folder, monkeypatch):
+    folder("asks", check="sleep 60")
+    monkeypatch.setattr(toolchains, "CHECK_SECONDS", 0.2)
+    assert "'sleep 60' did not end within 0.2 s" in toolchains.lacking(client_of("asks"), {})
+
+
+def test_a_case_that_does_not_exist(capsys):
+    assert run.main(["python", "--case", "watch_is_gapfree"]) == 1
+    said = capsys.readouterr().err
+    assert "no conformance case fits 'watch_is_gapfree'; did you mean 'watch_is_gap_free'" in said
+
+
+def test_a_client_without_the_chosen_step_is_not_passed(folder, capsys, monkeypatch):
+    folder("page", build=["true"])
+    monkeypatch.setenv("CLIENTS_REQUIRED", "page")
+    assert run.main(["page", "--step", "conformance"]) == 1
+    assert "page         skipped: it has none of the steps conformance" in capsys.readouterr().out
+
+
+def test_ci_requires_clients_that_exist():
+    lines = (ROOT.parent / ".ci" / "run").read_text("utf-8").splitlines()
+    required = next(line for line in lines if line.startswith("CLIENTS_REQUIRED"))
+    assert set(required.split('"')[1].split()) <= set(languages())
+    assert lines.index(".ci/toolchains") < lines.index("make test")
+
+
+def ended(number):
+    """Whether a process ends within a few seconds; a zombie has ended."""
+    for _ in range(50):
+        stat = Path(f"/proc/{number}/stat")
+        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.1)
+    return False

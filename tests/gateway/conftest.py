@@ -34,6 +34,10 @@ columns = [
 [generators.pixels]
 kind = "pixels"
 shape = [3, 8, 8]
+
+[generators.perturbation]
+kind = "perturbation"
+inputs = "zoo:probe_images"
 """
 PICTURES = np.random.default_rng(0).integers(0, 256, (12, 3, 8, 8), dtype=np.uint8)
 TOKEN = "a-token-for-tests-of-changes"

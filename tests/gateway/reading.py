@@ -10,6 +10,14 @@ from dataclasses import dataclass, field
 import httpx
 
 
+def until(done, seconds=30.0):
+    """Waits until `done()` is true."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
 @dataclass
 class Event:
     kind: str

@@ -71,14 +71,43 @@ def test_roles(tmp_path):
                     assert why in stream.of("server")[0]["message"]
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_a_server_that_asks_for_the_certificate_of_its_clients(tmp_path):
+    (tmp_path / "client").mkdir()
+    certify(tmp_path / "client")
+    certificate, key = (str(tmp_path / "client" / name) for name in ("cert.pem", "key.pem"))
+    files = f'tls_certificate = "{tmp_path}/cert.pem"\ntls_key = "{tmp_path}/key.pem"\n'
+    files += f'tls_client_ca = "{certificate}"\n'
+    (tmp_path / "models.toml").write_text(TOML.replace("[server]\n", "[server]\n" + files))
+    made(tmp_path, "runner")
+    token = ("--token-file", str(tmp_path / "runner"))
+    with Secured(tmp_path) as server:
+        safe = ("--tls-ca", str(server.certificate), *token)
+        mutual = (*safe, "--tls-certificate", certificate, "--tls-key", key)
+        for options, known in ((mutual, True), (safe, False)):
+            with GatewayProcess(tmp_path, server.address, *options) as gateway:
+                found = httpx.get(f"{gateway.url}/api/server", timeout=30).json()
+                assert found["connected"] is known, found["message"]
+                with Reader(gateway.url, "*list") as stream:
+                    kind = "listing" if known else "server"
+                    stream.until(lambda r, kind=kind: r.of(kind))
+        assert "expects a certificate of its client" in stream.of("server")[0]["message"]
+
+
+def certify(folder):
+    """Writes a key and a certificate for localhost."""
+    make = [shutil.which("openssl"), "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"]
+    make += ["-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=localhost"]
+    make += ["-addext", "subjectAltName=DNS:localhost"]
+    make += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run(make, check=True, capture_output=True, timeout=60)
+
+
 class Secured(ServerProcess):
     """A server with TLS and the tokens of its store."""
 
     def __init__(self, folder):
         super().__init__(folder, folder / "models.toml", address="localhost:0")
         self.certificate = folder / "cert.pem"
-        make = [shutil.which("openssl"), "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"]
-        make += ["-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=localhost"]
-        make += ["-addext", "subjectAltName=DNS:localhost"]
-        make += ["-keyout", str(folder / "key.pem"), "-out", str(self.certificate)]
-        subprocess.run(make, check=True, capture_output=True, timeout=60)
+        certify(folder)

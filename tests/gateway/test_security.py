@@ -1,11 +1,14 @@
 """Other sites, other hosts and callers without the token get nothing."""
 
+import asyncio
 import socket
 
+import httpx
 import pytest
+from starlette.routing import Route
 
 from blackbox_am.errors import InvalidInput
-from blackbox_am.gateway import Settings
+from blackbox_am.gateway import Settings, create_app
 from tests.gateway.conftest import TOKEN, WRITES
 
 SPEC = {"targets": ["units:0"], "generator": "pixels", "budget": {"queries_per_target": 50}}
@@ -61,6 +64,26 @@ def test_headers_for_browsers(http):
         assert headers["x-frame-options"] == "DENY"
         assert headers["x-content-type-options"] == "nosniff"
         assert "access-control-allow-origin" not in headers
+
+
+def test_an_answer_to_a_bug_has_them_too(caplog):
+    async def fails(request):
+        raise RuntimeError("a secret of the gateway")
+
+    async def run():
+        app = create_app(Settings("127.0.0.1:1"))
+        app.router.routes.insert(0, Route("/api/fails", fails))
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            return await http.get("/api/fails")
+
+    answer = asyncio.run(run())
+    assert answer.status_code == 500
+    assert answer.json()["error"]["reason"] == "SERVER_FAILED"
+    assert "secret" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "a secret of the gateway" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Streams tell every reader what happens, once, in order, from one watch of the server."""
 
 import itertools
-import time
 from contextlib import ExitStack, suppress
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from blackbox_am.client import BudgetChanged, GenerationClosed, StateChanged
 from blackbox_am.errors import NotFound
 from tests.gateway.conftest import WRITES
-from tests.gateway.reading import Reader
+from tests.gateway.reading import Reader, until
 
 
 @pytest.fixture
@@ -84,7 +83,8 @@ def test_a_reader_in_the_middle_gets_each_event_once(gateway, search):
     with Reader(gateway.url, study.id) as first:
         first.until(lambda r: len(r.of("generation")) > 3)
         known = first.last_id
-    time.sleep(0.3)
+    number = int(known.partition("=")[2])
+    until(lambda: study.progress().sequence > number + 8)
     with Reader(gateway.url, study.id, known) as second:
         second.until(ended)
     sequences = [one["sequence"] for one in first.of("generation") + second.of("generation")]
@@ -104,12 +104,11 @@ def test_readers_share_one_watch(gateway, search, http):
 
 
 def wait_until_idle(http):
-    for _ in range(300):
+    def idle():
         found = http.get("/api/server").json()["gateway"]
-        if (found["streams"], found["watched_studies"]) == (0, 0):
-            return
-        time.sleep(0.1)
-    raise AssertionError(found)
+        return (found["streams"], found["watched_studies"]) == (0, 0)
+
+    until(idle)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from blackbox_am.core.spec import GeneratorSpec
 from tests.gateway.conftest import TOKEN
 
 
@@ -70,6 +71,39 @@ def test_a_gallery_has_each_picture_at_its_place(http, client):
         for target, picture in enumerate(pictures):
             assert np.abs(picture.astype(int) - expected[target]).max() <= 1, target
     study.delete()
+
+
+def test_equal_latents_of_other_inputs_are_other_pictures(http, client):
+    """Targets, studies, and a study that was made anew: latents of 0 around inputs of their own."""
+    inputs = np.random.default_rng(1).random((4, 3, 8, 8), np.float32)
+
+    def shown(study_id, target):
+        answer = http.get(f"/api/studies/{study_id}/targets/{target}/best.png?size=8")
+        picture = np.asarray(Image.open(io.BytesIO(answer.content))).transpose(2, 0, 1)
+        return picture.astype(int), answer.headers["etag"]
+
+    tags = set()
+    for study_id, first in (("inputs-a", 0), ("inputs-b", 1), ("inputs-a", 2)):
+        digest = client.write_array(inputs[first : first + 2])
+        study = client.create(
+            targets=["units:0", "units:0"],
+            oracle="sim",
+            generator=GeneratorSpec("perturbation", {"squash": False}, {"inputs": digest}),
+            optimizer="random",
+            parameters={"population": 1},
+            queries_per_target=1,
+            start=np.zeros((1, 192), np.float32),
+            study_id=study_id,
+            seed=0,
+        )
+        study.wait()
+        for target in range(2):
+            picture, etag = shown(study_id, target)
+            assert np.abs(picture - 255 * inputs[first + target]).max() <= 1, (study_id, target)
+            tags.add(etag)
+        if first != 1:
+            study.delete()
+    assert len(tags) == 6
 
 
 @pytest.mark.parametrize("verb", ["pause", "extend"])

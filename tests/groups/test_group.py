@@ -39,6 +39,21 @@ def test_what_is_asked_for_is_unfinished_until_it_is_done():
     assert told(Created(SPEC), Done(), extend, Done()).unfinished is None
 
 
+def test_a_later_request_replaces_an_unfinished_one():
+    pause, resume, extend = Asked("pause"), Asked("resume"), Asked("extend", {"seconds": 9})
+    assert told(Created(SPEC), Done(), extend, pause).pending == (pause,)
+    # Only the creation stays, so that missing members can still be created.
+    late = told(Created(SPEC), pause)
+    assert (late.pending, late.paused) == ((Asked("create"), pause), True)
+    assert late.unfinished == Asked("create")
+    assert told(Created(SPEC), pause, Done("pause")).pending == (Asked("create"),)
+    late = told(Created(SPEC), pause, Done("pause"), resume, Done("create"))
+    assert (late.pending, late.paused) == ((resume,), False)
+    for last in (Asked("cancel"), Asked("delete")):
+        assert told(Created(SPEC), pause, last).pending == (last,)
+    assert told(Created(SPEC), pause, Done()).pending == ()
+
+
 @pytest.mark.parametrize("body", [b"", b"\xff", encode(Done())])
 def test_a_journal_without_sense_is_damaged(body):
     with pytest.raises(StoreCorrupt):

@@ -171,6 +171,12 @@ def test_what_cannot_be_built_is_listed_with_the_reason(config):
     def missing(_):
         raise NotFound("the weights are not here")
 
+    def failing(_):
+        raise RuntimeError("secret of the file")
+
+    config.catalogue._oracles.slots["failing"] = Slot(failing)
+    config.catalogue._generators.slots["failing"] = Slot(failing)
+    config.catalogue._settings["failing"] = StudySettings(())
     config.catalogue._oracles.slots["broken"] = Slot(missing)
     config.catalogue._generators.slots["broken"] = Slot(missing)
     config.catalogue._settings["broken"] = StudySettings(())
@@ -182,6 +188,10 @@ def test_what_cannot_be_built_is_listed_with_the_reason(config):
         generators = {generator.name: generator for generator in client.generators()}
         assert generators["broken"].space is None
         assert generators["broken"].problem == "the weights are not here"
+        for entry in (oracles["failing"], generators["failing"]):
+            assert entry.problem == (
+                "it cannot be loaded: RuntimeError; the server's log has the traceback"
+            )
 
 
 def test_units(client):

@@ -1,5 +1,9 @@
 """The images that excite a unit most: in order, and observed once for a layer."""
 
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -7,11 +11,48 @@ from blackbox_am.catalogue import Catalogue, ImagesGiven
 from blackbox_am.core.baselines import which
 from blackbox_am.core.spec import BaselineSpec
 from blackbox_am.errors import InvalidInput, NotFound, ShapeMismatch, UnknownUnit
+from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.rpc import tensors
 from blackbox_am.rpc.status import from_rpc_error
+from blackbox_am.service import top_images
 from blackbox_am.v1 import catalog_service_pb2 as pb
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8), dtype=np.uint8)
+
+
+ROWS = Counter()
+
+
+class Counted(Simulated):
+    """Counts the rows that it observes, outside of its class, which is a part of its identity."""
+
+    def observe(self, stimuli, units):
+        ROWS["observed"] += len(stimuli)
+        return super().observe(stimuli, units)
+
+
+class Waiting(Simulated):
+    """Observes once it may."""
+
+    begun, may = threading.Event(), threading.Event()
+
+    def observe(self, stimuli, units):
+        self.begun.set()
+        assert self.may.wait(30)
+        return super().observe(stimuli, units)
+
+
+class CountedImages(ImagesGiven):
+    """Counts the images that were made stimuli."""
+
+    made = 0
+
+    def stimuli(self, shape, which):
+        type(self).made += len(which)
+        return super().stimuli(shape, which)
+
+
+COUNTED, WAITING, IMAGES = Counted((3, 8, 8)), Waiting((3, 8, 8)), CountedImages(PICTURES)
 
 
 @pytest.fixture(scope="module")
@@ -19,14 +60,21 @@ def catalogue():
     tables = {
         "oracles": {
             "sim": {"kind": "simulated"},
-            "paid": {"kind": "simulated", "wrap": [{"kind": "quota", "rows": 45}]},
         },
         "generators": {"pixels": {"kind": "pixels", "shape": [3, 8, 8]}},
     }
     found = Catalogue.from_plain(tables)
-    found.add_images("mine", ImagesGiven(PICTURES))
+    found.add_oracle("counted", COUNTED)
+    found.add_oracle("waiting", WAITING)
+    found.add_images("mine", IMAGES)
     found.add_images("series", ImagesGiven(np.zeros((3, 5, 7), np.float32)))
     return found
+
+
+@pytest.fixture
+def rows():
+    """The number of rows that `counted` has observed."""
+    return lambda: ROWS["observed"]
 
 
 def top(raw, unit="units:3", oracle="sim", images="mine", **fields):
@@ -52,15 +100,59 @@ def test_the_python_client_has_them(client):
     assert (found[0].stimulus == PICTURES[found[0].image]).all()
 
 
-def test_a_layer_is_paid_once(raw):
-    """The quota has 45 rows: one observation of 40 images serves all units of the layer."""
-    first = top(raw, oracle="paid")
-    assert len(first.images) == 9
+def test_a_layer_is_observed_once(raw, rows):
+    """One observation of 40 images serves all units of the layer."""
+    assert len(top(raw, oracle="counted").images) == 9
+    once = rows()
+    assert once >= 40
     for unit in range(10):
-        assert top(raw, f"units:{unit}", "paid").observed == 40
-    with pytest.raises(Exception, match="quota") as caught:
-        top(raw, "units:0", "paid", rows=39)
-    assert from_rpc_error(caught.value) is not None
+        assert top(raw, f"units:{unit}", "counted").observed == 40
+    assert rows() == once
+    top(raw, "units:0", "counted", rows=39)
+    assert rows() > once
+
+
+def test_images_are_made_once(raw, rows):
+    top(raw, oracle="counted", rows=37)
+    before = IMAGES.made
+    top(raw, "units:5", "counted", rows=37, count=4)
+    assert IMAGES.made == before + 4
+
+
+def test_the_least_recently_used_answer_is_dropped(raw, rows, monkeypatch):
+    monkeypatch.setattr(top_images, "KEPT_BYTES", 2 * 40 * 10 * 4)  # two answers of float32
+    for number in (36, 35, 36, 34):
+        top(raw, oracle="counted", rows=number)
+    before = rows()
+    top(raw, oracle="counted", rows=36)
+    assert rows() == before
+    top(raw, oracle="counted", rows=35)
+    assert rows() > before
+
+
+def test_a_large_layer_is_observed_in_parts(raw, rows, monkeypatch):
+    """So that its answers are not too large to be remembered."""
+    monkeypatch.setattr(top_images, "ANSWER_BYTES", 33 * top_images.BYTES * 4)
+    once = rows()
+    best = [
+        top(raw, f"units:{unit}", "counted", rows=33).images[0].activation for unit in range(10)
+    ]
+    assert (rows() - once) % 3 == 0
+    assert rows() > once
+    whole = [top(raw, f"units:{unit}", rows=33).images[0].activation for unit in range(10)]
+    assert best == whole
+
+
+def test_an_oracle_that_is_slow_delays_no_other(raw):
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(top, raw, oracle="waiting")
+        try:
+            assert WAITING.begun.wait(30)
+            assert top(raw, rows=31).observed == 31
+            assert not slow.done()
+        finally:
+            WAITING.may.set()
+        assert slow.result().observed == 40
 
 
 def test_fewer_images(raw):

@@ -10,10 +10,11 @@ import threading
 
 import pytest
 
+from blackbox_am.core.accounts import Account, Order
 from blackbox_am.core.store import StoredSnapshot, Summary
 from blackbox_am.errors import SequenceTaken, StoreCorrupt, StoreError
 from blackbox_am.stores import SQLStore
-from blackbox_am.testing.stores import entries
+from blackbox_am.testing.callers import entries
 
 
 def test_one_of_many_threads_wins_each_place(tmp_path):
@@ -42,7 +43,7 @@ def test_survives_a_killed_process(tmp_path):
     path = tmp_path / "s.sqlite3"
     program = (
         "import os, sys; from blackbox_am.stores import SQLStore\n"
-        "from blackbox_am.testing.stores import entries\n"
+        "from blackbox_am.testing.callers import entries\n"
         "s = SQLStore(sys.argv[1]); token = s.leases.take('a', 'p', 'p', 60).token\n"
         "for i in range(1, 10**6):\n"
         "    s.append('a', i, entries(b'x' * 1000), token=token)\n"
@@ -176,4 +177,17 @@ def test_a_store_from_before_tokens_gets_their_tables(tmp_path):
     after = SQLStore(path)
     assert not after.tokens.exist()
     assert [study.study_id for study in after.studies()] == ["a"]
-    assert after.claims.take("studies/a", "ann") == "ann"
+    after.append("b", 1, entries(b"1"), order=Order(Account("ann")))
+    assert after.claims.owner("studies/b") == "ann"
+
+
+def test_a_store_from_before_an_index_gets_it(tmp_path):
+    path = str(tmp_path / "s.sqlite3")
+    SQLStore(path).close()
+    with sqlite3.connect(path) as file:
+        file.execute("drop index claims_of_principal")
+        file.execute("create index ix_claims_principal on claims (principal)")
+    SQLStore(path).close()
+    with sqlite3.connect(path) as file:
+        names = {name for (name,) in file.execute("select name from sqlite_master")}
+    assert "claims_of_principal" in names

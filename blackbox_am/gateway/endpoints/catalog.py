@@ -123,7 +123,7 @@ async def natural_image(request: Request) -> Response:
     if len(found.images) <= rank:
         raise NotFound(f"there is no natural image of rank {rank}: {len(found.images)} are known")
     stimulus = found.images[rank].stimulus
-    etag = answers.tag("natural", stimulus.data, size)
+    etag = answers.tag("natural", list(stimulus.shape), stimulus.data, size)
     unchanged = answers.unchanged(request, etag)
     if unchanged is not None:
         return unchanged

@@ -18,7 +18,7 @@ PAGE = 100
 MAX_PAGE = 1000
 POINTS = 400
 MAX_POINTS = 10_000
-TARGETS = 100
+TARGETS = 200
 """Number of targets whose curves are shown where a request names none."""
 MAX_TARGETS = 2000
 LOG = 200
@@ -58,7 +58,7 @@ async def get_curves(request: Request) -> Response:
     gateway, study_id = gateway_of(request), parameters.study_id(request)
     count = parameters.whole(request, "points", POINTS, 2, MAX_POINTS)
     study = await study_of(gateway, study_id)
-    etag = answers.tag(study.create_time, study.sequence, request.url.query)
+    etag = answers.tag(study.name, study.create_time, study.sequence, request.url.query)
     unchanged = answers.unchanged(request, etag)
     if unchanged is not None:
         return unchanged

@@ -40,7 +40,7 @@ async def _generations(
     count = max(2, min(MOST_GENERATIONS, MAX_POINTS // max(study.target_count, 1)))
     thinned = await curves(upstream, study_id, targets_of_message(study), count, after)
     return [
-        Message(
+        Message.of(
             "generation",
             {"study": study_id, "sequence": sequence} | thinned.generation(column),
             study_id,
@@ -59,7 +59,7 @@ async def _others(upstream: Upstream, study_id: str, after: int) -> Sequence[Mes
         for event in answer.events:
             content = events.live(study_id, event)
             if event.sequence > after and content is not None:
-                found.append(Message(*content, study_id, event.sequence))
+                found.append(Message.of(*content, study_id, event.sequence))
         token = answer.next_page_token
         if not token or answer.events[-1].sequence <= after:
             return found

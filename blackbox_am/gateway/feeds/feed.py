@@ -53,12 +53,23 @@ class Feed(ABC):
         for mailbox in self._readers:
             mailbox.put(message)
 
+    def send_again(self) -> None:
+        """Has all readers catch up, whatever they were told."""
+        for mailbox in self._readers:
+            mailbox.lose(self.source)
+
+    def close(self) -> None:
+        """Ends the streams of all readers."""
+        for mailbox in self._readers:
+            mailbox.close()
+
     @abstractmethod
     async def run(self) -> None:
         """Sends messages until the task is cancelled."""
 
     async def _guarded(self) -> None:
-        while True:
+        mine = asyncio.current_task()
+        while self._task is mine:  # not if it fails while it is cancelled
             try:
                 await self.run()
             except Exception:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from blackbox_am.gateway.feeds.listing import ListingFeed
-from blackbox_am.gateway.feeds.mailbox import CLOSING, Message
-from blackbox_am.gateway.feeds.server import SERVER, ServerFeed
+from blackbox_am.gateway.feeds.server import ServerFeed
 from blackbox_am.gateway.feeds.study import StudyFeed
 from blackbox_am.gateway.groups import GroupIndex
 from blackbox_am.gateway.upstream import Upstream
@@ -60,7 +59,7 @@ class Hub:
 
     def close(self) -> None:
         """Ends all streams."""
-        self.server.send(Message(CLOSING, {}, SERVER))
+        self.server.close()
 
     def _forget(self, study_id: str) -> None:
         self._studies.pop(study_id, None)

@@ -67,7 +67,7 @@ class ListingFeed(Feed):
                 await pause(self._server.back, AWAY_SECONDS)
                 continue
             except BlackboxError as error:
-                self.send(Message("problem", {"message": error.message}, LISTING))
+                self.send(Message.of("problem", {"message": error.message}, LISTING))
             await asyncio.sleep(max(LOOK_SECONDS, 10 * (time.monotonic() - started)))
 
     async def _look(self) -> dict[str, Document]:
@@ -104,5 +104,5 @@ def _messages(changed: list[Document], deleted: list[str], *, reset: bool) -> li
             "deleted": deleted if first else [],
             "reset": reset and first,
         }
-        found.append(Message("listing", content, LISTING))
+        found.append(Message.of("listing", content, LISTING))
     return found

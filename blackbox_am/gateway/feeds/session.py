@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 
-from blackbox_am.errors import NotFound, ServerUnavailable
-from blackbox_am.gateway.answers import encoded
+from blackbox_am.errors import BlackboxError, NotFound, ServerUnavailable
 from blackbox_am.gateway.feeds.catching_up import missed
 from blackbox_am.gateway.feeds.hub import Hub
 from blackbox_am.gateway.feeds.listing import LISTING
-from blackbox_am.gateway.feeds.mailbox import CLOSING, Mailbox, Message
+from blackbox_am.gateway.feeds.mailbox import Mailbox, Message
+from blackbox_am.gateway.feeds.server import SERVER
 from blackbox_am.gateway.feeds.study import StudyFeed
 from blackbox_am.gateway.upstream import Upstream, pause
 
 PING_SECONDS = 15.0
 """Seconds without a message after which a comment shows that the stream is alive."""
 AWAY_SECONDS = 2.0
+AT_ONCE = 4
+"""Number of studies that a reader catches up with at the same time."""
 RETRY = b"retry: 1000\n\n"
 PING = b": ping\n\n"
-CLOSED = b""
+
+CaughtUp = tuple[int | None, list[Message]]
+"""Number of the last event that the reader then knows (None for none), and what it is told."""
 
 
 class Session:
     """The stream of one reader.
 
     The id of each message holds the number of the last told event of each study, `a=12;b=40`. A
-    reader that comes back with it is told what it missed.
+    reader that comes back with it is told what it missed. A study that is read slowly, or cannot be
+    read, does not keep the reader from the others.
 
     Args:
         hub: the feeds.
@@ -44,10 +50,11 @@ class Session:
         self._studies = [source for source in sources if source != LISTING]
         self._known = {study: known[study] for study in self._studies if study in known}
         self._mailbox = Mailbox()
-        self._waiting = list(self._studies)  # studies whose present state was not told yet
+        self._catching_up: dict[str, asyncio.Task[CaughtUp]] = {}
+        self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """The messages as server-sent events, without end."""
+        """The messages as server-sent events, until the gateway ends."""
         feeds = {study_id: self._hub.study(study_id) for study_id in self._studies}
         joined = [self._hub.server, *feeds.values()]
         if self._listing:
@@ -56,72 +63,92 @@ class Session:
             feed.join(self._mailbox)
         try:
             yield RETRY
-            await pause(self._hub.server.known, AWAY_SECONDS)
-            yield self._event(self._hub.server.message())
-            while True:
+            if not await pause(self._hub.server.known, AWAY_SECONDS):
+                yield self._event(self._hub.server.message())
+            for feed in feeds.values():
+                self._catch_up(feed)
+            while not self._mailbox.closed:
                 self._recover(feeds)
-                while self._waiting:
-                    async for message in self._caught_up(feeds[self._waiting[0]]):
-                        yield self._event(message)
-                    self._waiting.pop(0)
-                async for part in self._following():
-                    if part is CLOSED:
-                        return
-                    yield part
+                for message in self._ready():
+                    yield self._event(message)
+                if not await self._news():
+                    yield PING
         finally:
+            for task in self._catching_up.values():
+                task.cancel()
             for feed in joined:
                 feed.leave(self._mailbox)
 
-    async def _following(self) -> AsyncIterator[bytes]:
-        """The messages that wait; a ping if none comes for a while."""
-        message = self._mailbox.take()
-        if message is None:
-            if not await self._mailbox.wait(PING_SECONDS):
-                yield PING
-            return
-        while message is not None:
-            if message.kind == CLOSING:
-                yield CLOSED
+    def _ready(self) -> Iterator[Message]:
+        """The messages that can be told now."""
+        for study_id, task in list(self._catching_up.items()):
+            if task.done():
+                del self._catching_up[study_id]
+                known, messages = task.result()
+                if known is None:
+                    self._known.pop(study_id, None)
+                else:
+                    self._known[study_id] = known
+                yield from messages
+        # News of a study come after what its reader has missed.
+        while (message := self._mailbox.take(self._catching_up)) is not None:
             if self._is_news(message):
-                yield self._event(message)
-            message = self._mailbox.take()
+                yield message
+
+    async def _news(self) -> bool:
+        """Waits until there may be something to tell; false if a ping is due before."""
+        waiting = asyncio.ensure_future(self._mailbox.news.wait())
+        try:
+            done, _ = await asyncio.wait(
+                [waiting, *self._catching_up.values()],
+                timeout=PING_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            waiting.cancel()
+        return bool(done)
 
     def _recover(self, feeds: Mapping[str, StudyFeed]) -> None:
         """Has lost messages told again."""
         for source in self._mailbox.behind():
             if source in feeds:
-                self._waiting.append(source)
+                self._catch_up(feeds[source])
             elif source == LISTING:
                 self._hub.listing.tell_all(self._mailbox)
+            elif source == SERVER:
+                self._mailbox.put(self._hub.server.message())
 
     def _is_news(self, message: Message) -> bool:
         if message.kind == "deleted":
             self._known.pop(message.source, None)
         return message.sequence is None or message.sequence > self._known.get(message.source, 0)
 
-    async def _caught_up(self, feed: StudyFeed) -> AsyncIterator[Message]:
+    def _catch_up(self, feed: StudyFeed) -> None:
+        before = self._catching_up.pop(feed.source, None)
+        if before is not None:
+            before.cancel()
+        self._catching_up[feed.source] = asyncio.create_task(self._caught_up(feed))
+
+    async def _caught_up(self, feed: StudyFeed) -> CaughtUp:
         """What the reader missed of a study, and its present state; waits for the server."""
+        known = self._known.get(feed.source)
         while True:
-            while not await pause(feed.begun, AWAY_SECONDS):
-                yield self._hub.server.message()
-            known = self._known.get(feed.source)
-            try:
-                study = await feed.study()
-                if known is not None and known < study.sequence:
-                    for message in await missed(self._upstream, study, known):
-                        yield message
-            except ServerUnavailable as error:
-                self._hub.server.lost(error.message)
-                yield self._hub.server.message()
-                await pause(self._hub.server.back, AWAY_SECONDS)
-                continue
-            except NotFound as error:
-                content = {"study": feed.source, "message": error.message}
-                yield Message("deleted", content, feed.source)
-                return
-            self._known[feed.source] = study.sequence
-            yield feed.snapshot(study)
-            return
+            await feed.begun.wait()
+            async with self._turn:
+                try:
+                    study = await feed.study()
+                    found = []
+                    if known is not None and known < study.sequence:
+                        found = await missed(self._upstream, study, known)
+                except ServerUnavailable as error:
+                    self._hub.server.lost(error.message)
+                except NotFound as error:
+                    return None, [_said("deleted", feed.source, error)]
+                except BlackboxError as error:
+                    return known, [_said("problem", feed.source, error)]
+                else:
+                    return study.sequence, [*found, feed.snapshot(study)]
+            await pause(self._hub.server.back, AWAY_SECONDS)
 
     def _event(self, message: Message) -> bytes:
         """The message as a server-sent event."""
@@ -129,7 +156,11 @@ class Session:
             self._known[message.source] = message.sequence
         known = ";".join(f"{study}={number}" for study, number in self._known.items())
         head = (f"id: {known}\n" if known else "") + f"event: {message.kind}\ndata: "
-        return head.encode() + encoded(message.content) + b"\n\n"
+        return head.encode() + message.data + b"\n\n"
+
+
+def _said(kind: str, study_id: str, error: BlackboxError) -> Message:
+    return Message.of(kind, {"study": study_id, "message": error.message}, study_id)
 
 
 def read_last_id(text: str) -> dict[str, int]:

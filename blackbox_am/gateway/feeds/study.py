@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -27,8 +27,10 @@ STATE_SECONDS = 1.0
 """Least seconds between two messages with the whole study."""
 ENDED_SECONDS = 5.0
 """Seconds between two looks at an ended study, which goes on when its budget is raised, and at one
-that does not exist.
+that cannot be read.
 """
+MISSING_SECONDS = 1.0
+"""Seconds between two looks at a study that does not exist (yet)."""
 AWAY_SECONDS = 2.0
 """Longest wait for a server that is away before the next attempt."""
 
@@ -46,7 +48,7 @@ class StudyFeed(Feed):
         on_idle: as of `Feed`.
 
     Attributes:
-        begun: set once `position` is known, or the study was not found.
+        begun: set once `position` is known, or the study was not found or cannot be read.
         position: number of the last event that readers were told.
     """
 
@@ -65,6 +67,7 @@ class StudyFeed(Feed):
         self._server = server
         self._groups = groups
         self._told: int | None = None
+        self._problem = ""
         self._poked = asyncio.Event()
         self._told_at = 0.0
         self._targets = 1
@@ -78,15 +81,15 @@ class StudyFeed(Feed):
             except NotFound as error:
                 self._tell_deleted(error.message)
                 self.begun.set()
-                await pause(self._poked, ENDED_SECONDS)
+                await pause(self._poked, MISSING_SECONDS)
                 self._poked.clear()
             except ServerUnavailable as error:
                 self._server.lost(error.message)
                 await pause(self._server.back, AWAY_SECONDS)
             except BlackboxError as error:
-                content = {"study": self.source, "message": error.message}
-                self.send(Message("problem", content, self.source))
-                await asyncio.sleep(AWAY_SECONDS)
+                self._tell_problem(error.message)
+                await pause(self._poked, ENDED_SECONDS)
+                self._poked.clear()
 
     def poke(self) -> None:
         """Looks at an ended study at once: it was changed."""
@@ -106,7 +109,7 @@ class StudyFeed(Feed):
 
     def snapshot(self, study: study_pb2.Study) -> Message:
         """The message that tells the whole study."""
-        return Message("study", studies.study(study, self._groups()), self.source)
+        return Message.of("study", studies.study(study, self._groups()), self.source)
 
     async def _watch(self) -> None:
         """Tells the events after `position` until the study ends."""
@@ -116,6 +119,9 @@ class StudyFeed(Feed):
             self._tell_deleted("the study was deleted, and another of the same id was created")
         if self.position is None:
             self.position = study.sequence
+            if self._problem:  # readers may know an earlier event than this one
+                self.send_again()
+        self._problem = ""
         self.begun.set()
         self._tell_state(study)
         interval = max(EVENT_SECONDS, self._targets / TARGETS_A_SECOND)
@@ -124,9 +130,11 @@ class StudyFeed(Feed):
             after_sequence=self.position,
             min_interval=duration_to_proto(interval, "min_interval"),
         )
-        answers = self._upstream.stream(self._upstream.studies.WatchStudy, request)
-        async with aclosing(answers) as stream:  # type: ignore[type-var]
-            async for answer in _with_pauses(stream, STATE_SECONDS):
+        stream = self._upstream.stream(self._upstream.studies.WatchStudy, request)
+        paced = _with_pauses(stream, STATE_SECONDS)
+        # `paced` is closed first: it ends the reading of `stream`, which can be closed only then.
+        async with aclosing(stream), aclosing(paced) as answers:
+            async for answer in answers:
                 if answer is not None:
                     self._tell(answer.event)
                 await self._tell_news(ended=False)
@@ -145,14 +153,24 @@ class StudyFeed(Feed):
         self.position = event.sequence
         found = events.live(self.source, event)
         if found is not None:
-            self.send(Message(*found, self.source, event.sequence))
+            self.send(Message.of(*found, self.source, event.sequence))
         if event.WhichOneof("event") in ("state_changed", "budget_changed", "best_rechecked"):
             self._told_at = 0.0  # the whole study is told at once
 
     def _tell_deleted(self, why: str) -> None:
         if self.position is not None:
             self.position = self._told = None
-            self.send(Message("deleted", {"study": self.source, "message": why}, self.source))
+            self.send(Message.of("deleted", self._content(why), self.source))
+
+    def _tell_problem(self, why: str) -> None:
+        """Tells once why the study cannot be read; before `begun`, each reader asks for itself."""
+        if self.begun.is_set() and why != self._problem:
+            self.send(Message.of("problem", self._content(why), self.source))
+        self._problem = why
+        self.begun.set()
+
+    def _content(self, why: str) -> dict[str, Any]:
+        return {"study": self.source, "message": why}
 
     async def _tell_news(self, *, ended: bool) -> None:
         """Tells the whole study if events came since it was told, and some time has passed."""
@@ -165,7 +183,7 @@ class StudyFeed(Feed):
         self.send(self.snapshot(study))
 
 
-async def _with_pauses(stream: AsyncIterator[Any], seconds: float) -> AsyncIterator[Any]:
+async def _with_pauses(stream: AsyncIterator[Any], seconds: float) -> AsyncGenerator[Any]:
     """The items of a stream, and None each time that nothing comes for `seconds`."""
     following = asyncio.ensure_future(anext(stream, _END))
     try:

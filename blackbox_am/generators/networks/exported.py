@@ -6,10 +6,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
+from blackbox_am.core.program_files import read_exported
 from blackbox_am.errors import Unsupported
 from blackbox_am.generators.networks._files import FromFile
 
@@ -19,8 +21,8 @@ class Exported(FromFile):
     """A generator that `torch.export.save` wrote, from latents (N, *latent_shape) to stimuli.
 
     Export it in eval mode with a dynamic first axis (``dynamic_shapes``), or set `rows` to
-    the number of rows it was exported with. Gradients pass if the graph is differentiable. Parts of
-    the format are pickled: load only files whose author you trust.
+    the number of rows it was exported with. Gradients pass if the graph is differentiable. A file
+    with objects that only pickle could read is refused, because pickle can run code.
     """
 
     kind: ClassVar[str] = "exported"
@@ -30,11 +32,8 @@ class Exported(FromFile):
         return self.carries_gradients()
 
     def read(self) -> Any:
-        try:
-            with _quiet():
-                program = torch.export.load(self.path)
-        except Exception as error:  # PyTorch's readers raise many kinds of errors
-            raise self.unreadable("what torch.export.save writes", error) from error
+        with _quiet():
+            program = read_exported(Path(self.path), self.source_field)
         return _Program(program)
 
     def compute(self, computation: Any, latents: torch.Tensor) -> Any:

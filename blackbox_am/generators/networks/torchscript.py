@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
+from blackbox_am.core.program_files import read_script
 from blackbox_am.generators.networks._files import FromFile
 
 
@@ -27,13 +28,7 @@ class TorchScript(FromFile):
         return self.carries_gradients()
 
     def read(self) -> Any:
-        try:
-            # The advice to export to another format does not help a user who has only the file.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
-                module: Any = torch.jit.load(self.path, map_location="cpu")  # type: ignore[no-untyped-call]
-        except Exception as error:  # PyTorch's readers raise many kinds of errors
-            raise self.unreadable("TorchScript, as torch.jit.save writes it", error) from error
+        module = read_script(Path(self.path), "cpu", self.source_field)
         for parameter in module.parameters():
             parameter.requires_grad_(False)
         return module.eval()

@@ -28,11 +28,12 @@ from torch import nn
 from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
 
+from blackbox_am.core import program_files
 from blackbox_am.core.digests import structure
 from blackbox_am.core.importing import imported
 from blackbox_am.core.weights import load
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, did_you_mean
-from blackbox_am.oracles.torch import _program_files, _transformers
+from blackbox_am.oracles.torch import _transformers
 from blackbox_am.oracles.torch._exported import Exported
 from blackbox_am.oracles.torch._lending import private_copy, unwrapped
 from blackbox_am.oracles.torch._torchscript import Scripted
@@ -152,7 +153,9 @@ class Given(Source):
         del loaded
         if self.options.weights:
             return {"model": structure(self._made), "weights": Path(self.options.weights)}
-        return {"model": self.model}
+        program = isinstance(self.model, (ExportedProgram, torch.jit.ScriptModule))
+        # A wrapper of `torch.compile` or `DataParallel` does not make another model.
+        return {"model": self.model if program else self._made}
 
     def load(self, device: str) -> Loaded:  # noqa: ARG002
         if not self.options.weights:
@@ -326,7 +329,7 @@ class TorchScript(Source):
         return {"model": Path(self.model)}
 
     def load(self, device: str) -> Loaded:
-        return Loaded(Scripted(_program_files.read_script(Path(self.model), device)))
+        return Loaded(Scripted(program_files.read_script(Path(self.model), device)))
 
 
 class ExportedFile(Source):
@@ -344,7 +347,7 @@ class ExportedFile(Source):
 
     @cached_property
     def _program(self) -> ExportedProgram:
-        return _program_files.read_exported(Path(self.model))
+        return program_files.read_exported(Path(self.model))
 
 
 _BY_PREFIX: dict[str, type[Source]] = {

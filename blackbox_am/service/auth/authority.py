@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from blackbox_am.core.store import Store
-from blackbox_am.errors import BlackboxError, Denied
+from blackbox_am.errors import BlackboxError, Denied, Forbidden, QuotaExceeded, Unauthenticated
+from blackbox_am.rpc.status import reason_of
 from blackbox_am.service.auth.audit import AuditLog
-from blackbox_am.service.auth.ownership import check_request, mark_request
+from blackbox_am.service.auth.ownership import check_request, mark_request, missing
 from blackbox_am.service.auth.permissions import CHANGES, check_role
 from blackbox_am.service.auth.principals import Principal, acting_as, only_of
 from blackbox_am.service.auth.quotas import Quota, Quotas
 from blackbox_am.service.auth.tokens import Authenticator
 
+_REFUSALS = {reason_of(kind) for kind in (Denied, Unauthenticated, Forbidden, QuotaExceeded)}
 _RESOURCES = ("name", "study_id", "group_id")
 
 
@@ -83,15 +85,23 @@ class Authority:
                     check_request(self.claims, request)
 
     def owner(self, resource: str) -> str:
-        """The owner of a study or group that the caller sees; empty on a server without tokens."""
-        only = only_of()
-        if only is not None:
-            return only  # a caller that does not see all sees only its own
-        return self.claims.owner(resource) if self.tokens.required() else ""
+        """The owner of a study or group; empty if nobody owns it, and on a server without tokens.
 
-    def logs(self, method: str, error: BlackboxError | None = None) -> bool:
-        """Whether a call is written to the audit log: changes, and refused calls."""
-        return self._audit is not None and (method in CHANGES or isinstance(error, Denied))
+        Raises:
+            NotFound: if it belongs to another caller by now.
+        """
+        if not self.tokens.required():
+            return ""
+        owner, only = self.claims.owner(resource), only_of()
+        if only not in (None, owner):
+            raise missing(resource)
+        return owner
+
+    def logs(self, method: str, reason: str = "") -> bool:
+        """Whether a call is written to the audit log: changes, and calls that are refused for
+        `reason`.
+        """
+        return self._audit is not None and (method in CHANGES or reason in _REFUSALS)
 
     def log(
         self, principal: Principal | None, peer: str, method: str, resource: str, outcome: str

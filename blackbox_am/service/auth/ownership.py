@@ -7,18 +7,17 @@ operators only.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from blackbox_am.core.principals import Claims
-from blackbox_am.errors import BlackboxError, NotFound, StudyExists
+from blackbox_am.errors import NotFound, StudyExists
 from blackbox_am.rpc import names
 from blackbox_am.service.auth.principals import caller
 from blackbox_am.v1 import group_service_pb2, study_pb2, study_service_pb2
 
 ARTIFACTS = "artifacts/"
 LONGEST_CLIENT_ID = 128
+_ONE = {"studies": "study", "groups": "group"}
 
 
 def check_request(claims: Claims, request: Any) -> None:
@@ -73,44 +72,34 @@ def check_existing(claims: Claims, resource: str, field: str) -> None:
         raise _taken(resource, field)
 
 
-@contextmanager
-def claiming(claims: Claims, resource: str, field: str) -> Iterator[None]:
-    """Claims a new study or group for the caller before its creation inside the context. The claim
-    ends if the creation fails.
+def check_visible(claims: Claims, name: str) -> None:
+    """Checks that what exists with a name is there for the caller.
 
     Raises:
-        StudyExists: if another caller has it.
+        NotFound: if it is not, as the store says of what does not exist.
     """
-    principal = caller()
-    if principal is None:
-        yield
-        return
-    if claims.take(resource, principal.name) != principal.name:
-        raise _taken(resource, field)
-    try:
-        yield
-    except BlackboxError:
-        claims.release(resource, principal.name)
-        raise
+    if not visible(claims, name):
+        raise missing(name)
+
+
+def missing(name: str) -> NotFound:
+    """The error of the store for a study, a group or an artifact that does not exist."""
+    kind, _, found = name.partition("/")
+    if kind == "artifacts":
+        return NotFound(
+            f"the store has no artifact {found[:80]!r}; write the artifact first", field="digest"
+        )
+    return NotFound(f"there is no {_ONE[kind]} {found!r} in this store; list the {kind} first")
 
 
 def _check_name(claims: Claims, name: str) -> None:
-    """The errors are those of the store for what does not exist."""
     if name.startswith(names.STUDIES):
-        found = names.study_id(name)
-        missing = NotFound(f"there is no study {found!r} in this store; list the studies first")
+        names.study_id(name)
     elif name.startswith(names.GROUPS):
-        found = names.group_id(name)
-        missing = NotFound(f"there is no group {found!r} in this store; list the groups first")
-    elif name.startswith(ARTIFACTS):
-        digest = name.removeprefix(ARTIFACTS)[:80]
-        missing = NotFound(
-            f"the store has no artifact {digest!r}; write the artifact first", field="digest"
-        )
-    else:
+        names.group_id(name)
+    elif not name.startswith(ARTIFACTS):
         return  # the servicer says what a name looks like
-    if not visible(claims, name):
-        raise missing
+    check_visible(claims, name)
 
 
 def _check_spec(claims: Claims, spec: study_pb2.StudySpec, path: str) -> None:
@@ -129,5 +118,6 @@ def _check_spec(claims: Claims, spec: study_pb2.StudySpec, path: str) -> None:
 
 def _taken(resource: str, field: str) -> StudyExists:
     kind, _, name = resource.partition("/")
-    one = "group" if kind == "groups" else "study"
-    return StudyExists(f"the id {name!r} is taken by another {one}; choose another id", field=field)
+    return StudyExists(
+        f"the id {name!r} is taken by another {_ONE[kind]}; choose another id", field=field
+    )

@@ -11,7 +11,8 @@ OPEN = ("/grpc.health.v1.Health/",)
 
 _READS = {
     "StudyService": (
-        "GetStudy ListStudies WatchStudy ListGenerations GetBest GetCurves ListEvents ReadArtifact"
+        "GetStudy ListStudies WatchStudy ListGenerations GetBest GetCurves ListEvents ReadHistory "
+        "ReadArtifact"
     ),
     "GroupService": "GetGroup ListGroups WatchGroup",
     "OracleService": "DescribeOracle",

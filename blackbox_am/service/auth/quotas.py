@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from blackbox_am.core.accounts import Account, Order
 from blackbox_am.core.principals import Claims
 from blackbox_am.errors import QuotaExceeded
 from blackbox_am.service.auth.principals import caller
@@ -27,8 +28,9 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         studies: number of studies that exist at a time.
-        queries: rows of the server's oracles, over all time: the whole budget of each study that
-            is created or extended, and each observed row.
+        queries: rows of the server's oracles, over all time, also of the time before the quota:
+            the whole budget of each study that is created or extended, and each row that an oracle
+            is asked to observe, whether or not the oracle then fails.
         rows_in_flight: rows that are observed, drawn or rendered at a time.
         stored_bytes: bytes of the written artifacts.
         requests_per_second: calls a second, on average; twice as many may come at once.
@@ -44,7 +46,8 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Quotas:
     """Counts what principals use. Safe to use from any thread.
 
-    Requests and rows in flight are counted by each server for itself, the rest in the store.
+    Requests and rows in flight are counted by each server for itself; the rest in the store, in the
+    transaction that uses what is counted.
 
     Args:
         limits: quotas by principal; `default` for all others.
@@ -116,6 +119,8 @@ class Quotas:
     def order(self, rows: int, owner: str | None = None) -> None:
         """Counts rows of oracles, now or in a search; the counted rows stay counted.
 
+        They are counted also while there is no quota, so that a later one knows them.
+
         Args:
             rows: how many.
             owner: the principal for whom they are counted; the caller if None.
@@ -123,55 +128,54 @@ class Quotas:
         Raises:
             QuotaExceeded: if they are more than what is left.
         """
-        name, quota = self._mine(owner)
-        if quota.queries is None or not rows:
-            return
-        total = self._claims.count_rows(name, rows)
-        if total > quota.queries:
-            total = self._claims.count_rows(name, -rows)
-            raise _no_queries(name, rows, total, quota.queries)
+        account = self.account(owner)
+        if account is not None and rows:
+            self._claims.order(account, rows)
 
-    def give_back(self, rows: int, owner: str | None = None) -> None:
-        """Undoes `order`, for a study that was not created or extended."""
-        name, quota = self._mine(owner)
-        if quota.queries is not None and rows:
-            self._claims.count_rows(name, -rows)
+    @contextmanager
+    def ordering(self, rows: int, owner: str) -> Iterator[None]:
+        """Counts rows as `order`, unless the context fails."""
+        self.order(rows, owner)
+        try:
+            yield
+        except BaseException:
+            if owner and rows:
+                self._claims.give_back(owner, rows)
+            raise
+
+    def new_study(self, rows: int) -> Order | None:
+        """What a new study takes from the caller's account, for the store; None without tokens."""
+        account = self.account()
+        return None if account is None else Order(account, rows)
 
     def check_room(self, studies: int, rows: int, owner: str | None = None) -> None:
-        """Checks that a principal may have more studies, with these rows of oracles.
+        """Checks that a principal may have more studies, with these rows of oracles. Nothing is
+        counted: this only refuses early what the store would refuse in the middle.
 
         Raises:
             QuotaExceeded: if it may not.
         """
+        account = self.account(owner)
+        if account is not None:
+            account.check_studies(self._claims.count(account.principal, "studies"), studies)
+            account.check_queries(self._claims.ordered(account.principal), rows)
+
+    def check_artifact(self, size: int) -> None:
+        """Checks that the caller may write an artifact; as early as `check_room`.
+
+        Raises:
+            QuotaExceeded: if it may not.
+        """
+        account = self.account()
+        if account is not None and account.stored_bytes is not None:
+            account.check_bytes(self._claims.stored_bytes(account.principal), size)
+
+    def account(self, owner: str | None = None) -> Account | None:
+        """The account of a principal, or of the caller if `owner` is None; None without tokens."""
         name, quota = self._mine(owner)
-        if quota.studies is not None and studies:
-            has = len(self._claims.owned(name, "studies"))
-            if has + studies > quota.studies:
-                raise QuotaExceeded(
-                    f"{name!r} has {has} of {quota.studies} studies, and this needs {studies} "
-                    "more; delete some first, or ask an operator for a larger quota"
-                )
-        if quota.queries is not None and rows:
-            total = self._claims.count_rows(name, 0)
-            if total + rows > quota.queries:
-                raise _no_queries(name, rows, total, quota.queries)
-
-    def artifact(self, size: int) -> None:
-        """Checks that an artifact of `size` bytes may be written.
-
-        Raises:
-            QuotaExceeded: if it may not.
-        """
-        name, quota = self._mine()
-        if quota.stored_bytes is None:
-            return
-        stored = self._claims.stored_bytes(name)
-        if stored + size > quota.stored_bytes:
-            raise QuotaExceeded(
-                f"{name!r} has stored {stored} of {quota.stored_bytes} bytes, and this has {size}; "
-                "delete studies whose artifacts are not needed, or ask an operator for a larger "
-                "quota"
-            )
+        if not name:
+            return None
+        return Account(name, quota.studies, quota.queries, quota.stored_bytes)
 
     def _mine(self, owner: str | None = None) -> tuple[str, Quota]:
         principal = caller()
@@ -194,10 +198,3 @@ class Quotas:
 
 
 _UNLIMITED = Quota()
-
-
-def _no_queries(name: str, rows: int, used: int, most: int) -> QuotaExceeded:
-    return QuotaExceeded(
-        f"{name!r} has {max(most - used, 0)} of {most} queries left, and this needs {rows}; ask "
-        "for fewer, or ask an operator for a larger quota"
-    )

@@ -46,6 +46,12 @@ type StudyServiceClient interface {
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
 	// The best of each target that has one, by target.
 	GetBest(ctx context.Context, in *GetBestRequest, opts ...grpc.CallOption) (*GetBestResponse, error)
+	// Everything that was shown and measured, in the order of generation, target and row: candidates,
+	// their quantities and scores, and, where asked for, their latents and stimuli. The first message
+	// has the header. Latents that the journal did not keep are proposed again and compared with
+	// checksums; where that is impossible the call fails with FAILED_PRECONDITION or UNIMPLEMENTED,
+	// after the rows before.
+	ReadHistory(ctx context.Context, in *ReadHistoryRequest, opts ...grpc.CallOption) (StudyService_ReadHistoryClient, error)
 	// Stores bytes, such as inputs that a study brings. The same bytes have the same digest.
 	WriteArtifact(ctx context.Context, opts ...grpc.CallOption) (StudyService_WriteArtifactClient, error)
 	ReadArtifact(ctx context.Context, in *ReadArtifactRequest, opts ...grpc.CallOption) (StudyService_ReadArtifactClient, error)
@@ -226,8 +232,40 @@ func (c *studyServiceClient) GetBest(ctx context.Context, in *GetBestRequest, op
 	return out, nil
 }
 
+func (c *studyServiceClient) ReadHistory(ctx context.Context, in *ReadHistoryRequest, opts ...grpc.CallOption) (StudyService_ReadHistoryClient, error) {
+	stream, err := c.cc.NewStream(ctx, &_StudyService_serviceDesc.Streams[1], "/blackbox_am.v1.StudyService/ReadHistory", opts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &studyServiceReadHistoryClient{stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+type StudyService_ReadHistoryClient interface {
+	Recv() (*ReadHistoryResponse, error)
+	grpc.ClientStream
+}
+
+type studyServiceReadHistoryClient struct {
+	grpc.ClientStream
+}
+
+func (x *studyServiceReadHistoryClient) Recv() (*ReadHistoryResponse, error) {
+	m := new(ReadHistoryResponse)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 func (c *studyServiceClient) WriteArtifact(ctx context.Context, opts ...grpc.CallOption) (StudyService_WriteArtifactClient, error) {
-	stream, err := c.cc.NewStream(ctx, &_StudyService_serviceDesc.Streams[1], "/blackbox_am.v1.StudyService/WriteArtifact", opts...)
+	stream, err := c.cc.NewStream(ctx, &_StudyService_serviceDesc.Streams[2], "/blackbox_am.v1.StudyService/WriteArtifact", opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +299,7 @@ func (x *studyServiceWriteArtifactClient) CloseAndRecv() (*WriteArtifactResponse
 }
 
 func (c *studyServiceClient) ReadArtifact(ctx context.Context, in *ReadArtifactRequest, opts ...grpc.CallOption) (StudyService_ReadArtifactClient, error) {
-	stream, err := c.cc.NewStream(ctx, &_StudyService_serviceDesc.Streams[2], "/blackbox_am.v1.StudyService/ReadArtifact", opts...)
+	stream, err := c.cc.NewStream(ctx, &_StudyService_serviceDesc.Streams[3], "/blackbox_am.v1.StudyService/ReadArtifact", opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -325,6 +363,12 @@ type StudyServiceServer interface {
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
 	// The best of each target that has one, by target.
 	GetBest(context.Context, *GetBestRequest) (*GetBestResponse, error)
+	// Everything that was shown and measured, in the order of generation, target and row: candidates,
+	// their quantities and scores, and, where asked for, their latents and stimuli. The first message
+	// has the header. Latents that the journal did not keep are proposed again and compared with
+	// checksums; where that is impossible the call fails with FAILED_PRECONDITION or UNIMPLEMENTED,
+	// after the rows before.
+	ReadHistory(*ReadHistoryRequest, StudyService_ReadHistoryServer) error
 	// Stores bytes, such as inputs that a study brings. The same bytes have the same digest.
 	WriteArtifact(StudyService_WriteArtifactServer) error
 	ReadArtifact(*ReadArtifactRequest, StudyService_ReadArtifactServer) error
@@ -382,6 +426,9 @@ func (UnimplementedStudyServiceServer) ListEvents(context.Context, *ListEventsRe
 }
 func (UnimplementedStudyServiceServer) GetBest(context.Context, *GetBestRequest) (*GetBestResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method GetBest not implemented")
+}
+func (UnimplementedStudyServiceServer) ReadHistory(*ReadHistoryRequest, StudyService_ReadHistoryServer) error {
+	return status.Errorf(codes.Unimplemented, "method ReadHistory not implemented")
 }
 func (UnimplementedStudyServiceServer) WriteArtifact(StudyService_WriteArtifactServer) error {
 	return status.Errorf(codes.Unimplemented, "method WriteArtifact not implemented")
@@ -693,6 +740,27 @@ func _StudyService_GetBest_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StudyService_ReadHistory_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ReadHistoryRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(StudyServiceServer).ReadHistory(m, &studyServiceReadHistoryServer{stream})
+}
+
+type StudyService_ReadHistoryServer interface {
+	Send(*ReadHistoryResponse) error
+	grpc.ServerStream
+}
+
+type studyServiceReadHistoryServer struct {
+	grpc.ServerStream
+}
+
+func (x *studyServiceReadHistoryServer) Send(m *ReadHistoryResponse) error {
+	return x.ServerStream.SendMsg(m)
+}
+
 func _StudyService_WriteArtifact_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(StudyServiceServer).WriteArtifact(&studyServiceWriteArtifactServer{stream})
 }
@@ -809,6 +877,11 @@ var _StudyService_serviceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "WatchStudy",
 			Handler:       _StudyService_WatchStudy_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ReadHistory",
+			Handler:       _StudyService_ReadHistory_Handler,
 			ServerStreams: true,
 		},
 		{

@@ -10,7 +10,7 @@ use blackbox_am::{AskOptions, Candidates, Connect, Kind, Spec, Values};
 const TINY: &str = "[server]\nshipped = false\ndevice = \"cpu\"\n\
                     [generators.tiny]\nkind = \"pixels\"\nshape = [3, 4, 4]\n";
 
-/// A server, which dies with this value.
+/// A server process. It is killed when this value is dropped.
 struct Server {
     folder: PathBuf,
     address: String,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from blackbox_am.errors import InvalidSpec
 from clients.conformance.drivers import encoding
 from clients.conformance.matching import difference, mismatch
 
@@ -39,6 +40,8 @@ def test_what_is_expected(expected, found):
         ([1, 2], [1], "expected [1, 2], got [1]"),
         ([{"b": [1]}], [{"b": [2]}], "ok.0.b.0: expected 1, got 2"),
         ({"$length": 2}, [1], "expected length 2, got [1]"),
+        ({"$length": 2}, None, "expected length 2, got None"),
+        ({"$from": 2}, [3], "expected from 2, got [3]"),
         ({"$at_least": 2}, None, "expected at_least 2, got None"),
         ({"$gapless": True}, [{"sequence": 4}, {"sequence": 6}], "gapless"),
         ({"a": {"b": 1}}, {"a": 3}, "ok.a: expected a table, got 3"),
@@ -46,6 +49,11 @@ def test_what_is_expected(expected, found):
 )
 def test_what_is_not(expected, found, says):
     assert says in mismatch(expected, found)
+
+
+def test_an_unknown_test():
+    with pytest.raises(InvalidSpec, match=r"\$lenght is no test; did you mean '\$length'"):
+        mismatch({"$lenght": 2}, [1, 2])
 
 
 def test_answers_of_two_clients():

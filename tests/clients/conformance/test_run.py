@@ -2,6 +2,7 @@
 
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from clients.conformance import case as case_module
 from clients.conformance.case import Case, Step, cases
 from clients.conformance.driver import Driver, DriverLost
 from clients.conformance.run import ROOT, conformance, main
-from clients.conformance.runner import python_driver
+from clients.conformance.runner import Failed, Runner, python_driver
 
 REQUIRED = {
     "server_info",
@@ -122,6 +123,50 @@ def test_a_result_that_differs_from_python_is_named(wrong, capsys):
 def test_a_driver_that_is_lost(wrong, answer, says):
     with Driver(*wrong(answer)) as driver, pytest.raises(DriverLost, match=says):
         driver.collect(driver.send("hello", {}), 1)
+
+
+def test_a_lost_driver_ends_with_its_children(wrong, tmp_path):
+    started = "import subprocess; child = subprocess.Popen(['sleep', '60'], stdout=2)\n"
+    started += "print(child.pid, file=sys.stderr)"
+    with Driver(*wrong(f"{started}; sys.stderr.flush(); sys.exit()")) as driver:
+        with pytest.raises(DriverLost, match="ended with code 0"):
+            driver.collect(driver.send("hello", {}), 10)
+        child = int(driver.tail())
+    stat = Path(f"/proc/{child}/stat")
+    assert not stat.exists() or ") Z " in stat.read_text()
+
+
+def test_a_driver_that_does_not_read(wrong, monkeypatch):
+    monkeypatch.setattr("clients.conformance.driver.SEND_SECONDS", 0.3)
+    with Driver(*wrong("import time; time.sleep(60)")) as driver:
+        driver.send("hello", {})
+        with pytest.raises(DriverLost, match=r"did not read its input for 0\.3 s"):
+            driver.send("hello", {"text": "x" * 1_000_000})
+
+
+def test_a_failing_case_shows_the_drivers_errors(wrong, capsys):
+    answer = 'print("I am no python", file=sys.stderr)\n'
+    answer += 'print(json.dumps({"id": request["id"], "ok": {"language": "klingon"}}))'
+    step = Step("hello", expect={"language": "python"})
+    assert conformance("other", *wrong(answer), [Case("says", "x.", (step,), server="")])
+    shown = capsys.readouterr().out
+    assert "standard error of the driver ends with:" in shown
+    assert "  I am no python" in shown
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("$hallo", r"\$hallo has no value; did you mean 'hello'?"),
+        ("$hello.tongue", r"the answer \$hello has no \$hello.tongue"),
+        ("$hello.verbs.x", r"the answer \$hello has no"),
+    ],
+)
+def test_a_case_with_an_unknown_value(wrong, word, says):
+    answer = 'print(json.dumps({"id": request["id"], "ok": {"verbs": []}}))'
+    steps = (Step("hello", save="hello"), Step("hello", expect={"nothing": word}))
+    with Driver(*wrong(answer)) as driver, pytest.raises(Failed, match=says):
+        Runner(None, {"driver": driver}, Case("says", "x.", steps, server="")).run()
 
 
 def test_an_error_instead_of_an_answer(capsys):

@@ -1,0 +1,101 @@
+"""What a study has shown, as a stream of rows by generation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from functools import partial
+
+import numpy as np
+
+from blackbox_am.core import candidate_ids
+from blackbox_am.core.shown import ShownRows
+from blackbox_am.errors import InvalidInput
+from blackbox_am.rpc import names, tensors
+from blackbox_am.service.backend import Backend, Pool
+from blackbox_am.service.fields import check_targets
+from blackbox_am.service.stimuli import as_dtype, check_stimulus_dtype
+from blackbox_am.studies.shown import Models, shown
+from blackbox_am.studies.stored import events_of
+from blackbox_am.studies.targets import targets_of
+from blackbox_am.v1 import study_service_pb2 as pb
+
+PART_BYTES = 2**20
+"""Largest size of the arrays of one message, unless one row is larger."""
+
+
+async def history(
+    backend: Backend, request: pb.ReadHistoryRequest
+) -> AsyncGenerator[pb.ReadHistoryResponse, None]:
+    """The header, then the rows of each generation.
+
+    Raises:
+        NotFound: if the study does not exist.
+        InvalidInput: for targets that it does not have.
+        Unsupported, ModelChanged: if latents or stimuli cannot be given exactly.
+    """
+    dtype = check_stimulus_dtype(request.stimulus_dtype)
+    header, blocks = await backend.in_thread(partial(_prepared, backend, request))
+    yield pb.ReadHistoryResponse(header=header)
+    while True:
+        # Proposing latents again and rendering can take long.
+        block = await backend.in_thread(lambda: next(blocks, None), Pool.MODELS)
+        if block is None:
+            return
+        for part in _parts(block):
+            yield pb.ReadHistoryResponse(rows=_message(part, dtype))
+
+
+def _prepared(
+    backend: Backend, request: pb.ReadHistoryRequest
+) -> tuple[pb.HistoryHeader, Iterator[ShownRows]]:
+    study_id = names.study_id(request.name)
+    spec = backend.registry.published(study_id).created.spec
+    check_targets(request.targets, len(spec.targets))
+    if request.with_stimuli and spec.generator is None:
+        raise InvalidInput(
+            "the study searches a bare space and has no generator: its latents are the stimuli; "
+            "ask without with_stimuli",
+            field="with_stimuli",
+        )
+    quantities = [map(str, target.layout.quantities) for target in targets_of(spec)]
+    header = pb.HistoryHeader(targets=[pb.HistoryTarget(quantities=q) for q in quantities])
+    needed = request.with_latents or request.with_stimuli
+    models = Models(
+        generator=backend.generator_of(spec) if request.with_stimuli else None,
+        equip=backend.equip,
+        device=backend.device,
+    )
+    blocks = shown(
+        study_id,
+        events_of(backend.store, study_id),
+        models,
+        latents=needed and request.with_latents,
+        stimuli=request.with_stimuli,
+        targets=tuple(request.targets),
+    )
+    return header, blocks
+
+
+def _parts(block: ShownRows) -> Iterator[ShownRows]:
+    """Parts of a generation of at most `PART_BYTES`."""
+    arrays = (block.scores, block.values, block.latents, block.stimuli)
+    size = sum(array.nbytes for array in arrays if array is not None)
+    step = max(1, PART_BYTES * len(block) // max(size, 1))
+    for start in range(0, len(block), step):
+        yield block.part(slice(start, start + step))
+
+
+def _message(rows: ShownRows, dtype: str) -> pb.HistoryRows:
+    message = pb.HistoryRows(
+        generation=rows.generation,
+        candidate_ids=candidate_ids.pack(rows.generation, rows.targets, rows.rows).tolist(),
+        scores=tensors.to_proto(rows.scores),
+        values=tensors.to_proto(rows.values),
+        recheck=rows.recheck,
+    )
+    if rows.latents is not None:
+        message.latents.CopyFrom(tensors.to_proto(rows.latents))
+    if rows.stimuli is not None:
+        stimuli = as_dtype(np.asarray(rows.stimuli), dtype)
+        message.stimuli.CopyFrom(tensors.to_proto(stimuli))
+    return message
