@@ -78,3 +78,15 @@ def test_a_lazy_module_without_values_is_refused() -> None:
         TorchModule(model, (6, 5), device="cpu").describe()
     model(torch.ones(1, 6, 5))
     assert TorchModule(model, (6, 5), device="cpu").describe().layers
+
+
+def test_a_module_with_several_names_is_listed_under_each() -> None:
+    model = nn.Module()
+    model.first = nn.Linear(6, 2)
+    model.layers = nn.ModuleList([model.first])
+    model.forward = lambda x: model.first(x.mean(2))  # type: ignore[method-assign]
+    info = TorchModule(model, (6, 5), device="cpu").describe()
+    assert [layer.name for layer in info.layers] == ["first", "output"]
+    assert {one.name: one.reason for one in info.unaddressable} == {
+        "layers.0": "it is the module 'first' under another name; read 'first'"
+    }
