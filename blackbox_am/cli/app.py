@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from blackbox_am.bench.cli import app as bench
-from blackbox_am.cli import attack, catalog, generators, study, token
+from blackbox_am.cli import attack, catalog, generators, runs, study, token
 from blackbox_am.cli.compare import compare
 from blackbox_am.cli.console import plain
 from blackbox_am.cli.dashboard import dashboard
@@ -69,6 +69,7 @@ app.command()(demo)
 app.command("demo-client", hidden=True)(client_half)
 app.add_typer(attack.app, name="attack")
 app.add_typer(study.app, name="study")
+app.add_typer(runs.app, name="runs")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(generators.app, name="generators")
 app.add_typer(token.app, name="token")

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from blackbox_am.cli import options
 from blackbox_am.cli.connecting import connect, secured
-from blackbox_am.cli.console import complain, out, plain
+from blackbox_am.cli.console import complain, out, plain, print_json
 from blackbox_am.cli.options import catalogue_of
 from blackbox_am.core.capability import in_words
 from blackbox_am.core.listings import (
@@ -224,7 +223,7 @@ def units(
 
 def _show_layers(info: OracleInfo, *, as_json: bool) -> None:
     if as_json:
-        plain(json.dumps(msgspec.to_builtins(info.layers)))
+        print_json(info.layers)
         return
     table = _table("layer", "kind", "units", "shape", "")
     for row in info.layers:
@@ -241,7 +240,7 @@ def _show_layers(info: OracleInfo, *, as_json: bool) -> None:
 def _show_units(layer: LayerInfo, *, as_json: bool) -> None:
     addresses = [str(Unit(layer.name, index)) for index in range(layer.units)]
     if as_json:
-        plain(json.dumps(addresses))
+        print_json(addresses)
         return
     labels = layer.labels or ("",) * layer.units
     for address, label in zip(addresses, labels, strict=True):
@@ -361,4 +360,4 @@ def _refuse_broken(found: Sequence[GeneratorListing | OracleListing], strict: bo
 
 
 def _print_json(found: Sequence[Any]) -> None:
-    plain(json.dumps(msgspec.to_builtins(found)))
+    print_json(found)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+import msgspec
 from rich.console import Console, ConsoleDimensions
 
 PIPED = 1000
@@ -29,6 +31,11 @@ err = Console(stderr=True)
 def plain(text: str) -> None:
     """Print a line on stdout for other programs, without colours and without wrapping."""
     out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a value on stdout as one line of JSON; nan and infinity are null."""
+    plain(msgspec.json.encode(value).decode())
 
 
 def complain(message: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from blackbox_am.cli.progress import recheck_text
+from blackbox_am.cli.progress import recheck_text, score_text, state_text, wanted
 from blackbox_am.core.natural import in_words
 from blackbox_am.core.penalties import without_penalties
 from blackbox_am.core.types import Best, LayerInfo, StudyProgress
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import BlackboxError, InvalidInput
+from blackbox_am.results import Result
 
 
 def unit_title(title: str, layers: Sequence[LayerInfo]) -> str:
@@ -32,12 +32,6 @@ def unit_title(title: str, layers: Sequence[LayerInfo]) -> str:
         if layer.name == unit.layer and unit.index is not None and unit.index < len(layer.labels):
             return f"{title}\n{layer.labels[unit.index]}"
     return title
-
-
-def penalties_of(best: Sequence[Best]) -> str:
-    """The penalties that all targets share, such as `- 0.05*stimulus.tv`, or an empty text."""
-    found = {without_penalties(entry.title)[1] for entry in best}
-    return found.pop() if len(found) == 1 else ""
 
 
 def score_of(entry: Best) -> str:
@@ -79,6 +73,23 @@ def best_plain(best: Sequence[Best]) -> list[dict[str, Any]]:
         }
         for entry in best
     ]
+
+
+def study_table(found: Sequence[StudyProgress]) -> Table:
+    """A table of studies with their state, queries and best score."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("study", "state", "targets", "queries", "best score"):
+        table.add_column(name, justify="left" if name in ("study", "state") else "right")
+    for progress in found:
+        scores = [t.best_score for t in progress.targets if t.best_score is not None]
+        table.add_row(
+            Text(progress.study_id, style="bold"),
+            state_text(progress.state),
+            f"{len(progress.targets):,}",
+            f"{progress.search_rows:,} / {wanted(progress):,}",
+            score_text(max(scores, default=None)),
+        )
+    return table
 
 
 def progress_plain(progress: StudyProgress) -> dict[str, Any]:
@@ -142,6 +153,8 @@ def save_hierarchy(
         return None
     known = [layer for layer in layers if layer.name in found]
     rows = [LayerRow(layer.name, found[layer.name], _shape_of(layer)) for layer in known]
+    from blackbox_am.results.montages import penalties_of
+
     penalties = penalties_of(best)
     score = f"activation {penalties}" if penalties else "activation"
     note = f"{source}, in the order of the computation. Below each picture: unit and {score}."
@@ -157,23 +170,19 @@ def _shape_of(layer: LayerInfo) -> str:
     return f"{layer.units} units of {extent}" if extent else f"{layer.units} units"
 
 
-def save_montage(best: Sequence[Best], layers: Sequence[LayerInfo], path: Path) -> Path:
-    """Write a picture of the best stimuli.
+def save_montage(result: Result, layers: Sequence[LayerInfo], path: Path) -> Path:
+    """Write a picture of the best stimuli, and of the best natural images if there are some.
 
     Raises:
         BlackboxError: if the study has measured nothing yet.
     """
-    from blackbox_am.plots import Row, montage, save
+    from blackbox_am.plots import montage, save
+    from blackbox_am.results.montages import heading_of, note_of, rows_of
 
-    if not best:
+    if not result.best:
         raise BlackboxError(
             "the study has no measurement yet, so there is nothing to draw; try again later"
         )
-    titles = [unit_title(entry.title, layers) for entry in best]
-    rows = [Row("best", [entry.stimulus for entry in best], [entry.score for entry in best])]
-    if any(entry.natural_stimulus is not None for entry in best):
-        maxima = [math.nan if entry.natural is None else entry.natural.maximum for entry in best]
-        rows.append(Row("natural", [entry.natural_stimulus for entry in best], maxima))
-    penalties = penalties_of(best)
-    heading = f"Scores are activations {penalties}" if penalties else ""
-    return save(montage(rows, titles, heading=heading), path)
+    titles = [unit_title(entry.title, layers) for entry in result.best]
+    figure = montage(rows_of(result.best), titles, heading=heading_of(result), note=note_of(result))
+    return save(figure, path)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from blackbox_am.cli import options
-from blackbox_am.cli.console import err, out, plain, wrote
+from blackbox_am.cli.console import err, out, print_json, wrote
 from blackbox_am.cli.failures import interrupted
 from blackbox_am.cli.progress import StudyView
 from blackbox_am.cli.results import (
@@ -70,7 +70,9 @@ def run(
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Write the best stimuli to this picture (.png, .pdf)."),
+        typer.Option(
+            "--out", "-o", help="Write the best stimuli to this picture (.png, .svg, .pdf)."
+        ),
     ] = None,
     adopt: Annotated[
         bool,
@@ -149,12 +151,12 @@ def run(
         err.print(f"paused: {result.progress.message}", markup=False, soft_wrap=True)
     if as_json:
         found = {**progress_plain(result.progress), "best": best_plain(result.best)}
-        plain(json.dumps(found))
+        print_json(found)
     else:
         out.print(best_table(result.best))
     if picture is not None:
         known = catalogue.oracle(oracle).describe().layers
-        wrote(save_montage(result.best, known, picture))
+        wrote(save_montage(result, known, picture))
         beside = picture.with_name(f"hierarchy{picture.suffix}")
         heading = f"What layers of {oracle} respond to"
         source = f"The best of {queries:,} stimuli of {generator} for each unit"

@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from blackbox_am.cli import options
+from blackbox_am.cli import options, study_results
 from blackbox_am.cli.background import iterate
 from blackbox_am.cli.connecting import connect, secured
-from blackbox_am.cli.console import err, out, plain, wrote
+from blackbox_am.cli.console import err, out, plain, print_json, wrote
 from blackbox_am.cli.failures import CANCELLED, INTERRUPTED
 from blackbox_am.cli.options import DEFAULT_SERVER
-from blackbox_am.cli.progress import StudyView, score_text, state_text, study_view, wanted
-from blackbox_am.cli.results import best_plain, best_table, progress_plain, save_montage
+from blackbox_am.cli.progress import StudyView, study_view
+from blackbox_am.cli.results import (
+    best_plain,
+    best_table,
+    progress_plain,
+    save_montage,
+    study_table,
+)
 from blackbox_am.client import Client, Study
 from blackbox_am.core.penalties import read_penalties
 from blackbox_am.core.types import LayerInfo, StudyProgress, StudyState
@@ -31,6 +35,8 @@ app = typer.Typer(
 )
 
 StudyId = Annotated[str, typer.Argument(metavar="STUDY", help="The study's id.")]
+
+study_results.add_commands(app)
 
 
 @app.command()
@@ -127,24 +133,12 @@ def list_studies(
     with connect(server) as client:
         found = client.studies([_state(text) for text in states or ()])
     if as_json:
-        plain(json.dumps([progress_plain(progress) for progress in found]))
+        print_json([progress_plain(progress) for progress in found])
         return
     if not found:
         err.print("no studies")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("study", "state", "targets", "queries", "best score"):
-        table.add_column(name, justify="left" if name in ("study", "state") else "right")
-    for progress in found:
-        scores = [t.best_score for t in progress.targets if t.best_score is not None]
-        table.add_row(
-            Text(progress.study_id, style="bold"),
-            state_text(progress.state),
-            f"{len(progress.targets):,}",
-            f"{progress.search_rows:,} / {wanted(progress):,}",
-            score_text(max(scores, default=None)),
-        )
-    out.print(table)
+    out.print(study_table(found))
 
 
 @app.command()
@@ -178,14 +172,15 @@ def best(
     """Print the best candidate of each target; with --out draw the stimuli."""
     with connect(server) as client:
         handle = client.study(study)
-        found = handle.best(stimuli=picture is not None)
-        layers = _layers(client, handle) if picture is not None else ()
+        result = None if picture is None else handle.result()
+        found = handle.best() if result is None else result.best
+        layers = () if result is None else _layers(client, handle)
     if as_json:
-        plain(json.dumps(best_plain(found)))
+        print_json(best_plain(found))
     else:
         out.print(best_table(found))
-    if picture is not None:
-        wrote(save_montage(found, layers, picture))
+    if result is not None and picture is not None:
+        wrote(save_montage(result, layers, picture))
 
 
 @app.command()
@@ -289,7 +284,7 @@ def _watch(study: Study, server: str) -> None:
 
 def _show(progress: StudyProgress, as_json: bool) -> None:
     if as_json:
-        plain(json.dumps(progress_plain(progress)))
+        print_json(progress_plain(progress))
     else:
         out.print(study_view(progress, rate=0.0))
 

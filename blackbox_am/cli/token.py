@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from blackbox_am.cli.console import err, out, plain
+from blackbox_am.cli.console import err, out, plain, print_json
 from blackbox_am.cli.options import AsJson
 from blackbox_am.errors import InvalidInput, NotFound
 
@@ -100,7 +99,7 @@ def list_(store: StoreOption = None, config: Config = None, as_json: AsJson = Fa
         for one in found
     ]
     if as_json:
-        plain(json.dumps(rows))
+        print_json(rows)
         return
     table = Table(*(rows[0] if rows else ("token", "principal", "role", "state")))
     for row in rows:

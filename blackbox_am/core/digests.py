@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from blackbox_am.core import memory_digests
+from blackbox_am.core.module_digests import add_structure
 from blackbox_am.errors import NotFound
 
 DIGEST_BYTES = 16
@@ -113,7 +114,7 @@ def of_value(value: object) -> str | Digest | Unnamed:
 def structure(module: torch.nn.Module) -> Digest:
     """Digest of a module's classes, for a module whose weights are identified separately."""
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    memory_digests.add_structure(digest, module)
+    add_structure(digest, module)
     return Digest(digest.hexdigest())
 
 

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 from torch import nn
 
 from blackbox_am.core import digests
+from blackbox_am.core.code_digests import own_code
 from blackbox_am.core.digests import Digest, Unnamed
-from blackbox_am.core.memory_digests import own_code
 
 SECRET_BYTES = 16
 

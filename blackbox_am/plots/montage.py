@@ -113,12 +113,17 @@ class _Grid:
         return short_names(self._names, _TITLE_CHARACTERS)
 
     @cached_property
+    def _legend(self) -> list[str]:
+        return legend_of(self._names, self._short)
+
+    @cached_property
     def _below(self) -> list[str]:
         """The whole names of shortened titles, in lines that fit below the grid."""
         room = max(20, int((self._size_without_names[0] - 2 * _MARGIN) / _NAME_CHARACTER))
-        lines = legend_of(self._names, self._short)
         return [
-            part for line in lines for part in textwrap.wrap(line, room, subsequent_indent="  ")
+            part
+            for line in self._legend
+            for part in textwrap.wrap(line, room, subsequent_indent="  ")
         ]
 
     @property
@@ -148,7 +153,8 @@ class _Grid:
     @property
     def _size_without_names(self) -> tuple[float, float]:
         grid = self._row_label + self.width * (_CELL + _GAP) - _GAP
-        texts = max(0.082 * len(self.heading), 0.06 * len(self.note))
+        names = max(map(len, self._legend), default=0)
+        texts = max(0.082 * len(self.heading), 0.06 * len(self.note), _NAME_CHARACTER * (names + 1))
         width = 2 * _MARGIN + max(grid, min(texts, 6.0))
         return width, self._top + self.bands * self._band_height + _MARGIN - _GAP
 

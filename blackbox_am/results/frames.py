@@ -50,7 +50,7 @@ class History:
     stimuli: NDArray[Any] | None = None
 
     def columns(self) -> dict[str, Any]:
-        """The columns of a table, by name, in order."""
+        """The columns of a table, by name, in order; with latents one for each coordinate."""
         found: dict[str, Any] = {
             "study": np.full(len(self.score), self.study_id, object),
             "generation": self.generation,
@@ -62,6 +62,9 @@ class History:
         }
         for name in dict.fromkeys(name for names in self.quantities for name in names):
             found[self._column(name)] = self._of(name)
+        latents = np.zeros((0, 0)) if self.latents is None else self.latents
+        for place in range(latents.shape[1]):
+            found[f"latent {place}"] = latents[:, place]
         return found
 
     def _column(self, name: str) -> str:

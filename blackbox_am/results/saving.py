@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +44,9 @@ def save(reported: Reported, folder: Path, latents: bool | None) -> Path:
         names = [_write_picture(best, folder) for best in result.best]
         np.savez_compressed(folder / BEST, **_best_arrays(result))
         write_npz(found, folder / f"{HISTORY}.npz")
-        write_csv(found, folder / f"{HISTORY}{CSV}")
-        parquet = write_parquet(found, folder / f"{HISTORY}{PARQUET}", required=False)
+        table = replace(found, latents=None)
+        write_csv(table, folder / f"{HISTORY}{CSV}")
+        parquet = write_parquet(table, folder / f"{HISTORY}{PARQUET}", required=False)
         _write_figures(result, folder)
         plain = _plain(result, names, found, parquet=parquet)
         body = msgspec.json.format(msgspec.json.encode(plain), indent=2)

@@ -1,11 +1,10 @@
-"""The end of a call with an error, and its name afterwards."""
+"""The end of a call with an error, and the name of the error."""
 
 from __future__ import annotations
 
 import logging
 from typing import Any, NoReturn
 
-import grpc
 from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
@@ -32,13 +31,12 @@ async def abort(context: Any, method: str, error: Exception) -> NoReturn:
     raise AssertionError("abort returned")
 
 
-def outcome(context: Any) -> str:
-    """`OK` for a call that did not fail, or the reason or the code of its error."""
-    for key, value in context.trailing_metadata() or ():
+def outcome(code: Any, metadata: Any) -> str:
+    """The reason in the metadata with which a call is aborted, or the name of its code."""
+    for key, value in metadata or ():
         if key == status.DETAILS_KEY:
             return _reason(value)
-    code = context.code()
-    return "OK" if code in (None, 0, grpc.StatusCode.OK) else getattr(code, "name", str(code))
+    return getattr(code, "name", str(code))
 
 
 def _reason(details: bytes) -> str:

@@ -157,6 +157,7 @@ def open_result(
     *,
     catalogue: Catalogue | None = None,
     device: str = "cpu",
+    stimuli: bool = True,
 ) -> Result:
     """The result, so far, of a study in a store on this machine; no server is needed.
 
@@ -166,6 +167,7 @@ def open_result(
         catalogue: models, which render stimuli; the shipped ones if None. Without the generator of
             the study the result has no stimuli, and `notes` says so.
         device: device of optimizers that propose latents again.
+        stimuli: whether to render stimuli, now or later.
 
     Raises:
         NotFound: if there is no such store, or no such study in it.
@@ -174,7 +176,7 @@ def open_result(
     with opened(store) as opened_store:
         study = reports.load(opened_store, study_id)
         notes = list[str]()
-        generator = _generator(catalogue, opened_store, study, notes)
+        generator = _generator(catalogue, opened_store, study, notes) if stimuli else None
         best = reports.best(study_id, study)
         if generator is not None:
             natural = natural_rows(

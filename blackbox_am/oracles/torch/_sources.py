@@ -153,7 +153,9 @@ class Given(Source):
         del loaded
         if self.options.weights:
             return {"model": structure(self._made), "weights": Path(self.options.weights)}
-        return {"model": self.model}
+        program = isinstance(self.model, (ExportedProgram, torch.jit.ScriptModule))
+        # A wrapper of `torch.compile` or `DataParallel` does not make another model.
+        return {"model": self.model if program else self._made}
 
     def load(self, device: str) -> Loaded:  # noqa: ARG002
         if not self.options.weights:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from blackbox_am.core.store import Store
-from blackbox_am.errors import BlackboxError, Denied
+from blackbox_am.errors import BlackboxError, Denied, Forbidden, QuotaExceeded, Unauthenticated
+from blackbox_am.rpc.status import reason_of
 from blackbox_am.service.auth.audit import AuditLog
 from blackbox_am.service.auth.ownership import check_request, mark_request, missing
 from blackbox_am.service.auth.permissions import CHANGES, check_role
@@ -15,6 +16,7 @@ from blackbox_am.service.auth.principals import Principal, acting_as, only_of
 from blackbox_am.service.auth.quotas import Quota, Quotas
 from blackbox_am.service.auth.tokens import Authenticator
 
+_REFUSALS = {reason_of(kind) for kind in (Denied, Unauthenticated, Forbidden, QuotaExceeded)}
 _RESOURCES = ("name", "study_id", "group_id")
 
 
@@ -95,9 +97,11 @@ class Authority:
             raise missing(resource)
         return owner
 
-    def logs(self, method: str, error: BlackboxError | None = None) -> bool:
-        """Whether a call is written to the audit log: changes, and refused calls."""
-        return self._audit is not None and (method in CHANGES or isinstance(error, Denied))
+    def logs(self, method: str, reason: str = "") -> bool:
+        """Whether a call is written to the audit log: changes, and calls that are refused for
+        `reason`.
+        """
+        return self._audit is not None and (method in CHANGES or reason in _REFUSALS)
 
     def log(
         self, principal: Principal | None, peer: str, method: str, resource: str, outcome: str

@@ -13,7 +13,6 @@ from typing import Any
 import grpc
 
 from blackbox_am.errors import BlackboxError
-from blackbox_am.rpc.status import reason_of
 from blackbox_am.service.aborting import abort, outcome
 from blackbox_am.service.auth.authority import Authority, resource_of
 from blackbox_am.service.auth.permissions import OPEN
@@ -79,21 +78,26 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc.aio has n
         """Ends the checks of streams."""
         await self._watchdog.close()
 
+    def _call(self, method: str, request: Any, context: Any) -> _Call:
+        call = _Call(method, request, context)
+        call.context = _Context(context, partial(self._log, call))
+        return call
+
     def _single(self, method: str, inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
         async def answer(request: Any, context: Any) -> Any:
-            call = _Call(method, request, context)
+            call = self._call(method, request, context)
             async with self._admitted(call, kind):
-                call.response = await inner(request, context)
+                call.response = await inner(request, call.context)
             return call.response
 
         return answer
 
     def _stream(self, method: str, inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
         async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
-            call = _Call(method, request, context)
+            call = self._call(method, request, context)
             async with (
                 self._admitted(call, kind),
-                aclosing(inner(request, context)) as responses,
+                aclosing(inner(request, call.context)) as responses,
             ):
                 async for response in responses:
                     yield response
@@ -110,17 +114,14 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc.aio has n
         except asyncio.CancelledError:
             await self._log(call, "CANCELLED")
             raise
-        except grpc.aio.AbortError:
-            await self._log(call, outcome(call.context))
-            raise
         except BlackboxError as error:  # the watchdog ended the stream
             refused = error
         if refused is not None:
-            await self._refuse(call, refused)
+            await abort(call.context, call.method, refused)
         try:
             await self._log(call, "OK")
         except BlackboxError as error:
-            await abort(call.context, call.method, error)
+            await call.context.end(call.method, error)
 
     async def _admit(self, call: _Call) -> None:
         if self._authority.tokens.lately_open():
@@ -132,8 +133,6 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc.aio has n
 
         try:
             await self._in_thread(decide)
-        except BlackboxError as error:
-            await self._refuse(call, error)
         except Exception as error:  # noqa: BLE001  # nobody passes because of a bug
             await abort(call.context, call.method, error)
         enter(call.principal)
@@ -148,18 +147,36 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc.aio has n
 
         return self._watchdog.watching(check)
 
-    async def _refuse(self, call: _Call, error: BlackboxError) -> None:
-        if self._authority.logs(call.method, error):
-            reason = reason_of(type(error))
-            log = partial(self._authority.log, call.principal, call.context.peer(), call.method)
-            try:
-                await self._in_thread(partial(log, resource_of(call.request), reason))
-            except BlackboxError as problem:
-                await abort(call.context, call.method, problem)
-        await abort(call.context, call.method, error)
-
     async def _log(self, call: _Call, ended: str) -> None:
-        if self._authority.logs(call.method):
+        if self._authority.logs(call.method, ended):
             resource = resource_of(call.request, call.response)
             log = partial(self._authority.log, call.principal, call.context.peer(), call.method)
             await self._in_thread(partial(log, resource, ended))
+
+
+class _Context:
+    """The context of a call. An error is logged before it is sent.
+
+    Args:
+        context: of gRPC.
+        log: writes how the call ends to the audit log, if the call belongs there.
+    """
+
+    def __init__(self, context: Any, log: Callable[[str], Awaitable[None]]) -> None:
+        self._context = context
+        self._log = log
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    async def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> None:
+        """Ends the call with an error; with another one if the error cannot be logged."""
+        try:
+            await self._log(outcome(code, trailing_metadata))
+        except BlackboxError as problem:
+            await self.end("the audit log", problem)
+        await self._context.abort(code, details, trailing_metadata)
+
+    async def end(self, method: str, error: Exception) -> None:
+        """Ends the call with an error that is not logged."""
+        await abort(self._context, method, error)

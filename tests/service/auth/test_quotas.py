@@ -1,13 +1,9 @@
 """What a caller may use, and the log of what callers changed."""
 
-import json
-from datetime import UTC, datetime, timedelta
-
 import numpy as np
 import pytest
 
-from blackbox_am.errors import Forbidden, InvalidSpec, NotFound, QuotaExceeded, StoreError
-from blackbox_am.service.auth.audit import AuditLog
+from blackbox_am.errors import InvalidSpec, NotFound, QuotaExceeded
 from blackbox_am.service.auth.principals import Principal, Role, acting_as
 from blackbox_am.service.auth.quotas import Quota, Quotas
 from blackbox_am.service.config import load_config
@@ -106,42 +102,3 @@ def test_quotas_stand_in_the_configuration(tmp_path):
     with pytest.raises(InvalidSpec) as caught:
         load_config(file)
     assert caught.value.field == "quotas.ann.studies"
-
-
-def test_changes_and_refusals_are_logged(lab, ann):
-    study = begin(ann)
-    study.pause()
-    with pytest.raises(NotFound):
-        ann.study("not-there-1")  # reading is not logged
-    with lab.connect("bob") as bob, pytest.raises(NotFound):
-        type(study)(bob._connection, study.id).delete()
-    with lab.connect("eve") as eve, pytest.raises(Forbidden):
-        begin(eve, study_id="forbidden-1")
-    study.delete()
-    lines = [json.loads(line) for line in (lab.folder / "audit.jsonl").read_text().splitlines()]
-    mine = [line for line in lines if line["resource"] == f"studies/{study.id}"]
-    assert [(one["principal"], one["method"], one["outcome"]) for one in mine] == [
-        ("ann", "CreateStudy", "OK"),
-        ("ann", "PauseStudy", "OK"),
-        ("bob", "DeleteStudy", "NOT_FOUND"),
-        ("ann", "DeleteStudy", "OK"),
-    ]
-    (refusal,) = [line for line in lines if line["resource"] == "forbidden-1"]
-    assert (refusal["principal"], refusal["outcome"]) == ("eve", "FORBIDDEN")
-    assert mine[0]["peer"].startswith(("ipv4:127.0.0.1:", "ipv6:"))
-    assert datetime.now(UTC) - datetime.fromisoformat(mine[0]["time"]) < timedelta(minutes=5)
-    assert (lab.folder / "audit.jsonl").stat().st_mode & 0o077 == 0
-    assert not any(line["resource"] == "studies/not-there-1" for line in lines)
-
-
-def test_a_log_that_cannot_be_written_is_no_secret(tmp_path):
-    with pytest.raises(StoreError, match="cannot write the audit log"):
-        AuditLog(tmp_path / "no" / "audit.jsonl")
-    full = AuditLog(tmp_path / "audit.jsonl")
-    full.close()
-    with pytest.raises(StoreError, match="ended with OK and is not in the log"):
-        full.write(ANN, "ipv4:1", "CreateStudy", "studies/a\n{}", "OK")
-    log = AuditLog(tmp_path / "audit.jsonl")
-    log.write(ANN, "ipv4:1", "CreateStudy", "studies/a\n{}", "OK")
-    (line,) = (tmp_path / "audit.jsonl").read_text().splitlines()
-    assert json.loads(line)["resource"] == "studies/a\n{}"

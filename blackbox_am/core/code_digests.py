@@ -1,0 +1,239 @@
+"""The code of classes and functions of the user, and the names that this code changes."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+_LIBRARY_FOLDERS = ("site-packages", "dist-packages")
+_PACKAGES = ("torch", "blackbox_am", "builtins")
+_BUILDERS = ("__init__", "__new__", "__post_init__", "__setattr__", "__setstate__")
+"""Methods that make an object. What they assign belongs to the object from the beginning."""
+_STORES = ("STORE_ATTR", "STORE_GLOBAL", "STORE_DEREF", "DELETE_ATTR", "DELETE_GLOBAL")
+_ITEM_STORES = ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE")
+_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
+_GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME")
+_LOADS = (*_ATTRIBUTES, *_GLOBALS, "LOAD_DEREF")
+_CHANGING_METHODS = frozenset(
+    [
+        "add",
+        "append",
+        "appendleft",
+        "clear",
+        "discard",
+        "extend",
+        "fill",
+        "insert",
+        "pop",
+        "popitem",
+        "popleft",
+        "put",
+        "remove",
+        "reverse",
+        "setdefault",
+        "sort",
+        "update",
+        "write",
+    ]
+)
+"""Methods of containers that change the container."""
+
+_changed: WeakKeyDictionary[type, frozenset[str]] = WeakKeyDictionary()
+
+
+def is_installed(module: str) -> bool:
+    """Whether a Python module belongs to Python, to this package, or to an installed package."""
+    root = module.partition(".")[0]
+    if root in sys.stdlib_module_names or root in _PACKAGES:
+        return True
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return file is not None and any(folder in Path(file).parts for folder in _LIBRARY_FOLDERS)
+
+
+def own_code(kind: type) -> str:
+    """The code and the constants of a class outside the installed packages, and of its bases.
+
+    The code is read as bytecode, so comments and line numbers have no effect, and a class that was
+    typed into an interpreter can be read too. Another version of Python may compile other bytecode.
+    """
+    own = (base for base in kind.__mro__ if not is_installed(base.__module__))
+    return "\n".join(f"{base.__qualname__}:{_members(base)}" for base in own)
+
+
+def code_text(code: CodeType) -> str:
+    """The bytecode of a function and its constants, without names of files and lines."""
+    return f"{code.co_code.hex()},{code.co_names},{[_constant(one) for one in code.co_consts]}"
+
+
+def code_of(member: object) -> CodeType | None:
+    """The code of a function, a method or a property; None for anything else."""
+    function = getattr(member, "__func__", getattr(member, "fget", member))
+    function = inspect.unwrap(function) if callable(function) else function
+    code = getattr(function, "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def called_methods(kind: type) -> list[object]:
+    """The methods of a class that run when an object of the class is used.
+
+    For a module these are `forward` and every method whose name occurs in the code of another of
+    these methods; for any other class all methods except those that make an object.
+    """
+    methods: dict[str, list[object]] = {}
+    for base in kind.__mro__:
+        if base not in (object, nn.Module):
+            for name, member in vars(base).items():
+                if code_of(member) is not None:
+                    methods.setdefault(name, []).append(member)
+    waiting = ["forward", "__call__"]
+    if not issubclass(kind, nn.Module):
+        waiting = [name for name in methods if name not in _BUILDERS]
+    found: list[object] = []
+    while waiting:
+        for member in methods.pop(waiting.pop(), ()):
+            found.append(member)
+            code = code_of(member)
+            assert code is not None
+            waiting += [name for one in _nested(code) for name in one.co_names if name in methods]
+    return found
+
+
+def changed_attributes(kind: type) -> frozenset[str]:
+    """Names that `called_methods` assign, or whose content they change: the state of an object,
+    such as a counter of calls, and global variables.
+    """
+    if kind not in _changed:
+        codes = (code_of(member) for member in called_methods(kind))
+        names = (changed_names(code) for code in codes if code is not None)
+        _changed[kind] = frozenset().union(*names)
+    return _changed[kind]
+
+
+def changed_names(code: CodeType) -> frozenset[str]:
+    """Names of attributes and variables that the code assigns, or whose content it changes."""
+    found: set[str] = set()
+    for one in _nested(code):
+        instructions = list(dis.get_instructions(one))
+        for instruction in instructions:
+            if instruction.opname in _STORES:
+                found.add(instruction.argval)
+            elif instruction.opname in _ITEM_STORES or _changes(instruction):
+                found |= _loaded_in(instruction, instructions)
+    return frozenset(found)
+
+
+def global_names(code: CodeType) -> set[str]:
+    """Names of global variables that the code reads."""
+    return {
+        one.argval
+        for part in _nested(code)
+        for one in dis.get_instructions(part)
+        if one.opname in _GLOBALS
+    }
+
+
+def attribute_names(code: CodeType) -> set[str]:
+    """Names of attributes that the code reads."""
+    return {name for part in _nested(code) for name in part.co_names}
+
+
+def only_observes(code: CodeType) -> bool:
+    """Whether a function certainly returns None and changes none of its arguments, as a hook does
+    that records activations.
+    """
+    instructions = list(dis.get_instructions(code))
+    for before, one in zip([None, *instructions], instructions, strict=False):
+        if one.opname == "RETURN_VALUE" and not _is_nothing(before, instructions):
+            return False
+        local = one.opname in _ITEM_STORES and not _loaded_in(one, instructions)
+        changes = one.opname in _ATTRIBUTES and _changes(one) and one.argval.endswith("_")
+        if local or changes:
+            return False
+    return not code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE)
+
+
+def _is_nothing(before: dis.Instruction | None, instructions: list[dis.Instruction]) -> bool:
+    """Whether the value of an instruction is None: a constant, or the result of `list.append`."""
+    if before is None or before.opname == "LOAD_CONST":
+        return before is not None and before.argval is None
+    start = _span(before)
+    return (
+        before.opname.startswith("CALL")
+        and start is not None
+        and any(
+            one.opname in _ATTRIBUTES
+            and one.argval in ("append", "extend", "update", "add", "__setitem__")
+            and (_span(one) or ((-1, -1),))[0] == start[0]
+            for one in instructions
+        )
+    )
+
+
+def _changes(instruction: dis.Instruction) -> bool:
+    """Whether it reads a method that changes its object; in torch such names end with `_`."""
+    if instruction.opname not in _ATTRIBUTES:
+        return False
+    name: str = instruction.argval
+    return name in _CHANGING_METHODS or (name.endswith("_") and not name.endswith("__"))
+
+
+def _loaded_in(outer: dis.Instruction, instructions: list[dis.Instruction]) -> set[str]:
+    """Attributes, globals and closure variables that the expression of an instruction reads."""
+    span = _span(outer)
+    if span is None:
+        return set()
+    return {
+        one.argval
+        for one in instructions
+        if one is not outer
+        and one.opname in _LOADS
+        and (inner := _span(one)) is not None
+        and span[0] <= inner[0]
+        and inner[1] <= span[1]
+    }
+
+
+def _span(instruction: dis.Instruction) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    place = instruction.positions
+    if place is None or None in (place.lineno, place.col_offset):
+        return None
+    return (place.lineno or 0, place.col_offset or 0), (
+        place.end_lineno or 0,
+        place.end_col_offset or 0,
+    )
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    """The code and that of the functions and comprehensions inside."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _nested(constant)
+
+
+def _members(kind: type) -> str:
+    found = []
+    for name, member in sorted(vars(kind).items()):
+        code = code_of(member)
+        if code is not None and code.co_filename != "<string>":  # methods of a dataclass
+            found.append(f"{name}={code_text(code)}")
+        elif isinstance(member, (int, float, str, tuple)) and not name.startswith("__"):
+            found.append(f"{name}={member!r}")
+    return ";".join(found)
+
+
+def _constant(value: object) -> str:
+    if isinstance(value, CodeType):
+        return code_text(value)
+    if isinstance(value, frozenset):  # their order differs between processes
+        return str(sorted(map(_constant, value)))
+    if isinstance(value, tuple):
+        return str([_constant(item) for item in value])
+    return repr(value)

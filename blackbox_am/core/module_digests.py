@@ -1,0 +1,230 @@
+"""Digests of what a torch module computes, apart from its weights: its classes, the attributes of
+its submodules, and its hooks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from blackbox_am.core.array_digests import Hash, add_array, add_tensor, add_text
+from blackbox_am.core.code_digests import (
+    attribute_names,
+    called_methods,
+    changed_attributes,
+    changed_names,
+    code_of,
+    code_text,
+    global_names,
+    is_installed,
+    only_observes,
+    own_code,
+)
+
+_DEEPEST = 8
+_OF_EVERY_MODULE = frozenset(dir(nn.Module())) - {"forward"}
+_PLAIN = (bool, int, float, complex, str, bytes, torch.dtype, torch.Size, Enum, slice, type(None))
+_CONTAINERS = (list, tuple, set, frozenset, Mapping)
+_VOLATILE = ("transformers_version",)
+"""Entries of a configuration of transformers without influence on what a model computes."""
+
+
+def add_structure(digest: Hash, module: nn.Module) -> None:
+    """Add everything that the module computes with, except the tensors of its state, to `digest`.
+
+    This is, for each submodule: the class, its printed description, the attributes, the hooks that
+    may change values, and a `forward` that replaces that of the class. The code of classes and
+    functions outside the installed packages is added too, because its owner edits it, with the
+    constants and functions that the code uses.
+
+    An attribute that changes when the module runs, such as a counter of calls, is left out.
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        add_text(digest, str(module.inlined_graph))
+        return
+    _Walk(digest).structure(module)
+
+
+class _Walk:
+    """Adds values to a digest, each object once."""
+
+    def __init__(self, digest: Hash) -> None:
+        self._digest = digest
+        self._seen: dict[int, tuple[int, object]] = {}  # kept, so that no address is used again
+
+    def structure(self, module: nn.Module) -> None:
+        kinds = set()
+        for name, part in module.named_modules():
+            self._seen.setdefault(id(part), (len(self._seen), part))
+            kind = type(part)
+            kinds.add(kind)
+            self._text(f"{name}:{_named(kind)}({part.extra_repr()})")
+            if isinstance(part, torch.fx.GraphModule):  # a class of its own, made for the graph
+                self._text(part.code)
+            for key, value in sorted(_attributes(part)):
+                self._text(key)
+                self.add(value)
+            self._hooks(part)
+        for kind in sorted(kinds, key=own_code):
+            self._class(kind)
+
+    def add(self, value: object, depth: int = 0) -> None:
+        """Add a value; of an object of unknown content only its class."""
+        if isinstance(value, _PLAIN):
+            self._text(repr(value))
+        elif isinstance(value, torch.Tensor):
+            add_tensor(self._digest, value)
+        elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            add_array(self._digest, value)
+        elif id(value) in self._seen:
+            self._text(f"again {self._seen[id(value)][0]}")
+        elif depth < _DEEPEST:
+            self._seen[id(value)] = (len(self._seen), value)
+            self._object(value, depth + 1)
+
+    def _object(self, value: object, depth: int) -> None:
+        if isinstance(value, _CONTAINERS):
+            self._container(value, depth)
+        elif isinstance(value, (functools.partial, functools.partialmethod)):
+            self._items([("func", value.func), ("args", value.args), ("kw", value.keywords)], depth)
+        elif isinstance(value, MethodType):
+            self.add(value.__self__, depth)
+            self.add(value.__func__, depth)
+        elif isinstance(value, (FunctionType, BuiltinFunctionType)):
+            self._function(value, depth)
+        elif isinstance(value, nn.Module):
+            if not isinstance(value, torch.jit.ScriptModule):
+                self.structure(value)
+            self._items(sorted(value.state_dict().items()), depth)
+        elif isinstance(value, type):
+            self._class(value)
+        else:
+            self._text(_named(type(value)))
+            self._items(sorted(_contents(value)), depth)
+
+    def _container(self, value: Any, depth: int) -> None:
+        self._text(f"{type(value).__name__}{len(value)}")
+        if isinstance(value, Mapping):
+            self._items([(repr(key), value[key]) for key in sorted(value, key=repr)], depth)
+            return
+        items = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value
+        self._items([("", item) for item in items], depth)
+
+    def _items(self, items: list[tuple[str, Any]], depth: int) -> None:
+        for key, item in items:
+            self._text(key)
+            self.add(item, depth)
+
+    def _function(self, function: Any, depth: int) -> None:
+        home = getattr(function, "__module__", None) or ""
+        self._text(f"{home if is_installed(home) else ''}.{function.__qualname__}")
+        code = code_of(function)
+        if code is None:
+            return
+        self.add(function.__defaults__, depth)
+        self.add(function.__kwdefaults__, depth)
+        changed = changed_names(code)
+        cells = zip(code.co_freevars, function.__closure__ or (), strict=False)
+        for name, cell in cells:
+            if name not in changed and name != "__class__":
+                self.add(_inside(cell), depth)
+        if not is_installed(home):
+            self._text(code_text(code))
+            self._globals(function, changed, depth)
+
+    def _class(self, kind: type) -> None:
+        code = own_code(kind)
+        if not code:
+            return
+        self._text(code)
+        changed = changed_attributes(kind)
+        for member in called_methods(kind):
+            function = getattr(member, "__func__", getattr(member, "fget", member))
+            if not is_installed(getattr(function, "__module__", None) or ""):
+                self._globals(function, changed, 0)
+
+    def _globals(self, function: Any, changed: frozenset[str], depth: int) -> None:
+        """Add the constants and the user's own functions that a function of the user reads."""
+        code = code_of(function)
+        known = getattr(function, "__globals__", {})
+        if code is None:
+            return
+        for name in sorted(global_names(code) - changed):
+            value = known.get(name)
+            if isinstance(value, ModuleType) and not is_installed(value.__name__):
+                for inner in sorted(attribute_names(code) & vars(value).keys()):
+                    self._global(inner, vars(value)[inner], depth)
+            else:
+                self._global(name, value, depth)
+
+    def _global(self, name: str, value: object, depth: int) -> None:
+        own = isinstance(value, (FunctionType, type)) and not is_installed(value.__module__)
+        kinds = (*_PLAIN, *_CONTAINERS, torch.Tensor, np.ndarray, nn.Module, functools.partial)
+        if own or (value is not None and isinstance(value, kinds)):
+            self._text(name)
+            self.add(value, depth)
+
+    def _hooks(self, part: nn.Module) -> None:
+        for hooks in (part._forward_pre_hooks, part._forward_hooks):  # noqa: SLF001  # no public name
+            for hook in tuple(hooks.values()):
+                owner = hook if isinstance(hook, (FunctionType, MethodType)) else type(hook)
+                code = code_of(hook)
+                observes = code is not None and only_observes(code)
+                if not observes and not is_installed(getattr(owner, "__module__", None) or ""):
+                    self._text("hook")
+                    self.add(hook)
+
+    def _text(self, text: str) -> None:
+        add_text(self._digest, text)
+
+
+def _attributes(part: nn.Module) -> Iterator[tuple[str, object]]:
+    """The attributes of a module that are no submodules and no state."""
+    kind = type(part)
+    private = any(
+        base.__module__.partition(".")[0] != "torch" and is_installed(base.__module__)
+        for base in kind.__mro__
+        if base is not object
+    ) or is_installed(kind.__module__)
+    changed = changed_attributes(kind)
+    for name, value in vars(part).items():
+        hidden = name in _OF_EVERY_MODULE or (private and name.startswith("_"))
+        if not hidden and name not in changed:
+            yield name, value
+
+
+def _contents(value: object) -> Iterator[tuple[str, object]]:
+    """The content of an object by name, where it is known; nothing for other objects."""
+    kind = type(value)
+    if callable(getattr(value, "to_dict", None)) and kind.__name__.endswith("Config"):
+        found: Mapping[str, object] = value.to_dict()  # type: ignore[attr-defined]
+        yield from ((k, v) for k, v in found.items() if k[:1] != "_" and k not in _VOLATILE)
+    elif dataclasses.is_dataclass(value):
+        yield from ((one.name, getattr(value, one.name)) for one in dataclasses.fields(value))
+    elif isinstance(value, (Namespace, SimpleNamespace)):
+        yield from vars(value).items()
+    elif not is_installed(kind.__module__):
+        yield "", kind
+        changed = changed_attributes(kind)
+        yield from ((k, v) for k, v in getattr(value, "__dict__", {}).items() if k not in changed)
+
+
+def _inside(cell: Any) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # the variable has no value yet
+        return None
+
+
+def _named(kind: type) -> str:
+    home = f"{kind.__module__}." if is_installed(kind.__module__) else ""
+    return f"{home}{kind.__qualname__}"
