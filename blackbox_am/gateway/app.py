@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from blackbox_am.errors import BlackboxError
 from blackbox_am.gateway import answers
-from blackbox_am.gateway.endpoints import best, catalog, changes, groups, streams, studies
+from blackbox_am.gateway.endpoints import best, catalog, changes, groups, inputs, streams, studies
 from blackbox_am.gateway.gateway import Gateway
 from blackbox_am.gateway.security import Bugs, Guard
 from blackbox_am.gateway.settings import Settings
@@ -62,6 +62,8 @@ API: list[BaseRoute] = [
     Route("/api/studies/{study}/events-log", studies.get_log),
     Route("/api/studies/{study}/targets/{target}/best.png", best.best_png),
     Route("/api/studies/{study}/targets/{target}/natural.png", best.natural_png),
+    Route("/api/studies/{study}/targets/{target}/input.png", inputs.input_png),
+    Route("/api/studies/{study}/targets/{target}/change.png", inputs.change_png),
     Route("/api/studies/{study}/targets/{target}/best.json", best.best_json),
     Route("/api/oracles", catalog.list_oracles),
     Route("/api/oracles/{oracle}", catalog.get_oracle),

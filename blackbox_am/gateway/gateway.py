@@ -9,6 +9,7 @@ from starlette.requests import Request
 from blackbox_am.gateway.bests import Bests
 from blackbox_am.gateway.feeds.hub import Hub
 from blackbox_am.gateway.groups import GroupIndex
+from blackbox_am.gateway.inputs import Inputs
 from blackbox_am.gateway.kept import Kept
 from blackbox_am.gateway.settings import Settings
 from blackbox_am.gateway.tables import Tables
@@ -29,6 +30,7 @@ class Gateway:
         groups: the groups of studies.
         hub: live updates.
         bests: best candidates and their stimuli.
+        inputs: the inputs that attacks change.
         tables: the columns of generators of table rows.
         pictures: PNG files that were drawn before, by their entity tags.
     """
@@ -39,6 +41,7 @@ class Gateway:
         self.groups = GroupIndex(self.upstream)
         self.hub = Hub(self.upstream, self.groups)
         self.bests = Bests(self.upstream)
+        self.inputs = Inputs(self.upstream)
         self.tables = Tables(self.upstream)
         self.pictures = Kept(PICTURE_BYTES)
 

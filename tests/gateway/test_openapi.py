@@ -19,6 +19,8 @@ EXAMPLES = {
     "/api/studies/{study}/events-log": "?generations=1",
     "/api/studies/{study}/targets/{target}/best.png": "?size=16&generation=3",
     "/api/studies/{study}/targets/{target}/natural.png": "",
+    "/api/studies/{study}/targets/{target}/input.png": "",
+    "/api/studies/{study}/targets/{target}/change.png": "",
     "/api/studies/{study}/targets/{target}/best.json": "",
     "/api/oracles": "",
     "/api/oracles/{oracle}": "",
@@ -38,6 +40,7 @@ def full(study, address):
     import numpy as np
 
     from blackbox_am.client import connect
+    from blackbox_am.core.spec import GeneratorSpec
 
     with connect(address) as client:
         pictures = np.random.default_rng(0).integers(0, 256, (6, 3, 8, 8), dtype=np.uint8)
@@ -48,6 +51,10 @@ def full(study, address):
             "queries_per_target": 60,
         }
         client.create(**arguments, study_id="natural", baseline=pictures, labels={"kind": "test"})
+        near = GeneratorSpec(
+            "perturbation", {"squash": False}, {"inputs": client.write_array(pictures[:2])}
+        )
+        client.create(**arguments | {"generator": near}, study_id="around").wait()
         client.create_group({"a": arguments, "b": arguments}, group_id="pair").wait()
         client.study("natural").wait()
 
@@ -75,7 +82,8 @@ def test_every_part_of_a_path_is_a_parameter():
 
 @pytest.mark.parametrize(("path", "query"), EXAMPLES.items(), ids=EXAMPLES)
 def test_answers_match(http, full, path, query):
-    answer = http.get(re.sub(r"{(\w+)}", lambda found: NAMES[found[1]], path) + query)
+    names = NAMES | ({"study": "around"} if path.endswith(("input.png", "change.png")) else {})
+    answer = http.get(re.sub(r"{(\w+)}", lambda found: names[found[1]], path) + query)
     assert answer.status_code == 200, answer.text
     (content,) = OPENAPI["paths"][path]["get"]["responses"]["200"]["content"].items()
     assert answer.headers["content-type"] == content[0]

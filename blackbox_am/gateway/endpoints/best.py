@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +16,7 @@ from blackbox_am.gateway import answers, drawing, parameters
 from blackbox_am.gateway.bests import Place
 from blackbox_am.gateway.endpoints.studies import study_of
 from blackbox_am.gateway.gateway import Gateway, gateway_of
+from blackbox_am.gateway.inputs import PARAMETER, changed, norms
 from blackbox_am.rpc import tensors
 from blackbox_am.v1 import study_pb2, tensor_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
@@ -36,7 +38,7 @@ async def best_json(request: Request) -> Response:
     """GET /api/studies/{study}/targets/{target}/best.json."""
     gateway, study_id = gateway_of(request), parameters.study_id(request)
     study = await study_of(gateway, study_id)
-    best = await _exact(gateway, study, *_place(request))
+    best = await exact_best(gateway, study, *place_of(request))
     drawn = study.spec.HasField("generator")
     values = tensors.from_proto(best.stimulus if drawn else best.latent).astype(np.float64)
     kind = kind_of(values.shape)
@@ -52,14 +54,15 @@ async def best_json(request: Request) -> Response:
             "kind": kind,
             "values": row or (None if kind == "image" else values.tolist()),
             "activations": _activations(study, best),
+            "change": await _change(gateway, study, best.target, values) if drawn else None,
         }
     )
 
 
 async def _png(request: Request, field: Literal["stimulus", "natural_stimulus"]) -> Response:
     gateway, study_id = gateway_of(request), parameters.study_id(request)
-    size = parameters.whole(request, "size", SIZE, drawing.LEAST_SIZE, drawing.MOST_SIZE)
-    target, generation = _place(request)
+    size = picture_size(request)
+    target, generation = place_of(request)
     place = await gateway.bests.best(study_id, target, generation)
     if place is None:
         raise _none(target, generation)
@@ -101,7 +104,7 @@ async def _drawn(tensor: tensor_pb2.Tensor, size: int) -> bytes:
     return await asyncio.to_thread(drawing.png, tensors.from_proto(tensor), size)
 
 
-def _place(request: Request) -> tuple[int, int | None]:
+def place_of(request: Request) -> tuple[int, int | None]:
     """The target in the path, and the generation in the query.
 
     Raises:
@@ -111,12 +114,27 @@ def _place(request: Request) -> tuple[int, int | None]:
     return target, parameters.optional_whole(request, "generation")
 
 
+def picture_size(request: Request) -> int:
+    """The size in the query."""
+    return parameters.whole(request, "size", SIZE, drawing.LEAST_SIZE, drawing.MOST_SIZE)
+
+
+async def _change(
+    gateway: Gateway, study: study_pb2.Study, target: int, stimulus: NDArray[Any]
+) -> dict[str, Any] | None:
+    """The number of the changed input, and the size of the change; None without inputs."""
+    if PARAMETER not in study.spec.generator.inputs:
+        return None
+    row, clean = await gateway.inputs.of(study, target)
+    return {"input": row} | norms(changed(clean, stimulus))
+
+
 def _none(target: int, generation: int | None) -> NotFound:
     when = "yet" if generation is None else f"after generation {generation}"
     return NotFound(f"target {target} has no best candidate {when}")
 
 
-async def _exact(
+async def exact_best(
     gateway: Gateway, study: study_pb2.Study, target: int, generation: int | None
 ) -> study_pb2.Best:
     """The best candidate with its exact stimulus, if the study has a generator.

@@ -18,7 +18,7 @@ PAGE = 100
 MAX_PAGE = 1000
 POINTS = 400
 MAX_POINTS = 10_000
-TARGETS = 100
+TARGETS = 200
 """Number of targets whose curves are shown where a request names none."""
 MAX_TARGETS = 2000
 LOG = 200

@@ -44,8 +44,8 @@ export async function oneStudy(id: string): Promise<Study> {
   return readStudy(await get<JsonObject>(study(id)));
 }
 
-export const curves = (id: string, points: number, targets: readonly number[] | null) =>
-  get<Curves>(`${study(id)}/curves`, { points, targets: targets?.join(",") });
+export const curves = (id: string, points: number, targets: readonly number[]) =>
+  get<Curves>(`${study(id)}/curves`, { points, targets: targets.join(",") });
 
 export const best = (id: string, target: number, signal?: AbortSignal) =>
   get<BestJson>(`${study(id)}/targets/${target}/best.json`, {}, signal);
@@ -65,6 +65,14 @@ export const bestPicture = (
 
 export const naturalPicture = (id: string, target: number, size: number) =>
   address(`${study(id)}/targets/${target}/natural.png`, { size });
+
+/** The address of a picture of the input that a target changes. */
+export const inputPicture = (id: string, target: number, size: number) =>
+  address(`${study(id)}/targets/${target}/input.png`, { size });
+
+/** The address of a picture of the change. */
+export const changePicture = (id: string, target: number, size: number, version: string) =>
+  address(`${study(id)}/targets/${target}/change.png`, { size, v: version });
 
 export const oracles = async () =>
   (await get<{ oracles: OracleRow[] }>("oracles")).oracles;

@@ -11,11 +11,11 @@ export class ApiError extends Error {
   ) {
     super(message);
   }
+}
 
-  /** Whether the token is missing or not accepted. */
-  get denied(): boolean {
-    return this.status === 401 || this.status === 403;
-  }
+/** Whether the dashboard or its server did not answer. */
+export function isAway(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 0 || error.status === 503);
 }
 
 export type Query = Record<string, string | number | null | undefined>;

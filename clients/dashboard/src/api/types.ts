@@ -72,6 +72,8 @@ export interface Target {
   stop_reason: string;
   queries: number;
   best_score: number | null;
+  /** The row that met the criterion, in the generation of the best; null until one does. */
+  success_row?: number | null;
   natural: Standing | null;
   recheck: Recheck | null;
 }
@@ -113,6 +115,8 @@ export interface BestJson {
   shape: number[];
   kind: StimulusKind;
   values: number[][] | number[] | Record<string, Json> | null;
+  /** Of an attack: the number of the changed input, and the size of the change. */
+  change?: { input: number; linf: number; l2: number; l0: number } | null;
   activations?: Record<string, number | null> | (number | null)[];
 }
 

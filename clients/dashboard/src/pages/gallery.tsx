@@ -2,6 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import * as calls from "../api/calls";
+import { isAway } from "../api/http";
 import type { Layer, Oracle, Study, Summary } from "../api/types";
 import { plural, score } from "../format/numbers";
 import { Stimulus } from "../parts/stimulus";
@@ -16,7 +17,8 @@ const MOST_STUDIES = 40;
 
 export function Gallery({ oracle, layer }: { oracle: Oracle; layer: Layer }) {
   const listed = useStore((state) => state.listed);
-  const studies = useRead(() => newest(oracle.name), [oracle.name, listed]);
+  const read = useRead(() => newest(oracle.name), [oracle.name, listed]);
+  const studies = read?.studies;
   const found = useMemo(() => bestOf(studies ?? [], layer.name), [studies, layer.name]);
   if (!studies) return <p class="nothing">Reading the studies of {oracle.name}…</p>;
   if (!found.length) return <p class="nothing">No study has searched a unit of this layer yet.</p>;
@@ -24,6 +26,7 @@ export function Gallery({ oracle, layer }: { oracle: Oracle; layer: Layer }) {
     <>
       <p class="soft">
         {plural(found.length, "unit")} of {layer.units} searched in the newest {plural(studies.length, "study", "studies")}
+        {read?.failed.length ? `; these could not be read: ${read.failed.join(", ")}` : ""}
       </p>
       <Windowed
         items={found}
@@ -45,10 +48,19 @@ export function Gallery({ oracle, layer }: { oracle: Oracle; layer: Layer }) {
   );
 }
 
-async function newest(oracle: string): Promise<Study[]> {
+/** The newest studies of an oracle, and the names of those that could not be read. */
+async function newest(oracle: string): Promise<{ studies: Study[]; failed: string[] }> {
   const all: Summary[] = Object.values(store.state.studies).filter((study) => study.oracle === oracle);
   all.sort((one, other) => (other.create_time ?? "").localeCompare(one.create_time ?? ""));
-  const found: Study[] = [];
-  for (const { id } of all.slice(0, MOST_STUDIES)) found.push(await calls.oneStudy(id));
-  return found;
+  const studies: Study[] = [];
+  const failed: string[] = [];
+  for (const { id } of all.slice(0, MOST_STUDIES)) {
+    try {
+      studies.push(await calls.oneStudy(id));
+    } catch (error) {
+      if (isAway(error)) throw error; // all are read again when the server is back
+      failed.push(id);
+    }
+  }
+  return { studies, failed };
 }

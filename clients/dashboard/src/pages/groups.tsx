@@ -22,7 +22,24 @@ export function GroupsPage() {
       {!groups && <p class="nothing">Reading the groups…</p>}
       {groups && !groups.length && <p class="nothing">There is no group yet.</p>}
       {groups && groups.length > 0 && <GroupTable groups={groups} />}
+      <Attacks />
     </>
+  );
+}
+
+/** An attack is a study that searches, between one that measures the inputs and one that verifies. */
+const ATTACK = /^(.+)-search(-\d+)?$/;
+
+function Attacks() {
+  const studies = useStore((state) => state.studies);
+  const now = useClock(true, 30_000);
+  const found = Object.values(studies).filter(({ id, generator }) => generator === "perturbation" && ATTACK.test(id));
+  if (!found.length) return null;
+  return (
+    <section>
+      <h2>Attacks</h2>
+      <StudyTable rows={found} now={now} />
+    </section>
   );
 }
 

@@ -1,6 +1,6 @@
 /** Pictures are loaded a few at a time: the browser has six connections to the dashboard. */
 
-import { store } from "../state/store";
+import { isReachable, store } from "../state/store";
 
 const AT_ONCE = 3;
 
@@ -20,7 +20,8 @@ export function enqueue(job: Job): () => void {
 }
 
 function next(): void {
-  while (running < AT_ONCE && reachable()) {
+  // Without the server there are no pictures; they wait until it is back.
+  while (running < AT_ONCE && isReachable(store.state)) {
     const job = waiting.shift();
     if (!job) return;
     running += 1;
@@ -29,12 +30,6 @@ function next(): void {
       next();
     });
   }
-}
-
-/** Without the server there are no pictures; they wait until it is back. */
-function reachable(): boolean {
-  const { link } = store.state;
-  return link.server && link.gateway !== "lost";
 }
 
 store.subscribe(() => {

@@ -7,14 +7,17 @@ import { type Signal, signal } from "./signal";
 export const asking: Signal<{ reason: string; go: () => void; stop: () => void } | null> =
   signal<{ reason: string; go: () => void; stop: () => void } | null>(null);
 
-/** Does a change; asks for a token first where there is none, and again where it is refused. */
+/**
+ * Does a change; asks for a token first where there is none, and again where it is not accepted
+ * (401). A change that the token does not allow (403) fails.
+ */
 export async function withToken<T>(change: () => Promise<T>): Promise<T> {
   if (!readToken()) await askedFor("The server asks for a token before it changes anything.");
   for (;;) {
     try {
       return await change();
     } catch (error) {
-      if (!(error instanceof ApiError) || !error.denied) throw error;
+      if (!(error instanceof ApiError) || error.status !== 401) throw error;
       keepToken("");
       await askedFor(sentence(error));
     }

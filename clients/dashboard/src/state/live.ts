@@ -3,14 +3,17 @@
 import { useEffect } from "preact/hooks";
 import * as calls from "../api/calls";
 import { type Connection, connect } from "../stream/connection";
-import { type Heard, LISTING, type Wanted } from "../stream/hub";
+import { type HubMessage, LISTING, type Wanted } from "../stream/hub";
 import { thrown, told } from "./problems";
+import type { Detail } from "./reducer";
 import { store } from "./store";
 
 const SOON_MS = 700;
+/** Targets x points of the curves of a study that are read, and the most points. */
+const CURVE_VALUES = 40_000;
 const CURVE_POINTS = 400;
-/** Of a study with more targets, so many have curves, evenly spaced. */
-export const MOST_CURVES = 100;
+/** Of a study with more targets, so many have curves, evenly spaced, besides those that are looked at. */
+export const MOST_CURVES = 200;
 
 let connection: Connection | null = null;
 const watched = new Map<string, number>();
@@ -19,9 +22,9 @@ const reading = new Set<string>();
 /** Connects the page: called once. */
 export function begin(): void {
   void readServer().then(readListing);
-  connection = connect((heard) => {
-    store.hear(heard);
-    followUp(heard);
+  connection = connect((message) => {
+    store.receive(message);
+    followUp(message);
   });
   watch(LISTING);
 }
@@ -44,12 +47,10 @@ async function readListing(): Promise<void> {
 }
 
 /** Problems are shown; after an absence the page asks again for what it could not read. */
-function followUp(heard: Heard): void {
-  if (heard.kind === "deleted" || heard.kind === "problem") {
-    told(heard.data.message, heard.data.study ?? "", heard.kind === "deleted");
-  }
-  if (heard.kind === "study") readCurvesOf(heard.data.id);
-  if (heard.kind === "server" && heard.data.connected && !store.state.link.server) returned();
+function followUp({ kind, data }: HubMessage): void {
+  if (kind === "deleted" || kind === "problem") told(data.message, data.study ?? "", kind === "deleted");
+  if (kind === "study") readCurvesOf(data.id);
+  if (kind === "server" && data.connected && !store.state.link.server) returned();
 }
 
 function returned(): void {
@@ -70,10 +71,7 @@ async function readStudy(id: string): Promise<void> {
     const isNew = !store.state.details[id]?.curves;
     const study = await calls.oneStudy(id);
     store.dispatch({ do: "loaded", study });
-    if (isNew) {
-      const curves = await calls.curves(id, CURVE_POINTS, spread(study.target_count, MOST_CURVES));
-      store.dispatch({ do: "curves", id, curves });
-    }
+    if (isNew) await readCurves(id, study.target_count, []);
   } catch (error) {
     thrown(error, id);
   } finally {
@@ -81,10 +79,26 @@ async function readStudy(id: string): Promise<void> {
   }
 }
 
-/** At most `most` of `total` places, evenly spaced; null where all have a place. */
-export function spread(total: number, most: number): number[] | null {
-  if (total <= most) return null;
-  return Array.from({ length: most }, (_, place) => Math.floor((place * total) / most));
+async function readCurves(id: string, total: number, more: readonly number[]): Promise<void> {
+  const targets = [...new Set([...spread(total, MOST_CURVES), ...more])];
+  const points = Math.min(CURVE_POINTS, Math.floor(CURVE_VALUES / targets.length));
+  store.dispatch({ do: "reading", id });
+  store.dispatch({ do: "curves", id, curves: await calls.curves(id, points, targets) });
+}
+
+/** Reads the curves of targets that are looked at, where a study has too many to read all. */
+export function useCurvesOf({ study, curves }: Detail, targets: readonly number[]): void {
+  const lacking = targets.filter((target) => curves && target < study.target_count && !curves.targets.includes(target));
+  const key = lacking.join();
+  useEffect(() => {
+    if (key) readCurves(study.id, study.target_count, targets).catch((error: unknown) => thrown(error, study.id));
+  }, [study.id, key]);
+}
+
+/** At most `most` of `total` places, evenly spaced. */
+export function spread(total: number, most: number): number[] {
+  const length = Math.min(total, most);
+  return Array.from({ length }, (_, place) => Math.floor((place * total) / length));
 }
 
 /** Tells the stream what is on the page; a study follows once it was read. */

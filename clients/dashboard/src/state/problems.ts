@@ -1,6 +1,6 @@
 /** What went wrong: shown until the reader dismisses it, or until the same request succeeds. */
 
-import { ApiError, sentence } from "../api/http";
+import { ApiError, isAway, sentence } from "../api/http";
 import { signal, type Signal } from "./signal";
 
 export interface Problem {
@@ -14,7 +14,7 @@ export const problems: Signal<readonly Problem[]> = signal<readonly Problem[]>([
 
 /** Keeps an error for the reader. An absent server is shown elsewhere, once. */
 export function thrown(error: unknown, of = ""): void {
-  if (error instanceof ApiError && (error.status === 0 || error.status === 503)) return;
+  if (isAway(error)) return;
   if (!(error instanceof ApiError)) console.error(error);
   told(sentence(error), of, error instanceof ApiError && error.status === 404);
 }

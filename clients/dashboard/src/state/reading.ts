@@ -2,12 +2,12 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { thrown } from "./problems";
-import { useStore } from "./store";
+import { isReachable, useStore } from "./store";
 
 /** The answer; null until it is there. A failed request is repeated when the server is back. */
 export function useRead<T>(read: () => Promise<T>, dependsOn: readonly unknown[]): T | null {
   const [answer, set] = useState<T | null>(null);
-  const reachable = useStore((state) => state.link.server && state.link.gateway !== "lost");
+  const reachable = useStore(isReachable);
   useEffect(() => set(null), dependsOn as unknown[]);
   useEffect(() => {
     if (!reachable) return;

@@ -11,7 +11,7 @@ import type {
   Study,
   Summary,
 } from "../api/types";
-import { extended } from "./curves";
+import { extended, MOST_POINTS } from "./curves";
 
 /** The connection to the gateway, and from there to the server. Times in milliseconds. */
 export interface Link {
@@ -28,6 +28,8 @@ export interface Detail {
   log: LogEntry[];
   /** Last sequence number that is folded in. */
   sequence: number;
+  /** Generations that were closed while the curves are read; null while they are not. */
+  meanwhile: readonly GenerationData[] | null;
 }
 
 export interface State {
@@ -47,6 +49,7 @@ export type Action =
   | { do: "deleted"; ids: string[] }
   | { do: "study"; study: JsonObject }
   | { do: "loaded"; study: Study }
+  | { do: "reading"; id: string }
   | { do: "curves"; id: string; curves: Curves }
   | { do: "generations"; id: string; events: GenerationData[] }
   | { do: "state"; change: StateData }
@@ -87,8 +90,14 @@ export function reduce(state: State, action: Action): State {
         : { ...state, studies: withSummaries(state.studies, [readSummary(action.study)]) };
     case "loaded":
       return loaded(state, action.study);
+    case "reading":
+      return changed(state, action.id, (detail) => ({ ...detail, meanwhile: [] }));
     case "curves":
-      return changed(state, action.id, (detail) => ({ ...detail, curves: action.curves }));
+      return changed(state, action.id, (detail) => ({
+        ...detail,
+        curves: extended(action.curves, detail.meanwhile ?? []),
+        meanwhile: null,
+      }));
     case "generations":
       return changed(state, action.id, (detail) => closed(detail, action.events));
     case "state":
@@ -133,7 +142,7 @@ function loaded(state: State, study: Study): State {
   const same = known && known.study.create_time === study.create_time; // not made anew under its name
   const detail: Detail = same
     ? { ...known, study, sequence: Math.max(known.sequence, study.sequence) }
-    : { study, curves: null, log: [], sequence: study.sequence };
+    : { study, curves: null, log: [], sequence: study.sequence, meanwhile: [] };
   return {
     ...state,
     details: { ...state.details, [study.id]: detail },
@@ -153,9 +162,11 @@ function changed(state: State, id: string, change: (detail: Detail) => Detail): 
 }
 
 /** Several closed generations, in their order. Those already folded in change nothing. */
-function closed(detail: Detail, events: readonly GenerationData[]): Detail {
+function closed(before: Detail, events: readonly GenerationData[]): Detail {
   const last = events.at(-1);
-  if (!last) return detail;
+  if (!last) return before;
+  const { meanwhile } = before;
+  const detail = meanwhile ? { ...before, meanwhile: [...meanwhile, ...events].slice(-MOST_POINTS) } : before;
   const curves = detail.curves && extended(detail.curves, events);
   const news = events.filter((event) => event.sequence > detail.sequence);
   if (!news.length) return curves === detail.curves ? detail : { ...detail, curves };

@@ -2,7 +2,7 @@
 
 import { useEffect, useReducer, useRef } from "preact/hooks";
 import type { GenerationData, JsonObject } from "../api/types";
-import type { Heard } from "../stream/hub";
+import type { HubMessage } from "../stream/hub";
 import { type Action, EMPTY, type State, reduce } from "./reducer";
 
 /** Messages of the stream change the page this often, however many come. */
@@ -13,7 +13,7 @@ type Listener = () => void;
 export class Store {
   #state: State = EMPTY;
   readonly #listeners = new Set<Listener>();
-  #heard: Heard[] = [];
+  #waiting: HubMessage[] = [];
   #flushing = false;
 
   get state(): State {
@@ -32,30 +32,35 @@ export class Store {
   }
 
   /** Takes a message of the stream; several are folded in at once. */
-  hear(heard: Heard): void {
-    this.#heard.push(heard);
+  receive(message: HubMessage): void {
+    this.#waiting.push(message);
     if (this.#flushing) return;
     this.#flushing = true;
     setTimeout(() => this.#flush(), FLUSH_MS);
   }
 
   #flush(): void {
-    const heard = this.#heard;
-    this.#heard = [];
+    const messages = this.#waiting;
+    this.#waiting = [];
     this.#flushing = false;
-    this.dispatch(...actionsOf(heard, Date.now()));
+    this.dispatch(...actionsOf(messages, Date.now()));
   }
 }
 
+/** Whether the server can be asked. */
+export function isReachable({ link }: State): boolean {
+  return link.server && link.gateway !== "lost";
+}
+
 /** Messages as actions in their order; consecutive generations of a study are one action. */
-export function actionsOf(heard: readonly Heard[], at: number): Action[] {
+export function actionsOf(messages: readonly HubMessage[], at: number): Action[] {
   const actions: Action[] = [];
   const open = new Map<string, GenerationData[]>();
   const close = () => {
     for (const [id, events] of open) actions.push({ do: "generations", id, events });
     open.clear();
   };
-  for (const message of heard) {
+  for (const message of messages) {
     if (message.kind === "generation") {
       const events = open.get(message.data.study) ?? [];
       open.set(message.data.study, [...events, message.data]);
@@ -68,7 +73,7 @@ export function actionsOf(heard: readonly Heard[], at: number): Action[] {
   return actions;
 }
 
-function otherActions(message: Exclude<Heard, { kind: "generation" }>, at: number): Action[] {
+function otherActions(message: Exclude<HubMessage, { kind: "generation" }>, at: number): Action[] {
   switch (message.kind) {
     case "study":
       return [{ do: "study", study: message.data as unknown as JsonObject }];

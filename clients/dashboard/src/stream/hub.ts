@@ -2,17 +2,14 @@
 
 import type { StreamMessage } from "../api/types";
 
-/** What a tab hears from the hub. */
-export type Heard = StreamMessage | { kind: "gateway"; data: { open: boolean; at: number } };
+/** A message of the hub to a tab. */
+export type HubMessage = StreamMessage | { kind: "gateway"; data: { open: boolean; at: number } };
 
-/** What a tab wants to hear of: studies with the last sequence number that it knows of each. */
+/** What a tab follows: studies with the last sequence number that it knows of each. */
 export type Wanted = Record<string, number>;
 
-/** What a tab says to the hub in the shared worker. */
-export type Said =
-  | { say: "want"; wanted: Wanted; path: string }
-  | { say: "alive" }
-  | { say: "leave" };
+/** A message of a tab to the hub in the shared worker; `want` is repeated while the tab is there. */
+export type TabMessage = { kind: "want"; wanted: Wanted; path: string } | { kind: "leave" };
 
 /** The name under which the listing of all studies is wanted. */
 export const LISTING = "*list";
@@ -55,8 +52,8 @@ export const BROWSER: Outside = {
 
 interface Tab {
   wanted: Set<string>;
-  tell: (heard: Heard) => void;
-  heardOf: number;
+  tell: (message: HubMessage) => void;
+  seenAt: number;
 }
 
 /** Joins what tabs want into one stream, and tells each tab what it wants. */
@@ -68,22 +65,26 @@ export class Hub {
   #cancel: (() => void) | null = null;
   #failures = 0;
   #gateway: { open: boolean; at: number } | null = null;
-  #server: Heard | null = null;
+  #server: HubMessage | null = null;
 
   constructor(
     readonly outside: Outside,
     readonly path: string,
   ) {}
 
-  /** A tab wants this, and no longer what it wanted before. */
-  want(tab: object, wanted: Wanted, tell: (heard: Heard) => void): void {
+  /**
+   * A tab wants this, and no longer what it wanted before. A tab that repeats nothing for long is
+   * forgotten, and joins again when it does: a computer that slept wakes its tabs one by one.
+   */
+  want(tab: object, wanted: Wanted, tell: (message: HubMessage) => void): void {
     const before = this.#tabs.get(tab);
-    this.#tabs.set(tab, { wanted: new Set(Object.keys(wanted)), tell, heardOf: this.outside.now() });
-    if (!before) this.#greet(tell);
+    this.#tabs.set(tab, { wanted: new Set(Object.keys(wanted)), tell, seenAt: this.outside.now() });
+    if (!before) this.#tellState(tell);
     let behind = false;
     for (const [name, sequence] of Object.entries(wanted)) {
       if (!before?.wanted.has(name)) behind = this.#begin(name, sequence) || behind;
     }
+    this.#forgetSilent();
     this.#settle(behind);
   }
 
@@ -96,13 +97,10 @@ export class Hub {
     return streamed;
   }
 
-  /** A tab is still there; those that say nothing for long are forgotten. */
-  alive(tab: object): void {
-    const known = this.#tabs.get(tab);
+  #forgetSilent(): void {
     const now = this.outside.now();
-    if (known) known.heardOf = now;
-    for (const [other, { heardOf }] of this.#tabs) {
-      if (now - heardOf > FORGET_MS) this.leave(other);
+    for (const [tab, { seenAt }] of this.#tabs) {
+      if (now - seenAt > FORGET_MS) this.#tabs.delete(tab);
     }
   }
 
@@ -111,7 +109,7 @@ export class Hub {
     this.#settle(false);
   }
 
-  #greet(tell: (heard: Heard) => void): void {
+  #tellState(tell: (message: HubMessage) => void): void {
     if (this.#gateway) tell({ kind: "gateway", data: this.#gateway });
     if (this.#server) tell(this.#server);
   }
@@ -151,7 +149,7 @@ export class Hub {
     source.addEventListener("open", () => this.#opened());
     source.addEventListener("error", () => this.#lost(source));
     for (const kind of KINDS) {
-      source.addEventListener(kind, (event) => this.#heard(kind, event));
+      source.addEventListener(kind, (event) => this.#received(kind, event));
     }
   }
 
@@ -167,30 +165,30 @@ export class Hub {
 
   #opened(): void {
     this.#failures = 0;
-    this.#say(true);
+    this.#changed(true);
   }
 
   /** The stream is opened anew after a while, from the last event of each study. */
   #lost(source: Source): void {
     if (source !== this.#source) return;
     this.#close();
-    this.#say(false);
+    this.#changed(false);
     this.#later(WAITS_MS[Math.min(this.#failures++, WAITS_MS.length - 1)] ?? 0);
   }
 
-  #say(open: boolean): void {
+  #changed(open: boolean): void {
     if (this.#gateway?.open === open) return;
     this.#gateway = { open, at: this.outside.now() };
     for (const tab of this.#tabs.values()) tab.tell({ kind: "gateway", data: this.#gateway });
   }
 
-  #heard(kind: (typeof KINDS)[number], event: MessageEvent<string>): void {
-    const heard = { kind, data: JSON.parse(event.data) } as StreamMessage;
+  #received(kind: (typeof KINDS)[number], event: MessageEvent<string>): void {
+    const message = { kind, data: JSON.parse(event.data) } as StreamMessage;
     this.#remember(event.lastEventId);
-    if (heard.kind === "server") this.#server = heard;
-    const name = studyOf(heard);
+    if (message.kind === "server") this.#server = message;
+    const name = studyOf(message);
     for (const tab of this.#tabs.values()) {
-      if (name === null || tab.wanted.has(name)) tab.tell(heard);
+      if (name === null || tab.wanted.has(name)) tab.tell(message);
     }
   }
 
@@ -204,15 +202,15 @@ export class Hub {
 }
 
 /** The study that a message is of, or the listing; null for what concerns every tab. */
-function studyOf(heard: StreamMessage): string | null {
-  switch (heard.kind) {
+function studyOf(message: StreamMessage): string | null {
+  switch (message.kind) {
     case "server":
       return null;
     case "listing":
       return LISTING;
     case "study":
-      return heard.data.id;
+      return message.data.id;
     default:
-      return heard.data.study ?? LISTING;
+      return message.data.study ?? LISTING;
   }
 }

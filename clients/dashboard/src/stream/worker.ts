@@ -1,17 +1,15 @@
 /** The shared worker: holds the one stream of all tabs. */
 
-import { BROWSER, type Heard, Hub, type Said } from "./hub";
+import { BROWSER, Hub, type HubMessage, type TabMessage } from "./hub";
 
 let hub: Hub | null = null;
 
 (self as unknown as { onconnect: (event: MessageEvent) => void }).onconnect = ({ ports }) => {
   const port = ports[0] as MessagePort;
-  const tell = (heard: Heard) => port.postMessage(heard);
-  port.onmessage = ({ data: said }: MessageEvent<Said>) => {
-    if (said.say === "want") {
-      hub ??= new Hub(BROWSER, said.path);
-      hub.want(port, said.wanted, tell);
-    } else if (said.say === "alive") hub?.alive(port);
-    else hub?.leave(port);
+  const tell = (message: HubMessage) => port.postMessage(message);
+  port.onmessage = ({ data }: MessageEvent<TabMessage>) => {
+    if (data.kind === "leave") return hub?.leave(port);
+    hub ??= new Hub(BROWSER, data.path);
+    hub.want(port, data.wanted, tell);
   };
 };

@@ -18,6 +18,14 @@ device = "cpu"
 kind = "simulated"
 latency_seconds = 0.05
 
+[oracles.votes]
+kind = "simulated"
+gradients = true
+
+[generators.perturbation]
+kind = "perturbation"
+inputs = "zoo:probe_images"
+
 [generators.pixels]
 kind = "pixels"
 shape = [3, 8, 8]
@@ -49,6 +57,13 @@ export class Rig {
     this.#gateway = run("dashboard", "--server", this.#address, "--port", "0", "--allow-changes",
       "--changes-token-file", join(this.folder, "token"), "--ready-file", ready);
     this.url = `${(await content(ready, this.#gateway)).replace(/\/$/, "")}/`;
+  }
+
+  /** Runs a command against the server to its end. */
+  async command(...words: string[]): Promise<void> {
+    const process = run(...words, "--server", this.#address);
+    const code = await new Promise((done) => process.on("exit", done));
+    if (code !== 0) throw new Error(`${words[0]} ended with ${code}`);
   }
 
   /** kill -9. */

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import { type Heard, Hub, LISTING, type Outside, type Source } from "../../src/stream/hub";
+import { type HubMessage, Hub, LISTING, type Outside, type Source } from "../../src/stream/hub";
 
 type Listener = (event: MessageEvent<string>) => void;
 
@@ -53,9 +53,9 @@ function latest(): Stream {
   return streams.at(-1) as Stream;
 }
 
-function tab(): { heard: Heard[]; tell: (heard: Heard) => void } {
-  const heard: Heard[] = [];
-  return { heard, tell: (one) => heard.push(one) };
+function tab(): { messages: HubMessage[]; tell: (message: HubMessage) => void } {
+  const messages: HubMessage[] = [];
+  return { messages, tell: (message) => messages.push(message) };
 }
 
 beforeEach(() => {
@@ -75,15 +75,15 @@ test("what several tabs want is one stream", () => {
   expect(latest().url.searchParams.get("last_event_id")).toBe("a=5;b=7");
 });
 
-test("each tab hears what it wants, and all hear of the server", () => {
+test("each tab is told what it wants, and all are told of the server", () => {
   const [one, other] = [tab(), tab()];
   hub.want(one, { a: 5 }, one.tell);
   hub.want(other, { b: 7 }, other.tell);
   pass(100);
   latest().send("generation", { study: "a", sequence: 6 }, "a=6");
   latest().send("server", { connected: false, message: "" });
-  expect(one.heard.map(({ kind }) => kind)).toEqual(["generation", "server"]);
-  expect(other.heard.map(({ kind }) => kind)).toEqual(["server"]);
+  expect(one.messages.map(({ kind }) => kind)).toEqual(["generation", "server"]);
+  expect(other.messages.map(({ kind }) => kind)).toEqual(["server"]);
 });
 
 test("a lost stream is opened again from the last events, later and later", () => {
@@ -93,7 +93,7 @@ test("a lost stream is opened again from the last events, later and later", () =
   latest().send("open");
   latest().send("generation", { study: "a", sequence: 9 }, "a=9");
   latest().send("error");
-  expect(one.heard.at(-1)).toEqual({ kind: "gateway", data: { open: false, at: now } });
+  expect(one.messages.at(-1)).toEqual({ kind: "gateway", data: { open: false, at: now } });
   pass(300);
   expect(latest().url.searchParams.get("last_event_id")).toBe("a=9");
   latest().send("error");
@@ -102,7 +102,7 @@ test("a lost stream is opened again from the last events, later and later", () =
   pass(300);
   expect(streams.length).toBe(3);
   latest().send("open");
-  expect(one.heard.at(-1)).toMatchObject({ kind: "gateway", data: { open: true } });
+  expect(one.messages.at(-1)).toMatchObject({ kind: "gateway", data: { open: true } });
 });
 
 test("a tab that is behind the stream misses nothing", () => {
@@ -135,7 +135,7 @@ test("a new tab is told how things stand", () => {
   latest().send("open");
   latest().send("server", { connected: false, message: "gone" });
   hub.want(other, { a: 5 }, other.tell);
-  expect(other.heard.map(({ kind }) => kind)).toEqual(["gateway", "server"]);
+  expect(other.messages.map(({ kind }) => kind)).toEqual(["gateway", "server"]);
 });
 
 test("the stream ends with the last tab; silent tabs are forgotten", () => {
@@ -146,6 +146,23 @@ test("the stream ends with the last tab; silent tabs are forgotten", () => {
   hub.leave(one);
   expect(latest().closed).toBe(false);
   pass(200_000);
-  hub.alive(tab());
-  expect(latest().closed).toBe(true);
+  const late = tab();
+  hub.want(late, { c: 1 }, late.tell);
+  pass(100);
+  expect(latest().url.searchParams.get("studies")).toBe("c");
+});
+
+test("tabs of a computer that slept are told again, and miss nothing", () => {
+  const [one, other] = [tab(), tab()];
+  hub.want(one, { a: 5 }, one.tell);
+  hub.want(other, { b: 5 }, other.tell);
+  pass(100);
+  latest().send("generation", { study: "b", sequence: 9 }, "a=5;b=9");
+  now += 10 * 60_000; // no timer ran meanwhile
+  hub.want(one, { a: 5 }, one.tell);
+  hub.want(other, { b: 5 }, other.tell);
+  pass(100);
+  expect(latest().url.searchParams.get("studies")).toBe("a,b");
+  latest().send("generation", { study: "b", sequence: 10 }, "a=5;b=10");
+  expect(other.messages.at(-1)).toMatchObject({ data: { sequence: 10 } });
 });

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { readStudy } from "../../src/api/reading";
 import type { JsonObject, Summary } from "../../src/api/types";
 import { spreadOut } from "../../src/charts/labels";
-import { averaged, commonQueries, commonTitles, grid, meanCurve, methodIn, methodsOf, scores } from "../../src/pages/compare/methods";
+import { averaged, commonQueries, commonTitles, grid, meanCurve, methodIn, methodsOf, naturalsOf, scores } from "../../src/pages/compare/methods";
 import { interval, quantile } from "../../src/pages/compare/statistics";
 import { rowOf } from "../../src/pages/compare/gains";
 import { filtered } from "../../src/pages/filtering";
@@ -19,6 +19,7 @@ function detail(part: Partial<FixtureStudy> & { id: string }): Detail {
     curves: curves(study, []) as never,
     log: [],
     sequence: 1,
+    meanwhile: null,
   };
 }
 
@@ -62,9 +63,9 @@ test("scores of methods, and scores over natural maxima", () => {
   const [method] = methodsOf([detail({ id: "a", targets: 2, generation: 4, seed: 3 })]);
   if (!method) throw new Error("no method");
   const study = made({ id: "a", seed: 3 });
-  expect(scores(method, ["layer3:1"], { relative: false, queries: null })).toEqual([[best(study, 1, 3)]]);
-  expect(scores(method, ["layer3:0"], { relative: true, queries: null })?.[0]?.[0]).toBeCloseTo(best(study, 0, 3) / 4);
-  expect(scores(method, ["layer3:7"], { relative: false, queries: null })).toBeNull();
+  expect(scores(method, ["layer3:1"], { relative: false, queries: null, naturals: new Map() })).toEqual([[best(study, 1, 3)]]);
+  expect(scores(method, ["layer3:0"], { relative: true, queries: null, naturals: new Map() })?.[0]?.[0]).toBeCloseTo(best(study, 0, 3) / 4);
+  expect(scores(method, ["layer3:7"], { relative: false, queries: null, naturals: new Map() })).toBeNull();
 });
 
 test("studies of different lengths are compared after equal queries", () => {
@@ -73,8 +74,30 @@ test("studies of different lengths are compared after equal queries", () => {
   expect(commonQueries([short, short])).toBeNull();
   const [method] = methodsOf([long]);
   if (!method) throw new Error("no method");
-  expect(scores(method, ["layer3:0"], { relative: false, queries: 80 })).toEqual([[best(made({ id: "a" }), 0, 3)]]);
-  expect(scores(method, ["layer3:0"], { relative: false, queries: 5 })).toBeNull();
+  expect(scores(method, ["layer3:0"], { relative: false, queries: 80, naturals: new Map() })).toEqual([[best(made({ id: "a" }), 0, 3)]]);
+  expect(scores(method, ["layer3:0"], { relative: false, queries: 5, naturals: new Map() })).toBeNull();
+});
+
+test("a row with a backward pass costs two query-equivalents", () => {
+  const adam = detail({ id: "a", generation: 5, optimizer: "adam" });
+  Object.assign(adam.study.accounting, { backward_rows: adam.study.search_rows });
+  const other = detail({ id: "b", generation: 10 });
+  expect(commonQueries([adam, other])).toBeNull();
+  expect(grid(methodsOf([adam, other]), 2)).toEqual([20, 200]);
+  const [method] = methodsOf([adam]);
+  if (!method) throw new Error("no method");
+  const reading = { relative: false, queries: 80, naturals: new Map() };
+  expect(scores(method, ["layer3:0"], reading)).toEqual([[best(made({ id: "a" }), 0, 1)]]);
+});
+
+test("natural maxima of a study beside the methods count for all of them", () => {
+  const [start, plain] = [detail({ id: "start" }), detail({ id: "a" })];
+  plain.study = { ...plain.study, targets: plain.study.targets.map((target) => ({ ...target, natural: null })) };
+  const naturals = naturalsOf([start, plain]);
+  const [method] = methodsOf([plain]);
+  if (!method) throw new Error("no method");
+  const found = scores(method, ["layer3:0"], { relative: true, queries: null, naturals });
+  expect(found?.[0]?.[0]).toBeCloseTo(best(made({ id: "a" }), 0, 29) / 4);
 });
 
 test("mean curves end where the study ends", () => {

@@ -49,6 +49,23 @@ test("generations move scores, curves and counters once", () => {
   expect(twice.details["a"]).toBe(detail);
 });
 
+test("generations that close while curves are read are in the curves", () => {
+  const news = [6, 7].map((generation) => closed({ ...study, generation }) as never);
+  const first = after({ do: "loaded", study: readStudy(json(whole(study))) }, { do: "generations", id: "a", events: news });
+  const read = reduce(first, { do: "curves", id: "a", curves: curves({ ...study, generation: 6 }, []) as never });
+  expect(read.details["a"]?.curves?.generations).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  const third = closed({ ...study, generation: 8 }) as never;
+  const again = [
+    { do: "reading", id: "a" },
+    { do: "generations", id: "a", events: [third] },
+    { do: "curves", id: "a", curves: curves({ ...study, generation: 7 }, [2]) },
+  ] as never as Action[];
+  const more = again.reduce(reduce, read).details["a"];
+  expect(more?.curves?.generations).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  expect(more?.curves?.best_so_far).toHaveLength(1);
+  expect(more?.meanwhile).toBeNull();
+});
+
 test("events of a study that is not open are ignored", () => {
   const next = closed(made({ id: "b" })) as never;
   expect(after({ do: "generations", id: "b", events: [next] })).toEqual(EMPTY);

@@ -40,8 +40,27 @@ export function methodIn(member: string): string | null {
   return MEMBER.exec(member)?.[1] ?? null;
 }
 
-/** The study with natural images and random latents, which a comparison has beside its methods. */
-export const START = "start";
+/**
+ * Studies that a comparison has beside its methods: natural images and random latents, and fresh
+ * measurements of what was found.
+ */
+export const BESIDE: readonly string[] = ["start", "again"];
+
+/** Of each title, the target of a study with natural images. */
+export type Naturals = ReadonlyMap<string, { study: Study; target: Target }>;
+
+export function naturalsOf(details: readonly Detail[]): Naturals {
+  const found = new Map<string, { study: Study; target: Target }>();
+  for (const { study } of details) {
+    for (const target of study.targets) if (target.natural) found.set(target.title, { study, target });
+  }
+  return found;
+}
+
+/** What a row of a study costs: 1 for a forward pass, and 1 more for a backward pass. */
+export function costOf({ accounting, search_rows }: Study): number {
+  return 1 + (accounting["backward_rows"] ?? 0) / Math.max(1, search_rows);
+}
 
 /** The optimizer, and what tells it from others: its study, where one, or what differs. */
 function nameOf(method: Method, all: readonly Method[]): string {
@@ -81,8 +100,9 @@ export function targetOf(study: Study, title: string): Target | undefined {
 /** How scores are read: relative to the natural maximum or not, at the end or after some queries. */
 export interface Reading {
   relative: boolean;
-  /** Queries for each target; null for the end of each study. */
+  /** Query-equivalents for each target; null for the end of each study. */
   queries: number | null;
+  naturals: Naturals;
 }
 
 /**
@@ -96,11 +116,11 @@ export function scores(method: Method, titles: readonly string[], reading: Readi
   return table.length ? table : null;
 }
 
-function readScore(run: Detail, title: string, { relative, queries }: Reading): number | null {
+function readScore(run: Detail, title: string, { relative, queries, naturals }: Reading): number | null {
   const target = targetOf(run.study, title);
   const best = queries === null ? (target?.best_score ?? null) : scoreAfter(run, title, queries);
   if (!relative || best === null) return best;
-  const maximum = target?.natural?.maximum ?? null;
+  const maximum = (target?.natural ?? naturals.get(title)?.target.natural)?.maximum ?? null;
   return maximum !== null && maximum > 0 ? best / maximum : null;
 }
 
@@ -108,11 +128,11 @@ function readScore(run: Detail, title: string, { relative, queries }: Reading): 
 function scoreAfter({ study, curves }: Detail, title: string, queries: number): number | null {
   const index = curves?.titles.indexOf(title) ?? -1;
   if (!curves || index < 0) return null;
-  const rows = queries * Math.max(1, study.target_count);
+  const rows = (queries * Math.max(1, study.target_count)) / costOf(study);
   return curves.best_so_far[index]?.[placeOf(curves.rows, rows + 1e-6)] ?? null;
 }
 
-/** The queries for each target that every study has spent; null if they all spent as many. */
+/** The query-equivalents for each target that every study has spent; null if they all spent as many. */
 export function commonQueries(details: readonly Detail[]): number | null {
   const spent = details.map(lastQueries);
   const least = Math.min(...spent);
@@ -130,7 +150,7 @@ export function bestRun(method: Method, title: string): { study: Study; target: 
   return found;
 }
 
-/** Queries for each target at which all curves of the methods have a point. */
+/** Query-equivalents for each target at which all curves of the methods have a point. */
 export function grid(methods: readonly Method[], most = 300): number[] {
   const last = Math.max(0, ...methods.flatMap(({ runs }) => runs.map(lastQueries)));
   const first = Math.min(...methods.flatMap(({ runs }) => runs.map((run) => perTarget(run)[0] ?? last)));
@@ -143,7 +163,8 @@ function lastQueries(run: Detail): number {
 }
 
 function perTarget({ study, curves }: Detail): number[] {
-  return curves?.rows.map((rows) => rows / Math.max(1, study.target_count)) ?? [];
+  const each = costOf(study) / Math.max(1, study.target_count);
+  return curves?.rows.map((rows) => rows * each) ?? [];
 }
 
 /** The mean over titles of the best score so far of a run, at each place of the grid. */

@@ -12,7 +12,7 @@ import { useRead } from "../../state/reading";
 import { route, set, to } from "../../state/route";
 import { useSignal } from "../../state/signal";
 import { useStore } from "../../state/store";
-import { averaged, commonTitles, grid, meanCurve, type Method, methodIn, methodsOf, START } from "./methods";
+import { averaged, commonTitles, grid, meanCurve, type Method, BESIDE, costOf, methodIn, methodsOf, naturalsOf } from "./methods";
 import { Pictures } from "./pictures";
 import { ScoreTable } from "./table";
 
@@ -29,9 +29,11 @@ export function ComparePage() {
   const details = useStore((state) => state.details);
   const found = ids.map((id) => details[id]).filter((detail): detail is Detail => detail !== undefined);
   const all = methodsOf(found, namesOf(members));
-  const without = (query.get("without") ?? (group ? START : "")).split(",");
+  const without = query.get("without")?.split(",") ?? (group ? BESIDE : []);
   const methods = all.filter(({ name }) => !without.includes(name));
   const runs = methods.flatMap((method) => method.runs);
+  const naturals = naturalsOf(found);
+  const unit = runs.some(({ study }) => costOf(study) > 1) ? "query-equivalents" : "queries";
   const titles = useMemo(() => commonTitles(runs), [runs.map(({ study }) => study.id).join(" ")]);
   return (
     <>
@@ -48,9 +50,9 @@ export function ComparePage() {
       {found.length === ids.length && !titles.length && ids.length > 0 && (
         <p class="nothing">These studies have no target in common; choose studies of the same units.</p>
       )}
-      {titles.length > 0 && <Overlay methods={methods} titles={titles} />}
-      {titles.length > 0 && <ScoreTable methods={methods} titles={titles} />}
-      {titles.length > 0 && <Pictures methods={methods} titles={titles} />}
+      {titles.length > 0 && <Overlay methods={methods} titles={titles} unit={unit} />}
+      {titles.length > 0 && <ScoreTable methods={methods} titles={titles} naturals={naturals} unit={unit} />}
+      {titles.length > 0 && <Pictures methods={methods} titles={titles} naturals={naturals} />}
     </>
   );
 }
@@ -87,7 +89,9 @@ function namesOf(members: ReadonlyMap<string, string> | null): ReadonlyMap<strin
   return new Map(found.filter((pair): pair is [string, string] => pair[1] !== null));
 }
 
-function Overlay({ methods, titles }: { methods: readonly Method[]; titles: readonly string[] }) {
+const COSTS = " A forward pass costs 1 query-equivalent, a forward and a backward pass cost 2.";
+
+function Overlay({ methods, titles, unit }: { methods: readonly Method[]; titles: readonly string[]; unit: string }) {
   const [chosen, choose] = useState("");
   const versions = methods.flatMap(({ runs }) => runs.map((run) => `${run.study.id} ${run.sequence} ${run.curves?.rows.length}`));
   const key = [chosen, ...versions].join(" ");
@@ -103,11 +107,11 @@ function Overlay({ methods, titles }: { methods: readonly Method[]; titles: read
         x={x}
         lines={lines}
         marks={[]}
-        xLabel="queries per target"
+        xLabel={`${unit} per target`}
         yLabel="score"
         summary={`Best score so far of ${methods.map(({ name }) => name).join(", ")}`}
       />
-      <p class="soft caption">Thick lines are means over the seeds of a method, thin lines are its single studies.</p>
+      <p class="soft caption">Thick lines are means over the seeds of a method, thin lines are its single studies.{unit !== "queries" && COSTS}</p>
     </section>
   );
 }

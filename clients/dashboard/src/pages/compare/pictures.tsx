@@ -6,16 +6,17 @@ import { Picture, square } from "../../parts/picture";
 import { Stimulus } from "../../parts/stimulus";
 import { Windowed } from "../../parts/windowed";
 import { to } from "../../state/route";
-import { bestRun, type Method } from "./methods";
+import { bestRun, type Method, type Naturals } from "./methods";
 
 const SIZE = 104;
 
 interface PicturesProps {
   methods: readonly Method[];
   titles: readonly string[];
+  naturals: Naturals;
 }
 
-export function Pictures({ methods, titles }: PicturesProps) {
+export function Pictures({ methods, titles, naturals }: PicturesProps) {
   return (
     <section>
       <h2>Best stimuli</h2>
@@ -27,18 +28,18 @@ export function Pictures({ methods, titles }: PicturesProps) {
           tileHeight={SIZE + 46}
           label="Targets"
           keyOf={(title) => title}
-          render={(title) => <Row title={title} methods={methods} />}
+          render={(title) => <Row title={title} methods={methods} naturals={naturals} />}
         />
       </div>
     </section>
   );
 }
 
-function Row({ title, methods }: { title: string; methods: readonly Method[] }) {
+function Row({ title, methods, naturals }: { title: string; methods: readonly Method[]; naturals: Naturals }) {
   const found = methods.map((method) => bestRun(method, title));
   const scores = found.map((one) => one?.target.best_score ?? Number.NEGATIVE_INFINITY);
   const most = Math.max(...scores);
-  const natural = found.find((one) => one?.target.natural);
+  const natural = naturals.get(title);
   return (
     <div class="side-by-side">
       <h3>{title}</h3>

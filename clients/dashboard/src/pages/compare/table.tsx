@@ -5,7 +5,7 @@ import { count, score } from "../../format/numbers";
 import { Choice } from "../../parts/small";
 import { to } from "../../state/route";
 import { rowOf } from "./gains";
-import { commonQueries, type Method, scores } from "./methods";
+import { commonQueries, costOf, type Method, type Naturals, scores } from "./methods";
 import type { Interval } from "./statistics";
 
 type When = "equal" | "end";
@@ -13,17 +13,20 @@ type When = "equal" | "end";
 interface ScoreTableProps {
   methods: readonly Method[];
   titles: readonly string[];
+  naturals: Naturals;
+  /** What is counted: queries, or query-equivalents. */
+  unit: string;
 }
 
-export function ScoreTable({ methods, titles }: ScoreTableProps) {
+export function ScoreTable({ methods, titles, naturals, unit }: ScoreTableProps) {
   const runs = methods.flatMap((method) => method.runs);
   const common = commonQueries(runs);
   const noisy = runs.some(({ study }) => study.noisy);
   const [when, setWhen] = useState<When | null>(null);
   const chosen = when ?? (noisy ? "end" : "equal");
   const queries = chosen === "equal" ? common : null;
-  const values = methods.map((method) => scores(method, titles, { relative: false, queries }));
-  const relative = methods.map((method) => scores(method, titles, { relative: true, queries }));
+  const values = methods.map((method) => scores(method, titles, { relative: false, queries, naturals }));
+  const relative = methods.map((method) => scores(method, titles, { relative: true, queries, naturals }));
   const key = JSON.stringify([values, relative]);
   const rows = useMemo(() => values.map((table, place) => rowOf(table, relative[place] ?? null, values[0] ?? null)), [key]);
   const best = Math.max(...rows.map((row) => row.mean?.mean ?? Number.NEGATIVE_INFINITY));
@@ -38,7 +41,7 @@ export function ScoreTable({ methods, titles }: ScoreTableProps) {
             label="When"
             value={chosen}
             options={[
-              ["equal", `After ${count(common)} queries per target`],
+              ["equal", `After ${count(common)} ${unit} per target`],
               ["end", "As they stand"],
             ]}
             onChange={setWhen}
@@ -51,7 +54,7 @@ export function ScoreTable({ methods, titles }: ScoreTableProps) {
             <tr>
               <th scope="col">Method</th>
               <th scope="col">Studies</th>
-              <th scope="col" class="number">Queries per target</th>
+              <th scope="col" class="number">{unit === "queries" ? "Queries" : "Query-equivalents"} per target</th>
               <th scope="col" class="number">Mean best score</th>
               <th scope="col" class="number">95 % interval</th>
               {hasNatural && (
@@ -119,7 +122,7 @@ function Runs({ method, scored }: { method: Method; scored: number }) {
 }
 
 function spent(method: Method): number {
-  return Math.max(0, ...method.runs.flatMap(({ study }) => study.targets.map((target) => target.queries)));
+  return Math.max(0, ...method.runs.flatMap(({ study }) => study.targets.map((target) => target.queries * costOf(study))));
 }
 
 function range(found: Interval | null, digits = 4): string {

@@ -6,6 +6,7 @@ import { Chart, type Line, type Mark } from "../../charts/chart";
 import { STYLES } from "../../charts/palette";
 import { count, plural, score } from "../../format/numbers";
 import { Choice } from "../../parts/small";
+import { changesInputs, inputOf } from "./attack";
 import { placeOf } from "../../state/curves";
 
 type Scale = "score" | "natural";
@@ -23,7 +24,7 @@ export function CurvePanel({ study, curves, target, pinned, generation }: CurveP
   const [scale, setScale] = useState<Scale>("score");
   const [axis, setAxis] = useState<Axis>("rows");
   const shown = useMemo(
-    () => curves && lines(curves, target?.target ?? -1, pinned, scale),
+    () => curves && lines(study, curves, target?.target ?? -1, pinned, scale),
     [curves, target?.target, pinned.join(","), scale],
   );
   const hasNatural = curves?.natural_maximum.some((value) => value !== null && value > 0) ?? false;
@@ -74,7 +75,7 @@ export function CurvePanel({ study, curves, target, pinned, generation }: CurveP
 }
 
 /** The selected target's mean, its curve and pinned ones; the others in the background. */
-function lines(curves: Curves, chosen: number, pinned: readonly number[], scale: Scale): Line[] {
+function lines(study: Study, curves: Curves, chosen: number, pinned: readonly number[], scale: Scale): Line[] {
   const few = curves.targets.length <= STYLES;
   const marked = few ? curves.targets : [chosen, ...pinned.filter((target) => target !== chosen)];
   const back: Line[] = [];
@@ -83,7 +84,7 @@ function lines(curves: Curves, chosen: number, pinned: readonly number[], scale:
     const place = marked.indexOf(target);
     const divisor = scale === "natural" ? (curves.natural_maximum[index] ?? null) : 1;
     const style = place >= 0 ? place % STYLES : null;
-    const label = curves.titles[index] ?? `target ${target}`;
+    const label = changesInputs(study) ? `input ${inputOf(study, target)}` : (curves.titles[index] ?? `target ${target}`);
     const values = scaled(curves.best_so_far[index] ?? [], divisor);
     (style === null ? back : front).push({ key: `${target}`, label, values, style });
     if (target === chosen) {
@@ -116,6 +117,6 @@ function described(study: Study, curves: Curves): string {
 }
 
 function caption(study: Study, curves: Curves): string {
-  const some = curves.targets.length < study.target_count ? `${curves.targets.length} of ${count(study.target_count)} targets, evenly spaced. ` : "";
+  const some = curves.targets.length < study.target_count ? `${curves.targets.length} of ${count(study.target_count)} targets: some evenly spaced, and those that you chose. ` : "";
   return `${some}The thin line is the mean score of each generation of the selected target. Drag to enlarge, double-click to see all.`;
 }

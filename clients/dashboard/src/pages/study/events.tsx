@@ -1,33 +1,40 @@
 /** What happened to a study, in words, the newest first. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import * as calls from "../../api/calls";
 import type { Detail } from "../../state/reducer";
 import { count } from "../../format/numbers";
 import { clock, dateTime } from "../../format/times";
 import { thrown } from "../../state/problems";
-import { store } from "../../state/store";
+import { isReachable, store, useStore } from "../../state/store";
 
 const PACE_MS = 2500;
 const MOST = 200;
 
 export function Events({ detail }: { detail: Detail }) {
   const { study, log, sequence } = detail;
+  const reachable = useStore(isReachable);
+  const [failures, setFailures] = useState(0);
   const read = useRef({ sequence: -1, at: 0 });
 
   useEffect(() => {
-    if (read.current.sequence >= sequence) return;
+    if (!reachable || read.current.sequence >= sequence) return;
     const wait = Math.max(0, read.current.at + PACE_MS - Date.now());
     const timer = setTimeout(() => {
-      if (!store.state.link.server) return;
-      const after = Math.max(0, log[0]?.sequence ?? 0);
-      read.current = { sequence, at: Date.now() };
-      calls
-        .log(study.id, after, MOST)
-        .then((entries) => store.dispatch({ do: "log", id: study.id, entries }), thrown);
+      read.current.at = Date.now();
+      calls.log(study.id, log[0]?.sequence ?? 0, MOST).then(
+        (entries) => {
+          read.current.sequence = Math.max(read.current.sequence, sequence);
+          store.dispatch({ do: "log", id: study.id, entries });
+        },
+        (error: unknown) => {
+          thrown(error, study.id);
+          setFailures((number) => number + 1); // once more
+        },
+      );
     }, wait);
     return () => clearTimeout(timer);
-  }, [study.id, sequence]);
+  }, [study.id, sequence, reachable, failures]);
 
   return (
     <section>

@@ -7,13 +7,14 @@ import { duration } from "../../format/times";
 import { hasEnded } from "../../format/words";
 import { Facts, Labels, State } from "../../parts/small";
 import { useKeys } from "../../state/keys";
-import { useStudies } from "../../state/live";
+import { useCurvesOf, useStudies } from "../../state/live";
 import { problems } from "../../state/problems";
 import type { Detail } from "../../state/reducer";
 import { route, set, to } from "../../state/route";
 import { useSignal } from "../../state/signal";
 import { useStore } from "../../state/store";
 import { Accounts, Optimizer, Specification } from "./accounts";
+import { successFacts } from "./attack";
 import { CurvePanel } from "./curve_panel";
 import { Events } from "./events";
 import { Slider } from "./slider";
@@ -48,6 +49,7 @@ function Content({ detail }: { detail: Detail }) {
   const pinned = (query.get("pin") ?? "").split(",").filter(Boolean).map(Number);
   const chosen = Number(query.get("t") ?? study.targets[0]?.target ?? 0);
   const target = study.targets.find((one) => one.target === chosen) ?? study.targets[0];
+  useCurvesOf(detail, target ? [target.target, ...pinned] : []);
   const pin = () => target && set({ pin: toggled(pinned, target.target).join(",") });
   const move = (step: number) => {
     const place = study.targets.findIndex((one) => one.target === target?.target) + step;
@@ -114,6 +116,7 @@ function Numbers({ study }: { study: Study }) {
   return (
     <Facts
       rows={[
+        ...successFacts(study),
         ["Best score", <strong>{score(study.best_score)}</strong>],
         ["Targets", done && !hasEnded(study.state) ? `${count(study.target_count)}, ${done} finished` : count(study.target_count)],
         ["Generation", count(study.generation)],

@@ -7,6 +7,7 @@ import { reason } from "../../format/words";
 import { Picture } from "../../parts/picture";
 import { Facts } from "../../parts/small";
 import { Stimulus, useBest } from "../../parts/stimulus";
+import { changesInputs, InputPicture, nameOf, succeeded, successRows } from "./attack";
 import { scoreAt } from "./history";
 
 interface TargetPanelProps {
@@ -22,15 +23,18 @@ export function TargetPanel({ study, target, pinned, pin, curves, generation }: 
   const { natural } = target;
   const best = scoreAt(curves, target, generation);
   const found = useBest(study.id, target.target, target.best_score);
+  const attack = changesInputs(study);
+  const size = attack ? 112 : 176;
   return (
     <section class="panel target">
       <div class="tools">
-        <h2>{target.title}</h2>
+        <h2 title={target.title}>{nameOf(study, target)}</h2>
         <button type="button" aria-pressed={pinned} onClick={pin} title="Keep its curve labelled (p)">
           Pin
         </button>
       </div>
       <div class="pair">
+        {attack && <Beside study={study} target={target} what="input" size={size} word="original" />}
         <figure>
           <Stimulus
             key={target.target}
@@ -39,14 +43,15 @@ export function TargetPanel({ study, target, pinned, pin, curves, generation }: 
             title={target.title}
             kind={study.stimulus_kind}
             best={target.best_score}
-            size={176}
+            size={size}
             generation={generation}
             eager
           />
           <figcaption>
-            {generation === null ? "best" : `after generation ${count(generation)}`} <strong>{score(best)}</strong>
+            {generation === null ? (attack ? (succeeded(target) ? "adversarial" : "changed") : "best") : `after generation ${count(generation)}`} <strong>{score(best)}</strong>
           </figcaption>
         </figure>
+        {attack && <Beside study={study} target={target} what="change" size={size} word="difference" />}
         {natural && (
           <figure>
             <Picture
@@ -62,8 +67,18 @@ export function TargetPanel({ study, target, pinned, pin, curves, generation }: 
           </figure>
         )}
       </div>
-      <Facts rows={generation === null ? rowsNow(target, found) : rowsThen(target, best)} />
+      <Facts rows={generation === null ? rowsNow(study, target, found) : rowsThen(target, best)} />
     </section>
+  );
+}
+
+function Beside(props: { study: Study; target: Target; what: "input" | "change"; size: number; word: string }) {
+  const { word, ...picture } = props;
+  return (
+    <figure>
+      <InputPicture key={`${picture.target.target} ${picture.what}`} {...picture} eager />
+      <figcaption>{word}</figcaption>
+    </figure>
   );
 }
 
@@ -76,9 +91,9 @@ function rowsThen({ natural }: Target, best: number | null): Rows {
   return [["× natural maximum", ratio(best / maximum)]];
 }
 
-function rowsNow(target: Target, found: ReturnType<typeof useBest>): Rows {
+function rowsNow(study: Study, target: Target, found: ReturnType<typeof useBest>): Rows {
   const { natural, recheck } = target;
-  const rows: Rows = [["Queries", count(target.queries)]];
+  const rows: Rows = [["Queries", count(target.queries)], ...successRows(study, target, found)];
   if (found) rows.push(["Found in generation", `${count(found.generation)}, row ${count(found.row)}`]);
   if (natural) {
     rows.push(["× natural maximum", ratio(natural.ratio)]);
