@@ -255,7 +255,7 @@ def test_a_quota_below_the_number_of_inputs_is_not_paid_in_vain(images, tmp_path
     assert [one.queries for one in result.inputs] == [one.queries for one in whole.inputs]
     assert np.array_equal(result.adversarial, whole.adversarial)
     assert result.spent.rows == sum(oracle.served)
-    # Only the measurement of whether the model repeats itself begins again where a quota ends in it.
+    # Only the probe of repeatability begins again where a quota ends in it.
     assert result.spent.retried_rows <= 6
 
 
