@@ -185,7 +185,8 @@ class Function(Oracle):
         named = answer if isinstance(answer, Mapping) else {LAYER: answer}
         found = {}
         for name, values in named.items():
-            tensor = values if isinstance(values, torch.Tensor) else _tensor(values)
+            missing = values is None and rows is not None  # no answer to a whole batch
+            tensor = None if missing else _tensor(values)
             if tensor is None or tensor.is_complex():
                 raise OracleFailed(
                     f"the function returned {type(values).__name__} for {name!r}; expected "
@@ -249,6 +250,8 @@ def _tensor(values: Any) -> torch.Tensor | None:
 
     A `None` among the numbers and a masked entry of a masked array are nan, a failed measurement.
     """
+    if isinstance(values, torch.Tensor):
+        return values
     try:
         if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "fiub":
             values = np.where(values.mask, np.nan, values.data)

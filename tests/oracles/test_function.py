@@ -242,4 +242,5 @@ def test_numbers_as_people_return_them(kind: str) -> None:
     given, expected = NUMBERS[kind]
     oracle = Function(lambda x: given if len(x) == 2 else [0.0], (3,))
     answer = oracle.observe(torch.zeros(2, 3), [Unit("scores", 0)])[:, 0].double()
-    assert torch.equal(answer.nan_to_num(-1), torch.tensor(expected).double().nan_to_num(-1))
+    exact = torch.tensor(expected, dtype=torch.float64)
+    assert torch.equal(answer.nan_to_num(-1), exact.nan_to_num(-1))
