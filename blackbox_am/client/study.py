@@ -18,13 +18,15 @@ from blackbox_am.core import candidate_ids
 from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.study_events import StudyEvent
 from blackbox_am.core.types import StudyProgress, StudyState
-from blackbox_am.errors import StudyClosed
+from blackbox_am.errors import BlackboxError, ServerUnavailable, StudyClosed
 from blackbox_am.results.notebooks import has_bar, shown_while
 from blackbox_am.rpc import progress, specs, tensors, times
 from blackbox_am.v1 import study_service_pb2 as pb
 
 SHORTEST_WAIT_SECONDS = 0.05
 """Seconds between two requests for candidates."""
+SHORTEST_LEASE = 0.001
+"""Seconds. A lease of this length gives candidates back; 0 would stand for the default."""
 
 
 class Study(StudyResults):
@@ -251,7 +253,8 @@ class Study(StudyResults):
 
         Args:
             model: called with the latents (N, D) or the stimuli (N, *stimulus) of N candidates;
-                returns the measurements, as `values` of `tell`. Its errors end the loop.
+                returns the measurements, as `values` of `tell`. Its errors end the loop, and the
+                candidates are free at once for whoever asks next.
             n, stimuli, dtype, lease: as in `ask`.
 
         Returns:
@@ -262,9 +265,16 @@ class Study(StudyResults):
             BlackboxError: as `ask` and `tell`.
         """
         while not (found := self.ask(n, stimuli=stimuli, dtype=dtype, lease=lease)).done:
-            values = model(found.latents if found.stimuli is None else found.stimuli)
-            with suppress(StudyClosed):  # the study ended meanwhile
-                self.tell(found, values)
+            try:
+                values = model(found.latents if found.stimuli is None else found.stimuli)
+                with suppress(StudyClosed):  # the study ended meanwhile
+                    self.tell(found, values)
+            except ServerUnavailable:
+                raise
+            except BaseException:
+                with suppress(BlackboxError):
+                    self.renew(found, SHORTEST_LEASE)
+                raise
         return self.progress()
 
     def units(self) -> list[str]:

@@ -243,6 +243,7 @@ def test_an_attack_whose_quota_ends_is_partial_and_goes_on(images, tmp_path: Pat
     )
 
 
+@pytest.mark.slow
 def test_a_quota_below_the_number_of_inputs_is_not_paid_in_vain(images, tmp_path: Path):
     wanted = {"images": images, "budget": 20, "eps": 8 / 255}
     whole = attack(oracle=Counting(), **wanted)

@@ -223,11 +223,13 @@ def test_the_function_of_a_loop_fails(client):
     def broken(latents):
         raise ValueError("the rig fell over")
 
+    began = time.monotonic()
     with pytest.raises(ValueError, match="fell over"):
         study.ask_tell(broken)
     with pytest.raises(ShapeMismatch, match="each of"):
         study.ask_tell(lambda latents: np.ones(len(latents) - 1))
     assert study.progress().search_rows == 0
+    assert time.monotonic() - began < 40, "the second loop waited for the lease of the first"
 
 
 def test_a_study_that_ends_in_the_loop(client):
