@@ -15,6 +15,7 @@ from blackbox_am.cli.console import note, out, print_json, wrote
 from blackbox_am.errors import InvalidInput
 from blackbox_am.results import Reported, Result
 from blackbox_am.results.comparing import Line, left_out, lines_of, searches_of
+from blackbox_am.results.figures import drawn_part
 from blackbox_am.results.frames import gathered
 from blackbox_am.results.saving import kept, writing
 
@@ -103,6 +104,8 @@ def plot(result: Result, what: What, targets: list[int] | None, picture: Path) -
     check_ending(picture)
     chosen = tuple(targets or ())
     if what is What.BEST:
+        if not chosen and (part := drawn_part(result)):
+            note(f"drawing the {part}; choose others with --target")
         axes = result.plot.best(targets=chosen)[0]
     elif what is What.CONVERGENCE:
         axes = result.plot.convergence(targets=chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -141,10 +142,10 @@ def test_a_study_reaches_another_process(study):
 
 def test_copies_of_a_client_have_names_of_their_own(address):
     with bam.connect(address, client_id="rig-1") as client:
-        copy = pickle.loads(pickle.dumps(client))
-        assert copy.studies() == client.studies()
-        assert str(copy._connection.name) != "rig-1"
-        copy.close()
+        other = pickle.loads(pickle.dumps(client))
+        assert other.studies() == client.studies()
+        assert str(other._connection.name) != "rig-1"
+        other.close()
 
 
 def test_no_pickle_has_a_token(address, monkeypatch):
@@ -155,9 +156,18 @@ def test_no_pickle_has_a_token(address, monkeypatch):
     with pytest.raises(Unauthenticated, match="BLACKBOX_AM_TOKEN"):
         pickle.loads(body)
     monkeypatch.setenv("BLACKBOX_AM_TOKEN", "bam_secret_of_mine")
-    copy = pickle.loads(body)
-    assert copy.studies()
-    copy.close()
+    other = pickle.loads(body)
+    assert other.studies()
+    other.close()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_copies_in_one_process_use_one_connection(address, study, monkeypatch, copied):
+    monkeypatch.delenv("BLACKBOX_AM_TOKEN", raising=False)
+    with bam.connect(address, token="bam_secret_of_mine") as client:
+        handle = copied(client.study(study.id))
+        assert handle._connection is client._connection
+        assert handle.progress().study_id == study.id
 
 
 def test_a_kept_result_says_that_it_has_no_server(study):
