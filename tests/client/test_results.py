@@ -71,6 +71,27 @@ def test_a_result_is_that_of_the_store(study, place):
     assert "<img" in study._repr_html_()
 
 
+@pytest.mark.parametrize(("changes", "read"), [(0, 1), (1, 2), (9, 3)])
+def test_a_result_is_of_one_moment_or_says_that_it_is_not(study, monkeypatch, changes, read):
+    """`changes`: number of reads of the study after which its sequence number changes."""
+    got, reads = study._get, []
+
+    def moving():
+        found = got()
+        found.sequence -= max(changes - len(reads), 0)
+        return found
+
+    def generations(after=-1):
+        reads.append(after)
+        return iter(())
+
+    monkeypatch.setattr(study, "_get", moving)
+    monkeypatch.setattr(study, "generations", generations)
+    result = study.result()
+    assert len(reads) == read
+    assert any("different moments" in note for note in result.notes) == (changes == 9)
+
+
 def test_every_row_comes_back_as_from_the_store(study, place, monkeypatch):
     monkeypatch.setattr(service_shown, "PART_BYTES", 2_000)  # a generation in several messages
     local = blackbox_am.open_result(place, "searched", catalogue=Catalogue.from_plain(TABLES))
