@@ -101,11 +101,11 @@ class Study(StudyResults):
         Raises:
             ServerUnavailable: if the server did not come back in time.
         """
-        last = self.progress()
+        last = self._persistent(reconnect_seconds)
         yield last
         for event in self.watch(last.sequence, min_interval, reconnect_seconds=reconnect_seconds):
             if event.sequence > last.sequence:
-                last = self.progress()
+                last = self._persistent(reconnect_seconds)
                 yield last
 
     def wait(
@@ -130,14 +130,19 @@ class Study(StudyResults):
             ServerUnavailable: if the server did not come back in time.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        now = self.progress()
+
+        def read() -> StudyProgress:
+            left = math.inf if deadline is None else max(deadline - time.monotonic(), 0.0)
+            return self._persistent(min(reconnect_seconds, left))
+
+        now = read()
         with shown_while(progress) as show:
-            look = (lambda: show(self.progress())) if has_bar(progress) else None
+            look = (lambda: show(read())) if has_bar(progress) else None
             while now.state in (StudyState.PENDING, StudyState.RUNNING):
                 changed = watching.wait_for_state(
                     self._connection, self._name, now.sequence, deadline, reconnect_seconds, look
                 )
-                now = self.progress()
+                now = read()
                 show(now)
                 if not changed:
                     break
@@ -342,6 +347,12 @@ class Study(StudyResults):
 
     def _steer(self, method: Any, request: Any) -> StudyProgress:
         return progress.progress_from_proto(self._connection.call(method, request).study)
+
+    def _persistent(self, seconds: float) -> StudyProgress:
+        """The current progress; waits up to `seconds` for an unavailable server."""
+        request = pb.GetStudyRequest(name=self._name)
+        found = self._connection.persist(self._stub.GetStudy, request, seconds)
+        return progress.progress_from_proto(found.study)
 
     def _tell(
         self, ids: Sequence[int], values: Any, all_units: bool, reconnect_seconds: float

@@ -49,13 +49,13 @@ def comparison_figure(searches: Sequence[Search]) -> Figure:
     )
 
 
-def _bands(searches: Sequence[Search], title: str) -> list[Band]:
+def _bands(searches: Sequence[Search], label: str) -> list[Band]:
     found = []
     for search in searches:
         drawn = []
         for result in search.results:
             every = curves(result.history, len(result.progress.targets))
-            curve = every[place_of(result, title)]
+            curve = every[place_of(result, label)]
             if len(curve.queries):
                 drawn.append(curve)
         if not drawn:
@@ -69,12 +69,12 @@ def _bands(searches: Sequence[Search], title: str) -> list[Band]:
     return found
 
 
-def _level(searches: Sequence[Search], title: str) -> float:
+def _level(searches: Sequence[Search], label: str) -> float:
     """The score of the best natural image, if the studies agree on it."""
     levels = {
         place.maximum
         for search in searches
         for result in search.results
-        if (place := result.progress.targets[place_of(result, title)].natural) is not None
+        if (place := result.progress.targets[place_of(result, label)].natural) is not None
     }
     return levels.pop() if len(levels) == 1 else math.nan
