@@ -9,6 +9,7 @@ import com.google.rpc.RetryInfo;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -132,7 +133,10 @@ final class Statuses {
     /** The error for a status without a known reason. */
     private static BlackboxException fromCode(Status status, String target) {
         String details = status.getDescription() == null ? "" : status.getDescription();
-        switch (status.getCode()) {
+        // grpc-java gives a connection that closes while a call begins the code UNKNOWN.
+        boolean lost = status.getCode() == Status.Code.UNKNOWN
+                && status.getCause() instanceof IOException;
+        switch (lost ? Status.Code.UNAVAILABLE : status.getCode()) {
             case UNAVAILABLE:
                 Throwable cause = status.getCause();
                 String why = cause == null ? details : details + ": " + cause.getMessage();
