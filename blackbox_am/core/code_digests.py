@@ -19,6 +19,23 @@ _BUILDERS = ("__init__", "__new__", "__post_init__", "__setattr__", "__setstate_
 _STORES = ("STORE_ATTR", "STORE_GLOBAL", "STORE_DEREF", "DELETE_ATTR", "DELETE_GLOBAL")
 _ITEM_STORES = ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE")
 _ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
+_HARMLESS = frozenset(
+    {
+        "print",
+        "len",
+        "float",
+        "int",
+        "str",
+        "id",
+        "type",
+        "isinstance",
+        "tuple",
+        "list",
+        "min",
+        "max",
+    }
+)
+"""Functions that change nothing that they are given."""
 _GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME")
 _LOADS = (*_ATTRIBUTES, *_GLOBALS, "LOAD_DEREF")
 _CHANGING_METHODS = frozenset(
@@ -149,14 +166,33 @@ def only_observes(code: CodeType) -> bool:
     that records activations.
     """
     instructions = list(dis.get_instructions(code))
+    more = sum(bool(code.co_flags & flag) for flag in (inspect.CO_VARARGS, inspect.CO_VARKEYWORDS))
+    arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + more]
+    if any(isinstance(one, tuple) and {"out", "inplace"} & set(one) for one in code.co_consts):
+        return False  # names of arguments in a call
     for before, one in zip([None, *instructions], instructions, strict=False):
         if one.opname == "RETURN_VALUE" and not _is_nothing(before, instructions):
             return False
+        inner = one.opname in _ITEM_STORES or (
+            one.opname == "BINARY_OP" and one.argrepr.endswith("=")
+        )
         local = one.opname in _ITEM_STORES and not _loaded_in(one, instructions)
         changes = one.opname in _ATTRIBUTES and _changes(one) and one.argval.endswith("_")
-        if local or changes:
+        if local or changes or (inner and _first_local(one, instructions) in arguments):
             return False
+        if one.opname in _GLOBALS and "NULL" in one.argrepr and one.argval not in _HARMLESS:
+            return False  # the call of a function that may change what it is given
     return not code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE)
+
+
+def _first_local(outer: dis.Instruction, instructions: list[dis.Instruction]) -> str:
+    """The local variable with which the expression of an instruction begins; empty for others."""
+    span = _span(outer)
+    for one in instructions:
+        inner = _span(one)
+        if one is not outer and span and inner and inner[0] == span[0]:
+            return str(one.argval) if one.opname.startswith("LOAD_FAST") else ""
+    return ""
 
 
 def _is_nothing(before: dis.Instruction | None, instructions: list[dis.Instruction]) -> bool:

@@ -16,7 +16,13 @@ from torch.export import ExportedProgram
 
 from blackbox_am.errors import BlackboxError, InvalidSpec, NotFound
 
-_TEXTS = {"archive_format", "archive_version", "byteorder", "version"}
+_TEXTS = {
+    "archive_format",
+    "archive_version",
+    "byteorder",
+    "serialized_exported_program.json",
+    "version",
+}
 """Members of an archive that are read as text."""
 _TEXT_FOLDERS = ("extra/", ".data/")
 _PAYLOADS = ("data/weights/", "data/constants/")
@@ -93,14 +99,15 @@ def _check_members(archive: zipfile.ZipFile, file: Path, field: str) -> None:
     root = _root(names)
     if len(set(names)) < len(names):
         raise _refused(file, field, "two members of one name")
-    raw = _raw(archive, root)
+    raw, pickled = _arrays(archive, root)
     for name in names:
         inner = name.removeprefix(root)
-        if inner in raw or inner in _TEXTS or inner.endswith((".json", "/")):
+        folder = inner.endswith("/") and not archive.getinfo(name).file_size
+        if inner not in pickled and (inner in raw or folder or _is_text(inner)):
             continue
         if inner.startswith(_TEXT_FOLDERS) or inner.startswith("."):
             continue
-        if not inner.endswith(".pt") and not inner.startswith(_PAYLOADS):
+        if not inner.endswith((".pt", ".json")) and not inner.startswith(_PAYLOADS):
             raise _refused(file, field, f"{name}, which is neither a graph nor an array")
         if inner.rpartition("/")[2].startswith(_OBJECTS):
             raise _refused(file, field, f"objects in {name} that only pickle could read")
@@ -117,8 +124,20 @@ def _root(names: list[str]) -> str:
     return root if all(name.startswith(root) for name in names) else ""
 
 
-def _raw(archive: zipfile.ZipFile, root: str) -> set[str]:
-    """The members that are read as plain arrays, never with pickle."""
+def _is_text(inner: str) -> bool:
+    """Whether torch reads this member as text. Its name alone does not say so: the reader may be
+    told to unpickle a file with any name.
+    """
+    folder, _, name = inner.rpartition("/")
+    return (
+        inner in _TEXTS
+        or (folder == "models" and name.endswith(".json"))
+        or (folder + "/" in _PAYLOADS and name.endswith("_config.json"))
+    )
+
+
+def _arrays(archive: zipfile.ZipFile, root: str) -> tuple[set[str], set[str]]:
+    """The members that are read as plain arrays, and those that are read with pickle."""
     raw, pickled = set[str](), set[str]()
     for name in archive.namelist():
         inner = name.removeprefix(root)
@@ -128,7 +147,7 @@ def _raw(archive: zipfile.ZipFile, root: str) -> set[str]:
                 path = str(entry["path_name"])
                 plain = not entry.get("use_pickle", True) and not path.startswith(_OBJECTS)
                 (raw if plain else pickled).add(folder + path)
-    return raw - pickled
+    return raw - pickled, pickled
 
 
 def _refused(file: Path, field: str, what: str) -> InvalidSpec:

@@ -125,7 +125,12 @@ def rows_of(spec: StudySpec) -> int:
     if spec.oracle is None:
         return 0
     baseline = 0 if spec.baseline is None else spec.baseline.rows
-    return len(spec.targets) * spec.budget.queries_per_target + baseline
+    return (len(spec.targets) * spec.budget.queries_per_target + baseline) * copies_of(spec)
+
+
+def copies_of(spec: StudySpec) -> int:
+    """The transformed copies of each candidate that the oracle sees."""
+    return 1 if spec.transforms is None else spec.transforms.copies
 
 
 @contextmanager
@@ -137,7 +142,7 @@ def ordering(backend: Backend, study_id: str, study: Study, budget: Budget) -> I
     """
     authority = backend.authority
     more = budget.queries_per_target - study.budget.queries_per_target
-    rows = 0 if study.spec.oracle is None else more * len(study.targets)
+    rows = 0 if study.spec.oracle is None else more * len(study.targets) * copies_of(study.spec)
     with authority.quotas.ordering(rows, authority.owner(names.study_name(study_id))):
         yield
 

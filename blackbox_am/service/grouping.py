@@ -146,7 +146,8 @@ class Grouping:
                 raised = specs.extended_from_proto(budget, study.budget)
             decisions.extended(study, raised)
             more = raised.queries_per_target - study.budget.queries_per_target
-            rows += 0 if study.spec.oracle is None else more * len(study.targets)
+            copies = creating.copies_of(study.spec)
+            rows += 0 if study.spec.oracle is None else more * len(study.targets) * copies
         authority.quotas.check_room(0, rows, authority.owner(names.group_name(group_id)))
 
     def finish_all(self) -> None:

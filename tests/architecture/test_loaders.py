@@ -143,6 +143,10 @@ def exported(members, boom):
     weight = f"{folder}/{next(iter(changed['config'].values()))['path_name']}"
     text = json.dumps(changed)
     yield "weight", archive({**members, config: text, weight: saved(boom)})
+    name = changed["config"][next(iter(changed["config"]))]
+    name["path_name"] = "w.json"  # a name does not make it text
+    text = json.dumps(changed)
+    yield "weight_named_json", archive({**members, config: text, f"{folder}/w.json": saved(boom)})
     constants = named(members, "constants/model_constants_config.json")
     opaque = {
         "path_name": "opaque_obj_0",
@@ -215,6 +219,7 @@ def test_the_bombs_are_live(bombs, harm):
         "sample.pt2": torch.export.load,
         "old_sample.pt2": torch.export.load,
         "weight.pt2": torch.export.load,
+        "weight_named_json.pt2": torch.export.load,
         "constant_0.pt2": torch.export.load,
         "constant_4.pt2": torch.export.load,
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from blackbox_am.core.code_digests import changed_names, global_names, only_observes
 
 COUNT = 0
+KEPT: dict[Any, Any] = {}
 LOG: list[Any] = []
 
 
@@ -52,7 +54,32 @@ def returns_sometimes(m: Any, a: Any, o: Any) -> Any:
     return None
 
 
+def adds_in_place(m: Any, a: Any, o: Any) -> None:
+    o += 1
+
+
+def writes_data(m: Any, a: Any, o: Any) -> None:
+    o.data[:] = 0
+
+
+def writes_out(m: Any, a: Any, o: Any) -> None:
+    torch.mul(o, 0, out=o)
+
+
+def calls_a_helper(m: Any, a: Any, o: Any) -> None:
+    in_place(m, a, o)
+
+
+def keeps_by_module(m: Any, a: Any, o: Any) -> None:
+    KEPT[m] = o.detach()
+
+
 HOOKS = {
+    adds_in_place: False,
+    writes_data: False,
+    writes_out: False,
+    calls_a_helper: False,
+    keeps_by_module: True,
     appends: True,
     (lambda m, a, o: LOG.append(o)): True,
     writes: False,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec
 from blackbox_am.errors import InvalidSpec, NotFound, QuotaExceeded
 from blackbox_am.service.auth.principals import Principal, Role, acting_as
 from blackbox_am.service.auth.quotas import Quota, Quotas
@@ -52,6 +53,12 @@ def test_queries_and_studies(small, ann):
     begin(small)
     for _ in range(4):
         measured(ann)
+
+
+def test_copies_of_a_candidate_are_queries(small):
+    copies = {"transforms": TransformsSpec((TransformSpec("jitter"),), copies=4)}
+    error = refused(measured, small, queries_per_target=30, **copies)
+    assert "and this needs 120" in error.message
 
 
 def test_rows_in_flight_and_bytes(small):
