@@ -139,3 +139,11 @@ def far(tmp_path: Path) -> Iterator[Callable[..., Far]]:
 def far_class() -> type[Far]:
     """`Far`, for fixtures of a wider scope than a test."""
     return Far
+
+
+@pytest.fixture(autouse=True)
+def no_open_figures() -> Iterator[None]:
+    """Closes the figures that a test has drawn with pyplot, which would keep them."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

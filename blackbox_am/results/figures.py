@@ -175,3 +175,11 @@ def _new_figure() -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(facecolor="white")
+
+
+def close(figure: Figure) -> None:
+    """Ends a figure that has been saved: pyplot would keep it, and a notebook would show it."""
+    if "matplotlib.pyplot" in sys.modules:
+        from matplotlib import pyplot as plt
+
+        plt.close(figure)

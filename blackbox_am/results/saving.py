@@ -23,7 +23,6 @@ from blackbox_am.results.tables import CSV, PARQUET, write_csv, write_npz, write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from blackbox_am.results.reported import Reported
     from blackbox_am.results.result import Result
@@ -139,18 +138,20 @@ def _best_arrays(result: Result) -> dict[str, Any]:
 
 
 def _write_figures(result: Result, folder: Path) -> None:
-    from blackbox_am.plots.saving import save as save_figure
-
     if any(best.stimulus is not None for best in result.best):
-        save_figure(_figure_of(result.plot.best()[0]), folder / "best.svg")
+        _save_figure(result.plot.best()[0], folder / "best.svg")
     if any(part.scores.size for part in result.history):
-        save_figure(_figure_of(result.plot.convergence()), folder / "convergence.svg")
+        _save_figure(result.plot.convergence(), folder / "convergence.svg")
 
 
-def _figure_of(axes: Axes) -> Figure:
+def _save_figure(axes: Axes, file: Path) -> None:
+    from blackbox_am.plots.saving import save as save_figure
+    from blackbox_am.results.figures import close
+
     figure = axes.get_figure(root=True)
     assert figure is not None  # the figure was made with the axes
-    return figure
+    save_figure(figure, file)
+    close(figure)
 
 
 def _plain(result: Result, names: list[str], found: History, *, parquet: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from PIL import Image
 
 import blackbox_am
@@ -32,6 +33,12 @@ def test_the_folder_has_everything(folder, result):
     expected = np.rint(result.best[1].stimulus * 255).transpose(1, 2, 0)
     assert np.array_equal(picture, expected)
     assert (folder / "best.svg").read_text().startswith("<?xml")
+
+
+def test_saving_leaves_no_figure_open(result, tmp_path):
+    plt.close("all")
+    result.save(tmp_path / "kept")
+    assert not plt.get_fignums()
 
 
 def test_study_json_is_enough_to_reproduce(folder, result):
