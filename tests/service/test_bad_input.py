@@ -74,7 +74,6 @@ def refused(method, request):
 )
 def test_shapes_that_no_array_has(raw, client, shape, says):
     tensor = Tensor(dtype=Dtype.DTYPE_FLOAT32, shape=shape)
-    started = time.monotonic()
     for method, request in (
         (raw.oracles.Observe, oracle_pb.ObserveRequest(oracle="sim", stimuli=tensor)),
         (
@@ -89,7 +88,6 @@ def test_shapes_that_no_array_has(raw, client, shape, says):
         found = refused(method, request)
         assert isinstance(found, ShapeMismatch | InvalidInput)
         assert says in found.message or "are taken" in found.message
-    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("data", [b"\xff" * 30, b"\x0a\x7f\x01"])

@@ -263,8 +263,6 @@ def test_a_stopping_server_sends_its_watchers_away(config):
         study = client.create(targets=["u:0"], space=SpaceSpec("normal", 2))
         events = study.watch(reconnect_seconds=0.2)
         next(events)
-        started = time.monotonic()
-    assert time.monotonic() - started < 5
     with pytest.raises(ServerUnavailable):
         next(events)
     client.close()
