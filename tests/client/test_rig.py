@@ -13,6 +13,7 @@ import blackbox_am
 from blackbox_am.client.names import ClientName
 from blackbox_am.core.types import StudyState
 from blackbox_am.testing.server import ServerProcess
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 LOOP = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[2]
@@ -46,7 +47,7 @@ def rig(address, study, *, dies_at=0, pause=0.0):
     loop = loop.replace("queries_per_target=1000", f"queries_per_target={QUERIES}")
     program = RIG + loop.replace("localhost:50051", address) + "\nprint(shown)"
     command = [sys.executable, "-c", program, str(dies_at), str(pause)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return forked.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def said(process, timeout=120):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from PIL import Image
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.units import Unit
 from blackbox_am.testing.json_api import json_api
+from tests import forked
 
 FOLDER = Path(__file__).parents[2] / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
@@ -32,15 +32,7 @@ def server(tmp_path_factory):
 
 def _run(name, *options):
     (path,) = [path for path in EXAMPLES if path.stem.endswith(name)]
-    done = subprocess.run(
-        [sys.executable, str(path), *map(str, options)],
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return forked.run([sys.executable, str(path), *map(str, options)], timeout=110).stdout
 
 
 def _is_picture(path):

@@ -18,6 +18,7 @@ from blackbox_am.errors import OracleFailed
 from blackbox_am.oracles.grpc.remote import Remote
 from blackbox_am.oracles.http import Http
 from blackbox_am.oracles.process.subprocess import Subprocess
+from tests import forked
 
 GIGABYTE = 2**30
 MOST_MEMORY = 160 * 2**20
@@ -69,7 +70,7 @@ server.wait_for_termination()
 @contextmanager
 def remote(kind: str, rows: int) -> Iterator[tuple[Oracle, int]]:
     command = [sys.executable, "-c", GRPC, kind]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    with forked.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         oracle = Remote(f"127.0.0.1:{int(server.stdout.readline())}")
         oracle.describe()

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -38,6 +37,7 @@ from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 from blackbox_am.v1.tensor_pb2 import Dtype, Tensor
 from blackbox_am.zoo import catalogue as zoo
+from tests import forked
 
 TOYS = """
 [server]
@@ -330,9 +330,7 @@ def test_a_store_damaged_between_runs_is_told_and_left_alone(process, tmp_path, 
         del data[len(data) // 2 :]
     path.write_bytes(data)
     command = [sys.executable, "-m", "blackbox_am.cli", "serve", "--address", "localhost:0"]
-    started = subprocess.run(
-        [*command, "--store", path], capture_output=True, text=True, timeout=60, check=False
-    )
+    started = forked.run([*command, "--store", path], timeout=60, check=False)
     assert started.returncode == 5, started.stderr
     assert "damaged" in started.stderr
     assert "Traceback" not in started.stderr

@@ -1,6 +1,5 @@
 """nevergrad behind the contract: by name, in batches, repeatable, and refused with a reason."""
 
-import subprocess
 import sys
 import warnings
 from typing import Any
@@ -21,6 +20,7 @@ from blackbox_am.optimizers.libraries.nevergrad import WORST, Nevergrad
 from blackbox_am.optimizers.sampling.random import Random
 from blackbox_am.testing.optimizers import OptimizerContract
 from blackbox_am.testing.searches import Search
+from tests import forked
 
 
 def normal(dim: int = 12) -> Space:
@@ -71,8 +71,7 @@ def test_lists_do_not_import_it() -> None:
         "assert not any(o.problem for o in found), found;"
         "print([m for m in ('nevergrad', 'cma', 'pandas') if m in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert result.stdout.strip() == "[]", result.stderr
+    assert forked.run([sys.executable, "-c", program], timeout=60).stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
