@@ -77,7 +77,7 @@ def test_a_picture_is_turned_and_cut_to_its_middle(tmp_path: Path) -> None:
     assert (found[0, 0, 15:] == 0).all()
 
 
-@pytest.mark.parametrize("kind", ["pca", "vae", "vq", "gan"])
+@pytest.mark.parametrize("kind", ["pca", "vae", pytest.param("vq", marks=pytest.mark.slow), "gan"])
 def test_a_generator_is_fitted_and_used_by_its_folder(
     kind: str, photos: Path, tmp_path: Path
 ) -> None:

@@ -214,8 +214,15 @@ def zoo_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("harm", ["missing", "truncated"])
-@pytest.mark.parametrize("noun", ["oracle", "generator"])
+@pytest.mark.parametrize(
+    ("noun", "harm"),
+    [
+        ("oracle", "missing"),
+        ("generator", "truncated"),
+        pytest.param("oracle", "truncated", marks=pytest.mark.slow),
+        pytest.param("generator", "missing", marks=pytest.mark.slow),
+    ],
+)
 def test_a_spoilt_zoo_file_is_told_and_harms_no_other_study(config, zoo_folder, harm, noun):
     for name, entry in SHIPPED["oracles"].items():
         config.catalogue._oracles.slots[name] = Catalogue.from_plain(

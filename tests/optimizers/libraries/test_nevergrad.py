@@ -118,18 +118,22 @@ def test_cma_has_the_population_of_the_study(name: str, population: int) -> None
     assert session._optimizer.es.countiter == 8
 
 
-@pytest.mark.parametrize("name", ["DiagonalCMA", "TwoPointsDE"])
+BOX = SpaceSpec("box", 6, low=(-2.0,), high=(10.0,))
+PRODUCT = SpaceSpec(
+    "product",
+    6,
+    parts=(SpaceSpec("normal", 4), SpaceSpec("box", 2, low=(-1.0,), high=(2.0,))),
+)
+
+
 @pytest.mark.parametrize(
-    "spec",
+    ("name", "spec"),
     [
-        SpaceSpec("box", 6, low=(-2.0,), high=(10.0,)),
-        SpaceSpec(
-            "product",
-            6,
-            parts=(SpaceSpec("normal", 4), SpaceSpec("box", 2, low=(-1.0,), high=(2.0,))),
-        ),
+        ("DiagonalCMA", BOX),
+        ("TwoPointsDE", PRODUCT),
+        pytest.param("DiagonalCMA", PRODUCT, marks=pytest.mark.slow),
+        pytest.param("TwoPointsDE", BOX, marks=pytest.mark.slow),
     ],
-    ids=["box", "product"],
 )
 def test_climbs(name: str, spec: SpaceSpec, hills: Any) -> None:
     """Higher than random sampling does with as many rows."""
