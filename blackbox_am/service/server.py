@@ -112,7 +112,7 @@ class Server:
         )
         for name in ("", *SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        log.info("serving on %s, store %s", self.address, self._config.store)
+        log.info("serving on %s, store %s", self.address, backend.store.url)
         return self.address
 
     async def stop(self) -> None:

@@ -43,8 +43,7 @@ class Database:
         url: as of `SQLStore`.
 
     Attributes:
-        url: the URL in SQLAlchemy's form.
-        shown: the URL without its password, for messages.
+        shown: the URL in SQLAlchemy's form without its password, for messages.
 
     Raises:
         StoreError: if the database cannot be opened or written.
@@ -53,7 +52,6 @@ class Database:
 
     def __init__(self, url: str) -> None:
         parsed = url_of(url)
-        self.url = parsed.render_as_string(hide_password=False)
         self.shown = parsed.render_as_string(hide_password=True)
         self._engines = engines_of(parsed)
         shared = self._engines.of_one_connection

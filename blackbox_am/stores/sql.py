@@ -66,8 +66,8 @@ class SQLStore(Store):
 
     @property
     def url(self) -> str:
-        """The URL of the database in SQLAlchemy's form."""
-        return self._database.url
+        """The URL of the database in SQLAlchemy's form, without its password."""
+        return self._database.shown
 
     def append(
         self,
