@@ -6,10 +6,12 @@ import dis
 import inspect
 import sys
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from types import CodeType
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import nn
 
 _LIBRARY_FOLDERS = ("site-packages", "dist-packages")
@@ -61,6 +63,8 @@ _CHANGING_METHODS = frozenset(
     ]
 )
 """Methods of containers that change the container."""
+
+_FIXED = (bool, int, float, complex, str, bytes, torch.dtype, torch.Size, type(None))
 
 _changed: WeakKeyDictionary[type, frozenset[str]] = WeakKeyDictionary()
 
@@ -120,6 +124,35 @@ def called_methods(kind: type) -> list[object]:
             assert code is not None
             waiting += [name for one in _nested(code) for name in one.co_names if name in methods]
     return found
+
+
+def class_values(kind: type) -> Iterator[tuple[str, object]]:
+    """The attributes of a class outside the installed packages, and of its bases, that its code
+    does not change and that `own_code` cannot write as text: containers and objects.
+    """
+    changed = changed_attributes(kind)
+    for base in kind.__mro__:
+        if not is_installed(base.__module__):
+            for name, member in sorted(vars(base).items()):
+                special = name.startswith("__") or name in changed
+                if not special and code_of(member) is None and not has_fixed_text(member):
+                    yield f"{base.__qualname__}.{name}", member
+
+
+def has_fixed_text(value: object) -> bool:
+    """Whether `repr` gives the same text in every process: for numbers, texts, None, types of
+    torch, members of an enumeration with such values, and tuples of these.
+
+    The text of another object can have its address in memory, and that of a set has an order that
+    differs between processes.
+    """
+    if isinstance(value, Enum):
+        return has_fixed_text(value.value)
+    if isinstance(value, slice):
+        return has_fixed_text((value.start, value.stop, value.step))
+    if type(value) is tuple:
+        return all(has_fixed_text(item) for item in value)
+    return isinstance(value, _FIXED)
 
 
 def changed_attributes(kind: type) -> frozenset[str]:
@@ -261,7 +294,8 @@ def _members(kind: type) -> str:
         if code is not None and code.co_filename != "<string>":  # methods of a dataclass
             found.append(f"{name}={code_text(code)}")
         elif isinstance(member, (int, float, str, tuple)) and not name.startswith("__"):
-            found.append(f"{name}={member!r}")
+            if has_fixed_text(member):
+                found.append(f"{name}={member!r}")
     return ";".join(found)
 
 

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 
 from blackbox_am.core import memory_digests
-from blackbox_am.core.module_digests import add_structure
+from blackbox_am.core.code_digests import has_fixed_text
+from blackbox_am.core.module_digests import add_class, add_structure
 from blackbox_am.errors import NotFound
 
 DIGEST_BYTES = 16
@@ -118,6 +119,13 @@ def structure(module: torch.nn.Module) -> Digest:
     return Digest(digest.hexdigest())
 
 
+def of_class(kind: type) -> str:
+    """Digest of the code and the constants of a class outside the installed packages."""
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    add_class(digest, kind)
+    return digest.hexdigest()
+
+
 def _reference(value: object) -> Callable[[], object]:
     try:
         return weakref.ref(value)
@@ -138,8 +146,11 @@ def _plain(value: object) -> str | None:
     if isinstance(value, (tuple, list)):
         return _enclosed("()", [_plain(item) for item in value])
     if isinstance(value, (set, frozenset)):
-        return _enclosed("{}", sorted(_plain(item) or "" for item in value))
+        members = [_plain(item) for item in value]
+        return _enclosed("{}", sorted(members, key=str))
     if isinstance(value, Mapping):
+        if not all(has_fixed_text(key) for key in value):
+            return None
         keys = sorted(value, key=repr)
         texts = [_plain(value[key]) for key in keys]
         return _enclosed(

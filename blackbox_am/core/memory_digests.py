@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from blackbox_am.core.array_digests import Hash, add_array, add_tensor, add_text
+from blackbox_am.core.code_digests import has_fixed_text
 from blackbox_am.core.module_digests import add_structure
 
 _PLAIN = (bool, int, float, complex, str, bytes, bytearray, torch.dtype)
@@ -35,6 +36,8 @@ def add(digest: Hash, value: object) -> bool:
     if isinstance(value, (tuple, list)):
         return _add_items(digest, [(str(place), item) for place, item in enumerate(value)])
     if isinstance(value, Mapping):
+        if not all(has_fixed_text(key) for key in value):
+            return False
         return _add_items(digest, [(repr(key), value[key]) for key in sorted(value, key=repr)])
     if value is None or isinstance(value, _PLAIN):
         add_text(digest, repr(value))

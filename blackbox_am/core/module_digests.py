@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import re
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -22,9 +24,11 @@ from blackbox_am.core.code_digests import (
     called_methods,
     changed_attributes,
     changed_names,
+    class_values,
     code_of,
     code_text,
     global_names,
+    has_fixed_text,
     is_installed,
     only_observes,
     own_code,
@@ -33,6 +37,7 @@ from blackbox_am.core.code_digests import (
 _DEEPEST = 8
 _OF_EVERY_MODULE = frozenset(dir(nn.Module())) - {"forward"}
 _PLAIN = (bool, int, float, complex, str, bytes, torch.dtype, torch.Size, Enum, slice, type(None))
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+", re.IGNORECASE)
 _CONTAINERS = (list, tuple, set, frozenset, Mapping)
 _VOLATILE = ("transformers_version",)
 """Entries of a configuration of transformers without influence on what a model computes."""
@@ -54,6 +59,12 @@ def add_structure(digest: Hash, module: nn.Module) -> None:
     _Walk(digest).structure(module)
 
 
+def add_class(digest: Hash, kind: type) -> None:
+    """Add the code of a class outside the installed packages, and its constants, to `digest`."""
+    add_text(digest, own_code(kind))
+    _Walk(digest).values(kind)
+
+
 class _Walk:
     """Adds values to a digest, each object once."""
 
@@ -67,7 +78,8 @@ class _Walk:
             self._seen.setdefault(id(part), (len(self._seen), part))
             kind = type(part)
             kinds.add(kind)
-            self._text(f"{name}:{_named(kind)}({part.extra_repr()})")
+            shown = _ADDRESS.sub("", part.extra_repr())
+            self._text(f"{name}:{_named(kind)}({shown})")
             if isinstance(part, torch.fx.GraphModule):  # a class of its own, made for the graph
                 self._text(part.code)
             for key, value in sorted(_attributes(part)):
@@ -79,8 +91,10 @@ class _Walk:
 
     def add(self, value: object, depth: int = 0) -> None:
         """Add a value; of an object of unknown content only its class."""
-        if isinstance(value, _PLAIN):
+        if has_fixed_text(value):
             self._text(repr(value))
+        elif isinstance(value, np.generic):
+            self._text(f"{value.dtype.str}{value.item()!r}")
         elif isinstance(value, torch.Tensor):
             add_tensor(self._digest, value)
         elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
@@ -107,6 +121,11 @@ class _Walk:
             self._items(sorted(value.state_dict().items()), depth)
         elif isinstance(value, type):
             self._class(value)
+        elif isinstance(value, Enum):
+            self._text(f"{_named(type(value))}.{value.name}")
+            self.add(value.value, depth)
+        elif isinstance(value, slice):
+            self.add((value.start, value.stop, value.step), depth)
         else:
             self._text(_named(type(value)))
             self._items(sorted(_contents(value)), depth)
@@ -114,10 +133,25 @@ class _Walk:
     def _container(self, value: Any, depth: int) -> None:
         self._text(f"{type(value).__name__}{len(value)}")
         if isinstance(value, Mapping):
-            self._items([(repr(key), value[key]) for key in sorted(value, key=repr)], depth)
+            texts = sorted((self._fixed(key, depth), place) for place, key in enumerate(value))
+            values = list(value.values())
+            self._items([(text, values[place]) for text, place in texts], depth)
             return
-        items = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value
-        self._items([("", item) for item in items], depth)
+        if isinstance(value, (set, frozenset)):
+            value = sorted(value, key=lambda item: self._fixed(item, depth))
+        self._items([("", item) for item in value], depth)
+
+    def _fixed(self, value: object, depth: int) -> str:
+        """A text that stands for the content of `value` in every process: of a key of a mapping or
+        of a member of a set, whose order has no meaning.
+        """
+        if has_fixed_text(value):
+            return repr(value)
+        digest = hashlib.blake2b(digest_size=16)
+        walk = _Walk(digest)
+        walk._seen.update(self._seen)  # noqa: SLF001  # the same class
+        walk.add(value, depth)
+        return digest.hexdigest()
 
     def _items(self, items: list[tuple[str, Any]], depth: int) -> None:
         for key, item in items:
@@ -146,11 +180,17 @@ class _Walk:
         if not code:
             return
         self._text(code)
+        self.values(kind)
         changed = changed_attributes(kind)
         for member in called_methods(kind):
             function = getattr(member, "__func__", getattr(member, "fget", member))
             if not is_installed(getattr(function, "__module__", None) or ""):
                 self._globals(function, changed, 0)
+
+    def values(self, kind: type) -> None:
+        """Add the containers and functions that are attributes of a class of the user."""
+        for name, value in class_values(kind):
+            self._global(name, value, 0)
 
     def _globals(self, function: Any, changed: frozenset[str], depth: int) -> None:
         """Add the constants and the user's own functions that a function of the user reads."""
