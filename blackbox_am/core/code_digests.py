@@ -293,9 +293,8 @@ def _members(kind: type) -> str:
         code = code_of(member)
         if code is not None and code.co_filename != "<string>":  # methods of a dataclass
             found.append(f"{name}={code_text(code)}")
-        elif isinstance(member, (int, float, str, tuple)) and not name.startswith("__"):
-            if has_fixed_text(member):
-                found.append(f"{name}={member!r}")
+        elif has_fixed_text(member) and member is not None and not name.startswith("__"):
+            found.append(f"{name}={member!r}")
     return ";".join(found)
 
 

@@ -149,7 +149,7 @@ class _Walk:
             return repr(value)
         digest = hashlib.blake2b(digest_size=16)
         walk = _Walk(digest)
-        walk._seen.update(self._seen)  # noqa: SLF001  # the same class
+        walk._seen.update(self._seen)
         walk.add(value, depth)
         return digest.hexdigest()
 

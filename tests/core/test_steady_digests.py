@@ -8,7 +8,7 @@ import subprocess
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ class Way(Enum):
 
 
 class Net(nn.Module):
-    STEPS: Any = (up, Scale(2.0))
+    STEPS: ClassVar[Any] = (up, Scale(2.0))
 
     def __init__(self, value: Any = None) -> None:
         super().__init__()
@@ -65,15 +65,15 @@ class Net(nn.Module):
 
 
 class Downwards(Net):
-    STEPS: Any = (down, Scale(2.0))
+    STEPS: ClassVar[Any] = (down, Scale(2.0))
 
 
 class Doubled(Net):
-    STEPS: Any = (up, Scale(4.0))
+    STEPS: ClassVar[Any] = (up, Scale(4.0))
 
 
 class Listed(Net):
-    STEPS: Any = [up]
+    STEPS: ClassVar[Any] = [up]
 
 
 VALUES: dict[str, tuple[Any, Any]] = {
