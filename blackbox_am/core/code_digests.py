@@ -6,12 +6,10 @@ import dis
 import inspect
 import sys
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
 from types import CodeType
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import nn
 
 _LIBRARY_FOLDERS = ("site-packages", "dist-packages")
@@ -64,8 +62,6 @@ _CHANGING_METHODS = frozenset(
 )
 """Methods of containers that change the container."""
 
-_FIXED = (bool, int, float, complex, str, bytes, torch.dtype, torch.Size, type(None))
-
 _changed: WeakKeyDictionary[type, frozenset[str]] = WeakKeyDictionary()
 
 
@@ -86,6 +82,21 @@ def own_code(kind: type) -> str:
     """
     own = (base for base in kind.__mro__ if not is_installed(base.__module__))
     return "\n".join(f"{base.__qualname__}:{_members(base)}" for base in own)
+
+
+def own_values(kind: type) -> list[tuple[str, object]]:
+    """The attributes apart from code that a class outside the installed packages and its bases of
+    that kind have, by name.
+    """
+    found = []
+    for base in kind.__mro__:
+        if not is_installed(base.__module__):
+            for name, member in sorted(vars(base).items()):
+                value = getattr(member, "__func__", member)  # of a static method
+                hidden = name.startswith("__") or inspect.isdatadescriptor(value)
+                if code_of(member) is None and not hidden:
+                    found.append((name, value))
+    return found
 
 
 def code_text(code: CodeType) -> str:
@@ -124,35 +135,6 @@ def called_methods(kind: type) -> list[object]:
             assert code is not None
             waiting += [name for one in _nested(code) for name in one.co_names if name in methods]
     return found
-
-
-def class_values(kind: type) -> Iterator[tuple[str, object]]:
-    """The attributes of a class outside the installed packages, and of its bases, that its code
-    does not change and that `own_code` cannot write as text: containers and objects.
-    """
-    changed = changed_attributes(kind)
-    for base in kind.__mro__:
-        if not is_installed(base.__module__):
-            for name, member in sorted(vars(base).items()):
-                special = name.startswith("__") or name in changed
-                if not special and code_of(member) is None and not has_fixed_text(member):
-                    yield f"{base.__qualname__}.{name}", member
-
-
-def has_fixed_text(value: object) -> bool:
-    """Whether `repr` gives the same text in every process: for numbers, texts, None, types of
-    torch, members of an enumeration with such values, and tuples of these.
-
-    The text of another object can have its address in memory, and that of a set has an order that
-    differs between processes.
-    """
-    if isinstance(value, Enum):
-        return has_fixed_text(value.value)
-    if isinstance(value, slice):
-        return has_fixed_text((value.start, value.stop, value.step))
-    if type(value) is tuple:
-        return all(has_fixed_text(item) for item in value)
-    return isinstance(value, _FIXED)
 
 
 def changed_attributes(kind: type) -> frozenset[str]:
@@ -288,14 +270,17 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
 
 
 def _members(kind: type) -> str:
-    found = []
-    for name, member in sorted(vars(kind).items()):
-        code = code_of(member)
-        if code is not None and code.co_filename != "<string>":  # methods of a dataclass
-            found.append(f"{name}={code_text(code)}")
-        elif has_fixed_text(member) and member is not None and not name.startswith("__"):
-            found.append(f"{name}={member!r}")
-    return ";".join(found)
+    codes = {name: code_of(member) for name, member in sorted(vars(kind).items())}
+    return ";".join(
+        f"{name}={code_text(code)}"
+        for name, code in codes.items()
+        if code is not None and not _is_generated(code)
+    )
+
+
+def _is_generated(code: CodeType) -> bool:
+    """Whether the library has written the code, as for the methods of a dataclass."""
+    return code.co_filename == "<string>"
 
 
 def _constant(value: object) -> str:

@@ -9,8 +9,11 @@ import functools
 import hashlib
 import re
 from argparse import Namespace
+from collections import deque
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -24,21 +27,26 @@ from blackbox_am.core.code_digests import (
     called_methods,
     changed_attributes,
     changed_names,
-    class_values,
     code_of,
     code_text,
     global_names,
-    has_fixed_text,
     is_installed,
     only_observes,
     own_code,
+    own_values,
 )
 
 _DEEPEST = 8
 _OF_EVERY_MODULE = frozenset(dir(nn.Module())) - {"forward"}
-_PLAIN = (bool, int, float, complex, str, bytes, torch.dtype, torch.Size, Enum, slice, type(None))
+_NUMBERS = (bool, int, float, complex, Decimal, Fraction, np.generic)
+_PLAIN = (
+    *_NUMBERS,
+    *(str, bytes, bytearray, re.Pattern, range, slice),
+    *(torch.dtype, torch.Size, type(None)),
+)
+"""Types whose `repr` is their whole content."""
+_CONTAINERS = (list, tuple, deque, set, frozenset, Mapping)
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+", re.IGNORECASE)
-_CONTAINERS = (list, tuple, set, frozenset, Mapping)
 _VOLATILE = ("transformers_version",)
 """Entries of a configuration of transformers without influence on what a model computes."""
 
@@ -61,40 +69,39 @@ def add_structure(digest: Hash, module: nn.Module) -> None:
 
 def add_class(digest: Hash, kind: type) -> None:
     """Add the code of a class outside the installed packages, and its constants, to `digest`."""
-    add_text(digest, own_code(kind))
-    _Walk(digest).values(kind)
+    _Walk(digest).kind(kind)
 
 
 class _Walk:
     """Adds values to a digest, each object once."""
 
-    def __init__(self, digest: Hash) -> None:
+    def __init__(self, digest: Hash, seen: Mapping[int, tuple[int, object]] | None = None) -> None:
         self._digest = digest
-        self._seen: dict[int, tuple[int, object]] = {}  # kept, so that no address is used again
+        self._seen = dict(seen or {})  # with the objects, so that no address is used again
 
     def structure(self, module: nn.Module) -> None:
-        kinds = set()
+        kinds: dict[type, None] = {}
         for name, part in module.named_modules():
             self._seen.setdefault(id(part), (len(self._seen), part))
             kind = type(part)
-            kinds.add(kind)
-            shown = _ADDRESS.sub("", part.extra_repr())
-            self._text(f"{name}:{_named(kind)}({shown})")
+            kinds[kind] = None
+            self._text(f"{name}:{_named(kind)}({_ADDRESS.sub('', part.extra_repr())})")
             if isinstance(part, torch.fx.GraphModule):  # a class of its own, made for the graph
                 self._text(part.code)
             for key, value in sorted(_attributes(part)):
                 self._text(key)
                 self.add(value)
             self._hooks(part)
-        for kind in sorted(kinds, key=own_code):
+        for kind in kinds:
             self._class(kind)
 
     def add(self, value: object, depth: int = 0) -> None:
         """Add a value; of an object of unknown content only its class."""
-        if has_fixed_text(value):
+        if isinstance(value, _PLAIN):
             self._text(repr(value))
-        elif isinstance(value, np.generic):
-            self._text(f"{value.dtype.str}{value.item()!r}")
+        elif isinstance(value, Enum):
+            self._text(f"{_named(type(value))}.{value.name}")
+            self.add(value.value, depth)
         elif isinstance(value, torch.Tensor):
             add_tensor(self._digest, value)
         elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
@@ -108,6 +115,9 @@ class _Walk:
     def _object(self, value: object, depth: int) -> None:
         if isinstance(value, _CONTAINERS):
             self._container(value, depth)
+        elif isinstance(value, np.ndarray):  # of Python objects
+            self._text(f"array{value.shape}")
+            self._items([("", item) for item in value.ravel().tolist()], depth)
         elif isinstance(value, (functools.partial, functools.partialmethod)):
             self._items([("func", value.func), ("args", value.args), ("kw", value.keywords)], depth)
         elif isinstance(value, MethodType):
@@ -121,11 +131,6 @@ class _Walk:
             self._items(sorted(value.state_dict().items()), depth)
         elif isinstance(value, type):
             self._class(value)
-        elif isinstance(value, Enum):
-            self._text(f"{_named(type(value))}.{value.name}")
-            self.add(value.value, depth)
-        elif isinstance(value, slice):
-            self.add((value.start, value.stop, value.step), depth)
         else:
             self._text(_named(type(value)))
             self._items(sorted(_contents(value)), depth)
@@ -133,24 +138,22 @@ class _Walk:
     def _container(self, value: Any, depth: int) -> None:
         self._text(f"{type(value).__name__}{len(value)}")
         if isinstance(value, Mapping):
-            texts = sorted((self._fixed(key, depth), place) for place, key in enumerate(value))
-            values = list(value.values())
-            self._items([(text, values[place]) for text, place in texts], depth)
-            return
-        if isinstance(value, (set, frozenset)):
-            value = sorted(value, key=lambda item: self._fixed(item, depth))
-        self._items([("", item) for item in value], depth)
+            names = [(self._name(key, depth), item) for key, item in value.items()]
+            self._items(sorted(names, key=lambda pair: pair[0]), depth)
+        elif isinstance(value, (set, frozenset)):
+            for name in sorted(self._name(item, depth) for item in value):
+                self._text(name)
+        else:
+            self._items([("", item) for item in value], depth)
 
-    def _fixed(self, value: object, depth: int) -> str:
-        """A text that stands for the content of `value` in every process: of a key of a mapping or
-        of a member of a set, whose order has no meaning.
+    def _name(self, value: object, depth: int) -> str:
+        """A text for a key or a member of a set, which is the same in every process: the order of
+        a set and the `repr` of a function are not.
         """
-        if has_fixed_text(value):
+        if isinstance(value, _PLAIN):
             return repr(value)
         digest = hashlib.blake2b(digest_size=16)
-        walk = _Walk(digest)
-        walk._seen.update(self._seen)
-        walk.add(value, depth)
+        _Walk(digest, self._seen).add(value, depth)
         return digest.hexdigest()
 
     def _items(self, items: list[tuple[str, Any]], depth: int) -> None:
@@ -175,22 +178,24 @@ class _Walk:
             self._text(code_text(code))
             self._globals(function, changed, depth)
 
+    def kind(self, kind: type) -> None:
+        """Add the code of a class and the attributes that its code does not change."""
+        self._text(own_code(kind))
+        changed = changed_attributes(kind)
+        for name, value in own_values(kind):
+            if name not in changed:
+                self._text(name)
+                self.add(value)
+
     def _class(self, kind: type) -> None:
-        code = own_code(kind)
-        if not code:
+        if not own_code(kind):
             return
-        self._text(code)
-        self.values(kind)
+        self.kind(kind)
         changed = changed_attributes(kind)
         for member in called_methods(kind):
             function = getattr(member, "__func__", getattr(member, "fget", member))
             if not is_installed(getattr(function, "__module__", None) or ""):
                 self._globals(function, changed, 0)
-
-    def values(self, kind: type) -> None:
-        """Add the containers and functions that are attributes of a class of the user."""
-        for name, value in class_values(kind):
-            self._global(name, value, 0)
 
     def _globals(self, function: Any, changed: frozenset[str], depth: int) -> None:
         """Add the constants and the user's own functions that a function of the user reads."""
@@ -208,7 +213,15 @@ class _Walk:
 
     def _global(self, name: str, value: object, depth: int) -> None:
         own = isinstance(value, (FunctionType, type)) and not is_installed(value.__module__)
-        kinds = (*_PLAIN, *_CONTAINERS, torch.Tensor, np.ndarray, nn.Module, functools.partial)
+        kinds = (
+            *_PLAIN,
+            *_CONTAINERS,
+            Enum,
+            torch.Tensor,
+            np.ndarray,
+            nn.Module,
+            functools.partial,
+        )
         if own or (value is not None and isinstance(value, kinds)):
             self._text(name)
             self.add(value, depth)
