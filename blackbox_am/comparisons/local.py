@@ -173,7 +173,7 @@ def compare_as(
         measure: whether the studies are run; else the result is what is stored in `out`.
         on_progress, on_message: as of `compare`.
     """
-    store = ":memory:"
+    models, store = models.halved(), ":memory:"
     if out is not None:
         store = os.fspath(_folder(out) / JOURNAL)
     with closing(SQLStore(store)) as opened:

@@ -20,11 +20,11 @@ class Crop(Affine):
     the size of the whole.
 
     The size of a crop is normal about `size`, and its middle is normal about the middle of the
-    stimulus. Crops stay inside the stimulus unless `beyond` is true. Source: T. Fel et al., "Unlocking Feature
-    Visualization for Deeper Networks with MAgnitude Constrained Optimization" (2023), whose code
-    draws crops of sizes N(size, 0.05) around N(0.5, 0.15), with sizes that shrink from 0.5 to 0.05
-    during the search and that reach beyond the edge: ``size=0.5, last=0.05, over=<generations>,
-    beyond=true, fill=0``.
+    stimulus. Crops stay inside the stimulus unless `beyond` is true. Source: T. Fel et al.,
+    "Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization"
+    (2023), whose code draws crops of sizes N(size, 0.05) around N(0.5, 0.15), with sizes that
+    shrink from 0.5 to 0.05 during the search, and that reach beyond the edge: ``size=0.5,
+    last=0.05, over=<generations>, beyond=true, fill=0``.
 
     Attributes:
         size: mean side of a crop, as a fraction of the side.

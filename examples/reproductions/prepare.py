@@ -1,12 +1,15 @@
-"""Writes the files that two of the reproductions need and that do not ship, into this folder.
+"""Writes the files that two of the reproductions need and that do not ship.
 
-    python examples/reproductions/prepare.py
+    python examples/reproductions/prepare.py [FOLDER]
 
-- `cbf_train.npz`: 300 series of cylinder, bell and funnel, as the shipped models were trained with.
-- `deepsim_small.safetensors`: a network with the layers of DeePSim's generator of fc6, with 64 codes,
-  few channels and random weights. The authors' weights may not be redistributed.
+- `cbf_train.npz`: 300 series of cylinder, bell and funnel, by the recipe of the training series.
+- `deepsim_small.safetensors`: a network with the layers of DeePSim's generator of fc6, with 64
+  codes, few channels and random weights. The authors' weights may not be redistributed.
+
+Without FOLDER they are written beside this program, where the configurations expect them.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +54,7 @@ def deepsim(seed: int = 0) -> dict[str, torch.Tensor]:
 
 def main() -> None:
     """Writes the files."""
-    folder = Path(__file__).parent
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     series, _ = cylinder_bell_funnel(300, seed=1)
     np.savez(folder / "cbf_train.npz", series)
     save_file(deepsim(), folder / "deepsim_small.safetensors")
