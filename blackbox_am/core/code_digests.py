@@ -84,6 +84,21 @@ def own_code(kind: type) -> str:
     return "\n".join(f"{base.__qualname__}:{_members(base)}" for base in own)
 
 
+def own_values(kind: type) -> list[tuple[str, object]]:
+    """The attributes apart from code that a class outside the installed packages and its bases of
+    that kind have, by name.
+    """
+    found = []
+    for base in kind.__mro__:
+        if not is_installed(base.__module__):
+            for name, member in sorted(vars(base).items()):
+                value = getattr(member, "__func__", member)  # of a static method
+                hidden = name.startswith("__") or inspect.isdatadescriptor(value)
+                if code_of(member) is None and not hidden:
+                    found.append((name, value))
+    return found
+
+
 def code_text(code: CodeType) -> str:
     """The bytecode of a function and its constants, without names of files and lines."""
     return f"{code.co_code.hex()},{code.co_names},{[_constant(one) for one in code.co_consts]}"
@@ -255,14 +270,17 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
 
 
 def _members(kind: type) -> str:
-    found = []
-    for name, member in sorted(vars(kind).items()):
-        code = code_of(member)
-        if code is not None and code.co_filename != "<string>":  # methods of a dataclass
-            found.append(f"{name}={code_text(code)}")
-        elif isinstance(member, (int, float, str, tuple)) and not name.startswith("__"):
-            found.append(f"{name}={member!r}")
-    return ";".join(found)
+    codes = {name: code_of(member) for name, member in sorted(vars(kind).items())}
+    return ";".join(
+        f"{name}={code_text(code)}"
+        for name, code in codes.items()
+        if code is not None and not _is_generated(code)
+    )
+
+
+def _is_generated(code: CodeType) -> bool:
+    """Whether the library has written the code, as for the methods of a dataclass."""
+    return code.co_filename == "<string>"
 
 
 def _constant(value: object) -> str:

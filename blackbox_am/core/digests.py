@@ -138,14 +138,11 @@ def _plain(value: object) -> str | None:
     if isinstance(value, (tuple, list)):
         return _enclosed("()", [_plain(item) for item in value])
     if isinstance(value, (set, frozenset)):
-        return _enclosed("{}", sorted(_plain(item) or "" for item in value))
+        return _enclosed("{}", sorted((_plain(item) for item in value), key=str))
     if isinstance(value, Mapping):
-        keys = sorted(value, key=repr)
-        texts = [_plain(value[key]) for key in keys]
-        return _enclosed(
-            "{}",
-            [None if t is None else f"{k!r}: {t}" for k, t in zip(keys, texts, strict=True)],
-        )
+        pairs = [(_plain(key), _plain(item)) for key, item in value.items()]
+        texts = [None if None in pair else f"{pair[0]}: {pair[1]}" for pair in pairs]
+        return _enclosed("{}", sorted(texts, key=str))
     parts = _attributes(value)
     if parts is None:
         return None

@@ -35,11 +35,19 @@ def add(digest: Hash, value: object) -> bool:
     if isinstance(value, (tuple, list)):
         return _add_items(digest, [(str(place), item) for place, item in enumerate(value)])
     if isinstance(value, Mapping):
+        if not all(_has_fixed_text(key) for key in value):
+            return False
         return _add_items(digest, [(repr(key), value[key]) for key in sorted(value, key=repr)])
     if value is None or isinstance(value, _PLAIN):
         add_text(digest, repr(value))
         return True
     return isinstance(value, torch.ScriptObject) and _add_packed(digest, value)
+
+
+def _has_fixed_text(key: object) -> bool:
+    """Whether the `repr` of a key is the same in every process."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(part is None or isinstance(part, _PLAIN) for part in parts)
 
 
 def _add_packed(digest: Hash, value: Any) -> bool:

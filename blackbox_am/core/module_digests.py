@@ -6,9 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import re
 from argparse import Namespace
+from collections import deque
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -28,12 +33,19 @@ from blackbox_am.core.code_digests import (
     is_installed,
     only_observes,
     own_code,
+    own_values,
 )
 
 _DEEPEST = 8
 _OF_EVERY_MODULE = frozenset(dir(nn.Module())) - {"forward"}
-_PLAIN = (bool, int, float, complex, str, bytes, torch.dtype, torch.Size, Enum, slice, type(None))
-_CONTAINERS = (list, tuple, set, frozenset, Mapping)
+_NUMBERS = (bool, int, float, complex, Decimal, Fraction, np.generic)
+_PLAIN = (
+    *_NUMBERS,
+    *(str, bytes, bytearray, re.Pattern, range, slice),
+    *(torch.dtype, torch.Size, type(None)),
+)
+"""Types whose `repr` is their whole content."""
+_CONTAINERS = (list, tuple, deque, set, frozenset, Mapping)
 _VOLATILE = ("transformers_version",)
 """Entries of a configuration of transformers without influence on what a model computes."""
 
@@ -57,16 +69,16 @@ def add_structure(digest: Hash, module: nn.Module) -> None:
 class _Walk:
     """Adds values to a digest, each object once."""
 
-    def __init__(self, digest: Hash) -> None:
+    def __init__(self, digest: Hash, seen: Mapping[int, tuple[int, object]] | None = None) -> None:
         self._digest = digest
-        self._seen: dict[int, tuple[int, object]] = {}  # kept, so that no address is used again
+        self._seen = dict(seen or {})  # with the objects, so that no address is used again
 
     def structure(self, module: nn.Module) -> None:
-        kinds = set()
+        kinds: dict[type, None] = {}
         for name, part in module.named_modules():
             self._seen.setdefault(id(part), (len(self._seen), part))
             kind = type(part)
-            kinds.add(kind)
+            kinds[kind] = None
             self._text(f"{name}:{_named(kind)}({part.extra_repr()})")
             if isinstance(part, torch.fx.GraphModule):  # a class of its own, made for the graph
                 self._text(part.code)
@@ -74,13 +86,16 @@ class _Walk:
                 self._text(key)
                 self.add(value)
             self._hooks(part)
-        for kind in sorted(kinds, key=own_code):
+        for kind in kinds:
             self._class(kind)
 
     def add(self, value: object, depth: int = 0) -> None:
         """Add a value; of an object of unknown content only its class."""
         if isinstance(value, _PLAIN):
             self._text(repr(value))
+        elif isinstance(value, Enum):
+            self._text(f"{_named(type(value))}.{value.name}")
+            self.add(value.value, depth)
         elif isinstance(value, torch.Tensor):
             add_tensor(self._digest, value)
         elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
@@ -94,6 +109,9 @@ class _Walk:
     def _object(self, value: object, depth: int) -> None:
         if isinstance(value, _CONTAINERS):
             self._container(value, depth)
+        elif isinstance(value, np.ndarray):  # of Python objects
+            self._text(f"array{value.shape}")
+            self._items([("", item) for item in value.ravel().tolist()], depth)
         elif isinstance(value, (functools.partial, functools.partialmethod)):
             self._items([("func", value.func), ("args", value.args), ("kw", value.keywords)], depth)
         elif isinstance(value, MethodType):
@@ -114,10 +132,23 @@ class _Walk:
     def _container(self, value: Any, depth: int) -> None:
         self._text(f"{type(value).__name__}{len(value)}")
         if isinstance(value, Mapping):
-            self._items([(repr(key), value[key]) for key in sorted(value, key=repr)], depth)
-            return
-        items = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value
-        self._items([("", item) for item in items], depth)
+            names = [(self._name(key, depth), item) for key, item in value.items()]
+            self._items(sorted(names, key=lambda pair: pair[0]), depth)
+        elif isinstance(value, (set, frozenset)):
+            for name in sorted(self._name(item, depth) for item in value):
+                self._text(name)
+        else:
+            self._items([("", item) for item in value], depth)
+
+    def _name(self, value: object, depth: int) -> str:
+        """A text for a key or a member of a set, which is the same in every process: the order of
+        a set and the `repr` of a function are not.
+        """
+        if isinstance(value, _PLAIN):
+            return repr(value)
+        digest = hashlib.blake2b(digest_size=16)
+        _Walk(digest, self._seen).add(value, depth)
+        return digest.hexdigest()
 
     def _items(self, items: list[tuple[str, Any]], depth: int) -> None:
         for key, item in items:
@@ -147,6 +178,10 @@ class _Walk:
             return
         self._text(code)
         changed = changed_attributes(kind)
+        for name, value in own_values(kind):
+            if name not in changed:
+                self._text(name)
+                self.add(value)
         for member in called_methods(kind):
             function = getattr(member, "__func__", getattr(member, "fget", member))
             if not is_installed(getattr(function, "__module__", None) or ""):
@@ -168,7 +203,15 @@ class _Walk:
 
     def _global(self, name: str, value: object, depth: int) -> None:
         own = isinstance(value, (FunctionType, type)) and not is_installed(value.__module__)
-        kinds = (*_PLAIN, *_CONTAINERS, torch.Tensor, np.ndarray, nn.Module, functools.partial)
+        kinds = (
+            *_PLAIN,
+            *_CONTAINERS,
+            Enum,
+            torch.Tensor,
+            np.ndarray,
+            nn.Module,
+            functools.partial,
+        )
         if own or (value is not None and isinstance(value, kinds)):
             self._text(name)
             self.add(value, depth)

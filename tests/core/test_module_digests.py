@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import types
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from blackbox_am.core.digests import Digest, of_value
+from blackbox_am.core.digests import Digest, Unnamed, of_value
 
 SETTINGS: dict[str, Any] = {"scale": 1.0}
 SEEN: list[torch.Tensor] = []
@@ -183,3 +184,69 @@ def test_packed_weights_of_a_quantised_net_are_known() -> None:
     )
     assert isinstance(name_of(one), Digest)
     assert name_of(one) == name_of(again) != name_of(two)
+
+
+def functions() -> list[Callable[[float], float]]:
+    """Five functions with the same code as all others of their place, at new addresses."""
+    kept: list[Callable[[float], float]] = []
+    for scale in range(5):
+
+        def scaled(x: float, scale: int = scale) -> float:
+            return x * scale
+
+        kept.append(scaled)
+    return kept
+
+
+KEPT_BY_ADDRESS: dict[str, Callable[[list[Any]], Any]] = {
+    "keys": lambda them: {one: index for index, one in enumerate(them)},
+    "keys in tuples": lambda them: {(one, 1): index for index, one in enumerate(them)},
+    "set": set,
+    "set of sets": lambda them: {frozenset(them[:2]), frozenset(them[2:])},
+    "deque": collections.deque,
+    "objects in an array": lambda them: np.array(them, dtype=object),
+}
+
+
+@pytest.mark.parametrize("kind", KEPT_BY_ADDRESS)
+def test_no_address_is_part_of_a_module(kind: str) -> None:
+    put = KEPT_BY_ADDRESS[kind]
+    kept = [put(functions()) for _ in range(10)]  # all alive, so at different addresses
+    assert len({name_of(Net(them=them)) for them in kept}) == 1
+    assert name_of(Net(them=put(functions()[:4]))) != name_of(Net(them=kept[0]))
+
+
+def with_class_attribute(value: Any) -> nn.Module:
+    class Own(Net):
+        them = value
+
+    return Own()
+
+
+CLASS_ATTRIBUTES: dict[str, tuple[Any, Any]] = {
+    "tuple of functions": ((functional.relu, torch.tanh), (functional.gelu, torch.tanh)),
+    "list of functions": ([functional.relu], [functional.gelu]),
+    "dict": ({"act": torch.relu}, {"act": torch.tanh}),
+    "built-in function": (staticmethod(torch.relu), staticmethod(torch.tanh)),
+    "tensor": (torch.ones(2), torch.zeros(2)),
+    "number": (np.float32(1), np.float32(2)),
+}
+
+
+@pytest.mark.parametrize("kind", CLASS_ATTRIBUTES)
+def test_attributes_of_a_users_class_are_part_of_a_module(kind: str) -> None:
+    one, other = CLASS_ATTRIBUTES[kind]
+    assert name_of(with_class_attribute(one)) == name_of(with_class_attribute(one))
+    assert name_of(with_class_attribute(one)) != name_of(with_class_attribute(other))
+
+
+def test_class_attributes_contain_no_address() -> None:
+    them = [with_class_attribute(tuple(functions())) for _ in range(5)]
+    assert len({name_of(one) for one in them}) == 1
+
+
+def test_values_with_functions_as_keys_have_no_text_and_no_digest() -> None:
+    function = functions()[0]
+    for value in (1, torch.ones(2)):
+        assert isinstance(of_value({function: value}), Unnamed)
+    assert of_value({("a", 1): torch.ones(2)}) == of_value({("a", 1): torch.ones(2)})
