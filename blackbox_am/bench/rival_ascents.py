@@ -75,7 +75,7 @@ def lucent(climbed: Climbed, steps: int) -> None:
 
 def horama(climbed: Climbed, steps: int) -> None:
     """Horama's Fourier ascent with its defaults, on the whole image without noise."""
-    program = import_module("horama.fourier_fv")
+    program: Any = import_module("horama.fourier_fv")
     side = climbed.shape[-1]
 
     def whole(objective: Any, image: torch.Tensor, *_: Any) -> tuple[torch.Tensor, torch.Tensor]:

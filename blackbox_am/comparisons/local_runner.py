@@ -77,12 +77,12 @@ class Models:
 
     def halved(self) -> Models:
         """The same models, whose batches are halved where they do not fit into memory."""
-        kept = {
-            name: Halving(model)
-            for name in ("oracle", "second", "independent")
-            if (model := getattr(self, name)) is not None
-        }
-        return replace(self, **kept)
+        return replace(
+            self,
+            oracle=Halving(self.oracle),
+            second=None if self.second is None else Halving(self.second),
+            independent=None if self.independent is None else Halving(self.independent),
+        )
 
     def stimuli(self, spec: ComparisonSpec) -> NDArray[np.float32] | None:
         """(N, *stimulus) the natural images of a comparison; None for none."""
