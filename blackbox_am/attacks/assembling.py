@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,8 +56,7 @@ class Attacked:
         wanted: (N,) the wanted classes; None for an untargeted attack.
         rows: (K,) positions of the inputs that were attacked.
         own_labels: whether the true classes are the model's own answers.
-        among: positions of the inputs that earlier attacks have left; None for the first attack,
-            which pays for the clean inputs.
+        pays_clean: whether this attack has the account of the clean inputs.
     """
 
     problem: Problem
@@ -69,7 +68,7 @@ class Attacked:
     wanted: NDArray[np.int64] | None
     rows: NDArray[np.int64]
     own_labels: bool
-    among: Collection[int] | None = None
+    pays_clean: bool = True
 
 
 def assembled(ran: Attacked, clean: Found, searched: Found | None, again: Again) -> AttackResult:
@@ -89,7 +88,7 @@ def assembled(ran: Attacked, clean: Found, searched: Found | None, again: Again)
         for place, (name, reason) in enumerate(given.unread)
     ]
     blank = np.zeros((len(unread), *given.stimuli.shape[1:]), given.stimuli.dtype)
-    spent = clean.progress.spent if ran.among is None else Accounting()
+    spent = clean.progress.spent if ran.pays_clean else Accounting()
     spent += Accounting() if searched is None else searched.progress.spent
     spent += Accounting() if again.found is None else again.found.progress.spent
     warnings = [one.progress.warning for one in found if one.progress.warning]
@@ -113,6 +112,7 @@ def assembled(ran: Attacked, clean: Found, searched: Found | None, again: Again)
         warnings=tuple(dict.fromkeys([*warnings, *stopped])),
         complete=not stopped,
         own_labels=ran.own_labels,
+        features=given.features,
         scores=None if ran.clean.labels_only else np.concatenate([ran.clean.scores, scores]),
     )
 

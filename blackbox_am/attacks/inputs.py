@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import zipfile
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,12 +33,14 @@ class Given:
         names: of the inputs.
         labels: (N,) labels that stand beside the inputs in a file; None if there are none.
         unread: (name, reason) of inputs that could not be read.
+        features: names of the values of an input that is a row of a table; empty if unknown.
     """
 
     stimuli: Array
     names: tuple[str, ...]
     labels: tuple[Any, ...] | None = None
     unread: tuple[tuple[str, str], ...] = ()
+    features: tuple[str, ...] = ()
 
 
 def given_inputs(
@@ -47,8 +50,9 @@ def given_inputs(
 
     Args:
         source: a folder of pictures; a .npz file with an array `images`, `inputs` or `x` and
-            perhaps one `labels` or `y`; a .npy file; or an array. Arrays are uint8, or floats in
-            [0, 1]; images may have their channels last.
+            perhaps one `labels` or `y`, and names `features` of the values of a row; a .npy
+            file; an array; or a table with `columns`. Arrays are uint8, or floats in [0, 1];
+            images may have their channels last.
         shape: of one input of the model; None if the inputs themselves say it.
 
     Raises:
@@ -57,7 +61,7 @@ def given_inputs(
         ShapeMismatch: for inputs of another shape.
     """
     if not isinstance(source, (str, os.PathLike)):
-        return _from_array(np.asarray(source), shape, None)
+        return _from_array(np.asarray(source), shape, None, getattr(source, "columns", ()))
     path = Path(source)
     if path.is_dir():
         return _from_folder(path, shape)
@@ -125,7 +129,7 @@ def _from_npz(path: Path, shape: tuple[int, ...] | None) -> Given:
             field="images",
         )
     labels = next((arrays[name] for name in ("labels", "y") if name in arrays), None)
-    return _from_array(found, shape, labels)
+    return _from_array(found, shape, labels, arrays.get("features", ()))
 
 
 def _loaded(path: Path) -> Any:
@@ -139,7 +143,12 @@ def _loaded(path: Path) -> Any:
         ) from error
 
 
-def _from_array(array: Array, shape: tuple[int, ...] | None, labels: Array | None) -> Given:
+def _from_array(
+    array: Array,
+    shape: tuple[int, ...] | None,
+    labels: Array | None,
+    features: Iterable[Any] = (),
+) -> Given:
     shape = tuple(array.shape[1:]) if shape is None else shape
     if array.ndim == len(shape) + 1 and tuple(array.shape[1:]) != shape and array.ndim == 4:
         last = np.moveaxis(array, -1, 1)
@@ -170,7 +179,15 @@ def _from_array(array: Array, shape: tuple[int, ...] | None, labels: Array | Non
             field="images",
         )
     given = None if labels is None else tuple(np.asarray(labels).reshape(-1).tolist())
-    return Given(stimuli, tuple(f"{index}" for index in range(len(stimuli))), given)
+    named = tuple(map(str, features))
+    if named and shape != (len(named),):
+        raise InvalidInput(
+            f"features: expected one name for each value of an input of shape {shape}, got "
+            f"{len(named)}",
+            field="features",
+        )
+    names = tuple(f"{index}" for index in range(len(stimuli)))
+    return Given(stimuli, names, given, features=named)
 
 
 def _within(stimuli: Array) -> bool:

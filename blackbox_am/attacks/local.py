@@ -29,8 +29,9 @@ from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import OptimizerSpec, StudySpec
 from blackbox_am.core.types import StudyProgress
+from blackbox_am.errors import NotFound
 from blackbox_am.stores import SQLStore
-from blackbox_am.studies import local
+from blackbox_am.studies import local, reports
 from blackbox_am.studies.given import oracle_of
 
 log = logging.getLogger(__name__)
@@ -138,8 +139,16 @@ def attack_as(
     device: str,
     on_progress: Callable[[str, StudyProgress], None],
     on_message: Callable[[str], None],
+    clean_id: str = "",
+    pays_clean: bool = True,
 ) -> AttackResult:
-    """The same as `attack`, for a request in one object."""
+    """The same as `attack`, for a request in one object.
+
+    Args:
+        clean_id: the beginning of the id of the study that measures the clean inputs, which several
+            attacks may share; empty for `study_id`.
+        pays_clean: whether the result has the account of the clean inputs.
+    """
     device = resolve_device(device)
     given, model = _model(oracle, images, catalogue, device)
     given, goals, problems = asked.about(given)
@@ -155,11 +164,21 @@ def attack_as(
     with ExitStack() as opened:
         kept = opened.enter_context(closing(SQLStore(os.fspath(store))))
         runner = LocalRunner(
-            model, kept, study_id, catalogue, device, adopt, on_progress, on_message
+            model,
+            kept,
+            study_id,
+            catalogue,
+            device,
+            adopt,
+            on_progress,
+            on_message,
+            clean_id or study_id,
         )
         classes = classes_of(model.describe(), layer, name)
-        suggest = None if surrogate is None else suggestions_of(surrogate, catalogue, device)
-        return run(problems, Run(given, goals, classes, inputs, suggest), runner)
+        suggest = None
+        if surrogate is not None:
+            suggest = suggestions_of(surrogate, catalogue, device, inputs.shape)
+        return run(problems, Run(given, goals, classes, inputs, suggest, pays_clean), runner)
 
 
 def _model(oracle: Any, images: Any, catalogue: Catalogue, device: str) -> tuple[Given, Oracle]:
@@ -202,6 +221,7 @@ class LocalRunner:
         catalogue: for optimizers that use a network of it.
         device: `cpu` or `cuda`.
         adopt, on_progress, on_message: as of `attack`.
+        clean_id: the beginning of the id of the study of the clean inputs.
     """
 
     model: Oracle
@@ -212,11 +232,22 @@ class LocalRunner:
     adopt: bool
     on_progress: Callable[[str, StudyProgress], None]
     on_message: Callable[[str], None]
+    clean_id: str
 
     def keep(self, stimuli: NDArray[Any]) -> str:
         """See `Runner.keep`."""
         del stimuli
         return ""
+
+    def known(self, name: str) -> StudySpec | None:
+        """See `Runner.known`."""
+        try:
+            return reports.load(self.store, self._id(name)).spec
+        except NotFound:
+            return None
+
+    def _id(self, name: str) -> str:
+        return f"{self.clean_id if name == 'clean' else self.study_id}-{name}"
 
     def run(self, name: str, spec: StudySpec, stimuli: NDArray[Any]) -> Found:
         """See `Runner.run`."""
@@ -226,7 +257,7 @@ class LocalRunner:
             oracle=self.model,
             generator=_generator(spec.generator.parameters, stimuli),
             store=self.store,
-            study_id=f"{self.study_id}-{name}",
+            study_id=self._id(name),
             device=self.device,
             network=self.catalogue.oracle,
             adopt=self.adopt,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,9 +25,16 @@ from blackbox_am.core.tensors import checksum
 from blackbox_am.core.types import StopReason
 from blackbox_am.errors import InvalidInput
 
+SUGGESTED_BY = "suggested-by"
+"""The label of a search with the identity of what has suggested its start."""
+
 
 class Suggest(Protocol):
     """Suggests changes at which a search begins, such as those that fool another model."""
+
+    @property
+    def identity(self) -> str:
+        """What suggests: the digest of the other model."""
 
     def __call__(
         self, problem: Problem, stimuli: NDArray[Any], labels: Sequence[int]
@@ -50,6 +58,8 @@ class Run:
         classes: where the model tells its classes.
         inputs: how studies name the inputs and the model.
         suggest: suggests where the search begins; None for the attack's own start.
+        pays_clean: whether the result has the account of the clean inputs. False if another
+            attack in the same run has it, because both share the study that measures them.
     """
 
     given: Given
@@ -57,6 +67,7 @@ class Run:
     classes: Classes
     inputs: Inputs
     suggest: Suggest | None = None
+    pays_clean: bool = True
 
 
 def run(problems: Sequence[Problem], what: Run, runner: Runner) -> AttackResult:
@@ -105,14 +116,25 @@ def _attacked(
     searched, again = None, Again.nothing(what.given)
     if len(rows) and clean.ended:
         decided = (labels if wanted is None else wanted)[rows].tolist()
-        start = _start(problem, what, answers, rows, decided)
+        start = _start(problem, what, answers, rows, decided, runner.known("search"))
         spec = planning.search_spec(problem, classes, inputs, rows.tolist(), decided, start)
+        if what.suggest is not None:
+            spec = msgspec.structs.replace(spec, labels={SUGGESTED_BY: what.suggest.identity})
         searched = runner.run("search", spec, what.given.stimuli)
         again = _measured_again(problem, what, classes, rows, searched, runner)
         problem = replace(problem, parameters=spec.optimizer.parameters)
     own_labels = what.goals.labels is None
     attacked = Attacked(
-        problem, what.given, classes, inputs, answers, labels, wanted, rows, own_labels, among
+        problem,
+        what.given,
+        classes,
+        inputs,
+        answers,
+        labels,
+        wanted,
+        rows,
+        own_labels,
+        pays_clean=what.pays_clean and among is None,
     )
     return assembled(attacked, clean, searched, again)
 
@@ -133,10 +155,16 @@ class Numbered:
         """See `Runner.keep`."""
         return self.runner.keep(stimuli)
 
+    def known(self, name: str) -> StudySpec | None:
+        """See `Runner.known`."""
+        return self.runner.known(self._numbered(name))
+
     def run(self, name: str, spec: StudySpec, stimuli: NDArray[Any]) -> Found:
         """See `Runner.run`."""
-        numbered = f"{name}-{self.number + 1}" if self.number else name
-        return self.runner.run(numbered, spec, stimuli)
+        return self.runner.run(self._numbered(name), spec, stimuli)
+
+    def _numbered(self, name: str) -> str:
+        return f"{name}-{self.number + 1}" if self.number else name
 
 
 def _attackable(
@@ -155,8 +183,12 @@ def _start(
     answers: Answers,
     rows: NDArray[np.int64],
     decided: Sequence[int],
+    known: StudySpec | None,
 ) -> StartSpec | None:
     """Where the search begins; None for the attack's own start.
+
+    Suggestions that an earlier call has journalled with its search, `known`, are not made again:
+    gradients on another machine or device would differ in their last bits.
 
     Raises:
         InvalidInput: if an attack that knows only labels has no input of a wanted class to begin
@@ -167,6 +199,8 @@ def _start(
             return _from_inputs(problem, what.given, answers, rows, decided)
         return None
     _check_start(problem)
+    if known is not None and known.labels.get(SUGGESTED_BY) == what.suggest.identity:
+        return known.start
     changes = what.suggest(problem, float_stimuli(what.given.stimuli[rows]), decided)
     return StartSpec(latents=ArrayData.of(changes.reshape(len(rows), -1)))
 

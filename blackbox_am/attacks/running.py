@@ -43,6 +43,13 @@ class Runner(Protocol):
             The digest of the artifact on a server; empty in this process.
         """
 
+    def known(self, name: str) -> StudySpec | None:
+        """The study of this name if an earlier call has begun it; None if there is none.
+
+        Args:
+            name: as of `run`.
+        """
+
     def run(self, name: str, spec: StudySpec, stimuli: NDArray[Any]) -> Found:
         """Runs a study until it ends or is paused; a study of this name is continued.
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from blackbox_am.attacks.classes import classes_of
 from blackbox_am.attacks.problem import Problem
-from blackbox_am.attacks.run import Suggest
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.devices import resolve_device
 from blackbox_am.core.oracle import Oracle
@@ -20,6 +19,7 @@ from blackbox_am.core.spec import ObjectiveSpec
 from blackbox_am.core.types import Accounting
 from blackbox_am.errors import InvalidInput
 from blackbox_am.generators.inputs.perturbation import Perturbation
+from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.studies.given import oracle_of
 from blackbox_am.studies.local import maximise
 
@@ -146,21 +146,32 @@ def transfer_start(
     )
 
 
-def suggestions_of(
-    surrogate: Oracle | str | torch.nn.Module, catalogue: Catalogue, device: str
-) -> Suggest:
-    """A function that suggests changes which fool `surrogate`, for `attacks.run`."""
+@dataclass(frozen=True)
+class Surrogate:
+    """Suggests changes which fool a model of this process, for `attacks.run`.
 
-    def suggest(
-        problem: Problem, stimuli: NDArray[Any], labels: Sequence[int]
+    Attributes:
+        model: the other model.
+        catalogue, device: as of `transfer_start`.
+        identity: digest of the model.
+    """
+
+    model: Oracle
+    catalogue: Catalogue
+    device: str
+    identity: str
+
+    def __call__(
+        self, problem: Problem, stimuli: NDArray[Any], labels: Sequence[int]
     ) -> NDArray[np.float32]:
+        """See `Suggest`."""
         if problem.norm == "l0":
             raise InvalidInput(
                 "surrogate: gradients of a surrogate change all pixels; use norm linf or l2",
                 field="surrogate",
             )
         return transfer_start(
-            surrogate,
+            self.model,
             stimuli,
             labels,
             norm=problem.norm,
@@ -168,8 +179,19 @@ def suggestions_of(
             targeted=problem.targeted,
             bits=problem.bits,
             seed=problem.seed,
-            catalogue=catalogue,
-            device=device,
+            catalogue=self.catalogue,
+            device=self.device,
         ).latents
 
-    return suggest
+
+def suggestions_of(
+    surrogate: Oracle | str | torch.nn.Module,
+    catalogue: Catalogue,
+    device: str,
+    shape: tuple[int, ...] = (),
+) -> Surrogate:
+    """What suggests changes which fool `surrogate`; `shape` is that of an input of a module."""
+    if isinstance(surrogate, torch.nn.Module):
+        surrogate = TorchModule(surrogate, stimulus_shape=shape, device=device)
+    model = catalogue.oracle(surrogate) if isinstance(surrogate, str) else surrogate
+    return Surrogate(model, catalogue, device, model.fingerprint().digest)

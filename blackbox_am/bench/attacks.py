@@ -14,7 +14,7 @@ from blackbox_am.bench.options import JsonFile
 from blackbox_am.bench.progress import say
 from blackbox_am.errors import InvalidInput, did_you_mean
 
-PARTS = ("linf", "l2", "targeted", "labels", "gradients", "rivals")
+PARTS = ("linf", "l2", "targeted", "labels", "gradients", "kinds", "rivals")
 
 
 def attacks(
@@ -25,6 +25,10 @@ def attacks(
     methods: Annotated[
         list[str] | None,
         typer.Option("--attack", help="Only these attacks. Repeatable."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Of the kinds only these models: vit, forest. Repeatable."),
     ] = None,
     images: Annotated[int, typer.Option(help="Images that are classified correctly.", min=1)] = 200,
     skip: Annotated[
@@ -40,16 +44,26 @@ def attacks(
 
     success: the part of the images that are fooled, each measured afresh. queries: the median over
     all images, a failure as the whole budget. rows: rows that the model served over rows that the
-    result reports, which must be 1.
+    result reports, which must be 1. The part kinds has other models: the shipped vision
+    transformer, and a random forest on a table that tells labels only (needs scikit-learn).
 
         blackbox-am bench attacks --part linf --images 200 --assets ASSETS
     """
-    from blackbox_am.bench import attack_runs, rival_attacks
+    from blackbox_am.bench import attack_kinds, attack_runs, rival_attacks
     from blackbox_am.bench.problems import resnet20
 
     _check("--part", part, PARTS)
-    stimuli, labels = attack_runs.test_images(assets, skip, images)
+    _check("--only", only, attack_kinds.KINDS)
     lines: list[Measurement] = []
+    if "kinds" in (part or PARTS) and not methods:
+        for kind in attack_kinds.kinds(tuple(only or attack_kinds.KINDS), images):
+            say(f"kinds: {kind.name} ...")
+            lines += attack_kinds.lines_of(kind, budget)
+    if part == ["kinds"]:
+        title = f"bench attacks: kinds of model, {images} inputs, budget {budget}"
+        measurement.show(title, lines, json_file)
+        return
+    stimuli, labels = attack_runs.test_images(assets, skip, images)
     for entry in attack_runs.ENTRIES:
         if entry.part in (part or PARTS) and entry.method in (methods or [entry.method]):
             say(f"{entry.part}: {entry.method} ...")

@@ -6,11 +6,13 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +29,8 @@ DIMENSIONS = (512, 4096)
 TARGETS = {"cpp": 1.0, "typescript": 0.7}
 """Smallest ratio to the Python client that a client should reach."""
 RECONNECT_SECONDS = 3.0
+LIMIT_SECONDS = 60.0
+"""The limit of a bench program, beside ten times the seconds of a measurement."""
 CONFIG = """
 [server]
 shipped = false
@@ -124,15 +128,28 @@ def built(programs: Sequence[Program], chosen: Sequence[str], say: Progress) -> 
     """
     found = []
     for program in programs:
-        command = shlex.split(program.driver)[0]
-        if shutil.which(command) or (program.folder / command).is_file():
+        absent = _absent(program)
+        if not absent:
             found.append(program)
             continue
-        lacks = f"{program.language} is not built; build it with: make clients-test"
+        lacks = f"{program.language} is not built ({absent} is missing); build it with: "
+        lacks += f"python -m clients.run {program.language} --step build"
         if program.language in chosen:
             raise InvalidInput(f"--language: {lacks}")
         say(f"skipped: {lacks}")
     return found
+
+
+def _absent(program: Program) -> str:
+    """A command or a file that the client's programs need and that is missing."""
+    for command in filter(None, (program.driver, program.bench)):
+        first, *others = shlex.split(command)
+        if not shutil.which(first) and not (program.folder / first).is_file():
+            return first
+        for word in others:  # such as the program of `node dist/bench/bench.js`
+            if "/" in word and not (program.folder / word).is_file():
+                return word
+    return ""
 
 
 def rates(
@@ -171,20 +188,31 @@ def _in_turn(
 
 
 def _run(program: Program, command: str, seconds: float) -> dict[str, float]:
-    done = subprocess.run(  # noqa: S603  # the command of a client.toml
+    limit = LIMIT_SECONDS + 10 * seconds
+    with subprocess.Popen(  # noqa: S603  # the command of a client.toml
         shlex.split(command),
         cwd=program.folder,
         env=_environment(program),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60 + 10 * seconds,
-    )
-    if done.returncode:
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            raise ServerFailed(
+                f"the bench program of {program.language} did not end within {limit:g} s"
+            ) from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # what it has started too
+    if process.returncode:
         raise ServerFailed(
-            f"the bench program of {program.language} ended with code {done.returncode}: "
-            f"{done.stderr.strip()[-400:]}"
+            f"the bench program of {program.language} ended with code {process.returncode}: "
+            f"{errors.strip()[-400:]}"
         )
-    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    found: dict[str, float] = json.loads(output.strip().splitlines()[-1])
     return found
 
 

@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,13 +57,18 @@ class Driver:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        overdue = threading.Timer(2 * WAIT_SECONDS, self._process.kill)
+        overdue.start()
         try:
             self._process.stdin.write(json.dumps({"id": 1, "do": do, **arguments}) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
-        answer = json.loads(line) if line else {"error": "it ended"}
+        finally:
+            overdue.cancel()
+        ended = f"it ended, or did not answer within {2 * WAIT_SECONDS:g} s"
+        answer = json.loads(line) if line else {"error": ended}
         if "ok" not in answer:
             raise ServerFailed(f"the driver {self._arguments[0]} at {do}: {answer['error']}")
         return answer["ok"]

@@ -178,6 +178,8 @@ def attack(
                         device=device,
                         on_progress=view.show,
                         on_message=lambda text: err.print(text, markup=False, soft_wrap=True),
+                        clean_id=study_id,
+                        pays_clean=name == ids[0],
                     )
                     for one, name in zip(asked, ids, strict=True)
                 ]
@@ -197,6 +199,8 @@ def attack(
                             study_id=name,
                             adopt=adopt,
                             on_progress=view.show,
+                            clean_id=study_id,
+                            pays_clean=name == ids[0],
                         )
                         for one, name in zip(asked, ids, strict=True)
                     ]

@@ -44,6 +44,11 @@ def complain(message: str) -> None:
     err.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
+def note(message: str) -> None:
+    """Print a note on stderr, in one line."""
+    err.print(f"note: {message}", markup=False, highlight=False, soft_wrap=True)
+
+
 def wrote(what: object) -> None:
     """Say on stderr which file or folder was written, in one line, so that it can be copied."""
     err.print(f"wrote {what}", markup=False, highlight=False, soft_wrap=True)

@@ -11,10 +11,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from blackbox_am.cli.console import out, print_json, wrote
+from blackbox_am.cli.console import note, out, print_json, wrote
 from blackbox_am.errors import InvalidInput
 from blackbox_am.results import Reported, Result
-from blackbox_am.results.comparing import Line, lines_of, searches_of
+from blackbox_am.results.comparing import Line, left_out, lines_of, searches_of
+from blackbox_am.results.figures import drawn_part
 from blackbox_am.results.frames import gathered
 from blackbox_am.results.saving import kept, writing
 
@@ -103,6 +104,8 @@ def plot(result: Result, what: What, targets: list[int] | None, picture: Path) -
     check_ending(picture)
     chosen = tuple(targets or ())
     if what is What.BEST:
+        if not chosen and (part := drawn_part(result)):
+            note(f"drawing the {part}; choose others with --target")
         axes = result.plot.best(targets=chosen)[0]
     elif what is What.CONVERGENCE:
         axes = result.plot.convergence(targets=chosen)
@@ -123,6 +126,8 @@ def compare(results: Mapping[str, Result], picture: Path | None, *, as_json: boo
         check_ending(picture)
     searches = searches_of(results)
     lines = list(lines_of(searches))
+    if missing := left_out(searches):
+        note(f"left out, as not all studies have these targets: {', '.join(missing)}")
     if as_json:
         print_json([line.plain() for line in lines])
     else:

@@ -19,7 +19,7 @@ from blackbox_am.attacks.running import Found
 from blackbox_am.client.client import Client
 from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.types import StudyProgress, StudyState
-from blackbox_am.errors import OracleFailed
+from blackbox_am.errors import NotFound, OracleFailed
 
 
 def attack(
@@ -33,6 +33,8 @@ def attack(
     study_id: str = "attack",
     adopt: bool = False,
     on_progress: Callable[[str, StudyProgress], None] = lambda stage, progress: None,
+    clean_id: str = "",
+    pays_clean: bool = True,
 ) -> AttackResult:
     """Attacks a classifier of a server, as `attacks.local.attack` does in this process.
 
@@ -53,6 +55,7 @@ def attack(
         study_id: the beginning of the ids of the studies.
         adopt: whether to continue with another classifier than at the beginning.
         on_progress: called with the stage and its progress when it changes.
+        clean_id, pays_clean: as of `attacks.local.attack_as`.
 
     Raises:
         NotFound: if the server has no such oracle, or no generator `perturbation`.
@@ -68,8 +71,8 @@ def attack(
         client.write_array(given.stimuli),
         info.fingerprint,
     )
-    runner = RemoteRunner(client, study_id, adopt, on_progress)
-    what = Run(given, goals, classes_of(info, layer, oracle), inputs, suggest)
+    runner = RemoteRunner(client, study_id, adopt, on_progress, clean_id or study_id)
+    what = Run(given, goals, classes_of(info, layer, oracle), inputs, suggest, pays_clean)
     return run(problems, what, runner)
 
 
@@ -81,16 +84,28 @@ class RemoteRunner:
         client: a connection to the server.
         study_id: the beginning of the studies' ids.
         adopt, on_progress: as of `attack`.
+        clean_id: the beginning of the id of the study of the clean inputs.
     """
 
     client: Client
     study_id: str
     adopt: bool
     on_progress: Callable[[str, StudyProgress], None]
+    clean_id: str
 
     def keep(self, stimuli: NDArray[Any]) -> str:
         """See `Runner.keep`."""
         return self.client.write_array(stimuli)
+
+    def known(self, name: str) -> StudySpec | None:
+        """See `Runner.known`."""
+        try:
+            return self.client.study(self._id(name)).spec()
+        except NotFound:
+            return None
+
+    def _id(self, name: str) -> str:
+        return f"{self.clean_id if name == 'clean' else self.study_id}-{name}"
 
     def run(self, name: str, spec: StudySpec, stimuli: NDArray[Any]) -> Found:
         """See `Runner.run`.
@@ -99,7 +114,7 @@ class RemoteRunner:
             OracleFailed: if the study failed.
         """
         del stimuli  # the server has them
-        study = self.client.create_from(spec, study_id=f"{self.study_id}-{name}", adopt=self.adopt)
+        study = self.client.create_from(spec, study_id=self._id(name), adopt=self.adopt)
         progress = study.progress()
         if progress.state in (StudyState.PAUSED, StudyState.FAILED):
             progress = study.resume(adopt=self.adopt)  # a repeated call continues the study

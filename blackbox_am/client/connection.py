@@ -81,6 +81,13 @@ class Connection:
         """What a pickle has: never the token, nor the name, which no two clients may have."""
         return _reconnected, (self.target, self.timeout, self._has_token, self._tls)
 
+    def __copy__(self) -> Connection:
+        """The object itself: copies of a handle in one process use one connection."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Connection:
+        return self
+
     def call(self, method: Callable[..., Any], request: Any) -> Any:
         """Make one unary call.
 

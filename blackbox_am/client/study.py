@@ -18,13 +18,15 @@ from blackbox_am.core import candidate_ids
 from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.study_events import StudyEvent
 from blackbox_am.core.types import StudyProgress, StudyState
-from blackbox_am.errors import StudyClosed
+from blackbox_am.errors import BlackboxError, ServerUnavailable, StudyClosed
 from blackbox_am.results.notebooks import has_bar, shown_while
 from blackbox_am.rpc import progress, specs, tensors, times
 from blackbox_am.v1 import study_service_pb2 as pb
 
 SHORTEST_WAIT_SECONDS = 0.05
 """Seconds between two requests for candidates."""
+SHORTEST_LEASE = 0.001
+"""Seconds. A lease of this length gives candidates back; 0 would stand for the default."""
 
 
 class Study(StudyResults):
@@ -99,11 +101,11 @@ class Study(StudyResults):
         Raises:
             ServerUnavailable: if the server did not come back in time.
         """
-        last = self.progress()
+        last = self._persistent(reconnect_seconds)
         yield last
         for event in self.watch(last.sequence, min_interval, reconnect_seconds=reconnect_seconds):
             if event.sequence > last.sequence:
-                last = self.progress()
+                last = self._persistent(reconnect_seconds)
                 yield last
 
     def wait(
@@ -128,14 +130,19 @@ class Study(StudyResults):
             ServerUnavailable: if the server did not come back in time.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        now = self.progress()
+
+        def read() -> StudyProgress:
+            left = math.inf if deadline is None else max(deadline - time.monotonic(), 0.0)
+            return self._persistent(min(reconnect_seconds, left))
+
+        now = read()
         with shown_while(progress) as show:
-            look = (lambda: show(self.progress())) if has_bar(progress) else None
+            look = (lambda: show(read())) if has_bar(progress) else None
             while now.state in (StudyState.PENDING, StudyState.RUNNING):
                 changed = watching.wait_for_state(
                     self._connection, self._name, now.sequence, deadline, reconnect_seconds, look
                 )
-                now = self.progress()
+                now = read()
                 show(now)
                 if not changed:
                     break
@@ -251,7 +258,8 @@ class Study(StudyResults):
 
         Args:
             model: called with the latents (N, D) or the stimuli (N, *stimulus) of N candidates;
-                returns the measurements, as `values` of `tell`. Its errors end the loop.
+                returns the measurements, as `values` of `tell`. Its errors end the loop, and the
+                candidates are free at once for whoever asks next.
             n, stimuli, dtype, lease: as in `ask`.
 
         Returns:
@@ -262,9 +270,16 @@ class Study(StudyResults):
             BlackboxError: as `ask` and `tell`.
         """
         while not (found := self.ask(n, stimuli=stimuli, dtype=dtype, lease=lease)).done:
-            values = model(found.latents if found.stimuli is None else found.stimuli)
-            with suppress(StudyClosed):  # the study ended meanwhile
-                self.tell(found, values)
+            try:
+                values = model(found.latents if found.stimuli is None else found.stimuli)
+                with suppress(StudyClosed):  # the study ended meanwhile
+                    self.tell(found, values)
+            except ServerUnavailable:
+                raise
+            except BaseException:
+                with suppress(BlackboxError):
+                    self.renew(found, SHORTEST_LEASE)
+                raise
         return self.progress()
 
     def units(self) -> list[str]:
@@ -332,6 +347,12 @@ class Study(StudyResults):
 
     def _steer(self, method: Any, request: Any) -> StudyProgress:
         return progress.progress_from_proto(self._connection.call(method, request).study)
+
+    def _persistent(self, seconds: float) -> StudyProgress:
+        """The current progress; waits up to `seconds` for an unavailable server."""
+        request = pb.GetStudyRequest(name=self._name)
+        found = self._connection.persist(self._stub.GetStudy, request, seconds)
+        return progress.progress_from_proto(found.study)
 
     def _tell(
         self, ids: Sequence[int], values: Any, all_units: bool, reconnect_seconds: float

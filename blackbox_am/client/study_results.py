@@ -20,6 +20,12 @@ from blackbox_am.v1.study_service_pb2_grpc import StudyServiceStub
 
 LARGEST_NUMBER = 2**31 - 1
 """Largest value of a 32-bit field."""
+_READS = 3
+"""Largest number of attempts to read a result of one moment."""
+_MOVED = (
+    "the study went on while the result was read: progress, best candidates and history are of "
+    "different moments; pause the study, or take the result when it has ended"
+)
 
 
 class StudyResults(Reported):
@@ -40,17 +46,26 @@ class StudyResults(Reported):
 
     def result(self) -> Result:
         """The result so far, with stimuli, to keep or to draw. It needs no server, except for
-        `rows`.
+        `rows`. While the study runs, it is read again until no event came in between; after
+        several attempts, `notes` says that its parts are of different moments.
 
         Raises:
             BlackboxError: the server's error.
         """
-        study = self._get()
-        best, notes = self._shown_best(study)
+        after = self._get()
+        for _ in range(_READS):
+            study = after
+            best, notes = self._shown_best(study)
+            generations = list(self.generations())
+            after = self._get()
+            if after.sequence == study.sequence:
+                break
+        else:
+            notes = (*notes, _MOVED)
         return Result(
             progress.progress_from_proto(study),
             best,
-            list(self.generations()),
+            generations,
             spec=specs.study_from_proto(study.spec),
             provenance=_provenance(study),
             notes=notes,

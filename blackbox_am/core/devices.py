@@ -9,7 +9,7 @@ from blackbox_am.errors import InvalidSpec, Unsupported
 WORDS = "expected auto, cpu, cuda, or one device of several such as cuda:1"
 
 
-def resolve_device(device: str) -> str:
+def resolve_device(device: str | torch.device) -> str:
     """The name of a device that exists here.
 
     Args:
@@ -20,7 +20,9 @@ def resolve_device(device: str) -> str:
         InvalidSpec: for a text that names no device.
         Unsupported: for a device that does not exist here; the error says what exists.
     """
-    name = device.strip().lower()
+    if not isinstance(device, (str, torch.device)):
+        raise InvalidSpec(f"device: {WORDS}, got {device!r}", field="device")
+    name = str(device).strip().lower()
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -9,10 +9,16 @@ from enum import Enum
 
 import torch
 
+from blackbox_am.errors import OracleFailed
+
 TOLERANCE = 1e-5
 """Tolerance as a share of a unit's largest value: the last bits of kernels may depend on the
 address of a batch.
 """
+
+
+_AGAIN = 4
+"""Further answers that are compared if two answers to a stimulus alone agree."""
 
 
 class Repeats(Enum):
@@ -47,8 +53,9 @@ def asks_afresh() -> bool:
 def repeats(observe: Callable[[torch.Tensor], torch.Tensor], stimuli: torch.Tensor) -> Repeats:
     """Observes the first of three stimuli beside the second, and then beside the third.
 
-    If the two answers differ, the first stimulus is observed alone, twice. Answers with nan are not
-    conclusive.
+    If the two answers differ, the first stimulus is observed alone, twice, and more often if these
+    answers agree. An oracle that refuses a stimulus alone does not repeat its answers. Answers with
+    nan are not conclusive.
 
     Args:
         observe: (N, U) activations of stimuli (N, *stimulus).
@@ -57,8 +64,15 @@ def repeats(observe: Callable[[torch.Tensor], torch.Tensor], stimuli: torch.Tens
     beside = [observe(stimuli[[0, other]]) for other in (1, 2)]
     if _alike(beside[0][0], beside[1][0]):
         return Repeats.ALWAYS
-    alone = [observe(stimuli[:1]) for _ in range(2)]
-    return Repeats.ALONE if _alike(alone[0][0], alone[1][0]) else Repeats.NEVER
+    try:
+        alone = [observe(stimuli[:1]) for _ in range(2)]
+        if _alike(alone[0][0], alone[1][0]):
+            # Dropout answers with the same 0 twice now and then.
+            alone += [observe(stimuli[:1]) for _ in range(_AGAIN)]
+    except OracleFailed:  # normalisation over the batch refuses one row
+        return Repeats.NEVER
+    same = all(_alike(alone[0][0], other[0]) for other in alone[1:])
+    return Repeats.ALONE if same else Repeats.NEVER
 
 
 def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:

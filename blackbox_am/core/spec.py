@@ -332,7 +332,19 @@ def start_spec(start: str | NDArray[Any] | None) -> StartSpec | None:
         return None
     if isinstance(start, str):
         return from_plain(StartSpec, {"study": start})
-    rows = np.atleast_2d(np.asarray(start, dtype=np.float32))
+    try:
+        rows = np.atleast_2d(np.asarray(start, dtype=np.float32))
+    except (TypeError, ValueError):
+        rows = np.empty((0, 0, 0), np.float32)
+    if rows.ndim != 2:
+        shape = np.shape(start) if rows.size else ()
+        given = f"an array of shape {shape}" if shape else type(start).__name__
+        raise InvalidSpec(
+            "start: expected the id of a study, a result, or latents of shape (dimension,) or "
+            f"(targets, dimension), got {given}; the search starts at latents, such as "
+            "result.best[0].latent, and a stimulus can be given as baseline=stimulus[None]",
+            field="start",
+        )
     return from_plain(StartSpec, {"latents": to_plain(ArrayData.of(rows))})
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from blackbox_am.errors import InvalidSpec, NotFound
 
@@ -122,7 +123,7 @@ def misfit(module: nn.Module, state: Mapping[str, torch.Tensor]) -> str:
     shapes = [
         f"{key} is {tuple(value.shape)} in the file and {tuple(wanted[key].shape)} in the module"
         for key, value in state.items()
-        if key in wanted and value.shape != wanted[key].shape
+        if key in wanted and not is_lazy(wanted[key]) and value.shape != wanted[key].shape
     ]
     wrong = [
         *([f"the file lacks {few(missing)}"] if missing else []),
@@ -194,6 +195,7 @@ def _is_state(found: Any) -> bool:
     return (
         isinstance(found, dict)
         and bool(found)
+        and all(isinstance(name, str) for name in found)
         and all(isinstance(value, torch.Tensor) for value in found.values())
     )
 
@@ -228,7 +230,7 @@ def _tied(module: nn.Module) -> dict[str, list[str]]:
     """For each name of a tensor with several names, the others."""
     groups: dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[str]] = {}
     for key, value in module.state_dict().items():
-        if isinstance(value, torch.Tensor) and value.numel():
+        if isinstance(value, torch.Tensor) and not is_lazy(value) and value.numel():
             groups.setdefault((value.data_ptr(), value.shape, value.stride()), []).append(key)
     return {
         key: [other for other in names if other != key]

@@ -228,7 +228,15 @@ class LocalEvaluator:
             with metering() as forward:
                 table = self._observe(leaves, targets, size)
             total = self._table.total_score(table, targets)
-            (slopes,) = torch.autograd.grad(total, leaves)
+            slopes = None
+            if total.requires_grad:
+                (slopes,) = torch.autograd.grad(total, leaves, allow_unused=True)
+            if slopes is None:
+                raise GradientUnavailable(
+                    f"oracle {self.oracle.kind!r}: its answers do not depend on the stimuli by "
+                    "operations that PyTorch differentiates; its code may detach tensors, or run "
+                    "under no_grad or in numpy. Take an optimizer of order 0, such as auto"
+                )
         seen = forward.total.rows - forward.total.retried_rows
         count(Accounting(backward_rows=seen))
         return table, slopes

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property, reduce
+from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -40,8 +42,8 @@ class Function(Oracle):
     The callable returns one row for each stimulus: (N, U) for U units in a layer called `scores`
     ((N,) for one unit), (N, T, D) for tokens, (N, C, H, W) for maps; or a mapping of such arrays
     by layer name. Integers and numbers of float64 are answered in float64, all others in float32.
-    A nan is a failed measurement. The layers are found by one call with a single grey stimulus when
-    the oracle is first described; this row is counted like any other row.
+    A nan or a None is a failed measurement. The layers are found by one call with a single grey
+    stimulus when the oracle is first described; this row is counted like any other row.
 
     The callable is called from any thread, but only once at a time. It gets no padding rows,
     because rows may cost something.
@@ -183,11 +185,13 @@ class Function(Oracle):
         named = answer if isinstance(answer, Mapping) else {LAYER: answer}
         found = {}
         for name, values in named.items():
-            tensor = values if isinstance(values, torch.Tensor) else _tensor(values)
+            missing = values is None and rows is not None  # no answer to a whole batch
+            tensor = None if missing else _tensor(values)
             if tensor is None or tensor.is_complex():
                 raise OracleFailed(
                     f"the function returned {type(values).__name__} for {name!r}; expected "
-                    "numbers: an array, a tensor or lists"
+                    "numbers: an array, a tensor or lists of real numbers, each list of one level "
+                    "of the same length"
                 )
             if rows is not None and (not tensor.ndim or len(tensor) != rows):
                 raise OracleFailed(
@@ -242,9 +246,24 @@ class Function(Oracle):
 
 
 def _tensor(values: Any) -> torch.Tensor | None:
-    """Numbers as a tensor; None for anything else."""
+    """Numbers as a tensor; None for anything else.
+
+    A `None` among the numbers and a masked entry of a masked array are nan, a failed measurement.
+    """
+    if isinstance(values, torch.Tensor):
+        return values
     try:
+        if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "fiub":
+            values = np.where(values.mask, np.nan, values.data)
         array = np.asarray(values)
-    except ValueError:  # lists of lists of several lengths
+        if array.dtype.kind == "O" and all(map(_is_number, array.flat)):
+            array = array.astype(np.float64)
+    except (ValueError, OverflowError, ArithmeticError):  # such as lists of several lengths
         return None
+    if array.dtype.kind == "f" and array.dtype.itemsize > np.dtype(np.float64).itemsize:
+        array = array.astype(np.float64)
     return torch.from_numpy(np.array(array)) if array.dtype.kind in "fiub" else None
+
+
+def _is_number(value: object) -> bool:
+    return value is None or isinstance(value, (Real, Decimal))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from blackbox_am.errors import InvalidInput
 from blackbox_am.plots.montage import Picture
+from blackbox_am.plots.names import legend_of, short_names, shortened
 from blackbox_am.plots.stimuli import draw
 from blackbox_am.plots.style import FAINT, GRID, INK, SERIES, house_style, literal
 
@@ -21,6 +23,9 @@ _LABEL = 1.55
 _MARGIN = 0.22
 _HEADING = 0.36
 _BETWEEN = 0.45
+_NAME_LINE = 0.13
+_WIDEST_TEXT = 8.0
+"""Largest width that texts alone give a figure, in inches; longer texts are shortened."""
 _WIDEST = 6
 """Pictures in a line."""
 _NAME_CHARACTERS = 21
@@ -82,7 +87,7 @@ def hierarchy(
         raise InvalidInput("a hierarchy needs at least one layer, and each layer at least one unit")
     lines = [line for row in rows for line in _lines(row)]
     columns = math.ceil(len(lines) / rows_per_column)
-    return _Page(lines, math.ceil(len(lines) / columns), heading, note).draw()
+    return _Page(rows, lines, math.ceil(len(lines) / columns), heading, note).draw()
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ def _lines(row: LayerRow) -> list[_Line]:
 class _Page:
     """Positions of all parts, in inches from the top left."""
 
+    rows: Sequence[LayerRow]
     lines: Sequence[_Line]
     height: int
     heading: str
@@ -123,20 +129,51 @@ class _Page:
     @property
     def _size(self) -> tuple[float, float]:
         columns = math.ceil(len(self.lines) / self.height)
-        width = 2 * _MARGIN + columns * self._column + (columns - 1) * _BETWEEN
-        return width, self._top + self.height * (_CELL + _CAPTION) + _MARGIN
+        grid = columns * self._column + (columns - 1) * _BETWEEN
+        texts = max(0.105 * len(self.heading), 0.062 * len(self.note), 0.052 * self._longest)
+        width = 2 * _MARGIN + max(grid, min(texts, _WIDEST_TEXT))
+        names = _NAME_LINE * (len(self._names_below) + bool(self._names_below))
+        return width, self._names_top + names + _MARGIN
+
+    @property
+    def _names_top(self) -> float:
+        return self._top + self.height * (_CELL + _CAPTION)
+
+    @cached_property
+    def _short(self) -> dict[str, str]:
+        """The short form of each name of a layer and each address."""
+        layers = [row.name for row in self.rows]
+        units = [unit.address for row in self.rows for unit in row.units]
+        short = dict(zip(units, short_names(units, _ADDRESS_CHARACTERS), strict=True))
+        return short | dict(zip(layers, short_names(layers, _NAME_CHARACTERS), strict=True))
+
+    @cached_property
+    def _names_below(self) -> list[str]:
+        """The whole names of what is shortened."""
+        return legend_of(list(self._short), list(self._short.values()))
+
+    @property
+    def _longest(self) -> int:
+        return max(map(len, self._names_below), default=0)
 
     def draw(self) -> Figure:
         with house_style():
             figure = Figure(figsize=self._size, facecolor="white")
+            width = self._size[0] - 2 * _MARGIN
             if self.heading:
-                self._text(figure, _MARGIN, _MARGIN + 0.1, self.heading, size=12.5, weight="bold")
+                text = shortened(self.heading, int(width / 0.1))
+                self._text(figure, _MARGIN, _MARGIN + 0.1, text, size=12.5, weight="bold")
             if self.note:
-                self._text(figure, _MARGIN, self._top - 0.16, self.note, size=8.5, color=FAINT)
+                text = shortened(self.note, int(width / 0.06))
+                self._text(figure, _MARGIN, self._top - 0.16, text, size=8.5, color=FAINT)
             for place, line in enumerate(self.lines):
                 column, level = divmod(place, self.height)
                 left = _MARGIN + column * (self._column + _BETWEEN)
                 self._draw_line(figure, line, left, self._top + level * (_CELL + _CAPTION))
+            room = int((self._size[0] - 2 * _MARGIN) / 0.05)
+            for place, name in enumerate(self._names_below):
+                at = self._names_top + _NAME_LINE * (place + 1)
+                self._text(figure, _MARGIN, at, shortened(name, room), size=6.5, color=FAINT)
         return figure
 
     def _draw_line(self, figure: Figure, line: _Line, left: float, top: float) -> None:
@@ -151,7 +188,7 @@ class _Page:
             draw(axes, unit.picture)
             middle, below = at + _CELL / 2, top + 0.08 + _CELL
             size = 7.0 if len(unit.address) <= _LARGE_ADDRESS else 5.8
-            address = _shortened(unit.address, _ADDRESS_CHARACTERS)
+            address = self._short[unit.address]
             self._text(figure, middle, below + 0.09, address, size=size, color=FAINT, ha="center")
             score = f"{unit.score:#.3g}" if abs(unit.score) < 1000 else f"{unit.score:,.0f}"
             text = f"{unit.label}  {score}" if unit.label else score
@@ -169,7 +206,7 @@ class _Page:
             transform=figure.transFigure,
         )
         figure.add_artist(rule)
-        name = _shortened(row.name, _NAME_CHARACTERS)
+        name = self._short[row.name]
         size = 9.5 if len(name) <= _LARGE_NAME else 7.4
         middle = top + 0.08 + _CELL / 2
         self._text(figure, left, middle - 0.09, name, size=size, weight="bold", color=SERIES[0])
@@ -199,8 +236,3 @@ class _Page:
             ha=ha,
             va="center",
         )
-
-
-def _shortened(text: str, characters: int) -> str:
-    """The last `characters` of `text`, with dots for what is left out."""
-    return text if len(text) <= characters else f"…{text[1 - characters :]}"

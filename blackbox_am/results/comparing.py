@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from blackbox_am.results.result import Result
 _APART = ("seed", "labels", "keep_latents")
 """Fields in which studies of one search may differ."""
 _NAMED_DIFFERENCES = 3
+_NAMED_TARGETS = 3
 LEVEL = 0.95
 
 
@@ -39,7 +41,7 @@ class Line:
 
     Attributes:
         search: name of the search.
-        target: the objective as text.
+        target: the objective as text, with its number (`head:3 #2`) if it occurs several times.
         studies: number of studies, one for each seed, that have a score.
         best_score: mean of their best scores.
         low, high: limits of the 95 % interval of the mean: Student's t over several studies, or,
@@ -77,32 +79,55 @@ def searches_of(results: Mapping[str, Result]) -> list[Search]:
         found.setdefault(key, []).append(name)
         facts[key] = mine
     differing = _differing(list(facts.values()))
+    named = _distinct(
+        [_name(names, facts[key], differing) for key, names in found.items()],
+        [_titles(results[names[0]]) for names in found.values()],
+        [names[0] for names in found.values()],
+    )
     return [
-        Search(_name(names, facts[key], differing), tuple(results[name] for name in names))
-        for key, names in found.items()
+        Search(name, tuple(results[one] for one in names))
+        for name, names in zip(named, found.values(), strict=True)
     ]
 
 
 def targets_of(searches: Sequence[Search]) -> list[str]:
-    """The targets that all studies have, in the order of the first.
+    """The labels of the targets that all studies have, in the order of the first.
 
     Raises:
         InvalidInput: if there are none.
     """
-    every = [
-        [target.title for target in result.progress.targets]
-        for search in searches
-        for result in search.results
-    ]
-    shared = [title for title in every[0] if all(title in titles for titles in every)]
+    every = _every(searches)
+    shared = [label for label in every[0] if all(label in labels for labels in every)]
     if not shared:
         raise InvalidInput(
             f"the studies share no target: one has {', '.join(every[0][:3])}, another has "
             f"{', '.join(next(t for t in every if not set(t) & set(every[0]))[:3])}"
-            if any(not set(titles) & set(every[0]) for titles in every)
+            if any(not set(labels) & set(every[0]) for labels in every)
             else "no target is a target of all studies"
         )
-    return list(dict.fromkeys(shared))
+    return shared
+
+
+def left_out(searches: Sequence[Search]) -> list[str]:
+    """The labels of the targets that some studies have, but not all."""
+    every = _every(searches)
+    labels = dict.fromkeys(label for one in every for label in one)
+    return [label for label in labels if not all(label in one for one in every)]
+
+
+def _every(searches: Sequence[Search]) -> list[list[str]]:
+    return [labels_of(result) for search in searches for result in search.results]
+
+
+def labels_of(result: Result) -> list[str]:
+    """The title of each target; `head:3 #2` for the second target with the title `head:3`."""
+    seen: Counter[str] = Counter()
+    labels = []
+    for target in result.progress.targets:
+        seen[target.title] += 1
+        count = seen[target.title]
+        labels.append(target.title if count == 1 else f"{target.title} #{count}")
+    return labels
 
 
 def lines_of(searches: Sequence[Search]) -> Iterator[Line]:
@@ -116,16 +141,16 @@ def lines_of(searches: Sequence[Search]) -> Iterator[Line]:
             yield _line(search, target)
 
 
-def place_of(result: Result, title: str) -> int:
-    """The index of the first target with this title."""
-    return next(t.target for t in result.progress.targets if t.title == title)
+def place_of(result: Result, label: str) -> int:
+    """The index of the target with this label."""
+    return labels_of(result).index(label)
 
 
-def _line(search: Search, title: str) -> Line:
+def _line(search: Search, label: str) -> Line:
     best: list[Best] = []
     queries = []
     for result in search.results:
-        place = place_of(result, title)
+        place = place_of(result, label)
         queries.append(result.progress.targets[place].queries)
         best += [entry for entry in result.best if entry.target == place]
     scores = np.array([entry.score for entry in best], np.float64)
@@ -134,7 +159,7 @@ def _line(search: Search, title: str) -> Line:
     known = [ratio for ratio in ratios if ratio is not None]
     return Line(
         search.name,
-        title,
+        label,
         len(best),
         float(scores.mean()) if len(scores) else math.nan,
         low,
@@ -185,6 +210,30 @@ def _name(names: Sequence[str], facts: Mapping[str, str], differing: Sequence[st
     if len(names) == 1 or not 1 <= len(named) <= _NAMED_DIFFERENCES:
         return f"{names[0]}{seeds}"
     return ", ".join(_brief(path, facts.get(path, "not set")) for path in named) + seeds
+
+
+def _distinct(named: Sequence[str], titles: Sequence[str], first: Sequence[str]) -> list[str]:
+    """The names; those that are not unique with the targets of the search, and if these do not
+    tell them apart either, with its first study.
+    """
+    found = list(named)
+    for more in (titles, first):
+        found = [
+            f"{name}, {what}" if len(_said(name, found, more)) > 1 else name
+            for name, what in zip(found, more, strict=True)
+        ]
+    return found
+
+
+def _said(name: str, names: Sequence[str], texts: Sequence[str]) -> set[str]:
+    """The texts of all that have this name."""
+    return {text for other, text in zip(names, texts, strict=True) if other == name}
+
+
+def _titles(result: Result) -> str:
+    labels = labels_of(result)
+    more = ", ..." if len(labels) > _NAMED_TARGETS else ""
+    return ", ".join(labels[:_NAMED_TARGETS]) + more
 
 
 def _brief(path: str, value: str) -> str:

@@ -31,31 +31,31 @@ def comparison_figure(searches: Sequence[Search]) -> Figure:
         for brief, title in zip(short, titles, strict=True)
     ]
     several = any(len(search.results) > 1 for search in searches)
-    y_label = "best score so far" + (", median and range of seeds" if several else "")
+    x_label = "queries per target" + ("; median and range of the seeds" if several else "")
     if len(panels) == 1:
         figure = band_panel(
             panels[0],
-            x_label="queries per target",
-            y_label=y_label,
+            x_label=x_label,
+            y_label="best score so far",
             level_name="best natural image",
         )
         figure.suptitle(titles[0], x=0.01, ha="left", fontsize=10)
         return figure
     return band_grid(
         panels,
-        x_label="queries per target",
-        y_label=y_label,
+        x_label=x_label,
+        y_label="best score so far",
         level_name="best natural image",
     )
 
 
-def _bands(searches: Sequence[Search], title: str) -> list[Band]:
+def _bands(searches: Sequence[Search], label: str) -> list[Band]:
     found = []
     for search in searches:
         drawn = []
         for result in search.results:
             every = curves(result.history, len(result.progress.targets))
-            curve = every[place_of(result, title)]
+            curve = every[place_of(result, label)]
             if len(curve.queries):
                 drawn.append(curve)
         if not drawn:
@@ -69,12 +69,12 @@ def _bands(searches: Sequence[Search], title: str) -> list[Band]:
     return found
 
 
-def _level(searches: Sequence[Search], title: str) -> float:
+def _level(searches: Sequence[Search], label: str) -> float:
     """The score of the best natural image, if the studies agree on it."""
     levels = {
         place.maximum
         for search in searches
         for result in search.results
-        if (place := result.progress.targets[place_of(result, title)].natural) is not None
+        if (place := result.progress.targets[place_of(result, label)].natural) is not None
     }
     return levels.pop() if len(levels) == 1 else math.nan

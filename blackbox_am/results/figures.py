@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from blackbox_am.results.reported import Reported
+    from blackbox_am.results.result import Result
 
 _SIZE = (5.6, 3.2)
 _DRAWN_TARGETS = 48
@@ -100,7 +101,7 @@ class Figures:
         the study has a baseline.
 
         Args:
-            targets: only these targets; the first 48 if empty.
+            targets: only these targets; the first 48 if empty, and the figure says so.
             columns: largest number of stimuli in a row.
 
         Returns:
@@ -121,11 +122,12 @@ class Figures:
         if not found:
             raise InvalidInput("; ".join(self._result.notes) or self._nothing())
         titles = [best.title for best in found]
+        part = "" if targets else drawn_part(self._result)
         figure = montage(
             rows_of(found),
             titles,
             heading=heading_of(self._result),
-            note=note_of(self._result),
+            note=" · ".join(filter(None, [note_of(self._result), part])),
             columns=columns,
             figure=_new_figure(),
         )
@@ -146,6 +148,12 @@ class Figures:
             f"study {self._result.progress.study_id!r} has no measurement yet, so there is nothing "
             "to draw; try again later"
         )
+
+
+def drawn_part(result: Result) -> str:
+    """Which targets a picture of the best stimuli has where none are chosen; empty for all."""
+    known = len(result.progress.targets)
+    return "" if known <= _DRAWN_TARGETS else f"first {_DRAWN_TARGETS} of {known} targets"
 
 
 def _new_axes() -> Axes:

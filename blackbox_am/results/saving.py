@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -41,17 +42,31 @@ def save(reported: Reported, folder: Path, latents: bool | None) -> Path:
     found = gathered(result.progress, reported.blocks(latents=wanted))
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        names = [_write_picture(best, folder) for best in result.best]
-        np.savez_compressed(folder / BEST, **_best_arrays(result))
-        write_npz(found, folder / f"{HISTORY}.npz")
-        table = replace(found, latents=None)
-        write_csv(table, folder / f"{HISTORY}{CSV}")
-        parquet = write_parquet(table, folder / f"{HISTORY}{PARQUET}", required=False)
-        _write_figures(result, folder)
-        plain = _plain(result, names, found, parquet=parquet)
-        body = msgspec.json.format(msgspec.json.encode(plain), indent=2)
-        (folder / STUDY).write_bytes(body + b"\n")
+        with TemporaryDirectory(prefix=".saving-", dir=folder) as name:
+            _write(result, found, Path(name))
+            _move(Path(name), folder)
     return folder
+
+
+def _write(result: Result, found: History, folder: Path) -> None:
+    names = [_write_picture(best, folder) for best in result.best]
+    np.savez_compressed(folder / BEST, **_best_arrays(result))
+    write_npz(found, folder / f"{HISTORY}.npz")
+    table = replace(found, latents=None)
+    write_csv(table, folder / f"{HISTORY}{CSV}")
+    parquet = write_parquet(table, folder / f"{HISTORY}{PARQUET}", required=False)
+    _write_figures(result, folder)
+    plain = _plain(result, names, found, parquet=parquet)
+    body = msgspec.json.format(msgspec.json.encode(plain), indent=2)
+    (folder / STUDY).write_bytes(body + b"\n")
+
+
+def _move(source: Path, folder: Path) -> None:
+    """Replaces the result in `folder`. An interrupted move leaves no `study.json`, so no result."""
+    (folder / STUDY).unlink(missing_ok=True)
+    (folder / f"{HISTORY}{PARQUET}").unlink(missing_ok=True)
+    for path in sorted(source.iterdir(), key=lambda path: path.name == STUDY):  # study.json last
+        path.replace(folder / path.name)
 
 
 def kept(result: Result) -> bool:
@@ -64,13 +79,18 @@ def check_folder(folder: Path, study_id: str) -> None:
     """Refuses a folder that has the result of another study.
 
     Raises:
-        InvalidInput: if it has.
+        InvalidInput: if it has, or if it has a `study.json` that cannot be read.
     """
     file = folder / STUDY
     try:
-        other = msgspec.json.decode(file.read_bytes()).get("study_id", "")
-    except (OSError, AttributeError, msgspec.DecodeError):
+        other = msgspec.json.decode(file.read_bytes(), type=dict[str, Any]).get("study_id", "")
+    except (FileNotFoundError, NotADirectoryError):
         return  # no folder, or no result in it
+    except (OSError, msgspec.DecodeError) as error:
+        raise InvalidInput(
+            f"{file} cannot be read ({error}), so it may be the result of another study; choose "
+            "another folder, or delete the file"
+        ) from error
     if other != study_id:
         raise InvalidInput(
             f"{folder} has the result of study {other!r}; choose another folder for {study_id!r}"

@@ -77,20 +77,43 @@ def to_message(value: Any, message: M) -> M:
         InvalidSpec: for a parameter that protobuf's Struct cannot hold.
     """
     kind: Any = type(value)
-    places = PLACES.get(kind, {})
-    for name in _fields_of(kind):
+    for name, outer, field, resource in _plan(kind, message.DESCRIPTOR):
         content = getattr(value, name)
-        if content is None:
-            continue
-        if (kind, name) in RESOURCES:
-            content = names.study_name(content) if content else ""
-        target, field = _place(message, places.get(name, name))
-        if field is not None:
+        if content is not None:
+            if resource:
+                content = names.study_name(content) if content else ""
+            target = message
+            for part in outer:
+                target = getattr(target, part)
             _write(target, field, content)
-    for name in _properties_of(kind):
-        if name in message.DESCRIPTOR.fields_by_name:
-            _write(message, message.DESCRIPTOR.fields_by_name[name], getattr(value, name))
+    for name, field in _properties(kind, message.DESCRIPTOR):
+        _write(message, field, getattr(value, name))
     return message
+
+
+@functools.cache
+def _plan(
+    kind: Any, descriptor: Descriptor
+) -> tuple[tuple[str, list[str], FieldDescriptor, bool], ...]:
+    """For each field of a class that a message has: its name, the way to its message, the field in
+    this message, and whether it is the name of a resource.
+    """
+    places, found = PLACES.get(kind, {}), []
+    for name in _fields_of(kind):
+        *outer, last = places.get(name, name).split(".")
+        inner: Any = descriptor
+        for part in outer:
+            inner = inner.fields_by_name[part].message_type
+        field = inner.fields_by_name.get(last)
+        if field is not None:
+            found.append((name, outer, field, (kind, name) in RESOURCES))
+    return tuple(found)
+
+
+@functools.cache
+def _properties(kind: Any, descriptor: Descriptor) -> tuple[tuple[str, FieldDescriptor], ...]:
+    fields = descriptor.fields_by_name
+    return tuple((name, fields[name]) for name in _properties_of(kind) if name in fields)
 
 
 def _place(message: Message, path: str) -> tuple[Message, FieldDescriptor | None]:

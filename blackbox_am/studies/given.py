@@ -26,7 +26,9 @@ from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import BaselineSpec, ObjectiveSpec
 from blackbox_am.core.tensors import npy_of
+from blackbox_am.core.types import Best
 from blackbox_am.errors import InvalidSpec
+from blackbox_am.results import Result
 
 Target = str | ObjectiveSpec | Objective
 
@@ -207,3 +209,27 @@ def plain(value: Any) -> Any:
 
 def _named(value: Any) -> str:
     return f"the class {value.__name__}" if inspect.isclass(value) else type(value).__name__
+
+
+def checked_id(study_id: object) -> str:
+    """The id of a study as a text.
+
+    Raises:
+        InvalidSpec: if it is no text and no whole number, or empty.
+    """
+    if isinstance(study_id, (str, int, np.integer)) and str(study_id).strip():
+        return str(study_id)
+    raise InvalidSpec(
+        f"study_id: expected a text that is not empty, such as 'my-study-1', got {study_id!r}",
+        field="study_id",
+    )
+
+
+def latents_of(start: Any) -> Any:
+    """The latents of a result or of its best candidates; anything else as it is."""
+    best = start.best if isinstance(start, Result) else start
+    if isinstance(best, Best):
+        return best.latent
+    if isinstance(best, (list, tuple)) and best and all(isinstance(one, Best) for one in best):
+        return np.stack([one.latent for one in best])
+    return best

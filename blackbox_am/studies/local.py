@@ -29,7 +29,7 @@ from blackbox_am.core.spec import (
 from blackbox_am.core.store import Store
 from blackbox_am.core.transform import Transform
 from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec, transforms_plain
-from blackbox_am.core.types import StudyProgress, StudyState
+from blackbox_am.core.types import Best, StudyProgress, StudyState
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import NotOwner, OracleFailed, Unsupported
 from blackbox_am.results import Result
@@ -41,7 +41,9 @@ from blackbox_am.studies.following import owned
 from blackbox_am.studies.given import (
     Target,
     baseline_of,
+    checked_id,
     generator_of,
+    latents_of,
     objectives_of,
     oracle_of,
     plain,
@@ -49,6 +51,7 @@ from blackbox_am.studies.given import (
 from blackbox_am.studies.inputs import baseline_images, study_generator
 from blackbox_am.studies.measuring import evaluator_of
 from blackbox_am.studies.ownership import Owner
+from blackbox_am.studies.randomness import own_random_numbers
 from blackbox_am.studies.rendered import with_natural, with_stimuli
 from blackbox_am.studies.resolving import Request, open_study, reopen
 from blackbox_am.studies.shown import Models
@@ -72,7 +75,7 @@ def maximise(
     target_score: float | None = None,
     patience: int | None = None,
     seed: int = 0,
-    start: str | NDArray[Any] | None = None,
+    start: str | NDArray[Any] | Result | Best | Sequence[Best] | None = None,
     baseline: str | Path | NDArray[Any] | BaselineSpec | None = None,
     transforms: TransformsSpec | Sequence[str | TransformSpec | Transform] | None = None,
     copies: int | None = None,
@@ -112,8 +115,8 @@ def maximise(
         queries_per_target: rows observed for each target.
         seconds, target_score, patience: further limits, see `Budget`.
         seed: determines every random number.
-        start: the start of the search: the id of a study in `store` with best latents, or latents
-            (K, D) or (D,); the prior if None.
+        start: the start of the search: the id of a study in `store` with best latents, latents
+            (K, D) or (D,), or the `Result` or `Best` of an earlier study; the prior if None.
         baseline: natural images that the oracle observes before the search, once for all targets:
             the name of a set in the catalogue such as ``"shipped"``, a folder, or an array of
             images (N, channels, height, width) or stimuli (N, *stimulus). Results then have the
@@ -149,6 +152,7 @@ def maximise(
     """
     catalogue = catalogue or Catalogue.default()
     device = resolve_device(device)
+    study_id = checked_id(study_id)
     maker = generator_of(generator, catalogue)
     model = oracle_of(oracle, maker, catalogue, device)
     wanted = {
@@ -169,7 +173,7 @@ def maximise(
         "oracle": oracle if isinstance(oracle, str) else kind_of(model),
         "optimizer": {"name": optimizer, "parameters": parameters or {}},
         "seed": seed,
-        "start": to_plain(start_spec(start)),
+        "start": to_plain(start_spec(latents_of(start))),
         "transforms": transforms_plain(transforms, copies),
         "keep_latents": keep_latents,
     }
@@ -273,6 +277,7 @@ def run(
     )
     place = None if isinstance(store, SQLStore) else os.fspath(store)
     with ExitStack() as opened:
+        opened.enter_context(own_random_numbers(spec.seed))
         if not isinstance(store, SQLStore):
             store = opened.enter_context(closing(SQLStore(os.fspath(store))))
         owner = opened.enter_context(closing(Owner(store)))

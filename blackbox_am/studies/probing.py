@@ -43,8 +43,8 @@ def probed(
 ) -> Probed:
     """Measures whether `oracle` repeats its answer to a stimulus, also beside other stimuli.
 
-    The oracle observes 4 rows, or 6 rows if its answers differ. The stimuli depend on the seed
-    alone.
+    The oracle observes 4 rows, and 2 to 6 more if its answers differ. The stimuli depend on the
+    seed alone.
 
     Args:
         oracle: the model.

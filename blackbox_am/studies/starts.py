@@ -41,8 +41,9 @@ def start_of(spec: StudySpec, space: Space, source: Study | None) -> ArrayData |
     targets = len(spec.targets)
     if rows.shape[1] != space.dim or len(rows) not in (1, targets):
         raise ShapeMismatch(
-            f"{field}: expected latents of shape ({targets}, {space.dim}) or (1, {space.dim}), "
-            f"got {rows.shape}",
+            f"{field}: expected latents of shape "
+            + (f"({targets}, {space.dim}) or " if targets > 1 else "")
+            + f"(1, {space.dim}), got {rows.shape}",
             field=field,
         )
     whole = np.broadcast_to(rows, (targets, space.dim)).copy()

@@ -106,6 +106,9 @@ func isLoopback(target string) bool {
 	if _, rest, found := strings.Cut(target, ":///"); found {
 		target = rest
 	}
+	if strings.ContainsAny(target, "/@,#?") {
+		return false // it names more than one host
+	}
 	host, _, err := net.SplitHostPort(target)
 	if err != nil {
 		host = strings.Trim(target, "[]")

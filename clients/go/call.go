@@ -10,7 +10,7 @@ import (
 
 const (
 	firstPause   = 100 * time.Millisecond
-	longestPause = 2 * time.Second
+	longestPause = time.Second
 	// Requests that are larger are split, so that any server accepts them.
 	sendBytes = 3 << 20
 )

@@ -116,7 +116,7 @@ func transportOptions() []grpc.DialOption {
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{
 				BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2,
-				MaxDelay: 2 * time.Second,
+				MaxDelay: time.Second,
 			},
 			MinConnectTimeout: 5 * time.Second,
 		}),

@@ -108,3 +108,13 @@ def test_the_first_readable_picture_says_the_shape(folder):
 def test_a_table_of_zeros_and_ones_stays_numbers():
     table = np.random.default_rng(0).integers(0, 2, (5, 7)).astype(np.float32)
     assert as_pixels(given_inputs(table, (7,))).stimuli.dtype == np.float32
+
+
+def test_names_of_features_come_with_the_rows(tmp_path):
+    rows = np.random.default_rng(0).random((5, 3), np.float32)
+    path = tmp_path / "rows.npz"
+    np.savez(path, x=rows, features=["age", "height", "pulse"])
+    assert given_inputs(path).features == ("age", "height", "pulse")
+    np.savez(path, x=rows, features=["age", "height"])
+    with pytest.raises(InvalidInput, match=r"features: expected one name .* got 2"):
+        given_inputs(path)

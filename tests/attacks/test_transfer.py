@@ -8,14 +8,17 @@ import pytest
 import torch
 
 from blackbox_am import Margin, Misclassified, Result, maximise, zoo
+from blackbox_am.attacks import transfer
+from blackbox_am.attacks.local import attack
 from blackbox_am.attacks.transfer import TransferStart, transfer_start
 from blackbox_am.bench.problems import resnet20
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import GradientUnavailable, InvalidInput, InvalidSpec
+from blackbox_am.errors import GradientUnavailable, InvalidInput, InvalidSpec, StudyExists
 from blackbox_am.generators.inputs.perturbation import Perturbation
 from blackbox_am.oracles.function import Function
+from blackbox_am.oracles.wrappers.delivery.quota import Quota
 
 ASSETS = Path(__file__).parents[3] / "shared" / "assets"
 HEADS = tuple(f"head:{j}" for j in range(10))
@@ -167,3 +170,30 @@ def test_it_saves_most_queries_of_square_on_resnet20() -> None:
     cold, warm = attacked(None), attacked(begun.latents)
     assert median(queries(warm)) <= 2
     assert sum(queries(warm)) < sum(queries(cold)) / 2
+
+
+def test_a_journalled_start_is_not_computed_again(images, tmp_path, monkeypatch):
+    wanted = {
+        "images": np.moveaxis(images[:4], -1, 1),
+        "surrogate": "cifar_vit",
+        "method": "square",
+        "eps": 4 / 255,
+        "budget": 20,
+    }
+    whole = attack(oracle="cifar_cnn", **wanted)
+    model = Catalogue.default().oracle("cifar_cnn")
+    store = tmp_path / "s.sqlite3"
+    part = attack(oracle=Quota(model, rows=12), store=store, **wanted)
+    assert not part.complete
+    assert part.spent.searched_rows
+
+    def never(*_, **__):
+        raise AssertionError("the start was computed again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(transfer, "transfer_start", never)
+        done = attack(oracle=Quota(model, rows=500), store=store, **wanted)
+    assert done.complete
+    assert [one.queries for one in done.inputs] == [one.queries for one in whole.inputs]
+    with pytest.raises(StudyExists):  # another surrogate is another attack
+        attack(oracle=model, store=store, **{**wanted, "surrogate": "cifar_cnn"})

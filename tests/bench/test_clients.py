@@ -36,10 +36,34 @@ def test_a_client_that_is_not_built_is_skipped(folder):
     heard = []
     found = clients.built(clients.programs_of(folder, []), [], heard.append)
     assert [one.language for one in found] == ["python"]
-    assert heard[0].startswith("skipped: cpp is not built")
+    assert heard[0].startswith("skipped: cpp is not built (driver is missing)")
     (folder / "rust" / "driver").touch()
     with pytest.raises(InvalidInput, match="cpp is not built"):
         clients.built(clients.programs_of(folder, []), ["cpp"], heard.append)
+
+
+def test_a_script_that_is_not_built_is_missing(tmp_path):
+    script = clients.Program("js", f"{sys.executable} dist/bench.js", "true", tmp_path)
+    heard = []
+    assert clients.built([script], [], heard.append) == []
+    assert "js is not built (dist/bench.js is missing)" in heard[0]
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "bench.js").touch()
+    assert clients.built([script], [], heard.append) == [script]
+
+
+def test_a_program_that_hangs_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(clients, "LIMIT_SECONDS", 0.0)
+    program = clients.Program("cpp", "", "", tmp_path)
+    with pytest.raises(ServerFailed, match=r"of cpp did not end within 0\.2 s"):
+        clients._run(program, "sleep 60", 0.02)
+
+
+def test_a_driver_that_does_not_answer(tmp_path, monkeypatch):
+    monkeypatch.setattr("blackbox_am.bench.reconnecting.WAIT_SECONDS", 0.1)
+    asleep = Driver("sleep 60", tmp_path, {})
+    with asleep as driver, pytest.raises(ServerFailed, match="did not answer within"):
+        driver.ask("hello")
 
 
 def test_ratios_go_by_turns():

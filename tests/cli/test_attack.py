@@ -67,6 +67,9 @@ def test_several_radii_share_a_report(cli, toys, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert "linf 0.01569" in result.stdout
     assert "linf 0.1:" in result.stdout
+    results = json.loads((out / "summary.json").read_text())["results"]
+    clean = [one["spent"]["clean_rows"] for one in results]
+    assert clean == [6, 0], "the clean images were paid more than once"
     compared = cli("attack", "compare", out, out)
     assert compared.exit_code == 0, compared.stderr
     assert compared.stdout.count("both attacked") >= 2

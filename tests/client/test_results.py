@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -68,6 +69,27 @@ def test_a_result_is_that_of_the_store(study, place):
     assert result.provenance.oracle.digest == local.provenance.oracle.digest
     assert result.provenance.optimizer == local.provenance.optimizer
     assert "<img" in study._repr_html_()
+
+
+@pytest.mark.parametrize(("changes", "read"), [(0, 1), (1, 2), (9, 3)])
+def test_a_result_is_of_one_moment_or_says_that_it_is_not(study, monkeypatch, changes, read):
+    """`changes`: number of reads of the study after which its sequence number changes."""
+    got, reads = study._get, []
+
+    def moving():
+        found = got()
+        found.sequence -= max(changes - len(reads), 0)
+        return found
+
+    def generations(after=-1):
+        reads.append(after)
+        return iter(())
+
+    monkeypatch.setattr(study, "_get", moving)
+    monkeypatch.setattr(study, "generations", generations)
+    result = study.result()
+    assert len(reads) == read
+    assert any("different moments" in note for note in result.notes) == (changes == 9)
 
 
 def test_every_row_comes_back_as_from_the_store(study, place, monkeypatch):
@@ -141,10 +163,10 @@ def test_a_study_reaches_another_process(study):
 
 def test_copies_of_a_client_have_names_of_their_own(address):
     with bam.connect(address, client_id="rig-1") as client:
-        copy = pickle.loads(pickle.dumps(client))
-        assert copy.studies() == client.studies()
-        assert str(copy._connection.name) != "rig-1"
-        copy.close()
+        other = pickle.loads(pickle.dumps(client))
+        assert other.studies() == client.studies()
+        assert str(other._connection.name) != "rig-1"
+        other.close()
 
 
 def test_no_pickle_has_a_token(address, monkeypatch):
@@ -155,9 +177,18 @@ def test_no_pickle_has_a_token(address, monkeypatch):
     with pytest.raises(Unauthenticated, match="BLACKBOX_AM_TOKEN"):
         pickle.loads(body)
     monkeypatch.setenv("BLACKBOX_AM_TOKEN", "bam_secret_of_mine")
-    copy = pickle.loads(body)
-    assert copy.studies()
-    copy.close()
+    other = pickle.loads(body)
+    assert other.studies()
+    other.close()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_copies_in_one_process_use_one_connection(address, study, monkeypatch, copied):
+    monkeypatch.delenv("BLACKBOX_AM_TOKEN", raising=False)
+    with bam.connect(address, token="bam_secret_of_mine") as client:
+        handle = copied(client.study(study.id))
+        assert handle._connection is client._connection
+        assert handle.progress().study_id == study.id
 
 
 def test_a_kept_result_says_that_it_has_no_server(study):

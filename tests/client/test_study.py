@@ -130,6 +130,38 @@ def test_a_watch_outlives_the_server(config):
     assert any(isinstance(e, bam.Resumed) for e in events)
 
 
+@pytest.mark.parametrize("way", ["wait", "follow"])
+def test_reads_of_a_wait_outlive_the_server(config, way):
+    with running(config) as address:
+        client = bam.connect(address)
+        study = bare(client, study_id="mine")
+        study.cancel()
+    found = []
+
+    def read():
+        found.extend([study.wait(30)] if way == "wait" else study.follow())
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    time.sleep(0.3)
+    assert thread.is_alive()
+    with running(replace(config, address=address)):
+        thread.join(30)
+    client.close()
+    assert [progress.state for progress in found] == [StudyState.CANCELLED]
+
+
+def test_a_wait_for_an_absent_server_ends_with_its_timeout(config):
+    with running(config) as address:
+        client = bam.connect(address)
+        study = bare(client)
+    started = time.monotonic()
+    with pytest.raises(ServerUnavailable):
+        study.wait(0.5)
+    assert time.monotonic() - started < 5
+    client.close()
+
+
 def test_waiting_outlives_the_server_but_not_for_ever(config):
     with running(config) as address:
         client = bam.connect(address)
@@ -223,11 +255,13 @@ def test_the_function_of_a_loop_fails(client):
     def broken(latents):
         raise ValueError("the rig fell over")
 
+    began = time.monotonic()
     with pytest.raises(ValueError, match="fell over"):
         study.ask_tell(broken)
     with pytest.raises(ShapeMismatch, match="each of"):
         study.ask_tell(lambda latents: np.ones(len(latents) - 1))
     assert study.progress().search_rows == 0
+    assert time.monotonic() - began < 40, "the second loop waited for the lease of the first"
 
 
 def test_a_study_that_ends_in_the_loop(client):

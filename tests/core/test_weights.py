@@ -99,3 +99,16 @@ def test_names_of_another_model_are_listed_with_the_cure(tmp_path: Path) -> None
     torch.save({"criterion.weight": torch.ones(2), "0.weight": torch.ones(4, 3)}, tmp_path / "a.pt")
     with pytest.raises(InvalidSpec, match=r"criterion\.weight.*in the module: 0\.weight.*save the"):
         load(net(), tmp_path / "a.pt")
+
+
+def test_a_lazy_module_takes_its_shapes_from_the_file(tmp_path: Path) -> None:
+    torch.save({"weight": torch.ones(2, 5), "bias": torch.zeros(2)}, tmp_path / "lazy.pt")
+    module = nn.LazyLinear(2)
+    load(module, tmp_path / "lazy.pt")
+    assert torch.equal(module.weight, torch.ones(2, 5))
+
+
+def test_tensors_under_numbers_are_no_state_dict(tmp_path: Path) -> None:
+    torch.save({0: torch.ones(2)}, tmp_path / "numbers.pt")
+    with pytest.raises(InvalidSpec, match="no state dict"):
+        read_checkpoint(tmp_path / "numbers.pt")

@@ -2,6 +2,8 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -223,3 +225,22 @@ def test_layers_with_any_name_can_be_addressed(name: str) -> None:
     stimuli = torch.rand(3, 2)
     unit = Unit.parse(str(Unit(name, 1)))
     assert torch.equal(oracle.observe(stimuli, [unit])[:, 0], stimuli[:, 1])
+
+
+NUMBERS: dict[str, tuple[object, list[float]]] = {
+    "none": ([1.0, None], [1.0, math.nan]),
+    "masked": (np.ma.array([1.0, 2.0], mask=[False, True]), [1.0, math.nan]),
+    "objects": (np.array([1, 2.5], dtype=object), [1.0, 2.5]),
+    "decimals": ([Decimal("0.5"), Fraction(1, 4)], [0.5, 0.25]),
+    "long doubles": (np.array([1, 2], np.longdouble), [1.0, 2.0]),
+    "huge integers": ([10**25, -(10**25)], [1e25, -1e25]),
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_numbers_as_people_return_them(kind: str) -> None:
+    given, expected = NUMBERS[kind]
+    oracle = Function(lambda x: given if len(x) == 2 else [0.0], (3,))
+    answer = oracle.observe(torch.zeros(2, 3), [Unit("scores", 0)])[:, 0].double()
+    exact = torch.tensor(expected, dtype=torch.float64)
+    assert torch.equal(answer.nan_to_num(-1), exact.nan_to_num(-1))

@@ -466,3 +466,22 @@ def test_resnet20_of_the_assets(
     torch.testing.assert_close(
         scores[:100], reference.observe(x[:100], heads), rtol=1e-3, atol=1e-3
     )
+
+
+def test_what_a_convolution_reads_has_its_channels_in_front() -> None:
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [4, 3, 3, 3], torch.rand(108).tolist())
+    made = helper.make_graph(
+        [
+            helper.make_node("Transpose", ["x"], ["turned"], perm=[0, 3, 1, 2]),
+            helper.make_node("Conv", ["turned", "w"], ["y"]),
+        ],
+        "last",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 8, 8, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4, 6, 6])],
+        [weights],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(made, opset_imports=opset, ir_version=9).SerializeToString()
+    layers = {layer.name: layer for layer in Onnx(model).describe().layers}
+    assert layers["turned"].shape == (3, 8, 8)
+    assert layers["turned"].axes == ("unit", "height", "width")

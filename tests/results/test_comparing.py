@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from blackbox_am.cli.reporting import compare
 from blackbox_am.errors import InvalidInput
-from blackbox_am.results.comparing import lines_of, searches_of
+from blackbox_am.results.comparing import left_out, lines_of, searches_of
 from blackbox_am.results.comparing_figure import comparison_figure
 
 
@@ -62,6 +63,35 @@ def test_only_shared_targets_are_compared(results, search):
     other = search(targets=["units:2", "units:1"], optimizer="random")
     lines = list(lines_of(searches_of({"a": results["chance"], "b": other})))
     assert [line.target for line in lines] == ["units:2"] * 2
+    assert left_out(searches_of({"a": results["chance"], "b": other})) == ["units:0", "units:1"]
     none = replace(other, progress=replace(other.progress, targets=other.progress.targets[1:]))
     with pytest.raises(InvalidInput, match=r"share no target: one has units:0.*units:1"):
         list(lines_of(searches_of({"a": results["chance"], "b": none})))
+
+
+def test_equal_targets_are_all_compared(search):
+    result = search(targets=["units:0", "units:2", "units:0"], optimizer="random")
+    searches = searches_of({"a": result})
+    lines = list(lines_of(searches))
+    assert [line.target for line in lines] == ["units:0", "units:2", "units:0 #2"]
+    assert [line.best_score for line in lines] == [best.score for best in result.best]
+    assert len(comparison_figure(searches).axes) >= 3
+    other = search(optimizer="cma")
+    assert left_out(searches_of({"a": result, "b": other})) == ["units:0 #2"]
+
+
+def test_names_are_unique(results, search):
+    short = {
+        f"short-{seed}": search(optimizer="cma", targets=["units:0"], seed=seed)
+        for seed in range(3)
+    }
+    names = [search.name for search in searches_of(results | short)]
+    assert names == ["cma (3 seeds), units:0, units:2", "chance", "cma (3 seeds), units:0"]
+
+
+def test_targets_that_are_left_out_are_named(results, search, capsys):
+    other = search(targets=["units:2", "units:1"], optimizer="random")
+    compare({"a": results["chance"], "b": other}, None, as_json=True)
+    shown = capsys.readouterr()
+    assert "units:0" not in shown.out
+    assert "left out, as not all studies have these targets: units:0, units:1" in shown.err

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from blackbox_am.cli.reporting import What, plot
 from blackbox_am.errors import InvalidInput
 
 
@@ -53,6 +54,25 @@ def test_best_stimuli(result):
     assert "toy, stimuli of pixels" in words
     assert "study found" in words
     assert "seed 0" in words
+
+
+def test_a_part_of_many_targets_is_named(result, tmp_path, capsys):
+    target, best = result.progress.targets[0], result.best[0]
+    many = replace(
+        result,
+        progress=replace(
+            result.progress, targets=[replace(target, target=index) for index in range(50)]
+        ),
+        best=[replace(best, target=index) for index in range(50)],
+    )
+    drawn = many.plot.best()
+    assert len(drawn) == 48
+    words = " ".join(text.get_text() for text in drawn[0].get_figure().texts)
+    assert "first 48 of 50 targets" in words
+    plot(many, What.BEST, None, tmp_path / "a.svg")
+    assert "drawing the first 48 of 50 targets" in capsys.readouterr().err
+    (chosen,) = many.plot.best(targets=[49])
+    assert "of 50" not in " ".join(text.get_text() for text in chosen.get_figure().texts)
 
 
 def test_what_cannot_be_drawn_is_said(result):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 import blackbox_am
 from blackbox_am.errors import InvalidInput, NotFound, Unsupported
+from blackbox_am.results import saving
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +110,42 @@ def test_a_folder_without_a_result_is_refused(tmp_path, folder):
     (tmp_path / "study.json").write_bytes((folder / "study.json").read_bytes())
     with pytest.raises(InvalidInput, match="damaged"):
         blackbox_am.load(tmp_path)
+
+
+def test_a_failed_save_leaves_the_earlier_result(result, tmp_path, monkeypatch):
+    folder = result.save(tmp_path / "a")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(saving, "write_csv", full)
+    with pytest.raises(InvalidInput, match="No space left"):
+        result.save(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_an_interrupted_move_leaves_no_result(result, tmp_path, monkeypatch):
+    folder = result.save(tmp_path / "a")
+    replace = Path.replace
+
+    def interrupted(path, other):
+        if path.name == "history.npz":
+            raise KeyboardInterrupt
+        return replace(path, other)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            result.save(folder)
+    with pytest.raises(NotFound, match="no saved result"):
+        blackbox_am.load(folder)
+    assert blackbox_am.load(result.save(folder)).progress == result.progress
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[1, 2]"])
+def test_an_unreadable_study_json_is_not_overwritten(result, tmp_path, content):
+    (tmp_path / "study.json").write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"cannot be read.*choose another folder, or delete"):
+        result.save(tmp_path)
+    assert (tmp_path / "study.json").read_bytes() == content

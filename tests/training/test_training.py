@@ -35,6 +35,7 @@ def test_classifier_trainings_write_weights_and_accuracy(train, task, data, teac
     assert all(value.dtype == torch.float16 for value in state.values())
 
 
+@pytest.mark.slow
 def test_classifiers_train_without_a_teacher_and_resume(train, data, tmp_path):
     more = ("--epochs", "1", "--resume")
     assert train("vit", data, tmp_path, None, *more) == 0

@@ -78,6 +78,7 @@ class GraphFlow:
             ]
             if not any(operand.mark is not None for operand in operands):
                 continue
+            self._settle(node)
             for place, name in enumerate(node.output):
                 if name not in self.values:
                     continue
@@ -89,6 +90,13 @@ class GraphFlow:
                 mark.birth = mark.birth or birth
                 self.marks[name] = mark
                 self.class_lengths[name] = frozenset(self._lengths)
+
+    def _settle(self, node: NodeProto) -> None:
+        """Channels stand on axis 1 of what a convolution reads, whatever was guessed before."""
+        read = self.marks.get(node.input[0])
+        plain = CONVOLUTION.fullmatch(node.op_type) and node.op_type != "NhwcFusedConv"
+        if plain and read is not None and read.weak:
+            read.axes, read.weak = (1,), False
 
     def _mark(
         self, node: NodeProto, operands: Sequence[Operand], place: int, out: torch.Tensor

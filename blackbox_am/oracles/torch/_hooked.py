@@ -14,7 +14,14 @@ from torch import nn
 
 from blackbox_am.errors import BlackboxError, OracleFailed, OutOfMemory
 from blackbox_am.oracles._reading import LayerReading
-from blackbox_am.oracles.torch._lending import Following, home_of, is_as_wanted, lent, private_copy
+from blackbox_am.oracles.torch._lending import (
+    Following,
+    State,
+    home_of,
+    is_as_wanted,
+    lent,
+    private_copy,
+)
 from blackbox_am.oracles.torch._places import Place, own_output, places_of
 from blackbox_am.oracles.torch._redirected import redirecting
 from blackbox_am.oracles.torch._survey import Found, Survey, survey
@@ -83,6 +90,7 @@ class HookedModel:
         kept = is_as_wanted(module, device, dtype)
         self.module = module if kept else private_copy(module, device, dtype)
         self._following = None if kept else Following(module, self.module)
+        self._state = State(self.module)
         home, precision = home_of(self.module)
         self.device = device or home or torch.device("cpu")
         self.dtype = dtype or precision or torch.float32
@@ -179,7 +187,7 @@ class HookedModel:
 
             return hooked
 
-        with self._lock, self._lent(), ExitStack() as hooks:
+        with self._lock, self._lent(), self._state.kept(), ExitStack() as hooks:
             if self._redirects:  # before the hooks that record, which get the new outputs
                 hooks.enter_context(redirecting(self._row_axes()))
             for name, record in hooks_by_layer.items():
@@ -213,9 +221,10 @@ class HookedModel:
         """
 
         def forward(inputs: torch.Tensor) -> None:
-            if prepare is not None:
-                prepare()
-            self._forward(inputs)
+            with self._state.kept():  # the runs have different numbers of rows
+                if prepare is not None:
+                    prepare()
+                self._forward(inputs)
 
         like = torch.empty(0, device=self.device, dtype=self.dtype)
         with self._lock, self._lent(), _one_thread():

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from blackbox_am.core.code_digests import changed_attributes
 from blackbox_am.errors import InvalidSpec
 
 _ATTENTION = threading.Lock()
+_MISSING = object()
 _attending = [0, True]
 """Number of running calls that need attention without its fast path, and the former switch."""
 
@@ -70,6 +72,64 @@ def private_copy(
             field="model",
         ) from error
     return converted(made, device, dtype).eval().requires_grad_(False)
+
+
+class State:
+    """The state of a module: its buffers, and the attributes in which it stores tensors while it
+    runs, such as the hidden state of a recurrent net.
+
+    Args:
+        module: the module.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._slots: list[tuple[dict[str, Any], str]] = []
+        for part in module.modules():
+            if isinstance(part, torch.jit.ScriptModule):
+                continue
+            buffers = part._buffers  # noqa: SLF001  # no public name gives the dict itself
+            self._slots += [(buffers, name) for name in buffers]
+            changed = changed_attributes(type(part)) - vars(nn.Module()).keys()
+            self._slots += [(vars(part), name) for name in changed if name not in buffers]
+        self._copies: dict[int, tuple[torch.Tensor, int, torch.Tensor]] = {}
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Afterwards the state is that of before, so that no call depends on the calls before."""
+        before = [(owner, name, owner.get(name, _MISSING)) for owner, name in self._slots]
+        copies = [self._copy(value) for _, _, value in before if isinstance(value, torch.Tensor)]
+        try:
+            yield
+        finally:
+            for owner, name, value in before:
+                now = owner.get(name, _MISSING)
+                if now is not value and _is_state(now) and _is_state(value):
+                    if value is _MISSING:
+                        del owner[name]
+                    else:
+                        owner[name] = value
+            for tensor, version, copied in copies:
+                if _version(tensor) != version:
+                    with torch.no_grad():
+                        tensor.copy_(copied)
+                    self._copies[id(tensor)] = (tensor, _version(tensor), copied)
+
+    def _copy(self, tensor: torch.Tensor) -> tuple[torch.Tensor, int, torch.Tensor]:
+        known = self._copies.get(id(tensor))
+        if known is None or known[0] is not tensor or known[1] != _version(tensor):
+            known = self._copies[id(tensor)] = (tensor, _version(tensor), tensor.detach().clone())
+        return known
+
+
+def _is_state(value: object) -> bool:
+    """Whether an attribute holds tensors, or nothing yet."""
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_state, value))
+    return value is None or value is _MISSING or isinstance(value, torch.Tensor)
+
+
+def _version(tensor: torch.Tensor) -> int:
+    return -1 if tensor.is_inference() else tensor._version  # noqa: SLF001  # no public name
 
 
 class Following:

@@ -165,10 +165,22 @@ def _told(runs: _Runs, places: dict[str, Place]) -> Survey:
             for name, module in runs.first.model.named_modules()
             if not takes_hooks(module)
         ]
+        silent += _further_names(runs.first.model)
     return Survey(
         tuple(layer for layer in layers if isinstance(layer, Found)),
         (*(layer for layer in layers if isinstance(layer, Unaddressable)), *silent),
     )
+
+
+def _further_names(model: nn.Module) -> Iterator[Unaddressable]:
+    """The names of modules that have another name before, such as a layer in two containers."""
+    first = {id(module): name for name, module in model.named_modules()}
+    for name, module in model.named_modules(remove_duplicate=False):
+        known = first[id(module)]
+        if known and name != known and _computes(module):
+            yield Unaddressable(
+                name, f"it is the module {known!r} under another name; read {known!r}"
+            )
 
 
 def _computes(module: nn.Module) -> bool:

@@ -9,11 +9,13 @@ from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Literal
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
+from blackbox_am.core.weights import few
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles._inputs import (
     by_channel,
@@ -249,6 +251,13 @@ class TorchModule(Oracle):
         name = home if self.device == "auto" else self.device
         loaded = self._source.load(name)
         vars(self)["_notes"] = loaded.notes
+        lazy = [name for name, one in loaded.module.named_parameters() if is_lazy(one)]
+        if lazy:
+            raise InvalidSpec(
+                f"model: the parameters {few(lazy)} of a lazy module have no values yet; call the "
+                "model once on a batch of its inputs, or give it weights",
+                field="model",
+            )
         rows = loaded.module.rows if isinstance(loaded.module, Program) else (1, None)
         if self.rows is not None:
             rows = (self.rows, self.rows)

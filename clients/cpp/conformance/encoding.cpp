@@ -46,7 +46,7 @@ bam::Space to_space(const Json& value) {
 
 bam::Objective to_objective(const Json& target) {
   if (target.is_string()) return target.get<std::string>();
-  return target.get<std::vector<std::string>>();
+  return bam::Objective::mean_of(target.get<std::vector<std::string>>());
 }
 
 Json of_target(const bam::TargetProgress& target) {

@@ -22,6 +22,7 @@ bool is_loopback(const std::string& target) {
     }
   }
   if (address.starts_with("unix:")) return true;
+  if (address.find_first_of("/@,#?") != std::string::npos) return false;  // more than one host
   std::string host = address;
   if (address.starts_with("[")) {
     host = address.substr(1, address.find(']') - 1);
@@ -91,6 +92,8 @@ gpr_timespec deadline_after(Seconds seconds) {
   return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(nanos, GPR_TIMESPAN));
 }
 
+constexpr Seconds connect_wait{0.25};
+
 }  // namespace
 
 Connection::Connection(std::string address, const ConnectOptions& options)
@@ -103,10 +106,14 @@ Connection::Connection(std::string address, const ConnectOptions& options)
                            std::to_string(options.timeout.count()),
                        {.field = "timeout"});
   }
-  const auto channel = channel_to(target, options);
+  channel = channel_to(target, options);
   studies = v1::StudyService::NewStub(channel);
   oracles = v1::OracleService::NewStub(channel);
   catalog = v1::CatalogService::NewStub(channel);
+}
+
+void Connection::connect_again() const {
+  channel->WaitForConnected(deadline_after(connect_wait));
 }
 
 Call::Call(const Connection& connection, std::optional<Seconds> timeout, std::stop_token stop)

@@ -29,6 +29,7 @@ class Connection {
   const std::string target;
   const Seconds timeout;
   std::string authorization;  // the metadata of each call; empty: none
+  std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::StudyService::Stub> studies;
   std::unique_ptr<v1::OracleService::Stub> oracles;
   std::unique_ptr<v1::CatalogService::Stub> catalog;
@@ -43,6 +44,10 @@ class Connection {
   template <class Response, class Stub, class Method, class Request>
   Response persist(Stub& stub, Method method, const Request& request, Seconds reconnect,
                    std::stop_token stop) const;
+
+  /// Waits up to 0.25 s for the channel to connect. While a thread has no call and does not wait
+  /// here, gRPC makes progress with a new connection only every 5 s.
+  void connect_again() const;
 };
 
 /// The context of one call: its time limit, its metadata, and its stop token.
@@ -80,6 +85,7 @@ Response Connection::persist(Stub& stub, Method method, const Request& request, 
       return call<Response>(stub, method, request, {.timeout = {}, .stop = stop});
     } catch (const ServerUnavailable& error) {
       attempts.failed(error);
+      connect_again();
     }
   }
 }

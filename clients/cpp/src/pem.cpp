@@ -13,7 +13,10 @@ std::string read(const std::string& path, const std::string& field) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
-  if (!file) throw InvalidInput(field + ": cannot read the file " + path, {.field = field});
+  if (!file || !text) {
+    throw InvalidInput(field + ": cannot read the file " + path + ", or it is empty",
+                       {.field = field});
+  }
   return text.str();
 }
 

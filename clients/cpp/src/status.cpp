@@ -103,22 +103,34 @@ bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-/// What gRPC's words about a failed connection mean, with a remedy; empty if unknown.
-std::string meaning(const std::string& details) {
-  if (contains(details, "CERTIFICATE_VERIFY_FAILED")) {
+/// The words of OpenSSL and BoringSSL in one form: `CERTIFICATE_VERIFY_FAILED` is
+/// `certificate verify failed`.
+std::string plain(std::string text) {
+  for (char& c : text) {
+    if (c == '_') c = ' ';
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
+/// What gRPC's words about a failed connection mean, with a remedy.
+std::string meaning(const std::string& said) {
+  const std::string details = plain(said);
+  if (contains(details, "certificate verify failed")) {
     return "its certificate is not trusted; give the file of the authority that signed it as "
            "tls.ca_file";
   }
-  if (contains(details, "Hostname Verification")) {
+  if (contains(details, "hostname verification") ||
+      contains(details, "is not in peer certificate")) {
     return "its certificate is for another name than that of its address; give the name that is "
            "in the certificate as tls.server_name";
   }
-  if (contains(details, "WRONG_VERSION_NUMBER") || contains(details, "http/1.x") ||
-      contains(details, "Cannot check peer: missing")) {
+  if (contains(details, "wrong version number") || contains(details, "http/1.x") ||
+      contains(details, "cannot check peer: missing")) {
     return "it does not speak TLS; connect without tls";
   }
-  if (contains(details, "Socket closed") || contains(details, "reset by peer") ||
-      contains(details, "Connection dropped") || contains(details, "Trying to connect an http1.x")) {
+  if (contains(details, "socket closed") || contains(details, "reset by peer") ||
+      contains(details, "connection dropped") || contains(details, "broken pipe")) {
     return "it closed the connection, as a server does that stops, or that expects TLS or a "
            "client's certificate";
   }

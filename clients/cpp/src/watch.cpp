@@ -52,6 +52,7 @@ class Watch::State {
     }
     try {
       attempts_.failed(error);
+      connection_->connect_again();
     } catch (const Stopped&) {
       over_ = true;
     } catch (...) {

@@ -1,5 +1,6 @@
 #include "blackbox_am/errors.hpp"
 #include "blackbox_am/oracle_server.hpp"
+#include "blackbox_am/spec.hpp"
 #include "harness.hpp"
 
 namespace bam = blackbox_am;
@@ -33,4 +34,15 @@ TEST(what_is_no_address) {
     CHECK_THROWS(bam::InvalidInput, "is not a unit", bam::Unit::parse(text));
   }
   CHECK_THROWS(bam::InvalidInput, "unknown reduction 'median'", bam::Unit::parse("fc!median"));
+}
+
+TEST(objectives_of_one_unit_and_of_several) {
+  const std::vector<std::string> two{"fc:1", "fc:2"};
+  CHECK(bam::Objective("fc:1").quantities == std::vector<std::string>{"fc:1"});
+  CHECK(bam::Objective({"fc:1", "fc:2"}).quantities == two);
+  CHECK((bam::Objective{"fc:1", "fc:2"}.quantities == two));
+  CHECK(bam::Objective::mean_of(two).quantities == two);
+  const std::vector<bam::Objective> targets = {"fc:0", {"fc:1", "fc:2"}};
+  CHECK_EQUAL(targets.size(), 2U);
+  CHECK(targets[1].quantities == two);
 }

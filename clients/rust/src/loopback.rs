@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 /// Whether a target, host:port, is an address of this machine.
 pub(crate) fn is_loopback(target: &str) -> bool {
+    if target.contains(['/', '@', ',', '#', '?']) {
+        return false; // it names more than one host
+    }
     let host = match target.rsplit_once(':') {
         Some((host, port)) if port.parse::<u16>().is_ok() => host,
         _ => target,
@@ -39,6 +42,8 @@ mod tests {
             "10.0.0.1:1",
             "[2001:db8::1]:1",
             "rig:1",
+            "server.example/x.localhost",
+            "localhost:1@server.example:1",
         ] {
             assert!(!is_loopback(target), "{target}");
         }

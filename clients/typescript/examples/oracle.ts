@@ -31,6 +31,7 @@ function observe(stimuli: Stimuli, units: readonly OracleUnit[]): Float32Array {
   return found;
 }
 
+const signal = interrupted();
 try {
   const server = await serveOracle(
     {
@@ -44,7 +45,6 @@ try {
     { address: process.argv[2] ?? "localhost:50061" },
   );
   console.log(`serving at ${server.address}`);
-  const signal = interrupted();
   if (!signal.aborted) await once(signal, "abort");
   await server.stop();
   console.log("stopped");

@@ -19,7 +19,7 @@ export interface Tls {
 
 /** An address as a URL: of `host:port`, also after `dns:///`. */
 export function urlOf(target: string, encrypted: boolean): string {
-  const address = target.replace(/^dns:(\/\/[^/]*\/)?/, "");
+  const address = target.replace(/^dns:(\/\/\/)?/, "");
   const match = /^(\[[^\]]+\]|[^:/?#@[\]\s]+):(\d{1,5})$/.exec(address);
   const port = Number(match?.[2]);
   if (!match || port < 1 || port > 65535) {
@@ -55,7 +55,8 @@ export function headersOf(
 
 /** Whether an address, with or without a port, is one of this machine. */
 export function isLoopback(target: string): boolean {
-  const address = target.replace(/^dns:(\/\/[^/]*\/)?/, "");
+  const address = target.replace(/^dns:(\/\/\/)?/, "");
+  if (/[/@,#?]/.test(address)) return false; // it names more than one host
   const host = address
     .replace(/:\d+$/, address.startsWith("[") || address.split(":").length === 2 ? "" : "$&")
     .replace(/^\[|\]$/g, "")

@@ -1,7 +1,14 @@
 /** The connection to one server, and the way of making a call. */
 
-import { type CallOptions, type Client as Stub, createClient } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import {
+  type CallOptions,
+  type Client as Stub,
+  createClient,
+  type Transport,
+} from "@connectrpc/connect";
+import { createNodeHttpClient, Http2SessionManager } from "@connectrpc/connect-node";
+import type { UniversalClientFn } from "@connectrpc/connect/protocol";
+import { createTransport } from "@connectrpc/connect/protocol-grpc";
 import { randomUUID } from "node:crypto";
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 
@@ -58,6 +65,8 @@ export class Connection implements Destination {
   readonly studies: Stub<typeof StudyService>;
   readonly catalog: Stub<typeof CatalogService>;
   readonly oracles: Stub<typeof OracleService>;
+  /** The stub for one call, whose requests are `body`: messages as they are on the wire. */
+  readonly oraclesWith: (body: AsyncIterable<Uint8Array>) => Stub<typeof OracleService>;
   readonly #sessions: Sessions;
   readonly #headers: Record<string, string>;
   readonly #closing = new AbortController();
@@ -81,16 +90,19 @@ export class Connection implements Destination {
     };
     const settings = { ...windowSettings, ...(tls && secureOptions(tls)) };
     this.#sessions = new Sessions(baseUrl, pings, settings);
-    const transport = createGrpcTransport({
-      baseUrl,
-      sessionManager: this.#sessions,
-      acceptCompression: [],
-      readMaxBytes: LARGEST_MESSAGE,
-      writeMaxBytes: LARGEST_MESSAGE,
+    const httpClient = createNodeHttpClient({
+      httpVersion: "2",
+      sessionProvider: () => this.#sessions,
     });
+    const transport = transportOf(baseUrl, httpClient);
     this.studies = createClient(StudyService, transport);
     this.catalog = createClient(CatalogService, transport);
     this.oracles = createClient(OracleService, transport);
+    this.oraclesWith = (body) =>
+      createClient(
+        OracleService,
+        transportOf(baseUrl, (request) => httpClient({ ...request, body })),
+      );
   }
 
   /** Makes one call with the time limit of the client. */
@@ -164,6 +176,20 @@ export class Connection implements Destination {
     this.#closing.abort(new ServerUnavailable("the client was closed; connect again"));
     this.#sessions.close();
   }
+}
+
+function transportOf(baseUrl: string, httpClient: UniversalClientFn): Transport {
+  return createTransport({
+    baseUrl,
+    httpClient,
+    useBinaryFormat: true,
+    interceptors: [],
+    acceptCompression: [],
+    sendCompression: null,
+    compressMinBytes: LARGEST_MESSAGE,
+    readMaxBytes: LARGEST_MESSAGE,
+    writeMaxBytes: LARGEST_MESSAGE,
+  });
 }
 
 function tlsOf(given: boolean | string | Tls | undefined): Tls | undefined {

@@ -3,12 +3,12 @@
 import { create } from "@bufbuild/protobuf";
 
 import { joined, split } from "./chunks.js";
+import { chunkFrame, frame } from "./frames.js";
 import type { Connection, Signalled } from "./connection.js";
 import { ServerFailed } from "./errors.js";
 import {
   type ObserveRequest,
   ObserveRequestSchema,
-  type ObserveStreamRequest,
   ObserveStreamRequestSchema,
 } from "./gen/blackbox_am/v1/oracle_service_pb.js";
 import { SEND_BYTES } from "./telling.js";
@@ -62,7 +62,7 @@ async function observeStream(
   return connection.stream(
     (call) =>
       joined(
-        connection.oracles.observeStream(parts(request, stimuli.data), call),
+        connection.oraclesWith(parts(request, stimuli.data)).observeStream(nothing(), call),
         "activations",
         (header) => header.activations,
       ),
@@ -70,15 +70,23 @@ async function observeStream(
   );
 }
 
-async function* parts(
-  request: ObserveRequest,
-  data: Uint8Array,
-): AsyncGenerator<ObserveStreamRequest> {
-  yield create(ObserveStreamRequestSchema, { part: { case: "header", value: request } });
-  for (const chunk of split(data)) {
-    yield create(ObserveStreamRequestSchema, { part: { case: "chunk", value: chunk } });
+/** The requests of a stream: a header, then the data in chunks. */
+async function* parts(header: ObserveRequest, data: Uint8Array): AsyncGenerator<Uint8Array> {
+  const part = { case: "header" as const, value: header };
+  yield frame(ObserveStreamRequestSchema, create(ObserveStreamRequestSchema, { part }));
+  const chunks = split(data);
+  // The checksum of a chunk is computed while the one before it is on its way.
+  let coming = Promise.resolve(chunks.next());
+  for (;;) {
+    const { value: chunk, done } = await coming;
+    if (done) return;
+    coming = new Promise((resolve) => setImmediate(() => resolve(chunks.next())));
+    yield* chunkFrame(ObserveStreamRequestSchema.field.chunk.number, chunk);
   }
 }
+
+/** Connect's own requests of a call that has a body. */
+async function* nothing(): AsyncGenerator<never> {}
 
 function concatenated(pieces: readonly Tensor[]): Tensor {
   const [first, ...others] = pieces as [Tensor, ...Tensor[]];

@@ -107,15 +107,18 @@ function listening(
   }
   const host = match[1]!;
   return new Promise((resolve, reject) => {
-    server.once("error", (cause) => {
+    const refuse = (cause: Error) =>
       reject(
         new InvalidInput(`cannot serve at ${address}: ${cause.message}`, {
           field: "address",
           cause,
         }),
       );
-    });
+    server.once("error", refuse);
     server.listen(port, host, () => {
+      server.removeListener("error", refuse);
+      // Without a listener an error of the socket would end the process.
+      server.on("error", (error) => console.error(`serving at ${address}: ${error.message}`));
       const shown = host.includes(":") ? `[${host}]` : host;
       resolve(`${shown}:${(server.address() as AddressInfo).port}`);
     });

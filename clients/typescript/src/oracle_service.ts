@@ -123,9 +123,13 @@ function health(stopping: AbortSignal): ServiceImpl<typeof Health> {
 /** Waits until one of the signals has ended. */
 function ended(...signals: AbortSignal[]): Promise<void> {
   return new Promise((resolve) => {
+    const end = () => {
+      for (const signal of signals) signal.removeEventListener("abort", end);
+      resolve();
+    };
     for (const signal of signals) {
-      if (signal.aborted) resolve();
-      signal.addEventListener("abort", () => resolve(), { once: true });
+      if (signal.aborted) return end();
+      signal.addEventListener("abort", end);
     }
   });
 }

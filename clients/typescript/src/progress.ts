@@ -1,13 +1,14 @@
 /** What a server says of a study. Numbers of 64 bits are numbers here, but for the seed. */
 
 import { toDate } from "./durations.js";
-import type {
-  Accounting as AccountingMessage,
-  Best as BestMessage,
-  Recheck,
-  Standing,
-  Study as Message,
-  TargetProgress as TargetMessage,
+import {
+  type Accounting as AccountingMessage,
+  AccountingSchema,
+  type Best as BestMessage,
+  type Recheck,
+  type Standing,
+  type Study as Message,
+  type TargetProgress as TargetMessage,
 } from "./gen/blackbox_am/v1/study_pb.js";
 import type { Generation as GenerationMessage } from "./gen/blackbox_am/v1/study_service_pb.js";
 import { idOf, stateOf, type StopReason, stopReasonOf, type StudyState } from "./names.js";
@@ -136,24 +137,11 @@ function targetOf(message: TargetMessage): TargetProgress {
 }
 
 function accountingOf(message: AccountingMessage | undefined): Accounting {
-  const count = (value: bigint | undefined) => Number(value ?? 0n);
-  return {
-    searchRows: count(message?.searchRows),
-    recheckRows: count(message?.recheckRows),
-    baselineRows: count(message?.baselineRows),
-    retriedRows: count(message?.retriedRows),
-    failedRows: count(message?.failedRows),
-    oracleCalls: count(message?.oracleCalls),
-    oracleRows: count(message?.oracleRows),
-    retries: count(message?.retries),
-    cacheHits: count(message?.cacheHits),
-    cost: message?.cost ?? 0,
-    probeRows: count(message?.probeRows),
-    cleanRows: count(message?.cleanRows),
-    verifyRows: count(message?.verifyRows),
-    surplusRows: count(message?.surplusRows),
-    backwardRows: count(message?.backwardRows),
-  };
+  const numbers = AccountingSchema.fields.map(({ localName }) => {
+    const value = message?.[localName as keyof AccountingMessage] as bigint | number | undefined;
+    return [localName, Number(value ?? 0)];
+  });
+  return Object.fromEntries(numbers) as Accounting;
 }
 
 export function bestOf(message: BestMessage): Best {

@@ -88,7 +88,11 @@ export class Study {
   async wait({ timeoutMs = Infinity, signal }: WaitOptions = {}): Promise<StudyProgress> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
-      const now = await this.progress({ signal });
+      const now = await this.#studied(
+        { signal },
+        (stub, call) => stub.getStudy({ name: this.#name }, call),
+        true,
+      );
       if (!isActive(now.state) || performance.now() >= deadline) return now;
       await waitForEnd(this.#connection, this.#name, now.sequence, deadline, signal);
     }
@@ -236,11 +240,13 @@ export class Study {
       stub: Connection["studies"],
       call: Parameters<Connection["studies"]["getStudy"]>[1],
     ) => Promise<{ study?: Message | undefined }>,
+    repeated = false,
   ): Promise<StudyProgress> {
-    const answer = await this.#connection.call(
-      (call) => send(this.#connection.studies, call),
-      options,
-    );
+    const sent = (call: Parameters<Connection["studies"]["getStudy"]>[1]) =>
+      send(this.#connection.studies, call);
+    const answer = repeated
+      ? await this.#connection.persist(sent, options)
+      : await this.#connection.call(sent, options);
     return progressOf(answer.study!);
   }
 }

@@ -121,6 +121,7 @@ def _stays_sound(generations: int) -> None:
         assert (product - torch.eye(8)).abs().max() < 1e-2
 
 
+@pytest.mark.slow
 def test_single_precision_stays_sound() -> None:
     _stays_sound(600)
 

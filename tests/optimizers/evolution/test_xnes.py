@@ -121,6 +121,7 @@ def test_a_shape_that_cannot_be_inverted_is_made_round_again() -> None:
     assert finite(search.state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", [lambda x, _: x[..., 0], lambda x, _: torch.zeros(len(x))])
 def test_single_precision_stays_sound(score: Any) -> None:
     space = build_space(SpaceSpec("normal", 8))

@@ -121,6 +121,7 @@ def test_a_network_that_misleads_costs_next_to_nothing(
     assert climbing.float().mean() < 0.5, "it goes on climbing what misleads it"
 
 
+@pytest.mark.slow
 def test_a_random_network_costs_next_to_nothing(plain: torch.Tensor) -> None:
     misled, _ = _best("encoding_model", tiny_network(seed=1), 400)
     assert _gained(misled, plain).median() > 0.95

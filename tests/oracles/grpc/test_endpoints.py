@@ -171,7 +171,8 @@ def test_a_study_goes_on_while_servers_die_and_return(far, fleet, tmp_path) -> N
         dying.calls[8] + dying.calls[12],
     ), "one call died with the server, twice"
     spent = end.spent
-    assert end.search_rows + spent.probe_rows == spent.rows - spent.retried_rows
+    assert spent.searched_rows + spent.probe_rows == spent.rows - spent.retried_rows
+    assert end.search_rows <= spent.searched_rows, "the open generation is not closed"
 
 
 def test_none_is_left(far, fleet) -> None:

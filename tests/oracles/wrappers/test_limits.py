@@ -204,7 +204,7 @@ def test_a_study_stops_at_the_quota_and_goes_on_when_it_is_raised(tmp_path):
     stopped = run(100).progress
     assert (stopped.state, stopped.stop_reason) == (StudyState.PAUSED, StopReason.BUDGET)
     assert stopped.search_rows <= 100
-    assert stopped.spent.rows == stopped.search_rows + stopped.spent.rows_apart
+    assert stopped.spent.rows == stopped.spent.searched_rows + stopped.spent.rows_apart
     assert f"{stopped.spent.rows} of 100 rows" in stopped.message
     assert f"for {stopped.spent.rows / 2:g}, and" in stopped.message
     ended = run(1000)

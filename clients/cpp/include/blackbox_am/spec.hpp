@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,12 +16,13 @@ using Parameter = std::variant<double, std::string, bool>;
 using Parameters = std::map<std::string, Parameter>;
 using Labels = std::map<std::string, std::string>;
 
-/// One target: an objective that the search maximises. A string is the address of one unit.
+/// One target: an objective that the search maximises. A string is the address of one unit;
+/// several strings are units whose mean counts: `Objective{"fc:1", "fc:2"}`.
 struct Objective {
   Objective() = default;
   Objective(const char* unit) : quantities{unit} {}         // NOLINT: a unit is an objective
   Objective(std::string unit) : quantities{std::move(unit)} {}  // NOLINT
-  Objective(std::vector<std::string> units) : quantities(std::move(units)) {}  // NOLINT
+  Objective(std::initializer_list<std::string> units) : quantities(units) {}  // NOLINT
 
   /// A registered name such as `mean` or `weighted`; empty: `mean`.
   std::string kind{};
@@ -34,6 +36,12 @@ struct Objective {
   /// The objective as text, in place of all other fields: `head:3 - 0.5*head:5`.
   std::string expression{};
 
+  /// The mean of several units, from a vector.
+  static Objective mean_of(std::vector<std::string> units) {
+    Objective objective;
+    objective.quantities = std::move(units);
+    return objective;
+  }
   static Objective of_expression(std::string text) {
     Objective objective;
     objective.expression = std::move(text);

@@ -57,7 +57,10 @@ record Access(String token, boolean tls, File ca, File certificate, File key) {
         if (target.startsWith("unix:")) {
             return true;
         }
-        String address = target.substring(target.lastIndexOf('/') + 1);
+        String address = target.startsWith("dns:///") ? target.substring("dns:///".length()) : target;
+        if (address.matches(".*[/@,#?].*")) {
+            return false; // it names more than one host
+        }
         boolean port = address.indexOf(':') == address.lastIndexOf(':') || address.startsWith("[");
         int colon = address.lastIndexOf(':');
         String host = port && colon > address.lastIndexOf(']') ? address.substring(0, colon) : address;
