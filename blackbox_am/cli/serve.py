@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
+import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +27,8 @@ def serve(
         str | None, typer.Option("--store", help="File or SQLAlchemy URL of the journal.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Number of studies that run at once.")
+        int | None,
+        typer.Option("--workers", min=1, help="Number of studies that run at once on one oracle."),
     ] = None,
     device: Annotated[
         str | None, typer.Option("--device", help="Device of the computation: cpu, cuda, or auto.")
@@ -130,6 +134,19 @@ def serve(
 
     service.serve(dataclasses.replace(base, **chosen), ready=ready)
     err.print("stopped; running studies continue at the next start")
+    _leave()
+
+
+def _leave() -> None:
+    """End the process with code 0 although a call hangs in a model.
+
+    Python would wait for the threads of such calls for ever.
+    """
+    if any(thread is not threading.main_thread() for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def write_at_once(path: Path, text: str) -> None:

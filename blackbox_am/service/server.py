@@ -43,6 +43,8 @@ GRACE_SECONDS = 2.0
 """Seconds that calls have to finish after a request to stop."""
 WORKER_SECONDS = 10.0
 """Seconds that running studies have to finish their generation."""
+CLOSE_SECONDS = 5.0
+"""Seconds that the store has to close; a call without an end may hold it."""
 
 SERVICES = (
     study_service_pb2.DESCRIPTOR.services_by_name["StudyService"].full_name,
@@ -132,7 +134,7 @@ class Server:
             self._server.stop(GRACE_SECONDS),
             asyncio.to_thread(self._backend.workers.stop, WORKER_SECONDS),
         )
-        self._backend.close()
+        await _within(CLOSE_SECONDS, self._backend.close)
         self._server = None
 
 
@@ -212,6 +214,26 @@ async def _serve(config: Config, ready: Callable[[str], None], told: asyncio.Eve
         await told.wait()
     finally:
         await server.stop()
+
+
+async def _within(seconds: float, function: Callable[[], None]) -> None:
+    """Calls `function` in a thread that does not keep the process running, and waits for its end
+    for at most `seconds`.
+    """
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def work() -> None:
+        try:
+            function()
+        finally:
+            with suppress(RuntimeError):  # nobody waits any more
+                loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=work, name="closing", daemon=True).start()
+    try:
+        await asyncio.wait_for(ended.wait(), seconds)
+    except TimeoutError:
+        log.warning("calls have not ended after %g s and are left behind", seconds)
 
 
 def _options(config: Config) -> list[tuple[str, int]]:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from blackbox_am.catalogue import Images
+from blackbox_am.core.abandoning import abandonable
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.types import StudyState
@@ -24,12 +25,15 @@ from blackbox_am.errors import (
     NotFound,
     NotOwner,
     OracleError,
+    OracleFailed,
     OracleTimeout,
     OracleUnavailable,
+    OutOfMemory,
     SequenceTaken,
     StoreCorrupt,
     StoreError,
 )
+from blackbox_am.oracles.wrappers.delivery._limited import OracleHangs
 from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.studies import loop
 from blackbox_am.studies.billing import UnbilledUsage
@@ -44,8 +48,18 @@ log = logging.getLogger(__name__)
 
 _WANTED = (StudyState.PENDING, StudyState.RUNNING)
 _WANTED_STATES = tuple(state.value for state in _WANTED)
-_PASSING = (OracleUnavailable, OracleTimeout, SequenceTaken, StoreError)
+_PASSING = (OracleError, SequenceTaken, StoreError)
 """Errors after which another attempt can succeed."""
+_ATTEMPTS: tuple[tuple[type[OracleError], int], ...] = (
+    (OracleHangs, 1),
+    (OutOfMemory, 2),
+    (OracleTimeout, 3),
+    (OracleUnavailable, 1024),
+    (OracleFailed, 3),
+)
+"""The most attempts for each class of fault; `retry_delays` may allow fewer."""
+BILL_SECONDS = 3.0
+"""Seconds in which a study bills the rows of an abandoned call when the server stops."""
 AGAIN_SECONDS = 1.0
 """Seconds before a study whose store failed is queued again."""
 SEEK_SECONDS = 1.0
@@ -60,9 +74,10 @@ meanwhile.
 
 @dataclass
 class _Queue:
-    """Studies that wait for a thread, and those that have one."""
+    """The studies of one oracle that wait for a thread, and those that have one."""
 
     waiting: deque[str] = field(default_factory=deque)
+    threads: int = 0
     running: set[str] = field(default_factory=set)
     again: set[str] = field(default_factory=set)
     """Studies that run and must run again, because they were resumed before their thread saw the
@@ -77,8 +92,10 @@ class Workers:
         registry: finds studies.
         generator: finds the generator of a study.
         oracle: finds an oracle by name.
+        network: finds the oracle whose network an optimizer uses.
         images: finds the natural images of a study.
-        threads: number of studies that run at once.
+        threads: number of studies that run at once on one oracle. Each oracle has its own threads,
+            so that one that hangs does not stop the studies of the others.
         retry_delays: seconds before each new attempt while an oracle or the store is unavailable,
             or more if the oracle requests it. After the last attempt, the study is paused if the
             oracle was unavailable, and queued again if the store was.
@@ -89,6 +106,7 @@ class Workers:
         registry: StudyRegistry,
         generator: FindGenerator,
         oracle: Callable[[str], Oracle],
+        network: Callable[[str], Oracle],
         images: Callable[[StudySpec], Images | None],
         threads: int,
         retry_delays: Sequence[float],
@@ -96,28 +114,48 @@ class Workers:
         self._registry = registry
         self._generator = generator
         self._oracle = oracle
+        self._network = network
         self._images = images
         self._retry_delays = tuple(retry_delays)
         self._stopping = threading.Event()
-        self._queue = _Queue()
+        self._leaving = threading.Event()
+        self._queues: dict[str, _Queue] = {}
+        self._at_once = threads
         self._changed = threading.Condition()
         # Daemon threads: an oracle without an answer must not keep a stopped server running.
-        self._threads = [
-            threading.Thread(target=self._work, name=f"worker-{i}", daemon=True)
-            for i in range(threads)
-        ]
-        self._threads.append(threading.Thread(target=self._seek, name="seeker", daemon=True))
-        for thread in self._threads:
-            thread.start()
+        self._threads = [threading.Thread(target=self._seek, name="seeker", daemon=True)]
+        self._threads[0].start()
 
     def submit(self, study_id: str) -> None:
         """Queue the study if it has an oracle and is to run."""
         with self._changed:
-            if study_id in self._queue.running:
-                self._queue.again.add(study_id)
-            elif study_id not in self._queue.waiting:
-                self._queue.waiting.append(study_id)
-                self._changed.notify()
+            known = any(study_id in queue.waiting for queue in self._queues.values())
+        if known:
+            return
+        try:
+            oracle = self._registry.published(study_id).created.spec.oracle
+        except (NotFound, StoreCorrupt):
+            return  # deleted, or damaged
+        if oracle is None:
+            return
+        with self._changed:
+            queue = self._queues.setdefault(oracle, _Queue())
+            if study_id in queue.running:
+                queue.again.add(study_id)
+            elif study_id not in queue.waiting:
+                queue.waiting.append(study_id)
+                self._changed.notify_all()
+                self._hire(oracle, queue)
+
+    def _hire(self, oracle: str, queue: _Queue) -> None:
+        """Start another thread for the oracle's studies if they need and may have one."""
+        busy = len(queue.running) + len(queue.waiting)
+        if queue.threads < min(busy, self._at_once) and not self._stopping.is_set():
+            queue.threads += 1
+            name = f"worker-{oracle}-{queue.threads}"
+            thread = threading.Thread(target=self._work, args=(queue,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _seek(self) -> None:
         """Queue the store's studies that are to run and have no owner, and remove idle ones from
@@ -136,21 +174,26 @@ class Workers:
         """Let each running study finish its generation, then end the threads.
 
         Args:
-            timeout: seconds; the next owner of a study repeats a generation that has not finished
-                by then.
+            timeout: seconds; a call that has not returned by then is abandoned, and its rows are
+                billed as lost. The next owner of the study repeats the generation.
         """
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
+        self._join(timeout)
+        self._leaving.set()
+        self._join(BILL_SECONDS)
+
+    def _join(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        for thread in self._threads:
+        for thread in list(self._threads):
             thread.join(max(deadline - time.monotonic(), 0.0))
 
-    def _work(self) -> None:
-        while (study_id := self._next()) is not None:
+    def _work(self, queue: _Queue) -> None:
+        while (study_id := self._next(queue)) is not None:
             try:
                 if self._wanted(study_id):
-                    with self._registry.running(study_id):
+                    with self._registry.running(study_id), abandonable(self._unwanted(study_id)):
                         self._run(study_id)
             except NotOwner as error:
                 log.info("study %s is left alone: %s", study_id, error)
@@ -165,25 +208,41 @@ class Workers:
             except Exception:
                 log.exception("study %s: a worker failed", study_id)
             finally:
-                self._done(study_id)
+                self._done(queue, study_id)
 
-    def _next(self) -> str | None:
+    def _next(self, queue: _Queue) -> str | None:
         with self._changed:
             while not self._stopping.is_set():
-                if self._queue.waiting:
-                    study_id = self._queue.waiting.popleft()
-                    self._queue.running.add(study_id)
+                if queue.waiting:
+                    study_id = queue.waiting.popleft()
+                    queue.running.add(study_id)
                     return study_id
                 self._changed.wait()
         return None
 
-    def _done(self, study_id: str) -> None:
+    def _done(self, queue: _Queue, study_id: str) -> None:
         with self._changed:
-            self._queue.running.discard(study_id)
-            if study_id in self._queue.again:
-                self._queue.again.discard(study_id)
-                self._queue.waiting.append(study_id)
-                self._changed.notify()
+            queue.running.discard(study_id)
+            if study_id in queue.again:
+                queue.again.discard(study_id)
+                queue.waiting.append(study_id)
+                self._changed.notify_all()
+
+    def _unwanted(self, study_id: str) -> Callable[[], bool]:
+        """Whether a call of the study's oracle can be abandoned: the server ends, or somebody has
+        paused, cancelled or deleted the study.
+        """
+        looked, found = time.monotonic(), False
+
+        def unwanted() -> bool:
+            nonlocal looked, found
+            if not found and time.monotonic() - looked > LOOK_SECONDS:
+                with suppress(StoreError):
+                    found = not self._wanted(study_id)
+                looked = time.monotonic()
+            return found or self._leaving.is_set()
+
+        return unwanted
 
     def _run(self, study_id: str) -> None:
         """Run a study until it needs no worker any more.
@@ -230,7 +289,7 @@ class Workers:
             spec=spec,
             generator=self._generator(spec),
             oracle=transformed(self._oracle(spec.oracle), spec),
-            network=self._oracle,
+            network=self._network,
             images=self._images(spec),
             device=self._registry.device,
         )
@@ -261,26 +320,40 @@ class Workers:
         Raises:
             BlackboxError: `error`, if the store stays unavailable.
         """
-        delay, wanted = delays.next(), error.retry_after or 0.0
+        if self._leaving.is_set() or not self._wanted(study_id):
+            return True  # the call was abandoned
+        delay, wanted = delays.next(error), error.retry_after or 0.0
+        attempts = delays.used
         if not isinstance(error, OracleError):
             if delay is None:
                 raise error
         elif delay is None:
-            attempts = len(self._retry_delays) + 1
-            self._suspend(study_id, f"paused after {attempts} attempts: {error.message}")
+            times = f" after {attempts} attempts" if attempts > 1 else ""
+            self._suspend(study_id, f"paused{times}: {self._told(study_id, error)}")
             return False
         elif wanted > LONGEST_WAIT_SECONDS:
-            self._suspend(study_id, f"paused: {error.message}; resume it in {wanted:.4g} s")
+            message = self._told(study_id, error)
+            self._suspend(study_id, f"paused: {message}; resume it in {wanted:.4g} s")
             return False
         wait = max(delay, wanted)
         log.warning("study %s: %s; trying again in %g s", study_id, error, wait)
-        if error.retry_after is not None:
-            self._note(study_id, f"waiting {wait:.4g} s for the oracle: {error.message}")
+        if isinstance(error, OracleError):
+            self._note(
+                study_id,
+                f"waiting {wait:.4g} s for the oracle after attempt {attempts}: "
+                f"{self._told(study_id, error)}",
+            )
         deadline = time.monotonic() + wait
         while (left := deadline - time.monotonic()) > 0 and self._wanted(study_id):
             if self._stopping.wait(min(left, LOOK_SECONDS)):
                 break
         return True
+
+    def _told(self, study_id: str, error: BlackboxError) -> str:
+        """The message of the error, with the name of the study's oracle."""
+        name = self._registry.published(study_id).created.spec.oracle
+        named = f"oracle {name!r}"
+        return error.message if named in error.message else f"{named}: {error.message}"
 
     def _note(self, study_id: str, message: str) -> None:
         with suppress(StoreError, SequenceTaken, NotOwner):  # the next attempt reports the error
@@ -295,19 +368,24 @@ class Workers:
 
 
 class _Delays:
-    """Seconds to wait before each new attempt, until there are no more."""
+    """Seconds to wait before each new attempt, until there are no more.
+
+    Attributes:
+        used: number of attempts that have failed since the last success.
+    """
 
     def __init__(self, delays: tuple[float, ...]) -> None:
         self._delays = delays
-        self._used = 0
+        self.used = 0
 
-    def next(self) -> float | None:
-        """The next delay, or None."""
-        if self._used == len(self._delays):
+    def next(self, error: BlackboxError) -> float | None:
+        """The next delay after `error`, or None if there are no more for errors of its class."""
+        self.used += 1
+        most = next((n for kind, n in _ATTEMPTS if isinstance(error, kind)), len(self._delays) + 1)
+        if self.used >= min(most, len(self._delays) + 1):
             return None
-        self._used += 1
-        return self._delays[self._used - 1]
+        return self._delays[self.used - 1]
 
     def start_over(self) -> None:
         """Start again with the first delay, after a success."""
-        self._used = 0
+        self.used = 0
