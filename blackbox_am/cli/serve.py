@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
-import sys
-import threading
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -80,7 +77,8 @@ def serve(
         [server]
         address = "0.0.0.0:50051"
         store = "studies.sqlite3"
-        workers = 4
+        workers = 4                  # studies that run at once on one oracle
+        oracle_seconds = 600         # a call that takes longer is given up, and its study pauses
         tls_certificate = "/etc/blackbox-am/server.pem"
         tls_key = "/etc/blackbox-am/server.key"
         audit_log = "audit.jsonl"
@@ -111,6 +109,7 @@ def serve(
         shape = [1, 28, 28]
     """
     from blackbox_am import service
+    from blackbox_am.service.ending import keeps_running, leave
 
     given: dict[str, Any] = {
         "address": address,
@@ -132,21 +131,14 @@ def serve(
         if ready_file is not None:
             write_at_once(ready_file, listening)
 
-    service.serve(dataclasses.replace(base, **chosen), ready=ready)
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)  # of a server that was killed
+    ended = service.serve(dataclasses.replace(base, **chosen), ready=ready)
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)
     err.print("stopped; running studies continue at the next start")
-    _leave()
-
-
-def _leave() -> None:
-    """End the process with code 0 although a call hangs in a model.
-
-    Python would wait for the threads of such calls for ever.
-    """
-    if any(thread is not threading.main_thread() for thread in threading.enumerate()):
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+    if not ended or keeps_running():
+        leave()
 
 
 def write_at_once(path: Path, text: str) -> None:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from blackbox_am.catalogue import Images
 from blackbox_am.core.abandoning import abandonable
@@ -25,15 +23,12 @@ from blackbox_am.errors import (
     NotFound,
     NotOwner,
     OracleError,
-    OracleFailed,
-    OracleTimeout,
-    OracleUnavailable,
-    OutOfMemory,
     SequenceTaken,
     StoreCorrupt,
     StoreError,
 )
-from blackbox_am.oracles.wrappers.delivery._limited import OracleHangs
+from blackbox_am.service.attempts import PASSING, Attempts
+from blackbox_am.service.queueing import StudyQueue, StudyQueues
 from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.studies import loop
 from blackbox_am.studies.billing import UnbilledUsage
@@ -48,16 +43,6 @@ log = logging.getLogger(__name__)
 
 _WANTED = (StudyState.PENDING, StudyState.RUNNING)
 _WANTED_STATES = tuple(state.value for state in _WANTED)
-_PASSING = (OracleError, SequenceTaken, StoreError)
-"""Errors after which another attempt can succeed."""
-_ATTEMPTS: tuple[tuple[type[OracleError], int], ...] = (
-    (OracleHangs, 1),
-    (OutOfMemory, 2),
-    (OracleTimeout, 3),
-    (OracleUnavailable, 1024),
-    (OracleFailed, 3),
-)
-"""The most attempts for each class of fault; `retry_delays` may allow fewer."""
 BILL_SECONDS = 3.0
 """Seconds in which a study bills the rows of an abandoned call when the server stops."""
 AGAIN_SECONDS = 1.0
@@ -70,19 +55,6 @@ LOOK_SECONDS = 1.0
 """Seconds between two looks at a study that waits for its oracle, since it can be paused
 meanwhile.
 """
-
-
-@dataclass
-class _Queue:
-    """The studies of one oracle that wait for a thread, and those that have one."""
-
-    waiting: deque[str] = field(default_factory=deque)
-    threads: int = 0
-    running: set[str] = field(default_factory=set)
-    again: set[str] = field(default_factory=set)
-    """Studies that run and must run again, because they were resumed before their thread saw the
-    pause.
-    """
 
 
 class Workers:
@@ -119,43 +91,27 @@ class Workers:
         self._retry_delays = tuple(retry_delays)
         self._stopping = threading.Event()
         self._leaving = threading.Event()
-        self._queues: dict[str, _Queue] = {}
-        self._at_once = threads
-        self._changed = threading.Condition()
+        self._queues = StudyQueues(threads, self._hire)
         # Daemon threads: an oracle without an answer must not keep a stopped server running.
         self._threads = [threading.Thread(target=self._seek, name="seeker", daemon=True)]
         self._threads[0].start()
 
     def submit(self, study_id: str) -> None:
         """Queue the study if it has an oracle and is to run."""
-        with self._changed:
-            known = any(study_id in queue.waiting for queue in self._queues.values())
-        if known:
+        if self._queues.has(study_id):
             return
         try:
             oracle = self._registry.published(study_id).created.spec.oracle
         except (NotFound, StoreCorrupt):
             return  # deleted, or damaged
-        if oracle is None:
-            return
-        with self._changed:
-            queue = self._queues.setdefault(oracle, _Queue())
-            if study_id in queue.running:
-                queue.again.add(study_id)
-            elif study_id not in queue.waiting:
-                queue.waiting.append(study_id)
-                self._changed.notify_all()
-                self._hire(oracle, queue)
+        if oracle is not None:
+            self._queues.add(oracle, study_id)
 
-    def _hire(self, oracle: str, queue: _Queue) -> None:
-        """Start another thread for the oracle's studies if they need and may have one."""
-        busy = len(queue.running) + len(queue.waiting)
-        if queue.threads < min(busy, self._at_once) and not self._stopping.is_set():
-            queue.threads += 1
-            name = f"worker-{oracle}-{queue.threads}"
-            thread = threading.Thread(target=self._work, args=(queue,), name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+    def _hire(self, queue: StudyQueue) -> None:
+        name = f"worker-{queue.oracle}-{queue.threads}"
+        thread = threading.Thread(target=self._work, args=(queue,), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _seek(self) -> None:
         """Queue the store's studies that are to run and have no owner, and remove idle ones from
@@ -170,27 +126,28 @@ class Workers:
                 log.error("no study is taken up: %s", error)  # noqa: TRY400
             self._stopping.wait(SEEK_SECONDS)
 
-    def stop(self, timeout: float) -> None:
-        """Let each running study finish its generation, then end the threads.
+    def stop(self, timeout: float) -> bool:
+        """Let each running study finish its generation, then end the threads. Returns whether all
+        threads have ended.
 
         Args:
             timeout: seconds; a call that has not returned by then is abandoned, and its rows are
                 billed as lost. The next owner of the study repeats the generation.
         """
         self._stopping.set()
-        with self._changed:
-            self._changed.notify_all()
+        self._queues.stop()
         self._join(timeout)
         self._leaving.set()
-        self._join(BILL_SECONDS)
+        return self._join(BILL_SECONDS)
 
-    def _join(self, timeout: float) -> None:
+    def _join(self, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
         for thread in list(self._threads):
             thread.join(max(deadline - time.monotonic(), 0.0))
+        return not any(thread.is_alive() for thread in self._threads)
 
-    def _work(self, queue: _Queue) -> None:
-        while (study_id := self._next(queue)) is not None:
+    def _work(self, queue: StudyQueue) -> None:
+        while (study_id := self._queues.next(queue)) is not None:
             try:
                 if self._wanted(study_id):
                     with self._registry.running(study_id), abandonable(self._unwanted(study_id)):
@@ -208,25 +165,7 @@ class Workers:
             except Exception:
                 log.exception("study %s: a worker failed", study_id)
             finally:
-                self._done(queue, study_id)
-
-    def _next(self, queue: _Queue) -> str | None:
-        with self._changed:
-            while not self._stopping.is_set():
-                if queue.waiting:
-                    study_id = queue.waiting.popleft()
-                    queue.running.add(study_id)
-                    return study_id
-                self._changed.wait()
-        return None
-
-    def _done(self, queue: _Queue, study_id: str) -> None:
-        with self._changed:
-            queue.running.discard(study_id)
-            if study_id in queue.again:
-                queue.again.discard(study_id)
-                queue.waiting.append(study_id)
-                self._changed.notify_all()
+                self._queues.done(queue, study_id)
 
     def _unwanted(self, study_id: str) -> Callable[[], bool]:
         """Whether a call of the study's oracle can be abandoned: the server ends, or somebody has
@@ -251,16 +190,16 @@ class Workers:
             StoreError, SequenceTaken: if the store fails in all attempts.
             NotOwner: if another process runs the study.
         """
-        delays, unbilled = _Delays(self._retry_delays), UnbilledUsage()
+        attempts, unbilled = Attempts(self._retry_delays), UnbilledUsage()
         while not self._stopping.is_set():
             try:
                 if self._wanted(study_id):
-                    self._evaluate(study_id, delays, unbilled)
+                    self._evaluate(study_id, attempts, unbilled)
             except StoreCorrupt as error:  # an error of a model's file, or of the journal itself
                 log.error("study %s failed: %s", study_id, error)  # noqa: TRY400
                 self._fail(study_id, error.message)
-            except _PASSING as error:
-                if not self._waited(study_id, delays, error):
+            except PASSING as error:
+                if not self._waited(study_id, attempts, error):
                     return
             except NotOwner:
                 raise
@@ -281,7 +220,7 @@ class Workers:
         wanted = published.progress.state in _WANTED
         return wanted and published.created.spec.oracle is not None
 
-    def _evaluate(self, study_id: str, delays: _Delays, unbilled: UnbilledUsage) -> None:
+    def _evaluate(self, study_id: str, attempts: Attempts, unbilled: UnbilledUsage) -> None:
         live = self._registry.live(study_id)
         spec = live.study.spec
         assert spec.oracle is not None  # a study without an oracle needs no worker
@@ -303,7 +242,7 @@ class Workers:
             return
 
         def went_on(live: LiveStudy) -> None:
-            delays.start_over()
+            attempts.start_over()
             live.note("")
 
         loop.run(
@@ -314,7 +253,7 @@ class Workers:
             unbilled=unbilled,
         )
 
-    def _waited(self, study_id: str, delays: _Delays, error: BlackboxError) -> bool:
+    def _waited(self, study_id: str, attempts: Attempts, error: BlackboxError) -> bool:
         """Wait for the oracle or the store. Returns False if the study was paused instead.
 
         Raises:
@@ -322,13 +261,12 @@ class Workers:
         """
         if self._leaving.is_set() or not self._wanted(study_id):
             return True  # the call was abandoned
-        delay, wanted = delays.next(error), error.retry_after or 0.0
-        attempts = delays.used
+        delay, wanted = attempts.next(error), error.retry_after or 0.0
         if not isinstance(error, OracleError):
             if delay is None:
                 raise error
         elif delay is None:
-            times = f" after {attempts} attempts" if attempts > 1 else ""
+            times = f" after {attempts.failed} attempts" if attempts.failed > 1 else ""
             self._suspend(study_id, f"paused{times}: {self._told(study_id, error)}")
             return False
         elif wanted > LONGEST_WAIT_SECONDS:
@@ -340,7 +278,7 @@ class Workers:
         if isinstance(error, OracleError):
             self._note(
                 study_id,
-                f"waiting {wait:.4g} s for the oracle after attempt {attempts}: "
+                f"waiting {wait:.4g} s for the oracle after attempt {attempts.failed}: "
                 f"{self._told(study_id, error)}",
             )
         deadline = time.monotonic() + wait
@@ -365,27 +303,3 @@ class Workers:
 
     def _fail(self, study_id: str, message: str) -> None:
         self._registry.act(study_id, lambda live: live.fail(message))
-
-
-class _Delays:
-    """Seconds to wait before each new attempt, until there are no more.
-
-    Attributes:
-        used: number of attempts that have failed since the last success.
-    """
-
-    def __init__(self, delays: tuple[float, ...]) -> None:
-        self._delays = delays
-        self.used = 0
-
-    def next(self, error: BlackboxError) -> float | None:
-        """The next delay after `error`, or None if there are no more for errors of its class."""
-        self.used += 1
-        most = next((n for kind, n in _ATTEMPTS if isinstance(error, kind)), len(self._delays) + 1)
-        if self.used >= min(most, len(self._delays) + 1):
-            return None
-        return self._delays[self.used - 1]
-
-    def start_over(self) -> None:
-        """Start again with the first delay, after a success."""
-        self.used = 0

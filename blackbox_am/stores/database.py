@@ -19,6 +19,7 @@ from sqlalchemy import exc
 from sqlalchemy.pool import StaticPool
 
 from blackbox_am.errors import StoreCorrupt, StoreError
+from blackbox_am.stores.presence import StoreFile
 
 SCHEMA_VERSION = 4
 SEAL_BYTES = 4
@@ -54,16 +55,21 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = _as_url(url)
-        engine = _engine(self.url)
+        self._file = _file_of(self.url)
+        self._failing = False
+        engine = _engine(self.url, self._file)
         # In memory, all threads share one connection, which has one transaction.
         shared = isinstance(engine.pool, StaticPool)
         self._turn: AbstractContextManager[object] = RLock() if shared else nullcontext()
         self._reader = engine
         self._writer = engine.execution_options(writes=True)
-        passing = engine if shared else _engine(self.url, "NORMAL")
+        passing = engine if shared else _engine(self.url, self._file, "NORMAL")
         self._passing = passing.execution_options(writes=True)
         with self._translated():
             self._prepare()
+        if self._file is not None:
+            self._file.remember()
+        self._write()
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -73,15 +79,34 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A connection in a transaction whose data are durable when it has ended."""
-        with self._translated(), self._writer.begin() as connection:
+        """A connection in a transaction whose data are durable when it has ended.
+
+        Raises:
+            StoreError: if the transaction fails, or has gone to a file that was deleted.
+        """
+        with self._watched(), self._translated(), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def passing(self) -> Iterator[sa.Connection]:
         """A connection in a transaction whose data may be lost at a loss of power."""
-        with self._translated(), self._passing.begin() as connection:
+        with self._watched(), self._translated(), self._passing.begin() as connection:
             yield connection
+
+    def check(self) -> None:
+        """Check that the database can be used. The database is written to only if the last
+        transaction failed.
+
+        Raises:
+            StoreError: if it cannot.
+        """
+        if self._failing:
+            self._write()
+            return
+        with self.reading() as connection:
+            connection.scalar(sa.select(meta.c.schema_version))
+        if self._file is not None:
+            self._file.check()
 
     @property
     def now(self) -> sa.ColumnElement[float]:
@@ -131,6 +156,22 @@ class Database:
                 f"version {SCHEMA_VERSION} only; name another file for new studies, or use the "
                 "version of blackbox_am that wrote it"
             )
+
+    def _write(self) -> None:
+        with self.writing() as connection:
+            connection.execute(meta.update().values(last_token=meta.c.last_token))
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Remembers whether the transaction inside the context fails."""
+        try:
+            yield
+            if self._file is not None:
+                self._file.check()
+        except StoreError:
+            self._failing = True
+            raise
+        self._failing = False
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -184,36 +225,46 @@ def _as_url(url: str) -> str:
     return url if "://" in url else f"sqlite:///{url}"
 
 
-def _engine(url: str, synchronous: str = "FULL") -> sa.Engine:
+def _parsed(url: str) -> sa.URL:
     try:
-        parsed = sa.make_url(url)
+        return sa.make_url(url)
     except exc.ArgumentError as error:
         raise StoreError(
             f"{url!r} is not a store; expected a path, ':memory:', or a SQLAlchemy URL "
             "such as sqlite:///studies.sqlite3"
         ) from error
+
+
+def _file_of(url: str) -> StoreFile | None:
+    """The file of a SQLite database; None for a database in memory or on a server."""
+    parsed = _parsed(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    return StoreFile(Path(str(parsed.database)))
+
+
+def _engine(url: str, file: StoreFile | None, synchronous: str = "FULL") -> sa.Engine:
+    parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite":
         return sa.create_engine(parsed, pool_pre_ping=True)
     options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": 30}}
-    if parsed.database in (None, "", ":memory:"):
+    if file is None:
         options["poolclass"] = StaticPool  # each connection has its own memory
-    else:
-        _check_folder(Path(str(parsed.database)))
     engine = sa.create_engine(parsed, **options)
+
+    def check_file(*_: object) -> None:
+        if file is not None:
+            file.check_before()
 
     def set_pragmas(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # only the BEGIN below is executed
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={synchronous}")
 
+    sa.event.listen(engine, "do_connect", check_file)
     sa.event.listen(engine, "connect", set_pragmas)
     sa.event.listen(engine, "begin", _begin)
     return engine
-
-
-def _check_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise StoreError(f"cannot open the store {path}: there is no folder {path.parent}")
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.oracle import Oracle
@@ -27,7 +27,10 @@ class Limited(Timeout):
 
     def describe(self) -> OracleInfo:
         found: OracleInfo = self.inner.describe()
-        return found
+        if not (hanging := self.hanging):
+            return found
+        note = f"the oracle hangs: calls that were given up and have not returned: {hanging}"
+        return replace(found, notes=(*found.notes, note))
 
     def fingerprint(self) -> Fingerprint:
         found: Fingerprint = self.inner.fingerprint()
