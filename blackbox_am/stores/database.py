@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from blackbox_am.errors import StoreCorrupt, StoreError
-from blackbox_am.stores.engines import engines_of, url_of
+from blackbox_am.stores.engines import engines_of, file_of, url_of
 from blackbox_am.stores.faults import CURE, store_error
 
 SCHEMA_VERSION = 4
@@ -53,12 +53,17 @@ class Database:
     def __init__(self, url: str) -> None:
         parsed = url_of(url)
         self.shown = parsed.render_as_string(hide_password=True)
-        self._engines = engines_of(parsed)
+        self._file = file_of(parsed)
+        self._failing = False
+        self._engines = engines_of(parsed, self._file)
         shared = self._engines.of_one_connection
         self._turn: AbstractContextManager[object] = RLock() if shared else nullcontext()
         try:
             with self._translated():
                 self._prepare()
+            if self._file is not None:
+                self._file.remember()
+            self._write()
         except BaseException:
             self.close()
             raise
@@ -71,15 +76,34 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A connection in a transaction whose data are durable when it has ended."""
-        with self._translated(), self._engines.writer.begin() as connection:
+        """A connection in a transaction whose data are durable when it has ended.
+
+        Raises:
+            StoreError: if the transaction fails, or has gone to a file that was deleted.
+        """
+        with self._watched(), self._translated(), self._engines.writer.begin() as connection:
             yield connection
 
     @contextmanager
     def passing(self) -> Iterator[sa.Connection]:
         """A connection in a transaction whose data may be lost at a loss of power."""
-        with self._translated(), self._engines.passing.begin() as connection:
+        with self._watched(), self._translated(), self._engines.passing.begin() as connection:
             yield connection
+
+    def check(self) -> None:
+        """Check that the database can be used. The database is written to only if the last
+        transaction failed.
+
+        Raises:
+            StoreError: if it cannot.
+        """
+        if self._failing:
+            self._write()
+            return
+        with self.reading() as connection:
+            connection.scalar(sa.select(meta.c.schema_version))
+        if self._file is not None:
+            self._file.check()
 
     @property
     def now(self) -> sa.ColumnElement[float]:
@@ -128,6 +152,22 @@ class Database:
                 f"version {SCHEMA_VERSION} only; name another file for new studies, or use the "
                 "version of blackbox_am that wrote it"
             )
+
+    def _write(self) -> None:
+        with self.writing() as connection:
+            connection.execute(meta.update().values(last_token=meta.c.last_token))
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Remembers whether the transaction inside the context fails."""
+        try:
+            yield
+            if self._file is not None:
+                self._file.check()
+        except StoreError:
+            self._failing = True
+            raise
+        self._failing = False
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -22,6 +22,7 @@ from sqlalchemy import exc
 from sqlalchemy.pool import StaticPool
 
 from blackbox_am.errors import StoreError
+from blackbox_am.stores.presence import StoreFile
 
 WAIT_SECONDS = 30
 """How long a transaction waits for another transaction that writes."""
@@ -84,19 +85,29 @@ def url_of(text: str) -> sa.URL:
     return url
 
 
-def engines_of(url: sa.URL) -> Engines:
+def file_of(url: sa.URL) -> StoreFile | None:
+    """The file of a SQLite database; None for a database in memory or on a server."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return StoreFile(Path(str(url.database)))
+
+
+def engines_of(url: sa.URL, file: StoreFile | None) -> Engines:
     """The engines of a database.
+
+    Args:
+        url: its URL.
+        file: its file, which is checked at each new connection; None for other databases.
 
     Raises:
         StoreError: if the folder of a SQLite file, or the driver of PostgreSQL, is missing.
     """
-    return _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
+    return _sqlite(url, file) if url.get_backend_name() == "sqlite" else _postgresql(url)
 
 
-def _sqlite(url: sa.URL) -> Engines:
-    durable = _sqlite_engine(url, "FULL")
-    shared = isinstance(durable.pool, StaticPool)
-    passing = durable if shared else _sqlite_engine(url, "NORMAL")
+def _sqlite(url: sa.URL, file: StoreFile | None) -> Engines:
+    durable = _sqlite_engine(url, file, "FULL")
+    passing = durable if file is None else _sqlite_engine(url, file, "NORMAL")
     return Engines(
         durable.execution_options(**{_READS: True}),
         durable,
@@ -104,15 +115,17 @@ def _sqlite(url: sa.URL) -> Engines:
     )
 
 
-def _sqlite_engine(url: sa.URL, synchronous: str) -> sa.Engine:
+def _sqlite_engine(url: sa.URL, file: StoreFile | None, synchronous: str) -> sa.Engine:
     options: dict[str, Any] = {
         "connect_args": {"check_same_thread": False, "timeout": WAIT_SECONDS}
     }
-    if url.database in (None, "", ":memory:"):
+    if file is None:
         options["poolclass"] = StaticPool
-    else:
-        _check_folder(Path(str(url.database)))
     engine = sa.create_engine(url, **options)
+
+    def check_file(*_: object) -> None:
+        if file is not None:
+            file.check_before()
 
     def set_pragmas(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # only the BEGIN below is executed
@@ -125,14 +138,10 @@ def _sqlite_engine(url: sa.URL, synchronous: str) -> sa.Engine:
         reads = _READS in connection.get_execution_options()
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
+    sa.event.listen(engine, "do_connect", check_file)
     sa.event.listen(engine, "connect", set_pragmas)
     sa.event.listen(engine, "begin", begin)
     return engine
-
-
-def _check_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise StoreError(f"cannot open the store {path}: there is no folder {path.parent}")
 
 
 def _postgresql(url: sa.URL) -> Engines:

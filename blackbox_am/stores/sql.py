@@ -179,6 +179,9 @@ class SQLStore(Store):
         with self._database.writing() as connection:
             return journal.add_request(connection, request_id, study_id)
 
+    def check(self) -> None:
+        self._database.check()
+
     def close(self) -> None:
         self._database.close()
 
