@@ -19,7 +19,6 @@ from blackbox_am.service.fields import of_spec, under
 from blackbox_am.service.models import request_of
 from blackbox_am.service.views import study_to_proto
 from blackbox_am.studies.events import BudgetChanged, Created
-from blackbox_am.studies.inputs import keep_inputs
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.published import Published
 from blackbox_am.studies.resolving import ResolvedStudy, go_on, reopen, resolve
@@ -80,7 +79,6 @@ def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> s
     while not _continued(backend, study_id, resolved, adopt=request.adopt):
         if backend.registry.create(study_id, created, order):
             break  # otherwise another caller created it meanwhile
-    keep_inputs(backend.store.artifacts, study_id, created.spec)
     backend.workers.submit(study_id)
     return view(backend, study_id)
 

@@ -14,7 +14,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from blackbox_am.errors import BlackboxError, Conflict, InvalidSpec
+from blackbox_am.errors import BlackboxError, Conflict, InvalidSpec, StoreError
 from blackbox_am.rpc.api import MIN_KEEPALIVE_SECONDS
 from blackbox_am.service import calls
 from blackbox_am.service.auth.guarding import Guard
@@ -43,6 +43,8 @@ GRACE_SECONDS = 2.0
 """Seconds that calls have to finish after a request to stop."""
 WORKER_SECONDS = 10.0
 """Seconds that running studies have to finish their generation."""
+COLLECT_SECONDS = 3600.0
+"""Seconds between two searches for artifacts to remove."""
 
 SERVICES = (
     study_service_pb2.DESCRIPTOR.services_by_name["StudyService"].full_name,
@@ -70,7 +72,7 @@ class Server:
         self._server: grpc.aio.Server | None = None
         self._health: health.aio.HealthServicer | None = None
         self._guard: Guard | None = None
-        self._unfinished: asyncio.Task[None] | None = None
+        self._upkeep: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
         """Starts serving, and resumes every study that is to run. Returns the address.
@@ -107,9 +109,7 @@ class Server:
         add_GroupServiceServicer_to_server(groups, server)
         await server.start()
         self._backend, self._server = backend, server
-        self._unfinished = asyncio.create_task(
-            backend.in_thread(groups.grouping.finish_all, Pool.CONTROL)
-        )
+        self._upkeep = asyncio.create_task(_keep_up(backend, groups.grouping.finish_all))
         for name in ("", *SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         log.info("serving on %s, store %s", self.address, self._config.store)
@@ -125,8 +125,8 @@ class Server:
             await self._guard.close()
         log.info("stopping")
         await self._health.enter_graceful_shutdown()
-        if self._unfinished is not None:
-            self._unfinished.cancel()
+        if self._upkeep is not None:
+            self._upkeep.cancel()
         self._backend.changes.close()
         await asyncio.gather(
             self._server.stop(GRACE_SECONDS),
@@ -202,6 +202,19 @@ def running(config: Config) -> Iterator[str]:
         thread.join()
     if problems:
         raise problems[0]
+
+
+async def _keep_up(backend: Backend, finish_all: Callable[[], None]) -> None:
+    """Completes what ended processes left unfinished, then removes old artifacts again and again."""
+    await backend.in_thread(finish_all, Pool.CONTROL)
+    while True:
+        try:
+            removed = await backend.in_thread(backend.store.artifacts.collect, Pool.CONTROL)
+            if removed:
+                log.info("removed %d artifacts to which no study refers", removed)
+        except StoreError as error:
+            log.warning("old artifacts cannot be removed: %s", error)
+        await asyncio.sleep(COLLECT_SECONDS)
 
 
 async def _serve(config: Config, ready: Callable[[str], None], told: asyncio.Event) -> None:
