@@ -205,7 +205,7 @@ def running(config: Config) -> Iterator[str]:
 
 
 async def _keep_up(backend: Backend, finish_all: Callable[[], None]) -> None:
-    """Completes what ended processes left unfinished, then removes old artifacts again and again."""
+    """Completes what ended processes left unfinished, then removes old artifacts at intervals."""
     await backend.in_thread(finish_all, Pool.CONTROL)
     while True:
         try:

@@ -235,10 +235,10 @@ class JournalledStudy:
                 )
             yield
 
-    def _begin(self, created: Created, order: Order | None) -> None:
+    def _begin(self, created: Created, order: Order | None, *, keep_inputs: bool) -> None:
         """Write the first event."""
         summary, events = self.published.summary(), [entry(created)]
-        kept = references(created.spec)
+        kept = references(created.spec) if keep_inputs else {}
         self.store.append(
             self.study_id,
             1,
