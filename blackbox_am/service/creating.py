@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from blackbox_am import plugins
 from blackbox_am.core.candidate_ids import MAX_POPULATION
+from blackbox_am.core.ids import check_study_id
 from blackbox_am.core.spec import Budget, OptimizerSpec, StudySpec
 from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, StoreCorrupt, StudyExists
 from blackbox_am.rpc import names, specs
@@ -48,7 +49,7 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
         QuotaExceeded: if the caller may not have another study, or so many queries.
     """
     if request.study_id:
-        names.check_study_id(request.study_id)
+        check_study_id(request.study_id)
     if len(request.request_id) > LONGEST_REQUEST_ID:
         raise InvalidInput(
             f"request_id must have at most {LONGEST_REQUEST_ID} characters, "

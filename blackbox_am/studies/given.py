@@ -22,6 +22,7 @@ from blackbox_am.catalogue import (
 from blackbox_am.core.baselines import folder_array
 from blackbox_am.core.expressions import objective
 from blackbox_am.core.generator import Generator
+from blackbox_am.core.ids import check_study_id
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import BaselineSpec, ObjectiveSpec
@@ -29,7 +30,6 @@ from blackbox_am.core.tensors import npy_of
 from blackbox_am.core.types import Best
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.results import Result
-from blackbox_am.rpc.names import check_study_id
 
 Target = str | ObjectiveSpec | Objective
 
