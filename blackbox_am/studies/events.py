@@ -120,12 +120,19 @@ class StateChanged(msgspec.Struct, frozen=True, tag="state"):
     Attributes:
         state, stop_reason, message: the new state and its reason.
         spent: accounts of calls since the last event with accounts that gave no measurement.
+        probe_answers: (R, U) float64, where a quota ends before the probe of the oracle: the rows
+            that it has answered so far.
     """
 
     state: StudyState
     stop_reason: StopReason = StopReason.NONE
     message: str = ""
     spent: Accounting | None = None
+    probe_answers: ArrayData | None = None
+
+    def answered(self, before: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        """The answers to the probe after this event."""
+        return before if self.probe_answers is None else self.probe_answers.numpy()
 
 
 class GenerationOpened(msgspec.Struct, frozen=True, tag="opened"):

@@ -51,8 +51,7 @@ class Study:
         generation: the open generation, counted from 0.
         targets: the K searches.
         active: indices of the targets in the open generation, ascending.
-        limits: (len(active),) number of rows of the open generation that the budget allows for each
-            target.
+        limits: (len(active),) rows of the open generation that the budget allows for each target.
         measured: the measurements of the open generation.
         opened: latents that were given to clients for the open generation, (len(active), P, D).
         opened_wanted: (len(active), P) bool, the rows of `opened` to measure.
@@ -63,6 +62,7 @@ class Study:
         spent: account of the oracle's calls.
         rechecking: whether the open generation measures the best candidates again.
         probed: whether the repeatability of the oracle was measured.
+        probe_answers: (R, U) answers of a probe that is not complete; None without one.
         natural: (K, N) scores of natural images; None if there is no baseline, or none yet.
         oracle_fingerprint, generator_fingerprint: the models with which the study continues.
         scorer: the object that computes scores.
@@ -88,14 +88,13 @@ class Study:
     spent: Accounting = field(default_factory=Accounting)
     rechecking: bool = False
     probed: bool = False
+    probe_answers: NDArray[np.float64] | None = None
     natural: NDArray[np.float64] | None = None
     oracle_fingerprint: Fingerprint | None = None
     generator_fingerprint: Fingerprint | None = None
 
     def __post_init__(self) -> None:
         self.scorer = Scorer(self.targets)
-
-    # Reading
 
     @classmethod
     def begin(cls, created: Created) -> Study:
@@ -206,13 +205,11 @@ class Study:
 
     def places(self, targets: Array) -> NDArray[np.int64]:
         """(N,) the position of each of `targets` among the active targets; -1 for other targets."""
-        active = np.asarray(self.active, np.int64)
-        if not len(active):
+        if not self.active:
             return np.full(len(targets), -1)
+        active = np.asarray(self.active, np.int64)
         places = np.searchsorted(active, targets).clip(max=len(active) - 1)
         return np.where(active[places] == targets, places, -1)
-
-    # Folding
 
     def apply(self, event: Event) -> None:
         """Folds one event into the study. Only this method changes a study."""
@@ -223,6 +220,7 @@ class Study:
                 self.state, self.stop_reason = event.state, event.stop_reason
                 self.message = event.message
                 self.spent += event.spent or Accounting()
+                self.probe_answers = event.answered(self.probe_answers)
             case GenerationOpened():
                 self.opened = event.latents.numpy()
                 self.opened_wanted = event.wanted.numpy() > 0
@@ -249,6 +247,7 @@ class Study:
                 "created": self.created,
                 "budget": self.budget,
                 "natural": None if self.natural is None else ArrayData.of(self.natural),
+                "probe": None if self.probe_answers is None else ArrayData.of(self.probe_answers),
                 "models": [self.probed, self.oracle_fingerprint, self.generator_fingerprint],
                 "state": [self.state.value, self.stop_reason.value, self.message],
                 "rechecking": self.rechecking,
@@ -270,6 +269,7 @@ class Study:
         if isinstance(event, Adopted):
             self.oracle_fingerprint = event.oracle_fingerprint
             self.generator_fingerprint = event.generator_fingerprint
+            self.probe_answers = None
             return
         self.spent += event.spent
         if isinstance(event, BaselineMeasured):
@@ -285,7 +285,7 @@ class Study:
                 )
                 self._open_next(self.generation)
             return
-        self.probed = True
+        self.probed, self.probe_answers = True, None
         self.created = msgspec.structs.replace(
             self.created,
             noisy=event.noisy,

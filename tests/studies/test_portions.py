@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.types import StudyState
 from blackbox_am.errors import OracleUnavailable, Unsupported
 from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.simulated import Simulated
@@ -152,3 +153,29 @@ def test_latents_of_an_open_generation_are_compared_with_their_checksum(tmp_path
     with pytest.raises(Unsupported, match="no checksum of generation 1"):
         list(shown("s", events, Models()))
     assert sum(map(len, shown("s", events, Models(), latents=False))) == 80 + told
+
+
+def test_a_quota_below_the_rows_of_the_probe_pauses_and_goes_on(tmp_path, whole):
+    store, oracle = tmp_path / "s.sqlite3", Priced()
+    for rows in (2, 4):  # the probe has two calls of two rows
+        part = search(Quota(oracle, rows=3), store)
+        assert part.progress.state is StudyState.PAUSED
+        assert "the quota is used up" in part.progress.message
+        assert "raise the quota to go on" in part.progress.message
+        assert part.progress.spent.rows == sum(oracle.served)
+        assert part.progress.spent.probe_rows == rows
+        assert not part.progress.spent.retried_rows
+    assert sum(oracle.served) == 5, "the third row of the second quota is one of the search"
+    done = search(oracle, store)
+    assert sum(oracle.served) == done.progress.spent.rows == whole.progress.spent.rows
+    assert done.progress.spent.probe_rows == whole.progress.spent.probe_rows == 4
+    assert alike(done, whole)
+
+
+def test_a_quota_below_a_call_of_the_probe_spends_nothing_and_says_why(tmp_path):
+    store, oracle = tmp_path / "s.sqlite3", Priced()
+    for _ in range(2):
+        part = search(Quota(oracle, rows=1), store)
+        assert part.progress.state is StudyState.PAUSED
+        assert "0 of 1 rows were asked, and the next call has 2" in part.progress.message
+        assert not oracle.served
