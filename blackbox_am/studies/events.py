@@ -142,11 +142,13 @@ class GenerationOpened(msgspec.Struct, frozen=True, tag="opened"):
         generation: the generation.
         latents: (K, P, D) of the active targets.
         wanted: (K, P) uint8, the rows to measure.
+        roles: (K, P) uint8, what each row is measured for; None if their scores lead the search.
     """
 
     generation: int
     latents: ArrayData
     wanted: ArrayData
+    roles: ArrayData | None = None
 
 
 class RowsTold(msgspec.Struct, frozen=True, tag="told"):
@@ -160,6 +162,8 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
         failed: number of rows without a score because of a failed measurement.
         unrendered: (N,) uint8, 1 if the stimulus was not finite; None if all were finite.
         spent: accounts since the last event with accounts; None for rows of clients.
+        checksum: of the latents of the generation, to check a replay, in the first of several such
+            events; empty if the journal has the latents, or closes the generation at once.
     """
 
     generation: int
@@ -169,6 +173,7 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
     failed: int = 0
     unrendered: ArrayData | None = None
     spent: Accounting | None = None
+    checksum: bytes = b""
 
 
 class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):

@@ -173,10 +173,11 @@ class JournalledStudy:
                 self._append([event])
 
     def note(self, message: str) -> None:
-        """Set the message about what a running study waits for; "" if it does not wait."""
+        """Set the message about what a study that is to run waits for; "" if it does not wait."""
         with self._locked():
-            if self.study.state is StudyState.RUNNING and self.study.message != message:
-                self._append([StateChanged(StudyState.RUNNING, self.study.stop_reason, message)])
+            study, waits = self.study, (StudyState.PENDING, StudyState.RUNNING)
+            if study.state in waits and study.message != message:
+                self._append([StateChanged(study.state, study.stop_reason, message)])
 
     def bill(self, spent: Accounting) -> None:
         """Add calls without a result in the journal to the accounts."""

@@ -55,6 +55,7 @@ class Study:
         measured: the measurements of the open generation.
         opened: latents that were given to clients for the open generation, (len(active), P, D).
         opened_wanted: (len(active), P) bool, the rows of `opened` to measure.
+        opened_roles: (len(active), P) uint8, their roles; None if their scores lead the search.
         seconds: duration of the search.
         failed: number of failed rows by reason.
         warning: a warning about the scores of the last generation; empty without a problem.
@@ -80,6 +81,7 @@ class Study:
     measured: Measured = field(default_factory=lambda: Measured.nothing(0, 0, 0))
     opened: Array | None = None
     opened_wanted: Bools | None = None
+    opened_roles: NDArray[np.uint8] | None = None
     seconds: float = 0.0
     failed: dict[str, int] = field(default_factory=dict)
     warning: str = ""
@@ -199,16 +201,7 @@ class Study:
 
     def merged(self, event: RowsTold) -> Measured:
         """The measurements of the open generation as they will be after `event`."""
-        merged = self.measured.copy()
-        self._merge(merged, event)
-        return merged
-
-    def _merge(self, measured: Measured, event: RowsTold) -> None:
-        places, rows = self.places(event.targets.numpy()), event.rows.numpy()
-        measured.values[places, rows] = event.values.numpy()
-        measured.told[places, rows] = True
-        if event.unrendered is not None:
-            measured.rendered[places, rows] = event.unrendered.numpy() == 0
+        return self.measured.copy().joined(self.places(event.targets.numpy()), event)
 
     def places(self, targets: Array) -> NDArray[np.int64]:
         """(N,) the position of each of `targets` among the active targets; -1 for other targets."""
@@ -231,8 +224,9 @@ class Study:
             case GenerationOpened():
                 self.opened = event.latents.numpy()
                 self.opened_wanted = event.wanted.numpy() > 0
+                self.opened_roles = None if event.roles is None else event.roles.numpy()
             case RowsTold():
-                self._merge(self.measured, event)
+                self.measured = self.measured.joined(self.places(event.targets.numpy()), event)
                 self.spent += event.spent or Accounting()
             case GenerationClosed():
                 self._close(event)
@@ -261,7 +255,9 @@ class Study:
                 "told": ArrayData.of(self.measured.told.astype(np.uint8)),
                 "rendered": ArrayData.of(self.measured.rendered.astype(np.uint8)),
                 "values": ArrayData.of(self.measured.values),
+                "checksum": [self.measured.spent, self.measured.checksum],
                 "opened": None if self.opened is None else ArrayData.of(self.opened),
+                "roles": None if self.opened_roles is None else ArrayData.of(self.opened_roles),
                 "wanted": ArrayData.of(self.wanted().astype(np.uint8)),
                 "spent": [self.seconds, self.failed, self.warning, self.spent],
                 "targets": [target.plain() for target in self.targets],
@@ -386,7 +382,7 @@ class Study:
             left = [rows] * len(self.active)
         self.limits = np.asarray(left, np.int64).clip(max=rows)
         self.measured = Measured.nothing(len(self.active), rows, self.quantities)
-        self.opened = self.opened_wanted = None
+        self.opened = self.opened_wanted = self.opened_roles = None
 
     def _unchecked(self) -> tuple[int, ...]:
         """The targets to measure again; one that met its criterion keeps the row that met it."""
