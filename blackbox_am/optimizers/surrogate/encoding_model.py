@@ -111,8 +111,9 @@ class EncodingModel(Optimizer[EncodingModelState]):
         mean_learning_rate: of SNES.
         network: name in the catalogue of a network with gradients, which takes what the
             generator makes.
-        layers: which of its layers are read, each unit's mean over its map; up to six, evenly
-            spaced over the depth, if empty.
+        layers: which of its layers are read; up to six, evenly spaced over the depth, if empty.
+        map_side: largest height and width of the map that is read for each unit: larger maps are
+            averaged over cells. 1 reads the mean of each unit over its map.
         archive: rows the readout is fitted to, the last ones.
         screening: how many samples are drawn for each one of the screened; 1 turns screening off.
         max_bytes: refuses to start where the stored features would need more.
@@ -129,6 +130,7 @@ class EncodingModel(Optimizer[EncodingModelState]):
     mean_learning_rate: float = 1.5
     network: str = "cifar_cnn"
     layers: tuple[str, ...] = ()
+    map_side: int = 8
     archive: int = 400
     screening: int = 4
     max_bytes: int = 8 * 2**30
@@ -138,6 +140,7 @@ class EncodingModel(Optimizer[EncodingModelState]):
         at_least(8, "its rows are of three kinds", population=self.population)
         at_least(self.population, "a generation has to fit in", archive=self.archive)
         at_least(1, "a row is chosen out of that many", screening=self.screening)
+        at_least(1, "a map has one cell at least", map_side=self.map_side)
         positive(sigma=self.sigma, mean_learning_rate=self.mean_learning_rate)
         memory(self.max_bytes)
         if not self.network:
@@ -148,11 +151,11 @@ class EncodingModel(Optimizer[EncodingModelState]):
         return self.population
 
     def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
-        found = surrogate(self.name, self.network, self.layers, generator, network)
+        found = surrogate(self.name, self.network, self.layers, generator, network, self.map_side)
         return self.holding(_surrogate=found)
 
     def init(self, space: Space, targets: int, stream: Stream) -> EncodingModelState:
-        width = len(self._guide.units)
+        width = self._guide.width
         needed = targets * self.archive * width * 4
         if needed > self.max_bytes:
             raise Unsupported(
