@@ -94,13 +94,14 @@ class EncodingModel(Optimizer[EncodingModelState]):
     almost no variance of rows left out of its fit, every row of a generation is a plain sample of
     SNES.
 
-    Measured with channel means (`map_side=1`) on 6 units of a ResNet-20 behind `cifar_vae`, with the
-    shipped `cifar_cnn` as the network, 3 seeds: what SNES reached with 1,000 queries took 590 in the
-    median (15 runs of 18 got there). The gain over the first generation was 1.30 times that of SNES
-    at 300 queries and 1.09 times at 1,000. With a network of random weights it was 0.97 times at
-    1,000. On other oracles it was level with `auto`. Maps of 8 x 8 explain more than means: fitted to
-    300 samples of the prior, 200 left out, 20 units of the ResNet-20, the median R² is .34 against
-    .12 behind `cifar_vae` (4 x 4: .30) and .13 against .01 behind MANGO's latents (4 x 4: .12).
+    Measured with channel means (`map_side=1`) on 6 units of a ResNet-20 behind `cifar_vae`, with
+    the shipped `cifar_cnn` as the network, 3 seeds: what SNES reached with 1,000 queries took 590
+    in the median (15 runs of 18 got there). The gain over the first generation was 1.30 times that
+    of SNES at 300 queries and 1.09 times at 1,000. With a network of random weights it was 0.97
+    times at 1,000. On other oracles it was level with `auto`. Maps of 8 x 8 explain more than
+    means: fitted to 300 samples of the prior, 200 left out, 20 units of the ResNet-20, the median
+    R² is .34 against .12 behind `cifar_vae` (4 x 4: .30), and .13 against .01 behind MANGO's
+    latents (4 x 4: .12).
 
     The state keeps the features of the last `archive` rows: with `cifar_cnn` 46 MB a target, 11 MB
     with `map_side=4` and 0.7 MB with 1. A fit to 300 rows takes .4, .1 and .03 s. In a generation,
