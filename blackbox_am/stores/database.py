@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from blackbox_am.errors import StoreCorrupt, StoreError
-from blackbox_am.stores.engines import engines_of, file_of, url_of
+from blackbox_am.stores.engines import engines_of, file_of, shown, url_of
 from blackbox_am.stores.faults import CURE, store_error
 
 SCHEMA_VERSION = 4
@@ -52,7 +52,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         parsed = url_of(url)
-        self.shown = parsed.render_as_string(hide_password=True)
+        self.shown = shown(parsed)
         self._file = file_of(parsed)
         self._failing = False
         self._engines = engines_of(parsed, self._file)
@@ -88,6 +88,14 @@ class Database:
     def passing(self) -> Iterator[sa.Connection]:
         """A connection in a transaction whose data may be lost at a loss of power."""
         with self._watched(), self._translated(), self._engines.passing.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def unordered(self) -> Iterator[sa.Connection]:
+        """As `passing`, for one statement that does not wait for other transactions where the
+        database can do without.
+        """
+        with self._watched(), self._translated(), self._engines.unordered.begin() as connection:
             yield connection
 
     def check(self) -> None:

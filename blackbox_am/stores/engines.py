@@ -30,22 +30,40 @@ IDLE_SECONDS = 4
 """PostgreSQL ends a transaction whose process does nothing for this time, such as a stopped
 process, so that the transaction does not keep the lock.
 """
-CONNECTIONS = 8
-"""The most connections of one process to PostgreSQL, which has 100 by default for all of them."""
+CONNECTIONS = 6
+"""The most connections of one process to PostgreSQL for reading, and as many for writing.
+PostgreSQL has 100 by default for all processes. Readers have their own, because writers hold a
+connection while they wait for their turn.
+"""
+CONNECT_SECONDS = 10
+SILENT_SECONDS = 15
+"""After this time without an answer from its machine, a connection to PostgreSQL is closed."""
 
 _LOCK = int.from_bytes(b"blackbox", "big") >> 1
 """The number of the advisory lock of writers."""
 _READS = "reads"
 _PASSES = "passes"
+_UNORDERED = "unordered"
+_SECRETS = ("password", "sslpassword", "passfile")
+"""Parameters in a URL of PostgreSQL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """The engines of one database; equal ones share their connections."""
+    """The engines of one database.
+
+    Attributes:
+        reader: for transactions that read.
+        writer: for durable transactions.
+        passing: for passing transactions.
+        unordered: for a passing transaction of one statement that writes, which does not wait for
+            its turn where the database can do without.
+    """
 
     reader: sa.Engine
     writer: sa.Engine
     passing: sa.Engine
+    unordered: sa.Engine
 
     @property
     def of_one_connection(self) -> bool:
@@ -56,8 +74,8 @@ class Engines:
 
     def dispose(self) -> None:
         """Closes the connections."""
-        self.reader.dispose()
-        self.passing.dispose()
+        for engine in (self.reader, self.writer, self.passing):
+            engine.dispose()
 
 
 def url_of(text: str) -> sa.URL:
@@ -68,21 +86,36 @@ def url_of(text: str) -> sa.URL:
     """
     if text == ":memory:":
         return sa.make_url("sqlite://")
-    try:
-        url = sa.make_url(text if "://" in text else f"sqlite:///{text}")
-    except exc.ArgumentError as error:
+    scheme, mark, _ = text.partition("://")
+    if not mark and text.startswith("postgres") and "@" in text:
         raise StoreError(
-            f"{text!r} is not a store; expected a path, ':memory:', or a URL such as "
-            "sqlite:///studies.sqlite3 or postgresql://user@host/name"
-        ) from error
-    if url.drivername in ("postgresql", "postgres"):
+            "a store begins with 'postgresql://' if it is a PostgreSQL database, as in "
+            "postgresql://user@host/name; the given text lacks '://'"
+        )
+    try:
+        url = sa.make_url(text if mark else f"sqlite:///{text}")
+    except (exc.ArgumentError, ValueError):  # whose text may have a password
+        raise StoreError(
+            f"the text that begins with {scheme + mark!r} is not a URL of a database; expected a "
+            "path, ':memory:', or a URL such as sqlite:///studies.sqlite3 or "
+            "postgresql://user@host:5432/name"
+        ) from None
+    if url.get_backend_name() in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() == "sqlite" and (url.query or (url.database or "")[:5] == "file:"):
+        raise StoreError(f"a SQLite store is named by its path, without options; got {text!r}")
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise StoreError(
             "a store is a SQLite file or a PostgreSQL database, such as "
             f"postgresql://user@host/name; got a URL of {url.get_backend_name()!r}"
         )
     return url
+
+
+def shown(url: sa.URL) -> str:
+    """The text of a URL without its passwords."""
+    hidden = dict.fromkeys(set(_SECRETS) & url.query.keys(), "***")
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def file_of(url: sa.URL) -> StoreFile | None:
@@ -111,6 +144,7 @@ def _sqlite(url: sa.URL, file: StoreFile | None) -> Engines:
     return Engines(
         durable.execution_options(**{_READS: True}),
         durable,
+        passing,
         passing,
     )
 
@@ -145,9 +179,28 @@ def _sqlite_engine(url: sa.URL, file: StoreFile | None, synchronous: str) -> sa.
 
 
 def _postgresql(url: sa.URL) -> Engines:
+    reader, writer = (_postgresql_engine(url) for _ in range(2))
+    reads = {_READS: True, "isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return Engines(
+        reader.execution_options(**reads),
+        writer,
+        writer.execution_options(**{_PASSES: True}),
+        reader.execution_options(**{_UNORDERED: True}),
+    )
+
+
+def _postgresql_engine(url: sa.URL) -> sa.Engine:
+    limits = {
+        "connect_timeout": CONNECT_SECONDS,
+        "keepalives_idle": SILENT_SECONDS // 3,
+        "keepalives_interval": SILENT_SECONDS // 3,
+        "keepalives_count": 2,
+        "tcp_user_timeout": SILENT_SECONDS * 1000,
+    }
     try:
         engine = sa.create_engine(
             url,
+            connect_args={key: value for key, value in limits.items() if key not in url.query},
             pool_pre_ping=True,
             pool_size=CONNECTIONS,
             max_overflow=0,
@@ -166,7 +219,7 @@ def _postgresql(url: sa.URL) -> Engines:
 
     def begin(connection: sa.Connection) -> None:
         options = connection.get_execution_options()
-        if _READS in options:
+        if _READS in options or _UNORDERED in options:
             return
         lock = f"SELECT pg_advisory_xact_lock({_LOCK})"
         if _PASSES in options:
@@ -175,9 +228,4 @@ def _postgresql(url: sa.URL) -> Engines:
 
     sa.event.listen(engine, "connect", set_limits)
     sa.event.listen(engine, "begin", begin)
-    reads = {_READS: True, "isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    return Engines(
-        engine.execution_options(**reads),
-        engine,
-        engine.execution_options(**{_PASSES: True}),
-    )
+    return engine

@@ -33,7 +33,7 @@ _FAULTS: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
         ),
     ),
     (
-        ("full", "disk I/O", "DiskFull"),
+        ("is full", "disk I/O", "DiskFull"),
         StoreError,
         (
             "the store {url} could not be written ({text}); see that its disk has room and is "

@@ -48,7 +48,7 @@ class SQLLeases(Leases):
         mine = leases.c.study == study_id
         query = sa.select(leases, (leases.c.expires - self._database.now).label("left")).where(mine)
         expires = self._database.now + seconds
-        with self._database.passing() as connection:
+        with self._database.writing() as connection:  # so no token is given twice
             row = connection.execute(query).one_or_none()
             if row is not None and row.left > 0:
                 if row.owner != owner:
@@ -64,13 +64,14 @@ class SQLLeases(Leases):
         return Lease(study_id, owner, token, held)
 
     def renew(self, owner: str, seconds: float) -> dict[str, int]:
-        mine = leases.c.owner == owner
-        with self._database.passing() as connection:
-            connection.execute(
-                leases.update().where(mine).values(expires=self._database.now + seconds)
-            )
-            rows = connection.execute(sa.select(leases.c.study, leases.c.token).where(mine))
-            return {row.study: row.token for row in rows}
+        renewed = (
+            leases.update()
+            .where(leases.c.owner == owner)
+            .values(expires=self._database.now + seconds)
+            .returning(leases.c.study, leases.c.token)
+        )
+        with self._database.unordered() as connection:  # a long transaction would cost the leases
+            return {row.study: row.token for row in connection.execute(renewed)}
 
     def release(self, lease: Lease, held: bytes = b"") -> None:
         mine = (leases.c.study == lease.study_id) & (leases.c.token == lease.token)

@@ -7,9 +7,13 @@ is lost when the process ends.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from blackbox_am.errors import StoreCorrupt, StoreError
+
+EMPTY_SECONDS = 2.0
+"""How long a file may be empty while another process makes a store of it."""
 
 
 class StoreFile:
@@ -38,11 +42,19 @@ class StoreFile:
             )
         if self._identity is not None:
             self.check()
-        elif self.path.is_file() and not self.path.stat().st_size:
+        elif self._stays_empty():
             raise StoreCorrupt(
                 f"the store {self.path} is an empty file; a store is never empty, so its content "
                 "was lost. Restore it from a backup, or delete the file to begin a new store"
             )
+
+    def _stays_empty(self) -> bool:
+        deadline = time.monotonic() + EMPTY_SECONDS
+        while self.path.is_file() and not self.path.stat().st_size:
+            if time.monotonic() > deadline:
+                return True
+            time.sleep(0.02)
+        return False
 
     def remember(self) -> None:
         """Remember which file is open."""

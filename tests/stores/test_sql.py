@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -68,6 +69,34 @@ def test_survives_a_killed_process(tmp_path):
     records, noted = store.read("a"), int(store.notes("a")[0].body)
     assert len(records) >= noted >= durable
     assert [r.sequence for r in records] == list(range(1, len(records) + 1))
+
+
+def test_openers_of_a_new_file_do_not_take_it_for_an_emptied_one(tmp_path):
+    """SQLite makes an empty file before it writes the first page."""
+    path, problems = str(tmp_path / "s.sqlite3"), []
+
+    def first() -> None:
+        time.sleep(0.2)
+        try:
+            SQLStore(path).close()
+        except StoreError as error:
+            problems.append(error)
+
+    (tmp_path / "s.sqlite3").touch()
+    with sqlite3.connect(path) as other:  # in the place of another process that opens it
+        thread = threading.Thread(target=first)
+        thread.start()
+        time.sleep(0.5)
+        other.execute("PRAGMA journal_mode=WAL")
+    other.close()
+    thread.join()
+    assert not problems
+
+
+def test_options_of_a_file_are_refused(tmp_path):
+    for url in (f"sqlite:///file:{tmp_path}/s?uri=true", f"sqlite:///{tmp_path}/s?mode=ro"):
+        with pytest.raises(StoreError, match="named by its path, without options"):
+            SQLStore(url)
 
 
 def test_another_programs_database_is_refused(tmp_path):
@@ -148,7 +177,7 @@ def test_a_damaged_row_hides_no_other(tmp_path):
 def test_a_missing_folder_and_a_bad_url_are_explained(tmp_path):
     with pytest.raises(StoreError, match="no folder"):
         SQLStore(str(tmp_path / "nowhere" / "s.sqlite3"))
-    with pytest.raises(StoreError, match="not a store"):
+    with pytest.raises(StoreError, match="not a URL of a database"):
         SQLStore("://")
 
 
