@@ -84,7 +84,7 @@ def test_a_spoilt_zoo_file_is_told_and_harms_no_other_study(config, zoo_folder, 
         "queries_per_target": 8,
         "study_id": "spoilt",
     }
-    with running(config) as address, connect(address) as client:
+    with running(config) as address, connect(address, timeout=100) as client:  # models are loaded
         other = client.create(
             targets=["units:0"], oracle="slow", generator="pixels", queries_per_target=300
         )
