@@ -102,6 +102,25 @@ def test_the_rows_of_all_purposes_are_those_that_the_model_served(served, images
         assert spent.initialisation_rows == len(result.inputs)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": "patch", "norm": "l0", "eps": 4},
+        pytest.param({"method": "sparse_rs", "norm": "l0", "eps": 4}, marks=pytest.mark.slow),
+        pytest.param(
+            {"method": "sep_cma", "eps": 3 / 255, "tiles": [1, 8]}, marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_rows_of_patches_and_of_tiles_are_those_that_the_model_served(served, images, changes):
+    address, logged = served
+    before = sum(logged())
+    result = attack(oracle=Remote(address, "logging"), images=images, budget=40, **changes)
+    spent, rows = result.spent, sum(logged()) - before
+    assert spent.rows == rows == spent.searched_rows + spent.rows_apart
+    assert spent.searched_rows == sum(one.queries for one in result.inputs)
+
+
 def test_a_start_is_initialisation(images, model):
     result = attack(oracle=model, images=images, surrogate=model, method="nes", budget=40)
     assert result.spent.initialisation_rows == len(images)
