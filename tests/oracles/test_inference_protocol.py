@@ -32,6 +32,8 @@ from blackbox_am.oracles.inference_protocol._protocol import Addressee
 from blackbox_am.oracles.wrappers.delivery.halving import Halving
 from blackbox_am.service.config import load_config
 from blackbox_am.v1 import open_inference_pb2 as pb
+from tests.oracles.http_api import over_http
+from tests.oracles.inference import InferenceOverHttp, over_grpc
 
 Of = Callable[..., InferenceProtocol]
 
@@ -362,8 +364,7 @@ def test_a_server_that_went_away_was_asked_nothing(
 
 
 def test_messages_that_are_too_large_are_halved(inference) -> None:
-    servers = sys.modules[type(inference).__module__]
-    with servers.over_grpc(inference, max_receive_message_length=1200) as port:
+    with over_grpc(inference, max_receive_message_length=1200) as port:
         oracle = InferenceProtocol(f"127.0.0.1:{port}", "net")
         with pytest.raises(MessageTooLarge, match="give the oracle a smaller batch_size"):
             oracle.observe(X[:3], UNITS)
@@ -398,15 +399,14 @@ def secure_inference(
 ) -> Iterator[tuple[str, Path]]:
     """The address of the test server behind TLS, and its certificate."""
     certificate, key = secure_api[1], tmp_path / "key.pem"
-    servers = sys.modules[type(inference).__module__]
     if protocol == "grpc":
         pair = (key.read_bytes(), certificate.read_bytes())
-        serving = servers.over_grpc(inference, grpc.ssl_server_credentials([pair]))
+        serving = over_grpc(inference, grpc.ssl_server_credentials([pair]))
     else:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
-        servers._InferenceOverHttp.models = inference
-        serving = servers.over_http(servers._InferenceOverHttp, context)
+        InferenceOverHttp.models = inference
+        serving = over_http(InferenceOverHttp, context)
     with serving as port:
         yield f"localhost:{port}", certificate
 

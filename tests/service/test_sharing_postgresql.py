@@ -14,8 +14,7 @@ from blackbox_am.client import connect
 from blackbox_am.core.types import StudyState
 from blackbox_am.studies import reports
 from tests.service.test_sharing import (
-    SLACK_SECONDS,
-    TAKEOVER_SECONDS,
+    PATIENCE_SECONDS,
     search,
     server_of,
     sharing,
@@ -56,7 +55,7 @@ def test_a_server_that_answers_no_more_loses_its_studies(pair, number):
     ended = time.monotonic()
     try:
         while (name := store.leases.owner_name("mine")) == "" or str(owner.process.pid) in name:
-            assert time.monotonic() - ended < TAKEOVER_SECONDS + SLACK_SECONDS
+            assert time.monotonic() - ended < PATIENCE_SECONDS
             time.sleep(0.02)
         with connect(heir.address) as client:
             end = client.study("mine").wait(100)
