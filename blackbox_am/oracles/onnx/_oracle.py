@@ -220,9 +220,8 @@ class Onnx(Oracle):
         if graph.input.dtype not in _INPUTS or (graph.input.dtype == 2 and (self.mean or self.std)):
             raise InvalidSpec(
                 f"model: its input {graph.input.name!r} takes {graph.input.type_name}; expected "
-                "float32, float16, float64, or uint8 without mean and std, because stimuli are "
-                "numbers in [0, 1]. Export the model from where it takes numbers, such as the "
-                "embeddings of tokens; for a table with integers, export it with float32 inputs",
+                "float32, float16, float64, or uint8 without mean and std. Export the model from "
+                "where it takes numbers, such as the embeddings of tokens, or a table as float32",
                 field="model",
             )
         if not self._tensors:
