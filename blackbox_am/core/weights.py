@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from blackbox_am.errors import InvalidSpec, NotFound
+from blackbox_am.core import sharded
+from blackbox_am.errors import BlackboxError, InvalidSpec, NotFound
 
 _SHOWN = 4
 _COUNTER = "num_batches_tracked"
@@ -55,7 +56,8 @@ class Checkpoint:
 def read_checkpoint(path: Path, cure: str = "", preferred: tuple[str, ...] = ()) -> Checkpoint:
     """The state dict in a file, which may be a part of a checkpoint.
 
-    `.safetensors` files contain only arrays. All other files are read by `torch.load` with
+    `.safetensors` files contain only arrays, and `.safetensors.index.json` names several of them.
+    All other files are read by `torch.load` with
     `weights_only`, which creates tensors and plain containers and runs no code of the file. The
     state may be stored under one of the names that training scripts use (`state_dict`,
     `model_state_dict`, `model`, `net`, `ema`, ...), or under any name if it is the only state.
@@ -73,9 +75,13 @@ def read_checkpoint(path: Path, cure: str = "", preferred: tuple[str, ...] = ())
         hint = f"; {cure}" if cure else ""
         raise NotFound(f"weights: there is no file {str(path)!r}{hint}", field="weights")
     try:
+        if sharded.is_index(path):
+            return Checkpoint(sharded.load(path))
         if path.suffix == ".safetensors":
             return Checkpoint(dict(load_file(path)))
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except BlackboxError:
+        raise
     except Exception as error:  # the readers' errors have no common class
         raise InvalidSpec(
             f"weights: {path} cannot be read as a state dict; expected a .safetensors file, or "
@@ -138,8 +144,26 @@ def without_prefix(module: nn.Module, state: State) -> tuple[State, str]:
 
     `DataParallel` writes `module.` before every name, `torch.compile` `_orig_mod.`, Lightning
     the name of an attribute, such as `model.`. A prefix is removed if every name has it and the
-    module has most of the names without the prefix.
+    module has most of the names without the prefix; or if the names with this prefix, and with no
+    other, are exactly the state of the module. Other names are then left out, such as the weights
+    of a loss beside a model, or `n_averaged` of an `AveragedModel`.
     """
+    plain, prefix = _without_uniform_prefix(module, state)
+    if not misfit(module, plain):
+        return plain, prefix
+    ends = next(iter(module.state_dict()), "")
+    found = {}
+    for one in (key.removesuffix(ends) for key in state if ends and key.endswith("." + ends)):
+        part = {key.removeprefix(one): value for key, value in state.items() if key.startswith(one)}
+        if not misfit(module, part):
+            found[one] = part
+    if len(found) != 1:
+        return plain, prefix
+    ((prefix, part),) = found.items()
+    return part, prefix
+
+
+def _without_uniform_prefix(module: nn.Module, state: State) -> tuple[State, str]:
     wanted = set(module.state_dict())
     taken = ""
     while state and not wanted.intersection(state):
@@ -168,11 +192,15 @@ def fill(module: nn.Module, state: State, path: Path) -> tuple[str, ...]:
             f"weights: {path} does not hold the state of {type(module).__name__}: {wrong} (names "
             f"in the file: {few(list(state))}; in the module: {few(list(module.state_dict()))}); "
             "give the model with the arguments that it was trained with, or save the state_dict() "
-            "of that very module",
+            f"of that very module{sharded.hint(path)}",
             field="weights",
         )
     module.load_state_dict(plain, strict=False)
-    return (f"weights: took {prefix!r} off the names in {path.name}",) if prefix else ()
+    if not prefix:
+        return ()
+    left = [key for key in state if not key.startswith(prefix)]
+    beside = f", and left out {few(left)}" if left else ""
+    return (f"weights: took {prefix!r} off the names in {path.name}{beside}",)
 
 
 def load(module: nn.Module, path: Path) -> tuple[str, ...]:

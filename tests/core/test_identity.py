@@ -225,6 +225,21 @@ def test_a_model_that_was_trained_is_another_one_to_a_cache() -> None:
     assert cached.observe(stimulus, unit).item() == pytest.approx(module(stimulus)[0, 1].item())
 
 
+def test_a_new_cache_notices_what_pytorch_does_not_count(tmp_path: Path) -> None:
+    module, path = net(), str(tmp_path / "answers.sqlite3")
+    stimulus, unit = torch.rand(1, *SHAPE), [Unit.parse("output:1")]
+    first = Cache(oracle(module), path)
+    before = first.observe(stimulus, unit).item()
+    module[3].bias.data.add_(1)  # type: ignore[union-attr, operator]
+    assert first.observe(stimulus, unit).item() == before  # as its docstring says
+    first.close()
+    again = Cache(oracle(module), path)
+    with torch.no_grad():
+        expected = module(stimulus)[0, 1].item()
+    assert again.observe(stimulus, unit).item() == pytest.approx(expected, abs=1e-6)
+    again.close()
+
+
 def test_a_cache_keeps_two_models_apart(tmp_path: Path) -> None:
     stimulus, unit = torch.rand(1, *SHAPE), [Unit.parse("output:1")]
     path = str(tmp_path / "answers.sqlite3")

@@ -274,8 +274,11 @@ def test_graphs_that_are_no_oracle() -> None:
         of(graph([whole], [value("x", ["n", 3])], [value("y", [])])).describe()
     words = helper.make_node("Identity", ["x"], ["y"])
     strings = [value(name, ["n", 3], TensorProto.STRING) for name in "xy"]
-    with pytest.raises(InvalidSpec, match="element type 8; expected float32"):
+    with pytest.raises(InvalidSpec, match="takes string; expected float32"):
         of(graph([words], strings[:1], strings[1:])).describe()
+    tokens = [value(name, ["n", 3], TensorProto.INT64) for name in "xy"]
+    with pytest.raises(InvalidSpec, match=r"takes int64; .* such as the embeddings of tokens"):
+        of(graph([words], tokens[:1], tokens[1:])).describe()
 
 
 def test_rows_that_the_export_has_left_inside() -> None:

@@ -38,6 +38,13 @@ class GraphInput:
     rows: int | None
     shape: tuple[int | None, ...]
 
+    @property
+    def type_name(self) -> str:
+        """The name of the element type, such as `int64`."""
+        import onnx
+
+        return str(onnx.TensorProto.DataType.Name(self.dtype)).lower()
+
 
 class OnnxGraph:
     """A model with one input, the tensors of which can be listed and read.

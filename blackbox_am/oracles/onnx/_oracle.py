@@ -219,8 +219,9 @@ class Onnx(Oracle):
         check_normalisation(shape, self.mean, self.std)
         if graph.input.dtype not in _INPUTS or (graph.input.dtype == 2 and (self.mean or self.std)):
             raise InvalidSpec(
-                f"model: its input {graph.input.name!r} has element type {graph.input.dtype}; "
-                "expected float32, float16, float64, or uint8 without mean and std",
+                f"model: its input {graph.input.name!r} takes {graph.input.type_name}; expected "
+                "float32, float16, float64, or uint8 without mean and std. Export the model from "
+                "where it takes numbers, such as the embeddings of tokens, or a table as float32",
                 field="model",
             )
         if not self._tensors:

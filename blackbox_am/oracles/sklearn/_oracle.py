@@ -27,6 +27,20 @@ from blackbox_am.oracles.sklearn._rows import Rows, StretchedRows, TableRows
 
 Array = NDArray[Any]
 
+_WRAPPERS = {
+    "xgboost.Booster": (
+        (
+            "model = xgboost.XGBClassifier() (or XGBRegressor()); booster.save_model('b.json'); "
+            "model.load_model('b.json')"
+        ),
+        "booster.inplace_predict",
+    ),
+    "lightgbm.Booster": (
+        "fit lightgbm.LGBMClassifier (or LGBMRegressor) with the same parameters",
+        "booster.predict",
+    ),
+}
+"""The way to an estimator, and the function of the native class, by native class."""
 METHODS = ("decision_function", "predict_proba", "predict")
 
 
@@ -229,6 +243,15 @@ class Sklearn(Oracle):
 
     @cached_property
     def _methods(self) -> list[str]:
+        wrapper = _WRAPPERS.get(f"{type(self._fitted).__module__.partition('.')[0]}.{self._name}")
+        if wrapper is not None:
+            estimator, function = wrapper
+            raise InvalidSpec(
+                f"estimator: a native {self._name} does not have the methods of scikit-learn. Give "
+                f"the wrapper of its library: {estimator}; or its function as the oracle: "
+                f"Function({function}, (features,))",
+                field="estimator",
+            )
         methods = [name for name in METHODS if hasattr(self._fitted, name)]
         if not methods or not isinstance(self._columns, (int, np.integer)):
             raise InvalidSpec(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -92,9 +92,10 @@ class HookedModel:
         self.module = module if kept else private_copy(module, device, dtype)
         self._following = None if kept else Following(module, self.module)
         self._state = State(self.module)
-        home, precision = home_of(self.module)
+        home, precisions = home_of(self.module)
         self.device = device or home or torch.device("cpu")
-        self.dtype = dtype or precision or torch.float32
+        self.dtype = dtype or next(iter(precisions), torch.float32)
+        self._precisions = precisions
         self.rows = rows
         self.places = places_of(self.module)
         self.output = own_output([name for name, _ in self.module.named_modules()])
@@ -209,6 +210,9 @@ class HookedModel:
     ) -> Survey:
         """Find the layers of the model; must be called before a layer is read.
 
+        The inputs of a module with weights of several precisions have the first of these precisions
+        with which the module runs, which is then `dtype`.
+
         Args:
             stimulus_shape: shape of one stimulus.
             prepare: called before each run.
@@ -216,7 +220,25 @@ class HookedModel:
         Raises:
             OracleFailed: if the model raises.
         """
+        try:
+            return self._surveyed(stimulus_shape, prepare)
+        except OracleFailed as error:
+            first, *others = self._precisions or [self.dtype]
+            for self.dtype in others:
+                with suppress(OracleFailed):
+                    return self._surveyed(stimulus_shape, prepare)
+            self.dtype = first
+            if not others:
+                raise
+            names = " and ".join(str(dtype).removeprefix("torch.") for dtype in self._precisions)
+            raise OracleFailed(
+                f"{error.message}. Its weights are {names}; give dtype='float32' to have a copy of "
+                "the module in one precision"
+            ) from error
 
+    def _surveyed(
+        self, stimulus_shape: tuple[int, ...], prepare: Callable[[], None] | None
+    ) -> Survey:
         def forward(inputs: torch.Tensor) -> None:
             with self._state.kept():  # the runs have different numbers of rows
                 if prepare is not None:

@@ -189,13 +189,15 @@ def is_as_wanted(module: nn.Module, device: torch.device | None, dtype: torch.dt
     return True
 
 
-def home_of(module: nn.Module) -> tuple[torch.device | None, torch.dtype | None]:
-    """The device and the floating point type of a module's first weights; None without any."""
+def home_of(module: nn.Module) -> tuple[torch.device | None, list[torch.dtype]]:
+    """The device of a module's first weights, None without any, and the floating point types of
+    its weights, in their order.
+    """
     tensors = list(_tensors(module))
     floats = [tensor.dtype for tensor in tensors if tensor.is_floating_point()]
     if not floats and any(tensor.dtype == torch.complex128 for tensor in tensors):
         floats = [torch.float64]
-    return tensors[0].device if tensors else None, floats[0] if floats else None
+    return tensors[0].device if tensors else None, list(dict.fromkeys(floats))
 
 
 def unwrapped(module: nn.Module) -> nn.Module:

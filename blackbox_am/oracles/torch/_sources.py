@@ -31,6 +31,7 @@ from torch.export.passes import move_to_device_pass
 from blackbox_am.core import program_files
 from blackbox_am.core.digests import structure
 from blackbox_am.core.importing import imported
+from blackbox_am.core.sharded import weight_files
 from blackbox_am.core.weights import load
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, did_you_mean
 from blackbox_am.oracles.torch import _transformers
@@ -44,6 +45,10 @@ KINDS = (
     "'zoo:NAME', 'transformers:FOLDER', 'timm:NAME', 'torchscript:FILE', 'exported:FILE' or "
     "'package.module:CLASS'"
 )
+
+
+_FILES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".pt2", ".onnx", ".index.json")
+"""Ends of the names of files that are no model by themselves."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,14 @@ def source_of(model: Any, options: Options) -> Source:
     prefix, _, name = model.partition(":")
     if prefix in _BY_PREFIX and name:
         return _BY_PREFIX[prefix](name, options)
+    if model.endswith(_FILES) and not (name and "/" not in prefix):
+        raise InvalidSpec(
+            f"model: {model!r} is a file; weights need their module: give the module, or "
+            f"'package.module:CLASS', as model, and weights={model!r}. A program is given as "
+            "'torchscript:FILE' (torch.jit.save) or 'exported:FILE' (torch.export.save), and an "
+            "ONNX file to the oracle `onnx`",
+            field="model",
+        )
     if not name or "/" in prefix or prefix in _BY_PREFIX:
         raise InvalidSpec(
             f"model: expected a torch.nn.Module, an exported program, {KINDS}, got {model!r}",
@@ -152,7 +165,8 @@ class Given(Source):
     def contents(self, loaded: Callable[[], nn.Module]) -> Mapping[str, object]:
         del loaded
         if self.options.weights:
-            return {"model": structure(self._made), "weights": Path(self.options.weights)}
+            files = weight_files(Path(self.options.weights))
+            return {"model": structure(self._made), "weights": files}
         program = isinstance(self.model, (ExportedProgram, torch.jit.ScriptModule))
         # A wrapper of `torch.compile` or `DataParallel` does not make another model.
         return {"model": self.model if program else self._made}

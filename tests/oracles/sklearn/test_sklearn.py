@@ -29,6 +29,7 @@ from blackbox_am.core.capability import Capability
 from blackbox_am.core.types import LayerInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound, OracleFailed
+from blackbox_am.oracles.function import Function
 from blackbox_am.oracles.sklearn import Sklearn
 from blackbox_am.service.config import load_config
 from blackbox_am.testing.oracles import OracleContract
@@ -244,3 +245,32 @@ def test_an_estimator_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_parameters(parameters: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidSpec, match=message):
         plugins.oracles.build("sklearn", {"estimator": "x.skops", **parameters})
+
+
+@pytest.mark.parametrize(
+    ("library", "way"), [("xgboost", "XGBClassifier"), ("lightgbm", "LGBMClassifier")]
+)
+def test_a_native_booster_is_refused_with_the_way(library: str, way: str, tmp_path: Path) -> None:
+    trees = pytest.importorskip(library)
+    rows = np.arange(40.0).reshape(20, 2)
+    answers = (rows[:, 0] > 20).astype(int)
+    if library == "xgboost":
+        booster = trees.train({"objective": "binary:logistic"}, trees.DMatrix(rows, answers), 2)
+        booster.save_model(tmp_path / "b.json")
+        model = trees.XGBClassifier()
+        model.load_model(tmp_path / "b.json")
+        function = booster.inplace_predict
+    else:
+        settings = {"objective": "binary", "verbose": -1, "min_data_in_leaf": 2}
+        booster = trees.train(settings, trees.Dataset(rows, answers), 2)
+        model = trees.LGBMClassifier(n_estimators=2, min_child_samples=2, verbose=-1)
+        model.fit(rows, answers)
+        function = booster.predict
+    with pytest.raises(InvalidSpec, match=f"a native Booster .*{way}.*Function\\(booster"):
+        Sklearn(booster).describe()
+    # Both ways that the message names.
+    assert Sklearn(model).describe().stimulus_shape == (2,)
+    stimuli = torch.tensor([[0.0, 0.0], [30.0, 31.0]]) / 40
+    scaled = Function(lambda x: function(np.asarray(x, float) * 40), (2,))
+    found = scaled.observe(stimuli, [Unit("scores", 0)])[:, 0].numpy()
+    np.testing.assert_allclose(found, function(stimuli.numpy() * 40.0), rtol=1e-6)

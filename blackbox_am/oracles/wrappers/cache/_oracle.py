@@ -43,6 +43,11 @@ class Cache(Wrapper):
     in a batch, or that two studies need at the same time, is measured once: the second waits for
     the first. Where rows cost something, this holds between processes too.
 
+    A model in memory may change while a cache uses it. A cache notices what PyTorch counts as a
+    change of a tensor: steps of training, `load_state_dict`, other operations in place. It does not
+    notice changes through `tensor.data`, of plain attributes, or of code; make a new cache around
+    the model after such a change, which then computes its fingerprint again.
+
     Answers keep the precision of the oracle, float32 or float64. Failed rows (nan) are not kept;
     infinite answers are. Gradients are not kept: only forward passes are answered. Where rows
     cost nothing, the missing rows of a batch are padded to the batch's size.
