@@ -93,6 +93,8 @@ class Config:
         audit_log: file to which changes and refused calls are written; None for none.
         quotas: what principals may use, by name; `default` for all others.
         oracle_seconds: time limit of one call of an oracle without a `timeout` wrapper.
+        memory_bytes: memory for the calls and studies of the server together; 0 for half of the
+            memory of the machine or container.
     """
 
     address: str = DEFAULT_ADDRESS
@@ -107,6 +109,7 @@ class Config:
     audit_log: Path | None = None
     quotas: Mapping[str, Quota] = field(default_factory=dict)
     oracle_seconds: float = DEFAULT_ORACLE_SECONDS
+    memory_bytes: int = 0
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -129,6 +132,7 @@ class _ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     insecure: bool = False
     audit_log: str = ""
     oracle_seconds: Annotated[float, msgspec.Meta(gt=0)] = DEFAULT_ORACLE_SECONDS
+    memory_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 def load_config(path: Path) -> Config:
@@ -184,6 +188,7 @@ def _from_tables(tables: dict[str, Any]) -> Config:
         Path(server.audit_log) if server.audit_log else None,
         quotas,
         server.oracle_seconds,
+        server.memory_bytes,
     )
 
 
