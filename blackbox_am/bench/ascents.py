@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from blackbox_am import plugins
-from blackbox_am.bench import lucid
+from blackbox_am.bench import lucid, rival_ascents
 from blackbox_am.bench.measurement import Measurement, compare, in_turn
 from blackbox_am.bench.problems import Problem, parsed_label, problem
 from blackbox_am.bench.progress import say
@@ -140,25 +140,61 @@ def rows_of(name: str, parameters: dict[str, Any], equivalents: int) -> int:
 def against_lucid(request: Request) -> list[Measurement]:
     """Activations of `adam` in `fourier` over those of Lucid's loop."""
     used = "lucent's parametrisation" if lucid.installed() else "formulas of bench/lucid.py"
-    say(f"lucid: {used}; the loop of lucent needs torchvision")
+    say(f"lucid: {used}")
     lines = []
-    for oracle in dict.fromkeys(name.partition("+")[0] for name in request.problems):
-        case = problem(f"{oracle}+fourier_32", request.units, request.assets, request.first)
-        zero, one = (numbers.repeat_interleave(request.seeds) for numbers in case.zero_and_one)
+    for oracle, case in _of_oracles(request):
         theirs = lucid.climb(case.oracle, case.units, request.seeds)
-        base = (theirs - zero.numpy()) / one.numpy()
-        whole = with_all_frequencies(case)
-        for label in ("adam,population=1", "adam,population=1,schedule=cosine"):
-            found = activations(whole, label, request.seeds, 2 * lucid.STEPS)
-            lines.append(
-                compare(
-                    f"{oracle}, {label} over Lucid",
-                    found.tolist(),
-                    base.tolist(),
-                    "nat. max",
-                    at_least=1.0,
-                )
+        lines += _over(request, oracle, case, {"Lucid": theirs}, lucid.STEPS)
+    return lines
+
+
+def against_rivals(request: Request) -> list[Measurement]:
+    """Activations of `adam` in `fourier` over those of the programs that are installed."""
+    usable = {}
+    for name, (_, ascent) in rival_ascents.PROGRAMS.items():
+        reason = rival_ascents.missing(name)
+        if reason:
+            say(f"rivals: {name} skipped: {reason}")
+        else:
+            usable[name] = ascent
+    lines = []
+    for oracle, case in _of_oracles(request) if usable else []:
+        theirs = {
+            name: rival_ascents.climb(case.oracle, case.units, request.seeds, ascent)
+            for name, ascent in usable.items()
+        }
+        lines += _over(request, oracle, case, theirs, rival_ascents.STEPS)
+    return lines
+
+
+def _of_oracles(request: Request) -> list[tuple[str, Problem]]:
+    """Each oracle of the problems, with its units behind Fourier images."""
+    names = dict.fromkeys(name.partition("+")[0] for name in request.problems)
+    return [
+        (name, problem(f"{name}+fourier_32", request.units, request.assets, request.first))
+        for name in names
+    ]
+
+
+def _over(
+    request: Request, oracle: str, case: Problem, theirs: dict[str, Floats], steps: int
+) -> list[Measurement]:
+    """Activations of `adam` with all frequencies over those of others after as many steps."""
+    zero, one = (numbers.repeat_interleave(request.seeds) for numbers in case.zero_and_one)
+    whole = with_all_frequencies(case)
+    lines = []
+    for label in ("adam,population=1", "adam,population=1,schedule=cosine"):
+        found = activations(whole, label, request.seeds, 2 * steps)
+        lines += [
+            compare(
+                f"{oracle}, {label} over {name}",
+                found.tolist(),
+                ((scores - zero.numpy()) / one.numpy()).tolist(),
+                "nat. max",
+                at_least=1.0,
             )
+            for name, scores in theirs.items()
+        ]
     return lines
 
 

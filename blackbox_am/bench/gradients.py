@@ -11,14 +11,14 @@ from blackbox_am.bench.measurement import Measurement
 from blackbox_am.bench.options import Assets, JsonFile, Problems, Seeds, Units
 from blackbox_am.errors import InvalidInput
 
-PARTS = ("batch", "optimizers", "lucid")
+PARTS = ("batch", "optimizers", "lucid", "rivals")
 OPTIMIZERS = ("nadam", "sgd", "dgn_am", "langevin", "estimated_gradient", "sep_cma", "snes")
 
 
 def gradients(
     part: Annotated[
         list[str] | None,
-        typer.Option("--part", help="batch, optimizers or lucid; default all. Repeatable."),
+        typer.Option("--part", help="batch, optimizers, lucid or rivals; default all. Repeatable."),
     ] = None,
     problem: Problems = None,
     optimizer: Annotated[
@@ -49,6 +49,8 @@ def gradients(
 
     lucid: adam in the generator `fourier`, with all frequencies, over a plain loop with the
     defaults of Lucid for as many steps.
+
+    rivals: the same over the ascents of lucent and of Horama, where these are installed.
     """
     from blackbox_am.bench import ascents
 
@@ -70,6 +72,7 @@ def gradients(
         "batch": ascents.batch,
         "optimizers": ascents.optimizers,
         "lucid": ascents.against_lucid,
+        "rivals": ascents.against_rivals,
     }
     lines: list[Measurement] = [line for name in chosen for line in ways[name](request)]
     title = (

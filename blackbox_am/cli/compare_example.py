@@ -14,10 +14,11 @@ oracle = "cifar_cnn"                  # `blackbox-am catalog oracles` lists the 
 generator = "cifar_vae"               # `blackbox-am catalog generators`
 
 # The units: five of each of four layers, evenly spaced. Or name them:
-# units = ["head:3", "layer3:77"]
+# units = ["head:3", "layer3:77", "head:3 - 0.5*head:5"]
 layers = ["layer1", "layer2", "layer3", "head"]
 units_per_layer = 5
 # tuning_units = ["head:9"]           # parameters were tuned on these; none of them is searched
+# penalties = { "stimulus.tv" = 20 }  # measures that are subtracted from every score
 
 # The budget of each method, unit and seed. A forward pass costs 1, a forward and a backward pass
 # cost 2: a gradient method measures half as many rows.

@@ -21,7 +21,7 @@ def serve(
         typer.Option("--address", "-a", help="host:port to listen on; port 0 selects a free port."),
     ] = None,
     store: Annotated[
-        str | None, typer.Option("--store", help="File or SQLAlchemy URL of the journal.")
+        str | None, typer.Option("--store", help="SQLite file or PostgreSQL URL of the journal.")
     ] = None,
     workers: Annotated[
         int | None,

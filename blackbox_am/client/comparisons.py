@@ -30,6 +30,7 @@ from blackbox_am.comparisons.run import Compared, collected, plan_of, run
 from blackbox_am.comparisons.running import Found, Natural
 from blackbox_am.core.spec import BaselineSpec
 from blackbox_am.core.types import OracleInfo, StudyProgress, StudyState
+from blackbox_am.core.units import Unit
 from blackbox_am.errors import (
     InvalidInput,
     InvalidSpec,
@@ -183,8 +184,18 @@ class RemoteRunner:
         if images.dtype == np.uint8:
             images = images.astype(np.float32) / np.float32(255)
         images = images.astype(np.float32, copy=False)
-        scores = self.client.observe(self.spec.oracle, images, plan.units)
-        return Natural(scores.T.astype(np.float64), images)
+        return Natural(self._scores(plan, images), images)
+
+    def _scores(self, plan: Plan, images: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(K, N) the scores of natural images, whose measures are computed in this process."""
+        from blackbox_am.comparisons.targets import objectives_of
+        from blackbox_am.evaluation.scoring import scores_of
+
+        def observe(units: Sequence[Unit]) -> NDArray[np.float64]:
+            found = self.client.observe(self.spec.oracle, images, [str(unit) for unit in units])
+            return found.astype(np.float64)
+
+        return scores_of(objectives_of(plan.units, plan.spec.penalties), images, observe)
 
     @cached_property
     def _fingerprints(self) -> tuple[str, str]:

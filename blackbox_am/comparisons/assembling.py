@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from blackbox_am.comparisons.choosing import layer_of
 from blackbox_am.comparisons.histories import curve, stands_still
 from blackbox_am.comparisons.planning import Member, Plan
 from blackbox_am.comparisons.protocol import protocol_of
@@ -18,6 +17,7 @@ from blackbox_am.comparisons.results import (
     Run,
 )
 from blackbox_am.comparisons.running import Found, Natural, message_of
+from blackbox_am.comparisons.targets import layer_of
 from blackbox_am.core.types import Best
 from blackbox_am.version import __version__
 
@@ -68,6 +68,7 @@ def assembled(ran: Ran) -> ComparisonResult:
         baseline=_baseline(plan),
         budget=float(spec.budget),
         seeds=spec.all_seeds,
+        penalties=spec.penalties,
         methods=plan.methods,
         units=tuple(_unit(ran, place) for place in range(len(plan.units))),
         runs=runs,

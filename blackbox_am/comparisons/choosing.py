@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from blackbox_am.comparisons.problem import ComparisonSpec, check_different, check_tuning
+from blackbox_am.comparisons.problem import ComparisonSpec, check_tuning
+from blackbox_am.comparisons.targets import check_different_targets, spelled
 from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, UnknownUnit, did_you_mean
@@ -14,7 +15,7 @@ DEFAULT_LAYERS = 4
 
 
 def units_of(spec: ComparisonSpec, info: OracleInfo) -> tuple[str, ...]:
-    """The units of a comparison, in their shortest spelling.
+    """The units of a comparison, in their shortest spelling, and its expressions as they are.
 
     The choice depends on the specification and the shapes of the layers alone: of a layer with U
     units, n units are those at (i + 1/2) U / n, i = 0 ... n - 1. Without layers, four layers are
@@ -32,18 +33,13 @@ def units_of(spec: ComparisonSpec, info: OracleInfo) -> tuple[str, ...]:
     units = spec.units or tuple(
         str(unit) for layer in _layers(spec, info) for unit in _spread(layer, spec, info)
     )
-    found = tuple(str(Unit.parse(unit)) for unit in units)
+    found = tuple(spelled(unit) for unit in units)
     try:
-        check_different("units", found)
+        check_different_targets(found)
         check_tuning(found, spec.tuning_units)
     except ValueError as error:
         raise InvalidSpec(str(error), field=str(error).partition(":")[0]) from error
     return found
-
-
-def layer_of(unit: str) -> str:
-    """The layer in a unit's address."""
-    return Unit.parse(unit).layer
 
 
 def _layers(spec: ComparisonSpec, info: OracleInfo) -> tuple[str, ...]:

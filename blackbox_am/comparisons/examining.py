@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from blackbox_am.comparisons.answering import all_answers, features
 from blackbox_am.comparisons.likeness import distances_of_methods, diversities
 from blackbox_am.comparisons.results import ComparedUnit, ComparisonResult, FloatArray, Run
+from blackbox_am.comparisons.targets import objectives_of
 from blackbox_am.comparisons.twins import Twin, find_twins, transfer
 from blackbox_am.comparisons.typicality import typicality
 from blackbox_am.core.generator import Generator, check_fit
@@ -24,7 +25,7 @@ from blackbox_am.core.oracle import Oracle
 from blackbox_am.errors import ShapeMismatch
 from blackbox_am.evaluation.plausibility import strangeness
 from blackbox_am.evaluation.robustness import robust_scores
-from blackbox_am.objectives.mean import Mean
+from blackbox_am.evaluation.scoring import reads_stimuli_alone
 
 TRANSFORMED = (2, 3)
 """Numbers of axes of stimuli that can be transformed: series and pictures."""
@@ -47,7 +48,8 @@ def examine(
     ====================  ======================================================================
     number                needs
     ====================  ======================================================================
-    `robust`              stimuli that are pictures or series
+    `robust`              stimuli that are pictures or series, and targets that read no latent and
+                          compare with no input
     `typicality`          a generator with a normal prior
     `plausibility`        `independent` and two natural images
     `diversity`           `independent`
@@ -86,13 +88,17 @@ def examine(
 
 def _with_robust(result: ComparisonResult, oracle: Oracle, seed: int) -> ComparisonResult:
     """`result` with the scores of its stimuli under the same fixed transformations."""
-    shown = [run for run in result.runs if _shows(run)]
+    shown = [
+        run
+        for run in result.runs
+        if _shows(run) and reads_stimuli_alone(*objectives_of([run.unit], result.penalties))
+    ]
     size = oracle.describe().batch_size
     found: list[FloatArray] = []
     for start in range(0, len(shown), TOGETHER):
         part = shown[start : start + TOGETHER]
         rows = torch.from_numpy(np.stack(_stimuli(part))).float()
-        objectives = [Mean((run.unit,)) for run in part]
+        objectives = objectives_of([run.unit for run in part], result.penalties)
         found += list(robust_scores(oracle, rows, objectives, seed=seed, batch_size=size))
     return _with(result, "robust", found, shown)
 

@@ -55,6 +55,7 @@ def compare(
     baseline: str | Path | NDArray[Any] | None = "shipped",
     baseline_rows: int = 200,
     recheck_fraction: float | None = None,
+    penalties: Mapping[str, float] | None = None,
     transforms: TransformsSpec | Sequence[str | TransformSpec | Transform] | None = None,
     copies: int | None = None,
     reference_seeds: int = 1,
@@ -77,7 +78,8 @@ def compare(
         oracle: the model, or its name in the catalogue; also a torch module, a fitted estimator or
             a function of stimuli, as for `maximise`.
         generator: the generator of stimuli, or its name.
-        units: the units that are searched. Without them, they are chosen from `layers`.
+        units: the units that are searched, or expressions such as `head:3 - 0.5*head:5`. Without
+            them, they are chosen from `layers`.
         layers, units_per_layer: layers, and the number of units of each; see `ComparisonSpec`.
         methods: names of optimizers, or `MethodSpec` or its fields as a mapping; without any
             `adam`, `sep_cma` and `auto`.
@@ -92,7 +94,7 @@ def compare(
         baseline: natural images, as for `maximise`: the name of a set, a folder or an array; None
             for none.
         baseline_rows: largest number of images of a set.
-        recheck_fraction, transforms, copies: as of `maximise`, the same for all methods.
+        recheck_fraction, penalties, transforms, copies: as of `maximise`, the same for all methods.
         reference_seeds: number of seeds of the references, such as the random search.
         second: another model, to which what was found is shown (transfer).
         independent: a model whose features say how natural a stimulus is (plausibility).
@@ -127,6 +129,7 @@ def compare(
         "baseline": "" if natural is None else natural.images or "",
         "baseline_rows": baseline_rows,
         "recheck_fraction": recheck_fraction,
+        "penalties": dict(penalties or {}),
         "transforms": transforms_plain(transforms, copies),
         "reference_seeds": reference_seeds,
         "second": _named(second),
@@ -170,7 +173,7 @@ def compare_as(
         measure: whether the studies are run; else the result is what is stored in `out`.
         on_progress, on_message: as of `compare`.
     """
-    store = ":memory:"
+    models, store = models.halved(), ":memory:"
     if out is not None:
         store = os.fspath(_folder(out) / JOURNAL)
     with closing(SQLStore(store)) as opened:

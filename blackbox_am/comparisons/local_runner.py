@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from blackbox_am.core.spec import BaselineSpec, OptimizerSpec, StudySpec
 from blackbox_am.core.types import OracleInfo, StudyProgress
 from blackbox_am.errors import InvalidInput, ModelChanged, NotFound, Unsupported
 from blackbox_am.groups.spec import member_id
+from blackbox_am.oracles.wrappers.delivery.halving import Halving
 from blackbox_am.plugins import build_optimizer
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import local, reports
@@ -73,6 +74,15 @@ class Models:
         for name, network in (("second", self.second), ("independent", self.independent)):
             if network is not None:
                 check_fit(self.generator, network.describe(), "the generator", f"the {name} model")
+
+    def halved(self) -> Models:
+        """The same models, whose batches are halved where they do not fit into memory."""
+        return replace(
+            self,
+            oracle=Halving(self.oracle),
+            second=None if self.second is None else Halving(self.second),
+            independent=None if self.independent is None else Halving(self.independent),
+        )
 
     def stimuli(self, spec: ComparisonSpec) -> NDArray[np.float32] | None:
         """(N, *stimulus) the natural images of a comparison; None for none."""

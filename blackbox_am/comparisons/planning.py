@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.comparisons.problem import BACKWARD, FORWARD, ComparisonSpec, MethodSpec
 from blackbox_am.comparisons.results import Method
-from blackbox_am.core.expressions import objective
+from blackbox_am.comparisons.targets import specs_of
 from blackbox_am.core.spec import (
     ArrayData,
     BaselineSpec,
@@ -197,7 +197,7 @@ def check_generation(
 def study_spec(spec: ComparisonSpec, units: Sequence[str], method: Method, seed: int) -> StudySpec:
     """The study of one method and seed."""
     return StudySpec(
-        targets=tuple(objective(unit) for unit in units),
+        targets=specs_of(units, spec.penalties),
         budget=Budget(method.queries_per_target, recheck_fraction=spec.recheck_fraction),
         generator=GeneratorSpec(spec.generator),
         oracle=spec.oracle,
@@ -212,7 +212,7 @@ def start_spec(
 ) -> StudySpec:
     """The study that measures natural images, and random latents for each unit."""
     return StudySpec(
-        targets=tuple(objective(unit) for unit in units),
+        targets=specs_of(units, spec.penalties),
         budget=Budget(START_ROWS, recheck_fraction=0.0),  # see `repeated`
         generator=GeneratorSpec(spec.generator),
         oracle=spec.oracle,

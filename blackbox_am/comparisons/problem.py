@@ -7,7 +7,11 @@ from typing import Annotated, Any
 
 import msgspec
 
-from blackbox_am.core.quantities import parse_quantity
+from blackbox_am.comparisons.targets import (
+    check_different_targets,
+    check_penalties,
+    quantities_of,
+)
 from blackbox_am.core.spec import MAX_BASELINE_ROWS, MAX_QUERIES, from_plain
 from blackbox_am.core.transform_spec import TransformsSpec
 from blackbox_am.core.units import Unit
@@ -66,7 +70,8 @@ class ComparisonSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
         generator: name of the generator in the catalogue.
         version: of this specification, 1.
         name: of the comparison.
-        units: the units that are searched, K of them. Without units they are chosen from `layers`.
+        units: what is searched, K targets: units, or expressions of them such as
+            `head:3 - 0.5*head:5`. Without units they are chosen from `layers`.
         layers: layers whose units are searched, such as `layer3` or `layer3@center`; without units
             and layers, four layers that are spread over the depth of the model.
         units_per_layer: number of units of each layer, evenly spaced.
@@ -83,6 +88,8 @@ class ComparisonSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
         baseline_rows: largest number of natural images, evenly spaced in the set.
         recheck_fraction: fraction of each search's budget that measures its best candidates again;
             None is 0.1 for a noisy model, else 0.
+        penalties: measures of the stimulus that are subtracted from every target, and their
+            weights: {"stimulus.tv": 20}.
         transforms: random transformations under which the model sees stimuli, the same for all
             methods; none if None.
         reference_seeds: number of seeds of the references, the first ones of `seeds`.
@@ -106,6 +113,7 @@ class ComparisonSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     baseline: str = "shipped"
     baseline_rows: Annotated[int, msgspec.Meta(ge=1, le=MAX_BASELINE_ROWS)] = 200
     recheck_fraction: Annotated[float, msgspec.Meta(ge=0, lt=1)] | None = None
+    penalties: dict[str, float] = msgspec.field(default_factory=dict)
     transforms: TransformsSpec | None = None
     reference_seeds: Annotated[int, msgspec.Meta(ge=1)] = 1
     second: str = ""
@@ -116,7 +124,8 @@ class ComparisonSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
             raise ValueError("units: name units, or layers to choose them from, one of the two")
         _check_methods(self)
         _check_seeds(self.seeds)
-        check_different("units", self.units)
+        check_different_targets(self.units)
+        check_penalties(self.penalties)
         check_tuning(self.units, self.tuning_units)
 
     @property
@@ -171,8 +180,8 @@ def check_tuning(units: tuple[str, ...], tuning: tuple[str, ...]) -> None:
     Raises:
         ValueError: if there is one; the message names all of them.
     """
-    tuned = {_channel(unit) for unit in tuning}
-    both = [unit for unit in units if _channel(unit) in tuned]
+    tuned = {channel for unit in tuning for channel in _channels(unit)}
+    both = [unit for unit in units if not tuned.isdisjoint(_channels(unit))]
     if both:
         raise ValueError(
             "tuning_units: a unit that was used for tuning says nothing about other units; "
@@ -181,13 +190,15 @@ def check_tuning(units: tuple[str, ...], tuning: tuple[str, ...]) -> None:
         )
 
 
-def _channel(address: str) -> object:
-    """A unit without its position and reduction: `layer3:5@center` is tuned with `layer3:5`."""
+def _channels(target: str) -> set[object]:
+    """The units of a target without positions and reductions: `layer3:5@center` is tuned with
+    `layer3:5`. Measures of the stimulus are tuned with nothing.
+    """
     try:
-        found = parse_quantity(address)
-        return (found.layer, found.index) if isinstance(found, Unit) else found
+        found = [one for one in quantities_of(target) if isinstance(one, Unit)]
     except BlackboxError as error:
-        raise ValueError(f"units: {error}") from error
+        raise ValueError(f"units: {error.message}") from error
+    return {(one.layer, one.index) for one in found}
 
 
 def _check_methods(spec: ComparisonSpec) -> None:

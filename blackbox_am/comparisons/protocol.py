@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from blackbox_am.comparisons.choosing import layer_of
 from blackbox_am.comparisons.planning import REPEATS, START_ROWS, Plan
 from blackbox_am.comparisons.problem import LEAST_LAYERS, LEAST_SEEDS, LEAST_UNITS
 from blackbox_am.comparisons.results import Method, ProtocolPart
+from blackbox_am.comparisons.targets import layer_of
 
 
 def protocol_of(plan: Plan, *, noisy: bool, images: int) -> tuple[ProtocolPart, ...]:
@@ -23,6 +23,7 @@ def protocol_of(plan: Plan, *, noisy: bool, images: int) -> tuple[ProtocolPart, 
             f"All methods search the latent space of {plan.spec.generator}, within the same "
             "bounds, and begin at samples of its prior.",
         ),
+        *_penalties(plan),
         _transforms(plan),
         _budgets(plan),
         _restarts(plan),
@@ -33,6 +34,20 @@ def protocol_of(plan: Plan, *, noisy: bool, images: int) -> tuple[ProtocolPart, 
         _natural(images, plan.spec.budget),
         _noise(plan, noisy),
     )
+
+
+def _penalties(plan: Plan) -> list[ProtocolPart]:
+    terms = [f"{weight:g}*{name}" for name, weight in plan.spec.penalties.items()]
+    if not terms:
+        return []
+    return [
+        ProtocolPart(
+            "same penalties",
+            True,
+            f"The score of every method, unit and natural image is the activation less "
+            f"{' and '.join(terms)}.",
+        )
+    ]
 
 
 def _transforms(plan: Plan) -> ProtocolPart:

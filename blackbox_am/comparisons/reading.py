@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from blackbox_am.catalogue import Catalogue, with_shipped
-from blackbox_am.comparisons.choosing import layer_of
 from blackbox_am.comparisons.problem import ComparisonSpec, spec_of
+from blackbox_am.comparisons.targets import layer_of
 from blackbox_am.core.spec import to_plain
 from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound
 

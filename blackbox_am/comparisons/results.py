@@ -165,6 +165,7 @@ class ComparisonResult:
             stimuli or more; others are missing.
         warnings: what a reader must know before the numbers are believed.
         complete: whether every run has ended.
+        penalties: measures that are subtracted from every score, and their weights.
     """
 
     name: str
@@ -181,6 +182,7 @@ class ComparisonResult:
     kid: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     complete: bool = True
+    penalties: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, method: str, unit: str) -> tuple[Run, ...]:
         """The runs of a method for a unit, in the order of the seeds."""

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from blackbox_am.core.batches import in_fixed_batches
 from blackbox_am.core.chain import Chain
 from blackbox_am.core.layout import layouts_of
-from blackbox_am.core.measure import Rendered
 from blackbox_am.core.metering import observed
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle, check_answer, check_units, failures_of
 from blackbox_am.core.transform import Drawn, Transform
-from blackbox_am.errors import InvalidSpec, ShapeMismatch
+from blackbox_am.errors import ShapeMismatch
 from blackbox_am.evaluation._table import Table
-from blackbox_am.plugins import measure
+from blackbox_am.evaluation.scoring import columns_of, measures_of
 from blackbox_am.transforms.jitter import Jitter
 from blackbox_am.transforms.rotate import Rotate
 from blackbox_am.transforms.scale import Scale
@@ -84,7 +83,7 @@ def robust_scores(
     check_units(oracle.describe(), table.units)
     changes = [chain.draw(shape, 0, copy) for copy in range(count)]
     with torch.no_grad():
-        measures = _measured(table, stimuli)
+        measures = measures_of(table, stimuli)
         units = _observed(oracle, table, stimuli, changes, batch_size)
     return _scored(table, units, measures)
 
@@ -122,32 +121,12 @@ def _asked(oracle: Oracle, table: Table, rows: torch.Tensor) -> torch.Tensor:
     return answer.to(torch.float64)
 
 
-def _measured(table: Table, stimuli: torch.Tensor) -> NDArray[np.float64]:
-    """(N, M) float64: all measures of the untransformed stimuli."""
-    values = [np.empty((len(stimuli), 0))]
-    for name in map(str, table.measures):
-        known = measure(name)
-        if known.compares or not name.startswith("stimulus."):
-            raise InvalidSpec(
-                f"{name}: a robust score can read units of the model and measures of the stimulus "
-                "alone; leave this quantity out of the objective",
-                field="targets.quantities",
-            )
-        known.check(tuple(stimuli.shape[1:]))
-        nothing = torch.zeros(len(stimuli), 0, device=stimuli.device)
-        measured = known.measure(name, Rendered(nothing, stimuli))
-        values.append(measured.double().cpu().numpy()[:, None])
-    return np.concatenate(values, axis=1)
-
-
 def _scored(
     table: Table, units: NDArray[np.float64], measures: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    place = {one: column for column, one in enumerate((*table.units, *table.measures))}
     count = units.shape[1]
     scores = np.empty(units.shape[:2])
     for row, objective in enumerate(table.objectives):
         everything = np.concatenate([units[row], np.tile(measures[row], (count, 1))], axis=1)
-        read = [place[one] for one in objective.reads()]
-        scores[row] = objective.score(everything[:, read])
+        scores[row] = objective.score(everything[:, columns_of(table, objective)])
     return scores

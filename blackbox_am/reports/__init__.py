@@ -4,7 +4,16 @@
 URIs. Templates escape every text, because names of files, classes and models come from others.
 """
 
-from blackbox_am.reports.embedding import data_uri, figure_png, figure_svg, png, shrunk
+from blackbox_am.reports.embedding import data_uri, figure_png, figure_svg, inline_svg, png, shrunk
 from blackbox_am.reports.page import render, render_script
 
-__all__ = ["data_uri", "figure_png", "figure_svg", "png", "render", "render_script", "shrunk"]
+__all__ = [
+    "data_uri",
+    "figure_png",
+    "figure_svg",
+    "inline_svg",
+    "png",
+    "render",
+    "render_script",
+    "shrunk",
+]

@@ -1,14 +1,16 @@
-"""Pictures and figures as bytes and as data URIs."""
+"""Pictures and figures as bytes, as data URIs and as elements of a page."""
 
 from __future__ import annotations
 
 import base64
 import io
+import re
 import warnings
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,6 +21,10 @@ _SVG: Any = {
     "svg.fonttype": "path",  # the reader's machine may lack the font
     "svg.hashsalt": "blackbox_am",  # the same figure has the same bytes
 }
+_LEFT_OUT = re.compile(r"<!--.*?-->|<metadata>.*?</metadata>|<style[^>]*>.*?</style>", re.DOTALL)
+"""Parts of an SVG file that a page does not need. The style would be that of the whole page."""
+_NAMED = re.compile(r'(\bid="|href="#|url\(#)')
+_JOINS = 'style="stroke-linejoin: round; stroke-linecap: butt"'
 
 
 def png(picture: Numbers) -> bytes:
@@ -60,6 +66,21 @@ def _saved(figure: Figure, **options: Any) -> bytes:
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(body, transparent=True, **options)
     return body.getvalue()
+
+
+def inline_svg(figure: Figure, name: str, text: str) -> Markup:
+    """A figure as an element `svg` of a page, which the page's style sheet reaches.
+
+    Args:
+        figure: the figure.
+        name: the beginning of the element's ids; no other figure of the page has the same.
+        text: what the figure shows, for readers who do not see it.
+    """
+    body = figure_svg(figure).decode("utf-8")
+    body = _NAMED.sub(lambda found: f"{found[1]}{name}-", _LEFT_OUT.sub("", body))
+    head, _, rest = body.partition("<svg")[2].partition(">")
+    label = Markup('class="figure" role="img" aria-label="{}"').format(text)
+    return Markup(f"<svg {label} {_JOINS}{head}>{rest}")  # noqa: S704  # drawn by matplotlib
 
 
 def data_uri(body: bytes) -> str:

@@ -119,7 +119,7 @@ class Server:
             asyncio.create_task(backend.in_thread(groups.grouping.finish_all, Pool.CONTROL)),
             asyncio.create_task(readiness.watch()),
         ]
-        log.info("serving on %s, store %s", self.address, self._config.store)
+        log.info("serving on %s, store %s", self.address, backend.store.url)
         return self.address
 
     async def stop(self) -> None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from blackbox_am.core.accounts import Order
-from blackbox_am.core.spec import Budget
+from blackbox_am.core.spec import ArrayData, Budget
 from blackbox_am.core.store import Entry, Store, StoredSnapshot
 from blackbox_am.core.types import Accounting, Best, StopReason, StudyState
 from blackbox_am.errors import StoreError
@@ -156,13 +156,21 @@ class JournalledStudy:
         with self._locked():
             self._append_if(decisions.paused(self.study))
 
-    def suspend(self, message: str, reason: StopReason = StopReason.ORACLE) -> None:
+    def suspend(
+        self,
+        message: str,
+        reason: StopReason = StopReason.ORACLE,
+        probe_answers: ArrayData | None = None,
+    ) -> None:
         """Pause because the oracle is unavailable or its quota is used up; `message` has the
-        reason.
+        reason, and `probe_answers` what a probe that is not complete has measured.
         """
         with self._locked():
             if self.study.state.active:
-                self._append([StateChanged(StudyState.PAUSED, reason, message)])
+                event = StateChanged(
+                    StudyState.PAUSED, reason, message, probe_answers=probe_answers
+                )
+                self._append([event])
 
     def note(self, message: str) -> None:
         """Set the message about what a study that is to run waits for; "" if it does not wait."""

@@ -20,11 +20,11 @@ class Crop(Affine):
     the size of the whole.
 
     The size of a crop is normal about `size`, and its middle is normal about the middle of the
-    stimulus; crops stay inside the stimulus. Source: T. Fel et al., "Unlocking Feature
-    Visualization for Deeper Networks with MAgnitude Constrained Optimization" (2023), whose code
-    draws crops of sizes N(size, 0.05) around N(0.5, 0.15), with sizes that shrink from 0.5 to 0.05
-    during the search: ``size=0.5, last=0.05, over=<generations>``. Here crops do not reach beyond
-    the edge.
+    stimulus. Crops stay inside the stimulus unless `beyond` is true. Source: T. Fel et al.,
+    "Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization"
+    (2023), whose code draws crops of sizes N(size, 0.05) around N(0.5, 0.15), with sizes that
+    shrink from 0.5 to 0.05 during the search, and that reach beyond the edge: ``size=0.5,
+    last=0.05, over=<generations>, beyond=true, fill=0``.
 
     Attributes:
         size: mean side of a crop, as a fraction of the side.
@@ -33,7 +33,9 @@ class Crop(Affine):
             for a constant mean. A schedule requires new draws in each generation.
         size_deviation: standard deviation of the size.
         middle_deviation: standard deviation of the middle, as a fraction of the side.
-        fill: value of points from outside, which occur only with other affine transformations.
+        fill: value of points from outside, which occur with `beyond` and with other affine
+            transformations.
+        beyond: whether a crop may reach beyond the edge of the stimulus.
 
     Raises:
         InvalidSpec: for a number out of range.
@@ -47,6 +49,7 @@ class Crop(Affine):
     size_deviation: float = 0.05
     middle_deviation: float = 0.15
     fill: float = 0.5
+    beyond: bool = False
 
     def __post_init__(self) -> None:
         for name in ("size", "last"):
@@ -71,9 +74,14 @@ class Crop(Affine):
         last = self.size if self.last is None else self.last
         mean = scheduled(self.size, last, self.over, draw.generation)
         size = min(max(mean + self.size_deviation * wobble, SMALLEST), 1.0)
-        x = _inside(self.middle_deviation * right, size, draw.width)
-        y = _inside(self.middle_deviation * down, size, draw.height)
+        x = self._middle(right, size, draw.width)
+        y = self._middle(down, size, draw.height)
         return affine(move=(-x / size, -y / size), factor=1 / size)
+
+    def _middle(self, drawn: float, size: float, side: int) -> float:
+        """The middle of a crop in pixels from the middle of the stimulus."""
+        middle = self.middle_deviation * drawn
+        return middle * side if self.beyond else _inside(middle, size, side)
 
 
 def _inside(middle: float, size: float, side: int) -> float:

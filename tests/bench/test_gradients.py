@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from blackbox_am.bench import ascents, gradients, lucid
+from blackbox_am.bench import ascents, gradients, lucid, rival_ascents
 from blackbox_am.bench.problems import problem
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidInput
@@ -40,6 +40,39 @@ def test_the_loop_of_lucid_climbs() -> None:
     found = lucid.climb(oracle, units, 2, steps=30)
     assert found.shape == (4,)
     assert (found > begun + 0.05).all()
+
+
+def test_a_program_climbs_the_score_of_the_unit() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.GELU())
+    oracle = TorchModule(net, stimulus_shape=(3, 16, 16), device="cpu")
+
+    def plain(climbed: rival_ascents.Climbed, steps: int) -> None:
+        image = torch.rand(1, *climbed.shape, requires_grad=True)
+        optimizer = torch.optim.Adam([image], lr=0.05)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            (-climbed(image).sum()).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+    units = (Unit.parse("0:1@center"), Unit.parse("2:7"))
+    begun = rival_ascents.climb(oracle, units, 2, plain, 1)
+    found = rival_ascents.climb(oracle, units, 2, plain, 20)
+    assert found.shape == (4,)
+    assert (found > begun + 0.05).all()
+
+
+@pytest.mark.parametrize("name", rival_ascents.PROGRAMS)
+def test_installed_programs_climb(name: str) -> None:
+    reason = rival_ascents.missing(name)
+    if reason:
+        pytest.skip(reason)
+    case = problem("vit+fourier_32", 1, None)
+    ascent = rival_ascents.PROGRAMS[name][1]
+    begun, found = (
+        rival_ascents.climb(case.oracle, case.units, 1, ascent, steps) for steps in (1, 20)
+    )
+    assert found > begun
 
 
 def test_all_frequencies_are_as_many_as_pixels() -> None:

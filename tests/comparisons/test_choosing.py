@@ -2,8 +2,9 @@
 
 import pytest
 
-from blackbox_am.comparisons.choosing import layer_of, units_of
+from blackbox_am.comparisons.choosing import units_of
 from blackbox_am.comparisons.problem import spec_of
+from blackbox_am.comparisons.targets import layer_of
 from blackbox_am.core.capability import Capability
 from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.errors import InvalidSpec, UnknownUnit

@@ -27,6 +27,7 @@ from blackbox_am.errors import (
     NotFound,
     OracleFailed,
     OracleUnavailable,
+    OutOfMemory,
     ShapeMismatch,
     UnknownUnit,
 )
@@ -155,6 +156,55 @@ def test_a_method_without_gradients_is_shown_as_unavailable():
     assert any(warning.startswith("adam is unavailable") for warning in result.warnings)
     with pytest.raises(InvalidSpec, match="none of them can run"):
         compared(toy(gradients=False), methods=["adam"])
+
+
+@dataclass(frozen=True)
+class Opaque(Pixels):
+    """Pixels, as a renderer would make them that has no gradients."""
+
+    kind: ClassVar[str] = "opaque"
+
+    @property
+    def differentiable(self):
+        return False
+
+    def render(self, latents):
+        return super().render(latents).detach()
+
+
+def test_a_generator_without_gradients_leaves_the_rest_to_run():
+    given = {**SMALL, "seeds": 1}
+    result = compare(oracle=toy(), generator=Opaque(SHAPE), methods=["adam", "sep_cma"], **given)
+    methods = {method.name: method for method in result.methods}
+    assert "opaque" in methods["adam"].unavailable
+    assert {run.method for run in result.runs} == {"sep_cma", "random"}
+    assert result.complete
+
+
+@dataclass(frozen=True)
+class Cramped(Wrapper):
+    """Has memory for a few rows."""
+
+    kind: ClassVar[str] = "cramped"
+    room: int = 5
+    tried: list[int] = field(default_factory=list)
+
+    def observe(self, stimuli, units):
+        self.tried.append(len(stimuli))
+        if len(stimuli) > self.room:
+            raise OutOfMemory(f"{len(stimuli)} rows do not fit")
+        return self.inner.observe(stimuli, units)
+
+
+def test_batches_that_do_not_fit_into_memory_are_halved_and_the_comparison_goes_on():
+    oracle = Cramped(toy())
+    result = compared(oracle, seeds=1)
+    assert result.complete
+    assert not any(run.message for run in result.runs)
+    whole = compared(toy(), seeds=1)
+    assert [run.score for run in result.runs] == pytest.approx([run.score for run in whole.runs])
+    assert max(oracle.tried) > oracle.room
+    assert result.runs[0].robust.shape == (64,)
 
 
 class Unsteady(nn.Module):

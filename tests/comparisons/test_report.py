@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from blackbox_am.comparisons.metrics import metrics
@@ -36,10 +37,13 @@ def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
             f"blackbox_am.comparisons.report.figures.{name}", lambda *given, **options: Figure()
         )
-    for name in ("page", "pictures"):
-        monkeypatch.setattr(
-            f"blackbox_am.comparisons.report.{name}.figure_svg", lambda figure: b"<svg/>"
-        )
+    monkeypatch.setattr(
+        "blackbox_am.comparisons.report.pictures.figure_svg", lambda figure: b"<svg/>"
+    )
+    monkeypatch.setattr(
+        "blackbox_am.comparisons.report.page.inline_svg",
+        lambda figure, name, text: Markup("<svg/>"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +63,14 @@ def test_the_page_needs_no_other_file(written: Path) -> None:
     assert page.tags.count("script") == 1
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     sources = [value for name, value in page.attributes if name in ("src", "href")]
-    assert len(sources) == 3 + 5 * 5  # figures, and pictures of 5 units: natural and 4 methods
+    assert len(sources) == 5 * 5  # pictures of 5 units: natural and 4 methods
     assert all(value and value.startswith("data:image/") for value in sources)
-    assert "url(" not in page.body
+    assert page.tags.count("svg") == 3
+    names = [value for name, value in page.attributes if name == "id"]
+    assert len(set(names)) == len(names) > 100
+    inner = re.findall(r'(?:url\(#|xlink:href="#)([^")]+)', page.body)
+    assert set(inner) <= set(names)
+    assert page.body.count("url(") == page.body.count("url(#") > 0
     assert re.search(r"default-src 'none'; script-src 'sha256-[\w+/=]{44}';", unescape(page.body))
 
 

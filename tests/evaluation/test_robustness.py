@@ -82,7 +82,9 @@ def test_what_cannot_be_scored_is_said() -> None:
     images = stimuli(1)
     with pytest.raises(ShapeMismatch, match="one for each of the 1 stimuli, got 3"):
         robust_scores(Simulated(), images, OBJECTIVES)
-    with pytest.raises(InvalidSpec, match=r"latent.norm: a robust score can read units"):
+    with pytest.raises(
+        InvalidSpec, match=r"latent.norm: the score of a given stimulus can read units"
+    ):
         robust_scores(Simulated(), images, [Mean(("latent.norm",))])
     with pytest.raises(UnknownUnit):
         robust_scores(Simulated(), images, [Mean(("nothing:1",))])

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from blackbox_am.reports import data_uri, figure_png, figure_svg, png, shrunk
+from blackbox_am.reports import data_uri, figure_png, figure_svg, inline_svg, png, shrunk
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3)).astype(np.float32) / 255
 
@@ -55,6 +55,21 @@ def test_a_letter_that_the_font_lacks_is_no_warning() -> None:
     figure = Figure(figsize=(2, 1))
     figure.text(0.5, 0.5, "猫")
     assert figure_svg(figure).startswith(b"<?xml")
+
+
+def test_a_figure_in_a_page_has_names_of_its_own() -> None:
+    figure = Figure(figsize=(2, 1))
+    figure.subplots().plot([1, 2])
+    figure.text(0.1, 0.5, "--><script>")
+    body = str(inline_svg(figure, "first", '"both" & <all>'))
+    root = ET.fromstring(body)
+    assert root.attrib["aria-label"] == '"both" & <all>'
+    names = [one.attrib["id"] for one in root.iter() if "id" in one.attrib]
+    assert names
+    assert all(name.startswith("first-") for name in names)
+    assert not {"style", "metadata", "script"} & {one.tag.rpartition("}")[2] for one in root.iter()}
+    assert "<!--" not in body
+    assert "script" not in body
 
 
 def test_a_data_uri_contains_the_file() -> None:

@@ -118,6 +118,18 @@ def test_a_crop_is_a_part_of_the_image_made_larger() -> None:
         assert inside.min() > 0.999999
 
 
+def test_a_crop_may_reach_beyond_the_edge() -> None:
+    white = torch.ones(1, 1, 64, 64, dtype=torch.float64)
+    least = []
+    for seed in range(20):
+        far = Crop(0.3, middle_deviation=0.5, fill=0.25, beyond=True)
+        least.append(float(far.draw(draw(64, 64, seed))(white).min()))
+    assert sum(value < 0.5 for value in least) >= 10
+    centred = Crop(0.5, middle_deviation=0.0, beyond=True)
+    inside = Crop(0.5, middle_deviation=0.0)
+    assert torch.equal(centred.matrix(draw(64, 64)), inside.matrix(draw(64, 64)))
+
+
 def test_schedules_go_to_their_end_and_stay() -> None:
     crop = Crop(0.5, 0.05, 9, size_deviation=0.0, middle_deviation=0.0)
     sizes = [1 / float(crop.matrix(draw(8, 8, generation=g))[0, 0]) for g in (-1, 0, 3, 6, 9, 100)]

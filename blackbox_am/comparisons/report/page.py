@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from blackbox_am.comparisons.metrics import metrics
@@ -16,7 +17,7 @@ from blackbox_am.comparisons.report.wording import counted
 from blackbox_am.comparisons.results import ComparisonResult
 from blackbox_am.comparisons.scales import Scale, scale_of
 from blackbox_am.comparisons.statistics import Paired, paired
-from blackbox_am.reports import data_uri, figure_svg, render, render_script
+from blackbox_am.reports import inline_svg, render, render_script
 
 TEMPLATE = "gradient_comparison.html"
 
@@ -26,11 +27,11 @@ class Drawn:
     """A figure.
 
     Attributes:
-        uri: the figure as data URI.
+        svg: the figure as an element of the page.
         text: what it shows.
     """
 
-    uri: str
+    svg: Markup
     text: str
 
 
@@ -150,6 +151,7 @@ def _figures(
 ) -> list[Drawn]:
     drawn = [
         (
+            "overview",
             figures.overview(result, scale),
             (
                 f"Best score so far, {scale.name}: median over units of the medians over seeds, "
@@ -157,6 +159,7 @@ def _figures(
             ),
         ),
         (
+            "ratios",
             figures.ratio_strip(result, found, against),
             (
                 f"Each point is a unit: score in percent of {result.baseline}, medians over seeds. "
@@ -164,7 +167,7 @@ def _figures(
             ),
         ),
     ]
-    return [_drawn(figure, text) for figure, text in drawn if figure is not None]
+    return [_drawn(name, figure, text) for name, figure, text in drawn if figure is not None]
 
 
 def _panels(result: ComparisonResult, scale: Scale) -> Drawn | None:
@@ -176,8 +179,8 @@ def _panels(result: ComparisonResult, scale: Scale) -> Drawn | None:
         if len(result.units) <= figures.MOST_PANELS
         else "each layer, with quartiles over its units"
     )
-    return _drawn(figure, f"Best score so far, {scale.name}: {what}.")
+    return _drawn("panels", figure, f"Best score so far, {scale.name}: {what}.")
 
 
-def _drawn(figure: Figure, text: str) -> Drawn:
-    return Drawn(data_uri(figure_svg(figure)), text)
+def _drawn(name: str, figure: Figure, text: str) -> Drawn:
+    return Drawn(inline_svg(figure, name, text), text)

@@ -25,7 +25,9 @@ class Halving(Wrapper):
 
     All later batches are split into pieces of at most that size. For an oracle whose rows cost
     nothing, all pieces are padded to one shape. Even so, the last bits of an activation may
-    depend on that shape, and so on whether a batch was halved.
+    depend on that shape, and so on whether a batch was halved. A batch whose gradient is wanted is
+    passed on whole: the pieces would stay in memory until the backward pass, and a study halves the
+    whole pass.
 
     Attributes:
         smallest: a batch of this many rows, or fewer, that does not fit is an error.
@@ -41,6 +43,8 @@ class Halving(Wrapper):
         _ = self._size  # made before threads can race for it
 
     def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        if stimuli.requires_grad and torch.is_grad_enabled():
+            return self.ask(stimuli, units)
         pieces: list[torch.Tensor] = []
         start = 0
         while start < len(stimuli) or not pieces:
