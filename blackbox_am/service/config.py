@@ -68,6 +68,7 @@ from blackbox_am.service.auth.transport import ServerTls
 DEFAULT_ADDRESS = "localhost:50051"
 DEFAULT_STORE = "blackbox_am.sqlite3"
 DEFAULT_WORKERS = 2
+LARGEST_PORT = 65535
 DEFAULT_MESSAGE_BYTES = 4 * 2**20
 DEFAULT_ORACLE_SECONDS = 600.0
 DEFAULT_RETRY_DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -114,6 +115,12 @@ class Config:
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise InvalidSpec(f"workers must be 1 or more, got {self.workers}", field="workers")
+        port = self.address.rpartition(":")[2]
+        if port.isdecimal() and int(port) > LARGEST_PORT:
+            raise InvalidSpec(
+                f"address: a port is a number from 0 to {LARGEST_PORT}, got {self.address!r}",
+                field="address",
+            )
 
 
 class _ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
