@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+import grpc
 from numpy.typing import ArrayLike
 
 from blackbox_am.client import measuring, watching
@@ -195,7 +196,19 @@ class Study(StudyResults):
         )
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            answer = self._connection.persist(self._stub.Ask, request, reconnect_seconds)
+            try:
+                answer = self._connection.persist(self._stub.Ask, request, reconnect_seconds)
+            except ServerUnavailable as error:
+                late = isinstance(error.__cause__, grpc.RpcError) and (
+                    error.__cause__.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+                )
+                if not (stimuli and late):
+                    raise
+                raise ServerUnavailable(
+                    f"{error.message}. The server renders the stimuli of an ask: ask for fewer "
+                    "candidates with `n`, or give `connect` a longer timeout; the candidates are "
+                    "free again"
+                ) from error
             found = from_proto(answer)
             left = math.inf if deadline is None else deadline - time.monotonic()
             if found.ids or found.done or left <= 0:

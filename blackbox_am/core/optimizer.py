@@ -265,6 +265,11 @@ class Optimizer(ABC, Generic[State]):
             object.__setattr__(mine, name, model)
         return mine
 
+    def memory_bytes(self, space: Space, targets: int) -> int:
+        """Approximate memory of a search in bytes. Override where it is not linear in D."""
+        rows = self.population_size(space) + 8  # the candidates, and the tensors of a state
+        return 4 * targets * rows * space.dim
+
     def check(self, space: Space) -> None:
         """Checks that this optimizer can search `space`.
 

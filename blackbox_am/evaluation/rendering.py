@@ -9,18 +9,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.abandoning import abandoned
 from blackbox_am.core.batches import in_fixed_batches
 from blackbox_am.core.generator import Generator, check_latents, check_row_targets
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
 from blackbox_am.core.tensors import one_a_row
-from blackbox_am.errors import InvalidInput
+from blackbox_am.errors import InvalidInput, ServerUnavailable
 
 ROWS = 32
 """Number of rows in each call: one batch shape, so that a stimulus does not depend on other
 rows.
 """
 MAX_SAMPLES = 2**16
+BLOCK_BYTES = 2**22
+"""Size of the blocks in which latents are drawn."""
+_NUMBER_BYTES = 8
 
 
 def sample(space: Space, count: int, seed: int) -> NDArray[Any]:
@@ -29,12 +33,33 @@ def sample(space: Space, count: int, seed: int) -> NDArray[Any]:
     Raises:
         InvalidInput: for a count out of range.
     """
+    return np.concatenate(list(samples(space, count, seed)))
+
+
+def samples(space: Space, count: int, seed: int) -> Iterator[NDArray[Any]]:
+    """The latents of `sample` in blocks of at most `BLOCK_BYTES`, and 16 rows at least.
+
+    Raises:
+        InvalidInput: for a count out of range.
+    """
     if not 1 <= count <= MAX_SAMPLES:
         raise InvalidInput(
             f"count: expected 1 to {MAX_SAMPLES:,} latents, got {count:,}", field="count"
         )
-    latents: NDArray[Any] = space.sample(Stream(seed, "sample", 0), count)[0].numpy()
-    return latents
+    stream, rows = Stream(seed, "sample", 0), _block_rows(space)
+    return (
+        space.sample(stream, min(rows, count - start))[0].numpy() for start in range(0, count, rows)
+    )
+
+
+def block_bytes(space: Space, count: int) -> int:
+    """Largest size of a block of `samples`."""
+    return min(_block_rows(space), count) * space.dim * _NUMBER_BYTES
+
+
+def _block_rows(space: Space) -> int:
+    """Number of rows in a block: a multiple of 16, because torch draws normal numbers in groups."""
+    return max(BLOCK_BYTES // (16 * _NUMBER_BYTES * space.dim), 1) * 16
 
 
 def checked(generator: Generator, latents: NDArray[Any]) -> torch.Tensor:
@@ -84,9 +109,14 @@ def batches(
         generator: the generator of the stimuli.
         latents: (N, D).
         targets: for a study, the target of each row; None is target 0 for all rows.
+
+    Raises:
+        ServerUnavailable: if nobody waits for the stimuli any more.
     """
     wanted = torch.tensor([0] * len(latents) if targets is None else targets)
     for start in range(0, len(latents), ROWS):
+        if abandoned():
+            raise ServerUnavailable("the rendering was abandoned: nobody waits for its stimuli")
         rows, mine = latents[start : start + ROWS], wanted[start : start + ROWS]
         with torch.no_grad():
             stimuli = in_fixed_batches(generator.render_targets, rows, ROWS, mine)

@@ -99,9 +99,23 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
     generator = backend.generator_of(spec) if request.with_stimuli else None
     if generator is not None and latents is not None:
         if stimuli is None:  # the candidates were rendered for an earlier request
-            stimuli = render(generator, latents, answer.targets)
+            try:
+                stimuli = render(generator, latents, answer.targets)
+            except Exception:
+                give_back(backend, study_id, answer.lease_id)
+                raise
         answer.stimuli.CopyFrom(tensors.to_proto(as_dtype(stimuli, dtype)))
     return answer
+
+
+def give_back(backend: Backend, study_id: str, lease_id: str) -> None:
+    """Frees the candidates of a lease that its holder does not know."""
+
+    def free(live: LiveStudy) -> None:
+        with live.reading():
+            live.leases.let_go_of(lease_id)
+
+    backend.registry.act(study_id, free)
 
 
 def tell(backend: Backend, request: pb.TellRequest) -> pb.TellResponse:

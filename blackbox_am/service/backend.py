@@ -6,8 +6,9 @@ import asyncio
 import contextvars
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from enum import Enum
 from functools import partial
 from typing import TypeVar
@@ -20,11 +21,12 @@ from blackbox_am.core.devices import resolve_device
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import StudySpec
-from blackbox_am.errors import InvalidInput, ServerUnavailable
+from blackbox_am.errors import InvalidInput, QuotaExceeded, ServerUnavailable
 from blackbox_am.oracles.wrappers.delivery._limited import Limited, limited
 from blackbox_am.service.auth.authority import Authority
 from blackbox_am.service.changes import Changes
 from blackbox_am.service.config import Config
+from blackbox_am.service.memory import MemoryBudget, default_limit
 from blackbox_am.service.peers import Handler, Peers
 from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.service.workers import Workers
@@ -50,6 +52,10 @@ class Pool(Enum):
 
 
 THREADS = {Pool.READS: 16, Pool.CONTROL: 32, Pool.MODELS: 4, Pool.REMOTE: 16}
+WAITING = {Pool.READS: 1024, Pool.CONTROL: 512, Pool.MODELS: 64, Pool.REMOTE: 128}
+"""Calls that may wait for a thread of each pool: each holds its request in memory."""
+FULL_RETRY_SECONDS = 1.0
+"""Seconds after which a call may be repeated that found too many others."""
 
 
 KEPT_GENERATORS = 32
@@ -71,6 +77,7 @@ class Backend:
         peers: the other servers on the store.
         changes: notifications for waiting tasks.
         authority: decides who may do what.
+        memory: the memory of calls and studies.
 
     Raises:
         StoreError: if the store or the audit log cannot be opened.
@@ -86,6 +93,9 @@ class Backend:
         owner = Owner(self.store, process_name("server"))
         self.registry = StudyRegistry(self.store, self.device, self.equip, owner, self.generator_of)
         self.registry.on_change = self.changes.notify
+        self.memory = MemoryBudget(
+            config.memory_bytes or default_limit(), self.registry.memory_bytes
+        )
         self.workers = Workers(
             self.registry,
             self.generator_of,
@@ -99,6 +109,7 @@ class Backend:
         self._oracles: dict[str, Limited] = {}
         self._found: OrderedDict[bytes, Generator] = OrderedDict()
         self._moving = threading.Lock()
+        self._calls = dict.fromkeys(Pool, 0)
         self._pools = {pool: ThreadPoolExecutor(n, pool.value) for pool, n in THREADS.items()}
         self._handler: Handler = _refuse
         self.peers = Peers(
@@ -112,9 +123,22 @@ class Backend:
         """Sets the function that answers the calls of other servers."""
         self._handler = handler
 
-    async def in_thread(self, function: Callable[[], T], pool: Pool = Pool.READS) -> T:
+    async def in_thread(
+        self,
+        function: Callable[[], T],
+        pool: Pool = Pool.READS,
+        undo: Callable[[T], None] | None = None,
+    ) -> T:
         """Calls `function` in a thread of `pool`, for the caller of the current task; returns its
         result or raises its error.
+
+        Args:
+            function: what to call. It is not called if the caller has left before its turn.
+            pool: the threads.
+            undo: called with the result if the caller has left before there is a result.
+
+        Raises:
+            QuotaExceeded: if too many calls wait for a thread of the pool.
         """
         gone = threading.Event()
 
@@ -123,10 +147,35 @@ class Backend:
                 return function()
 
         inside = partial(contextvars.copy_context().run, run)
+        with self._queued(pool):
+            future = self._pools[pool].submit(inside)
+            return await self._awaited(future, gone, undo)
+
+    @contextmanager
+    def _queued(self, pool: Pool) -> Iterator[None]:
+        """Counts a call that waits for a thread or runs in one."""
+        if self._calls[pool] >= THREADS[pool] + WAITING[pool]:
+            raise QuotaExceeded(
+                f"{self._calls[pool]} calls of this kind ({pool.value}) wait or run on this server "
+                "already; try again",
+                retry_after=FULL_RETRY_SECONDS,
+            )
+        self._calls[pool] += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pools[pool], inside)
+            yield
+        finally:
+            self._calls[pool] -= 1
+
+    @staticmethod
+    async def _awaited(
+        future: Future[T], gone: threading.Event, undo: Callable[[T], None] | None
+    ) -> T:
+        try:
+            return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             gone.set()  # a call of a model gives its thread back
+            if undo is not None:
+                future.add_done_callback(partial(_undone, undo))
             raise
 
     def generator(self, name: str) -> Generator:
@@ -223,6 +272,11 @@ class Backend:
         self.registry.close()
         self.authority.close()
         self.store.close()
+
+
+def _undone(undo: Callable[[T], None], future: Future[T]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        undo(future.result())
 
 
 def _refuse(method: str, request: bytes) -> bytes:

@@ -45,14 +45,33 @@ def unary_control(method: Callable[[Any, Any], Any]) -> Any:
 
     If another server owns the study, that server answers the call.
     """
+    return _unary(_owned(method), Pool.CONTROL)
 
+
+def unary_undone(
+    undo: Callable[[Any, Any, Any], None],
+) -> Callable[[Callable[[Any, Any], Any]], Any]:
+    """The same for a method whose response no other call repeats.
+
+    Args:
+        undo: called with the servicer, the request and the response if the caller left before the
+            response was there.
+    """
+
+    def decorate(method: Callable[[Any, Any], Any]) -> Any:
+        return _unary(_owned(method), Pool.CONTROL, undo)
+
+    return decorate
+
+
+def _owned(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     CONTROLS[method.__name__] = method
 
     @functools.wraps(method)
     def owned(servicer: _Servicer, request: Any) -> Any:
         return by_owner(servicer, method.__name__, request)
 
-    return _unary(owned, Pool.CONTROL)
+    return owned
 
 
 def by_owner(servicer: _Servicer, name: str, request: Any) -> Any:
@@ -139,13 +158,17 @@ def _response_class(name: str) -> Any:
     return GetMessageClass(_METHODS[name].output_type)
 
 
-def _unary(method: Callable[[Any, Any], Any], pool: Pool) -> Any:
+def _unary(
+    method: Callable[[Any, Any], Any],
+    pool: Pool,
+    undo: Callable[[Any, Any, Any], None] | None = None,
+) -> Any:
     @functools.wraps(method)
     async def answer(servicer: _Servicer, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        run = functools.partial(method, servicer, request)
+        undone = None if undo is None else functools.partial(undo, servicer, request)
         try:
-            return await servicer.backend.in_thread(
-                functools.partial(method, servicer, request), pool
-            )
+            return await servicer.backend.in_thread(run, pool, undone)
         except Exception as error:  # noqa: BLE001  # the last one that can answer
             await abort(context, method.__name__, error)
 

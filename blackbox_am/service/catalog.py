@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -19,10 +20,12 @@ from blackbox_am.core.types import LayerInfo
 from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.evaluation.rendering import (
     MAX_SAMPLES,
+    ROWS,
     batches,
+    block_bytes,
     checked,
     checked_targets,
-    sample,
+    samples,
 )
 from blackbox_am.rpc import api, chunks, listings, pages, tensors, times
 from blackbox_am.service.asking import LONGEST_LEASE_SECONDS
@@ -33,7 +36,6 @@ from blackbox_am.service.oracles import observe
 from blackbox_am.service.stimuli import as_dtype, check_stimulus_dtype
 from blackbox_am.service.top_images import TopImages
 from blackbox_am.v1 import catalog_service_pb2 as pb
-from blackbox_am.v1 import tensor_pb2
 from blackbox_am.v1.catalog_service_pb2_grpc import CatalogServiceServicer
 from blackbox_am.version import __version__
 
@@ -41,6 +43,8 @@ PAGE = 100
 PAGE_OF_UNITS = 1000
 PROBE_ROWS = 8
 PROBE_UNITS = 16
+COPIES = 3
+"""Copies of a block that are in memory while the block is computed and sent."""
 
 M = TypeVar("M", bound=Message)
 
@@ -199,16 +203,28 @@ class CatalogService(CatalogServiceServicer):
     ) -> AsyncGenerator[pb.SampleResponse, None]:
         seed = request.seed if request.HasField("seed") else secrets.randbits(SEED_BITS)
 
-        def drawn() -> tensor_pb2.Tensor:
-            generator = self.backend.config.catalogue.generator(request.generator)
-            with self.backend.authority.quotas.rows(max(request.count, 0), queries=False):
-                return tensors.to_proto(sample(generator.space, request.count, seed))
-
-        tensor = await self.backend.in_thread(drawn)
-        announced = tensor_pb2.Tensor(dtype=tensor.dtype, shape=tensor.shape)
+        space = (
+            await self.backend.in_thread(
+                partial(self.backend.config.catalogue.generator, request.generator)
+            )
+        ).space
+        drawn = samples(space, request.count, seed)
+        announced = tensors.header(
+            "float32" if space.dtype is None else "int64", (request.count, space.dim)
+        )
         yield pb.SampleResponse(header=pb.SampleHeader(latents=announced, seed=seed))
-        for chunk in chunks.split(tensor.data):
-            yield pb.SampleResponse(chunk=chunk)
+        start, total = 0, tensors.size_of(announced)
+        with (
+            self.backend.authority.quotas.rows(request.count, queries=False),
+            self.backend.memory.holding(
+                COPIES * block_bytes(space, request.count), "a block of samples"
+            ),
+        ):
+            while start < total:
+                data = (await self.backend.in_thread(partial(next, drawn))).tobytes()
+                for chunk in chunks.split(data, start=start, total=total):
+                    yield pb.SampleResponse(chunk=chunk)
+                start += len(data)
 
     @streaming
     async def Render(  # noqa: N802
@@ -227,7 +243,11 @@ class CatalogService(CatalogServiceServicer):
         announced = tensors.header(dtype, shape)
         yield pb.RenderResponse(header=pb.RenderHeader(stimuli=announced))
         start, total = 0, tensors.size_of(announced)
-        with self.backend.authority.quotas.rows(shape[0], queries=False):
+        block = COPIES * 4 * min(ROWS, shape[0]) * math.prod(shape[1:])
+        with (
+            self.backend.authority.quotas.rows(shape[0], queries=False),
+            self.backend.memory.holding(block, "a block of rendered stimuli"),
+        ):
             while start < total:
                 stimuli = await self.backend.in_thread(partial(next, rendered), Pool.MODELS)
                 data = as_dtype(stimuli, dtype).tobytes()

@@ -68,6 +68,7 @@ from blackbox_am.service.auth.transport import ServerTls
 DEFAULT_ADDRESS = "localhost:50051"
 DEFAULT_STORE = "blackbox_am.sqlite3"
 DEFAULT_WORKERS = 2
+LARGEST_PORT = 65535
 DEFAULT_MESSAGE_BYTES = 4 * 2**20
 DEFAULT_ORACLE_SECONDS = 600.0
 DEFAULT_RETRY_DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -93,6 +94,8 @@ class Config:
         audit_log: file to which changes and refused calls are written; None for none.
         quotas: what principals may use, by name; `default` for all others.
         oracle_seconds: time limit of one call of an oracle without a `timeout` wrapper.
+        memory_bytes: memory for the calls and studies of the server together; 0 for half of the
+            memory of the machine or container.
     """
 
     address: str = DEFAULT_ADDRESS
@@ -107,10 +110,17 @@ class Config:
     audit_log: Path | None = None
     quotas: Mapping[str, Quota] = field(default_factory=dict)
     oracle_seconds: float = DEFAULT_ORACLE_SECONDS
+    memory_bytes: int = 0
 
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise InvalidSpec(f"workers must be 1 or more, got {self.workers}", field="workers")
+        port = self.address.rpartition(":")[2]
+        if port.isdecimal() and int(port) > LARGEST_PORT:
+            raise InvalidSpec(
+                f"address: a port is a number from 0 to {LARGEST_PORT}, got {self.address!r}",
+                field="address",
+            )
 
 
 class _ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,6 +139,7 @@ class _ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     insecure: bool = False
     audit_log: str = ""
     oracle_seconds: Annotated[float, msgspec.Meta(gt=0)] = DEFAULT_ORACLE_SECONDS
+    memory_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 def load_config(path: Path) -> Config:
@@ -184,6 +195,7 @@ def _from_tables(tables: dict[str, Any]) -> Config:
         Path(server.audit_log) if server.audit_log else None,
         quotas,
         server.oracle_seconds,
+        server.memory_bytes,
     )
 
 

@@ -74,12 +74,17 @@ def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> s
         created = resolved.created
         preview = study_to_proto("", Published.of("", Study.begin(created)))
         _check_size(preview, len(created.spec.targets))
+        optimizer, targets = resolved.optimizer, len(resolved.targets)
+        needed = optimizer.memory_bytes(resolved.space, targets)
+        what = f"{optimizer.name} for {targets} targets in {resolved.space.dim} dimensions"
+        backend.memory.check_fits(needed, what, "optimizer.name")
     if request.validate_only:
         return preview
     order = backend.authority.quotas.new_study(rows_of(created.spec))
-    while not _continued(backend, study_id, resolved, adopt=request.adopt):
-        if backend.registry.create(study_id, created, order):
-            break  # otherwise another caller created it meanwhile
+    with backend.memory.holding(needed, what):
+        while not _continued(backend, study_id, resolved, adopt=request.adopt):
+            if backend.registry.create(study_id, created, order):
+                break  # otherwise another caller created it meanwhile
     backend.workers.submit(study_id)
     return view(backend, study_id)
 

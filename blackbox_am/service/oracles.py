@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,12 @@ from blackbox_am.rpc.joining import TensorJoiner
 from blackbox_am.service.backend import Backend, Pool
 from blackbox_am.service.calls import streaming, unary_model, unary_remote
 from blackbox_am.v1 import oracle_service_pb2 as pb
+from blackbox_am.v1 import tensor_pb2
 from blackbox_am.v1.oracle_service_pb2_grpc import OracleServiceServicer
+
+UINT8_COPIES = 10
+FLOAT_COPIES = 3
+"""Bytes in memory for each byte of received stimuli: the message, the rows, and their copies."""
 
 Array = NDArray[Any]
 Counting = Callable[[int], AbstractContextManager[None]]
@@ -54,29 +59,43 @@ class OracleService(OracleServiceServicer):
     @unary_model
     def Observe(self, request: pb.ObserveRequest) -> pb.ObserveResponse:  # noqa: N802
         oracle = self.backend.oracle(request.oracle)
-        stimuli = tensors.from_proto(request.stimuli, field="stimuli")
-        counting = self.backend.authority.quotas.rows
-        activations = observe(oracle, stimuli, list(request.units), counting)
-        return pb.ObserveResponse(activations=tensors.to_proto(activations))
+        with self._holding(request.stimuli, len(request.units)):
+            stimuli = tensors.from_proto(request.stimuli, field="stimuli")
+            counting = self.backend.authority.quotas.rows
+            activations = observe(oracle, stimuli, list(request.units), counting)
+            return pb.ObserveResponse(activations=tensors.to_proto(activations))
 
     @streaming
     async def ObserveStream(  # noqa: N802
         self, requests: AsyncIterator[pb.ObserveStreamRequest]
     ) -> AsyncGenerator[pb.ObserveStreamResponse, None]:
-        header, stimuli = await _received(requests)
+        with ExitStack() as held:
 
-        def answer() -> Array:
-            oracle, counting = (
-                self.backend.oracle(header.oracle),
-                self.backend.authority.quotas.rows,
-            )
-            return observe(oracle, stimuli, list(header.units), counting)
+            def hold(header: pb.ObserveRequest) -> None:
+                held.enter_context(self._holding(header.stimuli, len(header.units)))
 
-        activations = await self.backend.in_thread(answer, Pool.MODELS)
-        announced = tensors.header(activations.dtype.name, activations.shape)
-        yield pb.ObserveStreamResponse(header=pb.ObserveResponse(activations=announced))
-        for chunk in chunks.split(tensors.to_proto(activations).data):
-            yield pb.ObserveStreamResponse(chunk=chunk)
+            header, stimuli = await _received(requests, hold)
+
+            def answer() -> Array:
+                oracle, counting = (
+                    self.backend.oracle(header.oracle),
+                    self.backend.authority.quotas.rows,
+                )
+                return observe(oracle, stimuli, list(header.units), counting)
+
+            activations = await self.backend.in_thread(answer, Pool.MODELS)
+            answered = tensors.header(activations.dtype.name, activations.shape)
+            yield pb.ObserveStreamResponse(header=pb.ObserveResponse(activations=answered))
+            for chunk in chunks.split(tensors.to_proto(activations).data):
+                yield pb.ObserveStreamResponse(chunk=chunk)
+
+    def _holding(self, stimuli: tensor_pb2.Tensor, units: int) -> AbstractContextManager[None]:
+        """Counts the memory of a call: the stimuli as they came and as float32, and the answer."""
+        size = tensors.size_of(stimuli, field="stimuli")
+        rows = stimuli.shape[0] if stimuli.shape else 0
+        copies = UINT8_COPIES if stimuli.dtype == tensor_pb2.DTYPE_UINT8 else FLOAT_COPIES
+        what = f"an observation of {rows} stimuli and {units} units"
+        return self.backend.memory.holding(copies * size + 2 * 8 * rows * units, what)
 
 
 def observe(
@@ -159,8 +178,12 @@ def _in_unit_interval(stimuli: Array) -> torch.Tensor:
 
 async def _received(
     requests: AsyncIterator[pb.ObserveStreamRequest],
+    hold: Callable[[pb.ObserveRequest], None],
 ) -> tuple[pb.ObserveRequest, Array]:
     received = TensorJoiner[pb.ObserveRequest]("stimuli", lambda header: header.stimuli)
     async for request in requests:
+        first = received.header is None
         received.add(request)
+        if first and received.header is not None:
+            hold(received.header)
     return received.result()

@@ -119,6 +119,11 @@ class StudyRegistry:
         """
         return reports.load(self.store, study_id)
 
+    def memory_bytes(self) -> int:
+        """Approximate memory use of the studies in memory, in bytes."""
+        with self._lock:
+            return sum(resident.memory_bytes for resident in self._live.values())
+
     # Changing
 
     def create(self, study_id: str, created: Created, order: Order | None = None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -10,19 +11,21 @@ import numpy as np
 from blackbox_am.core.spec import Budget, StudySpec
 from blackbox_am.core.store import IndexedStudy
 from blackbox_am.core.types import Best, StudyState
-from blackbox_am.errors import InvalidInput, StoreCorrupt
+from blackbox_am.errors import BlackboxError, InvalidInput, StoreCorrupt
 from blackbox_am.evaluation.rendering import render
-from blackbox_am.rpc import names, pages, progress, specs
+from blackbox_am.rpc import names, pages, progress, specs, times
 from blackbox_am.service import artifacts, asking, histories, models, shown, watching
 from blackbox_am.service.auth.principals import only_of
 from blackbox_am.service.backend import Backend
 from blackbox_am.service.calls import (
+    by_owner,
     receiving,
     streaming,
     unary,
     unary_control,
     unary_model,
     unary_remote,
+    unary_undone,
 )
 from blackbox_am.service.creating import create, ordering, view
 from blackbox_am.service.fields import check_targets, under
@@ -40,6 +43,16 @@ from blackbox_am.v1.study_service_pb2_grpc import StudyServiceServicer
 
 PAGE_OF_STUDIES = 50
 PAGE_OF_GENERATIONS = 100
+SHORTEST_LEASE_SECONDS = 0.001
+
+
+def _given_back(servicer: StudyService, request: pb.AskRequest, answer: pb.AskResponse) -> None:
+    """Frees the candidates of an answer that its caller never got."""
+    soon = times.duration_to_proto(SHORTEST_LEASE_SECONDS, "lease_duration")
+    renewed = pb.RenewLeaseRequest(name=request.name, lease_id=answer.lease_id, lease_duration=soon)
+    if answer.lease_id:
+        with suppress(BlackboxError):  # the lease runs out by itself
+            by_owner(servicer, "RenewLease", renewed)
 
 
 class StudyService(StudyServiceServicer):
@@ -144,7 +157,7 @@ class StudyService(StudyServiceServicer):
 
     # Evaluating
 
-    @unary_control
+    @unary_undone(_given_back)
     def Ask(self, request: pb.AskRequest) -> pb.AskResponse:  # noqa: N802
         return asking.ask(self.backend, request)
 

@@ -69,6 +69,10 @@ class LeaseBook:
             if holder.client and same and lease.holder.session != holder.session:
                 del self._leases[lease_id]
 
+    def let_go_of(self, lease_id: str) -> None:
+        """Release all candidates of a lease; a lease that has run out is no error."""
+        self._leases.pop(lease_id, None)
+
     def renew(self, lease_id: str, seconds: float) -> int:
         """Extend the lease to `seconds` from now; returns the number of its candidates.
 

@@ -95,3 +95,8 @@ def test_no_file(tmp_path):
 def test_no_workers():
     with pytest.raises(InvalidSpec, match="1 or more"):
         Config(workers=0)
+
+
+def test_a_port_that_does_not_exist():
+    with pytest.raises(InvalidSpec, match="from 0 to 65535, got 'localhost:99999'"):
+        Config(address="localhost:99999")

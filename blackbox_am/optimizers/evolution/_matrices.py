@@ -33,6 +33,10 @@ class KeepsMatrices(StartsAtMean[State]):
         super().__post_init__()
         memory(self.max_bytes)
 
+    def memory_bytes(self, space: Space, targets: int) -> int:
+        matrices = 4 * self.matrices * targets * space.dim**2
+        return super().memory_bytes(space, targets) + matrices
+
     def check(self, space: Space) -> None:
         super().check(space)
         self._check_memory(space, targets=1, itemsize=4)

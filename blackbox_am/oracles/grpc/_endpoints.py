@@ -28,8 +28,10 @@ from blackbox_am.errors import (
     OracleFailed,
     OracleTimeout,
     OracleUnavailable,
+    QuotaExceeded,
     ServerError,
     ServerUnavailable,
+    StoreError,
     Unsupported,
 )
 from blackbox_am.oracles._secrets import struck_out
@@ -315,6 +317,9 @@ class Endpoints:
                 f"{name}: {meaning}" if meaning else problem.message,
                 retry_after=problem.retry_after,
             )
+        busy = isinstance(problem, QuotaExceeded) and problem.retry_after is not None
+        if busy or isinstance(problem, StoreError):
+            return OracleUnavailable(f"{name}: {problem.message}", retry_after=problem.retry_after)
         if isinstance(problem, (ServerError, Unsupported)):
             return OracleFailed(f"{name}: {problem.message}")
         if isinstance(problem, NotFound) and len(self._all) > 1:
