@@ -6,7 +6,7 @@ import pytest
 
 from blackbox_am import plugins
 from blackbox_am.attacks.planning import Classes, Inputs, search_spec
-from blackbox_am.attacks.problem import METHODS, BALLS, Problem, chosen, method_of
+from blackbox_am.attacks.problem import BALLS, METHODS, Problem, chosen, method_of
 from blackbox_am.errors import InvalidInput, Unsupported
 
 
