@@ -10,6 +10,7 @@ from blackbox_am.attacks.local import attack
 from blackbox_am.attacks.report.statistics import statistics
 from blackbox_am.attacks.results import AttackResult
 from blackbox_am.oracles.grpc.remote import Remote
+from tests import forked
 
 SERVER = """
 import sys, time
@@ -55,7 +56,7 @@ def served(tmp_path_factory):
     log: Path = tmp_path_factory.mktemp("served") / "log"
     log.touch()
     command = [sys.executable, "-c", SERVER, str(log)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with forked.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip(), lambda: list(map(int, log.read_text().split()))
         process.kill()

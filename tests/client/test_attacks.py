@@ -23,6 +23,7 @@ from blackbox_am.errors import InvalidInput, NotFound, ShapeMismatch, StudyExist
 from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.oracles.wrappers.delivery.quota import Quota
 from blackbox_am.service import Config, running
+from tests import forked
 
 SHAPE = (3, 8, 8)
 IMAGES = np.random.default_rng(1).integers(0, 256, (8, *SHAPE), np.uint8)
@@ -211,7 +212,7 @@ class Killed(Exception):
 def server(store, root):
     """A server in a process of its own: its process and its address."""
     command = [sys.executable, "-c", SERVER, str(store), str(root)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with forked.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield process, process.stdout.readline().strip()
