@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.attacks.inputs import Given, as_numbers, as_pixels, labels_in
 from blackbox_am.attacks.labels import Goals
-from blackbox_am.attacks.problem import Norm, Problem
+from blackbox_am.attacks.problem import AUTOENCODER, LATENT, Norm, Problem
 from blackbox_am.errors import InvalidInput
 
 REPEATS, MOST_REPEATS = 5, 100
@@ -35,7 +35,7 @@ class Asked:
         parameters: of the optimizer; of every optimizer if there are several.
         bits: bits of the values of adversarial inputs; 0 for real numbers. None is 8 if the inputs
             are pictures, whole numbers of 255ths, else 0.
-        tiles: as of `Problem`.
+        tiles, autoencoder: as of `Problem`.
         repeats: how often some clean inputs are measured, to test whether the model repeats its
             answers; 1 for no test.
 
@@ -54,6 +54,7 @@ class Asked:
     seed: int = 0
     repeats: int = REPEATS
     tiles: Sequence[int] = ()
+    autoencoder: str = AUTOENCODER
 
     def __post_init__(self) -> None:
         if not 1 <= self.repeats <= MOST_REPEATS:
@@ -69,7 +70,14 @@ class Asked:
         Raises:
             InvalidInput: for limits that cannot work.
         """
-        given = as_pixels(given) if self.bits in (None, 8) else as_numbers(given)
+        if self.norm == LATENT and self.bits:
+            raise InvalidInput(
+                "bits: an autoencoder decodes real numbers, which are not rounded, got "
+                f"{self.bits}; leave bits out",
+                field="bits",
+            )
+        pixels = self.bits in (None, 8) and self.norm != LATENT
+        given = as_pixels(given) if pixels else as_numbers(given)
         pictures = given.stimuli.dtype == np.uint8
         bits = (8 if pictures else 0) if self.bits is None else self.bits
         goals = Goals(given.names, self._labels(given), self._targets(given))
@@ -87,6 +95,7 @@ class Asked:
                 bits,
                 self.seed,
                 tuple(self.tiles),
+                self.autoencoder,
             )
             for method in methods
         ]

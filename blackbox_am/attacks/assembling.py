@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ from blackbox_am.attacks.answers import Answers
 from blackbox_am.attacks.distances import changes_between, distances
 from blackbox_am.attacks.inputs import Given
 from blackbox_am.attacks.planning import Classes, Inputs
-from blackbox_am.attacks.problem import NORMS, Problem, method_of
+from blackbox_am.attacks.problem import LATENT, NORMS, Problem, method_of
 from blackbox_am.attacks.results import AttackedInput, AttackResult, Outcome, float_stimuli
 from blackbox_am.attacks.running import Found
 from blackbox_am.core.tensors import checksum
@@ -162,7 +163,8 @@ def _row(
         return row
     place = int(np.flatnonzero(ran.rows == index)[0])
     target = searched.progress.targets[place]
-    row = replace(row, queries=target.queries, distances=_distances(ran, index, again.stored))
+    measured = _distances(ran, index, again.stored) | _latent_distance(ran, place, searched)
+    row = replace(row, queries=target.queries, distances=measured)
     label, score = again.told.get(index, (None, None))
     row = replace(row, adversarial_label=label, adversarial_score=score)
     if target.stop_reason is StopReason.NONE:
@@ -209,6 +211,16 @@ def _judged(row: AttackedInput) -> AttackedInput:
         return replace(row, outcome=Outcome.SUCCESS, verified=True)
     message = "the model was fooled once, and not again when the input was measured afresh"
     return replace(row, outcome=Outcome.FAILED, verified=False, message=message)
+
+
+def _latent_distance(ran: Attacked, place: int, searched: Found) -> dict[str, float]:
+    """The distance of the best candidate from the input's code, see `neighbourhood`."""
+    latent = next((best.latent for best in searched.best if best.target == place), None)
+    if ran.problem.norm != LATENT or latent is None:
+        return {}
+    values = np.asarray(latent, np.float64)
+    length = float(np.sqrt(np.square(values).sum()))
+    return {LATENT: ran.problem.eps * math.tanh(length / math.sqrt(len(values)))}
 
 
 def _distances(ran: Attacked, index: int, stored: NDArray[Any]) -> dict[str, float]:

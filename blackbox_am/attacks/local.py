@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from blackbox_am import plugins
 from blackbox_am.attacks.asked import REPEATS, Asked, Labels
 from blackbox_am.attacks.classes import classes_of
 from blackbox_am.attacks.inputs import Given, given_inputs
-from blackbox_am.attacks.planning import GENERATOR, Inputs, generator_spec
-from blackbox_am.attacks.problem import Norm, Problem
+from blackbox_am.attacks.planning import GENERATOR, NEIGHBOURHOOD, Inputs, generator_spec
+from blackbox_am.attacks.problem import AUTOENCODER, LATENT, Norm, Problem
+from blackbox_am.attacks.reference import decoded, judged_by, reference_of
 from blackbox_am.attacks.results import AttackResult, float_stimuli
 from blackbox_am.attacks.run import Run, run
 from blackbox_am.attacks.running import Found
@@ -54,6 +55,8 @@ def attack(
     seed: int = 0,
     repeats: int = REPEATS,
     tiles: Sequence[int] = (),
+    autoencoder: str = AUTOENCODER,
+    reference: Oracle | str | torch.nn.Module | None = None,
     store: str | Path = ":memory:",
     study_id: str = "attack",
     adopt: bool = False,
@@ -79,7 +82,8 @@ def attack(
             clean inputs. Inputs that the classifier gets wrong are skipped.
         targets: for a targeted attack the wanted classes: (N,) classes, a file of them, one class
             for all, `next` or `least-likely`.
-        norm, eps: the ball: `linf`, `l2`, or `l0` (places), and its radius.
+        norm, eps: the ball: `linf`, `l2`, `l0` (places), or `latent` (distance of codes), and its
+            radius. In a latent space the clean inputs are those that the autoencoder decodes.
         method: the attack: an optimizer's name; `auto` chooses by what the classifier answers and
             by the norm. A list is an ensemble: each attack after the first gets the inputs that
             those before it have left.
@@ -96,6 +100,9 @@ def attack(
             repeats its answers; 1 for no test. The report has a flag if it does not.
         tiles: for an optimizer such as `sep_cma`, numbers of tiles in each direction of an image,
             from coarse to fine, which share the budget; one number by the image's size if empty.
+        autoencoder: for `latent`, weights as of `neighbourhood`.
+        reference: another classifier of the same classes; a success counts only if it still sees
+            the true class, since a change of the latent may change what an image shows.
         store: path or URL of the journal.
         study_id: the studies are `{study_id}-clean`, `-search`, `-verify-` with a digest of what
             was found, and `-repeat-` with the number of repeats; further attacks of an ensemble
@@ -117,10 +124,24 @@ def attack(
         OracleError: if the classifier fails.
     """
     return attack_as(
-        Asked(labels, targets, norm, eps, method, parameters, budget, bits, seed, repeats, tiles),
+        Asked(
+            labels,
+            targets,
+            norm,
+            eps,
+            method,
+            parameters,
+            budget,
+            bits,
+            seed,
+            repeats,
+            tiles,
+            autoencoder,
+        ),
         oracle=oracle,
         images=images,
         surrogate=surrogate,
+        reference=reference,
         layer=layer,
         store=store,
         study_id=study_id,
@@ -148,6 +169,7 @@ def attack_as(
     on_message: Callable[[str], None],
     clean_id: str = "",
     pays_clean: bool = True,
+    reference: Oracle | str | torch.nn.Module | None = None,
 ) -> AttackResult:
     """The same as `attack`, for a request in one object.
 
@@ -159,6 +181,9 @@ def attack_as(
     device = resolve_device(device)
     given, model = _model(oracle, images, catalogue, device)
     given, goals, problems = asked.about(given)
+    originals = given.stimuli
+    if asked.norm == LATENT:
+        given = replace(given, stimuli=decoded(originals, asked.autoencoder))
     name = oracle if isinstance(oracle, str) else local.kind_of(model)
     inputs = Inputs(
         tuple(given.stimuli.shape[1:]),
@@ -167,7 +192,7 @@ def attack_as(
         fingerprint=model.fingerprint().digest,
     )
     for problem in problems:
-        _check(problem, inputs, given)
+        _check(problem, inputs, originals)
     with ExitStack() as opened:
         kept = opened.enter_context(closing(SQLStore(os.fspath(store))))
         runner = LocalRunner(
@@ -180,13 +205,17 @@ def attack_as(
             on_progress,
             on_message,
             clean_id or study_id,
+            originals,
         )
         classes = classes_of(model.describe(), layer, name)
         suggest = None
         if surrogate is not None:
             suggest = suggestions_of(surrogate, catalogue, device, inputs.shape)
         what = Run(given, goals, classes, inputs, suggest, pays_clean, asked.repeats)
-        return run(problems, what, runner)
+        result = run(problems, what, runner)
+    if reference is None:
+        return result
+    return judged_by(reference_of(reference, catalogue, device, inputs.shape), result)
 
 
 def _model(oracle: Any, images: Any, catalogue: Catalogue, device: str) -> tuple[Given, Oracle]:
@@ -195,10 +224,10 @@ def _model(oracle: Any, images: Any, catalogue: Catalogue, device: str) -> tuple
         model = catalogue.oracle(oracle) if isinstance(oracle, str) else oracle
         return given_inputs(images, tuple(model.describe().stimulus_shape)), model
     given = given_inputs(images)
-    return given, oracle_of(oracle, _generator({}, given.stimuli), catalogue, device)
+    return given, oracle_of(oracle, _generator(GENERATOR, {}, given.stimuli), catalogue, device)
 
 
-def _check(problem: Problem, inputs: Inputs, given: Given) -> None:
+def _check(problem: Problem, inputs: Inputs, stimuli: NDArray[Any]) -> None:
     """Check what can be checked before the classifier is asked.
 
     Raises:
@@ -208,12 +237,12 @@ def _check(problem: Problem, inputs: Inputs, given: Given) -> None:
         return
     plugins.build_optimizer(OptimizerSpec(problem.attack, dict(problem.parameters)))
     spec = generator_spec(problem, inputs, range(inputs.count))
-    _ = _generator(spec.parameters, given.stimuli).space
+    _ = _generator(spec.name, spec.parameters, stimuli).space
 
 
-def _generator(parameters: Mapping[str, Any], stimuli: NDArray[Any]) -> Generator:
+def _generator(kind: str, parameters: Mapping[str, Any], stimuli: NDArray[Any]) -> Generator:
     wanted = {**parameters, "inputs": float_stimuli(stimuli)}
-    generator = plugins.generators.build(GENERATOR, wanted)
+    generator = plugins.generators.build(kind, wanted)
     assert isinstance(generator, Generator)
     return generator
 
@@ -230,6 +259,7 @@ class LocalRunner:
         device: `cpu` or `cuda`.
         adopt, on_progress, on_message: as of `attack`.
         clean_id: the beginning of the id of the study of the clean inputs.
+        originals: (N, *input) the inputs that an attack in a latent space encodes.
     """
 
     model: Oracle
@@ -241,6 +271,7 @@ class LocalRunner:
     on_progress: Callable[[str, StudyProgress], None]
     on_message: Callable[[str], None]
     clean_id: str
+    originals: NDArray[Any]
 
     def keep(self, stimuli: NDArray[Any]) -> str:
         """See `Runner.keep`."""
@@ -261,10 +292,12 @@ class LocalRunner:
     def run(self, name: str, spec: StudySpec, stimuli: NDArray[Any]) -> Found:
         """See `Runner.run`."""
         assert spec.generator is not None  # an attack changes inputs
+        kind, parameters = spec.generator.name, spec.generator.parameters
+        around = self.originals if kind == NEIGHBOURHOOD else stimuli
         result = local.run(
             spec,
             oracle=self.model,
-            generator=_generator(spec.generator.parameters, stimuli),
+            generator=_generator(kind, parameters, around),
             store=self.store,
             study_id=self._id(name),
             device=self.device,

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from blackbox_am.attacks.problem import DISTANCES, Problem, method_of
+from blackbox_am.attacks.problem import DISTANCES, LATENT, Problem, method_of
 from blackbox_am.core.scores import Scale
 from blackbox_am.core.spec import (
     ArrayData,
@@ -27,7 +27,7 @@ from blackbox_am.core.spec import (
     StudySpec,
 )
 
-GENERATOR = "perturbation"
+GENERATOR, NEIGHBOURHOOD = "perturbation", "neighbourhood"
 FINEST_TILES = 48
 """Tiles in each direction of a large image: more tiles cost more queries than they win (Meunier,
 Atif and Teytaud, 2019, use 30 to 50 for 224 and 299 pixels)."""
@@ -138,6 +138,9 @@ def search_spec(
 
 def generator_spec(problem: Problem, inputs: Inputs, rows: Sequence[int]) -> GeneratorSpec:
     """The changes of the inputs at positions `rows`, within the problem's ball."""
+    if problem.norm == LATENT:
+        latent = {"radius": float(problem.eps), "weights": problem.autoencoder}
+        return _generator(inputs, rows, latent, NEIGHBOURHOOD)
     method = method_of(problem.attack)
     outside = method.latents == "range"
     parameters: dict[str, Any] = {
@@ -152,12 +155,14 @@ def generator_spec(problem: Problem, inputs: Inputs, rows: Sequence[int]) -> Gen
     return _generator(inputs, rows, parameters)
 
 
-def _generator(inputs: Inputs, rows: Sequence[int], parameters: dict[str, Any]) -> GeneratorSpec:
+def _generator(
+    inputs: Inputs, rows: Sequence[int], parameters: dict[str, Any], kind: str = GENERATOR
+) -> GeneratorSpec:
     """The generator around the inputs at positions `rows`."""
     if list(rows) != list(range(inputs.count)):
         parameters["rows"] = [int(row) for row in rows]
     digest = {"inputs": inputs.artifact} if inputs.artifact else {}
-    return GeneratorSpec(GENERATOR, parameters, digest)
+    return GeneratorSpec(kind, parameters, digest)
 
 
 def _tiles(problem: Problem, inputs: Inputs) -> int:

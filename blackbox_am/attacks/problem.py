@@ -6,12 +6,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from blackbox_am.errors import InvalidInput, InvalidSpec, Unsupported, did_you_mean
 
-Norm = Literal["linf", "l2", "l0"]
-NORMS: tuple[Norm, ...] = get_args(Norm)
+Norm = Literal["linf", "l2", "l0", "latent"]
+AUTOENCODER = "zoo:cifar_vae"
+NORMS: tuple[Norm, ...] = ("linf", "l2", "l0")
+"""The norms of a change of the input itself."""
+LATENT: Norm = "latent"
+"""The distance from the input's code in the latent space of an autoencoder."""
+BALLS: tuple[Norm, ...] = (*NORMS, LATENT)
 DISTANCES: Mapping[Norm, str] = {
     "linf": "stimulus.linf_distance",
     "l2": "stimulus.l2_distance",
@@ -66,12 +71,17 @@ METHODS: Mapping[str, Method] = {
     "apgd": Method(("linf", "l2"), "gradients"),
 }
 """The optimizers that are made for attacks."""
-BEST_WITH_SCORES: Mapping[Norm, str] = {"linf": "signhunter", "l2": "square", "l0": "sparse_rs"}
+BEST_WITH_SCORES: Mapping[Norm, str] = {
+    "linf": "signhunter",
+    "l2": "square",
+    "l0": "sparse_rs",
+    "latent": "cma",
+}
 BEST_TARGETED: Mapping[Norm, str] = {"linf": "square"}
 BEST_WITH_LABELS: Mapping[Norm, str] = {"linf": "rays", "l2": "hopskipjump"}
 """The choice of `auto` by norm, for models that tell scores (of targeted attacks, where it is
 another one) and for models that tell labels."""
-OTHER = Method(NORMS, "scores", "squashed", takes_norm=False)
+OTHER = Method(BALLS, "scores", "squashed", takes_norm=False)
 """How every other optimizer attacks."""
 
 
@@ -94,6 +104,7 @@ class Problem:
         targeted: whether the model must answer with a chosen class.
         bits: bits of the values of an adversarial input; 0 for real numbers.
         seed: determines every random number.
+        autoencoder: for the norm `latent`, the weights of `neighbourhood`.
         tiles: numbers of tiles in each direction, from coarse to fine, for an optimizer that
             searches tiles of an image: the budget is divided equally, and each part begins at the
             best of the part before. Empty for one number that follows from the image's size.
@@ -113,12 +124,13 @@ class Problem:
     bits: int = 8
     seed: int = 0
     tiles: tuple[int, ...] = ()
+    autoencoder: str = AUTOENCODER
 
     def __post_init__(self) -> None:
-        if self.norm not in NORMS:
+        if self.norm not in BALLS:
             raise InvalidInput(
-                f"norm: expected {', '.join(NORMS)}, got {self.norm!r}"
-                f"{did_you_mean(str(self.norm), NORMS)}",
+                f"norm: expected {', '.join(BALLS)}, got {self.norm!r}"
+                f"{did_you_mean(str(self.norm), BALLS)}",
                 field="norm",
             )
         check_eps(self.norm, self.eps)
@@ -148,7 +160,7 @@ class Problem:
                 f"{len(self.tiles)}",
                 field="tiles",
             )
-        searches = method_of(self.attack).latents == "squashed" and self.norm != "l0"
+        searches = method_of(self.attack).latents == "squashed" and self.norm in ("linf", "l2")
         if self.attack != "auto" and not searches:
             raise InvalidInput(
                 f"tiles: {self.attack} does not search tiles in {self.norm}; use sep_cma or "
@@ -168,7 +180,8 @@ def check_eps(norm: Norm, eps: float) -> None:
     elif norm == "linf":
         good, expected = 0 < eps <= 1, "for linf above 0 and at most 1, such as 8/255"
     else:
-        good, expected = 0 < eps < math.inf, "for l2 above 0, such as 1.0"
+        usual = "4.0" if norm == LATENT else "1.0"
+        good, expected = 0 < eps < math.inf, f"for {norm} above 0, such as {usual}"
     if not good:
         hint = ""
         if norm != "l0" and eps == 0:
@@ -209,4 +222,6 @@ def chosen(problem: Problem, *, labels_only: bool, oracle: str) -> str:
 
 def _instead(norm: Norm) -> str:
     able = [name for name, method in METHODS.items() if norm in method.norms]
+    if not able:
+        return f"for {norm} use a general optimizer such as cma"
     return f"for {norm} use {', '.join(able)}, or a general optimizer such as sep_cma"

@@ -47,7 +47,7 @@ class AttackedInput:
         verified: whether the stored adversarial input fools the model again when it is measured
             afresh; None if there is no success.
         distances: distance of the adversarial input from the clean one, by norm: `linf`, `l2`,
-            `l0` (number of changed values).
+            `l0` (number of changed values), and of an attack in a latent space `latent`.
         message: why the input was skipped or failed to be read; often empty.
     """
 
@@ -74,7 +74,7 @@ class AttackResult:
         attack: name of the optimizer that searched, for example the choice of `auto`.
         parameters: its parameters that the caller or the attack set; others have their defaults.
         norm, eps: the ball. `eps` is in units of an input, such as 8/255; a number of places for
-            `l0`.
+            `l0`; for `latent` a distance of codes, and the clean inputs are the decoded ones.
         targeted: whether the attack wanted a class of its own.
         budget: greatest number of search rows for each input.
         seed: determines every random number.

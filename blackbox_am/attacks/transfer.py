@@ -165,7 +165,7 @@ class Surrogate:
         self, problem: Problem, stimuli: NDArray[Any], labels: Sequence[int]
     ) -> NDArray[np.float32]:
         """See `Suggest`."""
-        if problem.norm == "l0":
+        if problem.norm not in ("linf", "l2"):
             raise InvalidInput(
                 "surrogate: gradients of a surrogate change all pixels; use norm linf or l2",
                 field="surrogate",

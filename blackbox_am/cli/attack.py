@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from blackbox_am.attacks.asked import REPEATS, Asked
+from blackbox_am.attacks.problem import AUTOENCODER
 from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.attacks.run import Suggest
 from blackbox_am.cli import options
@@ -49,14 +50,20 @@ def attack(
         ),
     ] = "auto",
     norm: Annotated[
-        str, typer.Option("--norm", help="linf, l2, or l0 (number of pixels).")
+        str,
+        typer.Option(
+            "--norm",
+            help="linf, l2, l0 (number of pixels), or latent (distance of "
+            "codes of an autoencoder).",
+        ),
     ] = "linf",
     eps: Annotated[
         list[str] | None,
         typer.Option(
             "--eps",
             help="The largest change, for pixels from 0 to 1; repeat it for robust accuracy "
-            "against eps. Without it 8/255; for l2 1.0, for l0 24.",
+            "against eps. Without it 8/255; for l2 1.0, for l0 24, "
+            "for latent 4.0.",
         ),
     ] = None,
     targeted: Annotated[
@@ -94,6 +101,18 @@ def attack(
             "--tiles",
             help="Tiles in each direction of an image for sep_cma and other general optimizers; "
             "repeat it from coarse to fine. Without it, a number by the image's size.",
+        ),
+    ] = None,
+    autoencoder: Annotated[
+        str,
+        typer.Option("--autoencoder", help="For latent: an AutoencoderKL, zoo:NAME or a folder."),
+    ] = AUTOENCODER,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference",
+            help="A classifier of the catalogue here: a success counts only if it still sees the "
+            "true class.",
         ),
     ] = None,
     repeats: Annotated[
@@ -154,9 +173,11 @@ def attack(
             "expected --oracle and --images, such as --oracle cifar_cnn --images pictures/; "
             "--help explains all options"
         )
+    if server is not None and reference is not None:
+        raise InvalidInput("--reference is for an attack in this process; leave --server out")
     if server is not None and config is not None and surrogate is None:
         raise InvalidInput("--config is for this process; the server of --server has its own")
-    radii = eps or [{"l2": "1.0", "l0": "24"}.get(norm, "8/255")]
+    radii = eps or [{"l2": "1.0", "l0": "24", "latent": "4.0"}.get(norm, "8/255")]
     asked = [
         Asked(
             labels,
@@ -169,6 +190,7 @@ def attack(
             seed=seed,
             repeats=repeats,
             tiles=tiles or (),
+            autoencoder=autoencoder,
         )
         for text in radii
     ]
@@ -188,6 +210,7 @@ def attack(
                         oracle=oracle,
                         images=images,
                         surrogate=surrogate,
+                        reference=reference,
                         layer=layer,
                         store=folder / "journal.sqlite3",
                         study_id=name,

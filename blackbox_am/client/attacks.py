@@ -13,13 +13,14 @@ from blackbox_am.attacks.asked import Asked
 from blackbox_am.attacks.classes import classes_of
 from blackbox_am.attacks.inputs import given_inputs
 from blackbox_am.attacks.planning import Inputs
+from blackbox_am.attacks.problem import LATENT
 from blackbox_am.attacks.results import AttackResult
 from blackbox_am.attacks.run import Run, Suggest, run
 from blackbox_am.attacks.running import Found
 from blackbox_am.client.client import Client
 from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.types import StudyProgress, StudyState
-from blackbox_am.errors import NotFound, OracleFailed
+from blackbox_am.errors import NotFound, OracleFailed, Unsupported
 
 
 def attack(
@@ -64,6 +65,12 @@ def attack(
     """
     info = client.oracle_info(oracle)
     asked = asked or Asked()
+    if asked.norm == LATENT:
+        raise Unsupported(
+            "norm: an attack in a latent space runs in this process, which has the autoencoder; "
+            "leave --server out, with an oracle of the kind `remote` for a model of the server",
+            field="norm",
+        )
     given, goals, problems = asked.about(given_inputs(images, info.stimulus_shape))
     inputs = Inputs(
         info.stimulus_shape,

@@ -6,7 +6,7 @@ import pytest
 
 from blackbox_am import plugins
 from blackbox_am.attacks.planning import Classes, Inputs, search_spec
-from blackbox_am.attacks.problem import METHODS, NORMS, Problem, chosen, method_of
+from blackbox_am.attacks.problem import BALLS, METHODS, Problem, chosen, method_of
 from blackbox_am.errors import InvalidInput, Unsupported
 
 
@@ -30,7 +30,7 @@ def test_a_norm_is_a_parameter_where_the_attack_has_one(name):
 
 
 def test_another_optimizer_searches_every_ball():
-    assert method_of("sep_cma").norms == NORMS
+    assert method_of("sep_cma").norms == BALLS
     assert method_of("nevergrad:DiagonalCMA").latents == "squashed"
 
 

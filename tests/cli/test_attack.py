@@ -149,6 +149,22 @@ def test_an_attack_that_cannot_work_is_refused(cli, toys, tmp_path, options, say
     refused(cli(*toys, *options, "--out", tmp_path / "report"), says)
 
 
+@pytest.mark.slow
+def test_an_attack_in_a_latent_space_with_a_reference(cli, tmp_path):
+    out = tmp_path / "report"
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32), np.uint8))
+    command = ["attack", "--oracle", "cifar_cnn", "--images", tmp_path / "x.npy", "--device", "cpu"]
+    command += ["--norm", "latent", "--reference", "cifar_vit", "--budget", 10, "--out", out]
+    result = cli(*command)
+    assert result.exit_code == 0, result.stderr
+    assert "cma, latent 4: fooled" in result.stdout
+    (summary,) = json.loads((out / "summary.json").read_text())["results"]
+    assert summary["identity"]["reference"].startswith("cifar_vit, sees the true class in")
+    refused(
+        cli(*command, "--server", "localhost:1"), "--reference is for an attack in this process"
+    )
+
+
 def test_a_wanted_class_that_is_the_true_class_is_named(cli, toys, tmp_path):
     (tmp_path / "labels.txt").write_text("1\n" * 6)
     (tmp_path / "targets.txt").write_text("0\n" * 2 + "1\n" + "0\n" * 3)

@@ -146,6 +146,7 @@ def test_a_repeated_call_finds_the_studies_and_another_attack_is_refused(client)
             InvalidInput,
             "is its true class",
         ),
+        ({"asked": replace(ASKED, norm="latent", eps=4.0)}, Unsupported, "leave --server out"),
         ({"asked": replace(ASKED, tiles=(4,))}, InvalidInput, "signhunter does not search tiles"),
         (
             {"oracle": "labels", "asked": replace(ASKED, method="square"), "study_id": "labels"},

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.attacks.distances import changes_between, distances
-from blackbox_am.attacks.problem import NORMS
+from blackbox_am.attacks.problem import BALLS, LATENT, NORMS
 from blackbox_am.attacks.report.flags import Flag
 from blackbox_am.attacks.results import AttackedInput, AttackResult, Outcome
 from blackbox_am.errors import InvalidInput, ShapeMismatch, did_you_mean
@@ -56,6 +56,7 @@ class Audit:
         tolerance: the largest excess that rounding of float32 explains; 0 for `l0`.
         distances: largest distance of a stored input from its clean input, by norm: `linf`, `l2`,
             `l0` (places: pixels with all their channels, samples, columns). None without an input.
+            For the ball `latent` also the distance of the codes, as the search has measured it.
         violation: by how much the largest distance in `norm` exceeds eps; 0 if it does not.
         outside: number of inputs further away than eps and the tolerance.
         lowest, highest: range of the stored values; None without a value.
@@ -104,7 +105,10 @@ def audit(result: AttackResult) -> Audit:
     stored = result.adversarial
     change = changes_between(result.clean, result.adversarial)
     by_norm: dict[str, NDArray[np.float64]] = {norm: distances(change, norm) for norm in NORMS}
-    tolerance = {"linf": 1e-6, "l2": 1e-5 * max(1.0, result.eps), "l0": 0.0}[result.norm]
+    if result.norm == LATENT:  # only the search knows the codes
+        by_norm[LATENT] = np.array([one.distances.get(LATENT, 0.0) for one in result.inputs])
+    relative = 1e-5 * max(1.0, result.eps)
+    tolerance = {"linf": 1e-6, "l2": relative, "l0": 0.0, LATENT: relative}[result.norm]
     excess = by_norm[result.norm] - result.eps
     finite = stored[np.isfinite(stored)]
     scale = 255.0 if stored.dtype == np.uint8 else 1.0
@@ -167,8 +171,8 @@ def _largest(found: NDArray[np.float64]) -> float | None:
 
 
 def _check(result: AttackResult) -> None:
-    if result.norm not in NORMS:
-        raise InvalidInput(f"no norm is called {result.norm!r}{did_you_mean(result.norm, NORMS)}")
+    if result.norm not in BALLS:
+        raise InvalidInput(f"no norm is called {result.norm!r}{did_you_mean(result.norm, BALLS)}")
     lengths = len(result.inputs), len(result.clean), len(result.adversarial)
     if len(set(lengths)) > 1 or result.clean.shape != result.adversarial.shape:
         raise ShapeMismatch(

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from blackbox_am.attacks.distances import changes_between, distances
-from blackbox_am.attacks.problem import NORMS
+from blackbox_am.attacks.problem import LATENT, NORMS
 from blackbox_am.attacks.report.audit import Audit, audit
 from blackbox_am.attacks.report.digests import input_digests
 from blackbox_am.attacks.report.flags import Flag
@@ -84,6 +84,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
         digest: identity of the clean input, see `input_digests`.
         label_name, target_name, clean_name, adversarial_name: names of the classes.
         linf, l2, l0: distance of the stored adversarial input, measured in float64.
+        latent: distance of the codes, of an attack in a latent space.
     """
 
     result: int
@@ -106,6 +107,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     linf: float | None = None
     l2: float | None = None
     l0: float | None = None
+    latent: float | None = None
     message: str = ""
 
 
@@ -242,6 +244,7 @@ def _row(
         adversarial_score=one.adversarial_score,
         verified=one.verified,
         message=one.message,
+        latent=one.distances.get(LATENT),
         **measured,
     )
 

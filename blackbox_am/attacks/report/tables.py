@@ -162,7 +162,7 @@ def audit_lines(audits: Sequence[Audit]) -> list[Line]:
     largest = [
         line(f"largest {NORMS[norm]} distance", lambda a, norm=norm: _distance(a, norm), fine)  # type: ignore[misc]
         for norm in NORMS
-        if any(norm == a.norm or a.distances[norm] for a in audits)
+        if any(norm == a.norm or a.distances.get(norm) for a in audits)
     ]
     return [
         line("ball", lambda a: f"{NORMS[a.norm]} ≤ {eps_text(a.norm, a.eps)}", fine),
@@ -210,7 +210,7 @@ def _facts(result: AttackResult) -> dict[str, str]:
 
 
 def _distance(one: Audit, norm: str) -> str:
-    distance = one.distances[norm]
+    distance = one.distances.get(norm)
     if distance is None or norm == "l0":
         return number(distance)
     exact = f"{distance:.6g}"

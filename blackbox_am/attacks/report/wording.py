@@ -10,7 +10,7 @@ from blackbox_am.reports.page import count
 
 NONE = "–"
 """Stands where there is no number."""
-NORMS = {"linf": "L∞", "l2": "L2", "l0": "L0"}
+NORMS = {"linf": "L∞", "l2": "L2", "l0": "L0", "latent": "latent"}
 OUTCOMES = {
     Outcome.SUCCESS: "fooled",
     Outcome.FAILED: "not fooled",
