@@ -3,6 +3,8 @@
 Used by `resnet20.toml` and `mango_snn.toml`, which need this folder on Python's path.
 """
 
+# ruff: noqa: SLF001  # the published files have names with an underscore
+
 import torch
 from torch import nn
 from torch.nn import functional
