@@ -31,7 +31,7 @@ class ResNet20(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions; the shortcut of a wider block takes every second pixel and pads channels."""
+    """Two convolutions; the shortcut of a wider block takes every second pixel."""
 
     def __init__(self, narrow: int, wide: int) -> None:
         super().__init__()
