@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -147,3 +148,23 @@ def no_open_figures() -> Iterator[None]:
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Any]:
+    """A real PostgreSQL server; what needs one is skipped where PostgreSQL is not installed."""
+    from blackbox_am.errors import Unsupported  # not above: the number of threads comes first
+    from blackbox_am.testing.postgresql import PostgreSQL
+
+    try:
+        with PostgreSQL() as server:
+            yield server
+    except Unsupported as error:
+        pytest.skip(error.message)
+
+
+@pytest.fixture
+def empty_url(postgresql: Any) -> str:
+    """The URL of the database, without tables."""
+    url: str = postgresql.emptied()
+    return url

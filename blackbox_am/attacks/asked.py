@@ -15,6 +15,8 @@ from blackbox_am.attacks.labels import Goals
 from blackbox_am.attacks.problem import Norm, Problem
 from blackbox_am.errors import InvalidInput
 
+REPEATS, MOST_REPEATS = 5, 100
+"""How often a clean input is measured to test whether the model repeats its answers."""
 Labels = str | Path | Sequence[Any] | NDArray[Any]
 
 
@@ -33,6 +35,11 @@ class Asked:
         parameters: of the optimizer; of every optimizer if there are several.
         bits: bits of the values of adversarial inputs; 0 for real numbers. None is 8 if the inputs
             are pictures, whole numbers of 255ths, else 0.
+        repeats: how often some clean inputs are measured, to test whether the model repeats its
+            answers; 1 for no test.
+
+    Raises:
+        InvalidInput: for less than one repeat, or more than 100.
     """
 
     labels: Labels | None = None
@@ -44,6 +51,15 @@ class Asked:
     budget: int = 2000
     bits: int | None = None
     seed: int = 0
+    repeats: int = REPEATS
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.repeats <= MOST_REPEATS:
+            raise InvalidInput(
+                f"repeats: expected 1 (no test) to {MOST_REPEATS} measurements of a clean input, "
+                f"got {self.repeats}",
+                field="repeats",
+            )
 
     def about(self, given: Given) -> tuple[Given, Goals, list[Problem]]:
         """The inputs as they are attacked, what is known of them, and the problem of each attack.

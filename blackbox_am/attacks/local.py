@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from blackbox_am import plugins
-from blackbox_am.attacks.asked import Asked, Labels
+from blackbox_am.attacks.asked import REPEATS, Asked, Labels
 from blackbox_am.attacks.classes import classes_of
 from blackbox_am.attacks.inputs import Given, given_inputs
 from blackbox_am.attacks.planning import GENERATOR, Inputs, generator_spec
@@ -52,6 +52,7 @@ def attack(
     layer: str | None = None,
     bits: int | None = None,
     seed: int = 0,
+    repeats: int = REPEATS,
     store: str | Path = ":memory:",
     study_id: str = "attack",
     adopt: bool = False,
@@ -90,9 +91,12 @@ def attack(
         bits: bits of the values of adversarial inputs; 0 for real numbers. None is 8 if the inputs
             are pictures, whole numbers of 255ths, else 0.
         seed: determines every random number.
+        repeats: how often up to 16 clean inputs are measured, to test whether the classifier
+            repeats its answers; 1 for no test. The report has a flag if it does not.
         store: path or URL of the journal.
-        study_id: the studies are `{study_id}-clean`, `-search` and `-verify-` with a digest of what
-            was found; further attacks of an ensemble have `-2` and so on.
+        study_id: the studies are `{study_id}-clean`, `-search`, `-verify-` with a digest of what
+            was found, and `-repeat-` with the number of repeats; further attacks of an ensemble
+            have `-2` and so on.
         adopt: whether to continue with another classifier than at the beginning.
         catalogue: the catalogue in which names are looked up; the shipped models if None.
         device: `cpu`, `cuda`, or `auto`.
@@ -110,7 +114,7 @@ def attack(
         OracleError: if the classifier fails.
     """
     return attack_as(
-        Asked(labels, targets, norm, eps, method, parameters, budget, bits, seed),
+        Asked(labels, targets, norm, eps, method, parameters, budget, bits, seed, repeats),
         oracle=oracle,
         images=images,
         surrogate=surrogate,
@@ -178,7 +182,8 @@ def attack_as(
         suggest = None
         if surrogate is not None:
             suggest = suggestions_of(surrogate, catalogue, device, inputs.shape)
-        return run(problems, Run(given, goals, classes, inputs, suggest, pays_clean), runner)
+        what = Run(given, goals, classes, inputs, suggest, pays_clean, asked.repeats)
+        return run(problems, what, runner)
 
 
 def _model(oracle: Any, images: Any, catalogue: Catalogue, device: str) -> tuple[Given, Oracle]:
@@ -247,7 +252,8 @@ class LocalRunner:
             return None
 
     def _id(self, name: str) -> str:
-        return f"{self.clean_id if name == 'clean' else self.study_id}-{name}"
+        shared = name == "clean" or name.startswith("repeat")
+        return f"{self.clean_id if shared else self.study_id}-{name}"
 
     def run(self, name: str, spec: StudySpec, stimuli: NDArray[Any]) -> Found:
         """See `Runner.run`."""

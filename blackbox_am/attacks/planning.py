@@ -72,15 +72,24 @@ def measuring_spec(
     classes: Classes,
     inputs: Inputs,
     measured_for: Literal["clean", "verify"],
+    rows: Sequence[int] | None = None,
 ) -> StudySpec:
-    """The study that measures each input once, as it is: the clean ones, or what was found."""
+    """The study that measures inputs as they are: the clean ones, or what was found.
+
+    Args:
+        problem: for bits and seed.
+        classes: where the model tells its classes.
+        inputs: all inputs.
+        measured_for: how the accounts name the rows.
+        rows: positions of the measured inputs, each as often as it is measured; each input once if
+            None.
+    """
+    rows = range(inputs.count) if rows is None else rows
     still = np.zeros((1, math.prod(inputs.shape)), np.float32)
     return StudySpec(
-        targets=(ObjectiveSpec("mean", classes.quantities),) * inputs.count,
+        targets=(ObjectiveSpec("mean", classes.quantities),) * len(rows),
         budget=Budget(queries_per_target=1, recheck_fraction=0.0),
-        generator=_generator(
-            inputs, range(inputs.count), {"squash": False, "radius": 1.0, "bits": problem.bits}
-        ),
+        generator=_generator(inputs, rows, {"squash": False, "radius": 1.0, "bits": problem.bits}),
         oracle=inputs.oracle,
         optimizer=OptimizerSpec("random", {"population": 1}),
         seed=problem.seed,

@@ -93,6 +93,9 @@ class AttackResult:
             the accuracy on clean inputs is unknown.
         scores: (N, classes) the model's scores of the clean inputs, nan where it gave none; None
             if it tells only labels, or if they are not kept.
+        repeated: (repeats, N, classes) the answers of several measurements of some clean inputs,
+            nan where there is none; numbers of classes (repeats, N, 1) of a model that tells them.
+            None if every clean input was measured once.
         features: names of the values of an input that is a row of a table; empty for others.
     """
 
@@ -115,6 +118,7 @@ class AttackResult:
     own_labels: bool = False
     scores: NDArray[np.float64] | None = None
     features: tuple[str, ...] = ()
+    repeated: NDArray[np.float64] | None = None
 
     def of(self, *outcomes: Outcome) -> tuple[AttackedInput, ...]:
         """The inputs with one of these outcomes."""

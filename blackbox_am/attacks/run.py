@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from blackbox_am.attacks import planning
 from blackbox_am.attacks.answers import Answers, scale_of
+from blackbox_am.attacks.asked import REPEATS
 from blackbox_am.attacks.assembling import Again, Attacked, as_stored, assembled
 from blackbox_am.attacks.combining import combined
 from blackbox_am.attacks.inputs import Given
 from blackbox_am.attacks.labels import Goals
 from blackbox_am.attacks.planning import Classes, Inputs
 from blackbox_am.attacks.problem import Problem, chosen, method_of
+from blackbox_am.attacks.repeating import measured_again, with_repeats
 from blackbox_am.attacks.results import AttackResult, Outcome, float_stimuli
 from blackbox_am.attacks.running import Found, Runner
 from blackbox_am.core.spec import ArrayData, StartSpec, StudySpec
@@ -59,7 +61,10 @@ class Run:
         inputs: how studies name the inputs and the model.
         suggest: suggests where the search begins; None for the attack's own start.
         pays_clean: whether the result has the account of the clean inputs. False if another
-            attack in the same run has it, because both share the study that measures them.
+            attack in the same run has it, because both share the study that measures them. The same
+            holds for the repeated measurements.
+        repeats: how often some clean inputs are measured, to test whether the model repeats its
+            answers; 1 for no test.
     """
 
     given: Given
@@ -68,6 +73,7 @@ class Run:
     inputs: Inputs
     suggest: Suggest | None = None
     pays_clean: bool = True
+    repeats: int = REPEATS
 
 
 def run(problems: Sequence[Problem], what: Run, runner: Runner) -> AttackResult:
@@ -96,7 +102,23 @@ def run(problems: Sequence[Problem], what: Run, runner: Runner) -> AttackResult:
         among = [one.index for one in results[-1].of(Outcome.FAILED)]
         if not among or not results[-1].complete:
             break
-    return results[0] if len(results) == 1 else combined(results)
+    result = results[0] if len(results) == 1 else combined(results)
+    return _tested(result, problems[0], what, clean, runner)
+
+
+def _tested(
+    result: AttackResult, problem: Problem, what: Run, clean: Found, runner: Runner
+) -> AttackResult:
+    """`result` after the test whether the model repeats its answers. The test comes last, so that
+    a quota is spent on the attack first.
+    """
+    if not result.complete:
+        return result
+    answers = Answers.of(clean.best, what.inputs.count, len(what.classes.quantities))
+    repeated = measured_again(
+        what.repeats, problem, what.classes, what.inputs, answers, runner, what.given.stimuli
+    )
+    return result if repeated is None else with_repeats(result, repeated, pays=what.pays_clean)
 
 
 def _attacked(

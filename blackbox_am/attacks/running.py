@@ -54,7 +54,7 @@ class Runner(Protocol):
         """Runs a study until it ends or is paused; a study of this name is continued.
 
         Args:
-            name: begins with `clean`, `search` or `verify`.
+            name: begins with `clean`, `search`, `verify` or `repeat`.
             spec: the study.
             stimuli: the inputs that the study's generator works around, as they were kept.
         """

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from blackbox_am.attacks.asked import Asked
+from blackbox_am.attacks.asked import REPEATS, Asked
 from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.attacks.run import Suggest
 from blackbox_am.cli import options
@@ -88,6 +88,14 @@ def attack(
     budget: Annotated[
         int, typer.Option("--budget", min=1, help="Model evaluations for each image.")
     ] = 2000,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            "--repeats",
+            help="How often up to 16 clean images are measured, to test whether the classifier "
+            "repeats its answers; 1 for no test.",
+        ),
+    ] = REPEATS,
     layer: Annotated[
         str | None,
         typer.Option(
@@ -151,6 +159,7 @@ def attack(
             options.parameters_of(settings),
             budget,
             seed=seed,
+            repeats=repeats,
         )
         for text in radii
     ]

@@ -12,6 +12,7 @@ _STAGES = {
     "clean": "measuring the clean images",
     "search": "searching",
     "verify": "measuring again what was found",
+    "repeat": "testing whether the model repeats its answers",
 }
 
 
@@ -23,7 +24,7 @@ class AttackView(ShownView):
         self._study = ""
 
     def show(self, stage: str, progress: StudyProgress) -> None:
-        """Show `progress` of the study of a stage: `clean`, `search` or `verify`."""
+        """Show `progress` of the study of a stage: `clean`, `search`, `verify` or `repeat`."""
         if progress.study_id != self._study:
             self._study, self._meter = progress.study_id, Meter()
         self._meter.add(progress.search_rows)

@@ -59,7 +59,7 @@ def run(
     store: Annotated[
         str,
         typer.Option(
-            "--store", help="File (or SQLAlchemy URL) of the journal; makes it resumable."
+            "--store", help="SQLite file or PostgreSQL URL of the journal; makes it resumable."
         ),
     ] = "runs.sqlite3",
     study_id: Annotated[

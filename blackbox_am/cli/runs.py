@@ -21,7 +21,9 @@ app = typer.Typer(
 )
 
 DEFAULT_STORE = "runs.sqlite3"
-StoreOption = Annotated[str, typer.Option("--store", help="File (or SQLAlchemy URL) of the store.")]
+StoreOption = Annotated[
+    str, typer.Option("--store", help="SQLite file or PostgreSQL URL of the store.")
+]
 Config = Annotated[
     Path | None,
     typer.Option("--config", help="TOML file with your own [generators], which render stimuli."),

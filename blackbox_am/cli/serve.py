@@ -21,10 +21,11 @@ def serve(
         typer.Option("--address", "-a", help="host:port to listen on; port 0 selects a free port."),
     ] = None,
     store: Annotated[
-        str | None, typer.Option("--store", help="File or SQLAlchemy URL of the journal.")
+        str | None, typer.Option("--store", help="SQLite file or PostgreSQL URL of the journal.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Number of studies that run at once.")
+        int | None,
+        typer.Option("--workers", min=1, help="Number of studies that run at once on one oracle."),
     ] = None,
     device: Annotated[
         str | None, typer.Option("--device", help="Device of the computation: cpu, cuda, or auto.")
@@ -76,7 +77,8 @@ def serve(
         [server]
         address = "0.0.0.0:50051"
         store = "studies.sqlite3"
-        workers = 4
+        workers = 4                  # studies that run at once on one oracle
+        oracle_seconds = 600         # a call that takes longer is given up, and its study pauses
         tls_certificate = "/etc/blackbox-am/server.pem"
         tls_key = "/etc/blackbox-am/server.key"
         audit_log = "audit.jsonl"
@@ -107,6 +109,7 @@ def serve(
         shape = [1, 28, 28]
     """
     from blackbox_am import service
+    from blackbox_am.service.ending import keeps_running, leave
 
     given: dict[str, Any] = {
         "address": address,
@@ -128,8 +131,14 @@ def serve(
         if ready_file is not None:
             write_at_once(ready_file, listening)
 
-    service.serve(dataclasses.replace(base, **chosen), ready=ready)
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)  # of a server that was killed
+    ended = service.serve(dataclasses.replace(base, **chosen), ready=ready)
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)
     err.print("stopped; running studies continue at the next start")
+    if not ended or keeps_running():
+        leave()
 
 
 def write_at_once(path: Path, text: str) -> None:

@@ -34,7 +34,7 @@ Config = Annotated[
     typer.Option("--config", "-c", help="TOML file of the server, which has its store."),
 ]
 StoreOption = Annotated[
-    str | None, typer.Option("--store", help="File or SQLAlchemy URL of the server's store.")
+    str | None, typer.Option("--store", help="SQLite file or PostgreSQL URL of the server's store.")
 ]
 
 

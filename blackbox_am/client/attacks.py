@@ -63,7 +63,8 @@ def attack(
         BlackboxError: as `attacks.local.attack`.
     """
     info = client.oracle_info(oracle)
-    given, goals, problems = (asked or Asked()).about(given_inputs(images, info.stimulus_shape))
+    asked = asked or Asked()
+    given, goals, problems = asked.about(given_inputs(images, info.stimulus_shape))
     inputs = Inputs(
         info.stimulus_shape,
         len(given.stimuli),
@@ -72,7 +73,8 @@ def attack(
         info.fingerprint,
     )
     runner = RemoteRunner(client, study_id, adopt, on_progress, clean_id or study_id)
-    what = Run(given, goals, classes_of(info, layer, oracle), inputs, suggest, pays_clean)
+    classes = classes_of(info, layer, oracle)
+    what = Run(given, goals, classes, inputs, suggest, pays_clean, asked.repeats)
     return run(problems, what, runner)
 
 
@@ -105,7 +107,8 @@ class RemoteRunner:
             return None
 
     def _id(self, name: str) -> str:
-        return f"{self.clean_id if name == 'clean' else self.study_id}-{name}"
+        shared = name == "clean" or name.startswith("repeat")
+        return f"{self.clean_id if shared else self.study_id}-{name}"
 
     def run(self, name: str, spec: StudySpec, stimuli: NDArray[Any]) -> Found:
         """See `Runner.run`.

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from blackbox_am.core import memory_digests
-from blackbox_am.core.module_digests import add_structure
+from blackbox_am.core.module_digests import add_class, add_structure
 from blackbox_am.errors import NotFound
 
 DIGEST_BYTES = 16
@@ -116,6 +116,13 @@ def structure(module: torch.nn.Module) -> Digest:
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     add_structure(digest, module)
     return Digest(digest.hexdigest())
+
+
+def of_class(kind: type) -> str:
+    """Digest of the code and the constants of a class outside the installed packages."""
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    add_class(digest, kind)
+    return digest.hexdigest()
 
 
 def _reference(value: object) -> Callable[[], object]:

@@ -137,9 +137,8 @@ class _Collector:
 
     def of(self, owner: Identified) -> Fingerprint:
         given = dict(owner.contents())
-        code = own_code(type(owner))
-        if code:  # a class of the user, who may edit its code
-            self.contents["class"] = digests.of_text(code)
+        if own_code(type(owner)):  # a class of the user, who may edit its code
+            self.contents["class"] = digests.of_class(type(owner))
         for name, value, secret in _fields(owner):
             if name not in given:
                 self._add(name, value, secret=secret)

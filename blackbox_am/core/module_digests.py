@@ -46,6 +46,7 @@ _PLAIN = (
 )
 """Types whose `repr` is their whole content."""
 _CONTAINERS = (list, tuple, deque, set, frozenset, Mapping)
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+", re.IGNORECASE)
 _VOLATILE = ("transformers_version",)
 """Entries of a configuration of transformers without influence on what a model computes."""
 
@@ -66,6 +67,11 @@ def add_structure(digest: Hash, module: nn.Module) -> None:
     _Walk(digest).structure(module)
 
 
+def add_class(digest: Hash, kind: type) -> None:
+    """Add the code of a class outside the installed packages, and its constants, to `digest`."""
+    _Walk(digest).kind(kind)
+
+
 class _Walk:
     """Adds values to a digest, each object once."""
 
@@ -79,7 +85,7 @@ class _Walk:
             self._seen.setdefault(id(part), (len(self._seen), part))
             kind = type(part)
             kinds[kind] = None
-            self._text(f"{name}:{_named(kind)}({part.extra_repr()})")
+            self._text(f"{name}:{_named(kind)}({_ADDRESS.sub('', part.extra_repr())})")
             if isinstance(part, torch.fx.GraphModule):  # a class of its own, made for the graph
                 self._text(part.code)
             for key, value in sorted(_attributes(part)):
@@ -172,16 +178,20 @@ class _Walk:
             self._text(code_text(code))
             self._globals(function, changed, depth)
 
-    def _class(self, kind: type) -> None:
-        code = own_code(kind)
-        if not code:
-            return
-        self._text(code)
+    def kind(self, kind: type) -> None:
+        """Add the code of a class and the attributes that its code does not change."""
+        self._text(own_code(kind))
         changed = changed_attributes(kind)
         for name, value in own_values(kind):
             if name not in changed:
                 self._text(name)
                 self.add(value)
+
+    def _class(self, kind: type) -> None:
+        if not own_code(kind):
+            return
+        self.kind(kind)
+        changed = changed_attributes(kind)
         for member in called_methods(kind):
             function = getattr(member, "__func__", getattr(member, "fget", member))
             if not is_installed(getattr(function, "__module__", None) or ""):

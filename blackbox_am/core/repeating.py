@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum
-
-import torch
+from typing import TYPE_CHECKING
 
 from blackbox_am.errors import OracleFailed
+
+if TYPE_CHECKING:  # the command line imports this module, and starts without torch
+    import torch
 
 TOLERANCE = 1e-5
 """Tolerance as a share of a unit's largest value: the last bits of kernels may depend on the
@@ -78,5 +80,5 @@ def repeats(observe: Callable[[torch.Tensor], torch.Tensor], stimuli: torch.Tens
 def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
     known = one.isfinite() & other.isfinite()
     one, other = one[known].double(), other[known].double()
-    scale = torch.maximum(one.abs(), other.abs())
+    scale = one.abs().maximum(other.abs())
     return bool(((one - other).abs() <= TOLERANCE * scale).all())

@@ -297,5 +297,13 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def check(self) -> None:
+        """Checks that the store can be used now.
+
+        Raises:
+            StoreError: if it cannot, such as after its file was deleted or its disk is full.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Closes the connections."""

@@ -249,6 +249,17 @@ class Purpose(Enum):
     SURPLUS = "surplus_rows"
 
 
+_FOR_CANDIDATES = (
+    "initialisation_rows",
+    "loss_rows",
+    "check_rows",
+    "recheck_rows",
+    "clean_rows",
+    "verify_rows",
+)
+"""The counts of `Accounting` to which each measured candidate adds one row."""
+
+
 @dataclass(frozen=True, slots=True)
 class Accounting:
     """The account of an oracle's calls.
@@ -320,6 +331,14 @@ class Accounting:
         if purpose is None:
             return self
         return replace(self, **{purpose.value: self.rows - self.retried_rows})
+
+    def repeated(self) -> Accounting:
+        """What to add to an account after these rows of it were forgotten: they then count as
+        repeated rows, and no longer for the search or the purpose for which they were measured.
+        """
+        counts = {name: getattr(self, name) for name in _FOR_CANDIDATES}
+        lost = {name: -count for name, count in counts.items()}
+        return Accounting(retried_rows=sum(counts.values()), **lost)
 
     def _counts(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)

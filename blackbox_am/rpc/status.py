@@ -54,7 +54,7 @@ CODES: dict[type[BlackboxError], grpc.StatusCode] = {
     errors.OracleUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.OracleTimeout: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.OutOfMemory: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.StoreError: grpc.StatusCode.INTERNAL,
+    errors.StoreError: grpc.StatusCode.UNAVAILABLE,
     errors.StoreCorrupt: grpc.StatusCode.DATA_LOSS,
     BlackboxError: grpc.StatusCode.UNKNOWN,
 }
@@ -66,6 +66,7 @@ RETRY_SECONDS: dict[type[BlackboxError], int] = {
     errors.OracleUnavailable: 5,
     errors.OracleTimeout: 5,
     errors.ServerUnavailable: 1,
+    errors.StoreError: 2,
 }
 """Seconds after which to retry, for errors without `retry_after`."""
 

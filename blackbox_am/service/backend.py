@@ -15,11 +15,13 @@ from typing import TypeVar
 import msgspec
 
 from blackbox_am.catalogue import Images
+from blackbox_am.core.abandoning import abandonable
 from blackbox_am.core.devices import resolve_device
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import StudySpec
 from blackbox_am.errors import InvalidInput, ServerUnavailable
+from blackbox_am.oracles.wrappers.delivery._limited import Limited, limited
 from blackbox_am.service.auth.authority import Authority
 from blackbox_am.service.changes import Changes
 from blackbox_am.service.config import Config
@@ -80,7 +82,7 @@ class Backend:
         self.store = SQLStore(config.store)
         self.authority = Authority(self.store, config.quotas, config.audit_log)
         self.changes = Changes(asyncio.get_running_loop())
-        self.equip = equipment.by_spec(self.generator_of, self.oracle)
+        self.equip = equipment.by_spec(self.generator_of, self.network)
         owner = Owner(self.store, process_name("server"))
         self.registry = StudyRegistry(self.store, self.device, self.equip, owner, self.generator_of)
         self.registry.on_change = self.changes.notify
@@ -88,11 +90,13 @@ class Backend:
             self.registry,
             self.generator_of,
             self.oracle,
+            self.network,
             self.images_of,
             config.workers,
             config.retry_delays,
         )
         self._moved: set[str] = set()
+        self._oracles: dict[str, Limited] = {}
         self._found: OrderedDict[bytes, Generator] = OrderedDict()
         self._moving = threading.Lock()
         self._pools = {pool: ThreadPoolExecutor(n, pool.value) for pool, n in THREADS.items()}
@@ -112,8 +116,18 @@ class Backend:
         """Calls `function` in a thread of `pool`, for the caller of the current task; returns its
         result or raises its error.
         """
-        run = partial(contextvars.copy_context().run, function)
-        return await asyncio.get_running_loop().run_in_executor(self._pools[pool], run)
+        gone = threading.Event()
+
+        def run() -> T:
+            with abandonable(gone.is_set):
+                return function()
+
+        inside = partial(contextvars.copy_context().run, run)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pools[pool], inside)
+        except asyncio.CancelledError:
+            gone.set()  # a call of a model gives its thread back
+            raise
 
     def generator(self, name: str) -> Generator:
         """The generator with this name, on the server's device.
@@ -177,7 +191,29 @@ class Backend:
                     field="oracle",
                 )
             name = names[0]
+        return self._limited(name)
+
+    def network(self, name: str) -> Oracle:
+        """The oracle with this name itself, whose network an optimizer uses.
+
+        Raises:
+            NotFound: if the catalogue has no such entry.
+        """
         return self.config.catalogue.oracle(name)
+
+    def hanging(self) -> list[str]:
+        """Names of the oracles with calls that were given up and have not returned."""
+        with self._moving:
+            return sorted(name for name, one in self._oracles.items() if one.hanging)
+
+    def _limited(self, name: str) -> Limited:
+        inner = self.config.catalogue.oracle(name)
+        with self._moving:
+            known = self._oracles.get(name)
+            if known is None or known.inner is not inner:
+                known = limited(name, inner, self.config.oracle_seconds)
+                self._oracles[name] = known
+            return known
 
     def close(self) -> None:
         """Closes all resources, after calls and workers have ended."""

@@ -69,6 +69,7 @@ DEFAULT_ADDRESS = "localhost:50051"
 DEFAULT_STORE = "blackbox_am.sqlite3"
 DEFAULT_WORKERS = 2
 DEFAULT_MESSAGE_BYTES = 4 * 2**20
+DEFAULT_ORACLE_SECONDS = 600.0
 DEFAULT_RETRY_DELAYS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 _TABLES = ("server", "oracles", "generators", "images", "quotas")
@@ -81,7 +82,7 @@ class Config:
     Attributes:
         address: host:port to listen on; port 0 picks a free one.
         store: path or URL of the journal.
-        workers: number of studies with an oracle that run at once; further studies wait.
+        workers: number of studies that run at once on one oracle; further studies wait.
         device: device of optimizers and generators: `cpu`, `cuda`, or `auto`.
         max_message_bytes: largest accepted request, in bytes.
         retry_delays: seconds before each new attempt while an oracle is unavailable; afterwards the
@@ -91,6 +92,7 @@ class Config:
         insecure: whether other machines may reach a server without encryption or tokens.
         audit_log: file to which changes and refused calls are written; None for none.
         quotas: what principals may use, by name; `default` for all others.
+        oracle_seconds: time limit of one call of an oracle without a `timeout` wrapper.
     """
 
     address: str = DEFAULT_ADDRESS
@@ -104,6 +106,7 @@ class Config:
     insecure: bool = False
     audit_log: Path | None = None
     quotas: Mapping[str, Quota] = field(default_factory=dict)
+    oracle_seconds: float = DEFAULT_ORACLE_SECONDS
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -125,6 +128,7 @@ class _ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls_client_ca: str = ""
     insecure: bool = False
     audit_log: str = ""
+    oracle_seconds: Annotated[float, msgspec.Meta(gt=0)] = DEFAULT_ORACLE_SECONDS
 
 
 def load_config(path: Path) -> Config:
@@ -179,6 +183,7 @@ def _from_tables(tables: dict[str, Any]) -> Config:
         server.insecure,
         Path(server.audit_log) if server.audit_log else None,
         quotas,
+        server.oracle_seconds,
     )
 
 

@@ -25,7 +25,7 @@ def request_of(backend: Backend, spec: StudySpec) -> Request:
         spec=spec,
         generator=backend.generator_of(spec),
         oracle=transformed(None if spec.oracle is None else backend.oracle(spec.oracle), spec),
-        network=backend.oracle,
+        network=backend.network,
         device=backend.device,
         source=source_of(spec, backend.store),
         images=backend.images_of(spec),

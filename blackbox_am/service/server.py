@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from blackbox_am.errors import BlackboxError, Conflict, InvalidSpec
@@ -23,8 +23,10 @@ from blackbox_am.service.backend import Backend, Pool
 from blackbox_am.service.catalog import CatalogService
 from blackbox_am.service.config import Config
 from blackbox_am.service.decoding import Decoding
+from blackbox_am.service.ending import within
 from blackbox_am.service.groups import GroupService
 from blackbox_am.service.oracles import OracleService
+from blackbox_am.service.readiness import Readiness
 from blackbox_am.service.studies import StudyService
 from blackbox_am.v1 import (
     catalog_service_pb2,
@@ -43,6 +45,8 @@ GRACE_SECONDS = 2.0
 """Seconds that calls have to finish after a request to stop."""
 WORKER_SECONDS = 10.0
 """Seconds that running studies have to finish their generation."""
+CLOSE_SECONDS = 5.0
+"""Seconds that the store has to close; a call without an end may hold it."""
 
 SERVICES = (
     study_service_pb2.DESCRIPTOR.services_by_name["StudyService"].full_name,
@@ -61,6 +65,7 @@ class Server:
     Attributes:
         address: the address on which the started server listens, with the actual port if port 0 was
             requested.
+        ended: whether every call had ended when the server stopped.
     """
 
     def __init__(self, config: Config) -> None:
@@ -70,7 +75,8 @@ class Server:
         self._server: grpc.aio.Server | None = None
         self._health: health.aio.HealthServicer | None = None
         self._guard: Guard | None = None
-        self._unfinished: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
+        self.ended = True
 
     async def start(self) -> str:
         """Starts serving, and resumes every study that is to run. Returns the address.
@@ -107,12 +113,13 @@ class Server:
         add_GroupServiceServicer_to_server(groups, server)
         await server.start()
         self._backend, self._server = backend, server
-        self._unfinished = asyncio.create_task(
-            backend.in_thread(groups.grouping.finish_all, Pool.CONTROL)
-        )
-        for name in ("", *SERVICES):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        log.info("serving on %s, store %s", self.address, self._config.store)
+        readiness = Readiness(self._health, backend, SERVICES)
+        await readiness.look()
+        self._background = [
+            asyncio.create_task(backend.in_thread(groups.grouping.finish_all, Pool.CONTROL)),
+            asyncio.create_task(readiness.watch()),
+        ]
+        log.info("serving on %s, store %s", self.address, backend.store.url)
         return self.address
 
     async def stop(self) -> None:
@@ -125,19 +132,22 @@ class Server:
             await self._guard.close()
         log.info("stopping")
         await self._health.enter_graceful_shutdown()
-        if self._unfinished is not None:
-            self._unfinished.cancel()
+        for task in self._background:
+            task.cancel()
         self._backend.changes.close()
-        await asyncio.gather(
+        _, finished = await asyncio.gather(
             self._server.stop(GRACE_SECONDS),
             asyncio.to_thread(self._backend.workers.stop, WORKER_SECONDS),
         )
-        self._backend.close()
+        closed = await within(CLOSE_SECONDS, self._backend.close)
+        self.ended = finished and closed and not self._backend.hanging()
         self._server = None
 
 
-def serve(config: Config, ready: Callable[[str], None] = lambda address: None) -> None:
+def serve(config: Config, ready: Callable[[str], None] = lambda address: None) -> bool:
     """Serves until SIGTERM or SIGINT. Must be called on the main thread.
+
+    Returns whether every call has ended. A call that hangs in a model runs on in its thread.
 
     Args:
         config: the configuration of the server.
@@ -148,14 +158,14 @@ def serve(config: Config, ready: Callable[[str], None] = lambda address: None) -
         StoreError: if the store cannot be opened.
     """
 
-    async def main() -> None:
+    async def main() -> bool:
         told = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told.set)
-        await _serve(config, ready, told)
+        return await _serve(config, ready, told)
 
-    asyncio.run(main())
+    return asyncio.run(main())
 
 
 @contextmanager
@@ -204,7 +214,7 @@ def running(config: Config) -> Iterator[str]:
         raise problems[0]
 
 
-async def _serve(config: Config, ready: Callable[[str], None], told: asyncio.Event) -> None:
+async def _serve(config: Config, ready: Callable[[str], None], told: asyncio.Event) -> bool:
     server = Server(config)
     address = await server.start()
     try:
@@ -212,6 +222,7 @@ async def _serve(config: Config, ready: Callable[[str], None], told: asyncio.Eve
         await told.wait()
     finally:
         await server.stop()
+    return server.ended
 
 
 def _options(config: Config) -> list[tuple[str, int]]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from blackbox_am.catalogue import Images
+from blackbox_am.core.abandoning import abandonable
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.types import StudyState
@@ -24,12 +23,12 @@ from blackbox_am.errors import (
     NotFound,
     NotOwner,
     OracleError,
-    OracleTimeout,
-    OracleUnavailable,
     SequenceTaken,
     StoreCorrupt,
     StoreError,
 )
+from blackbox_am.service.attempts import PASSING, Attempts
+from blackbox_am.service.queueing import StudyQueue, StudyQueues
 from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.studies import loop
 from blackbox_am.studies.billing import UnbilledUsage
@@ -44,8 +43,8 @@ log = logging.getLogger(__name__)
 
 _WANTED = (StudyState.PENDING, StudyState.RUNNING)
 _WANTED_STATES = tuple(state.value for state in _WANTED)
-_PASSING = (OracleUnavailable, OracleTimeout, SequenceTaken, StoreError)
-"""Errors after which another attempt can succeed."""
+BILL_SECONDS = 3.0
+"""Seconds in which a study bills the rows of an abandoned call when the server stops."""
 AGAIN_SECONDS = 1.0
 """Seconds before a study whose store failed is queued again."""
 SEEK_SECONDS = 1.0
@@ -58,18 +57,6 @@ meanwhile.
 """
 
 
-@dataclass
-class _Queue:
-    """Studies that wait for a thread, and those that have one."""
-
-    waiting: deque[str] = field(default_factory=deque)
-    running: set[str] = field(default_factory=set)
-    again: set[str] = field(default_factory=set)
-    """Studies that run and must run again, because they were resumed before their thread saw the
-    pause.
-    """
-
-
 class Workers:
     """Runs studies, several at once and the others in turn.
 
@@ -77,8 +64,10 @@ class Workers:
         registry: finds studies.
         generator: finds the generator of a study.
         oracle: finds an oracle by name.
+        network: finds the oracle whose network an optimizer uses.
         images: finds the natural images of a study.
-        threads: number of studies that run at once.
+        threads: number of studies that run at once on one oracle. Each oracle has its own threads,
+            so that one that hangs does not stop the studies of the others.
         retry_delays: seconds before each new attempt while an oracle or the store is unavailable,
             or more if the oracle requests it. After the last attempt, the study is paused if the
             oracle was unavailable, and queued again if the store was.
@@ -89,6 +78,7 @@ class Workers:
         registry: StudyRegistry,
         generator: FindGenerator,
         oracle: Callable[[str], Oracle],
+        network: Callable[[str], Oracle],
         images: Callable[[StudySpec], Images | None],
         threads: int,
         retry_delays: Sequence[float],
@@ -96,28 +86,32 @@ class Workers:
         self._registry = registry
         self._generator = generator
         self._oracle = oracle
+        self._network = network
         self._images = images
         self._retry_delays = tuple(retry_delays)
         self._stopping = threading.Event()
-        self._queue = _Queue()
-        self._changed = threading.Condition()
+        self._leaving = threading.Event()
+        self._queues = StudyQueues(threads, self._hire)
         # Daemon threads: an oracle without an answer must not keep a stopped server running.
-        self._threads = [
-            threading.Thread(target=self._work, name=f"worker-{i}", daemon=True)
-            for i in range(threads)
-        ]
-        self._threads.append(threading.Thread(target=self._seek, name="seeker", daemon=True))
-        for thread in self._threads:
-            thread.start()
+        self._threads = [threading.Thread(target=self._seek, name="seeker", daemon=True)]
+        self._threads[0].start()
 
     def submit(self, study_id: str) -> None:
         """Queue the study if it has an oracle and is to run."""
-        with self._changed:
-            if study_id in self._queue.running:
-                self._queue.again.add(study_id)
-            elif study_id not in self._queue.waiting:
-                self._queue.waiting.append(study_id)
-                self._changed.notify()
+        if self._queues.has(study_id):
+            return
+        try:
+            oracle = self._registry.published(study_id).created.spec.oracle
+        except (NotFound, StoreCorrupt):
+            return  # deleted, or damaged
+        if oracle is not None:
+            self._queues.add(oracle, study_id)
+
+    def _hire(self, queue: StudyQueue) -> None:
+        name = f"worker-{queue.oracle}-{queue.threads}"
+        thread = threading.Thread(target=self._work, args=(queue,), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _seek(self) -> None:
         """Queue the store's studies that are to run and have no owner, and remove idle ones from
@@ -132,25 +126,31 @@ class Workers:
                 log.error("no study is taken up: %s", error)  # noqa: TRY400
             self._stopping.wait(SEEK_SECONDS)
 
-    def stop(self, timeout: float) -> None:
-        """Let each running study finish its generation, then end the threads.
+    def stop(self, timeout: float) -> bool:
+        """Let each running study finish its generation, then end the threads. Returns whether all
+        threads have ended.
 
         Args:
-            timeout: seconds; the next owner of a study repeats a generation that has not finished
-                by then.
+            timeout: seconds; a call that has not returned by then is abandoned, and its rows are
+                billed as lost. The next owner of the study repeats the generation.
         """
         self._stopping.set()
-        with self._changed:
-            self._changed.notify_all()
-        deadline = time.monotonic() + timeout
-        for thread in self._threads:
-            thread.join(max(deadline - time.monotonic(), 0.0))
+        self._queues.stop()
+        self._join(timeout)
+        self._leaving.set()
+        return self._join(BILL_SECONDS)
 
-    def _work(self) -> None:
-        while (study_id := self._next()) is not None:
+    def _join(self, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        for thread in list(self._threads):
+            thread.join(max(deadline - time.monotonic(), 0.0))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _work(self, queue: StudyQueue) -> None:
+        while (study_id := self._queues.next(queue)) is not None:
             try:
                 if self._wanted(study_id):
-                    with self._registry.running(study_id):
+                    with self._registry.running(study_id), abandonable(self._unwanted(study_id)):
                         self._run(study_id)
             except NotOwner as error:
                 log.info("study %s is left alone: %s", study_id, error)
@@ -165,25 +165,23 @@ class Workers:
             except Exception:
                 log.exception("study %s: a worker failed", study_id)
             finally:
-                self._done(study_id)
+                self._queues.done(queue, study_id)
 
-    def _next(self) -> str | None:
-        with self._changed:
-            while not self._stopping.is_set():
-                if self._queue.waiting:
-                    study_id = self._queue.waiting.popleft()
-                    self._queue.running.add(study_id)
-                    return study_id
-                self._changed.wait()
-        return None
+    def _unwanted(self, study_id: str) -> Callable[[], bool]:
+        """Whether a call of the study's oracle can be abandoned: the server ends, or somebody has
+        paused, cancelled or deleted the study.
+        """
+        looked, found = time.monotonic(), False
 
-    def _done(self, study_id: str) -> None:
-        with self._changed:
-            self._queue.running.discard(study_id)
-            if study_id in self._queue.again:
-                self._queue.again.discard(study_id)
-                self._queue.waiting.append(study_id)
-                self._changed.notify()
+        def unwanted() -> bool:
+            nonlocal looked, found
+            if not found and time.monotonic() - looked > LOOK_SECONDS:
+                with suppress(StoreError):
+                    found = not self._wanted(study_id)
+                looked = time.monotonic()
+            return found or self._leaving.is_set()
+
+        return unwanted
 
     def _run(self, study_id: str) -> None:
         """Run a study until it needs no worker any more.
@@ -192,16 +190,16 @@ class Workers:
             StoreError, SequenceTaken: if the store fails in all attempts.
             NotOwner: if another process runs the study.
         """
-        delays, unbilled = _Delays(self._retry_delays), UnbilledUsage()
+        attempts, unbilled = Attempts(self._retry_delays), UnbilledUsage()
         while not self._stopping.is_set():
             try:
                 if self._wanted(study_id):
-                    self._evaluate(study_id, delays, unbilled)
+                    self._evaluate(study_id, attempts, unbilled)
             except StoreCorrupt as error:  # an error of a model's file, or of the journal itself
                 log.error("study %s failed: %s", study_id, error)  # noqa: TRY400
                 self._fail(study_id, error.message)
-            except _PASSING as error:
-                if not self._waited(study_id, delays, error):
+            except PASSING as error:
+                if not self._waited(study_id, attempts, error):
                     return
             except NotOwner:
                 raise
@@ -222,7 +220,7 @@ class Workers:
         wanted = published.progress.state in _WANTED
         return wanted and published.created.spec.oracle is not None
 
-    def _evaluate(self, study_id: str, delays: _Delays, unbilled: UnbilledUsage) -> None:
+    def _evaluate(self, study_id: str, attempts: Attempts, unbilled: UnbilledUsage) -> None:
         live = self._registry.live(study_id)
         spec = live.study.spec
         assert spec.oracle is not None  # a study without an oracle needs no worker
@@ -230,7 +228,7 @@ class Workers:
             spec=spec,
             generator=self._generator(spec),
             oracle=transformed(self._oracle(spec.oracle), spec),
-            network=self._oracle,
+            network=self._network,
             images=self._images(spec),
             device=self._registry.device,
         )
@@ -244,7 +242,7 @@ class Workers:
             return
 
         def went_on(live: LiveStudy) -> None:
-            delays.start_over()
+            attempts.start_over()
             live.note("")
 
         loop.run(
@@ -255,32 +253,45 @@ class Workers:
             unbilled=unbilled,
         )
 
-    def _waited(self, study_id: str, delays: _Delays, error: BlackboxError) -> bool:
+    def _waited(self, study_id: str, attempts: Attempts, error: BlackboxError) -> bool:
         """Wait for the oracle or the store. Returns False if the study was paused instead.
 
         Raises:
             BlackboxError: `error`, if the store stays unavailable.
         """
-        delay, wanted = delays.next(), error.retry_after or 0.0
+        if self._leaving.is_set() or not self._wanted(study_id):
+            return True  # the call was abandoned
+        delay, wanted = attempts.next(error), error.retry_after or 0.0
         if not isinstance(error, OracleError):
             if delay is None:
                 raise error
         elif delay is None:
-            attempts = len(self._retry_delays) + 1
-            self._suspend(study_id, f"paused after {attempts} attempts: {error.message}")
+            times = f" after {attempts.failed} attempts" if attempts.failed > 1 else ""
+            self._suspend(study_id, f"paused{times}: {self._told(study_id, error)}")
             return False
         elif wanted > LONGEST_WAIT_SECONDS:
-            self._suspend(study_id, f"paused: {error.message}; resume it in {wanted:.4g} s")
+            message = self._told(study_id, error)
+            self._suspend(study_id, f"paused: {message}; resume it in {wanted:.4g} s")
             return False
         wait = max(delay, wanted)
         log.warning("study %s: %s; trying again in %g s", study_id, error, wait)
-        if error.retry_after is not None:
-            self._note(study_id, f"waiting {wait:.4g} s for the oracle: {error.message}")
+        if isinstance(error, OracleError):
+            self._note(
+                study_id,
+                f"waiting {wait:.4g} s for the oracle after attempt {attempts.failed}: "
+                f"{self._told(study_id, error)}",
+            )
         deadline = time.monotonic() + wait
         while (left := deadline - time.monotonic()) > 0 and self._wanted(study_id):
             if self._stopping.wait(min(left, LOOK_SECONDS)):
                 break
         return True
+
+    def _told(self, study_id: str, error: BlackboxError) -> str:
+        """The message of the error, with the name of the study's oracle."""
+        name = self._registry.published(study_id).created.spec.oracle
+        named = f"oracle {name!r}"
+        return error.message if named in error.message else f"{named}: {error.message}"
 
     def _note(self, study_id: str, message: str) -> None:
         with suppress(StoreError, SequenceTaken, NotOwner):  # the next attempt reports the error
@@ -292,22 +303,3 @@ class Workers:
 
     def _fail(self, study_id: str, message: str) -> None:
         self._registry.act(study_id, lambda live: live.fail(message))
-
-
-class _Delays:
-    """Seconds to wait before each new attempt, until there are no more."""
-
-    def __init__(self, delays: tuple[float, ...]) -> None:
-        self._delays = delays
-        self._used = 0
-
-    def next(self) -> float | None:
-        """The next delay, or None."""
-        if self._used == len(self._delays):
-            return None
-        self._used += 1
-        return self._delays[self._used - 1]
-
-    def start_over(self) -> None:
-        """Start again with the first delay, after a success."""
-        self._used = 0

@@ -1,29 +1,24 @@
-"""One SQL database: tables, connections and transactions, and the conversion of its errors.
-
-SQLite runs in WAL mode. The data of a `writing` transaction are on the disk when it ends
-(synchronous=FULL). The data of a `passing` transaction are handed to the operating system
-(synchronous=NORMAL): they survive the end of the process, but perhaps not a loss of power.
-"""
+"""One SQL database: its tables, connections and transactions."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from threading import RLock
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
-from sqlalchemy.pool import StaticPool
 
 from blackbox_am.errors import StoreCorrupt, StoreError
+from blackbox_am.stores.engines import engines_of, file_of, url_of
+from blackbox_am.stores.faults import CURE, store_error
 
 SCHEMA_VERSION = 4
 SEAL_BYTES = 4
-CURE = "restore the store from a backup, or delete the study"
-STUDY_ID = sa.String(63)
+STUDY_ID = sa.String(63).with_variant(sa.String(63, collation="C"), "postgresql")
+"""Ordered by bytes everywhere, where PostgreSQL would order by the rules of a language."""
 ADDED = {"added": True}
 """Marks a table that older stores of this schema version lack; programs that do not know the table
 ignore it.
@@ -41,11 +36,14 @@ meta = sa.Table(
 class Database:
     """A database that contains a store.
 
+    A transaction reads one state of the database, and no other process writes during a transaction
+    that writes.
+
     Args:
         url: as of `SQLStore`.
 
     Attributes:
-        url: the URL in SQLAlchemy's form.
+        shown: the URL in SQLAlchemy's form without its password, for messages.
 
     Raises:
         StoreError: if the database cannot be opened or written.
@@ -53,35 +51,59 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = _as_url(url)
-        engine = _engine(self.url)
-        # In memory, all threads share one connection, which has one transaction.
-        shared = isinstance(engine.pool, StaticPool)
+        parsed = url_of(url)
+        self.shown = parsed.render_as_string(hide_password=True)
+        self._file = file_of(parsed)
+        self._failing = False
+        self._engines = engines_of(parsed, self._file)
+        shared = self._engines.of_one_connection
         self._turn: AbstractContextManager[object] = RLock() if shared else nullcontext()
-        self._reader = engine
-        self._writer = engine.execution_options(writes=True)
-        passing = engine if shared else _engine(self.url, "NORMAL")
-        self._passing = passing.execution_options(writes=True)
-        with self._translated():
-            self._prepare()
+        try:
+            with self._translated():
+                self._prepare()
+            if self._file is not None:
+                self._file.remember()
+            self._write()
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection to read from."""
-        with self._translated(), self._reader.connect() as connection:
+        with self._translated(), self._engines.reader.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A connection in a transaction whose data are durable when it has ended."""
-        with self._translated(), self._writer.begin() as connection:
+        """A connection in a transaction whose data are durable when it has ended.
+
+        Raises:
+            StoreError: if the transaction fails, or has gone to a file that was deleted.
+        """
+        with self._watched(), self._translated(), self._engines.writer.begin() as connection:
             yield connection
 
     @contextmanager
     def passing(self) -> Iterator[sa.Connection]:
         """A connection in a transaction whose data may be lost at a loss of power."""
-        with self._translated(), self._passing.begin() as connection:
+        with self._watched(), self._translated(), self._engines.passing.begin() as connection:
             yield connection
+
+    def check(self) -> None:
+        """Check that the database can be used. The database is written to only if the last
+        transaction failed.
+
+        Raises:
+            StoreError: if it cannot.
+        """
+        if self._failing:
+            self._write()
+            return
+        with self.reading() as connection:
+            connection.scalar(sa.select(meta.c.schema_version))
+        if self._file is not None:
+            self._file.check()
 
     @property
     def now(self) -> sa.ColumnElement[float]:
@@ -91,18 +113,17 @@ class Database:
     @property
     def now_text(self) -> str:
         """The SQL expression of `now`."""
-        if self._reader.dialect.name == "sqlite":
+        if self._engines.reader.dialect.name == "sqlite":
             return "((julianday('now') - 2440587.5) * 86400.0)"
         return "extract(epoch from clock_timestamp())"
 
     def close(self) -> None:
         """Closes the connections."""
         with self._turn:  # another thread may be executing a statement
-            self._reader.dispose()
-            self._passing.dispose()
+            self._engines.dispose()
 
     def _prepare(self) -> None:
-        with self._writer.begin() as connection:
+        with self._engines.writer.begin() as connection:
             tables = set(sa.inspect(connection).get_table_names())
             if not tables:
                 metadata.create_all(connection)
@@ -116,21 +137,37 @@ class Database:
             )
         if version is None:
             raise StoreCorrupt(
-                f"{self.url} is a database, but not a store of blackbox_am: it holds the tables "
-                f"{', '.join(sorted(tables))}; name another file"
+                f"{self.shown} is a database, but not a store of blackbox_am: it holds the tables "
+                f"{', '.join(sorted(tables))}; name another store"
             )
         if version == SCHEMA_VERSION:
-            with self._writer.begin() as connection:
+            with self._engines.writer.begin() as connection:
                 added = [table for table in metadata.sorted_tables if table.info == ADDED]
                 metadata.create_all(connection, [t for t in added if t.name not in tables])
                 for place in (place for table in added for place in table.indexes):
                     place.create(connection, checkfirst=True)
         else:
             raise StoreCorrupt(
-                f"{self.url} is a store of schema version {version}, and this program reads "
+                f"{self.shown} is a store of schema version {version}, and this program reads "
                 f"version {SCHEMA_VERSION} only; name another file for new studies, or use the "
                 "version of blackbox_am that wrote it"
             )
+
+    def _write(self) -> None:
+        with self.writing() as connection:
+            connection.execute(meta.update().values(last_token=meta.c.last_token))
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Remembers whether the transaction inside the context fails."""
+        try:
+            yield
+            if self._file is not None:
+                self._file.check()
+        except StoreError:
+            self._failing = True
+            raise
+        self._failing = False
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -138,12 +175,12 @@ class Database:
             try:
                 yield
             except exc.DatabaseError as error:
-                raise _store_error(self.url, error) from error
+                raise store_error(self.shown, error) from error
             except UnicodeDecodeError as error:  # from a name in a damaged page
-                raise StoreCorrupt(f"{self.url} is damaged ({error}); {CURE}") from error
+                raise StoreCorrupt(f"{self.shown} is damaged ({error}); {CURE}") from error
             except exc.TimeoutError as error:  # every connection waits for a slow disk
                 raise StoreError(
-                    f"the store {self.url} is too slow ({error}); try again"
+                    f"the store {self.shown} is too slow ({error}); try again"
                 ) from error
 
 
@@ -176,73 +213,3 @@ def unseal(sealed: Any, what: str, *place: object) -> bytes:
 def _checksum(body: bytes, place: tuple[object, ...]) -> bytes:
     where = "/".join(map(str, place)).encode()
     return zlib.crc32(body, zlib.crc32(where)).to_bytes(SEAL_BYTES, "little")
-
-
-def _as_url(url: str) -> str:
-    if url == ":memory:":
-        return "sqlite://"
-    return url if "://" in url else f"sqlite:///{url}"
-
-
-def _engine(url: str, synchronous: str = "FULL") -> sa.Engine:
-    try:
-        parsed = sa.make_url(url)
-    except exc.ArgumentError as error:
-        raise StoreError(
-            f"{url!r} is not a store; expected a path, ':memory:', or a SQLAlchemy URL "
-            "such as sqlite:///studies.sqlite3"
-        ) from error
-    if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True)
-    options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": 30}}
-    if parsed.database in (None, "", ":memory:"):
-        options["poolclass"] = StaticPool  # each connection has its own memory
-    else:
-        _check_folder(Path(str(parsed.database)))
-    engine = sa.create_engine(parsed, **options)
-
-    def set_pragmas(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # only the BEGIN below is executed
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA synchronous={synchronous}")
-
-    sa.event.listen(engine, "connect", set_pragmas)
-    sa.event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _check_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise StoreError(f"cannot open the store {path}: there is no folder {path.parent}")
-
-
-def _begin(connection: sa.Connection) -> None:
-    # A writer that takes the lock at the beginning cannot fail later for lack of the lock; a reader
-    # needs no lock.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _store_error(url: str, error: exc.DatabaseError) -> StoreError:
-    text = str(error.orig)
-    if "not a database" in text or "malformed" in text or "file is encrypted" in text:
-        return StoreCorrupt(
-            f"{url} is not a store of blackbox_am, or it is damaged ({text}); "
-            "name another file, or restore it from a backup"
-        )
-    if "no such column" in text or "no such table" in text:
-        return StoreCorrupt(
-            f"{url} is a store of another version of blackbox_am ({text}); name another file for "
-            "new studies, or use the version that wrote it"
-        )
-    if "readonly" in text or "unable to open" in text:
-        return StoreError(
-            f"cannot write the store {url} ({text}); check the permissions of the file "
-            "and of its folder"
-        )
-    if "full" in text or "disk I/O" in text:
-        return StoreError(
-            f"the store {url} could not be written ({text}); see that its disk has room and is "
-            "sound. What was told before is kept; what is refused now may be sent again"
-        )
-    return StoreError(f"the store {url} failed: {text}")

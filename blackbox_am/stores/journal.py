@@ -10,7 +10,8 @@ from sqlalchemy import exc
 
 from blackbox_am.core.store import Entry, Note, Record, StoredSnapshot
 from blackbox_am.errors import SequenceTaken, StoreCorrupt
-from blackbox_am.stores.database import CURE, STUDY_ID, metadata, seal, unseal
+from blackbox_am.stores.database import STUDY_ID, metadata, seal, unseal
+from blackbox_am.stores.faults import CURE
 
 events = sa.Table(
     "events",

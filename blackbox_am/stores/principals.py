@@ -15,6 +15,7 @@ from blackbox_am.stores.database import ADDED, Database, metadata
 STUDIES = "studies/"
 """Beginning of the resource of a study."""
 PRINCIPAL = sa.String(63)
+RESOURCE = sa.String(80).with_variant(sa.String(80, collation="C"), "postgresql")
 _tokens = sa.Table(
     "tokens",
     metadata,
@@ -30,7 +31,7 @@ _tokens = sa.Table(
 claims = sa.Table(
     "claims",
     metadata,
-    sa.Column("resource", sa.String(80), primary_key=True),
+    sa.Column("resource", RESOURCE, primary_key=True),
     sa.Column("principal", PRINCIPAL, nullable=False),
     sa.Index("claims_of_principal", "principal", "resource"),
     info=ADDED,

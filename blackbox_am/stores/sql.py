@@ -1,4 +1,4 @@
-"""A store in a SQL database: SQLite by default, PostgreSQL by URL.
+"""A store in a SQL database: a SQLite file, or a PostgreSQL database by its URL.
 
 Each append checks the caller's lease and the study's last sequence number, and writes events,
 index row and snapshot, in one transaction.
@@ -41,11 +41,11 @@ from blackbox_am.stores.principals import (
 
 
 class SQLStore(Store):
-    """A `Store` in any database that SQLAlchemy supports.
+    """A `Store` in SQLite or PostgreSQL.
 
     Args:
-        url: a SQLAlchemy URL, such as ``sqlite:///studies.sqlite3`` or
-            ``postgresql+psycopg://host/name``, a plain path to a SQLite file, or ``:memory:`` for a
+        url: a URL, such as ``sqlite:///studies.sqlite3`` or
+            ``postgresql://user@host/name``, a plain path to a SQLite file, or ``:memory:`` for a
             store that ends with the process.
         clock: seconds since the epoch, for displayed times.
 
@@ -66,8 +66,8 @@ class SQLStore(Store):
 
     @property
     def url(self) -> str:
-        """The URL of the database in SQLAlchemy's form."""
-        return self._database.url
+        """The URL of the database in SQLAlchemy's form, without its password."""
+        return self._database.shown
 
     def append(
         self,
@@ -178,6 +178,9 @@ class SQLStore(Store):
     def remember_request(self, request_id: str, study_id: str) -> str:
         with self._database.writing() as connection:
             return journal.add_request(connection, request_id, study_id)
+
+    def check(self) -> None:
+        self._database.check()
 
     def close(self) -> None:
         self._database.close()

@@ -120,12 +120,19 @@ class StateChanged(msgspec.Struct, frozen=True, tag="state"):
     Attributes:
         state, stop_reason, message: the new state and its reason.
         spent: accounts of calls since the last event with accounts that gave no measurement.
+        probe_answers: (R, U) float64, where a quota ends before the probe of the oracle: the rows
+            that it has answered so far.
     """
 
     state: StudyState
     stop_reason: StopReason = StopReason.NONE
     message: str = ""
     spent: Accounting | None = None
+    probe_answers: ArrayData | None = None
+
+    def answered(self, before: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        """The answers to the probe after this event."""
+        return before if self.probe_answers is None else self.probe_answers.numpy()
 
 
 class GenerationOpened(msgspec.Struct, frozen=True, tag="opened"):
@@ -135,11 +142,13 @@ class GenerationOpened(msgspec.Struct, frozen=True, tag="opened"):
         generation: the generation.
         latents: (K, P, D) of the active targets.
         wanted: (K, P) uint8, the rows to measure.
+        roles: (K, P) uint8, what each row is measured for; None if their scores lead the search.
     """
 
     generation: int
     latents: ArrayData
     wanted: ArrayData
+    roles: ArrayData | None = None
 
 
 class RowsTold(msgspec.Struct, frozen=True, tag="told"):
@@ -153,6 +162,8 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
         failed: number of rows without a score because of a failed measurement.
         unrendered: (N,) uint8, 1 if the stimulus was not finite; None if all were finite.
         spent: accounts since the last event with accounts; None for rows of clients.
+        checksum: of the latents of the generation, to check a replay, in the first of several such
+            events; empty if the journal has the latents, or closes the generation at once.
     """
 
     generation: int
@@ -162,6 +173,7 @@ class RowsTold(msgspec.Struct, frozen=True, tag="told"):
     failed: int = 0
     unrendered: ArrayData | None = None
     spent: Accounting | None = None
+    checksum: bytes = b""
 
 
 class GenerationClosed(msgspec.Struct, frozen=True, tag="closed"):

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from blackbox_am.core.accounts import Order
-from blackbox_am.core.spec import Budget
+from blackbox_am.core.spec import ArrayData, Budget
 from blackbox_am.core.store import Entry, Store, StoredSnapshot
 from blackbox_am.core.types import Accounting, Best, StopReason, StudyState
 from blackbox_am.errors import StoreError
@@ -156,19 +156,28 @@ class JournalledStudy:
         with self._locked():
             self._append_if(decisions.paused(self.study))
 
-    def suspend(self, message: str, reason: StopReason = StopReason.ORACLE) -> None:
+    def suspend(
+        self,
+        message: str,
+        reason: StopReason = StopReason.ORACLE,
+        probe_answers: ArrayData | None = None,
+    ) -> None:
         """Pause because the oracle is unavailable or its quota is used up; `message` has the
-        reason.
+        reason, and `probe_answers` what a probe that is not complete has measured.
         """
         with self._locked():
             if self.study.state.active:
-                self._append([StateChanged(StudyState.PAUSED, reason, message)])
+                event = StateChanged(
+                    StudyState.PAUSED, reason, message, probe_answers=probe_answers
+                )
+                self._append([event])
 
     def note(self, message: str) -> None:
-        """Set the message about what a running study waits for; "" if it does not wait."""
+        """Set the message about what a study that is to run waits for; "" if it does not wait."""
         with self._locked():
-            if self.study.state is StudyState.RUNNING and self.study.message != message:
-                self._append([StateChanged(StudyState.RUNNING, self.study.stop_reason, message)])
+            study, waits = self.study, (StudyState.PENDING, StudyState.RUNNING)
+            if study.state in waits and study.message != message:
+                self._append([StateChanged(study.state, study.stop_reason, message)])
 
     def bill(self, spent: Accounting) -> None:
         """Add calls without a result in the journal to the accounts."""

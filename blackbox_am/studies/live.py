@@ -145,7 +145,7 @@ class LiveStudy(SearchedStudy):
         if not (exact and lease and former == lease.owner):
             resumed = Resumed(study.generation, exact, self.search.warning(exact))
             if not exact and study.opened is None:  # they are measured again
-                lost += Accounting(retried_rows=int(study.measured.told.sum()))
+                lost += study.measured.spent.repeated()
             events.append(resumed)
         if lost != Accounting():
             events.append(StateChanged(study.state, study.stop_reason, study.message, lost))

@@ -21,7 +21,7 @@ from blackbox_am.studies.baselines import encoded_start, natural_stimuli
 from blackbox_am.studies.billing import UnbilledUsage, billed
 from blackbox_am.studies.events import BaselineMeasured, OracleProbed
 from blackbox_am.studies.live import LiveStudy
-from blackbox_am.studies.probing import Probed, probed
+from blackbox_am.studies.probing import Answers, Probed, probed
 from blackbox_am.studies.resolving import Request, settle, units_of
 
 
@@ -47,19 +47,25 @@ def evaluator_of(
     assert generator is not None  # StudySpec takes no oracle without one
     assert oracle is not None  # the oracle evaluates this study
     unbilled = unbilled or UnbilledUsage()
+    answers = Answers(live.study.probe_answers)
     try:
         if live.study.untouched and not live.study.probed:
             live.start()
-            _probe(live, request, unbilled)
+            _probe(live, request, unbilled, answers)
+            answers = Answers()
         evaluator = _evaluator(live, generator, oracle)
         if live.study.untouched and live.study.natural is None and request.spec.baseline:
             live.start()
             _compare(live, request, evaluator, unbilled)
             evaluator = _evaluator(live, generator, oracle)
     except QuotaExceeded as error:
-        live.suspend(error.message, StopReason.BUDGET)
+        live.suspend(error.message, StopReason.BUDGET, _packed(answers))
         return None
     return evaluator
+
+
+def _packed(answers: Answers) -> ArrayData | None:
+    return None if answers.rows is None else ArrayData.of(answers.rows)
 
 
 def _evaluator(live: LiveStudy, generator: Generator, oracle: Oracle) -> LocalEvaluator:
@@ -73,7 +79,7 @@ def _evaluator(live: LiveStudy, generator: Generator, oracle: Oracle) -> LocalEv
     )
 
 
-def _probe(live: LiveStudy, request: Request, unbilled: UnbilledUsage) -> None:
+def _probe(live: LiveStudy, request: Request, unbilled: UnbilledUsage, answers: Answers) -> None:
     generator, oracle, study = request.generator, request.oracle, live.study
     assert generator is not None
     assert oracle is not None
@@ -81,7 +87,12 @@ def _probe(live: LiveStudy, request: Request, unbilled: UnbilledUsage) -> None:
         return
     units = list(dict.fromkeys(units_of([target.layout for target in study.targets])))
     with billed(live, unbilled, Purpose.PROBE, billable=oracle.billable) as meter:
-        found = probed(oracle, generator, units, study.spec.seed, str(request.device))
+        try:
+            seed, device = study.spec.seed, str(request.device)
+            found = probed(oracle, generator, units, seed, device, answers)
+        except QuotaExceeded:
+            meter.keep(meter.total)  # the answers are journalled when the study is paused
+            raise
     settled = settle(request, build_space(study.space), found)
     spent = unbilled.total + meter.total.marked(Purpose.PROBE)
     unbilled.total = Accounting()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from blackbox_am.core.layout import form_of
 from blackbox_am.core.observation import FAILURES, INFINITE, NOT_A_NUMBER, count_by_reason, failures
 from blackbox_am.core.spec import CriterionSpec
-from blackbox_am.core.types import FloatArray
+from blackbox_am.core.types import Accounting, FloatArray
+from blackbox_am.studies.events import RowsTold
 from blackbox_am.studies.targets import Target
 
 Bools = NDArray[np.bool_]
@@ -31,11 +32,15 @@ class Measured:
         values: (A, P, U) float64 of the active targets, in the columns of each target's layout.
         told: (A, P) whether the row was measured.
         rendered: (A, P) false if the stimulus was not finite.
+        spent: accounts that were journalled with the measurements.
+        checksum: of the latents of the generation; empty before the first measurement.
     """
 
     values: FloatArray
     told: Bools
     rendered: Bools
+    spent: Accounting = field(default_factory=Accounting)
+    checksum: bytes = b""
 
     @classmethod
     def nothing(cls, targets: int, rows: int, columns: int) -> Measured:
@@ -46,7 +51,24 @@ class Measured:
 
     def copy(self) -> Measured:
         """A copy without shared memory."""
-        return Measured(self.values.copy(), self.told.copy(), self.rendered.copy())
+        return replace(
+            self, values=self.values.copy(), told=self.told.copy(), rendered=self.rendered.copy()
+        )
+
+    def joined(self, places: NDArray[np.int64], event: RowsTold) -> Measured:
+        """These measurements and those of `event`, which are written into the same arrays.
+
+        Args:
+            places: (N,) the positions of the event's targets among the active targets.
+            event: the measurements.
+        """
+        rows = event.rows.numpy()
+        self.values[places, rows] = event.values.numpy()
+        self.told[places, rows] = True
+        if event.unrendered is not None:
+            self.rendered[places, rows] = event.unrendered.numpy() == 0
+        spent = self.spent + (event.spent or Accounting())
+        return replace(self, spent=spent, checksum=event.checksum or self.checksum)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,8 @@ class Search:
         if study.opened is None:
             latents, mask, roles = self._propose(study)
         else:
-            latents, mask, roles = torch.tensor(study.opened, device=self.device), None, None
+            latents, mask = torch.tensor(study.opened, device=self.device), None
+            roles = study.opened_roles
         return Generation(study.generation, study.active, latents, study.wanted(mask), roles)
 
     def _best_again(self, study: Study) -> Generation:
@@ -192,14 +193,20 @@ class Search:
         return True
 
     def owns_opened(self, study: Study) -> bool:
-        """Whether the latents that were given to clients for the open generation equal the
-        optimizer's present proposal.
+        """Whether the optimizer's present proposal is that of the open generation.
 
-        This matters for a library, which accepts scores of its own proposals only.
+        Measured rows belong to the proposal with their checksum. Latents that were given to clients
+        are in the journal; they matter for a library only, which accepts scores of its own
+        proposals and of no others.
         """
-        if study.opened is None or study.rechecking or not self.optimizer.replay_only:
+        expected = study.measured.checksum
+        if study.opened is None and not expected:
+            return True
+        if study.opened is not None and (study.rechecking or not self.optimizer.replay_only):
             return True
         try:
+            if study.opened is None:
+                return checksum(self.ask(study).latents) == expected
             proposed, _, _ = self._propose(study)
             return bool(np.array_equal(proposed.cpu().numpy(), study.opened))
         except Unsupported as error:

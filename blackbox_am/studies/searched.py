@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import torch
 
+from blackbox_am.core.checksums import checksum
 from blackbox_am.core.observation import Observation
 from blackbox_am.core.spec import ArrayData
 from blackbox_am.core.store import Store, StoredSnapshot
@@ -152,6 +153,8 @@ class SearchedStudy(JournalledStudy):
         """Writes measurements; with the last row, the generation closes."""
         merged, generation = self.study.merged(event), self.generation()
         if missing(self.study, generation.wanted, merged).any():
+            if self.study.opened is None and not merged.checksum:
+                event = msgspec.structs.replace(event, checksum=checksum(generation.latents))
             self._append([event])
             return
         scored, seconds = self.study.scored(merged), self._clock() - self._started
@@ -202,4 +205,5 @@ class SearchedStudy(JournalledStudy):
     def _opening(generation: Generation) -> GenerationOpened:
         latents = ArrayData.of(generation.latents.cpu().numpy())
         wanted = ArrayData.of(generation.wanted.astype(np.uint8))
-        return GenerationOpened(generation.index, latents, wanted)
+        roles = None if generation.roles is None else ArrayData.of(generation.roles)
+        return GenerationOpened(generation.index, latents, wanted, roles)

@@ -171,14 +171,17 @@ class _Latents:
         if self._search is None:
             return self._kept(event)
         proposed = self._search.ask(study).latents
-        if event is None:
-            return self._whole(proposed)
-        if checksum(proposed) != event.checksum:
+        expected = study.measured.checksum if event is None else event.checksum
+        if event is None and not expected and study.opened is None:
+            raise self._error(f"the journal has no checksum of generation {study.generation}")
+        if expected and checksum(proposed) != expected:
             raise self._error(
                 f"the optimizer proposes other latents for generation {study.generation} than "
                 "were measured, on this machine, with this version of its library, or since the "
                 "search went on from a snapshot"
             )
+        if event is None:
+            return self._whole(proposed)
         self._search.learn(study, proposed, event.scores.numpy())
         return self._whole(proposed)
 

@@ -51,17 +51,18 @@ class Study:
         generation: the open generation, counted from 0.
         targets: the K searches.
         active: indices of the targets in the open generation, ascending.
-        limits: (len(active),) number of rows of the open generation that the budget allows for each
-            target.
+        limits: (len(active),) rows of the open generation that the budget allows for each target.
         measured: the measurements of the open generation.
         opened: latents that were given to clients for the open generation, (len(active), P, D).
         opened_wanted: (len(active), P) bool, the rows of `opened` to measure.
+        opened_roles: (len(active), P) uint8, their roles; None if their scores lead the search.
         seconds: duration of the search.
         failed: number of failed rows by reason.
         warning: a warning about the scores of the last generation; empty without a problem.
         spent: account of the oracle's calls.
         rechecking: whether the open generation measures the best candidates again.
         probed: whether the repeatability of the oracle was measured.
+        probe_answers: (R, U) answers of a probe that is not complete; None without one.
         natural: (K, N) scores of natural images; None if there is no baseline, or none yet.
         oracle_fingerprint, generator_fingerprint: the models with which the study continues.
         scorer: the object that computes scores.
@@ -80,20 +81,20 @@ class Study:
     measured: Measured = field(default_factory=lambda: Measured.nothing(0, 0, 0))
     opened: Array | None = None
     opened_wanted: Bools | None = None
+    opened_roles: NDArray[np.uint8] | None = None
     seconds: float = 0.0
     failed: dict[str, int] = field(default_factory=dict)
     warning: str = ""
     spent: Accounting = field(default_factory=Accounting)
     rechecking: bool = False
     probed: bool = False
+    probe_answers: NDArray[np.float64] | None = None
     natural: NDArray[np.float64] | None = None
     oracle_fingerprint: Fingerprint | None = None
     generator_fingerprint: Fingerprint | None = None
 
     def __post_init__(self) -> None:
         self.scorer = Scorer(self.targets)
-
-    # Reading
 
     @classmethod
     def begin(cls, created: Created) -> Study:
@@ -200,26 +201,15 @@ class Study:
 
     def merged(self, event: RowsTold) -> Measured:
         """The measurements of the open generation as they will be after `event`."""
-        merged = self.measured.copy()
-        self._merge(merged, event)
-        return merged
-
-    def _merge(self, measured: Measured, event: RowsTold) -> None:
-        places, rows = self.places(event.targets.numpy()), event.rows.numpy()
-        measured.values[places, rows] = event.values.numpy()
-        measured.told[places, rows] = True
-        if event.unrendered is not None:
-            measured.rendered[places, rows] = event.unrendered.numpy() == 0
+        return self.measured.copy().joined(self.places(event.targets.numpy()), event)
 
     def places(self, targets: Array) -> NDArray[np.int64]:
         """(N,) the position of each of `targets` among the active targets; -1 for other targets."""
-        active = np.asarray(self.active, np.int64)
-        if not len(active):
+        if not self.active:
             return np.full(len(targets), -1)
+        active = np.asarray(self.active, np.int64)
         places = np.searchsorted(active, targets).clip(max=len(active) - 1)
         return np.where(active[places] == targets, places, -1)
-
-    # Folding
 
     def apply(self, event: Event) -> None:
         """Folds one event into the study. Only this method changes a study."""
@@ -230,11 +220,13 @@ class Study:
                 self.state, self.stop_reason = event.state, event.stop_reason
                 self.message = event.message
                 self.spent += event.spent or Accounting()
+                self.probe_answers = event.answered(self.probe_answers)
             case GenerationOpened():
                 self.opened = event.latents.numpy()
                 self.opened_wanted = event.wanted.numpy() > 0
+                self.opened_roles = None if event.roles is None else event.roles.numpy()
             case RowsTold():
-                self._merge(self.measured, event)
+                self.measured = self.measured.joined(self.places(event.targets.numpy()), event)
                 self.spent += event.spent or Accounting()
             case GenerationClosed():
                 self._close(event)
@@ -255,6 +247,7 @@ class Study:
                 "created": self.created,
                 "budget": self.budget,
                 "natural": None if self.natural is None else ArrayData.of(self.natural),
+                "probe": None if self.probe_answers is None else ArrayData.of(self.probe_answers),
                 "models": [self.probed, self.oracle_fingerprint, self.generator_fingerprint],
                 "state": [self.state.value, self.stop_reason.value, self.message],
                 "rechecking": self.rechecking,
@@ -262,7 +255,9 @@ class Study:
                 "told": ArrayData.of(self.measured.told.astype(np.uint8)),
                 "rendered": ArrayData.of(self.measured.rendered.astype(np.uint8)),
                 "values": ArrayData.of(self.measured.values),
+                "checksum": [self.measured.spent, self.measured.checksum],
                 "opened": None if self.opened is None else ArrayData.of(self.opened),
+                "roles": None if self.opened_roles is None else ArrayData.of(self.opened_roles),
                 "wanted": ArrayData.of(self.wanted().astype(np.uint8)),
                 "spent": [self.seconds, self.failed, self.warning, self.spent],
                 "targets": [target.plain() for target in self.targets],
@@ -274,6 +269,7 @@ class Study:
         if isinstance(event, Adopted):
             self.oracle_fingerprint = event.oracle_fingerprint
             self.generator_fingerprint = event.generator_fingerprint
+            self.probe_answers = None
             return
         self.spent += event.spent
         if isinstance(event, BaselineMeasured):
@@ -289,7 +285,7 @@ class Study:
                 )
                 self._open_next(self.generation)
             return
-        self.probed = True
+        self.probed, self.probe_answers = True, None
         self.created = msgspec.structs.replace(
             self.created,
             noisy=event.noisy,
@@ -386,7 +382,7 @@ class Study:
             left = [rows] * len(self.active)
         self.limits = np.asarray(left, np.int64).clip(max=rows)
         self.measured = Measured.nothing(len(self.active), rows, self.quantities)
-        self.opened = self.opened_wanted = None
+        self.opened = self.opened_wanted = self.opened_roles = None
 
     def _unchecked(self) -> tuple[int, ...]:
         """The targets to measure again; one that met its criterion keeps the row that met it."""

@@ -66,7 +66,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     ERROR_REASON_OUT_OF_MEMORY: _ErrorReason.ValueType  # 21
     """RESOURCE_EXHAUSTED: the batch does not fit into the oracle's memory."""
     ERROR_REASON_STORE_ERROR: _ErrorReason.ValueType  # 22
-    """INTERNAL: the journal could not be read or written."""
+    """UNAVAILABLE: the journal could not be read or written."""
     ERROR_REASON_STORE_CORRUPT: _ErrorReason.ValueType  # 23
     """DATA_LOSS: the journal is damaged, or is not one of ours."""
     ERROR_REASON_DENIED: _ErrorReason.ValueType  # 24
@@ -139,7 +139,7 @@ ERROR_REASON_ORACLE_TIMEOUT: ErrorReason.ValueType  # 20
 ERROR_REASON_OUT_OF_MEMORY: ErrorReason.ValueType  # 21
 """RESOURCE_EXHAUSTED: the batch does not fit into the oracle's memory."""
 ERROR_REASON_STORE_ERROR: ErrorReason.ValueType  # 22
-"""INTERNAL: the journal could not be read or written."""
+"""UNAVAILABLE: the journal could not be read or written."""
 ERROR_REASON_STORE_CORRUPT: ErrorReason.ValueType  # 23
 """DATA_LOSS: the journal is damaged, or is not one of ours."""
 ERROR_REASON_DENIED: ErrorReason.ValueType  # 24

@@ -134,6 +134,10 @@ class Refusing(StudyServiceServicer):
     def DeleteStudy(self, request: Any, context: Any) -> NoReturn:  # noqa: N802
         abort(context, grpc.StatusCode.INTERNAL, "", "")
 
+    def GetBest(self, request: Any, context: Any) -> NoReturn:  # noqa: N802
+        code = grpc.StatusCode.UNAVAILABLE
+        abort(context, code, "STORE_ERROR", "the disk is full", retry_seconds=2.0)
+
 
 class Silent(StudyServiceServicer):
     """Does not answer in time."""

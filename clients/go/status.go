@@ -52,7 +52,7 @@ var codesOfKinds = []struct {
 	{OracleUnavailable, codes.Unavailable},
 	{OracleTimeout, codes.DeadlineExceeded},
 	{OutOfMemory, codes.ResourceExhausted},
-	{StoreError, codes.Internal},
+	{StoreError, codes.Unavailable},
 	{StoreCorrupt, codes.DataLoss},
 	{BlackboxError, codes.Unknown},
 }
@@ -157,6 +157,7 @@ var retryAfter = map[*Kind]time.Duration{
 	OracleUnavailable: 5 * time.Second,
 	OracleTimeout:     5 * time.Second,
 	ServerUnavailable: time.Second,
+	StoreError:        2 * time.Second,
 	QuotaExceeded:     time.Minute,
 }
 

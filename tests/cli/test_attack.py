@@ -70,6 +70,9 @@ def test_several_radii_share_a_report(cli, toys, tmp_path):
     results = json.loads((out / "summary.json").read_text())["results"]
     clean = [one["spent"]["clean_rows"] for one in results]
     assert clean == [6, 0], "the clean images were paid more than once"
+    probes = [one["spent"]["probe_rows"] for one in results]
+    assert probes[0] - probes[1] >= 4 * 6, "the test of repeatability was paid more than once"
+    assert results[0]["identity"]["repeatability"] == results[1]["identity"]["repeatability"]
     compared = cli("attack", "compare", out, out)
     assert compared.exit_code == 0, compared.stderr
     assert compared.stdout.count("both attacked") >= 2
@@ -97,6 +100,7 @@ def test_labels_and_targets_from_files(cli, toys, tmp_path):
         (["--labels", "nowhere.csv"], "nowhere.csv"),
         (["--layer", "unit"], "units"),
         (["--set", "share=2"], "share"),
+        (["--repeats", "0"], "1 (no test) to 100"),
         (["--server", "localhost:1"], "--config"),
     ],
 )

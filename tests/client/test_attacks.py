@@ -83,7 +83,12 @@ def test_a_server_finds_what_this_process_finds(client):
     assert {**expected.identity, **result.identity} == expected.identity
     assert result.complete
     assert result.of(Outcome.SUCCESS)
-    assert {stage.partition("-")[0] for stage, _ in stages} == {"clean", "search", "verify"}
+    assert {stage.partition("-")[0] for stage, _ in stages} == {
+        "clean",
+        "search",
+        "verify",
+        "repeat",
+    }
 
 
 def test_a_repeated_call_finds_the_studies_and_another_attack_is_refused(client):

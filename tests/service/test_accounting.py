@@ -153,7 +153,7 @@ def test_the_accounts_go_on_after_a_restart(config, tmp_path):
     assert end.spent.rows - end.spent.retried_rows == 600 + PROBE
 
 
-def test_a_study_that_fails_says_what_it_cost(config):
+def test_a_study_whose_oracle_fails_says_what_it_cost(config):
     class Dead(Faulty):
         def observe(self, stimuli, units):
             self.log.append((len(stimuli), "failed"))
@@ -163,8 +163,8 @@ def test_a_study_that_fails_says_what_it_cost(config):
     config.catalogue.add_oracle("dead", dead)
     with running(config) as address, connect(address) as client:
         end = search(client, "dead").wait(30)
-    assert end.state is StudyState.FAILED
-    assert (end.spent.calls, end.spent.rows) == (1, dead.rows)
+    assert end.state is StudyState.PAUSED
+    assert (end.spent.calls, end.spent.rows) == (3, dead.rows)
     assert end.search_rows == 0
 
 

@@ -22,7 +22,7 @@ SLACK_SECONDS = 3.0
 
 
 @contextmanager
-def sharing(folder: Path, oracle):
+def sharing(folder: Path, oracle, store: str = ""):
     """An oracle in a process of its own, and two servers on one store that ask it."""
     oracle.start()
     config = folder / "server.toml"
@@ -42,15 +42,15 @@ def sharing(folder: Path, oracle):
         shape = [3, 8, 8]
         """
     )
-    path = str(folder / ServerProcess.STORE)
+    path = store or str(folder / ServerProcess.STORE)
     (folder / "two").mkdir()
     try:
         with (
-            ServerProcess(folder, config) as one,
+            ServerProcess(folder, config, store=path) as one,
             ServerProcess(folder / "two", config, store=path) as two,
-            closing(SQLStore(path)) as store,
+            closing(SQLStore(path)) as opened,
         ):
-            yield oracle, (one, two), store
+            yield oracle, (one, two), opened
     finally:
         oracle.kill()
 
@@ -170,7 +170,7 @@ def test_a_killed_servers_studies_are_taken_over_and_every_row_served_is_billed(
         search(first, study_id="mine", queries_per_target=600)
     while len(oracle.calls) < 10:
         time.sleep(0.01)
-    owner = _server(servers, store.leases.owner_name("mine"))
+    owner = server_of(servers, store.leases.owner_name("mine"))
     (heir,) = (server for server in servers if server is not owner)
     owner.kill()
     killed = time.monotonic()
@@ -198,7 +198,7 @@ def test_a_server_that_stops_gives_its_studies_back_at_once(pair):
         search(first, study_id="mine", queries_per_target=2000)
     while not (name := store.leases.owner_name("mine")):
         time.sleep(0.01)
-    owner = _server(servers, name)
+    owner = server_of(servers, name)
     owner.stop()
     stopped = time.monotonic()
     while store.leases.owner_name("mine") in ("", name):
@@ -206,7 +206,7 @@ def test_a_server_that_stops_gives_its_studies_back_at_once(pair):
         time.sleep(0.02)
 
 
-def _server(servers, name):
+def server_of(servers, name):
     (pid,) = re.findall(r"server (\d+) on", name)
     (found,) = (server for server in servers if server.process.pid == int(pid))
     return found

@@ -1,4 +1,6 @@
-"""The contract of a store, over a SQLite file that is opened several times, and over memory."""
+"""The contract of a store, over a SQLite file and a PostgreSQL database that are opened several
+times, and over memory.
+"""
 
 import pytest
 
@@ -26,3 +28,17 @@ class TestMemory(StoreContract):
         store = SQLStore(":memory:")
         yield lambda: store
         store.close()
+
+
+class TestPostgreSQL(StoreContract):
+    @pytest.fixture
+    def opened(self, empty_url):
+        made = []
+
+        def again():
+            made.append(SQLStore(empty_url))
+            return made[-1]
+
+        yield again
+        for store in made:
+            store.close()

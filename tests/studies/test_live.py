@@ -9,7 +9,15 @@ import torch
 
 from blackbox_am.core import state as states
 from blackbox_am.core.observation import Observation
-from blackbox_am.core.spec import Budget, ObjectiveSpec, OptimizerSpec, SpaceSpec, StudySpec
+from blackbox_am.core.spec import (
+    ArrayData,
+    Budget,
+    ObjectiveSpec,
+    OptimizerSpec,
+    SpaceSpec,
+    StartSpec,
+    StudySpec,
+)
 from blackbox_am.core.types import StopReason, StudyState
 from blackbox_am.errors import (
     GradientUnavailable,
@@ -313,3 +321,16 @@ def test_selecting_and_merging_states_are_inverse(store):
     before = {name: tensor.clone() for name, tensor in states.arrays(state).items()}
     merged = states.merge(state, keep, states.select(state, keep))
     assert all(torch.equal(t, before[n]) for n, t in states.arrays(merged).items())
+
+
+def test_roles_of_rows_that_clients_were_given_survive_a_restart(store):
+    start = StartSpec(latents=ArrayData.of(np.zeros((2, 4), np.float32)))
+    live = begin(store, msgspec.structs.replace(spec(), start=start))
+    roles = live.generation().roles
+    assert roles is not None
+    live.take(4, 60.0)
+    again = LiveStudy.recover(store, "s")
+    assert np.array_equal(again.generation().roles, roles)
+    step(again)
+    spent = again.study.spent
+    assert (spent.initialisation_rows, spent.loss_rows) == (2, 18)  # a start for each target

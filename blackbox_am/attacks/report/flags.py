@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blackbox_am.attacks.repeating import unequal
 from blackbox_am.attacks.report.digests import paired
 from blackbox_am.attacks.results import AttackResult, Outcome
 from blackbox_am.errors import InvalidInput, ShapeMismatch
@@ -77,7 +78,8 @@ def randomised(answers: NDArray[Any]) -> Flag | None:
 
     Args:
         answers: (repeats, N, classes) scores or (repeats, N) labels, for the same N clean inputs
-            in the same order; 5 repeats are usual. nan is a failed answer, which is ignored.
+            in the same order; 5 repeats are usual. With one class, the numbers are labels. nan is a
+            failed answer, which is ignored. Differences of rounding are none.
 
     Raises:
         ShapeMismatch: for fewer than two repeats, or another number of axes.
@@ -87,12 +89,13 @@ def randomised(answers: NDArray[Any]) -> Flag | None:
             "answers: expected (repeats, N, classes) or (repeats, N) with two repeats or more, got "
             f"{answers.shape}"
         )
-    labels = answers.argmax(-1) if answers.ndim == 3 else answers
-    spread = _spread(answers.reshape(*answers.shape[:2], -1))
+    values = answers.reshape(*answers.shape[:2], -1)
+    labels = values[..., 0] if values.shape[2] == 1 else _winners(values)
+    spread = unequal(values)
     moved = int((spread > 0).sum())
     if not moved:
         return None
-    other = int((_spread(labels[:, :, None]) > 0).sum())
+    other = int((unequal(labels[:, :, None]) > 0).sum())
     return Flag(
         "random",
         f"The model does not repeat its answers: {len(answers)} measurements of the clean inputs "
@@ -155,9 +158,10 @@ def _are_probabilities(scores: NDArray[np.float64]) -> bool:
     return inside and bool(np.allclose(scores.sum(1), 1, atol=1e-3))
 
 
-def _spread(answers: NDArray[Any]) -> NDArray[np.float64]:
-    """(N,) largest difference between repeats (repeats, N, values), without nan."""
-    values = answers.astype(np.float64)
-    low = np.fmin.reduce(values)
-    difference: NDArray[np.float64] = np.nan_to_num(np.fmax.reduce(values) - low).max(-1)
-    return difference
+def _winners(scores: NDArray[Any]) -> NDArray[np.float64]:
+    """(repeats, N) the classes with the highest scores (repeats, N, classes), or nan."""
+    known = np.isfinite(scores).all(-1)
+    found: NDArray[np.float64] = np.where(
+        known, np.where(np.isnan(scores), 0, scores).argmax(-1), np.nan
+    )
+    return found

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from blackbox_am import plugins
 from blackbox_am.attacks.report.audit import audit, flags_of
 from blackbox_am.attacks.report.figures import confusion_figure, query_figures, robustness_figure
-from blackbox_am.attacks.report.flags import Flag, masked_gradients, score_flags
+from blackbox_am.attacks.report.flags import Flag, masked_gradients, randomised, score_flags
 from blackbox_am.attacks.report.gallery import (
     Gallery,
     amplification,
@@ -77,8 +77,7 @@ def write_report(
         results: the results: several attacks, or one attack in balls of several sizes.
         folder: the folder; created if it is missing.
         title: title of the page; attack and oracle if empty.
-        flags: reasons to doubt the numbers that the results do not show, such as that of
-            `randomised`.
+        flags: reasons to doubt the numbers that the results do not show.
         cards: greatest number of inputs in the gallery, shared by all results.
         pictures: greatest number of inputs of each result whose pictures are written.
 
@@ -110,7 +109,10 @@ def _write(
 ) -> Path:
     titles = titles_of(results)
     arrays = _numbered(results, "adversarial", ".npz")
-    found = [[*flags_of(audit(result)), *_scores(result), *_warnings(result)] for result in results]
+    found = [
+        [*flags_of(audit(result)), *_repeats(result), *_scores(result), *_warnings(result)]
+        for result in results
+    ]
     common = [*_masking(results), *flags]
     summaries = [
         summary_of(result, name, [*own, *common], file)
@@ -165,6 +167,11 @@ def _numbered(results: Sequence[AttackResult], stem: str, ending: str) -> list[s
 
 def _scores(result: AttackResult) -> tuple[Flag, ...]:
     return () if result.scores is None else score_flags(result.scores)
+
+
+def _repeats(result: AttackResult) -> list[Flag]:
+    flag = None if result.repeated is None else randomised(result.repeated)
+    return [] if flag is None else [flag]
 
 
 def _warnings(result: AttackResult) -> list[Flag]:

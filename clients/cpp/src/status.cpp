@@ -62,7 +62,7 @@ const std::array rows{
     Row{"OracleUnavailable", StatusCode::UNAVAILABLE, raise_as<OracleUnavailable>, 5},
     Row{"OracleTimeout", StatusCode::DEADLINE_EXCEEDED, raise_as<OracleTimeout>, 5},
     Row{"OutOfMemory", StatusCode::RESOURCE_EXHAUSTED, raise_as<OutOfMemory>},
-    Row{"StoreError", StatusCode::INTERNAL, raise_as<StoreError>},
+    Row{"StoreError", StatusCode::UNAVAILABLE, raise_as<StoreError>, 2},
     Row{"StoreCorrupt", StatusCode::DATA_LOSS, raise_as<StoreCorrupt>},
     Row{"BlackboxError", StatusCode::UNKNOWN, raise_as<Error>},
 };

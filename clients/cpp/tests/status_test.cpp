@@ -52,6 +52,7 @@ TEST(default_times_to_retry) {
     }
   };
   CHECK_EQUAL(*after(bam::OracleUnavailable("")), 5.0);
+  CHECK_EQUAL(*after(bam::StoreError("")), 2.0);
   CHECK_EQUAL(*after(bam::QuotaExceeded("")), 60.0);
   CHECK(!after(bam::InvalidSpec("")));
 }

@@ -75,7 +75,7 @@ const (
 	ErrorReason_ERROR_REASON_ORACLE_TIMEOUT ErrorReason = 20
 	// RESOURCE_EXHAUSTED: the batch does not fit into the oracle's memory.
 	ErrorReason_ERROR_REASON_OUT_OF_MEMORY ErrorReason = 21
-	// INTERNAL: the journal could not be read or written.
+	// UNAVAILABLE: the journal could not be read or written.
 	ErrorReason_ERROR_REASON_STORE_ERROR ErrorReason = 22
 	// DATA_LOSS: the journal is damaged, or is not one of ours.
 	ErrorReason_ERROR_REASON_STORE_CORRUPT ErrorReason = 23

@@ -30,10 +30,8 @@ fn code_of(kind: Kind) -> Code {
         Kind::Denied | Kind::Forbidden => Code::PermissionDenied,
         Kind::Unauthenticated => Code::Unauthenticated,
         Kind::QuotaExceeded | Kind::OutOfMemory => Code::ResourceExhausted,
-        Kind::ServerFailed | Kind::OracleError | Kind::OracleFailed | Kind::StoreError => {
-            Code::Internal
-        }
-        Kind::ServerUnavailable | Kind::OracleUnavailable => Code::Unavailable,
+        Kind::ServerFailed | Kind::OracleError | Kind::OracleFailed => Code::Internal,
+        Kind::ServerUnavailable | Kind::OracleUnavailable | Kind::StoreError => Code::Unavailable,
         Kind::OracleTimeout => Code::DeadlineExceeded,
         Kind::StoreCorrupt => Code::DataLoss,
         Kind::Model | Kind::BlackboxError | Kind::ServerError => Code::Unknown,
@@ -43,6 +41,7 @@ fn code_of(kind: Kind) -> Code {
 fn retry_after(kind: Kind) -> Option<Duration> {
     let seconds = match kind {
         Kind::SequenceTaken | Kind::NotOwner | Kind::ServerUnavailable => 1,
+        Kind::StoreError => 2,
         Kind::OracleUnavailable | Kind::OracleTimeout => 5,
         Kind::QuotaExceeded => 60,
         _ => return None,

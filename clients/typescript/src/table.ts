@@ -48,7 +48,7 @@ export const ROWS: readonly Row[] = [
   row("OracleUnavailable", Code.Unavailable, 5000),
   row("OracleTimeout", Code.DeadlineExceeded, 5000),
   row("OutOfMemory", Code.ResourceExhausted),
-  row("StoreError", Code.Internal),
+  row("StoreError", Code.Unavailable, 2000),
   row("StoreCorrupt", Code.DataLoss),
   row("BlackboxError", Code.Unknown),
 ];

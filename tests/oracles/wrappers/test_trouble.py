@@ -146,11 +146,11 @@ def test_so_many_may_hang_and_no_more(told, images, units):
     assert len(told.batches) == 2
     released.set()
     deadline = time.monotonic() + 10
-    while oracle._runners._given_up and time.monotonic() < deadline:
+    while oracle._runners.given_up and time.monotonic() < deadline:
         time.sleep(0.001)
     patient = Timeout(told, 30, stuck=2)
     assert patient.observe(images, units).shape == (6, 10)
-    assert oracle._runners._given_up == 0
+    assert oracle._runners.given_up == 0
 
 
 def test_a_call_given_up_before_it_began_is_not_made(told, images, units):
@@ -160,7 +160,7 @@ def test_a_call_given_up_before_it_began_is_not_made(told, images, units):
     oracle._runners.start(call, stuck=2)
     assert call.done.wait(10)
     assert told.batches == []
-    assert oracle._runners._given_up == 0
+    assert oracle._runners.given_up == 0
 
 
 def test_errors_and_gradients_come_through_the_thread(told, units):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.abandoning import LOOK_SECONDS, abandoned
 from blackbox_am.core.parameters import check
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
@@ -56,12 +58,33 @@ class Timeout(Wrapper):
 
         call = _Call(job)
         self._runners.start(call, self.stuck)
-        if not call.done.wait(self.seconds) and self._runners.give_up(call):
-            raise OracleTimeout(
-                f"the oracle did not answer {len(stimuli)} rows within {self.seconds:g} s; raise "
-                "`seconds`, or see what keeps it busy"
-            )
+        if not self._returned(call) and self._runners.give_up(call):
+            if abandoned():
+                raise OracleTimeout(
+                    f"the call of {len(stimuli)} rows was abandoned, because nobody waits for it"
+                )
+            raise self.too_late(len(stimuli))
         return call.result()
+
+    def too_late(self, rows: int) -> OracleTimeout:
+        """The error for a call of `rows` stimuli that took too long."""
+        return OracleTimeout(
+            f"the oracle did not answer {rows} rows within {self.seconds:g} s; raise "
+            "`seconds`, or see what keeps it busy"
+        )
+
+    @property
+    def hanging(self) -> int:
+        """The number of calls that were given up and have not returned."""
+        return self._runners.given_up
+
+    def _returned(self, call: _Call) -> bool:
+        """Whether the call returns before its time limit, and before nobody waits for it."""
+        deadline = time.monotonic() + self.seconds
+        while (left := deadline - time.monotonic()) > 0 and not abandoned():
+            if call.done.wait(min(left, LOOK_SECONDS)):
+                return True
+        return call.done.is_set()
 
     @cached_property
     def _runners(self) -> _Runners:
@@ -95,18 +118,21 @@ class _Runners:
     """Threads that wait for calls. A thread is made where none is idle.
 
     Threads are reused, because torch would create a thread pool for each new thread.
+
+    Attributes:
+        given_up: number of abandoned calls that have not returned.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[SimpleQueue[_Call]] = []
-        self._given_up = 0
+        self.given_up = 0
 
     def start(self, call: _Call, stuck: int) -> None:
         with self._lock:
-            if self._given_up >= stuck:
+            if self.given_up >= stuck:
                 raise OracleUnavailable(
-                    f"{self._given_up} calls that were given up have not returned; the oracle "
+                    f"{self.given_up} calls that were given up have not returned; the oracle "
                     "hangs, and gets no new call until one returns"
                 )
             calls = self._idle.pop() if self._idle else None
@@ -121,7 +147,7 @@ class _Runners:
             if call.done.is_set():
                 return False
             call.given_up = True
-            self._given_up += 1
+            self.given_up += 1
             return True
 
     def _work(self, calls: SimpleQueue[_Call]) -> None:
@@ -132,7 +158,7 @@ class _Runners:
             if wanted:
                 call.run()
             with self._lock:
-                self._given_up -= call.given_up
+                self.given_up -= call.given_up
                 self._idle.append(calls)
                 call.done.set()
             del call  # frees the answer while this thread waits

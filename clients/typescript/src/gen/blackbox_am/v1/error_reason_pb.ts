@@ -177,7 +177,7 @@ export enum ErrorReason {
   OUT_OF_MEMORY = 21,
 
   /**
-   * INTERNAL: the journal could not be read or written.
+   * UNAVAILABLE: the journal could not be read or written.
    *
    * @generated from enum value: ERROR_REASON_STORE_ERROR = 22;
    */

@@ -30,7 +30,8 @@ final class Statuses {
     private static final Map<String, Duration> RETRY_AFTER = Map.of(
             "SEQUENCE_TAKEN", Duration.ofSeconds(1), "NOT_OWNER", Duration.ofSeconds(1),
             "ORACLE_UNAVAILABLE", Duration.ofSeconds(5), "ORACLE_TIMEOUT", Duration.ofSeconds(5),
-            "SERVER_UNAVAILABLE", Duration.ofSeconds(1), "QUOTA_EXCEEDED", Duration.ofSeconds(60));
+            "SERVER_UNAVAILABLE", Duration.ofSeconds(1), "STORE_ERROR", Duration.ofSeconds(2),
+            "QUOTA_EXCEEDED", Duration.ofSeconds(60));
 
     private static void add(Status.Code code, Function<String, BlackboxException> make) {
         TABLE.put(reasonOf(make.apply("").getClass()), new Entry(code, make));
@@ -65,7 +66,7 @@ final class Statuses {
         add(Status.Code.UNAVAILABLE, BlackboxException.OracleUnavailable::new);
         add(Status.Code.DEADLINE_EXCEEDED, BlackboxException.OracleTimeout::new);
         add(Status.Code.RESOURCE_EXHAUSTED, BlackboxException.OutOfMemory::new);
-        add(Status.Code.INTERNAL, BlackboxException.StoreError::new);
+        add(Status.Code.UNAVAILABLE, BlackboxException.StoreError::new);
         add(Status.Code.DATA_LOSS, BlackboxException.StoreCorrupt::new);
     }
 

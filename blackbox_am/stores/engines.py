@@ -1,0 +1,183 @@
+"""Connections to a database, for reading and for two kinds of writing.
+
+All transactions that write come one after the other, whatever process they belong to, and each
+reads what the earlier ones wrote. A transaction that only reads sees one state of the database.
+
+- SQLite runs in WAL mode. Durable transactions are on the disk when they end (synchronous=FULL).
+  Passing transactions are handed to the operating system (synchronous=NORMAL): they survive the end
+  of the process, but perhaps not a loss of power.
+- PostgreSQL isolates readers by REPEATABLE READ. Writers take an advisory lock, which orders them
+  where READ COMMITTED alone would not. Passing transactions do not wait for the disk
+  (synchronous_commit=off): a crash of the database server may lose the last of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.pool import StaticPool
+
+from blackbox_am.errors import StoreError
+from blackbox_am.stores.presence import StoreFile
+
+WAIT_SECONDS = 30
+"""How long a transaction waits for another transaction that writes."""
+IDLE_SECONDS = 4
+"""PostgreSQL ends a transaction whose process does nothing for this time, such as a stopped
+process, so that the transaction does not keep the lock.
+"""
+CONNECTIONS = 8
+"""The most connections of one process to PostgreSQL, which has 100 by default for all of them."""
+
+_LOCK = int.from_bytes(b"blackbox", "big") >> 1
+"""The number of the advisory lock of writers."""
+_READS = "reads"
+_PASSES = "passes"
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The engines of one database; equal ones share their connections."""
+
+    reader: sa.Engine
+    writer: sa.Engine
+    passing: sa.Engine
+
+    @property
+    def of_one_connection(self) -> bool:
+        """Whether all threads share one connection, as in memory, where each connection would have
+        a memory of its own.
+        """
+        return isinstance(self.reader.pool, StaticPool)
+
+    def dispose(self) -> None:
+        """Closes the connections."""
+        self.reader.dispose()
+        self.passing.dispose()
+
+
+def url_of(text: str) -> sa.URL:
+    """The URL of a store.
+
+    Raises:
+        StoreError: if `text` is neither a path nor a URL of a database.
+    """
+    if text == ":memory:":
+        return sa.make_url("sqlite://")
+    try:
+        url = sa.make_url(text if "://" in text else f"sqlite:///{text}")
+    except exc.ArgumentError as error:
+        raise StoreError(
+            f"{text!r} is not a store; expected a path, ':memory:', or a URL such as "
+            "sqlite:///studies.sqlite3 or postgresql://user@host/name"
+        ) from error
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreError(
+            "a store is a SQLite file or a PostgreSQL database, such as "
+            f"postgresql://user@host/name; got a URL of {url.get_backend_name()!r}"
+        )
+    return url
+
+
+def file_of(url: sa.URL) -> StoreFile | None:
+    """The file of a SQLite database; None for a database in memory or on a server."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return StoreFile(Path(str(url.database)))
+
+
+def engines_of(url: sa.URL, file: StoreFile | None) -> Engines:
+    """The engines of a database.
+
+    Args:
+        url: its URL.
+        file: its file, which is checked at each new connection; None for other databases.
+
+    Raises:
+        StoreError: if the folder of a SQLite file, or the driver of PostgreSQL, is missing.
+    """
+    return _sqlite(url, file) if url.get_backend_name() == "sqlite" else _postgresql(url)
+
+
+def _sqlite(url: sa.URL, file: StoreFile | None) -> Engines:
+    durable = _sqlite_engine(url, file, "FULL")
+    passing = durable if file is None else _sqlite_engine(url, file, "NORMAL")
+    return Engines(
+        durable.execution_options(**{_READS: True}),
+        durable,
+        passing,
+    )
+
+
+def _sqlite_engine(url: sa.URL, file: StoreFile | None, synchronous: str) -> sa.Engine:
+    options: dict[str, Any] = {
+        "connect_args": {"check_same_thread": False, "timeout": WAIT_SECONDS}
+    }
+    if file is None:
+        options["poolclass"] = StaticPool
+    engine = sa.create_engine(url, **options)
+
+    def check_file(*_: object) -> None:
+        if file is not None:
+            file.check_before()
+
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # only the BEGIN below is executed
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+
+    def begin(connection: sa.Connection) -> None:
+        # A writer that takes the lock at the beginning cannot fail later for lack of the lock; a
+        # reader needs no lock.
+        reads = _READS in connection.get_execution_options()
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    sa.event.listen(engine, "do_connect", check_file)
+    sa.event.listen(engine, "connect", set_pragmas)
+    sa.event.listen(engine, "begin", begin)
+    return engine
+
+
+def _postgresql(url: sa.URL) -> Engines:
+    try:
+        engine = sa.create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=WAIT_SECONDS,
+        )
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            "a store in PostgreSQL needs the driver psycopg: pip install 'blackbox-am[postgresql]'"
+        ) from error
+
+    def set_limits(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = '{WAIT_SECONDS}s'")
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+        connection.commit()
+
+    def begin(connection: sa.Connection) -> None:
+        options = connection.get_execution_options()
+        if _READS in options:
+            return
+        lock = f"SELECT pg_advisory_xact_lock({_LOCK})"
+        if _PASSES in options:
+            lock += ", set_config('synchronous_commit', 'off', true)"
+        connection.exec_driver_sql(lock)
+
+    sa.event.listen(engine, "connect", set_limits)
+    sa.event.listen(engine, "begin", begin)
+    reads = {_READS: True, "isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return Engines(
+        engine.execution_options(**reads),
+        engine,
+        engine.execution_options(**{_PASSES: True}),
+    )
