@@ -76,6 +76,7 @@ def test_a_configuration_says_what_it_is_and_how_to_run_it(path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_first_look(path: Path, prepared: Path, tmp_path: Path) -> None:
     for name in re.findall('"weights/([^"]+)"', path.read_text("utf-8")):
