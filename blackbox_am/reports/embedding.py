@@ -24,7 +24,9 @@ _SVG: Any = {
 _LEFT_OUT = re.compile(r"<!--.*?-->|<metadata>.*?</metadata>|<style[^>]*>.*?</style>", re.DOTALL)
 """Parts of an SVG file that a page does not need. The style would be that of the whole page."""
 _NAMED = re.compile(r'(\bid="|href="#|url\(#)')
-_JOINS = 'style="stroke-linejoin: round; stroke-linecap: butt"'
+_STYLE = 'style="stroke-linejoin: round; stroke-linecap: butt; max-width: {:.0f}pt"'
+LARGEST = 1.4
+"""How much a page may enlarge a figure."""
 
 
 def png(picture: Numbers) -> bytes:
@@ -80,7 +82,8 @@ def inline_svg(figure: Figure, name: str, text: str) -> Markup:
     body = _NAMED.sub(lambda found: f"{found[1]}{name}-", _LEFT_OUT.sub("", body))
     head, _, rest = body.partition("<svg")[2].partition(">")
     label = Markup('class="figure" role="img" aria-label="{}"').format(text)
-    return Markup(f"<svg {label} {_JOINS}{head}>{rest}")  # noqa: S704  # drawn by matplotlib
+    style = _STYLE.format(LARGEST * 72 * figure.get_figwidth())
+    return Markup(f"<svg {label} {style}{head}>{rest}")  # noqa: S704  # drawn by matplotlib
 
 
 def data_uri(body: bytes) -> str:

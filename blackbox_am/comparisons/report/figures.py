@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,6 +24,8 @@ NATURAL = "best natural image"
 OF_N = "best of n natural images"
 POINTS, FEW_POINTS = 240, 90
 """Points of a curve in the large figure and in a small panel."""
+LABEL = 30
+"""Characters of a line of a vertical label."""
 MOST_PANELS = 24
 """Units that have a panel of their own; more units are shown by layer."""
 
@@ -38,7 +41,10 @@ def overview(result: ComparisonResult, scale: Scale) -> Figure | None:
         return None
     bands = [*panel.bands, *_natural_band(result, scale, panel.bands[0].x)]
     return band_panel(
-        Panel("", bands, panel.level), x_label=X_LABEL, y_label=scale.name, level_name=NATURAL
+        Panel("", bands, panel.level),
+        x_label=X_LABEL,
+        y_label=_wrapped(scale.name),
+        level_name=NATURAL,
     )
 
 
@@ -63,7 +69,7 @@ def small_panels(result: ComparisonResult, scale: Scale) -> Figure | None:
     shown = [panel for panel in panels if panel is not None]
     if not shown:
         return None
-    return band_grid(shown, x_label=X_LABEL, y_label=scale.name, level_name=NATURAL)
+    return band_grid(shown, x_label=X_LABEL, y_label=_wrapped(scale.name), level_name=NATURAL)
 
 
 def ratio_strip(
@@ -92,6 +98,11 @@ def ratio_strip(
     if not methods:
         return None
     return paired_strip(methods, label=f"score, in percent of {literal(result.baseline)}")
+
+
+def _wrapped(name: str) -> str:
+    """A label in lines that a small panel has room for."""
+    return "\n".join(textwrap.wrap(name, LABEL))
 
 
 def _names(result: ComparisonResult) -> list[str]:

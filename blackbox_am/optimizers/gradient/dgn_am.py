@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 
+from blackbox_am.core.parameters import check
 from blackbox_am.optimizers._frame import Frame
 from blackbox_am.optimizers._parameters import positive, share
 from blackbox_am.optimizers._slopes import even
@@ -40,8 +41,9 @@ class DgnAm(Ascents[DgnAmState]):
     in units of the codes of AlexNet's layer fc6; see `learning_rate`. In a box a code is clipped to
     the bounds of the box, so a generator whose space has the bounds 0 and mean + 3 deviations for
     each coordinate is clipped as published; elsewhere a code is clipped to `limit` deviations on
-    both sides of the prior's mean. The decay pulls to the prior's mean, which is 0 in a normal
-    space.
+    both sides of the prior's mean. The decay pulls to the prior's mean unless `towards` says
+    otherwise; the program's decay pulls to a code of 0, which is the mean in a normal space and not
+    in a box.
 
     A search keeps the best measured row as `best`, and the last iterate, which the program reports
     on purpose, as its centre: the end of a search under noise reports the centre. With `restarts`
@@ -59,7 +61,8 @@ class DgnAm(Ascents[DgnAmState]):
         restarts: consecutive ascents of each row; those after the first begin at fresh samples.
         clip: largest Euclidean norm of the gradient of a row, before it is normalised; without
             effect here, and accepted so that all ascents have the same parameters. None: no limit.
-        decay: factor on the code after each step, in [0, 1].
+        decay: factor on the distance of the code from `towards` after each step, in [0, 1].
+        towards: `mean`, the prior's mean, or `zero`, a code of 0, as published.
         limit: largest distance of a coordinate from the prior's mean, in deviations, where the
             space has no bounds.
     """
@@ -71,12 +74,14 @@ class DgnAm(Ascents[DgnAmState]):
     schedule: Schedule = "linear"
     final_rate: float = 1e-10
     decay: float = 0.99
+    towards: Literal["mean", "zero"] = "mean"
     limit: float = 3.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         share(decay=self.decay)
         positive(limit=self.limit)
+        check(self.towards in ("mean", "zero"), "towards", "mean or zero", self.towards)
 
     def step(
         self,
@@ -90,4 +95,8 @@ class DgnAm(Ascents[DgnAmState]):
         del state, steps
         ahead = here + rate * even(slopes)
         low, high = frame.low.clamp(min=-self.limit), frame.high.clamp(max=self.limit)
-        return self.decay * torch.minimum(torch.maximum(ahead, low), high), {}
+        clipped = torch.minimum(torch.maximum(ahead, low), high)
+        if self.towards == "mean":
+            return self.decay * clipped, {}
+        zero = frame.clamp(frame.inward(torch.zeros_like(frame.centre)))
+        return zero + self.decay * (clipped - zero), {}

@@ -67,6 +67,18 @@ def test_codes_are_clipped_to_the_bounds_of_a_box() -> None:
     torch.testing.assert_close(there, middle + 0.99 * middle)
 
 
+def test_the_decay_pulls_to_zero_as_published() -> None:
+    space = build_space(SpaceSpec("box", 3, low=(0.0,), high=(1.0, 4.0, 0.5)))
+    optimizer = DgnAm(learning_rate=80.0, steps=50, towards="zero")
+    search = Search(optimizer, space, targets=(0,), score=lambda x, _: x.sum(-1))
+    start = search.ask()
+    for slope, reached in ((1.0, (0.99, 3.96, 0.495)), (-1.0, (0.0, 0.0, 0.0))):
+        slopes = torch.full_like(start, slope)
+        state = search.optimizer.tell(space, search.state, start, torch.zeros(1, 1), slopes)
+        there = search.optimizer.ask(space, state, search.stream("ask"))[0, 0]
+        torch.testing.assert_close(there, torch.tensor(reached))
+
+
 def test_centre_is_the_last_iterate_and_not_the_best_row() -> None:
     space = build_space(SpaceSpec("normal", 4))
     search = Search(DgnAm(steps=10), space, targets=(0,))
@@ -80,3 +92,8 @@ def test_centre_is_the_last_iterate_and_not_the_best_row() -> None:
 def test_wrong_parameters_are_refused(parameter: str, value: float) -> None:
     with pytest.raises(InvalidSpec, match=f"{parameter} must be"):
         optimizers.build("dgn_am", {parameter: value})
+
+
+def test_a_decay_goes_to_the_mean_or_to_zero() -> None:
+    with pytest.raises(InvalidSpec, match="towards"):
+        optimizers.build("dgn_am", {"towards": "one"})
