@@ -109,7 +109,7 @@ def optimizers(
             "--optimizer",
             "-o",
             help="NAME or NAME,PARAMETER=VALUE, with naturals=N N encoded natural images first; "
-            "default a selection. Repeatable.",
+            "overhead measures these and their peers; default a selection. Repeatable.",
         ),
     ] = None,
     noise: Annotated[

@@ -45,6 +45,13 @@ class Request:
     assets: Path | None
     first: int = 0
 
+    @property
+    def overhead_names(self) -> tuple[str, ...]:
+        """The optimizers whose overhead is measured: all, if the usual ones are requested."""
+        if self.optimizers == OPTIMIZERS:
+            return (*overhead.OURS, overhead.TRAIN)
+        return tuple(label.partition(",")[0] for label in self.optimizers)
+
     def cells(self) -> list[efficiency.Cell]:
         """The searches, in the order of execution."""
         return [
@@ -69,6 +76,8 @@ class Request:
             problems.problem(name, self.units, self.assets, self.first)
         for label in self.optimizers:
             efficiency.check_label(label)
+        if "overhead" in self.parts:
+            overhead.check(self.overhead_names)
         for noise in self.noises:
             searching.level(noise)
 
@@ -88,7 +97,9 @@ def run(
     tables: dict[str, list[sheets.Sheet]] = {}
     plain: dict[str, Any] = {}
     if "overhead" in request.parts:
-        limits, costs = overhead.measure(request.dimensions, POPULATIONS, TARGETS, say)
+        limits, costs = overhead.measure(
+            request.dimensions, POPULATIONS, TARGETS, say, request.overhead_names
+        )
         tables["overhead"] = [optimizer_sheets.cost_sheet(limits, costs)]
         plain["machine"] = asdict(limits)
         plain["overhead"] = [without_nan(asdict(cost)) for cost in costs]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from blackbox_am.core.optimizer import Optimizer, Proposal, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
-from blackbox_am.errors import Unsupported
+from blackbox_am.errors import InvalidInput, Unsupported
 from blackbox_am.optimizers.evolution.cma import CMA
 from blackbox_am.plugins import optimizers
 
@@ -37,8 +38,9 @@ COUNTERPART = {
     "cmaes sep": "sep_cma",
 }
 """For each peer the optimizer of this package with the same algorithm."""
+TRAIN = "tensor_train"
 TRAINS = {
-    "tensor_train": {},
+    TRAIN: {},
     "tensor_train of the paper": {"population": 100, "elites": 10, "gradient_steps": 1},
 }
 """Parameters of the rows of `tensor_train`, which searches `BITS` binary codes a dimension."""
@@ -121,22 +123,45 @@ def machine() -> Machine:
 
 
 def measure(
-    dimensions: Sequence[int], populations: Sequence[int], targets: Sequence[int], say: Say
+    dimensions: Sequence[int],
+    populations: Sequence[int],
+    targets: Sequence[int],
+    say: Say,
+    names: Sequence[str] = (*OURS, TRAIN),
 ) -> tuple[Machine, list[Cost]]:
-    """Measure every optimizer of `OURS` and every installed peer at every size."""
+    """Measure the optimizers `names` and the installed peers of each at every size.
+
+    Raises:
+        InvalidInput: if none of the names is measured.
+    """
+    check(names)
     costs = []
     with one_thread():
         limits = machine()
         for dimension in dimensions:
-            decomposition = _decomposition_seconds(dimension)
             for population in populations:
                 say(f"overhead at D = {dimension}, P = {population}")
                 for name in OURS:
-                    for number in targets:
-                        costs += _ours(name, dimension, population, number, limits)
-                costs += _peers(dimension, population, decomposition)
-            costs += _trains(dimension)
+                    if name in names:
+                        for number in targets:
+                            costs += _ours(name, dimension, population, number, limits)
+                costs += _peers(dimension, population, names)
+            costs += _trains(dimension) if TRAIN in names else []
     return limits, costs
+
+
+def check(names: Sequence[str]) -> None:
+    """Check that at least one optimizer of `names` is measured.
+
+    Raises:
+        InvalidInput: if there is none.
+    """
+    if not {*OURS, TRAIN} & set(names):
+        raise InvalidInput(
+            f"overhead measures {', '.join((*OURS, TRAIN))}; got {', '.join(names)}; name one of "
+            "them, leave out --optimizer, or measure --part efficiency alone",
+            field="optimizer",
+        )
 
 
 def _ours(name: str, dimension: int, population: int, targets: int, limits: Machine) -> list[Cost]:
@@ -159,7 +184,7 @@ def _trains(dimension: int) -> list[Cost]:
     space = SpaceSpec("categorical", BITS * dimension, categories=2)
     costs = []
     for name, parameters in TRAINS.items():
-        built = optimizers.build("tensor_train", parameters)
+        built = optimizers.build(TRAIN, parameters)
         population = built.population_size(build_space(space))
         seconds = least_seconds(_generation(built, space, population, 1))
         costs.append(Cost(name, space.dimension, population, 1, seconds))
@@ -214,16 +239,21 @@ def _floor(name: str, dimension: int, population: int, limits: Machine) -> float
 # Peers
 
 
-def _peers(dimension: int, population: int, decomposition: float) -> list[Cost]:
+def _peers(dimension: int, population: int, names: Sequence[str]) -> list[Cost]:
+    """The costs of the installed peers of the optimizers `names`."""
     found: dict[str, Callable[[], float]] = {
         "pycma sep": lambda: least_seconds(_pycma(dimension, population, diagonal=True)),
-        "pycma full": lambda: _pycma_full(dimension, population, decomposition),
+        "pycma full": lambda: _pycma_full(dimension, population),
     }
     if importlib.util.find_spec("nevergrad") is not None:
         found["nevergrad DiagonalCMA"] = lambda: least_seconds(_nevergrad(dimension, population))
     if importlib.util.find_spec("cmaes") is not None:
         found["cmaes sep"] = lambda: least_seconds(_cmaes(dimension, population))
-    return [Cost(name, dimension, population, 1, seconds()) for name, seconds in found.items()]
+    return [
+        Cost(name, dimension, population, 1, seconds())
+        for name, seconds in found.items()
+        if COUNTERPART[name] in names
+    ]
 
 
 def _pycma(dimension: int, population: int, *, diagonal: bool) -> Generation:
@@ -257,13 +287,14 @@ def _pycma_strategy(dimension: int, population: int, *, diagonal: bool) -> Any:
     return strategy(np.zeros(dimension), 1.0, options)
 
 
-def _pycma_full(dimension: int, population: int, decomposition: float) -> float:
+def _pycma_full(dimension: int, population: int) -> float:
     """Seconds of a generation with its share of a decomposition."""
     gap = float(_pycma_strategy(dimension, population, diagonal=False).sm.lazy_update_gap)
     plain = least_seconds(_pycma(dimension, population, diagonal=False))
-    return plain + decomposition / max(1.0, gap)
+    return plain + _decomposition_seconds(dimension) / max(1.0, gap)
 
 
+@cache
 def _decomposition_seconds(dimension: int) -> float:
     """Seconds of one decomposition as in pycma: float64, by numpy."""
     factor = np.random.default_rng(0).standard_normal((dimension, dimension))

@@ -134,7 +134,7 @@ def test_bases_are_compared_with_the_unwrapped_generator():
         ({"oracle": "resnet20", "assets": Path("nowhere")}, NotFound, "the assets lack"),
         ({"generators": ("vae/bases",)}, InvalidSpec, "did you mean 'basis'"),
         ({"generators": ("vae/basis,power",)}, InvalidInput, "PARAMETER=VALUE"),
-        ({"units": 9}, InvalidInput, "has 1 to 8 units"),
+        ({"units": 21}, InvalidInput, "has 1 to 20 units"),
         ({"optimizer": "sepcma"}, InvalidSpec, "did you mean"),
         ({"generators": ("vae+sepcma",)}, InvalidSpec, "did you mean"),
     ],

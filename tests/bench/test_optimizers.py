@@ -126,9 +126,9 @@ def test_an_optimizer_that_refuses_is_reported_not_dropped(tmp_path, capsys):
         ({"optimizers": ("snes,population",)}, InvalidInput, "PARAMETER=VALUE"),
         ({"noises": ("loud",)}, InvalidInput, "poisson"),
         ({"optimizers": ("snes,naturals=-1",)}, InvalidInput, "naturals: .* whole number from 0"),
-        ({"first": 7, "units": 2}, InvalidInput, "1 to 1 units after the first 7, got 2"),
+        ({"first": 19, "units": 2}, InvalidInput, "1 to 1 units after the first 19, got 2"),
         ({"noises": ("-1",)}, InvalidInput, "from 0"),
-        ({"units": 50}, InvalidInput, "1 to 8 units"),
+        ({"units": 50}, InvalidInput, "1 to 20 units"),
     ],
 )
 def test_bad_requests_are_refused_before_anything_is_run(changes, error, words):
@@ -218,3 +218,20 @@ def test_overhead_measures_peers_and_floors(monkeypatch):
             assert cost.floor > 0
             assert (cost.loop > 0) == (cost.targets == 3)
     assert optimizer_sheets.cost_sheet(limits, costs).rows
+
+
+def test_overhead_of_named_optimizers_alone(monkeypatch, capsys):
+    monkeypatch.setattr(overhead, "SECONDS", 0.0)
+    monkeypatch.setattr(overhead, "GEMM", 64)
+    monkeypatch.setattr(optimizers, "POPULATIONS", (4,))
+    wanted = request_of(parts=("overhead",), optimizers=("snes", "sep_cma"), dimensions=(16,))
+    optimizers.run(
+        wanted, results=None, page=None, picture=None, json_file=None, say=lambda _: None
+    )
+    printed = capsys.readouterr().out
+    assert "pycma sep" in printed
+    assert "open_es" not in printed.partition("The machine draws")[0]
+    assert "pycma full" not in printed
+    with pytest.raises(InvalidInput, match="overhead measures snes"):
+        request_of(parts=("overhead",), optimizers=("ga",)).check()
+    assert "tensor_train" in request_of(optimizers=optimizers.OPTIMIZERS).overhead_names
