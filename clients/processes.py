@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,11 @@ END_SECONDS = 10.0
 
 class HungCommand(Exception):
     """A command took longer than its limit; it was ended with all its processes."""
+
+
+def end_on_sigterm() -> None:
+    """Has SIGTERM end this process like an error, so that commands and servers end with it."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 @contextmanager

@@ -167,4 +167,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    processes.end_on_sigterm()
     sys.exit(main())

@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from blackbox_am.testing.server import ServerProcess
+from tests import forked
+
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("MKL_CBWR", "AUTO")  # as the package does, which tests import after torch
 
@@ -94,7 +97,7 @@ class Far:
         Or, where `then` is "hold", it does not answer that call before it is let go.
         """
         command = [sys.executable, "-c", FAR, str(self.port), str(self.log), str(last), then]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = forked.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
 
@@ -134,6 +137,12 @@ def far(tmp_path: Path) -> Iterator[Callable[..., Far]]:
     yield new
     for server in started:
         server.kill()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def forked_servers() -> None:
+    """Servers in processes of their own start in a moment."""
+    ServerProcess.popen = forked.Popen
 
 
 @pytest.fixture(scope="session")

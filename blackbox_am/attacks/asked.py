@@ -35,6 +35,7 @@ class Asked:
         parameters: of the optimizer; of every optimizer if there are several.
         bits: bits of the values of adversarial inputs; 0 for real numbers. None is 8 if the inputs
             are pictures, whole numbers of 255ths, else 0.
+        tiles: as of `Problem`.
         repeats: how often some clean inputs are measured, to test whether the model repeats its
             answers; 1 for no test.
 
@@ -52,6 +53,7 @@ class Asked:
     bits: int | None = None
     seed: int = 0
     repeats: int = REPEATS
+    tiles: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.repeats <= MOST_REPEATS:
@@ -84,6 +86,7 @@ class Asked:
                 goals.targeted,
                 bits,
                 self.seed,
+                tuple(self.tiles),
             )
             for method in methods
         ]

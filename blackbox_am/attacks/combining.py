@@ -19,7 +19,7 @@ def combined(results: Sequence[AttackResult]) -> AttackResult:
 
     Args:
         results: of the same inputs and ball, in the order of the attacks. Each after the first has
-            skipped the inputs that were fooled before.
+            skipped the inputs that were fooled before. Parts of one attack have one name.
 
     Returns:
         The result of the first, with the later outcome of the inputs that the first left. Queries
@@ -35,12 +35,12 @@ def combined(results: Sequence[AttackResult]) -> AttackResult:
             if inputs[index].outcome is Outcome.FAILED and later.outcome is not Outcome.SKIPPED:
                 inputs[index] = _after(inputs[index], later)
                 adversarial[index] = result.adversarial[index]
-    names = [result.attack for result in results]
+    names = list(dict.fromkeys(result.attack for result in results))
     return replace(
         first,
         attack=" + ".join(names),
         parameters={
-            f"{result.attack}.{name}": value
+            f"{result.attack}.{name}" if len(names) > 1 else name: value
             for result in results
             for name, value in result.parameters.items()
         },

@@ -53,6 +53,7 @@ def attack(
     bits: int | None = None,
     seed: int = 0,
     repeats: int = REPEATS,
+    tiles: Sequence[int] = (),
     store: str | Path = ":memory:",
     study_id: str = "attack",
     adopt: bool = False,
@@ -93,6 +94,8 @@ def attack(
         seed: determines every random number.
         repeats: how often up to 16 clean inputs are measured, to test whether the classifier
             repeats its answers; 1 for no test. The report has a flag if it does not.
+        tiles: for an optimizer such as `sep_cma`, numbers of tiles in each direction of an image,
+            from coarse to fine, which share the budget; one number by the image's size if empty.
         store: path or URL of the journal.
         study_id: the studies are `{study_id}-clean`, `-search`, `-verify-` with a digest of what
             was found, and `-repeat-` with the number of repeats; further attacks of an ensemble
@@ -114,7 +117,7 @@ def attack(
         OracleError: if the classifier fails.
     """
     return attack_as(
-        Asked(labels, targets, norm, eps, method, parameters, budget, bits, seed, repeats),
+        Asked(labels, targets, norm, eps, method, parameters, budget, bits, seed, repeats, tiles),
         oracle=oracle,
         images=images,
         surrogate=surrogate,

@@ -163,9 +163,12 @@ def _generator(inputs: Inputs, rows: Sequence[int], parameters: dict[str, Any]) 
 def _tiles(problem: Problem, inputs: Inputs) -> int:
     """Tiles in each direction; 0 where each value has a latent coordinate of its own.
 
-    Half the width of a small image: 16 for 32 pixels. Each column has a coordinate besides.
+    Those of the problem if it has some, else half the width of a small image: 16 for 32 pixels.
+    Each column has a coordinate besides.
     """
     squashed = method_of(problem.attack).latents == "squashed"
+    if problem.tiles:
+        return problem.tiles[0]
     if not squashed or problem.norm == "l0" or len(inputs.shape) != 3:
         return 0
     side = min(inputs.shape[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from blackbox_am.errors import InvalidInput, InvalidSpec, Unsupported, did_you_mean
@@ -58,6 +59,7 @@ METHODS: Mapping[str, Method] = {
     "bandits": Method(("linf", "l2")),
     "parsimonious": Method(("linf",), takes_norm=False),
     "sparse_rs": Method(("l0",), takes_norm=False, radius_parameter="pixels"),
+    "patch": Method(("l0",), takes_norm=False, radius_parameter="pixels"),
     "rays": Method(("linf",), "labels", "range", takes_norm=False),
     "hopskipjump": Method(("linf", "l2"), "labels", "range"),
     "pgd": Method(("linf", "l2"), "gradients"),
@@ -92,9 +94,13 @@ class Problem:
         targeted: whether the model must answer with a chosen class.
         bits: bits of the values of an adversarial input; 0 for real numbers.
         seed: determines every random number.
+        tiles: numbers of tiles in each direction, from coarse to fine, for an optimizer that
+            searches tiles of an image: the budget is divided equally, and each part begins at the
+            best of the part before. Empty for one number that follows from the image's size.
 
     Raises:
-        InvalidInput: for an unknown norm, an `eps` out of range, or a budget below 1.
+        InvalidInput: for an unknown norm, an `eps` out of range, a budget below 1, or tiles that
+            do not rise or that the attack does not search.
         InvalidSpec: if the attack cannot search the ball.
     """
 
@@ -106,6 +112,7 @@ class Problem:
     targeted: bool = False
     bits: int = 8
     seed: int = 0
+    tiles: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.norm not in NORMS:
@@ -117,11 +124,36 @@ class Problem:
         check_eps(self.norm, self.eps)
         if self.budget < 1:
             raise InvalidInput(f"budget: expected 1 row or more, got {self.budget}", field="budget")
+        self._check_tiles()
         if self.attack != "auto" and self.norm not in method_of(self.attack).norms:
             raise InvalidSpec(
                 f"{self.attack} searches {' and '.join(method_of(self.attack).norms)} balls, got "
                 f"norm {self.norm!r}; {_instead(self.norm)}",
                 field="attack",
+            )
+
+    def _check_tiles(self) -> None:
+        if not self.tiles:
+            return
+        rising = all(one < other for one, other in pairwise(self.tiles))
+        if self.tiles[0] < 1 or not rising:
+            raise InvalidInput(
+                "tiles: expected numbers of tiles from coarse to fine, such as 4, 16, got "
+                f"{', '.join(map(str, self.tiles))}",
+                field="tiles",
+            )
+        if len(self.tiles) > self.budget:
+            raise InvalidInput(
+                f"tiles: expected at most one number for each of {self.budget} queries, got "
+                f"{len(self.tiles)}",
+                field="tiles",
+            )
+        searches = method_of(self.attack).latents == "squashed" and self.norm != "l0"
+        if self.attack != "auto" and not searches:
+            raise InvalidInput(
+                f"tiles: {self.attack} does not search tiles in {self.norm}; use sep_cma or "
+                "another general optimizer, with linf or l2",
+                field="tiles",
             )
 
 

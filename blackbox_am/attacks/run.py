@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from blackbox_am.attacks.problem import Problem, chosen, method_of
 from blackbox_am.attacks.repeating import measured_again, with_repeats
 from blackbox_am.attacks.results import AttackResult, Outcome, float_stimuli
 from blackbox_am.attacks.running import Found, Runner
+from blackbox_am.attacks.stages import Stage, stages_of, start_of
 from blackbox_am.core.spec import ArrayData, StartSpec, StudySpec
 from blackbox_am.core.tensors import checksum
 from blackbox_am.core.types import StopReason
@@ -93,13 +94,17 @@ def run(problems: Sequence[Problem], what: Run, runner: Runner) -> AttackResult:
     for problem in problems:
         if what.suggest is not None and problem.attack != "auto":
             _check_start(problem)
+    stages = [stage for problem in problems for stage in stages_of(problem, what.inputs)]
     spec = planning.measuring_spec(problems[0], what.classes, what.inputs, "clean")
     clean = runner.run("clean", spec, what.given.stimuli)
     results: list[AttackResult] = []
     among: list[int] | None = None
-    for number, problem in enumerate(problems):
-        results.append(_attacked(problem, what, clean, Numbered(runner, number), among))
-        among = [one.index for one in results[-1].of(Outcome.FAILED)]
+    latents: dict[int, NDArray[np.generic]] = {}
+    for number, stage in enumerate(stages):
+        before = (among, latents)
+        result, latents = _attacked(stage, what, clean, Numbered(runner, number), before)
+        results.append(result)
+        among = [one.index for one in result.of(Outcome.FAILED)]
         if not among or not results[-1].complete:
             break
     result = results[0] if len(results) == 1 else combined(results)
@@ -122,10 +127,24 @@ def _tested(
 
 
 def _attacked(
-    problem: Problem, what: Run, clean: Found, runner: Runner, among: Sequence[int] | None
-) -> AttackResult:
-    """The result of one attack on the inputs at positions `among`; on all if None."""
-    classes, inputs = what.classes, what.inputs
+    stage: Stage,
+    what: Run,
+    clean: Found,
+    runner: Runner,
+    before: tuple[Sequence[int] | None, Mapping[int, NDArray[np.generic]]],
+) -> tuple[AttackResult, dict[int, NDArray[np.generic]]]:
+    """The result of one attack, or of a part of it, and its best latents by position.
+
+    Args:
+        stage: the attack.
+        what: inputs and model.
+        clean: the study of the clean inputs.
+        runner: runs the studies.
+        before: positions of the inputs that those before have left (None for all inputs), and the
+            best latents of the part before.
+    """
+    classes, inputs, problem = what.classes, what.inputs, stage.problem
+    among, latents = before
     answers = Answers.of(clean.best, inputs.count, len(classes.quantities))
     answers.check(inputs.oracle)
     attack = chosen(problem, labels_only=answers.labels_only, oracle=inputs.oracle)
@@ -138,13 +157,16 @@ def _attacked(
     searched, again = None, Again.nothing(what.given)
     if len(rows) and clean.ended:
         decided = (labels if wanted is None else wanted)[rows].tolist()
-        start = _start(problem, what, answers, rows, decided, runner.known("search"))
+        start = start_of(stage, inputs, rows.tolist(), latents) or _start(
+            problem, what, answers, rows, decided, runner.known("search")
+        )
         spec = planning.search_spec(problem, classes, inputs, rows.tolist(), decided, start)
         if what.suggest is not None:
             spec = msgspec.structs.replace(spec, labels={SUGGESTED_BY: what.suggest.identity})
         searched = runner.run("search", spec, what.given.stimuli)
         again = _measured_again(problem, what, classes, rows, searched, runner)
         problem = replace(problem, parameters=spec.optimizer.parameters)
+        latents = {int(rows[best.target]): best.latent for best in searched.best}
     own_labels = what.goals.labels is None
     attacked = Attacked(
         problem,
@@ -158,7 +180,7 @@ def _attacked(
         own_labels,
         pays_clean=what.pays_clean and among is None,
     )
-    return assembled(attacked, clean, searched, again)
+    return assembled(attacked, clean, searched, again), dict(latents)
 
 
 @dataclass(frozen=True)

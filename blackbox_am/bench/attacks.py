@@ -28,7 +28,9 @@ def attacks(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="Of the kinds only these models: vit, forest. Repeatable."),
+        typer.Option(
+            "--only", help="Of the kinds only these models: vit, int8, api, forest. Repeatable."
+        ),
     ] = None,
     images: Annotated[int, typer.Option(help="Images that are classified correctly.", min=1)] = 200,
     skip: Annotated[
@@ -45,7 +47,9 @@ def attacks(
     success: the part of the images that are fooled, each measured afresh. queries: the median over
     all images, a failure as the whole budget. rows: rows that the model served over rows that the
     result reports, which must be 1. The part kinds has other models: the shipped vision
-    transformer, and a random forest on a table that tells labels only (needs scikit-learn).
+    transformer; the shipped network with 8-bit integers (needs onnx and onnxruntime), and behind an
+    HTTP API that tells the best five classes with two decimals; and a random forest on a table that
+    tells labels only (needs scikit-learn).
 
         blackbox-am bench attacks --part linf --images 200 --assets ASSETS
     """

@@ -130,6 +130,7 @@ def run(
 ) -> None:
     """Measure what is requested, print the tables, and write the given files."""
     request.check()
+    sheets.check_page(page)
     tables: dict[str, list[sheets.Sheet]] = {}
     plain: dict[str, Any] = {}
     if "speed" in request.parts:

@@ -44,13 +44,23 @@ RESNET_UNITS = (
     "head:9", "layer3.1.conv2:55@center", "layer2.1.conv2:24@center", "layer1.1.conv2:14@center",
     "head:1", "layer3.0.conv1:30@center", "layer2.0.conv2:9@center", "layer1.0.conv1:5@center",
     "head:6", "layer3.2.conv2:48@center", "layer2.2.conv2:3@center", "layer1.2.conv2:10@center",
+    "head:2", "layer3.0.conv2:19@center", "layer2.0.conv1:21@center", "layer1.0.conv2:11@center",
+    "head:8", "layer3.1.conv1:34@center", "layer2.1.conv1:6@center", "layer1.1.conv1:2@center",
 )  # fmt: skip
 """Logits and channels of three stages, ordered so that every prefix is a mixture."""
 SHIPPED_UNITS = {
     "cifar_cnn": ("head:3", "layer3.1.conv1:9@center", "layer2.1.conv1:5@center", "head:8",
-                  "layer1.0.conv1:3@center", "head:1", "layer3.1.conv1:30@center", "head:6"),
+                  "layer1.0.conv1:3@center", "head:1", "layer3.1.conv1:30@center", "head:6",
+                  "layer2.0.conv1:14@center", "layer3.0.conv1:21@center", "head:4",
+                  "layer1.0.conv1:11@center", "layer2.1.conv2:20@center", "head:9",
+                  "layer3.0.conv2:50@center", "head:0", "layer3.1.conv2:60@center",
+                  "layer2.0.conv2:2@center", "head:5", "layer1.0.conv2:8@center"),
     "cifar_vit": ("head:3", "blocks.3.mlp.fc1:7@cls", "head:8", "blocks.1.mlp.fc1:19@cls",
-                  "head:1", "blocks.2.mlp.fc1:40@cls", "head:6", "head:0"),
+                  "head:1", "blocks.2.mlp.fc1:40@cls", "head:6", "head:0",
+                  "blocks.3.mlp.fc1:88@cls", "blocks.1.mlp.fc1:52@cls", "head:4",
+                  "blocks.2.mlp.fc1:75@cls", "blocks.3.mlp.fc1:120@cls", "head:9",
+                  "blocks.0.mlp.fc1:33@cls", "blocks.2.mlp.fc1:101@cls", "head:5",
+                  "blocks.1.mlp.fc1:90@cls", "head:2", "blocks.3.mlp.fc1:61@cls"),
 }  # fmt: skip
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)

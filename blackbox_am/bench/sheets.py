@@ -59,6 +59,19 @@ def publish(tables: dict[str, list[Sheet]], command: str, page: Path | None) -> 
             write_between_marks(page, f"{command}, {part}", found)
 
 
+def check_page(path: Path | None) -> None:
+    """Check that a page can be written, before a measurement that takes hours.
+
+    Raises:
+        InvalidInput: if the folder of the page does not exist.
+    """
+    if path is not None and not path.parent.is_dir():
+        raise InvalidInput(
+            f"the folder {path.parent} of the page {path.name} does not exist; make it first",
+            field="page",
+        )
+
+
 def markdown(sheets: Sequence[Sheet]) -> str:
     """The tables as Markdown."""
     parts = []
@@ -76,17 +89,31 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def write_between_marks(path: Path, command: str, sheets: Sequence[Sheet]) -> None:
-    """Write the tables between the marks of `command` in the file at `path`.
+    """Write the tables between the marks of `command` in the page at `path`.
+
+    A page that does not exist is created, and a page without these marks gets a section for them at
+    its end.
+
+    Args:
+        path: the page, in an existing folder.
+        command: the command and the part of its tables, as `COMMAND, PART`.
+        sheets: the tables.
 
     Raises:
-        InvalidInput: if the file has no such marks.
+        InvalidInput: if the folder does not exist, or the page has one of the two marks alone or
+            the end before the beginning.
     """
     begin, end = (mark.format(command=command) for mark in (BEGIN, END))
-    text = path.read_text()
-    head, first, rest = text.partition(begin)
+    check_page(path)
+    program, _, part = command.partition(", ")
+    text = path.read_text() if path.exists() else f"# {program}\n"
+    if begin not in text and end not in text:
+        text += f"\n## {part.capitalize()}\n\n{begin}\n{end}\n"
+    head, _, rest = text.partition(begin)
     _, second, tail = rest.partition(end)
-    if not (first and second):
+    if not second:
         raise InvalidInput(
-            f"{path} lacks the lines {begin} and {end}; add them where the tables belong"
+            f"{path} has one of the lines {begin} and {end} alone, or the second before the first; "
+            "put both where the tables belong, or remove both"
         )
     path.write_text(f"{head}{begin}\n\n{markdown(sheets)}\n{end}{tail}")

@@ -88,6 +88,14 @@ def attack(
     budget: Annotated[
         int, typer.Option("--budget", min=1, help="Model evaluations for each image.")
     ] = 2000,
+    tiles: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--tiles",
+            help="Tiles in each direction of an image for sep_cma and other general optimizers; "
+            "repeat it from coarse to fine. Without it, a number by the image's size.",
+        ),
+    ] = None,
     repeats: Annotated[
         int,
         typer.Option(
@@ -160,6 +168,7 @@ def attack(
             budget,
             seed=seed,
             repeats=repeats,
+            tiles=tiles or (),
         )
         for text in radii
     ]

@@ -32,6 +32,8 @@ SEARCHES: dict[str, dict[str, Any]] = {
 }
 
 _REDRAW_SECONDS = 0.2
+_CALL_SECONDS = 180.0
+"""Time limit of a call: the server loads its models in the first calls."""
 
 
 def search_and_report(
@@ -50,7 +52,7 @@ def search_and_report(
         BlackboxError: if the server or a study fails.
     """
     try:
-        with connect(server) as client:
+        with connect(server, timeout=_CALL_SECONDS) as client:
             info = client.server_info()
             err.print(f"connected to blackbox-am {info.version} at {server}", style="dim")
             titles = _titles(client, units)

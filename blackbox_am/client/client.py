@@ -18,6 +18,7 @@ from blackbox_am.client.group import from_message as group_from_message
 from blackbox_am.client.specs import study_message
 from blackbox_am.client.study import Study
 from blackbox_am.core.certificates import Tls
+from blackbox_am.core.ids import check_group_id, check_study_id
 from blackbox_am.core.spec import (
     CriterionSpec,
     GeneratorSpec,
@@ -262,7 +263,7 @@ class Client(Catalog):
         Raises:
             NotFound: if the study does not exist.
         """
-        study = Study(self._connection, names.check_study_id(study_id))
+        study = Study(self._connection, check_study_id(study_id))
         study.progress()
         return study
 
@@ -342,7 +343,7 @@ class Client(Catalog):
         Raises:
             NotFound: if the group does not exist.
         """
-        found = Group(self._connection, names.check_group_id(group_id))
+        found = Group(self._connection, check_group_id(group_id))
         found.progress()
         return found
 

@@ -50,7 +50,7 @@ def read(
                 quantities = tuple(tuple(target.quantities) for target in part.header.targets)
             elif quantities is None:
                 raise ServerFailed("the server sent rows of the history before its header")
-            else:
+            elif part.rows.candidate_ids:  # none of a generation without wanted candidates
                 yield _rows(study_id, part.rows, quantities)
     except grpc.RpcError as error:
         raise from_rpc_error(error, connection.target) from error

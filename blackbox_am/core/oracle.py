@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 
 from blackbox_am.core.capability import Capability, in_words
 from blackbox_am.core.identity import Identified
-from blackbox_am.core.types import OracleInfo
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit, check_unit
 from blackbox_am.errors import BlackboxError, GradientUnavailable, OracleFailed, ShapeMismatch
 
@@ -49,6 +49,35 @@ class Oracle(Identified, ABC):
 
     def close(self) -> None:  # most oracles have nothing to close
         """Release the oracle's resources. An oracle without resources does nothing."""
+
+
+@runtime_checkable
+class ReadsMaps(Protocol):
+    """An oracle that gives whole maps of its layers in one call, with the capability GRADIENTS
+    differentiable.
+    """
+
+    def maps(self, stimuli: torch.Tensor, layers: Sequence[str], side: int) -> torch.Tensor:
+        """(N, F) float32: the values of all units of each layer, one layer after the other.
+
+        A layer with height and width gives a map for each unit: the means over a grid of
+        `map_cells`. Any other layer gives the mean over its other axes for each unit.
+
+        Raises:
+            UnknownUnit: if a layer does not exist.
+            OracleError: if the model fails.
+        """
+        ...
+
+
+def map_cells(layer: LayerInfo, side: int) -> tuple[int, int] | None:
+    """Height and width of the map that `ReadsMaps.maps` gives for a unit of `layer`, at most `side`
+    each; None if the layer has no maps.
+    """
+    extents = dict(zip(layer.axes, layer.shape, strict=True))
+    if set(extents) != {"unit", "height", "width"}:
+        return None
+    return min(extents["height"], side), min(extents["width"], side)
 
 
 def check_units(info: OracleInfo, units: Sequence[Unit]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from blackbox_am.core.accounts import Order
@@ -163,6 +163,7 @@ class Store(ABC):
         summary: Summary | None = None,
         snapshot: StoredSnapshot | None = None,
         order: Order | None = None,
+        references: Mapping[str, str] | None = None,
     ) -> None:
         """Writes `events` at `sequence`, `sequence` + 1, ... in one transaction.
 
@@ -178,8 +179,11 @@ class Store(ABC):
             snapshot: replaces the study's previous snapshot, in the same transaction.
             order: for the first event: to whom the study belongs, and what the study takes from
                 the account, in the same transaction. None for a study that belongs to nobody.
+            references: for the first event: digests of the artifacts that are stored as long as the
+                study, by name of the reference, in the same transaction.
 
         Raises:
+            NotFound: if the store lacks one of `references`.
             QuotaExceeded: if the account has too little left for a new study.
             NotOwner: if the caller does not hold the lease.
             SequenceTaken: if another process wrote an event of this number first, or numbers would

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
+from blackbox_am.core.ids import check_study_id
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import InvalidInput, MessageTooLarge, did_you_mean
-from blackbox_am.rpc import names
 
 MAX_BODY_BYTES = 2**21
 
@@ -67,7 +67,7 @@ def study_id(request: Request) -> str:
     Raises:
         InvalidInput: for text that is no id.
     """
-    return names.check_study_id(request.path_params["study"])
+    return check_study_id(request.path_params["study"])
 
 
 def states(request: Request) -> list[StudyState]:

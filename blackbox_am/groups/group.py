@@ -47,9 +47,11 @@ class Done(msgspec.Struct, frozen=True, tag="done", omit_defaults=True):
 
     Attributes:
         action: the finished action; empty for everything that was unfinished.
+        place: the number of the event that requested the action; 0 for each request of this action.
     """
 
     action: str = ""
+    place: int = 0
 
 
 Event = Created | Asked | Done
@@ -67,14 +69,17 @@ class Group:
         created_at: time of the request, in seconds since the epoch.
         sequence: of its last event.
         pending: the actions that are not yet applied to all members, in order.
-        paused: whether the group was last paused, not resumed; late members are paused too.
+        places: the number of the event that requested each of `pending`.
+        steered: what was last requested of pausing, resuming and cancelling, which applies to late
+            members too; empty for nothing.
     """
 
     spec: GroupSpec
     created_at: float
     sequence: int
     pending: tuple[Asked, ...]
-    paused: bool = False
+    places: tuple[int, ...] = ()
+    steered: Literal["", "pause", "resume", "cancel"] = ""
 
     @property
     def unfinished(self) -> Asked | None:
@@ -89,29 +94,35 @@ def fold(records: Iterable[GroupRecord]) -> Group:
         StoreCorrupt: if the journal cannot be read.
     """
     spec: GroupSpec | None = None
-    created_at, sequence, paused = 0.0, 0, False
-    pending: tuple[Asked, ...] = ()
+    created_at, sequence = 0.0, 0
+    steered: Literal["", "pause", "resume", "cancel"] = ""
+    pending: dict[int, Asked] = {}
     for record in records:
         sequence += 1
         match _decode(record.body):
             case Created() as event:
-                spec, created_at, pending = event.spec, record.time, (Asked("create"),)
+                spec, created_at, pending = event.spec, record.time, {1: Asked("create")}
             case Asked() as event:
-                pending = (*_kept(pending, event), event)
-                if event.action in ("pause", "resume"):
-                    paused = event.action == "pause"
-            case Done(action):
-                pending = tuple(one for one in pending if action and one.action != action)
+                pending = {**_kept(pending, event), sequence: event}
+                if event.action in ("pause", "resume", "cancel"):
+                    steered = event.action
+            case Done() as done:
+                pending = {at: one for at, one in pending.items() if not _ends(done, at, one)}
     if spec is None:
         raise StoreCorrupt("the journal of a group has no beginning; restore it from a backup")
-    return Group(spec, created_at, sequence, pending, paused)
+    return Group(spec, created_at, sequence, tuple(pending.values()), tuple(pending), steered)
 
 
-def _kept(pending: tuple[Asked, ...], event: Asked) -> tuple[Asked, ...]:
+def _kept(pending: dict[int, Asked], event: Asked) -> dict[int, Asked]:
     """The unfinished actions that stay after a request."""
     if event.action in ("cancel", "delete"):
-        return ()
-    return tuple(one for one in pending if one.action == "create")
+        return {}
+    return {place: one for place, one in pending.items() if one.action == "create"}
+
+
+def _ends(done: Done, place: int, asked: Asked) -> bool:
+    """Whether `done` completes the request at `place`."""
+    return done.place == place if done.place else done.action in ("", asked.action)
 
 
 def encode(event: Event) -> bytes:

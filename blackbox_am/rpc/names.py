@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
+from blackbox_am.core.ids import check_group_id, check_study_id
 from blackbox_am.errors import InvalidInput
 
 STUDIES = "studies/"
 GROUPS = "groups/"
-_GROUP_ID = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_STUDY_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
 def study_name(study_id: str) -> str:
@@ -48,33 +45,3 @@ def group_id(name: str) -> str:
             f"{name[:80]!r} is not the name of a group; expected groups/GROUP_ID", field="name"
         )
     return check_group_id(found, field="name")
-
-
-def check_group_id(text: str, *, field: str = "group_id") -> str:
-    """Checks that `text` is a group id, and returns it.
-
-    Raises:
-        InvalidInput: saying what an id looks like.
-    """
-    if _GROUP_ID.fullmatch(text) is None:
-        raise InvalidInput(
-            f"{text[:80]!r} is not a group id; expected a small letter, then up to 31 small "
-            "letters, digits and hyphens, such as 'my-group-1'",
-            field=field,
-        )
-    return text
-
-
-def check_study_id(text: str, *, field: str = "study_id") -> str:
-    """Checks that `text` is a study id, and returns it.
-
-    Raises:
-        InvalidInput: saying what an id looks like.
-    """
-    if _STUDY_ID.fullmatch(text) is None:
-        raise InvalidInput(
-            f"{text[:80]!r} is not a study id; expected a small letter, then up to 62 small "
-            "letters, digits and hyphens, such as 'my-study-1'",
-            field=field,
-        )
-    return text

@@ -71,14 +71,17 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
     if request.max_candidates:
         limit = min(limit, request.max_candidates)
 
-    def take(live: LiveStudy) -> tuple[pb.AskResponse, Array | None]:
+    def take(live: LiveStudy) -> tuple[pb.AskResponse, Array | None, Array | None]:
         holder = Holder(request.client_id, request.session_id)
         with live.reading() as study:
             models.check_asked(backend, live)
-            generation, keys, lease_id = live.take(limit, seconds, holder)
+            generation, keys, lease_id = live.take(
+                limit, seconds, holder, stimuli=request.with_stimuli
+            )
             if not keys:
                 wait = _retry_after(live, study)
-                return _nothing(created.space, study.state, wait, empty), None
+                return _nothing(created.space, study.state, wait, empty), None, None
+            stimuli = live.rendered(generation, keys) if request.with_stimuli else None
             latents = _latents(generation, keys)
             targets, rows = [target for target, _ in keys], [row for _, row in keys]
             answer = pb.AskResponse(
@@ -90,12 +93,13 @@ def ask(backend: Backend, request: pb.AskRequest) -> pb.AskResponse:
                 lease_duration=times.duration_to_proto(seconds, "lease_duration"),
                 state=progress.state_to_proto(study.state),
             )
-            return answer, latents
+            return answer, latents, stimuli
 
-    answer, latents = backend.registry.act(study_id, take)
+    answer, latents, stimuli = backend.registry.act(study_id, take)
     generator = backend.generator_of(spec) if request.with_stimuli else None
     if generator is not None and latents is not None:
-        stimuli = render(generator, latents, answer.targets)
+        if stimuli is None:  # the candidates were rendered for an earlier request
+            stimuli = render(generator, latents, answer.targets)
         answer.stimuli.CopyFrom(tensors.to_proto(as_dtype(stimuli, dtype)))
     return answer
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import grpc
 from google.protobuf.message_factory import GetMessageClass
 
-from blackbox_am.errors import NotOwner
+from blackbox_am.errors import NotFound, NotOwner
 from blackbox_am.rpc import names
 from blackbox_am.service.aborting import abort
 from blackbox_am.service.backend import Backend, Pool
@@ -58,18 +58,27 @@ def unary_control(method: Callable[[Any, Any], Any]) -> Any:
 def by_owner(servicer: _Servicer, name: str, request: Any) -> Any:
     """The answer of the server that owns the study of `request` to the method `name`.
 
+    A deletion that was sent to the owner has succeeded if the study does not exist afterwards: the
+    owner's answer may be lost, because a deleted study has no owner.
+
     Raises:
         BlackboxError: what the method raises.
     """
+    refused: NotOwner | None = None
     for _ in range(CARRIES):
         try:
             return CONTROLS[name](servicer, request)
         except NotOwner as error:
             refused = error
+        except NotFound:
+            if refused is not None and name == "DeleteStudy":
+                return _response_class(name)()
+            raise
         study_id, body = names.study_id(request.name), request.SerializeToString()
         response = servicer.backend.peers.carry(study_id, name, body)
         if response is not None:
             return _response_class(name).FromString(response)
+    assert refused is not None
     raise refused
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from blackbox_am import plugins
 from blackbox_am.core.candidate_ids import MAX_POPULATION
+from blackbox_am.core.ids import check_study_id
 from blackbox_am.core.spec import Budget, OptimizerSpec, StudySpec
 from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, StoreCorrupt, StudyExists
 from blackbox_am.rpc import names, specs
@@ -19,7 +20,6 @@ from blackbox_am.service.fields import of_spec, under
 from blackbox_am.service.models import request_of
 from blackbox_am.service.views import study_to_proto
 from blackbox_am.studies.events import BudgetChanged, Created
-from blackbox_am.studies.inputs import keep_inputs
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.published import Published
 from blackbox_am.studies.resolving import ResolvedStudy, go_on, reopen, resolve
@@ -49,7 +49,7 @@ def create(backend: Backend, request: pb.CreateStudyRequest) -> study_pb2.Study:
         QuotaExceeded: if the caller may not have another study, or so many queries.
     """
     if request.study_id:
-        names.check_study_id(request.study_id)
+        check_study_id(request.study_id)
     if len(request.request_id) > LONGEST_REQUEST_ID:
         raise InvalidInput(
             f"request_id must have at most {LONGEST_REQUEST_ID} characters, "
@@ -80,7 +80,6 @@ def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> s
     while not _continued(backend, study_id, resolved, adopt=request.adopt):
         if backend.registry.create(study_id, created, order):
             break  # otherwise another caller created it meanwhile
-    keep_inputs(backend.store.artifacts, study_id, created.spec)
     backend.workers.submit(study_id)
     return view(backend, study_id)
 

@@ -172,14 +172,14 @@ class Grouping:
         problems: list[BlackboxError] = []
         with self._alone(group_id):
             group = self.load(group_id)
-            sequence = group.sequence
-            for asked in group.pending:
+            for place, asked in zip(group.places, group.pending, strict=True):
                 if only in ("", asked.action):
                     failed = self._apply(group_id, group, asked)
+                    if asked.action == "create":
+                        failed += self._caught_up(group_id, group)
                     problems += failed
                     if not failed:
-                        sequence += 1
-                        self._completed(group_id, sequence, asked)
+                        self._completed(group_id, place, asked)
         if problems:
             raise problems[0]
 
@@ -190,18 +190,37 @@ class Grouping:
             for member in group.spec.members:
                 try:
                     self._do(asked, member, member_id(group_id, member.name))
-                    if asked.action == "create" and group.paused:
+                    if asked.action == "create" and group.steered == "pause":
                         self._do(Asked("pause"), member, member_id(group_id, member.name))
                 except BlackboxError as error:
                     problems.append(error)
         return problems
 
-    def _completed(self, group_id: str, sequence: int, asked: Asked) -> None:
+    def _caught_up(self, group_id: str, group: Group) -> list[BlackboxError]:
+        """Applies to members that were just created what other servers were asked for meanwhile.
+        Returns the errors.
+        """
+        try:
+            now = self.load(group_id)
+        except NotFound:
+            return self._apply(group_id, group, Asked("delete"))
+        if now.steered in ("pause", "cancel") and now.steered != group.steered:
+            return self._apply(group_id, now, Asked(now.steered))
+        return []
+
+    def _completed(self, group_id: str, place: int, asked: Asked) -> None:
+        """Records that the request at `place` is complete, if it is still pending: other servers
+        may add events at the same time, and complete or replace the request.
+        """
         if asked.action == "delete":
             self._journals.delete(group_id)
             return
-        with suppress(SequenceTaken):  # another process has completed it too
-            self._journals.append(group_id, sequence, groups.encode(Done(asked.action)))
+        done = groups.encode(Done(asked.action, place))
+        with suppress(NotFound):  # deleted by another server
+            while place in (group := self.load(group_id)).places:
+                with suppress(SequenceTaken):
+                    self._journals.append(group_id, group.sequence + 1, done)
+                    return
 
     def view(self, group_id: str, group: Group) -> pb.Group:
         """The group as a message, with the current state of its members."""

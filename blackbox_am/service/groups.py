@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from functools import partial
 
+from blackbox_am.core.ids import check_group_id
 from blackbox_am.errors import BlackboxError, InvalidInput, NotFound
 from blackbox_am.groups.group import Action, Asked
 from blackbox_am.groups.spec import member_id
@@ -37,7 +38,7 @@ class GroupService(GroupServiceServicer):
     @unary_model
     def CreateGroup(self, request: pb.CreateGroupRequest) -> pb.CreateGroupResponse:  # noqa: N802
         group_id = request.group_id or f"group-{secrets.token_hex(5)}"
-        names.check_group_id(group_id)
+        check_group_id(group_id)
         spec = self.grouping.preview(request.spec, group_id)
         if request.validate_only:
             return pb.CreateGroupResponse(

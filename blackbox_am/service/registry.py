@@ -337,4 +337,4 @@ def _new(
     with suppress(NotFound):
         store.find(study_id)
         raise SequenceTaken(f"study {study_id!r} was created meanwhile; read it")
-    return LiveStudy.create(store, study_id, created, order, **options)
+    return LiveStudy.create(store, study_id, created, order, keep_inputs=True, **options)

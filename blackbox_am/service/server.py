@@ -14,7 +14,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from blackbox_am.errors import BlackboxError, Conflict, InvalidSpec
+from blackbox_am.errors import BlackboxError, Conflict, InvalidSpec, StoreError
 from blackbox_am.rpc.api import MIN_KEEPALIVE_SECONDS
 from blackbox_am.service import calls
 from blackbox_am.service.auth.guarding import Guard
@@ -45,6 +45,8 @@ GRACE_SECONDS = 2.0
 """Seconds that calls have to finish after a request to stop."""
 WORKER_SECONDS = 10.0
 """Seconds that running studies have to finish their generation."""
+COLLECT_SECONDS = 3600.0
+"""Seconds between two searches for artifacts to remove."""
 CLOSE_SECONDS = 5.0
 """Seconds that the store has to close; a call without an end may hold it."""
 
@@ -116,7 +118,7 @@ class Server:
         readiness = Readiness(self._health, backend, SERVICES)
         await readiness.look()
         self._background = [
-            asyncio.create_task(backend.in_thread(groups.grouping.finish_all, Pool.CONTROL)),
+            asyncio.create_task(_keep_up(backend, groups.grouping.finish_all)),
             asyncio.create_task(readiness.watch()),
         ]
         log.info("serving on %s, store %s", self.address, backend.store.url)
@@ -212,6 +214,19 @@ def running(config: Config) -> Iterator[str]:
         thread.join()
     if problems:
         raise problems[0]
+
+
+async def _keep_up(backend: Backend, finish_all: Callable[[], None]) -> None:
+    """Completes what ended processes left unfinished, then removes old artifacts at intervals."""
+    await backend.in_thread(finish_all, Pool.CONTROL)
+    while True:
+        try:
+            removed = await backend.in_thread(backend.store.artifacts.collect, Pool.CONTROL)
+            if removed:
+                log.info("removed %d artifacts to which no study refers", removed)
+        except StoreError as error:
+            log.warning("old artifacts cannot be removed: %s", error)
+        await asyncio.sleep(COLLECT_SECONDS)
 
 
 async def _serve(config: Config, ready: Callable[[str], None], told: asyncio.Event) -> bool:

@@ -32,6 +32,7 @@ _artifacts = sa.Table(
     metadata,
     sa.Column("digest", DIGEST, primary_key=True),
     sa.Column("size", sa.BigInteger, nullable=False),
+    # Of the last write; negative after a study has referred to the value.
     sa.Column("time", sa.Float, nullable=False),
 )
 _pieces = sa.Table(
@@ -77,11 +78,11 @@ class SQLArtifacts(Artifacts):
 
     def size(self, digest: str) -> int:
         with self._database.reading() as connection:
-            return self._size(connection, digest)
+            return _size(connection, digest)
 
     def get(self, digest: str, offset: int = 0, limit: int | None = None) -> bytes:
         with self._database.reading() as connection:
-            size = self._size(connection, digest)
+            size = _size(connection, digest)
             if offset < 0 or offset > size or (limit is not None and limit < 0):
                 raise InvalidInput(
                     f"an artifact of {size} bytes can be read from offset 0 to {size}, and a limit "
@@ -107,11 +108,7 @@ class SQLArtifacts(Artifacts):
 
     def refer(self, study_id: str, name: str, digest: str) -> None:
         with self._database.writing() as connection:
-            self._size(connection, digest)
-            mine = (_references.c.study == study_id) & (_references.c.name == name)
-            connection.execute(_references.delete().where(mine))
-            row = {"study": study_id, "name": name, "digest": digest}
-            connection.execute(_references.insert(), [row])
+            refer(connection, study_id, name, digest)
 
     def of_study(self, study_id: str) -> dict[str, str]:
         query = sa.select(_references.c.name, _references.c.digest).where(
@@ -122,20 +119,11 @@ class SQLArtifacts(Artifacts):
 
     def collect(self, seconds: float = 86_400.0) -> int:
         with self._database.writing() as connection:
-            old = _artifacts.c.time <= self._database.now - seconds
-            digests = list(connection.scalars(sa.select(_artifacts.c.digest).where(old)))
+            old = sa.func.abs(_artifacts.c.time) <= self._database.now - seconds
+            used = sa.exists().where(_references.c.digest == _artifacts.c.digest)
+            query = sa.select(_artifacts.c.digest).where(old, ~used)
+            digests = list(connection.scalars(query))
             return _remove_unreferenced(connection, digests)
-
-    @staticmethod
-    def _size(connection: sa.Connection, digest: str) -> int:
-        query = sa.select(_artifacts.c.size).where(_artifacts.c.digest == digest)
-        size = connection.scalar(query)
-        if size is None:
-            raise NotFound(
-                f"the store has no artifact {digest[:80]!r}; write the artifact first",
-                field="digest",
-            )
-        return int(size)
 
     @staticmethod
     def _name(connection: sa.Connection, part: str, digest: str) -> None:
@@ -147,9 +135,35 @@ class SQLArtifacts(Artifacts):
             connection.execute(_pieces.update().where(here).values(new))
 
 
+def refer(connection: sa.Connection, study_id: str, name: str, digest: str) -> None:
+    """Adds a reference, or replaces it.
+
+    Raises:
+        NotFound: if the store does not have the value.
+    """
+    _size(connection, digest)
+    mine = (_references.c.study == study_id) & (_references.c.name == name)
+    connection.execute(_references.delete().where(mine))
+    row = {"study": study_id, "name": name, "digest": digest}
+    connection.execute(_references.insert(), [row])
+    referred = _artifacts.update().where(_artifacts.c.digest == digest)
+    connection.execute(referred.values(time=-sa.func.abs(_artifacts.c.time)))
+
+
+def _size(connection: sa.Connection, digest: str) -> int:
+    query = sa.select(_artifacts.c.size).where(_artifacts.c.digest == digest)
+    size = connection.scalar(query)
+    if size is None:
+        raise NotFound(
+            f"the store has no artifact {digest[:80]!r}; write the artifact first", field="digest"
+        )
+    return int(size)
+
+
 def forget_references(connection: sa.Connection, study_id: str) -> None:
     """Removes a study's references. The study's owner loses the values to which no other of its
-    studies refers; values without a reference and without a writer are removed.
+    studies refers; values without a reference and without a writer are removed, but not those that
+    were written again after the last reference, because another study may soon refer to them.
     """
     mine = _references.c.study == study_id
     digests = list(connection.scalars(sa.select(_references.c.digest).where(mine)))
@@ -158,7 +172,8 @@ def forget_references(connection: sa.Connection, study_id: str) -> None:
     for digest in digests:
         if owner and not _refers(connection, owner, digest):
             forget_writers(connection, digest, owner)
-        if not has_writers(connection, digest):
+        awaited = sa.select(_artifacts.c.time > 0).where(_artifacts.c.digest == digest)
+        if not has_writers(connection, digest) and not connection.scalar(awaited):
             _remove_unreferenced(connection, [digest])
 
 

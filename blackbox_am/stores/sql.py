@@ -7,7 +7,7 @@ index row and snapshot, in one transaction.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,7 +25,7 @@ from blackbox_am.core.store import (
 )
 from blackbox_am.errors import NotFound, NotOwner, SequenceTaken, StoreCorrupt
 from blackbox_am.stores import index, journal
-from blackbox_am.stores.artifacts import SQLArtifacts, forget_references
+from blackbox_am.stores.artifacts import SQLArtifacts, forget_references, refer
 from blackbox_am.stores.database import Database
 from blackbox_am.stores.groups import SQLGroupJournals
 from blackbox_am.stores.leases import SQLCalls, SQLLeases, check_holder, forget_lease, leases
@@ -79,6 +79,7 @@ class SQLStore(Store):
         summary: Summary | None = None,
         snapshot: StoredSnapshot | None = None,
         order: Order | None = None,
+        references: Mapping[str, str] | None = None,
     ) -> None:
         now, last = self._clock(), sequence + len(events) - 1
         with self._database.writing() as connection:
@@ -86,6 +87,8 @@ class SQLStore(Store):
                 journal.forget_notes(connection, study_id)
                 claim_study(connection, study_id, order)
                 index.begin(connection, study_id, now)
+                for name, digest in (references or {}).items():
+                    refer(connection, study_id, name, digest)
             place, clock = (sequence - 1, last), self._database.now_text
             if not index.advance(connection, study_id, place, token, summary, clock):
                 check_holder(connection, study_id, token, self._database.now)

@@ -6,6 +6,7 @@ explains the refusal.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from blackbox_am.core import tensors
 from blackbox_am.core.checksums import checksum
-from blackbox_am.core.observation import failures
+from blackbox_am.core.observation import failures, in_words
 from blackbox_am.core.spec import ArrayData, Budget
 from blackbox_am.core.types import FloatArray, StopReason, StudyState
 from blackbox_am.errors import InvalidInput, InvalidSpec, ShapeMismatch, StudyClosed
@@ -230,7 +231,19 @@ def concluded(study: Study) -> StateChanged | None:
         StopReason.SUCCESS,
     )
     reason = next(reason for reason in order if reason in reasons)
-    return StateChanged(StudyState.SUCCEEDED, reason)
+    return StateChanged(StudyState.SUCCEEDED, reason, _without_score(study))
+
+
+def _without_score(study: Study) -> str:
+    """A message about targets for which no finite score was found; empty if there are none."""
+    number = sum(not math.isfinite(target.best_score) for target in study.targets)
+    if not number:
+        return ""
+    return (
+        f"{number} of {len(study.targets)} targets have no finite score; of "
+        f"{study.search_rows:,} measured rows: {in_words(study.failed)}. Check the objective, and "
+        "the model on one stimulus"
+    )
 
 
 def extended(study: Study, budget: Budget) -> BudgetChanged:

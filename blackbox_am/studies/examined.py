@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blackbox_am.evaluation import Examiner, Rows
 from blackbox_am.studies.candidates import Generation
 from blackbox_am.studies.decisions import ToldRows
 from blackbox_am.studies.scoring import Bools, Measured
 from blackbox_am.studies.study import Study
+
+Stimuli = NDArray[np.float32]
 
 
 class Examined:
@@ -23,12 +26,17 @@ class Examined:
         self._examiner = examiner
         self._generation = generation
         self._seen = Measured.nothing(targets, rows, quantities)
+        self._kept: dict[tuple[int, ...], Stimuli] = {}
 
-    def unrendered(self, wanted: Bools) -> ToldRows | None:
+    def unrendered(self, wanted: Bools, *, stimuli: bool = False) -> ToldRows | None:
         """Failed measurements for the `wanted` (A, P) candidates whose stimuli are not finite; None
         if all stimuli are finite.
+
+        Args:
+            wanted: the candidates.
+            stimuli: whether to keep the stimuli for `stimuli`.
         """
-        self._examine(wanted)
+        self._examine(wanted, stimuli=stimuli)
         places, rows = np.nonzero(wanted & ~self._seen.rendered)
         if not len(places):
             return None
@@ -50,12 +58,24 @@ class Examined:
         values[known] = np.where(np.isnan(values[known]), seen, values[known])
         return ToldRows(told.generation, told.targets, told.rows, values, told.rendered)
 
-    def _examine(self, wanted: Bools) -> None:
+    def stimuli(self, places: NDArray[np.int64], rows: NDArray[np.int64]) -> Stimuli | None:
+        """(N, *stimulus) the stimuli of candidates, of which this forgets all; None unless all of
+        them were rendered since the last call.
+        """
+        kept, self._kept = self._kept, {}
+        found = [kept.get(key) for key in zip(places.tolist(), rows.tolist(), strict=True)]
+        known = [one for one in found if one is not None]
+        return np.stack(known) if known and len(known) == len(found) else None
+
+    def _examine(self, wanted: Bools, *, stimuli: bool = False) -> None:
         new = wanted & ~self._seen.told
         if not new.any():
             return
         found = self._examiner.examine(
-            Rows.of(self._generation.latents, self._generation.targets, new)
+            Rows.of(self._generation.latents, self._generation.targets, new), stimuli=stimuli
         )
+        if found.stimuli is not None:
+            keys = zip(*(index.tolist() for index in np.nonzero(new)), strict=True)
+            self._kept |= dict(zip(keys, found.stimuli, strict=True))
         self._seen.values[new], self._seen.rendered[new] = found.values, found.rendered
         self._seen.told[new] = True

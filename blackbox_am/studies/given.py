@@ -22,6 +22,7 @@ from blackbox_am.catalogue import (
 from blackbox_am.core.baselines import folder_array
 from blackbox_am.core.expressions import objective
 from blackbox_am.core.generator import Generator
+from blackbox_am.core.ids import check_study_id
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import BaselineSpec, ObjectiveSpec
@@ -212,16 +213,16 @@ def _named(value: Any) -> str:
 
 
 def checked_id(study_id: object) -> str:
-    """The id of a study as a text.
+    """The id of a study as a text, by the rule of the wire, so that a server on the same store can
+    name the study.
 
     Raises:
-        InvalidSpec: if it is no text and no whole number, or empty.
+        InvalidInput: if it is no text, or no id.
     """
-    if isinstance(study_id, (str, int, np.integer)) and str(study_id).strip():
-        return str(study_id)
+    if isinstance(study_id, str):
+        return check_study_id(study_id)
     raise InvalidSpec(
-        f"study_id: expected a text that is not empty, such as 'my-study-1', got {study_id!r}",
-        field="study_id",
+        f"study_id: expected a text, such as 'my-study-1', got {study_id!r}", field="study_id"
     )
 
 

@@ -58,17 +58,13 @@ def baseline_images(catalogue: Catalogue, artifacts: Artifacts, spec: BaselineSp
         raise
 
 
-def keep_inputs(artifacts: Artifacts, study_id: str, spec: StudySpec) -> None:
-    """Adds references to the inputs of the study, so that they are stored as long as the study.
-
-    Raises:
-        NotFound: if an artifact does not exist.
-    """
+def references(spec: StudySpec) -> dict[str, str]:
+    """The digests of the artifacts that are stored as long as the study, by their field."""
     inputs = {} if spec.generator is None else spec.generator.inputs
-    for name, digest in inputs.items():
-        artifacts.refer(study_id, f"generator.inputs.{name}", digest)
+    found = {f"generator.inputs.{name}": digest for name, digest in inputs.items()}
     if spec.baseline is not None and spec.baseline.artifact:
-        artifacts.refer(study_id, "baseline.artifact", spec.baseline.artifact)
+        found["baseline.artifact"] = spec.baseline.artifact
+    return found
 
 
 def _array(artifacts: Artifacts, field: str, digest: str) -> NDArray[Any]:

@@ -31,6 +31,7 @@ from blackbox_am.studies.events import (
     StateChanged,
     entry,
 )
+from blackbox_am.studies.inputs import references
 from blackbox_am.studies.leases import LeaseBook
 from blackbox_am.studies.ownership import Ownership
 from blackbox_am.studies.published import Published
@@ -243,10 +244,19 @@ class JournalledStudy:
                 )
             yield
 
-    def _begin(self, created: Created, order: Order | None) -> None:
+    def _begin(self, created: Created, order: Order | None, *, keep_inputs: bool) -> None:
         """Write the first event."""
         summary, events = self.published.summary(), [entry(created)]
-        self.store.append(self.study_id, 1, events, token=self.token, summary=summary, order=order)
+        kept = references(created.spec) if keep_inputs else {}
+        self.store.append(
+            self.study_id,
+            1,
+            events,
+            token=self.token,
+            summary=summary,
+            order=order,
+            references=kept,
+        )
 
     def _append_if(self, event: Event | None) -> None:
         if event is not None:

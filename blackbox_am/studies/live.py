@@ -75,6 +75,8 @@ class LiveStudy(SearchedStudy):
         study_id: str,
         created: Created,
         order: Order | None = None,
+        *,
+        keep_inputs: bool = False,
         **options: Any,
     ) -> LiveStudy:
         """Begins a study, or returns the existing study of this id if its specification is equal.
@@ -83,19 +85,22 @@ class LiveStudy(SearchedStudy):
             store, study_id: where the study is kept.
             created: its first event.
             order: to whom a new study belongs; None for nobody.
+            keep_inputs: whether the store has the inputs of the study, and is to keep them as long
+                as the study.
             options: `ownership`, `device`, `equip`, `generator_of`, `clock`; see the constructor.
 
         Raises:
             StudyExists: if a study of this id began with another specification.
             NotOwner: if another process holds the study's lease.
             InvalidSpec: if the optimizer's state is too large for a snapshot.
+            NotFound: if the store lacks an input that it is to keep.
             QuotaExceeded: if the account of `order` has too little left.
         """
         study = Study.begin(created)
         live = cls(store, study_id, study, **options)  # errors occur before the study is written
         live._snapshots.check()
         try:
-            live._begin(created, order)
+            live._begin(created, order, keep_inputs=keep_inputs)
         except SequenceTaken:
             existing = cls.recover(store, study_id, **options)
             if check_spec(study_id, existing.study, created.spec):
@@ -180,7 +185,7 @@ class LiveStudy(SearchedStudy):
     # Clients
 
     def take(
-        self, limit: int, seconds: float, holder: Holder = NOBODY
+        self, limit: int, seconds: float, holder: Holder = NOBODY, *, stimuli: bool = False
     ) -> tuple[Generation, list[tuple[int, int]], str]:
         """Candidates for a client to measure, under a lease; their latents are journalled first.
 
@@ -188,6 +193,7 @@ class LiveStudy(SearchedStudy):
             limit: largest number of candidates.
             seconds: duration of the lease.
             holder: the client. Candidates of an earlier run of the same client become free at once.
+            stimuli: whether `rendered` is called for the candidates.
 
         Returns:
             The generation, (target, row) of each candidate (possibly none), and the lease's id.
@@ -202,10 +208,23 @@ class LiveStudy(SearchedStudy):
                 if not free:
                     return generation, [], ""
                 self._journal_opened(generation)
-                if not self._rejected(generation, free):
+                if not self._rejected(generation, free, stimuli=stimuli):
                     return generation, free, self.leases.take(free, seconds, holder)
             nothing_wanted = np.zeros((0, self.study.rows), bool)
             return Generation(self.study.generation, (), torch.empty(0), nothing_wanted), [], ""
+
+    def rendered(
+        self, generation: Generation, keys: Sequence[tuple[int, int]]
+    ) -> NDArray[np.float32] | None:
+        """(N, *stimulus) the stimuli of candidates, once, if `take` has just rendered all of them;
+        else None.
+        """
+        with self._locked():
+            if self._examined is None or self._examined[0] is not generation:
+                return None
+            targets, rows = np.array(keys, np.int64).reshape(-1, 2).T
+            places = np.searchsorted(np.asarray(generation.targets, np.int64), targets)
+            return self._examined[1].stimuli(places, rows)
 
     def _free(self, generation: Generation) -> list[tuple[int, int]]:
         """(target, row) of the candidates that are neither measured nor leased."""
@@ -220,14 +239,16 @@ class LiveStudy(SearchedStudy):
         if not self._taken:  # the time between two generations is not a part of the search
             self._taken, self._started = True, self._clock()
 
-    def _rejected(self, generation: Generation, keys: list[tuple[int, int]]) -> bool:
+    def _rejected(
+        self, generation: Generation, keys: list[tuple[int, int]], *, stimuli: bool
+    ) -> bool:
         """Whether some stimuli are not finite. Their candidates are recorded as failed."""
         examined = self._examined_now(generation)
         if examined is None:
             return False
         wanted = np.zeros_like(generation.wanted)
         wanted[self.study.places(np.array([t for t, _ in keys])), [row for _, row in keys]] = True
-        told = examined.unrendered(wanted)
+        told = examined.unrendered(wanted, stimuli=stimuli)
         if told is None:
             return False
         before = self.study.search_rows, self.study.failed.get(NOT_RENDERED, 0)

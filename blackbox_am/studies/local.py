@@ -239,7 +239,7 @@ def repeat(
             oracle=catalogue.oracle(spec.oracle),
             generator=generator,
             store=place,
-            study_id=study_id,
+            study_id=checked_id(study_id),
             device=device,
             network=catalogue.oracle,
             images=images,

@@ -8,7 +8,8 @@ cannot be given exactly raises an error with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,6 +36,13 @@ from blackbox_am.studies.search import Search
 from blackbox_am.studies.study import Study
 
 Array = NDArray[Any]
+Counting = Callable[[int], AbstractContextManager[None]]
+"""Counts rows inside the context; may refuse them."""
+
+
+def _uncounted(rows: int) -> AbstractContextManager[None]:
+    del rows
+    return nullcontext()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +53,15 @@ class Models:
         generator: the generator of the study's stimuli; None for a bare space.
         equip: gives the optimizer the models that it uses.
         device: device of the optimizer's tensors.
+        counting: counts rows while they are rendered; may refuse them.
+        part_rows: largest number of rows that are rendered at a time; None for a generation.
     """
 
     generator: Generator | None = None
     equip: Equip = nothing
     device: torch.device | str = "cpu"
+    counting: Counting = _uncounted
+    part_rows: int | None = None
 
 
 def shown(
@@ -63,6 +75,9 @@ def shown(
 ) -> Iterator[ShownRows]:
     """The measured candidates of each generation, in order; the open generation is the last.
 
+    A generation is one block, or several if its stimuli are rendered in parts. A generation without
+    candidates of the wanted targets is an empty block, so that a caller can stop there.
+
     Args:
         study_id: the study.
         events: its journal, from the first event.
@@ -75,12 +90,13 @@ def shown(
     Raises:
         Unsupported: if latents are neither in the journal nor can be proposed again; the message
             has the reason, and earlier generations were given.
+        QuotaExceeded: if `models.counting` refuses rows.
         ModelChanged: if stimuli are requested that another generator rendered.
     """
     journal = iter(events)
     study = Study.fold([next(journal)])
     source = _Latents(study_id, study, models) if latents or stimuli else None
-    screen = _Screen(study_id, study, models.generator) if stimuli else None
+    screen = _Screen(study_id, study, models) if stimuli else None
     wanted = np.asarray(sorted(set(targets)), np.int64) if targets else None
     for event in journal:
         if isinstance(event, (GenerationClosed, Rechecked)):
@@ -99,11 +115,8 @@ def _given(
     """`rows` of the wanted targets, with stimuli, without latents that are not wanted."""
     if wanted is not None:
         rows = rows.part(np.isin(rows.targets, wanted))
-    if not len(rows):
-        return
-    if screen is not None:
-        rows = replace(rows, stimuli=screen.stimuli(rows))
-    yield rows if latents else replace(rows, latents=None)
+    for part in [rows] if screen is None else screen.shown(rows):
+        yield part if latents else replace(part, latents=None)
 
 
 def _measured(
@@ -227,8 +240,10 @@ def _again(study: Study, event: Rechecked) -> Array:
 class _Screen:
     """Renders stimuli, if the generator is the one that rendered them for the study."""
 
-    def __init__(self, study_id: str, study: Study, generator: Generator | None) -> None:
+    def __init__(self, study_id: str, study: Study, models: Models) -> None:
+        generator = models.generator
         self._study_id, self._study, self._generator = study_id, study, generator
+        self._counting, self._part_rows = models.counting, models.part_rows
         self._checked: Fingerprint | None = None
         if study.spec.generator is None:
             raise Unsupported(
@@ -243,12 +258,23 @@ class _Screen:
             )
         self._now = generator.fingerprint()
 
-    def stimuli(self, rows: ShownRows) -> NDArray[np.float32]:
-        """(N, *stimulus) float32 in [0, 1]; rows that are not finite are nan.
+    def shown(self, rows: ShownRows) -> Iterator[ShownRows]:
+        """`rows` in parts, with stimuli float32 in [0, 1]; stimuli that are not finite are nan.
 
         Raises:
             ModelChanged: if another generator rendered these rows.
         """
+        if not len(rows):
+            yield rows
+            return
+        step = self._part_rows or len(rows)
+        for start in range(0, len(rows), step):
+            part = rows.part(slice(start, start + step))
+            with self._counting(len(part)):
+                stimuli = self._stimuli(part)
+            yield replace(part, stimuli=stimuli)
+
+    def _stimuli(self, rows: ShownRows) -> NDArray[np.float32]:
         recorded = self._study.generator_fingerprint
         if recorded is not None and recorded is not self._checked:
             difference = recorded.difference(self._now)

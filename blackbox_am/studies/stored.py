@@ -59,9 +59,10 @@ class Again:
         self, store: Store, latents: bool, stimuli: bool, targets: tuple[int, ...]
     ) -> Iterator[ShownRows]:
         events = events_of(store, self._study_id)
-        return shown(
+        blocks = shown(
             self._study_id, events, self._models, latents=latents, stimuli=stimuli, targets=targets
         )
+        return filter(len, blocks)
 
 
 class AgainFromMemory:
@@ -73,7 +74,7 @@ class AgainFromMemory:
     def __call__(
         self, latents: bool, stimuli: bool, targets: tuple[int, ...]
     ) -> Iterator[ShownRows]:
-        return shown(
+        blocks = shown(
             self._study_id,
             self._events,
             self._models,
@@ -81,6 +82,7 @@ class AgainFromMemory:
             stimuli=stimuli,
             targets=targets,
         )
+        return filter(len, blocks)
 
 
 def again(store: Store, place: str | Path | None, study_id: str, models: Models) -> ShowAgain:

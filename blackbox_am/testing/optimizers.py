@@ -44,16 +44,16 @@ from blackbox_am.testing.searches import (
     searchable,
 )
 
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)][: 1 + torch.cuda.is_available()]
+
 
 class OptimizerContract(PositionContract):
     """What every optimizer promises. Override `optimizer`."""
 
-    @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)], autouse=True)
+    @pytest.fixture(params=DEVICES, autouse=True)
     def device(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         """The device that the searches of a test compute on: each device there is."""
         name: str = request.param
-        if name == "cuda" and not torch.cuda.is_available():
-            pytest.skip("needs a CUDA device; torch sees none")
         monkeypatch.setattr(searches, "DEVICE", name)
         return name
 
@@ -145,12 +145,12 @@ class OptimizerContract(PositionContract):
         generations = 8 if optimizer.replay_only else 30  # libraries are slow, and work one by one
         for space in searchable(optimizer):
             together = torch.stack(Search(optimizer, space).run(generations))
-            for k in range(3):
-                alone = torch.stack(Search(optimizer, space, targets=(k,)).run(generations))
-                assert torch.equal(alone[:, 0], together[:, k]), f"{space.kind}, target {k}"
+            for k, count in ((0, 4), (1, generations), (2, 4)):
+                alone = torch.stack(Search(optimizer, space, targets=(k,)).run(count))
+                assert torch.equal(alone[:, 0], together[:count, k]), f"{space.kind}, target {k}"
 
     @pytest.mark.parametrize(
-        "offset", [4, 20, *(pytest.param(n, marks=pytest.mark.slow) for n in (8, 12, 36, 60))]
+        "offset", [4, *(pytest.param(n, marks=pytest.mark.slow) for n in (8, 12, 20, 36, 60))]
     )
     def test_bits_do_not_depend_on_memory_addresses(
         self, optimizer: Optimizer[Any], offset: int
@@ -237,12 +237,12 @@ class OptimizerContract(PositionContract):
 
     def test_dropping_a_target_does_not_change_the_others(self, optimizer: Optimizer[Any]) -> None:
         for space in searchable(optimizer):
-            whole = torch.stack(Search(optimizer, space).run(15))
+            whole = torch.stack(Search(optimizer, space).run(10))
             search = Search(optimizer, space)
-            search.run(7)
+            search.run(5)
             search.keep((0, 2))
-            part = torch.stack(search.run(8)[7:])
-            assert torch.equal(part, whole[7:, [0, 2]]), space.kind
+            part = torch.stack(search.run(5)[5:])
+            assert torch.equal(part, whole[5:, [0, 2]]), space.kind
 
     def test_a_target_that_rested_goes_on_as_it_was(self, optimizer: Optimizer[Any]) -> None:
         """A raised budget wakes what had dropped out, where it was."""
@@ -265,13 +265,13 @@ class OptimizerContract(PositionContract):
             search = Search(optimizer, space)
             search.run(5)
             data = states.to_bytes(search.state)
-            whole = torch.stack(search.run(10)[5:])
+            whole = torch.stack(search.run(5)[5:])
             resumed = Search(optimizer, space)
             resumed.generation = 5
             resumed.state = states.from_bytes(
                 resumed.optimizer.state_type, data, torch.device(resumed.device)
             )
-            assert torch.equal(torch.stack(resumed.run(10)), whole), space.kind
+            assert torch.equal(torch.stack(resumed.run(5)), whole), space.kind
 
     def test_a_replay_continues_to_the_last_bit(self, optimizer: Optimizer[Any]) -> None:
         """Recorded scores, told again, lead to where the search was: rows that failed too."""
@@ -295,7 +295,13 @@ class OptimizerContract(PositionContract):
             for _ in range(3):
                 assert torch.equal(search.run(1)[-1], again.run(1)[-1]), space.kind
 
-    @pytest.mark.parametrize("missing", ["none", "some", "half", "all but one", "all"])
+    @pytest.mark.parametrize(
+        "missing",
+        [
+            *("some", "all but one", "all"),
+            *(pytest.param(which, marks=pytest.mark.slow) for which in ("none", "half")),
+        ],
+    )
     def test_survives_missing_rows(self, optimizer: Optimizer[Any], missing: str) -> None:
         for space in searchable(optimizer):
             search = Search(optimizer, space)
@@ -309,7 +315,9 @@ class OptimizerContract(PositionContract):
             assert search.ask().isfinite().all()
 
     @pytest.mark.parametrize(
-        "value", [0.0, -1e30, torch.inf, -torch.inf], ids=["zero", "huge", "inf", "-inf"]
+        "value",
+        [0.0, pytest.param(-1e30, marks=pytest.mark.slow), torch.inf, -torch.inf],
+        ids=["zero", "huge", "inf", "-inf"],
     )
     def test_survives_flat_and_infinite_scores(
         self, optimizer: Optimizer[Any], value: float

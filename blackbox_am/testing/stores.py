@@ -236,6 +236,24 @@ class StoreContract(CallersContract):
             with pytest.raises(NotFound, match="write the artifact first"):
                 missing("0" * 64)
 
+    def test_artifacts_are_referred_to_from_the_first_event(self, opened: Open) -> None:
+        """A value that was written again stays for the study that is about to refer to it."""
+        store, other = opened(), opened()
+        digest = store.artifacts.put(b"shared")
+        store.append("a", 1, entries(b"1"), references={"inputs": digest})
+        assert store.artifacts.of_study("a") == {"inputs": digest}
+        assert other.artifacts.put(b"shared") == digest
+        store.delete("a")
+        other.append("b", 1, entries(b"1"), references={"inputs": digest})
+        assert store.artifacts.get(digest) == b"shared"
+        store.delete("b")
+        with pytest.raises(NotFound):
+            store.artifacts.get(digest)
+        with pytest.raises(NotFound):
+            store.append("c", 1, entries(b"1"), references={"inputs": digest})
+        with pytest.raises(NotFound):
+            store.find("c")
+
     def test_artifacts_go_with_their_studies(self, opened: Open) -> None:
         """A value to which a study refers stays; without one it is collected once it is old."""
         store = opened()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from blackbox_am.errors import BlackboxError, NotFound
+from clients import processes
 from clients.conformance.case import Case, chosen_cases
 from clients.conformance.driver import Driver, DriverLost
 from clients.conformance.fixtures import Servers
@@ -150,4 +151,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    processes.end_on_sigterm()
     sys.exit(main())

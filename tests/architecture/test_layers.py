@@ -20,37 +20,36 @@ def python(program: str) -> str:
     ).stdout.strip()
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "blackbox_am",
-        "blackbox_am.client",
-        "blackbox_am.rpc.status",
-        "blackbox_am.rpc.specs",
-        "blackbox_am.core.types",
-        "blackbox_am.core.spec",
-        "blackbox_am.cli",
-        "blackbox_am.zoo",
-    ],
+WITHOUT_TORCH = (
+    "blackbox_am",
+    "blackbox_am.client",
+    "blackbox_am.rpc.status",
+    "blackbox_am.rpc.specs",
+    "blackbox_am.core.types",
+    "blackbox_am.core.spec",
+    "blackbox_am.cli",
+    "blackbox_am.zoo",
 )
-def test_torch_is_not_imported(module):
-    loaded = python(f"import sys, {module}; print([m for m in sys.modules if m == 'torch'])")
-    assert loaded == "[]"
 
 
-def test_the_package_imports_in_under_300_ms():
+def test_torch_is_not_imported():
+    """None of them imports it: one process, as they would share what one of them imports."""
     program = (
-        "import time; t = time.process_time(); import blackbox_am; print(time.process_time() - t)"
+        "import importlib, sys\n"
+        f"for module in {WITHOUT_TORCH}:\n"
+        "    importlib.import_module(module)\n"
+        "    if 'torch' in sys.modules:\n"
+        "        sys.exit(print(module))\n"
     )
-    assert min(float(python(program)) for _ in range(3)) < 0.3
+    assert python(program) == ""
 
 
-def test_a_client_starts_in_under_a_second():
-    program = (
-        "import time; t = time.process_time(); import blackbox_am; blackbox_am.connect;"
-        "print(time.process_time() - t)"
-    )
-    assert min(float(python(program)) for _ in range(3)) < 1.0
+def test_the_package_imports_next_to_nothing():
+    """Submodules are imported when their names are used, so that the import takes no time."""
+    before, after = python(
+        "import sys; before = len(sys.modules); import blackbox_am; print(before, len(sys.modules))"
+    ).split()
+    assert int(after) - int(before) < 20  # 7 when this was written
 
 
 def test_every_public_name_exists():

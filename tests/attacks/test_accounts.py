@@ -10,6 +10,7 @@ from blackbox_am.attacks.local import attack
 from blackbox_am.attacks.report.statistics import statistics
 from blackbox_am.attacks.results import AttackResult
 from blackbox_am.oracles.grpc.remote import Remote
+from tests import forked
 
 SERVER = """
 import sys, time
@@ -55,7 +56,7 @@ def served(tmp_path_factory):
     log: Path = tmp_path_factory.mktemp("served") / "log"
     log.touch()
     command = [sys.executable, "-c", SERVER, str(log)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with forked.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip(), lambda: list(map(int, log.read_text().split()))
         process.kill()
@@ -99,6 +100,25 @@ def test_the_rows_of_all_purposes_are_those_that_the_model_served(served, images
         assert spent.initialisation_rows >= len(result.inputs)
     if not checks:
         assert spent.initialisation_rows == len(result.inputs)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": "patch", "norm": "l0", "eps": 4},
+        pytest.param({"method": "sparse_rs", "norm": "l0", "eps": 4}, marks=pytest.mark.slow),
+        pytest.param(
+            {"method": "sep_cma", "eps": 3 / 255, "tiles": [1, 8]}, marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_rows_of_patches_and_of_tiles_are_those_that_the_model_served(served, images, changes):
+    address, logged = served
+    before = sum(logged())
+    result = attack(oracle=Remote(address, "logging"), images=images, budget=40, **changes)
+    spent, rows = result.spent, sum(logged()) - before
+    assert spent.rows == rows == spent.searched_rows + spent.rows_apart
+    assert spent.searched_rows == sum(one.queries for one in result.inputs)
 
 
 def test_a_start_is_initialisation(images, model):

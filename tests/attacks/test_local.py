@@ -136,6 +136,17 @@ def test_a_sparse_attack_changes_few_places(images):
         assert changed == one.distances["l0"] <= 5
 
 
+def test_a_patch_is_one_square_of_each_picture(images):
+    result = attack(oracle=Counting(), images=images, norm="l0", eps=11, budget=60, method="patch")
+    assert outcomes(result)["success"] >= 4
+    for one in result.attacked:
+        changed = (result.adversarial[one.index] != images[one.index]).any(0)
+        rows, columns = np.nonzero(changed)
+        assert changed.sum() == one.distances["l0"] <= 9
+        assert rows.max() - rows.min() < 3
+        assert columns.max() - columns.min() < 3
+
+
 @settings(max_examples=6, deadline=None)
 @given(
     st.integers(0, 5),

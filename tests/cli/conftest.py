@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from blackbox_am.cli import app
+from tests import forked
 
 CONFIG = """
 [server]
@@ -86,7 +87,7 @@ def spawn():
     started = []
 
     def start(*arguments, **options):
-        process = subprocess.Popen(
+        process = forked.Popen(
             [sys.executable, "-m", "blackbox_am.cli", *(str(a) for a in arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

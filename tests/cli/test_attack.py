@@ -111,6 +111,74 @@ def test_a_mistyped_option_is_explained(cli, toys, tmp_path, arguments, says):
     assert "Traceback" not in result.stderr
 
 
+def refused(result, says):
+    assert result.exit_code == 2, result.stderr
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"x": np.full((3, 3, 8, 8), 2.0)}, "expected numbers in [0, 1], got 2 to 2"),
+        ({"x": np.full((3, 3, 8, 8), -0.1)}, "expected numbers in [0, 1]"),
+        ({"x": np.full((3, 3, 8, 8), np.nan)}, "got nan"),
+        ({"x": np.zeros((3, 3, 9, 8), np.uint8)}, "(N, 3, 8, 8)"),
+        ({"x": np.zeros((0, 3, 8, 8), np.uint8)}, "one input or more"),
+        ({"x": np.zeros((3, 3, 8, 8), np.uint8), "labels": [0, 1]}, "expected 3, one for each"),
+        ({"x": np.zeros((3, 3, 8, 8), np.uint8), "labels": [0, 1, 6]}, "from 0 to 5, got 6"),
+        ({"pictures": np.zeros((3, 3, 8, 8), np.uint8)}, "images, inputs or x"),
+    ],
+)
+def test_inputs_that_cannot_be_attacked_are_refused(cli, config, tmp_path, arrays, says):
+    np.savez(tmp_path / "x.npz", **arrays)
+    command = ["attack", "--oracle", "toy", "--images", tmp_path / "x.npz", "--config", config]
+    refused(cli(*command, "--out", tmp_path / "report"), says)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--eps=-1/255"], "above 0 and at most 1"),
+        (["--norm", "l2", "--eps", "0"], "above 0, such as 1.0"),
+        (["--attack", "signhunter", "--tiles", "4"], "signhunter does not search tiles"),
+        (["--attack", "patch"], "patch searches l0 balls"),
+    ],
+)
+def test_an_attack_that_cannot_work_is_refused(cli, toys, tmp_path, options, says):
+    refused(cli(*toys, *options, "--out", tmp_path / "report"), says)
+
+
+def test_a_wanted_class_that_is_the_true_class_is_named(cli, toys, tmp_path):
+    (tmp_path / "labels.txt").write_text("1\n" * 6)
+    (tmp_path / "targets.txt").write_text("0\n" * 2 + "1\n" + "0\n" * 3)
+    files = ["--labels", tmp_path / "labels.txt", "--targeted", tmp_path / "targets.txt"]
+    result = cli(*toys, *files, "--out", tmp_path / "report")
+    refused(result, "the wanted class of 2.png is its true class")
+
+
+@pytest.mark.slow
+def test_a_quota_that_ends_makes_a_partial_report_and_the_command_goes_on(
+    cli, config, pictures, tmp_path
+):
+    out = tmp_path / "report"
+    command = ["attack", "--oracle", "priced", "--images", pictures, "--config", config]
+    command += ["--budget", 20, "--eps", "1/255", "--out", out]
+    part = cli(*command)
+    assert part.exit_code == 0, part.stderr
+    assert "the quota is used up" in part.stderr
+    assert "the attack is not complete; the same command goes on" in part.stderr
+    (summary,) = json.loads((out / "summary.json").read_text())["results"]
+    assert not summary["complete"]
+    assert "partial" in (out / "index.html").read_text().lower()
+    for _ in range(10):
+        done = cli(*command)
+        if "not complete" not in done.stderr:
+            break
+    (summary,) = json.loads((out / "summary.json").read_text())["results"]
+    assert summary["complete"]
+
+
 def test_without_options_the_command_says_what_it_expects(cli):
     result = cli("attack")
     assert result.exit_code != 0

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 
 import pytest
+
+from tests import forked
 
 
 @pytest.fixture(params=["here", "server"])
@@ -142,6 +143,6 @@ def test_broken_entries_are_said_and_fail_where_strict(cli, tmp_path, what, name
 def test_nothing_is_cut_where_the_output_is_no_terminal(tmp_path):
     environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
     command = [sys.executable, "-m", "blackbox_am.cli", "catalog", "criteria"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    done = forked.run(command, timeout=60, env=environment)
     assert "…" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) > 120

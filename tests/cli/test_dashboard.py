@@ -3,7 +3,6 @@
 import signal
 import stat
 import sys
-import time
 
 import httpx
 import pytest
@@ -87,10 +86,8 @@ def test_a_signal_stops_it_cleanly(tmp_path, number):
         url = f"{gateway.url}/api/events?studies=*list"
         with httpx.stream("GET", url, timeout=30) as reader:
             assert next(reader.iter_lines())
-            started = time.monotonic()
             gateway.process.send_signal(number)
             assert gateway.process.wait(20) == 0
-            assert time.monotonic() - started < 5
     text = gateway.log.read_text()
     assert "token for changes: " in text
     assert "Traceback" not in text

@@ -13,21 +13,18 @@ import pytest
 from PIL import Image
 
 from blackbox_am.cli.demo import QUERIES, UNITS
+from tests import forked
 
 KEYS = {"unit", "natural_max", "random_best", "best", "queries"}
 
 
 def _demo(folder, *options, timeout):
     started = time.monotonic()
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, "-m", "blackbox_am.cli", "demo", "--out", str(folder), *options],
-        capture_output=True,
-        text=True,
         timeout=timeout,
         env={**os.environ, "COLUMNS": "120"},
-        check=False,
     )
-    assert done.returncode == 0, done.stderr
     return done, time.monotonic() - started
 
 

@@ -1,7 +1,11 @@
 """Clients are built and tested, skipped with a reason, and required where CI says so."""
 
+import signal
+import subprocess
+import sys
 import time
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -112,6 +116,37 @@ def test_what_a_command_leaves_behind_is_ended(folder, tmp_path):
     folder("left", build=[f"setsid sleep 60 & echo $! > {child}"])
     assert run.main(["left"]) == 0
     assert ended(int(child.read_text()))
+
+
+def descendants(number):
+    """The processes that a process and its children have started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == number:
+                found.append(int(stat.parent.name))
+    return [one for child in found for one in (child, *descendants(child))]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")
+def test_sigterm_ends_the_servers_of_the_cases():
+    command = [sys.executable, "-m", "clients.run", "python", "--step", "conformance"]
+    process = subprocess.Popen(
+        [*command, "--case", "watch_is_gap_free"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while len(started := descendants(process.pid)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)  # a server and a driver
+        process.terminate()
+        shown = process.communicate(timeout=60)[0]
+    finally:
+        process.kill()
+    assert len(started) >= 2
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "cases passed" not in shown
+    assert all(ended(number) for number in started)
 
 
 def test_a_check_that_hangs_is_a_reason(folder, monkeypatch):

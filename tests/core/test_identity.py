@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.oracles.wrappers.cache import Cache
 from blackbox_am.oracles.wrappers.delivery.retry import Retry
 from blackbox_am.oracles.wrappers.measurement.quantise import Quantise
+from tests import forked
 
 SHAPE = (3, 8, 8)
 
@@ -145,16 +145,7 @@ t = u.module_from_spec(spec)
 spec.loader.exec_module(t)
 print(t.oracle(t.net()).fingerprint().digest, t.forest().fingerprint().digest)
 """
-    ended = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert not ended.returncode, ended.stderr
-    found = ended.stdout.split()
+    found = forked.run([sys.executable, "-c", code], cwd=tmp_path, timeout=60).stdout.split()
     assert found == [oracle(net()).fingerprint().digest, forest().fingerprint().digest]
 
 

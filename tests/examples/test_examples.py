@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,9 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
+import blackbox_am
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.units import Unit
 from blackbox_am.testing.json_api import json_api
+from tests import forked
 
 FOLDER = Path(__file__).parents[2] / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
@@ -27,20 +28,16 @@ def server(tmp_path_factory):
 
     store = tmp_path_factory.mktemp("server") / "studies.sqlite3"
     with running(Config(address="127.0.0.1:0", store=str(store))) as address:
+        with blackbox_am.connect(address, timeout=100) as client:
+            client.units("cifar_cnn")  # the server loads its models now, and not in an example,
+            latents = client.sample("cifar_vae", 1)
+            client.render("cifar_vae", latents)  # which waits 30 s for an answer
         yield address
 
 
 def _run(name, *options):
     (path,) = [path for path in EXAMPLES if path.stem.endswith(name)]
-    done = subprocess.run(
-        [sys.executable, str(path), *map(str, options)],
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return forked.run([sys.executable, str(path), *map(str, options)], timeout=600).stdout
 
 
 def _is_picture(path):

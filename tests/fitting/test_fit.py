@@ -20,6 +20,7 @@ from blackbox_am.fitting import Fitted, Request, autoencoders, fit
 from blackbox_am.fitting.images import read_images
 from blackbox_am.generators.data.pca import PCA
 from blackbox_am.zoo import loading
+from tests import forked
 
 SIZE = 16
 
@@ -76,7 +77,7 @@ def test_a_picture_is_turned_and_cut_to_its_middle(tmp_path: Path) -> None:
     assert (found[0, 0, 15:] == 0).all()
 
 
-@pytest.mark.parametrize("kind", ["pca", "vae", "vq", "gan"])
+@pytest.mark.parametrize("kind", ["pca", "vae", pytest.param("vq", marks=pytest.mark.slow), "gan"])
 def test_a_generator_is_fitted_and_used_by_its_folder(
     kind: str, photos: Path, tmp_path: Path
 ) -> None:
@@ -158,7 +159,7 @@ def test_a_stopped_command_goes_on(sent: int, photos: Path, tmp_path: Path) -> N
         "sys.argv = sys.argv[1:]; from blackbox_am.cli import main; main()"
     )
     started = [sys.executable, "-c", code, "blackbox-am", *command[3:], "--minutes", "9"]
-    with subprocess.Popen(started, stderr=subprocess.PIPE, text=True) as process:
+    with forked.Popen(started, stderr=subprocess.PIPE, text=True) as process:
         give_up = time.monotonic() + 100
         while not (out / "checkpoint.safetensors").is_file() and time.monotonic() < give_up:
             time.sleep(0.1)
@@ -167,8 +168,7 @@ def test_a_stopped_command_goes_on(sent: int, photos: Path, tmp_path: Path) -> N
     assert process.returncode == (130 if sent == signal.SIGINT else -signal.SIGKILL)
     if sent == signal.SIGINT:
         assert "Go on with the same command" in told
-    again = subprocess.run([*command, "--minutes", "0.001", "--json"], capture_output=True,
-                           text=True, check=True)  # fmt: skip
+    again = forked.run([*command, "--minutes", "0.001", "--json"], timeout=100)
     assert json.loads(again.stdout)["kind"] == "gan"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import httpx
 
 
-def until(done, seconds=30.0):
+def until(done, seconds=60.0):
     """Waits until `done()` is true."""
     deadline = time.monotonic() + seconds
     while not done():
@@ -60,7 +60,7 @@ class Reader:
     def of(self, kind):
         return [event.data for event in list(self.events) if event.kind == kind]
 
-    def until(self, done, seconds=30.0):
+    def until(self, done, seconds=60.0):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if done(self):

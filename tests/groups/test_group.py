@@ -44,14 +44,20 @@ def test_a_later_request_replaces_an_unfinished_one():
     assert told(Created(SPEC), Done(), extend, pause).pending == (pause,)
     # Only the creation stays, so that missing members can still be created.
     late = told(Created(SPEC), pause)
-    assert (late.pending, late.paused) == ((Asked("create"), pause), True)
+    assert (late.pending, late.steered) == ((Asked("create"), pause), "pause")
     assert late.unfinished == Asked("create")
     assert told(Created(SPEC), pause, Done("pause")).pending == (Asked("create"),)
     late = told(Created(SPEC), pause, Done("pause"), resume, Done("create"))
-    assert (late.pending, late.paused) == ((resume,), False)
+    assert (late.pending, late.steered) == ((resume,), "resume")
     for last in (Asked("cancel"), Asked("delete")):
         assert told(Created(SPEC), pause, last).pending == (last,)
     assert told(Created(SPEC), pause, Done()).pending == ()
+
+
+def test_a_completion_is_that_of_one_request():
+    pause, resume = Asked("pause"), Asked("resume")
+    again = told(Created(SPEC), Done("create", 1), pause, resume, pause, Done("pause", 3))
+    assert (again.pending, again.places) == ((pause,), (5,))
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", encode(Done())])

@@ -257,6 +257,12 @@ class Api(BaseHTTPRequestHandler):
         with suppress(OSError):
             self.reply({"scores": [1, 2, 3, 4]})
 
+    five = threading.Barrier(5, timeout=60)
+
+    def on_together(self, body):
+        self.five.wait()  # none of five requests is answered before the last one is here
+        self.reply({"scores": [1, 2, 3, 4]})
+
     def on_drip(self, body):
         self.send_response(200)
         self.send_header("Content-Length", "1000")

@@ -128,10 +128,8 @@ def test_requests_at_the_same_time(of: Of, requests_seen: Seen) -> None:
     answer = of("scores", parallel=3).observe(X, UNITS)
     assert_near(answer, expected(rounded(X)))
     assert len(requests_seen) == 5
-    started = time.monotonic()
     with pytest.raises(OracleFailed, match="label"):
-        of("slow", parallel=5, answer="label").observe(X, UNITS)
-    assert time.monotonic() - started < 2.5
+        of("together", parallel=5, answer="label").observe(X, UNITS)
 
 
 def test_raw_and_multipart_files(of: Of) -> None:

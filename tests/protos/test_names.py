@@ -66,11 +66,11 @@ def test_a_file_lies_where_its_package_says_and_has_the_options_of_every_languag
         assert getattr(file.GetOptions(), option), option
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.full_name)
-def test_requests_and_responses_are_named_after_their_method_and_are_its_own(method):
-    assert method.input_type.name == f"{method.name}Request"
-    assert method.output_type.name == f"{method.name}Response"
-    assert method.containing_service.name.endswith("Service")
+def test_requests_and_responses_are_named_after_their_method_and_are_its_own():
+    for method in METHODS:
+        assert method.input_type.name == f"{method.name}Request"
+        assert method.output_type.name == f"{method.name}Response"
+        assert method.containing_service.name.endswith("Service")
 
 
 def test_no_message_is_used_by_two_methods():
@@ -78,23 +78,26 @@ def test_no_message_is_used_by_two_methods():
     assert len(used) == len(set(used))
 
 
-@pytest.mark.parametrize("enum", ENUMS, ids=lambda e: e.full_name)
-def test_values_have_the_prefix_of_their_enumeration(enum):
-    prefix = snake(enum.name).upper() + "_"
-    assert enum.values[0].name == f"{prefix}UNSPECIFIED"
-    assert enum.values[0].number == 0
-    assert all(value.name.startswith(prefix) for value in enum.values)
+def test_values_have_the_prefix_of_their_enumeration():
+    for enum in ENUMS:
+        prefix = snake(enum.name).upper() + "_"
+        assert enum.values[0].name == f"{prefix}UNSPECIFIED"
+        assert enum.values[0].number == 0
+        assert [value.name for value in enum.values if not value.name.startswith(prefix)] == []
 
 
-@pytest.mark.parametrize("message", MESSAGES, ids=lambda m: m.full_name)
-def test_nothing_is_nested_and_fields_are_in_snake_case(message):
-    nested = [t for t in message.nested_types if not t.GetOptions().map_entry]
-    assert not nested
-    assert not message.enum_types
-    for field in message.fields:
-        assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", field.name)
+def test_nothing_is_nested():
+    for message in MESSAGES:
+        nested = [t.full_name for t in message.nested_types if not t.GetOptions().map_entry]
+        assert nested == []
+        assert [enum.full_name for enum in message.enum_types] == []
+
+
+def test_fields_are_in_snake_case():
+    for field in (field for message in MESSAGES for field in message.fields):
+        assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", field.name), field.full_name
         if field.type == FieldDescriptor.TYPE_ENUM:
-            assert field.enum_type.full_name.startswith("blackbox_am.v1.")
+            assert field.enum_type.full_name.startswith("blackbox_am.v1."), field.full_name
 
 
 @pytest.mark.parametrize(

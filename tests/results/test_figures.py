@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from blackbox_am.cli.reporting import What, plot
 from blackbox_am.errors import InvalidInput
+from blackbox_am.results import figures
 
 
 def test_convergence_has_a_line_for_each_target(result):
@@ -56,23 +57,24 @@ def test_best_stimuli(result):
     assert "seed 0" in words
 
 
-def test_a_part_of_many_targets_is_named(result, tmp_path, capsys):
+def test_a_part_of_many_targets_is_named(result, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(figures, "_DRAWN_TARGETS", 3)
     target, best = result.progress.targets[0], result.best[0]
     many = replace(
         result,
         progress=replace(
-            result.progress, targets=[replace(target, target=index) for index in range(50)]
+            result.progress, targets=[replace(target, target=index) for index in range(5)]
         ),
-        best=[replace(best, target=index) for index in range(50)],
+        best=[replace(best, target=index) for index in range(5)],
     )
     drawn = many.plot.best()
-    assert len(drawn) == 48
+    assert len(drawn) == 3
     words = " ".join(text.get_text() for text in drawn[0].get_figure().texts)
-    assert "first 48 of 50 targets" in words
+    assert "first 3 of 5 targets" in words
     plot(many, What.BEST, None, tmp_path / "a.svg")
-    assert "drawing the first 48 of 50 targets" in capsys.readouterr().err
-    (chosen,) = many.plot.best(targets=[49])
-    assert "of 50" not in " ".join(text.get_text() for text in chosen.get_figure().texts)
+    assert "drawing the first 3 of 5 targets" in capsys.readouterr().err
+    (chosen,) = many.plot.best(targets=[4])
+    assert "of 5" not in " ".join(text.get_text() for text in chosen.get_figure().texts)
 
 
 def test_what_cannot_be_drawn_is_said(result):

@@ -28,6 +28,7 @@ from blackbox_am.service.config import load_config
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import reports
 from blackbox_am.studies.local import maximise
+from tests import forked
 
 PROBE = 4
 """Rows that show before the search whether an oracle repeats itself."""
@@ -349,7 +350,7 @@ def test_what_was_asked_when_the_server_was_killed_is_on_the_bill(far, tmp_path,
         """
         * wrapped
     )
-    with subprocess.Popen([sys.executable, "-c", ONE_STUDY, str(path)]) as server:
+    with forked.Popen([sys.executable, "-c", ONE_STUDY, str(path)]) as server:
         deadline = time.monotonic() + 60
         while len(oracle.calls) < 8 and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -382,7 +383,7 @@ def test_a_server_that_drops_delays_lies_and_dies_has_the_same_counts(tmp_path):
     def keep_alive():
         while not ending.is_set():
             command = [sys.executable, "-c", SERVER, str(port), str(log)]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            with forked.Popen(command, stdout=subprocess.PIPE, text=True) as process:
                 current[:] = [process]
                 process.stdout.readline()
                 up.set()

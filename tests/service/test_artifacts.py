@@ -1,6 +1,9 @@
 """Artifacts go to the store and come back whole; a study's generator takes arrays out of them."""
 
 import hashlib
+import sqlite3
+import time
+from contextlib import closing
 
 import grpc
 import numpy as np
@@ -10,6 +13,8 @@ from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.spec import GeneratorSpec
 from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound
 from blackbox_am.rpc import chunks, status
+from blackbox_am.service import Config, running
+from blackbox_am.stores import SQLStore
 from blackbox_am.v1 import study_service_pb2 as pb
 from blackbox_am.v1.tensor_pb2 import Chunk
 
@@ -123,3 +128,34 @@ def test_inputs_that_cannot_be_used_name_the_field(client):
         create(inputs=client.write_artifact(b"\xff\xff\xff"))
     with pytest.raises(InvalidSpec, match="the input 'inputs'"):
         create()
+
+
+def test_a_server_removes_old_artifacts_to_which_no_study_refers(tmp_path):
+    place = tmp_path / "s.sqlite3"
+    with closing(SQLStore(str(place))) as store:
+        old, used, new = (store.artifacts.put(body) for body in (b"old", b"used", b"new"))
+        store.artifacts.refer("a", "inputs", used)
+        with closing(sqlite3.connect(place)) as database, database:
+            database.execute(
+                "UPDATE artifacts SET time = time - sign(time) * 90000 WHERE digest <> ?", [new]
+            )
+        config = Config(
+            address="localhost:0",
+            store=str(place),
+            device="cpu",
+            catalogue=Catalogue.from_plain({}),
+        )
+
+        def gone(digest):
+            try:
+                return store.artifacts.size(digest) < 0
+            except NotFound:
+                return True
+
+        with running(config):
+            deadline = time.monotonic() + 60
+            while not gone(old) and time.monotonic() < deadline:
+                time.sleep(0.05)
+        assert gone(old)
+        assert store.artifacts.get(used) == b"used"
+        assert store.artifacts.get(new) == b"new"

@@ -1,5 +1,7 @@
 """Clients evaluate: candidates under leases, measurements by id, the first one counts."""
 
+import time
+
 import grpc
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from blackbox_am.core.candidate_ids import pack
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import InvalidInput, NotFound, ShapeMismatch, StudyClosed
+from blackbox_am.evaluation.rendering import ROWS
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.rpc import status, tensors
 from blackbox_am.v1 import study_service_pb2 as pb
 
@@ -223,6 +227,35 @@ def test_stimuli_come_rendered(client, study):
     np.testing.assert_array_equal(candidates.stimuli, expected)
     with pytest.raises(InvalidInput, match="bare space"):
         study.ask(stimuli=True)
+
+
+def test_a_candidate_is_rendered_once_for_each_request(client, monkeypatch):
+    rendered, render = [], Pixels.render
+
+    def counted(pixels, latents, *more):
+        rendered.append(len(latents))
+        return render(pixels, latents, *more)
+
+    monkeypatch.setattr(Pixels, "render", counted)
+    study = client.create(
+        targets=["u:0"],
+        generator="pixels",
+        parameters={"population": P},
+        queries_per_target=3 * P,
+    )
+    first = study.ask(P, stimuli=True, lease=0.01)
+    assert rendered == [ROWS]
+    time.sleep(0.02)
+    again = study.ask(P, stimuli=True)
+    assert rendered == [ROWS] * 2
+    assert np.array_equal(first.ids, again.ids)
+    assert np.array_equal(first.stimuli, again.stimuli)
+    study.tell(again, np.arange(float(P)))
+    shown = [row.stimulus for row in study.rows(stimuli=True)]
+    unrounded = study.ask(P, stimuli=True, dtype="float32")
+    assert np.abs(np.stack(shown) * 255 - first.stimuli).max() <= 0.5
+    again = client.render("pixels", unrounded.latents, dtype="float32")
+    assert np.array_equal(unrounded.stimuli, again)
 
 
 def test_codes_travel_as_whole_numbers(client):

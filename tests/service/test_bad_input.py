@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -38,6 +37,7 @@ from blackbox_am.v1 import study_pb2
 from blackbox_am.v1 import study_service_pb2 as pb
 from blackbox_am.v1.tensor_pb2 import Dtype, Tensor
 from blackbox_am.zoo import catalogue as zoo
+from tests import forked
 
 TOYS = """
 [server]
@@ -74,7 +74,6 @@ def refused(method, request):
 )
 def test_shapes_that_no_array_has(raw, client, shape, says):
     tensor = Tensor(dtype=Dtype.DTYPE_FLOAT32, shape=shape)
-    started = time.monotonic()
     for method, request in (
         (raw.oracles.Observe, oracle_pb.ObserveRequest(oracle="sim", stimuli=tensor)),
         (
@@ -89,7 +88,6 @@ def test_shapes_that_no_array_has(raw, client, shape, says):
         found = refused(method, request)
         assert isinstance(found, ShapeMismatch | InvalidInput)
         assert says in found.message or "are taken" in found.message
-    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("data", [b"\xff" * 30, b"\x0a\x7f\x01"])
@@ -216,8 +214,15 @@ def zoo_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("harm", ["missing", "truncated"])
-@pytest.mark.parametrize("noun", ["oracle", "generator"])
+@pytest.mark.parametrize(
+    ("noun", "harm"),
+    [
+        ("oracle", "missing"),
+        ("generator", "truncated"),
+        pytest.param("oracle", "truncated", marks=pytest.mark.slow),
+        pytest.param("generator", "missing", marks=pytest.mark.slow),
+    ],
+)
 def test_a_spoilt_zoo_file_is_told_and_harms_no_other_study(config, zoo_folder, harm, noun):
     for name, entry in SHIPPED["oracles"].items():
         config.catalogue._oracles.slots[name] = Catalogue.from_plain(
@@ -332,9 +337,7 @@ def test_a_store_damaged_between_runs_is_told_and_left_alone(process, tmp_path, 
         del data[len(data) // 2 :]
     path.write_bytes(data)
     command = [sys.executable, "-m", "blackbox_am.cli", "serve", "--address", "localhost:0"]
-    started = subprocess.run(
-        [*command, "--store", path], capture_output=True, text=True, timeout=60, check=False
-    )
+    started = forked.run([*command, "--store", path], timeout=60, check=False)
     assert started.returncode == 5, started.stderr
     assert "damaged" in started.stderr
     assert "Traceback" not in started.stderr

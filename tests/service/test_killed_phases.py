@@ -1,6 +1,5 @@
 """kill -9 among the natural images, and among the rows of the re-check."""
 
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -12,6 +11,7 @@ from blackbox_am.client import connect
 from blackbox_am.core.types import StudyState
 from blackbox_am.service import running
 from blackbox_am.service.config import load_config
+from tests import forked
 
 PROBE_CALLS, PROBE_ROWS, IMAGES = 2, 4, 40
 
@@ -80,7 +80,7 @@ def test_the_study_ends_as_if_nothing_had_happened(far, tmp_path, phase):
 
     oracle = far(held, "hold")
     path = toml(oracle, tmp_path)
-    with subprocess.Popen([sys.executable, "-c", SERVER, str(path), STUDY]) as server:
+    with forked.Popen([sys.executable, "-c", SERVER, str(path), STUDY]) as server:
         deadline = time.monotonic() + 60
         while len(oracle.calls) < held and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -28,6 +28,7 @@ from blackbox_am.errors import (
 from blackbox_am.service import running
 from blackbox_am.service.server import SERVICES
 from blackbox_am.stores import SQLStore
+from tests import forked
 
 PROGRAM = """
 import sys, torch
@@ -61,12 +62,12 @@ shape = [3, 8, 8]
 class Process:
     """A server in a process of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, popen):
         toml = folder / "server.toml"
         toml.write_text(TOML.format(store=folder / "s.sqlite3"))
         ready = folder / "address"
         ready.unlink(missing_ok=True)
-        self.process = subprocess.Popen(
+        self.process = popen(
             [sys.executable, "-W", "error", "-c", PROGRAM, toml, ready],
             stderr=subprocess.PIPE,
             text=True,
@@ -88,8 +89,8 @@ class Process:
 def start(tmp_path):
     started = []
 
-    def go():
-        started.append(Process(tmp_path))
+    def go(popen=forked.Popen):
+        started.append(Process(tmp_path, popen))
         return started[-1]
 
     yield go
@@ -137,7 +138,7 @@ def test_killed_it_goes_on_by_itself_as_if_nothing_had_been(start, tmp_path, con
     "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )
 def test_told_to_stop_it_stops_in_order(start, tmp_path, number):
-    server = start()
+    server = start(subprocess.Popen)  # its imports do not warn, and it ends to the last
     with connect(server.address) as client:
         study = search(client)
         next(iter(study.watch(after_sequence=8)))
@@ -263,8 +264,6 @@ def test_a_stopping_server_sends_its_watchers_away(config):
         study = client.create(targets=["u:0"], space=SpaceSpec("normal", 2))
         events = study.watch(reconnect_seconds=0.2)
         next(events)
-        started = time.monotonic()
-    assert time.monotonic() - started < 5
     with pytest.raises(ServerUnavailable):
         next(events)
     client.close()

@@ -12,13 +12,14 @@ from blackbox_am.client import connect
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.types import StudyState
 from blackbox_am.errors import NotFound, StudyClosed
+from blackbox_am.service.workers import SEEK_SECONDS
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies import reports
+from blackbox_am.studies.ownership import LEASE_SECONDS
 from blackbox_am.testing.server import ServerProcess
 
-TAKEOVER_SECONDS = 5.0
-SLACK_SECONDS = 3.0
-"""For a machine that has other things to do."""
+PATIENCE_SECONDS = 60.0
+"""A loaded machine may take this long for what takes a moment on an idle machine."""
 
 
 @contextmanager
@@ -173,9 +174,10 @@ def test_a_killed_servers_studies_are_taken_over_and_every_row_served_is_billed(
     owner = server_of(servers, store.leases.owner_name("mine"))
     (heir,) = (server for server in servers if server is not owner)
     owner.kill()
+    assert LEASE_SECONDS + SEEK_SECONDS < 5, "the heir looks once in SEEK_SECONDS"
     killed = time.monotonic()
     while (name := store.leases.owner_name("mine")) == "" or str(owner.process.pid) in name:
-        assert time.monotonic() - killed < TAKEOVER_SECONDS + SLACK_SECONDS
+        assert time.monotonic() - killed < PATIENCE_SECONDS
         time.sleep(0.02)
     with connect(heir.address) as client:
         end = client.study("mine").wait(100)
@@ -200,9 +202,10 @@ def test_a_server_that_stops_gives_its_studies_back_at_once(pair):
         time.sleep(0.01)
     owner = server_of(servers, name)
     owner.stop()
+    assert store.leases.owner_name("mine") != name, "it is given back, it does not expire"
     stopped = time.monotonic()
     while store.leases.owner_name("mine") in ("", name):
-        assert time.monotonic() - stopped < 2.0 + SLACK_SECONDS
+        assert time.monotonic() - stopped < PATIENCE_SECONDS
         time.sleep(0.02)
 
 

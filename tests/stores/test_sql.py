@@ -15,6 +15,7 @@ from blackbox_am.core.store import StoredSnapshot, Summary
 from blackbox_am.errors import SequenceTaken, StoreCorrupt, StoreError
 from blackbox_am.stores import SQLStore
 from blackbox_am.testing.callers import entries
+from tests import forked
 
 
 def test_one_of_many_threads_wins_each_place(tmp_path):
@@ -49,7 +50,7 @@ def test_survives_a_killed_process(tmp_path):
         "    s.append('a', i, entries(b'x' * 1000), token=token)\n"
         "    s.note('a', token, str(i).encode()); print(i, flush=True)\n"
     )
-    child = subprocess.Popen(
+    child = forked.Popen(
         [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True
     )
     assert child.stdout is not None

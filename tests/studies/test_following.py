@@ -12,6 +12,7 @@ from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies.events import Resumed, decode
+from tests import forked
 
 REQUEST = """
 import sys
@@ -54,7 +55,7 @@ def path(tmp_path):
 @pytest.fixture
 def first(path):
     """A process that is in the middle of the study."""
-    process = subprocess.Popen(
+    process = forked.Popen(
         [sys.executable, "-c", REQUEST + FIRST, path], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "running\n"

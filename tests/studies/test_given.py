@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 import blackbox_am
-from blackbox_am.errors import GradientUnavailable, InvalidSpec
+from blackbox_am.errors import GradientUnavailable, InvalidInput, InvalidSpec
 
 
 def run(net: nn.Module | None = None, **more: Any) -> blackbox_am.Result:
@@ -41,14 +41,17 @@ def test_what_is_no_start_is_refused(start: object) -> None:
         run(start=start)
 
 
-@pytest.mark.parametrize("study_id", ["", "  ", None, 1.5])
+@pytest.mark.parametrize(
+    "study_id", ["", "  ", None, 1.5, 7, np.int64(7), "7", "No Id", "mine_1", "a/b", "a" * 64]
+)
 def test_what_is_no_id_is_refused(study_id: object) -> None:
-    with pytest.raises(InvalidSpec, match="study_id"):
+    with pytest.raises(InvalidInput) as found:
         run(study_id=study_id)
+    assert found.value.field == "study_id"
+    assert "my-study-1" in found.value.message
 
 
-def test_ids_and_devices_as_people_have_them() -> None:
-    assert run(study_id=np.int64(7)).best
+def test_devices_as_people_have_them() -> None:
     assert run(device=torch.device("cpu")).best
     with pytest.raises(InvalidSpec, match="device"):
         run(device=None)

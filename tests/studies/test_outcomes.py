@@ -338,6 +338,19 @@ def test_what_was_found_comes_back_with_the_error() -> None:
     assert result.history
 
 
+def test_a_study_without_a_finite_score_says_so() -> None:
+    result = maximise(
+        oracle=Function(lambda x: np.full((len(x), 2), 1e300), (1, 4, 4)),
+        generator=Pixels((1, 4, 4)),
+        targets=["1e300 * scores:0", "scores:1"],
+        optimizer="cma",
+        queries_per_target=20,
+    )
+    assert result.progress.state is StudyState.SUCCEEDED
+    assert result.progress.message.startswith("1 of 2 targets have no finite score; of 40 measured")
+    assert "rows: 20 infinite" in result.progress.message
+
+
 def test_a_study_that_finds_nothing_at_all_raises() -> None:
     with pytest.raises(OracleFailed, match=r"rows of generation 0 failed \(.* infinite\)"):
         maximise(

@@ -187,12 +187,16 @@ class ChaosWithNevergrad(Chaos):
 
 TestChaos = Chaos.TestCase
 TestChaosWithCMA = ChaosWithCMA.TestCase
+TestLongChaos = pytest.mark.slow(type("TestLongChaos", (Chaos.TestCase,), {}))
+TestLongChaosWithCMA = pytest.mark.slow(type("TestLongChaosWithCMA", (ChaosWithCMA.TestCase,), {}))
 TestChaosWithMasks = pytest.mark.slow(ChaosWithMasks.TestCase)
 TestChaosWithPyCMA = pytest.mark.slow(ChaosWithPyCMA.TestCase)
 TestChaosWithNevergrad = pytest.mark.slow(ChaosWithNevergrad.TestCase)
 for case, examples in (
-    (TestChaos, 15),
-    (TestChaosWithCMA, 10),
+    (TestChaos, 6),
+    (TestChaosWithCMA, 4),
+    (TestLongChaos, 30),
+    (TestLongChaosWithCMA, 20),
     (TestChaosWithMasks, 15),
     (TestChaosWithPyCMA, 8),
     (TestChaosWithNevergrad, 5),

@@ -20,6 +20,7 @@ from blackbox_am.studies.events import GenerationClosed, Resumed, decode
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.resolving import Request, resolve
 from blackbox_am.studies.snapshots import SNAPSHOT_GENERATIONS
+from tests import forked
 
 LIBRARIES = ["pycma", "nevergrad:DiagonalCMA", "nevergrad:TwoPointsDE"]
 POPULATION = 6
@@ -218,7 +219,7 @@ def test_a_process_killed_by_sigkill_is_taken_up_by_another(tmp_path):
     """Two studies in one process, so that they could disturb each other."""
     path = str(tmp_path / "studies.sqlite3")
     program = CHILD.format(folder=str(Path(__file__).parent))
-    with subprocess.Popen(
+    with forked.Popen(
         [sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True
     ) as child:
         for line in child.stdout:

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from blackbox_am.core.ids import check_group_id
 from blackbox_am.gateway import answers
 from blackbox_am.gateway.documents import groups, studies
 from blackbox_am.gateway.gateway import gateway_of
@@ -24,7 +25,7 @@ async def list_groups(request: Request) -> Response:
 async def get_group(request: Request) -> Response:
     """GET /api/groups/{group}."""
     gateway = gateway_of(request)
-    group_id = names.check_group_id(request.path_params["group"])
+    group_id = check_group_id(request.path_params["group"])
     asked = pb.GetGroupRequest(name=names.group_name(group_id))
     answer = await gateway.upstream.call(gateway.upstream.groups.GetGroup, asked)
     return answers.json(_group(answer.group))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from blackbox_am.core.ids import check_study_id
 from blackbox_am.errors import InvalidInput
 from blackbox_am.gateway.feeds.listing import LISTING
 from blackbox_am.gateway.feeds.session import Session, read_last_id
 from blackbox_am.gateway.gateway import gateway_of
-from blackbox_am.rpc import names
 
 MAX_STUDIES = 200
 """Largest number of studies of one stream."""
@@ -28,7 +28,7 @@ async def get_events(request: Request) -> Response:
         )
     for source in sources:
         if source != LISTING:
-            names.check_study_id(source, field="studies")
+            check_study_id(source, field="studies")
     last = request.headers.get("last-event-id") or request.query_params.get("last_event_id", "")
     session = Session(gateway.hub, gateway.upstream, sources, read_last_id(last))
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}

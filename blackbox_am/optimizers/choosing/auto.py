@@ -36,7 +36,7 @@ class Auto(Optimizer[Any]):
     The choice is written into the study's journal, so a later version of the rule changes no study
     that has begun.
 
-    The rule, with its reasons (tables in `optimizers/README.md` and rates in
+    The rule, with its reasons (tables in `docs/optimizers.md` and rates in
     `tests/optimizers/test_planted.py`):
 
     - codes: `umda` below 2,000 queries for each target, `pbil` for larger budgets, where its scores

@@ -14,6 +14,10 @@ from blackbox_am.core.linear_algebra import eigh, matmul
 PENALTIES = tuple(10.0 ** (exponent / 7 * 5 - 3) for exponent in range(8))
 """Ridge penalties that are tried, in units of the mean square of a standardised row."""
 LARGEST_LEVERAGE = 0.999
+WIDE = 4096
+"""More features than this, and more than rows, are standardised and multiplied in float32, which
+takes half of the time.
+"""
 SMALLEST_DEVIATION = 1e-6
 """A feature whose variation is below this share of the largest number among all features is treated
 as constant.
@@ -47,7 +51,8 @@ def fit(features: torch.Tensor, scores: torch.Tensor) -> Readout:
         features: (N, F), of any dtype.
         scores: (N,) without nan, of which only the order counts.
     """
-    rows, width = features.to(torch.float64), features.shape[1]
+    width = features.shape[1]
+    rows = features.to(torch.float32 if width > max(WIDE, len(features)) else torch.float64)
     nothing = Readout(torch.zeros(width, dtype=torch.float64, device=features.device), 0.0)
     if len(rows) < 3 or not bool(rows.isfinite().all()):
         return nothing
@@ -60,7 +65,7 @@ def fit(features: torch.Tensor, scores: torch.Tensor) -> Readout:
     scale = torch.where(alive, deviations, torch.inf) * width**0.5
     standard = (rows - rows.mean(0)) / scale
     if len(rows) <= width:
-        values, basis = eigh(matmul(standard, standard.T))
+        values, basis = eigh(matmul(standard, standard.T).to(torch.float64))
     else:
         values, right = eigh(matmul(standard.T, standard))
         kept = values > values[-1] * 1e-12
@@ -72,7 +77,8 @@ def fit(features: torch.Tensor, scores: torch.Tensor) -> Readout:
         (_left_out(wanted, basis, squares, parts, values / (values + penalty)), penalty)
         for penalty in PENALTIES
     )
-    weights = matmul(standard.T, matmul(basis, parts / (values + penalty)))
+    shares = matmul(basis, parts / (values + penalty))
+    weights = matmul(standard.T, shares.to(standard.dtype)).to(torch.float64)
     return Readout(weights / scale, 1 - error / variance)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
 from blackbox_am.core.capability import Capability, in_words
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.linear_algebra import aligned
-from blackbox_am.core.oracle import Oracle
-from blackbox_am.core.types import OracleInfo
+from blackbox_am.core.oracle import Oracle, ReadsMaps, map_cells
+from blackbox_am.core.types import LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.errors import ShapeMismatch, Unsupported
 from blackbox_am.optimizers.surrogate._guide import Guide, climbable
@@ -21,21 +22,40 @@ DEFAULT_LAYERS = 6
 
 @dataclass(frozen=True)
 class Surrogate(Guide):
-    """The units of some layers of a network, each the mean over its map, as features of latents.
+    """The units of some layers of a network, as features of latents: their maps, averaged over
+    cells, or each the mean over its map.
 
     Attributes:
         generator: renders latents, and carries gradients.
         network: observes the stimuli, and carries gradients.
-        units: the F units of the network that are read.
+        layers: the layers that are read.
+        side: largest height and width of a map; with 1 each unit is the mean over its map.
     """
 
     generator: Generator
     network: Oracle
-    units: tuple[Unit, ...]
+    layers: tuple[LayerInfo, ...]
+    side: int = 1
+
+    @property
+    def width(self) -> int:
+        """F."""
+        cells = [map_cells(layer, self.side) or (1, 1) for layer in self.layers]
+        pairs = zip(self.layers, cells, strict=True)
+        return sum(layer.units * height * width for layer, (height, width) in pairs)
+
+    @cached_property
+    def units(self) -> tuple[Unit, ...]:
+        """All units of the layers."""
+        return tuple(Unit(one.name, index) for one in self.layers for index in range(one.units))
 
     def features(self, latents: torch.Tensor) -> torch.Tensor:
         """(N, F) float32 features of latents (N, D), on the device of the latents."""
-        found = self.network.observe(self.generator.render(aligned(latents)), self.units)
+        stimuli = self.generator.render(aligned(latents))
+        if self.side > 1 and isinstance(self.network, ReadsMaps):
+            found = self.network.maps(stimuli, [layer.name for layer in self.layers], self.side)
+        else:
+            found = self.network.observe(stimuli, self.units)
         return found.to(latents.device, torch.float32)
 
 
@@ -45,6 +65,7 @@ def surrogate(
     layers: tuple[str, ...],
     generator: Generator | None,
     network: Callable[[str], Oracle],
+    side: int = 1,
 ) -> Surrogate:
     """The surrogate that the optimizer called `name` asks for.
 
@@ -54,10 +75,11 @@ def surrogate(
         layers: names of the layers to read; `spread_layers` chooses them if empty.
         generator: of the study.
         network: a function that returns the network of a given name.
+        side: largest height and width of the maps that are read; 1 for the mean of each unit.
 
     Raises:
-        Unsupported: if the study has no generator, or if the generator or the network has no
-            gradients.
+        Unsupported: if the study has no generator, if the generator or the network has no
+            gradients, or if a layer has maps that the network cannot give.
         ShapeMismatch: if generator and network do not fit together.
         NotFound, UnknownUnit: for a network or a layer that does not exist.
     """
@@ -77,9 +99,16 @@ def surrogate(
             field="optimizer.parameters.network",
         )
     chosen = [find_layer(info, Unit(layer)).name for layer in layers] or spread_layers(info)
-    widths = {layer.name: layer.units for layer in info.layers}
-    units = tuple(Unit(layer, index) for layer in chosen for index in range(widths[layer]))
-    return Surrogate(generator, found, units)
+    read = tuple(find_layer(info, Unit(layer)) for layer in chosen)
+    mapped = side > 1 and any(map_cells(layer, side) for layer in read)
+    if mapped and not isinstance(found, ReadsMaps):
+        raise Unsupported(
+            f"{name} reads maps of {side} x {side} cells, and this {info.kind} oracle gives single "
+            "units only; set map_side to 1, which reads the mean of each unit, or name a "
+            "torch_module such as 'cifar_cnn'",
+            field="optimizer.parameters.map_side",
+        )
+    return Surrogate(generator, found, read, side if mapped else 1)
 
 
 def spread_layers(info: OracleInfo) -> list[str]:

@@ -92,7 +92,7 @@ class PixelRidge(Optimizer[PixelRidgeState]):
 
     A search whose study has a start measures the start and rows close around it first. Otherwise
     two generations of samples of the prior come first. The gain is largest with a start: see
-    `optimizers/README.md` for the measurements.
+    `docs/optimizers.md` for the measurements.
 
     The state keeps the pixels of the last `archive` rows, 3.7 MB a target for 3 x 32 x 32. In a
     generation the generator runs forward on every row once more, and forward and backward on one

@@ -13,7 +13,6 @@ from threadpoolctl import ThreadpoolController
 from torch import nn
 
 from blackbox_am.errors import BlackboxError, OracleFailed, OutOfMemory
-from blackbox_am.oracles._reading import LayerReading
 from blackbox_am.oracles.torch._lending import (
     Following,
     State,
@@ -27,6 +26,8 @@ from blackbox_am.oracles.torch._redirected import redirecting
 from blackbox_am.oracles.torch._survey import Found, Survey, survey
 
 Hook = Callable[[nn.Module, torch.Tensor], None]
+Reader = Callable[[torch.Tensor], torch.Tensor]
+"""What is kept of a layer's output, such as a `LayerReading`."""
 
 _LOCKS: WeakKeyDictionary[nn.Module, threading.Lock] = WeakKeyDictionary()
 _LOCKS_LOCK = threading.Lock()
@@ -102,9 +103,7 @@ class HookedModel:
         self._lock = _lock_of(self.module)
         self._attends = any(isinstance(m, nn.MultiheadAttention) for m in self.module.modules())
 
-    def read(
-        self, inputs: torch.Tensor, readers: Mapping[str, LayerReading]
-    ) -> dict[str, torch.Tensor]:
+    def read(self, inputs: torch.Tensor, readers: Mapping[str, Reader]) -> dict[str, torch.Tensor]:
         """Run the model and return, for each named layer, the result of its reader on its output.
 
         A reader is called as soon as the layer has its output, before the output can change in
@@ -131,13 +130,11 @@ class HookedModel:
             return parts[0]
         return {name: torch.cat([part[name] for part in parts]) for name in readers}
 
-    def _read(
-        self, inputs: torch.Tensor, readers: Mapping[str, LayerReading]
-    ) -> dict[str, torch.Tensor]:
+    def _read(self, inputs: torch.Tensor, readers: Mapping[str, Reader]) -> dict[str, torch.Tensor]:
         found: dict[str, torch.Tensor] = {}
         waiting = {name: self._found[name].runs for name in readers}
 
-        def reader_hook(name: str, reader: LayerReading) -> Hook:
+        def reader_hook(name: str, reader: Reader) -> Hook:
             def record(module: nn.Module, output: torch.Tensor) -> None:  # noqa: ARG001
                 # A module that runs twice may have another shape the first time.
                 values = self._found[name].layout.arranged(output, len(inputs))

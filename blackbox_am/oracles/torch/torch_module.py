@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import LayerInfo, OracleInfo
-from blackbox_am.core.units import Unit
+from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.core.weights import few
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.oracles._inputs import (
@@ -28,6 +28,7 @@ from blackbox_am.oracles._reading import LayerReading
 from blackbox_am.oracles.torch._hooked import HookedModel
 from blackbox_am.oracles.torch._layers import layers_of
 from blackbox_am.oracles.torch._lending import converted
+from blackbox_am.oracles.torch._maps import MapReading
 from blackbox_am.oracles.torch._redirected import check_redirectable
 from blackbox_am.oracles.torch._sources import Options, Source, source_of
 from blackbox_am.oracles.torch._stand_ins import Program
@@ -192,6 +193,15 @@ class TorchModule(Oracle):
             return torch.empty(len(inputs), 0, device=inputs.device)
         found = self._hooked.read(inputs, readings)
         return torch.cat([found[name] for name in readings], dim=1).index_select(1, back)
+
+    def maps(self, stimuli: torch.Tensor, layers: Sequence[str], side: int) -> torch.Tensor:
+        """All units of some layers as maps of at most side x side, see `ReadsMaps`."""
+        check_stimuli(self._info, stimuli)
+        readers = {name: MapReading(find_layer(self._info, Unit(name)), side) for name in layers}
+        if Capability.GRADIENTS not in self._info.capabilities:
+            stimuli = stimuli.detach()
+        found = self._hooked.read(self._normalise(stimuli), readers)
+        return torch.cat([found[name] for name in layers], dim=1)
 
     @cached_property
     def _plan(self) -> Callable[[tuple[Unit, ...]], Plan]:

@@ -116,6 +116,11 @@ class Quotas:
                 with self._lock:
                     self._in_flight[name] -= rows
 
+    def rows_at_a_time(self, rows: int) -> int:
+        """`rows`, or fewer if the caller may not compute so many at a time; 1 at least."""
+        most = self._mine()[1].rows_in_flight
+        return rows if most is None else max(1, min(rows, most))
+
     def order(self, rows: int, owner: str | None = None) -> None:
         """Counts rows of oracles, now or in a search; the counted rows stay counted.
 

@@ -36,7 +36,7 @@ def slope(latents: torch.Tensor, _: int) -> torch.Tensor:
 class TestRestless(OptimizerContract):
     """The contract, kept through restarts too."""
 
-    @pytest.fixture(params=["ipop", "bipop"])
+    @pytest.fixture(params=["ipop", pytest.param("bipop", marks=pytest.mark.slow)])
     def optimizer(self, request: pytest.FixtureRequest) -> Optimizer[Any]:
         return Restarts(
             inner="snes", parameters={"population": 6}, scheme=request.param, patience=1, growth=4

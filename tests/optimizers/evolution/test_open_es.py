@@ -91,10 +91,11 @@ def test_a_generation_that_failed_takes_no_step() -> None:
     assert torch.equal(search.state.momentum[1:], before.momentum[1:])
 
 
-def test_single_precision_stays_sound() -> None:
+@pytest.mark.parametrize("generations", [150, pytest.param(1_500, marks=pytest.mark.slow)])
+def test_single_precision_stays_sound(generations: int) -> None:
     for score in (lambda x, _: x[..., 0], lambda x, _: torch.zeros(len(x))):
         search = Search(OpenES(), build_space(SIX), targets=(0,), score=score)
-        for _ in range(1_500):
+        for _ in range(generations):
             latents = search.ask()
             search.tell(latents, search.scores(latents))
         assert finite(search.state)

@@ -38,7 +38,9 @@ def test_no_slower_than_pycma(
     assert median(ours) <= 1.3 * median(theirs)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.slow)]
+)
 def test_climbs_in_512_dimensions(dtype: torch.dtype, hills: Any, rows_to_reach: Rows) -> None:
     space = build_space(SpaceSpec("normal", 512))
     needed = rows_to_reach(

@@ -66,7 +66,7 @@ def test_published_rate() -> None:
     ("hill", "dim", "budget"),
     [
         ("sphere", 16, 8_000),
-        ("ellipsoid", 16, 16_000),
+        pytest.param("ellipsoid", 16, 16_000, marks=pytest.mark.slow),
         pytest.param("ellipsoid", 32, 70_000, marks=pytest.mark.slow),
     ],
 )

@@ -24,6 +24,16 @@ def test_equals_torch() -> None:
     torch.testing.assert_close(search.ask()[0], theirs.detach())
 
 
+def test_a_target_climbs_from_one_beginning_of_its_own_unless_told_otherwise() -> None:
+    space = build_space(SpaceSpec("normal", 6))
+    asked = Search(Adam(), space, targets=(0, 1)).ask()
+    assert asked.shape == (2, 1, 6)
+    assert not torch.equal(asked[0], asked[1])
+    two = Search(Adam(population=2), space, targets=(0, 1)).ask()
+    assert torch.equal(two[:, :1], asked)
+    assert not torch.equal(two[:, 1:], asked)
+
+
 @pytest.mark.parametrize("beta1", [0.0, 0.9])
 def test_reaches_the_top(beta1: float) -> None:
     space = build_space(SpaceSpec("normal", 16))

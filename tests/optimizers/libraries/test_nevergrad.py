@@ -1,6 +1,5 @@
 """nevergrad behind the contract: by name, in batches, repeatable, and refused with a reason."""
 
-import subprocess
 import sys
 import warnings
 from typing import Any
@@ -21,6 +20,7 @@ from blackbox_am.optimizers.libraries.nevergrad import WORST, Nevergrad
 from blackbox_am.optimizers.sampling.random import Random
 from blackbox_am.testing.optimizers import OptimizerContract
 from blackbox_am.testing.searches import Search
+from tests import forked
 
 
 def normal(dim: int = 12) -> Space:
@@ -71,8 +71,7 @@ def test_lists_do_not_import_it() -> None:
         "assert not any(o.problem for o in found), found;"
         "print([m for m in ('nevergrad', 'cma', 'pandas') if m in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert result.stdout.strip() == "[]", result.stderr
+    assert forked.run([sys.executable, "-c", program], timeout=60).stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
@@ -119,18 +118,22 @@ def test_cma_has_the_population_of_the_study(name: str, population: int) -> None
     assert session._optimizer.es.countiter == 8
 
 
-@pytest.mark.parametrize("name", ["DiagonalCMA", "TwoPointsDE"])
+BOX = SpaceSpec("box", 6, low=(-2.0,), high=(10.0,))
+PRODUCT = SpaceSpec(
+    "product",
+    6,
+    parts=(SpaceSpec("normal", 4), SpaceSpec("box", 2, low=(-1.0,), high=(2.0,))),
+)
+
+
 @pytest.mark.parametrize(
-    "spec",
+    ("name", "spec"),
     [
-        SpaceSpec("box", 6, low=(-2.0,), high=(10.0,)),
-        SpaceSpec(
-            "product",
-            6,
-            parts=(SpaceSpec("normal", 4), SpaceSpec("box", 2, low=(-1.0,), high=(2.0,))),
-        ),
+        ("DiagonalCMA", BOX),
+        ("TwoPointsDE", PRODUCT),
+        pytest.param("DiagonalCMA", PRODUCT, marks=pytest.mark.slow),
+        pytest.param("TwoPointsDE", BOX, marks=pytest.mark.slow),
     ],
-    ids=["box", "product"],
 )
 def test_climbs(name: str, spec: SpaceSpec, hills: Any) -> None:
     """Higher than random sampling does with as many rows."""

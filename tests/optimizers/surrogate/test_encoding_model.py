@@ -16,9 +16,11 @@ from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.core.types import LayerInfo, OracleInfo
+from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, NotFound, ShapeMismatch, UnknownUnit, Unsupported
 from blackbox_am.generators.diffusers.diffusers_vq import DiffusersVQ
 from blackbox_am.generators.parametric.pixels import Pixels
+from blackbox_am.optimizers.surrogate import _readout
 from blackbox_am.optimizers.surrogate._readout import fit, normal_scores
 from blackbox_am.optimizers.surrogate._surrogate import spread_layers, surrogate
 from blackbox_am.optimizers.surrogate.encoding_model import EncodingModel
@@ -260,6 +262,72 @@ def test_reads_the_layers_it_is_told() -> None:
     ]
 
 
+def test_maps_are_means_over_cells() -> None:
+    latents = _rows(3, SPACE.dim)
+    mapped = surrogate("mine", "net", ("0", "3"), CANVAS, lambda _: tiny_network(), 2)
+    whole = surrogate("mine", "net", ("0",), CANVAS, lambda _: tiny_network(), 4)
+    assert (mapped.width, whole.width) == (6 * 4 + 5, 6 * 16)
+    fine = whole.features(latents).reshape(3, 6, 2, 2, 2, 2)
+    torch.testing.assert_close(
+        mapped.features(latents)[:, :24].reshape(3, 6, 2, 2), fine.mean((3, 5))
+    )
+    units = surrogate("mine", "net", ("3",), CANVAS, lambda _: tiny_network()).features(latents)
+    torch.testing.assert_close(mapped.features(latents)[:, 24:], units)
+
+
+def test_a_map_knows_where_its_mean_does_not() -> None:
+    """A place of a channel is explained by the channel's map and not by its mean."""
+    latents = _rows(300, SPACE.dim)
+    place = [Unit("0", channel, (1, 2)) for channel in range(6)]
+    wanted = tiny_network().observe(CANVAS.render(latents), place).sum(1)
+    means, maps = (
+        fit(
+            surrogate("mine", "net", ("0",), CANVAS, lambda _: tiny_network(), side).features(
+                latents
+            ),
+            wanted,
+        ).explained
+        for side in (1, 8)
+    )
+    assert maps > 0.9
+    assert means < 0.6
+
+
+def test_maps_carry_gradients() -> None:
+    guide = surrogate("mine", "net", ("0",), CANVAS, lambda _: tiny_network(), 8)
+    latents = _rows(1, SPACE.dim).requires_grad_()
+    guide.features(latents)[0, 7].backward()
+    assert latents.grad is not None
+    assert latents.grad.abs().sum() > 0
+
+
+def test_wide_features_are_fitted_in_float32_to_the_same_readout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features = _rows(40, 90) * torch.linspace(0.1, 50, 90) + 3
+    scores = features[:, 0] + _rows(40, 1)[:, 0]
+    exact = fit(features, scores)
+    monkeypatch.setattr(_readout, "WIDE", 80)
+    rounded = fit(features, scores)
+    assert not torch.equal(rounded.weights, exact.weights)
+    torch.testing.assert_close(rounded.weights, exact.weights, rtol=1e-3, atol=1e-6)
+    assert rounded.explained == pytest.approx(exact.explained, abs=1e-4)
+
+
+class Plain(Liar):
+    """A network whose layer has maps that it does not give."""
+
+    def describe(self) -> OracleInfo:
+        layer = LayerInfo("told", "conv", (8, 4, 4), ("unit", "height", "width"))
+        return OracleInfo(self.kind, Capability.GRADIENTS, STIMULUS, (layer,))
+
+
+def test_a_network_without_maps_says_what_to_set() -> None:
+    with pytest.raises(Unsupported, match="set map_side to 1"):
+        EncodingModel().bind(CANVAS, lambda _: Plain("slope"))
+    EncodingModel(map_side=1).bind(CANVAS, lambda _: Plain("slope"))
+
+
 @pytest.mark.parametrize(
     ("generator", "network", "layers", "error", "says"),
     [
@@ -284,7 +352,9 @@ def test_refuses_to_work_unequipped() -> None:
 
 
 def test_says_what_it_would_need_of_memory() -> None:
-    small = EncodingModel(max_bytes=2 * 400 * 6 * 4).bind(CANVAS, lambda _: tiny_network())
+    small = EncodingModel(max_bytes=2 * 400 * 6 * 4, map_side=1).bind(
+        CANVAS, lambda _: tiny_network()
+    )
     small.init(SPACE, 2, Stream(0, "init", 0, (0, 1)))
     with pytest.raises(Unsupported, match="28800 bytes to keep 6 features of 400 rows for 3 targ"):
         small.init(SPACE, 3, Stream(0, "init", 0, (0, 1, 2)))
@@ -296,6 +366,7 @@ def test_says_what_it_would_need_of_memory() -> None:
         ({"population": 7}, "population must be at least 8"),
         ({"archive": 19}, "archive must be at least 20"),
         ({"max_bytes": 0}, "max_bytes must be positive"),
+        ({"map_side": 0}, "map_side must be at least 1"),
         ({"screening": 0}, "screening must be at least 1"),
         ({"sigma": 0.0}, "sigma must be positive"),
         ({"network": ""}, "network must be the name of an oracle"),

@@ -216,9 +216,7 @@ def test_close_ends_a_call_that_waits(of) -> None:
         while "_process" not in vars(oracle):
             time.sleep(0.01)
         time.sleep(0.1)
-        started = time.monotonic()
         oracle.close()
-        assert time.monotonic() - started < 10
         with pytest.raises(OracleUnavailable, match="ended by signal 15"):
             call.result()
 

@@ -1,7 +1,6 @@
 """Where models come from: transformers, timm, the operator's classes and files of weights."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from blackbox_am.errors import InvalidSpec, MissingExtra, NotFound
 from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.service.config import load_config
 from blackbox_am.testing.oracles import OracleContract
+from tests import forked
 
 transformers = pytest.importorskip("transformers")
 
@@ -224,13 +224,11 @@ def test_a_model_of_the_hub_that_was_downloaded_before(tmp_path: Path) -> None:
         "from blackbox_am.oracles.torch.torch_module import TorchModule\n"
         "print(TorchModule('transformers:me/tiny', device='cpu').describe().layers[-1].labels)"
     )
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, "-c", code],
         env={"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "PATH": ""},
         cwd=Path(plugins.__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=True,
+        timeout=100,
     )
     assert "('cat', 'dog', 'owl')" in done.stdout
 

@@ -348,6 +348,18 @@ def test_quantised_outside_of_the_cache_like_images_are_bought_once(shop, path):
     oracle.close()
 
 
+def test_all_hits_are_read_at_once(cache, shop):
+    x = torch.rand(64, 3, 8, 8)
+    expected = cache.observe(x, UNITS)
+    rows, statements = shop.rows, []
+    with cache._open().book._file.reading() as connection:
+        connection.set_trace_callback(statements.append)
+    assert torch.equal(cache.observe(x, UNITS), expected)
+    assert shop.rows == rows
+    assert [text.split()[0] for text in statements] == ["SELECT"] * 2  # answers, names of units
+
+
+@pytest.mark.slow
 def test_a_hit_is_twenty_times_faster_than_the_shipped_network(path):
     network = Catalogue.default().oracle("cifar_cnn")
     cache = Cache(network, path)

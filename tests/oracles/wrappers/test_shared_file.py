@@ -12,6 +12,7 @@ from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.wrappers._shared_file import SharedFile
 from blackbox_am.oracles.wrappers.cache import Cache
 from blackbox_am.oracles.wrappers.cache._answers import AnswerBook
+from tests import forked
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ book.close()
 def test_processes_share_the_file(path):
     names = ["one", "two", "three"]
     command = [sys.executable, "-c", WRITER, path]
-    writers = [subprocess.Popen([*command, name]) for name in names]
+    writers = [forked.Popen([*command, name]) for name in names]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     book = AnswerBook(path)
     for name in names:
@@ -90,7 +91,7 @@ def test_processes_that_want_the_same_at_once_buy_it_once(path, tmp_path):
     log = tmp_path / "log"
     command = [sys.executable, "-c", BUYER, path, str(log)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    buyers = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    buyers = [forked.Popen(command, **pipes) for _ in range(3)]
     for buyer in buyers:
         assert buyer.stdout.readline() == "ready\n"
     for buyer in buyers:
@@ -117,9 +118,7 @@ def test_the_claims_of_the_dead_are_void(path):
         "import sys; from blackbox_am.oracles.wrappers.cache._answers import AnswerBook;"
         "print(AnswerBook(sys.argv[1]).claim([b'a']))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, path], capture_output=True, text=True, check=True
-    )
+    done = forked.run([sys.executable, "-c", program, path], timeout=60)
     assert done.stdout == "[b'a']\n"
     book = AnswerBook(path)
     assert book.claim([b"a"]) == [b"a"]

