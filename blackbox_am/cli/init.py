@@ -166,10 +166,9 @@ def _layers(info: OracleInfo | None) -> list[str]:
 
 def _generator(shape: tuple[int, ...]) -> list[str]:
     lines = ["# The search finds only stimuli that its generator can produce."]
-    if len(shape) == 3 and shape[0] in (1, 3):
-        kind, shown = "fourier", shape
-    else:
-        kind, shown = "pixels", shape or (3, 224, 224)
+    picture = len(shape) == 3 and shape[0] in (1, 3)
+    kind = "fourier" if picture else "pixels"
+    shown = shape or (3, 224, 224)
     change = "" if shape else "   # change: as stimulus_shape"
     return [
         *lines,
