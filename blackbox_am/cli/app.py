@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from blackbox_am.bench.cli import app as bench
-from blackbox_am.cli import attack, catalog, generators, runs, study, token
+from blackbox_am.cli import attack, catalog, config, generators, runs, study, token
 from blackbox_am.cli.compare import compare
 from blackbox_am.cli.console import plain
 from blackbox_am.cli.dashboard import dashboard
 from blackbox_am.cli.demo import client_half, demo
 from blackbox_am.cli.failures import EXIT_CODES, Group
+from blackbox_am.cli.init import init
 from blackbox_am.cli.run import run
 from blackbox_am.cli.serve import serve
 from blackbox_am.cli.stimuli import interpolate, sample
@@ -22,11 +23,16 @@ app = typer.Typer(
     cls=Group,
     name="blackbox-am",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     epilog=EXIT_CODES,
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        plain(f"blackbox-am {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -34,6 +40,10 @@ def _options(
     debug: Annotated[  # read by Group
         bool,
         typer.Option("--debug", envvar="BLACKBOX_AM_DEBUG", help="Show tracebacks of errors."),
+    ] = False,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     """Find what any unit of any model responds to, without gradients.
@@ -60,6 +70,7 @@ def version() -> None:
 
 
 app.command()(run)
+app.command()(init)
 app.command()(serve)
 app.command()(dashboard)
 app.command()(sample)
@@ -71,6 +82,7 @@ app.add_typer(attack.app, name="attack")
 app.add_typer(study.app, name="study")
 app.add_typer(runs.app, name="runs")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(config.app, name="config")
 app.add_typer(generators.app, name="generators")
 app.add_typer(token.app, name="token")
 app.add_typer(bench, name="bench")

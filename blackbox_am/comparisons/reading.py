@@ -32,7 +32,7 @@ def read_config(path: Path) -> tuple[ComparisonSpec, Catalogue]:
             file.
     """
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
+        tables = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError as error:
         raise NotFound(
             f"there is no file {path}; `blackbox-am compare --example > {path}` writes one"

@@ -47,11 +47,12 @@ The order of wrappers matters. Here a stimulus is rounded first, then looked up 
 missing answers are requested from the model, several times if necessary. A `quota` directly around
 the model bills each attempt; around `retry`, it bills each call; around `cache`, it bills cache
 hits too. A `timeout` belongs inside `retry`, a `circuit_breaker` outside.
+
+`config_file` describes environment variables, relative paths and modules in the file.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,9 +62,10 @@ import msgspec
 
 from blackbox_am.catalogue import Catalogue, with_shipped
 from blackbox_am.core.spec import from_plain
-from blackbox_am.errors import InvalidSpec, NotFound, did_you_mean
+from blackbox_am.errors import InvalidSpec, did_you_mean
 from blackbox_am.service.auth.quotas import Quota
 from blackbox_am.service.auth.transport import ServerTls
+from blackbox_am.service.config_file import read_tables
 
 DEFAULT_ADDRESS = "localhost:50051"
 DEFAULT_STORE = "blackbox_am.sqlite3"
@@ -123,7 +125,7 @@ class Config:
             )
 
 
-class _ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[server]` table. `shipped`: whether the models of the zoo are in the catalogue."""
 
     address: str = DEFAULT_ADDRESS
@@ -153,14 +155,7 @@ def load_config(path: Path) -> Config:
         NotFound: if the file does not exist.
         InvalidSpec: if the file is not TOML, or a key or value is wrong.
     """
-    try:
-        tables = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise NotFound(f"there is no configuration file {path}") from error
-    except OSError as error:
-        raise InvalidSpec(f"cannot read the configuration {path}: {error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidSpec(f"{path} is not valid TOML: {error}") from error
+    tables = read_tables(path)
     try:
         return _from_tables(tables)
     except InvalidSpec as error:
@@ -175,12 +170,12 @@ def _from_tables(tables: dict[str, Any]) -> Config:
     plain = tables.get("server", {})
     if not isinstance(plain, dict):
         raise InvalidSpec("[server] must be a table", field="server")
-    known = _ServerTable.__struct_fields__
+    known = ServerTable.__struct_fields__
     for key in plain:
         if key not in known:
             near = did_you_mean(key, known)
             raise InvalidSpec(f"[server] has no key {key!r}{near}", field=f"server.{key}")
-    server = from_plain(_ServerTable, plain)
+    server = from_plain(ServerTable, plain)
     quotas = _quotas(tables.pop("quotas", {}))
     return Config(
         server.address,

@@ -20,6 +20,10 @@ def test_version(cli):
     assert cli("version").stdout == f"blackbox-am {__version__}\n"
 
 
+def test_the_version_as_an_option(cli):
+    assert cli("--version").stdout == f"blackbox-am {__version__}\n"
+
+
 def test_help_shows_every_command_and_an_example(cli):
     text = cli("--help").stdout
     for name in [*COMMANDS, *GROUPS]:
