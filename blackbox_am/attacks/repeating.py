@@ -83,6 +83,9 @@ def with_repeats(result: AttackResult, repeated: Repeated, *, pays: bool) -> Att
     repeats, inputs = repeated.answers.shape[:2]
     moved = int((unequal(repeated.answers) > 0).sum())
     text = f"{repeats} measurements of {inputs} clean inputs differ on {moved}"
+    cached = repeated.spent.cache_hits
+    if cached:
+        text = f"not tested: a cache gave {cached} of the repeated answers, and asked no model"
     warnings = [*result.warnings, repeated.message] if repeated.message else result.warnings
     return replace(
         result,

@@ -13,6 +13,7 @@ from blackbox_am.attacks.local import attack
 from blackbox_am.attacks.repeating import unequal
 from blackbox_am.attacks.report import write_report
 from blackbox_am.errors import InvalidInput
+from blackbox_am.oracles.wrappers.cache import Cache
 
 from .conftest import CLASSES, SHAPE, Counting
 
@@ -58,6 +59,12 @@ def test_the_rows_of_the_test_are_apart_and_a_steady_model_has_no_flag(images, t
     write_report([result], tmp_path)
     (summary,) = json.loads((tmp_path / "summary.json").read_text())["results"]
     assert "random" not in [flag["kind"] for flag in summary["flags"]]
+
+
+def test_answers_of_a_cache_are_no_test(images, tmp_path: Path):
+    result = attack(oracle=Cache(Counting(), path=tmp_path / "c.sqlite3"), images=images, budget=20)
+    text = "not tested: a cache gave 48 of the repeated answers, and asked no model"
+    assert result.identity["repeatability"] == text
 
 
 def test_a_batch_of_many_inputs_and_the_known_ones_are_repeated():
