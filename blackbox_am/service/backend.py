@@ -108,7 +108,8 @@ class Backend:
         self._moved: set[str] = set()
         self._oracles: dict[str, Limited] = {}
         self._found: OrderedDict[bytes, Generator] = OrderedDict()
-        self._moving = threading.Lock()
+        self._moving = threading.Lock()  # held while generators load
+        self._limiting = threading.Lock()  # the event loop takes this lock; held briefly
         self._calls = dict.fromkeys(Pool, 0)
         self._pools = {pool: ThreadPoolExecutor(n, pool.value) for pool, n in THREADS.items()}
         self._handler: Handler = _refuse
@@ -252,12 +253,12 @@ class Backend:
 
     def hanging(self) -> list[str]:
         """Names of the oracles with calls that were given up and have not returned."""
-        with self._moving:
+        with self._limiting:
             return sorted(name for name, one in self._oracles.items() if one.hanging)
 
     def _limited(self, name: str) -> Limited:
         inner = self.config.catalogue.oracle(name)
-        with self._moving:
+        with self._limiting:
             known = self._oracles.get(name)
             if known is None or known.inner is not inner:
                 known = limited(name, inner, self.config.oracle_seconds)

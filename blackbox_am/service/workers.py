@@ -124,6 +124,8 @@ class Workers:
                 self._registry.rest_idle()
             except BlackboxError as error:
                 log.error("no study is taken up: %s", error)  # noqa: TRY400
+            except Exception:
+                log.exception("no study is taken up")
             self._stopping.wait(SEEK_SECONDS)
 
     def stop(self, timeout: float) -> bool:
@@ -159,7 +161,8 @@ class Workers:
             except (StoreError, SequenceTaken) as error:
                 log.warning("study %s: %s; others have their turn first", study_id, error)
                 self._stopping.wait(AGAIN_SECONDS)
-                self.submit(study_id)
+                # Not with `submit`, which reads the store.
+                self._queues.add(queue.oracle, study_id)
             except NotFound:
                 pass  # deleted meanwhile
             except Exception:
@@ -220,6 +223,13 @@ class Workers:
         wanted = published.progress.state in _WANTED
         return wanted and published.created.spec.oracle is not None
 
+    def _perhaps_wanted(self, study_id: str) -> bool:
+        """As `_wanted`, and True while the store cannot be read."""
+        try:
+            return self._wanted(study_id)
+        except StoreError:
+            return True
+
     def _evaluate(self, study_id: str, attempts: Attempts, unbilled: UnbilledUsage) -> None:
         live = self._registry.live(study_id)
         spec = live.study.spec
@@ -259,7 +269,7 @@ class Workers:
         Raises:
             BlackboxError: `error`, if the store stays unavailable.
         """
-        if self._leaving.is_set() or not self._wanted(study_id):
+        if self._leaving.is_set() or not self._perhaps_wanted(study_id):
             return True  # the call was abandoned
         delay, wanted = attempts.next(error), error.retry_after or 0.0
         if not isinstance(error, OracleError):
@@ -276,13 +286,12 @@ class Workers:
         wait = max(delay, wanted)
         log.warning("study %s: %s; trying again in %g s", study_id, error, wait)
         if isinstance(error, OracleError):
-            self._note(
-                study_id,
-                f"waiting {wait:.4g} s for the oracle after attempt {attempts.failed}: "
-                f"{self._told(study_id, error)}",
-            )
+            waiting = f"waiting {wait:.4g} s for the oracle after attempt {attempts.failed}"
+            with suppress(StoreError, SequenceTaken, NotOwner):  # the next attempt reports it
+                message = f"{waiting}: {self._told(study_id, error)}"
+                self._registry.act(study_id, lambda live: live.note(message))
         deadline = time.monotonic() + wait
-        while (left := deadline - time.monotonic()) > 0 and self._wanted(study_id):
+        while (left := deadline - time.monotonic()) > 0 and self._perhaps_wanted(study_id):
             if self._stopping.wait(min(left, LOOK_SECONDS)):
                 break
         return True
@@ -292,10 +301,6 @@ class Workers:
         name = self._registry.published(study_id).created.spec.oracle
         named = f"oracle {name!r}"
         return error.message if named in error.message else f"{named}: {error.message}"
-
-    def _note(self, study_id: str, message: str) -> None:
-        with suppress(StoreError, SequenceTaken, NotOwner):  # the next attempt reports the error
-            self._registry.act(study_id, lambda live: live.note(message))
 
     def _suspend(self, study_id: str, message: str) -> None:
         log.warning("study %s is %s", study_id, message)

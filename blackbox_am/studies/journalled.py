@@ -4,11 +4,12 @@ The loop of a study can have a generation written while it measures the next one
 waits for this write first, so nobody sees or changes a study that is not in the store.
 
 After a failed write the object is stale and refuses every call; the study must be recovered from
-the store.
+the store. A write whose error came after its commit has not failed: the events are in the store.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
@@ -20,7 +21,7 @@ from blackbox_am.core.accounts import Order
 from blackbox_am.core.spec import ArrayData, Budget
 from blackbox_am.core.store import Entry, Store, StoredSnapshot
 from blackbox_am.core.types import Accounting, Best, StopReason, StudyState
-from blackbox_am.errors import StoreError
+from blackbox_am.errors import NotFound, StoreError
 from blackbox_am.studies import decisions, folded, reports
 from blackbox_am.studies.events import (
     Adopted,
@@ -36,6 +37,8 @@ from blackbox_am.studies.leases import LeaseBook
 from blackbox_am.studies.ownership import Ownership
 from blackbox_am.studies.published import Published
 from blackbox_am.studies.study import Study
+
+log = logging.getLogger(__name__)
 
 FOLD_EVENTS = 256
 """Largest number of events between two writes of the folded study, so that readers fold few
@@ -308,13 +311,25 @@ class JournalledStudy:
                 summary=append.published.summary(append.whole),
                 snapshot=append.snapshot,
             )
-        except BaseException:
-            self.stale = True
-            raise
+        except BaseException as error:
+            if not (isinstance(error, StoreError) and self._stored(append)):
+                self.stale = True
+                raise
+            log.warning("study %r: %s; its events are in the store", self.study_id, error)
         if append.whole is not None:
             self._folded = append.published.progress.sequence
         self.published, self.best = append.published, append.best
         self.on_change()
+
+    def _stored(self, append: _Append) -> bool:
+        """Whether the events are in the store although their write failed, because the database was
+        lost while it committed.
+        """
+        try:
+            records = self.store.read(self.study_id, append.first - 1, len(append.entries))
+        except (StoreError, NotFound):
+            return False
+        return [one.body for one in records] == [one.body for one in append.entries]
 
     def _whole(self, snapshot: StoredSnapshot | None) -> bytes | None:
         """The folded study if it is due to be written for readers, else None."""

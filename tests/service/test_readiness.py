@@ -2,7 +2,9 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import ClassVar
 
 import grpc
 import numpy as np
@@ -12,6 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from blackbox_am.client import connect
 from blackbox_am.errors import OracleTimeout, StoreError
+from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.service import running
 from blackbox_am.testing.server import ServerProcess
 from tests.service.test_hanging import Hung
@@ -123,3 +126,30 @@ def test_a_process_whose_store_is_deleted_says_so_and_ends(tmp_path):
         until(server.address, NOT_SERVING)
         assert not (tmp_path / "studies.sqlite3").exists(), "no new store is made in its place"
         assert server.stop() == 0
+
+
+class SlowToMove(Pixels):
+    """A generator that moves to its device when `free` is set."""
+
+    moving: ClassVar[threading.Event] = threading.Event()
+    free: ClassVar[threading.Event] = threading.Event()
+
+    def to(self, device):
+        self.moving.set()
+        assert self.free.wait(20)
+        super().to(device)
+
+
+def test_a_generator_that_loads_slowly_holds_up_no_other_call(config, monkeypatch):
+    monkeypatch.setattr("blackbox_am.service.readiness.LOOK_SECONDS", 0.05)
+    config.catalogue.add_generator("slow", SlowToMove((3, 8, 8)))
+    with running(config) as address, connect(address) as client, ThreadPoolExecutor(1) as pool:
+        made = pool.submit(client.render, "slow", np.zeros((1, 192), np.float32))
+        try:
+            assert SlowToMove.moving.wait(20)
+            time.sleep(0.5)  # so that the health checks look at the oracles meanwhile
+            assert health(address, "oracles/sim") == SERVING
+            assert client.observe("sim", np.zeros((1, 3, 8, 8), np.uint8), ["units:0"]).size == 1
+        finally:
+            SlowToMove.free.set()
+        assert made.result(20).shape == (1, 3, 8, 8)

@@ -19,16 +19,18 @@ from blackbox_am.errors import (
     OracleTimeout,
     OracleUnavailable,
     OutOfMemory,
+    StoreError,
 )
 from blackbox_am.oracles.http import Http
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.service import running
+from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.stores import SQLStore
 
 
 @dataclass(frozen=True)
 class Moody(Oracle):
-    """A simulated oracle whose calls raise what `script` says, one entry a call."""
+    """A simulated oracle whose calls raise or do what `script` says, one entry a call."""
 
     kind: ClassVar[str] = "moody"
     excluded_from_identity: ClassVar[frozenset[str]] = frozenset({"script", "calls"})
@@ -41,7 +43,9 @@ class Moody(Oracle):
     def observe(self, stimuli, units):
         self.calls.append(threading.current_thread().name)
         error = self.script.pop(0) if self.script else None
-        if error is not None:
+        if callable(error):
+            error()
+        elif error is not None:
             raise error
         return Simulated().observe(stimuli, units)
 
@@ -310,3 +314,34 @@ def test_a_study_that_waits_may_be_cancelled(config, limited, monkeypatch):
         monkeypatch.setattr(limited, "asked", [(0, 200)] * 2)
         others = [search(client, seed=i, oracle="sim") for i in range(2)]
         assert [s.wait(10).state for s in others] == [StudyState.SUCCEEDED] * 2
+
+
+@pytest.mark.parametrize("oracle_away", [False, True])
+def test_a_worker_survives_a_store_that_is_away_for_long(config, moody, monkeypatch, oracle_away):
+    away = threading.Event()
+    looks = []
+
+    def reached(self, study_id):
+        if away.is_set():
+            if threading.current_thread().name.startswith("worker"):
+                looks.append(study_id)
+            raise StoreError("the store is away")
+        return published(self, study_id)
+
+    published = StudyRegistry.published
+    monkeypatch.setattr(StudyRegistry, "published", reached)
+    monkeypatch.setattr("blackbox_am.service.workers.AGAIN_SECONDS", 0.01)
+
+    def leaves():
+        away.set()
+        raise OracleUnavailable("no line") if oracle_away else StoreError("the store is away")
+
+    moody.script.extend([None, None, leaves])
+    with running(replace(config, workers=1)) as address, connect(address) as client:
+        study = search(client)
+        deadline = time.monotonic() + 20
+        while len(looks) < 12:  # more than the attempts of one turn
+            assert time.monotonic() < deadline, "the thread of the oracle has ended"
+            time.sleep(0.01)
+        away.clear()
+        assert study.wait(30).state is StudyState.SUCCEEDED

@@ -53,18 +53,23 @@ class Evaluator:
 
 
 class SlowStore(SQLStore):
-    """A store whose appends wait while it is `held`, or fail with `error`."""
+    """A store whose appends wait while it is not `free`, or fail with `error`, before or after they
+    are committed.
+    """
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.free = threading.Event()
         self.free.set()
         self.error: Exception | None = None
+        self.committed = False
 
     def append(self, *arguments: Any, **options: Any) -> None:
         assert self.free.wait(WAIT)
         if self.error is not None:
             error, self.error = self.error, None
+            if self.committed:
+                super().append(*arguments, **options)
             raise error
         super().append(*arguments, **options)
 
@@ -163,6 +168,39 @@ def test_a_failed_write_stops_the_loop_and_every_row_is_billed(store, tmp_path, 
     study = reports.load(store, "s")
     assert study.spent.rows == evaluator.served == study.search_rows + study.spent.retried_rows
     assert scores(store) == fingerprint(tmp_path)
+
+
+@pytest.mark.parametrize("billable", [False, True])
+def test_rows_whose_write_failed_after_its_commit_are_billed_once(store, tmp_path, billable):
+    live = begin(store)
+
+    def before(call: int) -> None:
+        if call == 2:
+            live.written()
+            store.error, store.committed = StoreError("the database was lost"), True
+
+    evaluator = Evaluator(before=before, billable=billable)
+    loop.run(live, evaluator)
+    assert store.error is None
+    study = reports.load(store, "s")
+    assert study.spent.rows == evaluator.served == study.search_rows
+    assert study.spent.retried_rows == 0
+    assert scores(store) == fingerprint(tmp_path)
+
+
+def test_a_write_that_was_lost_after_its_commit_is_an_error_while_the_store_is_away(
+    store, monkeypatch
+):
+    live = begin(store)
+
+    def away(*arguments, **options):
+        raise StoreError("away")
+
+    monkeypatch.setattr(store, "read", away)
+    store.error, store.committed = StoreError("the database was lost"), True
+    with pytest.raises(StoreError, match="the database was lost"):
+        live.pause()
+    assert live.stale
 
 
 def test_a_failed_oracle_does_not_hide_the_generation_before(store):
