@@ -323,9 +323,11 @@ class JournalledStudy:
 
     def _stored(self, append: _Append) -> bool:
         """Whether the events are in the store although their write failed, because the database was
-        lost while it committed.
+        lost while it committed. They are not if the store's file is deleted, which can still be
+        read here.
         """
         try:
+            self.store.check()
             records = self.store.read(self.study_id, append.first - 1, len(append.entries))
         except (StoreError, NotFound):
             return False

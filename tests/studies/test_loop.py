@@ -203,6 +203,16 @@ def test_a_write_that_was_lost_after_its_commit_is_an_error_while_the_store_is_a
     assert live.stale
 
 
+def test_a_write_to_a_deleted_file_is_an_error_though_it_can_be_read(store, tmp_path):
+    live = begin(store)
+    for file in tmp_path.glob("s.sqlite3*"):
+        file.unlink()
+    assert store.read("s"), "the open file is still there for this process"
+    with pytest.raises(StoreError, match="is missing"):
+        live.pause()
+    assert live.stale
+
+
 def test_a_failed_oracle_does_not_hide_the_generation_before(store):
     live, reported = begin(store), []
 
