@@ -178,9 +178,9 @@ class Workers:
 
         def unwanted() -> bool:
             nonlocal looked, found
-            if not found and time.monotonic() - looked > LOOK_SECONDS:
-                with suppress(StoreError):
-                    found = not self._wanted(study_id)
+            # Looks again at once where it was unwanted: the study may have been resumed since.
+            if found or time.monotonic() - looked > LOOK_SECONDS:
+                found = not self._perhaps_wanted(study_id)
                 looked = time.monotonic()
             return found or self._leaving.is_set()
 
