@@ -10,8 +10,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from blackbox_am.errors import OracleTimeout
+
 LOOK_SECONDS = 0.25
 """Seconds between two looks at whether a call is abandoned."""
+
+
+class CallAbandoned(OracleTimeout):
+    """A call of an oracle whose answer nobody waits for was given up, or was not made.
+
+    This says nothing about the oracle, and another attempt is useless.
+    """
+
+    @classmethod
+    def of(cls, rows: int) -> CallAbandoned:
+        """The error for a call of `rows` stimuli."""
+        return cls(f"the call of {rows} rows was abandoned, because nobody waits for it")
 
 
 def _never() -> bool:
@@ -23,12 +37,14 @@ _abandoned: ContextVar[Callable[[], bool]] = ContextVar("abandoned", default=_ne
 
 @contextmanager
 def abandonable(abandoned: Callable[[], bool]) -> Iterator[None]:
-    """Calls inside the context are abandoned when `abandoned` returns True.
+    """Calls inside the context are abandoned when `abandoned` returns True, or the calls around the
+    context are.
 
     Args:
         abandoned: called often, from the thread that waits; must return quickly.
     """
-    token = _abandoned.set(abandoned)
+    around = _abandoned.get()
+    token = _abandoned.set(lambda: abandoned() or around())
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from blackbox_am.catalogue import Images
-from blackbox_am.core.abandoning import abandonable
+from blackbox_am.core.abandoning import CallAbandoned, abandonable
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.types import StudyState
@@ -178,9 +178,9 @@ class Workers:
 
         def unwanted() -> bool:
             nonlocal looked, found
-            if not found and time.monotonic() - looked > LOOK_SECONDS:
-                with suppress(StoreError):
-                    found = not self._wanted(study_id)
+            # Looks again at once where it was unwanted: the study may have been resumed since.
+            if found or time.monotonic() - looked > LOOK_SECONDS:
+                found = not self._perhaps_wanted(study_id)
                 looked = time.monotonic()
             return found or self._leaving.is_set()
 
@@ -269,8 +269,9 @@ class Workers:
         Raises:
             BlackboxError: `error`, if the store stays unavailable.
         """
-        if self._leaving.is_set() or not self._perhaps_wanted(study_id):
-            return True  # the call was abandoned
+        abandoned = isinstance(error, CallAbandoned) or self._leaving.is_set()
+        if abandoned or not self._perhaps_wanted(study_id):
+            return True
         delay, wanted = attempts.next(error), error.retry_after or 0.0
         if not isinstance(error, OracleError):
             if delay is None:

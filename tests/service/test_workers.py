@@ -25,6 +25,7 @@ from blackbox_am.oracles.http import Http
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.service import running
 from blackbox_am.service.registry import StudyRegistry
+from blackbox_am.service.workers import Workers
 from blackbox_am.stores import SQLStore
 
 
@@ -345,3 +346,30 @@ def test_a_worker_survives_a_store_that_is_away_for_long(config, moody, monkeypa
             time.sleep(0.01)
         away.clear()
         assert study.wait(30).state is StudyState.SUCCEEDED
+
+
+def test_calls_of_a_resumed_study_are_not_abandoned(client, moody, monkeypatch):
+    """The study is resumed after the pause was seen and before its worker has returned."""
+    released, resumed, errors = threading.Event(), threading.Event(), []
+
+    def resume_first(self, study_id, attempts, error):
+        errors.append(error)
+        if not resumed.is_set():
+            study.resume()
+            resumed.set()
+        return waited(self, study_id, attempts, error)
+
+    waited = Workers._waited
+    monkeypatch.setattr(Workers, "_waited", resume_first)
+    monkeypatch.setattr("blackbox_am.service.workers.LOOK_SECONDS", 0.05)
+    moody.script.extend([None, None, released.wait])
+    study = search(client)
+    while len(moody.calls) < 3:
+        time.sleep(0.01)
+    study.pause()
+    assert resumed.wait(20)
+    end = study.wait(30)
+    released.set()
+    assert end.state is StudyState.SUCCEEDED
+    assert len(errors) == 1
+    assert "was abandoned" in str(errors[0])

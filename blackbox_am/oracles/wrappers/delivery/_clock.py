@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from blackbox_am.core.abandoning import LOOK_SECONDS, abandoned
+
 
 class Clock:
     """The clock of the machine."""
@@ -17,5 +19,7 @@ class Clock:
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        """Returns after so many seconds."""
-        time.sleep(seconds)
+        """Returns after so many seconds, or as soon as nobody waits for the current call."""
+        deadline = self.now() + seconds
+        while (left := deadline - self.now()) > 0 and not abandoned():
+            time.sleep(min(left, LOOK_SECONDS))

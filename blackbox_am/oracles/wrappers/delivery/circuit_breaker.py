@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.abandoning import CallAbandoned
 from blackbox_am.core.parameters import check
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
@@ -28,7 +29,7 @@ class CircuitBreaker(Wrapper):
     The circuit is then open for `seconds`: calls raise `OracleUnavailable` with the time that is
     left. After that one call is let through. If the call succeeds the circuit closes, and if it
     fails the circuit is open again. `OracleError` and exceptions of other kinds are failures;
-    a wrong request is none.
+    a wrong request, or a call that nobody waits for any more, is none.
 
     Attributes:
         failures: number of failures in a row that open the circuit.
@@ -53,6 +54,8 @@ class CircuitBreaker(Wrapper):
         try:
             answer = self.ask(stimuli, units)
             failed = False
+        except CallAbandoned:
+            raise  # says nothing about the model
         except OracleError:
             failed = True
             raise

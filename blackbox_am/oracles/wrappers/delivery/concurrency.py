@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.abandoning import CallAbandoned, abandoned
 from blackbox_am.core.parameters import check
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
@@ -20,7 +21,7 @@ from blackbox_am.errors import OracleUnavailable
 @dataclass(frozen=True)
 class Concurrency(Wrapper):
     """Limits the number of calls that run at once, over all studies that share the oracle. Other
-    calls wait.
+    calls wait. A call that nobody waits for any more when its turn comes is not made.
 
     Attributes:
         calls: how many calls run at once.
@@ -46,6 +47,8 @@ class Concurrency(Wrapper):
                 "running; raise `calls` or `wait_seconds`"
             )
         try:
+            if abandoned():
+                raise CallAbandoned.of(len(stimuli))
             return self.ask(stimuli, units)
         finally:
             self._places.release()

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import torch
 
+from blackbox_am.core.abandoning import CallAbandoned, abandoned
 from blackbox_am.core.parameters import check
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit
@@ -32,7 +33,8 @@ class RateLimit(Wrapper):
     """Limits the rows or calls in a second, and in a day, over all studies that share the oracle.
 
     A call is never split. The next call waits until the rates allow it, so that over any period
-    the rates are exceeded by one call at most. Calls are made in the order in which they came.
+    the rates are exceeded by one call at most. Calls are made in the order in which they came. A
+    call that nobody waits for any more is not made; it counts for the limits of the day.
     Days are days of UTC. A call that would exceed the limit of the day is not made: it raises
     `OracleUnavailable` with the seconds until the next day.
 
@@ -81,9 +83,13 @@ class RateLimit(Wrapper):
         state = self._opened()
         if self.rows_per_day is not None or self.calls_per_day is not None:
             self._use_day(state, rows)
-        wait = state.turn(self.clock.now(), self._seconds(rows))
-        if wait > 0:
-            self.clock.sleep(wait)
+        now, seconds = self.clock.now(), self._seconds(rows)
+        start = state.turn(now, seconds)
+        if start > now:
+            self.clock.sleep(start - now)
+        if abandoned():
+            state.give_back(start, seconds)
+            raise CallAbandoned.of(rows)
         return self.ask(stimuli, units)
 
     def close(self) -> None:
@@ -135,8 +141,14 @@ class _State:
         self._free = -math.inf
 
     def turn(self, now: float, seconds: float) -> float:
-        """Reserves the time of a call that keeps the rates busy for `seconds`; returns the wait."""
+        """Reserves time for a call that keeps the rates busy for `seconds`; returns its start."""
         with self._lock:
             start = max(now, self._free)
             self._free = start + seconds
-            return start - now
+            return start
+
+    def give_back(self, start: float, seconds: float) -> None:
+        """Gives back the time of a call that is not made, if no later call has reserved."""
+        with self._lock:
+            if self._free == start + seconds:
+                self._free = start

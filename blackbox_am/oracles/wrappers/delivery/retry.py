@@ -18,6 +18,7 @@ from tenacity import (
     wait_exponential,
 )
 
+from blackbox_am.core.abandoning import CallAbandoned, abandoned
 from blackbox_am.core.metering import Meter, count, metering
 from blackbox_am.core.parameters import check
 from blackbox_am.core.units import Unit
@@ -40,8 +41,9 @@ class Retry(Wrapper):
     `retry_after` is longer than `longest_seconds`.
 
     It tries again after `OracleUnavailable`, `OracleTimeout` and errors with `retry_after`;
-    waiting does not remove other errors. After the last attempt the last error is raised. A study
-    on a server then waits and tries again by itself, and pauses after that.
+    waiting does not remove other errors. A call that nobody waits for any more is not repeated.
+    After the last attempt the last error is raised. A study on a server then waits and tries again
+    by itself, and pauses after that.
 
     Attributes:
         attempts: calls in all, the first included.
@@ -76,6 +78,8 @@ class Retry(Wrapper):
         spent: list[Meter] = []
 
         def attempt() -> torch.Tensor:
+            if spent and abandoned():
+                raise CallAbandoned.of(len(stimuli))
             with metering() as meter:
                 spent.append(meter)
                 return self.ask(stimuli, units)
@@ -98,7 +102,7 @@ class Retry(Wrapper):
 
     def _may_pass(self, error: BaseException) -> bool:
         """Whether another attempt may succeed."""
-        if not isinstance(error, BlackboxError):
+        if not isinstance(error, BlackboxError) or isinstance(error, CallAbandoned):
             return False
         if error.retry_after is not None:
             return error.retry_after <= self.longest_seconds

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import torch
 
-from blackbox_am.core.abandoning import LOOK_SECONDS, abandoned
+from blackbox_am.core.abandoning import LOOK_SECONDS, CallAbandoned, abandonable, abandoned
 from blackbox_am.core.parameters import check
 from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
@@ -52,18 +52,16 @@ class Timeout(Wrapper):
         grad = torch.is_grad_enabled()  # is each thread's own
         context = contextvars.copy_context()
 
-        def job() -> torch.Tensor:
-            with torch.set_grad_enabled(grad):
-                return context.run(self.ask, stimuli, units)
+        def ask() -> torch.Tensor:
+            # A wrapper inside makes no new call for a call that was given up.
+            with torch.set_grad_enabled(grad), abandonable(lambda: call.given_up):
+                return self.ask(stimuli, units)
 
-        call = _Call(job)
+        call = _Call(lambda: context.run(ask))
         self._runners.start(call, self.stuck)
-        if not self._returned(call) and self._runners.give_up(call):
-            if abandoned():
-                raise OracleTimeout(
-                    f"the call of {len(stimuli)} rows was abandoned, because nobody waits for it"
-                )
-            raise self.too_late(len(stimuli))
+        error = self._waited(call, len(stimuli))
+        if error is not None and self._runners.give_up(call):
+            raise error
         return call.result()
 
     def too_late(self, rows: int) -> OracleTimeout:
@@ -78,13 +76,17 @@ class Timeout(Wrapper):
         """The number of calls that were given up and have not returned."""
         return self._runners.given_up
 
-    def _returned(self, call: _Call) -> bool:
-        """Whether the call returns before its time limit, and before nobody waits for it."""
+    def _waited(self, call: _Call, rows: int) -> OracleTimeout | None:
+        """Wait for the call. Returns the error if it reaches its time limit, or if nobody waits for
+        it any more.
+        """
         deadline = time.monotonic() + self.seconds
-        while (left := deadline - time.monotonic()) > 0 and not abandoned():
+        while (left := deadline - time.monotonic()) > 0:
+            if abandoned():
+                return CallAbandoned.of(rows)
             if call.done.wait(min(left, LOOK_SECONDS)):
-                return True
-        return call.done.is_set()
+                return None
+        return self.too_late(rows)
 
     @cached_property
     def _runners(self) -> _Runners:
