@@ -329,6 +329,7 @@ class JournalledStudy:
         try:
             self.store.check()
             records = self.store.read(self.study_id, append.first - 1, len(append.entries))
+            self.store.check()  # the file that was read may have been deleted or replaced
         except (StoreError, NotFound):
             return False
         return [one.body for one in records] == [one.body for one in append.entries]

@@ -188,15 +188,16 @@ def test_rows_whose_write_failed_after_its_commit_are_billed_once(store, tmp_pat
     assert scores(store) == fingerprint(tmp_path)
 
 
+@pytest.mark.parametrize("method", ["read", "check"])
 def test_a_write_that_was_lost_after_its_commit_is_an_error_while_the_store_is_away(
-    store, monkeypatch
+    store, monkeypatch, method
 ):
     live = begin(store)
 
     def away(*arguments, **options):
         raise StoreError("away")
 
-    monkeypatch.setattr(store, "read", away)
+    monkeypatch.setattr(store, method, away)
     store.error, store.committed = StoreError("the database was lost"), True
     with pytest.raises(StoreError, match="the database was lost"):
         live.pause()
