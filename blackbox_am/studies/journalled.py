@@ -323,11 +323,10 @@ class JournalledStudy:
 
     def _stored(self, append: _Append) -> bool:
         """Whether the events are in the store although their write failed, because the database was
-        lost while it committed. They are not if the store's file is deleted, which can still be
+        lost while it committed. They are not if the store's file is deleted, though it can still be
         read here.
         """
         try:
-            self.store.check()
             records = self.store.read(self.study_id, append.first - 1, len(append.entries))
             self.store.check()  # the file that was read may have been deleted or replaced
         except (StoreError, NotFound):

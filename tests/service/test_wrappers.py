@@ -76,8 +76,8 @@ def test_when_to_come_back_crosses_the_wire(config):
     config.catalogue.add_oracle("failing", failing)
     with running(config) as address:
         remote = Remote(address, "failing")
-        for error, seconds in ((OracleUnavailable, 0.125), (QuotaExceeded, 0.25)):
-            with pytest.raises(error) as found:
+        for seconds in (0.125, 0.25):  # a quota with a time to wait is a matter of waiting
+            with pytest.raises(OracleUnavailable) as found:
                 remote.observe(images(), UNITS)
             assert found.value.retry_after == seconds
         with pytest.raises(OracleUnavailable) as found:
