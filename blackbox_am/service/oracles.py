@@ -59,8 +59,8 @@ class OracleService(OracleServiceServicer):
     @unary_model
     def Observe(self, request: pb.ObserveRequest) -> pb.ObserveResponse:  # noqa: N802
         oracle = self.backend.oracle(request.oracle)
+        stimuli = tensors.from_proto(request.stimuli, field="stimuli")  # refuses an untrue shape
         with self._holding(request.stimuli, len(request.units)):
-            stimuli = tensors.from_proto(request.stimuli, field="stimuli")
             counting = self.backend.authority.quotas.rows
             activations = observe(oracle, stimuli, list(request.units), counting)
             return pb.ObserveResponse(activations=tensors.to_proto(activations))
