@@ -139,6 +139,7 @@ def test_every_shipped_entry_has_the_same_fingerprint_each_time() -> None:
 
 def test_another_process_finds_the_same_fingerprint(tmp_path: Path) -> None:
     code = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})  # for the helpers of tests
 import importlib.util as u
 spec = u.spec_from_file_location("t", {__file__!r})
 t = u.module_from_spec(spec)
