@@ -6,8 +6,7 @@ import re
 
 from blackbox_am.errors import InvalidInput
 
-_GROUP_ID = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_STUDY_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_ID = re.compile(r"[a-z][a-z0-9-]*")
 
 
 def check_group_id(text: str, *, field: str = "group_id") -> str:
@@ -16,13 +15,7 @@ def check_group_id(text: str, *, field: str = "group_id") -> str:
     Raises:
         InvalidInput: saying what an id looks like.
     """
-    if _GROUP_ID.fullmatch(text) is None:
-        raise InvalidInput(
-            f"{text[:80]!r} is not a group id; expected a small letter, then up to 31 small "
-            "letters, digits and hyphens, such as 'my-group-1'",
-            field=field,
-        )
-    return text
+    return _checked(text, "group", 31, field)
 
 
 def check_study_id(text: str, *, field: str = "study_id") -> str:
@@ -31,10 +24,14 @@ def check_study_id(text: str, *, field: str = "study_id") -> str:
     Raises:
         InvalidInput: saying what an id looks like.
     """
-    if _STUDY_ID.fullmatch(text) is None:
+    return _checked(text, "study", 62, field)
+
+
+def _checked(text: str, kind: str, more: int, field: str) -> str:
+    if _ID.fullmatch(text) is None or len(text) > 1 + more:
         raise InvalidInput(
-            f"{text[:80]!r} is not a study id; expected a small letter, then up to 62 small "
-            "letters, digits and hyphens, such as 'my-study-1'",
+            f"{text[:80]!r} is not a {kind} id; expected a small letter, then up to {more} small "
+            f"letters, digits and hyphens, such as 'my-{kind}-1'",
             field=field,
         )
     return text

@@ -15,7 +15,7 @@ from blackbox_am.core.parameters import check
 from blackbox_am.core.space import Space, build_space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.generators._stimuli import stimuli_of
+from blackbox_am.generators._series import roughness, training_series
 
 BASES = ("samples", "dct", "spline")
 STEEPEST = 8.0
@@ -155,13 +155,7 @@ class Series(Generator):
         if self.match is None:
             ones = torch.ones(self.channels, dtype=torch.float64)
             return self.mean * ones, self.deviation * ones, self.decay
-        series = torch.from_numpy(stimuli_of("match", self.match, self.array)).double()
-        if series.shape[1:] != self.stimulus_shape:
-            raise InvalidSpec(
-                f"match: expected series of shape {self.stimulus_shape}, got "
-                f"{tuple(series.shape[1:])}",
-                field="match",
-            )
+        series = training_series(self.match, self.array, self.stimulus_shape)
         deviation, mean = torch.std_mean(series, dim=(0, 2), correction=0)
         if not deviation.square().sum() > 0:
             raise InvalidSpec("match: the series are constant and have no roughness", field="match")
@@ -188,11 +182,6 @@ class Series(Generator):
             middle = (low + high) / 2
             low, high = (middle, high) if made(middle) > wanted else (low, middle)
         return low
-
-
-def roughness(series: torch.Tensor) -> torch.Tensor:
-    """(): the mean squared first difference of series (..., T) along time."""
-    return series.diff(dim=-1).square().mean()
 
 
 def cosines(length: int) -> torch.Tensor:

@@ -15,7 +15,8 @@ from blackbox_am.core.generator_wrapper import GeneratorWrapper
 from blackbox_am.core.parameters import check
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidSpec
-from blackbox_am.generators._stimuli import stimuli_files, stimuli_of
+from blackbox_am.generators._series import roughness, training_series
+from blackbox_am.generators._stimuli import stimuli_files
 
 DRAWS = 512
 """Random series of the inner generator whose roughness is matched."""
@@ -77,14 +78,8 @@ class Smooth(GeneratorWrapper):
         """
         if self.alpha is not None:
             return self.alpha
-        series = torch.from_numpy(stimuli_of("match", self.match, self.array)).double()
-        if series.shape[1:] != self.stimulus_shape:
-            raise InvalidSpec(
-                f"match: expected series of shape {self.stimulus_shape}, got "
-                f"{tuple(series.shape[1:])}",
-                field="match",
-            )
-        return _matching(self._draws(), float(_roughness(series)))
+        series = training_series(self.match, self.array, self.stimulus_shape)
+        return _matching(self._draws(), float(roughness(series)))
 
     def _draws(self) -> torch.Tensor:
         """Random series of the inner generator, the same at each call."""
@@ -115,7 +110,7 @@ def _matching(series: torch.Tensor, wanted: float) -> float:
     Raises:
         InvalidSpec: if they are smoother without smoothing.
     """
-    most = float(_roughness(series))
+    most = float(roughness(series))
     if not 0 < wanted <= most:
         raise InvalidSpec(
             f"match: the training series have a mean squared first difference of {wanted:.3g}, and "
@@ -127,10 +122,5 @@ def _matching(series: torch.Tensor, wanted: float) -> float:
     while high - low > 1e-6:
         middle = (low + high) / 2
         made = torch.matmul(series, smoothing(series.shape[-1], middle).T)
-        low, high = (low, middle) if float(_roughness(made)) > wanted else (middle, high)
+        low, high = (low, middle) if float(roughness(made)) > wanted else (middle, high)
     return high
-
-
-def _roughness(series: torch.Tensor) -> torch.Tensor:
-    """(): the mean squared first difference of series (..., T) along time."""
-    return series.diff(dim=-1).square().mean()

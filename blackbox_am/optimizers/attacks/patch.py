@@ -4,46 +4,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.optimizer import Optimizer, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._incumbents import comparable, improves
 from blackbox_am.optimizers._parameters import at_least, share
 from blackbox_am.optimizers.attacks import _squares
 from blackbox_am.optimizers.attacks._ball import changes_of, image_of, latents_of
+from blackbox_am.optimizers.attacks._one_query import (
+    SCHEDULE_BUDGET,
+    Incumbent,
+    InSparseBall,
+    begun,
+    in_schedule,
+    kept,
+)
 
-SCHEDULE_BUDGET = 10_000
-"""The budget for which the schedule is given."""
 EDGES = (10, 50, 200, 500, 1_000, 2_000, 4_000, 6_000, 8_000)
 """Queries of a budget of 10,000 after which the share of new colours halves, as in `square`."""
 _EDGES = Constants(lambda: (torch.tensor(EDGES),))
 
 
-@dataclass
-class PatchState:
-    """State of K attacks.
-
-    Attributes:
-        change: (K, D) the best change so far, in units of the box: -1 or 1 in the patch, 0
-            elsewhere.
-        score: (K,) float64, its score.
-        known: (K,) bool, whether there is a score.
-        queries: (K,) int64, generations told.
-    """
-
-    change: torch.Tensor
-    score: torch.Tensor
-    known: torch.Tensor
-    queries: torch.Tensor
-
-
 @dataclass(frozen=True)
-class Patch(Optimizer[PatchState]):
+class Patch(InSparseBall):
     """An adversarial patch for each image: one query a generation, which either moves the patch or
     gives a square of it new colours; the change is kept if the score does not fall.
 
@@ -69,9 +55,6 @@ class Patch(Optimizer[PatchState]):
     """
 
     name: ClassVar[str] = "patch"
-    state_type: ClassVar[type[PatchState]] = PatchState
-    begins_apart: ClassVar[bool] = True
-    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
 
     pixels: int = 64
     share: float = 0.4
@@ -84,15 +67,7 @@ class Patch(Optimizer[PatchState]):
         at_least(1, "the schedule is a share of it", budget=self.budget)
         share(share=self.share)
 
-    def population_size(self, space: Space) -> int:
-        del space
-        return 1
-
-    def resolve(self, space: Space, context: SearchContext) -> Optimizer[Any]:
-        del space
-        return self if self.budget else replace(self, budget=context.queries_per_target)
-
-    def init(self, space: Space, targets: int, stream: Stream) -> PatchState:
+    def init(self, space: Space, targets: int, stream: Stream) -> Incumbent:
         channels, height, width = image_of(space)
         tall, wide = self._sides(height, width)
         place = stream.uniform(2)
@@ -100,17 +75,12 @@ class Patch(Optimizer[PatchState]):
         left = (place[:, 1] * (width - wide + 1)).to(torch.int64)
         inside = _within(height, width, (top, left), (tall, wide))
         stripes = _squares.stripes((channels, height, width), stream)
-        return PatchState(
-            change=(stripes * inside).flatten(1),
-            score=torch.zeros(targets, dtype=torch.float64, device=stream.device),
-            known=torch.zeros(targets, dtype=torch.bool, device=stream.device),
-            queries=torch.zeros(targets, dtype=torch.int64, device=stream.device),
-        )
+        return begun((stripes * inside).flatten(1), targets, stream)
 
-    def started_at(self, space: Space, state: PatchState, latents: torch.Tensor) -> PatchState:
+    def started_at(self, space: Space, state: Incumbent, latents: torch.Tensor) -> Incumbent:
         return replace(state, change=self._cut(space, changes_of(space, latents), state.change))
 
-    def ask(self, space: Space, state: PatchState, stream: Stream) -> torch.Tensor:
+    def ask(self, space: Space, state: Incumbent, stream: Stream) -> torch.Tensor:
         image = image_of(space)
         best = state.change.reshape(-1, *image)
         painted = self._painted(best, state.queries, stream)
@@ -124,21 +94,14 @@ class Patch(Optimizer[PatchState]):
     def tell(
         self,
         space: Space,
-        state: PatchState,
+        state: Incumbent,
         latents: torch.Tensor,
         scores: torch.Tensor,
         gradients: torch.Tensor | None = None,
-    ) -> PatchState:
+    ) -> Incumbent:
         del gradients
-        told = scores[:, 0]
-        better = improves(told, state.score, state.known)
         change = self._cut(space, changes_of(space, latents[:, 0]), state.change)
-        return PatchState(
-            change=torch.where(better[:, None], change, state.change),
-            score=torch.where(better, comparable(told), state.score),
-            known=state.known | better,
-            queries=state.queries + 1,
-        )
+        return replace(kept(state, change, scores[:, 0]), queries=state.queries + 1)
 
     def _sides(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the patch."""
@@ -193,7 +156,7 @@ class Patch(Optimizer[PatchState]):
 
     def _side(self, tall: int, wide: int, queries: torch.Tensor) -> torch.Tensor:
         """(K,) int64: the side of the painted square."""
-        scaled = queries * SCHEDULE_BUDGET // (self.budget or SCHEDULE_BUDGET)
+        scaled = in_schedule(queries, self.budget)
         (edges,) = _EDGES.on(queries.device)
         part = self.share / 2.0 ** (scaled[:, None] > edges).sum(1)
         side = part * wide if tall == 1 else (part * tall * wide).sqrt()

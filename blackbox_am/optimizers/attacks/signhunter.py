@@ -12,9 +12,9 @@ from blackbox_am.core.constants import Constants
 from blackbox_am.core.optimizer import Optimizer
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._incumbents import comparable, improves
 from blackbox_am.optimizers.attacks import _squares
 from blackbox_am.optimizers.attacks._ball import changes_of, image_of, latents_of
+from blackbox_am.optimizers.attacks._one_query import kept
 
 
 @dataclass
@@ -107,15 +107,8 @@ class SignHunter(Optimizer[SignHunterState]):
         gradients: torch.Tensor | None = None,
     ) -> SignHunterState:
         del gradients
-        told = scores[:, 0]
-        better = improves(told, state.score, state.known)
-        change = changes_of(space, latents[:, 0])
-        return SignHunterState(
-            change=torch.where(better[:, None], change, state.change),
-            score=torch.where(better, comparable(told), state.score),
-            known=state.known | better,
-            step=state.step + state.known,
-        )
+        found = kept(state, changes_of(space, latents[:, 0]), scores[:, 0])
+        return replace(found, step=state.step + state.known)
 
     def _size(self, space: Space) -> float:
         """The change of each value, in units of the ball."""

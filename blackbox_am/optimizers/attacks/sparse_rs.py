@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
 from blackbox_am.core.constants import Constants
-from blackbox_am.core.optimizer import Optimizer, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._incumbents import comparable, improves
 from blackbox_am.optimizers._parameters import at_least, share
 from blackbox_am.optimizers.attacks import _squares
 from blackbox_am.optimizers.attacks._ball import changes_of, image_of, latents_of
+from blackbox_am.optimizers.attacks._one_query import (
+    Incumbent,
+    InSparseBall,
+    begun,
+    in_schedule,
+    kept,
+)
 
-SCHEDULE_BUDGET = 10_000
-"""The budget for which the paper gives its schedule."""
 EDGES = (50, 200, 500, 1_000, 2_000, 4_000, 6_000, 8_000)
 """Queries of a budget of 10,000 after which the share of exchanged pixels falls."""
 DIVISORS = (2, 4, 5, 6, 8, 10, 12, 15, 20)
@@ -25,26 +28,8 @@ DIVISORS = (2, 4, 5, 6, 8, 10, 12, 15, 20)
 _SCHEDULE = Constants(lambda: (torch.tensor(EDGES), torch.tensor(DIVISORS)))
 
 
-@dataclass
-class SparseRsState:
-    """State of K attacks.
-
-    Attributes:
-        change: (K, D) the best change so far, in units of the box: -1 or 1 at the chosen pixels, 0
-            elsewhere.
-        score: (K,) float64, its score.
-        known: (K,) bool, whether there is a score.
-        queries: (K,) int64, generations told.
-    """
-
-    change: torch.Tensor
-    score: torch.Tensor
-    known: torch.Tensor
-    queries: torch.Tensor
-
-
 @dataclass(frozen=True)
-class SparseRs(Optimizer[SparseRsState]):
+class SparseRs(InSparseBall):
     """Sparse-RS: one query a generation, which exchanges some of the changed pixels of the best
     change so far for others; the change is kept if the score does not fall.
 
@@ -68,9 +53,6 @@ class SparseRs(Optimizer[SparseRsState]):
     """
 
     name: ClassVar[str] = "sparse_rs"
-    state_type: ClassVar[type[SparseRsState]] = SparseRsState
-    begins_apart: ClassVar[bool] = True
-    spaces: ClassVar[frozenset[str]] = frozenset({"box"})
 
     pixels: int = 24
     share: float = 0.3
@@ -81,32 +63,17 @@ class SparseRs(Optimizer[SparseRsState]):
         at_least(1, "the schedule is a share of it", budget=self.budget)
         share(share=self.share)
 
-    def population_size(self, space: Space) -> int:
-        del space
-        return 1
-
-    def resolve(self, space: Space, context: SearchContext) -> Optimizer[Any]:
-        del space
-        return self if self.budget else replace(self, budget=context.queries_per_target)
-
-    def init(self, space: Space, targets: int, stream: Stream) -> SparseRsState:
+    def init(self, space: Space, targets: int, stream: Stream) -> Incumbent:
         channels, height, width = image_of(space)
         order = stream.uniform(height * width).argsort(dim=1, stable=True)
         chosen = order.argsort(dim=1) < self.pixels
         colours = _squares.signs(stream, channels, height * width)
-        return SparseRsState(
-            change=(colours * chosen[:, None]).flatten(1),
-            score=torch.zeros(targets, dtype=torch.float64, device=stream.device),
-            known=torch.zeros(targets, dtype=torch.bool, device=stream.device),
-            queries=torch.zeros(targets, dtype=torch.int64, device=stream.device),
-        )
+        return begun((colours * chosen[:, None]).flatten(1), targets, stream)
 
-    def started_at(
-        self, space: Space, state: SparseRsState, latents: torch.Tensor
-    ) -> SparseRsState:
+    def started_at(self, space: Space, state: Incumbent, latents: torch.Tensor) -> Incumbent:
         return replace(state, change=changes_of(space, latents).to(state.change.dtype))
 
-    def ask(self, space: Space, state: SparseRsState, stream: Stream) -> torch.Tensor:
+    def ask(self, space: Space, state: Incumbent, stream: Stream) -> torch.Tensor:
         exchanged = self._exchanged(space, state, stream)
         # The first change is measured before it is changed.
         change = torch.where(state.known[:, None], exchanged, state.change)
@@ -115,23 +82,16 @@ class SparseRs(Optimizer[SparseRsState]):
     def tell(
         self,
         space: Space,
-        state: SparseRsState,
+        state: Incumbent,
         latents: torch.Tensor,
         scores: torch.Tensor,
         gradients: torch.Tensor | None = None,
-    ) -> SparseRsState:
+    ) -> Incumbent:
         del gradients
-        told = scores[:, 0]
-        better = improves(told, state.score, state.known)
-        change = changes_of(space, latents[:, 0])
-        return SparseRsState(
-            change=torch.where(better[:, None], _clean(change), state.change),
-            score=torch.where(better, comparable(told), state.score),
-            known=state.known | better,
-            queries=state.queries + 1,
-        )
+        change = _clean(changes_of(space, latents[:, 0]))
+        return replace(kept(state, change, scores[:, 0]), queries=state.queries + 1)
 
-    def _exchanged(self, space: Space, state: SparseRsState, stream: Stream) -> torch.Tensor:
+    def _exchanged(self, space: Space, state: Incumbent, stream: Stream) -> torch.Tensor:
         """(K, D): the best change with some pixels given up and as many others chosen."""
         channels, height, width = image_of(space)
         places = height * width
@@ -152,7 +112,7 @@ class SparseRs(Optimizer[SparseRsState]):
 
     def _count(self, chosen: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
         """(K,) int64: how many pixels are exchanged."""
-        scaled = queries * SCHEDULE_BUDGET // (self.budget or SCHEDULE_BUDGET)
+        scaled = in_schedule(queries, self.budget)
         edges, divisor = _SCHEDULE.on(queries.device)
         part = self.share / divisor[(scaled[:, None] > edges).sum(1)]
         many = chosen.sum(1)

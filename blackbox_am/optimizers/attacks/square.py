@@ -12,14 +12,12 @@ from blackbox_am.core.constants import Constants
 from blackbox_am.core.optimizer import Optimizer, SearchContext
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import Space
-from blackbox_am.optimizers._incumbents import comparable, improves
 from blackbox_am.optimizers._parameters import at_least, share
 from blackbox_am.optimizers._targetwise import norms
 from blackbox_am.optimizers.attacks import _squares
 from blackbox_am.optimizers.attacks._ball import InBall, changes_of, image_of, latents_of
+from blackbox_am.optimizers.attacks._one_query import in_schedule, kept
 
-SCHEDULE_BUDGET = 10_000
-"""The budget for which the paper gives its schedule."""
 HALVINGS = (10, 50, 200, 500, 1_000, 2_000, 4_000, 6_000, 8_000)
 """Queries of a budget of 10,000 after which the squares' share of the input halves."""
 _EDGES = Constants(lambda: (torch.tensor(HALVINGS),))
@@ -177,16 +175,8 @@ class Square(InBall[SquareState]):
         gradients: torch.Tensor | None = None,
     ) -> SquareState:
         del gradients
-        told = scores[:, 0]
-        better = improves(told, state.score, state.known)
         change = self._cut(space, state.target, changes_of(space, latents[:, 0]))
-        return SquareState(
-            target=state.target,
-            change=torch.where(better[:, None], change, state.change),
-            score=torch.where(better, comparable(told), state.score),
-            known=state.known | better,
-            queries=state.queries + 1,
-        )
+        return replace(kept(state, change, scores[:, 0]), queries=state.queries + 1)
 
     def _cut(self, space: Space, target: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
         """`change` (K, D) without the part that the range of the input cuts off."""
@@ -196,8 +186,7 @@ class Square(InBall[SquareState]):
     def _side(self, image: tuple[int, int, int], queries: torch.Tensor) -> torch.Tensor:
         """(K,) int64: the side of the window of each target."""
         _, height, width = image
-        budget = self.budget or SCHEDULE_BUDGET
-        scaled = queries * SCHEDULE_BUDGET // budget
+        scaled = in_schedule(queries, self.budget)
         (edges,) = _EDGES.on(queries.device)
         halvings = (scaled[:, None] > edges).sum(1)
         first = self.share if self.share is not None else (0.05 if self.norm == "linf" else 0.1)

@@ -8,7 +8,8 @@ import torch
 from blackbox_am import plugins
 from blackbox_am.core.rng import Stream
 from blackbox_am.errors import InvalidSpec, NotFound
-from blackbox_am.generators.data.series import Series, cosines, cubic_splines, roughness
+from blackbox_am.generators._series import roughness
+from blackbox_am.generators.data.series import Series, cosines, cubic_splines
 
 
 def _random(generator: Series, rows: int = 4000) -> torch.Tensor:
