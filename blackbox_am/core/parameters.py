@@ -22,7 +22,7 @@ def parameters_of(plug_in: type[T], name: str, parameters: dict[str, Any]) -> T:
     Raises:
         InvalidSpec: if a parameter is unknown or has a wrong value.
     """
-    known, hints = _fields_of(plug_in)
+    known, hints = _fields_of(plug_in)  # type: ignore[arg-type]  # types hash
     _check_known(known, name, parameters)
     whole = {key: _whole(value, hints[key]) for key, value in parameters.items()}
     try:
@@ -50,7 +50,7 @@ def with_parameters(plug_in: T, name: str, parameters: Mapping[str, Any]) -> T:
     Raises:
         InvalidSpec: if a parameter is unknown or has a wrong value.
     """
-    known, hints = _fields_of(type(plug_in))
+    known, hints = _fields_of(type(plug_in))  # type: ignore[arg-type]  # types hash
     _check_known(known, name, parameters)
     try:
         values = {
