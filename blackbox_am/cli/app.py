@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from blackbox_am.bench.cli import app as bench
-from blackbox_am.cli import attack, catalog, config, generators, runs, study, token
+from blackbox_am.cli import attack, catalog, config, generators, runs, store, study, token
 from blackbox_am.cli.compare import compare
 from blackbox_am.cli.console import plain
 from blackbox_am.cli.dashboard import dashboard
@@ -85,4 +85,5 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(config.app, name="config")
 app.add_typer(generators.app, name="generators")
 app.add_typer(token.app, name="token")
+app.add_typer(store.app, name="store")
 app.add_typer(bench, name="bench")
