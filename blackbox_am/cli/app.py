@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from blackbox_am.bench.cli import app as bench
-from blackbox_am.cli import attack, catalog, config, generators, runs, study, token
+from blackbox_am.cli import analyse, attack, catalog, config, generators, runs, study, token
 from blackbox_am.cli.compare import compare
 from blackbox_am.cli.console import plain
 from blackbox_am.cli.dashboard import dashboard
@@ -78,6 +78,7 @@ app.command()(interpolate)
 app.command()(compare)
 app.command()(demo)
 app.command("demo-client", hidden=True)(client_half)
+app.add_typer(analyse.app, name="analyse")
 app.add_typer(attack.app, name="attack")
 app.add_typer(study.app, name="study")
 app.add_typer(runs.app, name="runs")
