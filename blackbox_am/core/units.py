@@ -96,26 +96,30 @@ class Unit:
         Raises:
             InvalidInput: if `text` is not in the grammar.
         """
-        match = _GRAMMAR.fullmatch(text)
-        if match is None:
-            raise InvalidInput(
-                f"{text[:120]!r} is not a unit; {_in_quotes(text)}expected "
-                "layer[:index][@position][!reduce], such as 'fc:3', 'layer2.0.conv1:7@center' or "
-                "'blocks.6.mlp.fc1:713!max'",
-                field="units",
-            )
-        reduce = match["reduce"] or "mean"
-        if reduce not in REDUCTIONS:
-            raise InvalidInput(
-                f"{text!r}: unknown reduction {reduce!r}{did_you_mean(reduce, REDUCTIONS)}",
-                field="units",
-            )
-        index = None if match["index"] is None else int(match["index"])
-        position: Position = match["position"]
-        if isinstance(position, str) and position[0].isdigit():
-            position = tuple(int(i) for i in position.split(","))
-        parts = (_unquoted(part) for part in _PART.findall(match["layer"]))
-        return cls(".".join(parts), index, position, reduce)
+        return _parsed(text)
+
+
+def _parsed(text: str) -> Unit:
+    match = _GRAMMAR.fullmatch(text)
+    if match is None:
+        raise InvalidInput(
+            f"{text[:120]!r} is not a unit; {_in_quotes(text)}expected "
+            "layer[:index][@position][!reduce], such as 'fc:3', 'layer2.0.conv1:7@center' or "
+            "'blocks.6.mlp.fc1:713!max'",
+            field="units",
+        )
+    reduce = match["reduce"] or "mean"
+    if reduce not in REDUCTIONS:
+        raise InvalidInput(
+            f"{text!r}: unknown reduction {reduce!r}{did_you_mean(reduce, REDUCTIONS)}",
+            field="units",
+        )
+    index = None if match["index"] is None else int(match["index"])
+    position: Position = match["position"]
+    if isinstance(position, str) and position[0].isdigit():
+        position = tuple(int(i) for i in position.split(","))
+    parts = (_unquoted(part) for part in _PART.findall(match["layer"]))
+    return Unit(".".join(parts), index, position, reduce)
 
 
 def quoted(layer: str) -> str:
@@ -167,7 +171,20 @@ def check_unit(info: OracleInfo, unit: Unit) -> None:
         UnknownUnit: for a layer, index or position that does not exist.
         CapabilityMissing: for a position on an oracle without the capability MAPS.
     """
-    layer = find_layer(info, unit)
+    check_in_layer(info, find_layer(info, unit), unit)
+
+
+def check_in_layer(info: OracleInfo, layer: LayerInfo, unit: Unit) -> None:
+    """Checks that a layer has `unit`.
+
+    Args:
+        info: the oracle's description.
+        layer: the layer that `find_layer` found for the unit.
+        unit: the unit.
+
+    Raises:
+        UnknownUnit, CapabilityMissing: as `check_unit`.
+    """
     if unit.index is not None and unit.index >= layer.units:
         raise UnknownUnit(
             f"unit {str(unit)!r}: layer {layer.name!r} has units 0 to {layer.units - 1}, "
