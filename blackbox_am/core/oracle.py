@@ -70,6 +70,19 @@ class ReadsMaps(Protocol):
         ...
 
 
+@runtime_checkable
+class HasModule(Protocol):
+    """An oracle that runs a PyTorch module in this process and lends it, so that methods that
+    change the backward pass of single layers can put hooks on it.
+    """
+
+    def running_module(self) -> torch.nn.Module:
+        """The module that `observe` runs. Its hooks, weights and mode are the oracle's: who adds
+        hooks removes them.
+        """
+        ...
+
+
 def map_cells(layer: LayerInfo, side: int) -> tuple[int, int] | None:
     """Height and width of the map that `ReadsMaps.maps` gives for a unit of `layer`, at most `side`
     each; None if the layer has no maps.

@@ -14,9 +14,11 @@ Examples:
     ``"initial:3-8:conv":5``        unit 5 of a layer whose name has other characters
 
 A layer is a dotted module name; each attention head is a separate layer, addressed by its number
-after `heads`. Without a position, an activation with more axes than `unit` is reduced over these
-axes by `reduce`, which is `mean` unless the address names another reduction. `square` is the
-mean of the squares.
+after `heads`. Where another module's output has an axis of heads, such as a norm of queries (N,
+heads, tokens, dim), unit `head * dim + index` is the unit `index` of a head, and the units of
+attention weights (N, heads, tokens, tokens) are the heads. Without a position, an activation with
+more axes than `unit` is reduced over these axes by `reduce`, which is `mean` unless the address
+names another reduction. `square` is the mean of the squares.
 
 A layer's name may be any text that is not empty. A name that contains one of the characters
 ``: @ ! "``, a backslash, a control character, or a space at its start or end, is written in double
