@@ -38,7 +38,7 @@ class Entry:
         )
         around.callback()(_nothing)
         if isinstance(found, typer.Typer):
-            around.add_typer(found, name=name)
+            around.add_typer(found, name=name, cls=Group)
         else:
             around.command(name, hidden=self.hidden)(found)
         return typer.main.get_group(around).commands[name]
@@ -67,6 +67,7 @@ class LazyGroup(Group):
         return self.commands[name]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As of `Group`, of the imported command."""
         if args and args[0] in self.commands:
             self.loaded(args[0])
         return super().resolve_command(ctx, args)
