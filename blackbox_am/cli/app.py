@@ -48,6 +48,10 @@ class Commands(LazyGroup):
             f"{_HERE}.attack:app",
             "Find small changes of images that make a classifier answer wrongly; write a report.",
         ),
+        "analyse": Entry(
+            f"{_HERE}.analyse:app",
+            "Where a unit looks, what it depends on, and what it is.",
+        ),
         "study": Entry(f"{_HERE}.study:app", "Create, watch and steer studies on a server."),
         "runs": Entry(
             f"{_HERE}.runs:app",

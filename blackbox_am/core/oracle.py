@@ -12,7 +12,7 @@ import torch
 from blackbox_am.core.capability import Capability, in_words
 from blackbox_am.core.identity import Identified
 from blackbox_am.core.types import LayerInfo, OracleInfo
-from blackbox_am.core.units import Unit, check_unit
+from blackbox_am.core.units import Unit, check_in_layer, find_layer
 from blackbox_am.errors import BlackboxError, GradientUnavailable, OracleFailed, ShapeMismatch
 
 
@@ -70,6 +70,19 @@ class ReadsMaps(Protocol):
         ...
 
 
+@runtime_checkable
+class HasModule(Protocol):
+    """An oracle that runs a PyTorch module in this process and lends it, so that methods that
+    change the backward pass of single layers can put hooks on it.
+    """
+
+    def running_module(self) -> torch.nn.Module:
+        """The module that `observe` runs. Its hooks, weights and mode are the oracle's: who adds
+        hooks removes them.
+        """
+        ...
+
+
 def map_cells(layer: LayerInfo, side: int) -> tuple[int, int] | None:
     """Height and width of the map that `ReadsMaps.maps` gives for a unit of `layer`, at most `side`
     each; None if the layer has no maps.
@@ -87,8 +100,11 @@ def check_units(info: OracleInfo, units: Sequence[Unit]) -> None:
         UnknownUnit: if a unit does not exist; the message names the first one and similar names.
         CapabilityMissing: if the oracle lacks a capability that a unit needs.
     """
-    for unit in units:
-        check_unit(info, unit)
+    layers: dict[str, LayerInfo] = {}
+    for unit in dict.fromkeys(units):
+        if unit.layer not in layers:
+            layers[unit.layer] = find_layer(info, unit)
+        check_in_layer(info, layers[unit.layer], unit)
 
 
 def check_gradients(info: OracleInfo, optimizer: str) -> None:

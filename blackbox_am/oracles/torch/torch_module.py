@@ -203,6 +203,10 @@ class TorchModule(Oracle):
         found = self._hooked.read(self._normalise(stimuli), readers)
         return torch.cat([found[name] for name in layers], dim=1)
 
+    def running_module(self) -> torch.nn.Module:
+        """The module that runs, see `HasModule`: the given one, or the private copy."""
+        return self._hooked.module
+
     @cached_property
     def _plan(self) -> Callable[[tuple[Unit, ...]], Plan]:
         # A study asks for the same units thousands of times.

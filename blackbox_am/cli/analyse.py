@@ -1,0 +1,180 @@
+"""`blackbox-am analyse ...`: the other methods of the field, on any oracle that can answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blackbox_am.analysis.methods import ATTRIBUTION, BLACK_BOX
+from blackbox_am.cli import options
+from blackbox_am.cli.analyse_inputs import reading, stimulus_of
+from blackbox_am.cli.console import err, plain, print_json, wrote
+from blackbox_am.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from blackbox_am.analysis.results import Analysis
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Where a unit looks, what it depends on, and what it is.\n\n"
+    "Each METHOD writes a page, data.npz and plot.png into a folder, and says what it cost.",
+)
+
+Oracle = Annotated[str, typer.Option("--oracle", help="The model, by its name in the catalogue.")]
+Unit = Annotated[str, typer.Option("--unit", "-u", help="The unit, such as head:3.")]
+Image = Annotated[
+    str,
+    typer.Option(
+        "--image",
+        metavar="FILE|SET:NUMBER",
+        help="The stimulus: a picture, a .npy file of one stimulus, or an image of a set of the "
+        "catalogue by its number from 0, such as shipped:12.",
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the method; can be repeated."),
+]
+Folder = Annotated[Path, typer.Option("--out", "-o", help="Folder of the page and the data.")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="TOML file with your own [oracles] and [generators]."),
+]
+
+
+def say(result: Analysis, folder: Path, *, as_json: bool) -> None:
+    """Write a result into `folder` and print what was found and what it cost."""
+    from blackbox_am.analysis.results import cost_in_words
+
+    page = result.save(folder)
+    if as_json:
+        rows = {"rows": result.spent.rows, "backward_rows": result.spent.backward_rows}
+        found = {"method": result.method, "subject": result.subject, "lead": result.lead()}
+        print_json({**found, "notes": result.notes, "spent": rows, "page": str(page)})
+        return
+    for sentence in (*result.lead(), cost_in_words(result.spent)):
+        plain(sentence)
+    for sentence in result.notes:
+        err.print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    wrote(page)
+
+
+def _command_of(method: str) -> Callable[..., None]:
+    def command(
+        unit: Unit = "head:3",
+        oracle: Oracle = "cifar_cnn",
+        image: Image = "shipped:0",
+        settings: Settings = None,
+        folder: Folder = Path("analysis"),
+        config: Config = None,
+        as_json: options.AsJson = False,
+    ) -> None:
+        from blackbox_am.analysis import methods
+
+        catalogue = options.catalogue_of(config)
+        function = methods.attribution(method)
+        given = methods.checked_settings(function, method, options.parameters_of(settings))
+        with reading(catalogue, oracle) as model:
+            stimulus = stimulus_of(image, catalogue, model.describe().stimulus_shape)
+            say(function(model, unit, stimulus, **given), folder, as_json=as_json)
+
+    command.__doc__ = f"{ATTRIBUTION[method]}\n\nA map of one stimulus."
+    return command
+
+
+for _name in ATTRIBUTION:
+    app.command(_name.replace("_", "-"))(_command_of(_name))
+
+
+@app.command()
+def maps(
+    unit: Unit = "head:3",
+    oracle: Oracle = "cifar_cnn",
+    image: Image = "shipped:0",
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method", "-m", help="A method to compare; repeat it. Without it, all black-box ones."
+        ),
+    ] = None,
+    template: Annotated[
+        Path | None,
+        typer.Option(
+            "--template", help="A .npy file of an AM result (*stimulus), compared as a map too."
+        ),
+    ] = None,
+    folder: Folder = Path("analysis"),
+    seed: options.Seed = 0,
+    config: Config = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Compare maps of one stimulus: rank correlation, overlap, deletion and insertion."""
+    from blackbox_am.analysis import methods
+    from blackbox_am.analysis.attribution import compare_maps, template_map
+    from blackbox_am.cli.analyse_inputs import array_of
+
+    catalogue = options.catalogue_of(config)
+    functions = [methods.attribution(name.replace("-", "_")) for name in method or BLACK_BOX]
+    with reading(catalogue, oracle) as model:
+        stimulus = stimulus_of(image, catalogue, model.describe().stimulus_shape)
+        found = [function(model, unit, stimulus) for function in functions]
+        spent = sum((one.spent.rows for one in found), 0)
+        if template is not None:
+            found.append(template_map(array_of(template), stimulus, unit=unit))
+        result = compare_maps(model, unit, found, seed=seed)
+        err.print(f"the maps themselves cost {spent:,} rows", highlight=False)
+        say(result, folder, as_json=as_json)
+
+
+@app.command()
+def sobol(
+    unit: Unit = "scores:0",
+    oracle: Oracle = "cifar_cnn",
+    generator: Annotated[
+        str | None,
+        typer.Option("--generator", help="Analyse the latents of this generator instead."),
+    ] = None,
+    names: Annotated[
+        str | None, typer.Option("--names", help="Names of the inputs, with commas between.")
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option("--groups", help="The group of each input, with commas between."),
+    ] = None,
+    samples: Annotated[
+        int, typer.Option("--samples", min=2, help="N, a power of 2; N x (inputs + 2) queries.")
+    ] = 512,
+    folder: Folder = Path("analysis"),
+    seed: options.Seed = 0,
+    config: Config = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Sobol indices: which inputs of a model, or latents of a generator, a unit depends on.
+
+    For cells of an image, take sobol-cells.
+    """
+    from blackbox_am.analysis import sensitivity
+
+    catalogue = options.catalogue_of(config)
+    given: dict[str, Any] = {
+        "names": _listed(names), "groups": _listed(groups), "samples": samples, "seed": seed
+    }  # fmt: skip
+    with reading(catalogue, oracle) as model:
+        if generator is None:
+            result = sensitivity.sobol(model, unit, **given)
+        else:
+            made = catalogue.generator(generator)
+            result = sensitivity.sobol_latents(model, unit, made, **given)
+        say(result, folder, as_json=as_json)
+
+
+def _listed(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    found = [part.strip() for part in text.split(",")]
+    if not all(found):
+        raise InvalidInput(f"{text!r}: expected names with commas between, got an empty one")
+    return found

@@ -1,0 +1,81 @@
+"""Models and stimuli that a command of `blackbox-am analyse` names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blackbox_am.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from blackbox_am.catalogue import Catalogue
+    from blackbox_am.core.oracle import Oracle
+
+
+@contextmanager
+def reading(catalogue: Catalogue, name: str) -> Iterator[Oracle]:
+    """The oracle called `name`, which is closed at the end."""
+    oracle = catalogue.oracle(name)
+    try:
+        yield oracle
+    finally:
+        oracle.close()
+
+
+def stimulus_of(text: str, catalogue: Catalogue, shape: tuple[int, ...]) -> Any:
+    """(*shape) the stimulus that `text` names: a file, or `SET:NUMBER`.
+
+    Raises:
+        NotFound: for a file or a set that does not exist.
+        InvalidInput: for a number outside the set, or a file of another kind.
+    """
+    path = Path(text)
+    if path.suffix == ".npy":
+        return array_of(path)
+    if path.is_file():
+        from blackbox_am.core.pictures import read_picture
+
+        if len(shape) != 3 or shape[0] not in (1, 3):
+            raise InvalidInput(
+                f"--image {text}: the model's stimuli have shape {shape} and are no pictures; give "
+                "a .npy file of one stimulus"
+            )
+        import torch
+
+        from blackbox_am.core.images import fitted
+
+        pixels = torch.from_numpy(read_picture(path, (shape[1], shape[2]))).float() / 255
+        return fitted(pixels[None], shape)[0]
+    name, colon, number = text.rpartition(":")
+    if not colon or not number.isdecimal():
+        raise NotFound(
+            f"--image {text}: expected a file that exists, or a set and a number, such as "
+            "shipped:12"
+        )
+    images = catalogue.images(name)
+    if int(number) >= len(images):
+        raise InvalidInput(f"--image {text}: the set has images 0 to {len(images) - 1:,}")
+    return images.stimuli(shape, [int(number)])[0]
+
+
+def array_of(path: Path) -> NDArray[Any]:
+    """The array of a .npy file.
+
+    Raises:
+        NotFound: if the file does not exist.
+        InvalidInput: if it is no array.
+    """
+    try:
+        found: NDArray[Any] = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise NotFound(f"{path}: the file does not exist") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidInput(
+            f"{path}: expected an array written by numpy.save, got another kind of file"
+        ) from error
+    return found

@@ -1,0 +1,62 @@
+"""`blackbox-am analyse`: methods by their names, pages, and messages."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from blackbox_am.analysis.methods import ATTRIBUTION
+
+
+def test_every_method_is_a_command(cli):
+    text = cli("analyse", "--help").stdout
+    for name in (*ATTRIBUTION, "maps", "sobol"):
+        assert name.replace("_", "-") in text
+
+
+def test_a_map_is_written(cli, config, tmp_path):
+    np.save(tmp_path / "x.npy", np.full((3, 8, 8), 0.5, np.float32))
+    common = ("--oracle", "toy", "-u", "units:2", "--image", tmp_path / "x.npy", "--config", config)
+    done = cli("analyse", "occlusion", *common, "--set", "window=2", "-o", tmp_path / "a", "--json")
+    said = json.loads(done.stdout)
+    assert said["spent"]["rows"] == 50
+    assert (tmp_path / "a" / "analysis.html").is_file()
+    assert (tmp_path / "a" / "plot.png").is_file()
+    done = cli("analyse", "maps", *common, "-m", "occlusion", "-m", "rise", "-o", tmp_path / "b")
+    assert "does not excite the unit more than the hidden one" in done.stdout  # it is one grey
+    assert "The oracle served" in done.stdout
+
+
+def test_a_missing_capability_is_one_sentence(cli, config, tmp_path):
+    np.save(tmp_path / "x.npy", np.full((3, 8, 8), 0.5, np.float32))
+    done = cli(
+        "analyse", "saliency", "--oracle", "toy", "-u", "units:2", "--image", tmp_path / "x.npy",
+        "--config", config, "-o", tmp_path,
+    )  # fmt: skip
+    assert done.exit_code == 2
+    assert "saliency needs the capability GRADIENTS" in done.stderr
+    assert "occlusion" in done.stderr
+
+
+def test_what_is_wrong_is_said(cli, config, tmp_path):
+    common = ("--oracle", "toy", "-u", "units:2", "--config", config, "-o", tmp_path)
+    done = cli("analyse", "rise", *common, "--image", "nothing.png")
+    assert "expected a file that exists, or a set and a number" in done.stderr
+    done = cli("analyse", "rise", *common, "--image", "nothing.npy")
+    assert "does not exist" in done.stderr
+    np.save(tmp_path / "x.npy", np.full((3, 8, 8), 0.5, np.float32))
+    done = cli("analyse", "rise", *common, "--image", tmp_path / "x.npy", "--set", "mask=4")
+    assert "did you mean 'masks'" in done.stderr
+
+
+def test_sobol_of_a_table(cli, config, tmp_path):
+    text = config.read_text() + '[oracles.row]\nkind = "simulated"\nstimulus_shape = [3]\n'
+    config.write_text(text)
+    done = cli(
+        "analyse", "sobol", "--oracle", "row", "-u", "units:0", "--names", "age,dose,time",
+        "--samples", "64", "--config", config, "-o", tmp_path,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    assert "largest total indices" in done.stdout
+    assert "dose" in (tmp_path / "analysis.html").read_text("utf-8")
