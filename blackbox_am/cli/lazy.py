@@ -67,6 +67,7 @@ class LazyGroup(Group):
         return self.commands[name]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first argument names, imported."""
         if args and args[0] in self.commands:
             self.loaded(args[0])
         return super().resolve_command(ctx, args)
