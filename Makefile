@@ -12,6 +12,9 @@ INSTALLED := .venv/.installed
 PROTO_TOOLS := grpcio-tools==1.72.2 mypy-protobuf==3.6.0 setuptools==80.9.0
 PROTO_INSTALLED := .venv-protos/.installed
 
+# Without compiled modules the hundreds of processes of the tests compile the package once each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-all clients-test check format lint types layers stubs-fresh protos clean
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from blackbox_am.catalogue import Catalogue
     from blackbox_am.client import connect
     from blackbox_am.comparisons.local import compare
+    from blackbox_am.core.pictures import pictures
     from blackbox_am.core.spec import Budget, CriterionSpec, GeneratorSpec, ObjectiveSpec, SpaceSpec
     from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec
     from blackbox_am.criteria.misclassified import Misclassified
@@ -97,6 +98,7 @@ __all__ = [
     "load",
     "maximise",
     "open_result",
+    "pictures",
     "repeat",
     "stored_studies",
     "units_of_layers",
@@ -141,6 +143,7 @@ _HOMES = {
     "load": "results.loading",
     "maximise": "studies.local",
     "open_result": "studies.stored",
+    "pictures": "core.pictures",
     "repeat": "studies.local",
     "stored_studies": "studies.stored",
     "units_of_layers": "studies.walking",

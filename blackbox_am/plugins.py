@@ -157,6 +157,7 @@ def _is_room(folder: Path) -> bool:
 
 
 def _module_loader(module_name: str, base: type[T]) -> Callable[[], type[T]]:
+    @cache
     def load() -> type[T]:
         return public_class(importlib.import_module(module_name), base)
 

@@ -20,7 +20,10 @@ IMPORTED = (
     "torch",
     "matplotlib.figure",
     "blackbox_am.catalogue",
-    "blackbox_am.cli.app",
+    "blackbox_am.cli.demo",
+    "blackbox_am.cli.run",
+    "blackbox_am.cli.serve",
+    "blackbox_am.cli.study",
     "blackbox_am.client",
     "blackbox_am.service.server",
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
-import zipfile
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.attacks.results import float_stimuli
-from blackbox_am.core.pictures import pictures_in, read_pixels
+from blackbox_am.core.pictures import (
+    Pictures,
+    arrays_in,
+    pictures,
+    pictures_in,
+    read_pictures,
+    read_pixels,
+)
+from blackbox_am.core.pictures.given import chosen, finished
 from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound, ShapeMismatch
 
 Array = NDArray[Any]
@@ -43,15 +51,14 @@ class Given:
     features: tuple[str, ...] = ()
 
 
-def given_inputs(
-    source: str | os.PathLike[str] | Array, shape: tuple[int, ...] | None = None
-) -> Given:
+def given_inputs(source: Pictures, shape: tuple[int, ...] | None = None) -> Given:
     """The inputs in `source`.
 
     Args:
         source: a folder of pictures; a .npz file with an array `images`, `inputs` or `x` and
             perhaps one `labels` or `y`, and names `features` of the values of a row; a .npy
-            file; an array; or a table with `columns`. Arrays are uint8, or floats in [0, 1];
+            file; an array; an image of PIL or a list of them; or a table with `columns`. Arrays
+            are uint8, or floats in [0, 1], or say what is white (`core.pictures.pictures`);
             images may have their channels last.
         shape: of one input of the model; None if the inputs themselves say it.
 
@@ -61,16 +68,22 @@ def given_inputs(
         ShapeMismatch: for inputs of another shape.
     """
     if not isinstance(source, (str, os.PathLike)):
-        return _from_array(np.asarray(source), shape, None, getattr(source, "columns", ()))
+        # A model whose inputs are unknown may take the channels last.
+        own = tuple(source.shape[1:]) if hasattr(source, "shape") else None
+        array = pictures(source, shape=shape or own)
+        return _from_array(array, shape, None, getattr(source, "columns", ()))
     path = Path(source)
     if path.is_dir():
         return _from_folder(path, shape)
     if not path.is_file():
         raise NotFound(f"images: there is no folder or file {str(path)!r}", field="images")
-    if path.suffix == ".npz":
-        return _from_npz(path, shape)
-    if path.suffix == ".npy":
-        return _from_array(_loaded(path), shape, None)
+    if path.suffix in (".npz", ".npy"):
+        arrays = arrays_in(path, "images")
+        labels = next((arrays[name] for name in ("labels", "y") if name in arrays), None)
+        features = arrays.get("features", ())
+        found, white = chosen(arrays, "images")
+        found = finished(found, shape or tuple(found.shape[1:]), white, "images")
+        return _from_array(found, shape, labels, features)
     raise InvalidInput(
         f"images: expected a folder of pictures, a .npz or a .npy file, got {str(path)!r}",
         field="images",
@@ -85,30 +98,19 @@ def _from_folder(folder: Path, shape: tuple[int, ...] | None) -> Given:
             f"{shape}; give the inputs as a .npz or .npy file",
             field="images",
         )
-    pixels: list[Array] = []
-    names: list[str] = []
-    unread: list[tuple[str, str]] = []
-    for path in pictures_in(folder):
-        try:
-            image = read_pixels(path, shape[0])
-        except InvalidSpec as error:
-            unread.append((path.name, error.message))
-            continue
+    files = pictures_in(folder)
+    found, unread = read_pictures(files, partial(read_pixels, channels=shape[0]))
+    reasons = dict(unread)
+    names = tuple(path.name for path in files if path not in reasons)
+    for image, name in zip(found, names, strict=True):
         if image.shape != shape:
             raise ShapeMismatch(
                 f"images: expected {shape[2]} x {shape[1]} pixels, as the model takes, got "
-                f"{image.shape[2]} x {image.shape[1]} in {path.name}; scale the pictures first",
+                f"{image.shape[2]} x {image.shape[1]} in {name}; scale the pictures first, as "
+                f"blackbox_am.pictures(folder, size=({shape[1]}, {shape[2]})) does",
                 field="images",
             )
-        pixels.append(image)
-        names.append(path.name)
-    if not pixels:
-        raise InvalidInput(
-            f"images: none of the {len(unread)} pictures in {str(folder)!r} can be read; the "
-            f"first: {unread[0][1]}",
-            field="images",
-        )
-    return Given(np.stack(pixels), tuple(names), unread=tuple(unread))
+    return Given(np.stack(found), names, unread=tuple((path.name, why) for path, why in unread))
 
 
 def _first_shape(folder: Path) -> tuple[int, ...]:
@@ -119,30 +121,6 @@ def _first_shape(folder: Path) -> tuple[int, ...]:
     return (3, 1, 1)
 
 
-def _from_npz(path: Path, shape: tuple[int, ...] | None) -> Given:
-    arrays = _loaded(path)
-    found = next((arrays[name] for name in ("images", "inputs", "x") if name in arrays), None)
-    if found is None:
-        raise InvalidInput(
-            f"images: expected an array images, inputs or x in {str(path)!r}, got "
-            f"{', '.join(arrays) or 'none'}",
-            field="images",
-        )
-    labels = next((arrays[name] for name in ("labels", "y") if name in arrays), None)
-    return _from_array(found, shape, labels, arrays.get("features", ()))
-
-
-def _loaded(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            return dict(loaded) if path.suffix == ".npz" else loaded
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InvalidInput(
-            f"images: {str(path)!r} cannot be read as {path.suffix[1:]}: {error}", field="images"
-        ) from error
-
-
 def _from_array(
     array: Array,
     shape: tuple[int, ...] | None,
@@ -150,9 +128,6 @@ def _from_array(
     features: Iterable[Any] = (),
 ) -> Given:
     shape = tuple(array.shape[1:]) if shape is None else shape
-    if array.ndim == len(shape) + 1 and tuple(array.shape[1:]) != shape and array.ndim == 4:
-        last = np.moveaxis(array, -1, 1)
-        array = last if tuple(last.shape[1:]) == shape else array
     if array.ndim != len(shape) + 1 or tuple(array.shape[1:]) != shape or not len(array):
         raise ShapeMismatch(
             f"images: expected one input or more of the model's shape, (N, "
@@ -166,18 +141,6 @@ def _from_array(
             "exchanges the axes",
             field="images",
         )
-    if array.dtype.kind not in "fu" or (array.dtype.kind == "u" and array.dtype != np.uint8):
-        raise InvalidInput(
-            f"images: expected uint8, or floats in [0, 1], got {array.dtype.name}", field="images"
-        )
-    stimuli = np.ascontiguousarray(array, np.uint8 if array.dtype == np.uint8 else np.float32)
-    if stimuli.dtype != np.uint8 and not _within(stimuli):
-        found = "nan" if np.isnan(stimuli).any() else f"{stimuli.min():g} to {stimuli.max():g}"
-        raise InvalidInput(
-            f"images: expected numbers in [0, 1], got {found}; divide pixels of 0 to 255 by 255, "
-            "or give them as uint8",
-            field="images",
-        )
     given = None if labels is None else tuple(np.asarray(labels).reshape(-1).tolist())
     named = tuple(map(str, features))
     if named and shape != (len(named),):
@@ -186,13 +149,8 @@ def _from_array(
             f"{len(named)}",
             field="features",
         )
-    names = tuple(f"{index}" for index in range(len(stimuli)))
-    return Given(stimuli, names, given, features=named)
-
-
-def _within(stimuli: Array) -> bool:
-    """Whether all numbers are in [0, 1]; nan is not."""
-    return bool(stimuli.min() >= 0) and bool(stimuli.max() <= 1)
+    names = tuple(f"{index}" for index in range(len(array)))
+    return Given(array, names, given, features=named)
 
 
 def as_pixels(given: Given) -> Given:

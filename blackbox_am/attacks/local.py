@@ -28,6 +28,7 @@ from blackbox_am.catalogue import Catalogue
 from blackbox_am.core.devices import resolve_device
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.pictures import Pictures
 from blackbox_am.core.spec import OptimizerSpec, StudySpec
 from blackbox_am.core.types import StudyProgress
 from blackbox_am.errors import NotFound
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 def attack(
     *,
     oracle: Oracle | str | torch.nn.Module | Callable[..., Any],
-    images: str | Path | NDArray[Any],
+    images: Pictures,
     labels: Labels | None = None,
     targets: Labels | int | None = None,
     norm: Norm = "linf",
@@ -75,8 +76,8 @@ def attack(
     Args:
         oracle: the classifier, or its name in the catalogue; also a torch module, a fitted
             estimator or a function of inputs (N, *input).
-        images: a folder of pictures, a .npz or .npy file, or an array (N, *input), uint8 or in
-            [0, 1].
+        images: a folder of pictures, a .npz or .npy file, images of PIL, or an array (N, *input),
+            uint8 or in [0, 1]; `blackbox_am.pictures` makes one of other ranges and sizes.
         labels: the true classes: (N,) numbers or names, or a file of them. None or `auto` for
             labels beside the images in a .npz file, else for the classifier's own answers to the
             clean inputs. Inputs that the classifier gets wrong are skipped.
@@ -157,7 +158,7 @@ def attack_as(
     asked: Asked,
     *,
     oracle: Oracle | str | torch.nn.Module | Callable[..., Any],
-    images: str | Path | NDArray[Any],
+    images: Pictures,
     surrogate: Oracle | str | torch.nn.Module | None,
     layer: str | None,
     store: str | Path,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,18 @@ from numpy.typing import NDArray
 
 from blackbox_am.core.baselines import check_picture
 from blackbox_am.core.images import fitted
-from blackbox_am.core.pictures import pictures_in, read_picture
+from blackbox_am.core.pictures import (
+    begins_as_picture,
+    check_range,
+    pictures_in,
+    read_picture,
+    read_pictures,
+    read_pixels,
+)
 from blackbox_am.errors import InvalidSpec, ShapeMismatch
 from blackbox_am.zoo.loading import probe_images
+
+log = logging.getLogger(__name__)
 
 ZOO = "zoo:probe_images"
 
@@ -53,6 +64,9 @@ class Images(ABC):
 class ImagesFolder(Images):
     """The image files of a folder, in the order of their names; its subfolders are not read.
 
+    A file that is no picture is left out and named in the log. For a picture that turns out to be
+    damaged when its pixels are read, the next one that can be read stands in.
+
     Attributes:
         folder: path of the folder.
     """
@@ -60,14 +74,34 @@ class ImagesFolder(Images):
     folder: str | Path
 
     def __len__(self) -> int:
-        return len(pictures_in(self.folder))
+        return len(self._files())
 
     def stimuli(self, shape: tuple[int, ...], which: Sequence[int]) -> torch.Tensor:
         """See `Images.stimuli`."""
         check_picture(shape, f"the images of {self.folder}")
-        files = pictures_in(self.folder)
-        pixels = np.stack([read_picture(files[index], (shape[1], shape[2])) for index in which])
+        files = self._files()
+        pixels = np.stack([self._whole(files, index, (shape[1], shape[2])) for index in which])
         return fitted(torch.from_numpy(pixels).float() / 255, shape)
+
+    def _files(self) -> list[Path]:
+        files = pictures_in(self.folder)
+        found = [path for path in files if begins_as_picture(path)]
+        if not found:
+            read_pictures(files, partial(read_pixels, channels=3))
+        return found
+
+    @staticmethod
+    def _whole(files: Sequence[Path], index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The picture at `index`, or the next that can be read."""
+        ordered = [*files[index:], *files[:index]]
+        reasons = []
+        for path in ordered:
+            try:
+                return read_picture(path, size)
+            except InvalidSpec as error:
+                reasons.append(error)
+                log.warning("images: the next picture stands in: %s", error.message)
+        raise reasons[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +113,8 @@ class ImagesGiven(Images):
             float in [0, 1].
 
     Raises:
-        ShapeMismatch: for another shape or dtype.
-        InvalidSpec: for values outside [0, 1].
+        ShapeMismatch: for another shape, or values that are no numbers.
+        InvalidSpec: for another type of numbers, or values outside [0, 1].
     """
 
     array: NDArray[Any]
@@ -93,15 +127,11 @@ class ImagesGiven(Images):
                 f"float32, got {array.dtype.name} of shape {array.shape}",
                 field="artifact",
             )
-        if array.dtype.kind == "u" and array.dtype != np.uint8:
-            raise ShapeMismatch(
-                f"images: expected uint8 or float32, got {array.dtype.name}", field="artifact"
-            )
-        if array.dtype.kind == "f" and not ((array >= 0) & (array <= 1)).all():
-            raise InvalidSpec(
-                "images: expected floats in [0, 1]; divide by 255, or give uint8",
-                field="artifact",
-            )
+        try:
+            check_range(array, "images")
+        except InvalidSpec as error:
+            error.field = "artifact"
+            raise
 
     def __len__(self) -> int:
         return len(self.array)

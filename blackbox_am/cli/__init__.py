@@ -1,7 +1,8 @@
 """The command line; each file contains one command or one group of commands.
 
-A command imports its dependencies when it runs. ``blackbox-am --help`` and the commands that
-only call a server therefore start without torch.
+The root imports a command when it is called (`lazy`), and a command imports its dependencies when
+it runs. ``blackbox-am --help`` and the commands that only call a server therefore start without
+torch.
 """
 
 from __future__ import annotations

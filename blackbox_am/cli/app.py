@@ -2,25 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import typer
 
-from blackbox_am.bench.cli import app as bench
-from blackbox_am.cli import analyse, attack, catalog, config, generators, runs, study, token
-from blackbox_am.cli.compare import compare
 from blackbox_am.cli.console import plain
-from blackbox_am.cli.dashboard import dashboard
-from blackbox_am.cli.demo import client_half, demo
-from blackbox_am.cli.failures import EXIT_CODES, Group
-from blackbox_am.cli.init import init
-from blackbox_am.cli.run import run
-from blackbox_am.cli.serve import serve
-from blackbox_am.cli.stimuli import interpolate, sample
+from blackbox_am.cli.failures import EXIT_CODES
+from blackbox_am.cli.lazy import Entry, LazyGroup
 from blackbox_am.version import __version__
 
+_HERE = "blackbox_am.cli"
+
+
+class Commands(LazyGroup):
+    """The commands of `blackbox-am`."""
+
+    entries: ClassVar[dict[str, Entry]] = {
+        "run": Entry(f"{_HERE}.run:run", "Search here, without a server."),
+        "init": Entry(f"{_HERE}.init:init", "Write a commented configuration for your model."),
+        "serve": Entry(f"{_HERE}.serve:serve", "Serve oracles, generators and studies over gRPC."),
+        "dashboard": Entry(
+            f"{_HERE}.dashboard:dashboard",
+            "Show a server's studies in a browser: live curves, best stimuli, comparisons, "
+            "oracles.",
+        ),
+        "sample": Entry(f"{_HERE}.stimuli:sample", "Draw stimuli from a generator's prior."),
+        "interpolate": Entry(
+            f"{_HERE}.stimuli:interpolate",
+            "Show stimuli between pairs of latents, to see whether the latent space is smooth.",
+        ),
+        "compare": Entry(
+            f"{_HERE}.compare:compare",
+            "Compare search methods, such as gradient ascent with gradient-free search.",
+        ),
+        "demo": Entry(
+            f"{_HERE}.demo:demo",
+            "Search units of the shipped classifier through a server, and draw the results.",
+        ),
+        "demo-client": Entry(
+            f"{_HERE}.demo:client_half",
+            "The client of the demo, which `blackbox-am demo` starts in another process.",
+            hidden=True,
+        ),
+        "attack": Entry(
+            f"{_HERE}.attack:app",
+            "Find small changes of images that make a classifier answer wrongly; write a report.",
+        ),
+        "analyse": Entry(
+            f"{_HERE}.analyse:app",
+            "Where a unit looks, what it depends on, and what it is.",
+        ),
+        "study": Entry(f"{_HERE}.study:app", "Create, watch and steer studies on a server."),
+        "runs": Entry(
+            f"{_HERE}.runs:app",
+            "Show and export the studies in a store on this machine; no server is needed.",
+        ),
+        "catalog": Entry(
+            f"{_HERE}.catalog:app",
+            "List optimizers, generators, oracles, objectives, criteria, transforms, measures and "
+            "units.",
+        ),
+        "config": Entry(
+            f"{_HERE}.config:app", "Check a configuration file, and list what a file can contain."
+        ),
+        "generators": Entry(f"{_HERE}.generators:app", "Fit generators to your own pictures."),
+        "token": Entry(f"{_HERE}.token:app", "Make, list and revoke the tokens of callers."),
+        "bench": Entry(
+            "blackbox_am.bench.cli:app",
+            "Benchmarks: every command prints a table of ratios to a baseline of the same run.",
+        ),
+    }
+
+
 app = typer.Typer(
-    cls=Group,
+    cls=Commands,
     name="blackbox-am",
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -69,21 +124,10 @@ def version() -> None:
     plain(f"blackbox-am {__version__}")
 
 
-app.command()(run)
-app.command()(init)
-app.command()(serve)
-app.command()(dashboard)
-app.command()(sample)
-app.command()(interpolate)
-app.command()(compare)
-app.command()(demo)
-app.command("demo-client", hidden=True)(client_half)
-app.add_typer(analyse.app, name="analyse")
-app.add_typer(attack.app, name="attack")
-app.add_typer(study.app, name="study")
-app.add_typer(runs.app, name="runs")
-app.add_typer(catalog.app, name="catalog")
-app.add_typer(config.app, name="config")
-app.add_typer(generators.app, name="generators")
-app.add_typer(token.app, name="token")
-app.add_typer(bench, name="bench")
+def every_command() -> Any:
+    """The root command with all commands imported, for pages and tests that walk through them."""
+    root = typer.main.get_group(app)
+    assert isinstance(root, Commands)
+    for name in root.entries:
+        root.loaded(name)
+    return root

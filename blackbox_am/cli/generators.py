@@ -23,7 +23,9 @@ def _group() -> None:
 @app.command()
 def fit(
     kind: Annotated[str, typer.Argument(help="pca, vae, vq or gan.")],
-    images: Annotated[Path, typer.Option("--images", help="Folder of pictures.")],
+    images: Annotated[
+        Path, typer.Option("--images", help="Folder of pictures, or a .npz or .npy file.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     size: Annotated[int, typer.Option("--size", help="Side of the pictures, in pixels.")] = 128,
     minutes: Annotated[

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from blackbox_am.attacks.results import AttackResult
 from blackbox_am.attacks.run import Run, Suggest, run
 from blackbox_am.attacks.running import Found
 from blackbox_am.client.client import Client
+from blackbox_am.core.pictures import Pictures
 from blackbox_am.core.spec import StudySpec
 from blackbox_am.core.types import StudyProgress, StudyState
 from blackbox_am.errors import NotFound, OracleFailed, Unsupported
@@ -27,7 +27,7 @@ def attack(
     client: Client,
     *,
     oracle: str,
-    images: str | Path | NDArray[Any],
+    images: Pictures,
     asked: Asked | None = None,
     suggest: Suggest | None = None,
     layer: str | None = None,
@@ -46,8 +46,7 @@ def attack(
     Args:
         client: a connection to the server.
         oracle: name of the classifier.
-        images: a folder of pictures, a .npz or .npy file, or an array (N, *input), uint8 or in
-            [0, 1].
+        images: as of `attacks.local.attack`.
         asked: labels, ball, method and limits.
         suggest: suggests where the search begins, such as `attacks.transfer.suggestions_of` a
             model of this process.

@@ -17,6 +17,7 @@ from blackbox_am.client.group import Group, GroupProgress
 from blackbox_am.client.group import from_message as group_from_message
 from blackbox_am.client.specs import study_message
 from blackbox_am.client.study import Study
+from blackbox_am.core.addresses import with_port
 from blackbox_am.core.certificates import Tls
 from blackbox_am.core.ids import check_group_id, check_study_id
 from blackbox_am.core.spec import (
@@ -29,6 +30,7 @@ from blackbox_am.core.spec import (
 from blackbox_am.core.tensors import npy_of
 from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec
 from blackbox_am.core.types import StudyProgress, StudyState
+from blackbox_am.errors import BlackboxError
 from blackbox_am.rpc import names, pages, progress, specs
 from blackbox_am.rpc.api import check_version
 from blackbox_am.rpc.channels import tls_of
@@ -44,11 +46,12 @@ def connect(
     tls: bool | str | Path | Tls = False,
     timeout: float = 30.0,
     client_id: str | None = None,
+    wait: float = 2.0,
 ) -> Client:
     """A client of the server at `target`, which must be running.
 
     Args:
-        target: address of the server, `host:port`.
+        target: address of the server, `host:port`; without a port, port 50051.
         token: the secret that says who calls, as `blackbox-am token create` printed it; None for a
             server without tokens. Without TLS it is sent to this machine only.
         tls: whether the connection is encrypted: True trusts the public authorities, a file the
@@ -58,6 +61,7 @@ def connect(
             the same time. A client that restarts under the same name gets its own leased candidates
             back at once. If None, a name that no other process of this machine's user has; empty
             for an anonymous client.
+        wait: seconds; how long to try to reach a server that does not listen yet.
 
     Raises:
         ServerUnavailable: if no server answers at this address, or not with this encryption.
@@ -66,9 +70,15 @@ def connect(
             certificates.
         Unsupported: if the server has another version of the API.
     """
-    client = Client(Connection(target, timeout, client_id, token=token, tls=tls_of(tls)))
+    target = with_port(target)
+    connection = Connection(target, timeout, client_id, token=token, tls=tls_of(tls))
+    client = Client(connection)
     try:
+        connection.reach(min(wait, timeout))
         check_version(client.server_info().api_version, target)
+    except BlackboxError as error:
+        client.close()
+        raise error.with_traceback(None) from None  # what gRPC says of it stands in the message
     except BaseException:
         client.close()
         raise

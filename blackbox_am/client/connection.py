@@ -99,6 +99,22 @@ class Connection:
         except grpc.RpcError as error:
             raise self._problem(error) from error
 
+    def reach(self, seconds: float) -> None:
+        """Wait until the channel is connected.
+
+        The channel connects again after each failure, with longer and longer pauses in which every
+        call fails at once. So the channel is waited for, and not a call repeated. Without a
+        connection in time, the next call says why.
+
+        Args:
+            seconds: longest time to wait.
+        """
+        ready = grpc.channel_ready_future(self._channel)
+        try:
+            ready.result(timeout=seconds)
+        except grpc.FutureTimeoutError:
+            ready.cancel()
+
     def persist(self, method: Callable[..., Any], request: Any, seconds: float) -> Any:
         """Make one unary call, and repeat it while the server is unavailable; only for repeatable
         calls.

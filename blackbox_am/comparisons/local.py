@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.comparisons.examining import examine
@@ -23,6 +22,7 @@ from blackbox_am.comparisons.saving import write_all
 from blackbox_am.core.devices import resolve_device
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.pictures import Pictures
 from blackbox_am.core.spec import to_plain
 from blackbox_am.core.transform import Transform
 from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec, transforms_plain
@@ -52,7 +52,7 @@ def compare(
     tuning_units: str | Sequence[str] = (),
     against: str = "",
     random_search: bool = True,
-    baseline: str | Path | NDArray[Any] | None = "shipped",
+    baseline: Pictures | None = "shipped",
     baseline_rows: int = 200,
     recheck_fraction: float | None = None,
     penalties: Mapping[str, float] | None = None,

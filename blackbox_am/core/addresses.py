@@ -1,4 +1,4 @@
-"""Network addresses that belong to this machine."""
+"""Network addresses: which belong to this machine, and the port of an address without one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,26 @@ _ADDRESS = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 """A name or a number with or without a port, or a number of IPv6 without brackets."""
+
+
+DEFAULT_PORT = 50051
+"""The port of a server of studies, unless its operator chose another."""
+
+
+def with_port(address: str) -> str:
+    """`address`, with the default port if it is a host without a port.
+
+    gRPC would use port 443.
+
+    Args:
+        address: `host`, `host:port`, a number of IPv6 with or without brackets, or a target of gRPC
+            with a scheme, which stays as it is.
+    """
+    found = _ADDRESS.fullmatch(address)
+    if found is None or found[0] != (found[1] or found[2] or f"[{found[3]}]"):
+        return address
+    host = f"[{found[2]}]" if found[2] else address
+    return f"{host}:{DEFAULT_PORT}"
 
 
 def is_loopback(address: str) -> bool:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.core.pictures import pictures_in, read_picture
+from blackbox_am.core.pictures import pictures_in, read_picture, read_pictures
 from blackbox_am.core.spec import BaselineSpec
 from blackbox_am.errors import ShapeMismatch
+
+log = logging.getLogger(__name__)
 
 
 def which(spec: BaselineSpec, images: int) -> list[int]:
@@ -18,10 +23,17 @@ def which(spec: BaselineSpec, images: int) -> list[int]:
     return [int((place + 0.5) * images / rows) for place in range(rows)]
 
 
+def is_local(images: str) -> bool:
+    """Whether natural images are named by a folder or a file, and not as a set of a catalogue."""
+    return Path(images).exists() or Path(images).suffix in (".npy", ".npz")
+
+
 def folder_array(
     folder: str | os.PathLike[str], shape: tuple[int, ...], rows: int
 ) -> NDArray[np.uint8]:
     """(N, 3, height, width) of at most `rows` pictures in a folder, evenly spaced.
+
+    A picture that cannot be read is left out and named in the log.
 
     Args:
         folder: its path.
@@ -29,13 +41,17 @@ def folder_array(
         rows: largest number of pictures.
 
     Raises:
-        InvalidSpec: if the folder or a picture cannot be read, or if it holds no pictures.
+        InvalidSpec: if the folder or all its pictures cannot be read, or if it holds none.
         ShapeMismatch: if the stimuli are not pictures.
     """
     check_picture(shape, f"the images of {os.fspath(folder)}")
     files = pictures_in(folder)
     chosen = which(BaselineSpec(images="folder", rows=rows), len(files))
-    return np.stack([read_picture(files[place], (shape[1], shape[2])) for place in chosen])
+    read = partial(read_picture, size=(shape[1], shape[2]))
+    found, unread = read_pictures([files[place] for place in chosen], read)
+    for _, why in unread:
+        log.warning("baseline: left out: %s", why)
+    return np.stack(found)
 
 
 def check_picture(shape: tuple[int, ...], subject: str) -> None:

@@ -1,24 +1,30 @@
-"""The code of classes and functions of the user, and the names that this code changes."""
+"""The code of classes and functions of the user."""
 
 from __future__ import annotations
 
 import dis
 import inspect
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
-from weakref import WeakKeyDictionary
 
 from torch import nn
+
+from blackbox_am.core.instructions import (
+    ATTRIBUTES,
+    GLOBALS,
+    ITEM_STORES,
+    changes_object,
+    first_local,
+    loaded_in,
+    nested,
+    span_of,
+)
 
 _LIBRARY_FOLDERS = ("site-packages", "dist-packages")
 _PACKAGES = ("torch", "blackbox_am", "builtins")
 _BUILDERS = ("__init__", "__new__", "__post_init__", "__setattr__", "__setstate__")
 """Methods that make an object. What they assign belongs to the object from the beginning."""
-_STORES = ("STORE_ATTR", "STORE_GLOBAL", "STORE_DEREF", "DELETE_ATTR", "DELETE_GLOBAL")
-_ITEM_STORES = ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE")
-_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
 _HARMLESS = frozenset(
     {
         "print",
@@ -36,33 +42,6 @@ _HARMLESS = frozenset(
     }
 )
 """Functions that change nothing that they are given."""
-_GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME")
-_LOADS = (*_ATTRIBUTES, *_GLOBALS, "LOAD_DEREF")
-_CHANGING_METHODS = frozenset(
-    [
-        "add",
-        "append",
-        "appendleft",
-        "clear",
-        "discard",
-        "extend",
-        "fill",
-        "insert",
-        "pop",
-        "popitem",
-        "popleft",
-        "put",
-        "remove",
-        "reverse",
-        "setdefault",
-        "sort",
-        "update",
-        "write",
-    ]
-)
-"""Methods of containers that change the container."""
-
-_changed: WeakKeyDictionary[type, frozenset[str]] = WeakKeyDictionary()
 
 
 def is_installed(module: str) -> bool:
@@ -133,47 +112,23 @@ def called_methods(kind: type) -> list[object]:
             found.append(member)
             code = code_of(member)
             assert code is not None
-            waiting += [name for one in _nested(code) for name in one.co_names if name in methods]
+            waiting += [name for one in nested(code) for name in one.co_names if name in methods]
     return found
-
-
-def changed_attributes(kind: type) -> frozenset[str]:
-    """Names that `called_methods` assign, or whose content they change: the state of an object,
-    such as a counter of calls, and global variables.
-    """
-    if kind not in _changed:
-        codes = (code_of(member) for member in called_methods(kind))
-        names = (changed_names(code) for code in codes if code is not None)
-        _changed[kind] = frozenset().union(*names)
-    return _changed[kind]
-
-
-def changed_names(code: CodeType) -> frozenset[str]:
-    """Names of attributes and variables that the code assigns, or whose content it changes."""
-    found: set[str] = set()
-    for one in _nested(code):
-        instructions = list(dis.get_instructions(one))
-        for instruction in instructions:
-            if instruction.opname in _STORES:
-                found.add(instruction.argval)
-            elif instruction.opname in _ITEM_STORES or _changes(instruction):
-                found |= _loaded_in(instruction, instructions)
-    return frozenset(found)
 
 
 def global_names(code: CodeType) -> set[str]:
     """Names of global variables that the code reads."""
     return {
         one.argval
-        for part in _nested(code)
+        for part in nested(code)
         for one in dis.get_instructions(part)
-        if one.opname in _GLOBALS
+        if one.opname in GLOBALS
     }
 
 
 def attribute_names(code: CodeType) -> set[str]:
     """Names of attributes that the code reads."""
-    return {name for part in _nested(code) for name in part.co_names}
+    return {name for part in nested(code) for name in part.co_names}
 
 
 def only_observes(code: CodeType) -> bool:
@@ -188,85 +143,33 @@ def only_observes(code: CodeType) -> bool:
     for before, one in zip([None, *instructions], instructions, strict=False):
         if one.opname == "RETURN_VALUE" and not _is_nothing(before, instructions):
             return False
-        inner = one.opname in _ITEM_STORES or (
+        inner = one.opname in ITEM_STORES or (
             one.opname == "BINARY_OP" and one.argrepr.endswith("=")
         )
-        local = one.opname in _ITEM_STORES and not _loaded_in(one, instructions)
-        changes = one.opname in _ATTRIBUTES and _changes(one) and one.argval.endswith("_")
-        if local or changes or (inner and _first_local(one, instructions) in arguments):
+        local = one.opname in ITEM_STORES and not loaded_in(one, instructions)
+        changes = one.opname in ATTRIBUTES and changes_object(one) and one.argval.endswith("_")
+        if local or changes or (inner and first_local(one, instructions) in arguments):
             return False
-        if one.opname in _GLOBALS and "NULL" in one.argrepr and one.argval not in _HARMLESS:
+        if one.opname in GLOBALS and "NULL" in one.argrepr and one.argval not in _HARMLESS:
             return False  # the call of a function that may change what it is given
     return not code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE)
-
-
-def _first_local(outer: dis.Instruction, instructions: list[dis.Instruction]) -> str:
-    """The local variable with which the expression of an instruction begins; empty for others."""
-    span = _span(outer)
-    for one in instructions:
-        inner = _span(one)
-        if one is not outer and span and inner and inner[0] == span[0]:
-            return str(one.argval) if one.opname.startswith("LOAD_FAST") else ""
-    return ""
 
 
 def _is_nothing(before: dis.Instruction | None, instructions: list[dis.Instruction]) -> bool:
     """Whether the value of an instruction is None: a constant, or the result of `list.append`."""
     if before is None or before.opname == "LOAD_CONST":
         return before is not None and before.argval is None
-    start = _span(before)
+    start = span_of(before)
     return (
         before.opname.startswith("CALL")
         and start is not None
         and any(
-            one.opname in _ATTRIBUTES
+            one.opname in ATTRIBUTES
             and one.argval in ("append", "extend", "update", "add", "__setitem__")
-            and (_span(one) or ((-1, -1),))[0] == start[0]
+            and (span_of(one) or ((-1, -1),))[0] == start[0]
             for one in instructions
         )
     )
-
-
-def _changes(instruction: dis.Instruction) -> bool:
-    """Whether it reads a method that changes its object; in torch such names end with `_`."""
-    if instruction.opname not in _ATTRIBUTES:
-        return False
-    name: str = instruction.argval
-    return name in _CHANGING_METHODS or (name.endswith("_") and not name.endswith("__"))
-
-
-def _loaded_in(outer: dis.Instruction, instructions: list[dis.Instruction]) -> set[str]:
-    """Attributes, globals and closure variables that the expression of an instruction reads."""
-    span = _span(outer)
-    if span is None:
-        return set()
-    return {
-        one.argval
-        for one in instructions
-        if one is not outer
-        and one.opname in _LOADS
-        and (inner := _span(one)) is not None
-        and span[0] <= inner[0]
-        and inner[1] <= span[1]
-    }
-
-
-def _span(instruction: dis.Instruction) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    place = instruction.positions
-    if place is None or None in (place.lineno, place.col_offset):
-        return None
-    return (place.lineno or 0, place.col_offset or 0), (
-        place.end_lineno or 0,
-        place.end_col_offset or 0,
-    )
-
-
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    """The code and that of the functions and comprehensions inside."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _nested(constant)
 
 
 def _members(kind: type) -> str:

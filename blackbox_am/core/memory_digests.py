@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from blackbox_am.core.array_digests import Hash, add_array, add_tensor, add_text
+from blackbox_am.core.code_changes import changed_attributes
 from blackbox_am.core.module_digests import add_structure
 
 _PLAIN = (bool, int, float, complex, str, bytes, bytearray, torch.dtype)
@@ -65,12 +66,15 @@ def _add_module(digest: Hash, module: nn.Module) -> bool:
 def _other_buffers(
     module: nn.Module, state: Mapping[str, Any]
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """Buffers outside the state dict, without those in which a spiking neuron stores its state."""
+    """Buffers outside the state dict, without those that change when the module runs, such as a
+    mask that is made for the length of a sequence, or the state of a spiking neuron.
+    """
     for prefix, part in module.named_modules():
         if hasattr(part, "init_hidden"):
             continue
+        changed = changed_attributes(type(part))
         for name, buffer in part.named_buffers(prefix, recurse=False):
-            if name not in state:
+            if name not in state and name.rpartition(".")[2] not in changed:
                 yield name, buffer
 
 

@@ -14,7 +14,14 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
 from typing import Any
 
 import numpy as np
@@ -22,11 +29,15 @@ import torch
 from torch import nn
 
 from blackbox_am.core.array_digests import Hash, add_array, add_tensor, add_text
+from blackbox_am.core.code_changes import (
+    changed_arguments,
+    changed_attributes,
+    changed_by,
+    inside,
+)
 from blackbox_am.core.code_digests import (
     attribute_names,
     called_methods,
-    changed_attributes,
-    changed_names,
     code_of,
     code_text,
     global_names,
@@ -59,7 +70,8 @@ def add_structure(digest: Hash, module: nn.Module) -> None:
     functions outside the installed packages is added too, because its owner edits it, with the
     constants and functions that the code uses.
 
-    An attribute that changes when the module runs, such as a counter of calls, is left out.
+    What changes when the module runs, such as a counter of calls or a cache, is left out, whether
+    the module has run or not; `code_changes` says how it is recognised.
     """
     if isinstance(module, torch.jit.ScriptModule):
         add_text(digest, str(module.inlined_graph))
@@ -78,6 +90,7 @@ class _Walk:
     def __init__(self, digest: Hash, seen: Mapping[int, tuple[int, object]] | None = None) -> None:
         self._digest = digest
         self._seen = dict(seen or {})  # with the objects, so that no address is used again
+        self._changed: frozenset[str] = frozenset()  # by the class whose functions are added
 
     def structure(self, module: nn.Module) -> None:
         kinds: dict[type, None] = {}
@@ -167,13 +180,12 @@ class _Walk:
         code = code_of(function)
         if code is None:
             return
-        self.add(function.__defaults__, depth)
-        self.add(function.__kwdefaults__, depth)
-        changed = changed_names(code)
+        changed = self._changed | changed_by(function)
+        self._items(list(_defaults(function, code)), depth)
         cells = zip(code.co_freevars, function.__closure__ or (), strict=False)
         for name, cell in cells:
             if name not in changed and name != "__class__":
-                self.add(_inside(cell), depth)
+                self.add(inside(cell), depth)
         if not is_installed(home):
             self._text(code_text(code))
             self._globals(function, changed, depth)
@@ -191,11 +203,12 @@ class _Walk:
         if not own_code(kind):
             return
         self.kind(kind)
-        changed = changed_attributes(kind)
+        before, self._changed = self._changed, self._changed | changed_attributes(kind)
         for member in called_methods(kind):
             function = getattr(member, "__func__", getattr(member, "fget", member))
             if not is_installed(getattr(function, "__module__", None) or ""):
-                self._globals(function, changed, 0)
+                self._globals(function, self._changed, 0)
+        self._changed = before
 
     def _globals(self, function: Any, changed: frozenset[str], depth: int) -> None:
         """Add the constants and the user's own functions that a function of the user reads."""
@@ -255,6 +268,16 @@ def _attributes(part: nn.Module) -> Iterator[tuple[str, object]]:
             yield name, value
 
 
+def _defaults(function: Any, code: CodeType) -> Iterator[tuple[str, object]]:
+    """The default values of a function's parameters, without a cache that the function fills."""
+    changed = changed_arguments(function)
+    values = function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount][code.co_argcount - len(values) :]
+    for name, value in (*zip(names, values, strict=True), *(function.__kwdefaults__ or {}).items()):
+        if name not in changed:
+            yield name, value
+
+
 def _contents(value: object) -> Iterator[tuple[str, object]]:
     """The content of an object by name, where it is known; nothing for other objects."""
     kind = type(value)
@@ -269,13 +292,6 @@ def _contents(value: object) -> Iterator[tuple[str, object]]:
         yield "", kind
         changed = changed_attributes(kind)
         yield from ((k, v) for k, v in getattr(value, "__dict__", {}).items() if k not in changed)
-
-
-def _inside(cell: Any) -> object:
-    try:
-        return cell.cell_contents
-    except ValueError:  # the variable has no value yet
-        return None
 
 
 def _named(kind: type) -> str:

@@ -12,7 +12,7 @@ import torch
 from blackbox_am.core.capability import Capability, in_words
 from blackbox_am.core.identity import Identified
 from blackbox_am.core.types import LayerInfo, OracleInfo
-from blackbox_am.core.units import Unit, check_unit
+from blackbox_am.core.units import Unit, check_in_layer, find_layer
 from blackbox_am.errors import BlackboxError, GradientUnavailable, OracleFailed, ShapeMismatch
 
 
@@ -100,8 +100,11 @@ def check_units(info: OracleInfo, units: Sequence[Unit]) -> None:
         UnknownUnit: if a unit does not exist; the message names the first one and similar names.
         CapabilityMissing: if the oracle lacks a capability that a unit needs.
     """
-    for unit in units:
-        check_unit(info, unit)
+    layers: dict[str, LayerInfo] = {}
+    for unit in dict.fromkeys(units):
+        if unit.layer not in layers:
+            layers[unit.layer] = find_layer(info, unit)
+        check_in_layer(info, layers[unit.layer], unit)
 
 
 def check_gradients(info: OracleInfo, optimizer: str) -> None:

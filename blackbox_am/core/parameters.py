@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
@@ -21,13 +22,8 @@ def parameters_of(plug_in: type[T], name: str, parameters: dict[str, Any]) -> T:
     Raises:
         InvalidSpec: if a parameter is unknown or has a wrong value.
     """
-    known = (
-        [field.name for field in msgspec.structs.fields(plug_in)]
-        if issubclass(plug_in, msgspec.Struct)
-        else [field.name for field in dataclasses.fields(plug_in)]  # type: ignore[arg-type]
-    )
+    known, hints = _fields_of(plug_in)  # type: ignore[arg-type]  # types hash
     _check_known(known, name, parameters)
-    hints = get_type_hints(plug_in)
     whole = {key: _whole(value, hints[key]) for key, value in parameters.items()}
     try:
         return msgspec.convert(whole, plug_in, strict=True)
@@ -37,15 +33,24 @@ def parameters_of(plug_in: type[T], name: str, parameters: dict[str, Any]) -> T:
         raise InvalidSpec(f"{name}: {sentence}", field=field) from error
 
 
+@cache
+def _fields_of(plug_in: type[Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The names of a class's fields, and its type hints."""
+    every = (
+        msgspec.structs.fields(plug_in)
+        if issubclass(plug_in, msgspec.Struct)
+        else dataclasses.fields(plug_in)
+    )
+    return tuple(field.name for field in every), get_type_hints(plug_in)
+
+
 def with_parameters(plug_in: T, name: str, parameters: Mapping[str, Any]) -> T:
     """A copy of a plug-in with other values of some parameters, checked as in `parameters_of`.
 
     Raises:
         InvalidSpec: if a parameter is unknown or has a wrong value.
     """
-    kind = type(plug_in)
-    hints = get_type_hints(kind)
-    known = [field.name for field in dataclasses.fields(plug_in)]  # type: ignore[arg-type]
+    known, hints = _fields_of(type(plug_in))  # type: ignore[arg-type]  # types hash
     _check_known(known, name, parameters)
     try:
         values = {
@@ -78,6 +83,8 @@ def _whole(value: Any, hint: Any) -> Any:
     """Convert 20.0 to 20 if `hint` requires integers, because protobuf's Struct and JavaScript have
     no integers.
     """
+    if not isinstance(value, (float, list, tuple)):
+        return value
     inner = get_args(hint)
     if isinstance(value, (list, tuple)):
         return [_whole(item, inner[0] if inner else hint) for item in value]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from blackbox_am.core.units import MEASURE, Unit
 
@@ -29,6 +30,11 @@ class MeasureName:
 
 Quantity = Unit | MeasureName
 
+REMEMBERED = 4096
+"""Number of quantities that are remembered by their text, as a study parses each many times."""
+LONGEST_REMEMBERED = 200
+"""The most characters of a remembered text."""
+
 
 def parse_quantity(text: str) -> Quantity:
     """The quantity that `text` names; the inverse of `str`.
@@ -36,7 +42,14 @@ def parse_quantity(text: str) -> Quantity:
     Raises:
         InvalidInput: if `text` is neither a measure's name nor in the grammar of units.
     """
+    return _remembered(text) if len(text) <= LONGEST_REMEMBERED else _parsed(text)
+
+
+def _parsed(text: str) -> Quantity:
     return MeasureName(text) if MEASURE.fullmatch(text) else Unit.parse(text)
+
+
+_remembered = lru_cache(REMEMBERED)(_parsed)
 
 
 def shortest(quantities: str | Iterable[str]) -> tuple[str, ...]:

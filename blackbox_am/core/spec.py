@@ -299,10 +299,7 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     measured_for: Literal["search", "clean", "verify"] = "search"
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.targets) <= MAX_TARGETS:
-            raise ValueError(
-                f"targets must be 1 to {MAX_TARGETS} objectives, got {len(self.targets)}"
-            )
+        check_count(len(self.targets))
         if (self.generator is None) == (self.space is None):
             raise ValueError("name a generator or a space, one of the two")
         if len(self.criteria) not in (0, 1, len(self.targets)):
@@ -320,6 +317,18 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
                 "transforms: stimuli are transformed where the oracle is asked, and clients "
                 "evaluate this study; leave the transforms out, and transform on your side"
             )
+
+
+def check_count(targets: int) -> None:
+    """Checks the number of targets of a study.
+
+    Raises:
+        InvalidSpec: for none, or too many.
+    """
+    if not 1 <= targets <= MAX_TARGETS:
+        raise InvalidSpec(
+            f"targets must be 1 to {MAX_TARGETS} objectives, got {targets}", field="targets"
+        )
 
 
 def start_spec(start: str | NDArray[Any] | None) -> StartSpec | None:
@@ -372,6 +381,8 @@ def to_plain(spec: Any) -> Any:
 
 def _check_depth(node: Any, children: str) -> None:
     """Refuses the tree under `node` if it is deeper than `MAX_DEPTH`."""
+    if not getattr(node, children):
+        return
     level = [node]
     for _ in range(MAX_DEPTH):
         level = [child for parent in level for child in getattr(parent, children)]

@@ -14,9 +14,11 @@ Examples:
     ``"initial:3-8:conv":5``        unit 5 of a layer whose name has other characters
 
 A layer is a dotted module name; each attention head is a separate layer, addressed by its number
-after `heads`. Without a position, an activation with more axes than `unit` is reduced over these
-axes by `reduce`, which is `mean` unless the address names another reduction. `square` is the
-mean of the squares.
+after `heads`. Where another module's output has an axis of heads, such as a norm of queries (N,
+heads, tokens, dim), unit `head * dim + index` is the unit `index` of a head, and the units of
+attention weights (N, heads, tokens, tokens) are the heads. Without a position, an activation with
+more axes than `unit` is reduced over these axes by `reduce`, which is `mean` unless the address
+names another reduction. `square` is the mean of the squares.
 
 A layer's name may be any text that is not empty. A name that contains one of the characters
 ``: @ ! "``, a backslash, a control character, or a space at its start or end, is written in double
@@ -94,26 +96,30 @@ class Unit:
         Raises:
             InvalidInput: if `text` is not in the grammar.
         """
-        match = _GRAMMAR.fullmatch(text)
-        if match is None:
-            raise InvalidInput(
-                f"{text[:120]!r} is not a unit; {_in_quotes(text)}expected "
-                "layer[:index][@position][!reduce], such as 'fc:3', 'layer2.0.conv1:7@center' or "
-                "'blocks.6.mlp.fc1:713!max'",
-                field="units",
-            )
-        reduce = match["reduce"] or "mean"
-        if reduce not in REDUCTIONS:
-            raise InvalidInput(
-                f"{text!r}: unknown reduction {reduce!r}{did_you_mean(reduce, REDUCTIONS)}",
-                field="units",
-            )
-        index = None if match["index"] is None else int(match["index"])
-        position: Position = match["position"]
-        if isinstance(position, str) and position[0].isdigit():
-            position = tuple(int(i) for i in position.split(","))
-        parts = (_unquoted(part) for part in _PART.findall(match["layer"]))
-        return cls(".".join(parts), index, position, reduce)
+        return _parsed(text)
+
+
+def _parsed(text: str) -> Unit:
+    match = _GRAMMAR.fullmatch(text)
+    if match is None:
+        raise InvalidInput(
+            f"{text[:120]!r} is not a unit; {_in_quotes(text)}expected "
+            "layer[:index][@position][!reduce], such as 'fc:3', 'layer2.0.conv1:7@center' or "
+            "'blocks.6.mlp.fc1:713!max'",
+            field="units",
+        )
+    reduce = match["reduce"] or "mean"
+    if reduce not in REDUCTIONS:
+        raise InvalidInput(
+            f"{text!r}: unknown reduction {reduce!r}{did_you_mean(reduce, REDUCTIONS)}",
+            field="units",
+        )
+    index = None if match["index"] is None else int(match["index"])
+    position: Position = match["position"]
+    if isinstance(position, str) and position[0].isdigit():
+        position = tuple(int(i) for i in position.split(","))
+    parts = (_unquoted(part) for part in _PART.findall(match["layer"]))
+    return Unit(".".join(parts), index, position, reduce)
 
 
 def quoted(layer: str) -> str:
@@ -165,7 +171,20 @@ def check_unit(info: OracleInfo, unit: Unit) -> None:
         UnknownUnit: for a layer, index or position that does not exist.
         CapabilityMissing: for a position on an oracle without the capability MAPS.
     """
-    layer = find_layer(info, unit)
+    check_in_layer(info, find_layer(info, unit), unit)
+
+
+def check_in_layer(info: OracleInfo, layer: LayerInfo, unit: Unit) -> None:
+    """Checks that a layer has `unit`.
+
+    Args:
+        info: the oracle's description.
+        layer: the layer that `find_layer` found for the unit.
+        unit: the unit.
+
+    Raises:
+        UnknownUnit, CapabilityMissing: as `check_unit`.
+    """
     if unit.index is not None and unit.index >= layer.units:
         raise UnknownUnit(
             f"unit {str(unit)!r}: layer {layer.name!r} has units 0 to {layer.units - 1}, "

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blackbox_am.core.pictures import arrays_in, what_is_at, with_white
+from blackbox_am.core.pictures.given import WHITE, white_in
 from blackbox_am.errors import InvalidSpec, NotFound
 
 Given = str | float | bool | tuple[Any, ...]
@@ -17,8 +20,8 @@ Given = str | float | bool | tuple[Any, ...]
 def read_array(field: str, given: Any, name: str = "") -> NDArray[Any]:
     """The array of parameter `field`: numbers, nested lists, an array, or a file.
 
-    From a file with several arrays, the array `name` is read; the default name is `field`. No code
-    in a file is run.
+    From a file with several arrays, the array `name` is read; the default name is `field`. If there
+    is an array `white`, the value of white, the array is divided by it. No code in a file is run.
 
     Raises:
         NotFound: if the file does not exist.
@@ -43,19 +46,21 @@ def _as_array(field: str, given: Any) -> NDArray[Any]:
 
 
 def _from_file(field: str, path: str, name: str) -> NDArray[Any]:
-    readers = {".npy": _from_numpy, ".npz": _from_numpy, ".safetensors": _from_safetensors}
+    readers: dict[str, Callable[[str, str], dict[str, NDArray[Any]]]] = {
+        ".npy": arrays_in,
+        ".npz": arrays_in,
+        ".safetensors": _from_safetensors,
+    }
     reader = readers.get(Path(path).suffix)
     if reader is None:
         raise InvalidSpec(
             f"{field}: expected numbers, or a file {', '.join(readers)}, got {path!r}",
             field=field,
         )
-    try:
-        arrays = reader(path)
-    except FileNotFoundError as error:
-        raise NotFound(f"{field}: there is no file {path!r}", field=field) from error
-    except Exception as error:  # every reader of files has its own errors
-        raise InvalidSpec(f"{field}: cannot read {path!r}: {error}", field=field) from error
+    arrays = reader(path, field)
+    if WHITE in arrays and name != WHITE:
+        white = white_in(arrays.pop(WHITE))
+        arrays = {key: with_white(array, white, field) for key, array in arrays.items()}
     if len(arrays) == 1 and not name:
         return next(iter(arrays.values()))
     wanted = name or field
@@ -68,17 +73,15 @@ def _from_file(field: str, path: str, name: str) -> NDArray[Any]:
     return arrays[wanted]
 
 
-def _from_numpy(path: str) -> dict[str, NDArray[Any]]:
-    # Opened here because numpy leaves its own handle open where the file is damaged.
-    with Path(path).open("rb") as stream:
-        found: Any = np.load(stream, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return {"": found}
-        with found as archive:
-            return {name: archive[name] for name in archive.files}
-
-
-def _from_safetensors(path: str) -> dict[str, NDArray[Any]]:
+def _from_safetensors(path: str, field: str) -> dict[str, NDArray[Any]]:
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    return load_file(path)
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise NotFound(f"{field}: there is no file {path!r}", field=field) from error
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise InvalidSpec(
+            f"{field}: cannot read {path!r}: {what_is_at(path) or error}", field=field
+        ) from error

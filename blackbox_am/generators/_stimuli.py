@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blackbox_am.core.pictures import check_range
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.generators._arrays import read_array
 from blackbox_am.zoo import catalogue, loading
@@ -25,7 +26,8 @@ def stimuli_of(
     Args:
         field: the parameter that gives the source, for messages.
         source: `zoo:probe_images`, the path of a .npz, .npy or .safetensors file, or, in
-            Python, an array. uint8 is divided by 255.
+            Python, an array. uint8 is divided by 255, and other numbers by an array `white` beside
+            them in a .npz file.
         array: name of the array, in a file with several arrays.
         channels_last: whether entries are (height, width, channels); they become (channels, ...).
 
@@ -43,18 +45,10 @@ def stimuli_of(
             f"{values.dtype.name} of shape {values.shape}",
             field=field,
         )
-    if channels_last:
-        values = np.moveaxis(values, -1, 1)
-    if values.dtype.kind == "u":
-        values = values / np.float32(np.iinfo(values.dtype).max)
-    stimuli = np.ascontiguousarray(values, dtype=np.float32)
-    if not (np.isfinite(stimuli).all() and stimuli.min() >= 0 and stimuli.max() <= 1):
-        raise InvalidSpec(
-            f"{field}: expected numbers in [0, 1], as stimuli are, got {stimuli.min():g} to "
-            f"{stimuli.max():g}; scale them as the model's oracle does",
-            field=field,
-        )
-    return stimuli
+    values = np.moveaxis(values, -1, 1) if channels_last else values
+    if check_range(values, field).dtype == np.uint8:
+        values = values / np.float32(255)
+    return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def stimuli_files(source: Any) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from blackbox_am.oracles._marks import Mark
+from blackbox_am.oracles._probing import Axes
 from blackbox_am.oracles._rows import Rows
 
 UNCLEAR = (
@@ -29,28 +31,55 @@ class Layout:
         rows: how the stimuli are arranged in the output.
         shape: for one stimulus; parts that were folded into the batch come first.
         axes: the name of each axis of the shape.
+        order: the axes of the output, stimuli and parts first, in the order in which axes that
+            index the units together are adjacent; empty if the order is right.
     """
 
     rows: Rows
     shape: tuple[int, ...]
     axes: tuple[str, ...]
+    order: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, output: Sequence[int], rows: Rows, unit: int) -> Layout:
-        """The layout of an output with a known unit axis.
+    def of(cls, output: Sequence[int], rows: Rows, units: Axes) -> Layout:
+        """The layout of an output with known unit axes.
+
+        Several axes become one axis of units. Attention heads (N, heads, tokens, dim) become
+        (N, tokens, heads * dim), where unit `head * dim + index` is the unit of this number in the
+        projection that was split into heads. The groups of a convolution (N, groups, channels,
+        height, width) become (N, groups * channels, height, width).
 
         Args:
             output: its shape as the model computed it.
             rows: how the stimuli are arranged in the output.
-            unit: the unit axis; -1 for one number for each stimulus, or for each part.
+            units: the axes that together index the units; empty for one number for each stimulus,
+                or for each part.
         """
         others = [axis for axis in range(len(output)) if axis != rows.axis]
-        if unit < 0:
+        if not units:
             return cls(rows, (rows.parts,), ("unit",))
-        lengths = tuple(output[axis] for axis in others)
         parts = rows.parts > 1
-        axes = axis_names(len(lengths), others.index(unit), parts=parts)
-        return cls(rows, (rows.parts, *lengths) if parts else lengths, axes)
+        # The last axis stays last, as features do. Else the first one keeps its place.
+        place = others.index(units[-1] if units[-1] == others[-1] else units[0])
+        before = [axis for axis in others[:place] if axis not in units]
+        behind = [axis for axis in others[place:] if axis not in units]
+        lengths = (
+            *(output[axis] for axis in before),
+            math.prod(output[axis] for axis in units),
+            *(output[axis] for axis in behind),
+        )
+        names = axis_names(len(lengths), len(before), parts=parts)
+        start = 1 + parts
+        order = [
+            *range(start),
+            *(start + others.index(axis) for axis in (*before, *units, *behind)),
+        ]
+        return cls(
+            rows,
+            (rows.parts, *lengths) if parts else lengths,
+            names,
+            tuple(order) if len(units) > 1 else (),
+        )
 
     def arranged(self, output: torch.Tensor, rows: int) -> torch.Tensor | None:
         """(rows, *shape) of an output; None if the output has another shape.
@@ -66,6 +95,10 @@ class Layout:
             return None
         if values.ndim == 1:
             values = values.unsqueeze(1)
+        if self.order:
+            if values.ndim != len(self.order):
+                return None
+            values = values.permute(self.order).reshape(len(values), *self.shape)
         return values if tuple(values.shape[1:]) == self.shape else None
 
     def has_class_token(self, lengths: frozenset[int]) -> bool:
@@ -77,23 +110,21 @@ class Layout:
         return self.axes == ("token", "unit") and self.shape[0] in lengths
 
 
-def marked_axis(output: Sequence[int], rows: Rows, mark: Mark | None) -> int | None:
-    """The unit axis of an output by its mark; -1 for one number for each stimulus or part.
+def marked_axes(output: Sequence[int], rows: Rows, mark: Mark | None) -> Axes | None:
+    """The unit axes of an output by its mark; empty for one number for each stimulus or part.
 
-    None if the mark does not determine the axis.
+    None if the mark does not determine them.
     """
-    others = [axis for axis in range(len(output)) if axis != rows.axis]
+    others = tuple(axis for axis in range(len(output)) if axis != rows.axis)
     if len(others) <= 1:
-        return others[0] if others else -1
-    axes = [axis for axis in (mark.axes if mark is not None else ()) if axis in others]
-    if len(axes) > 1:
-        # A vector that was reshaped to a map has channels first; the axis of heads comes before
-        # units.
-        return axes[0] if set(axes) == set(others) else axes[-1]
-    return axes[0] if axes else None
+        return others
+    axes = tuple(axis for axis in (mark.axes if mark is not None else ()) if axis in others)
+    if axes == others:
+        return axes[:1]  # a vector that was reshaped to a map has channels first
+    return axes or None
 
 
-def fixed_axis(output: Sequence[int], rows: Rows, larger: Sequence[int] | None) -> int | None:
+def fixed_axes(output: Sequence[int], rows: Rows, larger: Sequence[int] | None) -> Axes | None:
     """The only axis that larger stimuli do not lengthen; None if there is not exactly one.
 
     Args:
@@ -103,12 +134,12 @@ def fixed_axis(output: Sequence[int], rows: Rows, larger: Sequence[int] | None) 
     """
     if larger is None or len(larger) != len(output):
         return None
-    fixed = [
+    fixed = tuple(
         axis
         for axis, (old, new) in enumerate(zip(output, larger, strict=True))
         if axis != rows.axis and old == new
-    ]
-    return fixed[0] if len(fixed) == 1 else None
+    )
+    return fixed if len(fixed) == 1 else None
 
 
 def axis_names(count: int, unit: int, *, parts: bool = False) -> tuple[str, ...]:

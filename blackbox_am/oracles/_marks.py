@@ -27,6 +27,13 @@ class Mark:
     birth: int = 0
     class_axis: int | None = None
 
+    def of_groups(self, tensor: torch.Tensor, axes: Axes) -> bool:
+        """Whether the units stand in groups, as (heads, dim) do, and `axes` are part of their axes.
+
+        A vector that was reshaped to a map has no groups: all axes but one index its units.
+        """
+        return 1 < len(self.axes) < tensor.ndim - 1 and set(axes) < set(self.axes)
+
 
 @dataclass(frozen=True)
 class Operand:
@@ -69,6 +76,9 @@ def mark_of(operand: Operand) -> Mark:
 def of_product(left: Operand, right: Operand, out: torch.Tensor, followed: Followed) -> Mark:
     """Units of a matrix product: the units of a factor whose unit axis is not summed over, else new
     units.
+
+    The axes of a batch of matrices, such as attention heads, index units of both factors. So
+    q k^T of units (head, dim) has the units (head,), although the sum is over dim.
     """
     sides = ((right, right.tensor.ndim - 2), (left, left.tensor.ndim - 1))
     for factor, summed in sides:
@@ -76,12 +86,25 @@ def of_product(left: Operand, right: Operand, out: torch.Tensor, followed: Follo
         if mark.axes and not mark.weak and summed not in mark.axes:
             axes = followed(factor)
             if axes is not None:
-                return replace(mark, axes=axes, class_axis=None)
+                both = sorted({*axes, *_batch_axes(left, out), *_batch_axes(right, out)})
+                return replace(mark, axes=tuple(both), class_axis=None)
     if right.mark is None:
         return Mark((out.ndim - 1,))
     if left.mark is None:
         return Mark((out.ndim - 2,))
-    return Mark()
+    return Mark(_batch_axes(left, out) or _batch_axes(right, out))
+
+
+def _batch_axes(factor: Operand, out: torch.Tensor) -> Axes:
+    """The axes of a product that index units of a factor and are not axes of its matrices."""
+    mark, shift = mark_of(factor), out.ndim - factor.tensor.ndim
+    if mark.weak:
+        return ()
+    return tuple(
+        axis + shift
+        for axis in mark.axes
+        if axis < factor.tensor.ndim - 2 and factor.tensor.shape[axis] == out.shape[axis + shift]
+    )
 
 
 def of_pointwise(marked: Sequence[Operand], out: torch.Tensor) -> Mark:
@@ -114,8 +137,24 @@ def of_any(marked: Sequence[Operand], out: torch.Tensor, followed: Followed) -> 
 
 
 def kept(operand: Operand, out: torch.Tensor, axes: Axes) -> Mark:
-    """The mark of a normalised tensor: the units of its input, if the axes agree."""
+    """The mark of a normalised tensor: the units of its input, if the axes agree.
+
+    A norm over the last axis of attention heads keeps the heads apart.
+    """
     mark = mark_of(operand)
-    if mark.axes == axes and not mark.weak and out.shape == operand.tensor.shape:
+    agree = mark.axes == axes or mark.of_groups(operand.tensor, axes)
+    if agree and not mark.weak and out.shape == operand.tensor.shape:
         return replace(mark)
     return Mark(axes)
+
+
+def selected(operand: Operand, out: torch.Tensor, axis: int) -> Mark | None:
+    """The mark of a part of a tensor, cut from it along an axis, which may be removed.
+
+    None if the units themselves are removed.
+    """
+    mark = mark_of(operand)
+    if out.ndim == operand.tensor.ndim:
+        return replace(mark, class_axis=None)
+    axes = tuple(one - (one > axis) for one in mark.axes if one != axis)
+    return replace(mark, axes=axes, class_axis=None) if axes or not mark.axes else None

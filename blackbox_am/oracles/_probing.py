@@ -44,6 +44,8 @@ def followed(
     axes = []
     for axis in range(result.ndim):
         low, high = _only(one, axis), _only(two, axis)
+        if axis == 0 and low is None and high is None:
+            low, high = _only_of_each(one), _only_of_each(two)
         if low is not None and high is not None and low != high:
             axes.append(axis)
     return tuple(axes) or None
@@ -120,3 +122,18 @@ def _only(place: torch.Tensor, axis: int) -> int | None:
     touched = place.any(dim=others) if others else place
     indices = torch.nonzero(touched).flatten()
     return int(indices[0]) if len(indices) == 1 else None
+
+
+def _only_of_each(place: torch.Tensor) -> int | None:
+    """The only index of the units on axis 0, where they are folded into the stimuli, as attention
+    heads are before a product of batches: unit 1 of 4 changes the indices 1, 5, 9; None if there
+    are several.
+    """
+    touched = place.flatten(1).any(dim=1) if place.ndim > 1 else place
+    indices = torch.nonzero(touched).flatten()
+    if len(indices) < 2 or len(touched) % len(indices):
+        return None
+    units = len(touched) // len(indices)
+    first = int(indices[0])
+    expected = torch.arange(first, len(touched), units, device=indices.device)
+    return first if 1 < units > first and torch.equal(indices, expected) else None

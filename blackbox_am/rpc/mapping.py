@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from enum import Enum, Flag
+from enum import Flag
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
-from google.protobuf.descriptor import Descriptor, EnumDescriptor
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from blackbox_am.core.expressions import objective
@@ -33,6 +33,7 @@ from blackbox_am.core.spec import ArrayData, ObjectiveSpec, StartSpec, from_plai
 from blackbox_am.core.types import Accounting, StudyProgress
 from blackbox_am.errors import InvalidInput, InvalidSpec
 from blackbox_am.rpc import names, structs, tensors, times
+from blackbox_am.rpc.enumerations import MISSING, member, number, words_of
 
 M = TypeVar("M", bound=Message)
 FieldDescriptor = Any
@@ -61,8 +62,6 @@ RESOURCES = {(StudyProgress, "study_id"), (StartSpec, "study")}
 
 DEFAULTS: dict[tuple[type, str], Any] = {(ObjectiveSpec, "kind"): "mean"}
 """Meanings of an empty text, if it is not the default of its field."""
-
-_MISSING = object()
 
 
 # Out
@@ -116,15 +115,8 @@ def _properties(kind: Any, descriptor: Descriptor) -> tuple[tuple[str, FieldDesc
     return tuple((name, fields[name]) for name in _properties_of(kind) if name in fields)
 
 
-def _place(message: Message, path: str) -> tuple[Message, FieldDescriptor | None]:
-    *outer, last = path.split(".")
-    for name in outer:
-        message = getattr(message, name)
-    return message, message.DESCRIPTOR.fields_by_name.get(last)
-
-
 def _write(message: Message, field: FieldDescriptor, content: Any) -> None:
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+    if _is_map(field):
         getattr(message, field.name).update(content)
     elif field.is_repeated:
         items = getattr(message, field.name)
@@ -194,24 +186,87 @@ def plain_of(message: Message, kind: type, path: str = "") -> dict[str, Any]:
     """
     if kind is ObjectiveSpec and message.expression:  # type: ignore[attr-defined]
         return _tree_of(message, path)
-    places, found = PLACES.get(kind, {}), {}
-    for name, hint in _fields_of(kind).items():
-        source, field = _place(message, places.get(name, name))
+    found = {}
+    for each in _reading(kind, message.DESCRIPTOR):
+        name = each.name
         where = f"{path}.{name}" if path else name
-        content: Any = _MISSING if field is None else _read(source, field, hint, where)
-        inner = _without_none(hint)[0]
-        if isinstance(content, dict) and _is_plain(inner) and not _is_plain(kind):
-            content = from_plain(inner, content)
-        if content is _MISSING or (isinstance(content, str) and not content):
-            if (kind, name) in DEFAULTS:
-                found[name] = DEFAULTS[kind, name]
-            elif not _has_default(kind, name):
-                found[name] = None if content is _MISSING else content
-        elif (kind, name) in RESOURCES:
+        content: Any = MISSING if each.field is None else _read(message, each, where)
+        if each.nested and isinstance(content, dict):
+            content = from_plain(each.hint, content)
+        if content is MISSING or (isinstance(content, str) and not content):
+            if each.default is not MISSING:
+                found[name] = each.default
+            elif each.required:
+                found[name] = None if content is MISSING else content
+        elif each.resource:
             found[name] = names.study_id(content, field=where)
         else:
             found[name] = content
     return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Reading:
+    """How one field of a class is read from the messages of one type.
+
+    Attributes:
+        name: its name in the class.
+        outer: the way from the message to the message that has it.
+        field: its descriptor; None if the message does not have it.
+        hint: its type, without None.
+        item: the type of its items, if it is repeated.
+        listed: whether its items are specifications, which are read into a list.
+        optional: whether it can be None.
+        is_map: whether it is a map.
+        nested: whether it is a specification inside a value that is none.
+        resource: whether it is the name of a resource.
+        default: the meaning of an empty text; `MISSING` for the default of the class.
+        required: whether the class has no default for it.
+    """
+
+    name: str
+    outer: tuple[str, ...]
+    field: FieldDescriptor
+    hint: Any
+    item: Any
+    listed: bool
+    optional: bool
+    is_map: bool
+    nested: bool
+    resource: bool
+    default: Any
+    required: bool
+
+
+@functools.cache
+def _reading(kind: Any, descriptor: Descriptor) -> tuple[_Reading, ...]:
+    """How each field of `kind` is read. Types and options are looked at once for all messages."""
+    places, found = PLACES.get(kind, {}), []
+    for name, hint in _fields_of(kind).items():
+        *outer, last = places.get(name, name).split(".")
+        holder: Any = descriptor
+        for part in outer:
+            holder = holder.fields_by_name[part].message_type
+        field = holder.fields_by_name.get(last)
+        inner, optional = _without_none(hint)
+        item = (get_args(inner) or (object,))[0]
+        found.append(
+            _Reading(
+                name=name,
+                outer=tuple(outer),
+                field=field,
+                hint=inner,
+                item=item,
+                listed=_is_plain(item),
+                optional=optional,
+                is_map=field is not None and _is_map(field),
+                nested=_is_plain(inner) and not _is_plain(kind),
+                resource=(kind, name) in RESOURCES,
+                default=DEFAULTS.get((kind, name), MISSING),
+                required=not _has_default(kind, name),
+            )
+        )
+    return tuple(found)
 
 
 def _tree_of(message: Any, path: str) -> dict[str, Any]:
@@ -232,31 +287,33 @@ def _tree_of(message: Any, path: str) -> dict[str, Any]:
     return plain
 
 
-def _read(message: Message, field: FieldDescriptor, hint: Any, path: str) -> Any:
+def _read(message: Message, reading: _Reading, path: str) -> Any:
+    for part in reading.outer:
+        message = getattr(message, part)
+    field, hint = reading.field, reading.hint
     content = getattr(message, field.name)
-    hint, optional = _without_none(hint)
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+    if reading.is_map:
         return dict(content)
     if field.is_repeated:
-        return _read_repeated(content, field, hint, path)
+        return _read_repeated(content, reading, path)
     if field.has_presence and not message.HasField(field.name):
-        return _MISSING
+        return MISSING
     if field.message_type is not None:
         return _read_message(content, field.message_type, hint, path)
     if field.enum_type is not None:
         return member(field.enum_type, content, hint, path)
     # For a field with presence, an empty value counts as set.
     empty = not field.has_presence and content == field.default_value
-    return None if optional and empty else content
+    return None if reading.optional and empty else content
 
 
-def _read_repeated(content: Any, field: FieldDescriptor, hint: Any, path: str) -> Any:
+def _read_repeated(content: Any, reading: _Reading, path: str) -> Any:
+    field, hint, item = reading.field, reading.hint, reading.item
     if field.enum_type is not None and isinstance(hint, type) and issubclass(hint, Flag):
         known = [
-            hint[word] for word in _words(field.enum_type, content) if word in hint.__members__
+            hint[word] for word in words_of(field.enum_type, content) if word in hint.__members__
         ]
         return functools.reduce(lambda a, b: a | b, known, hint(0))
-    item = get_args(hint)[0] if get_args(hint) else object
     if field.message_type is None:
         read = list(content)
     else:
@@ -264,7 +321,7 @@ def _read_repeated(content: Any, field: FieldDescriptor, hint: Any, path: str) -
             _read_message(part, field.message_type, item, f"{path}[{index}]")
             for index, part in enumerate(content)
         ]
-    return read if _is_plain(item) else tuple(read)
+    return read if reading.listed else tuple(read)
 
 
 def _read_message(message: Any, kind: Descriptor, hint: Any, path: str) -> Any:
@@ -281,50 +338,6 @@ def _read_message(message: Any, kind: Descriptor, hint: Any, path: str) -> Any:
     if _is_plain(hint):
         return plain_of(message, hint, path)
     return hint(**plain_of(message, hint, path))
-
-
-# Enumerations
-
-
-def _prefix(enum: EnumDescriptor) -> str:
-    """The prefix of the names of its values: `STUDY_STATE_` for `StudyState`."""
-    return enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
-
-
-def number(enum: EnumDescriptor, value: Any) -> int:
-    """The number of the value with the name of a member or of a word; 0 if no value has this
-    name.
-    """
-    word = value.name if isinstance(value, Enum) else str(value).upper()
-    found = enum.values_by_name.get(_prefix(enum) + str(word))
-    return 0 if found is None else int(found.number)
-
-
-def _words(enum: EnumDescriptor, numbers: Any) -> list[str]:
-    known = (enum.values_by_number.get(number) for number in numbers)
-    return [value.name.removeprefix(_prefix(enum)) for value in known if value is not None]
-
-
-def member(enum: EnumDescriptor, value: int, hint: Any, path: str) -> Any:
-    """The meaning of `value`: a member of `hint`, or a word of a `Literal`.
-
-    An unknown number, for example from a newer version, becomes the member `NONE` or `UNKNOWN` if
-    the enumeration has it.
-
-    Raises:
-        InvalidInput: for an unknown number otherwise.
-    """
-    word = "".join(_words(enum, [value])) if value else ""
-    if get_origin(hint) is Literal:
-        if value and not word:
-            raise InvalidSpec(f"{path}: {enum.name} has no value of number {value}", field=path)
-        return word.lower() or _MISSING
-    if word in hint.__members__:
-        return hint[word]
-    for unknown in ("NONE", "UNKNOWN"):
-        if unknown in hint.__members__:
-            return hint[unknown]
-    raise InvalidInput(f"{path}: {enum.name} has no value of number {value}", field=path)
 
 
 # Types
@@ -356,6 +369,10 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
         rest = [part for part in get_args(hint) if part is not type(None)]
         return rest[0], len(rest) < len(get_args(hint))
     return hint, False
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
 
 
 def _is_plain(hint: Any) -> bool:

@@ -14,7 +14,8 @@ from blackbox_am.core.types import (
     StudyState,
 )
 from blackbox_am.errors import InvalidInput
-from blackbox_am.rpc.mapping import from_message, member, number, plain_of, to_message
+from blackbox_am.rpc.enumerations import member, number
+from blackbox_am.rpc.mapping import from_message, plain_of, to_message
 from blackbox_am.v1 import oracle_service_pb2 as oracle_pb
 from blackbox_am.v1 import study_pb2 as pb
 from blackbox_am.v1 import study_service_pb2 as service_pb

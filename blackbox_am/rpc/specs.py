@@ -6,7 +6,15 @@ ranges.
 
 from __future__ import annotations
 
-from blackbox_am.core.spec import Budget, SpaceSpec, StudySpec, from_plain, to_plain
+from blackbox_am.core.spec import (
+    MAX_TARGETS,
+    Budget,
+    SpaceSpec,
+    StudySpec,
+    check_count,
+    from_plain,
+    to_plain,
+)
 from blackbox_am.rpc.mapping import from_message, plain_of, to_message
 from blackbox_am.v1 import study_pb2 as pb
 
@@ -26,6 +34,8 @@ def study_from_proto(message: pb.StudySpec) -> StudySpec:
     Raises:
         InvalidSpec: with the path of the wrong field.
     """
+    if len(message.targets) > MAX_TARGETS:
+        check_count(len(message.targets))  # before each is read
     return from_message(message, StudySpec)
 
 

@@ -61,6 +61,7 @@ from typing import Annotated, Any
 import msgspec
 
 from blackbox_am.catalogue import Catalogue, with_shipped
+from blackbox_am.core.addresses import with_port
 from blackbox_am.core.spec import from_plain
 from blackbox_am.errors import InvalidSpec, did_you_mean
 from blackbox_am.service.auth.quotas import Quota
@@ -83,7 +84,7 @@ class Config:
     """The configuration of a server.
 
     Attributes:
-        address: host:port to listen on; port 0 picks a free one.
+        address: host:port to listen on; port 0 picks a free one, and without a port it is 50051.
         store: path or URL of the journal.
         workers: number of studies that run at once on one oracle; further studies wait.
         device: device of optimizers and generators: `cpu`, `cuda`, or `auto`.
@@ -117,6 +118,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise InvalidSpec(f"workers must be 1 or more, got {self.workers}", field="workers")
+        object.__setattr__(self, "address", with_port(self.address))
         port = self.address.rpartition(":")[2]
         if port.isdecimal() and int(port) > LARGEST_PORT:
             raise InvalidSpec(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import threading
@@ -47,6 +48,10 @@ WORKER_SECONDS = 10.0
 """Seconds that running studies have to finish their generation."""
 COLLECT_SECONDS = 3600.0
 """Seconds between two searches for artifacts to remove."""
+COLLECT_AFTER = (20_000, 20, 20)
+"""How many new objects Python's garbage collector waits for. With its default of 700, most of the
+time to read a large request goes to the collector.
+"""
 CLOSE_SECONDS = 5.0
 """Seconds that the store has to close; a call without an end may hold it."""
 
@@ -159,6 +164,8 @@ def serve(config: Config, ready: Callable[[str], None] = lambda address: None) -
         Conflict: if the address cannot be listened on.
         StoreError: if the store cannot be opened.
     """
+
+    gc.set_threshold(*COLLECT_AFTER)
 
     async def main() -> bool:
         told = asyncio.Event()

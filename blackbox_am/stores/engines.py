@@ -102,14 +102,37 @@ def url_of(text: str) -> sa.URL:
         ) from None
     if url.get_backend_name() in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() == "sqlite" and (url.query or (url.database or "")[:5] == "file:"):
-        raise StoreError(f"a SQLite store is named by its path, without options; got {text!r}")
-    if url.get_backend_name() not in ("sqlite", "postgresql"):
+    if url.get_backend_name() == "sqlite":
+        _check_path(url, text)
+    elif url.get_backend_name() != "postgresql":
         raise StoreError(
             "a store is a SQLite file or a PostgreSQL database, such as "
             f"postgresql://user@host/name; got a URL of {url.get_backend_name()!r}"
         )
     return url
+
+
+def _check_path(url: sa.URL, text: str) -> None:
+    """Refuses texts from which SQLite would make a file of another name.
+
+    SQLite ignores slashes at the end of a path, and takes a URL with too few slashes for a path.
+    """
+    path = url.database or ""
+    if url.query or path.startswith("file:"):
+        raise StoreError(f"a SQLite store is named by its path, without options; got {text!r}")
+    if url.host:
+        raise StoreError(
+            "a URL of a SQLite store has three slashes before its path, as in "
+            f"sqlite:///{url.host}{path and '/' + path}; got {text!r}"
+        )
+    if path == ":memory:":
+        return
+    name = Path(path).name
+    if path.startswith("sqlite:") or name.startswith(":") or path.endswith("/") or not text.strip():
+        raise StoreError(
+            f"{text!r} is not the name of a store; expected the path of a file, such as "
+            "studies.sqlite3, ':memory:', or a URL such as sqlite:///studies.sqlite3"
+        )
 
 
 def shown(url: sa.URL) -> str:

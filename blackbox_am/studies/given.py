@@ -19,12 +19,13 @@ from blackbox_am.catalogue import (
     folder_generator,
     is_generator_folder,
 )
-from blackbox_am.core.baselines import folder_array
+from blackbox_am.core.baselines import folder_array, is_local
 from blackbox_am.core.expressions import objective
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.ids import check_study_id
 from blackbox_am.core.objective import Objective
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.pictures import pictures
 from blackbox_am.core.spec import BaselineSpec, ObjectiveSpec
 from blackbox_am.core.tensors import npy_of
 from blackbox_am.core.types import Best
@@ -142,22 +143,13 @@ def baseline_of(
         return None, None
     if isinstance(given, BaselineSpec):
         return given, catalogue.images(given.images or "")
-    if isinstance(given, str) and (
-        given in catalogue.image_names() or not os.path.isdir(given)  # noqa: PTH112  # may be a name
-    ):
+    if isinstance(given, str) and (given in catalogue.image_names() or not is_local(given)):
         return BaselineSpec(images=given), catalogue.images(given)
-    if isinstance(given, (str, os.PathLike)):
+    if isinstance(given, (str, os.PathLike)) and Path(given).is_dir():
         given = folder_array(given, shape, BaselineSpec("folder").rows)
-    if isinstance(given, torch.Tensor):
-        given = given.cpu().numpy()
-    if not isinstance(given, np.ndarray):
-        raise InvalidSpec(
-            "baseline: expected the name of a set of images, a folder or an array, got "
-            f"{_named(given)}",
-            field="baseline",
-        )
-    images = ImagesGiven(given)
-    digest = hashlib.sha256(npy_of(given)).hexdigest()
+    array = pictures(given, shape=shape, field="baseline")
+    images = ImagesGiven(array)
+    digest = hashlib.sha256(npy_of(array)).hexdigest()
     return BaselineSpec(artifact=digest), images
 
 

@@ -4,15 +4,14 @@ natural images of its baseline.
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from blackbox_am.catalogue import Catalogue, Images, ImagesGiven
 from blackbox_am.core.artifacts import Artifacts
 from blackbox_am.core.generator import Generator
+from blackbox_am.core.pictures import ALONE, arrays_in
 from blackbox_am.core.spec import BaselineSpec, GeneratorSpec, StudySpec
 from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound
 
@@ -76,12 +75,10 @@ def _array(artifacts: Artifacts, field: str, digest: str) -> NDArray[Any]:
             "WriteArtifact",
             field=field,
         ) from error
-    try:
-        array: NDArray[Any] = np.load(io.BytesIO(body), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    arrays = arrays_in(body, field)
+    if ALONE not in arrays:
         raise InvalidSpec(
-            f"{field}: expected an array in numpy's format .npy (numpy.save), got "
-            f"{len(body)} bytes that are none: {error}",
+            f"{field}: expected one array in numpy's format .npy (numpy.save), got a .npz file",
             field=field,
-        ) from error
-    return array
+        )
+    return arrays[ALONE]

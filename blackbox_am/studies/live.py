@@ -39,7 +39,7 @@ from blackbox_am.studies.examined import Examined
 from blackbox_am.studies.leases import NOBODY, Holder
 from blackbox_am.studies.reopening import check_spec
 from blackbox_am.studies.searched import SearchedStudy
-from blackbox_am.studies.snapshots import beginning, last_kept
+from blackbox_am.studies.snapshots import beginning, check_reached, last_kept
 from blackbox_am.studies.study import Study
 from blackbox_am.studies.successes import missing
 
@@ -122,8 +122,9 @@ class LiveStudy(SearchedStudy):
         Raises:
             NotFound: if the study does not exist.
             NotOwner: if another process holds the study's lease.
-            StoreCorrupt: if the journal cannot be read.
+            StoreCorrupt: if the journal cannot be read, or has lost its last events.
         """
+        check_reached(store, study_id, store.find(study_id).sequence, "its index entry")
         snapshot, study = last_kept(store, study_id)
         live = cls(store, study_id, study, **options)
         if snapshot is not None:

@@ -18,6 +18,7 @@ from blackbox_am.core.devices import resolve_device
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.penalties import penalised
+from blackbox_am.core.pictures import Pictures
 from blackbox_am.core.spec import (
     BaselineSpec,
     CriterionSpec,
@@ -76,7 +77,7 @@ def maximise(
     patience: int | None = None,
     seed: int = 0,
     start: str | NDArray[Any] | Result | Best | Sequence[Best] | None = None,
-    baseline: str | Path | NDArray[Any] | BaselineSpec | None = None,
+    baseline: Pictures | BaselineSpec | None = None,
     transforms: TransformsSpec | Sequence[str | TransformSpec | Transform] | None = None,
     copies: int | None = None,
     recheck_fraction: float | None = None,
@@ -118,10 +119,10 @@ def maximise(
         start: the start of the search: the id of a study in `store` with best latents, latents
             (K, D) or (D,), or the `Result` or `Best` of an earlier study; the prior if None.
         baseline: natural images that the oracle observes before the search, once for all targets:
-            the name of a set in the catalogue such as ``"shipped"``, a folder, or an array of
-            images (N, channels, height, width) or stimuli (N, *stimulus). Results then have the
-            place of each best score among those of the images (`Best.natural`), and the search
-            begins at the best image of each target if the generator can encode it well. A
+            the name of a set in the catalogue such as ``"shipped"``, a folder, images of PIL, or an
+            array of images (N, channels, height, width) or stimuli (N, *stimulus). Results then
+            have the place of each best score among those of the images (`Best.natural`), and the
+            search begins at the best image of each target if the generator can encode it well. A
             `BaselineSpec` chooses among the images of a set.
         transforms: random transformations under which the oracle sees each stimulus, for searches
             with and without gradients: names, `TransformSpec` or transformations such as

@@ -85,10 +85,25 @@ def last_kept(store: Store, study_id: str) -> tuple[StoredSnapshot | None, Study
     try:
         snapshot = store.load_snapshot(study_id)
         if snapshot is not None:
+            check_reached(store, study_id, snapshot.sequence, "its snapshot")
             return snapshot, folded.decode(snapshot.study)
     except StoreCorrupt as error:
         log.warning("%s; the search is led forward from its beginning", error)
     return None, beginning(store, study_id)
+
+
+def check_reached(store: Store, study_id: str, sequence: int, what: str) -> None:
+    """Checks that a study's journal has the event after which something was written.
+
+    Raises:
+        StoreCorrupt: if it has not: the end of the journal is lost, or `what` is of another
+            journal.
+    """
+    if not store.read_at(study_id, [sequence]):
+        raise StoreCorrupt(
+            f"the journal of study {study_id!r} has no event {sequence}, and {what} was written "
+            "after that event; restore the store from a backup, or delete the study"
+        )
 
 
 def beginning(store: Store, study_id: str) -> Study:

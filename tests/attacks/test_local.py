@@ -317,7 +317,7 @@ def test_an_input_without_a_finite_answer_is_an_error_and_the_rest_goes_on(image
         ({"method": "square", "norm": "l0", "eps": 3}, InvalidInput, "square searches linf and l2"),
         ({"layer": "haed"}, InvalidInput, "no layer 'haed'"),
         ({"images": np.zeros((2, 3, 8, 9), np.uint8)}, ShapeMismatch, r"3, 8, 8"),
-        ({"images": np.full((2, *SHAPE), 2.0)}, InvalidInput, "divide pixels"),
+        ({"images": np.full((2, *SHAPE), 2.0)}, InvalidInput, "divide by 255"),
         ({"images": np.full((2, *SHAPE), np.nan)}, InvalidInput, "nan"),
         ({"method": "sqare"}, InvalidInput, "square"),
     ],

@@ -5,7 +5,11 @@ import sys
 
 import pytest
 
+from blackbox_am.cli.app import every_command
 from blackbox_am.version import __version__
+
+MODULES_OF_HELP, MODULES_OF_LIST = 340, 720
+"""More modules than a command imports; each costs about half a millisecond."""
 
 COMMANDS = ["run", "serve", "demo", "version"]
 GROUPS = {
@@ -63,18 +67,52 @@ def test_a_mistyped_command_exits_with_2_and_suggests_the_name(cli, arguments, n
     assert named in result.stderr
 
 
-def test_help_and_remote_commands_start_without_torch():
-    code = (
-        "import sys\n"
-        "from blackbox_am.cli import app\n"
-        "try:\n"
-        "    app(sys.argv[1:])\n"
-        "except SystemExit:\n"
-        "    pass\n"
-        "print([name for name in ('torch', 'diffusers', 'matplotlib') if name in sys.modules])\n"
+CALL = """
+import sys
+before = set(sys.modules)
+from blackbox_am.cli import app
+try:
+    app(sys.argv[1:])
+except SystemExit:
+    pass
+print("imported", *(set(sys.modules) - before))
+"""
+
+
+def imported(*arguments: str) -> set[str]:
+    """The modules that a command imports in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", CALL, *arguments], capture_output=True, text=True, check=True
     )
-    for arguments in (["--help"], ["study", "list", "--server", "localhost:1"]):
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
-        )
-        assert done.stdout.splitlines()[-1] == "[]", arguments
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+def test_the_help_imports_no_command():
+    found = imported("--help")
+    assert len(found) < MODULES_OF_HELP
+    ours = {name for name in found if name.startswith("blackbox_am.")}
+    assert len(ours) <= 10, sorted(ours)
+    assert not found & {"numpy", "grpc", "torch"}
+
+
+def test_a_command_of_a_server_imports_what_it_needs():
+    found = imported("study", "list", "--server", "localhost:1")
+    assert len(found) < MODULES_OF_LIST
+    assert not found & {"torch", "diffusers", "matplotlib", "scipy", "pandas", "PIL.Image"}
+    assert not any(name.startswith("blackbox_am.bench") for name in found)
+
+
+def test_the_package_imports_nothing_until_a_name_is_used():
+    code = "import sys; b = set(sys.modules); import blackbox_am; print(*(set(sys.modules) - b))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ours = {name for name in done.stdout.split() if name.startswith("blackbox_am")}
+    assert ours == {"blackbox_am", "blackbox_am.version"}
+
+
+def test_the_summaries_are_the_first_sentences_of_the_helps():
+    root = every_command()
+    for name, entry in root.entries.items():
+        command = root.commands[name]
+        text = (command.short_help or command.help or "").strip().split("\n\n")[0]
+        assert entry.summary == " ".join(text.split()), name
+        assert entry.hidden == command.hidden, name

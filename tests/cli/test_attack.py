@@ -120,9 +120,12 @@ def refused(result, says):
 @pytest.mark.parametrize(
     ("arrays", "says"),
     [
-        ({"x": np.full((3, 3, 8, 8), 2.0)}, "expected numbers in [0, 1], got 2 to 2"),
-        ({"x": np.full((3, 3, 8, 8), -0.1)}, "expected numbers in [0, 1]"),
-        ({"x": np.full((3, 3, 8, 8), np.nan)}, "got nan"),
+        (
+            {"x": np.full((3, 3, 8, 8), 2.0)},
+            "expected uint8, or floats in [0, 1], got float64 from 2",
+        ),
+        ({"x": np.full((3, 3, 8, 8), -0.1)}, "expected uint8, or floats in [0, 1]"),
+        ({"x": np.full((3, 3, 8, 8), np.nan)}, "got float64 with nan"),
         ({"x": np.zeros((3, 3, 9, 8), np.uint8)}, "(N, 3, 8, 8)"),
         ({"x": np.zeros((0, 3, 8, 8), np.uint8)}, "one input or more"),
         ({"x": np.zeros((3, 3, 8, 8), np.uint8), "labels": [0, 1]}, "expected 3, one for each"),

@@ -72,7 +72,7 @@ def test_interpolates_between_latents_of_ones_own(cli, place, tmp_path):
         (["sample", "pixels", "--latents-out", "z.txt"], 2, "ending in .npy"),
         (["sample", "pixels", "-o", "."], 2, "is a folder"),
         (["sample", "pixels", "-n", "0"], 2, "greater than or equal to 1"),
-        (["interpolate", "pixels", "--latents", "none.npy"], 3, "does not exist"),
+        (["interpolate", "pixels", "--latents", "none.npy"], 3, "there is no file"),
         (["interpolate", "pixels", "--latents", "words.npy"], 2, "written by numpy.save"),
         (["interpolate", "pixels", "--latents", "flat.npy"], 2, "shape (M, 192)"),
     ],

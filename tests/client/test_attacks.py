@@ -139,7 +139,7 @@ def test_a_repeated_call_finds_the_studies_and_another_attack_is_refused(client)
     [
         ({"oracle": "linaer"}, NotFound, "linear"),
         ({"images": IMAGES[:, :, :4]}, ShapeMismatch, "3, 8, 8"),
-        ({"images": np.full((2, *SHAPE), 1.5)}, InvalidInput, "divide pixels"),
+        ({"images": np.full((2, *SHAPE), 1.5)}, InvalidInput, "divide by 255"),
         ({"layer": "nowhere"}, InvalidInput, "no layer"),
         (
             {"asked": replace(ASKED, targets=[0] * 8, labels=[0] * 8)},

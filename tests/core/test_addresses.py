@@ -1,6 +1,6 @@
 import pytest
 
-from blackbox_am.core.addresses import grpc_proxy_options, is_loopback
+from blackbox_am.core.addresses import grpc_proxy_options, is_loopback, with_port
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,21 @@ def test_addresses_of_this_machine(address: str) -> None:
 def test_addresses_of_others(address: str) -> None:
     assert not is_loopback(address)
     assert grpc_proxy_options(address) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("gpu-box", "gpu-box:50051"),
+        ("localhost:1234", "localhost:1234"),
+        ("localhost:0", "localhost:0"),
+        ("10.0.0.7", "10.0.0.7:50051"),
+        ("::1", "[::1]:50051"),
+        ("[::1]", "[::1]:50051"),
+        ("[::1]:80", "[::1]:80"),
+        ("unix:/run/server.sock", "unix:/run/server.sock"),
+        ("dns:///lab.example", "dns:///lab.example"),
+    ],
+)
+def test_a_host_alone_gets_the_default_port(given: str, expected: str) -> None:
+    assert with_port(given) == expected

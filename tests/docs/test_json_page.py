@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 import blackbox_am
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.cli import app
+from blackbox_am.cli.app import every_command
 from blackbox_am.service import Config, running
 
 PAGE = (Path(__file__).parents[2] / "docs" / "json.md").read_text("utf-8")
@@ -81,7 +81,7 @@ def test_every_command_with_json_is_named():
         if any("--json" in parameter.opts for parameter in command.params):
             found.append(" ".join(path))
 
-    walk(typer.main.get_command(app), [])
+    walk(every_command(), [])
     assert {"study list", "runs list", "token list", "catalog units"} <= set(found)
     for command in found:
         if not command.startswith("bench "):

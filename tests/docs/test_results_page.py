@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import typer
-
-from blackbox_am.cli import app
+from blackbox_am.cli.app import every_command
 
 TEXT = (Path(__file__).parents[2] / "docs" / "results.md").read_text("utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -31,7 +29,7 @@ def test_the_program_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_the_commands_exist():
-    root = typer.main.get_command(app)
+    root = every_command()
     commands = re.findall(r"^    blackbox-am (\w+) (\w+) .*$", TEXT, re.MULTILINE)
     assert len(commands) == 7
     for group, name in commands:

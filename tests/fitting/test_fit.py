@@ -179,7 +179,7 @@ def test_a_stopped_command_goes_on(sent: int, photos: Path, tmp_path: Path) -> N
         ({"kind": "gan", "size": 100}, InvalidInput, "size: expected 8, 16, 32"),
         ({"kind": "vae", "size": 227}, InvalidInput, "size: expected a multiple of"),
         ({"minutes": 0.0}, InvalidInput, "minutes: expected a number above 0"),
-        ({"images": Path("nothing")}, NotFound, "no folder 'nothing'"),
+        ({"images": Path("nothing")}, NotFound, "no folder or file 'nothing'"),
     ],
 )
 def test_wrong_requests_are_said(

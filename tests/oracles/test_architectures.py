@@ -11,6 +11,7 @@ from torch import nn
 
 from blackbox_am.core.units import Unit
 from blackbox_am.oracles.torch.torch_module import TorchModule
+from tests.oracles.architectures.attention import ATTENTION
 from tests.oracles.architectures.images import IMAGES
 from tests.oracles.architectures.outputs import OUTPUTS
 from tests.oracles.architectures.pretrained import PRETRAINED
@@ -20,7 +21,7 @@ from tests.oracles.architectures.table import Architecture
 from tests.oracles.architectures.truth import by_unit, expected_of, heard, layout_of, stimuli
 from tests.oracles.architectures.writes import WRITES
 
-OWN = {**IMAGES, **SEQUENCES, **OUTPUTS, **WRITES, **SPIKING}
+OWN = {**IMAGES, **SEQUENCES, **OUTPUTS, **ATTENTION, **WRITES, **SPIKING}
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.units import Unit
 from blackbox_am.oracles.onnx import Onnx
 from blackbox_am.oracles.torch.torch_module import TorchModule
+from tests.oracles.architectures.attention import ATTENTION
 from tests.oracles.architectures.images import IMAGES
 from tests.oracles.architectures.outputs import OUTPUTS
 from tests.oracles.architectures.sequences import SEQUENCES
@@ -28,7 +29,7 @@ from tests.oracles.architectures.truth import (
     stimuli,
 )
 
-NETS = {**IMAGES, **SEQUENCES, **OUTPUTS}
+NETS = {**IMAGES, **SEQUENCES, **OUTPUTS, **ATTENTION}
 ONNX = {
     "resnet": 8,
     "convnext": 10,
@@ -43,9 +44,33 @@ ONNX = {
     "causal": 2,
     "clips": 3,
     "one_number": 3,
+    "bert": 7,
+    "normed_heads": 9,
+    "vit": 6,
+    "cross": 9,
+    "head_windows": 7,
 }
 """Networks that the exporter takes, and how many of their modules are to be found at least."""
-PROGRAMS = ("resnet", "convnext", "windows", "openai_vit", "mixer", "unet", "autoencoder", "einsum")
+PER_HEAD = {
+    "bert": {"softmax"},
+    "normed_heads": {"softmax", "q_norm", "k_norm"},
+    "vit": {"q_norm", "k_norm"},
+    "cross": {"softmax", "q_norm", "k_norm"},
+    "head_windows": {"softmax", "q_norm", "k_norm"},
+}
+"""Modules of an attention whose output has an axis of heads, and which the exporter keeps."""
+PROGRAMS = (
+    "resnet",
+    "convnext",
+    "windows",
+    "openai_vit",
+    "mixer",
+    "unet",
+    "autoencoder",
+    "einsum",
+    "vit",
+    "cross",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +145,7 @@ def test_onnx_tensors_are_what_the_modules_put_out(name: str) -> None:
             right.add(module)
     assert "output" in right
     assert len(right) > ONNX[name], sorted(right)
+    assert right >= {f"attention.{one}" for one in PER_HEAD.get(name, ())}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -277,7 +277,7 @@ def test_graphs_that_are_no_oracle() -> None:
     with pytest.raises(InvalidSpec, match="takes string; expected float32"):
         of(graph([words], strings[:1], strings[1:])).describe()
     tokens = [value(name, ["n", 3], TensorProto.INT64) for name in "xy"]
-    with pytest.raises(InvalidSpec, match=r"takes int64; .* such as the embeddings of tokens"):
+    with pytest.raises(InvalidSpec, match=r"takes int64; .* embeddings or one-hot rows of tokens"):
         of(graph([words], tokens[:1], tokens[1:])).describe()
 
 

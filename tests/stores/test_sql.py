@@ -181,6 +181,30 @@ def test_a_missing_folder_and_a_bad_url_are_explained(tmp_path):
         SQLStore("://")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (":", "':' is not the name of a store; expected the path of a file"),
+        ("sqlite:///:", "not the name of a store"),
+        ("sqlite:///://", "not the name of a store"),
+        (":memory", "not the name of a store.*':memory:'"),
+        (":memory:/", "not the name of a store"),
+        ("", "'' is not the name of a store"),
+        (" ", "' ' is not the name of a store"),
+        ("studies/", "'studies/' is not the name of a store"),
+        ("sqlite:s.sqlite3", "not the name of a store.*sqlite:///studies.sqlite3"),
+        ("sqlite:/s.sqlite3", "not the name of a store"),
+        ("sqlite://s.sqlite3", "three slashes before its path, as in sqlite:///s.sqlite3;"),
+        ("sqlite://folder/s.sqlite3", "as in sqlite:///folder/s.sqlite3;"),
+    ],
+)
+def test_a_text_that_is_not_a_path_makes_no_file(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match=message):
+        SQLStore(text)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_cannot_be_written_is_explained(tmp_path):
     path = tmp_path / "s.sqlite3"
     SQLStore(str(path)).close()

@@ -143,7 +143,7 @@ def test_a_composed_objective_is_compared_too():
         ("shippd", NotFound, "images"),
         (np.zeros((2, 5, 8, 8), np.float32), ShapeMismatch, "baseline.artifact"),
         (np.zeros((0, 3, 8, 8), np.float32), ShapeMismatch, "artifact"),
-        (np.full((2, 3, 8, 8), 2.0), InvalidSpec, "artifact"),
+        (np.full((2, 3, 8, 8), 2.0), InvalidSpec, "baseline"),
         (3, InvalidSpec, "baseline"),
     ],
 )

@@ -47,7 +47,7 @@ def test_what_is_no_array_is_refused_by_name() -> None:
     assert found.value.field == "generator.inputs.inputs"
     for body in (b"", b"no array", npy(np.array([{}], dtype=object))):
         spec = GeneratorSpec("near", inputs={"inputs": store.artifacts.put(body)})
-        with pytest.raises(InvalidSpec, match="expected an array in numpy's format"):
+        with pytest.raises(InvalidSpec, match=r"as arrays: (the file is empty|expected numbers)"):
             study_generator(CATALOGUE, store.artifacts, spec)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 import numpy as np
 import pytest
@@ -25,13 +27,14 @@ from blackbox_am.errors import (
     InvalidSpec,
     SequenceTaken,
     ShapeMismatch,
+    StoreCorrupt,
     StoreError,
     StudyClosed,
     StudyExists,
     Unsupported,
 )
 from blackbox_am.evaluation import Rows
-from blackbox_am.stores import SQLStore
+from blackbox_am.stores import SQLStore, journal
 from blackbox_am.studies import reports
 from blackbox_am.studies.events import Resumed, decode
 from blackbox_am.studies.live import LiveStudy
@@ -219,6 +222,32 @@ def test_recovery_from_a_snapshot_equals_recovery_from_the_start(store):
     assert torch.equal(recovered.generation().latents, live.generation().latents)
     last = decode(store.read("s")[-1].body)
     assert last == Resumed(SNAPSHOT_GENERATIONS + 3, True)
+
+
+def test_a_snapshot_newer_than_its_journal_is_not_trusted(store, caplog):
+    budget = 10 * (SNAPSHOT_GENERATIONS + 7)
+    live = begin(store, spec(queries=budget))
+    for _ in range(SNAPSHOT_GENERATIONS + 3):
+        step(live)
+    kept = store.load_snapshot("s")
+    last = store.find("s").sequence
+    with store._database.writing() as connection:
+        later = dataclasses.replace(kept, sequence=last + 9)
+        journal.write_snapshot(connection, "s", later)
+    recovered = LiveStudy.recover(store, "s")
+    assert f"no event {last + 9}, and its snapshot was written after" in caplog.text
+    assert torch.equal(recovered.generation().latents, live.generation().latents)
+
+
+def test_a_journal_that_lost_its_end_is_told_and_not_measured_again(store):
+    live = begin(store)
+    for _ in range(3):
+        step(live)
+    last = store.find("s").sequence
+    with store._database.writing() as connection:
+        connection.execute(journal.events.delete().where(journal.events.c.sequence == last))
+    with pytest.raises(StoreCorrupt, match=f"has no event {last}, and its index entry"):
+        LiveStudy.recover(store, "s")
 
 
 def test_latents_that_come_out_different_are_said_so(store, monkeypatch):

@@ -221,7 +221,7 @@ class Onnx(Oracle):
             raise InvalidSpec(
                 f"model: its input {graph.input.name!r} takes {graph.input.type_name}; expected "
                 "float32, float16, float64, or uint8 without mean and std. Export the model from "
-                "where it takes numbers, such as the embeddings of tokens, or a table as float32",
+                "where it takes numbers: embeddings or one-hot rows of tokens, a table as float32",
                 field="model",
             )
         if not self._tensors:

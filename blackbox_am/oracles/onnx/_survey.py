@@ -15,7 +15,7 @@ from blackbox_am.core.types import LayerInfo, Unaddressable
 from blackbox_am.errors import OracleFailed
 from blackbox_am.oracles._inputs import channel_axis
 from blackbox_am.oracles._layers import layer_name
-from blackbox_am.oracles._layout import UNCLEAR, Layout, fixed_axis, marked_axis
+from blackbox_am.oracles._layout import UNCLEAR, Layout, fixed_axes, marked_axes
 from blackbox_am.oracles._probing import row_marks
 from blackbox_am.oracles._rows import Seen, find_rows
 from blackbox_am.oracles.onnx._unit_flow import ACTIVATION, CONVOLUTION, LINEAR, NORM, GraphFlow
@@ -122,14 +122,14 @@ class Surveyor:
             if isinstance(rows, str):
                 absent.append(Unaddressable(own, rows))
                 continue
-            unit = marked_axis(values.shape, rows, flow.marks.get(name))
-            if unit is None:
+            units = marked_axes(values.shape, rows, flow.marks.get(name))
+            if units is None:
                 larger = self._when_larger(name, list(makers))
-                unit = fixed_axis(values.shape, rows, larger)
-            if unit is None:
+                units = fixed_axes(values.shape, rows, larger)
+            if units is None:
                 absent.append(Unaddressable(own, UNCLEAR.format(shape=values.shape)))
                 continue
-            layout = Layout.of(values.shape, rows, unit)
+            layout = Layout.of(values.shape, rows, units)
             labelled = name in outputs and layout.shape == (len(labels),)
             layer = LayerInfo(
                 own,

@@ -20,6 +20,7 @@ from blackbox_am.oracles._marks import (
     of_pointwise,
     of_product,
     oldest_first,
+    selected,
 )
 from blackbox_am.oracles._probing import Axes, follow
 
@@ -120,11 +121,32 @@ class GraphFlow:
             return kept(marked[0], out, (1,))
         if _LAST.fullmatch(op):
             return kept(marked[0], out, (out.ndim - 1,))
-        if op == "Transpose":
-            return _transposed(node, mark_of(marked[0]), out)
+        rearranged = self._rearranged(node, operands, out)
+        if rearranged is not None:
+            return rearranged
         if (ACTIVATION.fullmatch(op) or _POINTWISE.fullmatch(op)) and place == 0:
             return of_pointwise(marked, out)
         return of_any(marked, out, followed)
+
+    def _rearranged(
+        self, node: NodeProto, operands: Sequence[Operand], out: torch.Tensor
+    ) -> Mark | None:
+        """The mark of a transposed tensor, or of a part that is cut from a tensor; None for other
+        operations.
+
+        A probe cannot follow a part, because it may have neither the first nor the last unit.
+        """
+        whole = operands[0]
+        if whole.place != 0 or whole.mark is None:
+            return None
+        if node.op_type == "Transpose":
+            return _transposed(node, mark_of(whole), out)
+        if node.op_type in ("Split", "Slice"):
+            return selected(whole, out, axis=0)
+        if node.op_type == "Gather" and self.values[node.input[1]].ndim == 0:
+            axis = int(_attribute(node, "axis") or 0)  # type: ignore[arg-type]  # one number
+            return selected(whole, out, axis % whole.tensor.ndim)
+        return None
 
     def _followed(
         self, node: NodeProto, operand: Operand, place: int, out: torch.Tensor

@@ -13,6 +13,7 @@ from threadpoolctl import ThreadpoolController
 from torch import nn
 
 from blackbox_am.errors import BlackboxError, OracleFailed, OutOfMemory
+from blackbox_am.oracles.torch._hints import hint_of
 from blackbox_am.oracles.torch._lending import (
     Following,
     State,
@@ -228,6 +229,9 @@ class HookedModel:
                 with suppress(OracleFailed):
                     return self._surveyed(stimulus_shape, prepare)
             self.dtype = first
+            hint = self._hint(error, stimulus_shape)
+            if hint:
+                raise OracleFailed(f"{error.message.rstrip('.')}. {hint}") from error
             if not others:
                 raise
             names = " and ".join(str(dtype).removeprefix("torch.") for dtype in self._precisions)
@@ -235,6 +239,12 @@ class HookedModel:
                 f"{error.message}. Its weights are {names}; give dtype='float32' to have a copy of "
                 "the module in one precision"
             ) from error
+
+    def _hint(self, error: OracleFailed, stimulus_shape: tuple[int, ...]) -> str:
+        fewest, _ = self.rows
+        stimuli = torch.rand(max(fewest, 2), *stimulus_shape).to(self.device, self.dtype)
+        with self._lock, self._lent(), self._state.kept():
+            return hint_of(error.message, self.module, self._forward, stimuli)
 
     def _surveyed(
         self, stimulus_shape: tuple[int, ...], prepare: Callable[[], None] | None

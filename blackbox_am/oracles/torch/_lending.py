@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from blackbox_am.core.code_digests import changed_attributes
+from blackbox_am.core.code_changes import changed_attributes
 from blackbox_am.errors import InvalidSpec
 
 _ATTENTION = threading.Lock()

@@ -26,6 +26,7 @@ from blackbox_am.oracles._marks import (
     of_pointwise,
     of_product,
     oldest_first,
+    selected,
 )
 from blackbox_am.oracles._probing import Axes, follow
 
@@ -56,6 +57,22 @@ _SAME_AXES = {
     "alias",
 }
 """Operations whose result has the axes of their first argument, though its values may mix."""
+_PARTS = {
+    "select",
+    "unbind",
+    "slice",
+    "narrow",
+    "split",
+    "split_with_sizes",
+    "chunk",
+    "unsafe_split",
+    "unsafe_chunk",
+}
+"""Operations that cut a tensor along an axis. A probe cannot follow them, because the part may have
+neither the first nor the last unit.
+"""
+_ATTENTION = "scaled_dot_product"
+"""Part of the names of operations of query, key and value, (N, heads, tokens, dim)."""
 
 
 class Call:
@@ -66,6 +83,7 @@ class Call:
     def __init__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.func = func
         self.args = args
+        self.kwargs = kwargs
         self.leaves, self._spec = tree_flatten((args, kwargs))
         self._kept: dict[int, torch.Tensor] = {}
 
@@ -137,6 +155,8 @@ def mark_of_result(
         return _followed(call, operand, place, out)
 
     mark = _ruled(call, marked, operands, out, followed) or of_any(marked, out, followed)
+    if _unfolds(marked[0], mark, out, rows):
+        mark = replace(mark, axes=mark.axes[1:])
     if not mark.axes and out.ndim == 2 and len(out) == rows:
         mark = replace(mark, axes=(1,), weak=False, birth=0)
     return replace(mark, class_axis=_class_axis(call, operands, mark, out))
@@ -159,6 +179,10 @@ def _ruled(
         return _of_product(call, operands, out, followed)
     if name == "embedding":
         return Mark((last,))
+    if _ATTENTION in name and out.ndim == 4:
+        query, value = (_operand_at(call, operands, place) for place in (0, 2))
+        if query is not None and value is not None:
+            return of_product(query, value, out, followed)
     if call.quantised and name.startswith(("conv", "linear")):
         return Mark((1,) if name.startswith("conv") else (last,))
     return _of_same_axes(call, marked, out)
@@ -189,6 +213,8 @@ def _of_same_axes(call: Call, marked: Sequence[Operand], out: torch.Tensor) -> M
         return replace(mark_of(marked[0]))
     if name in ("permute", "transpose", "t"):
         return _permuted(call, mark_of(marked[0]), out)
+    if name in _PARTS:
+        return selected(marked[0], out, _axis_of_parts(call, marked[0].tensor))
     if torch.Tag.pointwise in call.func.tags:
         return of_pointwise(marked, out)
     return None
@@ -201,6 +227,23 @@ def _followed(call: Call, operand: Operand, place: int, out: torch.Tensor) -> Ax
         mark_of(operand).axes,
         out,
     )
+
+
+def _axis_of_parts(call: Call, tensor: torch.Tensor) -> int:
+    """The axis along which an operation of `_PARTS` cuts a tensor."""
+    arguments = call.func._schema.arguments  # noqa: SLF001  # as above
+    names = [argument.name for argument in arguments]
+    place = names.index("dim")
+    default = arguments[place].default_value
+    given = call.args[place] if len(call.args) > place else call.kwargs.get("dim", default)
+    return int(given) % tensor.ndim
+
+
+def _unfolds(operand: Operand, mark: Mark, out: torch.Tensor, rows: int) -> bool:
+    """Whether a view takes units apart from the stimuli, which alone are left on axis 0."""
+    folded = 0 in mark_of(operand).axes and out.ndim == operand.tensor.ndim + 1
+    apart = folded and operand.tensor.shape[0] == out.shape[0] * out.shape[1]
+    return apart and out.shape[0] == rows and mark.axes[:2] == (0, 1)
 
 
 def _operand_at(call: Call, operands: Sequence[Operand], place: int) -> Operand | None:

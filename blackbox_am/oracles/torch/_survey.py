@@ -11,7 +11,8 @@ from torch import nn
 from blackbox_am.core.types import Unaddressable
 from blackbox_am.errors import OracleFailed
 from blackbox_am.oracles._inputs import channel_axis
-from blackbox_am.oracles._layout import UNCLEAR, Layout, fixed_axis, marked_axis
+from blackbox_am.oracles._layout import UNCLEAR, Layout, fixed_axes, marked_axes
+from blackbox_am.oracles._probing import Axes
 from blackbox_am.oracles._rows import Rows, find_rows
 from blackbox_am.oracles.torch._layers import Layer
 from blackbox_am.oracles.torch._passes import Forward, Pass, Record
@@ -202,11 +203,11 @@ class _Decider:
         if isinstance(rows, str):
             yield Unaddressable(name, rows)
             return
-        unit = self._unit_axis(name, record, rows)
-        if unit is None:
+        units = self._unit_axes(name, record, rows)
+        if units is None:
             yield Unaddressable(name, UNCLEAR.format(shape=record.seen.shape))
             return
-        yield from _described(name, record, Layout.of(record.seen.shape, rows, unit))
+        yield from _described(name, record, Layout.of(record.seen.shape, rows, units))
 
     def _rows(self, name: str, record: Record) -> Rows | str:
         assert record.seen is not None
@@ -220,18 +221,18 @@ class _Decider:
             (FEWER, fewer) if fewer is not None else None,
         )
 
-    def _unit_axis(self, name: str, record: Record, rows: Rows) -> int | None:
+    def _unit_axes(self, name: str, record: Record, rows: Rows) -> Axes | None:
         assert record.seen is not None
         shape = record.seen.shape
         if record.heads:
-            return len(shape) - 1
-        marked = marked_axis(shape, rows, record.mark)
+            return (len(shape) - 1,)
+        marked = marked_axes(shape, rows, record.mark)
         if marked is not None:
             return marked
         if not self._larger:
             self._larger.append(self.runs.larger())
         larger = self._larger[0].seen(name) if self._larger[0] is not None else None
-        return fixed_axis(shape, rows, larger.shape if larger is not None else None)
+        return fixed_axes(shape, rows, larger.shape if larger is not None else None)
 
 
 def _described(name: str, record: Record, layout: Layout) -> Iterator[Found]:

@@ -69,6 +69,8 @@ class UnitFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch d
         mark = self.mark_of(tensor)
         if mark is None or (mark.axes == (axis,) and not mark.weak):
             return
+        if not mark.weak and mark.of_groups(tensor, (axis,)):
+            return
         composite = len(mark.axes) > 1 and axis in mark.axes
         if own or mark.weak or not mark.axes or composite:
             mark.axes, mark.weak, mark.birth = (axis,), False, self._born()

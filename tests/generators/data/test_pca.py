@@ -77,7 +77,7 @@ def test_bad_files(tmp_path: Path) -> None:
         with pytest.raises(InvalidSpec, match="cannot read"):
             _ = PCA(str(tmp_path / name)).space
     np.save(tmp_path / "pickled.npy", np.array([{"a": 1}, {"b": 2}], dtype=object))
-    with pytest.raises(InvalidSpec, match=r"cannot read .*allow_pickle=False"):
+    with pytest.raises(InvalidSpec, match=r"cannot read .*expected numbers, written by numpy"):
         _ = PCA(str(tmp_path / "pickled.npy")).space
 
 
@@ -86,8 +86,8 @@ def test_bad_files(tmp_path: Path) -> None:
     [
         (np.zeros(4, np.float32), "expected stimuli"),
         (np.array([["a", "b"]]), "expected numbers, got"),
-        (np.full((5, 3), np.nan), r"expected numbers in \[0, 1\]"),
-        (np.full((5, 3), 200.0), "got 200 to 200"),
+        (np.full((5, 3), np.nan), "with nan"),
+        (np.full((5, 3), 200.0), "from 200 to 200"),
     ],
 )
 def test_bad_data(data: np.ndarray, message: str) -> None:

@@ -217,6 +217,7 @@ PRETRAINED: dict[str, Architecture] = {
             r".*\.(projection|sequence_reduction)": "NCHW",
             **HEADS,
             r"encoder\.patch_embeddings\.1\.layer_norm": "NTC",
+            r".*\.attention\.self\.dropout": "NCTT",
             # The class token joins at the last stage.
             r"encoder|output|encoder\.layer_norm|.*\.1\.dropout|.*embeddings\.1": "N+TC",
             r"encoder\.block\.1\.0.*": "N+TC",

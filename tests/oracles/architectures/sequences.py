@@ -168,10 +168,7 @@ SEQUENCES: dict[str, Architecture] = {
     ),
     "graph": Architecture(Graph, (7, 4), {"first|mixed|act|second": "NTC", "output": "NC"}),
     "einsum": Architecture(
-        EinsumAttention,
-        (6, 4),
-        {"head|output": "NC", ".*": "NTC"},
-        absent=("attention.1",),
+        EinsumAttention, (6, 4), {"head|output": "NC", r"attention\.1": "NCTT", ".*": "NTC"}
     ),
     "cells": Architecture(Cells, (4, 9), {"states": "TNC", ".*": "NC"}),
     "pointnet": Architecture(PointNet, (3, 20), {".*": "NCT"}),

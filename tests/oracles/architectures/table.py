@@ -16,9 +16,10 @@ class Architecture:
     """A network and what a person would say of its layers.
 
     A layout names the axes of a module's output as the module returns it: N the stimuli, C the
-    units, T tokens or time, H, W, D space, `_` anything else. `k` is what was folded into the axis
-    of stimuli: `Nk` where the parts of one stimulus lie beside each other, `kN` where each part
-    holds all stimuli. `+T` are tokens of which the first is a class token.
+    units, T tokens or time, H, W, D space, `_` anything else. `G` are groups of units, such as
+    attention heads: unit c of group g has the number g * C + c. `k` is what was folded into the
+    axis of stimuli: `Nk` where the parts of one stimulus lie beside each other, `kN` where each
+    part holds all stimuli. `+T` are tokens of which the first is a class token.
 
     Attributes:
         make: makes it.

@@ -40,9 +40,10 @@ def by_unit(values: torch.Tensor, layout: str) -> torch.Tensor:
             axes[place : place + 1] = list(folded)
     if "C" not in axes:
         values, axes = values.unsqueeze(-1), [*axes, "C"]
-    order = [axes.index("N"), axes.index("C")]
-    others = [axis for axis in range(len(axes)) if axis not in order]
-    return values.permute(*order, *others).flatten(2).mean(2) if others else values.permute(*order)
+    units = [axes.index(axis) for axis in "GC" if axis in axes]
+    others = [place for place, axis in enumerate(axes) if axis not in "NGC"]
+    values = values.permute(axes.index("N"), *units, *others)
+    return values.flatten(1, len(units)).flatten(2).mean(2) if others else values.flatten(1)
 
 
 def heard(model: nn.Module, inputs: torch.Tensor) -> tuple[dict[str, object], object]:

@@ -100,10 +100,13 @@ def test_rows_that_answer_alike_are_no_other_order():
     assert Verify(Changed(torch.zeros_like)).describe().deterministic
 
 
-def test_nan_is_told(caplog):
-    oracle = Verify(Changed(lambda answer: answer * torch.nan))
+@pytest.mark.parametrize(
+    ("factor", "told"), [(torch.nan, "with nan,"), (torch.inf, "with inf,"), (-torch.inf, "inf,")]
+)
+def test_what_is_no_number_is_told(factor, told, caplog):
+    oracle = Verify(Changed(lambda answer: torch.full_like(answer, factor)))
     oracle.describe()
-    assert "with nan" in caplog.text
+    assert told in caplog.text
 
 
 def test_it_is_tried_once_and_at_the_price_that_is_told():

@@ -59,8 +59,17 @@ class Verify(Wrapper):
             together = self._answers(stimuli, units)
             again = self._answers(stimuli, units)
             alone = torch.cat([self._answers(row[None], units) for row in stimuli])
-        if not (together.isfinite() & again.isfinite() & alone.isfinite()).all():
-            log.warning("the %s oracle answers random stimuli with nan", self.inner.kind)
+        every = torch.stack([together, again, alone])
+        if not every.isfinite().all():
+            found = [
+                word for word, has in (("nan", every.isnan()), ("inf", every.isinf())) if has.any()
+            ]
+            log.warning(
+                "the %s oracle answers random stimuli with %s, so its answers cannot be compared; "
+                "such rows count as failed",
+                self.inner.kind,
+                " and ".join(found),
+            )
             return info
         for answers, how in ((again, "sent again"), (alone, "sent alone")):
             if _shuffled(together, answers):
