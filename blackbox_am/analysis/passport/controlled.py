@@ -26,7 +26,7 @@ def orientations() -> FloatArray:
 def frequencies(shape: tuple[int, ...]) -> FloatArray:
     """Cycles in an image of `shape`, from 1 to a quarter of its shorter side, in half octaves."""
     highest = max(min(shape[1:]) / 4, 1.0)
-    return 2.0 ** np.arange(0, math.log2(highest) + 1e-9, 0.5)
+    return np.asarray(2.0 ** np.arange(0, math.log2(highest) + 1e-9, 0.5), np.float64)
 
 
 def gratings(shape: tuple[int, ...]) -> torch.Tensor:
