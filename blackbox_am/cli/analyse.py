@@ -4,62 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from blackbox_am.analysis.methods import ATTRIBUTION, BLACK_BOX
-from blackbox_am.cli import options
+from blackbox_am.cli import analyse_meaning, options
 from blackbox_am.cli.analyse_inputs import reading, stimulus_of
-from blackbox_am.cli.console import err, plain, print_json, wrote
+from blackbox_am.cli.analyse_options import Config, Folder, Image, Oracle, Settings, Unit, say
+from blackbox_am.cli.console import err
 from blackbox_am.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from blackbox_am.analysis.results import Analysis
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Where a unit looks, what it depends on, and what it is.\n\n"
     "Each METHOD writes a page, data.npz and plot.png into a folder, and says what it cost.",
 )
-
-Oracle = Annotated[str, typer.Option("--oracle", help="The model, by its name in the catalogue.")]
-Unit = Annotated[str, typer.Option("--unit", "-u", help="The unit, such as head:3.")]
-Image = Annotated[
-    str,
-    typer.Option(
-        "--image",
-        metavar="FILE|SET:NUMBER",
-        help="The stimulus: a picture, a .npy file of one stimulus, or an image of a set of the "
-        "catalogue by its number from 0, such as shipped:12.",
-    ),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the method; can be repeated."),
-]
-Folder = Annotated[Path, typer.Option("--out", "-o", help="Folder of the page and the data.")]
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", help="TOML file with your own [oracles] and [generators]."),
-]
-
-
-def say(result: Analysis, folder: Path, *, as_json: bool) -> None:
-    """Write a result into `folder` and print what was found and what it cost."""
-    from blackbox_am.analysis.results import cost_in_words
-
-    page = result.save(folder)
-    if as_json:
-        rows = {"rows": result.spent.rows, "backward_rows": result.spent.backward_rows}
-        found = {"method": result.method, "subject": result.subject, "lead": result.lead()}
-        print_json({**found, "notes": result.notes, "spent": rows, "page": str(page)})
-        return
-    for sentence in (*result.lead(), cost_in_words(result.spent)):
-        plain(sentence)
-    for sentence in result.notes:
-        err.print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    wrote(page)
 
 
 def _command_of(method: str) -> Callable[..., None]:
@@ -85,6 +45,7 @@ def _command_of(method: str) -> Callable[..., None]:
     return command
 
 
+analyse_meaning.add_to(app)
 for _name in ATTRIBUTION:
     app.command(_name.replace("_", "-"))(_command_of(_name))
 
@@ -178,3 +139,56 @@ def _listed(text: str | None) -> list[str] | None:
     if not all(found):
         raise InvalidInput(f"{text!r}: expected names with commas between, got an empty one")
     return found
+
+
+@app.command()
+def passport(
+    unit: Annotated[
+        list[str] | None,
+        typer.Option("--unit", "-u", help="A unit, such as layer2:7; repeat it."),
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", "-l", help="Take units of this layer, from the first.")
+    ] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="Most units of the --layer.")] = 64,
+    oracle: Oracle = "cifar_cnn",
+    natural: Annotated[
+        str, typer.Option("--natural", help="A set of the catalogue, or a folder of images.")
+    ] = "shipped",
+    generator: Annotated[
+        str, typer.Option("--generator", help="What a search makes stimuli with, or none.")
+    ] = "cifar_vae",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of searches.")] = 3,
+    queries: Annotated[
+        int, typer.Option("--queries", "-q", min=1, help="Queries of each unit and seed.")
+    ] = 100,
+    folder: Folder = Path("passports"),
+    config: Config = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Passports: what excites each unit, its tuning, where it looks, and whether to trust it.
+
+    Writes an index and one page a unit: top and bottom natural stimuli, histogram, tuning to
+    orientation, frequency, position and colour, receptive field, search results of several seeds
+    with their plausibility, and dead, saturated and duplicate units.
+    """
+    from blackbox_am.analysis.passport import passports
+    from blackbox_am.cli.analyse_inputs import images_of, units_of
+
+    catalogue = options.catalogue_of(config)
+    with reading(catalogue, oracle) as model:
+        info = model.describe()
+        units = units_of(info, unit or [], layer, most)
+        shown = images_of(natural, catalogue, info.stimulus_shape)
+        made = None if generator == "none" else catalogue.generator(generator)
+        with err.status("measuring") as status:
+            result = passports(
+                model,
+                units,
+                shown,
+                generator=made,
+                seeds=range(seeds),
+                queries=queries,
+                on_part=status.update,
+            )
+        say(result, folder, as_json=as_json)

@@ -1,8 +1,6 @@
 """Attacks in this process: every success is real, every row is on the bill."""
 
-from collections import Counter
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -12,38 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blackbox_am.attacks.local import attack
-from blackbox_am.attacks.report.audit import audit, flags_of
-from blackbox_am.attacks.results import AttackResult, Outcome
-from blackbox_am.core.capability import FORWARD
+from blackbox_am.attacks.results import Outcome
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.errors import (
-    GradientUnavailable,
     InvalidInput,
-    ShapeMismatch,
-    StudyExists,
-    Unsupported,
 )
 from blackbox_am.oracles.torch.torch_module import TorchModule
-from blackbox_am.oracles.wrappers.delivery.quota import Quota
+from tests.attacks.outcomes import LabelsOnly, check, outcomes
 
 from .conftest import CLASSES, SHAPE, Counting, answers, network
-
-
-def outcomes(result: AttackResult) -> Counter[str]:
-    return Counter(one.outcome.value for one in result.inputs)
-
-
-def check(result: AttackResult, images: np.ndarray) -> None:
-    """Every success fools the model as it is stored, within the ball."""
-    stored = result.adversarial
-    assert stored.dtype == images.dtype
-    labels = answers(stored).argmax(1)
-    for one in result.of(Outcome.SUCCESS):
-        assert one.verified
-        assert labels[one.index] == one.adversarial_label != one.label
-        change = stored[one.index].astype(int) - images[one.index].astype(int)
-        assert np.abs(change).max() <= np.floor(result.eps * 255 + 1e-9)
-        assert one.distances["linf"] == np.abs(change).max() / 255
 
 
 def test_successes_are_real_and_cost_what_they_cost(images):
@@ -174,14 +149,6 @@ def test_no_success_lies_outside_the_ball(seed, ball, pictures):
 
 
 @dataclass(frozen=True)
-class WithoutGradients(Counting):
-    kind: ClassVar[str] = "without_gradients"
-
-    def describe(self):
-        return replace(self.inner.describe(), capabilities=FORWARD)
-
-
-@dataclass(frozen=True)
 class Certified(Oracle):
     """Answers by the mean brightness, so that a small change provably changes nothing."""
 
@@ -234,129 +201,6 @@ def test_a_success_that_does_not_repeat_is_no_success(images):
     assert result.warnings, "nothing says that the answers are random"
 
 
-def test_an_attack_whose_quota_ends_is_partial_and_goes_on(images, tmp_path: Path):
-    wanted = {"images": images, "budget": 60, "eps": 2 / 255, "store": tmp_path / "s.sqlite3"}
-    whole = attack(oracle=Counting(), **{**wanted, "store": ":memory:"})
-    oracle = Counting()
-    quota = Quota(oracle, rows=60)
-    part = attack(oracle=quota, **wanted)
-    assert not part.complete
-    assert outcomes(part)["unfinished"]
-    assert any("quota" in text or "rows" in text for text in part.warnings)
-    assert part.spent.rows == sum(oracle.served) <= 60
-    done = attack(oracle=oracle, **wanted)
-    assert done.complete
-    assert [one.queries for one in done.inputs] == [one.queries for one in whole.inputs]
-    assert np.array_equal(done.adversarial, whole.adversarial)
-    assert (
-        done.spent.rows - done.spent.retried_rows
-        == sum(one.queries for one in done.inputs) + done.spent.rows_apart
-    )
-
-
-@pytest.mark.slow
-def test_a_quota_below_the_number_of_inputs_is_not_paid_in_vain(images, tmp_path: Path):
-    wanted = {"images": images, "budget": 20, "eps": 8 / 255}
-    whole = attack(oracle=Counting(), **wanted)
-    oracle, store = Counting(), tmp_path / "s.sqlite3"
-    complete = []
-    while not any(complete) and len(complete) < 100:
-        result = attack(oracle=Quota(oracle, rows=5), store=store, **wanted)
-        complete.append(result.complete)
-    assert 10 < len(complete) < 100
-    assert [one.queries for one in result.inputs] == [one.queries for one in whole.inputs]
-    assert np.array_equal(result.adversarial, whole.adversarial)
-    assert result.spent.rows == sum(oracle.served)
-    # Only the probe of repeatability begins again where a quota ends in it.
-    assert result.spent.retried_rows <= 6
-
-
-def test_a_repeated_attack_asks_nothing_and_another_is_refused(images, tmp_path: Path):
-    store = tmp_path / "s.sqlite3"
-    first = attack(oracle=Counting(), images=images, budget=40, store=store)
-    oracle = Counting()
-    again = attack(oracle=oracle, images=images, budget=40, store=store)
-    assert not oracle.served
-    assert again.inputs == first.inputs
-    with pytest.raises(StudyExists, match="radius"):
-        attack(oracle=oracle, images=images, budget=40, eps=0.5, store=store)
-
-
-@dataclass(frozen=True)
-class Blind(Counting):
-    """Has no finite answer to bright inputs."""
-
-    kind: ClassVar[str] = "blind"
-
-    def observe(self, stimuli, units):
-        found = super().observe(stimuli, units)
-        found[stimuli.flatten(1).mean(1) > 0.6] = torch.nan
-        return found
-
-
-def test_an_input_without_a_finite_answer_is_an_error_and_the_rest_goes_on(images):
-    images[4] = 250
-    result = attack(oracle=Blind(), images=images, budget=30)
-    assert [one.index for one in result.of(Outcome.ERROR)] == [4]
-    assert "no finite answer" in result.inputs[4].message
-    assert len(result.attacked) == 11
-
-
-@pytest.mark.parametrize(
-    ("changes", "error", "message"),
-    [
-        ({"eps": 0.0}, InvalidInput, "clean accuracy is the answer"),
-        ({"eps": -0.1}, InvalidInput, "above 0"),
-        ({"eps": 8}, InvalidInput, "8/255"),
-        ({"norm": "l3"}, InvalidInput, "linf, l2, l0"),
-        ({"budget": 0}, InvalidInput, "1 row or more"),
-        ({"labels": [0, 1]}, InvalidInput, "expected 12, one for each input, got 2"),
-        ({"labels": [9] * 12}, InvalidInput, "from 0 to 3, got 9"),
-        ({"labels": ["cat"] * 12}, InvalidInput, "number of a class"),
-        ({"targets": "nest"}, InvalidInput, "number of a class"),
-        ({"method": "square", "norm": "l0", "eps": 3}, InvalidInput, "square searches linf and l2"),
-        ({"layer": "haed"}, InvalidInput, "no layer 'haed'"),
-        ({"images": np.zeros((2, 3, 8, 9), np.uint8)}, ShapeMismatch, r"3, 8, 8"),
-        ({"images": np.full((2, *SHAPE), 2.0)}, InvalidInput, "divide by 255"),
-        ({"images": np.full((2, *SHAPE), np.nan)}, InvalidInput, "nan"),
-        ({"method": "sqare"}, InvalidInput, "square"),
-    ],
-)
-def test_a_bad_request_says_what_was_expected(images, changes, error, message):
-    oracle = Counting()
-    with pytest.raises(error, match=message):
-        attack(**{"oracle": oracle, "images": images, **changes})
-    assert sum(oracle.served) <= 24, "an attack began"
-
-
-def test_a_wanted_class_that_is_the_true_class_is_named(images):
-    labels = answers(images).argmax(1)
-    targets = (labels + 1) % CLASSES
-    targets[3] = labels[3]
-    with pytest.raises(InvalidInput, match="the wanted class of 3 is its true class"):
-        attack(oracle=Counting(), images=images, targets=targets)
-
-
-@dataclass(frozen=True)
-class LabelsOnly(Counting):
-    """Tells 1 for the predicted class and 0 for the others."""
-
-    kind: ClassVar[str] = "labels_only"
-
-    def observe(self, stimuli, units):
-        scores = super().observe(stimuli, units)
-        return torch.nn.functional.one_hot(scores.argmax(1), CLASSES).float()
-
-
-def test_scores_asked_of_labels_are_refused_and_auto_finds_an_attack(images):
-    with pytest.raises(Unsupported, match="rays"):
-        attack(oracle=LabelsOnly(), images=images, method="square")
-    result = attack(oracle=LabelsOnly(), images=images, eps=16 / 255, budget=200)
-    assert result.attack == "rays"
-    assert outcomes(result)["success"] >= 6
-    check(result, images)
-
-
 def test_a_targeted_attack_on_labels_begins_at_inputs_of_the_wanted_class(images):
     labels = answers(images).argmax(1)
     wanted = np.where(labels == labels[0], labels[labels != labels[0]][0], labels[0])
@@ -405,88 +249,12 @@ def test_a_surrogate_saves_rows_and_costs_the_model_none(images, model):
     check(helped, images)
 
 
-def test_a_surrogate_is_refused_where_a_search_cannot_begin_there(images, model):
-    with pytest.raises(InvalidInput, match="rays does not begin at changes"):
-        attack(oracle=Counting(), images=images, method="rays", surrogate=model)
-    closed = WithoutGradients()
-    with pytest.raises(GradientUnavailable):
-        attack(oracle=Counting(), images=images, surrogate=closed)
-
-
-def test_a_larger_budget_verifies_what_is_new(images, tmp_path: Path):
-    wanted = {"images": images, "eps": 6 / 255, "store": tmp_path / "s.sqlite3"}
-    small = attack(oracle=Counting(), budget=2, **wanted)
-    large = attack(oracle=Counting(), budget=60, **wanted)
-    whole = attack(oracle=Counting(), budget=60, **{**wanted, "store": ":memory:"})
-    assert len(large.of(Outcome.SUCCESS)) > len(small.of(Outcome.SUCCESS))
-    assert all(one.verified is not False for one in large.inputs)
-    assert [one.outcome for one in large.inputs] == [one.outcome for one in whole.inputs]
-    check(large, images)
-
-
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_real_numbers_are_stored_as_they_were_measured(images, model, norm):
-    eps = 4 / 255 if norm == "linf" else 0.5
-    result = attack(oracle=model, images=images, bits=0, norm=norm, eps=eps, budget=60)
-    assert result.adversarial.dtype == np.float32
-    with torch.no_grad():
-        told = network()(torch.from_numpy(result.adversarial)).argmax(1)
-    found = result.of(Outcome.SUCCESS)
-    assert found
-    assert all(told[one.index] == one.adversarial_label for one in found)
-    assert all(one.distances[norm] <= eps * (1 + 1e-6) for one in result.attacked)
-
-
-def test_a_failure_of_an_attack_from_outside_stores_the_clean_input(images):
-    result = attack(oracle=LabelsOnly(), images=images, eps=1 / 255, budget=60)
-    failed = result.of(Outcome.FAILED)
-    assert failed
-    for one in failed:
-        assert np.array_equal(result.adversarial[one.index], images[one.index])
-    assert any("closest input that fools the model" in one.message for one in failed)
-    assert not [flag for flag in flags_of(audit(result)) if flag.severe]
-
-
-def test_a_quota_that_ends_before_the_verification_refutes_nothing(images, tmp_path: Path):
-    wanted = {"images": images, "eps": 12 / 255, "budget": 60, "store": tmp_path / "s.sqlite3"}
-    whole = attack(oracle=Counting(), **{**wanted, "store": ":memory:"})
-    repeats = 4 * 12 + 4  # the test of repeatability comes last
-    left = whole.spent.rows - repeats - whole.spent.verify_rows - 2
-    part = attack(oracle=Quota(Counting(), rows=left), **wanted)
-    assert not part.complete
-    assert not part.of(Outcome.SUCCESS)
-    assert all(one.verified is None for one in part.inputs)
-    assert outcomes(part)["unfinished"]
-    done = attack(oracle=Counting(), **wanted)
-    assert [one.outcome for one in done.inputs] == [one.outcome for one in whole.inputs]
-
-
-def test_inputs_that_a_quota_left_unmeasured_are_unfinished(images):
-    part = attack(oracle=Quota(Counting(), rows=8), images=images)
-    assert outcomes(part) == {"unfinished": 12}
-
-
 def test_one_wanted_class_leaves_out_inputs_of_this_class(images):
     labels = answers(images).argmax(1)
     wanted = int(labels[0])
     result = attack(oracle=Counting(), images=images, targets=np.int64(wanted), budget=20)
     for one, label in zip(result.inputs, labels, strict=True):
         assert (one.outcome is Outcome.SKIPPED) == (label == wanted)
-
-
-def test_a_single_score_is_no_class(images):
-    class Sigmoid(torch.nn.Module):
-        def forward(self, x):
-            return torch.sigmoid(network()(x)[:, :1])
-
-    oracle = TorchModule(Sigmoid(), stimulus_shape=SHAPE)
-    with pytest.raises(InvalidInput, match="number of the predicted class"):
-        attack(oracle=oracle, images=images, layer="output")
-
-
-def test_channels_last_are_refused():
-    with pytest.raises(ShapeMismatch, match="channels last"):
-        attack(oracle=lambda x: x, images=np.zeros((2, 8, 8, 3), np.uint8))
 
 
 def test_the_features_of_a_table_stand_in_its_result(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+from PIL import Image
 
 from blackbox_am.analysis.methods import ATTRIBUTION
 
@@ -60,3 +61,45 @@ def test_sobol_of_a_table(cli, config, tmp_path):
     assert done.exit_code == 0, done.stderr
     assert "largest total indices" in done.stdout
     assert "dose" in (tmp_path / "analysis.html").read_text("utf-8")
+
+
+def test_passports_are_written(cli, config, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    draws = np.random.default_rng(0).integers(0, 256, (12, 9, 8, 3), np.uint8)
+    for number, pixels in enumerate(draws):
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    done = cli(
+        "analyse", "passport", "--oracle", "toy", "--layer", "units", "--most", "3",
+        "--generator", "pixels", "--seeds", "1", "-q", "20", "--natural", folder,
+        "--config", config, "-o", tmp_path / "p", "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["lead"][0].startswith("3 units")
+    assert {path.name for path in (tmp_path / "p").iterdir()} == {
+        "analysis.html", "data.npz", "plot.png",
+        "unit-units-0.html", "unit-units-1.html", "unit-units-2.html",
+    }  # fmt: skip
+
+
+def test_a_passport_needs_a_unit(cli, config):
+    done = cli("analyse", "passport", "--oracle", "toy", "--config", config)
+    assert "name a unit with --unit, or a layer with --layer" in done.stderr
+
+
+def test_units_are_labelled_from_a_probe_file(cli, config, tmp_path):
+    draws = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "probe.npz",
+        stimuli=draws.random((12, 3, 8, 8), np.float32),
+        images=draws.random((12, 5)),
+        texts=draws.random((3, 5)),
+        concepts=np.array(["dog", "cat", "owl"]),
+    )
+    common = ("--oracle", "toy", "--probe", tmp_path / "probe.npz", "--config", config)
+    done = cli("analyse", "clip-dissect", *common, "-l", "units", "-o", tmp_path / "a")
+    assert "6 units got one of 3 concepts" in done.stdout
+    done = cli("analyse", "dissect", *common, "-l", "units", "-o", tmp_path / "a")
+    assert "expected arrays stimuli, masks, concepts; it lacks masks" in done.stderr
+    done = cli("analyse", "ablate", *common, "-u", "units:0", "-o", tmp_path / "a")
+    assert "it lacks classes" in done.stderr
