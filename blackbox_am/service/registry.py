@@ -306,7 +306,9 @@ class StudyRegistry:
         if not published.progress.state.active:
             return 0
         created = published.created
-        optimizer = self.equip(build_optimizer(created.optimizer), created.spec)
+        optimizer = self.equip(
+            build_optimizer(created.optimizer or created.spec.optimizer), created.spec
+        )
         return optimizer.memory_bytes(build_space(created.space), len(created.spec.targets))
 
     def _begin(self, study_id: str, created: Created, order: Order | None) -> None:

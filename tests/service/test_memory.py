@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from blackbox_am import plugins
+from blackbox_am.catalogue import Catalogue
 from blackbox_am.client import connect
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import build_space
@@ -19,6 +20,7 @@ from blackbox_am.errors import InvalidInput, QuotaExceeded
 from blackbox_am.evaluation.rendering import BLOCK_BYTES, samples
 from blackbox_am.service import backend, running
 from blackbox_am.service.memory import MemoryBudget
+from tests.service.conftest import TABLES
 from tests.service.test_hanging import Hung
 
 
@@ -86,15 +88,17 @@ def test_studies_that_nobody_uses_make_room(config):
 def test_recovered_studies_wait_for_memory(config, tmp_path, caplog):
     targets = [f"units:{unit}" for unit in range(10)] * 2
     wanted = {"generator": "pixels", "targets": targets, "optimizer": "cma"}
-    kept = replace(config, store=str(tmp_path / "s.sqlite3"))
-    names = ("sim", "slow", "climbable")
+    names = ("a", "b", "c")
+    oracle = {"kind": "simulated", "latency_seconds": 0.02}
+    tables = {"oracles": dict.fromkeys(names, oracle), "generators": TABLES["generators"]}
+    kept = replace(
+        config, store=str(tmp_path / "s.sqlite3"), catalogue=Catalogue.from_plain(tables)
+    )
     with running(kept) as address, connect(address) as client:
         for name in names:
-            client.create(oracle=name, queries_per_target=200, study_id=name, **wanted).pause()
+            client.create(oracle=name, queries_per_target=200, study_id=name, **wanted)
     less = replace(kept, memory_bytes=int(1.5 * needs(192, 20)))
     with running(less) as address, connect(address) as client:
-        for name in names:
-            resumed(client.study(name))
         for name in names:
             assert client.study(name).wait(timeout=100).state is StudyState.SUCCEEDED
     assert "waits: study" in caplog.text
