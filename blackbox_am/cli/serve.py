@@ -58,6 +58,14 @@ def serve(
             "--audit-log", help="Add a line of JSON to this file for each change and refused call."
         ),
     ] = None,
+    metrics_address: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics-address",
+            help="Serve metrics for Prometheus on this host:port, such as localhost:9464, without "
+            "encryption or tokens.",
+        ),
+    ] = None,
     ready_file: Annotated[
         Path | None,
         typer.Option(
@@ -118,6 +126,7 @@ def serve(
         "device": device,
         "insecure": insecure or None,
         "audit_log": audit_log,
+        "metrics_address": metrics_address,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     base = service.Config() if config is None else service.load_config(config)

@@ -167,8 +167,10 @@ def _unary(
     async def answer(servicer: _Servicer, request: Any, context: grpc.aio.ServicerContext) -> Any:
         run = functools.partial(method, servicer, request)
         undone = None if undo is None else functools.partial(undo, servicer, request)
+        backend = servicer.backend
         try:
-            return await servicer.backend.in_thread(run, pool, undone)
+            with backend.methods[method.__name__].counting():
+                return await backend.in_thread(run, pool, undone)
         except Exception as error:  # noqa: BLE001  # the last one that can answer
             await abort(context, method.__name__, error)
 

@@ -108,6 +108,10 @@ class Workers:
         if oracle is not None:
             self._queues.add(oracle, study_id)
 
+    def queues(self) -> dict[str, tuple[int, int]]:
+        """The studies that run here and those that wait, for each oracle."""
+        return self._queues.sizes()
+
     def _hire(self, queue: StudyQueue) -> None:
         name = f"worker-{queue.oracle}-{queue.threads}"
         thread = threading.Thread(target=self._work, args=(queue,), name=name, daemon=True)
