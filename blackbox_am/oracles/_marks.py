@@ -89,10 +89,20 @@ def of_product(left: Operand, right: Operand, out: torch.Tensor, followed: Follo
                 both = sorted({*axes, *_batch_axes(left, out), *_batch_axes(right, out)})
                 return replace(mark, axes=tuple(both), class_axis=None)
     if right.mark is None:
-        return Mark((out.ndim - 1,))
+        return Mark((*_batch_axes(left, out), out.ndim - 1))
     if left.mark is None:
-        return Mark((out.ndim - 2,))
+        return Mark((*_batch_axes(right, out), out.ndim - 2))
     return Mark(_batch_axes(left, out) or _batch_axes(right, out))
+
+
+def of_layer(values: Operand, out: torch.Tensor) -> Mark:
+    """Units of a linear layer, which stand on the last axis. Where the layer reads the last axis of
+    groups, such as attention heads, the groups stay apart.
+    """
+    mark, last = mark_of(values), out.ndim - 1
+    same = out.shape[:-1] == values.tensor.shape[:-1]
+    grouped = same and not mark.weak and mark.of_groups(values.tensor, (last,))
+    return Mark(mark.axes if grouped else (last,))
 
 
 def _batch_axes(factor: Operand, out: torch.Tensor) -> Axes:

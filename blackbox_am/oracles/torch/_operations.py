@@ -157,7 +157,9 @@ def mark_of_result(
     mark = _ruled(call, marked, operands, out, followed) or of_any(marked, out, followed)
     if _unfolds(marked[0], mark, out, rows):
         mark = replace(mark, axes=mark.axes[1:])
-    if not mark.axes and out.ndim == 2 and len(out) == rows:
+    if not mark.axes and all(mark_of(one).weak for one in marked):
+        mark = replace(mark, weak=True)  # before the first weights, there are no units
+    elif not mark.axes and out.ndim == 2 and len(out) == rows:
         mark = replace(mark, axes=(1,), weak=False, birth=0)
     return replace(mark, class_axis=_class_axis(call, operands, mark, out))
 
