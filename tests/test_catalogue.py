@@ -225,7 +225,7 @@ def test_parameters_reach_the_generator_inside_its_wrappers():
     found = catalogue.generator("b", {"contrast": 3, "shape": [1, 8, 8]})
     assert (found.inner.contrast, found.inner.shape) == (3.0, (1, 8, 8))
     assert found.stimulus_shape == (1, 5, 4)
-    with pytest.raises(InvalidSpec, match="dct: Expected `float`, got `str`"):
+    with pytest.raises(InvalidSpec, match="dct: contrast: expected a number, got 'much'"):
         catalogue.generator("b", {"contrast": "much"})
 
 

@@ -101,14 +101,19 @@ class Analysis(ABC):
                 {"uri": data_uri(figure_svg(one.figure)), "text": one.text}
                 for one in self.figures()
             ],
-            tables_of_numbers=[
-                {"title": t.title, "columns": t.columns, "note": t.note,
-                 "rows": [[in_words(cell) for cell in row] for row in t.rows]}
-                for t in self.tables()
-            ],
+            strips=(),
+            tables_of_numbers=self.tables_in_words(),
             parameters=[(name, in_words(value)) for name, value in self.parameters.items()],
             spent=cost_in_words(self.spent),
         )  # fmt: skip
+
+    def tables_in_words(self) -> list[dict[str, object]]:
+        """The tables as texts for a template."""
+        return [
+            {"title": one.title, "columns": one.columns, "note": one.note,
+             "rows": [[in_words(cell) for cell in row] for row in one.rows]}
+            for one in self.tables()
+        ]  # fmt: skip
 
     def save(self, folder: Path | str) -> Path:
         """Write the page, `data.npz` and `plot.png` into `folder`.

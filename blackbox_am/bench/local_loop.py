@@ -150,8 +150,9 @@ def _searched(spec: StudySpec, generations: int, say: Progress, name: str) -> _T
         twice = _Twice(evaluator)
 
         def stopped() -> bool:
-            say(f"{name} generation {len(twice.whole)} of {generations}")
-            return len(twice.whole) == generations
+            # Where targets finish at different times, one step can close several generations.
+            say(f"{name} generation {min(len(twice.whole), generations)} of {generations}")
+            return len(twice.whole) >= generations
 
         loop.run(live, twice, stopped=stopped)
         twice.appends = store.seconds[-generations:]

@@ -178,3 +178,56 @@ def _listed(text: str | None) -> list[str] | None:
     if not all(found):
         raise InvalidInput(f"{text!r}: expected names with commas between, got an empty one")
     return found
+
+
+@app.command()
+def passport(
+    unit: Annotated[
+        list[str] | None,
+        typer.Option("--unit", "-u", help="A unit, such as layer2:7; repeat it."),
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", "-l", help="Take units of this layer, from the first.")
+    ] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="Most units of the --layer.")] = 64,
+    oracle: Oracle = "cifar_cnn",
+    natural: Annotated[
+        str, typer.Option("--natural", help="A set of the catalogue, or a folder of images.")
+    ] = "shipped",
+    generator: Annotated[
+        str, typer.Option("--generator", help="What a search makes stimuli with, or none.")
+    ] = "cifar_vae",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of searches.")] = 3,
+    queries: Annotated[
+        int, typer.Option("--queries", "-q", min=1, help="Queries of each unit and seed.")
+    ] = 100,
+    folder: Folder = Path("passports"),
+    config: Config = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Passports: what excites each unit, its tuning, where it looks, and whether to trust it.
+
+    Writes an index and one page a unit: top and bottom natural stimuli, histogram, tuning to
+    orientation, frequency, position and colour, receptive field, search results of several seeds
+    with their plausibility, and dead, saturated and duplicate units.
+    """
+    from blackbox_am.analysis.passport import passports
+    from blackbox_am.cli.analyse_inputs import images_of, units_of
+
+    catalogue = options.catalogue_of(config)
+    with reading(catalogue, oracle) as model:
+        info = model.describe()
+        units = units_of(info, unit or [], layer, most)
+        shown = images_of(natural, catalogue, info.stimulus_shape)
+        made = None if generator == "none" else catalogue.generator(generator)
+        with err.status("measuring") as status:
+            result = passports(
+                model,
+                units,
+                shown,
+                generator=made,
+                seeds=range(seeds),
+                queries=queries,
+                on_part=status.update,
+            )
+        say(result, folder, as_json=as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blackbox_am.core.types import OracleInfo
+from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -79,3 +81,35 @@ def array_of(path: Path) -> NDArray[Any]:
             f"{path}: expected an array written by numpy.save, got another kind of file"
         ) from error
     return found
+
+
+def images_of(text: str, catalogue: Catalogue, shape: tuple[int, ...]) -> Any:
+    """(N, *shape) the images of a set of the catalogue, or of a folder.
+
+    Raises:
+        NotFound: for neither.
+        ShapeMismatch: if no stimuli of this shape can be made.
+    """
+    if text not in catalogue.image_names() and Path(text).is_dir():
+        from blackbox_am.catalogue import ImagesFolder
+
+        folder = ImagesFolder(text)
+        return folder.stimuli(shape, range(len(folder)))
+    images = catalogue.images(text)
+    return images.stimuli(shape, range(len(images)))
+
+
+def units_of(info: OracleInfo, given: Sequence[str], layer: str | None, most: int) -> list[Unit]:
+    """The units that are named one by one, and the first `most` of a layer.
+
+    Raises:
+        InvalidInput: without any.
+        UnknownUnit: for a layer or unit that does not exist.
+    """
+    units = [Unit.parse(text) for text in given]
+    if layer is not None:
+        count = find_layer(info, Unit(layer)).units
+        units += [Unit(layer, index) for index in range(min(most, count))]
+    if not units:
+        raise InvalidInput("name a unit with --unit, or a layer with --layer")
+    return units

@@ -67,6 +67,10 @@ class Commands(LazyGroup):
         ),
         "generators": Entry(f"{_HERE}.generators:app", "Fit generators to your own pictures."),
         "token": Entry(f"{_HERE}.token:app", "Make, list and revoke the tokens of callers."),
+        "store": Entry(
+            f"{_HERE}.store:app",
+            "Check, export, import, compact and migrate a store on this machine or in PostgreSQL.",
+        ),
         "bench": Entry(
             "blackbox_am.bench.cli:app",
             "Benchmarks: every command prints a table of ratios to a baseline of the same run.",

@@ -73,6 +73,14 @@ class Group(TyperGroup):
     With ``--debug`` the error is raised, so that Python prints its traceback.
     """
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As of typer; a name in other letters, such as `RUN`, is suggested too."""
+        lowered = {name.lower(): name for name in self.commands}
+        if args and args[0] not in self.commands and args[0].lower() in lowered:
+            known = lowered[args[0].lower()]
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {known!r}?")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)

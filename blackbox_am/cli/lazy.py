@@ -38,7 +38,7 @@ class Entry:
         )
         around.callback()(_nothing)
         if isinstance(found, typer.Typer):
-            around.add_typer(found, name=name)
+            around.add_typer(found, name=name, cls=Group)
         else:
             around.command(name, hidden=self.hidden)(found)
         return typer.main.get_group(around).commands[name]

@@ -170,8 +170,11 @@ def _shape_of(layer: LayerInfo) -> str:
     return f"{layer.units} units of {extent}" if extent else f"{layer.units} units"
 
 
-def save_montage(result: Result, layers: Sequence[LayerInfo], path: Path) -> Path:
-    """Write a picture of the best stimuli, and of the best natural images if there are some.
+def save_montage(
+    result: Result, layers: Sequence[LayerInfo], path: Path, random: Sequence[Best] = ()
+) -> Path:
+    """Write a picture of the best stimuli, of those of a random search, and of the best natural
+    images, if there are some.
 
     Raises:
         BlackboxError: if the study has measured nothing yet.
@@ -184,5 +187,7 @@ def save_montage(result: Result, layers: Sequence[LayerInfo], path: Path) -> Pat
             "the study has no measurement yet, so there is nothing to draw; try again later"
         )
     titles = [unit_title(entry.title, layers) for entry in result.best]
-    figure = montage(rows_of(result.best), titles, heading=heading_of(result), note=note_of(result))
+    figure = montage(
+        rows_of(result.best, random), titles, heading=heading_of(result), note=note_of(result)
+    )
     return save(figure, path)

@@ -22,8 +22,9 @@ from blackbox_am.cli.results import (
 )
 from blackbox_am.core.penalties import read_penalties
 from blackbox_am.core.spec import to_plain
-from blackbox_am.core.types import StudyState
+from blackbox_am.core.types import Best, StudyState
 from blackbox_am.errors import InvalidInput
+from blackbox_am.results import Result
 
 _BUDGET = ("queries_per_target", "seconds", "target_score", "patience")
 
@@ -74,6 +75,14 @@ def run(
             "--out", "-o", help="Write the best stimuli to this picture (.png, .svg, .pdf)."
         ),
     ] = None,
+    random_row: Annotated[
+        bool,
+        typer.Option(
+            "--random-row",
+            help="With --out: also search with as many random draws, and draw the best of them. "
+            "The model answers twice as many queries.",
+        ),
+    ] = False,
     adopt: Annotated[
         bool,
         typer.Option(
@@ -98,16 +107,14 @@ def run(
 
         blackbox-am run -t head:3 -t layer2.0.conv1:7 --queries 2000 --out best.png
 
+        blackbox-am run -t head:3 --baseline shipped --random-row --out compared.png
+
         blackbox-am run --layers 'layer?,head' --units-per-layer 4 --out walk/best.png
     """
     from blackbox_am.cli.options import catalogue_of
-    from blackbox_am.studies.local import maximise
     from blackbox_am.studies.walking import units_of_layers
 
-    if picture is not None:
-        from blackbox_am.plots.saving import check_ending
-
-        check_ending(picture)  # before the search, not after it
+    _check_picture(picture, random_row)
     catalogue = catalogue_of(config)
     targets = list(target or ())
     if layers is not None:
@@ -133,18 +140,12 @@ def run(
     if penalty:
         request["penalties"] = read_penalties(penalty)
     study_id = study_id or _id_of(request)
+    where = {"store": store, "adopt": adopt, "catalogue": catalogue, "device": device}
+    drawn: list[Best] = []
     try:
-        with StudyView(err, keep=False) as view:
-            result = maximise(
-                **request,
-                store=store,
-                study_id=study_id,
-                adopt=adopt,
-                catalogue=catalogue,
-                device=device,
-                on_generation=view.show,
-                on_message=lambda text: err.print(text, markup=False, soft_wrap=True),
-            )
+        result = _search(request, where, study_id)
+        if random_row:
+            drawn = _search(_at_random(request), where, f"{study_id}-random").best
     except KeyboardInterrupt:
         raise interrupted() from None
     if result.progress.state is StudyState.PAUSED:
@@ -156,12 +157,48 @@ def run(
         out.print(best_table(result.best))
     if picture is not None:
         known = catalogue.oracle(oracle).describe().layers
-        wrote(save_montage(result, known, picture))
+        wrote(save_montage(result, known, picture, drawn))
         beside = picture.with_name(f"hierarchy{picture.suffix}")
         heading = f"What layers of {oracle} respond to"
         source = f"The best of {queries:,} stimuli of {generator} for each unit"
         if save_hierarchy(result.best, known, heading, source, beside) is not None:
             wrote(beside)
+
+
+def _check_picture(picture: Path | None, random_row: bool) -> None:
+    """Refuses a picture that cannot be written before the search, not after it."""
+    if picture is not None:
+        from blackbox_am.plots.saving import check_ending
+
+        check_ending(picture)
+    elif random_row:
+        raise InvalidInput("--random-row is a row of the picture; add --out")
+
+
+def _search(request: dict[str, Any], where: dict[str, Any], study_id: str) -> Result:
+    from blackbox_am.studies.local import maximise
+
+    with StudyView(err, keep=False) as view:
+        return maximise(
+            **request,
+            **where,
+            study_id=study_id,
+            on_generation=view.show,
+            on_message=lambda text: err.print(text, markup=False, soft_wrap=True),
+        )
+
+
+def _at_random(request: dict[str, Any]) -> dict[str, Any]:
+    """The same search with random draws of the prior: as many queries, without a start, and
+    without the natural images, which the search itself measures.
+    """
+    plain: dict[str, Any] = {
+        "optimizer": "random",
+        "parameters": {},
+        "start": None,
+        "baseline": None,
+    }
+    return {**request, **plain}
 
 
 def _id_of(request: dict[str, Any]) -> str:

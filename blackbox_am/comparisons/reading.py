@@ -2,16 +2,17 @@
 
 The file has the fields of `ComparisonSpec`, with a table `[[methods]]` for each method. It may have
 the tables `[oracles]`, `[generators]` and `[images]` of a server's configuration.
+`catalogue.config_file` describes environment variables, relative paths and modules in the file.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from blackbox_am.catalogue import Catalogue, with_shipped
+from blackbox_am.catalogue.config_file import read_tables
 from blackbox_am.comparisons.problem import ComparisonSpec, spec_of
 from blackbox_am.comparisons.targets import layer_of
 from blackbox_am.core.spec import to_plain
@@ -32,15 +33,11 @@ def read_config(path: Path) -> tuple[ComparisonSpec, Catalogue]:
             file.
     """
     try:
-        tables = tomllib.loads(path.read_text("utf-8-sig"))
-    except FileNotFoundError as error:
+        tables = read_tables(path)
+    except NotFound as error:
         raise NotFound(
-            f"there is no file {path}; `blackbox-am compare --example > {path}` writes one"
+            f"{error.message}; `blackbox-am compare --example > {path}` writes one"
         ) from error
-    except OSError as error:
-        raise InvalidSpec(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidSpec(f"{path} is not valid TOML: {error}") from error
     entries = {name: tables.pop(name) for name in CATALOGUE if name in tables}
     try:
         return spec_of(tables), Catalogue.from_plain(with_shipped(entries))

@@ -62,6 +62,17 @@ def explain(spec_type: type, plain: Any, message: str) -> tuple[str, str]:
     return (f"{path}: {text}" if path and not text.startswith(path) else text), path
 
 
+def explain_value(name: str, plain: Any, message: str) -> tuple[str, str]:
+    """As `explain`, for one value, which is called `name`."""
+    found = _PLACE.search(message)
+    text, inner = (message[: found.start()], found[1]) if found else (message, "")
+    path = f"{name}{inner}" if not inner or inner[0] == "[" else f"{name}.{inner}"
+    if not text.startswith("Expected"):
+        return f"{path}: {text}", path
+    value = _value_at(plain, inner) if inner else plain
+    return f"{path}: expected {_wanted(text)}, got {_short(value)}", path
+
+
 def _wanted(text: str) -> str:
     match = _EXPECTED.match(text)
     if match is None:
@@ -77,7 +88,10 @@ def _wanted(text: str) -> str:
 
 
 def _shown(plain: Any, path: str) -> str:
-    value = _value_at(plain, path)
+    return _short(_value_at(plain, path))
+
+
+def _short(value: Any) -> str:
     shown = repr(value) if isinstance(value, (str, int, float, bool)) else type(value).__name__
     return shown[:80] if value is not None else "nothing"
 

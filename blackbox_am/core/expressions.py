@@ -37,6 +37,7 @@ MOST_INTEGER = 2**53
 _NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:@!])")
 _QUANTITY = re.compile(QUANTITY, re.ASCII)
 _KIND = re.compile(r"([a-z][a-z0-9_]*)\(")
+_LAST_NAME = re.compile(r"[A-Za-z_]\w*$")
 _KEY = re.compile(r"([a-z_][a-z0-9_]*)\s*=(?!=)\s*")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _SPACE = re.compile(r"\s*")
@@ -109,7 +110,7 @@ class _Reader:
         """
         found = self._expression()
         if self._place < len(self._text):
-            raise self._error("expected +, -, *, / or the end")
+            raise self._error(f"{self._small_letters()}expected +, -, *, / or the end")
         return found
 
     def _expression(self) -> ObjectiveSpec:
@@ -177,7 +178,7 @@ class _Reader:
         found = self._expression()
         self._depth -= 1
         if not self._take(")"):
-            raise self._error("expected +, -, *, / or )")
+            raise self._error(f"{self._small_letters()}expected +, -, *, / or )")
         return found
 
     def _call(self, kind: str) -> ObjectiveSpec:
@@ -267,6 +268,13 @@ class _Reader:
         if found is not None:
             self._place = found.end()
         return found
+
+    def _small_letters(self) -> str:
+        """A question if a name with capitals stands before an opening parenthesis."""
+        word = _LAST_NAME.search(self._text[: self._place])
+        if word is None or not self._next_is("(") or word[0] == word[0].lower():
+            return ""
+        return f"did you mean {word[0].lower()}(...)? "
 
     def _error(self, expected: str) -> InvalidSpec:
         """An error that shows the place with a caret below it."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
-from blackbox_am.core.explaining import explain
+from blackbox_am.core.explaining import explain, explain_value
 from blackbox_am.errors import InvalidSpec, did_you_mean
 
 T = TypeVar("T")
@@ -52,13 +52,17 @@ def with_parameters(plug_in: T, name: str, parameters: Mapping[str, Any]) -> T:
     """
     known, hints = _fields_of(type(plug_in))  # type: ignore[arg-type]  # types hash
     _check_known(known, name, parameters)
+    values = {}
+    for key, value in parameters.items():
+        whole = _whole(value, hints[key])
+        try:
+            values[key] = msgspec.convert(whole, hints[key], strict=True)
+        except (msgspec.ValidationError, ValueError) as error:
+            sentence, path = explain_value(key, whole, str(error))
+            raise InvalidSpec(f"{name}: {sentence}", field=f"parameters.{path}") from error
     try:
-        values = {
-            key: msgspec.convert(_whole(value, hints[key]), hints[key], strict=True)
-            for key, value in parameters.items()
-        }
         return dataclasses.replace(plug_in, **values)  # type: ignore[type-var]
-    except (msgspec.ValidationError, ValueError) as error:
+    except ValueError as error:
         raise InvalidSpec(f"{name}: {error}", field="parameters") from error
 
 

@@ -66,11 +66,16 @@ def without_penalties(title: str) -> tuple[str, str]:
     return (title, "") if rest is None else (title[: rest.start()], rest[0].strip())
 
 
+def _is_measure(name: str) -> bool:
+    return isinstance(parse_quantity(name), MeasureName)
+
+
 def _checked(name: str, weight: Any) -> float:
-    if not isinstance(parse_quantity(name), MeasureName):
+    if not _is_measure(name):
+        near = f"; did you mean {name.lower()!r}?" if _is_measure(name.lower()) else ""
         raise InvalidSpec(
-            f"penalty {name!r}: expected a measure of the stimulus, such as stimulus.tv; a unit is "
-            "inhibited with an objective `weighted`",
+            f"penalty {name!r}: expected a measure of the stimulus, such as stimulus.tv{near}; a "
+            "unit is inhibited with an objective `weighted`",
             field="penalties",
         )
     if isinstance(weight, bool) or not isinstance(weight, (int, float)):

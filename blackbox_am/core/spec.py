@@ -83,6 +83,10 @@ class SpaceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     def _check_box(self) -> None:
         for name, bounds in (("low", self.low), ("high", self.high)):
+            if not isinstance(bounds, (tuple, list)):
+                raise ValueError(  # noqa: TRY004  # as of every wrong value here
+                    f"{name} must be a list of bounds, such as (0.0,), got {bounds!r}"
+                )
             if len(bounds) not in (1, self.dimension):
                 raise ValueError(
                     f"{name} must hold 1 or {self.dimension} bounds, got {len(bounds)}"

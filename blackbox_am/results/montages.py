@@ -14,9 +14,26 @@ if TYPE_CHECKING:
     from blackbox_am.results.result import Result
 
 
-def rows_of(best: Sequence[Best]) -> list[Row]:
-    """The best stimuli with their scores, and the best natural images if there are some."""
+def rows_of(best: Sequence[Best], random: Sequence[Best] = ()) -> list[Row]:
+    """The best stimuli with their scores, those of a random search, and the best natural images,
+    if there are some.
+
+    Args:
+        best: of each target.
+        random: of each target, of a random search with as many queries; without an entry for a
+            target that measured nothing.
+    """
     rows = [Row("best", [entry.stimulus for entry in best], [entry.score for entry in best])]
+    if random:
+        drawn = {entry.target: entry for entry in random}
+        found = [drawn.get(entry.target) for entry in best]
+        rows.append(
+            Row(
+                "random\nsearch",
+                [None if entry is None else entry.stimulus for entry in found],
+                [math.nan if entry is None else entry.score for entry in found],
+            )
+        )
     if any(entry.natural_stimulus is not None for entry in best):
         maxima = [math.nan if entry.natural is None else entry.natural.maximum for entry in best]
         rows.append(Row("natural", [entry.natural_stimulus for entry in best], maxima))

@@ -48,7 +48,7 @@ missing answers are requested from the model, several times if necessary. A `quo
 the model bills each attempt; around `retry`, it bills each call; around `cache`, it bills cache
 hits too. A `timeout` belongs inside `retry`, a `circuit_breaker` outside.
 
-`config_file` describes environment variables, relative paths and modules in the file.
+`catalogue.config_file` describes environment variables, relative paths and modules in the file.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ from typing import Annotated, Any
 import msgspec
 
 from blackbox_am.catalogue import Catalogue, with_shipped
+from blackbox_am.catalogue.config_file import read_tables
 from blackbox_am.core.addresses import with_port
 from blackbox_am.core.spec import from_plain
 from blackbox_am.errors import InvalidSpec, did_you_mean
 from blackbox_am.service.auth.quotas import Quota
 from blackbox_am.service.auth.transport import ServerTls
-from blackbox_am.service.config_file import read_tables
 
 DEFAULT_ADDRESS = "localhost:50051"
 DEFAULT_STORE = "blackbox_am.sqlite3"

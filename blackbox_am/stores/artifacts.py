@@ -59,19 +59,8 @@ class SQLArtifacts(Artifacts):
 
     def put(self, pieces: bytes | Iterable[bytes], account: Account | None = None) -> str:
         whole = (pieces,) if isinstance(pieces, bytes) else pieces
-        # The digest is known only after the last piece. Until then the pieces are stored under a
-        # temporary name, which is not a digest, so no reader finds them.
-        part = f"part-{secrets.token_hex(16)}"
         with self._database.writing() as connection:
-            digest, size = _write_pieces(connection, part, whole)
-            here = _artifacts.c.digest == digest
-            now = self._database.now
-            if connection.execute(_artifacts.update().where(here).values(time=now)).rowcount:
-                connection.execute(_pieces.delete().where(_pieces.c.digest == part))
-            else:
-                self._name(connection, part, digest)
-                new = _artifacts.insert().values(digest=digest, size=size, time=now)
-                connection.execute(new)
+            digest = put_artifact(connection, whole, self._database.now)
             if account is not None:
                 claim_artifact(connection, digest, account)
         return digest
@@ -125,14 +114,49 @@ class SQLArtifacts(Artifacts):
             digests = list(connection.scalars(query))
             return _remove_unreferenced(connection, digests)
 
-    @staticmethod
-    def _name(connection: sa.Connection, part: str, digest: str) -> None:
-        places = connection.scalars(sa.select(_pieces.c.place).where(_pieces.c.digest == part))
-        for place in list(places):
-            here = (_pieces.c.digest == part) & (_pieces.c.place == place)
-            body = bytes(connection.scalar(sa.select(_pieces.c.body).where(here)) or b"")
-            new = {"digest": digest, "body": seal(body, digest, place)}
-            connection.execute(_pieces.update().where(here).values(new))
+
+def put_artifact(
+    connection: sa.Connection, pieces: Iterable[bytes], now: sa.ColumnElement[float]
+) -> str:
+    """Stores a value. Returns its digest.
+
+    Args:
+        connection: a connection in a transaction that writes.
+        pieces: the pieces of the value, in order.
+        now: the database's clock.
+    """
+    # The digest is known only after the last piece. Until then the pieces are stored under a
+    # temporary name, which is not a digest, so no reader finds them.
+    part = f"part-{secrets.token_hex(16)}"
+    digest, size = _write_pieces(connection, part, pieces)
+    here = _artifacts.c.digest == digest
+    if connection.execute(_artifacts.update().where(here).values(time=now)).rowcount:
+        connection.execute(_pieces.delete().where(_pieces.c.digest == part))
+    else:
+        _name(connection, part, digest)
+        connection.execute(_artifacts.insert().values(digest=digest, size=size, time=now))
+    return digest
+
+
+def stored_pieces(connection: sa.Connection, digest: str) -> Iterator[bytes]:
+    """The pieces of a stored value, in order.
+
+    Raises:
+        StoreCorrupt: if a piece is damaged.
+    """
+    query = sa.select(_pieces).where(_pieces.c.digest == digest).order_by(_pieces.c.place)
+    for row in connection.execute(query):
+        yield unseal(row.body, f"artifact {digest}", digest, row.place)
+
+
+def _name(connection: sa.Connection, part: str, digest: str) -> None:
+    """Gives the pieces of a value their name, and a checksum of their place."""
+    places = connection.scalars(sa.select(_pieces.c.place).where(_pieces.c.digest == part))
+    for place in list(places):
+        here = (_pieces.c.digest == part) & (_pieces.c.place == place)
+        body = bytes(connection.scalar(sa.select(_pieces.c.body).where(here)) or b"")
+        new = {"digest": digest, "body": seal(body, digest, place)}
+        connection.execute(_pieces.update().where(here).values(new))
 
 
 def refer(connection: sa.Connection, study_id: str, name: str, digest: str) -> None:

@@ -12,17 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from blackbox_am.errors import StoreCorrupt, StoreError
+from blackbox_am.stores import migrations
 from blackbox_am.stores.engines import engines_of, file_of, shown, url_of
 from blackbox_am.stores.faults import CURE, store_error
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 SEAL_BYTES = 4
 STUDY_ID = sa.String(63).with_variant(sa.String(63, collation="C"), "postgresql")
 """Ordered by bytes everywhere, where PostgreSQL would order by the rules of a language."""
-ADDED = {"added": True}
-"""Marks a table that older stores of this schema version lack; programs that do not know the table
-ignore it.
-"""
 
 metadata = sa.MetaData()
 meta = sa.Table(
@@ -41,16 +38,17 @@ class Database:
 
     Args:
         url: as of `SQLStore`.
+        migrate: whether to migrate a store of an older version; otherwise it is refused.
 
     Attributes:
         shown: the URL in SQLAlchemy's form without its password, for messages.
 
     Raises:
-        StoreError: if the database cannot be opened or written.
+        StoreError: if the database cannot be opened or written, or is a store of another version.
         StoreCorrupt: if the file is damaged, or belongs to another program.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, migrate: bool = False) -> None:
         parsed = url_of(url)
         self.shown = shown(parsed)
         self._file = file_of(parsed)
@@ -60,7 +58,7 @@ class Database:
         self._turn: AbstractContextManager[object] = RLock() if shared else nullcontext()
         try:
             with self._translated():
-                self._prepare()
+                self._prepare(migrate=migrate)
             if self._file is not None:
                 self._file.remember()
             self._write()
@@ -98,6 +96,23 @@ class Database:
         with self._watched(), self._translated(), self._engines.unordered.begin() as connection:
             yield connection
 
+    @contextmanager
+    def outside(self) -> Iterator[sa.Connection]:
+        """A connection outside transactions, for statements that cannot be in one."""
+        with self._translated(), self._engines.outside.connect() as connection:
+            yield connection
+
+    def size(self) -> int:
+        """Bytes that the database takes."""
+        if self._file is not None:
+            return self._file.size()
+        with self.reading() as connection:
+            if connection.dialect.name == "sqlite":
+                pages = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+            else:
+                pages = "SELECT pg_database_size(current_database())"
+            return int(connection.exec_driver_sql(pages).scalar() or 0)
+
     def check(self) -> None:
         """Check that the database can be used. The database is written to only if the last
         transaction failed.
@@ -130,36 +145,25 @@ class Database:
         with self._turn:  # another thread may be executing a statement
             self._engines.dispose()
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, migrate: bool) -> None:
         with self._engines.writer.begin() as connection:
-            tables = set(sa.inspect(connection).get_table_names())
-            if not tables:
+            version = stored_version(connection, self.shown)
+            if version is None:
                 metadata.create_all(connection)
                 row = {"schema_version": SCHEMA_VERSION, "last_token": 0}
                 connection.execute(meta.insert(), [row])
                 return
-            version = (
-                connection.scalar(sa.select(meta.c.schema_version))
-                if "blackbox_am" in tables
-                else None
-            )
-        if version is None:
-            raise StoreCorrupt(
-                f"{self.shown} is a database, but not a store of blackbox_am: it holds the tables "
-                f"{', '.join(sorted(tables))}; name another store"
-            )
-        if version == SCHEMA_VERSION:
-            with self._engines.writer.begin() as connection:
-                added = [table for table in metadata.sorted_tables if table.info == ADDED]
-                metadata.create_all(connection, [t for t in added if t.name not in tables])
-                for place in (place for table in added for place in table.indexes):
-                    place.create(connection, checkfirst=True)
-        else:
-            raise StoreCorrupt(
-                f"{self.shown} is a store of schema version {version}, and this program reads "
-                f"version {SCHEMA_VERSION} only; name another file for new studies, or use the "
-                "version of blackbox_am that wrote it"
-            )
+            if version == SCHEMA_VERSION:
+                return
+            check_version(self.shown, version)
+            if not migrate:
+                raise StoreError(
+                    f"the store {self.shown} has schema version {version}, and this program reads "
+                    f"version {SCHEMA_VERSION}; stop the servers that use the store, and migrate "
+                    "it with `blackbox-am store migrate`"
+                )
+            migrations.upgrade(connection, version)
+            connection.execute(meta.update().values(schema_version=SCHEMA_VERSION))
 
     def _write(self) -> None:
         with self.writing() as connection:
@@ -190,6 +194,44 @@ class Database:
                 raise StoreError(
                     f"the store {self.shown} is too slow ({error}); try again"
                 ) from error
+
+
+def stored_version(connection: sa.Connection, shown: str) -> int | None:
+    """The schema version of a database; None for a database without tables.
+
+    Raises:
+        StoreCorrupt: if the database belongs to another program.
+    """
+    tables = sa.inspect(connection).get_table_names()
+    if not tables:
+        return None
+    version = connection.scalar(sa.select(meta.c.schema_version)) if meta.name in tables else None
+    if version is None:
+        raise StoreCorrupt(
+            f"{shown} is a database, but not a store of blackbox_am: it holds the tables "
+            f"{', '.join(sorted(tables))}; name another store"
+        )
+    return int(version)
+
+
+def check_version(shown: str, version: int) -> None:
+    """Checks that this program reads or migrates stores of a schema version.
+
+    Raises:
+        StoreError: if it does not.
+    """
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"the store {shown} was written by a newer version of blackbox_am: it has schema "
+            f"version {version}, and this program reads version {SCHEMA_VERSION}; upgrade "
+            "blackbox-am, or name another store"
+        )
+    if version < migrations.OLDEST:
+        raise StoreError(
+            f"the store {shown} has schema version {version}, of a program before the first "
+            "release, and its studies cannot be read or migrated; name another store for new "
+            "studies, or use the program that wrote it"
+        )
 
 
 def seal(body: bytes, *place: object) -> bytes:

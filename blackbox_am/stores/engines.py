@@ -44,6 +44,7 @@ _LOCK = int.from_bytes(b"blackbox", "big") >> 1
 _READS = "reads"
 _PASSES = "passes"
 _UNORDERED = "unordered"
+_OUTSIDE = "outside"
 _SECRETS = ("password", "sslpassword", "passfile")
 """Parameters in a URL of PostgreSQL."""
 
@@ -58,12 +59,14 @@ class Engines:
         passing: for passing transactions.
         unordered: for a passing transaction of one statement that writes, which does not wait for
             its turn where the database can do without.
+        outside: for statements outside transactions.
     """
 
     reader: sa.Engine
     writer: sa.Engine
     passing: sa.Engine
     unordered: sa.Engine
+    outside: sa.Engine
 
     @property
     def of_one_connection(self) -> bool:
@@ -169,6 +172,7 @@ def _sqlite(url: sa.URL, file: StoreFile | None) -> Engines:
         durable,
         passing,
         passing,
+        durable.execution_options(**{_OUTSIDE: True}),
     )
 
 
@@ -192,8 +196,9 @@ def _sqlite_engine(url: sa.URL, file: StoreFile | None, synchronous: str) -> sa.
     def begin(connection: sa.Connection) -> None:
         # A writer that takes the lock at the beginning cannot fail later for lack of the lock; a
         # reader needs no lock.
-        reads = _READS in connection.get_execution_options()
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if _OUTSIDE not in options:
+            connection.exec_driver_sql("BEGIN" if _READS in options else "BEGIN IMMEDIATE")
 
     sa.event.listen(engine, "do_connect", check_file)
     sa.event.listen(engine, "connect", set_pragmas)
@@ -209,6 +214,7 @@ def _postgresql(url: sa.URL) -> Engines:
         writer,
         writer.execution_options(**{_PASSES: True}),
         reader.execution_options(**{_UNORDERED: True}),
+        writer.execution_options(**{_OUTSIDE: True, "isolation_level": "AUTOCOMMIT"}),
     )
 
 
@@ -242,7 +248,7 @@ def _postgresql_engine(url: sa.URL) -> sa.Engine:
 
     def begin(connection: sa.Connection) -> None:
         options = connection.get_execution_options()
-        if _READS in options or _UNORDERED in options:
+        if {_READS, _UNORDERED, _OUTSIDE} & options.keys():
             return
         lock = f"SELECT pg_advisory_xact_lock({_LOCK})"
         if _PASSES in options:

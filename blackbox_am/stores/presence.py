@@ -79,6 +79,11 @@ class StoreFile:
         if not found.st_size:
             raise self._problem("its file is empty")
 
+    def size(self) -> int:
+        """Bytes of the file and of its log."""
+        log = Path(self._log)
+        return self.path.stat().st_size + (log.stat().st_size if log.exists() else 0)
+
     def _problem(self, what: str) -> StoreError:
         return StoreError(
             f"the store {self.path} cannot be used: {what} since the server opened it, and what "

@@ -1,8 +1,4 @@
-"""Tokens, claims and accounts of callers in a SQL database.
-
-The tables were added after the first stores of this schema version; `Database` creates them where
-they are missing.
-"""
+"""Tokens, claims and accounts of callers in a SQL database."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import sqlalchemy as sa
 
 from blackbox_am.core.accounts import Account, Order
 from blackbox_am.core.principals import Claims, StoredToken, Tokens
-from blackbox_am.stores.database import ADDED, Database, metadata
+from blackbox_am.stores.database import Database, metadata
 
 STUDIES = "studies/"
 """Beginning of the resource of a study."""
@@ -26,7 +22,6 @@ _tokens = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("expires_at", sa.Float),
     sa.Column("revoked_at", sa.Float),
-    info=ADDED,
 )
 claims = sa.Table(
     "claims",
@@ -34,21 +29,18 @@ claims = sa.Table(
     sa.Column("resource", RESOURCE, primary_key=True),
     sa.Column("principal", PRINCIPAL, nullable=False),
     sa.Index("claims_of_principal", "principal", "resource"),
-    info=ADDED,
 )
 _writers = sa.Table(
     "artifact_writers",
     metadata,
     sa.Column("digest", sa.String(64), primary_key=True),
     sa.Column("principal", PRINCIPAL, primary_key=True),
-    info=ADDED,
 )
 _accounts = sa.Table(
     "accounts",
     metadata,
     sa.Column("principal", PRINCIPAL, primary_key=True),
     sa.Column("rows", sa.BigInteger, nullable=False),
-    info=ADDED,
 )
 
 

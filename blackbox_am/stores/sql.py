@@ -48,14 +48,17 @@ class SQLStore(Store):
             ``postgresql://user@host/name``, a plain path to a SQLite file, or ``:memory:`` for a
             store that ends with the process.
         clock: seconds since the epoch, for displayed times.
+        migrate: whether to migrate a store of an older version; otherwise it is refused.
 
     Raises:
-        StoreError: if the database cannot be opened or written.
+        StoreError: if the database cannot be opened or written, or is a store of another version.
         StoreCorrupt: if the file is damaged, or belongs to another program.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
-        self._database = Database(url)
+    def __init__(
+        self, url: str, *, clock: Callable[[], float] = time.time, migrate: bool = False
+    ) -> None:
+        self._database = self.database = Database(url, migrate=migrate)
         self._clock = clock
         self.leases = SQLLeases(self._database)
         self.calls = SQLCalls(self._database)

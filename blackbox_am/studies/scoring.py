@@ -14,12 +14,11 @@ from blackbox_am.core.observation import FAILURES, INFINITE, NOT_A_NUMBER, count
 from blackbox_am.core.spec import CriterionSpec
 from blackbox_am.core.types import Accounting, FloatArray
 from blackbox_am.studies.events import RowsTold
+from blackbox_am.studies.score_warnings import warning_of
 from blackbox_am.studies.targets import Target
 
 Bools = NDArray[np.bool_]
 
-EDGE_STEPS = 16
-"""Scores that differ by fewer float32 steps than this are considered equal up to rounding."""
 BLOCK_TARGETS = 1024
 """Number of targets whose natural images are scored at once."""
 
@@ -103,45 +102,8 @@ class Scored:
         return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
 
     def warning(self, generation: int) -> str:
-        """A warning if a search cannot learn from these scores; empty if it can."""
-        known = ~np.isnan(self.scores)
-        several = known.sum(axis=1) > 1
-        if not several.any():
-            return ""
-        high = np.where(known, self.scores, -np.inf).max(axis=1)
-        low = np.where(known, self.scores, np.inf).min(axis=1)
-        equal = several & (high == low)
-        if equal.any():
-            score = float(high[equal][0])
-            return (
-                f"all scores of generation {generation} are equal{_of(equal)}: {score:g}; the "
-                f"search learns nothing from them. {_way_out(score)}"
-            )
-        with np.errstate(over="ignore"):  # an overflow is no float32 score
-            rounded = np.where(known, self.scores, 0.0).astype(np.float32)
-            step = np.spacing(np.abs(np.where(several, high, 1.0)).astype(np.float32))
-        single = (rounded == self.scores) | ~known
-        coarse = several & single.all(axis=1) & (high - low < EDGE_STEPS * step)
-        if not coarse.any():
-            return ""
-        return (
-            f"the scores of generation {generation} differ by less than {EDGE_STEPS} steps of "
-            f"float32{_of(coarse)}, near {high[coarse][0]:g}: rounding hides differences. Answer "
-            "in float64, or take a constant off the score"
-        )
-
-
-def _way_out(score: float) -> str:
-    """What to maximise instead of units that always score `score`."""
-    if score == 0:
-        return (
-            "If the unit is silent, maximise what moves below its threshold: the layer before a "
-            "ReLU, or `.membrane` of a spiking unit, such as spiking1.membrane:3"
-        )
-    return (
-        "If the score is a saturated probability, maximise the logit before it; else the model may "
-        "answer in a precision, or a range, that hides the differences"
-    )
+        """A warning if a search cannot learn from these scores, or hardly; empty if it can."""
+        return warning_of(self.scores, generation)
 
 
 class Scorer:
@@ -294,7 +256,3 @@ def _criterion_form(spec: CriterionSpec) -> tuple[object, ...]:
     parameters = repr(sorted(spec.parameters.items()))
     terms = tuple(_criterion_form(term) for term in spec.terms)
     return (spec.kind, len(spec.quantities), parameters, terms)
-
-
-def _of(which: Bools) -> str:
-    return "" if which.all() else f" for {which.sum()} of {len(which)} targets"

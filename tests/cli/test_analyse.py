@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+from PIL import Image
 
 from blackbox_am.analysis.methods import ATTRIBUTION
 
@@ -60,3 +61,27 @@ def test_sobol_of_a_table(cli, config, tmp_path):
     assert done.exit_code == 0, done.stderr
     assert "largest total indices" in done.stdout
     assert "dose" in (tmp_path / "analysis.html").read_text("utf-8")
+
+
+def test_passports_are_written(cli, config, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    draws = np.random.default_rng(0).integers(0, 256, (12, 9, 8, 3), np.uint8)
+    for number, pixels in enumerate(draws):
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    done = cli(
+        "analyse", "passport", "--oracle", "toy", "--layer", "units", "--most", "3",
+        "--generator", "pixels", "--seeds", "1", "-q", "20", "--natural", folder,
+        "--config", config, "-o", tmp_path / "p", "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["lead"][0].startswith("3 units")
+    assert {path.name for path in (tmp_path / "p").iterdir()} == {
+        "analysis.html", "data.npz", "plot.png",
+        "unit-units-0.html", "unit-units-1.html", "unit-units-2.html",
+    }  # fmt: skip
+
+
+def test_a_passport_needs_a_unit(cli, config):
+    done = cli("analyse", "passport", "--oracle", "toy", "--config", config)
+    assert "name a unit with --unit, or a layer with --layer" in done.stderr

@@ -56,6 +56,8 @@ def test_no_arguments_show_the_help(cli):
         (["run", "-t", "a:1", "--otimizer", "cma"], "--optimizer"),
         (["rnu"], "run"),
         (["study", "crate"], "create"),
+        (["RUN"], "'run'"),
+        (["study", "LIST"], "'list'"),
         (["run"], "--target"),
         (["run", "-t", "a:1", "-q", "0"], "--queries"),
         (["run", "-t", "a:1", "-q", "many"], "--queries"),

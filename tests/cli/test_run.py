@@ -41,6 +41,29 @@ def test_results_are_compared_with_a_folder_of_natural_images(cli, from_json, to
     assert found["best"][0]["natural"]["images"] == 3
 
 
+def height(picture):
+    with Image.open(picture) as image:
+        return image.height
+
+
+def test_a_random_search_is_a_row_of_the_picture(cli, from_json, toys, tmp_path):
+    picture = tmp_path / "best.png"
+    command = ["run", *toys, "--oracle", "toy", "-q", 60]
+    assert cli(*command, "--out", picture).exit_code == 0
+    low = height(picture)
+    result = cli(*command, "--out", picture, "--random-row")
+    assert result.exit_code == 0, result.stderr
+    assert height(picture) > 1.3 * low, "a second row"
+    listed = from_json("runs", "list", "--store", tmp_path / "runs.sqlite3")
+    queries = {study["study_id"]: (study["optimizer"], study["queries"]) for study in listed}
+    (drawn,) = (found for name, found in queries.items() if name.endswith("-random"))
+    assert drawn == ("random", 60)
+    assert len(queries) == 2, "the search itself was not repeated"
+    result = cli(*command, "--random-row")
+    assert result.exit_code == 2
+    assert "add --out" in result.stderr
+
+
 def test_a_larger_budget_continues_the_study(from_json, toys):
     scores = [
         from_json("run", *toys, "--oracle", "toy", "-q", queries)["best"][0]["score"]

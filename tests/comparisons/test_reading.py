@@ -1,7 +1,9 @@
 """A comparison from a file: one clear line for everything that is wrong."""
 
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from blackbox_am.cli.compare_example import EXAMPLE
@@ -50,6 +52,23 @@ def test_models_of_the_file_stand_beside_the_shipped_ones(tmp_path):
     assert spec.all_seeds == (3, 4)
     assert catalogue.oracle(spec.oracle).describe().stimulus_shape == (3, 6, 6)
     assert "cifar_cnn" in catalogue.oracle_names()
+
+
+def test_files_and_modules_beside_the_file_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("TOY_PIXELS", "data.npy")
+    (tmp_path / "toy_nets_of_a_comparison.py").write_text("from torch.nn import Flatten as Net\n")
+    np.save(tmp_path / "data.npy", np.random.default_rng(0).random((9, 3, 6, 6), np.float32))
+    text = TOML.replace(
+        'kind = "pixels"\nshape = [3, 6, 6]', 'kind = "pca"\ndata = "${TOY_PIXELS}"'
+    )
+    text = text.replace(
+        'kind = "simulated"\nstimulus_shape = [3, 6, 6]\ngradients = true',
+        'kind = "torch_module"\nmodel = "toy_nets_of_a_comparison:Net"\nstimulus_shape = [3, 6, 6]',
+    )
+    spec, catalogue = read_config(written(tmp_path, text))
+    assert catalogue.generator(spec.generator).stimulus_shape == (3, 6, 6)
+    assert catalogue.oracle(spec.oracle).describe().stimulus_shape == (3, 6, 6)
 
 
 def test_the_example_is_a_file_and_a_comparison(tmp_path):

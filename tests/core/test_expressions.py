@@ -83,6 +83,8 @@ def test_parameters_are_numbers_words_and_lists() -> None:
         ("margin(a:1, label=1, label=2)", "label is given twice", 21),
         ("weighted(a:1, weights=2)", "expected weights as a list of numbers", 23),
         ("1e400*a", "expected a finite factor", 0),
+        ("MARGIN(a:1)", "did you mean margin(...)? expected +, -", 6),
+        ("2*(Mean(a:1))", "did you mean mean(...)?", 7),
         ("(" * 21 + "a" + ")" * 21, "at most 20 parentheses", 20),
     ],
 )

@@ -31,6 +31,7 @@ def test_texts() -> None:
     ("texts", "message"),
     [
         (["stimulus.tv"], "expected MEASURE=WEIGHT"),
+        (["Stimulus.TV=1"], r"did you mean 'stimulus\.tv'"),
         (["head:3=1"], "expected a measure of the stimulus, such as stimulus.tv"),
         (["stimulus.tv=much"], "a number as its weight, got 'much'"),
         (["stimulus.tv=NaN"], "finite weight"),

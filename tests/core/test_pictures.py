@@ -223,3 +223,9 @@ def test_the_value_of_white_is_stated_in_python_and_in_the_file(tmp_path: Path) 
         pictures(deep, white=1000)
     with pytest.raises(InvalidSpec, match="above 0"):
         pictures(deep, white=0)
+
+
+@pytest.mark.parametrize("source", [3, None, {}])
+def test_what_is_no_picture_at_all_is_said(source: object) -> None:
+    with pytest.raises(InvalidSpec, match=r"expected a folder, .* got (int|NoneType|dict)"):
+        pictures(source)

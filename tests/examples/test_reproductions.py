@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,15 +39,15 @@ def prepared(tmp_path_factory) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    for module in FOLDER.glob("*.py"):
+        shutil.copy(module, folder)
     return folder
 
 
 def compared(path: Path, prepared: Path, out: Path) -> dict:
     """The summary of a comparison on a small scale."""
-    config = out.parent / path.name
-    text = path.read_text("utf-8").replace("examples/reproductions", str(prepared))
-    text = text.replace('"weights/', f'"{ASSETS}/')
-    config.write_text(text, "utf-8")
+    config = prepared / path.name
+    config.write_text(path.read_text("utf-8").replace('"weights/', f'"{ASSETS}/'), "utf-8")
     program = "from blackbox_am.cli import main; main()"
     options = ["compare", str(config), "--quick", "--out", str(out), *OPTIONS.get(path.stem, [])]
     done = subprocess.run(
@@ -56,7 +56,6 @@ def compared(path: Path, prepared: Path, out: Path) -> dict:
         text=True,
         timeout=500,
         check=False,
-        env={**os.environ, "PYTHONPATH": f"{FOLDER}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
     )
     assert done.returncode == 0, done.stderr
     assert (out / "report.html").stat().st_size > 50_000

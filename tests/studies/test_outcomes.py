@@ -127,6 +127,21 @@ def test_equal_scores_are_said_and_said_no_more_once_they_differ() -> None:
     assert reports.progress("s", live.study).warning == ""
 
 
+def test_probabilities_near_their_ceiling_are_said() -> None:
+    live = begin(spec(queries=400))
+    rows = np.arange(P)[:, None] / P
+    step(live, lambda latents: np.where(rows < 0.5, 0.3, 0.9 + 0.0999 * rows))
+    assert reports.progress("s", live.study).warning == ""
+    step(live, lambda latents: np.where(rows < 0.5, 0.3, 0.99 + 0.0099 * rows))
+    warning = reports.progress("s", live.study).warning
+    assert warning.startswith("half of the scores of generation 1 are near 1, at most 0.99")
+    assert "maximise the logit or the margin" in warning
+    step(live, lambda latents: np.where(rows < 0.5, -0.1, 0.99 + 0.0099 * rows))
+    assert reports.progress("s", live.study).warning == "", "a probability is not negative"
+    step(live, lambda latents: 0.99 + 0.02 * rows)
+    assert reports.progress("s", live.study).warning == "", "nor above 1"
+
+
 def test_scores_at_the_resolution_of_float32_are_said() -> None:
     live = begin(spec(queries=200))
     step(live, lambda latents: (-1.5e6 + bowl(latents) / 100).astype(np.float32).astype(float))

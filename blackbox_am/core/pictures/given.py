@@ -171,15 +171,18 @@ def _as_array(source: Any, field: str) -> Array:
     if hasattr(source, "detach"):  # a tensor, without an import of torch
         source = source.detach().cpu()
     try:
-        return (
-            np.stack([np.asarray(one) for one in source])
-            if _is_list(source)
-            else np.asarray(source)
-        )
+        array = np.stack(list(map(np.asarray, source))) if _is_list(source) else np.asarray(source)
     except (ValueError, TypeError) as error:
         raise InvalidSpec(
             f"{field}: expected pictures of one size, or arrays of one shape: {error}", field=field
         ) from error
+    if not array.ndim:
+        raise InvalidSpec(
+            f"{field}: expected a folder, a file, an image of PIL, an array or a list of them, got "
+            f"{type(source).__name__}",
+            field=field,
+        )
+    return array
 
 
 def _is_list(source: Any) -> bool:

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
+from blackbox_am.catalogue.config_file import read_tables
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.service import load_config
-from blackbox_am.service.config_file import read_tables
 
 
 @pytest.fixture

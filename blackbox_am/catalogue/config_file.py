@@ -26,7 +26,7 @@ _READ_LATER = ("headers", "environment", "command", "template", "item")
 
 _PATHS = ("path", "folder", "ca_file", "certificate_file", "key_file")
 _SERVER_PATHS = ("tls_certificate", "tls_key", "tls_client_ca", "audit_log")
-_SOURCES = ("model", "weights", "data", "estimator", "inputs", "cache")
+_SOURCES = ("model", "weights", "data", "estimator", "inputs", "cache", "match", "magnitude")
 _FILE_PREFIXES = ("torchscript:", "exported:", "transformers:")
 
 

@@ -1,0 +1,95 @@
+"""Check of a store: every study folds from its journal to what the index says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from blackbox_am.errors import BlackboxError
+from blackbox_am.stores import SQLStore, checking
+from blackbox_am.stores.database import metadata
+from blackbox_am.studies import folded
+from blackbox_am.studies.events import decode
+from blackbox_am.studies.published import Published
+from blackbox_am.studies.study import Study
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault of a store.
+
+    Attributes:
+        where: the resource with the fault, such as `studies/edges`; `store` for the whole store.
+        what: what is wrong.
+    """
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The result of a check.
+
+    Attributes:
+        studies, groups, artifacts: numbers of what was checked.
+        faults: what is wrong.
+    """
+
+    studies: int
+    groups: int
+    artifacts: int
+    faults: tuple[Fault, ...]
+
+
+def check_store(store: SQLStore) -> Checked:
+    """Checks a store. Reads everything in it, and writes nothing.
+
+    Raises:
+        StoreError: if the store cannot be read at all.
+    """
+    artifacts, indexed = metadata.tables["artifacts"], metadata.tables["studies"]
+    with store.database.reading() as connection:
+        faults = [Fault("store", what) for what in checking.file_faults(connection)]
+        for table, rows in checking.orphans(connection):
+            what = f"{rows} rows in the table {table} belong to studies that do not exist"
+            faults.append(Fault("store", f"{what}; `blackbox-am store compact` removes them"))
+        values = connection.execute(sa.select(artifacts.c.digest, artifacts.c.size)).all()
+        for digest, size in values:
+            found = checking.artifact_faults(connection, digest, size)
+            faults += [Fault(f"artifacts/{digest}", what) for what in found]
+        groups = checking.group_ids(connection)
+        for group_id in groups:
+            found = checking.group_faults(connection, group_id)
+            faults += [Fault(f"groups/{group_id}", what) for what in found]
+        studies = list(connection.scalars(sa.select(indexed.c.study).order_by(indexed.c.study)))
+        for study_id in studies:
+            found = checking.study_faults(connection, study_id)
+            faults += [Fault(f"studies/{study_id}", what) for what in found]
+    broken = {fault.where for fault in faults}
+    for study_id in studies:
+        if f"studies/{study_id}" not in broken:  # otherwise the journal cannot be trusted
+            faults += [Fault(f"studies/{study_id}", what) for what in _folds(store, study_id)]
+    return Checked(len(studies), len(groups), len(values), tuple(faults))
+
+
+def _folds(store: SQLStore, study_id: str) -> Iterator[str]:
+    """What is wrong with a study whose rows are sound: its journal does not fold, or not to the
+    state in the index or to the folded state.
+    """
+    try:
+        events = [decode(record.body) for record in store.read(study_id)]
+        study = Study.fold(iter(events))
+        indexed = Published.read(store.find(study_id))
+        fresh = Published.of(study_id, study, indexed.created_at)
+        if fresh.progress != indexed.progress or fresh.budget != indexed.budget:
+            yield "its index row says something else than its journal"
+        kept = store.folded(study_id)
+        if kept is not None and folded.encode(folded.decode(kept.body)) != folded.encode(
+            Study.fold(iter(events[: kept.sequence]))
+        ):
+            yield "its folded state is another than that of its journal"
+    except BlackboxError as error:
+        yield error.message
