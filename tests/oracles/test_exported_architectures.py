@@ -70,6 +70,9 @@ PROGRAMS = (
     "einsum",
     "vit",
     "cross",
+    "selective",
+    "rearranged",
+    "pooled_tokens",
 )
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from blackbox_am.oracles._marks import Mark
 from blackbox_am.oracles._probing import row_marks
 from blackbox_am.oracles._rows import Seen
-from blackbox_am.oracles.torch._axes import input_axis, output_axis
+from blackbox_am.oracles.torch._axes import input_axis, known_class, output_axis
 from blackbox_am.oracles.torch._places import Place, further_outputs, takes_hooks
 from blackbox_am.oracles.torch._unit_flow import UnitFlow
 
@@ -156,7 +156,9 @@ def _settled_by_class(module: nn.Module, flow: UnitFlow) -> Iterator[None]:
             if axis is not None:
                 flow.settle(values, axis, own=True)
             read = args[0] if isinstance(args, tuple) and args else None
-            if isinstance(module, nn.Linear) and isinstance(read, torch.Tensor):
+            kind = known_class(module)
+            linear = kind is not None and issubclass(kind, nn.Linear)
+            if linear and isinstance(read, torch.Tensor):
                 flow.settle_groups(read, values)
 
     one, two = module.register_forward_pre_hook(before), module.register_forward_hook(after)

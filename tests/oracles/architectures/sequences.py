@@ -165,6 +165,19 @@ class Selective(nn.Module):
         return self.out(self.gated(self.act(self.cut(found)) * gates)).mean(1)
 
 
+class PooledTokens(nn.Module):
+    """The mean of many tokens, taken by a layer for series."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.norm = nn.Linear(4, 16), nn.LayerNorm(16)
+        self.turned, self.pool = nn.Identity(), nn.AdaptiveAvgPool1d(1)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.pool(self.turned(self.norm(self.embed(x)).mT)).flatten(1))
+
+
 class Spectrogram(nn.Module):
     """A series that becomes a picture of frequencies and times before the first weights."""
 
@@ -182,6 +195,9 @@ class Spectrogram(nn.Module):
 
 SEQUENCES: dict[str, Architecture] = {
     "selective": Architecture(Selective, (9, 4), {"conv": "NCT", "output": "NC", ".*": "NTC"}),
+    "pooled_tokens": Architecture(
+        PooledTokens, (17, 4), {"turned|pool": "NCT", "head|output": "NC", ".*": "NTC"}
+    ),
     "spectrogram": Architecture(Spectrogram, (1, 64), {"head|output": "NC", ".*": "NCHW"}),
     "ecg_lstm": Architecture(
         EcgLstm, (4, 64), {"conv.*": "NCT", r"lstm|drop": "NTC", r"lstm\..*": "_NC", ".*": "NC"}
