@@ -73,6 +73,7 @@ PROGRAMS = (
     "selective",
     "rearranged",
     "pooled_tokens",
+    "per_head",
 )
 
 
