@@ -113,3 +113,29 @@ def units_of(info: OracleInfo, given: Sequence[str], layer: str | None, most: in
     if not units:
         raise InvalidInput("name a unit with --unit, or a layer with --layer")
     return units
+
+
+def arrays_of(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The arrays `names` of a .npz file.
+
+    Raises:
+        NotFound: if the file does not exist.
+        InvalidInput: if it is no .npz file, or lacks an array.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if isinstance(file, np.ndarray):
+                raise InvalidInput(f"{path}: expected a .npz file of several arrays, got a .npy")
+            missing = [name for name in names if name not in file]
+            if missing:
+                raise InvalidInput(
+                    f"{path}: expected arrays {', '.join(names)}; it lacks {', '.join(missing)} "
+                    f"and has {', '.join(file.files) or 'none'}"
+                )
+            return {name: file[name] for name in names}
+    except FileNotFoundError as error:
+        raise NotFound(f"{path}: the file does not exist") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidInput(
+            f"{path}: expected a .npz file written by numpy.savez, got another kind of file"
+        ) from error

@@ -71,6 +71,27 @@ class ReadsMaps(Protocol):
 
 
 @runtime_checkable
+class Intervenes(Protocol):
+    """An oracle that answers while some of its units are silenced, with the capability
+    INTERVENTION.
+    """
+
+    def observe_silenced(
+        self, stimuli: torch.Tensor, units: Sequence[Unit], silenced: Sequence[Unit]
+    ) -> torch.Tensor:
+        """As `Oracle.observe`, while the values of the `silenced` units are 0 everywhere.
+
+        A silenced unit without an index is a whole layer; positions and reductions are not used.
+
+        Raises:
+            UnknownUnit: if a unit does not exist.
+            CapabilityMissing: for a layer that cannot be silenced.
+            OracleError: if the model fails.
+        """
+        ...
+
+
+@runtime_checkable
 class HasModule(Protocol):
     """An oracle that runs a PyTorch module in this process and lends it, so that methods that
     change the backward pass of single layers can put hooks on it.

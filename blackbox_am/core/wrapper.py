@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from blackbox_am.core.capability import Capability
 from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.metering import observed
 from blackbox_am.core.oracle import Oracle, check_answer
@@ -52,6 +53,8 @@ class Wrapper(Oracle):
         known: OracleInfo | None = vars(self).get("_info")
         if known is None:
             info = self.inner.describe()
+            # The protocol of interventions belongs to the oracle itself.
+            info = replace(info, capabilities=info.capabilities & ~Capability.INTERVENTION)
             known = self.around(replace(info, wrappers=(self.kind, *info.wrappers)))
             vars(self)["_info"] = known
         return known

@@ -85,3 +85,21 @@ def test_passports_are_written(cli, config, tmp_path):
 def test_a_passport_needs_a_unit(cli, config):
     done = cli("analyse", "passport", "--oracle", "toy", "--config", config)
     assert "name a unit with --unit, or a layer with --layer" in done.stderr
+
+
+def test_units_are_labelled_from_a_probe_file(cli, config, tmp_path):
+    draws = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "probe.npz",
+        stimuli=draws.random((12, 3, 8, 8), np.float32),
+        images=draws.random((12, 5)),
+        texts=draws.random((3, 5)),
+        concepts=np.array(["dog", "cat", "owl"]),
+    )
+    common = ("--oracle", "toy", "--probe", tmp_path / "probe.npz", "--config", config)
+    done = cli("analyse", "clip-dissect", *common, "-l", "units", "-o", tmp_path / "a")
+    assert "6 units got one of 3 concepts" in done.stdout
+    done = cli("analyse", "dissect", *common, "-l", "units", "-o", tmp_path / "a")
+    assert "expected arrays stimuli, masks, concepts; it lacks masks" in done.stderr
+    done = cli("analyse", "ablate", *common, "-u", "units:0", "-o", tmp_path / "a")
+    assert "it lacks classes" in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
+from types import MappingProxyType
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -27,6 +28,7 @@ from blackbox_am.oracles.torch._redirected import redirecting
 from blackbox_am.oracles.torch._survey import Found, Survey, survey
 
 Hook = Callable[[nn.Module, torch.Tensor], None]
+Change = Callable[[torch.Tensor], torch.Tensor]
 Reader = Callable[[torch.Tensor], torch.Tensor]
 """What is kept of a layer's output, such as a `LayerReading`."""
 
@@ -44,6 +46,13 @@ class _Stop(BaseException):
     """Ends a forward pass after the last recorded layer. An `except Exception` does not catch
     it.
     """
+
+
+def _changing(change: Change) -> Callable[..., torch.Tensor]:
+    def changed(module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
+        return change(output)
+
+    return changed
 
 
 def _one_thread() -> AbstractContextManager[Any]:
@@ -105,7 +114,12 @@ class HookedModel:
         self._lock = _lock_of(self.module)
         self._attends = any(isinstance(m, nn.MultiheadAttention) for m in self.module.modules())
 
-    def read(self, inputs: torch.Tensor, readers: Mapping[str, Reader]) -> dict[str, torch.Tensor]:
+    def read(
+        self,
+        inputs: torch.Tensor,
+        readers: Mapping[str, Reader],
+        changes: Mapping[str, Change] = MappingProxyType({}),
+    ) -> dict[str, torch.Tensor]:
         """Run the model and return, for each named layer, the result of its reader on its output.
 
         A reader is called as soon as the layer has its output, before the output can change in
@@ -116,6 +130,8 @@ class HookedModel:
         Args:
             inputs: (N, ...), normalised.
             readers: function from the output of each layer to the result.
+            changes: for each layer to change, a function from its output to the changed one, which
+                later layers and readers get.
 
         Raises:
             OracleFailed: if the model raises, or if a layer did not run.
@@ -126,13 +142,18 @@ class HookedModel:
         for piece in torch.split(inputs, most) if most else [inputs]:
             missing = max(fewest - len(piece), 0)
             filled = torch.cat([piece, piece.new_zeros(missing, *piece.shape[1:])])
-            found = self._read(filled if missing else piece, readers)
+            found = self._read(filled if missing else piece, readers, changes)
             parts.append({name: values[: len(piece)] for name, values in found.items()})
         if len(parts) == 1:
             return parts[0]
         return {name: torch.cat([part[name] for part in parts]) for name in readers}
 
-    def _read(self, inputs: torch.Tensor, readers: Mapping[str, Reader]) -> dict[str, torch.Tensor]:
+    def _read(
+        self,
+        inputs: torch.Tensor,
+        readers: Mapping[str, Reader],
+        changes: Mapping[str, Change],
+    ) -> dict[str, torch.Tensor]:
         found: dict[str, torch.Tensor] = {}
         waiting = {name: self._found[name].runs for name in readers}
 
@@ -150,7 +171,8 @@ class HookedModel:
 
             return record
 
-        self.listen([inputs], {name: reader_hook(name, reader) for name, reader in readers.items()})
+        hooks = {name: reader_hook(name, reader) for name, reader in readers.items()}
+        self.listen([inputs], hooks, changes=changes)
         silent = [name for name in readers if name not in found]
         if silent:
             raise OracleFailed(
@@ -164,6 +186,7 @@ class HookedModel:
         inputs: Iterable[torch.Tensor],
         hooks_by_layer: Mapping[str, Hook],
         prepare: Callable[[], None] | None = None,
+        changes: Mapping[str, Change] = MappingProxyType({}),
     ) -> None:
         """Run the model on each of several inputs; no other thread runs it in between.
 
@@ -172,6 +195,7 @@ class HookedModel:
             hooks_by_layer: for each named layer, a function that is called with the module and its
                 output.
             prepare: called before the first run.
+            changes: see `read`.
 
         Raises:
             OracleFailed: if the model raises.
@@ -189,6 +213,9 @@ class HookedModel:
         with self._lock, self._lent(), self._state.kept(), ExitStack() as hooks:
             if self._redirects:  # before the hooks that record, which get the new outputs
                 hooks.enter_context(redirecting(self._row_axes()))
+            for name, change in changes.items():  # before the hooks that record, too
+                changed = self._found[name].place.module.register_forward_hook(_changing(change))
+                hooks.callback(changed.remove)
             for name, record in hooks_by_layer.items():
                 place = self._found[name].place
                 handle = place.module.register_forward_hook(hook(place, record), with_kwargs=True)

@@ -30,6 +30,7 @@ from blackbox_am.oracles.torch._layers import layers_of
 from blackbox_am.oracles.torch._lending import converted
 from blackbox_am.oracles.torch._maps import MapReading
 from blackbox_am.oracles.torch._redirected import check_redirectable
+from blackbox_am.oracles.torch._silencing import silencing
 from blackbox_am.oracles.torch._sources import Options, Source, source_of
 from blackbox_am.oracles.torch._stand_ins import Program
 from blackbox_am.oracles.torch._survey import Survey
@@ -194,6 +195,17 @@ class TorchModule(Oracle):
         found = self._hooked.read(inputs, readings)
         return torch.cat([found[name] for name in readings], dim=1).index_select(1, back)
 
+    def observe_silenced(
+        self, stimuli: torch.Tensor, units: Sequence[Unit], silenced: Sequence[Unit]
+    ) -> torch.Tensor:
+        """See `Intervenes`."""
+        check_stimuli(self._info, stimuli)
+        readings, back = self._plan(tuple(units))
+        changes = silencing(self._info, silenced, self._hooked.places)
+        inputs = self._normalise(stimuli.detach())
+        found = self._hooked.read(inputs, readings, changes)
+        return torch.cat([found[name] for name in readings], dim=1).index_select(1, back)
+
     def maps(self, stimuli: torch.Tensor, layers: Sequence[str], side: int) -> torch.Tensor:
         """All units of some layers as maps of at most side x side, see `ReadsMaps`."""
         check_stimuli(self._info, stimuli)
@@ -302,7 +314,7 @@ class TorchModule(Oracle):
         refused = program and not hooked.has_gradients(self.stimulus_shape)
         return OracleInfo(
             self.kind,
-            FORWARD if refused else FORWARD | Capability.GRADIENTS,
+            _capabilities(program=program, refused=refused),
             self.stimulus_shape,
             tuple(layers_of(layers, hooked.output, self.labels)),
             batch_size=self.batch_size or default,
@@ -319,3 +331,9 @@ class TorchModule(Oracle):
         for one in fields(facts):
             if not getattr(self, one.name):
                 object.__setattr__(self, one.name, getattr(facts, one.name))
+
+
+def _capabilities(*, program: bool, refused: bool) -> Capability:
+    """A program, whose operations are fixed, cannot be changed; it may have no gradients."""
+    found = FORWARD if refused else FORWARD | Capability.GRADIENTS
+    return found if program else found | Capability.INTERVENTION

@@ -31,7 +31,7 @@ def stimuli() -> torch.Tensor:
 def test_describes_layers_in_the_order_of_the_computation(net: Net) -> None:
     info = of(net).describe()
     assert [found.name for found in info.layers] == ["conv1", "conv2", "relu", "fc", "output"]
-    assert info.capabilities == FORWARD | Capability.GRADIENTS
+    assert info.capabilities == FORWARD | Capability.GRADIENTS | Capability.INTERVENTION
     assert info.stimulus_shape == (3, 8, 8)
     assert layer(of(net), "conv2") == LayerInfo(
         "conv2", "conv", (6, 4, 4), ("unit", "height", "width")
