@@ -22,6 +22,7 @@ from blackbox_am.errors import NotFound, NotOwner
 from blackbox_am.rpc import names
 from blackbox_am.service.aborting import abort
 from blackbox_am.service.backend import Backend, Pool
+from blackbox_am.service.logs import about
 from blackbox_am.v1 import study_service_pb2
 
 CARRIES = 5
@@ -168,10 +169,11 @@ def _unary(
         run = functools.partial(method, servicer, request)
         undone = None if undo is None else functools.partial(undo, servicer, request)
         backend = servicer.backend
-        try:
-            with backend.methods[method.__name__].counting():
-                return await backend.in_thread(run, pool, undone)
-        except Exception as error:  # noqa: BLE001  # the last one that can answer
-            await abort(context, method.__name__, error)
+        with about(method=method.__name__, resource=str(getattr(request, "name", ""))):
+            try:
+                with backend.methods[method.__name__].counting():
+                    return await backend.in_thread(run, pool, undone)
+            except Exception as error:  # noqa: BLE001  # the last one that can answer
+                await abort(context, method.__name__, error)
 
     return answer
