@@ -139,3 +139,13 @@ def arrays_of(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         raise InvalidInput(
             f"{path}: expected a .npz file written by numpy.savez, got another kind of file"
         ) from error
+
+
+def examples_of(text: str, catalogue: Catalogue, shape: tuple[int, ...]) -> Any:
+    """(N, *shape) examples: the array of a .npy file, or `images_of`.
+
+    Raises:
+        NotFound, InvalidInput, ShapeMismatch: as `array_of` and `images_of`.
+    """
+    path = Path(text)
+    return array_of(path) if path.suffix == ".npy" else images_of(text, catalogue, shape)
