@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from blackbox_am.analysis.methods import ATTRIBUTION, BLACK_BOX
-from blackbox_am.cli import analyse_meaning, options
+from blackbox_am.cli import analyse_directions, analyse_meaning, options
 from blackbox_am.cli.analyse_inputs import reading, stimulus_of
 from blackbox_am.cli.analyse_options import Config, Folder, Image, Oracle, Settings, Unit, say
 from blackbox_am.cli.console import err
@@ -46,6 +46,7 @@ def _command_of(method: str) -> Callable[..., None]:
 
 
 analyse_meaning.add_to(app)
+analyse_directions.add_to(app)
 for _name in ATTRIBUTION:
     app.command(_name.replace("_", "-"))(_command_of(_name))
 

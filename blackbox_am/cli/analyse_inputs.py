@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.core.pictures import arrays_in, pictures
+from blackbox_am.core.pictures import array_in, arrays_in, pictures
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.errors import InvalidInput, NotFound
@@ -122,3 +122,13 @@ def arrays_of(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
             f"{has}"
         )
     return {name: found[name] for name in names}
+
+
+def examples_of(text: str, catalogue: Catalogue, shape: tuple[int, ...]) -> Any:
+    """(N, *shape) examples: the array of a .npy file, or `images_of`.
+
+    Raises:
+        NotFound, InvalidInput, ShapeMismatch: as `array_in` and `images_of`.
+    """
+    path = Path(text)
+    return array_in(path, text) if path.suffix == ".npy" else images_of(text, catalogue, shape)

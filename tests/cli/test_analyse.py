@@ -114,3 +114,22 @@ def test_units_are_labelled_from_a_probe_file(cli, config, tmp_path):
     assert "expected arrays stimuli, masks, concepts; it lacks masks" in done.stderr
     done = cli("analyse", "ablate", *common, "-u", "units:0", "-o", tmp_path / "a")
     assert "it lacks classes" in done.stderr
+
+
+def test_a_direction_and_its_alignment_are_written(cli, config, tmp_path):
+    draws = np.random.default_rng(0)
+    for name in ("positive", "negative"):
+        np.save(tmp_path / f"{name}.npy", draws.random((30, 3, 8, 8), np.float32))
+    examples = ("-p", tmp_path / "positive.npy", "-n", tmp_path / "negative.npy", "-l", "units")
+    common = (*examples, "--oracle", "toy", "--config", config, "-o", tmp_path / "a")
+    done = cli("analyse", "probe", *common)
+    assert "Accuracy does not establish alignment" in done.stdout
+    with np.load(tmp_path / "a" / "data.npz") as data:
+        assert data["direction"].shape == (6,)
+    done = cli("analyse", "alignment", *common)
+    assert "Read both together" in done.stdout
+    done = cli(
+        "analyse", "tcav", *examples[:2], "-l", "units", "--stimuli", tmp_path / "negative.npy",
+        "--random", tmp_path / "negative.npy", "-u", "units:0", *common[-6:],
+    )  # fmt: skip
+    assert "tcav needs the capability GRADIENTS" in done.stderr
