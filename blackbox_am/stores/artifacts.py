@@ -26,6 +26,9 @@ from blackbox_am.stores.principals import (
 PIECE_BYTES = 2**20
 """SQLite refuses values of 10^9 bytes, and readers may need only a part of a value."""
 
+PIECES_AT_ONCE = 16
+"""Pieces in memory at once while a whole value is read."""
+
 DIGEST = sa.String(64)
 _artifacts = sa.Table(
     "artifacts",
@@ -145,7 +148,7 @@ def stored_pieces(connection: sa.Connection, digest: str) -> Iterator[bytes]:
         StoreCorrupt: if a piece is damaged.
     """
     query = sa.select(_pieces).where(_pieces.c.digest == digest).order_by(_pieces.c.place)
-    for row in connection.execute(query):
+    for row in connection.execute(query.execution_options(yield_per=PIECES_AT_ONCE)):
         yield unseal(row.body, f"artifact {digest}", digest, row.place)
 
 

@@ -57,7 +57,7 @@ def export(store: SQLStore, path: Path, studies: Sequence[str] = ()) -> Moved:
         StoreError: if the file cannot be written.
     """
     references = metadata.tables["artifact_references"]
-    with store.database.reading() as connection:
+    with store.database.reading_slowly() as connection:
         known = set(connection.scalars(sa.select(metadata.tables["studies"].c.study)))
         unknown = sorted(set(studies) - known)
         if unknown:
