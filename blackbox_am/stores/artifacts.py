@@ -16,6 +16,7 @@ from blackbox_am.errors import InvalidInput, NotFound, StoreCorrupt
 from blackbox_am.stores.database import STUDY_ID, Database, metadata, seal, unseal
 from blackbox_am.stores.principals import (
     STUDIES,
+    add_writer,
     claim_artifact,
     claims,
     forget_writers,
@@ -173,6 +174,20 @@ def refer(connection: sa.Connection, study_id: str, name: str, digest: str) -> N
     connection.execute(_references.delete().where(mine))
     row = {"study": study_id, "name": name, "digest": digest}
     connection.execute(_references.insert(), [row])
+    _mark_referred(connection, digest)
+
+
+def own_references(connection: sa.Connection, study_id: str) -> None:
+    """Makes the values to which an imported study refers those of its owner."""
+    owner = owner_of(connection, STUDIES + study_id)
+    query = sa.select(_references.c.digest).where(_references.c.study == study_id)
+    for digest in list(connection.scalars(query)):
+        _mark_referred(connection, digest)
+        if owner:
+            add_writer(connection, digest, owner)
+
+
+def _mark_referred(connection: sa.Connection, digest: str) -> None:
     referred = _artifacts.update().where(_artifacts.c.digest == digest)
     connection.execute(referred.values(time=-sa.func.abs(_artifacts.c.time)))
 

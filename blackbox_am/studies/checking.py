@@ -65,7 +65,7 @@ def check_store(store: SQLStore) -> Checked:
             found = checking.group_faults(connection, group_id)
             faults += [Fault(f"groups/{group_id}", what) for what in found]
         studies = list(connection.scalars(sa.select(indexed.c.study).order_by(indexed.c.study)))
-        for study_id in studies:
+        for study_id in [*studies, *checking.unindexed(connection)]:
             found = checking.study_faults(connection, study_id)
             faults += [Fault(f"studies/{study_id}", what) for what in found]
     broken = {fault.where for fault in faults}

@@ -113,6 +113,16 @@ def test_a_check_does_not_take_growth_for_a_fault(store, monkeypatch):
     assert check_store(store).faults == ()
 
 
+def test_the_artifacts_of_an_imported_study_are_its_owners(store, tmp_path):
+    export(store, tmp_path / "s.zip")
+    with closing(SQLStore(":memory:")) as other:
+        load(other, tmp_path / "s.zip")
+        (digest,) = other.artifacts.of_study("s").values()
+        assert other.claims.writers(digest) == {"ann"}
+        other.delete("s")
+        assert check_store(other).artifacts == 0, "nobody needs it any more"
+
+
 def test_one_study_is_exported_alone(store, tmp_path):
     LiveStudy.create(store, "t", resolve(Request(spec=SPEC)).created)
     moved = export(store, tmp_path / "t.zip", ["t"])
