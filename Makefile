@@ -27,7 +27,7 @@ demo: $(INSTALLED) ## Search 10 units over gRPC in under 2 minutes; writes demo/
 	$(BIN)/blackbox-am demo --out demo
 
 docs: $(INSTALLED) ## Build the pages of the documentation into build/site; a warning is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 test: $(INSTALLED) ## Run the fast tests
 	$(BIN)/python -m pytest -n auto --dist worksteal

@@ -17,7 +17,7 @@ from blackbox_am.core.capability import Capability, in_words
 from blackbox_am.core.metering import metering, observed
 from blackbox_am.core.oracle import Oracle, check_answer, check_stimuli, check_units, failures_of
 from blackbox_am.core.types import Accounting, FloatArray, OracleInfo
-from blackbox_am.core.units import Unit
+from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.errors import (
     CapabilityMissing,
     GradientUnavailable,
@@ -68,6 +68,29 @@ class Subject:
             self.info: OracleInfo = oracle.describe()
         check_capability(self.info, needs, method, instead)
         check_units(self.info, self.units)
+
+    @classmethod
+    def of_layer(
+        cls,
+        oracle: Oracle,
+        layer: str,
+        *,
+        method: str,
+        needs: Capability = NOTHING,
+        instead: str = "",
+    ) -> Subject:
+        """All units of a layer.
+
+        Raises:
+            CapabilityMissing, GradientUnavailable, UnknownUnit: as the constructor.
+        """
+        with metering() as meter:  # a function oracle measures a row when it is first described
+            info = oracle.describe()
+        check_capability(info, needs, method, instead)
+        units = find_layer(info, Unit(layer)).units
+        subject = cls(oracle, [Unit(layer, index) for index in range(units)], method=method)
+        subject.spent += meter.total
+        return subject
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from blackbox_am.analysis.methods import ATTRIBUTION, BLACK_BOX
-from blackbox_am.cli import analyse_meaning, options
+from blackbox_am.cli import analyse_directions, analyse_meaning, options
 from blackbox_am.cli.analyse_inputs import reading, stimulus_of
 from blackbox_am.cli.analyse_options import Config, Folder, Image, Oracle, Settings, Unit, say
 from blackbox_am.cli.console import err
@@ -46,6 +46,7 @@ def _command_of(method: str) -> Callable[..., None]:
 
 
 analyse_meaning.add_to(app)
+analyse_directions.add_to(app)
 for _name in ATTRIBUTION:
     app.command(_name.replace("_", "-"))(_command_of(_name))
 
@@ -75,7 +76,7 @@ def maps(
     """Compare maps of one stimulus: rank correlation, overlap, deletion and insertion."""
     from blackbox_am.analysis import methods
     from blackbox_am.analysis.attribution import compare_maps, template_map
-    from blackbox_am.cli.analyse_inputs import array_of
+    from blackbox_am.core.pictures import array_in
 
     catalogue = options.catalogue_of(config)
     functions = [methods.attribution(name.replace("-", "_")) for name in method or BLACK_BOX]
@@ -84,7 +85,7 @@ def maps(
         found = [function(model, unit, stimulus) for function in functions]
         spent = sum((one.spent.rows for one in found), 0)
         if template is not None:
-            found.append(template_map(array_of(template), stimulus, unit=unit))
+            found.append(template_map(array_in(template, "--template"), stimulus, unit=unit))
         result = compare_maps(model, unit, found, seed=seed)
         err.print(f"the maps themselves cost {spent:,} rows", highlight=False)
         say(result, folder, as_json=as_json)

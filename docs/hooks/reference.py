@@ -118,18 +118,20 @@ def wire() -> Iterator[str]:
 def errors() -> Iterator[str]:
     """Every class of errors with its gRPC code and its exit code."""
     from blackbox_am.cli.failures import exit_code
-    from blackbox_am.rpc.status import CODES, RETRY_SECONDS, reason_of
+    from blackbox_am.rpc.status import CODES, RETRY_SECONDS
 
-    yield from ("# Errors", "", "One tree of classes, here and over the wire.", "")
+    yield from ("# Errors", "", "One tree of classes, here and over the wire. The `reason` of an")
+    yield "error's `ErrorInfo` is the name of its class in capitals, such as `INVALID_INPUT`."
+    yield ""
     yield from (
-        "| class | meaning | gRPC code | reason | exit code | retried after |",
-        "|---|---|---|---|---|---|",
+        "| class | meaning | gRPC code | exit code | retried after |",
+        "|---|---|---|---|---|",
     )
     for one, code in CODES.items():
         meaning = _cell((inspect.getdoc(one) or "").splitlines()[0])
         wait = f"{RETRY_SECONDS[one]} s" if one in RETRY_SECONDS else ""
         exits = exit_code(one(""))
-        named = f"`{one.__name__}` | {meaning} | {code.name} | `{reason_of(one)}`"
+        named = f"`{one.__name__}` | {meaning} | `{code.name}`"
         yield f"| {named} | {exits} | {wait} |"
     import blackbox_am.errors
 

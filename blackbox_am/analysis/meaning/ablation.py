@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from blackbox_am.analysis.figures import bars_figure
 from blackbox_am.analysis.results import Analysis, Arrays, Drawn, TableOfNumbers
-from blackbox_am.analysis.subject import Subject, check_capability
+from blackbox_am.analysis.subject import Subject
 from blackbox_am.core.batches import in_fixed_batches
 from blackbox_am.core.capability import Capability
 from blackbox_am.core.metering import count
@@ -111,10 +111,11 @@ def ablate(
         InvalidSpec: for classes that do not fit.
         UnknownUnit, OracleFailed: see `Subject`.
     """
-    info = oracle.describe()
-    check_capability(info, Capability.INTERVENTION, "ablate", INSTEAD)
+    subject = Subject.of_layer(
+        oracle, layer, method="ablate", needs=Capability.INTERVENTION, instead=INSTEAD
+    )
+    info = subject.info
     scores = find_layer(info, Unit(layer))
-    subject = Subject(oracle, [Unit(layer, i) for i in range(scores.units)], method="ablate")
     if not isinstance(oracle, Intervenes):
         raise CapabilityMissing(f"ablate: this {info.kind} oracle cannot silence units; {INSTEAD}")
     silenced = [Unit.parse(one) if isinstance(one, str) else one for one in units]

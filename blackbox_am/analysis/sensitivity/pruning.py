@@ -19,7 +19,6 @@ from blackbox_am.analysis.sensitivity.indices import Indices
 from blackbox_am.analysis.subject import Subject
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.types import Accounting
-from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.errors import InvalidSpec
 
 
@@ -101,8 +100,7 @@ def prune(
         InvalidSpec: if the numbers of rows, answers and inputs do not fit.
         UnknownUnit, OracleFailed: see `Subject`.
     """
-    units = find_layer(oracle.describe(), Unit(layer)).units
-    subject = Subject(oracle, [Unit(layer, i) for i in range(units)], method="prune")
+    subject = Subject.of_layer(oracle, layer, method="prune")
     stimuli, truth = subject.stimuli(rows), np.asarray(answers)
     if truth.shape != (len(stimuli),) or len(found.names) != stimuli[0].numel():
         raise InvalidSpec(
@@ -117,7 +115,7 @@ def prune(
             changed.flatten(1)[:, place] = middle.flatten()[place]
             fixed.append(found.names[place])
         steps.append(Step(tuple(fixed), _score(subject, changed, truth)))
-    return Pruning("accuracy" if units > 1 else "R^2", tuple(steps), subject.spent)
+    return Pruning("accuracy" if len(subject.units) > 1 else "R^2", tuple(steps), subject.spent)
 
 
 def _score(subject: Subject, stimuli: torch.Tensor, truth: NDArray[Any]) -> float:

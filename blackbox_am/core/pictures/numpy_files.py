@@ -58,6 +58,21 @@ def arrays_in(source: str | os.PathLike[str] | bytes, field: str) -> dict[str, A
         raise InvalidSpec(f"{field}: cannot read {name}: {error.strerror}", field=field) from error
 
 
+def array_in(source: str | os.PathLike[str] | bytes, field: str) -> Array:
+    """The array of a .npy file.
+
+    Raises:
+        NotFound, InvalidSpec: as `arrays_in`, and for a .npz file.
+    """
+    arrays = arrays_in(source, field)
+    if ALONE not in arrays:
+        raise InvalidSpec(
+            f"{field}: expected one array, written by numpy.save (.npy), got a .npz file",
+            field=field,
+        )
+    return arrays[ALONE]
+
+
 def what_it_is(head: bytes) -> str:
     """What a file with these first bytes is, and what to do; empty if it is nothing known.
 
