@@ -164,7 +164,7 @@ class Subject:
                 found.append(answer.double().cpu().numpy())
         return self.finite(np.concatenate(found))
 
-    def finite(self, values: FloatArray) -> FloatArray:
+    def finite(self, values: NDArray[Any]) -> NDArray[Any]:
         """`values` (N, ...) of N stimuli, if all of them are finite.
 
         Raises:
