@@ -162,12 +162,19 @@ class Subject:
                 else:
                     answer = in_fixed_batches(self.ask, stimuli, size)
                 found.append(answer.double().cpu().numpy())
-        values = np.concatenate(found)
-        failed = int((~np.isfinite(values)).any(axis=1).sum())
+        return self.finite(np.concatenate(found))
+
+    def finite(self, values: NDArray[Any]) -> NDArray[Any]:
+        """`values` (N, ...) of N stimuli, if all of them are finite.
+
+        Raises:
+            OracleFailed: if one is not.
+        """
+        failed = int((~np.isfinite(values.reshape(len(values), -1))).any(axis=1).sum())
         if failed:
             raise OracleFailed(
-                f"{failed:,} of {rows:,} measurements are nan or infinite; {self.method} needs all "
-                "of them. Wrap the oracle in a `retry` if it fails now and then"
+                f"{failed:,} of {len(values):,} measurements are nan or infinite; {self.method} "
+                "needs all of them. Wrap the oracle in a `retry` if it fails now and then"
             )
         return values
 

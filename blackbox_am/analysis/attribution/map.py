@@ -15,6 +15,7 @@ from blackbox_am.analysis.figures import map_figure
 from blackbox_am.analysis.results import Analysis, Arrays, Drawn, TableOfNumbers
 from blackbox_am.analysis.subject import Subject
 from blackbox_am.core.types import FloatArray
+from blackbox_am.errors import OracleFailed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,19 @@ class AttributionMap(Analysis):
         meaning: str,
         **more: Any,
     ) -> AttributionMap:
-        """The map of a subject's first unit, with the account of what was measured so far."""
+        """The map of a subject's first unit, with the account of what was measured so far.
+
+        Raises:
+            OracleFailed: if a value is nan or infinite.
+        """
+        values = np.asarray(values, np.float64)
+        wrong = int((~np.isfinite(values)).sum())
+        if wrong:
+            raise OracleFailed(
+                f"{subject.method}: {wrong:,} of {values.size:,} places have a value that is nan "
+                f"or infinite, because the answer or the gradient of this {subject.info.kind} "
+                "oracle is so for this stimulus; use another stimulus, or occlusion or rise"
+            )
         return cls(
             method=subject.method,
             subject=str(subject.units[0]),
@@ -58,7 +71,7 @@ class AttributionMap(Analysis):
             spent=subject.spent,
             stimulus=stimulus.detach().cpu().numpy().astype(np.float32),
             score=score,
-            values=np.asarray(values, np.float64),
+            values=values,
             meaning=meaning,
             **more,
         )

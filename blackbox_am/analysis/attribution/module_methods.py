@@ -15,6 +15,8 @@ it at the same time.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -67,7 +69,7 @@ def grad_cam(oracle: Oracle, unit: str | Unit, stimulus: Any, *, layer: str = ""
 
     Raises:
         GradientUnavailable, CapabilityMissing: for an oracle without gradients or without a module.
-        InvalidSpec: for a layer without height and width, or none before the unit.
+        InvalidSpec: for a layer without height and width, none before the unit, or a later one.
         MissingExtra: without captum.
     """
     subject, network = _opened(oracle, unit, "grad_cam")
@@ -79,6 +81,7 @@ def grad_cam(oracle: Oracle, unit: str | Unit, stimulus: Any, *, layer: str = ""
             f"grad_cam: layer {name!r} has no height and width; name a convolution or a block",
             field="layer",
         )
+    _check_behind(subject, name)
     module = UnitModule(subject, network)
     score = float(subject.measure(shown[None])[0, 0])
     cam = captum.LayerGradCam(module, layer_of(network, name))
@@ -137,20 +140,28 @@ def _relevance(
 ) -> Any:
     from captum.attr._utils.lrp_rules import EpsilonRule
 
-    own: list[nn.Module] = []
-    try:
-        for layer in network.modules():
-            if any(True for _ in layer.children()):
-                continue
+    layers = [layer for layer in network.modules() if not any(True for _ in layer.children())]
+    with _without_rules(layers):
+        for layer in layers:
             if not isinstance(layer, (nn.ReLU, nn.Dropout, nn.Tanh)):
                 layer.rule = EpsilonRule(epsilon)
-            own.append(layer)
         found = _attributed(subject, captum.LRP(UnitModule(subject, network)), shown)
-    finally:
-        for layer in own:
-            if hasattr(layer, "rule"):
-                del layer.rule
     return found.double().cpu().numpy()
+
+
+@contextmanager
+def _without_rules(layers: Sequence[nn.Module]) -> Iterator[None]:
+    """Takes the attribute `rule`, by which captum finds the rule of a layer, from layers that have
+    one, and gives it back at the end.
+    """
+    kept = [(layer, vars(layer).pop("rule")) for layer in layers if "rule" in vars(layer)]
+    try:
+        yield
+    finally:
+        for layer in layers:
+            vars(layer).pop("rule", None)
+        for layer, rule in kept:
+            layer.rule = rule
 
 
 def _check_rules(network: nn.Module) -> None:
@@ -218,6 +229,18 @@ def _attributed(subject: Subject, method: Any, shown: torch.Tensor, **options: A
 def _opened(oracle: Oracle, unit: str | Unit, method: str) -> tuple[Subject, nn.Module]:
     subject = Subject(oracle, [unit], method=method, needs=Capability.GRADIENTS, instead=INSTEAD)
     return subject, module_of(subject, INSTEAD)
+
+
+def _check_behind(subject: Subject, layer: str) -> None:
+    """Check that the unit's layer does not run before `layer`."""
+    order = [one.name for one in subject.info.layers]
+    unit = subject.units[0]
+    if order.index(layer) > order.index(unit.layer):
+        raise InvalidSpec(
+            f"grad_cam: layer {layer!r} runs after {unit}, which does not depend on it; name a "
+            "layer before the unit",
+            field="layer",
+        )
 
 
 def _last_map(subject: Subject) -> str:

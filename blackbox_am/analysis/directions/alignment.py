@@ -42,7 +42,7 @@ from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.rng import position_seed
 from blackbox_am.core.types import FloatArray
 from blackbox_am.core.units import Unit, find_layer
-from blackbox_am.errors import ShapeMismatch
+from blackbox_am.errors import InvalidSpec, ShapeMismatch
 
 WARNING = "Accuracy does not establish alignment."
 HELD_OUT = 1 / 3
@@ -160,11 +160,17 @@ def alignment(
         seed: of the split.
 
     Raises:
-        InvalidSpec: for fewer than 4 examples of a kind.
+        InvalidSpec: for fewer than 4 examples of a kind, or hard examples of one kind only.
         CapabilityMissing: for masks and an oracle without maps.
         ShapeMismatch: for masks of another size.
         MissingExtra: without scikit-learn.
     """
+    if (hard_positive is None) != (hard_negative is None):
+        raise InvalidSpec(
+            "alignment: expected hard examples of both kinds, hard_positive and hard_negative, or "
+            "of none",
+            field="hard_positive" if hard_positive is None else "hard_negative",
+        )
     subject = subject_of(oracle, layer, "alignment")
     if masks is not None:
         check_capability(
@@ -180,7 +186,7 @@ def alignment(
     test = [one[part[1]] for one, part in zip(values, parts, strict=True)]
     found = separated(fit[0], fit[1])
     control = _false_positive(found, fit[1])
-    given = hard_positive is not None and hard_negative is not None
+    given = hard_positive is not None
     if given:
         hard = [subject.measure(subject.stimuli(one)) for one in (hard_positive, hard_negative)]
     else:

@@ -149,7 +149,7 @@ def tcav(
             field="random",
         )
     found = find_layer(subject.info, Unit(layer))
-    slopes = _slopes(target, layer_of(network, layer), found, shown)
+    slopes = derivatives(target, layer_of(network, layer), found, shown)
     first, second = subject.measure(good), subject.measure(pool)
     directions, accuracies = fitted(first, second, draws, HELD_OUT, seed)
     scores = positive_part(slopes, directions)
@@ -198,7 +198,7 @@ def two_sided(score: float, others: FloatArray) -> float:
     return float((1 + as_far.sum()) / (1 + len(others)))
 
 
-def _slopes(
+def derivatives(
     target: Subject, module: nn.Module, layer: LayerInfo, stimuli: torch.Tensor
 ) -> FloatArray:
     """(N, U) derivative of the target's activation along each unit, over all its positions."""
@@ -207,8 +207,10 @@ def _slopes(
     for rows in torch.split(stimuli, target.info.batch_size):
         kept: list[torch.Tensor] = []
 
-        def keep(module: nn.Module, args: Any, output: Any, kept: Any = kept) -> None:  # noqa: ARG001
+        def keep(module: nn.Module, args: Any, output: Any, kept: Any = kept) -> Any:  # noqa: ARG001
             kept.append(output)
+            # The next layer may change its input in place, such as a ReLU; it gets a copy.
+            return output.clone() if isinstance(output, torch.Tensor) else output
 
         handle = module.register_forward_hook(keep)
         try:

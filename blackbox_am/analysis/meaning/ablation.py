@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from blackbox_am.analysis.classes import true_classes
 from blackbox_am.analysis.figures import bars_figure
 from blackbox_am.analysis.results import Analysis, Arrays, Drawn, TableOfNumbers
 from blackbox_am.analysis.subject import Subject
@@ -20,7 +21,7 @@ from blackbox_am.core.batches import in_fixed_batches
 from blackbox_am.core.capability import Capability
 from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Intervenes, Oracle, check_units
-from blackbox_am.core.types import Accounting, FloatArray
+from blackbox_am.core.types import Accounting, FloatArray, OracleInfo
 from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.errors import CapabilityMissing, InvalidSpec
 
@@ -108,7 +109,7 @@ def ablate(
 
     Raises:
         CapabilityMissing: for an oracle without interventions, or a layer that cannot be silenced.
-        InvalidSpec: for classes that do not fit.
+        InvalidSpec: for classes that do not fit, no unit, or a unit behind `layer`.
         UnknownUnit, OracleFailed: see `Subject`.
     """
     subject = Subject.of_layer(
@@ -120,13 +121,9 @@ def ablate(
         raise CapabilityMissing(f"ablate: this {info.kind} oracle cannot silence units; {INSTEAD}")
     silenced = [Unit.parse(one) if isinstance(one, str) else one for one in units]
     check_units(info, silenced)
-    shown, truth = subject.stimuli(stimuli), np.asarray(classes)
-    if truth.shape != (len(shown),) or not ((truth >= 0) & (truth < scores.units)).all():
-        raise InvalidSpec(
-            f"classes: expected a number from 0 to {scores.units - 1} for each of "
-            f"{len(shown):,} stimuli",
-            field="classes",
-        )
+    _check_before(info, silenced, layer)
+    shown = subject.stimuli(stimuli)
+    truth = true_classes(classes, len(shown), scores.units, "classes")
     whole = _accuracies(subject.measure(shown), truth, scores.units)
     without = np.stack(
         [
@@ -147,6 +144,22 @@ def ablate(
     )
 
 
+def _check_before(info: OracleInfo, silenced: Sequence[Unit], layer: str) -> None:
+    """Check that there are units to silence, in layers that do not run after `layer`."""
+    if not silenced:
+        raise InvalidSpec(
+            "ablate needs a unit to silence, such as 'layer3:5', got none", field="units"
+        )
+    order = [one.name for one in info.layers]
+    late = [one for one in silenced if order.index(one.layer) > order.index(layer)]
+    if late:
+        raise InvalidSpec(
+            f"unit {str(late[0])!r}: its layer runs after {layer!r}, so without the unit the "
+            "scores are the same; name units of layers before it, or a later layer of scores",
+            field="units",
+        )
+
+
 def _silenced(
     subject: Subject, oracle: Intervenes, stimuli: torch.Tensor, unit: Unit
 ) -> FloatArray:
@@ -156,7 +169,8 @@ def _silenced(
 
     size = min(subject.info.batch_size, len(stimuli))
     with torch.no_grad(), subject.billed():
-        return in_fixed_batches(ask, stimuli, size).double().cpu().numpy()
+        values = in_fixed_batches(ask, stimuli, size)
+    return subject.finite(values.double().cpu().numpy())
 
 
 def _accuracies(scores: FloatArray, truth: Any, classes: int) -> FloatArray:

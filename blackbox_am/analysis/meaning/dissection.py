@@ -195,7 +195,8 @@ def _whole_maps(
 
     size = min(subject.info.batch_size, len(stimuli))
     with torch.no_grad(), subject.billed():
-        return in_fixed_batches(ask, stimuli, size).cpu().numpy().astype(np.float32)
+        values = in_fixed_batches(ask, stimuli, size)
+    return subject.finite(values.cpu().numpy().astype(np.float32))
 
 
 def _checked_masks(masks: Any, stimuli: torch.Tensor, concepts: Sequence[str]) -> NDArray[np.bool_]:

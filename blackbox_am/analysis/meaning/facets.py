@@ -134,6 +134,7 @@ def facets(
     subject = Subject(oracle, [unit], method="facets")
     shown = subject.stimuli(natural)
     top = min(top, len(shown))
+    check(top >= 3, "top", "3 stimuli or more", top)
     check(2 <= k < top, "k", f"2 to {top - 1}, for {top} stimuli", k)
     if generator is not None and not generator.encodes:
         raise Unsupported(
@@ -173,6 +174,7 @@ def _rows(shown: torch.Tensor, features: Any) -> FloatArray:
             f"features: expected ({len(shown)}, F), one row a stimulus, got {found.shape}",
             field="features",
         )
+    check(bool(np.isfinite(found).all()), "features", "finite numbers", "nan or infinity")
     return found
 
 
@@ -182,6 +184,8 @@ def _clustered(rows: FloatArray, k: int, seed: int) -> tuple[NDArray[np.int64], 
         from sklearn.metrics import silhouette_score
     except ModuleNotFoundError as error:
         raise MissingExtra.of("scikit-learn", "analysis") from error
+    different = len(np.unique(rows, axis=0))
+    check(different >= k, "k", f"at most the {different} different stimuli among the top ones", k)
     own = position_seed(seed, "facets", 0, 0) % 2**31
     groups = KMeans(k, n_init=10, random_state=own).fit_predict(rows)
     return np.asarray(groups, np.int64), float(silhouette_score(rows, groups))
@@ -213,7 +217,7 @@ def _searched(
             generator=generator,
             targets=[str(subject.units[0])],
             queries_per_target=queries,
-            start=latent[None].numpy(),
+            start=latent[None].cpu().numpy(),
             seed=seed,
             progress=False,
         )

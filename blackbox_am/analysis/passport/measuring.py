@@ -64,8 +64,9 @@ def passports(
         seeds: of the searches.
         queries: of each unit and seed.
         extremes: natural stimuli at both ends.
-        tuning: whether to measure tuning curves: 576 rows or so, shared by all units.
-        field: whether to measure the receptive field of each unit by occlusion, 50 rows a unit.
+        tuning: whether to measure tuning curves: 644 rows or so, shared by all units.
+        field: whether to measure the receptive field of each unit by occlusion: one row and
+            one for each window, 226 in all for 32 x 32 pixels.
         features: (N, F) of stimuli, of a network outside the search, for the plausibility; those of
             the shipped vision transformer for images of 3 channels if None.
         on_part: called with the name of each part before it is measured.

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.analysis.classes import true_classes
 from blackbox_am.analysis.results import TableOfNumbers
 from blackbox_am.analysis.sensitivity.indices import Indices
 from blackbox_am.analysis.subject import Subject
@@ -97,17 +98,19 @@ def prune(
         answers: (N,) true classes, from 0, or true numbers.
 
     Raises:
-        InvalidSpec: if the numbers of rows, answers and inputs do not fit.
+        InvalidSpec: if the numbers of rows, answers and inputs do not fit, for answers that are no
+            classes of the model, and for equal answers of a regression.
         UnknownUnit, OracleFailed: see `Subject`.
     """
     subject = Subject.of_layer(oracle, layer, method="prune")
-    stimuli, truth = subject.stimuli(rows), np.asarray(answers)
-    if truth.shape != (len(stimuli),) or len(found.names) != stimuli[0].numel():
+    stimuli = subject.stimuli(rows)
+    if stimuli.shape[1:].numel() != len(found.names):
         raise InvalidSpec(
-            f"prune: expected N rows of {len(found.names)} inputs and N answers, got "
-            f"{tuple(stimuli.shape)} and {truth.shape}",
+            f"rows: expected stimuli of the {len(found.names)} inputs that have an index, got "
+            f"{tuple(stimuli.shape)}; indices of groups cannot be pruned by",
             field="rows",
         )
+    truth = _truth(subject, answers, len(stimuli))
     order = np.argsort(found.total, kind="stable")
     middle, changed, steps, fixed = stimuli.mean(0), stimuli.clone(), [], []
     for place in (None, *order.tolist()[:-1]):
@@ -116,6 +119,20 @@ def prune(
             fixed.append(found.names[place])
         steps.append(Step(tuple(fixed), _score(subject, changed, truth)))
     return Pruning("accuracy" if len(subject.units) > 1 else "R^2", tuple(steps), subject.spent)
+
+
+def _truth(subject: Subject, answers: Any, rows: int) -> NDArray[Any]:
+    if len(subject.units) > 1:
+        return true_classes(answers, rows, len(subject.units), "answers")
+    truth = np.asarray(answers)
+    fits = truth.shape == (rows,) and truth.dtype.kind in "iuf" and np.isfinite(truth).all()
+    if not fits or len(np.unique(truth)) < 2:
+        raise InvalidSpec(
+            f"answers: expected {rows:,} numbers that are not all equal, as R^2 compares with "
+            f"their variance, got {truth.dtype.name} of shape {truth.shape}",
+            field="answers",
+        )
+    return truth
 
 
 def _score(subject: Subject, stimuli: torch.Tensor, truth: NDArray[Any]) -> float:

@@ -16,10 +16,16 @@ from blackbox_am.analysis.attribution import (
     smoothgrad,
 )
 from blackbox_am.catalogue import Catalogue
-from blackbox_am.errors import CapabilityMissing, GradientUnavailable, InvalidSpec, Unsupported
+from blackbox_am.errors import (
+    CapabilityMissing,
+    GradientUnavailable,
+    InvalidSpec,
+    OracleFailed,
+    Unsupported,
+)
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.torch.torch_module import TorchModule
-from tests.analysis.models import gabor, linear
+from tests.analysis.models import Counted, gabor, linear
 
 ALL = [saliency, smoothgrad, integrated_gradients, guided_backprop, deconvnet, grad_cam, lrp]
 
@@ -122,6 +128,22 @@ def test_the_module_carries_nothing_afterwards():
     assert torch.equal(net(shown()[None]), before)
 
 
+def test_rules_of_the_user_stay_on_the_module():
+    net = Net().eval()
+    net.conv1.rule = net.act1.rule = "the user's"
+    lrp(TorchModule(net, (1, 6, 6), device="cpu"), "head:0", shown())
+    assert net.conv1.rule == net.act1.rule == "the user's"
+    assert not hasattr(net.conv2, "rule")
+
+
+def test_a_gradient_that_is_not_a_number_is_refused():
+    steep = Counted(lambda x: (x - 0.5).abs().sqrt().flatten(1).sum(1, keepdim=True))
+    oracle = steep.oracle(1, 4, 4)
+    for method in (saliency, smoothgrad):
+        with pytest.raises(OracleFailed, match=r"16 of 16 places .* nan or infinite"):
+            method(oracle, "scores:0", np.full((1, 4, 4), 0.5))
+
+
 def test_grad_cam_is_the_weighted_sum_of_channels():
     net = Net()
     found = grad_cam(oracle_of(net), "head:1", shown(), layer="act2")
@@ -181,6 +203,8 @@ def test_grad_cam_needs_a_layer_with_maps():
         grad_cam(oracle_of(Net()), "head:0", shown(), layer="flat")
     with pytest.raises(InvalidSpec, match="no layer with height and width runs before"):
         grad_cam(oracle_of(Net()), "conv1:0", shown())
+    with pytest.raises(InvalidSpec, match="layer 'conv2' runs after conv1:0"):
+        grad_cam(oracle_of(Net()), "conv1:0", shown(), layer="conv2")
 
 
 def test_the_shipped_net_answers():

@@ -7,7 +7,14 @@ from torch import nn
 
 from blackbox_am.analysis.directions import alignment, probe, tcav
 from blackbox_am.analysis.directions.linear import cosine
-from blackbox_am.analysis.directions.tcav import positive_part, random_scores, two_sided
+from blackbox_am.analysis.directions.tcav import (
+    derivatives,
+    positive_part,
+    random_scores,
+    two_sided,
+)
+from blackbox_am.analysis.subject import Subject
+from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.errors import (
     CapabilityMissing,
     GradientUnavailable,
@@ -107,6 +114,12 @@ def test_a_probe_of_a_spurious_attribute_is_found_out():
     assert f"{found.cured_hard:.1%}" in text
 
 
+def test_hard_examples_of_one_kind_are_refused():
+    x = np.full((9, 3, 8, 8), 0.5)
+    with pytest.raises(InvalidSpec, match="expected hard examples of both kinds"):
+        alignment(Simulated(), "units", x, x, hard_positive=x)
+
+
 def test_hard_negatives_are_chosen_where_none_are_given():
     stimuli, concept, _ = toy(3000, 2)
     found = alignment(wide().oracle(WIDTH), "scores", stimuli[concept], stimuli[~concept])
@@ -167,6 +180,25 @@ def test_tcav_of_a_class_that_follows_the_concept():
     assert up.spent.backward_rows == 20
     with pytest.raises(Unsupported, match="does not depend on layer 'head'"):
         tcav(colour(), "act:0", "head", stimuli, positive[:30], negative, draws=1, sets=2)
+
+
+def test_derivatives_are_those_before_a_relu_that_works_in_place():
+    stimuli = torch.rand(5, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    found = []
+    for in_place in (False, True):
+        with torch.random.fork_rng():
+            torch.manual_seed(2)
+            net = nn.Sequential(
+                nn.Conv2d(1, 3, 3, bias=False), nn.ReLU(in_place), nn.Flatten(), nn.Linear(48, 2)
+            )  # fmt: skip
+        oracle = TorchModule(net.eval(), (1, 6, 6), device="cpu")
+        target = Subject(oracle, ["3:0"], method="tcav")
+        layer = find_layer(target.info, Unit("0"))
+        found.append(derivatives(target, oracle.running_module()[0], layer, stimuli))
+    maps = net[0](stimuli)
+    expected = ((maps > 0) * net[3].weight[0].reshape(3, 4, 4)).sum((2, 3))
+    assert found[0] == pytest.approx(expected.detach().numpy(), abs=1e-6)
+    assert np.array_equal(found[0], found[1])
 
 
 def test_random_sets_against_random_sets_are_not_significant():

@@ -8,7 +8,13 @@ from torch import nn
 from blackbox_am.analysis.meaning import ablate, clip_dissect, dissect, facets
 from blackbox_am.analysis.meaning.clip_dissect import SIMILARITIES
 from blackbox_am.core.units import Unit
-from blackbox_am.errors import CapabilityMissing, InvalidSpec, ShapeMismatch, Unsupported
+from blackbox_am.errors import (
+    CapabilityMissing,
+    InvalidSpec,
+    OracleFailed,
+    ShapeMismatch,
+    Unsupported,
+)
 from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.function import Function
 from blackbox_am.oracles.simulated import Simulated
@@ -107,6 +113,39 @@ def test_silencing_a_unit_costs_its_own_shape_only():
     assert found.drops[2].tolist() == [0, 0]
     assert found.spent.rows == 4 * 24
     assert "Without act:0" in found.lead()[0]
+
+
+def test_what_silences_nothing_is_refused():
+    stimuli, _ = shapes()
+    classes = np.arange(24) % 2
+    with pytest.raises(InvalidSpec, match="needs a unit to silence"):
+        ablate(local(), [], stimuli, classes, layer="head")
+    later = nn.Sequential(Maps(), nn.Linear(2, 2)).eval()
+    oracle = TorchModule(later, (3, 32, 32), device="cpu")
+    with pytest.raises(InvalidSpec, match=r"unit '1:0': its layer runs after '0\.head'"):
+        ablate(oracle, ["1:0"], stimuli, classes, layer="0.head")
+
+
+def test_values_that_are_not_numbers_are_refused():
+    stimuli, masks = shapes()
+
+    class Nan(Maps):
+        def forward(self, x):
+            found = self.act(self.maps(x))
+            return self.head((found / found.mean((2, 3), keepdim=True).sum(1, True)).mean((2, 3)))
+
+    broken = Nan()
+    broken.head.weight.data[:, 2:] = 0
+    oracle = TorchModule(broken.eval(), (3, 32, 32), device="cpu")
+    with pytest.raises(OracleFailed, match="24 of 24 measurements are nan or infinite; ablate"):
+        ablate(oracle, ["act"], stimuli, np.arange(24) % 2, layer="head")
+    wrong = Maps()
+    wrong.maps.weight.data[3] = torch.nan
+    with pytest.raises(OracleFailed, match="nan or infinite; dissect"):
+        dissect(
+            TorchModule(wrong.eval(), (3, 32, 32), device="cpu"),
+            "maps", stimuli, masks, ["square", "circle"],
+        )  # fmt: skip
 
 
 def test_a_silenced_unit_reads_0_and_others_stay():
@@ -218,6 +257,8 @@ def test_a_unit_of_two_templates_has_two_facets():
     assert found.spent.rows == model.rows
     with pytest.raises(InvalidSpec, match="k: expected 2 to 39"):
         facets(model.oracle(1, 16, 16), "scores:0", natural, k=50, top=40)
+    with pytest.raises(InvalidSpec, match="k: expected at most the 1 different stimuli"):
+        facets(model.oracle(1, 16, 16), "scores:0", natural[:1].repeat(9, 1, 1, 1), k=2)
     if not Pixels((1, 16, 16)).encodes:
         with pytest.raises(Unsupported, match="has no encoder"):
             facets(model.oracle(1, 16, 16), "scores:0", natural, k=2, generator=Pixels((1, 16, 16)))

@@ -102,6 +102,20 @@ def test_inputs_of_low_index_can_be_fixed_and_others_cannot(tmp_path):
     assert "With the 4 inputs of lowest total index" in whole.save(tmp_path).read_text("utf-8")
 
 
+def test_answers_that_are_no_classes_or_have_no_variance_are_refused():
+    two, one = (Counted(lambda x, n=n: x[:, :n]) for n in (2, 1))
+    rows = torch.rand(20, 3, generator=torch.Generator().manual_seed(0))
+    found = sobol(two.oracle(3), "scores:0", samples=16).indices
+    for answers in (np.full(20, "cat"), np.full(20, 2), np.full(20, 0.5)):
+        with pytest.raises(InvalidSpec, match="answers: expected a whole number from 0 to 1"):
+            prune(two.oracle(3), "scores", found, rows, answers)
+    with pytest.raises(InvalidSpec, match="answers: expected 20 numbers that are not all equal"):
+        prune(one.oracle(3), "scores", found, rows, np.ones(20))
+    oracle = one.oracle(3)
+    before = one.rows
+    assert prune(oracle, "scores", found, rows, np.arange(20)).spent.rows == one.rows - before
+
+
 def test_what_is_wrong_is_said():
     oracle = ishigami().oracle(3)
     with pytest.raises(InvalidSpec, match="samples: expected a power of 2"):
