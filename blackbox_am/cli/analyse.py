@@ -9,7 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from blackbox_am.analysis.methods import ATTRIBUTION, BLACK_BOX
-from blackbox_am.cli import analyse_directions, analyse_meaning, options
+from blackbox_am.cli import (
+    analyse_directions,
+    analyse_geometry,
+    analyse_meaning,
+    analyse_synthesis,
+    options,
+)
 from blackbox_am.cli.analyse_inputs import reading, stimulus_of
 from blackbox_am.cli.analyse_options import Config, Folder, Image, Oracle, Settings, Unit, say
 from blackbox_am.cli.console import err
@@ -47,6 +53,8 @@ def _command_of(method: str) -> Callable[..., None]:
 
 analyse_meaning.add_to(app)
 analyse_directions.add_to(app)
+analyse_geometry.add_to(app)
+analyse_synthesis.add_to(app)
 for _name in ATTRIBUTION:
     app.command(_name.replace("_", "-"))(_command_of(_name))
 

@@ -182,7 +182,7 @@ def test_a_search_in_pixels_is_fooling_and_one_in_a_vae_is_not():
     oracle = TorchModule(first, (1, 8, 8), device="cpu")
     layers = [layer.name for layer in oracle.describe().layers]
     units = [f"{layers[-1]}:{digit}" for digit in range(10)]
-    vae = TorchGenerator(decoder, dimension=8, shape=(1, 8, 8))
+    vae = TorchGenerator(decoder, dimension=8, shape=(1, 8, 8), output_range=(0.0, 1.0))
     hidden = nn.Sequential(*list(second)[:8])
 
     def features(stimuli):
