@@ -19,6 +19,7 @@ from blackbox_am.cli import (
 from blackbox_am.cli.analyse_inputs import reading, stimulus_of
 from blackbox_am.cli.analyse_options import Config, Folder, Image, Oracle, Settings, Unit, say
 from blackbox_am.cli.console import err
+from blackbox_am.core.penalties import read_penalties
 from blackbox_am.errors import InvalidInput
 
 app = typer.Typer(
@@ -171,6 +172,7 @@ def passport(
     queries: Annotated[
         int, typer.Option("--queries", "-q", min=1, help="Queries of each unit and seed.")
     ] = 100,
+    penalty: options.Penalties = None,
     folder: Folder = Path("passports"),
     config: Config = None,
     as_json: options.AsJson = False,
@@ -198,6 +200,7 @@ def passport(
                 generator=made,
                 seeds=range(seeds),
                 queries=queries,
+                penalties=read_penalties(penalty or []),
                 on_part=status.update,
             )
         say(result, folder, as_json=as_json)

@@ -59,9 +59,7 @@ def test_planted_dead_constant_saturated_and_duplicate_units_are_listed_and_no_o
     found = layer_flags(values)
     assert found.dead.nonzero()[0].tolist() == [1]
     assert found.constant.nonzero()[0].tolist() == [2]
-    assert found.saturated.nonzero()[0].tolist() == [3] or set(
-        found.saturated.nonzero()[0].tolist()
-    ) == {1, 3}
+    assert found.saturated.nonzero()[0].tolist() == [1, 3]
     assert found.duplicates == ((4, 5),)
     assert found.twins(5) == (4,)
     with pytest.raises(InvalidSpec, match="10 stimuli or more"):
@@ -192,7 +190,8 @@ def test_a_search_in_pixels_is_fooling_and_one_in_a_vae_is_not():
     fooled = {}
     for name, generator in (("pixels", Pixels((1, 8, 8))), ("vae", vae)):
         found = passports(
-            oracle, units, x[:1000], generator=generator, seeds=(0,), queries=1500,
+            oracle, units, x[:1000], generator=generator, seeds=(0,), queries=300,
+            penalties={"latent.norm": 1.0} if name == "vae" else None,
             tuning=False, field=False, features=features,
         )  # fmt: skip
         fooled[name] = sum(one.best.fooling for one in found.units)
