@@ -16,7 +16,7 @@ PROTO_INSTALLED := .venv-protos/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all clients-test check format lint types layers stubs-fresh protos clean
+.PHONY: help venv demo docs test test-all clients-test check format lint types layers stubs-fresh protos clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -25,6 +25,9 @@ venv: $(INSTALLED) ## Create .venv and install the package with all it needs
 
 demo: $(INSTALLED) ## Search 10 units over gRPC in under 2 minutes; writes demo/
 	$(BIN)/blackbox-am demo --out demo
+
+docs: $(INSTALLED) ## Build the pages of the documentation into build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 test: $(INSTALLED) ## Run the fast tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -35,7 +38,7 @@ test-all: $(INSTALLED) ## Run all tests, the slow ones too
 clients-test: $(INSTALLED) ## Build and test the clients; LANGUAGES="python go" chooses
 	$(BIN)/python -m clients.run $(LANGUAGES)
 
-check: lint types layers stubs-fresh ## Check format, lint, types, layers and stubs
+check: lint types layers stubs-fresh docs ## Check format, lint, types, layers, stubs and pages
 
 format: $(INSTALLED) ## Rewrite the code in the house format
 	$(BIN)/ruff format .

@@ -33,7 +33,9 @@ def _layer(info: OracleInfo, layer: str | None, name: str) -> LayerInfo:
         if not several:
             raise InvalidInput(
                 f"layer: {name} has no layer with a score for each of several classes; its layers "
-                f"are {_some([one.name for one in info.layers])}; name one, or attack a classifier",
+                f"are {_some([one.name for one in info.layers])}; name one, or attack a "
+                "classifier; one that tells only the number of a class must answer with a row of "
+                "0 and one 1",
                 field="layer",
             )
         return several[-1]

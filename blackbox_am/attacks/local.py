@@ -169,7 +169,7 @@ def attack_as(
     on_progress: Callable[[str, StudyProgress], None],
     on_message: Callable[[str], None],
     clean_id: str = "",
-    pays_clean: bool = True,
+    before: Sequence[AttackResult] = (),
     reference: Oracle | str | torch.nn.Module | None = None,
 ) -> AttackResult:
     """The same as `attack`, for a request in one object.
@@ -177,7 +177,7 @@ def attack_as(
     Args:
         clean_id: the beginning of the id of the study that measures the clean inputs, which several
             attacks may share; empty for `study_id`.
-        pays_clean: whether the result has the account of the clean inputs.
+        before: results of the attacks that share this study, whose accounts have it.
     """
     device = resolve_device(device)
     given, model = _model(oracle, images, catalogue, device)
@@ -212,7 +212,7 @@ def attack_as(
         suggest = None
         if surrogate is not None:
             suggest = suggestions_of(surrogate, catalogue, device, inputs.shape)
-        what = Run(given, goals, classes, inputs, suggest, pays_clean, asked.repeats)
+        what = Run(given, goals, classes, inputs, suggest, before, asked.repeats)
         result = run(problems, what, runner)
     if reference is None:
         return result

@@ -61,9 +61,8 @@ class Run:
         classes: where the model tells its classes.
         inputs: how studies name the inputs and the model.
         suggest: suggests where the search begins; None for the attack's own start.
-        pays_clean: whether the result has the account of the clean inputs. False if another
-            attack in the same run has it, because both share the study that measures them. The same
-            holds for the repeated measurements.
+        before: results of attacks that share the studies of clean inputs with this one. What one
+            of them has in its account, this one does not count again.
         repeats: how often some clean inputs are measured, to test whether the model repeats its
             answers; 1 for no test.
     """
@@ -73,8 +72,20 @@ class Run:
     classes: Classes
     inputs: Inputs
     suggest: Suggest | None = None
-    pays_clean: bool = True
+    before: Sequence[AttackResult] = ()
     repeats: int = REPEATS
+
+    @property
+    def pays_clean(self) -> bool:
+        """Whether the result has the account of the clean inputs."""
+        return not self.before
+
+    @property
+    def pays_repeats(self) -> bool:
+        """Whether the result has the account of the repeated measurements. An attack that was not
+        complete has made none.
+        """
+        return all(result.repeated is None for result in self.before)
 
 
 def run(problems: Sequence[Problem], what: Run, runner: Runner) -> AttackResult:
@@ -123,7 +134,7 @@ def _tested(
     repeated = measured_again(
         what.repeats, problem, what.classes, what.inputs, answers, runner, what.given.stimuli
     )
-    return result if repeated is None else with_repeats(result, repeated, pays=what.pays_clean)
+    return result if repeated is None else with_repeats(result, repeated, pays=what.pays_repeats)
 
 
 def _attacked(

@@ -85,7 +85,7 @@ def maps(
     """Compare maps of one stimulus: rank correlation, overlap, deletion and insertion."""
     from blackbox_am.analysis import methods
     from blackbox_am.analysis.attribution import compare_maps, template_map
-    from blackbox_am.cli.analyse_inputs import array_of
+    from blackbox_am.core.pictures import array_in
 
     catalogue = options.catalogue_of(config)
     functions = [methods.attribution(name.replace("-", "_")) for name in method or BLACK_BOX]
@@ -94,7 +94,7 @@ def maps(
         found = [function(model, unit, stimulus) for function in functions]
         spent = sum((one.spent.rows for one in found), 0)
         if template is not None:
-            found.append(template_map(array_of(template), stimulus, unit=unit))
+            found.append(template_map(array_in(template, "--template"), stimulus, unit=unit))
         result = compare_maps(model, unit, found, seed=seed)
         err.print(f"the maps themselves cost {spent:,} rows", highlight=False)
         say(result, folder, as_json=as_json)

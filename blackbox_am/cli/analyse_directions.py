@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from blackbox_am.cli import options
-from blackbox_am.cli.analyse_inputs import array_of, examples_of, reading
+from blackbox_am.cli.analyse_inputs import examples_of, reading
 from blackbox_am.cli.analyse_options import Config, Folder, Oracle, Unit, say
 
 _EXAMPLES = "a folder of images, a set of the catalogue, or a .npy file (N, *stimulus)."
@@ -76,6 +76,7 @@ def alignment(
 ) -> None:
     """Whether a probe means its concept: hard examples, a control without it, masks, changes."""
     from blackbox_am.analysis.directions import alignment
+    from blackbox_am.core.pictures import array_in
 
     catalogue = options.catalogue_of(config)
     with reading(catalogue, oracle) as model:
@@ -91,7 +92,7 @@ def alignment(
             sets[1],
             hard_positive=sets[2],
             hard_negative=sets[3],
-            masks=None if masks is None else array_of(masks),
+            masks=None if masks is None else array_in(masks, "--masks"),
             seed=seed,
         )
         say(result, folder, as_json=as_json)

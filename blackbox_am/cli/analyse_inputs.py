@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blackbox_am.core.pictures import array_in, arrays_in, pictures
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.errors import InvalidInput, NotFound
@@ -37,8 +38,8 @@ def stimulus_of(text: str, catalogue: Catalogue, shape: tuple[int, ...]) -> Any:
         InvalidInput: for a number outside the set, or a file of another kind.
     """
     path = Path(text)
-    if path.suffix == ".npy":
-        return array_of(path)
+    if path.suffix in (".npy", ".npz"):
+        return _one(pictures(path, shape=shape, field="--image"), text)
     if path.is_file():
         from blackbox_am.core.pictures import read_picture
 
@@ -65,22 +66,12 @@ def stimulus_of(text: str, catalogue: Catalogue, shape: tuple[int, ...]) -> Any:
     return images.stimuli(shape, [int(number)])[0]
 
 
-def array_of(path: Path) -> NDArray[Any]:
-    """The array of a .npy file.
-
-    Raises:
-        NotFound: if the file does not exist.
-        InvalidInput: if it is no array.
-    """
-    try:
-        found: NDArray[Any] = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise NotFound(f"{path}: the file does not exist") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise InvalidInput(
-            f"{path}: expected an array written by numpy.save, got another kind of file"
-        ) from error
-    return found
+def _one(stimuli: NDArray[Any], text: str) -> NDArray[Any]:
+    """The only one of some stimuli, floating-point in [0, 1]."""
+    if len(stimuli) != 1:
+        raise InvalidInput(f"--image {text}: expected one stimulus, got {stimuli.shape}")
+    found: NDArray[Any] = stimuli[0]
+    return found / np.float32(255) if found.dtype == np.uint8 else found
 
 
 def images_of(text: str, catalogue: Catalogue, shape: tuple[int, ...]) -> Any:
@@ -122,30 +113,22 @@ def arrays_of(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         NotFound: if the file does not exist.
         InvalidInput: if it is no .npz file, or lacks an array.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if isinstance(file, np.ndarray):
-                raise InvalidInput(f"{path}: expected a .npz file of several arrays, got a .npy")
-            missing = [name for name in names if name not in file]
-            if missing:
-                raise InvalidInput(
-                    f"{path}: expected arrays {', '.join(names)}; it lacks {', '.join(missing)} "
-                    f"and has {', '.join(file.files) or 'none'}"
-                )
-            return {name: file[name] for name in names}
-    except FileNotFoundError as error:
-        raise NotFound(f"{path}: the file does not exist") from error
-    except (OSError, ValueError, EOFError) as error:
+    found = arrays_in(path, str(path))
+    missing = [name for name in names if name not in found]
+    if missing:
+        has = ", ".join(filter(None, found)) or "none"
         raise InvalidInput(
-            f"{path}: expected a .npz file written by numpy.savez, got another kind of file"
-        ) from error
+            f"{path}: expected arrays {', '.join(names)}; it lacks {', '.join(missing)} and has "
+            f"{has}"
+        )
+    return {name: found[name] for name in names}
 
 
 def examples_of(text: str, catalogue: Catalogue, shape: tuple[int, ...]) -> Any:
     """(N, *shape) examples: the array of a .npy file, or `images_of`.
 
     Raises:
-        NotFound, InvalidInput, ShapeMismatch: as `array_of` and `images_of`.
+        NotFound, InvalidInput, ShapeMismatch: as `array_in` and `images_of`.
     """
     path = Path(text)
-    return array_of(path) if path.suffix == ".npy" else images_of(text, catalogue, shape)
+    return array_in(path, text) if path.suffix == ".npy" else images_of(text, catalogue, shape)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -198,53 +201,41 @@ def attack(
     if len(set(ids)) < len(ids):
         raise InvalidInput(f"--eps: expected different radii, got {', '.join(radii)}")
     folder.mkdir(parents=True, exist_ok=True)
+    results: list[AttackResult] = []
     try:
-        with AttackView(err) as view:
+        with AttackView(err) as view, ExitStack() as opened:
+            attack_with: Callable[..., AttackResult]
             if server is None:
                 from blackbox_am.attacks import local
 
-                catalogue = options.catalogue_of(config)
-                results = [
-                    local.attack_as(
-                        one,
-                        oracle=oracle,
-                        images=images,
-                        surrogate=surrogate,
-                        reference=reference,
-                        layer=layer,
-                        store=folder / "journal.sqlite3",
-                        study_id=name,
-                        adopt=adopt,
-                        catalogue=catalogue,
-                        device=device,
-                        on_progress=view.show,
-                        on_message=lambda text: err.print(text, markup=False, soft_wrap=True),
-                        clean_id=study_id,
-                        pays_clean=name == ids[0],
-                    )
-                    for one, name in zip(asked, ids, strict=True)
-                ]
+                attack_with = partial(
+                    local.attack_as,
+                    surrogate=surrogate,
+                    reference=reference,
+                    store=folder / "journal.sqlite3",
+                    catalogue=options.catalogue_of(config),
+                    device=device,
+                    on_message=lambda text: err.print(text, markup=False, soft_wrap=True),
+                )
             else:
                 from blackbox_am.client import attacks
 
                 suggest = _suggestions(surrogate, config, device)
-                with connect(server) as client:
-                    results = [
-                        attacks.attack(
-                            client,
-                            oracle=oracle,
-                            images=images,
-                            asked=one,
-                            suggest=suggest,
-                            layer=layer,
-                            study_id=name,
-                            adopt=adopt,
-                            on_progress=view.show,
-                            clean_id=study_id,
-                            pays_clean=name == ids[0],
-                        )
-                        for one, name in zip(asked, ids, strict=True)
-                    ]
+                client = opened.enter_context(connect(server))
+                attack_with = partial(attacks.attack, client, suggest=suggest)
+            for one, name in zip(asked, ids, strict=True):
+                result = attack_with(
+                    asked=one,
+                    oracle=oracle,
+                    images=images,
+                    layer=layer,
+                    study_id=name,
+                    adopt=adopt,
+                    on_progress=view.show,
+                    clean_id=study_id,
+                    before=results,
+                )
+                results.append(result)
     except KeyboardInterrupt:
         raise interrupted(f"; the server of {server} goes on" if server else "") from None
     from blackbox_am.attacks.report import write_report

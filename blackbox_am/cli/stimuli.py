@@ -17,7 +17,7 @@ from blackbox_am.cli.connecting import connect, secured
 from blackbox_am.cli.console import err, wrote
 from blackbox_am.client import Client
 from blackbox_am.core.interpolation import interpolate as between
-from blackbox_am.core.pictures import ALONE, arrays_in
+from blackbox_am.core.pictures import array_in
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import InvalidInput, NotFound, did_you_mean
 
@@ -160,10 +160,7 @@ def _check_places(out: Path, latents_out: Path | None) -> None:
 
 
 def _read(path: Path, space: SpaceSpec) -> Array:
-    arrays = arrays_in(path, "--latents")
-    if ALONE not in arrays:
-        raise InvalidInput(f"{path}: expected one array, written by numpy.save, got a .npz file")
-    found = arrays[ALONE]
+    found = array_in(path, "--latents")
     if found.ndim != 2 or len(found) < 2 or found.shape[1] != space.dimension:
         raise InvalidInput(
             f"{path}: expected latents of shape (M, {space.dimension}), M at least 2, got "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ def attack(
     adopt: bool = False,
     on_progress: Callable[[str, StudyProgress], None] = lambda stage, progress: None,
     clean_id: str = "",
-    pays_clean: bool = True,
+    before: Sequence[AttackResult] = (),
 ) -> AttackResult:
     """Attacks a classifier of a server, as `attacks.local.attack` does in this process.
 
@@ -55,7 +55,7 @@ def attack(
         study_id: the beginning of the ids of the studies.
         adopt: whether to continue with another classifier than at the beginning.
         on_progress: called with the stage and its progress when it changes.
-        clean_id, pays_clean: as of `attacks.local.attack_as`.
+        clean_id, before: as of `attacks.local.attack_as`.
 
     Raises:
         NotFound: if the server has no such oracle, or no generator `perturbation`.
@@ -80,7 +80,7 @@ def attack(
     )
     runner = RemoteRunner(client, study_id, adopt, on_progress, clean_id or study_id)
     classes = classes_of(info, layer, oracle)
-    what = Run(given, goals, classes, inputs, suggest, pays_clean, asked.repeats)
+    what = Run(given, goals, classes, inputs, suggest, before, asked.repeats)
     return run(problems, what, runner)
 
 

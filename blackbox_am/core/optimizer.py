@@ -30,6 +30,8 @@ MAX_GENERATION_BYTES = 2**29
 """Largest size in bytes of the latents, and of the activations, of one generation. A store may have
 to write each as one value, and SQLite refuses values of 10^9 bytes.
 """
+STATE_ROWS = 24
+"""The most latents of a state that is linear in D, and of its successor: means, moments, paths."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,8 @@ class Optimizer(ABC, Generic[State]):
     """The reason why `ask` or `tell` read numbers back to the host. Empty if they read no numbers;
     a graphics card then never waits for the host.
     """
+    copies: ClassVar[int] = 3
+    """The most latents that `ask` and `tell` hold at once, in populations; for `memory_bytes`."""
     state_type: ClassVar[type[Any]]
     """The class of the state."""
 
@@ -266,9 +270,12 @@ class Optimizer(ABC, Generic[State]):
         return mine
 
     def memory_bytes(self, space: Space, targets: int) -> int:
-        """Approximate memory of a search in bytes. Override where it is not linear in D."""
-        rows = self.population_size(space) + 8  # the candidates, and the tensors of a state
-        return 4 * targets * rows * space.dim
+        """The most memory that a search needs, in bytes: its state, and what `ask` and `tell` make
+        besides. Called on an optimizer that is resolved and bound. Override where it is not linear
+        in D.
+        """
+        rows = self.copies * self.population_size(space) + STATE_ROWS
+        return (4 if space.dtype is None else 8) * targets * rows * space.dim
 
     def check(self, space: Space) -> None:
         """Checks that this optimizer can search `space`.

@@ -23,14 +23,20 @@ def check_matrices(
         )
 
 
+def archive_bytes(rows: int, targets: int, dim: int) -> int:
+    """Memory of an archive of nevergrad, which has a candidate as up to four arrays in double
+    precision: the point, its bounded value, and those of its parent.
+    """
+    return 32 * rows * targets * dim
+
+
 def check_archive(name: str, *, rows: int, targets: int, dim: int, max_bytes: int) -> None:
-    """Checks that an archive of `rows` latents for each of `targets`, each kept twice in double
-    precision, fits into `max_bytes`.
+    """Checks that an archive of `rows` latents for each of `targets` fits into `max_bytes`.
 
     Raises:
         Unsupported: if the archive needs more memory. The message names an alternative.
     """
-    needed = 16 * rows * targets * dim
+    needed = archive_bytes(rows, targets, dim)
     if needed > max_bytes:
         raise Unsupported(
             f"{name} needs up to {needed} bytes to remember {rows} candidates of each of {targets} "

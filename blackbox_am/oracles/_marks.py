@@ -20,12 +20,15 @@ class Mark:
         birth: number of the operation that created these units. If two tensors are added, the older
             units are kept. 0 until the number is set.
         class_axis: the axis whose index 0 is a class token.
+        flattened: the shape and the unit axes before all axes but the last were flattened, as a
+            linear layer does with attention heads.
     """
 
     axes: Axes = ()
     weak: bool = False
     birth: int = 0
     class_axis: int | None = None
+    flattened: tuple[tuple[int, ...], Axes] | None = None
 
     def of_groups(self, tensor: torch.Tensor, axes: Axes) -> bool:
         """Whether the units stand in groups, as (heads, dim) do, and `axes` are part of their axes.
@@ -86,16 +89,26 @@ def of_product(left: Operand, right: Operand, out: torch.Tensor, followed: Follo
         if mark.axes and not mark.weak and summed not in mark.axes:
             axes = followed(factor)
             if axes is not None:
-                both = sorted({*axes, *_batch_axes(left, out), *_batch_axes(right, out)})
+                both = sorted({*axes, *batch_axes(left, out), *batch_axes(right, out)})
                 return replace(mark, axes=tuple(both), class_axis=None)
     if right.mark is None:
-        return Mark((out.ndim - 1,))
+        return Mark((*batch_axes(left, out), out.ndim - 1))
     if left.mark is None:
-        return Mark((out.ndim - 2,))
-    return Mark(_batch_axes(left, out) or _batch_axes(right, out))
+        return Mark((*batch_axes(right, out), out.ndim - 2))
+    return Mark(batch_axes(left, out) or batch_axes(right, out))
 
 
-def _batch_axes(factor: Operand, out: torch.Tensor) -> Axes:
+def of_layer(values: Operand, out: torch.Tensor) -> Mark:
+    """Units of a linear layer, which stand on the last axis. Where the layer reads the last axis of
+    groups, such as attention heads, the groups stay apart.
+    """
+    mark, last = mark_of(values), out.ndim - 1
+    same = out.shape[:-1] == values.tensor.shape[:-1]
+    grouped = same and not mark.weak and mark.of_groups(values.tensor, (last,))
+    return Mark(mark.axes if grouped else (last,))
+
+
+def batch_axes(factor: Operand, out: torch.Tensor) -> Axes:
     """The axes of a product that index units of a factor and are not axes of its matrices."""
     mark, shift = mark_of(factor), out.ndim - factor.tensor.ndim
     if mark.weak:

@@ -60,6 +60,10 @@ def follow(
     """The unit axes of `result` = run(values), where `axes` are those of `values`."""
     if not _can_be_changed(values) or all(values.shape[axis] == 1 for axis in axes):
         return None
+    if not values.is_contiguous():
+        # Sums run in another order over another arrangement in memory, and round differently.
+        plain = run(values.clone(memory_format=torch.contiguous_format))
+        result = result if plain is None else plain
     return followed(result, *(run(perturbed(values, axes, index)) for index in (0, -1)))
 
 

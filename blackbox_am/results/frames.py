@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from blackbox_am.results.reported import Reported
     from blackbox_am.results.result import Result
 
-PLACE = ("study", "generation", "target", "title", "row", "recheck", "score")
+PLACE = ("study_id", "generation", "target", "title", "row", "recheck", "score")
 """The first columns of each table of the history; one for each measured quantity follows."""
 
 
@@ -52,7 +52,7 @@ class History:
     def columns(self) -> dict[str, Any]:
         """The columns of a table, by name, in order; with latents one for each coordinate."""
         found: dict[str, Any] = {
-            "study": np.full(len(self.score), self.study_id, object),
+            "study_id": np.full(len(self.score), self.study_id, object),
             "generation": self.generation,
             "target": self.target,
             "title": np.array(self.titles or ("",), object)[self.target],
@@ -154,7 +154,7 @@ def dataset(result: Result) -> Any:
             "target": range(targets),
             "title": ("target", [target.title for target in result.progress.targets]),
         },
-        attrs={"study": result.progress.study_id, "state": result.progress.state.value},
+        attrs={"study_id": result.progress.study_id, "state": result.progress.state.value},
     )
 
 

@@ -76,7 +76,7 @@ def write_parquet(found: History, path: Path, *, required: bool) -> bool:
 def write_npz(found: History, path: Path) -> None:
     """Writes the arrays of the history; `titles` and `quantities` are JSON texts of the targets."""
     arrays: dict[str, Any] = {
-        "study": np.array(found.study_id),
+        "study_id": np.array(found.study_id),
         "titles": np.array(json.dumps(found.titles)),
         "quantities": np.array(json.dumps(found.quantities)),
         "generation": found.generation,
@@ -101,7 +101,7 @@ def read_npz(path: Path) -> History:
     """
     with np.load(path, allow_pickle=False) as arrays:
         return History(
-            str(arrays["study"]),
+            str(arrays["study_id"]),
             tuple(json.loads(str(arrays["titles"]))),
             tuple(tuple(names) for names in json.loads(str(arrays["quantities"]))),
             arrays["generation"],

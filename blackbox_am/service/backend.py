@@ -94,7 +94,13 @@ class Backend:
         self.registry = StudyRegistry(self.store, self.device, self.equip, owner, self.generator_of)
         self.registry.on_change = self.changes.notify
         self.memory = MemoryBudget(
-            config.memory_bytes or default_limit(), self.registry.memory_bytes
+            config.memory_bytes or default_limit(),
+            self.registry.memory_bytes,
+            self.registry.rest_unused,
+        )
+        self.registry.room = lambda size, what: self.memory.holding(
+            min(size, self.memory.limit),
+            what,  # a study of a larger budget before runs alone
         )
         self.workers = Workers(
             self.registry,

@@ -81,8 +81,8 @@ def _begun(backend: Backend, request: pb.CreateStudyRequest, study_id: str) -> s
     if request.validate_only:
         return preview
     order = backend.authority.quotas.new_study(rows_of(created.spec))
-    with backend.memory.holding(needed, what):
-        while not _continued(backend, study_id, resolved, adopt=request.adopt):
+    while not _continued(backend, study_id, resolved, adopt=request.adopt):
+        with backend.memory.holding(needed, what):
             if backend.registry.create(study_id, created, order):
                 break  # otherwise another caller created it meanwhile
     backend.workers.submit(study_id)

@@ -34,11 +34,17 @@ class MemoryBudget:
     Args:
         limit: in bytes.
         studies: the bytes of the studies in memory.
+        free: removes studies from memory that are not used now.
     """
 
-    def __init__(self, limit: int, studies: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        limit: int,
+        studies: Callable[[], int] = lambda: 0,
+        free: Callable[[], None] = lambda: None,
+    ) -> None:
         self.limit = limit
-        self._studies = studies
+        self._studies, self._free_studies = studies, free
         self._lock = threading.Lock()
         self._held = 0
         self._most = 0
@@ -61,6 +67,8 @@ class MemoryBudget:
             QuotaExceeded: if there is too little left now.
         """
         self.check_fits(size, what)
+        if self._held + self._studies() + size > self.limit:
+            self._free_studies()
         studies = self._studies()
         with self._lock:
             if self._held + studies + size > self.limit:

@@ -7,15 +7,17 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from blackbox_am.core.accounts import Order
+from blackbox_am.core.space import build_space
 from blackbox_am.core.store import Store
 from blackbox_am.core.types import Best
 from blackbox_am.errors import NotFound, NotOwner, SequenceTaken, StoreCorrupt
+from blackbox_am.plugins import build_optimizer
 from blackbox_am.studies import reports
 from blackbox_am.studies.equipment import Equip, FindGenerator, no_generator, nothing
 from blackbox_am.studies.events import Created
@@ -46,6 +48,7 @@ class _Resident:
     live: LiveStudy
     used: float
     memory_bytes: int = 0
+    needed_bytes: int = 0
 
 
 class StudyRegistry:
@@ -63,6 +66,8 @@ class StudyRegistry:
         equip: gives optimizers the models that they need.
         generator_of: finds the generators of studies.
         on_change: called with a study's id after each of its changes.
+        room: holds memory, given in bytes and in words, before a study is recovered; by default as
+            much as is asked for.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class StudyRegistry:
         self.owner = owner or Owner(store)
         self.generator_of = generator_of
         self.on_change: Callable[[str], None] = lambda study_id: None
+        self.room: Callable[[int, str], AbstractContextManager[None]] = lambda *_: nullcontext()
         self._clock = clock
         self._lock = threading.Lock()
         self._live: OrderedDict[str, _Resident] = OrderedDict()
@@ -120,9 +126,9 @@ class StudyRegistry:
         return reports.load(self.store, study_id)
 
     def memory_bytes(self) -> int:
-        """Approximate memory use of the studies in memory, in bytes."""
+        """The most memory that the studies in memory need, in bytes."""
         with self._lock:
-            return sum(resident.memory_bytes for resident in self._live.values())
+            return sum(resident.needed_bytes for resident in self._live.values())
 
     # Changing
 
@@ -179,13 +185,15 @@ class StudyRegistry:
         Raises:
             NotFound: if the study does not exist.
             NotOwner: if another process owns it.
+            QuotaExceeded: if there is no room for it in memory now.
         """
         with self._holding(study_id):
             live = self._current(study_id)
             if live is None:
                 self.store.find(study_id)  # a lease on a study that does not exist is useless
-                live = self._owned(study_id, LiveStudy.recover)
-                self._keep(live)
+                with self._with_room(study_id):
+                    live = self._owned(study_id, LiveStudy.recover)
+                    self._keep(live)
             self._touch(study_id)
             return live
 
@@ -232,6 +240,13 @@ class StudyRegistry:
             if kept > IDLE_BYTES or now - resident.used > IDLE_SECONDS:
                 self.rest(study_id, wait=False)
 
+    def rest_unused(self) -> None:
+        """Remove every study from memory that no worker runs and no call uses now."""
+        with self._lock:
+            unused = [study_id for study_id in self._live if study_id not in self._running]
+        for study_id in unused:
+            self.rest(study_id, wait=False)
+
     def delete(self, study_id: str) -> None:
         """Delete a study here and in the store.
 
@@ -272,6 +287,29 @@ class StudyRegistry:
         finally:
             if held:
                 lock.release()
+
+    @contextmanager
+    def _with_room(self, study_id: str) -> Iterator[None]:
+        """Holds the memory that a study will need, until the study is counted itself.
+
+        Raises:
+            QuotaExceeded: if there is too little.
+        """
+        with self._lock:
+            known = study_id in self._live  # it has its room, and is only out of date
+        with self.room(0 if known else self._needed(study_id), f"study {study_id!r}"):
+            yield
+
+    def _needed(self, study_id: str) -> int:
+        """The most memory that a study will need, in bytes; 0 if it has ended."""
+        published = self.published(study_id)
+        if not published.progress.state.active:
+            return 0
+        created = published.created
+        optimizer = self.equip(
+            build_optimizer(created.optimizer or created.spec.optimizer), created.spec
+        )
+        return optimizer.memory_bytes(build_space(created.space), len(created.spec.targets))
 
     def _begin(self, study_id: str, created: Created, order: Order | None) -> None:
         live = self._owned(study_id, _new, created, order)
@@ -328,6 +366,7 @@ class StudyRegistry:
             if resident is not None:
                 resident.used = self._clock()
                 resident.memory_bytes = resident.live.memory_bytes
+                resident.needed_bytes = resident.live.needed_bytes
                 self._live.move_to_end(study_id)
 
 

@@ -23,6 +23,7 @@ from blackbox_am.errors import (
     NotFound,
     NotOwner,
     OracleError,
+    QuotaExceeded,
     SequenceTaken,
     StoreCorrupt,
     StoreError,
@@ -153,7 +154,11 @@ class Workers:
             try:
                 if self._wanted(study_id):
                     with self._registry.running(study_id), abandonable(self._unwanted(study_id)):
-                        self._run(study_id)
+                        if self._has_room(study_id):
+                            self._run(study_id)
+                        else:
+                            self._stopping.wait(AGAIN_SECONDS)
+                            self._queues.add(queue.oracle, study_id)
             except NotOwner as error:
                 log.info("study %s is left alone: %s", study_id, error)
             except StoreCorrupt as error:
@@ -169,6 +174,17 @@ class Workers:
                 log.exception("study %s: a worker failed", study_id)
             finally:
                 self._queues.done(queue, study_id)
+
+    def _has_room(self, study_id: str) -> bool:
+        """Whether the study is in memory, or has room there. Other errors are those of its run."""
+        try:
+            self._registry.live(study_id)
+        except QuotaExceeded as error:
+            log.warning("study %s waits: %s", study_id, error)
+            return False
+        except Exception:  # noqa: BLE001  # the run meets it again, and reports it
+            return True
+        return True
 
     def _unwanted(self, study_id: str) -> Callable[[], bool]:
         """Whether a call of the study's oracle can be abandoned: the server ends, or somebody has

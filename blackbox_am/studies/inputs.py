@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from blackbox_am.catalogue import Catalogue, Images, ImagesGiven
 from blackbox_am.core.artifacts import Artifacts
 from blackbox_am.core.generator import Generator
-from blackbox_am.core.pictures import ALONE, arrays_in
+from blackbox_am.core.pictures import array_in
 from blackbox_am.core.spec import BaselineSpec, GeneratorSpec, StudySpec
-from blackbox_am.errors import InvalidInput, InvalidSpec, NotFound
+from blackbox_am.errors import InvalidInput, NotFound
 
 
 def study_generator(catalogue: Catalogue, artifacts: Artifacts, spec: GeneratorSpec) -> Generator:
@@ -75,10 +75,4 @@ def _array(artifacts: Artifacts, field: str, digest: str) -> NDArray[Any]:
             "WriteArtifact",
             field=field,
         ) from error
-    arrays = arrays_in(body, field)
-    if ALONE not in arrays:
-        raise InvalidSpec(
-            f"{field}: expected one array in numpy's format .npy (numpy.save), got a .npz file",
-            field=field,
-        )
-    return arrays[ALONE]
+    return array_in(body, field)

@@ -3,6 +3,8 @@
 A study is searched by one process at a time. The process holds the study's lease in the store,
 and every append carries the lease's token, which the store checks. A process that cannot renew its
 leases stops searching before they expire on its own clock, so that another process can continue.
+A busy machine can delay the renewal beyond the end of a lease. The study goes on if no other
+process has taken the lease until then.
 """
 
 from __future__ import annotations
@@ -34,10 +36,13 @@ class Ownership:
         lease: the lease from the store.
     """
 
-    def __init__(self, lease: Lease, until: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, lease: Lease, until: float, clock: Callable[[], float], renew: Callable[[], None]
+    ) -> None:
         self.lease = lease
         self._until = until
         self._clock = clock
+        self._renew = renew
 
     @property
     def token(self) -> int:
@@ -50,11 +55,16 @@ class Ownership:
         return self._clock() < self._until
 
     def check(self) -> None:
-        """Raise an error if the lease has expired.
+        """Raise an error if the lease has expired, and cannot be renewed at once.
 
         Raises:
-            NotOwner: if it has.
+            NotOwner: if another process has the lease, or if the store cannot be written.
         """
+        if not self.valid and self._until > float("-inf"):
+            try:
+                self._renew()
+            except StoreError as error:
+                log.warning("the leases could not be renewed: %s", error)
         if not self.valid:
             raise NotOwner(
                 f"the lease of this process on study {self.lease.study_id!r} has run out; another "
@@ -116,7 +126,7 @@ class Owner:
         with self._lock:
             held = self._held.get(study_id)
             if held is None or held.token != lease.token:
-                held = Ownership(lease, self._end(before), self._clock)
+                held = Ownership(lease, self._end(before), self._clock, self.renew)
                 self._held[study_id] = held
             held.renewed(self._end(before))
             self._start()

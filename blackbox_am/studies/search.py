@@ -239,6 +239,10 @@ class Search:
         best = sum(t.best_latent.nbytes for t in study.targets if t.best_latent is not None)
         return self.state_bytes + study.measured.values.nbytes + opened + best + 2**16
 
+    def needed_bytes(self, targets: int) -> int:
+        """The most memory that a search of K targets needs while it is asked, in bytes."""
+        return self.optimizer.memory_bytes(self.space, targets)
+
     @property
     def state_bytes(self) -> int:
         """Bytes of the optimizer's state, approximately the size of a snapshot."""

@@ -68,6 +68,11 @@ class SearchedStudy(JournalledStudy):
         asked = 0 if self._open is None else self._open.latents.nbytes
         return self.search.memory_bytes(self.study) + asked
 
+    @property
+    def needed_bytes(self) -> int:
+        """The most memory that the study needs while it runs, in bytes."""
+        return max(self.memory_bytes, self.search.needed_bytes(len(self.study.targets)))
+
     def generation(self) -> Generation:
         """The open generation. Repeated calls return the same generation.
 

@@ -3,17 +3,21 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from blackbox_am.attacks.local import attack
+from blackbox_am.attacks.asked import Asked
+from blackbox_am.attacks.local import attack, attack_as
 from blackbox_am.attacks.repeating import unequal
 from blackbox_am.attacks.report import write_report
+from blackbox_am.attacks.results import AttackResult
+from blackbox_am.catalogue import Catalogue
 from blackbox_am.errors import InvalidInput
 from blackbox_am.oracles.wrappers.cache import Cache
+from blackbox_am.oracles.wrappers.delivery.quota import Quota
 
 from .conftest import CLASSES, SHAPE, Counting
 
@@ -72,6 +76,31 @@ def test_a_batch_of_many_inputs_and_the_known_ones_are_repeated():
     result = attack(oracle=Counting(), images=images, budget=3, repeats=3)
     assert result.repeated is not None
     assert result.repeated.shape == (3, 16, CLASSES)
+
+
+def test_of_several_attacks_the_first_that_tests_the_model_has_the_rows(images, tmp_path: Path):
+    oracle = Counting()
+    shared: dict[str, Any] = {
+        "images": images,
+        "surrogate": None,
+        "layer": None,
+        "store": tmp_path / "s.sqlite3",
+        "adopt": False,
+        "catalogue": Catalogue.default(),
+        "device": "cpu",
+        "on_progress": lambda *_: None,
+        "on_message": lambda _: None,
+        "clean_id": "all",
+    }
+    results: list[AttackResult] = []
+    for eps, model in ((2, Quota(oracle, rows=60)), (8, oracle), (16, oracle)):
+        asked = Asked(eps=eps / 255, budget=40)
+        found = attack_as(asked, oracle=model, study_id=f"eps-{eps}", before=results, **shared)
+        results.append(found)
+    assert [found.complete for found in results] == [False, True, True]
+    assert [found.repeated is not None for found in results] == [False, True, True]
+    assert [found.spent.clean_rows for found in results] == [12, 0, 0]
+    assert sum(found.spent.rows for found in results) == sum(oracle.served)
 
 
 @pytest.mark.parametrize("repeats", [0, -1, 101])

@@ -40,12 +40,23 @@ def test_a_missing_capability_is_one_sentence(cli, config, tmp_path):
     assert "occlusion" in done.stderr
 
 
+def test_an_image_may_be_bytes_with_the_channels_last(cli, config, tmp_path):
+    np.save(tmp_path / "x.npy", np.full((8, 8, 3), 128, np.uint8))
+    np.save(tmp_path / "two.npy", np.full((2, 3, 8, 8), 0.5))
+    common = ("--oracle", "toy", "-u", "units:2", "--config", config, "-o", tmp_path)
+    done = cli("analyse", "occlusion", *common, "--image", tmp_path / "x.npy")
+    assert done.exit_code == 0, done.stderr
+    done = cli("analyse", "occlusion", *common, "--image", tmp_path / "two.npy")
+    assert done.exit_code == 2
+    assert "expected one stimulus, got (2, 3, 8, 8)" in done.stderr
+
+
 def test_what_is_wrong_is_said(cli, config, tmp_path):
     common = ("--oracle", "toy", "-u", "units:2", "--config", config, "-o", tmp_path)
     done = cli("analyse", "rise", *common, "--image", "nothing.png")
     assert "expected a file that exists, or a set and a number" in done.stderr
     done = cli("analyse", "rise", *common, "--image", "nothing.npy")
-    assert "does not exist" in done.stderr
+    assert "there is no file" in done.stderr
     np.save(tmp_path / "x.npy", np.full((3, 8, 8), 0.5, np.float32))
     done = cli("analyse", "rise", *common, "--image", tmp_path / "x.npy", "--set", "mask=4")
     assert "did you mean 'masks'" in done.stderr

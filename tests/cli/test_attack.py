@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -146,10 +147,69 @@ def test_inputs_that_cannot_be_attacked_are_refused(cli, config, tmp_path, array
         (["--norm", "l2", "--eps", "0"], "above 0, such as 1.0"),
         (["--attack", "signhunter", "--tiles", "4"], "signhunter does not search tiles"),
         (["--attack", "patch"], "patch searches l0 balls"),
+        (["--attack", "pgd"], "pgd"),
     ],
 )
 def test_an_attack_that_cannot_work_is_refused(cli, toys, tmp_path, options, says):
     refused(cli(*toys, *options, "--out", tmp_path / "report"), says)
+
+
+NETS = """
+import torch
+
+class Number(torch.nn.Module):
+    "Only the number of the class."
+    def forward(self, x):
+        return (x.flatten(1).mean(1) > 0.5).long()
+
+class Labels(Number):
+    "1 for the class, 0 for the others."
+    def forward(self, x):
+        return torch.nn.functional.one_hot(super().forward(x), 2).float()
+
+class Blind(torch.nn.Module):
+    "No finite scores for bright pictures."
+    def forward(self, x):
+        mean = x.flatten(1).mean(1, keepdim=True)
+        scores = torch.cat([mean, 1 - mean], 1)
+        return torch.where(mean > 0.6, torch.nan, scores)
+"""
+
+
+@pytest.fixture
+def nets(tmp_path, monkeypatch):
+    """A configuration of models that tell labels, or nan, from a module beside it."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "nets_of_attacks.py").write_text(NETS)
+    path = tmp_path / "nets.toml"
+    path.write_text(
+        "".join(
+            f'[oracles.{name.lower()}]\nkind = "torch_module"\nstimulus_shape = [3, 8, 8]\n'
+            f'model = "nets_of_attacks:{name}"\n'
+            for name in ("Number", "Labels", "Blind")
+        )
+    )
+    return path
+
+
+def test_scores_asked_of_labels_are_refused_with_the_attacks_that_work(
+    cli, nets, pictures, tmp_path
+):
+    command = ["attack", "--images", pictures, "--config", nets, "--out", tmp_path / "report"]
+    result = cli(*command, "--oracle", "labels", "--attack", "square")
+    refused(result, "rays")
+    result = cli(*command, "--oracle", "number")
+    refused(result, "must answer with a row of 0 and one 1")
+
+
+def test_a_picture_with_nan_scores_is_an_error_and_the_rest_goes_on(cli, nets, pictures, tmp_path):
+    Image.fromarray(np.full((8, 8, 3), 250, np.uint8)).save(pictures / "bright.png")
+    out = tmp_path / "report"
+    command = ["attack", "--images", pictures, "--config", nets, "--out", out]
+    result = cli(*command, "--oracle", "blind", "--budget", 20)
+    assert result.exit_code == 0, result.stderr
+    assert "bright.png: " in result.stderr
+    assert "of 6 images" in result.stdout
 
 
 @pytest.mark.slow

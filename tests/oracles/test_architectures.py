@@ -44,6 +44,9 @@ def check(architecture: Architecture, oracle: object, model: nn.Module, x: torch
     found, output = heard(model, x)
     for name in [*found, *architecture.keys]:
         assert name in names or name in unaddressable, f"{name} is left out"
+    weights = "none of its axes grows with the number of stimuli"
+    missing = {name for name in found if unaddressable.get(name, weights) != weights}
+    assert missing <= {*architecture.absent}
     wrong = []
     asked = [Unit(layer.name, index) for layer in info.layers for index in range(layer.units)]
     with torch.no_grad():

@@ -70,6 +70,10 @@ PROGRAMS = (
     "einsum",
     "vit",
     "cross",
+    "selective",
+    "rearranged",
+    "pooled_tokens",
+    "per_head",
 )
 
 

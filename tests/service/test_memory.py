@@ -3,19 +3,24 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from blackbox_am import plugins
+from blackbox_am.catalogue import Catalogue
 from blackbox_am.client import connect
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.space import build_space
 from blackbox_am.core.spec import SpaceSpec
+from blackbox_am.core.types import StudyState
 from blackbox_am.errors import InvalidInput, QuotaExceeded
 from blackbox_am.evaluation.rendering import BLOCK_BYTES, samples
 from blackbox_am.service import backend, running
 from blackbox_am.service.memory import MemoryBudget
+from tests.service.conftest import TABLES
 from tests.service.test_hanging import Hung
 
 
@@ -59,6 +64,65 @@ def test_a_study_that_needs_too_much_memory_is_refused(config):
         assert no.value.field == "spec.optimizer.name"
         assert client.studies() == []
         client.create(space=SpaceSpec("normal", 300), **wanted)
+
+
+def needs(dim, targets):
+    """Bytes of a search by `cma`."""
+    return plugins.optimizers.build("cma", {}).memory_bytes(
+        build_space(SpaceSpec("normal", dim)), targets
+    )
+
+
+def test_studies_that_nobody_uses_make_room(config):
+    names, space = ("a", "b", "c"), SpaceSpec("normal", 300)
+    limit = int(2.5 * needs(300, 2))
+    with running(replace(config, memory_bytes=limit)) as address, connect(address) as client:
+        for name in names:
+            client.create(space=space, targets=["n:0", "n:1"], optimizer="cma", study_id=name)
+        first = {name: client.study(name).ask(1).ids for name in names}
+        assert all(len(ids) == 1 for ids in first.values())
+        for name in names:  # each is recovered again, and knows what it gave out
+            assert client.study(name).ask(1).ids != first[name]
+
+
+def test_recovered_studies_wait_for_memory(config, tmp_path, caplog):
+    targets = [f"units:{unit}" for unit in range(10)] * 2
+    wanted = {"generator": "pixels", "targets": targets, "optimizer": "cma"}
+    names = ("a", "b", "c")
+    oracle = {"kind": "simulated", "latency_seconds": 0.02}
+    tables = {"oracles": dict.fromkeys(names, oracle), "generators": TABLES["generators"]}
+    kept = replace(
+        config, store=str(tmp_path / "s.sqlite3"), catalogue=Catalogue.from_plain(tables)
+    )
+    with running(kept) as address, connect(address) as client:
+        for name in names:
+            client.create(oracle=name, queries_per_target=200, study_id=name, **wanted)
+    less = replace(kept, memory_bytes=int(1.5 * needs(192, 20)))
+    with running(less) as address, connect(address) as client:
+        for name in names:
+            assert client.study(name).wait(timeout=100).state is StudyState.SUCCEEDED
+    assert "waits: study" in caplog.text
+
+
+def resumed(study):
+    """Resumes a study as soon as there is room for it."""
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline:
+        with suppress(QuotaExceeded):
+            return study.resume()
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+def test_a_study_of_a_larger_server_runs_alone(config, tmp_path):
+    wanted = {"generator": "pixels", "targets": ["units:0"] * 5, "optimizer": "cma"}
+    kept = replace(config, store=str(tmp_path / "s.sqlite3"))
+    with running(kept) as address, connect(address) as client:
+        client.create(oracle="slow", queries_per_target=100, study_id="s", **wanted).pause()
+    less = replace(kept, memory_bytes=needs(192, 5) // 2)
+    with running(less) as address, connect(address) as client:
+        resumed(client.study("s"))
+        assert client.study("s").wait(timeout=100).state is StudyState.SUCCEEDED
 
 
 def test_too_many_waiting_calls_are_refused(config, monkeypatch):

@@ -12,12 +12,12 @@ from blackbox_am.core.pictures.files import (
     read_pixels,
 )
 from blackbox_am.core.pictures.given import Pictures, pictures
-from blackbox_am.core.pictures.numpy_files import ALONE, arrays_in, what_is_at
+from blackbox_am.core.pictures.numpy_files import array_in, arrays_in, what_is_at
 
 __all__ = [
-    "ALONE",
     "SUFFIXES",
     "Pictures",
+    "array_in",
     "arrays_in",
     "begins_as_picture",
     "check_range",

@@ -79,6 +79,7 @@ class NaturalAdversary(Optimizer[NaturalAdversaryState]):
     """
 
     name: ClassVar[str] = "natural_adversary"
+    copies: ClassVar[int] = 10
     rank_based: ClassVar[bool] = False
     state_type: ClassVar[type[NaturalAdversaryState]] = NaturalAdversaryState
     spaces: ClassVar[frozenset[str]] = frozenset({"normal"})

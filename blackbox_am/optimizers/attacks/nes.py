@@ -77,6 +77,7 @@ class Nes(InBall[NesState]):
     """
 
     name: ClassVar[str] = "nes"
+    copies: ClassVar[int] = 8
     rank_based: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = False
     state_type: ClassVar[type[NesState]] = NesState

@@ -85,6 +85,7 @@ class Parsimonious(Optimizer[ParsimoniousState]):
     """
 
     name: ClassVar[str] = "parsimonious"
+    copies: ClassVar[int] = 6
     rank_based: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = False
     state_type: ClassVar[type[ParsimoniousState]] = ParsimoniousState

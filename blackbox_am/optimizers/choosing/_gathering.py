@@ -104,6 +104,10 @@ class Gathering(Optimizer[G]):
     def population_size(self, space: Space) -> int:
         return self.strategy.population_size(space)
 
+    def memory_bytes(self, space: Space, targets: int) -> int:
+        gathered = 4 * targets * self.growth * self.population_size(space) * space.dim
+        return self.strategy.memory_bytes(space, targets) + 2 * gathered
+
     def check(self, space: Space) -> None:
         super().check(space)
         self.strategy.check(space)

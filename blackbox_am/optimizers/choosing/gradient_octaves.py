@@ -31,6 +31,7 @@ class GradientOctaves(CoarseToFine):
     """
 
     name: ClassVar[str] = "gradient_octaves"
+    copies: ClassVar[int] = 15
     order: ClassVar[int] = 1
     rank_based: ClassVar[bool] = False
     searches: ClassVar[Mapping[str, type[Optimizer[Any]]]] = {

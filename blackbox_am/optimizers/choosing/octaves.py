@@ -45,6 +45,7 @@ class Octaves(CoarseToFine):
     """
 
     name: ClassVar[str] = "octaves"
+    copies: ClassVar[int] = 7
     searches: ClassVar[Mapping[str, type[Optimizer[Any]]]] = {**STRATEGIES, "open_es": OpenES}
 
     inner: Literal["cma", "sep_cma", "snes", "xnes", "cholesky_cma", "open_es"] = "snes"

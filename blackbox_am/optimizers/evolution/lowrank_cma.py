@@ -28,6 +28,10 @@ MIN_RATIO = 1e-7
 """The smallest allowed ratio of the smallest to the largest deviation."""
 MAX_SHRINKAGE = 1e-3
 """The least factor on a variance in one generation."""
+DIRECTIONS_HELD = 9
+"""Sets of directions that a tell holds at once: the former and the new ones, and those with the
+rows of the generation from which the new ones are made.
+"""
 
 
 @dataclass
@@ -100,6 +104,10 @@ class LowRankCMA(EvolutionStrategy[LowRankCMAState]):
         """R."""
         wanted = 4 + math.floor(3 * math.log(space.dim))
         return min(space.dim, wanted if self.directions is None else self.directions)
+
+    def memory_bytes(self, space: Space, targets: int) -> int:
+        directions = 4 * targets * self.number_of_directions(space) * space.dim
+        return super().memory_bytes(space, targets) + DIRECTIONS_HELD * directions
 
     def fresh(self, space: Space, mean: torch.Tensor, generation: torch.Tensor) -> LowRankCMAState:
         count = self.number_of_directions(space)

@@ -75,6 +75,7 @@ class SphereCMA(Optimizer[SphereCMAState]):
     """
 
     name: ClassVar[str] = "sphere_cma"
+    copies: ClassVar[int] = 10
     exchangeable: ClassVar[bool] = False
     spaces: ClassVar[frozenset[str]] = frozenset({"normal", "sphere"})
     state_type: ClassVar[type[SphereCMAState]] = SphereCMAState

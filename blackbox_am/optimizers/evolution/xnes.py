@@ -71,6 +71,7 @@ class XNES(KeepsMatrices[XNESState]):
     """
 
     name: ClassVar[str] = "xnes"
+    matrices: ClassVar[int] = 5
     host_reads: ClassVar[str] = "torch checks whether the eigendecompositions converged"
     state_type: ClassVar[type[XNESState]] = XNESState
 

@@ -84,6 +84,7 @@ class EstimatedGradient(Optimizer[EstimatedGradientState]):
     """
 
     name: ClassVar[str] = "estimated_gradient"
+    copies: ClassVar[int] = 6
     rank_based: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = False
     state_type: ClassVar[type[EstimatedGradientState]] = EstimatedGradientState

@@ -17,7 +17,7 @@ from blackbox_am.core.space import Space
 from blackbox_am.core.spec import SpaceSpec
 from blackbox_am.errors import Unsupported
 from blackbox_am.optimizers._frame import frame_of
-from blackbox_am.optimizers._memory import check_archive
+from blackbox_am.optimizers._memory import archive_bytes, check_archive
 from blackbox_am.optimizers._parameters import at_least, memory, positive
 from blackbox_am.optimizers.evolution._start import START_SIGMA
 from blackbox_am.optimizers.libraries import _nevergrad_names as names
@@ -127,11 +127,22 @@ class Nevergrad(LibraryOptimizer):
     def begin(self, space: Space, seed: int) -> Session:
         return _Search(self, space, seed)
 
-    def _check_memory(self, space: Space, targets: int) -> None:
+    def memory_bytes(self, space: Space, targets: int) -> int:
+        archive = archive_bytes(self._archived(), targets, space.dim)
+        return super().memory_bytes(space, targets) + archive
+
+    def _archived(self) -> int:
+        """The most candidates that nevergrad remembers."""
         archived = ARCHIVED * max(100, 7 * self.population)
-        rows = archived if self.budget is None else min(archived, self.budget)
+        return archived if self.budget is None else min(archived, self.budget)
+
+    def _check_memory(self, space: Space, targets: int) -> None:
         check_archive(
-            "nevergrad", rows=rows, targets=targets, dim=space.dim, max_bytes=self.max_bytes
+            "nevergrad",
+            rows=self._archived(),
+            targets=targets,
+            dim=space.dim,
+            max_bytes=self.max_bytes,
         )
 
 

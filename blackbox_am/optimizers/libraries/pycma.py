@@ -100,6 +100,10 @@ class PyCMA(LibraryOptimizer):
         super().check(space)
         self._check_variant(space, targets=1)
 
+    def memory_bytes(self, space: Space, targets: int) -> int:
+        full = 8 * MATRICES * targets * space.dim**2 if self.variant == "full" else 0
+        return super().memory_bytes(space, targets) + full
+
     def begin(self, space: Space, seed: int) -> Session:
         return _Search(self, space, seed)
 

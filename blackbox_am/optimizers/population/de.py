@@ -56,6 +56,7 @@ class DE(Optimizer[DEState]):
     """
 
     name: ClassVar[str] = "de"
+    copies: ClassVar[int] = 15
     exchangeable: ClassVar[bool] = False
     state_type: ClassVar[type[DEState]] = DEState
 

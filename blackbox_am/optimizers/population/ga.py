@@ -101,6 +101,7 @@ class GA(Optimizer[GAState]):
     """
 
     name: ClassVar[str] = "ga"
+    copies: ClassVar[int] = 12
     rank_based: ClassVar[bool] = False
     exchangeable: ClassVar[bool] = False  # codes often have equal scores; earlier rows come first
     spaces: ClassVar[frozenset[str]] = EVERY

@@ -61,6 +61,7 @@ class PSO(Optimizer[PSOState]):
     """
 
     name: ClassVar[str] = "pso"
+    copies: ClassVar[int] = 22
     exchangeable: ClassVar[bool] = False
     state_type: ClassVar[type[PSOState]] = PSOState
 

@@ -34,6 +34,7 @@ class Random(Optimizer[RandomState]):
     """
 
     name: ClassVar[str] = "random"
+    copies: ClassVar[int] = 6
     state_type: ClassVar[type[RandomState]] = RandomState
     spaces: ClassVar[frozenset[str]] = EVERY
 

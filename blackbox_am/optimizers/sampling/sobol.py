@@ -21,6 +21,14 @@ LENGTH = 2**SobolEngine.MAXBIT
 """Number of points in a sequence, which repeats afterwards."""
 
 
+DIGITS = 30
+"""Binary digits of a coordinate."""
+ENGINES = 64
+"""Number of sequences that are kept."""
+MOST_FREE = 2**28
+"""The most memory in bytes that is free and not given back to the system."""
+
+
 @dataclass
 class SobolState:
     """State of K searches.
@@ -79,6 +87,13 @@ class Sobol(Optimizer[SobolState]):
                 field="optimizer.name",
             )
 
+    def memory_bytes(self, space: Space, targets: int) -> int:
+        # A digit of a coordinate is scrambled by a matrix. Those of earlier targets are free again,
+        # but the C library keeps some of their memory.
+        matrix = 8 * DIGITS**2 * space.dim
+        kept = min(targets * matrix, MOST_FREE) + 3 * 8 * DIGITS * space.dim * min(targets, ENGINES)
+        return 2 * super().memory_bytes(space, targets) + 6 * matrix + kept
+
     def init(self, space: Space, targets: int, stream: Stream) -> SobolState:
         del space
         return SobolState(
@@ -131,7 +146,7 @@ def quantiles(space: Space, uniform: torch.Tensor) -> torch.Tensor:
     return space.project(normal)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=ENGINES)
 def _engine(dim: int, scramble: int) -> Any:
     """A scrambled sequence at its start. Scrambling takes longer than drawing."""
     return cast(Any, SobolEngine)(dim, scramble=True, seed=scramble)  # it is not typed

@@ -155,13 +155,20 @@ class EncodingModel(Optimizer[EncodingModelState]):
         del space
         return self.population
 
+    def memory_bytes(self, space: Space, targets: int) -> int:
+        return super().memory_bytes(space, targets) + self._kept_bytes(targets)
+
+    def _kept_bytes(self, targets: int) -> int:
+        """Memory of the features of the archive."""
+        return targets * self.archive * self._guide.width * 4
+
     def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
         found = surrogate(self.name, self.network, self.layers, generator, network, self.map_side)
         return self.holding(_surrogate=found)
 
     def init(self, space: Space, targets: int, stream: Stream) -> EncodingModelState:
         width = self._guide.width
-        needed = targets * self.archive * width * 4
+        needed = self._kept_bytes(targets)
         if needed > self.max_bytes:
             raise Unsupported(
                 f"{self.name} needs {needed} bytes to keep {width} features of {self.archive} rows "

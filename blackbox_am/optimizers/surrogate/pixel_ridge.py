@@ -148,13 +148,20 @@ class PixelRidge(Optimizer[PixelRidgeState]):
         del space
         return self._population
 
+    def memory_bytes(self, space: Space, targets: int) -> int:
+        return super().memory_bytes(space, targets) + self._kept_bytes(targets)
+
+    def _kept_bytes(self, targets: int) -> int:
+        """Memory of the pixels of the archive, and of their products."""
+        return targets * (self._archive * self._guide.width * 4 + self._archive**2 * 8)
+
     def bind(self, generator: Generator | None, network: Callable[[str], Oracle]) -> Self:
         del network
         return self.holding(_pixels=Pixels(climbable(self.name, generator), self.side))
 
     def init(self, space: Space, targets: int, stream: Stream) -> PixelRidgeState:
         width, rows = self._guide.width, self._archive
-        needed = targets * (rows * width * 4 + rows**2 * 8)
+        needed = self._kept_bytes(targets)
         if needed > self.max_bytes:
             raise Unsupported(
                 f"{self.name} needs {needed} bytes to keep {width} pixels of {rows} rows for "

@@ -210,10 +210,19 @@ class TensorTrain(SearchesGrid[TensorTrainState]):
         places = torch.arange(self.elites, device=scores.device)
         return torch.where(places < count, 1 / count.clamp(min=1), 0.0)
 
+    def memory_bytes(self, space: Space, targets: int) -> int:
+        grid = self.grid_of(space, torch.empty(0))
+        # A tell holds the former cores and moments beside the new ones, and a gradient; an ask
+        # holds a number and a value for each mode of each candidate.
+        drawn = 8 * targets * grid.modes * self.population
+        return super().memory_bytes(space, targets) + 7 * self._core_bytes(grid, targets) + drawn
+
+    def _core_bytes(self, grid: Grid, targets: int) -> int:
+        return targets * grid.modes * grid.size * self.rank**2 * grid.levels.element_size()
+
     def _check_memory(self, grid: Grid, targets: int) -> None:
         """Checks the memory of the cores, their two moments and a gradient."""
-        itemsize = grid.levels.element_size()
-        needed = 4 * targets * grid.modes * grid.size * self.rank**2 * itemsize
+        needed = 4 * self._core_bytes(grid, targets)
         if needed > self.max_bytes:
             raise Unsupported(
                 f"{self.name} needs {needed} bytes of cores for {targets} targets and "

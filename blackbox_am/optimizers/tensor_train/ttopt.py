@@ -96,6 +96,13 @@ class TTOpt(SearchesGrid[TTOptState]):
                 field="optimizer.name",
             )
 
+    def memory_bytes(self, space: Space, targets: int) -> int:
+        grid = self.grid_of(space, torch.empty(0))
+        # Two sets of pairs, before and after a tell, and the multi-indices of a block in the forms
+        # from which latents are made.
+        numbers = 8 * self.rank + 7 * self.population_size(space)
+        return super().memory_bytes(space, targets) + 4 * targets * grid.modes * numbers
+
     def init(self, space: Space, targets: int, stream: Stream) -> TTOptState:
         grid = self.grid_of(space, torch.empty(0))
         counts = self._ranks(grid)

@@ -17,6 +17,7 @@ from blackbox_am.oracles._marks import (
     kept,
     mark_of,
     of_any,
+    of_layer,
     of_pointwise,
     of_product,
     oldest_first,
@@ -114,7 +115,7 @@ class GraphFlow:
             left, right = ([one for one in operands if one.tensor.ndim > 1] + [None, None])[:2]
             if left and right and op != "Gemm":
                 if right.mark is None and right.tensor.ndim == 2:
-                    return Mark((out.ndim - 1,))  # a layer of weights, which may sum over tokens
+                    return of_layer(left, out)  # with weights, it may sum over tokens
                 return of_product(left, right, out, followed)
             return Mark((out.ndim - 1,))
         if _BY_CHANNEL.fullmatch(op) and out.ndim > 1:

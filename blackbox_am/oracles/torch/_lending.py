@@ -137,7 +137,8 @@ class Following:
 
     PyTorch counts the changes of each parameter, so that a step of training, `load_state_dict` and
     any other operation in place show, but not changes through `tensor.data`. Batch norm changes
-    its buffers without a count: buffers, which are small, are copied each time.
+    its buffers without a count: buffers, which are small, are copied each time, and so are weights
+    that were made in inference mode, which have no count.
 
     Args:
         source: the module; it is not changed.
@@ -145,15 +146,18 @@ class Following:
     """
 
     def __init__(self, source: nn.Module, copied: nn.Module) -> None:
-        pairs = zip(source.parameters(), copied.parameters(), strict=True)
-        self._parameters = [(one, own, one._version) for one, own in pairs]  # noqa: SLF001  # no public name
-        self._buffers = list(zip(source.buffers(), copied.buffers(), strict=True))
+        pairs = list(zip(source.parameters(), copied.parameters(), strict=True))
+        self._parameters = [
+            (one, own, _version(one)) for one, own in pairs if not one.is_inference()
+        ]
+        uncounted = [(one, own) for one, own in pairs if one.is_inference()]
+        self._buffers = [*uncounted, *zip(source.buffers(), copied.buffers(), strict=True)]
 
     def catch_up(self) -> None:
         """Copies what may have changed since the last time."""
         with torch.no_grad():
             for place, (tensor, own, seen) in enumerate(self._parameters):
-                version = tensor._version  # noqa: SLF001  # as above
+                version = _version(tensor)
                 if version != seen:
                     own.copy_(tensor)
                     self._parameters[place] = (tensor, own, version)
@@ -180,8 +184,12 @@ def converted(
 
 
 def is_as_wanted(module: nn.Module, device: torch.device | None, dtype: torch.dtype | None) -> bool:
-    """Whether every tensor of the module is on the device, and every float in the precision."""
+    """Whether every tensor of the module is on the device, and every float in the precision, and
+    autograd can use them: it cannot use tensors that were made in inference mode.
+    """
     for tensor in _tensors(module):
+        if tensor.is_inference():
+            return False
         if device is not None and tensor.device != _with_index(device):
             return False
         if dtype is not None and tensor.is_floating_point() and tensor.dtype != dtype:

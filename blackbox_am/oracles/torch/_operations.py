@@ -20,6 +20,7 @@ from blackbox_am.oracles._marks import (
     Followed,
     Mark,
     Operand,
+    batch_axes,
     kept,
     mark_of,
     of_any,
@@ -71,6 +72,7 @@ _PARTS = {
 """Operations that cut a tensor along an axis. A probe cannot follow them, because the part may have
 neither the first nor the last unit.
 """
+_VIEWS = {"view", "_unsafe_view", "reshape"}
 _ATTENTION = "scaled_dot_product"
 """Part of the names of operations of query, key and value, (N, heads, tokens, dim)."""
 
@@ -155,9 +157,12 @@ def mark_of_result(
         return _followed(call, operand, place, out)
 
     mark = _ruled(call, marked, operands, out, followed) or of_any(marked, out, followed)
+    mark = _with_groups(call, marked[0], mark, out)
     if _unfolds(marked[0], mark, out, rows):
         mark = replace(mark, axes=mark.axes[1:])
-    if not mark.axes and out.ndim == 2 and len(out) == rows:
+    if not mark.axes and all(mark_of(one).weak for one in marked):
+        mark = replace(mark, weak=True)  # before the first weights, there are no units
+    elif not mark.axes and out.ndim == 2 and len(out) == rows:
         mark = replace(mark, axes=(1,), weak=False, birth=0)
     return replace(mark, class_axis=_class_axis(call, operands, mark, out))
 
@@ -196,7 +201,7 @@ def _of_product(
         return None
     if right.mark is None and (call.name == "linear" or _is_transposed(right.tensor)):
         # A linear layer: `functional.linear` transposes its weights.
-        return Mark((out.ndim - 1,))
+        return Mark((*batch_axes(left, out), out.ndim - 1))
     return of_product(left, right, out, followed)
 
 
@@ -227,6 +232,23 @@ def _followed(call: Call, operand: Operand, place: int, out: torch.Tensor) -> Ax
         mark_of(operand).axes,
         out,
     )
+
+
+def _with_groups(call: Call, operand: Operand, mark: Mark, out: torch.Tensor) -> Mark:
+    """The mark with what is known of groups of units, such as attention heads, whose axes a linear
+    layer flattens with those of stimuli and tokens, and restores afterwards.
+    """
+    before, last = mark_of(operand), operand.tensor.ndim - 1
+    if call.name in _PRODUCTS and out.ndim == operand.tensor.ndim == 2:
+        return replace(mark, flattened=before.flattened)
+    if call.name not in _VIEWS:
+        return replace(mark, flattened=None)
+    if before.flattened is not None and out.shape[:-1] == before.flattened[0][:-1]:
+        return replace(mark, axes=before.flattened[1], weak=False, flattened=None)
+    flat = out.ndim == 2 and out.shape[-1] == operand.tensor.shape[-1]
+    if flat and not before.weak and before.of_groups(operand.tensor, (last,)):
+        return replace(mark, flattened=(tuple(operand.tensor.shape), before.axes))
+    return replace(mark, flattened=None)
 
 
 def _axis_of_parts(call: Call, tensor: torch.Tensor) -> int:

@@ -13,7 +13,7 @@ from torch import nn
 from blackbox_am.oracles._marks import Mark
 from blackbox_am.oracles._probing import row_marks
 from blackbox_am.oracles._rows import Seen
-from blackbox_am.oracles.torch._axes import input_axis, output_axis
+from blackbox_am.oracles.torch._axes import input_axis, known_class, output_axis
 from blackbox_am.oracles.torch._places import Place, further_outputs, takes_hooks
 from blackbox_am.oracles.torch._unit_flow import UnitFlow
 
@@ -115,7 +115,7 @@ class Pass:
             tuple(values.shape), row_marks(values.dequantize() if values.is_quantized else values)
         )
         if flow is not None:
-            record.mark = flow.mark_of(values)
+            record.mark = flow.mark_of(values) or _mark_by_class(place, values)
             record.class_lengths = frozenset(flow.class_lengths)
 
 
@@ -132,6 +132,12 @@ def _unreadable(values: torch.Tensor | None) -> str:
     return "" if values.numel() else "its output is empty"
 
 
+def _mark_by_class(place: Place, values: torch.Tensor) -> Mark | None:
+    """For values that no followed operation made, such as those of other compiled code."""
+    axis = None if place.heads else output_axis(place.module, values)
+    return None if axis is None else Mark((axis,))
+
+
 @contextmanager
 def _settled_by_class(module: nn.Module, flow: UnitFlow) -> Iterator[None]:
     """Passes the unit axes that the module's class fixes for input and output to the flow."""
@@ -143,12 +149,17 @@ def _settled_by_class(module: nn.Module, flow: UnitFlow) -> Iterator[None]:
             if axis is not None:
                 flow.settle(values, axis, own=False)
 
-    def after(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001
+    def after(module: nn.Module, args: Any, output: Any) -> None:
         values = output[0] if isinstance(output, tuple) and output else output
         if isinstance(values, torch.Tensor):
             axis = output_axis(module, values)
             if axis is not None:
                 flow.settle(values, axis, own=True)
+            read = args[0] if isinstance(args, tuple) and args else None
+            kind = known_class(module)
+            linear = kind is not None and issubclass(kind, nn.Linear)
+            if linear and isinstance(read, torch.Tensor):
+                flow.settle_groups(read, values)
 
     one, two = module.register_forward_pre_hook(before), module.register_forward_hook(after)
     try:

@@ -17,6 +17,7 @@ from blackbox_am.oracles.torch._stand_ins import Program, StandIn
 
 _KEPT = 64
 _ATTENTION = "aten::scaled_dot_product_attention"
+_RECURRENT = ("aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu")
 _FORWARD = re.compile(r"forward\d*")
 """The name of the called method; in a trace, each further call has its own method."""
 _REWRITING = threading.Lock()
@@ -191,8 +192,14 @@ class _Inliner:
 
 
 def _tensor(value: Any) -> Any:
-    """The value, or the first of a tuple, if it is a tensor that the graph computes."""
+    """The value, or the first of a tuple, if it is a tensor that the graph computes.
+
+    A trace has only the results that are used, in the order of their use. Of a recurrent layer, the
+    sequence is taken, as from the module, also if only its last state is used.
+    """
     if value.node().kind() == "prim::TupleConstruct":
         value = value.node().inputsAt(0)
+    if value.node().kind() in _RECURRENT:
+        value = value.node().outputsAt(0)
     made = value.node().kind() != "prim::Param"
     return value if made and value.type().isSubtypeOf(torch._C.TensorType.get()) else None  # noqa: SLF001

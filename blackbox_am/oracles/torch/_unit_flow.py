@@ -5,13 +5,14 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from blackbox_am.oracles._marks import Mark, Operand
+from blackbox_am.oracles._marks import Mark, Operand, of_layer
 from blackbox_am.oracles.torch._operations import Call, mark_of_result
 
 
@@ -75,6 +76,17 @@ class UnitFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch d
         if own or mark.weak or not mark.axes or composite:
             mark.axes, mark.weak, mark.birth = (axis,), False, self._born()
 
+    def settle_groups(self, read: torch.Tensor, values: torch.Tensor) -> None:
+        """Records the units of a linear layer that may have read groups of units, such as heads.
+
+        Args:
+            read: the layer's input.
+            values: the layer's output.
+        """
+        mark, before = self.mark_of(values), self.mark_of(read)
+        if mark is not None and before is not None:
+            mark.axes = of_layer(Operand(0, read, before, constant=False), values).axes
+
     def __torch_dispatch__(
         self,
         func: Any,
@@ -102,6 +114,7 @@ class UnitFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch d
                     mark = mark_of_result(call, operands, place, out, self._rows)
                 mark.birth = mark.birth or self._born()
                 self._put(out, mark)
+                self._put_base(out, mark)
                 if mark.class_axis is not None:
                     self.class_lengths.add(out.shape[mark.class_axis])
             elif not any(operand.constant for operand in operands):
@@ -110,6 +123,21 @@ class UnitFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch d
 
     def _put(self, tensor: torch.Tensor, mark: Mark) -> None:
         self._marks[id(tensor)] = (weakref.ref(tensor), mark)
+
+    def _put_base(self, part: torch.Tensor, mark: Mark) -> None:
+        """Marks a tensor that depends on the stimuli because a part was written, as by
+        `y[:, :, :4] = x`.
+        """
+        whole = part._base  # noqa: SLF001  # has no public name
+        if whole is None or self.mark_of(whole) is not None:
+            return
+        axes = tuple(
+            place
+            for axis in mark.axes
+            for place in range(whole.ndim)
+            if part.stride(axis) == whole.stride(place)
+        )
+        self._put(whole, replace(mark, axes=axes if len(axes) == len(mark.axes) else ()))
 
     def _is_constant(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor belongs to the model, or was computed from the model's tensors only."""

@@ -135,7 +135,7 @@ def test_single_precision_stays_sound(score: Any) -> None:
 
 def test_refuses_what_would_not_fit() -> None:
     space = build_space(SpaceSpec("normal", 1000))
-    with pytest.raises(Unsupported, match=r"xnes needs 16000000 bytes.*use `snes`"):
+    with pytest.raises(Unsupported, match=r"xnes needs 20000000 bytes.*use `snes`"):
         XNES(max_bytes=10**6).check(space)
     with pytest.raises(Unsupported, match="for 3 targets"):
         Search(XNES(max_bytes=2 * 10**7), space)

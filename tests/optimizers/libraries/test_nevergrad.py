@@ -191,7 +191,7 @@ def test_archives_that_do_not_fit_are_refused() -> None:
     with pytest.raises(Unsupported, match=r"1400 candidates of each of 100 targets.*snes"):
         Nevergrad("DE").init(space, 100, Stream(0, "init", 0, range(100)))
     Nevergrad("DE", budget=40).init(space, 3, Stream(0, "init", 0, range(3)))
-    with pytest.raises(Unsupported, match="up to 2621440 bytes"):
+    with pytest.raises(Unsupported, match="up to 5242880 bytes"):
         Nevergrad("DE", budget=40, max_bytes=2**20).check(space)
 
 

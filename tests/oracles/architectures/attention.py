@@ -171,6 +171,26 @@ class Grouped(nn.Module):
         return self.head(self.second(x).mean((2, 3)))
 
 
+class PerHead(nn.Module):
+    """Layers that all heads share, weights of each head, and a layer that mixes heads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Linear(DIM, DIM)
+        self.shared, self.act = nn.Linear(WIDTH, 6), nn.GELU()
+        self.weights = nn.Parameter(torch.randn(HEADS, 6, 2))
+        self.each, self.mixed = nn.Identity(), nn.Identity()
+        self.talk = nn.Linear(HEADS, HEADS, bias=False)
+        self.softmax = nn.Softmax(-1)
+        self.out = nn.Linear(2 * HEADS, DIM)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q = self.query(x).unflatten(2, (HEADS, WIDTH)).transpose(1, 2)
+        v = self.each(torch.einsum("nhtd,hde->nhte", self.act(self.shared(q)), self.weights))
+        scores = self.talk((q @ q.transpose(2, 3)).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self.out(self.mixed(self.softmax(scores) @ v).transpose(1, 2).flatten(2))
+
+
 SPLIT = {
     r"attention\.(softmax|dropout|weights)": "NCTT",
     r"attention\.(q_norm|k_norm|split|values|merged|mixed|rotated)": "NGTC",
@@ -206,6 +226,11 @@ ATTENTION: dict[str, Architecture] = {
             "head|output": "NC",
             ".*": "NkTC",
         },
+    ),
+    "per_head": Architecture(
+        lambda: Encoder(PerHead()),
+        (7, 5),
+        {r"attention\.(shared|act|each)": "NGTC", r"attention\.talk": "NTTC", **SPLIT, **TOKENS},
     ),
     "grouped": Architecture(
         Grouped, (3, 16, 16), {"groups": "NGCHW", "head|output": "NC", ".*": "NCHW"}

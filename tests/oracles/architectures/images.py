@@ -273,7 +273,52 @@ def quantised() -> nn.Module:
     return torch.ao.quantization.convert(prepared)
 
 
+class Fourier(nn.Module):
+    """A Fourier neural operator: weights of a few frequencies, written into a tensor of zeros."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lift = nn.Conv2d(3, 6, 1)
+        self.weights = nn.ParameterList([torch.randn(6, 5, 4, 4, dtype=torch.cfloat)])
+        self.spectral, self.act = nn.Identity(), nn.GELU()
+        self.out = nn.Conv2d(5, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        low = torch.fft.rfft2(self.lift(x))[:, :, :4, :4]
+        found = torch.zeros(len(x), 5, 16, 9, dtype=torch.cfloat)
+        found[:, :, :4, :4] = torch.einsum("nihw,iohw->nohw", low, self.weights[0])
+        return self.out(self.act(self.spectral(torch.fft.irfft2(found, s=(16, 16)))))
+
+
+class Rearranged(nn.Module):
+    """Gates, maxima and signs of channels; channels that become pixels and the reverse."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.gates = nn.Conv2d(3, 8, 3, 2, 1), nn.GLU(1)
+        self.second, self.largest, self.signs = nn.Conv2d(4, 12, 1), nn.Identity(), nn.Identity()
+        self.third, self.up, self.down = (
+            nn.Conv2d(8, 16, 1),
+            nn.PixelShuffle(2),
+            nn.PixelUnshuffle(4),
+        )
+        self.squeeze, self.excited = nn.Linear(64, 64), nn.Identity()
+        self.patches, self.head = nn.Unfold(2, stride=2), nn.Linear(256, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.largest(self.second(self.gates(self.first(x))).unflatten(1, (4, 3)).amax(2))
+        x = self.down(self.up(self.third(self.signs(torch.cat([x, -x], 1).relu()))))
+        x = self.excited(x * self.squeeze(x.mean((2, 3))).sigmoid()[:, :, None, None])
+        return self.head(self.patches(x).mean(2))
+
+
 IMAGES: dict[str, Architecture] = {
+    "fourier": Architecture(Fourier, (3, 16, 16), {".*": "NCHW"}),
+    "rearranged": Architecture(
+        Rearranged,
+        (3, 16, 16),
+        {"squeeze|head|output": "NC", "patches": "NCT", ".*": "NCHW"},
+    ),
     "resnet": Architecture(resnet, IMAGE, {r"[45]|output": "NC", ".*": "NCHW"}),
     "dense": Architecture(Dense, IMAGE, {"head|output": "NC", ".*": "NCHW"}),
     "convnext": Architecture(

@@ -223,6 +223,7 @@ PRETRAINED: dict[str, Architecture] = {
             r"encoder\.block\.1\.0.*": "N+TC",
             ".*": "NTC",
         },
+        absent=("encoder.block.0.0.attention.self.dropout",),  # has one head alone
     ),
     "focalnet": Architecture(
         _of(

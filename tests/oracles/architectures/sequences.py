@@ -146,7 +146,59 @@ class Causal(nn.Module):
         return self.conv(x.transpose(1, 2)).mean(2)
 
 
+class Selective(nn.Module):
+    """A gated block as in Mamba: a projection that is cut in two, a causal convolution of each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(4, 6)
+        self.project = nn.Linear(6, 16)
+        self.values, self.gates = nn.Identity(), nn.Identity()
+        self.conv = nn.Conv1d(8, 8, 3, padding=2, groups=8)
+        self.cut, self.act, self.gated = nn.Identity(), nn.SiLU(), nn.Identity()
+        self.out = nn.Linear(8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        values, gates = self.project(self.embed(x)).chunk(2, -1)
+        values, gates = self.values(values), self.gates(gates)
+        found = self.conv(values.transpose(1, 2))[..., : x.shape[1]].transpose(1, 2)
+        return self.out(self.gated(self.act(self.cut(found)) * gates)).mean(1)
+
+
+class PooledTokens(nn.Module):
+    """The mean of many tokens, taken by a layer for series."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.norm = nn.Linear(4, 16), nn.LayerNorm(16)
+        self.turned, self.pool = nn.Identity(), nn.AdaptiveAvgPool1d(1)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.pool(self.turned(self.norm(self.embed(x)).mT)).flatten(1))
+
+
+class Spectrogram(nn.Module):
+    """A series that becomes a picture of frequencies and times before the first weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spectrogram = nn.Identity()
+        self.conv = nn.Conv2d(1, 6, 3, 2)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        window = torch.hann_window(16)
+        found = torch.stft(x[:, 0], 16, 8, window=window, return_complex=True).abs()
+        return self.head(self.conv(self.spectrogram(found[:, None])).mean((2, 3)))
+
+
 SEQUENCES: dict[str, Architecture] = {
+    "selective": Architecture(Selective, (9, 4), {"conv": "NCT", "output": "NC", ".*": "NTC"}),
+    "pooled_tokens": Architecture(
+        PooledTokens, (17, 4), {"turned|pool": "NCT", "head|output": "NC", ".*": "NTC"}
+    ),
+    "spectrogram": Architecture(Spectrogram, (1, 64), {"head|output": "NC", ".*": "NCHW"}),
     "ecg_lstm": Architecture(
         EcgLstm, (4, 64), {"conv.*": "NCT", r"lstm|drop": "NTC", r"lstm\..*": "_NC", ".*": "NC"}
     ),

@@ -156,3 +156,25 @@ def test_the_forward_pass_ends_behind_the_last_layer_that_is_read(stimuli: torch
     assert not ran
     oracle.observe(stimuli, [Unit("5", 1)])
     assert ran == ["5"]
+
+
+@pytest.mark.parametrize("dtype", ["auto", "float64"])
+def test_weights_that_were_made_in_inference_mode_are_used_and_followed(
+    dtype: str, stimuli: torch.Tensor
+) -> None:
+    with torch.inference_mode():
+        model = net().eval()
+    oracle = of(model, dtype=dtype)
+    x = stimuli.clone().requires_grad_()
+    found = oracle.observe(x, UNITS)
+    found.sum().backward()
+    assert x.grad is not None
+    with torch.no_grad():
+        expected = model(stimuli)[:, 0]
+    torch.testing.assert_close(found[:, 1].detach(), expected, check_dtype=False)
+    with torch.inference_mode():
+        model[5].bias += 1.0
+    again = oracle.observe(stimuli, UNITS)
+    torch.testing.assert_close(again[:, 1], expected + 1.0, check_dtype=False)
+    assert model[5].weight.is_inference()
+    assert model[5].weight.requires_grad

@@ -213,6 +213,34 @@ def test_an_exported_program_knows_shape_and_rows(stimuli: torch.Tensor) -> None
             torch.testing.assert_close(answer, expected.reshape(count, 5))
 
 
+class Recurrent(nn.Module):
+    """Uses the last state before, or instead of, the sequence."""
+
+    def __init__(self, *, sequence: bool) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.lstm = nn.LSTM(4, 6, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(6, 5)
+        self.sequence = sequence
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        states, (last, _) = self.lstm(x)
+        found = self.head(last[0])
+        return found + states[:, 0].sum(1, keepdim=True) if self.sequence else found
+
+
+@pytest.mark.parametrize("sequence", [True, False])
+def test_a_trace_of_a_recurrent_layer_reads_its_sequence(sequence: bool) -> None:
+    net = Recurrent(sequence=sequence).eval()
+    x = torch.rand(3, 9, 4, generator=torch.Generator().manual_seed(0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the number of rows is fixed in the trace
+        program = torch.jit.trace(net, x)
+    oracle = TorchModule(program, (9, 4), device="cpu", rows=3)
+    found = oracle.observe(x, [Unit("lstm", index) for index in range(12)])
+    torch.testing.assert_close(found, net.lstm(x)[0].mean(1).detach())
+
+
 def test_rows_of_a_trace_that_takes_no_others(stimuli: torch.Tensor) -> None:
     class Fixed(Net):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
