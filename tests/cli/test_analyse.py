@@ -162,4 +162,4 @@ def test_geometry_and_inversion_are_written(cli, config, tmp_path):
     )
     assert "The mean square of units rose" in done.stdout
     done = cli("analyse", "style", *toy, "--image", tmp_path / "x.npy", "--style", "none.npy")
-    assert "does not exist" in done.stderr
+    assert "there is no file" in done.stderr
