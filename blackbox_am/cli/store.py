@@ -126,8 +126,9 @@ def compact(store: StoreArgument) -> None:
     """Remove what no study needs, and give the room back to the disk.
 
     Removes snapshots of cancelled studies, rows of studies that do not exist, and large values that
-    no study has referred to for a day. Journals stay whole. The database is then rewritten, for
-    which the disk needs as much room again, and servers wait meanwhile.
+    no study has referred to for a day. Journals stay whole. A SQLite file is then rewritten, for
+    which the disk needs as much room again, and servers wait meanwhile; in PostgreSQL the room is
+    given back to the tables.
 
         blackbox-am store compact blackbox_am.sqlite3
     """

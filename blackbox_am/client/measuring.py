@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from blackbox_am.client.connection import SEND_BYTES
+from blackbox_am.core.numbers import numbers_in
 from blackbox_am.errors import ShapeMismatch
 
 Model = Callable[[NDArray[Any]], ArrayLike]
 """A function from the latents or stimuli of N candidates to N measurements."""
+FLOAT32_BYTES = 4
 ID_BYTES = 16
 """Largest size in bytes of one candidate's id in a request."""
 
@@ -23,16 +25,30 @@ def measured(values: ArrayLike, rows: int) -> NDArray[Any]:
     Raises:
         ShapeMismatch: for another shape, and for values that are no numbers.
     """
-    array = np.asarray(values)
-    if array.dtype.kind in "iub" or not array.size:
-        array = array.astype(np.float64)
-    if array.dtype.kind != "f" or array.ndim not in (1, 2) or len(array) != rows:
+    wanted = f"values: expected one number, or one row of numbers, for each of {rows} candidates"
+    array = numbers_in(values)
+    if array is None:
         raise ShapeMismatch(
-            f"values: expected one number, or one row of numbers, for each of {rows} candidates, "
-            f"got {array.dtype} of shape {array.shape}",
+            f"{wanted}, as an array, a tensor or lists of real numbers (None or nan where a "
+            f"measurement failed), got {_shown(values)}",
             field="values",
         )
-    return array if array.dtype.name in ("float32", "float64") else array.astype(np.float32)
+    if array.dtype.kind in "iub" or not array.size:
+        array = array.astype(np.float64)
+    if array.ndim not in (1, 2) or len(array) != rows:
+        raise ShapeMismatch(
+            f"{wanted}, got {array.dtype} of shape {array.shape}",
+            field="values",
+        )
+    return array.astype(np.float32) if array.dtype.itemsize < FLOAT32_BYTES else array
+
+
+def _shown(values: object) -> str:
+    kind = type(values).__name__
+    if isinstance(values, (list, tuple)) and values:
+        return f"a {kind} that begins with {type(values[0]).__name__}"
+    dtype = getattr(values, "dtype", None)
+    return kind if dtype is None else f"{kind} of {dtype}"
 
 
 def pieces(candidates: int, row_bytes: int) -> Iterator[slice]:

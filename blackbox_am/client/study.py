@@ -228,9 +228,10 @@ class Study(StudyResults):
 
         Args:
             candidates: the result of `ask`, or ids of N candidates.
-            values: the measurements, nan for a failed measurement. (N,): one score for each
-                candidate, for targets that read one unit. (N, U): for each candidate the units of
-                its target, in the order of the objective; shorter rows are filled up with nan.
+            values: the measurements; nan, None or a masked entry for a failed measurement. (N,):
+                one score for each candidate, for targets that read one unit. (N, U): for each
+                candidate the units of its target, in the order of the objective; shorter rows are
+                filled up with nan.
             all_units: whether (N, U) values contain all units of the study in each row, in the
                 order of `Study.units`.
             reconnect_seconds: longest time to wait for an unavailable server.

@@ -17,18 +17,19 @@ Given = str | float | bool | tuple[Any, ...]
 """A number, nested lists, or the path of a file."""
 
 
-def read_array(field: str, given: Any, name: str = "") -> NDArray[Any]:
+def read_array(field: str, given: Any, name: str = "", *, stimuli: bool = False) -> NDArray[Any]:
     """The array of parameter `field`: numbers, nested lists, an array, or a file.
 
-    From a file with several arrays, the array `name` is read; the default name is `field`. If there
-    is an array `white`, the value of white, the array is divided by it. No code in a file is run.
+    From a file with several arrays, the array `name` is read; the default name is `field`. If it
+    has `stimuli` and there is an array `white`, the value of white, it is divided by that. No code
+    in a file is run.
 
     Raises:
         NotFound: if the file does not exist.
         InvalidSpec: if the file has another format or contains no numbers.
     """
     if isinstance(given, (str, Path)):
-        array = _from_file(field, str(given), name)
+        array = _from_file(field, str(given), name, stimuli=stimuli)
     else:
         array = _as_array(field, given)
     if array.dtype.kind not in "biuf":
@@ -45,7 +46,7 @@ def _as_array(field: str, given: Any) -> NDArray[Any]:
         ) from error
 
 
-def _from_file(field: str, path: str, name: str) -> NDArray[Any]:
+def _from_file(field: str, path: str, name: str, *, stimuli: bool) -> NDArray[Any]:
     readers: dict[str, Callable[[str, str], dict[str, NDArray[Any]]]] = {
         ".npy": arrays_in,
         ".npz": arrays_in,
@@ -58,9 +59,12 @@ def _from_file(field: str, path: str, name: str) -> NDArray[Any]:
             field=field,
         )
     arrays = reader(path, field)
-    if WHITE in arrays and name != WHITE:
-        white = white_in(arrays.pop(WHITE))
-        arrays = {key: with_white(array, white, field) for key, array in arrays.items()}
+    white = white_in(arrays.pop(WHITE)) if stimuli and WHITE in arrays else None
+    found = _chosen(field, path, name, arrays)
+    return found if white is None else with_white(found, white, field)
+
+
+def _chosen(field: str, path: str, name: str, arrays: dict[str, NDArray[Any]]) -> NDArray[Any]:
     if len(arrays) == 1 and not name:
         return next(iter(arrays.values()))
     wanted = name or field

@@ -38,7 +38,7 @@ def stimuli_of(
     if _is_probes(source):
         values, channels_last = loading.probe_images()[0], True
     else:
-        values = read_array(field, source, array)
+        values = read_array(field, source, array, stimuli=True)
     if values.ndim < 2 or not values.size or values.dtype.kind not in "fu":
         raise InvalidSpec(
             f"{field}: expected stimuli, floating-point or uint8, one a row, got "

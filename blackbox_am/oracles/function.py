@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property, reduce
-from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -17,6 +15,7 @@ from blackbox_am.core.capability import FORWARD, Capability
 from blackbox_am.core.digests import Unnamed
 from blackbox_am.core.importing import imported
 from blackbox_am.core.metering import count
+from blackbox_am.core.numbers import numbers_in
 from blackbox_am.core.oracle import Oracle, check_stimuli, check_units
 from blackbox_am.core.types import Accounting, LayerInfo, OracleInfo
 from blackbox_am.core.units import Unit
@@ -246,24 +245,8 @@ class Function(Oracle):
 
 
 def _tensor(values: Any) -> torch.Tensor | None:
-    """Numbers as a tensor; None for anything else.
-
-    A `None` among the numbers and a masked entry of a masked array are nan, a failed measurement.
-    """
+    """Numbers as a tensor, see `numbers_in`; None for anything else."""
     if isinstance(values, torch.Tensor):
         return values
-    try:
-        if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "fiub":
-            values = np.where(values.mask, np.nan, values.data)
-        array = np.asarray(values)
-        if array.dtype.kind == "O" and all(map(_is_number, array.flat)):
-            array = array.astype(np.float64)
-    except (ValueError, OverflowError, ArithmeticError):  # such as lists of several lengths
-        return None
-    if array.dtype.kind == "f" and array.dtype.itemsize > np.dtype(np.float64).itemsize:
-        array = array.astype(np.float64)
-    return torch.from_numpy(np.array(array)) if array.dtype.kind in "fiub" else None
-
-
-def _is_number(value: object) -> bool:
-    return value is None or isinstance(value, (Real, Decimal))
+    array = numbers_in(values)
+    return None if array is None else torch.from_numpy(np.array(array))

@@ -16,6 +16,7 @@ from blackbox_am.errors import InvalidInput, NotFound, StoreCorrupt
 from blackbox_am.stores.database import STUDY_ID, Database, metadata, seal, unseal
 from blackbox_am.stores.principals import (
     STUDIES,
+    add_writer,
     claim_artifact,
     claims,
     forget_writers,
@@ -25,6 +26,9 @@ from blackbox_am.stores.principals import (
 
 PIECE_BYTES = 2**20
 """SQLite refuses values of 10^9 bytes, and readers may need only a part of a value."""
+
+PIECES_AT_ONCE = 16
+"""Pieces in memory at once while a whole value is read."""
 
 DIGEST = sa.String(64)
 _artifacts = sa.Table(
@@ -145,7 +149,7 @@ def stored_pieces(connection: sa.Connection, digest: str) -> Iterator[bytes]:
         StoreCorrupt: if a piece is damaged.
     """
     query = sa.select(_pieces).where(_pieces.c.digest == digest).order_by(_pieces.c.place)
-    for row in connection.execute(query):
+    for row in connection.execute(query.execution_options(yield_per=PIECES_AT_ONCE)):
         yield unseal(row.body, f"artifact {digest}", digest, row.place)
 
 
@@ -170,6 +174,20 @@ def refer(connection: sa.Connection, study_id: str, name: str, digest: str) -> N
     connection.execute(_references.delete().where(mine))
     row = {"study": study_id, "name": name, "digest": digest}
     connection.execute(_references.insert(), [row])
+    _mark_referred(connection, digest)
+
+
+def own_references(connection: sa.Connection, study_id: str) -> None:
+    """Makes the values to which an imported study refers those of its owner."""
+    owner = owner_of(connection, STUDIES + study_id)
+    query = sa.select(_references.c.digest).where(_references.c.study == study_id)
+    for digest in list(connection.scalars(query)):
+        _mark_referred(connection, digest)
+        if owner:
+            add_writer(connection, digest, owner)
+
+
+def _mark_referred(connection: sa.Connection, digest: str) -> None:
     referred = _artifacts.update().where(_artifacts.c.digest == digest)
     connection.execute(referred.values(time=-sa.func.abs(_artifacts.c.time)))
 

@@ -70,9 +70,24 @@ def orphans(connection: sa.Connection) -> Iterator[tuple[str, int]]:
 
 
 def orphaned(name: str) -> sa.ColumnElement[bool]:
-    """The condition on the rows of a table that their study does not exist."""
-    studies, table = metadata.tables["studies"], metadata.tables[name]
-    return ~sa.exists().where(studies.c.study == table.c.study)
+    """The condition on the rows of a table that their study does not exist: it is not in the index,
+    and no journal of it begins.
+    """
+    table, first = metadata.tables[name], metadata.tables["events"].alias()
+    begins = sa.exists().where(first.c.study == table.c.study, first.c.sequence == 1)
+    return ~_indexed(table) & ~begins
+
+
+def unindexed(connection: sa.Connection) -> list[str]:
+    """The ids of studies whose journal begins and which are not in the index, sorted."""
+    events = metadata.tables["events"]
+    query = sa.select(events.c.study).where(events.c.sequence == 1, ~_indexed(events))
+    return sorted(connection.scalars(query))
+
+
+def _indexed(table: sa.Table) -> sa.ColumnElement[bool]:
+    studies = metadata.tables["studies"]
+    return sa.exists().where(studies.c.study == table.c.study)
 
 
 def artifact_faults(connection: sa.Connection, digest: str, size: int) -> Iterator[str]:

@@ -19,7 +19,8 @@ class Compacted:
     Attributes:
         before, after: bytes of the store.
         snapshots: removed snapshots, of studies that are cancelled and cannot continue.
-        orphans: removed rows of studies that do not exist.
+        orphans: removed rows of studies that do not exist. A journal from its first event on is
+            kept, also if the index has lost its study.
         artifacts: removed values that no study has referred to for a day.
     """
 

@@ -73,6 +73,15 @@ class Database:
             yield connection
 
     @contextmanager
+    def reading_slowly(self) -> Iterator[sa.Connection]:
+        """As `reading`, for a caller that does something else for long between two statements."""
+        with self.reading() as connection:
+            if connection.dialect.name == "postgresql":
+                # The time limit is for writers, whose lock others wait for.
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """A connection in a transaction whose data are durable when it has ended.
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from blackbox_am.core.ids import check_study_id
 from blackbox_am.errors import NotFound, StoreCorrupt, StudyExists
 from blackbox_am.stores import archives, checking
-from blackbox_am.stores.artifacts import put_artifact, stored_pieces
+from blackbox_am.stores.artifacts import own_references, put_artifact, stored_pieces
 from blackbox_am.stores.database import meta, metadata
 from blackbox_am.stores.principals import STUDIES
 from blackbox_am.stores.sql import SQLStore
@@ -57,7 +57,7 @@ def export(store: SQLStore, path: Path, studies: Sequence[str] = ()) -> Moved:
         StoreError: if the file cannot be written.
     """
     references = metadata.tables["artifact_references"]
-    with store.database.reading() as connection:
+    with store.database.reading_slowly() as connection:
         known = set(connection.scalars(sa.select(metadata.tables["studies"].c.study)))
         unknown = sorted(set(studies) - known)
         if unknown:
@@ -111,6 +111,7 @@ def load(store: SQLStore, path: Path) -> Moved:
             place.append(own)
         for study_id in found[STUDIES]:
             _check(f"study {study_id!r} in {path}", checking.study_faults(connection, study_id))
+            own_references(connection, study_id)
         for group_id in found[GROUPS]:
             _check(f"group {group_id!r} in {path}", checking.group_faults(connection, group_id))
         _raise_tokens(connection)

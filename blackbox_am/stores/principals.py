@@ -156,12 +156,18 @@ def claim_artifact(connection: sa.Connection, digest: str, account: Account) -> 
         QuotaExceeded: if the account has too few bytes left.
     """
     _charge(connection, account, 0)
-    row = {"digest": digest, "principal": account.principal}
-    known = sa.select(_writers).filter_by(**row)
-    if connection.execute(known).first() is None:
-        before = _stored_bytes(connection, account.principal)
-        connection.execute(_writers.insert(), [row])
+    before = _stored_bytes(connection, account.principal)
+    if add_writer(connection, digest, account.principal):
         account.check_bytes(before, _stored_bytes(connection, account.principal) - before)
+
+
+def add_writer(connection: sa.Connection, digest: str, principal: str) -> bool:
+    """Adds a writer of an artifact. Returns False if it was one."""
+    row = {"digest": digest, "principal": principal}
+    if connection.execute(sa.select(_writers).filter_by(**row)).first() is not None:
+        return False
+    connection.execute(_writers.insert(), [row])
+    return True
 
 
 def owner_of(connection: sa.Connection, resource: str) -> str:

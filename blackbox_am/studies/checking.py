@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from blackbox_am.errors import BlackboxError
+from blackbox_am.errors import BlackboxError, NotFound
 from blackbox_am.stores import SQLStore, checking
 from blackbox_am.stores.database import metadata
 from blackbox_am.studies import folded
@@ -51,7 +51,7 @@ def check_store(store: SQLStore) -> Checked:
         StoreError: if the store cannot be read at all.
     """
     artifacts, indexed = metadata.tables["artifacts"], metadata.tables["studies"]
-    with store.database.reading() as connection:
+    with store.database.reading_slowly() as connection:
         faults = [Fault("store", what) for what in checking.file_faults(connection)]
         for table, rows in checking.orphans(connection):
             what = f"{rows} rows in the table {table} belong to studies that do not exist"
@@ -65,7 +65,7 @@ def check_store(store: SQLStore) -> Checked:
             found = checking.group_faults(connection, group_id)
             faults += [Fault(f"groups/{group_id}", what) for what in found]
         studies = list(connection.scalars(sa.select(indexed.c.study).order_by(indexed.c.study)))
-        for study_id in studies:
+        for study_id in [*studies, *checking.unindexed(connection)]:
             found = checking.study_faults(connection, study_id)
             faults += [Fault(f"studies/{study_id}", what) for what in found]
     broken = {fault.where for fault in faults}
@@ -77,19 +77,24 @@ def check_store(store: SQLStore) -> Checked:
 
 def _folds(store: SQLStore, study_id: str) -> Iterator[str]:
     """What is wrong with a study whose rows are sound: its journal does not fold, or not to the
-    state in the index or to the folded state.
+    state in the index or to the folded state. The study may grow meanwhile: what is read first is
+    compared with the events of its time.
     """
     try:
-        events = [decode(record.body) for record in store.read(study_id)]
+        kept = store.folded(study_id)
+        entry = store.find(study_id)
+        records = store.read(study_id, limit=entry.sequence)
+        events = [decode(record.body) for record in records]
         study = Study.fold(iter(events))
-        indexed = Published.read(store.find(study_id))
+        indexed = Published.read(entry)
         fresh = Published.of(study_id, study, indexed.created_at)
         if fresh.progress != indexed.progress or fresh.budget != indexed.budget:
             yield "its index row says something else than its journal"
-        kept = store.folded(study_id)
         if kept is not None and folded.encode(folded.decode(kept.body)) != folded.encode(
             Study.fold(iter(events[: kept.sequence]))
         ):
             yield "its folded state is another than that of its journal"
+    except NotFound:  # deleted meanwhile
+        return
     except BlackboxError as error:
         yield error.message

@@ -332,3 +332,12 @@ def test_observes_stimuli_of_the_callers_own(client):
         client.observe("slow", images[:, :, :-1], ["units:0"])
     with pytest.raises(UnknownUnit):
         client.observe("slow", images, ["units:999"])
+
+
+def test_a_masked_measurement_failed_and_no_bit_of_the_others_is_lost(client):
+    study = bare(client, parameters={"population": 4}, queries_per_target=4)
+    values = np.ma.masked_array([1.0 + 2.0**-40, 9.0, 0.5, 8.0], [False, True, False, True])
+    study.tell(study.ask(), values.astype(np.longdouble))
+    scores = next(study.generations()).scores
+    np.testing.assert_array_equal(scores, [[1.0 + 2.0**-40, np.nan, 0.5, np.nan]])
+    assert study.progress().failed_rows == 2

@@ -1,5 +1,6 @@
 """Pictures as people have them: files, folders, PIL images and arrays."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -111,12 +112,46 @@ def test_values_of_16_bits_are_scaled_and_said(
     assert "more than 8 bits" in caplog.text
 
 
+def tiff_of_12_bits(orientation: int) -> bytes:
+    """A TIFF file of 4 x 2 shades of 12 bits: the first row white, the second black."""
+    pixels = b"\xff" * 6 + b"\0" * 6
+    short, long = (3, "<HHIHxx"), (4, "<HHII")
+    entries = [
+        (256, short, 4), (257, short, 2), (258, short, 12), (259, short, 1), (262, short, 1),
+        (273, long, 8), (274, short, orientation), (277, short, 1), (278, short, 2),
+        (279, long, 12),
+    ]  # fmt: skip
+    packed = b"".join(struct.pack(form, tag, kind, 1, n) for tag, (kind, form), n in entries)
+    start, count = struct.pack("<I", 8 + len(pixels)), struct.pack("<H", len(entries))
+    return b"II*\0" + start + pixels + count + packed + bytes(4)
+
+
+@pytest.mark.parametrize("orientation", [1, 3])
+def test_white_of_12_bits_is_white(tmp_path: Path, orientation: int) -> None:
+    path = tmp_path / "twelve.tif"
+    path.write_bytes(tiff_of_12_bits(orientation))
+    rows = [255, 0] if orientation == 1 else [0, 255]  # 3 is upside down
+    assert read_pixels(path, 1)[0, :, 0].tolist() == rows
+    assert read_picture(path, (2, 4))[0, :, 0].tolist() == rows
+
+
 def test_real_numbers_are_those_of_0_to_1_only(tmp_path: Path) -> None:
     Image.fromarray(GREY.astype(np.float32) / 255).save(tmp_path / "real.tif")
     assert (read_pixels(tmp_path / "real.tif", 1)[0] == GREY).all()
     Image.fromarray(GREY.astype(np.float32)).save(tmp_path / "large.tif")
     with pytest.raises(InvalidSpec, match=r"large\.tif.*from 0 to 47.*what is white"):
         read_pixels(tmp_path / "large.tif", 1)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_half_a_picture_is_refused_for_its_damage(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"half.{ending}"
+    Image.fromarray(COLOURS.repeat(8, 0).repeat(8, 1)).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InvalidSpec, match="remove it from the folder") as refused:
+        read_pixels(path, 3)
+    assert "is a picture" not in refused.value.message
 
 
 def test_a_broken_picture_is_named_and_the_rest_goes_on(
@@ -214,9 +249,11 @@ def test_the_value_of_white_is_stated_in_python_and_in_the_file(tmp_path: Path) 
     deep = np.random.default_rng(0).integers(0, 4096, (2, 6, 8, 3)).astype(np.uint16)
     expected = deep.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(4095)
     np.testing.assert_array_equal(pictures(deep, white=4095), expected)
-    np.savez(tmp_path / "x.npz", images=deep, white=4095)
+    names = np.array(["cat", "dog"])  # which are not divided by it
+    np.savez(tmp_path / "x.npz", images=deep, white=4095, features=names, labels=[5, 9000])
     np.testing.assert_array_equal(pictures(tmp_path / "x.npz"), expected)
-    assert given_inputs(tmp_path / "x.npz", (3, 6, 8)).stimuli.dtype == np.float32
+    np.savez(tmp_path / "y.npz", images=deep, white=4095)
+    assert given_inputs(tmp_path / "y.npz", (3, 6, 8)).stimuli.dtype == np.float32
     around = Perturbation(inputs=str(tmp_path / "x.npz"), array="images", channels_last=True)
     np.testing.assert_array_equal(around.references(torch.arange(2)).numpy(), expected)
     with pytest.raises(InvalidSpec, match=r"from 0 to 1000, the value given as white, got uint16"):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 import zipfile
 from contextlib import closing
 
@@ -11,7 +12,7 @@ import pytest
 from blackbox_am.core.accounts import Account, Order
 from blackbox_am.core.spec import Budget, ObjectiveSpec, OptimizerSpec, SpaceSpec, StudySpec
 from blackbox_am.errors import InvalidInput, NotFound, StoreCorrupt, StoreError, StudyExists
-from blackbox_am.stores import SQLStore, journal
+from blackbox_am.stores import SQLStore, archives, journal
 from blackbox_am.stores.moving import export, load
 from blackbox_am.studies.checking import check_store
 from blackbox_am.studies.events import GenerationClosed, decode
@@ -79,6 +80,47 @@ def test_a_study_goes_on_in_another_store_to_the_last_bit(store, tmp_path):
 def test_a_study_goes_on_in_postgresql_to_the_last_bit(store, tmp_path, empty_url):
     export(store, tmp_path / "s.zip")
     check_continues(store, tmp_path / "s.zip", empty_url)
+
+
+def test_an_export_that_compresses_for_long_is_not_ended(store, tmp_path, empty_url, monkeypatch):
+    monkeypatch.setattr("blackbox_am.stores.engines.IDLE_SECONDS", 1)
+    written = archives.Writer.add
+
+    def slowly(self, name, pieces):
+        written(self, name, pieces)
+        time.sleep(1.5)
+
+    export(store, tmp_path / "s.zip")
+    with closing(SQLStore(empty_url)) as other:
+        load(other, tmp_path / "s.zip")
+        monkeypatch.setattr(archives.Writer, "add", slowly)
+        assert export(other, tmp_path / "again.zip").studies == ("s",)
+
+
+def test_a_check_does_not_take_growth_for_a_fault(store, monkeypatch):
+    live = LiveStudy.recover(store, "s")
+
+    def growing(method):
+        def call(*arguments, **options):
+            found = method(*arguments, **options)
+            measure(live)
+            return found
+
+        return call
+
+    for name in ("folded", "find", "read"):
+        monkeypatch.setattr(store, name, growing(getattr(store, name)))
+    assert check_store(store).faults == ()
+
+
+def test_the_artifacts_of_an_imported_study_are_its_owners(store, tmp_path):
+    export(store, tmp_path / "s.zip")
+    with closing(SQLStore(":memory:")) as other:
+        load(other, tmp_path / "s.zip")
+        (digest,) = other.artifacts.of_study("s").values()
+        assert other.claims.writers(digest) == {"ann"}
+        other.delete("s")
+        assert check_store(other).artifacts == 0, "nobody needs it any more"
 
 
 def test_one_study_is_exported_alone(store, tmp_path):

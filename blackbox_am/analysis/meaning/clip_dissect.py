@@ -3,8 +3,9 @@
 Oikarinen, Weng, "CLIP-Dissect", ICLR 2023. The embeddings are given as arrays, so any model of
 images and texts will do. The similarities are the paper's: `soft_wpmi` (its choice, a = 10,
 top 100 images, probabilities from 0.998 to 0.97, lambda = 1), `wpmi` (a = 2, top 28, lambda = 0.6),
-`cos_cubed`, and `rank_reorder`. Difference: the baseline of `rank_reorder` is the exact expectation
-over random orders, where the paper draws one order.
+`cos_cubed`, and `rank_reorder` (p = 3). Differences in `rank_reorder`: the baseline is the exact
+expectation over random orders, where the authors' code draws five; and the number of images is
+given, where they take the top 5 %.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from blackbox_am.analysis.figures import bars_figure
 from blackbox_am.analysis.results import Analysis, Arrays, Drawn, TableOfNumbers
 from blackbox_am.analysis.subject import Subject
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.parameters import check
 from blackbox_am.core.types import FloatArray
 from blackbox_am.core.units import Unit
 from blackbox_am.errors import InvalidSpec, ShapeMismatch, did_you_mean
@@ -106,11 +108,12 @@ def clip_dissect(
         texts: (C, d) embeddings of the concepts, two or more.
         concepts: C texts.
         similarity: `soft_wpmi`, `wpmi`, `cos_cubed` or `rank_reorder`.
-        top: images that count for `soft_wpmi`; at most N.
+        top: images that count, for `soft_wpmi`, `rank_reorder` and, up to 28, `wpmi`; at most N.
 
     Raises:
         ShapeMismatch: for embeddings of other numbers or widths.
-        InvalidSpec: for one unit, one concept, or another similarity.
+        InvalidSpec: for one unit, one concept, another similarity, no stimulus, `top` below 1, or
+            an embedding that is not finite.
         UnknownUnit, OracleFailed: see `Subject`.
     """
     subject = Subject(oracle, units, method="clip_dissect")
@@ -124,6 +127,8 @@ def clip_dissect(
             "a unit better than the others; give all units of a layer",
             field="units",
         )
+    check(top >= 1, "top", "1 or more", top)
+    check(len(shown) >= 1, "stimuli", "one or more", "none")
     fits = _fits(images, texts, len(shown), len(concepts))
     scores = SIMILARITIES[similarity](fits, subject.measure(shown), min(top, len(shown)))
     return ConceptScores(
@@ -148,6 +153,7 @@ def _fits(images: Any, texts: Any, rows: int, concepts: int) -> FloatArray:
                 f"{field}: expected {count:,} embeddings (rows, d), got shape {array.shape}",
                 field=field,
             )
+        check(bool(np.isfinite(array).all()), field, "finite numbers", "nan or infinity")
         found.append(array / np.maximum(np.linalg.norm(array, axis=1, keepdims=True), TINY))
     if found[0].shape[1] != found[1].shape[1]:
         raise ShapeMismatch(
@@ -201,7 +207,7 @@ def _cubed(values: FloatArray) -> FloatArray:
 
 def rank_reorder(fits: FloatArray, activations: FloatArray, top: int) -> FloatArray:
     """(U, C) minus the error of the top activations put into the order of a concept's fits, over
-    the expected error of a random order.
+    the expected error of a random order and the root of the mean fit.
     """
     chosen = _top(activations, top)
     found = np.empty((len(chosen), fits.shape[1]))
@@ -210,7 +216,10 @@ def rank_reorder(fits: FloatArray, activations: FloatArray, top: int) -> FloatAr
         random = (np.abs(values[:, None] - values[None]) ** 3).mean()
         ranks = np.argsort(np.argsort(-fits[rows], axis=0, kind="stable"), axis=0, kind="stable")
         error = (np.abs(values[:, None] - values[ranks]) ** 3).mean(0)
-        found[unit] = -error / max(random, TINY)
+        # A concept that fits none of the images gets a large error, where the authors' root of a
+        # negative mean would be nan.
+        fit = np.maximum(fits[rows].mean(0), TINY)
+        found[unit] = -error / (random or 1.0) / np.sqrt(fit)
     return found
 
 

@@ -58,7 +58,7 @@ def layer_flags(activations: FloatArray) -> LayerFlags:
         )
     top, low = values.max(0), values.min(0)
     spread = top - low
-    constant = spread <= np.finfo(np.float32).eps * np.maximum(1.0, np.abs(top))
+    constant = spread <= np.finfo(np.float32).eps * np.maximum(np.abs(top), np.abs(low))
     at_top = (values >= top - 0.01 * spread).mean(0)
     correlations = _correlations(values, constant)
     close = np.triu(np.abs(np.nan_to_num(correlations)) > DUPLICATE, 1)

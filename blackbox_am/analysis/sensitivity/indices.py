@@ -109,8 +109,7 @@ def indices(plan: Design, answers: FloatArray, seed: int) -> Indices:
     Constant answers give indices of 0 and a sentence, where SALib warns.
     """
     count = len(plan.names)
-    spread = float(np.ptp(answers))
-    if spread <= np.finfo(np.float32).eps * max(1.0, float(np.abs(answers).max())):
+    if np.ptp(answers) <= np.finfo(np.float32).eps * np.abs(answers).max():
         zeros = np.zeros(count)
         return Indices(plan.names, zeros, zeros, zeros, zeros, 0.0, (CONSTANT,))
     from SALib.analyze import sobol

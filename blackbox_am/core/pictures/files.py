@@ -125,16 +125,13 @@ def covering(
     from PIL import Image, ImageOps
 
     filter_ = Image.Resampling.LANCZOS if sharp else Image.Resampling.BILINEAR
-    turned = ImageOps.exif_transpose(image)
-    shown = ImageOps.fit(in_colours(turned, 3), (size[1], size[0]), filter_)
+    shown = ImageOps.fit(in_colours(image, 3), (size[1], size[0]), filter_)
     return np.array(shown).transpose(2, 0, 1)
 
 
 def pixels_of(image: Image.Image, channels: int) -> NDArray[np.uint8]:
     """(channels, height, width): every pixel of a picture, turned as its EXIF orientation says."""
-    from PIL import ImageOps
-
-    pixels = np.array(in_colours(ImageOps.exif_transpose(image), channels))
+    pixels = np.array(in_colours(image, channels))
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 

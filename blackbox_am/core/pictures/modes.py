@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blackbox_am.errors import InvalidSpec
 
@@ -25,7 +24,8 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def in_colours(image: Image.Image, channels: int) -> Image.Image:
-    """A picture in shades of grey (1 channel) or in red, green and blue (3 channels), 8 bits each.
+    """A picture in shades of grey (1 channel) or in red, green and blue (3 channels), 8 bits each,
+    turned as its EXIF orientation says.
 
     What lies behind transparent pixels is white, as viewers show it. Shades of more than 8 bits
     are scaled, 65535 to 255 (a TIFF file of 12 bits 4095 to 255). CMYK and palettes are
@@ -35,29 +35,26 @@ def in_colours(image: Image.Image, channels: int) -> Image.Image:
         InvalidSpec: for whole numbers of 32 bits or real numbers whose range the file does not
             say.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
-    if is_deep(image):
-        image = Image.fromarray(_shades(image))
+    white = _white(image) if is_deep(image) else None
+    image = ImageOps.exif_transpose(image)  # which loses the tags of a TIFF file
+    if white is not None:
+        shades = np.asarray(image).astype(np.float64) * (255 / white)
+        image = Image.fromarray(np.rint(shades).astype(np.uint8))
     if image.has_transparency_data:
         over = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
     return image.convert("L" if channels == 1 else "RGB")
 
 
-def _shades(image: Image.Image) -> NDArray[np.uint8]:
-    """(height, width) shades of grey of a picture of more than 8 bits."""
-    values = np.asarray(image)
-    white = _white(image, values)
-    return np.rint(values.astype(np.float64) * (255 / white)).astype(np.uint8)
-
-
-def _white(image: Image.Image, values: NDArray[np.generic]) -> float:
-    """The value of white."""
-    low, high = float(values.min()), float(values.max())
+def _white(image: Image.Image) -> float:
+    """The value of white of a picture of more than 8 bits, as its file was opened."""
     if image.mode in DEEP:
         bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))[0]
         return float(2 ** min(int(bits), 16) - 1)
+    values = np.asarray(image)
+    low, high = float(values.min()), float(values.max())
     if image.mode == REAL and low >= 0 and high <= 1:
         return 1.0
     raise InvalidSpec(

@@ -48,9 +48,9 @@ def arrays_in(source: str | os.PathLike[str] | bytes, field: str) -> dict[str, A
             try:
                 return _loaded(stream)
             except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
+                why = what_it_is(head) or _picture(head) or _why(error)
                 raise InvalidSpec(
-                    f"{field}: cannot read {name} as arrays: {what_it_is(head) or _why(error)}",
-                    field=field,
+                    f"{field}: cannot read {name} as arrays: {why}", field=field
                 ) from error
     except FileNotFoundError as error:
         raise NotFound(f"{field}: there is no file {name}", field=field) from error
@@ -77,7 +77,7 @@ def what_it_is(head: bytes) -> str:
     """What a file with these first bytes is, and what to do; empty if it is nothing known.
 
     Known are kinds that stand under the name of another: an empty file, a page of HTML that a
-    server sent in place of a file, a pointer of Git LFS, and a picture.
+    server sent in place of a file, and a pointer of Git LFS.
     """
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not head:
@@ -89,8 +89,6 @@ def what_it_is(head: bytes) -> str:
             "the file is a page of HTML, which a server sends in place of a file that needs a "
             "login or has moved; open it in a browser, and download the file again"
         )
-    if head.startswith(_PICTURES):
-        return "the file is a picture; name the folder of the pictures"
     return ""
 
 
@@ -102,6 +100,11 @@ def what_is_at(path: str | os.PathLike[str]) -> str:
             return what_it_is(stream.read(HEAD)) if small else ""
     except OSError:
         return ""
+
+
+def _picture(head: bytes) -> str:
+    found = head.startswith(_PICTURES)
+    return "the file is a picture; name the folder of the pictures" if found else ""
 
 
 def _opened(source: str | os.PathLike[str] | bytes) -> IO[bytes]:

@@ -101,7 +101,8 @@ class Mask(GeneratorWrapper):
     @cached_property
     def _given(self) -> tuple[torch.Tensor, torch.Tensor]:
         """`base` as float32, and `free` as booleans, in their given shapes."""
-        base, free = read_array("base", self.base), read_array("free", self.free)
+        base = read_array("base", self.base, stimuli=True)
+        free = read_array("free", self.free)
         check(base.size > 0, "base", "values", "none")
         if base.dtype == np.uint8:
             base = base / 255

@@ -152,8 +152,21 @@ def test_the_planted_concept_is_the_label_whatever_the_scale(similarity):
     found = labels(lambda x: x[:, chosen])
     assert found.labels == ("concept 7", "concept 2", "concept 4")
     scaled = labels(lambda x: 5 * x[:, chosen] - 3)
-    assert scaled.scores == pytest.approx(found.scores, abs=1e-4)
+    assert scaled.scores == pytest.approx(found.scores, rel=1e-4, abs=1e-4)
     assert found.spent.rows == 401
+
+
+def test_rank_reorder_is_the_formula_of_the_authors():
+    activations = np.array([[4.0], [1.0], [2.0], [0.0], [3.0]])
+    fits = np.array([[0.5, 0.1], [0.2, 0.4], [0.3, 0.3], [0.9, 0.9], [0.4, 0.2]])
+    # The four largest are 4, 3, 2, 1. The first concept has their order, the second the reverse.
+    found = SIMILARITIES["rank_reorder"](fits, activations, 4)
+    pairs = [abs(a - b) ** 3 for a in range(4) for b in range(4)]
+    error = (3**3 + 1 + 1 + 3**3) / 4 / np.mean(pairs)
+    assert found[0] == pytest.approx([0.0, -error / 0.25**0.5])
+    # Equal order, but the second concept fits the images less.
+    less = SIMILARITIES["rank_reorder"](np.stack([fits[:, 1], fits[:, 1] / 4], 1), activations, 4)
+    assert less[0, 1] == pytest.approx(2 * less[0, 0])
 
 
 def test_embeddings_that_do_not_fit_are_refused():
@@ -165,6 +178,12 @@ def test_embeddings_that_do_not_fit_are_refused():
         clip_dissect(oracle, two, rows, images[:9], texts, names)
     with pytest.raises(ShapeMismatch, match="embeddings of the width of the images, 32, got 5"):
         clip_dissect(oracle, two, rows, images, texts[:, :5], names)
+    with pytest.raises(InvalidSpec, match="top: expected 1 or more, got 0"):
+        clip_dissect(oracle, two, rows, images, texts, names, top=0)
+    with pytest.raises(InvalidSpec, match="images: expected finite numbers"):
+        clip_dissect(oracle, two, rows, images * np.nan, texts, names)
+    with pytest.raises(InvalidSpec, match="stimuli: expected one or more"):
+        clip_dissect(oracle, two, rows[:0], images[:0], texts, names)
     with pytest.raises(InvalidSpec, match="two units or more"):
         clip_dissect(oracle, two[:1], rows, images, texts, names)
     with pytest.raises(InvalidSpec, match="did you mean 'soft_wpmi'"):

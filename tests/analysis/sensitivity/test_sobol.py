@@ -55,6 +55,20 @@ def test_constant_answers_are_a_sentence():
     assert "nan" not in found.page()
 
 
+def test_small_activations_are_not_taken_for_constant():
+    weights = torch.tensor([1.0, 2.0, 0.0])
+    large, small = (
+        sobol(
+            Counted(lambda x, s=scale: s * (x * weights).sum(1, keepdim=True)).oracle(3),
+            "scores:0",
+            samples=64,
+        ).indices
+        for scale in (1.0, 1e-9)
+    )
+    assert small.total == pytest.approx(large.total, abs=1e-5)
+    assert small.first == pytest.approx(large.first, abs=1e-5)
+
+
 def test_latents_of_a_generator():
     generator = Pixels((1, 2, 2))
     model = Counted(lambda x: 3 * x[:, 0, 0, :1] + x[:, 0, 1, 1:])

@@ -49,6 +49,13 @@ def test_a_compact_generator_makes_only_what_is_free() -> None:
     assert (latents.grad == 1).all()
 
 
+def test_the_value_of_white_in_a_file_is_of_the_base_alone(tmp_path: Path) -> None:
+    path = str(tmp_path / "row.npz")
+    np.savez(path, base=np.array([4095, 0, 0], np.uint16), free=np.array([0, 1, 1]), white=4095)
+    made = Mask(Pixels((3,)), path, path).render(torch.tensor([[0.3, 0.4, 0.5]]))
+    torch.testing.assert_close(made, torch.tensor([[1.0, 0.4, 0.5]]))
+
+
 def test_values_come_from_files(tmp_path: Path) -> None:
     base = np.random.default_rng(0).integers(0, 256, (2, 3), np.uint8)
     free = np.array([[True, False, True], [False, False, True]])
