@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from blackbox_am.objectives.direction import Direction
     from blackbox_am.objectives.dlr import Dlr
     from blackbox_am.objectives.interpolation import Interpolation
+    from blackbox_am.objectives.inversion import Inversion
     from blackbox_am.objectives.label import Label
     from blackbox_am.objectives.margin import Margin
     from blackbox_am.objectives.mean import Mean
@@ -73,6 +74,7 @@ __all__ = [
     "Dlr",
     "GeneratorSpec",
     "Interpolation",
+    "Inversion",
     "Label",
     "Margin",
     "Mean",
@@ -119,6 +121,7 @@ _HOMES = {
     "Dlr": "objectives.dlr",
     "GeneratorSpec": "core.spec",
     "Interpolation": "objectives.interpolation",
+    "Inversion": "objectives.inversion",
     "Label": "objectives.label",
     "Margin": "objectives.margin",
     "Mean": "objectives.mean",

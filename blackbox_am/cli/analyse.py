@@ -9,10 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from blackbox_am.analysis.methods import ATTRIBUTION, BLACK_BOX
-from blackbox_am.cli import analyse_directions, analyse_meaning, options
+from blackbox_am.cli import (
+    analyse_directions,
+    analyse_geometry,
+    analyse_meaning,
+    analyse_synthesis,
+    options,
+)
 from blackbox_am.cli.analyse_inputs import reading, stimulus_of
 from blackbox_am.cli.analyse_options import Config, Folder, Image, Oracle, Settings, Unit, say
 from blackbox_am.cli.console import err
+from blackbox_am.core.penalties import read_penalties
 from blackbox_am.errors import InvalidInput
 
 app = typer.Typer(
@@ -47,6 +54,8 @@ def _command_of(method: str) -> Callable[..., None]:
 
 analyse_meaning.add_to(app)
 analyse_directions.add_to(app)
+analyse_geometry.add_to(app)
+analyse_synthesis.add_to(app)
 for _name in ATTRIBUTION:
     app.command(_name.replace("_", "-"))(_command_of(_name))
 
@@ -163,6 +172,7 @@ def passport(
     queries: Annotated[
         int, typer.Option("--queries", "-q", min=1, help="Queries of each unit and seed.")
     ] = 100,
+    penalty: options.Penalties = None,
     folder: Folder = Path("passports"),
     config: Config = None,
     as_json: options.AsJson = False,
@@ -190,6 +200,7 @@ def passport(
                 generator=made,
                 seeds=range(seeds),
                 queries=queries,
+                penalties=read_penalties(penalty or []),
                 on_part=status.update,
             )
         say(result, folder, as_json=as_json)

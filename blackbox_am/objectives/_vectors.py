@@ -41,6 +41,12 @@ def product(values: A, vector: tuple[float, ...]) -> A:
     return total
 
 
+def difference(values: A, vector: tuple[float, ...]) -> A:
+    """(..., U): activations (..., U) less `vector`, U numbers."""
+    found: A = values - _like(vector, values)
+    return found
+
+
 def length(values: A) -> A:
     """(...): the Euclidean length of activations (..., U); its gradient at 0 is 0."""
     lengths: A = ((values * values).sum(-1) + LEAST_SQUARE) ** 0.5

@@ -133,3 +133,33 @@ def test_a_direction_and_its_alignment_are_written(cli, config, tmp_path):
         "--random", tmp_path / "negative.npy", "-u", "units:0", *common[-6:],
     )  # fmt: skip
     assert "tcav needs the capability GRADIENTS" in done.stderr
+
+
+def test_geometry_and_inversion_are_written(cli, config, tmp_path):
+    draws = np.random.default_rng(0)
+    stimuli = draws.random((20, 3, 8, 8), np.float32)
+    np.savez(tmp_path / "probe.npz", stimuli=stimuli, labels=np.arange(20) % 2)
+    np.save(tmp_path / "stimuli.npy", stimuli)
+    np.save(tmp_path / "x.npy", stimuli[0])
+    common = ("--config", config, "-o", tmp_path / "a")
+    toy = (*common, "--oracle", "toy", "-l", "units")
+    done = cli("analyse", "geometry", *toy, "--probe", tmp_path / "probe.npz")
+    assert "not superposition" in done.stdout
+    done = cli(
+        "analyse", "compare-models", "toy", "toy", *common, "-l", "units",
+        "--probe", tmp_path / "probe.npz", "--resamples", "20",
+    )  # fmt: skip
+    assert "No measure differs" in done.stdout
+    done = cli("analyse", "components", *toy, "--stimuli", tmp_path / "stimuli.npy", "-k", "2")
+    assert "2 components of 6 units" in done.stdout
+    inverted = ("--image", tmp_path / "x.npy", "--generator", "pixels", "--queries", "60")
+    done = cli("analyse", "invert", *toy, *inverted)
+    assert "From 6 activations of units" in done.stdout
+    done = cli("analyse", "dream", *toy, "--image", tmp_path / "x.npy")
+    assert "pass gradients=False" in done.stderr
+    done = cli(
+        "analyse", "dream", *toy, "--image", tmp_path / "x.npy", "--blackbox", "--queries", "60"
+    )
+    assert "The mean square of units rose" in done.stdout
+    done = cli("analyse", "style", *toy, "--image", tmp_path / "x.npy", "--style", "none.npy")
+    assert "there is no file" in done.stderr

@@ -11,6 +11,7 @@ from blackbox_am.objectives.deepdream import Deepdream
 from blackbox_am.objectives.direction import Direction
 from blackbox_am.objectives.dlr import Dlr
 from blackbox_am.objectives.interpolation import Interpolation
+from blackbox_am.objectives.inversion import Inversion
 from blackbox_am.objectives.label import Label
 from blackbox_am.objectives.margin import Margin
 from blackbox_am.objectives.mean import Mean
@@ -28,6 +29,7 @@ EXAMPLES: dict[str, Callable[[], Objective]] = {
     "dlr": lambda: Dlr(CLASSES, label=1),
     "interpolation": lambda: Interpolation(("fc:1", "conv:2"), t=0.25),
     "similarity": lambda: Similarity(CLASSES, ((1.0, 0.0, 2.0, 0.5), (0.0, -1.0, 0.0, 3.0))),
+    "inversion": lambda: Inversion(CLASSES, (1.0, 0.0, -2.0, 0.5)),
     "mean": lambda: Mean(("fc:1", "fc:4@center!max")),
     "margin": lambda: Margin(("fc:0", "fc:1", "fc:2"), label=1, targeted=True),
     "weighted": lambda: Weighted(("fc:1", "fc:2", "conv:0"), (1.0, -0.5, 2.0)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,7 @@ def passports(
     study: Result | None = None,
     seeds: Sequence[int] = (0, 1, 2),
     queries: int = 100,
+    penalties: Mapping[str, float] | None = None,
     extremes: int = 8,
     tuning: bool = True,
     field: bool = True,
@@ -63,6 +64,8 @@ def passports(
         study: a finished study of the same units, whose results are taken instead of a search.
         seeds: of the searches.
         queries: of each unit and seed.
+        penalties: of the searches, such as ``{"latent.norm": 1.0}``, which keeps latents near the
+            prior, outside of which the stimuli of a generator are not natural.
         extremes: natural stimuli at both ends.
         tuning: whether to measure tuning curves: 644 rows or so, shared by all units.
         field: whether to measure the receptive field of each unit by occlusion: one row and
@@ -95,7 +98,9 @@ def passports(
     tuned = tunings(subject) if tuning else [()] * len(subject.units)
     spent = subject.spent
     on_part("searches")
-    found, cost = _searched(subject, shown, scores, generator, study, seeds, queries, features)
+    found, cost = _searched(
+        subject, shown, scores, generator, study, seeds, queries, penalties, features
+    )
     spent += cost
     made = []
     for place, unit in enumerate(subject.units):
@@ -144,6 +149,7 @@ def _searched(
     study: Result | None,
     seeds: Sequence[int],
     queries: int,
+    penalties: Mapping[str, float] | None,
     features: Features | None,
 ) -> tuple[list[list[Excited]], Accounting]:
     """For each seed what was found for each unit, and what it cost."""
@@ -169,6 +175,7 @@ def _searched(
             generator=generator,  # type: ignore[arg-type]  # it is given
             targets=[str(unit) for unit in subject.units],
             queries_per_target=queries,
+            penalties=penalties,
             seed=seed,
             progress=False,
         )

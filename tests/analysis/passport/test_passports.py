@@ -195,7 +195,7 @@ def test_a_search_in_pixels_is_fooling_and_one_in_a_vae_is_not():
     oracle = TorchModule(first, (1, 8, 8), device="cpu")
     layers = [layer.name for layer in oracle.describe().layers]
     units = [f"{layers[-1]}:{digit}" for digit in range(10)]
-    vae = TorchGenerator(decoder, dimension=8, shape=(1, 8, 8))
+    vae = TorchGenerator(decoder, dimension=8, shape=(1, 8, 8), output_range=(0.0, 1.0))
     hidden = nn.Sequential(*list(second)[:8])
 
     def features(stimuli):
@@ -205,7 +205,8 @@ def test_a_search_in_pixels_is_fooling_and_one_in_a_vae_is_not():
     fooled = {}
     for name, generator in (("pixels", Pixels((1, 8, 8))), ("vae", vae)):
         found = passports(
-            oracle, units, x[:1000], generator=generator, seeds=(0,), queries=1500,
+            oracle, units, x[:1000], generator=generator, seeds=(0,), queries=300,
+            penalties={"latent.norm": 1.0} if name == "vae" else None,
             tuning=False, field=False, features=features,
         )  # fmt: skip
         fooled[name] = sum(one.best.fooling for one in found.units)
