@@ -71,6 +71,11 @@ class Commands(LazyGroup):
             f"{_HERE}.store:app",
             "Check, export, import, compact and migrate a store on this machine or in PostgreSQL.",
         ),
+        "doctor": Entry(
+            f"{_HERE}.doctor:doctor",
+            "Check this machine and a configuration: what may keep a server from working, and "
+            "what to do.",
+        ),
         "bench": Entry(
             "blackbox_am.bench.cli:app",
             "Benchmarks: every command prints a table of ratios to a baseline of the same run.",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from blackbox_am.cli.console import err
+from blackbox_am.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from blackbox_am.service.logs import LogFormat
 
 
 def serve(
@@ -58,6 +61,22 @@ def serve(
             "--audit-log", help="Add a line of JSON to this file for each change and refused call."
         ),
     ] = None,
+    metrics_address: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics-address",
+            help="Serve metrics for Prometheus on this host:port, such as localhost:9464, without "
+            "encryption or tokens.",
+        ),
+    ] = None,
+    log_format: Annotated[
+        str,
+        typer.Option(
+            "--log-format",
+            metavar="console|json",
+            help="console: lines for people; json: one JSON object a line, for a log collector.",
+        ),
+    ] = "console",
     ready_file: Annotated[
         Path | None,
         typer.Option(
@@ -110,6 +129,7 @@ def serve(
     """
     from blackbox_am import service
     from blackbox_am.service.ending import keeps_running, leave
+    from blackbox_am.service.logs import LogFormat, set_up
 
     given: dict[str, Any] = {
         "address": address,
@@ -118,16 +138,22 @@ def serve(
         "device": device,
         "insecure": insecure or None,
         "audit_log": audit_log,
+        "metrics_address": metrics_address,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     base = service.Config() if config is None else service.load_config(config)
     files = {"certificate": tls_certificate, "key": tls_key, "client_ca": tls_client_ca}
     given_files = {name: value for name, value in files.items() if value is not None}
     chosen["tls"] = dataclasses.replace(base.tls, **given_files)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    form = _log_format(log_format)
+    set_up(form)
+
+    def say(text: str) -> None:
+        if form is LogFormat.CONSOLE:  # otherwise the log says it
+            err.print(text, markup=False, highlight=False)
 
     def ready(listening: str) -> None:
-        err.print(f"listening on {listening}; stop with Ctrl-C", markup=False, highlight=False)
+        say(f"listening on {listening}; stop with Ctrl-C")
         if ready_file is not None:
             write_at_once(ready_file, listening)
 
@@ -136,9 +162,18 @@ def serve(
     ended = service.serve(dataclasses.replace(base, **chosen), ready=ready)
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
-    err.print("stopped; running studies continue at the next start")
+    say("stopped; running studies continue at the next start")
     if not ended or keeps_running():
         leave()
+
+
+def _log_format(text: str) -> LogFormat:
+    from blackbox_am.service.logs import LogFormat
+
+    try:
+        return LogFormat(text)
+    except ValueError:
+        raise InvalidInput(f"--log-format: expected console or json, got {text!r}") from None
 
 
 def write_at_once(path: Path, text: str) -> None:

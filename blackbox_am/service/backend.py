@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +21,7 @@ from blackbox_am.core.devices import resolve_device
 from blackbox_am.core.generator import Generator
 from blackbox_am.core.oracle import Oracle
 from blackbox_am.core.spec import StudySpec
+from blackbox_am.core.tally import Tally
 from blackbox_am.errors import InvalidInput, QuotaExceeded, ServerUnavailable
 from blackbox_am.oracles.wrappers.delivery._limited import Limited, limited
 from blackbox_am.service.auth.authority import Authority
@@ -78,6 +79,8 @@ class Backend:
         changes: notifications for waiting tasks.
         authority: decides who may do what.
         memory: the memory of calls and studies.
+        methods: counts of the answered calls, by the method's name.
+        tallies: counts of the calls of each oracle, by its name.
 
     Raises:
         StoreError: if the store or the audit log cannot be opened.
@@ -117,6 +120,8 @@ class Backend:
         self._moving = threading.Lock()  # held while generators load
         self._limiting = threading.Lock()  # the event loop takes this lock; held briefly
         self._calls = dict.fromkeys(Pool, 0)
+        self.methods: defaultdict[str, Tally] = defaultdict(Tally)
+        self.tallies: dict[str, Tally] = {}
         self._pools = {pool: ThreadPoolExecutor(n, pool.value) for pool, n in THREADS.items()}
         self._handler: Handler = _refuse
         self.peers = Peers(
@@ -157,6 +162,10 @@ class Backend:
         with self._queued(pool):
             future = self._pools[pool].submit(inside)
             return await self._awaited(future, gone, undo)
+
+    def calls(self) -> dict[Pool, int]:
+        """The number of calls that wait for a thread of each pool or run in one."""
+        return dict(self._calls)
 
     @contextmanager
     def _queued(self, pool: Pool) -> Iterator[None]:
@@ -267,7 +276,8 @@ class Backend:
         with self._limiting:
             known = self._oracles.get(name)
             if known is None or known.inner is not inner:
-                known = limited(name, inner, self.config.oracle_seconds)
+                tally = self.tallies.setdefault(name, Tally())
+                known = limited(name, inner, self.config.oracle_seconds, tally)
                 self._oracles[name] = known
             return known
 

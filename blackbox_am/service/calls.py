@@ -22,6 +22,7 @@ from blackbox_am.errors import NotFound, NotOwner
 from blackbox_am.rpc import names
 from blackbox_am.service.aborting import abort
 from blackbox_am.service.backend import Backend, Pool
+from blackbox_am.service.logs import about
 from blackbox_am.v1 import study_service_pb2
 
 CARRIES = 5
@@ -167,9 +168,12 @@ def _unary(
     async def answer(servicer: _Servicer, request: Any, context: grpc.aio.ServicerContext) -> Any:
         run = functools.partial(method, servicer, request)
         undone = None if undo is None else functools.partial(undo, servicer, request)
-        try:
-            return await servicer.backend.in_thread(run, pool, undone)
-        except Exception as error:  # noqa: BLE001  # the last one that can answer
-            await abort(context, method.__name__, error)
+        backend = servicer.backend
+        with about(method=method.__name__, resource=str(getattr(request, "name", ""))):
+            try:
+                with backend.methods[method.__name__].counting():
+                    return await backend.in_thread(run, pool, undone)
+            except Exception as error:  # noqa: BLE001  # the last one that can answer
+                await abort(context, method.__name__, error)
 
     return answer

@@ -99,6 +99,7 @@ class Config:
         oracle_seconds: time limit of one call of an oracle without a `timeout` wrapper.
         memory_bytes: memory for the calls and studies of the server together; 0 for half of the
             memory of the machine or container.
+        metrics_address: host:port for metrics in Prometheus' format; empty for none.
     """
 
     address: str = DEFAULT_ADDRESS
@@ -114,6 +115,7 @@ class Config:
     quotas: Mapping[str, Quota] = field(default_factory=dict)
     oracle_seconds: float = DEFAULT_ORACLE_SECONDS
     memory_bytes: int = 0
+    metrics_address: str = ""
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -144,6 +146,7 @@ class ServerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audit_log: str = ""
     oracle_seconds: Annotated[float, msgspec.Meta(gt=0)] = DEFAULT_ORACLE_SECONDS
     memory_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    metrics_address: str = ""
 
 
 def load_config(path: Path) -> Config:
@@ -193,6 +196,7 @@ def _from_tables(tables: dict[str, Any]) -> Config:
         quotas,
         server.oracle_seconds,
         server.memory_bytes,
+        server.metrics_address,
     )
 
 

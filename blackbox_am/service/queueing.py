@@ -49,6 +49,12 @@ class StudyQueues:
         with self._changed:
             return any(study_id in queue.waiting for queue in self._queues.values())
 
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """The studies that run and those that wait, for each oracle."""
+        with self._changed:
+            queues = self._queues.items()
+            return {name: (len(queue.running), len(queue.waiting)) for name, queue in queues}
+
     def add(self, oracle: str, study_id: str) -> None:
         """Queue a study; if it runs, its thread runs it once more."""
         with self._changed:

@@ -26,6 +26,7 @@ from blackbox_am.service.config import Config
 from blackbox_am.service.decoding import Decoding
 from blackbox_am.service.ending import within
 from blackbox_am.service.groups import GroupService
+from blackbox_am.service.metrics import Metrics
 from blackbox_am.service.oracles import OracleService
 from blackbox_am.service.readiness import Readiness
 from blackbox_am.service.studies import StudyService
@@ -82,6 +83,7 @@ class Server:
         self._server: grpc.aio.Server | None = None
         self._health: health.aio.HealthServicer | None = None
         self._guard: Guard | None = None
+        self._metrics: Metrics | None = None
         self._background: list[asyncio.Task[None]] = []
         self.ended = True
 
@@ -101,8 +103,12 @@ class Server:
             interceptors=(self._guard, Decoding(SERVICES)), options=_options(self._config)
         )
         try:
+            if self._config.metrics_address:
+                self._metrics = Metrics(backend, self._config.metrics_address)
             self.address = _bind(server, self._config, tokens=backend.authority.tokens.required())
         except BlackboxError:
+            if self._metrics is not None:
+                self._metrics.close()
             backend.workers.stop(0.0)
             backend.close()
             raise
@@ -138,6 +144,8 @@ class Server:
         if self._guard is not None:
             await self._guard.close()
         log.info("stopping")
+        if self._metrics is not None:
+            await asyncio.to_thread(self._metrics.close)
         await self._health.enter_graceful_shutdown()
         for task in self._background:
             task.cancel()

@@ -29,6 +29,7 @@ from blackbox_am.errors import (
     StoreError,
 )
 from blackbox_am.service.attempts import PASSING, Attempts
+from blackbox_am.service.logs import about
 from blackbox_am.service.queueing import StudyQueue, StudyQueues
 from blackbox_am.service.registry import StudyRegistry
 from blackbox_am.studies import loop
@@ -108,6 +109,10 @@ class Workers:
         if oracle is not None:
             self._queues.add(oracle, study_id)
 
+    def queues(self) -> dict[str, tuple[int, int]]:
+        """The studies that run here and those that wait, for each oracle."""
+        return self._queues.sizes()
+
     def _hire(self, queue: StudyQueue) -> None:
         name = f"worker-{queue.oracle}-{queue.threads}"
         thread = threading.Thread(target=self._work, args=(queue,), name=name, daemon=True)
@@ -151,29 +156,34 @@ class Workers:
 
     def _work(self, queue: StudyQueue) -> None:
         while (study_id := self._queues.next(queue)) is not None:
-            try:
-                if self._wanted(study_id):
-                    with self._registry.running(study_id), abandonable(self._unwanted(study_id)):
-                        if self._has_room(study_id):
-                            self._run(study_id)
-                        else:
-                            self._stopping.wait(AGAIN_SECONDS)
-                            self._queues.add(queue.oracle, study_id)
-            except NotOwner as error:
-                log.info("study %s is left alone: %s", study_id, error)
-            except StoreCorrupt as error:
-                log.error("study %s is left as it is: %s", study_id, error)  # noqa: TRY400
-            except (StoreError, SequenceTaken) as error:
-                log.warning("study %s: %s; others have their turn first", study_id, error)
-                self._stopping.wait(AGAIN_SECONDS)
-                # Not with `submit`, which reads the store.
-                self._queues.add(queue.oracle, study_id)
-            except NotFound:
-                pass  # deleted meanwhile
-            except Exception:
-                log.exception("study %s: a worker failed", study_id)
-            finally:
-                self._queues.done(queue, study_id)
+            with about(study=study_id, oracle=queue.oracle):
+                self._work_on(queue, study_id)
+
+    def _work_on(self, queue: StudyQueue, study_id: str) -> None:
+        """Runs a study that has its turn, and reports why it could not."""
+        try:
+            if self._wanted(study_id):
+                with self._registry.running(study_id), abandonable(self._unwanted(study_id)):
+                    if self._has_room(study_id):
+                        self._run(study_id)
+                    else:
+                        self._stopping.wait(AGAIN_SECONDS)
+                        self._queues.add(queue.oracle, study_id)
+        except NotOwner as error:
+            log.info("study %s is left alone: %s", study_id, error)
+        except StoreCorrupt as error:
+            log.error("study %s is left as it is: %s", study_id, error)  # noqa: TRY400
+        except (StoreError, SequenceTaken) as error:
+            log.warning("study %s: %s; others have their turn first", study_id, error)
+            self._stopping.wait(AGAIN_SECONDS)
+            # Not with `submit`, which reads the store.
+            self._queues.add(queue.oracle, study_id)
+        except NotFound:
+            pass  # deleted meanwhile
+        except Exception:
+            log.exception("study %s: a worker failed", study_id)
+        finally:
+            self._queues.done(queue, study_id)
 
     def _has_room(self, study_id: str) -> bool:
         """Whether the study is in memory, or has room there. Other errors are those of its run."""

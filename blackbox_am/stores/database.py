@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from blackbox_am.core.tally import Tally
 from blackbox_am.errors import StoreCorrupt, StoreError
 from blackbox_am.stores import migrations
 from blackbox_am.stores.engines import engines_of, file_of, shown, url_of
@@ -42,6 +43,7 @@ class Database:
 
     Attributes:
         shown: the URL in SQLAlchemy's form without its password, for messages.
+        writes: counts of the durable transactions.
 
     Raises:
         StoreError: if the database cannot be opened or written, or is a store of another version.
@@ -50,7 +52,7 @@ class Database:
 
     def __init__(self, url: str, *, migrate: bool = False) -> None:
         parsed = url_of(url)
-        self.shown = shown(parsed)
+        self.shown, self.writes = shown(parsed), Tally()
         self._file = file_of(parsed)
         self._failing = False
         self._engines = engines_of(parsed, self._file)
@@ -88,7 +90,12 @@ class Database:
         Raises:
             StoreError: if the transaction fails, or has gone to a file that was deleted.
         """
-        with self._watched(), self._translated(), self._engines.writer.begin() as connection:
+        with (
+            self.writes.counting(),
+            self._watched(),
+            self._translated(),
+            self._engines.writer.begin() as connection,
+        ):
             yield connection
 
     @contextmanager

@@ -168,6 +168,13 @@ class SQLStore(Store):
                 found.append(index.damaged(row, error))
         return found
 
+    def count_by_state(self) -> dict[str, int]:
+        """The number of studies in each state, by the state's value."""
+        state = index.indexed.c.state
+        query = sa.select(state, sa.func.count()).group_by(state)
+        with self._database.reading() as connection:
+            return {str(value): int(count) for value, count in connection.execute(query)}
+
     def folded(self, study_id: str) -> Folded | None:
         with self._database.reading() as connection:
             return index.load_folded(connection, study_id)

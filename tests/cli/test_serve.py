@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import time
@@ -100,3 +101,40 @@ def test_a_wrong_configuration_exits_with_2_and_names_the_file(cli, tmp_path, te
 
 def test_a_missing_configuration_exits_with_3(cli, tmp_path):
     assert cli("serve", "--config", tmp_path / "none.toml").exit_code == 3
+
+
+LATE = """
+[oracles.late]
+kind = "simulated"
+latency_seconds = 0.2
+[[oracles.late.wrap]]
+kind = "timeout"
+seconds = 0.01
+"""
+
+
+def test_a_log_for_programs_has_nothing_but_objects(spawn, config, tmp_path):
+    config.write_text(config.read_text() + LATE)
+    ready, store = tmp_path / "address", tmp_path / "studies.sqlite3"
+    options = ["--address", "127.0.0.1:0", "--store", store, "--ready-file", ready]
+    process = spawn("serve", "--config", config, *options, "--log-format", "json")
+    with connect(_address(ready, process)) as client:
+        study = client.create(targets=["units:0"], oracle="late", generator="pixels")
+        deadline = time.monotonic() + 60
+        while not study.progress().message:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    process.terminate()
+    _, said = process.communicate(timeout=30)
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert {"timestamp", "level", "logger", "event"} <= lines[0].keys()
+    about = [line for line in lines if line.get("study") == study.id]
+    assert about, said
+    assert about[0]["oracle"] == "late"
+    assert "trying again" in about[0]["event"]
+
+
+def test_an_unknown_form_of_the_log_is_refused(cli):
+    refused = cli("serve", "--log-format", "xml")
+    assert refused.exit_code == 2
+    assert "expected console or json, got 'xml'" in refused.stderr

@@ -51,8 +51,15 @@ def test_is_short_and_says_how_to_run_it(path):
     assert f"python examples/{path.name}" in text
 
 
-def test_there_are_five_examples():
-    assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03", "04", "05"]
+def test_there_are_six_examples():
+    assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03", "04", "05", "06"]
+
+
+def test_which_inputs_matter(tmp_path):
+    said = _run("which_inputs_matter", "--samples", 64, "--out", tmp_path)
+    assert "bmi: 0." in said
+    assert "R^2" in said
+    assert (tmp_path / "analysis.html").is_file()
 
 
 def test_maximise_here(tmp_path):

@@ -53,6 +53,25 @@ def fitted(kind: str, photos: Path, out: Path, **more: object) -> Fitted:
     return fit(Request(kind, photos, out, **given))
 
 
+def test_pictures_of_an_array_are_those_of_files(tmp_path: Path) -> None:
+    pixels = loading.probe_images()[0][:5]
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for place, one in enumerate(pixels):
+        Image.fromarray(one).save(folder / f"{place}.png")
+    np.savez(tmp_path / "some.npz", images=pixels)
+    np.save(tmp_path / "grey.npy", pixels[..., :1] / 255)
+    files, array, grey = (
+        read_images(tmp_path / name, SIZE, print) for name in ("files", "some.npz", "grey.npy")
+    )
+    assert torch.equal(files.pixels, array.pixels)
+    assert grey.pixels.shape == array.pixels.shape
+    assert torch.equal(grey.pixels[:, 0], grey.pixels[:, 2])
+    np.save(tmp_path / "table.npy", np.zeros((5, 7)))
+    with pytest.raises(InvalidInput, match=r"expected pictures .* got an array of shape \(5, 7\)"):
+        read_images(tmp_path / "table.npy", SIZE, print)
+
+
 def test_pictures_are_read_and_broken_files_are_named(photos: Path) -> None:
     told: list[str] = []
     images = read_images(photos, SIZE, told.append)

@@ -74,6 +74,20 @@ def test_a_named_set_a_folder_and_an_array(client, tmp_path):
     assert uploaded.spec().baseline.artifact
 
 
+def test_the_same_pictures_in_other_forms_are_the_same_baseline(client, tmp_path):
+    last = IMAGES[:5].transpose(0, 2, 3, 1)
+    np.savez(tmp_path / "deep.npz", images=last.astype(np.uint16) * 16, white=16 * 255)
+    forms = (last, list(last), [Image.fromarray(one) for one in last])
+    artifacts = {create(client, baseline=form).spec().baseline.artifact for form in forms}
+    assert artifacts == {create(client, baseline=IMAGES[:5]).spec().baseline.artifact}
+    first, deep = (create(client, baseline=form) for form in (last, tmp_path / "deep.npz"))
+    for study in (first, deep):
+        study.wait(60)
+    for one, other in zip(first.best(), deep.best(), strict=True):
+        assert one.natural.best_image == other.natural.best_image
+        assert np.isclose(one.natural.maximum, other.natural.maximum)
+
+
 def test_the_specification_is_part_of_the_identity(client):
     study = create(client, study_id="one")
     assert create(client, study_id="one").id == study.id

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
 
 from blackbox_am.core.identity import Fingerprint
 from blackbox_am.core.oracle import Oracle
+from blackbox_am.core.tally import Tally
 from blackbox_am.core.types import OracleInfo
+from blackbox_am.core.units import Unit
 from blackbox_am.core.wrapper import Wrapper
 from blackbox_am.errors import OracleTimeout
 from blackbox_am.oracles.wrappers.delivery.rate_limit import RateLimit
@@ -21,9 +26,16 @@ class OracleHangs(OracleTimeout):
 
 @dataclass(frozen=True)
 class Limited(Timeout):
-    """A time limit that leaves the description and the fingerprint of the oracle as they are."""
+    """A time limit that leaves the description and the fingerprint of the oracle as they are, and
+    counts the calls.
+    """
 
     name: str = ""
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+
+    def observe(self, stimuli: torch.Tensor, units: Sequence[Unit]) -> torch.Tensor:
+        with self.tally.counting(len(stimuli)):
+            return super().observe(stimuli, units)
 
     def describe(self) -> OracleInfo:
         found: OracleInfo = self.inner.describe()
@@ -44,8 +56,8 @@ class Limited(Timeout):
         )
 
 
-def limited(name: str, oracle: Oracle, seconds: float) -> Limited:
-    """`oracle` with a time limit of `seconds` for one call.
+def limited(name: str, oracle: Oracle, seconds: float, tally: Tally | None = None) -> Limited:
+    """`oracle` with a time limit of `seconds` for one call, which `tally` counts.
 
     If the oracle has a time limit of its own, or waits for a rate limit, the limit is endless, and
     a call can only be abandoned.
@@ -55,4 +67,5 @@ def limited(name: str, oracle: Oracle, seconds: float) -> Limited:
         if isinstance(layer, (Timeout, RateLimit)):
             seconds = math.inf
         layer = layer.inner
-    return Limited(oracle, min(seconds, threading.TIMEOUT_MAX), name=name)
+    most = min(seconds, threading.TIMEOUT_MAX)
+    return Limited(oracle, most, name=name, tally=tally or Tally())
