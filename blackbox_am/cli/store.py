@@ -108,9 +108,11 @@ def import_(
 
         blackbox-am store import postgresql://bam@db/studies backup.zip
     """
-    from blackbox_am.stores import SQLStore
+    from blackbox_am.stores import SQLStore, archives
     from blackbox_am.stores.moving import load
 
+    with archives.reading(file):  # before a store is made for it
+        pass
     opened = SQLStore(store)
     try:
         moved = load(opened, file)

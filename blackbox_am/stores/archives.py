@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -77,6 +78,8 @@ def writing(path: Path) -> Iterator[Writer]:
             writer = Writer(archive)
             yield writer
             writer.finish()
+        with part.open("rb") as written:
+            os.fsync(written.fileno())  # so that no loss of power leaves an empty file at `path`
         part.replace(path)
     except OSError as error:
         raise StoreError(

@@ -89,6 +89,14 @@ def test_studies_are_moved(cli, store, tmp_path):
     assert cli("store", "check", goal).exit_code == 0
 
 
+@pytest.mark.parametrize("content", [None, b"no zip"])
+def test_no_store_is_made_for_a_file_that_is_none(cli, tmp_path, content):
+    if content is not None:
+        (tmp_path / "s.zip").write_bytes(content)
+    assert cli("store", "import", tmp_path / "new.sqlite3", tmp_path / "s.zip").exit_code in (3, 5)
+    assert not (tmp_path / "new.sqlite3").exists()
+
+
 def test_what_no_study_needs_is_removed(cli, store):
     with closing(SQLStore(str(store))) as opened:
         opened.artifacts.put(b"x" * 10**6)

@@ -132,6 +132,17 @@ def test_one_study_is_exported_alone(store, tmp_path):
     assert not (tmp_path / "u.zip").exists()
 
 
+def test_an_export_is_on_the_disk_before_it_has_its_name(store, tmp_path, monkeypatch):
+    seen = []
+
+    def watched(descriptor):
+        seen.append([path.name for path in tmp_path.glob("s.zip*")])
+
+    monkeypatch.setattr("blackbox_am.stores.archives.os.fsync", watched)
+    export(store, tmp_path / "s.zip")
+    assert seen == [["s.zip.part"]]
+
+
 def test_nothing_is_overwritten(store, tmp_path):
     export(store, tmp_path / "s.zip")
     with pytest.raises(InvalidInput, match="exists already"):

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from blackbox_am.analysis.figures import bars_figure
+from blackbox_am.analysis.geometry.measures import check_spread
 from blackbox_am.analysis.results import Analysis, Arrays, Drawn, TableOfNumbers
 from blackbox_am.analysis.subject import Subject
 from blackbox_am.core.oracle import Oracle
@@ -105,7 +106,8 @@ def components(
         seed: of the factorisation.
 
     Raises:
-        InvalidSpec: for too few stimuli or units, or negative activations for `nmf`.
+        InvalidSpec: for too few stimuli or units, equal activations for all stimuli, or negative
+            ones for `nmf`.
         MissingExtra: without scikit-learn.
         ShapeMismatch, UnknownUnit, OracleFailed: see `Subject`.
     """
@@ -115,6 +117,7 @@ def components(
     most = min(len(shown) - 1, len(subject.units))
     check(1 <= k <= most, "k", f"1 to {most}, for {len(shown)} stimuli", k)
     values = subject.measure(shown)
+    check_spread(values, "components")
     own = position_seed(seed, "components", 0, 0) % 2**31
     directions, explained = (_pca if kind == "pca" else _nmf)(values, k, own)
     return Components(

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from blackbox_am.analysis.geometry.measures import (
+    check_spread,
     checked_labels,
     class_means,
     clusters,
@@ -148,7 +149,7 @@ def geometry(
         seed: of the map.
 
     Raises:
-        InvalidSpec: for labels that do not fit.
+        InvalidSpec: for labels that do not fit, or equal activations for all stimuli.
         MissingExtra: without scikit-learn.
         ShapeMismatch, UnknownUnit, OracleFailed: see `Subject`.
     """
@@ -156,6 +157,7 @@ def geometry(
     shown = subject.stimuli(stimuli)
     known = checked_labels(labels, len(shown))
     values = subject.measure(shown)
+    check_spread(values, "geometry")
     vectors = class_means(values - values.mean(0) if centre else values, known)
     silhouette, index = clusters(values, known)
     made = _map(values, seed) if tsne and len(values) >= LEAST_FOR_MAP else None

@@ -52,6 +52,21 @@ def clusters(activations: FloatArray, labels: NDArray[Any]) -> tuple[float, floa
     )
 
 
+def check_spread(activations: FloatArray, method: str) -> None:
+    """Check that stimuli (N, U) are not all at one point, which has no angles and no directions,
+    and where scikit-learn's t-SNE ends the process.
+
+    Raises:
+        InvalidSpec: if they are.
+    """
+    if not np.ptp(activations, axis=0).any():
+        raise InvalidSpec(
+            f"{method}: all {len(activations):,} stimuli have the same activations, so the layer "
+            "has no geometry; name another layer, or give other stimuli",
+            field="layer",
+        )
+
+
 def checked_labels(labels: Any, rows: int) -> NDArray[Any]:
     """(N,) the label of each stimulus.
 

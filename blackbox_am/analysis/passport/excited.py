@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blackbox_am.core.parameters import check
 from blackbox_am.core.types import Best
 from blackbox_am.evaluation.plausibility import finite_rows, nearest
 
@@ -86,17 +87,26 @@ def excited(
 def plausibility_of(
     features: Features, natural: torch.Tensor
 ) -> Callable[[torch.Tensor], NDArray[np.float64]]:
-    """A function that gives the plausibility (N,) of stimuli (N, *stimulus), in [0, 1].
+    """A function that gives the plausibility (N,) of stimuli (N, *stimulus), in [0, 1]; nan for a
+    stimulus whose features are not finite.
 
     Args:
         features: of a network outside the search.
-        natural: (M, *stimulus) natural stimuli, two or more.
+        natural: (M, *stimulus) natural stimuli, two or more of finite features.
+
+    Raises:
+        InvalidSpec: for fewer.
     """
     reference = finite_rows(features(natural)).double()
+    check(
+        len(reference) >= 2, "features", "finite numbers for two natural stimuli or more",
+        f"{len(reference)} of {len(natural)} rows of them",
+    )  # fmt: skip
     typical = nearest(reference, reference, held_out=True)
 
     def measured(stimuli: torch.Tensor) -> NDArray[np.float64]:
         distances = nearest(features(stimuli).double(), reference)
-        return (typical[None] >= distances[:, None]).double().mean(1).cpu().numpy()
+        found = (typical[None] >= distances[:, None]).double().mean(1)
+        return found.where(distances.isfinite(), torch.nan).cpu().numpy()
 
     return measured

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from blackbox_am.analysis.geometry import compare_models, components, geometry
 from blackbox_am.analysis.geometry.measures import random_cosine
@@ -84,6 +85,22 @@ def test_identical_models_do_not_differ_and_others_do():
     assert other.spent.rows == 2 * 121
 
 
+def test_intervals_of_few_stimuli_have_the_difference_inside():
+    draws = np.random.default_rng(1)
+    labels = np.repeat(np.arange(6), 5)
+    means = draws.standard_normal((6, 16))[labels]
+    tables = [
+        torch.from_numpy(means + noise * draws.standard_normal(means.shape)) for noise in (0.2, 0.4)
+    ]
+    first, second = (
+        Counted(lambda x, t=table: t[(x[:, 0] * 29).round().long()]).oracle(1) for table in tables
+    )
+    rows = np.linspace(0, 1, 30)[:, None]
+    found = compare_models(first, second, "scores", rows, labels, resamples=100)
+    difference = found.second - found.first
+    assert ((found.low < difference) & (difference < found.high)).all()
+
+
 def test_two_planted_components_explain_all():
     draws = np.random.default_rng(0)
     parts = random_directions(2, 10)
@@ -107,6 +124,18 @@ def test_nmf_of_two_groups():
     stimuli = (draws.random((60, 2)) @ parts / 2).astype(np.float32)
     found = components(Counted(lambda x: x).oracle(6), "scores", stimuli, k=2, kind="nmf")
     assert found.explained[1] > 0.99
+
+
+def test_equal_activations_have_no_geometry():
+    stimuli, labels = rows_of(np.eye(4), 0.1)
+    flat = Counted(lambda x: torch.ones(len(x), 3)).oracle(4)
+    for measured in (
+        lambda: geometry(flat, "scores", stimuli, labels),
+        lambda: components(flat, "scores", stimuli, k=2),
+        lambda: compare_models(flat, flat, "scores", stimuli, labels),
+    ):
+        with pytest.raises(InvalidSpec, match="all 80 stimuli have the same activations"):
+            measured()
 
 
 def test_what_is_wrong_is_said():

@@ -7,6 +7,7 @@ from torch import nn
 
 from blackbox_am.analysis.passport import layer_flags, passports, tunings
 from blackbox_am.analysis.passport.controlled import gratings
+from blackbox_am.analysis.passport.excited import Excited, plausibility_of
 from blackbox_am.analysis.subject import Subject
 from blackbox_am.errors import InvalidSpec, Unsupported
 from blackbox_am.generators.parametric.pixels import Pixels
@@ -95,6 +96,19 @@ def test_pages_and_accounts(tmp_path):
         assert "duplicate" in text or unit.subject == "scores:1"
         assert "Search results" in text
         assert "http" not in text.split("</style>")[1].replace("http://www.w3.org", "")
+
+
+def test_a_stimulus_without_finite_features_is_not_fooling():
+    shown = natural()
+    measured = plausibility_of(lambda s: s.flatten(1), shown)
+    found = measured(torch.stack([shown[0], shown[0] * torch.nan, shown[0] * 0]))
+    assert found[0] == 1
+    assert np.isnan(found[1])
+    assert found[2] == 0
+    lost = Excited(0, 5.0, shown[1].numpy(), 1.0, float(found[1]))
+    assert not lost.fooling
+    with pytest.raises(InvalidSpec, match="features: expected finite numbers for two natural"):
+        plausibility_of(lambda s: s.flatten(1) * torch.nan, shown)
 
 
 def test_a_study_takes_the_place_of_a_search():
