@@ -25,7 +25,14 @@ from torch import nn
 
 from blackbox_am.analysis.attribution.gradients import INSTEAD
 from blackbox_am.analysis.attribution.map import AttributionMap, over_channels
-from blackbox_am.analysis.attribution.modules import UnitModule, check_relus, layer_of, module_of
+from blackbox_am.analysis.attribution.modules import (
+    UnitModule,
+    check_in_layers,
+    check_relus,
+    layer_of,
+    module_of,
+    watched,
+)
 from blackbox_am.analysis.cells import places_of
 from blackbox_am.analysis.subject import Subject
 from blackbox_am.core.capability import Capability
@@ -115,14 +122,17 @@ def lrp(
 
     Raises:
         GradientUnavailable, CapabilityMissing: for an oracle without gradients or without a module.
-        Unsupported: for layers that have no rule, such as those of a vision transformer.
+        Unsupported: for layers that have no rule, such as those of a vision transformer, and for
+            what a function does that is no layer, such as a mean over positions.
         MissingExtra: without captum.
     """
     subject, network = _opened(oracle, unit, "lrp")
     captum = _captum()
     shown = subject.stimulus(stimulus)
     _check_rules(network)
-    check_relus(subject, network, shown)
+    seen = watched(subject, network, shown)
+    check_relus(subject, seen)
+    check_in_layers(subject, seen)
     score = float(subject.measure(shown[None])[0, 0])
     full = _relevance(subject, network, captum, shown, epsilon)
     values = over_channels(full, places_of(tuple(shown.shape)), "sum")
@@ -152,7 +162,7 @@ def _relevance(
 @contextmanager
 def _without_rules(layers: Sequence[nn.Module]) -> Iterator[None]:
     """Takes the attribute `rule`, by which captum finds the rule of a layer, from layers that have
-    one, and gives it back at the end.
+    one, and gives it back at the end. What captum keeps in a layer is removed.
     """
     kept = [(layer, vars(layer).pop("rule")) for layer in layers if "rule" in vars(layer)]
     try:
@@ -160,6 +170,7 @@ def _without_rules(layers: Sequence[nn.Module]) -> Iterator[None]:
     finally:
         for layer in layers:
             vars(layer).pop("rule", None)
+            vars(layer).pop("activations", None)
         for layer, rule in kept:
             layer.rule = rule
 
@@ -206,7 +217,7 @@ def _by_relus(
     subject, network = _opened(oracle, unit, method)
     captum = _captum()
     shown = subject.stimulus(stimulus)
-    check_relus(subject, network, shown)
+    check_relus(subject, watched(subject, network, shown))
     score = float(subject.measure(shown[None])[0, 0])
     found = _attributed(subject, getattr(captum, kind)(UnitModule(subject, network)), shown)
     full = found.double().cpu().numpy()

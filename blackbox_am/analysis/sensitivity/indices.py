@@ -18,6 +18,8 @@ from blackbox_am.core.rng import position_seed
 from blackbox_am.core.types import FloatArray
 from blackbox_am.errors import InvalidSpec, MissingExtra
 
+WIDE = 0.1
+"""Half width of an interval above which the numbers are not to be relied on."""
 CONSTANT = (
     "The activation is the same for every sample, so there is no variance to divide: no input has "
     "an influence within these ranges, and all indices are 0."
@@ -127,8 +129,16 @@ def indices(plan: Design, answers: FloatArray, seed: int) -> Indices:
 
 def _notes(half: FloatArray) -> tuple[str, ...]:
     widest = float(half.max())
-    if widest <= 0.1:
+    if widest <= WIDE:
         return ()
+    if widest > 1:
+        return (
+            (
+                f"The widest interval of a total index is +-{widest:.2f}, and an index is at most "
+                "1: neither the numbers nor the order of the inputs can be relied on. Give more "
+                "samples."
+            ),
+        )
     return (
         (
             f"The widest interval of a total index is +-{widest:.2f}: the order of the inputs is "

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from blackbox_am.analysis.figures import bars_figure
 from blackbox_am.analysis.results import Analysis, Arrays, Drawn, TableOfNumbers
-from blackbox_am.analysis.sensitivity.indices import Indices
+from blackbox_am.analysis.sensitivity.indices import WIDE, Indices
 from blackbox_am.analysis.sensitivity.pruning import Pruning
 
 
@@ -67,12 +67,12 @@ class SobolAnalysis(Analysis):
         order = np.argsort(-found.total)[:3]
         best = ", ".join(f"{found.names[i]} ({found.total[i]:.2f})" for i in order)
         alone = float(found.first.sum())
-        sentences = [
-            (
-                f"The inputs with the largest total indices are {best}. Alone, the inputs explain "
-                f"{alone:.0%} of the variance; the rest are interactions."
+        sentences = [f"The inputs with the largest total indices are {best}."]
+        if found.total_interval.max() <= WIDE:
+            sentences.append(
+                f"Alone, the inputs explain {min(alone, 1.0):.0%} of the variance; the rest are "
+                "interactions."
             )
-        ]
         return sentences + ([] if self.pruning is None else [self.pruning.in_words()])
 
     def tables(self) -> list[TableOfNumbers]:

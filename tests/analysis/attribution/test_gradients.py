@@ -187,6 +187,56 @@ def test_relus_that_hooks_cannot_tell_apart_are_found(method):
         method(oracle_of(Functional()), "head:0", shown())
 
 
+class Pooled(nn.Module):
+    """A mean over positions by a layer, or by a function."""
+
+    def __init__(self, pool):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.conv = nn.Conv2d(1, 4, 3, padding=1, bias=False)
+            self.head = nn.Linear(4, 2, bias=False)
+        self.act = nn.ReLU()
+        self.pool = pool
+
+    def forward(self, x):
+        return self.head(self.pool(self.act(self.conv(x))).flatten(1))
+
+
+def test_relevance_through_a_mean_goes_to_what_made_it():
+    net = Pooled(nn.AdaptiveAvgPool2d(1))
+    found = lrp(oracle_of(net), "head:0", shown())
+    x = shown()[None].requires_grad_()
+    maps = net.conv(x)
+    values = functional.relu(maps).detach()
+    shares = values / values.sum((2, 3), keepdim=True).clamp_min(1e-12)
+    relevance = shares * (values.mean((2, 3)) * net.head.weight[0])[:, :, None, None]
+    factor = torch.where(maps == 0, 0, relevance / maps).detach()
+    (slope,) = torch.autograd.grad((maps * factor).sum(), x)
+    assert found.full == pytest.approx((x * slope)[0].detach().numpy(), abs=1e-6)
+
+
+def test_a_mean_by_a_function_is_refused_by_lrp():
+    class Mean(Pooled):
+        def forward(self, x):
+            return self.head(self.act(self.conv(x)).mean((2, 3)))
+
+    oracle = oracle_of(Mean(None))
+    with pytest.raises(Unsupported, match="operation 'mean' before head:0 is a function call"):
+        lrp(oracle, "head:0", shown())
+    assert lrp(oracle, "act:0", shown()).notes == ()
+    assert guided_backprop(oracle, "head:0", shown()).values.any()
+
+
+def test_a_layer_that_runs_twice_is_refused_by_lrp():
+    pool = nn.MaxPool2d(2)
+    first, second = nn.Conv2d(1, 3, 1), nn.Conv2d(3, 2, 1)
+    net = nn.Sequential(first, nn.ReLU(), pool, second, nn.ReLU(), pool, nn.Flatten())
+    oracle = TorchModule(net.eval(), (1, 4, 4), device="cpu")
+    with pytest.raises(Unsupported, match="layer '2' runs 2 times"):
+        lrp(oracle, "6:0", torch.rand(1, 4, 4))
+
+
 def test_a_net_without_relus_is_refused():
     with pytest.raises(Unsupported, match="there is none before"):
         guided_backprop(oracle_of(Net(nn.Tanh)), "head:0", shown())

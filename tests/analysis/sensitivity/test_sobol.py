@@ -8,6 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from blackbox_am.analysis.sensitivity import prune, sobol, sobol_latents
+from blackbox_am.analysis.sensitivity.indices import design, indices
 from blackbox_am.catalogue import Catalogue
 from blackbox_am.errors import InvalidSpec, Unsupported
 from blackbox_am.generators.parametric.pixels import Pixels
@@ -35,6 +36,17 @@ def test_ishigamis_indices_are_within_3_hundredths():
     assert found.spent.rows == model.rows
     assert model.rows == 5 * 4096 + 1  # and the row that describes the function
     assert found.notes == ()
+
+
+def test_too_few_samples_are_said_and_nothing_is_made_of_them():
+    few = sobol(ishigami().oracle(3), "scores:0", samples=4)
+    assert "Give more samples for the numbers" in few.notes[0]
+    assert "interactions" not in " ".join(few.lead())
+    plan = design(["a", "b"], 4, 0)
+    answers = np.random.default_rng(0).standard_cauchy(len(plan.rows))
+    assert "neither the numbers nor the order" in indices(plan, answers, 0).notes[0]
+    enough = sobol(ishigami().oracle(3), "scores:0", samples=4096)
+    assert "Alone, the inputs explain 7" in enough.lead()[1]
 
 
 def test_groups_have_one_index():
