@@ -15,11 +15,12 @@ from blackbox_am.errors import (
     ShapeMismatch,
     Unsupported,
 )
+from blackbox_am.generators.parametric.cppn import CPPN
 from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.function import Function
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.torch.torch_module import TorchModule
-from tests.analysis.models import Counted, gabor
+from tests.analysis.models import Counted, gabor, linear
 
 RED, GREEN = 0, 1
 
@@ -259,6 +260,20 @@ def test_a_unit_of_two_templates_has_two_facets():
         facets(model.oracle(1, 16, 16), "scores:0", natural, k=50, top=40)
     with pytest.raises(InvalidSpec, match="k: expected at most the 1 different stimuli"):
         facets(model.oracle(1, 16, 16), "scores:0", natural[:1].repeat(9, 1, 1, 1), k=2)
-    if not Pixels((1, 16, 16)).encodes:
-        with pytest.raises(Unsupported, match="has no encoder"):
-            facets(model.oracle(1, 16, 16), "scores:0", natural, k=2, generator=Pixels((1, 16, 16)))
+    with pytest.raises(Unsupported, match="has no encoder"):
+        facets(model.oracle(1, 16, 16), "scores:0", natural, k=2, generator=CPPN((1, 16, 16)))
+
+
+def test_a_search_begins_at_each_facet():
+    first, second = two_templates()
+    stimuli = torch.stack([first, second])[torch.arange(20) % 2][:, None]
+    noise = torch.rand(20, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    model = linear(first + second)
+    found = facets(
+        model.oracle(1, 16, 16), "scores:0", 0.2 * noise + 0.6 * stimuli, k=2,
+        generator=Pixels((1, 16, 16)), queries=60,
+    )  # fmt: skip
+    assert found.spent.rows == model.rows
+    assert (found.found_scores > found.activations).all()
+    apart = np.corrcoef(found.found.reshape(2, -1), found.means.reshape(2, -1))[:2, 2:]
+    assert apart.argmax(1).tolist() == [0, 1], "each search stays near its facet"
