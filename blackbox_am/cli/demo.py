@@ -6,12 +6,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from blackbox_am.cli.console import err
+from blackbox_am.cli.console import err, plain
 from blackbox_am.cli.failures import INTERRUPTED
 from blackbox_am.testing.server import ServerProcess
 
@@ -45,6 +46,9 @@ def demo(
         int, typer.Option("--units", "-k", min=1, max=len(UNITS), help="Number of units.")
     ] = len(UNITS),
     seed: Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")] = 0,
+    show: Annotated[
+        bool, typer.Option("--open", help="Show the page in a browser afterwards.")
+    ] = False,
 ) -> None:
     """Search units of the shipped classifier through a server, and draw the results.
 
@@ -52,8 +56,8 @@ def demo(
     in a third process creates two studies of the same units over gRPC: one with CMA-ES, and
     one with random search and the same number of queries. Then the demo stops the server.
 
-    The demo writes montage.png (the stimuli), convergence.png (score against queries) and
-    summary.json (the table).
+    The demo writes montage.png (the stimuli), convergence.png (score against queries),
+    summary.json (the table) and index.html, a page of all three.
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="blackbox-am-demo-") as place:
@@ -71,6 +75,20 @@ def demo(
         )
     if code:
         raise typer.Exit(code)
+    _say_next(folder, show=show)
+
+
+def _say_next(folder: Path, *, show: bool) -> None:
+    """Say what to do next, and show the page if that is wanted and possible."""
+    from blackbox_am.cli.demo_report import NEXT_STEPS, PAGE
+
+    page = folder / PAGE
+    plain("\nnext:")
+    width = max(len(what) for what, _ in NEXT_STEPS)
+    for what, command in NEXT_STEPS:
+        plain(f"  {what:{width}}  {command}")
+    if show and not webbrowser.open(page.absolute().as_uri()):
+        err.print(f"no browser was found; open {page} in one", markup=False, soft_wrap=True)
 
 
 def client_half(

@@ -1,4 +1,4 @@
-"""The results of the demo: a table, two pictures and a summary file."""
+"""The results of the demo: a table, two pictures, a summary file and a page of all."""
 
 from __future__ import annotations
 
@@ -13,8 +13,22 @@ from rich.table import Table
 from rich.text import Text
 
 from blackbox_am.plots import Curve, Row, convergence, montage, save
+from blackbox_am.reports import data_uri, render
 
 Picture = NDArray[np.generic]
+
+PAGE = "index.html"
+NEXT_STEPS = (
+    ("Search another unit", "blackbox-am run -t head:3 --out best.png"),
+    ("See which units there are", "blackbox-am catalog units cifar_cnn"),
+    ("Take a model of your own", "blackbox-am init model.onnx"),
+    ("Keep a server running", "blackbox-am serve"),
+    ("Watch its studies in a browser", "blackbox-am dashboard"),
+    ("See where a unit looks", "blackbox-am analyse occlusion -u head:3 --image shipped:12"),
+    ("Find what fools the classifier", "blackbox-am attack --help"),
+)
+"""What a reader may want after the demo, and the command that does it."""
+_COLUMNS = ("unit", "natural max", "random best", "CMA-ES best", "queries")
 
 
 @dataclass(frozen=True)
@@ -62,8 +76,8 @@ class Found:
 def table(titles: Sequence[str], lines: Sequence[Line]) -> Table:
     """The lines as a table for the terminal; the better of the two searches is bold."""
     shown = Table(box=None, header_style="dim", pad_edge=False)
-    shown.add_column("unit", no_wrap=True)
-    for name in ("natural max", "random best", "CMA-ES best", "queries"):
+    shown.add_column(_COLUMNS[0], no_wrap=True)
+    for name in _COLUMNS[1:]:
         shown.add_column(name, justify="right")
     for title, line in zip(titles, lines, strict=True):
         address, _, label = title.partition("\n")
@@ -75,7 +89,9 @@ def table(titles: Sequence[str], lines: Sequence[Line]) -> Table:
 
 
 def write(found: Found, folder: Path) -> list[Path]:
-    """Write montage.png, convergence.png and summary.json into `folder`; returns their paths."""
+    """Write montage.png, convergence.png, summary.json and index.html, which shows the others, into
+    `folder`; returns their paths.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     queries = max(line.queries for line in found.lines)
     pictures = montage(
@@ -95,8 +111,36 @@ def write(found: Found, folder: Path) -> list[Path]:
     )
     summary = folder / "summary.json"
     summary.write_text(json.dumps([asdict(line) for line in found.lines], indent=2) + "\n", "utf-8")
-    return [
+    written = [
         save(pictures, folder / "montage.png"),
         save(progress, folder / "convergence.png"),
         summary,
     ]
+    page = folder / PAGE
+    page.write_text(_page(found, written[0], written[1], queries), "utf-8")
+    return [*written, page]
+
+
+def _page(found: Found, pictures: Path, progress: Path, queries: int) -> str:
+    """The page of the demo, from the pictures that were drawn for it."""
+    figures = (
+        (pictures, "Best stimulus of the search, of random search, and the best natural image."),
+        (progress, "Best activation against queries; the line is the best natural image."),
+    )
+    numbers = [
+        (line.unit, *(f"{value:.3f}" for value in (line.natural_max, line.random_best, line.best)))
+        for line in found.lines
+    ]
+    return render(
+        "demo.html",
+        title="What excites units of a classifier",
+        lead=(
+            f"CMA-ES searched the latent space of a generator for {len(found.lines)} units of the "
+            f"shipped classifier, with {queries:,} queries each and without gradients. It asked "
+            "the classifier through a server."
+        ),
+        figures=[{"uri": data_uri(path.read_bytes()), "text": text} for path, text in figures],
+        columns=_COLUMNS,
+        rows=[(*row, f"{line.queries:,}") for row, line in zip(numbers, found.lines, strict=True)],
+        next_steps=NEXT_STEPS,
+    )

@@ -44,9 +44,25 @@ def _check(folder, stdout, units, queries):
     return summary
 
 
-def test_a_short_demo_writes_all_files(tmp_path):
-    done, _ = _demo(tmp_path / "d", "--queries", "40", "--units", "3", timeout=110)
-    _check(tmp_path / "d", done.stdout, units=3, queries=40)
+def _browser(folder: Path) -> Path:
+    """A program in place of a browser, which writes the address that it shall show into a file."""
+    path = folder / "browser.py"
+    path.write_text("import pathlib, sys\npathlib.Path(sys.argv[1]).write_text(sys.argv[2])\n")
+    return path
+
+
+def test_a_short_demo_writes_all_files(tmp_path, monkeypatch):
+    opened = tmp_path / "opened"
+    monkeypatch.setenv("BROWSER", f"{sys.executable} {_browser(tmp_path)} {opened} %s")
+    options = ("--queries", "40", "--units", "3", "--open")
+    done, _ = _demo(tmp_path / "d", *options, timeout=110)
+    summary = _check(tmp_path / "d", done.stdout, units=3, queries=40)
+    page = tmp_path / "d" / "index.html"
+    text = page.read_text("utf-8")
+    assert text.count("data:image/png;base64,") == 2
+    assert f"{summary[0]['best']:.3f}" in text
+    assert "blackbox-am init model.onnx" in done.stdout
+    assert opened.read_text() == page.as_uri()
     assert "natural max" in done.stdout
     assert "server stopped" in done.stderr
     assert "Traceback" not in done.stderr

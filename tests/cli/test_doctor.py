@@ -1,7 +1,9 @@
 """`blackbox-am doctor`: each fault is found, with what to do, and nothing is changed."""
 
+import re
 import socket
 from contextlib import closing
+from importlib.metadata import metadata
 
 import pytest
 
@@ -27,6 +29,13 @@ def findings(cli, tmp_path):
         return found, done.exit_code
 
     return call
+
+
+def test_every_extra_of_the_package_is_named(findings):
+    of_users = set(metadata("blackbox-am").get_all("Provides-Extra") or []) - {"dev"}
+    found, _ = findings()
+    named = set(re.findall(r"\w+", found["extras"][1]))
+    assert of_users <= named
 
 
 def test_a_sound_machine_has_no_faults(findings, tmp_path, from_json):

@@ -27,12 +27,16 @@ from blackbox_am.stores.engines import file_of, url_of
 from blackbox_am.version import __version__
 
 EXTRAS = {
+    "analysis": "captum",
     "dashboard": "uvicorn",
+    "docs": "mkdocs",
     "hf": "transformers",
     "http": "httpx",
     "metrics": "prometheus_client",
     "onnx": "onnxruntime",
+    "parquet": "pyarrow",
     "postgresql": "psycopg",
+    "results": "xarray",
     "sklearn": "sklearn",
     "snn": "snntorch",
 }
