@@ -149,6 +149,14 @@ def test_values_that_are_not_numbers_are_refused():
         )  # fmt: skip
 
 
+def test_no_more_is_padded_than_for_scores():
+    stimuli, masks = shapes(rows=30)
+    oracle = TorchModule(Maps().eval(), (3, 32, 32), device="cpu", batch_size=16)
+    found = ablate(oracle, ["act:0"], stimuli, np.arange(30) % 2, layer="head")
+    assert found.spent.rows == 2 * 30
+    assert dissect(oracle, "maps", stimuli, masks, ["square", "circle"]).spent.rows == 30
+
+
 def test_a_silenced_unit_reads_0_and_others_stay():
     oracle, x = local(), torch.rand(2, 3, 32, 32)
     units = [Unit("act", i) for i in range(3)]
