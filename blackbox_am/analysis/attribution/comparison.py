@@ -167,7 +167,7 @@ def compare_maps(
         seed: of the random maps.
 
     Raises:
-        InvalidSpec: for fewer than two maps, or numbers out of range.
+        InvalidSpec: for fewer than two maps, maps of another unit, or numbers out of range.
         ShapeMismatch: if the maps are of different stimuli.
         UnknownUnit, OracleFailed: see `Subject`.
     """
@@ -230,6 +230,13 @@ def _common(subject: Subject, maps: Sequence[AttributionMap]) -> torch.Tensor:
             raise ShapeMismatch(
                 f"compare_maps: {one.method} and {first.method} are maps of different stimuli; "
                 "make all of them of one stimulus",
+                field="maps",
+            )
+    for one in maps:
+        if one.subject not in ("", str(subject.units[0])):  # a template can be of no unit
+            raise InvalidSpec(
+                f"compare_maps: expected maps of {subject.units[0]}, got the {one.method} map of "
+                f"{one.subject}",
                 field="maps",
             )
     return subject.stimulus(first.stimulus)
