@@ -18,6 +18,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
 
 from blackbox_am.analysis.attribution.map import AttributionMap
+from blackbox_am.analysis.attribution.template import OF_NO_UNIT
 from blackbox_am.analysis.figures import curves_figure, maps_figure
 from blackbox_am.analysis.fills import filled
 from blackbox_am.analysis.results import Analysis, Arrays, Drawn, TableOfNumbers
@@ -233,7 +234,7 @@ def _common(subject: Subject, maps: Sequence[AttributionMap]) -> torch.Tensor:
                 field="maps",
             )
     for one in maps:
-        if one.subject not in ("", str(subject.units[0])):  # a template can be of no unit
+        if one.subject not in (OF_NO_UNIT, str(subject.units[0])):
             raise InvalidSpec(
                 f"compare_maps: expected maps of {subject.units[0]}, got the {one.method} map of "
                 f"{one.subject}",
