@@ -96,6 +96,15 @@ def changed_attributes(kind: type) -> frozenset[str]:
     return _changed[kind]
 
 
+def possibly_changed_attributes(kind: type) -> frozenset[str]:
+    """`changed_attributes`, and all names in code whose source is not known: for what is wrong if
+    a name is left out, as when a state is restored.
+    """
+    reached = _reached(called_methods(kind), bound=True)
+    unknown = (attribute_names(one.code) for one in reached if tree_of(one.code) is None)
+    return changed_attributes(kind).union(*unknown)
+
+
 def changed_by(function: object) -> frozenset[str]:
     """Names that a function, and the functions that it calls, assign, or whose content they
     change.
