@@ -20,6 +20,12 @@ os.environ.setdefault("MKL_CBWR", "AUTO")
 """Matrix products with equal bits at every address. MKL reads the variable when it is first used,
 see `blackbox_am.core.linear_algebra`. A value that is already set stays; the empty string leaves
 MKL in its default mode."""
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+"""How long threads of PyTorch on the CPU spin before they sleep; libgomp reads it when torch is
+imported. By default they spin 300,000 times, on processors that other programs need, and a study
+beside them takes several times as long: `blackbox-am bench loop --part e` measures it. Values that
+are already set stay."""
 
 if TYPE_CHECKING:
     from blackbox_am.attacks.local import attack

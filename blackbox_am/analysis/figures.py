@@ -77,7 +77,7 @@ def draw_map(figure: Figure, axes: Axes, values: FloatArray, name: str) -> None:
 def curves_figure(
     curves: Sequence[tuple[str, FloatArray]], x: FloatArray, *, x_label: str, y_label: str
 ) -> Figure:
-    """Curves over the same x, with a legend; a curve named "" is drawn faintly and not named."""
+    """Curves over the same x, with a legend."""
     with house_style():
         figure = Figure(figsize=(6.4, 3.2), facecolor="white", layout="constrained")
         axes = figure.subplots()

@@ -194,12 +194,16 @@ class Subject:
                 else (None,)
             )
         if slopes is None:
-            raise GradientUnavailable(
-                f"{self.method}: the answers of this {self.info.kind} oracle do not depend on the "
-                "stimuli by operations that PyTorch differentiates; use occlusion or rise"
-            )
+            raise self.undifferentiable()
         self.spent += Accounting(backward_rows=len(leaves))
         return answer.detach().double().cpu().numpy(), slopes.detach()
+
+    def undifferentiable(self) -> GradientUnavailable:
+        """The error for answers that PyTorch does not differentiate."""
+        return GradientUnavailable(
+            f"{self.method}: the answers of this {self.info.kind} oracle do not depend on the "
+            "stimuli by operations that PyTorch differentiates; use occlusion or rise"
+        )
 
     def ask(self, stimuli: torch.Tensor) -> torch.Tensor:
         """(N, U) activations of one batch as the oracle answers them, on the open account."""

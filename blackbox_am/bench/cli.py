@@ -28,21 +28,20 @@ app = typer.Typer(
 @ends_in_order()
 def loop(
     part: Annotated[
-        list[str] | None, typer.Option("--part", help="a, b, c or d; default all. Repeatable.")
+        list[str] | None, typer.Option("--part", help="a, b, c, d or e; default all. Repeatable.")
     ] = None,
     generations: Annotated[int, typer.Option(help="Generations in (a) and (d).", min=2)] = 24,
-    repeats: Annotated[int, typer.Option(help="Studies of each kind in (b).", min=1)] = 12,
+    repeats: Annotated[int, typer.Option(help="Studies of each kind in (b), (e).", min=1)] = 12,
     seconds: Annotated[float, typer.Option(help="Seconds for each rate in (c).", min=0.1)] = 10.0,
     json_file: JsonFile = None,
 ) -> None:
     """Measure the overhead of a study: its loop, the network, ask and tell.
 
-    (a) time of a study over the time of oracle and generator alone; (b) time over loopback
-    against time in one process; (c) candidates a second through ask and tell, with a durable
-    journal; (d) as (a) for other numbers of targets, and the rows that the oracle computes over the
-    rows that the search needs.
+    (a) time of a study over that of oracle and generator alone; (b) time over loopback against that
+    in one process; (c) candidates a second through ask and tell, with a durable journal; (d) as (a)
+    for other numbers of targets, and oracle rows over search rows; (e) time by how threads wait.
     """
-    from blackbox_am.bench import local_loop
+    from blackbox_am.bench import local_loop, waiting
     from blackbox_am.bench import loop as bench
 
     ways: dict[str, Callable[[], list[measurement.Measurement]]] = {
@@ -50,6 +49,7 @@ def loop(
         "b": lambda: [bench.wire_overhead(repeats, 6, say)],
         "c": lambda: [bench.ask_tell_rate(dimension, seconds, say) for dimension in (512, 4096)],
         "d": lambda: local_loop.target_numbers(generations, say),
+        "e": lambda: waiting.measure(repeats, say),
     }
     chosen = part or list(ways)
     for name in chosen:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from blackbox_am.core.spec import (
     MAX_TARGETS,
     Budget,
-    SpaceSpec,
     StudySpec,
     check_count,
     from_plain,
@@ -37,20 +36,6 @@ def study_from_proto(message: pb.StudySpec) -> StudySpec:
     if len(message.targets) > MAX_TARGETS:
         check_count(len(message.targets))  # before each is read
     return from_message(message, StudySpec)
-
-
-def space_to_proto(spec: SpaceSpec) -> pb.Space:
-    """A space as a message."""
-    return to_message(spec, pb.Space())
-
-
-def space_from_proto(message: pb.Space) -> SpaceSpec:
-    """The space in `message`.
-
-    Raises:
-        InvalidSpec: with the path of the wrong field.
-    """
-    return from_message(message, SpaceSpec)
 
 
 def extended_from_proto(message: pb.Budget, current: Budget) -> Budget:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from blackbox_am.errors import BlackboxError, NotFound
 from blackbox_am.stores import SQLStore, checking
@@ -52,27 +53,43 @@ def check_store(store: SQLStore) -> Checked:
     """
     artifacts, indexed = metadata.tables["artifacts"], metadata.tables["studies"]
     with store.database.reading_slowly() as connection:
-        faults = [Fault("store", what) for what in checking.file_faults(connection)]
-        for table, rows in checking.orphans(connection):
-            what = f"{rows} rows in the table {table} belong to studies that do not exist"
-            faults.append(Fault("store", f"{what}; `blackbox-am store compact` removes them"))
+        faults = _told("store", checking.file_faults(connection))
+        faults += _told("store", _orphans(connection))
         values = connection.execute(sa.select(artifacts.c.digest, artifacts.c.size)).all()
         for digest, size in values:
             found = checking.artifact_faults(connection, digest, size)
-            faults += [Fault(f"artifacts/{digest}", what) for what in found]
+            faults += _told(f"artifacts/{digest}", found)
         groups = checking.group_ids(connection)
         for group_id in groups:
-            found = checking.group_faults(connection, group_id)
-            faults += [Fault(f"groups/{group_id}", what) for what in found]
+            faults += _told(f"groups/{group_id}", checking.group_faults(connection, group_id))
         studies = list(connection.scalars(sa.select(indexed.c.study).order_by(indexed.c.study)))
-        for study_id in [*studies, *checking.unindexed(connection)]:
-            found = checking.study_faults(connection, study_id)
-            faults += [Fault(f"studies/{study_id}", what) for what in found]
+        for study_id in studies:
+            faults += _told(f"studies/{study_id}", checking.study_faults(connection, study_id))
     broken = {fault.where for fault in faults}
     for study_id in studies:
         if f"studies/{study_id}" not in broken:  # otherwise the journal cannot be trusted
             faults += [Fault(f"studies/{study_id}", what) for what in _folds(store, study_id)]
     return Checked(len(studies), len(groups), len(values), tuple(faults))
+
+
+def _told(where: str, found: Iterator[str]) -> list[Fault]:
+    """Faults of one resource, up to the first page of the database that cannot be read."""
+    faults: list[Fault] = []
+    try:
+        faults.extend(Fault(where, what) for what in found)
+    except exc.DatabaseError as error:
+        faults.append(Fault(where, f"the database cannot read it: {error.orig}"))
+    return faults
+
+
+def _orphans(connection: sa.Connection) -> Iterator[str]:
+    for study_id in checking.unindexed(connection):
+        yield f"the index has no row of the study {study_id!r}, whose journal is there"
+    for table, rows in checking.orphans(connection):
+        yield (
+            f"{rows} rows in the table {table} belong to studies that do not exist; "
+            "`blackbox-am store compact` removes them"
+        )
 
 
 def _folds(store: SQLStore, study_id: str) -> Iterator[str]:

@@ -47,7 +47,9 @@ DAMAGES = {
         "studies/ended: event 1 has changed since it was written"
     ),
     "UPDATE studies SET body = x'00' WHERE study = 'ended'": "studies/ended: its index row has",
-    "DELETE FROM studies WHERE study = 'ended'": "studies/ended: it has no row in the index",
+    "DELETE FROM studies WHERE study = 'ended'": (
+        "store: the index has no row of the study 'ended', whose journal is there"
+    ),
     "UPDATE events SET study = 'gone' WHERE sequence > 9 AND study = 'ended'": (
         "store: 3 rows in the table events belong to studies that do not exist"
     ),
@@ -65,6 +67,22 @@ def test_each_damage_is_told(cli, store, statement):
     found = cli("store", "check", store)
     assert found.exit_code == 5
     assert DAMAGES[statement] in found.stdout
+
+
+def test_a_page_that_cannot_be_read_hides_no_other_fault(cli, store):
+    change(store, "UPDATE artifact_pieces SET body = x'00'")
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'events'"
+        (page,) = connection.execute(query).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with store.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    found = cli("store", "check", store)
+    assert found.exit_code == 5
+    assert "studies/ended: the database cannot read it" in found.stdout
+    assert "has changed since it was written" in found.stdout, "of the artifact"
 
 
 def test_a_row_of_the_index_that_is_not_the_fold_is_told(cli, store):

@@ -14,6 +14,7 @@ from blackbox_am.core.spec import (
 from blackbox_am.core.transform_spec import TransformSpec, TransformsSpec
 from blackbox_am.errors import InvalidSpec
 from blackbox_am.rpc import specs, structs
+from blackbox_am.rpc.mapping import from_message
 from blackbox_am.v1 import study_pb2 as pb
 
 LEAF = ObjectiveSpec("mean", quantities=("fc:1",))
@@ -104,7 +105,7 @@ def test_unknown_enum_numbers_are_refused():
     with pytest.raises(InvalidSpec, match="17"):
         specs.study_from_proto(message)
     with pytest.raises(InvalidSpec, match="kind"):
-        specs.space_from_proto(pb.Space(dimension=3))
+        from_message(pb.Space(dimension=3), SpaceSpec)
 
 
 def test_what_an_extension_leaves_out_stays():

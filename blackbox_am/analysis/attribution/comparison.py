@@ -18,6 +18,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
 
 from blackbox_am.analysis.attribution.map import AttributionMap
+from blackbox_am.analysis.attribution.template import OF_NO_UNIT
 from blackbox_am.analysis.figures import curves_figure, maps_figure
 from blackbox_am.analysis.fills import filled
 from blackbox_am.analysis.results import Analysis, Arrays, Drawn, TableOfNumbers
@@ -167,7 +168,7 @@ def compare_maps(
         seed: of the random maps.
 
     Raises:
-        InvalidSpec: for fewer than two maps, or numbers out of range.
+        InvalidSpec: for fewer than two maps, maps of another unit, or numbers out of range.
         ShapeMismatch: if the maps are of different stimuli.
         UnknownUnit, OracleFailed: see `Subject`.
     """
@@ -230,6 +231,13 @@ def _common(subject: Subject, maps: Sequence[AttributionMap]) -> torch.Tensor:
             raise ShapeMismatch(
                 f"compare_maps: {one.method} and {first.method} are maps of different stimuli; "
                 "make all of them of one stimulus",
+                field="maps",
+            )
+    for one in maps:
+        if one.subject not in (OF_NO_UNIT, str(subject.units[0])):
+            raise InvalidSpec(
+                f"compare_maps: expected maps of {subject.units[0]}, got the {one.method} map of "
+                f"{one.subject}",
                 field="maps",
             )
     return subject.stimulus(first.stimulus)

@@ -112,7 +112,8 @@ def integrated_gradients(
         fill: the reference, see `fills.filled`.
 
     Raises:
-        GradientUnavailable: without the capability GRADIENTS.
+        GradientUnavailable: without the capability GRADIENTS, or if the answers do not depend on
+            the stimuli by operations that PyTorch differentiates.
         MissingExtra: without captum.
     """
     check(steps >= 1, "steps", "1 or more", steps)
@@ -126,8 +127,11 @@ def integrated_gradients(
     ends = subject.measure(torch.stack([shown, reference]))[:, 0]
 
     def forward(rows: torch.Tensor) -> torch.Tensor:
+        answer = subject.ask(rows)[:, 0]
+        if not answer.requires_grad:
+            raise subject.undifferentiable()
         count(Accounting(backward_rows=len(rows)))
-        return subject.ask(rows)[:, 0]
+        return answer
 
     with torch.enable_grad(), subject.billed():
         found = IntegratedGradients(forward).attribute(

@@ -115,7 +115,7 @@ def lrp(
     the sum of the relevance; a note says where it misses the activation by more than 1 %.
 
     Args:
-        oracle: a `torch_module` oracle: convolutions, linear layers, pooling and ReLU.
+        oracle: a `torch_module` oracle: Conv2d, Linear, pooling of images, ReLU, Tanh, Flatten.
         unit: the unit's address.
         stimulus: (*stimulus) in [0, 1], or uint8.
         epsilon: the stabiliser of the rule.
@@ -193,8 +193,8 @@ def _check_rules(network: nn.Module) -> None:
             continue
         raise Unsupported(
             f"lrp: layer {name!r} is a {type(layer).__name__}, for which there is no rule of "
-            "relevance; transformers, batch norm and other layers than convolutions, linear "
-            "layers, pooling and ReLU are not supported. Fold batch norm into the convolutions "
+            "relevance; transformers, batch norm, series and other layers than Conv2d, Linear, "
+            "pooling of images and ReLU are not supported. Fold batch norm into the convolutions "
             "(torch.nn.utils.fusion), or use integrated_gradients or rise"
         )
 

@@ -24,6 +24,9 @@ from blackbox_am.core.parameters import check
 from blackbox_am.core.rng import Stream
 from blackbox_am.core.units import Unit
 
+BLOCK = 64
+"""Masks that are in double precision at once."""
+
 
 def rise(
     oracle: Oracle,
@@ -62,7 +65,7 @@ def rise(
     subject = Subject(oracle, [unit], method="rise")
     shown = subject.stimulus(stimulus)
     places, hidden = places_of(tuple(shown.shape)), filled(shown, fill)
-    drawn = _random_masks(masks, places, cells, probability, seed)
+    drawn = random_masks(masks, places, cells, probability, seed)
 
     def make(start: int, stop: int) -> torch.Tensor:
         weights = drawn[start:stop]
@@ -72,9 +75,7 @@ def rise(
 
     whole = float(subject.measure(shown[None])[0, 0])
     scores = torch.from_numpy(subject.measure_made(masks, make)[:, 0])
-    centred = drawn.double() - drawn.double().mean(0)
-    spread = centred.square().mean(0).clamp_min(1e-12)
-    values = ((scores - scores.mean()) @ centred.flatten(1)).reshape(places) / masks / spread
+    values = _slopes(scores - scores.mean(), drawn)
     return AttributionMap.of(
         subject,
         shown,
@@ -86,7 +87,22 @@ def rise(
     )
 
 
-def _random_masks(
+def _slopes(centred: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """(*places) covariance of scores (N,), whose mean is 0, and masks (N, *places), over the
+    variance of the masks. Blocks of masks keep the numbers of double precision few.
+    """
+    total, squares, products = (torch.zeros(masks.shape[1:], dtype=torch.float64) for _ in range(3))
+    for scores, part in zip(*(torch.split(one, BLOCK) for one in (centred, masks)), strict=True):
+        block = part.double()
+        total += block.sum(0)
+        squares += block.square().sum(0)
+        products += (scores @ block.flatten(1)).reshape(products.shape)
+    count = len(masks)
+    spread = (squares / count - (total / count) ** 2).clamp_min(1e-12)
+    return products / count / spread
+
+
+def random_masks(
     count: int, places: tuple[int, ...], cells: int, probability: float, seed: int
 ) -> torch.Tensor:
     """(count, *places) float32 in [0, 1], smooth for an image and a series."""

@@ -18,6 +18,9 @@ from blackbox_am.core.parameters import check
 from blackbox_am.core.types import FloatArray
 from blackbox_am.errors import ShapeMismatch
 
+OF_NO_UNIT = "a template"
+"""What stands in place of the unit of a template that names none."""
+
 
 def template_map(
     template: Any, stimulus: Any, *, unit: str = "", window: int | None = None
@@ -47,7 +50,7 @@ def template_map(
     check(window >= 1, "window", "1 or more", window)
     return AttributionMap(
         method="am_template",
-        subject=unit or "a template",
+        subject=unit or OF_NO_UNIT,
         model="activation maximisation",
         parameters={"window": window},
         stimulus=second.astype(np.float32),

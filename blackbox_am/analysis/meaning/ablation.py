@@ -17,7 +17,7 @@ from blackbox_am.analysis.classes import true_classes
 from blackbox_am.analysis.figures import bars_figure
 from blackbox_am.analysis.results import Analysis, Arrays, Drawn, TableOfNumbers
 from blackbox_am.analysis.subject import Subject
-from blackbox_am.core.batches import in_fixed_batches
+from blackbox_am.core.batches import fixed_batch_size, in_fixed_batches
 from blackbox_am.core.capability import Capability
 from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Intervenes, Oracle, check_units
@@ -167,7 +167,7 @@ def _silenced(
         count(Accounting(calls=1, rows=len(rows)))
         return oracle.observe_silenced(rows, subject.units, [unit])
 
-    size = min(subject.info.batch_size, len(stimuli))
+    size = fixed_batch_size(max(len(stimuli), 1), subject.info.batch_size)
     with torch.no_grad(), subject.billed():
         values = in_fixed_batches(ask, stimuli, size)
     return subject.finite(values.double().cpu().numpy())

@@ -21,7 +21,7 @@ from torch.nn import functional
 from blackbox_am.analysis.figures import bars_figure
 from blackbox_am.analysis.results import Analysis, Arrays, Drawn, TableOfNumbers
 from blackbox_am.analysis.subject import Subject
-from blackbox_am.core.batches import in_fixed_batches
+from blackbox_am.core.batches import fixed_batch_size, in_fixed_batches
 from blackbox_am.core.capability import Capability
 from blackbox_am.core.metering import count
 from blackbox_am.core.oracle import Oracle, ReadsMaps, map_cells
@@ -193,7 +193,7 @@ def _whole_maps(
         count(Accounting(calls=1, rows=len(rows)))
         return oracle.maps(rows, [layer], side)
 
-    size = min(subject.info.batch_size, len(stimuli))
+    size = fixed_batch_size(max(len(stimuli), 1), subject.info.batch_size)
     with torch.no_grad(), subject.billed():
         values = in_fixed_batches(ask, stimuli, size)
     return subject.finite(values.cpu().numpy().astype(np.float32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,8 +94,13 @@ class Passports(Analysis):
 
 
 def file_of(unit: str) -> str:
-    """The name of a unit's page, without characters that a file system or a link minds."""
-    return "unit-" + re.sub(r"[^0-9A-Za-z.]+", "-", unit).strip("-") + ".html"
+    """The name of a unit's page, without characters that a file system or a link minds.
+
+    Units with such characters get a digest, so that no two units have one name.
+    """
+    plain = re.sub(r"[^0-9A-Za-z._-]+", "-", unit).strip("-")
+    unusual = re.search(r"[^0-9A-Za-z._:-]", unit) is not None
+    return f"unit-{plain}-{zlib.crc32(unit.encode()):08x}.html" if unusual else f"unit-{plain}.html"
 
 
 def _card(one: Passport) -> dict[str, object]:

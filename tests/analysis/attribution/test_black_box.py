@@ -13,6 +13,7 @@ from blackbox_am.analysis.attribution import (
     rise,
     sobol_cells,
 )
+from blackbox_am.analysis.attribution.rise import random_masks
 from blackbox_am.analysis.methods import BLACK_BOX, attribution, checked_settings
 from blackbox_am.errors import InvalidSpec, OracleFailed, ShapeMismatch, UnknownUnit
 from tests.analysis.models import Counted, blocks_of, gabor, linear, planted
@@ -96,6 +97,16 @@ def test_sobol_cells_rank_exactly_the_three_planted_cells():
     assert order[:3].tolist() == [0, 6 * 8 + 2, 3 * 8 + 5]
     assert found.more["ST"][order[3]] < 0.01
     assert any("widest interval" in note for note in found.notes)
+
+
+def test_rise_is_the_covariance_over_the_variance_of_the_masks():
+    model = planted()
+    found = rise(model.oracle(3, 32, 32), "scores:0", image(3, 32, 32), masks=150, fill="zero")
+    drawn = random_masks(150, (32, 32), 7, 0.5, 0).double().numpy().reshape(150, -1)
+    scores = found.more["scores"] - found.more["scores"].mean()
+    centred = drawn - drawn.mean(0)
+    expected = scores @ centred / (centred**2).sum(0)
+    assert found.values.ravel() == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_series_and_a_table_row_have_places_too():

@@ -73,6 +73,10 @@ def test_maps_of_different_stimuli_are_not_compared():
         compare_maps(oracle, "scores:0", [one])
     with pytest.raises(ShapeMismatch, match="maps of different stimuli"):
         compare_maps(oracle, "scores:0", [one, replace(one, stimulus=one.stimulus * 0.5)])
+    with pytest.raises(InvalidSpec, match="expected maps of scores:0, got the saliency map of x:1"):
+        compare_maps(oracle, "scores:0", [one, replace(one, subject="x:1")])
+    free = template_map(shown(), shown())
+    assert len(compare_maps(oracle, "scores:0", [one, free], controls=1).maps) == 2
 
 
 def test_a_fill_that_excites_the_unit_is_said():

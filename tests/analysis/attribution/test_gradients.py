@@ -136,6 +136,13 @@ def test_rules_of_the_user_stay_on_the_module():
     assert not hasattr(net.conv2, "rule")
 
 
+@pytest.mark.parametrize("method", [saliency, smoothgrad, integrated_gradients])
+def test_answers_without_a_graph_are_refused(method):
+    cut = Counted(lambda x: x.detach().flatten(1).sum(1, keepdim=True))
+    with pytest.raises(GradientUnavailable, match="operations that PyTorch differentiates"):
+        method(cut.oracle(1, 4, 4), "scores:0", np.full((1, 4, 4), 0.5))
+
+
 def test_a_gradient_that_is_not_a_number_is_refused():
     steep = Counted(lambda x: (x - 0.5).abs().sqrt().flatten(1).sum(1, keepdim=True))
     oracle = steep.oracle(1, 4, 4)

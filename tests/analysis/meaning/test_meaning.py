@@ -15,11 +15,12 @@ from blackbox_am.errors import (
     ShapeMismatch,
     Unsupported,
 )
+from blackbox_am.generators.parametric.cppn import CPPN
 from blackbox_am.generators.parametric.pixels import Pixels
 from blackbox_am.oracles.function import Function
 from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.torch.torch_module import TorchModule
-from tests.analysis.models import Counted, gabor
+from tests.analysis.models import Counted, gabor, linear
 
 RED, GREEN = 0, 1
 
@@ -148,6 +149,14 @@ def test_values_that_are_not_numbers_are_refused():
         )  # fmt: skip
 
 
+def test_no_more_is_padded_than_for_scores():
+    stimuli, masks = shapes(rows=30)
+    oracle = TorchModule(Maps().eval(), (3, 32, 32), device="cpu", batch_size=16)
+    found = ablate(oracle, ["act:0"], stimuli, np.arange(30) % 2, layer="head")
+    assert found.spent.rows == 2 * 30
+    assert dissect(oracle, "maps", stimuli, masks, ["square", "circle"]).spent.rows == 30
+
+
 def test_a_silenced_unit_reads_0_and_others_stay():
     oracle, x = local(), torch.rand(2, 3, 32, 32)
     units = [Unit("act", i) for i in range(3)]
@@ -259,6 +268,20 @@ def test_a_unit_of_two_templates_has_two_facets():
         facets(model.oracle(1, 16, 16), "scores:0", natural, k=50, top=40)
     with pytest.raises(InvalidSpec, match="k: expected at most the 1 different stimuli"):
         facets(model.oracle(1, 16, 16), "scores:0", natural[:1].repeat(9, 1, 1, 1), k=2)
-    if not Pixels((1, 16, 16)).encodes:
-        with pytest.raises(Unsupported, match="has no encoder"):
-            facets(model.oracle(1, 16, 16), "scores:0", natural, k=2, generator=Pixels((1, 16, 16)))
+    with pytest.raises(Unsupported, match="has no encoder"):
+        facets(model.oracle(1, 16, 16), "scores:0", natural, k=2, generator=CPPN((1, 16, 16)))
+
+
+def test_a_search_begins_at_each_facet():
+    first, second = two_templates()
+    stimuli = torch.stack([first, second])[torch.arange(20) % 2][:, None]
+    noise = torch.rand(20, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    model = linear(first + second)
+    found = facets(
+        model.oracle(1, 16, 16), "scores:0", 0.2 * noise + 0.6 * stimuli, k=2,
+        generator=Pixels((1, 16, 16)), queries=60,
+    )  # fmt: skip
+    assert found.spent.rows == model.rows
+    assert (found.found_scores > found.activations).all()
+    apart = np.corrcoef(found.found.reshape(2, -1), found.means.reshape(2, -1))[:2, 2:]
+    assert apart.argmax(1).tolist() == [0, 1], "each search stays near its facet"

@@ -8,6 +8,7 @@ from torch import nn
 from blackbox_am.analysis.passport import layer_flags, passports, tunings
 from blackbox_am.analysis.passport.controlled import gratings
 from blackbox_am.analysis.passport.excited import Excited, plausibility_of
+from blackbox_am.analysis.passport.passports import file_of
 from blackbox_am.analysis.subject import Subject
 from blackbox_am.errors import InvalidSpec, Unsupported
 from blackbox_am.generators.parametric.pixels import Pixels
@@ -109,6 +110,12 @@ def test_a_stimulus_without_finite_features_is_not_fooling():
     assert not lost.fooling
     with pytest.raises(InvalidSpec, match="features: expected finite numbers for two natural"):
         plausibility_of(lambda s: s.flatten(1) * torch.nan, shown)
+
+
+def test_no_two_units_have_one_page():
+    units = ["a_b:1", "a-b:1", "a.b:1", "'a/b':1", "'a b':1", "a_b:1@2,3", "a_b:1@2-3"]
+    assert len({file_of(unit) for unit in units}) == len(units)
+    assert file_of("head:3") == "unit-head-3.html"
 
 
 def test_a_study_takes_the_place_of_a_search():
