@@ -7,11 +7,15 @@ pass, afterwards, and in another process: a name is volatile if `forward`, or co
 calls, assigns the name or changes the content of its value. The code is followed into functions and
 methods outside the installed packages, so a dictionary that `forward` hands to a function, which
 fills it, is volatile, and a dictionary that the function only reads is not.
+
+The code is read as source. Code whose source is not known (`syntax_trees.tree_of` says when) is
+not guessed: nothing that it changes is volatile, so a model that has run can be taken for another
+one, and a resumed study can refuse it, but another model is never taken for it.
 """
 
 from __future__ import annotations
 
-import dis
+import ast
 import functools
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,19 +31,17 @@ from blackbox_am.core.code_digests import (
     global_names,
     is_installed,
 )
-from blackbox_am.core.instructions import (
-    ITEM_STORES,
-    STORES,
-    Alias,
-    Call,
+from blackbox_am.core.mutations import (
+    Place,
     aliases_in,
-    calls_in,
-    changes_object,
-    first_local,
-    loaded_in,
-    nested,
+    assigned_names,
+    called_name,
+    changed_value,
+    owners,
     texts_in,
+    values_of,
 )
+from blackbox_am.core.syntax_trees import body_of, local_names, tree_of
 
 _SETTERS = frozenset(
     [
@@ -92,6 +94,15 @@ def changed_attributes(kind: type) -> frozenset[str]:
         reached = _reached(called_methods(kind), bound=True)
         _changed[kind] = frozenset().union(*(one.names for one in _changes_of(reached)))
     return _changed[kind]
+
+
+def possibly_changed_attributes(kind: type) -> frozenset[str]:
+    """`changed_attributes`, and all names in code whose source is not known: for what is wrong if
+    a name is left out, as when a state is restored.
+    """
+    reached = _reached(called_methods(kind), bound=True)
+    unknown = (attribute_names(one.code) for one in reached if tree_of(one.code) is None)
+    return changed_attributes(kind).union(*unknown)
 
 
 def changed_by(function: object) -> frozenset[str]:
@@ -207,14 +218,15 @@ def _enter(callee: _Callee, reached: _Reached, arguments: frozenset[str]) -> Non
 
 
 def _changes_in(code: CodeType, callees: Mapping[str, _Callee]) -> _Changes:
-    found = _Found()
-    for one in nested(code):
-        instructions = list(dis.get_instructions(one))
-        found.aliases += aliases_in(instructions)
-        for instruction in instructions:
-            _add_operation(found, instruction, instructions)
-        for call in calls_in(one, instructions, {*callees, *_SETTERS}):
-            _add_call(found, call, callees)
+    """What the code changes; nothing if its source is not known."""
+    function = tree_of(code)
+    if function is None:
+        return _Changes(frozenset(), frozenset())
+    found = _Found(local_names(code))
+    for node in body_of(function):
+        found.add(node)
+        if isinstance(node, ast.Call):
+            _add_call(found, node, callees)
     found.resolve()
     count = code.co_argcount + code.co_kwonlyargcount
     arguments = found.variables & set(code.co_varnames[:count])
@@ -223,46 +235,63 @@ def _changes_in(code: CodeType, callees: Mapping[str, _Callee]) -> _Changes:
 
 @dataclass
 class _Found:
-    """Names of attributes and globals, and of local variables, whose values are changed."""
+    """Names of attributes and globals, and of local variables, whose values are changed.
 
+    Attributes:
+        local: the local variables of the function and of the functions inside.
+        names: of attributes, of global variables and of variables of closures.
+        variables: those of the local variables that are changed.
+        aliases: local variables, and what they were assigned, as in `cache = self.cache`.
+    """
+
+    local: frozenset[str]
     names: set[str] = field(default_factory=set)
     variables: set[str] = field(default_factory=set)
-    aliases: list[Alias] = field(default_factory=list)
+    aliases: list[tuple[str, Place]] = field(default_factory=list)
+
+    def add(self, node: ast.AST) -> None:
+        """Adds what the operation of one node changes."""
+        self.names |= assigned_names(node) - self.local
+        self.aliases += aliases_in(node)
+        changed = changed_value(node)
+        if changed is not None:
+            places = list(owners(changed))
+            for place in places:
+                self.add_place(place)
+            if any(isinstance(one, ast.Attribute) and one.attr == "__dict__" for one in places):
+                self.names.update(texts_in(node))
+
+    def add_place(self, place: Place) -> None:
+        """Adds the variable or the attribute whose value is changed."""
+        if isinstance(place, ast.Attribute):
+            self.names.add(place.attr)
+        else:
+            (self.variables if place.id in self.local else self.names).add(place.id)
 
     def resolve(self) -> None:
-        """Adds what the changed local variables stand for, as in `cache = self.cache`."""
+        """Adds what the changed local variables stand for."""
         size = -1
         while size != len(self.variables):
             size = len(self.variables)
-            for alias in self.aliases:
-                if alias.variable in self.variables:
-                    (self.variables if alias.local else self.names).add(alias.stands_for)
+            for variable, place in self.aliases:
+                if variable in self.variables:
+                    self.add_place(place)
 
 
-def _add_operation(
-    found: _Found, instruction: dis.Instruction, instructions: list[dis.Instruction]
-) -> None:
-    if instruction.opname in STORES:
-        found.names.add(instruction.argval)
-        return
-    joins = instruction.opname == "BINARY_OP" and instruction.argrepr == "|="  # of dictionaries
-    if joins or instruction.opname in ITEM_STORES or changes_object(instruction):
-        loaded = loaded_in(instruction, instructions)
-        found.names |= loaded
-        if "__dict__" in loaded:
-            found.names.update(texts_in(instruction, instructions))
-        found.variables.add(first_local(instruction, instructions))
-
-
-def _add_call(found: _Found, call: Call, callees: Mapping[str, _Callee]) -> None:
-    name, arguments, keywords = call
+def _add_call(found: _Found, call: ast.Call, callees: Mapping[str, _Callee]) -> None:
+    name = called_name(call)
     if name in _SETTERS:
-        texts = [text for argument in arguments for text in argument.texts]
-        found.names.update(texts[:1])
+        given = [*call.args, *(one.value for one in call.keywords)]
+        found.names.update([text for one in given for text in texts_in(one)][:1])
         return
-    positional = len(arguments) - len(keywords)
-    for place, argument in enumerate(arguments):
-        named = keywords[place - positional] if place >= positional else ""
-        if named in callees[name].keywords or (not named and place in callees[name].places):
-            found.names |= argument.names
-            found.variables |= argument.variables
+    callee = callees.get(name)
+    if callee is None or (isinstance(call.func, ast.Name) and name in found.local):
+        return
+    spread = any(isinstance(one, ast.Starred) for one in call.args) or any(
+        one.arg is None for one in call.keywords
+    )  # `*arguments`: each can be any parameter
+    given = [one for place, one in enumerate(call.args) if spread or place in callee.places]
+    given += [one.value for one in call.keywords if spread or one.arg in callee.keywords]
+    for one in given:
+        for place in values_of(one):
+            found.add_place(place)

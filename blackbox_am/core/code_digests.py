@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dis
 import inspect
 import sys
@@ -10,19 +11,14 @@ from types import CodeType
 
 from torch import nn
 
-from blackbox_am.core.instructions import (
-    ATTRIBUTES,
-    GLOBALS,
-    ITEM_STORES,
-    changes_object,
-    first_local,
-    loaded_in,
-    nested,
-    span_of,
-)
+from blackbox_am.core.mutations import changed_value, is_in_place, owners
+from blackbox_am.core.syntax_trees import Function, body_of, local_names, nested, tree_of
 
 _LIBRARY_FOLDERS = ("site-packages", "dist-packages")
 _PACKAGES = ("torch", "blackbox_am", "builtins")
+_GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME")
+_KEEPERS = ("append", "extend", "update", "add", "__setitem__")
+"""Methods of containers that return None."""
 _BUILDERS = ("__init__", "__new__", "__post_init__", "__setattr__", "__setstate__")
 """Methods that make an object. What they assign belongs to the object from the beginning."""
 _HARMLESS = frozenset(
@@ -122,7 +118,7 @@ def global_names(code: CodeType) -> set[str]:
         one.argval
         for part in nested(code)
         for one in dis.get_instructions(part)
-        if one.opname in GLOBALS
+        if one.opname in _GLOBALS
     }
 
 
@@ -133,43 +129,56 @@ def attribute_names(code: CodeType) -> set[str]:
 
 def only_observes(code: CodeType) -> bool:
     """Whether a function certainly returns None and changes none of its arguments, as a hook does
-    that records activations.
+    that records activations. No function does certainly whose source is not known.
     """
-    instructions = list(dis.get_instructions(code))
-    more = sum(bool(code.co_flags & flag) for flag in (inspect.CO_VARARGS, inspect.CO_VARKEYWORDS))
-    arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + more]
-    if any(isinstance(one, tuple) and {"out", "inplace"} & set(one) for one in code.co_consts):
-        return False  # names of arguments in a call
-    for before, one in zip([None, *instructions], instructions, strict=False):
-        if one.opname == "RETURN_VALUE" and not _is_nothing(before, instructions):
-            return False
-        inner = one.opname in ITEM_STORES or (
-            one.opname == "BINARY_OP" and one.argrepr.endswith("=")
-        )
-        local = one.opname in ITEM_STORES and not loaded_in(one, instructions)
-        changes = one.opname in ATTRIBUTES and changes_object(one) and one.argval.endswith("_")
-        if local or changes or (inner and first_local(one, instructions) in arguments):
-            return False
-        if one.opname in GLOBALS and "NULL" in one.argrepr and one.argval not in _HARMLESS:
-            return False  # the call of a function that may change what it is given
-    return not code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE)
-
-
-def _is_nothing(before: dis.Instruction | None, instructions: list[dis.Instruction]) -> bool:
-    """Whether the value of an instruction is None: a constant, or the result of `list.append`."""
-    if before is None or before.opname == "LOAD_CONST":
-        return before is not None and before.argval is None
-    start = span_of(before)
-    return (
-        before.opname.startswith("CALL")
-        and start is not None
-        and any(
-            one.opname in ATTRIBUTES
-            and one.argval in ("append", "extend", "update", "add", "__setitem__")
-            and (span_of(one) or ((-1, -1),))[0] == start[0]
-            for one in instructions
-        )
+    function = tree_of(code)
+    if function is None or code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE):
+        return False
+    local = local_names(code)
+    returned = [function.body] if isinstance(function, ast.Lambda) else _returned(function)
+    return all(map(_is_nothing, returned)) and not any(
+        _may_change_variable(node, local) or _calls_with_effect(node) for node in body_of(function)
     )
+
+
+def _returned(function: Function) -> list[ast.expr]:
+    """The values that a function returns, with those that the functions inside return."""
+    return [
+        node.value
+        for node in body_of(function)
+        if isinstance(node, ast.Return) and node.value is not None
+    ]
+
+
+def _is_nothing(value: ast.expr) -> bool:
+    """Whether a value is None: a constant, or the result of `list.append`."""
+    if isinstance(value, ast.Call):
+        return isinstance(value.func, ast.Attribute) and value.func.attr in _KEEPERS
+    return isinstance(value, ast.Constant) and value.value is None
+
+
+def _may_change_variable(node: ast.AST, local: frozenset[str]) -> bool:
+    """Whether a node changes the value of a local variable, which an argument can be, or a tensor
+    in place.
+    """
+    if isinstance(node, ast.Attribute) and is_in_place(node.attr):
+        return True
+    if isinstance(node, ast.AugAssign):
+        changed: ast.expr | None = node.target
+    else:
+        changed = changed_value(node) if isinstance(node, ast.Subscript) else None
+    if changed is None:
+        return False
+    places = list(owners(changed))
+    return not places or any(isinstance(one, ast.Name) and one.id in local for one in places)
+
+
+def _calls_with_effect(node: ast.AST) -> bool:
+    """Whether a node calls a function that may change what it is given."""
+    if not isinstance(node, ast.Call):
+        return False
+    named = isinstance(node.func, ast.Name) and node.func.id not in _HARMLESS
+    return named or any(one.arg in ("out", "inplace") for one in node.keywords)
 
 
 def _members(kind: type) -> str:

@@ -279,3 +279,51 @@ def test_arguments_that_a_function_changes() -> None:
     assert changed_arguments(joined) == {"cache"}
     assert changed_arguments(scaled) == frozenset()
     assert changed_by(shared) == {"SHARED"}
+
+
+def spread(arguments: list[Any]) -> Any:
+    return remember(*arguments)
+
+
+def by_subscript(self: Any, size: int) -> Any:
+    self.cache[self.size] = size
+    return remember(self.tables[0], self.table, size)
+
+
+def by_methods(self: Any, size: int) -> None:
+    self.by_size.get(size)[0].append(len(self.kept))
+
+
+def by_keyword(self: Any, size: int) -> None:
+    self.register_buffer(tensor=size, name="mask")
+
+
+def of_a_name(self: Any, size: int) -> None:
+    self.__dict__["size"] = size
+
+
+CHANGED = {
+    spread: set(),
+    by_subscript: {"cache", "tables"},
+    by_methods: {"by_size"},
+    by_keyword: {"mask"},
+    of_a_name: {"__dict__", "size"},
+}
+
+
+@pytest.mark.parametrize(("function", "names"), CHANGED.items())
+def test_only_what_is_changed_is_left_out(function: Any, names: set[str]) -> None:
+    assert changed_by(function) == names
+
+
+def test_all_that_is_spread_can_be_changed() -> None:
+    assert changed_arguments(spread) == {"arguments"}
+
+
+def test_code_without_source_keeps_all_that_counts() -> None:
+    names: dict[str, Any] = {"Net": Net, "__name__": __name__}
+    exec("class Typed(Net):\n    def prepare(self, size): self.size = size", names)
+    net = names["Typed"]()
+    before = of_value(net)
+    net(torch.ones(3, 4))
+    assert of_value(net) != before  # refused on resume rather than taken for another model

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from blackbox_am.core.code_changes import changed_attributes
+from blackbox_am.core.code_changes import possibly_changed_attributes
 from blackbox_am.errors import InvalidSpec
 
 _ATTENTION = threading.Lock()
@@ -75,8 +75,8 @@ def private_copy(
 
 
 class State:
-    """The state of a module: its buffers, and the attributes in which it stores tensors while it
-    runs, such as the hidden state of a recurrent net.
+    """The state of a module: its buffers, its tensors that are no parameters, and the attributes
+    in which it stores tensors while it runs, such as the hidden state of a recurrent net.
 
     Args:
         module: the module.
@@ -89,8 +89,9 @@ class State:
                 continue
             buffers = part._buffers  # noqa: SLF001  # no public name gives the dict itself
             self._slots += [(buffers, name) for name in buffers]
-            changed = changed_attributes(type(part)) - vars(nn.Module()).keys()
-            self._slots += [(vars(part), name) for name in changed if name not in buffers]
+            changed = possibly_changed_attributes(type(part)) | _tensor_attributes(part)
+            changed -= vars(nn.Module()).keys() | buffers.keys()
+            self._slots += [(vars(part), name) for name in changed]
         self._copies: dict[int, tuple[torch.Tensor, int, torch.Tensor]] = {}
 
     @contextmanager
@@ -119,6 +120,11 @@ class State:
         if known is None or known[0] is not tensor or known[1] != _version(tensor):
             known = self._copies[id(tensor)] = (tensor, _version(tensor), tensor.detach().clone())
         return known
+
+
+def _tensor_attributes(part: nn.Module) -> frozenset[str]:
+    """Attributes whose tensors `forward` can change through a view, such as `squeeze(self.a)`."""
+    return frozenset(name for name, value in vars(part).items() if isinstance(value, torch.Tensor))
 
 
 def _is_state(value: object) -> bool:

@@ -45,6 +45,20 @@ class Buffered(nn.Module):
         return y - self.mean + self.steps
 
 
+class Viewed(nn.Module):
+    """Changes a tensor, which is no buffer, through a view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 2)
+        self.mean = torch.zeros(1, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.fc(x.mean(2))
+        torch.squeeze(self.mean).add_(y.mean(0).detach())
+        return y - self.mean
+
+
 @pytest.mark.parametrize("kind", [Recurrent, Buffered])
 @pytest.mark.parametrize("dtype", ["auto", "float64"])
 def test_no_call_depends_on_the_calls_before(kind: type[nn.Module], dtype: str) -> None:
@@ -60,6 +74,26 @@ def test_no_call_depends_on_the_calls_before(kind: type[nn.Module], dtype: str) 
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert getattr(model, "hidden", None) is None
     assert oracle.fingerprint().digest == identity
+
+
+TYPED = """
+class Typed(Recurrent):
+    def forward(self, x):
+        y, self.hidden = self.rnn(x.transpose(1, 2), self.hidden)
+        self.last = y[:, -1] + getattr(self, "last", 0)
+        return self.fc(self.last)
+"""
+
+
+def test_a_class_without_source_and_a_view_are_restored_too() -> None:
+    names = {"Recurrent": Recurrent, "__name__": __name__}
+    exec(TYPED, names)
+    for kind in (names["Typed"], Viewed):
+        oracle = TorchModule(kind(), (6, 5), device="cpu")  # type: ignore[operator]
+        stimuli = torch.rand(3, 6, 5)
+        first = oracle.observe(stimuli, UNITS)
+        oracle.observe(torch.rand(2, 6, 5), UNITS)
+        assert torch.equal(oracle.observe(stimuli, UNITS), first)
 
 
 def test_a_state_of_the_owner_is_used_and_kept() -> None:
