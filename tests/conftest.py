@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, settings
 
 from blackbox_am.testing.server import ServerProcess
 from tests import forked
+from tests.closes import Closes
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("MKL_CBWR", "AUTO")  # as the package does, which tests import after torch
@@ -28,6 +30,13 @@ settings.load_profile("any_load")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background, a shell has it ignored, and so would every process of the tests.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def closes() -> Iterator[Closes]:
+    """Closes what a test opens, at its end: `store = closes(SQLStore(":memory:"))`."""
+    with ExitStack() as opened:
+        yield lambda one: opened.enter_context(closing(one))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

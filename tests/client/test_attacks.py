@@ -78,8 +78,10 @@ def config(store=":memory:") -> Config:
 
 @pytest.fixture(scope="module")
 def client():
-    with running(config()) as address, connect(address) as found:
+    own = config()
+    with running(own) as address, connect(address) as found:
         yield found
+    own.catalogue.oracle("paid").close()
 
 
 def here(asked=ASKED, images=IMAGES):

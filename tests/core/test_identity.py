@@ -29,6 +29,7 @@ from blackbox_am.oracles.wrappers.cache import Cache
 from blackbox_am.oracles.wrappers.delivery.retry import Retry
 from blackbox_am.oracles.wrappers.measurement.quantise import Quantise
 from tests import forked
+from tests.closes import Closes
 
 SHAPE = (3, 8, 8)
 
@@ -216,9 +217,9 @@ def test_a_difference_names_every_field() -> None:
     assert "the kind was 'a' and is 'b'" in one.difference(Fingerprint("b"))
 
 
-def test_a_model_that_was_trained_is_another_one_to_a_cache() -> None:
+def test_a_model_that_was_trained_is_another_one_to_a_cache(closes: Closes) -> None:
     module = net()
-    cached = Cache(oracle(module), ":memory:")
+    cached = closes(Cache(oracle(module), ":memory:"))
     stimulus, unit = torch.rand(1, *SHAPE), [Unit.parse("output:1")]
     cached.observe(stimulus, unit)
     with torch.no_grad():
@@ -226,29 +227,29 @@ def test_a_model_that_was_trained_is_another_one_to_a_cache() -> None:
     assert cached.observe(stimulus, unit).item() == pytest.approx(module(stimulus)[0, 1].item())
 
 
-def test_a_new_cache_notices_what_pytorch_does_not_count(tmp_path: Path) -> None:
+def test_a_new_cache_notices_what_pytorch_does_not_count(closes: Closes, tmp_path: Path) -> None:
     module, path = net(), str(tmp_path / "answers.sqlite3")
     stimulus, unit = torch.rand(1, *SHAPE), [Unit.parse("output:1")]
-    first = Cache(oracle(module), path)
+    first = closes(Cache(oracle(module), path))
     before = first.observe(stimulus, unit).item()
     module[3].bias.data.add_(1)  # type: ignore[union-attr, operator]
     assert first.observe(stimulus, unit).item() == before  # as its docstring says
     first.close()
-    again = Cache(oracle(module), path)
+    again = closes(Cache(oracle(module), path))
     with torch.no_grad():
         expected = module(stimulus)[0, 1].item()
     assert again.observe(stimulus, unit).item() == pytest.approx(expected, abs=1e-6)
     again.close()
 
 
-def test_a_cache_keeps_two_models_apart(tmp_path: Path) -> None:
+def test_a_cache_keeps_two_models_apart(closes: Closes, tmp_path: Path) -> None:
     stimulus, unit = torch.rand(1, *SHAPE), [Unit.parse("output:1")]
     path = str(tmp_path / "answers.sqlite3")
     for seed in (0, 1, 0):
         module = net(seed)
         with torch.no_grad():
             expected = module(stimulus)[0, 1].item()
-        cached = Cache(oracle(module), path)
+        cached = closes(Cache(oracle(module), path))
         assert cached.observe(stimulus, unit).item() == pytest.approx(expected, abs=1e-6)
         cached.close()
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -19,9 +20,9 @@ from blackbox_am.testing.callers import entries
 from tests import forked
 
 
-def test_one_of_many_threads_wins_each_place(tmp_path):
+def test_one_of_many_threads_wins_each_place(closes, tmp_path):
     path = str(tmp_path / "s.sqlite3")
-    stores = [SQLStore(path) for _ in range(4)]
+    stores = [closes(SQLStore(path)) for _ in range(4)]
     wins: list[int] = []
 
     def race(index: int) -> None:
@@ -41,7 +42,7 @@ def test_one_of_many_threads_wins_each_place(tmp_path):
     assert [r.sequence for r in stores[0].read("a")] == sorted(wins)
 
 
-def test_survives_a_killed_process(tmp_path):
+def test_survives_a_killed_process(closes, tmp_path):
     path = tmp_path / "s.sqlite3"
     program = (
         "import os, sys; from blackbox_am.stores import SQLStore\n"
@@ -65,7 +66,7 @@ def test_survives_a_killed_process(tmp_path):
         durable = int(line) if line.endswith("\n") else durable
     child.wait()
     child.stdout.close()
-    store = SQLStore(str(path))
+    store = closes(SQLStore(str(path)))
     records, noted = store.read("a"), int(store.notes("a")[0].body)
     assert len(records) >= noted >= durable
     assert [r.sequence for r in records] == list(range(1, len(records) + 1))
@@ -209,16 +210,16 @@ def test_a_folder_in_place_of_the_file_is_explained(tmp_path):
         SQLStore(str(tmp_path))
 
 
-def test_a_store_from_before_tokens_gets_their_tables(tmp_path):
+def test_a_store_from_before_tokens_gets_their_tables(closes, tmp_path):
     path = str(tmp_path / "s.sqlite3")
     before = SQLStore(path)
     before.append("a", 1, entries(b"1"), summary=Summary("running", "o", b"s"))
     before.close()
-    with sqlite3.connect(path) as file:
+    with closing(sqlite3.connect(path)) as file, file:
         for table in ("tokens", "claims", "artifact_writers", "accounts"):
             file.execute(f"drop table {table}")
         file.execute("update blackbox_am set schema_version = 4")
-    after = SQLStore(path, migrate=True)
+    after = closes(SQLStore(path, migrate=True))
     assert not after.tokens.exist()
     assert [study.study_id for study in after.studies()] == ["a"]
     after.append("b", 1, entries(b"1"), order=Order(Account("ann")))
@@ -228,12 +229,12 @@ def test_a_store_from_before_tokens_gets_their_tables(tmp_path):
 def test_a_store_from_before_an_index_gets_it(tmp_path):
     path = str(tmp_path / "s.sqlite3")
     SQLStore(path).close()
-    with sqlite3.connect(path) as file:
+    with closing(sqlite3.connect(path)) as file, file:
         file.execute("drop index claims_of_principal")
         file.execute("create index ix_claims_principal on claims (principal)")
         file.execute("update blackbox_am set schema_version = 4")
     SQLStore(path, migrate=True).close()
-    with sqlite3.connect(path) as file:
+    with closing(sqlite3.connect(path)) as file, file:
         names = {name for (name,) in file.execute("select name from sqlite_master")}
     assert "claims_of_principal" in names
     assert "ix_claims_principal" not in names

@@ -22,6 +22,7 @@ from blackbox_am.stores import SQLStore
 from blackbox_am.studies import reports
 from blackbox_am.studies.baselines import explained
 from blackbox_am.studies.local import Result, maximise
+from tests.closes import Closes
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (30, 3, 8, 8), np.uint8)
 TARGETS = ["units:0", "units:3", "units:7"]
@@ -171,12 +172,12 @@ def test_an_oracle_that_fails_on_every_image_says_so():
         search(oracle=Silent())
 
 
-def test_a_quota_that_ends_among_the_images_pauses_the_study(tmp_path: Path):
+def test_a_quota_that_ends_among_the_images_pauses_the_study(closes: Closes, tmp_path: Path):
     store, oracle = tmp_path / "s.sqlite3", Counting()
-    found = search(oracle=Quota(oracle, rows=20), store=store)
+    found = search(oracle=closes(Quota(oracle, rows=20)), store=store)
     assert found.progress.state is StudyState.PAUSED
     assert found.progress.spent.rows == sum(oracle.served)
-    whole = search(oracle=Quota(oracle, rows=10_000), store=store, adopt=True)
+    whole = search(oracle=closes(Quota(oracle, rows=10_000)), store=store, adopt=True)
     assert whole.progress.state is StudyState.SUCCEEDED
     spent = whole.progress.spent
     assert spent.baseline_rows == 30

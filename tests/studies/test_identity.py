@@ -20,6 +20,7 @@ from blackbox_am.oracles.wrappers.cache import Cache
 from blackbox_am.oracles.wrappers.delivery.retry import Retry
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies.events import Adopted, Created, OracleProbed, decode
+from tests.closes import Closes
 
 SHAPE = (3, 8, 8)
 
@@ -184,15 +185,19 @@ class Centred(nn.Module):
         return out
 
 
-def test_a_random_model_is_noisy_and_the_study_says_so(go: Go, tmp_path: Path) -> None:
+def test_a_random_model_is_noisy_and_the_study_says_so(
+    closes: Closes, go: Go, tmp_path: Path
+) -> None:
     result = go(oracle(Dropping()))
     assert "another answer each time" in result.progress.warning
     assert probe_of(tmp_path).noisy
     with pytest.raises(InvalidSpec, match="answers differently"):
-        Cache(oracle(Dropping()), ":memory:").describe()
+        closes(Cache(oracle(Dropping()), ":memory:")).describe()
 
 
-def test_a_batch_dependent_model_is_asked_one_row_at_a_time(go: Go, tmp_path: Path) -> None:
+def test_a_batch_dependent_model_is_asked_one_row_at_a_time(
+    closes: Closes, go: Go, tmp_path: Path
+) -> None:
     result = go(oracle(Centred()))
     assert "one row at a time" in result.progress.warning
     assert not probe_of(tmp_path).noisy
@@ -200,18 +205,18 @@ def test_a_batch_dependent_model_is_asked_one_row_at_a_time(go: Go, tmp_path: Pa
     alone = Centred().eval()(stimulus)[0, 1].item()
     assert result.best[0].score == pytest.approx(alone, abs=1e-5)
     with pytest.raises(InvalidSpec, match="depends on the other stimuli"):
-        Cache(oracle(Centred()), ":memory:").describe()
+        closes(Cache(oracle(Centred()), ":memory:")).describe()
 
 
 def test_a_cache_does_not_hide_that_a_paid_model_answers_differently(
-    go: Go, tmp_path: Path
+    closes: Closes, go: Go, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
     paid = Function(lambda x: x.mean((1, 2, 3)) + rng.random(len(x)), SHAPE, model="noise")
     path = str(tmp_path / "answers.sqlite3")
     with pytest.raises(InvalidSpec, match="a cache would repeat the first one"):
-        go(Cache(paid, path), targets="scores:0")
-    told = go(Cache(paid, path, nondeterministic=True), targets="scores:0")
+        go(closes(Cache(paid, path)), targets="scores:0")
+    told = go(closes(Cache(paid, path, nondeterministic=True)), targets="scores:0")
     assert not told.progress.warning
 
 

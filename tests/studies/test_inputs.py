@@ -14,6 +14,7 @@ from blackbox_am.core.spec import BaselineSpec, Budget, GeneratorSpec, StudySpec
 from blackbox_am.errors import InvalidSpec, NotFound
 from blackbox_am.stores import SQLStore
 from blackbox_am.studies.inputs import references, study_generator
+from tests.closes import Closes
 
 CATALOGUE = Catalogue.from_plain(
     {"generators": {"near": {"kind": "perturbation", "inputs": "zoo:probe_images"}}}
@@ -26,8 +27,8 @@ def npy(array: np.ndarray) -> bytes:
     return body.getvalue()
 
 
-def test_inputs_are_arrays_of_the_store() -> None:
-    store = SQLStore(":memory:")
+def test_inputs_are_arrays_of_the_store(closes: Closes) -> None:
+    store = closes(SQLStore(":memory:"))
     clean = np.random.default_rng(0).random((2, 1, 4, 4)).astype(np.float32)
     spec = GeneratorSpec("near", {"radius": 0.25}, {"inputs": store.artifacts.put(npy(clean))})
     generator = study_generator(CATALOGUE, store.artifacts, spec)
@@ -39,8 +40,8 @@ def test_inputs_are_arrays_of_the_store() -> None:
     assert (stimuli[0] - torch.from_numpy(clean[1])).abs().max() <= 0.25
 
 
-def test_what_is_no_array_is_refused_by_name() -> None:
-    store = SQLStore(":memory:")
+def test_what_is_no_array_is_refused_by_name(closes: Closes) -> None:
+    store = closes(SQLStore(":memory:"))
     missing = GeneratorSpec("near", inputs={"inputs": "0" * 64})
     with pytest.raises(NotFound, match=r"generator.inputs.inputs: .* WriteArtifact") as found:
         study_generator(CATALOGUE, store.artifacts, missing)
@@ -51,8 +52,8 @@ def test_what_is_no_array_is_refused_by_name() -> None:
             study_generator(CATALOGUE, store.artifacts, spec)
 
 
-def test_inputs_are_kept_with_their_study() -> None:
-    store = SQLStore(":memory:")
+def test_inputs_are_kept_with_their_study(closes: Closes) -> None:
+    store = closes(SQLStore(":memory:"))
     digest = store.artifacts.put(npy(np.zeros((1, 1, 4, 4), np.float32)))
     spec = StudySpec(
         (objective("a:0"),),

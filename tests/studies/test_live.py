@@ -127,7 +127,7 @@ def test_a_budget_below_one_generation_runs_a_smaller_one(store):
     assert live.study.search_rows == 6
 
 
-def test_a_raised_budget_goes_on_where_it_ended(store):
+def test_a_raised_budget_goes_on_where_it_ended(closes, store):
     live = begin(store, spec(queries=20))
     while live.study.state.active:
         step(live)
@@ -135,7 +135,7 @@ def test_a_raised_budget_goes_on_where_it_ended(store):
     assert live.study.state is StudyState.PENDING
     while live.study.state.active:
         step(live)
-    whole = begin(SQLStore(":memory:"), spec(queries=60))
+    whole = begin(closes(SQLStore(":memory:")), spec(queries=60))
     while whole.study.state.active:
         step(whole)
     for extended, plain in zip(live.study.targets, whole.study.targets, strict=True):
@@ -184,14 +184,14 @@ def test_a_limit_may_be_added(store):
     assert live.study.budget.patience == 3
 
 
-def test_a_finished_target_drops_out_and_the_others_do_not_notice(store):
+def test_a_finished_target_drops_out_and_the_others_do_not_notice(closes, store):
     live = begin(store, spec(queries=200, targets=4, target_score=-0.05))
     while live.study.state.active:
         step(live)
     alone = [t.queries for t in live.study.targets]
     assert {t.stop_reason for t in live.study.targets} == {StopReason.TARGET}
     assert len(set(alone)) > 1, "they should finish at different times"
-    endless = begin(SQLStore(":memory:"), spec(queries=200, targets=4))
+    endless = begin(closes(SQLStore(":memory:")), spec(queries=200, targets=4))
     while endless.study.state.active:
         step(endless)
     scores = {g.generation: g for g in reports.generations(endless.store, "s")}

@@ -34,6 +34,7 @@ from blackbox_am.studies import reports
 from blackbox_am.studies.live import LiveStudy
 from blackbox_am.studies.resolving import Request, resolve
 from blackbox_am.testing.masking import masked
+from tests.closes import Closes
 
 P = 10
 Model = Callable[[np.ndarray], np.ndarray]
@@ -49,9 +50,14 @@ def spec(queries: int = 40, targets: int = 1, optimizer: str = "cma", **more) ->
     )
 
 
-def begin(study_spec: StudySpec, store: SQLStore | None = None) -> LiveStudy:
-    return LiveStudy.create(
-        store or SQLStore(":memory:"), "s", resolve(Request(spec=study_spec)).created
+Begin = Callable[[StudySpec], LiveStudy]
+
+
+@pytest.fixture
+def begin(closes: Closes) -> Begin:
+    """Creates a study in a store of its own."""
+    return lambda study_spec: LiveStudy.create(
+        closes(SQLStore(":memory:")), "s", resolve(Request(spec=study_spec)).created
     )
 
 
@@ -72,7 +78,7 @@ def bowl(latents: np.ndarray) -> np.ndarray:
 # Failed rows
 
 
-def test_failed_rows_are_counted_by_reason_and_never_win() -> None:
+def test_failed_rows_are_counted_by_reason_and_never_win(begin: Begin) -> None:
     def model(latents: np.ndarray) -> np.ndarray:
         values = bowl(latents)
         values[:4, 0] = [np.inf, -np.inf, np.nan, 1e9]
@@ -93,7 +99,7 @@ def test_failed_rows_are_counted_by_reason_and_never_win() -> None:
     assert np.isfinite(scores.scores[0, 4:]).all()
 
 
-def test_a_score_that_overflows_is_a_failed_row() -> None:
+def test_a_score_that_overflows_is_a_failed_row(begin: Begin) -> None:
     product = ObjectiveSpec("product", terms=(objective("s0:0"), objective("s0:1")))
     live = begin(replace(spec(), targets=(product,)))
     step(live, lambda latents: np.where(np.arange(P) < 2, 1e200, 1.0)[:, None] * np.ones((P, 2)))
@@ -101,7 +107,9 @@ def test_a_score_that_overflows_is_a_failed_row() -> None:
     assert live.study.targets[0].best_score == 1.0
 
 
-def test_a_generation_that_failed_wholly_teaches_nothing_and_is_no_improvement() -> None:
+def test_a_generation_that_failed_wholly_teaches_nothing_and_is_no_improvement(
+    begin: Begin,
+) -> None:
     live = begin(spec())
     step(live, lambda latents: np.full((P, 1), np.inf))
     assert live.study.targets[0].best_latent is None
@@ -113,7 +121,7 @@ def test_a_generation_that_failed_wholly_teaches_nothing_and_is_no_improvement()
 # Ties and the edges of numbers
 
 
-def test_equal_scores_are_said_and_said_no_more_once_they_differ() -> None:
+def test_equal_scores_are_said_and_said_no_more_once_they_differ(begin: Begin) -> None:
     live = begin(spec(queries=200))
     step(live, lambda latents: np.full((P, 1), -1.5e6))
     warning = reports.progress("s", live.study).warning
@@ -127,7 +135,7 @@ def test_equal_scores_are_said_and_said_no_more_once_they_differ() -> None:
     assert reports.progress("s", live.study).warning == ""
 
 
-def test_probabilities_near_their_ceiling_are_said() -> None:
+def test_probabilities_near_their_ceiling_are_said(begin: Begin) -> None:
     live = begin(spec(queries=400))
     rows = np.arange(P)[:, None] / P
     step(live, lambda latents: np.where(rows < 0.5, 0.3, 0.9 + 0.0999 * rows))
@@ -142,7 +150,7 @@ def test_probabilities_near_their_ceiling_are_said() -> None:
     assert reports.progress("s", live.study).warning == "", "nor above 1"
 
 
-def test_scores_at_the_resolution_of_float32_are_said() -> None:
+def test_scores_at_the_resolution_of_float32_are_said(begin: Begin) -> None:
     live = begin(spec(queries=200))
     step(live, lambda latents: (-1.5e6 + bowl(latents) / 100).astype(np.float32).astype(float))
     assert "steps of float32" in reports.progress("s", live.study).warning
@@ -150,7 +158,7 @@ def test_scores_at_the_resolution_of_float32_are_said() -> None:
     assert reports.progress("s", live.study).warning == ""
 
 
-def test_float64_scores_are_learnt_from_whatever_their_size() -> None:
+def test_float64_scores_are_learnt_from_whatever_their_size(begin: Begin) -> None:
     """Near -2e6, and near 1e-60, a search finds what it finds with the plain score."""
     found = []
     for model in (bowl, lambda x: -(2.0**21) + bowl(x), lambda x: 2.0**-200 * bowl(x)):
@@ -169,7 +177,7 @@ def successful(**parameters) -> tuple[CriterionSpec, ...]:
     return (CriterionSpec("threshold", ("s0:0",), parameters),)
 
 
-def test_the_first_success_ends_a_target_and_is_its_best() -> None:
+def test_the_first_success_ends_a_target_and_is_its_best(begin: Begin) -> None:
     def model(latents: np.ndarray) -> np.ndarray:
         return np.array([-9, 3, 5, 2, 7, 8, 9, 10, 11, 12], float)[:, None]
 
@@ -182,7 +190,7 @@ def test_the_first_success_ends_a_target_and_is_its_best() -> None:
     assert reports.load(live.store, "s").fingerprint() == live.study.fingerprint()
 
 
-def test_a_success_replaces_an_earlier_higher_score() -> None:
+def test_a_success_replaces_an_earlier_higher_score(begin: Begin) -> None:
     answers = iter([np.full((P, 1), 20.0) + np.arange(P)[:, None], np.arange(P)[:, None] * 1.0])
     live = begin(spec(criteria=successful(at_most=4.0)))
     step(live, lambda latents: next(answers))
@@ -192,13 +200,13 @@ def test_a_success_replaces_an_earlier_higher_score() -> None:
     assert live.study.targets[0].best_generation == 1
 
 
-def test_a_failed_row_is_no_success() -> None:
+def test_a_failed_row_is_no_success(begin: Begin) -> None:
     live = begin(spec(criteria=successful(at_least=4.0)))
     step(live, lambda latents: np.full((P, 1), np.inf))
     assert not live.study.exhausted
 
 
-def test_a_criterion_reads_units_that_the_objective_does_not() -> None:
+def test_a_criterion_reads_units_that_the_objective_does_not(begin: Begin) -> None:
     class_1 = CriterionSpec("misclassified", ("s0:0", "s0:1"), {"label": 0})
     live = begin(spec(criteria=(class_1,)))
     assert live.study.units == 2
@@ -206,7 +214,7 @@ def test_a_criterion_reads_units_that_the_objective_does_not() -> None:
     assert live.study.targets[0].success_row == 7
 
 
-def test_each_target_may_have_its_own_criterion_and_the_others_go_on() -> None:
+def test_each_target_may_have_its_own_criterion_and_the_others_go_on(begin: Begin) -> None:
     first = CriterionSpec("threshold", ("s0:0",), {"at_least": -1e9})
     second = CriterionSpec("threshold", ("s1:0",), {"at_least": 1e9})
     live = begin(spec(targets=2, criteria=(first, second)))
@@ -218,8 +226,8 @@ def test_each_target_may_have_its_own_criterion_and_the_others_go_on() -> None:
 # Masks
 
 
-def test_masked_rows_are_neither_measured_nor_counted_nor_failed() -> None:
-    store = SQLStore(":memory:")
+def test_masked_rows_are_neither_measured_nor_counted_nor_failed(closes: Closes) -> None:
+    store = closes(SQLStore(":memory:"))
     created = resolve(Request(spec=spec(queries=13, targets=2))).created
     live = LiveStudy.create(store, "s", created, equip=masked)
     measured = []
@@ -240,8 +248,8 @@ def test_masked_rows_are_neither_measured_nor_counted_nor_failed() -> None:
         assert np.isnan(generation.scores).any(axis=1).all()
 
 
-def test_clients_are_handed_the_wanted_rows_alone() -> None:
-    store = SQLStore(":memory:")
+def test_clients_are_handed_the_wanted_rows_alone(closes: Closes) -> None:
+    store = closes(SQLStore(":memory:"))
     live = LiveStudy.create(store, "s", resolve(Request(spec=spec())).created, equip=masked)
     generation, keys, _ = live.take(100, 60)
     assert len(keys) == 5

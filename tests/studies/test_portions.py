@@ -1,5 +1,6 @@
 """A row of a billable oracle is paid once, whenever the quota ends or the oracle fails."""
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -78,10 +79,10 @@ def alike(one, other) -> bool:
     )
 
 
-def test_a_quota_that_ends_within_a_generation_is_spent_to_its_last_row(tmp_path, whole):
+def test_a_quota_that_ends_within_a_generation_is_spent_to_its_last_row(closes, tmp_path, whole):
     store, oracle = tmp_path / "s.sqlite3", Priced()
     for rows in (50, 95, 170):  # a generation has 80 rows, a call 16
-        part = search(Quota(oracle, rows=rows - sum(oracle.served)), store)
+        part = search(closes(Quota(oracle, rows=rows - sum(oracle.served))), store)
         assert part.progress.spent.rows == sum(oracle.served) == rows
         assert balanced(part.progress.spent)
     done = search(oracle, store)
@@ -106,7 +107,8 @@ def test_a_failure_costs_its_own_call(tmp_path, whole):
 
 def begun(path, rows=50):
     """The study after `rows` rows, at the end of a quota."""
-    search(Quota(Priced(), rows=rows), path)
+    with closing(Quota(Priced(), rows=rows)) as quota:
+        search(quota, path)
     store = SQLStore(str(path))
     study = reports.load(store, "s")
     store.close()
@@ -155,10 +157,10 @@ def test_latents_of_an_open_generation_are_compared_with_their_checksum(tmp_path
     assert sum(map(len, shown("s", events, Models(), latents=False))) == 80 + told
 
 
-def test_a_quota_below_the_rows_of_the_probe_pauses_and_goes_on(tmp_path, whole):
+def test_a_quota_below_the_rows_of_the_probe_pauses_and_goes_on(closes, tmp_path, whole):
     store, oracle = tmp_path / "s.sqlite3", Priced()
     for rows in (2, 4):  # the probe has two calls of two rows
-        part = search(Quota(oracle, rows=3), store)
+        part = search(closes(Quota(oracle, rows=3)), store)
         assert part.progress.state is StudyState.PAUSED
         assert "the quota is used up" in part.progress.message
         assert "raise the quota to go on" in part.progress.message
@@ -172,10 +174,10 @@ def test_a_quota_below_the_rows_of_the_probe_pauses_and_goes_on(tmp_path, whole)
     assert alike(done, whole)
 
 
-def test_a_quota_below_a_call_of_the_probe_spends_nothing_and_says_why(tmp_path):
+def test_a_quota_below_a_call_of_the_probe_spends_nothing_and_says_why(closes, tmp_path):
     store, oracle = tmp_path / "s.sqlite3", Priced()
     for _ in range(2):
-        part = search(Quota(oracle, rows=1), store)
+        part = search(closes(Quota(oracle, rows=1)), store)
         assert part.progress.state is StudyState.PAUSED
         assert "0 of 1 rows were asked, and the next call has 2" in part.progress.message
         assert not oracle.served

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any, ClassVar
 
 import numpy as np
@@ -57,16 +58,13 @@ def outcome(live: LiveStudy) -> list[tuple[object, ...]]:
 
 
 def uninterrupted(optimizer: str, **options) -> list[tuple[object, ...]]:
-    live = LiveStudy.create(
-        SQLStore(":memory:"),
-        "plain",
-        resolve(Request(spec=make_spec(optimizer))).created,
-        **options,
-    )
-    while live.study.state.active:
-        generation, keys, _ = live.take(1000, 60)
-        tell(live, generation.index, keys, generation)
-    return outcome(live)
+    with closing(SQLStore(":memory:")) as store:
+        created = resolve(Request(spec=make_spec(optimizer))).created
+        live = LiveStudy.create(store, "plain", created, **options)
+        while live.study.state.active:
+            generation, keys, _ = live.take(1000, 60)
+            tell(live, generation.index, keys, generation)
+        return outcome(live)
 
 
 def tell(live, index, keys, generation):
@@ -162,6 +160,7 @@ class Chaos(RuleBasedStateMachine):
         assert outcome(self.live) == uninterrupted(self.optimizer, **self.options)
         with pytest.raises(StudyClosed):
             self.live.tell(0, np.array([0]), np.array([0]), np.array([[1.0]], np.float32))
+        self.store.close()
 
 
 class ChaosWithCMA(Chaos):

@@ -94,10 +94,10 @@ def store():
         pytest.param("pycma", "all", marks=pytest.mark.slow),
     ],
 )
-def test_killed_between_any_two_calls_it_ends_the_same(store, optimizer, kept):
+def test_killed_between_any_two_calls_it_ends_the_same(closes, store, optimizer, kept):
     """One target drops out early, rows fail, and the budget cuts the last generation."""
     plan = msgspec.structs.replace(spec(optimizer, target_score=4.3), keep_latents=kept)
-    calm = SQLStore(":memory:")
+    calm = closes(SQLStore(":memory:"))
     finish(begin(calm, plan))
     live = begin(store, plan)
     while live.study.state.active:
@@ -111,9 +111,9 @@ def test_killed_between_any_two_calls_it_ends_the_same(store, optimizer, kept):
 
 
 @pytest.mark.slow
-def test_codes_are_recovered_too(store):
+def test_codes_are_recovered_too(closes, store):
     plan = spec("nevergrad:DiscreteOnePlusOne", 30, SpaceSpec("categorical", 8, categories=5))
-    calm = SQLStore(":memory:")
+    calm = closes(SQLStore(":memory:"))
     finish(begin(calm, plan))
     live = begin(store, plan)
     while live.study.state.active:
@@ -126,13 +126,13 @@ def test_codes_are_recovered_too(store):
     "optimizer",
     [LIBRARIES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in LIBRARIES[1:])],
 )
-def test_a_raised_budget_wakes_targets_where_they_were(store, optimizer):
+def test_a_raised_budget_wakes_targets_where_they_were(closes, store, optimizer):
     plan = spec(optimizer, queries=5 * POPULATION)
     finish(begin(store, plan))
     live = LiveStudy.recover(store, "s")
     live.extend(Budget(queries_per_target=9 * POPULATION))
     finish(live)
-    calm = SQLStore(":memory:")
+    calm = closes(SQLStore(":memory:"))
     finish(begin(calm, spec(optimizer, queries=9 * POPULATION)))
     assert course(store) == course(calm)
 
@@ -215,7 +215,7 @@ while True:
 
 
 @pytest.mark.slow
-def test_a_process_killed_by_sigkill_is_taken_up_by_another(tmp_path):
+def test_a_process_killed_by_sigkill_is_taken_up_by_another(closes, tmp_path):
     """Two studies in one process, so that they could disturb each other."""
     path = str(tmp_path / "studies.sqlite3")
     program = CHILD.format(folder=str(Path(__file__).parent))
@@ -232,7 +232,7 @@ def test_a_process_killed_by_sigkill_is_taken_up_by_another(tmp_path):
         assert 5 <= live.study.generation < 12, "it was killed in the middle"
         assert live.study.sequence == len(store.read(name[:5]))
         finish(live)
-        calm = SQLStore(":memory:")
+        calm = closes(SQLStore(":memory:"))
         finish(begin(calm, spec(name)))
         assert course(store, name[:5]) == course(calm)
     store.close()

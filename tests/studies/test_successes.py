@@ -137,7 +137,7 @@ def test_a_study_that_was_read_again_has_the_values_of_its_best_rows(tmp_path: P
         assert np.array_equal(one.values, other.values)
 
 
-def test_clients_get_no_more_candidates_of_a_target_that_has_met_its_criterion():
+def test_clients_get_no_more_candidates_of_a_target_that_has_met_its_criterion(closes):
     spec = StudySpec(
         targets=(ObjectiveSpec("mean", quantities=("s0",)), ObjectiveSpec("mean", ("s1",))),
         criteria=(Threshold(("s0",), at_least=1).spec(), Threshold(("s1",), at_least=1).spec()),
@@ -145,7 +145,7 @@ def test_clients_get_no_more_candidates_of_a_target_that_has_met_its_criterion()
         space=SpaceSpec("normal", 4),
         optimizer=OptimizerSpec("cma", {"population": 10}),
     )
-    live = LiveStudy.create(SQLStore(":memory:"), "s", resolve(Request(spec=spec)).created)
+    live = LiveStudy.create(closes(SQLStore(":memory:")), "s", resolve(Request(spec=spec)).created)
     _, keys, _ = live.take(4, 0.0)  # candidates that are not measured in time are given again
     assert {target for target, _ in keys} == {0}
     places = np.array(keys[:2])
