@@ -73,9 +73,9 @@ def test_an_abandoned_call_is_no_failure_of_the_model(hung, left, hand_clock, im
 
 
 def test_a_call_that_is_abandoned_while_it_waits_for_its_rate_is_not_sent(
-    told, left, images, units
+    closes, told, left, images, units
 ):
-    oracle = RateLimit(told, rows_per_second=0.1)
+    oracle = closes(RateLimit(told, rows_per_second=0.1))
     oracle.observe(images, units)
     free = oracle._opened()._free
     threading.Timer(0.1, left.event.set).start()
@@ -87,8 +87,8 @@ def test_a_call_that_is_abandoned_while_it_waits_for_its_rate_is_not_sent(
     assert oracle._opened()._free == free, "the next call does not wait for it"
 
 
-def test_time_that_a_later_call_follows_is_not_given_back(told, images, units):
-    state = RateLimit(told, rows_per_second=1)._opened()
+def test_time_that_a_later_call_follows_is_not_given_back(closes, told, images, units):
+    state = closes(RateLimit(told, rows_per_second=1))._opened()
     first, second = state.turn(0.0, 5.0), state.turn(0.0, 5.0)
     state.give_back(first, 5.0)
     assert state.turn(0.0, 5.0) == 10.0

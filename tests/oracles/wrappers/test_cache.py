@@ -159,11 +159,11 @@ def test_an_api_is_told_from_another_and_no_secret_is_written():
     assert "secret" not in repr(api())
 
 
-def test_a_function_has_to_be_named(path):
+def test_a_function_has_to_be_named(closes, path):
     function = Function(lambda x: x.mean((1, 2, 3)), (3, 8, 8))
     unit = [Unit("scores", 0)]
     with pytest.raises(InvalidSpec, match="function has no name outside this process"):
-        Cache(function, path).observe(images(), unit)
+        closes(Cache(function, path)).observe(images(), unit)
     for named in (
         Cache(function, path, model="mean"),
         Cache(replace(function, model="mean"), path),

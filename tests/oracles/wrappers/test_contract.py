@@ -17,6 +17,7 @@ from blackbox_am.oracles.simulated import Simulated
 from blackbox_am.oracles.torch.torch_module import TorchModule
 from blackbox_am.oracles.wrappers.delivery.retry import Retry
 from blackbox_am.testing.oracles import OracleContract
+from tests.closes import Closes
 
 PARAMETERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "cache": lambda folder: {"path": str(folder / "answers.sqlite3"), "model": "mine"},
@@ -56,8 +57,9 @@ def name(request: pytest.FixtureRequest) -> str:
 
 class TestAroundANetwork(OracleContract):
     @pytest.fixture
-    def oracle(self, name: str, tmp_path: Path) -> Oracle:
-        return plugins.wrap(net(), name, PARAMETERS[name](tmp_path))
+    def oracle(self, name: str, tmp_path: Path, closes: Closes) -> Oracle:
+        made: Oracle = closes(plugins.wrap(net(), name, PARAMETERS[name](tmp_path)))
+        return made
 
     def test_capability_is_passed_on_or_lowered(self, name: str, oracle: Oracle) -> None:
         expected = FORWARD if name in LOWERED else FORWARD | Capability.GRADIENTS
@@ -66,8 +68,9 @@ class TestAroundANetwork(OracleContract):
 
 class TestAroundASimulation(OracleContract):
     @pytest.fixture
-    def oracle(self, name: str, tmp_path: Path) -> Oracle:
-        return plugins.wrap(Simulated(), name, PARAMETERS[name](tmp_path))
+    def oracle(self, name: str, tmp_path: Path, closes: Closes) -> Oracle:
+        made: Oracle = closes(plugins.wrap(Simulated(), name, PARAMETERS[name](tmp_path)))
+        return made
 
     def test_the_kind_is_that_of_the_model_within(self, oracle: Oracle, name: str) -> None:
         info = Retry(oracle).describe()

@@ -31,8 +31,8 @@ from blackbox_am.studies.local import maximise
 # rate_limit
 
 
-def test_rows_a_second_are_kept(told, hand_clock, images, units):
-    oracle = RateLimit(told, rows_per_second=2)
+def test_rows_a_second_are_kept(closes, told, hand_clock, images, units):
+    oracle = closes(RateLimit(told, rows_per_second=2))
     oracle.observe(images, units)
     oracle.observe(images[:1], units)
     oracle.observe(images[:1], units)
@@ -42,16 +42,16 @@ def test_rows_a_second_are_kept(told, hand_clock, images, units):
     assert len(hand_clock.slept) == 3, "time that passed is room"
 
 
-def test_the_slower_of_two_rates_counts(told, hand_clock, images, units):
-    oracle = RateLimit(told, rows_per_second=2, calls_per_second=1)
+def test_the_slower_of_two_rates_counts(closes, told, hand_clock, images, units):
+    oracle = closes(RateLimit(told, rows_per_second=2, calls_per_second=1))
     for rows in (6, 1, 1):
         oracle.observe(images[:rows], units)
     assert hand_clock.slept == [3, 1]
 
 
-def test_the_limit_of_a_day_starts_again_at_midnight(told, hand_clock, images, units):
+def test_the_limit_of_a_day_starts_again_at_midnight(closes, told, hand_clock, images, units):
     hand_clock.seconds = 86400 * 5 + 80000.0
-    oracle = RateLimit(told, rows_per_day=10)
+    oracle = closes(RateLimit(told, rows_per_day=10))
     oracle.observe(images, units)
     with pytest.raises(OracleUnavailable, match="6 of 10 rows are used on 1970-01-06") as found:
         oracle.observe(images, units)
@@ -74,8 +74,8 @@ def test_a_restart_does_not_forget_the_day(told, hand_clock, images, units, tmp_
     oracle.close()
 
 
-def test_threads_share_the_rate_in_real_time(told, images, units):
-    oracle = RateLimit(told, calls_per_second=50)
+def test_threads_share_the_rate_in_real_time(closes, told, images, units):
+    oracle = closes(RateLimit(told, calls_per_second=50))
     start = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: oracle.observe(images, units), range(16)))
@@ -127,8 +127,8 @@ def test_who_waits_too_long_is_told(told, images, units):
 # quota
 
 
-def test_no_row_above_the_quota_is_sent(told, images, units):
-    oracle = Quota(told, rows=14, cost_per_row=0.25, currency="EUR")
+def test_no_row_above_the_quota_is_sent(closes, told, images, units):
+    oracle = closes(Quota(told, rows=14, cost_per_row=0.25, currency="EUR"))
     oracle.observe(images, units)
     oracle.observe(images, units)
     words = r"12 of 14 rows were asked, for 3 EUR, and the next call has 6; raise the quota"
@@ -138,8 +138,8 @@ def test_no_row_above_the_quota_is_sent(told, images, units):
     assert told.batches == [6, 6, 2]
 
 
-def test_the_limit_may_be_money(told, images, units):
-    oracle = Quota(told, cost=1.0, cost_per_row=0.1)
+def test_the_limit_may_be_money(closes, told, images, units):
+    oracle = closes(Quota(told, cost=1.0, cost_per_row=0.1))
     assert oracle.limit == 10
     assert Quota(told, cost=0.3, cost_per_row=0.1).limit == 3
     assert Quota(told, cost=1.0, cost_per_row=0.1, rows=7).limit == 7
@@ -151,9 +151,9 @@ def test_the_limit_may_be_money(told, images, units):
         oracle.observe(images, units)
 
 
-def test_each_attempt_is_paid_for(told, hand_clock, images, units):
+def test_each_attempt_is_paid_for(closes, told, hand_clock, images, units):
     told.script.append(OracleUnavailable("gone"))
-    oracle = Retry(Quota(told, rows=100, cost_per_row=1.0))
+    oracle = closes(Retry(Quota(told, rows=100, cost_per_row=1.0)))
     with metering() as meter:
         oracle.observe(images, units)
     assert meter.total == Accounting(calls=2, rows=12, retries=1, retried_rows=6, cost=12.0)
@@ -172,8 +172,8 @@ def test_a_restart_does_not_forget_the_bill(told, images, units, tmp_path):
         Quota(told, rows=10, path=str(tmp_path / "no" / "folder")).describe()
 
 
-def test_threads_do_not_overdraw(told, images, units):
-    oracle = Quota(told, rows=40)
+def test_threads_do_not_overdraw(closes, told, images, units):
+    oracle = closes(Quota(told, rows=40))
 
     def ask(_):
         try:
