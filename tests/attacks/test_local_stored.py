@@ -14,15 +14,16 @@ from blackbox_am.errors import (
 )
 from blackbox_am.oracles.wrappers.delivery.quota import Quota
 from tests.attacks.outcomes import LabelsOnly, check, outcomes
+from tests.closes import Closes
 
 from .conftest import Counting, network
 
 
-def test_an_attack_whose_quota_ends_is_partial_and_goes_on(images, tmp_path: Path):
+def test_an_attack_whose_quota_ends_is_partial_and_goes_on(closes: Closes, images, tmp_path: Path):
     wanted = {"images": images, "budget": 60, "eps": 2 / 255, "store": tmp_path / "s.sqlite3"}
     whole = attack(oracle=Counting(), **{**wanted, "store": ":memory:"})
     oracle = Counting()
-    quota = Quota(oracle, rows=60)
+    quota = closes(Quota(oracle, rows=60))
     part = attack(oracle=quota, **wanted)
     assert not part.complete
     assert outcomes(part)["unfinished"]
@@ -39,13 +40,15 @@ def test_an_attack_whose_quota_ends_is_partial_and_goes_on(images, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_quota_below_the_number_of_inputs_is_not_paid_in_vain(images, tmp_path: Path):
+def test_a_quota_below_the_number_of_inputs_is_not_paid_in_vain(
+    closes: Closes, images, tmp_path: Path
+):
     wanted = {"images": images, "budget": 20, "eps": 8 / 255}
     whole = attack(oracle=Counting(), **wanted)
     oracle, store = Counting(), tmp_path / "s.sqlite3"
     complete = []
     while not any(complete) and len(complete) < 100:
-        result = attack(oracle=Quota(oracle, rows=5), store=store, **wanted)
+        result = attack(oracle=closes(Quota(oracle, rows=5)), store=store, **wanted)
         complete.append(result.complete)
     assert 10 < len(complete) < 100
     assert [one.queries for one in result.inputs] == [one.queries for one in whole.inputs]
@@ -100,12 +103,14 @@ def test_a_failure_of_an_attack_from_outside_stores_the_clean_input(images):
     assert not [flag for flag in flags_of(audit(result)) if flag.severe]
 
 
-def test_a_quota_that_ends_before_the_verification_refutes_nothing(images, tmp_path: Path):
+def test_a_quota_that_ends_before_the_verification_refutes_nothing(
+    closes: Closes, images, tmp_path: Path
+):
     wanted = {"images": images, "eps": 12 / 255, "budget": 60, "store": tmp_path / "s.sqlite3"}
     whole = attack(oracle=Counting(), **{**wanted, "store": ":memory:"})
     repeats = 4 * 12 + 4  # the test of repeatability comes last
     left = whole.spent.rows - repeats - whole.spent.verify_rows - 2
-    part = attack(oracle=Quota(Counting(), rows=left), **wanted)
+    part = attack(oracle=closes(Quota(Counting(), rows=left)), **wanted)
     assert not part.complete
     assert not part.of(Outcome.SUCCESS)
     assert all(one.verified is None for one in part.inputs)
@@ -114,6 +119,6 @@ def test_a_quota_that_ends_before_the_verification_refutes_nothing(images, tmp_p
     assert [one.outcome for one in done.inputs] == [one.outcome for one in whole.inputs]
 
 
-def test_inputs_that_a_quota_left_unmeasured_are_unfinished(images):
-    part = attack(oracle=Quota(Counting(), rows=8), images=images)
+def test_inputs_that_a_quota_left_unmeasured_are_unfinished(closes: Closes, images):
+    part = attack(oracle=closes(Quota(Counting(), rows=8)), images=images)
     assert outcomes(part) == {"unfinished": 12}

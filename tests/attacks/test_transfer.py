@@ -19,6 +19,7 @@ from blackbox_am.errors import GradientUnavailable, InvalidInput, InvalidSpec, S
 from blackbox_am.generators.inputs.perturbation import Perturbation
 from blackbox_am.oracles.function import Function
 from blackbox_am.oracles.wrappers.delivery.quota import Quota
+from tests.closes import Closes
 
 ASSETS = Path(__file__).parents[3] / "shared" / "assets"
 HEADS = tuple(f"head:{j}" for j in range(10))
@@ -172,7 +173,7 @@ def test_it_saves_most_queries_of_square_on_resnet20() -> None:
     assert sum(queries(warm)) < sum(queries(cold)) / 2
 
 
-def test_a_journalled_start_is_not_computed_again(images, tmp_path, monkeypatch):
+def test_a_journalled_start_is_not_computed_again(closes: Closes, images, tmp_path, monkeypatch):
     wanted = {
         "images": np.moveaxis(images[:4], -1, 1),
         "surrogate": "cifar_vit",
@@ -183,7 +184,7 @@ def test_a_journalled_start_is_not_computed_again(images, tmp_path, monkeypatch)
     whole = attack(oracle="cifar_cnn", **wanted)
     model = Catalogue.default().oracle("cifar_cnn")
     store = tmp_path / "s.sqlite3"
-    part = attack(oracle=Quota(model, rows=12), store=store, **wanted)
+    part = attack(oracle=closes(Quota(model, rows=12)), store=store, **wanted)
     assert not part.complete
     assert part.spent.searched_rows
 
@@ -192,7 +193,7 @@ def test_a_journalled_start_is_not_computed_again(images, tmp_path, monkeypatch)
 
     with monkeypatch.context() as patched:
         patched.setattr(transfer, "transfer_start", never)
-        done = attack(oracle=Quota(model, rows=500), store=store, **wanted)
+        done = attack(oracle=closes(Quota(model, rows=500)), store=store, **wanted)
     assert done.complete
     assert [one.queries for one in done.inputs] == [one.queries for one in whole.inputs]
     with pytest.raises(StudyExists):  # another surrogate is another attack

@@ -166,8 +166,8 @@ def test_no_secret_is_kept_or_shown(lab, ann, caplog):
     assert stored.digest == hashlib.sha256(lab.tokens["bob"].encode()).hexdigest()
 
 
-def test_tokens_are_random_and_long():
-    store = SQLStore(":memory:")
+def test_tokens_are_random_and_long(closes):
+    store = closes(SQLStore(":memory:"))
     found = [issue(store.tokens, "ann", Role.READER)[1] for _ in range(50)]
     assert len({token.split("_", 2)[2] for token in found}) == 50
     assert all(len(token.split("_", 2)[2]) == 43 for token in found)  # 32 bytes in base64
@@ -176,8 +176,8 @@ def test_tokens_are_random_and_long():
             issue(store.tokens, name, Role.READER, seconds)
 
 
-def test_a_store_without_tokens_is_open_until_the_first_and_never_again():
-    store, now = SQLStore(":memory:"), [0.0]
+def test_a_store_without_tokens_is_open_until_the_first_and_never_again(closes):
+    store, now = closes(SQLStore(":memory:")), [0.0]
     found = Authenticator(store.tokens, clock=lambda: now[0])
     assert found.principal(()) is None
     token = issue(store.tokens, "ann", Role.READER)[1]
