@@ -23,9 +23,9 @@ MKL in its default mode."""
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 """How long threads of PyTorch on the CPU spin before they sleep; libgomp reads it when torch is
-imported. By default they spin 300,000 times, on processors that other programs need. Beside one busy
-process for each processor a study takes .66 times as long with this value, and on a free machine as
-long as before (`blackbox-am bench loop --part e`, two processors). Values that
+imported. By default they spin 300,000 times, on processors that other programs need. Beside one
+busy process for each processor a study takes .66 times as long with this value, and on a free
+machine as long as before (`blackbox-am bench loop --part e`, two processors). Values that
 are already set stay."""
 
 if TYPE_CHECKING:
