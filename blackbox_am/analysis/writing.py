@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,26 @@ from numpy.typing import NDArray
 
 from blackbox_am.errors import InvalidInput
 from blackbox_am.plots import save
+from blackbox_am.reports import write_page
 
 PAGE = "analysis.html"
 
 
-def write_folder(folder: Path, page: str, data: Mapping[str, NDArray[Any]], figure: Figure) -> Path:
+def write_folder(
+    folder: Path,
+    page: str,
+    data: Mapping[str, NDArray[Any]],
+    figure: Figure,
+    parts: Mapping[str, str] = MappingProxyType({}),
+) -> Path:
     """Write `analysis.html`, `data.npz` and `plot.png` into `folder`, which is created if missing.
+
+    Args:
+        folder: the folder.
+        page: the page `analysis.html`.
+        data: the arrays of `data.npz`.
+        figure: the figure of `plot.png`.
+        parts: further pages by the names of their files, to which the page links.
 
     Returns:
         The path of the page.
@@ -25,31 +40,13 @@ def write_folder(folder: Path, page: str, data: Mapping[str, NDArray[Any]], figu
     Raises:
         InvalidInput: if the folder cannot be written.
     """
-    write_page(folder / PAGE, page)
     try:
+        for name, text in {**parts, PAGE: page}.items():
+            write_page(folder / name, text)
         np.savez_compressed(folder / "data.npz", **dict(data))  # type: ignore[arg-type]  # arrays
     except OSError as error:
-        raise _refused(folder, error) from error
+        raise InvalidInput(
+            f"the analysis cannot be written to {folder}: {error.strerror}; choose another folder"
+        ) from error
     save(figure, folder / "plot.png")
     return folder / PAGE
-
-
-def write_page(path: Path, page: str) -> Path:
-    """Write a page to its place in one step, so that a reader never sees half of it.
-
-    Raises:
-        InvalidInput: if the file cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.part")
-        unfinished.write_text(page, "utf-8")
-        return unfinished.replace(path)
-    except OSError as error:
-        raise _refused(path.parent, error) from error
-
-
-def _refused(folder: Path, error: OSError) -> InvalidInput:
-    return InvalidInput(
-        f"the analysis cannot be written to {folder}: {error.strerror}; choose another folder"
-    )

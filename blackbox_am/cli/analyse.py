@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from blackbox_am.cli import (
     analyse_synthesis,
     options,
 )
-from blackbox_am.cli.analyse_inputs import reading, stimulus_of
+from blackbox_am.cli.analyse_inputs import stimulus_of
 from blackbox_am.cli.analyse_options import Config, Folder, Image, Oracle, Settings, Unit, say
 from blackbox_am.cli.console import err
 from blackbox_am.core.penalties import read_penalties
@@ -44,7 +45,7 @@ def _command_of(method: str) -> Callable[..., None]:
         catalogue = options.catalogue_of(config)
         function = methods.attribution(method)
         given = methods.checked_settings(function, method, options.parameters_of(settings))
-        with reading(catalogue, oracle) as model:
+        with closing(catalogue.oracle(oracle)) as model:
             stimulus = stimulus_of(image, catalogue, model.describe().stimulus_shape)
             say(function(model, unit, stimulus, **given), folder, as_json=as_json)
 
@@ -89,7 +90,7 @@ def maps(
 
     catalogue = options.catalogue_of(config)
     functions = [methods.attribution(name.replace("-", "_")) for name in method or BLACK_BOX]
-    with reading(catalogue, oracle) as model:
+    with closing(catalogue.oracle(oracle)) as model:
         stimulus = stimulus_of(image, catalogue, model.describe().stimulus_shape)
         found = [function(model, unit, stimulus) for function in functions]
         spent = sum((one.spent.rows for one in found), 0)
@@ -133,7 +134,7 @@ def sobol(
     given: dict[str, Any] = {
         "names": _listed(names), "groups": _listed(groups), "samples": samples, "seed": seed
     }  # fmt: skip
-    with reading(catalogue, oracle) as model:
+    with closing(catalogue.oracle(oracle)) as model:
         if generator is None:
             result = sensitivity.sobol(model, unit, **given)
         else:
@@ -187,7 +188,7 @@ def passport(
     from blackbox_am.cli.analyse_inputs import images_of, units_of
 
     catalogue = options.catalogue_of(config)
-    with reading(catalogue, oracle) as model:
+    with closing(catalogue.oracle(oracle)) as model:
         info = model.describe()
         units = units_of(info, unit or [], layer, most)
         shown = images_of(natural, catalogue, info.stimulus_shape)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from blackbox_am.cli import options
-from blackbox_am.cli.analyse_inputs import examples_of, reading
+from blackbox_am.cli.analyse_inputs import examples_of
 from blackbox_am.cli.analyse_options import Config, Folder, Oracle, Unit, say
 
 _EXAMPLES = "a folder of images, a set of the catalogue, or a .npy file (N, *stimulus)."
@@ -46,7 +47,7 @@ def probe(
     from blackbox_am.analysis.directions import probe
 
     catalogue = options.catalogue_of(config)
-    with reading(catalogue, oracle) as model:
+    with closing(catalogue.oracle(oracle)) as model:
         shape = model.describe().stimulus_shape
         sets = [examples_of(text, catalogue, shape) for text in (positive, negative)]
         say(probe(model, layer, *sets, draws=draws, seed=seed), folder, as_json=as_json)
@@ -79,7 +80,7 @@ def alignment(
     from blackbox_am.core.pictures import array_in
 
     catalogue = options.catalogue_of(config)
-    with reading(catalogue, oracle) as model:
+    with closing(catalogue.oracle(oracle)) as model:
         shape = model.describe().stimulus_shape
         sets = [
             None if text is None else examples_of(text, catalogue, shape)
@@ -122,7 +123,7 @@ def tcav(
     from blackbox_am.analysis.directions import tcav
 
     catalogue = options.catalogue_of(config)
-    with reading(catalogue, oracle) as model:
+    with closing(catalogue.oracle(oracle)) as model:
         shape = model.describe().stimulus_shape
         shown, good, pool = (
             examples_of(text, catalogue, shape) for text in (stimuli, positive, random)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from blackbox_am.cli import options
-from blackbox_am.cli.analyse_inputs import arrays_of, examples_of, reading
-from blackbox_am.cli.analyse_options import Config, Folder, Oracle, say
+from blackbox_am.cli.analyse_inputs import arrays_of, examples_of
+from blackbox_am.cli.analyse_options import Config, Folder, Layer, Oracle, say
 
 Probe = Annotated[
     Path,
@@ -18,7 +19,6 @@ Probe = Annotated[
         help="A .npz file with `stimuli` (N, *stimulus) and `labels` (N,), their classes.",
     ),
 ]
-Layer = Annotated[str, typer.Option("--layer", "-l", help="The layer.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,7 +43,7 @@ def geometry(
     from blackbox_am.analysis.geometry import geometry
 
     given = arrays_of(probe, ("stimuli", "labels"))
-    with reading(options.catalogue_of(config), oracle) as model:
+    with closing(options.catalogue_of(config).oracle(oracle)) as model:
         result = geometry(model, layer, given["stimuli"], given["labels"], centre=centre, seed=seed)
         say(result, folder, as_json=as_json)
 
@@ -67,7 +67,7 @@ def compare_models(
 
     catalogue = options.catalogue_of(config)
     given = arrays_of(probe, ("stimuli", "labels"))
-    with reading(catalogue, first) as one, reading(catalogue, second) as other:
+    with closing(catalogue.oracle(first)) as one, closing(catalogue.oracle(second)) as other:
         result = compare_models(
             one,
             other,
@@ -103,7 +103,7 @@ def components(
     from blackbox_am.analysis.geometry import components
 
     catalogue = options.catalogue_of(config)
-    with reading(catalogue, oracle) as model:
+    with closing(catalogue.oracle(oracle)) as model:
         shown = examples_of(stimuli, catalogue, model.describe().stimulus_shape)
         result = components(model, layer, shown, k=k, kind="nmf" if nmf else "pca", seed=seed)
         say(result, folder, as_json=as_json)

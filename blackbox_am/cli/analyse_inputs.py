@@ -1,9 +1,8 @@
-"""Models and stimuli that a command of `blackbox-am analyse` names."""
+"""Stimuli and units that a command of `blackbox-am analyse` names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +16,6 @@ from blackbox_am.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from blackbox_am.catalogue import Catalogue
-    from blackbox_am.core.oracle import Oracle
-
-
-@contextmanager
-def reading(catalogue: Catalogue, name: str) -> Iterator[Oracle]:
-    """The oracle called `name`, which is closed at the end."""
-    oracle = catalogue.oracle(name)
-    try:
-        yield oracle
-    finally:
-        oracle.close()
 
 
 def stimulus_of(text: str, catalogue: Catalogue, shape: tuple[int, ...]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import numpy as np
 import typer
 
 from blackbox_am.cli import options
-from blackbox_am.cli.analyse_inputs import arrays_of, images_of, reading, units_of
+from blackbox_am.cli.analyse_inputs import arrays_of, images_of, units_of
 from blackbox_am.cli.analyse_options import Config, Folder, Oracle, Unit, say
 
 Probe = Annotated[
@@ -48,7 +49,7 @@ def dissect(
     from blackbox_am.analysis.meaning import dissect
 
     given = arrays_of(probe, ("stimuli", "masks", "concepts"))
-    with reading(options.catalogue_of(config), oracle) as model:
+    with closing(options.catalogue_of(config).oracle(oracle)) as model:
         names = given["concepts"].tolist()
         result = dissect(
             model,
@@ -79,7 +80,7 @@ def clip_dissect(
     from blackbox_am.analysis.meaning import clip_dissect
 
     given = arrays_of(probe, ("stimuli", "images", "texts", "concepts"))
-    with reading(options.catalogue_of(config), oracle) as model:
+    with closing(options.catalogue_of(config).oracle(oracle)) as model:
         units = units_of(model.describe(), [], layer, 2**31)
         result = clip_dissect(
             model,
@@ -109,7 +110,7 @@ def ablate(
     from blackbox_am.analysis.meaning import ablate
 
     given = arrays_of(probe, ("stimuli", "classes"))
-    with reading(options.catalogue_of(config), oracle) as model:
+    with closing(options.catalogue_of(config).oracle(oracle)) as model:
         result = ablate(model, unit, given["stimuli"], given["classes"], layer=scores)
         say(result, folder, as_json=as_json)
 
@@ -135,7 +136,7 @@ def facets(
     from blackbox_am.analysis.meaning import facets
 
     catalogue = options.catalogue_of(config)
-    with reading(catalogue, oracle) as model:
+    with closing(catalogue.oracle(oracle)) as model:
         shown = images_of(natural, catalogue, model.describe().stimulus_shape)
         made = None if generator is None else catalogue.generator(generator)
         result = facets(model, unit, np.asarray(shown), k=k, top=top, generator=made, seed=seed)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Oracle = Annotated[str, typer.Option("--oracle", help="The model, by its name in the catalogue.")]
 Unit = Annotated[str, typer.Option("--unit", "-u", help="The unit, such as head:3.")]
+Layer = Annotated[str, typer.Option("--layer", "-l", help="The layer.")]
 Image = Annotated[
     str,
     typer.Option(

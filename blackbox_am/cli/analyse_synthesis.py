@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from blackbox_am.cli import options
-from blackbox_am.cli.analyse_inputs import reading, stimulus_of
-from blackbox_am.cli.analyse_options import Config, Folder, Image, Oracle, say
-
-Layer = Annotated[str, typer.Option("--layer", "-l", help="The layer.")]
+from blackbox_am.cli.analyse_inputs import stimulus_of
+from blackbox_am.cli.analyse_options import Config, Folder, Image, Layer, Oracle, say
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,7 +44,7 @@ def invert(
     from blackbox_am.analysis.synthesis import invert
 
     catalogue = options.catalogue_of(config)
-    with reading(catalogue, oracle) as model:
+    with closing(catalogue.oracle(oracle)) as model:
         shown = stimulus_of(image, catalogue, model.describe().stimulus_shape)
         result = invert(
             model,
@@ -84,7 +83,7 @@ def dream(
     from blackbox_am.analysis.synthesis import dream
 
     catalogue = options.catalogue_of(config)
-    with reading(catalogue, oracle) as model:
+    with closing(catalogue.oracle(oracle)) as model:
         shown = stimulus_of(image, catalogue, model.describe().stimulus_shape)
         result = dream(
             model,
@@ -121,7 +120,7 @@ def style(
     from blackbox_am.analysis.synthesis import style_transfer
 
     catalogue = options.catalogue_of(config)
-    with reading(catalogue, oracle) as model:
+    with closing(catalogue.oracle(oracle)) as model:
         shape = model.describe().stimulus_shape
         shown, other = (stimulus_of(text, catalogue, shape) for text in (image, pattern))
         result = style_transfer(

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from blackbox_am.plots import Curve, Row, convergence, montage, save
-from blackbox_am.reports import data_uri, render
+from blackbox_am.reports import data_uri, render, write_page
 
 Picture = NDArray[np.generic]
 
@@ -116,9 +116,8 @@ def write(found: Found, folder: Path) -> list[Path]:
         save(progress, folder / "convergence.png"),
         summary,
     ]
-    page = folder / PAGE
-    page.write_text(_page(found, written[0], written[1], queries), "utf-8")
-    return [*written, page]
+    page = _page(found, written[0], written[1], queries)
+    return [*written, write_page(folder / PAGE, page)]
 
 
 def _page(found: Found, pictures: Path, progress: Path, queries: int) -> str:

@@ -5,7 +5,7 @@ URIs. Templates escape every text, because names of files, classes and models co
 """
 
 from blackbox_am.reports.embedding import data_uri, figure_png, figure_svg, inline_svg, png, shrunk
-from blackbox_am.reports.page import render, render_script
+from blackbox_am.reports.page import render, render_script, write_page
 
 __all__ = [
     "data_uri",
@@ -16,4 +16,5 @@ __all__ = [
     "render",
     "render_script",
     "shrunk",
+    "write_page",
 ]

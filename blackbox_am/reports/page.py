@@ -29,6 +29,19 @@ def render(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(version=__version__, **values)
 
 
+def write_page(path: Path, page: str) -> Path:
+    """Write a page to its place in one step, so that a reader never sees half of it. Its folder is
+    created if it is missing.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_text(page, "utf-8")
+    return unfinished.replace(path)
+
+
 def render_script(name: str) -> tuple[Markup, str]:
     """A script of `templates/` for a page, and the source of it that the page's security policy
     must allow: its digest, so that a browser runs this script and no other.

@@ -14,7 +14,7 @@ from blackbox_am.analysis.figures import bars_figure
 from blackbox_am.analysis.passport.layer import LayerFlags
 from blackbox_am.analysis.passport.passport import Passport, thumbnail
 from blackbox_am.analysis.results import Analysis, Arrays, cost_in_words, in_words
-from blackbox_am.analysis.writing import write_folder, write_page
+from blackbox_am.analysis.writing import write_folder
 from blackbox_am.reports import render
 
 
@@ -77,6 +77,7 @@ class Passports(Analysis):
             lead=self.lead(),
             notes=self.notes,
             cards=[_card(one) for one in self.units],
+            tables_of_numbers=[],
             parameters=[(name, in_words(value)) for name, value in self.parameters.items()],
             spent=cost_in_words(self.spent),
         )
@@ -87,10 +88,8 @@ class Passports(Analysis):
         Raises:
             InvalidInput: if the folder cannot be written.
         """
-        folder = Path(folder)
-        for one in self.units:
-            write_page(folder / file_of(one.subject), one.page())
-        return write_folder(folder, self.page(), self.data(), self.plot())
+        parts = {file_of(one.subject): one.page() for one in self.units}
+        return write_folder(Path(folder), self.page(), self.data(), self.plot(), parts)
 
 
 def file_of(unit: str) -> str:

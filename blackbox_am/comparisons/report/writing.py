@@ -7,6 +7,7 @@ from pathlib import Path
 from blackbox_am.comparisons.report.page import page
 from blackbox_am.comparisons.results import ComparisonResult
 from blackbox_am.errors import InvalidInput
+from blackbox_am.reports import write_page
 
 PAGE = "report.html"
 
@@ -30,10 +31,7 @@ def write_report(result: ComparisonResult, folder: Path | str) -> Path:
     folder = Path(folder)
     body = page(result)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f"{PAGE}.part"
-        unfinished.write_text(body, "utf-8")
-        return unfinished.replace(folder / PAGE)
+        return write_page(folder / PAGE, body)
     except OSError as error:
         raise InvalidInput(
             f"the report cannot be written to {folder}: {error.strerror}; choose another folder"
