@@ -17,7 +17,7 @@ from blackbox_am.cli import (
     analyse_synthesis,
     options,
 )
-from blackbox_am.cli.analyse_inputs import stimulus_of
+from blackbox_am.cli.analyse_inputs import images_of, stimulus_of, units_of
 from blackbox_am.cli.analyse_options import Config, Folder, Image, Oracle, Settings, Unit, say
 from blackbox_am.cli.console import err
 from blackbox_am.core.penalties import read_penalties
@@ -185,7 +185,6 @@ def passport(
     with their plausibility, and dead, saturated and duplicate units.
     """
     from blackbox_am.analysis.passport import passports
-    from blackbox_am.cli.analyse_inputs import images_of, units_of
 
     catalogue = options.catalogue_of(config)
     with closing(catalogue.oracle(oracle)) as model:

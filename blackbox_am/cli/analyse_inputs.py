@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blackbox_am.core.pictures import array_in, arrays_in, pictures
+from blackbox_am.core.pictures import array_in, arrays_in, pictures, read_picture
 from blackbox_am.core.types import OracleInfo
 from blackbox_am.core.units import Unit, find_layer
 from blackbox_am.errors import InvalidInput, NotFound
@@ -29,8 +29,6 @@ def stimulus_of(text: str, catalogue: Catalogue, shape: tuple[int, ...]) -> Any:
     if path.suffix in (".npy", ".npz"):
         return _one(pictures(path, shape=shape, field="--image"), text)
     if path.is_file():
-        from blackbox_am.core.pictures import read_picture
-
         if len(shape) != 3 or shape[0] not in (1, 3):
             raise InvalidInput(
                 f"--image {text}: the model's stimuli have shape {shape} and are no pictures; give "

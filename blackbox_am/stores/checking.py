@@ -12,7 +12,7 @@ from blackbox_am.errors import StoreCorrupt
 from blackbox_am.stores.database import metadata, unseal
 
 OF_STUDIES = ("events", "snapshots", "folded", "notes", "artifact_references")
-"""Tables whose rows belong to a study of the index."""
+"""Tables whose rows belong to a study of the index, its journal first."""
 
 
 def study_faults(connection: sa.Connection, study_id: str) -> Iterator[str]:

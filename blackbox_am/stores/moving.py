@@ -20,7 +20,7 @@ from blackbox_am.stores.sql import SQLStore
 GROUPS = "groups/"
 """Beginning of the resource of a group."""
 ROWS_AT_ONCE = 500
-_STUDY = ("events", "studies", "snapshots", "folded", "notes", "artifact_references")
+_STUDY = (checking.OF_STUDIES[0], "studies", *checking.OF_STUDIES[1:])
 """The tables of a study, its journal first."""
 _NOUNS = {"studies": "study", "groups": "group"}
 
@@ -145,7 +145,8 @@ def _loaded(
         if last is not None and (table is not last or len(rows) >= ROWS_AT_ONCE):
             connection.execute(last.insert(), rows)
             rows = []
-        last, rows = table, [*rows, row]
+        last = table
+        rows.append(row)
     if last is not None:
         connection.execute(last.insert(), rows)
     return not before
